@@ -1,0 +1,50 @@
+"""Prefixed ULIDs (`ses_01J…`), monotonic within a process."""
+
+import re
+import secrets
+import threading
+from collections.abc import Callable
+
+from nexus.domain.core.instants import Clock, system_clock
+
+NewId = Callable[[str], str]
+"""`new_id("ses")` makes `ses_` and 26 characters of Crockford base 32, greater than every id made before it."""
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_RANDOM_BITS = 80
+_FORM = re.compile(rf"[a-z]{{3}}_[{_ALPHABET}]{{26}}")
+
+
+def ulids(clock: Clock = system_clock) -> NewId:
+    """A source of ids: 48 bits of milliseconds, then 80 random ones, counted up within a millisecond or when time steps back."""
+    lock, last = threading.Lock(), 0
+
+    def new_id(prefix: str) -> str:
+        nonlocal last
+        with lock:
+            fresh = int(clock() * 1000) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+            last = fresh if fresh >> _RANDOM_BITS > last >> _RANDOM_BITS else last + 1
+            return f"{prefix}_{_encoded(last)}"
+
+    return new_id
+
+
+def after(id: str) -> str:
+    """The next id that sorts behind `id`: for orders that must hold across processes."""
+    prefix, _, body = id.partition("_")
+    return f"{prefix}_{_encoded(_decoded(body) + 1)}"
+
+
+def is_id(text: str, prefix: str) -> bool:
+    return bool(_FORM.fullmatch(text)) and text.startswith(f"{prefix}_")
+
+
+def _encoded(number: int) -> str:
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def _decoded(body: str) -> int:
+    number = 0
+    for character in body:
+        number = number << 5 | _ALPHABET.index(character)
+    return number

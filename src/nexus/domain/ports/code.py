@@ -1,0 +1,65 @@
+"""Generated code, run where it can harm nobody."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+JSON = dict[str, Any]
+
+
+class Limits(Struct, frozen=True):
+    """What one run may use. Exceeding one ends the run with the limit's name as `Outcome.status`."""
+
+    seconds: float = 10.0
+    memory_mb: int = 512
+    output_bytes: int = 262_144
+
+
+class Program(Struct, frozen=True):
+    """Python source files by relative POSIX path (`tools/vat.py`, `tests/test_vat.py`). No other packages than the standard library."""
+
+    files: Mapping[str, str]
+
+
+class Outcome(Struct, frozen=True):
+    """How a run ended. `value` is JSON; `error` says what went wrong in the program's own words, shortened, no server paths."""
+
+    status: Literal["ok", "raised", "timed_out", "out_of_memory", "too_much_output", "crashed"]
+    value: Any = None
+    error: str | None = None
+    output: str = ""
+    seconds: float = 0.0
+
+
+class TestResult(Struct, frozen=True):
+    """One test function (`tests/test_vat.py::test_zero`) and, where it failed, why."""
+
+    __test__ = False
+
+    name: str
+    passed: bool
+    error: str | None = None
+    seconds: float = 0.0
+
+
+class Tier(Struct, frozen=True):
+    """The boundary in force: level 0 none (nothing is run), 1 language, 2 process; and a sentence on how it is made."""
+
+    level: int
+    name: str
+    detail: str
+
+
+class CodeRunner(Protocol):
+    """Runs untrusted code without network, without the server's files, memory or environment. Raises Unavailable at level 0."""
+
+    def tier(self) -> Tier: ...
+
+    async def call(self, program: Program, function: str, arguments: JSON, *, limits: Limits = Limits()) -> Outcome:
+        """Calls `function` (`tools/vat.py:vat`) with keyword arguments. A fresh process each time; cancelling kills it."""
+        ...
+
+    async def test(self, program: Program, *, limits: Limits = Limits()) -> tuple[Outcome, list[TestResult]]:
+        """Runs every `test_*` function of every `tests/test_*.py`: plain asserts, `with raises(Error):` from `pytest` works."""
+        ...
