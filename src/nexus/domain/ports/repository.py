@@ -39,5 +39,3 @@ class Repository(Protocol):
     async def diff(self, project_id: str, before: str, after: str) -> str:
         """A unified diff, empty when equal."""
         ...
-
-    async def remove(self, project_id: str) -> None:
