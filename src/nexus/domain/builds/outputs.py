@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from nexus.domain.tools.model import Effect
+
 Language = Literal["en", "zh"]
 Slug = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{2,39}$")]
 Name = Annotated[str, Meta(min_length=1, max_length=80)]
@@ -159,7 +161,7 @@ class WrittenTool(Struct, frozen=True, kw_only=True):
     name: Slug
     code: Annotated[str, Meta(min_length=1, max_length=40_000)]
     test_code: Annotated[str, Meta(min_length=1, max_length=40_000)]
-    effect: Literal["pure", "read", "write_own", "external", "spend", "destructive"] = "pure"
+    effect: Effect = "pure"
 
 
 class OfferedTool(Struct, frozen=True):

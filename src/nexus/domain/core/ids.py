@@ -1,5 +1,6 @@
 """Prefixed ULIDs (`ses_01J…`), monotonic within a process."""
 
+import hashlib
 import re
 import secrets
 import threading
@@ -29,10 +30,16 @@ def ulids(clock: Clock = system_clock) -> NewId:
     return new_id
 
 
-def after(id: str) -> str:
-    """The next id that sorts behind `id`: for orders that must hold across processes."""
-    prefix, _, body = id.partition("_")
+def after(earlier: str) -> str:
+    """The next id that sorts behind `earlier`: for orders that must hold across processes."""
+    prefix, _, body = earlier.partition("_")
     return f"{prefix}_{_encoded(_decoded(body) + 1)}"
+
+
+def derived(prefix: str, *parts: str) -> str:
+    """The same id for the same parts, for what must not be made twice."""
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()
+    return f"{prefix}_{_encoded(int.from_bytes(digest[:16], 'big'))}"
 
 
 def is_id(text: str, prefix: str) -> bool:

@@ -1,12 +1,25 @@
 """Files below one root, by relative path."""
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Protocol
+
+from nexus.domain.core.errors import InvalidInput
+
+LONGEST_PATH = 1_000
+"""Bytes of a whole path."""
+MOST_PARTS = 32
+TEMPORARY = ".nexus-write-"
+"""How the name of a file starts that a store is still writing: never listed, refused as a path."""
+_LONGEST_PART = 200
 
 
 class FileStore(Protocol):
     """Paths are relative POSIX text; one that leaves the root, is absolute, empty, holds control characters or an empty,
-    `.` or `..` part, or a part that starts with `-` or exceeds 200 bytes, is InvalidInput. Links are never followed."""
+    `.` or `..` part, or a part that starts with `-` or exceeds 200 bytes, is InvalidInput. So is more than 32 parts or 1000
+    bytes, a backslash, and a part that git could take for `.git`. Links are never followed.
+
+    Folders exist through the files in them. A file in the place of a folder, or the reverse, is a Conflict."""
 
     async def read(self, path: str) -> bytes:
         """NotFound when there is no such file."""
@@ -23,3 +36,37 @@ class FileStore(Protocol):
     async def remove(self, path: str) -> None:
         """A file, or a folder with all that is in it. Quiet when absent."""
         ...
+
+
+def checked(path: str, *, longest: int = LONGEST_PATH) -> tuple[str, ...]:
+    """The parts of a path that keeps the rules of `FileStore`; else InvalidInput."""
+    parts = tuple(path.split("/"))
+    if len(path) > longest or len(path.encode(errors="replace")) > longest or len(parts) > MOST_PARTS:
+        raise InvalidInput(f"A path has at most {longest} bytes and {MOST_PARTS} parts.")
+    for part in parts:
+        if fault := _fault(part):
+            raise InvalidInput(f"The path {path!r} is not allowed: {fault}.")
+    return parts
+
+
+def is_part(name: str) -> bool:
+    """Whether a file may be called so."""
+    return not _fault(name)
+
+
+def _fault(part: str) -> str:
+    if part in ("", ".", ".."):
+        return "it must be relative, without empty, `.` or `..` parts"
+    if part.startswith(("-", TEMPORARY)):
+        return f"a part starts with `-` or `{TEMPORARY}`"
+    if "\\" in part or any(unicodedata.category(character) in ("Cc", "Cs") for character in part):
+        return "it holds a backslash or a control character"
+    if len(part.encode()) > _LONGEST_PART:
+        return f"a part is longer than {_LONGEST_PART} bytes"
+    return "`.git` belongs to the history" if _is_git(part) else ""
+
+
+def _is_git(part: str) -> bool:
+    """Also in the spellings that other systems resolve to `.git`: case, invisible characters, trailing dots, streams."""
+    seen = "".join(character for character in part if unicodedata.category(character) != "Cf")
+    return seen.casefold().split(":")[0].rstrip(" .") in (".git", "git~1")

@@ -1,0 +1,165 @@
+"""Runs the program behind the walls: one function, or its tests; and tells how it went, one frame a line."""
+
+import importlib
+import importlib.machinery
+import os
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from nexus.adapters.confined.inside import results
+
+MEMORY_EXIT = 97
+
+Frame = dict[str, Any]
+
+
+class Told:
+    """The pipe to the server, the only thing that leads out of here. Past `most` bytes the run ends."""
+
+    def __init__(self, pipe: int, most: int) -> None:
+        self._pipe = pipe
+        self._left = most
+
+    def tell(self, frame: Frame) -> None:
+        line = results.encoded(frame) + b"\n"
+        self._left -= len(line)
+        if self._left < 0:
+            line = b'{"type":"ended","status":"too_much_output"}\n'
+        while line:
+            line = line[os.write(self._pipe, line) :]
+        if self._left < 0:
+            os._exit(0)
+
+
+def run(work: Callable[[], Frame], told: Told, root: str) -> None:
+    """Tells how `work` ended; never returns. Threads it left do not live on."""
+    sys.path.insert(0, root)
+    sys.dont_write_bytecode = True
+    try:
+        frame = _ended(work, root)
+        told.tell({"type": "ended", **frame})
+    except MemoryError:
+        os._exit(MEMORY_EXIT)
+    os._exit(0)
+
+
+def _ended(work: Callable[[], Frame], root: str) -> Frame:
+    try:
+        return {"status": "ok", **work()}
+    except MemoryError:
+        return {"status": "out_of_memory"}
+    except BaseException as error:
+        return {"status": "raised", "error": results.described(error, root)}
+
+
+def call(function: str, arguments: dict[str, Any]) -> Frame:
+    """`tools/vat.py:vat` with keyword arguments."""
+    path, _, name = function.partition(":")
+    if not os.path.isfile(path):  # noqa: PTH113 - importing pathlib would cost every call some milliseconds
+        raise LookupError(f"the program has no file {path}")
+    module = importlib.import_module(_module(path))
+    found = getattr(module, name, None)
+    if not callable(found):
+        raise LookupError(f"{path} has no function {name}")
+    return {"value": results.jsonable(_awaited(found(**arguments)))}
+
+
+def test(files: list[str], told: Told, root: str) -> Frame:
+    """Every test is told as it ends, so that a later one that hangs does not take the earlier ones with it."""
+    from nexus.adapters.confined.inside import checks
+
+    checks.install()
+    counts = {True: 0, False: 0}
+    for path in files:
+        for name, work in _collected(path, f"{root}/{path}"):
+            began = time.perf_counter()
+            error = _failure(work, root)
+            counts[error is None] += 1
+            told.tell(
+                {
+                    "type": "tested",
+                    "name": name,
+                    "passed": error is None,
+                    "error": error,
+                    "seconds": round(time.perf_counter() - began, 6),
+                }
+            )
+    return {"value": {"passed": counts[True], "failed": counts[False]}}
+
+
+def _collected(path: str, place: str) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """The tests of a file in its order; a file that cannot be loaded is itself a failed test."""
+    try:
+        space = _loaded(path, place)
+    except MemoryError:
+        raise
+    except BaseException as error:
+        yield path, _raising(error)
+        return
+    for name, found in list(space.items()):
+        if name.startswith("test_") and callable(found):
+            yield from _cases(f"{path}::{name}", found)
+        elif name.startswith("Test") and isinstance(found, type):
+            for inner in [key for key in vars(found) if key.startswith("test_")]:
+                yield from _cases(f"{path}::{name}::{inner}", getattr(found(), inner))
+
+
+def _cases(name: str, test: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
+    from nexus.adapters.confined.inside import checks
+
+    for ending, arguments in checks.cases(test):
+        yield name + ending, _calling(test, arguments)
+
+
+def _loaded(path: str, place: str) -> dict[str, Any]:
+    from nexus.adapters.confined.inside import checks
+
+    with open(place, encoding="utf-8") as file:  # noqa: PTH123 - see above
+        source = file.read()
+    name = _module(path)
+    if "." in name:
+        importlib.import_module(name.rpartition(".")[0])
+    module = types.ModuleType(name)
+    module.__file__ = place
+    module.__package__ = name.rpartition(".")[0]
+    module.__spec__ = importlib.machinery.ModuleSpec(name, None, origin=place)
+    module.__dict__.update(checks.names())
+    sys.modules[name] = module
+    exec(checks.compiled(source, place), module.__dict__)  # noqa: S102 - to run it is what this process is for
+    return module.__dict__
+
+
+def _failure(work: Callable[[], Any], root: str) -> str | None:
+    try:
+        _awaited(work())
+    except MemoryError:
+        raise
+    except BaseException as error:
+        return results.described(error, root)
+    return None
+
+
+def _calling(test: Callable[..., Any], arguments: dict[str, Any]) -> Callable[[], Any]:
+    return lambda: test(**arguments)
+
+
+def _raising(error: BaseException) -> Callable[[], Any]:
+    def work() -> None:
+        raise error
+
+    return work
+
+
+def _awaited(value: Any) -> Any:
+    if isinstance(value, types.CoroutineType):
+        import asyncio  # a tenth of a second that most programs need not pay
+
+        return asyncio.run(value)
+    return value
+
+
+def _module(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")

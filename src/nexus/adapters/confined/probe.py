@@ -1,0 +1,138 @@
+"""What this machine allows: every plan is tried against real attacks, the strongest that holds is in force."""
+
+import contextlib
+import os
+import secrets
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from nexus.adapters.confined.inside import landlock
+from nexus.adapters.confined.inside.attacks import ATTACKS
+from nexus.adapters.confined.process import Plan, Run, carry_out
+from nexus.domain.core.errors import Unavailable
+from nexus.domain.ports.code import Limits, Outcome, Program, Tier
+
+_ATTACKS = Path(__file__).parent / "inside" / "attacks.py"
+_LIMITS = Limits(seconds=20.0, memory_mb=512)
+
+
+class Found(Struct, frozen=True):
+    """The plan in force, if any, and what to tell about it."""
+
+    plan: Plan | None
+    tier: Tier
+
+
+async def strongest(*, data: Path, room: Path, user: int) -> Found:
+    """Level 2 with the first plan that refuses every attack, else level 0 with the reasons."""
+    if not sys.platform.startswith("linux"):
+        return _none(f"generated code is confined on Linux only, and this is {sys.platform}")
+    reasons: list[str] = []
+    with contextlib.ExitStack() as stack:
+        try:
+            attacked = stack.enter_context(targets(data, room))
+        except OSError as error:
+            return _none(f"the self-test could not be prepared: {error}")
+        for plan in plans(root=os.geteuid() == 0, landlock=landlock.version() > 0, user=user):
+            reason = await weakness(plan, attacked, room)
+            if reason is None:
+                return Found(plan, Tier(level=2, name="process", detail=_sentence(plan)))
+            if reason not in reasons:
+                reasons.append(reason)
+    return _none("; ".join(reasons) or "the kernel offers neither namespaces nor Landlock")
+
+
+def plans(*, root: bool, landlock: bool, user: int) -> list[Plan]:
+    """Strongest first. Without a private file system there has to be Landlock, else the machine's files lie open."""
+    users = [user, None] if root else [None]
+    listed = [Plan(own_namespaces=True, user_namespace=False, landlock=landlock, user=who) for who in users if root]
+    listed.append(Plan(own_namespaces=True, user_namespace=True, landlock=landlock))
+    if landlock:
+        listed += [Plan(own_namespaces=False, user_namespace=False, landlock=True, user=who) for who in users]
+    return listed
+
+
+async def weakness(plan: Plan, attacked: dict[str, Any], room: Path) -> str | None:
+    """Why this plan is not good enough here; None when every attack is refused."""
+    program = Program(files={"attacks.py": _ATTACKS.read_text(encoding="utf-8")})
+    run = Run(
+        program=program, limits=_LIMITS, plan=plan, function="attacks.py:attempt", arguments={"targets": attacked}
+    )
+    try:
+        outcome, _ = await carry_out(run, room)
+    except (Unavailable, OSError) as error:
+        return str(error)
+    return _judged(outcome)
+
+
+def _judged(outcome: Outcome) -> str | None:
+    if outcome.status != "ok" or not isinstance(outcome.value, dict):
+        return f"the self-test did not end well: {outcome.status}, {outcome.error}"
+    held = {name for name, how in outcome.value.items() if str(how).startswith("refused")}
+    open_ways = [name for name in ATTACKS if name not in held]
+    return f"not refused: {', '.join(open_ways)}" if open_ways else None
+
+
+@contextlib.contextmanager
+def targets(data: Path, room: Path) -> Iterator[dict[str, Any]]:
+    """Things worth attacking, all of them within reach of an unconfined program."""
+    data.mkdir(parents=True, exist_ok=True)
+    name = f"nexus-{secrets.token_hex(8)}"
+    with contextlib.ExitStack() as stack:
+        kept = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".canary-", dir=data)))
+        outside = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="outside-", dir=room)))
+        near = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nexus-")))  # a short path, as sockets need
+        near.chmod(0o755)
+        for directory in (kept, outside):
+            directory.chmod(0o777)
+            (directory / "canary").write_text("sings")
+        tcp, udp, unix, abstract = (
+            stack.enter_context(socket.socket(family, kind))
+            for family, kind in (
+                (socket.AF_INET, socket.SOCK_STREAM),
+                (socket.AF_INET, socket.SOCK_DGRAM),
+                (socket.AF_UNIX, socket.SOCK_STREAM),
+                (socket.AF_UNIX, socket.SOCK_STREAM),
+            )
+        )
+        tcp.bind(("127.0.0.1", 0))
+        udp.bind(("127.0.0.1", 0))
+        unix.bind(str(near / "socket"))
+        (near / "socket").chmod(0o777)
+        abstract.bind("\0" + name)
+        for listener in (tcp, unix, abstract):
+            listener.listen()
+        yield {
+            "data_canary": str(kept / "canary"),
+            "canary": str(outside / "canary"),
+            "outside": str(outside),
+            "unix": str(near / "socket"),
+            "abstract": name,
+            "tcp": tcp.getsockname()[1],
+            "udp": udp.getsockname()[1],
+            "server": os.getpid(),
+            "uid": os.getuid(),
+        }
+
+
+def _sentence(plan: Plan) -> str:
+    layers = ["a list of allowed system calls (no sockets, no new processes)", "resource limits"]
+    if plan.landlock:
+        layers.insert(0, f"Landlock {landlock.version()}")
+    if plan.user is not None:
+        layers.insert(0, "a user of its own")
+    if plan.own_namespaces:
+        whose = "of an unprivileged user" if plan.user_namespace else "of its own"
+        layers.insert(0, f"files, network, processes and IPC {whose} in namespaces")
+    return f"A fresh process with an empty environment behind {', '.join(layers[:-1])} and {layers[-1]}."
+
+
+def _none(reason: str) -> Found:
+    detail = f"Generated code is not run on this machine: {reason}."
+    return Found(None, Tier(level=0, name="none", detail=detail))

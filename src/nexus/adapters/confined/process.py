@@ -1,0 +1,280 @@
+"""One run of one confined process, seen from the server: start, feed, listen, and an end in every case."""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from nexus.adapters.confined.inside.harness import MEMORY_EXIT
+from nexus.adapters.confined.inside.results import DEEPEST_VALUE, LONGEST_ERROR, shortened
+from nexus.domain.core.errors import Unavailable
+from nexus.domain.ports.code import JSON, Limits, Outcome, Program, TestResult
+
+_LAUNCHER = Path(__file__).parent / "inside" / "launcher.py"
+_START_SECONDS = 15.0
+_LONGEST_NAME = 300
+_CHUNK = 65_536
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """Which layers a run uses; the launcher's `Plan` is made from it. `user`: the uid to become."""
+
+    own_namespaces: bool
+    user_namespace: bool
+    landlock: bool
+    user: int | None = None
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """What is run: `function` with `arguments`, or the tests when there is no function."""
+
+    program: Program
+    limits: Limits
+    plan: Plan
+    function: str | None = None
+    arguments: JSON = {}
+
+
+class _Started(Struct, tag="started", tag_field="type"):
+    pass
+
+
+class _Refused(Struct, tag="refused", tag_field="type"):
+    reason: str
+
+
+class _Tested(Struct, tag="tested", tag_field="type"):
+    name: str
+    passed: bool
+    error: str | None = None
+    seconds: float = 0.0
+
+
+class _Ended(Struct, tag="ended", tag_field="type"):
+    status: Literal["ok", "raised", "out_of_memory", "too_much_output"]
+    value: Any = None
+    error: str | None = None
+
+
+_Frame = _Started | _Refused | _Tested | _Ended
+_frames: msgspec.json.Decoder[_Frame] = msgspec.json.Decoder(_Frame)
+
+
+async def carry_out(run: Run, workspaces: Path) -> tuple[Outcome, list[TestResult]]:
+    """Unavailable when the walls could not be built; everything else is an Outcome."""
+    async with _directory(workspaces) as directory, _process(directory) as process:
+        conversation = _Conversation(process, run.limits)
+        await conversation.hold(_request(run, directory))
+    return conversation.outcome(), conversation.results
+
+
+@contextlib.asynccontextmanager
+async def _directory(workspaces: Path) -> AsyncIterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="run-", dir=workspaces))
+    try:
+        yield made
+    finally:
+        await asyncio.shield(asyncio.to_thread(shutil.rmtree, made, ignore_errors=True))
+
+
+@contextlib.asynccontextmanager
+async def _process(directory: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-I", "-S", "-u", "-X", "utf8", str(_LAUNCHER)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={},
+        cwd=directory,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        kill(process)
+        await asyncio.shield(_drained(process))
+
+
+async def _drained(process: asyncio.subprocess.Process) -> None:
+    """A pipe that nobody reads to its end would stay open for ever."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    async with asyncio.timeout(_START_SECONDS):
+        await asyncio.gather(process.stdout.read(), process.stderr.read(), process.wait())
+
+
+def kill(process: asyncio.subprocess.Process) -> None:
+    """The whole group, at once; the namespace of processes goes with its first one."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _request(run: Run, directory: Path) -> bytes:
+    return json.dumps(
+        {
+            "server": os.getpid(),
+            "directory": str(directory),
+            "plan": msgspec.structs.asdict(run.plan),
+            "files": dict(run.program.files),
+            "tests": [path for path in run.program.files if _is_test(path)],
+            "function": run.function,
+            "arguments": run.arguments,
+            "seconds": run.limits.seconds,
+            "memory_mb": run.limits.memory_mb,
+            "output_bytes": run.limits.output_bytes,
+        }
+    ).encode()
+
+
+def _is_test(path: str) -> bool:
+    folder, _, name = path.rpartition("/")
+    return folder == "tests" and name.startswith("test_") and name.endswith(".py")
+
+
+class _Conversation:
+    """Listens until the process has ended. What it hears was made by the program and is believed only in its form."""
+
+    def __init__(self, process: asyncio.subprocess.Process, limits: Limits) -> None:
+        self._process = process
+        self._limits = limits
+        self._output = bytearray()
+        self._ended: _Ended | None = None
+        self._stopped: Literal["timed_out", "too_much_output"] | None = None
+        self._garbled = False
+        self._began = time.perf_counter()
+        self._seconds = 0.0
+        self.results: list[TestResult] = []
+
+    async def hold(self, request: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(_START_SECONDS, kill, self._process)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._feed(request))
+                group.create_task(self._listen_to_output())
+                await self._hear_start()
+                timer.cancel()
+                self._began = time.perf_counter()
+                timer = loop.call_later(self._limits.seconds, self._stop, "timed_out")
+                await self._listen_to_frames()
+            await self._process.wait()
+            self._seconds = round(time.perf_counter() - self._began, 6)
+        except* Unavailable as unavailable:
+            raise unavailable.exceptions[0] from None
+        finally:
+            timer.cancel()
+
+    async def _feed(self, request: bytes) -> None:
+        pipe = self._process.stdin
+        assert pipe is not None
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it ended early: the frames say why
+            pipe.write(request)
+            await pipe.drain()
+        pipe.close()
+
+    async def _hear_start(self) -> None:
+        pipe = self._process.stderr
+        assert pipe is not None
+        line = await pipe.readline()
+        frame = _decoded(line)
+        if isinstance(frame, _Started):
+            return
+        said = frame.reason if isinstance(frame, _Refused) else (line + await pipe.read(4096)).decode(errors="replace")
+        kill(self._process)
+        raise Unavailable(f"The confined process did not start: {shortened(said.strip() or 'no word from it', 500)}")
+
+    async def _listen_to_output(self) -> None:
+        pipe = self._process.stdout
+        assert pipe is not None
+        while chunk := await pipe.read(_CHUNK):
+            room = self._limits.output_bytes - len(self._output)
+            self._output += chunk[: max(room, 0)]
+            if len(chunk) > room:
+                self._stop("too_much_output")
+
+    async def _listen_to_frames(self) -> None:
+        pipe = self._process.stderr
+        assert pipe is not None
+        heard = bytearray()
+        most = self._limits.output_bytes + 1024
+        while chunk := await pipe.read(_CHUNK):
+            heard += chunk[: max(most + 1 - len(heard), 0)]
+            if len(heard) > most:
+                self._stop("too_much_output")
+        for line in heard.splitlines():
+            self._take(_decoded(bytes(line)))
+
+    def _take(self, frame: _Frame | None) -> None:
+        if isinstance(frame, _Ended) and self._ended is None and _depth_is_fine(frame.value):
+            self._ended = frame
+        elif isinstance(frame, _Tested) and self._ended is None:
+            error = None if frame.error is None else shortened(frame.error, LONGEST_ERROR + _LONGEST_NAME)
+            name = shortened(frame.name, _LONGEST_NAME)
+            self.results.append(TestResult(name=name, passed=frame.passed, error=error, seconds=frame.seconds))
+        else:
+            self._garbled = True
+
+    def _stop(self, status: Literal["timed_out", "too_much_output"]) -> None:
+        self._stopped = self._stopped or status
+        kill(self._process)
+
+    def outcome(self) -> Outcome:
+        told = self._told()
+        output = self._output.decode(errors="replace")
+        return msgspec.structs.replace(told, output=output, seconds=self._seconds)
+
+    def _told(self) -> Outcome:
+        ended, code = self._ended, self._process.returncode
+        if self._stopped == "too_much_output" or (ended and ended.status == "too_much_output"):
+            return Outcome(
+                status="too_much_output", error=f"More than {self._limits.output_bytes} bytes came out of the program"
+            )
+        if self._stopped == "timed_out" or (ended is None and code == 128 + signal.SIGXCPU):
+            return Outcome(status="timed_out", error=f"The program took longer than {self._limits.seconds:g} s")
+        if code == MEMORY_EXIT or (ended and ended.status == "out_of_memory"):
+            return Outcome(status="out_of_memory", error=f"The program needs more than {self._limits.memory_mb} MB")
+        if ended is None or self._garbled:
+            return Outcome(status="crashed", error=_last_words(code))
+        if ended.status == "raised":
+            return Outcome(status="raised", error=shortened(ended.error or "", LONGEST_ERROR + _LONGEST_NAME))
+        return Outcome(status="ok", value=ended.value)
+
+
+def _decoded(line: bytes) -> _Frame | None:
+    try:
+        return _frames.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        return None
+
+
+def _depth_is_fine(value: Any) -> bool:
+    level, depth = [value], 0
+    while level and depth <= DEEPEST_VALUE + 1:
+        level = [
+            inner
+            for item in level
+            if isinstance(item, (dict, list))
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+        depth += 1
+    return not level
+
+
+def _last_words(code: int | None) -> str:
+    number = -code if code is not None and code < 0 else (code or 0) - 128
+    if number in {int(known) for known in signal.Signals}:
+        return f"The process was ended by {signal.Signals(number).name} and gave no result"
+    return f"The process ended by itself with exit code {code} and gave no result"

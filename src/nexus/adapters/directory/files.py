@@ -1,0 +1,226 @@
+"""Files in a directory tree: the disk of a laptop, or a network file system mounted by every replica."""
+
+import asyncio
+import errno
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from secrets import token_hex
+from typing import TypeVar
+
+from nexus.domain.core.errors import Conflict, NotFound, Unavailable
+from nexus.domain.ports.files import LONGEST_PATH, MOST_PARTS, TEMPORARY, checked, is_part
+
+_ABANDONED = 3600.0
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
+_NO_FOLDER = (errno.ENOTDIR, errno.ELOOP)
+T = TypeVar("T")
+
+
+class DirectoryFiles:
+    """A `FileStore`. Every part of a path is opened below the folder before it, so that no link can lead outside."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+
+    async def read(self, path: str) -> bytes:
+        parts = checked(path)
+        return await _off_loop(lambda: self._read(parts))
+
+    async def write(self, path: str, content: bytes) -> None:
+        parts = checked(path)
+        await _off_loop(lambda: self._write(parts, content))
+
+    async def list(self, folder: str = "") -> Sequence[str]:
+        parts = checked(folder) if folder else ()
+        return await _off_loop(lambda: self._list(parts))
+
+    async def remove(self, path: str) -> None:
+        parts = checked(path)
+        await _off_loop(lambda: self._remove(parts))
+
+    def _read(self, parts: tuple[str, ...]) -> bytes:
+        try:
+            with self._folder(parts[:-1]) as folder:
+                # a pipe or a device in the place of a file must not hold the reader
+                descriptor = os.open(
+                    parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder
+                )
+                with os.fdopen(descriptor, "rb") as file:
+                    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                        return file.read()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            pass
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENXIO):
+                raise
+        raise NotFound(f"There is no file {'/'.join(parts)!r}.")
+
+    def _write(self, parts: tuple[str, ...], content: bytes) -> None:
+        for _ in range(10):
+            # a folder that just became empty may vanish between opening it and using it
+            with suppress(FileNotFoundError):
+                self._root.mkdir(parents=True, exist_ok=True)
+                with self._folder(parts[:-1], make=True) as folder:
+                    return _replace(parts[-1], content, folder)
+        raise Unavailable("The folder keeps vanishing.", reason="storage")
+
+    def _list(self, parts: tuple[str, ...]) -> Sequence[str]:
+        try:
+            with self._folder(parts) as folder:
+                found = _files(folder, "".join(f"{part}/" for part in parts))
+                return sorted(path for path in found if len(path.encode()) <= LONGEST_PATH)
+        except (FileNotFoundError, Conflict):
+            return []
+
+    def _remove(self, parts: tuple[str, ...]) -> None:
+        with suppress(FileNotFoundError, Conflict), self._folders(parts[:-1]) as folders:
+            _remove(parts[-1], folders[-1])
+            for depth in range(len(parts) - 2, -1, -1):
+                if not _removed_empty(parts[depth], folders[depth]):
+                    return
+
+    @contextmanager
+    def _folder(self, parts: Sequence[str], *, make: bool = False) -> Iterator[int]:
+        with self._folders(parts, make=make) as folders:
+            yield folders[-1]
+
+    @contextmanager
+    def _folders(self, parts: Sequence[str], *, make: bool = False) -> Iterator[Sequence[int]]:
+        """Descriptors of the root and of every folder on the way; Conflict where something else is in the way."""
+        with ExitStack() as opened:
+            folders = [os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)]
+            opened.callback(os.close, folders[0])
+            for part in parts:
+                if make:
+                    _make(part, folders[-1])
+                folders.append(_open_folder(part, folders[-1]))
+                opened.callback(os.close, folders[-1])
+            yield folders
+
+
+async def _off_loop(work: Callable[[], T]) -> T:
+    """In a thread. It has ended when this ends, cancelled or not: nothing writes behind the back of a later call."""
+    running = asyncio.ensure_future(asyncio.to_thread(_told, work))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait((running,))
+        if not running.cancelled():
+            running.exception()
+        raise
+
+
+def _told(work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except OSError as error:
+        if error.errno in _FULL:
+            raise Unavailable("The storage is full.", reason="storage_full") from error
+        raise Unavailable("The storage does not answer.", reason="storage") from error
+
+
+def _open_folder(name: str, folder: int) -> int:
+    try:
+        return os.open(name, _FOLDER, dir_fd=folder)
+    except OSError as error:
+        if error.errno in _NO_FOLDER:
+            raise Conflict(f"{name!r} is not a folder.") from error
+        raise
+
+
+def _make(name: str, folder: int) -> None:
+    with suppress(FileExistsError):
+        os.mkdir(name, 0o755, dir_fd=folder)
+        os.fsync(folder)
+
+
+def _replace(name: str, content: bytes, folder: int) -> None:
+    temporary = TEMPORARY + token_hex(8)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(temporary, flags, 0o644, dir_fd=folder), "wb") as file:
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            _rename(temporary, name, folder)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=folder)
+            raise
+    os.fsync(folder)
+
+
+def _rename(temporary: str, name: str, folder: int) -> None:
+    try:
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except IsADirectoryError:
+        if not _removed_empty(name, folder):
+            raise Conflict(f"{name!r} is a folder.") from None
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def _remove(name: str, folder: int) -> None:
+    """FileNotFoundError when it is not there."""
+    for _ in range(10):
+        is_folder = stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+        try:
+            if is_folder:
+                shutil.rmtree(name, dir_fd=folder)
+            else:
+                os.unlink(name, dir_fd=folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, *_NOT_EMPTY):
+                raise
+            continue  # someone writes or removes below it at the same time
+        os.fsync(folder)
+        return
+    raise Unavailable("The folder keeps filling.", reason="storage")
+
+
+def _removed_empty(name: str, folder: int) -> bool:
+    try:
+        os.rmdir(name, dir_fd=folder)
+    except OSError as error:
+        if error.errno not in _NOT_EMPTY:
+            raise
+        return False
+    os.fsync(folder)
+    return True
+
+
+def _files(folder: int, prefix: str) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(TEMPORARY):
+                _forget_abandoned(entry.name, folder)
+            elif not is_part(entry.name):
+                continue
+            elif entry.is_dir(follow_symlinks=False) and prefix.count("/") < MOST_PARTS - 1:
+                yield from _files_below(entry.name, folder, prefix)
+            elif entry.is_file(follow_symlinks=False):
+                yield prefix + entry.name
+
+
+def _files_below(name: str, folder: int, prefix: str) -> Iterator[str]:
+    try:
+        below = _open_folder(name, folder)
+    except (FileNotFoundError, Conflict):
+        return  # it went away, or changed its kind, since it was seen
+    try:
+        yield from _files(below, f"{prefix}{name}/")
+    finally:
+        os.close(below)
+
+
+def _forget_abandoned(name: str, folder: int) -> None:
+    """What a crash left of a write goes away, once no write can still be at it."""
+    with suppress(FileNotFoundError):
+        if time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime > _ABANDONED:
+            os.unlink(name, dir_fd=folder)

@@ -1,0 +1,132 @@
+"""Makes, lists and drops DynamoDB tables and indexes as declared."""
+
+import asyncio
+import types
+from collections.abc import Mapping, Sequence
+from typing import Any, Union, get_args, get_origin
+
+from nexus.domain.core.errors import Unavailable
+from nexus.domain.ports.rows import Index, Table
+
+READY_SECONDS = 600.0
+"""An index over many rows takes minutes to fill."""
+
+
+async def provision(client: Any, tables: Sequence[Table[Any]], *, prefix: str = "nexus_") -> list[str]:
+    """Makes what is declared and not yet there, and answers the names of what it made; a second run makes nothing."""
+    made: list[str] = []
+    for table in tables:
+        name = prefix + table.name
+        there = await _described(client, name)
+        if there is None:
+            await client.create_table(BillingMode="PAY_PER_REQUEST", **_declared(table, name))
+            await _ready(client, name)
+            made.append(name)
+        else:
+            made += await _indexes_made(client, table, there)
+        if table.expires:
+            await _expiry_made(client, name, table.expires)
+    return made
+
+
+async def listed(client: Any, *, prefix: str = "nexus_") -> list[str]:
+    """The names of all tables with the prefix, sorted."""
+    names: list[str] = []
+    answer = await client.list_tables()
+    while True:
+        names += [name for name in answer["TableNames"] if name.startswith(prefix)]
+        if (last := answer.get("LastEvaluatedTableName")) is None:
+            return sorted(names)
+        answer = await client.list_tables(ExclusiveStartTableName=last)
+
+
+async def dropped(client: Any, tables: Sequence[Table[Any]], *, prefix: str = "nexus_") -> list[str]:
+    """Drops the declared tables with all their rows, and answers the names of those that were there."""
+    gone: list[str] = []
+    for name in (prefix + table.name for table in tables):
+        if await _described(client, name) is not None:
+            await client.delete_table(TableName=name)
+            gone.append(name)
+    return gone
+
+
+async def _indexes_made(client: Any, table: Table[Any], there: Mapping[str, Any]) -> list[str]:
+    """Adds the missing indexes, one after the other, as DynamoDB wants it."""
+    name, present = there["TableName"], {index["IndexName"] for index in there.get("GlobalSecondaryIndexes", ())}
+    made: list[str] = []
+    for index in table.indexes:
+        if index.name in present:
+            continue
+        await _ready(client, name)
+        await client.update_table(
+            TableName=name,
+            AttributeDefinitions=_attributes(table, {index.partition, index.sort, *table.key}),
+            GlobalSecondaryIndexUpdates=[{"Create": _index(index)}],
+        )
+        await _ready(client, name)
+        made.append(f"{name}/{index.name}")
+    return made
+
+
+async def _expiry_made(client: Any, name: str, field: str) -> None:
+    """Lets DynamoDB remove rows past their time; a table on which that is switched on already refuses it."""
+    now = (await client.describe_time_to_live(TableName=name))["TimeToLiveDescription"]
+    if now["TimeToLiveStatus"] in ("DISABLED", "DISABLING"):
+        wanted = {"Enabled": True, "AttributeName": field}
+        await client.update_time_to_live(TableName=name, TimeToLiveSpecification=wanted)
+
+
+async def _described(client: Any, name: str) -> Mapping[str, Any] | None:
+    try:
+        described: Mapping[str, Any] = (await client.describe_table(TableName=name))["Table"]
+    except client.exceptions.ResourceNotFoundException:
+        return None
+    return described
+
+
+async def _ready(client: Any, name: str) -> None:
+    """Waits for the table and its indexes. Unavailable when it takes too long."""
+    pause = 0.05
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            while not _is_ready(await _described(client, name)):
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 5.0)
+    except TimeoutError:
+        raise Unavailable(f"{name} is not ready after {READY_SECONDS:.0f} s") from None
+
+
+def _is_ready(table: Mapping[str, Any] | None) -> bool:
+    if table is None:
+        return False
+    indexes = table.get("GlobalSecondaryIndexes", ())
+    return {table["TableStatus"], *(index.get("IndexStatus", "ACTIVE") for index in indexes)} == {"ACTIVE"}
+
+
+def _declared(table: Table[Any], name: str) -> dict[str, Any]:
+    fields = {*table.key}.union(*((index.partition, index.sort) for index in table.indexes))
+    declared = {"TableName": name, "KeySchema": _schema(*table.key), "AttributeDefinitions": _attributes(table, fields)}
+    if table.indexes:
+        declared["GlobalSecondaryIndexes"] = [_index(index) for index in table.indexes]
+    return declared
+
+
+def _attributes(table: Table[Any], fields: set[str]) -> list[dict[str, str]]:
+    kinds = {field: "N" if _is_number(table.fields.get(field)) else "S" for field in sorted(fields)}
+    return [{"AttributeName": field, "AttributeType": kind} for field, kind in kinds.items()]
+
+
+def _is_number(kind: Any) -> bool:
+    if get_origin(kind) in (Union, types.UnionType):
+        return any(map(_is_number, get_args(kind)))
+    return kind is int
+
+
+def _index(index: Index) -> dict[str, Any]:
+    projection = {"ProjectionType": "KEYS_ONLY" if index.keys_only else "ALL"}
+    return {"IndexName": index.name, "KeySchema": _schema(index.partition, index.sort), "Projection": projection}
+
+
+def _schema(*fields: str) -> list[dict[str, str]]:
+    kinds = ("HASH", "RANGE")
+    return [{"AttributeName": field, "KeyType": kind} for field, kind in zip(fields, kinds, strict=False)]

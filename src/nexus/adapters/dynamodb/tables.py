@@ -1,0 +1,164 @@
+"""Rows in DynamoDB: one call for a read, a page or a write, one transaction for several writes."""
+
+import asyncio
+import random
+import secrets
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, cast
+
+import aioboto3
+from aiobotocore.config import AioConfig
+from botocore import exceptions as botocore
+from botocore.exceptions import ClientError
+
+from nexus.adapters.dynamodb.requests import Request, attributes, item_of, key_of
+from nexus.domain.core.errors import InvalidInput, Unavailable
+from nexus.domain.ports.database import Query, Refused
+from nexus.domain.ports.rows import Item, Key, Table, Write
+
+CONFIG = AioConfig(
+    connect_timeout=2,
+    read_timeout=5,
+    max_pool_connections=50,
+    parameter_validation=False,
+    retries={"total_max_attempts": 1},  # the SDK would repeat a write whose answer was lost without knowing its own
+)
+PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds, each times a random part, before a request is sent again."""
+_PASSING = frozenset(
+    {
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ThrottlingError",
+        "ThrottlingException",
+        "TransactionConflict",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+_REFUSING = frozenset({"ConditionalCheckFailed", "ConditionalCheckFailedException"})
+_INVALID = frozenset({"ValidationError", "ValidationException"})
+_MARK = "write_id"
+"""In every row: the write that made it so, by which we know our own when its answer was lost."""
+_VERBS = {"put": "Put", "delete": "Delete", "check": "ConditionCheck", "patch": "Update", "tally": "Update"}
+
+
+def connected(*, region: str, endpoint_url: str | None = None, **session: str) -> AbstractAsyncContextManager[Any]:
+    """A client for `DynamoTables`, to be entered; credentials come from where the SDK looks, or from `session`."""
+    client = aioboto3.Session(region_name=region, **session).client(
+        "dynamodb", endpoint_url=endpoint_url, config=CONFIG
+    )
+    return cast(AbstractAsyncContextManager[Any], client)
+
+
+class DynamoTables:
+    """A lone write whose answer is lost, and whose row another one changes before we ask again, reads as Stale: all
+    other lost answers are told apart."""
+
+    def __init__(self, client: Any, *, prefix: str = "nexus_", pauses: Sequence[float] = PAUSES) -> None:
+        self._client, self._prefix, self._pauses = client, prefix, pauses
+
+    async def read(self, table: Table[Any], keys: Sequence[Key]) -> list[Item | None]:
+        name, found = self._prefix + table.name, dict[Key, Item]()
+        if len(keys) == 1:
+            answer = await self._send("get_item", TableName=name, Key=key_of(table.key, keys[0]), ConsistentRead=True)
+            return [item_of(answer["Item"]) if "Item" in answer else None]
+        asked = [key_of(table.key, key) for key in dict.fromkeys(keys)]
+        wanted: dict[str, Any] = {name: {"Keys": asked, "ConsistentRead": True}} if asked else {}
+        while wanted:
+            answer = await self._send("batch_get_item", RequestItems=wanted)
+            for item in map(item_of, answer["Responses"].get(name, ())):
+                found[tuple(item[field] for field in table.key)] = item
+            wanted = answer.get("UnprocessedKeys", {})
+        return [found.get(key) for key in keys]
+
+    async def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
+        asked = self._querying(query)
+        if asked is None:
+            return [], False
+        answer = await self._send("scan" if query.partition is None else "query", **asked)
+        return [item_of(item) for item in answer["Items"]], "LastEvaluatedKey" in answer
+
+    async def write(self, writes: Sequence[Write]) -> None:
+        mark = secrets.token_hex(8)
+        requests = [self._writing(write, mark) for write in writes]
+        try:
+            if len(writes) > 1 or writes[0].verb == "check":
+                await self._send("transact_write_items", TransactItems=requests, ClientRequestToken=mark)
+            else:
+                ((verb, request),) = requests[0].items()
+                await self._send(f"{verb.lower()}_item", **request)
+        except ClientError as error:
+            refused = {at: row for at, (code, row) in enumerate(_reasons(error)) if code in _REFUSING}
+            if not any(row and row.get(_MARK) == mark for row in refused.values()):
+                first = min(refused)
+                raise Refused(first, refused[first]) from None
+
+    def _querying(self, query: Query[Any]) -> dict[str, Any] | None:
+        """The request, or None when nothing lies within the bounds."""
+        table, window, (partition, sort) = query.table, query.window, query.fields
+        name, index = self._prefix + table.name, query.index and query.index.name
+        request = Request(TableName=name, IndexName=index, ConsistentRead=index is None, Limit=window.limit)
+        if query.partition is None:
+            return request.done(ExclusiveStartKey=query.after and key_of(table.key, query.after[1:]))
+        where = f"{request.name(partition)} = {request.value(query.partition)}"
+        match window.since, window.until:
+            case None, None:
+                pass
+            case since, None:
+                where += f" AND {request.name(sort)} >= {request.value(since)}"
+            case None, until:
+                where += f" AND {request.name(sort)} <= {request.value(until)}"
+            case since, until:
+                if [since, until] != sorted((since, until)):
+                    return None
+                where += f" AND {request.name(sort)} BETWEEN {request.value(since)} AND {request.value(until)}"
+        after = query.after and key_of((partition, sort, *table.key), (query.partition, *query.after))
+        return request.done(
+            KeyConditionExpression=where, ExclusiveStartKey=after, ScanIndexForward=not window.newest_first
+        )
+
+    def _writing(self, write: Write, mark: str) -> dict[str, Any]:
+        table, verb = write.table, _VERBS[write.verb]
+        request = Request(TableName=self._prefix + table.name, ReturnValuesOnConditionCheckFailure="ALL_OLD")
+        conditions = request.conditions(write.when, table.key[0])
+        if verb == "Put":
+            item = attributes({**write.fields, _MARK: mark})
+            return {verb: request.done(Item=item, ConditionExpression=" AND ".join(conditions))}
+        parts: dict[str, Any] = {"Key": key_of(table.key, write.key)}
+        if verb == "Update":
+            conditions.append(f"{request.name(_MARK)} <> {request.value(mark)}")
+            parts["UpdateExpression"] = request.update({**write.fields, _MARK: mark}, write.add)
+        held = " AND ".join(conditions)
+        if verb == "Delete" and held:
+            held = f"attribute_not_exists({request.name(table.key[0])}) OR {held}"
+        return {verb: request.done(**parts, ConditionExpression=held)}
+
+    async def _send(self, operation: str, **request: Any) -> dict[str, Any]:
+        """Asks until there is an answer; what a lost one did is known by its mark. ClientError for a condition that fails."""
+        lost: Exception | None = None
+        for pause in self._pauses:
+            try:
+                return dict(await getattr(self._client, operation)(**request))
+            except (botocore.HTTPClientError, botocore.ConnectionError) as error:
+                lost = error
+            except ClientError as error:
+                lost = error
+                codes = {code for code, _ in _reasons(error)} - {"None"}
+                if codes & _REFUSING:
+                    raise
+                if codes & _INVALID:
+                    raise InvalidInput("The database cannot hold it") from error
+                if not codes <= _PASSING and error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
+                    break
+            await asyncio.sleep(pause * random.random())
+        raise Unavailable("The database does not answer", operation=operation) from lost
+
+
+def _reasons(error: ClientError) -> list[tuple[str, Item | None]]:
+    """Of each write: why it failed, or "None", and the row that stood against it."""
+    response: Mapping[str, Any] = error.response
+    reasons = response.get("CancellationReasons") or [{**response, "Code": response["Error"]["Code"]}]
+    return [(reason["Code"], item_of(reason["Item"]) if reason.get("Item") else None) for reason in reasons]

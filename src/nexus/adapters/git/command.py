@@ -1,0 +1,116 @@
+"""Runs the git program: a fixed environment, a time limit, and failures in the words of the house."""
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from nexus.domain.core.errors import Unavailable
+
+_FULL = ("No space left on device", "Disk quota exceeded")
+_CONFIGURATION = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "core.attributesFile": "/dev/null",
+    "core.excludesFile": "/dev/null",
+    "core.autocrlf": "false",
+    "core.quotepath": "false",
+    "core.logAllRefUpdates": "false",
+    "core.filesRefLockTimeout": "1000",
+    "core.fsync": "objects,reference",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "log.showSignature": "false",
+}
+"""Wins over what a repository's own configuration says."""
+_ENVIRONMENT = {
+    "PATH": os.defpath,
+    "HOME": "/nonexistent",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_PAGER": "cat",
+    "GIT_CONFIG_COUNT": str(len(_CONFIGURATION)),
+    **{f"GIT_CONFIG_KEY_{number}": name for number, name in enumerate(_CONFIGURATION)},
+    **{f"GIT_CONFIG_VALUE_{number}": value for number, value in enumerate(_CONFIGURATION.values())},
+}
+
+
+class Answer(NamedTuple):
+    code: int
+    out: bytes
+    problem: str
+
+
+class Git:
+    """`program`: the path of git, None when this machine has none. `seconds`: the most one call may take."""
+
+    def __init__(self, *, program: str | None = None, seconds: float = 30.0) -> None:
+        self._program = shutil.which(program or "git")
+        self._seconds = seconds
+
+    async def ask(self, tree: Path, *arguments: str, stdin: bytes = b"", index: Path | None = None) -> Answer:
+        """Runs git in the repository of a working tree, with the given index in the place of its own."""
+        where = {"GIT_DIR": str(tree / ".git"), "GIT_WORK_TREE": str(tree)}
+        return await self._answer(arguments, where | ({"GIT_INDEX_FILE": str(index)} if index else {}), stdin)
+
+    async def tell(self, tree: Path, *arguments: str, stdin: bytes = b"", index: Path | None = None) -> bytes:
+        """As `ask`; Unavailable when git says no."""
+        answer = await self.ask(tree, *arguments, stdin=stdin, index=index)
+        if answer.code:
+            raise refused(arguments[0], answer)
+        return answer.out
+
+    async def prepare(self, repository: Path) -> None:
+        """Makes an empty repository without a working tree."""
+        arguments = ("init", "--quiet", "--bare", "--template=", "--initial-branch=main", "--object-format=sha1")
+        answer = await self._answer(arguments, {"GIT_DIR": str(repository)}, b"")
+        if answer.code:
+            raise refused("init", answer)
+
+    async def _answer(self, arguments: Sequence[str], where: Mapping[str, str], stdin: bytes) -> Answer:
+        process = await self._started(arguments, where)
+        try:
+            async with asyncio.timeout(self._seconds):
+                out, problem = await process.communicate(stdin)
+        except TimeoutError:
+            raise Unavailable(f"git {arguments[0]} took longer than {self._seconds:g} s.", part="git") from None
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+        return Answer(process.returncode or 0, out, problem.decode(errors="replace").strip())
+
+    async def _started(self, arguments: Sequence[str], where: Mapping[str, str]) -> asyncio.subprocess.Process:
+        if self._program is None:
+            raise Unavailable("The program git is not installed on this machine.", part="git")
+        pipe = asyncio.subprocess.PIPE
+        try:
+            return await asyncio.create_subprocess_exec(
+                self._program,
+                *arguments,
+                stdin=pipe,
+                stdout=pipe,
+                stderr=pipe,
+                env={**_ENVIRONMENT, **where},
+                start_new_session=True,  # Ctrl-C in a terminal is for the server, not for a commit under way
+            )
+        except OSError as error:
+            raise Unavailable("The program git does not start.", part="git") from error
+
+
+def refused(verb: str, answer: Answer) -> Unavailable:
+    if any(sign in answer.problem for sign in _FULL):
+        return Unavailable("The storage is full.", reason="storage_full")
+    return Unavailable(f"git {verb} failed.", part="git", code=answer.code, problem=answer.problem[-500:])

@@ -1,0 +1,241 @@
+"""Histories in git repositories, one for each project, that a user can open with git itself."""
+
+import asyncio
+import re
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from secrets import token_hex
+from typing import NamedTuple
+from weakref import WeakValueDictionary
+
+from nexus.adapters.git.command import Git, refused
+from nexus.adapters.git.worktree import Worktree, replace, state
+from nexus.domain.core.errors import NotFound, Unavailable
+from nexus.domain.core.instants import Clock, instant, system_clock
+from nexus.domain.ports.files import TEMPORARY, FileStore
+from nexus.domain.ports.repository import Commit, check_change, project_folder, tracked
+
+_MAIN = "refs/heads/main"
+_SCRATCH = "refs/nexus/scratch"
+_NOTHING = "0" * 40
+_TRIES = 20
+_STALE_LOCK = 2.0
+_COMMIT_ID = re.compile(r"[0-9a-f]{40}")
+_TRAILER = re.compile(r"[A-Za-z][A-Za-z0-9-]*: \S.*")
+_KEY = "Nexus-Key: "
+_CONFIGURATION = b"""[core]
+\trepositoryformatversion = 0
+\tbare = false
+\tfilemode = false
+\tautocrlf = false
+\tquotepath = false
+"""
+_ATTRIBUTES = b"* -text -eol -ident -filter -working-tree-encoding\n"
+"""Whatever a project's own attributes say, its files are what was committed, byte for byte."""
+
+
+class _Newest(NamedTuple):
+    commit_id: str
+    parents: Sequence[str]
+    key: str
+
+
+class GitRepository:
+    """A `Repository`: the working tree of a project is `<root>/projects/<project_id>`; `files` has the same root.
+
+    Objects are written first, then the branch moves by compare and swap, then the files follow. What a crash leaves out of
+    the last step, the next call makes good."""
+
+    def __init__(
+        self,
+        *,
+        root: Path,
+        files: FileStore,
+        clock: Clock = system_clock,
+        program: str | None = None,
+        seconds: float = 30.0,
+    ) -> None:
+        self._root = root.absolute()
+        self._clock = clock
+        self._git = Git(program=program, seconds=seconds)
+        self._worktree = Worktree(git=self._git, root=self._root, files=files)
+        self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
+
+    async def commit(self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str) -> str:
+        tree = self._root / project_folder(project_id)
+        check_change(files, message=message, key=key)
+        async with self._lock(tree):
+            await self._open(tree)
+            for _ in range(_TRIES):
+                newest = await self._newest(tree, await self._settled(tree))
+                change = _change(newest, files, text=_text(message.strip(), key), key=key, seconds=int(self._clock()))
+                made = await self._git.tell(tree, "fast-import", "--quiet", "--done", stdin=change)
+                commit_id = made.decode().strip()
+                if await self._advance(tree, newest, commit_id):
+                    await self._worktree.bring(tree, commit_id, known=files)
+                    return commit_id
+        raise Unavailable("Others keep committing to this project.", part="git")
+
+    async def history(self, project_id: str, *, limit: int = 100) -> Sequence[Commit]:
+        tree = self._root / project_folder(project_id)
+        newest = await self._repaired(tree)
+        if newest is None or limit < 1:
+            return []
+        arguments = ("log", "-z", f"--max-count={limit}", "--format=%H%x00%ct%x00%B", "--encoding=UTF-8", newest, "--")
+        fields = (await self._git.tell(tree, *arguments)).decode(errors="replace").split("\0")
+        return [_commit(*entry) for entry in zip(fields[::3], fields[1::3], fields[2::3], strict=False)]
+
+    async def list(self, project_id: str, *, at: str | None = None) -> Sequence[str]:
+        tree = self._root / project_folder(project_id)
+        newest = await self._repaired(tree)
+        if newest is None and at is None:
+            return []
+        commit_id = await self._known(tree, at) if at is not None else str(newest)
+        raw = await self._git.tell(tree, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit_id)
+        return sorted(raw.decode(errors="replace").split("\0")[:-1])
+
+    async def read(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
+        tree, path = self._root / project_folder(project_id), tracked(path)
+        commit_id = await self._repaired(tree) if at is None else at
+        if commit_id and _COMMIT_ID.fullmatch(commit_id) and await self._repaired(tree):
+            asked = f"{commit_id}^{{commit}}:{path}\n".encode()
+            raw = await self._git.tell(tree, "cat-file", "--batch", stdin=asked)
+            line, _, content = raw.partition(b"\n")
+            if re.fullmatch(rb"[0-9a-f]{40} blob \d+", line):
+                return content[:-1]
+        raise NotFound(f"There is no file {path!r}.")
+
+    async def diff(self, project_id: str, before: str, after: str) -> str:
+        tree = self._root / project_folder(project_id)
+        await self._repaired(tree)
+        ends = await self._known(tree, before), await self._known(tree, after)
+        arguments = ("diff-tree", "-p", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-color", *ends, "--")
+        return (await self._git.tell(tree, *arguments)).decode(errors="replace")
+
+    def _lock(self, tree: Path) -> asyncio.Lock:
+        return self._locks.setdefault(tree, asyncio.Lock())
+
+    async def _repaired(self, tree: Path) -> str | None:
+        """The newest commit, after making good what a crash left undone."""
+        newest, shown = await asyncio.to_thread(state, tree)
+        if newest == shown:
+            return newest
+        async with self._lock(tree):
+            return await self._settled(tree)
+
+    async def _settled(self, tree: Path) -> str | None:
+        newest, shown = await asyncio.to_thread(state, tree)
+        if newest and newest != shown:
+            await self._worktree.bring(tree, newest, known={})
+        return newest
+
+    async def _open(self, tree: Path) -> None:
+        """A repository appears whole: it is made beside the tree and moved into its place."""
+        if await asyncio.to_thread(_is_open, tree):
+            return
+        fresh = tree.with_name(f".{tree.name}-{token_hex(8)}")
+        try:
+            await self._git.prepare(fresh)
+            await asyncio.to_thread(_furnish, fresh, tree)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, fresh, ignore_errors=True)
+
+    async def _newest(self, tree: Path, commit_id: str | None) -> _Newest | None:
+        if commit_id is None:
+            return None
+        raw = (await self._git.tell(tree, "cat-file", "commit", commit_id)).decode(errors="replace")
+        head, _, text = raw.partition("\n\n")
+        parents = [line.removeprefix("parent ") for line in head.split("\n") if line.startswith("parent ")]
+        return _Newest(commit_id, parents, _message_and_key(text)[1])
+
+    async def _advance(self, tree: Path, newest: _Newest | None, commit_id: str) -> bool:
+        """Moves the branch; False when it moved meanwhile, or when what held it is gone."""
+        expected = newest.commit_id if newest else None
+        answer = await self._git.ask(tree, "update-ref", _MAIN, commit_id, expected or _NOTHING)
+        if answer.code == 0:
+            return True
+        if ".lock" in answer.problem:
+            await asyncio.to_thread(_forget_stale_locks, tree)
+            return False
+        if (await asyncio.to_thread(state, tree))[0] == expected:
+            raise refused("update-ref", answer)
+        return False
+
+    async def _known(self, tree: Path, commit_id: str) -> str:
+        if _COMMIT_ID.fullmatch(commit_id) and await asyncio.to_thread(_is_open, tree):
+            told = await self._git.tell(tree, "cat-file", "--batch-check", stdin=f"{commit_id}\n".encode())
+            if told.split(b" ")[1:2] == [b"commit"]:
+                return commit_id
+        raise NotFound("There is no such commit.")
+
+
+def _change(newest: _Newest | None, files: Mapping[str, bytes | None], *, text: str, key: str, seconds: int) -> bytes:
+    """For fast-import: one commit, whose id it prints, on a branch that is dropped before it could appear."""
+    parents: Sequence[str] = []
+    if newest:
+        parents = newest.parents if newest.key == key else [newest.commit_id]
+    message = text.encode()
+    lines = [b"commit %b" % _SCRATCH.encode(), b"mark :1", b"committer nexus <nexus@localhost> %d +0000" % seconds]
+    lines += [b"data %d\n%b" % (len(message), message)]
+    lines += [b"%b %b" % (b"merge" if nth else b"from", parent.encode()) for nth, parent in enumerate(parents)]
+    lines += [b"D %b" % _quoted(path) for path in files]
+    for path, content in files.items():
+        if content is not None:
+            lines += [b"M 100644 inline %b\ndata %d\n%b" % (_quoted(path), len(content), content)]
+    lines += [b"", b"get-mark :1", b"reset %b" % _SCRATCH.encode(), b"from %b" % _NOTHING.encode(), b"", b"done", b""]
+    return b"\n".join(lines)
+
+
+def _quoted(path: str) -> bytes:
+    return b'"%b"' % path.replace('"', '\\"').encode()
+
+
+def _text(message: str, key: str) -> str:
+    """The key joins the trailers that the message may end with."""
+    paragraphs = message.split("\n\n")
+    last = paragraphs[-1].split("\n") if len(paragraphs) > 1 else []
+    joined = bool(last) and all(_TRAILER.fullmatch(line) for line in last)
+    return f"{message}{'' if joined else chr(10)}\n{_KEY}{key}\n"
+
+
+def _message_and_key(text: str) -> tuple[str, str]:
+    message, found, key = text.rstrip("\n").rpartition(f"\n{_KEY}")
+    return (message.strip(), key) if found and "\n" not in key else (text.strip(), "")
+
+
+def _commit(commit_id: str, seconds: str, text: str) -> Commit:
+    message, key = _message_and_key(text)
+    return Commit(commit_id=commit_id, message=message, key=key, created_at=instant(int(seconds)))
+
+
+def _is_open(tree: Path) -> bool:
+    repository = tree / ".git"
+    if repository.is_symlink() or (repository.exists() and not repository.is_dir()):
+        raise Unavailable("In the place of this project's history is something else.", part="git")
+    return repository.exists()
+
+
+def _furnish(fresh: Path, tree: Path) -> None:
+    (fresh / "info").mkdir(exist_ok=True)
+    replace(fresh / "config", _CONFIGURATION)
+    replace(fresh / "info/exclude", f"{TEMPORARY}*\n".encode())
+    replace(fresh / "info/attributes", _ATTRIBUTES)
+    tree.mkdir(parents=True, exist_ok=True)
+    try:
+        fresh.rename(tree / ".git")
+    except OSError:
+        if not _is_open(tree):  # else another process was first
+            raise
+
+
+def _forget_stale_locks(tree: Path) -> None:
+    """A killed git leaves its lock. One call takes milliseconds, so an old lock is nobody's."""
+    for name in ("HEAD.lock", f"{_MAIN}.lock"):
+        lock = tree / ".git" / name
+        try:
+            if time.time() - lock.stat().st_mtime > _STALE_LOCK:
+                lock.unlink()
+        except FileNotFoundError:
+            continue

@@ -1,0 +1,171 @@
+"""The plain files of a project: brought to a commit so that a crash at any point is made good by doing it again.
+
+The index says what the files were last brought to; it moves only after them. So the difference between index and commit is
+always a list of all that may still be wrong."""
+
+import asyncio
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from secrets import token_hex
+from typing import NamedTuple
+
+from nexus.adapters.git.command import Git
+from nexus.domain.core.errors import Conflict, InvalidInput
+from nexus.domain.ports.files import FileStore
+from nexus.domain.ports.repository import tracked
+
+_SHOWN = "nexus-shown"
+_INDEX = "nexus-index-"
+_HEAD = b"ref: refs/heads/main\n"
+_ABANDONED = 300.0
+
+
+class _Difference(NamedTuple):
+    path: str
+    mode: bytes
+    blob: str
+
+
+class Worktree:
+    """`files` holds the tree of a project at the path that the tree has below `root`."""
+
+    def __init__(self, *, git: Git, root: Path, files: FileStore) -> None:
+        self._git = git
+        self._root = root
+        self._files = files
+
+    async def bring(self, tree: Path, commit_id: str, *, known: Mapping[str, bytes | None]) -> None:
+        """Files, then index, to the commit. `known`: contents of the commit that are at hand."""
+        differences = [one for one in await self._differences(tree, commit_id) if _is_ours(one.path)]
+        for gone in differences:
+            if gone.mode == b"000000":
+                await self._files.remove(self._stored(tree, gone.path))
+        wanted = [one for one in differences if one.mode.startswith(b"100")]
+        contents = await self._contents(tree, [one for one in wanted if known.get(one.path) is None])
+        for one in wanted:
+            content = known.get(one.path)
+            await self._write(tree, one.path, contents[one.blob] if content is None else content)
+        await self._move_index(tree, commit_id)
+
+    def _stored(self, tree: Path, path: str) -> str:
+        return f"{tree.relative_to(self._root).as_posix()}/{path}"
+
+    async def _differences(self, tree: Path, commit_id: str) -> Sequence[_Difference]:
+        """What the commit has in the place of what the index has; mode 000000: nothing."""
+        arguments = ("diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", commit_id, "--")
+        answer = await self._git.ask(tree, *arguments)
+        if answer.code:  # a damaged index says nothing: everything may be wrong
+            await asyncio.to_thread((tree / ".git/index").unlink, missing_ok=True)
+            return list(_parsed(await self._git.tell(tree, *arguments)))
+        return list(_parsed(answer.out))
+
+    async def _contents(self, tree: Path, differences: Sequence[_Difference]) -> Mapping[str, bytes]:
+        if not differences:
+            return {}
+        asked = "".join(f"{one.blob}\n" for one in differences).encode()
+        return dict(_objects(await self._git.tell(tree, "cat-file", "--batch", stdin=asked)))
+
+    async def _write(self, tree: Path, path: str, content: bytes) -> None:
+        try:
+            await self._files.write(self._stored(tree, path), content)
+        except Conflict:
+            for obstacle in await asyncio.to_thread(_in_the_way, tree, path):
+                await self._files.remove(self._stored(tree, obstacle))
+            await self._files.write(self._stored(tree, path), content)
+
+    async def _move_index(self, tree: Path, commit_id: str) -> None:
+        index = tree / ".git" / (_INDEX + token_hex(8))
+        try:
+            await asyncio.to_thread(_copy, tree / ".git/index", index)
+            await self._git.tell(tree, "read-tree", "--reset", commit_id, index=index)
+            await asyncio.to_thread(_settle, tree, index, commit_id)
+        finally:
+            index.unlink(missing_ok=True)
+
+
+def state(tree: Path) -> tuple[str | None, str | None]:
+    """The newest commit, and the one that the files were last brought to."""
+    shown = _text(tree / ".git" / _SHOWN)
+    newest = _text(tree / ".git/refs/heads/main") or _packed(_text(tree / ".git/packed-refs") or "")
+    return newest, shown
+
+
+def replace(path: Path, content: bytes) -> None:
+    """One small file of a repository, whole or not at all."""
+    fresh = path.with_name(f"{path.name}-{token_hex(8)}")
+    try:
+        fresh.write_bytes(content)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _settle(tree: Path, index: Path, commit_id: str) -> None:
+    repository = tree / ".git"
+    index.replace(repository / "index")
+    if (repository / "HEAD").read_bytes() != _HEAD:
+        replace(repository / "HEAD", _HEAD)
+    for left in repository.glob(f"{_INDEX}*"):
+        if time.time() - left.stat().st_mtime > _ABANDONED:
+            left.unlink(missing_ok=True)
+    replace(repository / _SHOWN, f"{commit_id}\n".encode())
+
+
+def _copy(index: Path, copy: Path) -> None:
+    if index.exists():
+        shutil.copyfile(index, copy)
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text().strip() or None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _packed(text: str) -> str | None:
+    for line in text.splitlines():
+        commit_id, _, name = line.partition(" ")
+        if name == "refs/heads/main":
+            return commit_id
+    return None
+
+
+def _parsed(raw: bytes) -> Iterator[_Difference]:
+    fields = raw.split(b"\0")
+    for about, path in zip(fields[::2], fields[1::2], strict=False):
+        mode, _, blob, *_ = about.removeprefix(b":").split(b" ")
+        yield _Difference(os.fsdecode(path), mode, blob.decode())
+
+
+def _objects(raw: bytes) -> Iterator[tuple[str, bytes]]:
+    while raw:
+        line, _, rest = raw.partition(b"\n")
+        blob, _, size = line.decode().split(" ")
+        yield blob, rest[: int(size)]
+        raw = rest[int(size) + 1 :]
+
+
+def _is_ours(path: str) -> bool:
+    """What a user committed under a name that nexus would not use, the user also has in the files."""
+    try:
+        return bool(tracked(path))
+    except InvalidInput:
+        return False
+
+
+def _in_the_way(tree: Path, path: str) -> Sequence[str]:
+    """The first part of the path that is no folder but should be one, or the path itself."""
+    parts = path.split("/")
+    for depth in range(1, len(parts)):
+        above = "/".join(parts[:depth])
+        try:
+            if not stat.S_ISDIR((tree / above).lstat().st_mode):
+                return [above]
+        except FileNotFoundError:
+            return []
+    return [path]

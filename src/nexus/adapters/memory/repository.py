@@ -1,0 +1,121 @@
+"""Histories that last as long as the process."""
+
+import asyncio
+import difflib
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from nexus.adapters.memory.files import MemoryFiles
+from nexus.domain.core.errors import NotFound
+from nexus.domain.core.instants import Clock, instant, system_clock
+from nexus.domain.ports.files import FileStore
+from nexus.domain.ports.repository import Commit, check_change, project_folder, tracked
+
+
+class _Kept(NamedTuple):
+    commit: Commit
+    parent: str | None
+    tree: Mapping[str, bytes]
+
+
+class MemoryRepository:
+    """A `Repository`. `files` is where the newest state of each project appears."""
+
+    def __init__(self, *, files: FileStore | None = None, clock: Clock = system_clock) -> None:
+        self._files = files or MemoryFiles()
+        self._clock = clock
+        self._commits: dict[tuple[str, str], _Kept] = {}
+        self._newest: dict[str, str] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    async def commit(self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str) -> str:
+        folder = project_folder(project_id)
+        check_change(files, message=message, key=key)
+        async with self._one_at_a_time:
+            before, kept = self._kept(project_id), self._made(project_id, files, message=message.strip(), key=key)
+            self._commits[project_id, kept.commit.commit_id] = kept
+            self._newest[project_id] = kept.commit.commit_id
+            await self._show(folder, before.tree if before else {}, kept.tree)
+        return kept.commit.commit_id
+
+    def _made(self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str) -> _Kept:
+        newest = self._kept(project_id)
+        parent = newest.parent if newest and newest.commit.key == key else self._newest.get(project_id)
+        below = self._commits[project_id, parent].tree if parent else {}
+        number = f"{project_id} {len(self._commits)}".encode()
+        commit_id = hashlib.sha1(number, usedforsecurity=False).hexdigest()
+        commit = Commit(commit_id=commit_id, message=message, key=key, created_at=instant(int(self._clock())))
+        return _Kept(commit, parent, _changed(below, files))
+
+    async def history(self, project_id: str, *, limit: int = 100) -> Sequence[Commit]:
+        project_folder(project_id)
+        commits: list[Commit] = []
+        at = self._newest.get(project_id)
+        while at and len(commits) < limit:
+            kept = self._commits[project_id, at]
+            commits.append(kept.commit)
+            at = kept.parent
+        return commits
+
+    async def list(self, project_id: str, *, at: str | None = None) -> Sequence[str]:
+        project_folder(project_id)
+        kept = self._kept(project_id, at)
+        return sorted(kept.tree) if kept else []
+
+    async def read(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
+        project_folder(project_id)
+        kept = self._kept(project_id, at)
+        if kept is None or tracked(path) not in kept.tree:
+            raise NotFound(f"There is no file {path!r}.")
+        return kept.tree[path]
+
+    async def diff(self, project_id: str, before: str, after: str) -> str:
+        project_folder(project_id)
+        old, new = self._kept(project_id, before), self._kept(project_id, after)
+        if old is None or new is None:
+            raise NotFound("There is no such commit.")
+        return "".join(_difference(path, old.tree, new.tree) for path in sorted({*old.tree, *new.tree}))
+
+    def _kept(self, project_id: str, at: str | None = None) -> _Kept | None:
+        if at is not None and (project_id, at) not in self._commits:
+            raise NotFound("There is no such commit.")
+        commit_id = self._newest.get(project_id) if at is None else at
+        return self._commits[project_id, commit_id] if commit_id else None
+
+    async def _show(self, folder: str, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> None:
+        for path in old.keys() - new.keys():
+            await self._files.remove(f"{folder}/{path}")
+        for path, content in new.items():
+            if old.get(path) != content:
+                await self._files.write(f"{folder}/{path}", content)
+
+
+def _changed(tree: Mapping[str, bytes], files: Mapping[str, bytes | None]) -> dict[str, bytes]:
+    """What gives way: the path itself, all below it, and a file in the place of one of its folders."""
+    kept = {
+        path: content
+        for path, content in tree.items()
+        if not any(
+            path == other or path.startswith(f"{other}/") or (new is not None and other.startswith(f"{path}/"))
+            for other, new in files.items()
+        )
+    }
+    return kept | {path: content for path, content in files.items() if content is not None}
+
+
+def _difference(path: str, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> str:
+    before, after = old.get(path), new.get(path)
+    if before == after:
+        return ""
+    names = "/dev/null" if before is None else f"a/{path}", "/dev/null" if after is None else f"b/{path}"
+    lines = difflib.unified_diff(_lines(before), _lines(after), *names)
+    return f"diff --git a/{path} b/{path}\n" + "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
+    )
+
+
+def _lines(content: bytes | None) -> Sequence[str]:
+    """Lines end with a newline alone, as in git."""
+    return re.findall(r"[^\n]*\n|[^\n]+", (content or b"").decode(errors="replace"))

@@ -1,0 +1,1 @@
+"""What the offline model knows of English and Chinese: scripts, numbers, dates, units and its own sentences."""

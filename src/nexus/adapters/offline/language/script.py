@@ -1,0 +1,55 @@
+"""Which language a text is in, and how it falls into parts."""
+
+import re
+
+from nexus.domain.builds.outputs import Language
+
+CJK = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
+_LATIN_WORD = re.compile(r"[A-Za-z][A-Za-z'’-]+")
+_QUOTED = re.compile(r"“([^”]+)”|\"([^\"\n]+)\"|「([^」]+)」|『([^』]+)』|‘([^’]+)’|(?<![A-Za-z])'([^'\n]+)'(?![A-Za-z])|`([^`\n]+)`")
+_COLON = re.compile(r"(?<!\d)[:：](?!//)\s*|(?<=[^:])\n+")
+_QUESTION_ENDS = re.compile(
+    r"(?<=[?？!！。；;])\s*|(?<=[^\d\s.][.])\s+(?=[A-Z])|\n+"
+    r"|,?\s+(?:and|also|then|plus)\s+(?:also\s+|then\s+)?(?=(?:convert|how|what|when|calculate|compute|tell|find|extract|summari[sz]e|count|is|which)\b)"
+    r"|[，,]?\s*(?:另外|还有|然后|并且|同时|顺便|再帮我|再)[，,]?",
+    re.IGNORECASE,
+)
+
+
+def language_of(text: str) -> Language:
+    """Chinese when there are at least as many Chinese characters as there are other words."""
+    shown = text[:4000]
+    chinese = len(CJK.findall(shown))
+    return "zh" if chinese and chinese >= len(_LATIN_WORD.findall(shown)) else "en"
+
+
+def quoted(text: str) -> list[str]:
+    """What stands in quotation marks, in order."""
+    return [next(part for part in found.groups() if part is not None) for found in _QUOTED.finditer(text)]
+
+
+def unquoted(text: str) -> str:
+    return _QUOTED.sub(" ", text)
+
+
+def payload(text: str) -> str:
+    """The material a question is about: what follows the first colon or line break; nothing when there is none."""
+    found = _COLON.search(text)
+    return text[found.end() :].strip() if found else ""
+
+
+def instruction(text: str) -> str:
+    """The question itself: what stands before its material."""
+    found = _COLON.search(text)
+    return text[: found.start()] if found else text
+
+
+def questions(text: str) -> list[str]:
+    """The questions of a message that asks several, in order."""
+    return [part.strip() for part in _QUESTION_ENDS.split(text) if part and part.strip(" \n,.，。")]
+
+
+def joined(parts: list[str], language: Language) -> str:
+    """`a, b and c`, `a、b和c`."""
+    between, last = ("、", "和") if language == "zh" else (", ", " and ")
+    return between.join(parts[:-1]) + last + parts[-1] if len(parts) > 1 else "".join(parts)

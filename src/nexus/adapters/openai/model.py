@@ -1,0 +1,194 @@
+"""Chat models over the OpenAI wire: any endpoint that speaks chat completions."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+import aiohttp
+
+from nexus.adapters.openai.refusals import problem_in_stream, problem_of, retry_after
+from nexus.adapters.openai.sse import Splitter
+from nexus.adapters.openai.wire import Assembly, Dialect, FaultStream, adapted, encoded
+from nexus.domain.core.errors import InvalidInput, Unavailable
+from nexus.domain.core.instants import Clock, system_clock
+from nexus.domain.ports.models import Delta, End, ModelRequest
+
+_LONGEST_REFUSAL = 8 * 1024
+_LONGEST_ANSWER = 64 * 1024 * 1024
+_USAGE_WAIT = 5.0
+_DRAIN_WAIT = 0.2
+
+
+class OpenAIModel:
+    """A ChatModel on any OpenAI-compatible endpoint; `base_url` ends before `/chat/completions`, time limits are seconds.
+
+    The session is the caller's: its connector should not bound connections below the streams expected.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: aiohttp.ClientSession,
+        base_url: str,
+        api_key: str,
+        name: str,
+        connect: float = 10.0,
+        first_byte: float = 120.0,
+        idle: float = 60.0,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._session = session
+        self._url = base_url.rstrip("/") + "/chat/completions"
+        self._key = api_key.strip()
+        self._name = name
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=connect)
+        self._first_byte = first_byte
+        self._idle = idle
+        self._clock = clock
+        self._dialect = Dialect()
+        self._headers = {
+            "Content-Type": "application/json",
+            "Accept": "text/event-stream",
+            "Accept-Encoding": "identity",
+        }
+        if self._key:
+            self._headers["Authorization"] = f"Bearer {self._key}"
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
+        started = time.monotonic()
+        async with self._answer(request) as answer:
+            left = max(self._first_byte - (time.monotonic() - started), 0.0)
+            async with aclosing(self._items(answer, first_byte=left)) as items:
+                async for item in items:
+                    yield item
+
+    @asynccontextmanager
+    async def _answer(self, request: ModelRequest) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The open answer with status 200, asked for in simpler words as often as the endpoint does not understand."""
+        known = dialect = self._dialect
+        lasting = True
+        while True:
+            answer = await self._posted(encoded(request, model=self._name, dialect=dialect))
+            try:
+                if answer.status == 200:
+                    if lasting and self._dialect == known:
+                        self._dialect = dialect
+                    yield answer
+                    return
+                body = await self._refusal(answer)
+                dialect = self._simpler(dialect, answer, body, request)
+                lasting = lasting and b"nvalid schema" not in body
+            finally:
+                answer.release()
+
+    def _simpler(self, dialect: Dialect, answer: aiohttp.ClientResponse, body: bytes, request: ModelRequest) -> Dialect:
+        """How to ask again after a refusal; what the refusal means, raised, where asking otherwise is no use."""
+        if answer.status in (400, 422):
+            simpler = adapted(dialect, body.decode(errors="replace"), request)
+            if simpler is not None:
+                return simpler
+        pause = retry_after(answer.headers, now=self._clock())
+        raise problem_of(answer.status, body, key=self._key, retry_after=pause)
+
+    async def _posted(self, body: bytes) -> aiohttp.ClientResponse:
+        try:
+            async with asyncio.timeout(self._first_byte):
+                return await self._session.post(
+                    self._url, data=body, headers=self._headers, timeout=self._timeout, allow_redirects=False
+                )
+        except aiohttp.InvalidURL:
+            raise InvalidInput("The address of the model provider is not a URL.") from None
+        except TimeoutError:
+            raise Unavailable("The model provider did not answer in time.") from None
+        except (aiohttp.ClientError, OSError) as problem:
+            raise Unavailable(f"The model provider could not be reached ({type(problem).__name__}).") from None
+
+    async def _refusal(self, answer: aiohttp.ClientResponse) -> bytes:
+        """The beginning of an error page; what of it came, when it breaks off."""
+        try:
+            async with asyncio.timeout(min(self._idle, self._first_byte)):
+                return await answer.content.readexactly(_LONGEST_REFUSAL)
+        except asyncio.IncompleteReadError as short:
+            return short.partial
+        except (TimeoutError, aiohttp.ClientError):
+            return b""
+
+    async def _items(self, answer: aiohttp.ClientResponse, *, first_byte: float) -> AsyncGenerator[Delta | End, None]:
+        assembly = Assembly()
+        is_stream = answer.content_type != "application/json"
+        pieces = self._payloads(answer, assembly, first_byte) if is_stream else self._whole(answer, first_byte)
+        async with aclosing(pieces):
+            async for payloads in pieces:
+                if (delta := self._taken(assembly, payloads)) is not None:
+                    yield delta
+        if not assembly.finished:
+            raise Unavailable("The answer of the model broke off.")
+        yield assembly.end()
+        if is_stream:
+            await _drain(answer)
+
+    async def _payloads(
+        self, answer: aiohttp.ClientResponse, assembly: Assembly, first_byte: float
+    ) -> AsyncGenerator[list[bytes], None]:
+        """What each read brought, until `[DONE]`, the end, or a finished answer whose usage does not come."""
+        splitter = Splitter()
+        wait, received = first_byte, 0
+        while piece := await self._read(answer, wait, assembly):
+            received += len(piece)
+            if received > _LONGEST_ANSWER:
+                raise Unavailable("The answer of the model does not end.")
+            if payloads := splitter.feed(piece):
+                yield payloads
+            if splitter.done:
+                return
+            wait = self._patience(assembly)
+
+    def _patience(self, assembly: Assembly) -> float:
+        if assembly.complete:
+            return min(self._idle, _DRAIN_WAIT)
+        return min(self._idle, _USAGE_WAIT) if assembly.finished else self._idle
+
+    async def _whole(self, answer: aiohttp.ClientResponse, first_byte: float) -> AsyncGenerator[list[bytes], None]:
+        """The one document of an endpoint that does not stream."""
+        parts: list[bytes] = []
+        wait, received = first_byte, 0
+        while piece := await self._read(answer, wait, None):
+            received += len(piece)
+            if received > _LONGEST_ANSWER:
+                raise Unavailable("The answer of the model does not end.")
+            parts.append(piece)
+            wait = self._idle
+        yield [b"".join(parts)]
+
+    def _taken(self, assembly: Assembly, payloads: list[bytes]) -> Delta | None:
+        try:
+            return assembly.take(payloads)
+        except FaultStream as told:
+            raise problem_in_stream(told.fault, key=self._key) from None
+
+    async def _read(self, answer: aiohttp.ClientResponse, wait: float, assembly: Assembly | None) -> bytes:
+        """One raw read; empty at the end. Once the answer is finished, what breaks is no loss."""
+        try:
+            async with asyncio.timeout(wait):
+                return await answer.content.readany()
+        except (TimeoutError, aiohttp.ClientError, OSError) as problem:
+            if assembly is not None and assembly.finished:
+                return b""
+            if isinstance(problem, TimeoutError):
+                raise Unavailable("The model provider stopped sending.") from None
+            raise Unavailable("The answer of the model broke off.") from None
+
+
+async def _drain(answer: aiohttp.ClientResponse) -> None:
+    """Reads the end of the body that follows `[DONE]`, so that the connection can be used again."""
+    try:
+        async with asyncio.timeout(_DRAIN_WAIT):
+            while not answer.content.at_eof():
+                await answer.content.readany()
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        answer.close()

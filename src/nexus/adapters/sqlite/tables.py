@@ -1,0 +1,158 @@
+"""Rows in SQLite: a table for each declared one, the row as JSON, a generated column for each field of an index."""
+
+# ruff: noqa: S608 - statements are built from declarations, values are always bound
+
+import sqlite3
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from nexus.adapters.sqlite.writer import Writer, unavailable
+from nexus.domain.ports.database import Query, Refused
+from nexus.domain.ports.rows import Item, Key, Table, When, Write, holds, result
+
+_NEW = When(exists=False)
+
+
+class SqliteTables:
+    """Point reads and pages on the loop's own connection (a thread would cost several times the read), writes through the writer."""
+
+    def __init__(self, writer: Writer, tables: Sequence[Table[Any]]) -> None:
+        self._writer, self._tables = writer, tables
+        self._statements = {table.name: _Statements.of(table) for table in tables}
+
+    async def open(self) -> None:
+        """Makes what is declared and not yet there; an index added later has the old rows too."""
+        for table in self._tables:
+            await self._writer.do(partial(_make, table))
+        self._reader = self._writer.reader()
+
+    def close(self) -> None:
+        self._reader.close()
+
+    async def read(self, table: Table[Any], keys: Sequence[Key]) -> list[Item | None]:
+        statements = self._statements[table.name]
+        try:
+            return [statements.read(self._reader, key) for key in keys]
+        except sqlite3.Error as error:
+            raise unavailable(error) from error
+
+    async def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
+        sql, values = _selecting(query)
+        try:
+            rows = self._reader.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise unavailable(error) from error
+        limit = query.window.limit
+        return [msgspec.json.decode(row) for (row,) in rows[:limit]], len(rows) > limit
+
+    async def write(self, writes: Sequence[Write]) -> None:
+        await self._writer.do(partial(self._apply, writes))
+
+    def _apply(self, writes: Sequence[Write], connection: sqlite3.Connection) -> None:
+        for at, write in enumerate(writes):
+            statements = self._statements[write.table.name]
+            if write.verb == "put" and write.when == _NEW:
+                if not statements.insert(connection, write):
+                    raise Refused(at, statements.read(connection, write.key))
+                continue
+            row = statements.read(connection, write.key)
+            if not holds(write, row):
+                raise Refused(at, row)
+            statements.keep(connection, write, result(write, row))
+
+
+class _Statements(Struct, frozen=True):
+    """The statements of one table."""
+
+    reading: str
+    inserting: str
+    keeping: str
+    deleting: str
+    clearing: str
+
+    @classmethod
+    def of(cls, table: Table[Any]) -> "_Statements":
+        name, key = _name(table), _each(table.key, '"{}" = ?', " and ")
+        columns = (*table.key, "row")
+        insert = f"insert into {name} ({_each(columns)}) values ({_each(columns, '?')}) on conflict do"
+        past = f'select rowid from {name} where "{table.expires}" < ? limit 2'
+        return cls(
+            reading=f"select row from {name} where {key}",
+            inserting=f"{insert} nothing",
+            keeping=f"{insert} update set row = excluded.row",
+            deleting=f"delete from {name} where {key}",
+            clearing=f"delete from {name} where rowid in ({past})" if table.expires else "",
+        )
+
+    def read(self, connection: sqlite3.Connection, key: Key) -> Item | None:
+        found = connection.execute(self.reading, key).fetchone()
+        return msgspec.json.decode(found[0]) if found else None
+
+    def insert(self, connection: sqlite3.Connection, write: Write) -> bool:
+        """Whether there was no row of that key."""
+        row = msgspec.json.encode(write.fields).decode()
+        return connection.execute(self.inserting, (*write.key, row)).rowcount == 1
+
+    def keep(self, connection: sqlite3.Connection, write: Write, row: Item | None) -> None:
+        if row is None:
+            connection.execute(self.deleting, write.key)
+        elif write.verb != "check":
+            connection.execute(self.keeping, (*write.key, msgspec.json.encode(row).decode()))
+        if write.verb == "put" and self.clearing:  # each new row clears two that are past their time
+            connection.execute(self.clearing, tuple(write.when.below.values()))
+
+
+def _name(table: Table[Any]) -> str:
+    return f'"nexus_{table.name}"'
+
+
+def _each(fields: Sequence[str], form: str = '"{}"', between: str = ", ") -> str:
+    return between.join(form.format(field) for field in fields)
+
+
+def _make(table: Table[Any], connection: sqlite3.Connection) -> None:
+    name, key = _name(table), _each(table.key)
+    connection.execute(f"create table if not exists {name} ({key}, row text not null, primary key ({key}))")
+    orders: dict[str, tuple[str, ...]] = {index.name: (index.partition, index.sort) for index in table.indexes}
+    if table.expires:
+        orders["expiry"] = (table.expires,)
+    present = {column[1] for column in connection.execute(f"pragma table_xinfo({name})")}
+    for field in sorted({field for fields in orders.values() for field in fields} - present):
+        made = f"""generated always as (row ->> '$."{field}"') virtual"""
+        connection.execute(f'alter table {name} add column "{field}" {made}')
+    for order, fields in orders.items():
+        _make_index(connection, f'"nexus_{table.name}_{order}"', _indexing(name, fields, key))
+
+
+def _indexing(name: str, fields: Sequence[str], key: str) -> str:
+    sparse = _each(fields, '"{}" is not null', " and ")
+    return f"on {name} ({_each(fields)}, {key}) where {sparse}"
+
+
+def _make_index(connection: sqlite3.Connection, index: str, rest: str) -> None:
+    """Makes an index, again where its declaration has changed."""
+    made = f"CREATE INDEX {index} {rest}"
+    there = connection.execute("select sql from sqlite_master where type = 'index' and name = ?", (index.strip('"'),))
+    found = there.fetchone()
+    if found and found[0] != made:
+        connection.execute(f"drop index {index}")
+    if not found or found[0] != made:
+        connection.execute(made)
+
+
+def _selecting(query: Query[Any]) -> tuple[str, list[Any]]:
+    window, (partition, sort) = query.window, query.fields
+    bounds = {f'"{partition}" = ?': query.partition, f'"{sort}" >= ?': window.since, f'"{sort}" <= ?': window.until}
+    bounds = {clause: value for clause, value in bounds.items() if value is not None}
+    places = slice(1, None) if query.partition is None else slice(None) if query.index else slice(1)
+    order, after = (sort, *query.table.key)[places], (query.after or ())[places]  # in the order of an index, no more
+    where = " and ".join([*bounds, f'"{sort}" is not null'])
+    if after:
+        where += f" and ({_each(order)}) {'<' if window.newest_first else '>'} ({_each(order, '?')})"
+    direction = _each(order, '"{}" desc' if window.newest_first else '"{}"')
+    sql = f"select row from {_name(query.table)} where {where} order by {direction} limit ?"
+    return sql, [*bounds.values(), *after, window.limit + 1]

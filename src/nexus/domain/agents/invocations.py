@@ -1,0 +1,120 @@
+"""Calls of agents outside sessions, and the accounting of every call."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from nexus.domain.agents.model import JSON, Agent, Invocation
+from nexus.domain.agents.service import Agents
+from nexus.domain.agents.tables import INVOCATIONS
+from nexus.domain.core.errors import NexusError
+from nexus.domain.core.ids import NewId
+from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.principal import Principal
+from nexus.domain.ports.database import Page, Tables, Window
+from nexus.domain.ports.models import ChatMessage
+from nexus.domain.ports.rows import Write, insert
+from nexus.domain.requests.model import Once
+from nexus.domain.requests.service import Keep, Requests
+from nexus.domain.runtime.model import Answer
+from nexus.domain.runtime.service import Runtime
+from nexus.domain.tallies.service import Tallies
+from nexus.domain.tools.service import Tools
+
+KEPT_CHARACTERS = 60_000
+
+
+class Called(Struct, frozen=True, kw_only=True):
+    """What one call of an agent came to."""
+
+    input_text: str
+    output_text: str
+    duration_ms: int
+    input_tokens: int = 0
+    output_tokens: int = 0
+    tools: Sequence[str] = ()
+    session_id: str | None = None
+    error: str | None = None
+    metadata: JSON | None = None
+
+
+class Invocations:
+    def __init__(
+        self,
+        *,
+        tables: Tables,
+        agents: Agents,
+        runtime: Runtime,
+        tools: Tools,
+        tallies: Tallies,
+        requests: Requests,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._tables, self._agents, self._runtime, self._tools = tables, agents, runtime, tools
+        self._tallies, self._requests, self._clock, self._new_id = tallies, requests, clock, new_id
+
+    async def page(self, caller: Principal, agent_id: str, window: Window) -> Page[Invocation]:
+        await self._agents.get(caller, agent_id)
+        return await self._tables.of(caller).page(INVOCATIONS, agent_id, index="AgentIndex", window=window)
+
+    async def invoke(self, caller: Principal, agent_id: str, content: str, *, once: Once | None = None) -> Invocation:
+        """One question, one answer, no session. A failure is an invocation with status `failed`, kept as well."""
+        agent = await self._agents.get(caller, agent_id)
+        spec = await self._agents.resolve(agent)
+
+        async def make(keep: Keep[Invocation]) -> Invocation:
+            began = self._clock()
+            try:
+                answer = await self._runtime.whole(spec, [ChatMessage("user", content)])
+                called = self._of(answer, content, began)
+            except NexusError as error:
+                called = Called(input_text=content, output_text="", duration_ms=self._since(began), error=error.detail)
+            invocation, writes = self.recording(caller, agent, called)
+            await self._tables.commit(*writes, *keep(invocation))
+            return invocation
+
+        return await self._requests.settle(caller, once, Invocation, make)
+
+    def recording(self, caller: Principal, agent: Agent, called: Called) -> tuple[Invocation, list[Write]]:
+        """The row, the tallies and the tools' uses of one call; the caller commits them."""
+        invocation = Invocation(
+            invocation_id=self._new_id("inv"),
+            agent_id=agent.agent_id,
+            tenant_id=caller.tenant_id,
+            user_id=caller.user_id,
+            session_id=called.session_id,
+            input_text=called.input_text[:KEPT_CHARACTERS],
+            output_text=called.output_text[:KEPT_CHARACTERS],
+            status="failed" if called.error else "success",
+            duration_ms=called.duration_ms,
+            input_tokens=called.input_tokens,
+            output_tokens=called.output_tokens,
+            error_message=called.error,
+            created_at=instant(self._clock()),
+            metadata={"tools": list(called.tools), "version": agent.active_version, **(called.metadata or {})},
+        )
+        counts = self._tallies.counting(
+            caller.tenant_id,
+            invocations=1,
+            invocations_failed=int(bool(called.error)),
+            invocation_ms=called.duration_ms,
+            input_tokens=called.input_tokens,
+            output_tokens=called.output_tokens,
+        )
+        uses = self._tools.used(called.tools, marker=invocation.invocation_id)
+        return invocation, [insert(INVOCATIONS, invocation), *counts, *uses]
+
+    def _of(self, answer: Answer, content: str, began: float) -> Called:
+        return Called(
+            input_text=content,
+            output_text=answer.text,
+            duration_ms=self._since(began),
+            input_tokens=answer.input_tokens,
+            output_tokens=answer.output_tokens,
+            tools=[finished.name for finished in answer.results],
+            metadata={"stop": answer.stop, "usage_unknown": answer.usage_unknown},
+        )
+
+    def _since(self, began: float) -> int:
+        return max(0, round((self._clock() - began) * 1000))

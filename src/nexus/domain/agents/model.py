@@ -1,0 +1,95 @@
+"""Agents: what builds yield, their immutable versions, where they run, and what calls of them cost."""
+
+from typing import Any, Literal
+
+from nexus.domain.core.errors import Conflict, PreconditionFailed
+from nexus.domain.ports.rows import Entity, Row
+
+JSON = dict[str, Any]
+AgentStatus = Literal["running", "offline", "error", "building", "deploying"]
+Visibility = Literal["private", "tenant", "public"]
+Verdict = Literal["passed", "failed"]
+
+
+class Agent(Entity, frozen=True, kw_only=True):
+    """`active_version` is what answers, 0 while nothing is deployed; `slug` is its folder in the project's repository."""
+
+    agent_id: str
+    project_id: str
+    tenant_id: str
+    user_id: str
+    visibility: Visibility = "tenant"
+    agent_name: str
+    slug: str
+    description: str = ""
+    category: str = "general"
+    language: str = "en"
+    version: str = "1"
+    versions: int = 1
+    active_version: int = 0
+    status: AgentStatus = "offline"
+    deployment_type: Literal["local", "agentcore"] = "local"
+    agentcore_config: JSON | None = None
+    capabilities: list[str] = []
+    tools: list[str] = []
+    prompt_path: str | None = None
+    code_path: str | None = None
+    created_at: str
+    updated_at: str
+    deployed_at: str | None = None
+    deleted_at: str | None = None
+
+
+class Version(Row, frozen=True, kw_only=True):
+    """An immutable state of an agent: a commit of its project's repository, and what verification said of it."""
+
+    agent_id: str
+    version: int
+    tenant_id: str
+    project_id: str
+    build_no: int
+    commit_id: str | None = None
+    verdict: Verdict
+    tests_run: int = 0
+    tests_passed: int = 0
+    summary: str = ""
+    created_at: str
+
+
+class Deployment(Row, frozen=True, kw_only=True):
+    """A version put where it answers."""
+
+    agent_id: str
+    deployment_id: str
+    tenant_id: str
+    version: int
+    deployment_type: Literal["local", "agentcore"] = "local"
+    smoke_test: str = ""
+    created_at: str
+
+
+class Invocation(Row, frozen=True, kw_only=True):
+    """One call of an agent and its accounting."""
+
+    invocation_id: str
+    agent_id: str
+    tenant_id: str
+    user_id: str
+    session_id: str | None = None
+    input_text: str = ""
+    output_text: str = ""
+    status: Literal["success", "failed"] = "success"
+    duration_ms: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    error_message: str | None = None
+    created_at: str
+    metadata: JSON | None = None
+
+
+class NotDeployed(PreconditionFailed):
+    title = "The agent has no deployed version"
+
+
+class InUse(Conflict):
+    title = "The agent is in use"

@@ -1,0 +1,147 @@
+"""The agent package: a folder that runs alone. Parsed strictly, whoever wrote it."""
+
+import tomllib
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+import tomli_w
+from msgspec import Struct
+
+from nexus.domain.core.errors import InvalidInput
+from nexus.domain.ports.code import Program
+from nexus.domain.ports.models import ToolSpec
+from nexus.domain.runtime.model import AgentSpec, AnswerLimits, BoundTool
+from nexus.domain.tools.library.registry import LIBRARY
+from nexus.domain.tools.model import Effect
+from nexus.domain.tools.schema import spec_of_source
+
+MANIFEST = "agent.toml"
+
+
+class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    slug: str
+    name: str
+    description: str = ""
+    category: str = "general"
+    language: Literal["en", "zh"] = "en"
+
+
+class ModelChoice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`default` is the model that the server is configured with."""
+
+    name: str = "default"
+
+
+class ToolEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`ref`: `library:NAME`, `generated:FILE:FUNCTION` or `agent:SLUG`. The rest is the capability manifest of a generated tool."""
+
+    ref: str
+    description: str = ""
+    effect: Effect = "pure"
+    hosts: list[str] = []
+    paths: list[str] = []
+    secrets: list[str] = []
+
+
+class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`agent.toml`."""
+
+    agent: Identity
+    model: ModelChoice = ModelChoice()
+    limits: AnswerLimits = AnswerLimits()
+    tools: list[ToolEntry] = []
+
+
+class Package(Struct, frozen=True, kw_only=True):
+    """A package's files by path from its folder, its manifest and its prompt."""
+
+    files: Mapping[str, str]
+    manifest: Manifest
+    prompt: str
+
+    @property
+    def program(self) -> Program:
+        """The Python of the package: tools and their tests."""
+        return Program({path: text for path, text in self.files.items() if path.endswith(".py")})
+
+
+def read(files: Mapping[str, str]) -> Package:
+    """InvalidInput that names the file and the place, for whatever is missing or malformed."""
+    try:
+        manifest = msgspec.convert(tomllib.loads(files[MANIFEST]), Manifest)
+        return Package(files=files, manifest=manifest, prompt=files["prompt.md"])
+    except KeyError as error:
+        raise InvalidInput(f"The package has no {error.args[0]}.") from error
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise InvalidInput(f"{MANIFEST}: {error}") from error
+
+
+def manifest_text(manifest: Manifest) -> str:
+    return tomli_w.dumps(_without_empty(msgspec.to_builtins(manifest)))
+
+
+def spec(package: Package, *, agent_id: str, others: Mapping[str, Package] = {}) -> AgentSpec:
+    """Every reference resolved, or InvalidInput that names the one that is not. `others`: packages that `agent:SLUG` may mean."""
+    return _spec(package, agent_id, others, ())
+
+
+def _spec(package: Package, agent_id: str, others: Mapping[str, Package], asking: tuple[str, ...]) -> AgentSpec:
+    asking = (*asking, package.manifest.agent.slug)
+    bound, inside = list[BoundTool](), dict[str, AgentSpec]()
+    for entry in package.manifest.tools:
+        kind, _, target = entry.ref.partition(":")
+        match kind:
+            case "library":
+                bound.append(_library(target))
+            case "generated":
+                bound.append(_generated(package, entry, target))
+            case "agent":
+                if target in asking or target not in others:
+                    raise InvalidInput(f"{entry.ref}: there is no such agent, or it asks itself.")
+                bound.append(_agent(others[target], target))
+                inside[target] = _spec(others[target], f"{agent_id}/{target}", others, asking)
+            case _:
+                raise InvalidInput(
+                    f"{entry.ref!r} is no reference: library:NAME, generated:FILE:FUNCTION or agent:SLUG."
+                )
+    names = [tool.spec.name for tool in bound]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise InvalidInput(f"Two tools are named {', '.join(sorted(twice))}.")
+    return AgentSpec(
+        agent_id=agent_id,
+        name=package.manifest.agent.name,
+        prompt=package.prompt,
+        tools=tuple(bound),
+        program=package.program,
+        agents=inside,
+        limits=package.manifest.limits,
+    )
+
+
+def _library(name: str) -> BoundTool:
+    if (tool := LIBRARY.get(name)) is None:
+        raise InvalidInput(f"library:{name}: the library has no such tool.")
+    return BoundTool(kind="library", spec=tool.spec, target=name, effect=tool.effect)
+
+
+def _generated(package: Package, entry: ToolEntry, target: str) -> BoundTool:
+    path, _, function = target.partition(":")
+    if path not in package.files:
+        raise InvalidInput(f"{entry.ref}: there is no such file.")
+    found = spec_of_source(package.files[path], function)
+    return BoundTool(kind="generated", spec=found, target=target, effect=entry.effect)
+
+
+def _agent(package: Package, slug: str) -> BoundTool:
+    message = {"type": "string", "description": "What to ask, with everything that is needed to answer."}
+    parameters = {"type": "object", "properties": {"message": message}, "required": ["message"]}
+    found = ToolSpec(f"ask_{slug}", package.manifest.agent.description or package.manifest.agent.name, parameters)
+    return BoundTool(kind="agent", spec=found, target=slug)
+
+
+def _without_empty(value: Any) -> Any:
+    """TOML has no null, and an empty list says nothing."""
+    if isinstance(value, dict):
+        return {key: _without_empty(part) for key, part in value.items() if part not in (None, [], {}, "")}
+    return [_without_empty(part) for part in value] if isinstance(value, list) else value

@@ -1,0 +1,67 @@
+"""What a build's findings make of an agent's rows."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from nexus.domain.agents.model import Agent, Version
+from nexus.domain.agents.package import Package
+from nexus.domain.projects.model import Project
+
+
+class Registration(Struct, frozen=True, kw_only=True):
+    """What verification found out about one agent of a build."""
+
+    package: Package
+    folder: str
+    commit_id: str | None
+    passed: bool
+    tests_run: int
+    tests_passed: int
+    summary: str
+
+
+def described(found: Registration, number: int, *, now: str) -> dict[str, Any]:
+    """The fields of an agent that follow from its newest package."""
+    identity, refs = found.package.manifest.agent, [entry.ref for entry in found.package.manifest.tools]
+    return {
+        "description": identity.description,
+        "category": identity.category,
+        "language": identity.language,
+        "tools": refs,
+        "capabilities": [ref.rpartition(":")[2] for ref in refs],
+        "prompt_path": f"{found.folder}/prompt.md",
+        "code_path": found.folder,
+        "versions": number,
+        "updated_at": now,
+    }
+
+
+def first(agent_id: str, project: Project, found: Registration, fields: dict[str, Any]) -> Agent:
+    identity = found.package.manifest.agent
+    return Agent(
+        agent_id=agent_id,
+        project_id=project.project_id,
+        tenant_id=project.tenant_id,
+        user_id=project.user_id,
+        agent_name=identity.name,
+        slug=identity.slug,
+        created_at=fields["updated_at"],
+        **fields,
+    )
+
+
+def version(agent_id: str, number: int, project: Project, found: Registration, now: str) -> Version:
+    return Version(
+        agent_id=agent_id,
+        version=number,
+        tenant_id=project.tenant_id,
+        project_id=project.project_id,
+        build_no=project.build_no,
+        commit_id=found.commit_id,
+        verdict="passed" if found.passed else "failed",
+        tests_run=found.tests_run,
+        tests_passed=found.tests_passed,
+        summary=found.summary,
+        created_at=now,
+    )

@@ -1,0 +1,204 @@
+"""Agents: registered by builds, deployed, changed, called."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+
+from msgspec import structs
+
+from nexus.domain.agents import package, rules
+from nexus.domain.agents.model import JSON, Agent, Deployment, NotDeployed, Version
+from nexus.domain.agents.rules import Registration
+from nexus.domain.agents.tables import AGENTS, DEPLOYMENTS, VERSIONS
+from nexus.domain.audit.service import Audit
+from nexus.domain.core.errors import InvalidInput, NotFound, PreconditionFailed
+from nexus.domain.core.ids import NewId, derived
+from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.principal import Principal
+from nexus.domain.ports.database import Page, Tables, Window
+from nexus.domain.ports.models import ChatMessage
+from nexus.domain.ports.repository import Repository
+from nexus.domain.ports.rows import Write, insert, patch, when
+from nexus.domain.projects.model import Project
+from nexus.domain.runtime.model import AgentSpec, Answered, AnswerEvent
+from nexus.domain.runtime.service import Runtime
+from nexus.domain.tallies.service import Tallies
+
+KNOWN_SPECS = 256
+
+
+class Agents:
+    def __init__(
+        self,
+        *,
+        tables: Tables,
+        runtime: Runtime,
+        repository: Repository,
+        tallies: Tallies,
+        audit: Audit,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._tables, self._runtime, self._repository = tables, runtime, repository
+        self._tallies, self._audit, self._clock, self._new_id = tallies, audit, clock, new_id
+        self._specs: dict[tuple[str, int], AgentSpec] = {}
+
+    async def get(self, caller: Principal, agent_id: str) -> Agent:
+        agent = await self._tables.of(caller).get(AGENTS, agent_id)
+        if agent.deleted_at or (agent.visibility == "private" and agent.user_id != caller.user_id):
+            raise NotFound("There is no such agent.")
+        return agent
+
+    async def page(self, caller: Principal, window: Window, *, category: str | None = None) -> Page[Agent]:
+        """The tenant's agents; deleted and others' private ones leave gaps: a page may be short."""
+        tables = self._tables.of(caller)
+        if category:
+            page = await tables.page(AGENTS, caller.tenant_id, category, index="TenantCategoryIndex", window=window)
+        else:
+            page = await tables.page(AGENTS, caller.tenant_id, index="TenantIndex", window=window)
+        seen = [
+            a for a in page.items if not a.deleted_at and (a.visibility != "private" or a.user_id == caller.user_id)
+        ]
+        return Page(seen, page.cursor)
+
+    async def of_project(self, caller: Principal, project_id: str) -> list[Agent]:
+        page = await self._tables.of(caller).page(AGENTS, project_id, index="ProjectIndex", window=Window(limit=100))
+        return [agent for agent in page.items if not agent.deleted_at]
+
+    async def versions(self, caller: Principal, agent_id: str, window: Window) -> Page[Version]:
+        await self.get(caller, agent_id)
+        return await self._tables.of(caller).page(VERSIONS, agent_id, window=window)
+
+    async def update(
+        self, caller: Principal, agent_id: str, changes: Mapping[str, object], *, revision: int | None = None
+    ) -> Agent:
+        """Changes name, description, category or visibility. PreconditionFailed when `revision` is not the present one."""
+
+        async def attempt() -> Agent:
+            agent = await self.get(caller, agent_id)
+            if revision is not None and revision != agent.revision:
+                raise PreconditionFailed("The agent changed meanwhile.", revision=agent.revision)
+            fields = {**changes, "updated_at": instant(self._clock())}
+            note = self._audit.noting(caller, "agent.updated", agent_id, fields=sorted(changes))
+            await self._tables.commit(patch(AGENTS, agent, **fields), note)
+            return structs.replace(agent, revision=agent.revision + 1, **fields)
+
+        return await self._tables.settle(attempt)
+
+    async def delete(self, caller: Principal, agent_id: str) -> None:
+        """A tombstone: the agent is gone for the API at once, its project keeps the files."""
+
+        async def attempt() -> None:
+            agent = await self.get(caller, agent_id)
+            await self._tables.commit(
+                patch(AGENTS, agent, deleted_at=instant(self._clock()), status="offline", active_version=0),
+                self._audit.noting(caller, "agent.deleted", agent_id),
+                *self._tallies.counting(agent.tenant_id, agents=-1),
+            )
+
+        await self._tables.settle(attempt)
+
+    async def bury(self, project: Project) -> list[Agent]:
+        """Deletes all agents of a deleted project; answers them, for what else was theirs."""
+        owner = Principal(project.tenant_id, project.user_id)
+        for agent_id in project.agent_ids:
+            try:
+                await self.delete(owner, agent_id)
+            except NotFound:
+                continue
+        found = [await self._tables.find(AGENTS, agent_id) for agent_id in project.agent_ids]
+        return [agent for agent in found if agent]
+
+    def id_of(self, project_id: str, slug: str) -> str:
+        """Where a project's agent lives: the same in every build."""
+        return derived("agt", project_id, slug)
+
+    async def registering(self, project: Project, found: Sequence[Registration]) -> list[Write]:
+        """The next version of each agent of a build, and the agents that are new; the caller commits them."""
+        writes, new = list[Write](), 0
+        for registration in found:
+            agent_id = self.id_of(project.project_id, registration.package.manifest.agent.slug)
+            known = await self._tables.find(AGENTS, agent_id)
+            number = known.versions + 1 if known else 1
+            fields = rules.described(registration, number, now=instant(self._clock()))
+            if known:
+                writes.append(patch(AGENTS, known, deleted_at=None, **fields))
+            else:
+                writes.append(insert(AGENTS, rules.first(agent_id, project, registration, fields)))
+            new += not known
+            writes.append(
+                insert(VERSIONS, rules.version(agent_id, number, project, registration, instant(self._clock())))
+            )
+        return [*writes, *(self._tallies.counting(project.tenant_id, agents=new) if new else ())]
+
+    async def known(self, agent_id: str) -> Agent:
+        """For the house's own accounting, deleted or not."""
+        return await self._tables.get(AGENTS, agent_id)
+
+    async def newest(self, agent_id: str) -> tuple[Agent, Version]:
+        """The newest version of an agent, for the house's own work."""
+        agent = await self._tables.get(AGENTS, agent_id)
+        return agent, await self._tables.get(VERSIONS, agent_id, agent.versions)
+
+    def deploying(self, agent: Agent, version: Version, *, smoke_test: str) -> list[Write]:
+        """The version answers from now on; the caller commits it."""
+        now = instant(self._clock())
+        deployment = Deployment(
+            agent_id=agent.agent_id,
+            deployment_id=self._new_id("dep"),
+            tenant_id=agent.tenant_id,
+            version=version.version,
+            smoke_test=smoke_test,
+            created_at=now,
+        )
+        fields = {"active_version": version.version, "version": str(version.version), "status": "running"}
+        return [
+            insert(DEPLOYMENTS, deployment),
+            patch(AGENTS, agent, when(versions=agent.versions), **fields, deployed_at=now, updated_at=now),
+        ]
+
+    async def resolve(self, agent: Agent, version: int | None = None) -> AgentSpec:
+        """What a version is made of; the active one unless another is named. NotDeployed when there is none."""
+        number = version or agent.active_version
+        if not number:
+            raise NotDeployed(f"{agent.agent_name} has no deployed version: see the report of its project.")
+        if (known := self._specs.get((agent.agent_id, number))) is not None:
+            return known
+        row = await self._tables.get(VERSIONS, agent.agent_id, number)
+        resolved = await self.spec_at(agent.project_id, agent.slug, at=row.commit_id)
+        while len(self._specs) >= KNOWN_SPECS:
+            del self._specs[next(iter(self._specs))]
+        self._specs[agent.agent_id, number] = resolved
+        return resolved
+
+    async def spec_at(self, project_id: str, slug: str, *, at: str | None = None) -> AgentSpec:
+        """An agent as the files of its project say at a commit."""
+        packages = await self.packages(project_id, at=at)
+        if slug not in packages:
+            raise InvalidInput(f"agents/{slug}: there is no package.")
+        others = {other: found for other, found in packages.items() if other != slug}
+        return package.spec(packages[slug], agent_id=self.id_of(project_id, slug), others=others)
+
+    async def packages(self, project_id: str, *, at: str | None = None) -> dict[str, package.Package]:
+        """All agent packages of a project by slug."""
+        found: dict[str, dict[str, str]] = {}
+        paths = [path for path in await self._repository.list(project_id, at=at) if path.startswith("agents/")]
+        contents = await asyncio.gather(*(self._repository.read(project_id, path, at=at) for path in paths))
+        for path, content in zip(paths, contents, strict=True):
+            _, slug, inside = path.split("/", 2)
+            found.setdefault(slug, {})[inside] = content.decode(errors="replace")
+        return {slug: package.read(files) for slug, files in found.items() if package.MANIFEST in files}
+
+    async def answer(
+        self, agent: Agent, history: Sequence[ChatMessage]
+    ) -> AsyncGenerator[AnswerEvent | Answered, None]:
+        """The active deployment's answer as it comes."""
+        spec = await self.resolve(agent)
+        async with aclosing(self._runtime.answer(spec, history)) as answer:
+            async for item in answer:
+                yield item
+
+
+def told(agent: Agent) -> JSON:
+    """An agent in an event's few words."""
+    return {"agent_id": agent.agent_id, "slug": agent.slug, "name": agent.agent_name}

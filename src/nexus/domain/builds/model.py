@@ -1,0 +1,37 @@
+"""Builds: what is asked for, and how a stage may fail."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from nexus.domain.core.errors import Conflict, NexusError
+from nexus.domain.ports.jobs import Job
+from nexus.domain.projects.model import ProjectStatus
+
+JSON = dict[str, Any]
+
+
+class RunBuild(Job, frozen=True, kw_only=True, tag="builds.run"):
+    task_id: str
+
+
+class Started(Struct, frozen=True, kw_only=True):
+    """The answer to who asked for a build."""
+
+    project_id: str
+    task_id: str
+    project_name: str
+    status: ProjectStatus
+    created_at: str
+
+
+class StageFailed(NexusError):
+    """A stage cannot give what it is for, and trying again would not help. `facts["code"]` names why."""
+
+    title = "The stage failed"
+
+
+class Halted(Conflict):
+    """What is wanted is no longer that this runs."""
+
+    title = "Halted"

@@ -1,0 +1,31 @@
+"""What can be a requirement. Pure."""
+
+import unicodedata
+
+from nexus.domain.core.errors import InvalidInput
+
+SHORTEST, LONGEST = 10, 10_000
+
+
+def check_requirement(text: str) -> None:
+    """Raises InvalidInput for what is too short (a CJK character counts two), too long, or has no words in it."""
+    if len(text) > LONGEST:
+        raise _refused(f"A requirement has at most {LONGEST} characters; this one has {len(text)}.")
+    letters = [character for character in text if unicodedata.category(character)[0] in "LN"]
+    if not letters:
+        raise _refused("A requirement needs words: say what the agent is to do.")
+    if sum(2 if is_cjk(character) else 1 for character in text.strip()) < SHORTEST:
+        raise _refused(f"A requirement has at least {SHORTEST} characters: say what the agent is to do.")
+
+
+def is_cjk(character: str) -> bool:
+    return (
+        "\u2e80" <= character <= "\u9fff"
+        or "\uac00" <= character <= "\ud7af"
+        or "\uf900" <= character <= "\ufaff"
+        or character >= "\U00020000"
+    )
+
+
+def _refused(message: str) -> InvalidInput:
+    return InvalidInput(message, errors=[{"pointer": "/requirement", "message": message}])

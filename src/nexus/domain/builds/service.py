@@ -1,0 +1,165 @@
+"""Builds: started and commanded by users, run by jobs."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from msgspec import Struct
+
+from nexus.domain.builds import rules
+from nexus.domain.builds.engine import Engine, Wish
+from nexus.domain.builds.model import Halted, RunBuild, Started
+from nexus.domain.builds.workflow import Workflow
+from nexus.domain.core.errors import Unavailable
+from nexus.domain.core.principal import Principal
+from nexus.domain.events.service import Events
+from nexus.domain.ports.database import Tables
+from nexus.domain.ports.jobs import JobQueue
+from nexus.domain.projects.model import Command, Lost, Project, Run
+from nexus.domain.projects.runs import Runs
+from nexus.domain.projects.service import Opening, Projects
+from nexus.domain.requests.model import Once
+from nexus.domain.requests.service import Keep, Requests
+from nexus.domain.tasks.model import Task
+
+logger = structlog.get_logger()
+
+
+class Pace(Struct, frozen=True, kw_only=True):
+    """Seconds: between two heartbeats, and how long a paused run may take to its next step before it is cut."""
+
+    heartbeat: float = 2.0
+    grace: float = 4.0
+
+
+class Builds:
+    def __init__(
+        self,
+        *,
+        tables: Tables,
+        projects: Projects,
+        runs: Runs,
+        engine: Engine,
+        events: Events,
+        requests: Requests,
+        queue: JobQueue,
+        workflow: Workflow,
+        worker_id: str,
+        pace: Pace = Pace(),
+        timer: Callable[[], float] = lambda: asyncio.get_running_loop().time(),
+    ) -> None:
+        self._tables, self._projects, self._runs, self._engine = tables, projects, runs, engine
+        self._events, self._requests, self._queue, self._workflow = events, requests, queue, workflow
+        self._worker_id, self._pace, self._timer = worker_id, pace, timer
+
+    async def start(self, caller: Principal, wanted: Opening, *, once: Once | None = None) -> Started:
+        """A project and its first build; InvalidInput when the requirement cannot be one."""
+        rules.check_requirement(wanted.requirement)
+
+        async def make(keep: Keep[Started]) -> Started:
+            plans = [stage.plan for stage in self._workflow.stages]
+            project, writes = self._projects.opening(caller, wanted, plans)
+            started = _started(project)
+            await self._tables.of(caller).commit(*writes, *keep(started))
+            return started
+
+        started = await self._requests.settle(caller, once, Started, make)
+        await self._queue.enqueue(RunBuild(task_id=started.task_id), key=started.task_id, priority=wanted.priority)
+        return started
+
+    async def command(
+        self, caller: Principal, project_id: str, command: Command, *, from_stage: str | None = None
+    ) -> Project:
+        """Pause, resume, stop, retry or restart. Idempotent, or WrongState with the present one."""
+        if command in ("retry", "restart"):
+            project = await self._projects.again(caller, project_id, command, from_stage=from_stage)
+        else:
+            project = await self._projects.command(caller, project_id, command)
+        if project.status == "queued":
+            job = RunBuild(task_id=project.active_task_id)
+            await self._queue.enqueue(job, key=project.active_task_id, priority=project.priority)
+        return project
+
+    async def offer(self, task: Task) -> None:
+        """Hints a queued task again: what the sweeper does when a hint was lost."""
+        await self._queue.enqueue(RunBuild(task_id=task.task_id), key=task.task_id, priority=task.priority)
+
+    async def take_over(self, seen: Task) -> None:
+        """Goes on with a build whose executor is gone, or ends it where that is what is wanted."""
+        try:
+            if seen.control_status != "running":
+                await self._runs.end_for(seen)
+                return
+            run = await self._runs.take_over(seen, self._worker_id)
+        except Lost:
+            return
+        await self._queue.enqueue(RunBuild(task_id=run.task.task_id), key=run.task.task_id, priority=run.task.priority)
+
+    async def run(self, task_id: str) -> None:
+        """The job: claims the build, or goes on with one taken over, until it is over, halted or somebody else's."""
+        try:
+            run = await self._runs.resume(task_id, self._worker_id)
+        except Lost as lost:
+            logger.info("build.not_claimed", task_id=task_id, reason=lost.detail)
+            return
+        build = await self._projects.build(_owner(run.project), run.project.project_id)
+        wish = Wish()
+        work = asyncio.ensure_future(self._engine.run(run, build.workflow, wish))
+        watch = asyncio.ensure_future(self._watched(run, wish, work))
+        try:
+            await work
+        except asyncio.CancelledError:
+            if not wish.lost and wish.control == "running":
+                await self._runs.release(run)
+                raise
+        except (Halted, Lost) as halted:
+            wish.lost = wish.lost or isinstance(halted, Lost)
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+        await self._halted(run, wish)
+
+    async def _halted(self, run: Run, wish: Wish) -> None:
+        """Writes the state that was wanted, now that nothing of the run goes on."""
+        if wish.lost:
+            return
+        try:
+            if wish.control == "paused":
+                await self._runs.pause_done(run)
+            elif wish.control == "stopped":
+                await self._runs.stop_done(run)
+        except Lost as lost:
+            logger.info("build.ended_elsewhere", task_id=run.task.task_id, reason=lost.detail)
+
+    async def _watched(self, run: Run, wish: Wish, work: "asyncio.Future[None]") -> None:
+        """Beats, listens for what is wanted, and cuts the work: at once to stop it, after some grace to pause it."""
+        beaten, asked = self._timer(), None
+        while not work.done():
+            await self._events.changed(run.topic, within=self._pace.heartbeat)
+            now = self._timer()
+            try:
+                if now - beaten >= self._pace.heartbeat:
+                    wish.control, beaten = await self._runs.beat(run), now
+                else:
+                    wish.control = (await self._runs.held(run)).task.control_status
+            except Lost:
+                wish.lost = not work.done()
+            except Unavailable as error:
+                logger.warning("build.heartbeat_failed", task_id=run.task.task_id, reason=error.detail)
+            asked = None if wish.control == "running" else asked or now
+            if wish.lost or wish.control == "stopped" or (asked is not None and now - asked >= self._pace.grace):
+                work.cancel()
+
+
+def _started(project: Project) -> Started:
+    return Started(
+        project_id=project.project_id,
+        task_id=project.active_task_id,
+        project_name=project.project_name,
+        status=project.status,
+        created_at=project.created_at,
+    )
+
+
+def _owner(project: Project) -> Principal:
+    return Principal(project.tenant_id, project.user_id)

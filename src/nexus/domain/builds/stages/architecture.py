@@ -1,0 +1,49 @@
+"""Stage 3: which agents, which tools serve, which must be written, and what will not be met."""
+
+from nexus.domain.builds import documents
+from nexus.domain.builds.outputs import Architecture, ArchitectureInput, Brief, LibraryTool, Requirements
+from nexus.domain.builds.work import Work
+from nexus.domain.builds.workflow import Made
+from nexus.domain.tools.library.registry import LIBRARY
+
+
+async def architecture(work: Work) -> Made:
+    brief, needed = work.earlier(Brief, "intake"), work.earlier(Requirements, "requirements")
+    library = [LibraryTool(name, tool.spec.description, tool.category) for name, tool in LIBRARY.items()]
+    question = ArchitectureInput(work.project.requirement, brief, needed, library)
+    planned = await work.ask(Architecture, question, check=_holds_together)
+    for agent in planned.agents:
+        chosen = [*agent.library_tools, *(f"{tool.name} (new)" for tool in agent.new_tools)]
+        await work.note(f"{agent.slug}: {', '.join(chosen) or 'no tools'}")
+    text = documents.architecture(planned, brief.language)
+    return Made(output=planned, files={"docs/architecture.md": text}, summary=", ".join(a.slug for a in planned.agents))
+
+
+def _holds_together(planned: Architecture) -> None:
+    slugs = [agent.slug for agent in planned.agents]
+    if len(set(slugs)) < len(slugs):
+        raise ValueError("two agents have one slug")
+    for agent in planned.agents:
+        if unknown := sorted(set(agent.library_tools) - set(LIBRARY)):
+            raise ValueError(f"{agent.slug}: the library has no {', '.join(unknown)}")
+        if strangers := sorted(set(agent.calls) - set(slugs) | {agent.slug} & set(agent.calls)):
+            raise ValueError(f"{agent.slug} cannot call {', '.join(strangers)}")
+        names = [*agent.library_tools, *(tool.name for tool in agent.new_tools)]
+        if len(set(names)) < len(names):
+            raise ValueError(f"{agent.slug}: two tools have one name")
+    _acyclic({agent.slug: agent.calls for agent in planned.agents})
+
+
+def _acyclic(calls: dict[str, list[str]]) -> None:
+    done = set[str]()
+
+    def visit(slug: str, above: tuple[str, ...]) -> None:
+        if slug in above:
+            raise ValueError(f"agents call each other in a circle: {' → '.join((*above, slug))}")
+        if slug not in done:
+            for called in calls[slug]:
+                visit(called, (*above, slug))
+            done.add(slug)
+
+    for slug in calls:
+        visit(slug, ())

@@ -1,0 +1,92 @@
+"""Stage 5, for each agent: writes the tools that the library lacks, and tests them where they can harm nobody."""
+
+import ast
+
+from msgspec import Struct
+
+from nexus.domain.builds.model import StageFailed
+from nexus.domain.builds.outputs import Brief, PlannedAgent, PlannedTool, ToolInput, WrittenTool
+from nexus.domain.builds.work import Work
+from nexus.domain.builds.workflow import Made
+from nexus.domain.core.errors import InvalidInput
+from nexus.domain.ports.code import Limits, Program, TestResult
+from nexus.domain.tools.model import Effect
+from nexus.domain.tools.schema import spec_of_source
+
+REPAIRS = 3
+TEST_LIMITS = Limits(seconds=30.0)
+
+
+class KeptTool(Struct, frozen=True, kw_only=True):
+    """A tool that passed its tests."""
+
+    name: str
+    effect: Effect
+    tests: list[str]
+    repairs: int
+
+
+class ToolSet(Struct, frozen=True, kw_only=True):
+    """Stage `tools`, per agent: what the agent holds."""
+
+    library: list[str]
+    written: list[KeptTool] = []
+
+
+async def tools(work: Work, agent: PlannedAgent) -> Made:
+    files: dict[str, str] = {}
+    written = list[KeptTool]()
+    for number, planned in enumerate(agent.new_tools, 1):
+        kept, sources = await _written(work, agent, planned)
+        written.append(kept)
+        files |= sources
+        await work.advance(number, len(agent.new_tools))
+    made = ToolSet(library=agent.library_tools, written=written)
+    placed = {f"agents/{agent.slug}/{path}": text for path, text in files.items()}
+    return Made(output=made, files=placed, summary=", ".join([*made.library, *(tool.name for tool in written)]))
+
+
+async def _written(work: Work, agent: PlannedAgent, planned: PlannedTool) -> tuple[KeptTool, dict[str, str]]:
+    """Asks for the tool until its own tests pass, at most three repairs."""
+    brief, previous, failure = work.earlier(Brief, "intake"), None, None
+    for repairs in range(REPAIRS + 1):
+        question = ToolInput(brief, agent, planned, previous, failure)
+        tool = await work.ask(WrittenTool, question, check=lambda found: _well_formed(found, planned))
+        program = sources(tool)
+        outcome, results = await work.rooms.code.test(Program(program), limits=TEST_LIMITS)
+        failure = _failure(outcome.error or outcome.status, outcome.status == "ok", results)
+        if failure is None:
+            await work.note(f"{tool.name}: {len(results)} tests passed")
+            kept = KeptTool(name=tool.name, effect=tool.effect, tests=[test.name for test in results], repairs=repairs)
+            return kept, program
+        await work.note(f"{tool.name}: {failure.splitlines()[0][:200]}")
+        previous = tool
+    raise StageFailed(
+        f"The tool {planned.name} did not pass its tests after {REPAIRS} repairs: {failure}", code="tool_failed"
+    )
+
+
+def sources(tool: WrittenTool) -> dict[str, str]:
+    """A written tool as files of its package."""
+    return {f"tools/{tool.name}.py": tool.code, f"tests/test_{tool.name}.py": tool.test_code}
+
+
+def _failure(error: str, ran: bool, results: list[TestResult]) -> str | None:
+    if not ran:
+        return f"The tests did not run: {error}"
+    if not results:
+        return "There is no test_* function."
+    failed = [f"{test.name}: {test.error}" for test in results if not test.passed]
+    return "\n".join(failed) or None
+
+
+def _well_formed(tool: WrittenTool, planned: PlannedTool) -> None:
+    """A typed function of the planned name with a docstring, and tests that name it. Nothing is run here."""
+    if tool.name != planned.name:
+        raise ValueError(f"the tool is to be named {planned.name}")
+    try:
+        for source in (tool.code, tool.test_code):
+            ast.parse(source)
+        spec_of_source(tool.code, tool.name)
+    except (SyntaxError, InvalidInput) as error:
+        raise ValueError(str(error)) from error

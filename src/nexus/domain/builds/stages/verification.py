@@ -1,0 +1,147 @@
+"""Stage 8, for each agent: unit tests, static checks and behavioural cases against the assembled agent; then the version with its verdict."""
+
+import ast
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from nexus.domain.agents import package
+from nexus.domain.agents.package import Package
+from nexus.domain.agents.rules import Registration
+from nexus.domain.builds import report
+from nexus.domain.builds.outputs import Architecture, Brief, Case, Design, PlannedAgent, PromptText
+from nexus.domain.builds.report import CaseResult, Findings, Verified
+from nexus.domain.builds.stages.prompt import question
+from nexus.domain.builds.stages.tools import TEST_LIMITS
+from nexus.domain.builds.work import Work
+from nexus.domain.builds.workflow import Made, Settled
+from nexus.domain.core.errors import NexusError
+from nexus.domain.ports.code import TestResult
+from nexus.domain.runtime.model import AgentSpec, Answer
+
+
+class Candidate(Struct, frozen=True, kw_only=True):
+    """The package under test, and those that it may ask."""
+
+    agent: PlannedAgent
+    package: Package
+    others: Mapping[str, Package]
+
+    def with_prompt(self, prompt: str) -> "Candidate":
+        files = {**self.package.files, "prompt.md": prompt}
+        return Candidate(agent=self.agent, package=package.read(files), others=self.others)
+
+    @property
+    def spec(self) -> AgentSpec:
+        return package.spec(self.package, agent_id=self.agent.slug, others=self.others)
+
+
+async def verification(work: Work, agent: PlannedAgent) -> Made:
+    packages = await work.rooms.agents.packages(work.project.project_id)
+    others = {slug: found for slug, found in packages.items() if slug != agent.slug}
+    candidate = Candidate(agent=agent, package=packages[agent.slug], others=others)
+    findings = await _examined(work, candidate)
+    if findings.failed_cases:
+        candidate, findings = await _repaired(work, candidate, findings)
+    verified = report.verdict(findings, work.earlier(Architecture, "architecture"))
+    await work.note(f"{agent.slug}: {verified.tests_passed} of {verified.tests_run} passed")
+    say = work.earlier(Brief, "intake").language
+    files = {
+        f"agents/{agent.slug}/prompt.md": candidate.package.prompt,
+        f"agents/{agent.slug}/docs/report.md": report.text(agent, findings, verified, say),
+    }
+    return Made(output=verified, files=files, summary=report.line(verified, say))
+
+
+async def _examined(work: Work, candidate: Candidate) -> Findings:
+    cases = work.earlier(Design, "design", candidate.agent.slug).cases
+    problems = _problems(candidate.package)
+    tests = list[TestResult]()
+    if candidate.agent.new_tools:
+        outcome, tests = await work.rooms.code.test(candidate.package.program, limits=TEST_LIMITS)
+        if outcome.status != "ok":
+            problems.append(f"unit tests: {outcome.error or outcome.status}")
+    results = list[CaseResult]()
+    for number, case in enumerate(cases, 1):
+        results.append(await _behaves(work, candidate.spec, case))
+        await work.advance(number, len(cases))
+    return Findings(
+        model=work.rooms.models.name,
+        boundary=work.rooms.code.tier().detail,
+        problems=problems,
+        tests=tests,
+        cases=results,
+        unmet=work.earlier(Architecture, "architecture").unmet,
+    )
+
+
+def _problems(found: Package) -> list[str]:
+    """Static checks: every Python file parses, every tool reference has a schema."""
+    problems = list[str]()
+    for path, text in found.program.files.items():
+        try:
+            ast.parse(text)
+        except SyntaxError as error:
+            problems.append(f"{path}:{error.lineno}: {error.msg}")
+    return problems
+
+
+async def _behaves(work: Work, spec: AgentSpec, case: Case) -> CaseResult:
+    try:
+        answer = await work.converse(spec, case.input)
+    except NexusError as error:
+        return CaseResult(case=case, passed=False, problem=error.detail, answer="")
+    problem = _missing(case, answer)
+    return CaseResult(case=case, passed=problem is None, problem=problem, answer=answer.text[:2000])
+
+
+def _missing(case: Case, answer: Answer) -> str | None:
+    called, said = {call.name for call in answer.calls}, answer.text.casefold()
+    wrong = [f"{name} was not called" for name in case.calls if name not in called]
+    wrong += [f"the reply lacks {text!r}" for text in case.contains if text.casefold() not in said]
+    wrong += [f"{result.name} failed: {result.result[:200]}" for result in answer.results if not result.ok]
+    return "; ".join(wrong) or None
+
+
+async def _repaired(work: Work, candidate: Candidate, findings: Findings) -> tuple[Candidate, Findings]:
+    """One round: a new prompt, kept when more cases pass under it."""
+    failure = "\n".join(f"{found.case.name}: {found.problem}" for found in findings.failed_cases)
+    await work.note(f"{candidate.agent.slug}: repairing the prompt for {len(findings.failed_cases)} case(s)")
+    asked = question(work, candidate.agent, previous=candidate.package.prompt, failure=failure)
+    made = await work.ask(PromptText, asked, prompt="prompt")
+    better = candidate.with_prompt(made.prompt.rstrip() + "\n")
+    again = await _examined(work, better)
+    if len(again.failed_cases) < len(findings.failed_cases):
+        return better, again
+    return candidate, findings
+
+
+async def settle(work: Work, made: Mapping[str, Made], commit_id: str | None) -> Settled:
+    """Every agent's next version with its verdict."""
+    packages = await work.rooms.agents.packages(work.project.project_id, at=commit_id)
+    found = [_registration(packages[slug], part.output, commit_id) for slug, part in made.items()]
+    writes = await work.rooms.agents.registering(work.project, found)
+    ids = [work.rooms.agents.id_of(work.project.project_id, slug) for slug in made]
+    return Settled(writes=writes, project={"agent_ids": ids, "metrics": _metrics(found)})
+
+
+def _registration(found: Package, verified: Struct, commit_id: str | None) -> Registration:
+    if not isinstance(verified, Verified):
+        raise TypeError(f"verification gave {type(verified).__name__}")
+    return Registration(
+        package=found,
+        folder=f"agents/{found.manifest.agent.slug}",
+        commit_id=commit_id,
+        passed=verified.passed,
+        tests_run=verified.tests_run,
+        tests_passed=verified.tests_passed,
+        summary=verified.reason,
+    )
+
+
+def _metrics(found: Sequence[Registration]) -> dict[str, object]:
+    return {
+        "tests_run": sum(one.tests_run for one in found),
+        "tests_passed": sum(one.tests_passed for one in found),
+        "verdict": "passed" if all(one.passed for one in found) else "failed",
+    }

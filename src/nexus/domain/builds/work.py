@@ -1,0 +1,99 @@
+"""What a stage function works with: the project, what earlier stages gave, the model, and a way to tell what it does."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from importlib import resources
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from nexus.domain.agents.service import Agents
+from nexus.domain.core.errors import NotFound
+from nexus.domain.models.model import Spent
+from nexus.domain.models.service import Models
+from nexus.domain.ports.code import CodeRunner
+from nexus.domain.ports.models import ChatMessage, ModelRequest
+from nexus.domain.ports.repository import Repository
+from nexus.domain.projects.model import Project
+from nexus.domain.runtime.model import AgentSpec, Answer
+from nexus.domain.runtime.service import Runtime
+
+T = TypeVar("T")
+
+
+class Rooms(Struct, frozen=True, kw_only=True):
+    """The services that stages draw on."""
+
+    models: Models
+    runtime: Runtime
+    code: CodeRunner
+    agents: Agents
+    repository: Repository
+
+
+class Work:
+    """One attempt of one stage, or of one agent's part of it. Counts what it spends."""
+
+    def __init__(
+        self,
+        *,
+        project: Project,
+        stage: str,
+        rooms: Rooms,
+        outputs: Mapping[str, Any],
+        step: Callable[[], Awaitable[None]],
+        tell: Callable[[str], Awaitable[None]],
+        advance: Callable[[int, int], Awaitable[None]],
+    ) -> None:
+        self.project, self.stage, self.rooms = project, stage, rooms
+        self._outputs, self._step = outputs, step
+        self.note, self.advance = tell, advance
+        self.spent, self.tool_calls = Spent(), 0
+
+    async def ask(
+        self, kind: type[T], question: Struct, *, check: Callable[[T], None] | None = None, prompt: str | None = None
+    ) -> T:
+        """The model's typed answer for this stage, or for another one's `prompt`. `check` raises ValueError for what does not hold:
+        that is repaired as well."""
+        await self._step()
+        name = prompt or self.stage
+        text = resources.files(__package__).joinpath(f"prompts/{name}.md").read_text(encoding="utf-8")
+        asked = msgspec.json.encode(question).decode()
+        request = ModelRequest(
+            messages=(ChatMessage("system", text), ChatMessage("user", asked)), purpose=f"build.{name}"
+        )
+        answer = await self.rooms.models.structured(kind, request, check=check)
+        self.spent = self.spent.plus(answer.spent)
+        if answer.repairs:
+            await self.note(f"The model's answer was repaired {answer.repairs} time(s).")
+        return answer.value
+
+    async def converse(self, spec: AgentSpec, said: str) -> Answer:
+        """What an agent answers, counted to this stage."""
+        await self._step()
+        answer = await self.rooms.runtime.whole(spec, [ChatMessage("user", said)])
+        used = Spent(
+            input_tokens=answer.input_tokens,
+            output_tokens=answer.output_tokens,
+            calls=1,
+            unknown=answer.usage_unknown,
+        )
+        self.spent = self.spent.plus(used)
+        self.tool_calls += len(answer.calls)
+        return answer
+
+    def earlier(self, kind: type[T], stage: str, agent: str = "") -> T:
+        """The output of an earlier stage, or of one agent's part of it."""
+        return msgspec.convert(self._outputs[stage][agent], kind)
+
+    async def file(self, path: str) -> str:
+        return (await self.rooms.repository.read(self.project.project_id, path)).decode()
+
+    async def files(self, folder: str) -> dict[str, str]:
+        """The files below a folder of the project, by path from that folder."""
+        try:
+            paths = await self.rooms.repository.list(self.project.project_id)
+        except NotFound:
+            return {}
+        inside = [path for path in paths if path.startswith(f"{folder}/")]
+        return {path.removeprefix(f"{folder}/"): await self.file(path) for path in inside}

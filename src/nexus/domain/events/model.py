@@ -1,0 +1,18 @@
+"""Events of the feeds: what told a change, kept in the commit of the change."""
+
+from typing import Any
+
+from nexus.domain.ports.rows import Row
+
+JSON = dict[str, Any]
+
+
+class Event(Row, frozen=True, kw_only=True):
+    """Position `position` of a topic (`build:<project>/<build_no>`). `data` is flat JSON; `tag` is the SSE event name."""
+
+    topic: str
+    position: int
+    tag: str
+    data: JSON = {}
+    created_at: str
+    expires_at: int

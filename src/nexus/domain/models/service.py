@@ -1,0 +1,143 @@
+"""The only place that calls a chat model."""
+
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from nexus.domain.core.errors import Unavailable
+from nexus.domain.core.instants import Clock
+from nexus.domain.models.model import Answer, Spent, Unparseable
+from nexus.domain.models.rules import REPAIRS, Backoff, answer_schema, cut_short, parsed, repairing, schema_name
+from nexus.domain.ports.models import ChatModel, Delta, End, ModelRequest, StopReason
+
+T = TypeVar("T")
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Models:
+    """Asks the chat model: tries again where that is honest, and turns text into typed answers."""
+
+    def __init__(
+        self,
+        *,
+        model: ChatModel,
+        clock: Clock,
+        sleep: Sleep,
+        jitter: Callable[[], float] = random.random,
+        backoff: Backoff = Backoff(),
+    ) -> None:
+        self._model = model
+        self._clock = clock
+        self._sleep = sleep
+        self._jitter = jitter
+        self._backoff = backoff
+
+    @property
+    def name(self) -> str:
+        """The model that answers, as its provider knows it."""
+        return self._model.name
+
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
+        """The answer as it comes: Deltas, then one End. Unavailable is tried again only while nothing has been shown."""
+        return self._stream(request, self._tries())
+
+    async def structured(
+        self, kind: type[T], request: ModelRequest, *, check: Callable[[T], None] | None = None
+    ) -> Answer[T]:
+        """An answer of this kind, a Struct; the schema is set here. A text that does not fit goes back to the model with what is
+        wrong with it, three times at most; `check` raises ValueError for what no schema can say. Unparseable when none fits, or when
+        the answer was cut off."""
+        question = replace(request, schema=answer_schema(kind), schema_name=schema_name(request.purpose))
+        asked, spent, wrong = question, Spent(), ""
+        for repairs in range(REPAIRS + 1):
+            said = await self._whole(asked)
+            spent = spent.plus(said.spent)
+            if (cut := cut_short(request.purpose, said.stop)) is not None:
+                raise Unparseable(cut, reason=said.stop, spent=spent)
+            try:
+                value = parsed(kind, said.text)
+                if check is not None:
+                    check(value)
+                return Answer(value=value, spent=spent, repairs=repairs)
+            except ValueError as problem:
+                wrong = str(problem)[:300]
+                asked = repairing(question, said.text, wrong)
+        detail = f"The model's answer for {request.purpose} was not usable after {REPAIRS + 1} tries: {wrong}"
+        raise Unparseable(detail, reason="invalid", spent=spent)
+
+    async def _stream(self, request: ModelRequest, tries: "_Tries") -> AsyncGenerator[Delta | End, None]:
+        while True:
+            shown = False
+            try:
+                async with _closing(self._model.stream(request)) as items:
+                    async for item in items:
+                        shown = True
+                        yield item
+                return
+            except Unavailable as problem:
+                if shown:
+                    raise
+                await tries.pause(problem)
+
+    async def _whole(self, request: ModelRequest) -> "_Said":
+        """The answer in one piece. Nobody saw its beginning, so one that breaks off is asked for again: what it cost is unknown."""
+        tries, spent = self._tries(), Spent()
+        while True:
+            text: list[str] = []
+            begun = False
+            try:
+                async with _closing(self._stream(request, tries)) as items:
+                    async for item in items:
+                        begun = True
+                        if isinstance(item, End):
+                            return _Said(text="".join(text), stop=item.stop, spent=spent.plus(Spent.of(item.usage)))
+                        text.append(item.text)
+                raise Unavailable("The answer of the model broke off.")
+            except Unavailable as problem:
+                if not begun:
+                    raise
+                spent = spent.plus(Spent.of(None))
+                await tries.pause(problem)
+
+    def _tries(self) -> "_Tries":
+        return _Tries(backoff=self._backoff, clock=self._clock, sleep=self._sleep, jitter=self._jitter)
+
+
+class _Said(Struct, frozen=True, kw_only=True):
+    text: str
+    stop: StopReason
+    spent: Spent
+
+
+class _Tries:
+    """Counts the tries of one question, and waits between them."""
+
+    def __init__(self, *, backoff: Backoff, clock: Clock, sleep: Sleep, jitter: Callable[[], float]) -> None:
+        self._backoff = backoff
+        self._clock = clock
+        self._sleep = sleep
+        self._jitter = jitter
+        self._tried = 0
+        self._deadline = clock() + backoff.within
+
+    async def pause(self, problem: Unavailable) -> None:
+        """Waits until the next try is due; raises the problem where there is to be none."""
+        self._tried += 1
+        pause = self._backoff.pause(problem, tried=self._tried, jitter=self._jitter())
+        if pause is None or self._clock() + pause > self._deadline:
+            raise problem
+        await self._sleep(pause)
+
+
+@asynccontextmanager
+async def _closing(items: AsyncIterator[Delta | End]) -> AsyncIterator[AsyncIterator[Delta | End]]:
+    """Closes a model's stream at once when its reader leaves: the port promises an iterator, generators need telling."""
+    try:
+        yield items
+    finally:
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()

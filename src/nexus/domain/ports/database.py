@@ -1,0 +1,232 @@
+"""The storage port: what services ask (`Tables`), and what a store answers (`TableDriver`)."""
+
+import asyncio
+import base64
+import hmac
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+from msgspec import Struct, convert, structs
+
+from nexus.domain.core.errors import AlreadyExists, InvalidInput, NexusError, NotFound, Stale
+from nexus.domain.core.instants import Clock
+from nexus.domain.core.principal import Principal
+from nexus.domain.ports.rows import Index, Item, Key, R, Scalar, Table, V, When, Write, is_place, joined, replace
+
+T = TypeVar("T")
+
+PAGE_LIMIT = 100
+COMMIT_LIMIT = 100
+_SEAL_BYTES = 16
+
+
+class Window(Struct, frozen=True):
+    """Which part of a list is wanted; `since` and `until` bound its sort field, both inclusive."""
+
+    limit: int = 20
+    cursor: str | None = None
+    newest_first: bool = False
+    since: Scalar | None = None
+    until: Scalar | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.limit <= PAGE_LIMIT:
+            raise InvalidInput(f"A page has from 1 to {PAGE_LIMIT} entries", limit=self.limit)
+
+
+class Page(Struct, Generic[R], frozen=True):
+    """May be short, even empty; only `cursor is None` is the end."""
+
+    items: list[R]
+    cursor: str | None = None
+
+
+class Query(Struct, Generic[R], frozen=True):
+    """A window on one partition, or without one on all rows in any fixed order.
+
+    `after` is the place of the row before the first: its sort value, then its key.
+    """
+
+    table: Table[R]
+    index: Index | None
+    partition: Scalar | None
+    window: Window
+    after: Key | None = None
+
+    @property
+    def fields(self) -> tuple[str, str]:
+        """The fields that partition and sort."""
+        return (self.index.partition, self.index.sort) if self.index else (self.table.key[0], self.table.key[-1])
+
+
+class Refused(Exception):
+    """A driver's answer to writes of which one does not hold: which, and the row that stood against it."""
+
+    def __init__(self, at: int, row: Item | None) -> None:
+        super().__init__(f"write {at}")
+        self.at, self.row = at, row
+
+
+class TableDriver(Protocol):
+    """A store. Any call may raise Unavailable; what a write then did is unknown."""
+
+    async def read(self, table: Table[Any], keys: Sequence[Key]) -> list[Item | None]:
+        """The rows, in the order of `keys`. Sees every acknowledged write; several rows are not of one moment."""
+        ...
+
+    async def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
+        """At most `limit` rows after `after`, by sort field, equal ones in a fixed order; and whether more may follow.
+
+        Over the table's key it sees every acknowledged write; an index may lag, row contents included."""
+        ...
+
+    async def write(self, writes: Sequence[Write]) -> None:
+        """All, or none and Refused with the first that does not hold. Applied once, even when the store's answer is lost.
+
+        Cancelling the caller does not take a write back."""
+        ...
+
+
+class Tables:
+    """Everything stored; `of` a caller, everything that is theirs."""
+
+    def __init__(self, driver: TableDriver, *, secret: bytes, clock: Clock, caller: Principal | None = None) -> None:
+        self._driver, self._secret, self._clock, self._caller = driver, secret, clock, caller
+
+    def of(self, caller: Principal) -> "Tables":
+        """The same tables, in which rows of others do not exist."""
+        return Tables(self._driver, secret=self._secret, clock=self._clock, caller=caller)
+
+    async def find(self, table: Table[R], *key: Scalar) -> R | None:
+        """The row, or None where there is none for this caller. Sees every acknowledged write."""
+        if len(key) != len(table.key):
+            raise TypeError(f"{table.name}: the key is {table.key}")
+        if not all(map(is_place, key)):
+            return None
+        return next(iter(await self._read(table, [key])), None)
+
+    async def get(self, table: Table[R], *key: Scalar) -> R:
+        """As `find`, or NotFound."""
+        if (row := await self.find(table, *key)) is None:
+            raise _named(NotFound, table, key)
+        return row
+
+    async def page(
+        self, table: Table[R], *partition: Scalar, index: str | None = None, window: Window = Window()
+    ) -> Page[R]:
+        """A page of one partition by the table's key, or by an index (which may lag: never look there for your own write)."""
+        order = table.index(index) if index else None
+        if len(partition) != (len(order.parts) if order else 1):
+            raise TypeError(f"{table.name}: the partition is {order.partition if order else table.key[0]}")
+        if not all(map(is_place, partition)):
+            return Page([])
+        return await self._page(Query(table, order, partition[0] if len(partition) == 1 else joined(partition), window))
+
+    async def walk(self, table: Table[R], window: Window = Window()) -> Page[R]:
+        """A page of all rows, in no order and by no bounds. For migrations and exports; never for a request."""
+        return await self._page(Query(table, None, None, structs.replace(window, since=None, until=None)))
+
+    async def commit(self, *writes: Write) -> None:
+        """All of the writes or none. AlreadyExists, NotFound or Stale name the table and key of the first that fails."""
+        if not writes:
+            return
+        if len(writes) > COMMIT_LIMIT or len({(write.table.name, write.key) for write in writes}) < len(writes):
+            raise ValueError(f"a commit has at most {COMMIT_LIMIT} writes, one for each row")
+        if any(write.verb == "tally" for write in writes) and not any(write.verb == "put" for write in writes):
+            raise ValueError("a tally is committed with the insert of what it counts, or it would count twice")
+        try:
+            await self._driver.write([self._guarded(write) for write in writes])
+        except Refused as refused:
+            raise self._told(writes[refused.at], refused.row) from None
+
+    async def edit(self, table: Table[V], *key: Scalar, change: Callable[[V], V]) -> V:
+        """Reads, changes and replaces a row; again when somebody was faster, so `change` may run several times."""
+
+        async def attempt() -> V:
+            row = await self.get(table, *key)
+            if (changed := change(row)) == row:
+                return row
+            await self.commit(replace(table, changed))
+            return structs.replace(changed, revision=row.revision + 1)
+
+        return await self.settle(attempt)
+
+    async def settle(self, attempt: Callable[[], Awaitable[T]], *, tries: int = 8) -> T:
+        """Runs `attempt` (read, decide, commit) again while what it read has moved, with pauses. Stale when it never settles."""
+        for earlier in range(tries - 1):
+            try:
+                return await attempt()
+            except Stale:
+                await asyncio.sleep(random.random() * 0.005 * 2**earlier)
+        return await attempt()
+
+    async def _page(self, query: Query[R]) -> Page[R]:
+        table = query.table
+        items, more = await self._driver.query(structs.replace(query, after=self._opened(query)))
+        cursor = self._sealed(query, items[-1]) if more and items else None
+        if query.index and query.index.keys_only:
+            keys = [tuple(item[field] for field in table.key) for item in items]
+            return Page(await self._read(table, keys) if keys else [], cursor)
+        return Page(self._rows(table, items), cursor)
+
+    async def _read(self, table: Table[R], keys: Sequence[Key]) -> list[R]:
+        return self._rows(table, [item for item in await self._driver.read(table, keys) if item])
+
+    def _rows(self, table: Table[R], items: Sequence[Item]) -> list[R]:
+        return [convert(item, table.row, str_keys=True) for item in items if self._visible(table, item)]
+
+    def _visible(self, table: Table[Any], item: Item) -> bool:
+        return self._owns(table, item) and not (table.expires and item[table.expires] <= self._clock())
+
+    def _owns(self, table: Table[Any], item: Item) -> bool:
+        return (
+            self._caller is None or table.owner is None or item.get(table.owner) == getattr(self._caller, table.owner)
+        )
+
+    def _guarded(self, write: Write) -> Write:
+        """With what the table declares: rows of others are not touched, rows past their time do not stand in the way."""
+        table = write.table
+        if write.verb in ("put", "tally"):
+            if not self._owns(table, write.fields or dict(zip(table.key, write.key, strict=True))):
+                raise ValueError(f"{table.name}: the row is not the caller's")
+            if write.verb == "put" and table.expires:
+                return structs.replace(write, when=When(below={table.expires: int(self._clock()) + 1}))
+            return write
+        if self._caller is None or table.owner is None:
+            return write
+        mine = {**write.when.fields, table.owner: (getattr(self._caller, table.owner),)}
+        return structs.replace(write, when=structs.replace(write.when, fields=mine))
+
+    def _told(self, write: Write, row: Item | None) -> NexusError:
+        if write.verb == "put":
+            return _named(AlreadyExists, write.table, write.key)
+        return _named(Stale if row and self._visible(write.table, row) else NotFound, write.table, write.key)
+
+    def _sealed(self, query: Query[Any], last: Item) -> str:
+        place = msgspec.json.encode([last[query.fields[1]], *(last[field] for field in query.table.key)])
+        return base64.urlsafe_b64encode(self._seal(query, place) + place).decode().rstrip("=")
+
+    def _opened(self, query: Query[Any]) -> Key | None:
+        if (cursor := query.window.cursor) is None:
+            return None
+        try:
+            raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        except ValueError:
+            raw = b""
+        place = raw[_SEAL_BYTES:]
+        if not hmac.compare_digest(raw[:_SEAL_BYTES], self._seal(query, place)):
+            raise InvalidInput("The cursor is not one of this list")
+        return msgspec.json.decode(place, type=Key)
+
+    def _seal(self, query: Query[Any], place: bytes) -> bytes:
+        """Binds a place to its list, its bounds and the one who asked."""
+        window, caller = query.window, self._caller
+        bounds = (window.since, window.until, window.newest_first)
+        asked = (query.table.name, query.fields, query.partition, bounds, caller and (caller.tenant_id, caller.user_id))
+        return hmac.digest(self._secret, msgspec.json.encode(asked) + place, "sha256")[:_SEAL_BYTES]
+
+
+def _named(kind: type[NexusError], table: Table[Any], key: Key) -> NexusError:
+    return kind(f"{kind.title}: {table.name} {'/'.join(map(str, key))}", table=table.name, key=key)

@@ -1,0 +1,203 @@
+"""The joint life of a project and its task, as data. Every change of state is one commit whose condition is this table inverted."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from nexus.domain.core.errors import InvalidInput
+from nexus.domain.ports.rows import When, when
+from nexus.domain.projects.model import Command, Project, ProjectStatus, Stage, StageStatus, WrongState
+from nexus.domain.tasks.model import ENDED, Control, Task, TaskStatus
+from nexus.domain.tasks.rules import shard
+
+Actor = Literal["user", "executor", "sweeper"]
+ANY_CONTROL: tuple[Control, ...] = ("running", "paused", "stopped")
+
+
+class Move(Struct, frozen=True, kw_only=True):
+    """From which joint states a verb leads where.
+
+    `control` is what must be wanted now, `wants` what is wanted afterwards; `fenced` moves hold only for the fence that was read;
+    `stage_to` is what becomes of a running stage; `event` tells it, `counts` names the tally.
+    """
+
+    code: str
+    who: tuple[Actor, ...]
+    project: tuple[ProjectStatus, ...]
+    to: ProjectStatus
+    task: tuple[TaskStatus, ...]
+    task_to: TaskStatus
+    control: tuple[Control, ...] = ANY_CONTROL
+    wants: Control | None = None
+    fenced: bool = False
+    stage_to: StageStatus | None = None
+    event: str | None = None
+    counts: str | None = None
+
+    def fits(self, project: Project, task: Task) -> bool:
+        return project.status in self.project and task.status in self.task and task.control_status in self.control
+
+    def of_project(self, position: int) -> When:
+        return when(status=self.project, events=position)
+
+    def of_task(self, task: Task) -> When:
+        fence = {"fence": task.fence} if self.fenced else {}
+        return when(status=self.task, control_status=self.control, **fence)
+
+
+Actors = tuple[Actor, ...]
+USER: Actors = ("user",)
+EXECUTOR: Actors = ("executor",)
+SWEEPER: Actors = ("executor", "sweeper")
+
+MOVES: dict[str, Move] = {
+    "claim": Move(code="T4", who=EXECUTOR, project=("queued",), to="building", task=("queued",), task_to="running",
+                  control=("running",), event="build.started"),
+    "take_over": Move(code="T5", who=SWEEPER, project=("building",), to="building", task=("running",), task_to="running",
+                      control=("running",), fenced=True, stage_to="pending", event="build.started"),
+    "finish": Move(code="T8", who=EXECUTOR, project=("building",), to="completed", task=("running",), task_to="completed",
+                   fenced=True, event="build.completed", counts="builds_completed"),
+    "fail": Move(code="T11", who=SWEEPER, project=("building",), to="failed", task=("running",), task_to="failed",
+                 fenced=True, stage_to="failed", event="build.failed", counts="builds_failed"),
+    "release": Move(code="T12", who=EXECUTOR, project=("building",), to="queued", task=("running",), task_to="queued",
+                    control=("running",), fenced=True, stage_to="pending", event="build.queued"),
+    "pause_now": Move(code="T13", who=USER, project=("pending", "queued"), to="paused", task=("pending", "queued"),
+                      task_to="pending", wants="paused", event="build.paused"),
+    "ask_pause": Move(code="T14", who=USER, project=("building",), to="building", task=("running",), task_to="running",
+                      control=("running",), wants="paused", event="control.changed"),
+    "pause_done": Move(code="T15", who=SWEEPER, project=("building",), to="paused", task=("running",), task_to="pending",
+                       control=("paused",), fenced=True, stage_to="pending", event="build.paused"),
+    "resume": Move(code="T16", who=USER, project=("paused",), to="queued", task=("pending",), task_to="queued",
+                   control=("paused",), wants="running", event="build.queued"),
+    "unpause": Move(code="T17", who=USER, project=("building",), to="building", task=("running",), task_to="running",
+                    control=("paused",), wants="running", event="control.changed"),
+    "stop_now": Move(code="T18", who=USER, project=("pending", "queued", "paused"), to="cancelled",
+                     task=("pending", "queued"), task_to="cancelled", wants="stopped", event="build.cancelled",
+                     counts="builds_cancelled"),
+    "ask_stop": Move(code="T19", who=USER, project=("building",), to="building", task=("running",), task_to="running",
+                     control=("running", "paused"), wants="stopped", event="control.changed"),
+    "stop_done": Move(code="T20", who=SWEEPER, project=("building",), to="cancelled", task=("running",), task_to="cancelled",
+                      control=("stopped",), fenced=True, stage_to="pending", event="build.cancelled",
+                      counts="builds_cancelled"),
+}  # fmt: skip
+"""T1 (create), T6, T7, T9, T10 (stages), T21, T22, T24 (a new build) and T23 (delete) write other rows too: see `service` and `runs`."""
+
+AGAIN: dict[str, tuple[ProjectStatus, ...]] = {
+    "retry": ("failed",),
+    "restart": ("completed", "failed", "cancelled"),
+    "update": ("completed", "failed", "cancelled"),
+}
+"""From which states a new build of the same project may begin (T21, T22, T24)."""
+
+STOPPABLE: tuple[ProjectStatus, ...] = ("pending", "queued", "building", "paused")
+
+_WISHES: dict[Command, Control] = {"pause": "paused", "resume": "running", "stop": "stopped"}
+_VERBS: dict[Command, tuple[str, ...]] = {
+    "pause": ("pause_now", "ask_pause"),
+    "resume": ("resume", "unpause"),
+    "stop": ("stop_now", "ask_stop"),
+}
+
+
+def verb_for(command: Command, task: Task) -> str | None:
+    """The move that a command means now; None when its wish is met already. Raises WrongState."""
+    wish = _WISHES[command]
+    if task.control_status == wish and (task.status not in ENDED or (wish, task.status) == ("stopped", "cancelled")):
+        return None
+    for verb in _VERBS[command]:
+        move = MOVES[verb]
+        if task.status in move.task and task.control_status in move.control:
+            return verb
+    raise WrongState(f"Cannot {command} what is {task.status}.", status=task.status, control_status=task.control_status)
+
+
+def placed(task: Task, status: TaskStatus, *, due: str) -> dict[str, Any]:
+    """The fields that place a task before the sweeper: none once it has ended."""
+    ended = status in ENDED
+    return {"dispatch": None if ended else shard(task.task_id), "due_at": None if ended else due}
+
+
+def progress_of(completed: int, of: int) -> float:
+    return round(100 * completed / of, 1) if of else 100.0
+
+
+def must_be(command: str, project: Project) -> None:
+    """Raises WrongState where a new build may not begin."""
+    if project.status not in AGAIN[command]:
+        raise WrongState(f"Cannot {command} what is {project.status}.", status=project.status)
+
+
+def first_anew(command: str, stages: Sequence[Stage], from_stage: str | None) -> int:
+    """The index of the first stage that a new build runs anew. InvalidInput for a stage that is not there, or not yet reachable."""
+    done = next((n for n, stage in enumerate(stages) if stage.status not in ("completed", "skipped")), len(stages))
+    if from_stage is None:
+        return min(done, len(stages) - 1) if command == "retry" else 0
+    names = [stage.stage_name for stage in stages]
+    if from_stage not in names:
+        raise InvalidInput(
+            f"There is no stage {from_stage!r}.", errors=[{"pointer": "/from_stage", "message": "unknown stage"}]
+        )
+    if (wanted := names.index(from_stage)) > done:
+        raise InvalidInput(
+            f"Stage {from_stage!r} cannot be the first: {names[done]!r} has not been completed.",
+            errors=[{"pointer": "/from_stage", "message": "an earlier stage has not been completed"}],
+        )
+    return wanted
+
+
+def anew(stage: Stage, build_no: int) -> dict[str, Any]:
+    """The fields of a stage that begins again in a new build."""
+    return {
+        "status": "pending",
+        "build_no": build_no,
+        "attempt": 0,
+        "started_at": None,
+        "completed_at": None,
+        "duration_seconds": None,
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "usage_unknown": False,
+        "tool_calls": 0,
+        "parts": [],
+        "output_data": None,
+        "error_message": None,
+        "logs": [],
+    }
+
+
+def times(
+    move: Move, project: Project, task: Task, *, now: str, lease_until: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields that a move sets in the project and in the task: states, instants, the fence, and the place before the sweeper."""
+    ended = move.task_to in ENDED
+    begins = move.task_to == "running" and move.who != USER
+    on_project: dict[str, Any] = {"status": move.to}
+    on_task: dict[str, Any] = {"status": move.task_to, **placed(task, move.task_to, due=lease_until if begins else now)}
+    if begins:
+        on_project["started_at"] = project.started_at or now
+        on_task |= {"started_at": task.started_at or now, "fence": task.fence + 1, "not_before": None}
+    if ended:
+        on_project["completed_at"] = on_task["completed_at"] = now
+    return on_project, on_task
+
+
+def summary(stages: Sequence[Stage]) -> dict[str, Any]:
+    """What a build's row keeps of its stages once it is over."""
+    return {
+        "stages": [
+            {
+                "stage": stage.stage_name,
+                "status": stage.status,
+                "attempt": stage.attempt,
+                "seconds": stage.duration_seconds,
+                "input_tokens": stage.input_tokens,
+                "output_tokens": stage.output_tokens,
+                "tool_calls": stage.tool_calls,
+            }
+            for stage in stages
+        ],
+        "input_tokens": sum(stage.input_tokens for stage in stages),
+        "output_tokens": sum(stage.output_tokens for stage in stages),
+        "tool_calls": sum(stage.tool_calls for stage in stages),
+    }

@@ -1,0 +1,28 @@
+"""Requests that may come again."""
+
+import hashlib
+
+from msgspec import Struct
+
+from nexus.domain.ports.rows import Row
+
+
+class Once(Struct, frozen=True):
+    """What makes a creating request the same one when it comes again: the client's key, the route, and a digest of its body."""
+
+    key: str
+    route: str
+    digest: str
+
+
+class KeptAnswer(Row, frozen=True, kw_only=True):
+    """The answer to a request, kept in the commit of what it created."""
+
+    key: str
+    digest: str
+    answer: str
+    expires_at: int
+
+
+def once(key: str, route: str, body: bytes) -> Once:
+    return Once(key, route, hashlib.sha256(body).hexdigest())

@@ -1,0 +1,141 @@
+"""The tool-calling loop."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+
+import msgspec
+
+from nexus.domain.core.errors import InvalidInput, NexusError, Unavailable
+from nexus.domain.models.service import Models
+from nexus.domain.ports.code import CodeRunner, Limits
+from nexus.domain.ports.models import ChatMessage, End, ModelRequest, ToolCall
+from nexus.domain.runtime.model import (
+    AgentSpec,
+    Answer,
+    Answered,
+    AnswerEvent,
+    BoundTool,
+    ReasoningDelta,
+    TextDelta,
+    ToolCalled,
+    ToolFinished,
+    UsageRecorded,
+)
+from nexus.domain.tools.arguments import arguments_of
+from nexus.domain.tools.service import Tools
+
+RESULT_CHARACTERS = 20_000
+DEPTH = 3
+
+
+class Runtime:
+    def __init__(
+        self, *, models: Models, tools: Tools, code: CodeRunner, timer: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._models, self._tools, self._code, self._timer = models, tools, code, timer
+
+    async def answer(
+        self, spec: AgentSpec, history: Sequence[ChatMessage], *, depth: int = 0
+    ) -> AsyncGenerator[AnswerEvent | Answered, None]:
+        """Model call, tool calls, model call … until the model is done or a limit is met; the last item is `Answered`.
+
+        `history` ends with what the user said. The seconds of the limits are the caller's to enforce, by cancelling."""
+        messages = [ChatMessage("system", spec.prompt), *history]
+        offered, tokens = tuple(tool.spec for tool in spec.tools), 0
+        for _ in range(spec.limits.steps):
+            end, text = None, list[str]()
+            request = ModelRequest(messages=tuple(messages), tools=offered, purpose="reply")
+            async with aclosing(self._models.stream(request)) as items:
+                async for item in items:
+                    if isinstance(item, End):
+                        end = item
+                        continue
+                    if item.text:
+                        text.append(item.text)
+                        yield TextDelta(item.text)
+                    if item.reasoning:
+                        yield ReasoningDelta(item.reasoning)
+            if end is None:
+                raise Unavailable("The model's stream had no end.")
+            recorded = self._recorded(end)
+            tokens += recorded.input_tokens + recorded.output_tokens
+            yield recorded
+            if not end.calls:
+                yield Answered(end.stop)
+                return
+            messages.append(ChatMessage("assistant", "".join(text), calls=end.calls))
+            for call in end.calls:
+                yield ToolCalled(call.call_id, call.name, call.arguments)
+                finished = await self._finished(spec, call, depth)
+                messages.append(ChatMessage("tool", finished.result, call_id=call.call_id))
+                yield finished
+            if tokens > spec.limits.tokens:
+                yield Answered("tokens")
+                return
+        yield Answered("steps")
+
+    async def whole(self, spec: AgentSpec, history: Sequence[ChatMessage], *, depth: int = 0) -> Answer:
+        """The answer, collected. Unavailable when it takes longer than the agent's limits allow."""
+        heard = list[AnswerEvent]()
+        stop: Answered | None = None
+        try:
+            async with asyncio.timeout(spec.limits.seconds):
+                async with aclosing(self.answer(spec, history, depth=depth)) as answer:
+                    async for item in answer:
+                        if isinstance(item, Answered):
+                            stop = item
+                        else:
+                            heard.append(item)
+        except TimeoutError as error:
+            raise Unavailable(f"{spec.name} took longer than {spec.limits.seconds:g} s.") from error
+        usages = [event for event in heard if isinstance(event, UsageRecorded)]
+        return Answer(
+            text="".join(event.text for event in heard if isinstance(event, TextDelta)),
+            stop=stop.stop if stop else "end",
+            calls=tuple(event for event in heard if isinstance(event, ToolCalled)),
+            results=tuple(event for event in heard if isinstance(event, ToolFinished)),
+            input_tokens=sum(usage.input_tokens for usage in usages),
+            output_tokens=sum(usage.output_tokens for usage in usages),
+            usage_unknown=any(usage.unknown for usage in usages),
+        )
+
+    def _recorded(self, end: End) -> UsageRecorded:
+        if end.usage is None:
+            return UsageRecorded(self._models.name, 0, 0, unknown=True)
+        return UsageRecorded(self._models.name, end.usage.input_tokens, end.usage.output_tokens)
+
+    async def _finished(self, spec: AgentSpec, call: ToolCall, depth: int) -> ToolFinished:
+        """A tool that fails is told to the model, which may do better; it never ends the answer."""
+        began = self._timer()
+        try:
+            ok, result = True, await self._result(spec, call, depth)
+        except NexusError as error:
+            ok, result = False, msgspec.json.encode({"error": error.detail}).decode()
+        if len(result) > RESULT_CHARACTERS:
+            result = result[:RESULT_CHARACTERS] + "… (cut)"
+        return ToolFinished(call.call_id, call.name, ok, result, round(self._timer() - began, 3))
+
+    async def _result(self, spec: AgentSpec, call: ToolCall, depth: int) -> str:
+        tool = next((tool for tool in spec.tools if tool.spec.name == call.name), None)
+        if tool is None:
+            raise InvalidInput(f"There is no tool {call.name!r}.")
+        arguments = arguments_of(tool.spec, call.arguments)
+        match tool.kind:
+            case "library":
+                value: object = await self._tools.call(tool.target, arguments)
+            case "generated":
+                value = await self._generated(spec, tool, arguments)
+            case "agent":
+                if depth >= DEPTH:
+                    raise InvalidInput("Agents may ask agents only three deep.")
+                asked = ChatMessage("user", str(arguments["message"]))
+                value = (await self.whole(spec.agents[tool.target], [asked], depth=depth + 1)).text
+        return msgspec.json.encode(value).decode()
+
+    async def _generated(self, spec: AgentSpec, tool: BoundTool, arguments: dict[str, object]) -> object:
+        outcome = await self._code.call(spec.program, tool.target, arguments, limits=Limits())
+        if outcome.status != "ok":
+            raise InvalidInput(outcome.error or f"The tool {outcome.status.replace('_', ' ')}.")
+        return outcome.value

@@ -1,0 +1,25 @@
+"""All the house can be asked, one field a module."""
+
+from msgspec import Struct
+
+from nexus.domain.agents.invocations import Invocations
+from nexus.domain.agents.service import Agents
+from nexus.domain.builds.service import Builds
+from nexus.domain.projects.service import Projects
+from nexus.domain.sessions.replies import Replies
+from nexus.domain.sessions.service import Sessions
+from nexus.domain.statistics.service import Statistics
+from nexus.domain.tasks.service import Tasks
+from nexus.domain.tools.service import Tools
+
+
+class Services(Struct, frozen=True, kw_only=True):
+    projects: Projects
+    builds: Builds
+    agents: Agents
+    invocations: Invocations
+    sessions: Sessions
+    replies: Replies
+    tasks: Tasks
+    tools: Tools
+    statistics: Statistics

@@ -1,0 +1,140 @@
+"""Sessions: conversations, their messages, and the replies being written."""
+
+from typing import Any, Literal
+
+from nexus.domain.core.errors import Conflict
+from nexus.domain.ports.jobs import Job
+from nexus.domain.ports.rows import Entity, Row
+from nexus.domain.runtime.model import (
+    ReasoningDelta,
+    TextDelta,
+    Told,
+    ToolCalled,
+    ToolFinished,
+    UsageRecorded,
+)
+
+JSON = dict[str, Any]
+Role = Literal["user", "assistant", "system"]
+ReplyStatus = Literal["running", "completed", "failed", "cancelled", "interrupted"]
+
+
+class Session(Entity, frozen=True, kw_only=True):
+    """A conversation of one user with one agent. `active_reply` is the reply being written, `last_message_id` the end of its order."""
+
+    session_id: str
+    agent_id: str
+    tenant_id: str
+    user_id: str
+    display_name: str = ""
+    status: Literal["active", "closed"] = "active"
+    message_count: int = 0
+    active_reply: str | None = None
+    last_message_id: str | None = None
+    metadata: JSON | None = None
+    created_at: str
+    last_active_at: str
+    deleted_at: str | None = None
+
+
+class Message(Row, frozen=True, kw_only=True):
+    """One kept utterance. An assistant's message has the id of its reply; `metadata.status` where the reply was not completed."""
+
+    session_id: str
+    message_id: str
+    tenant_id: str
+    user_id: str
+    role: Role
+    content: str
+    created_at: str
+    metadata: JSON | None = None
+
+
+class Reply(Entity, frozen=True, kw_only=True):
+    """The answer to one message, while and after it is written. Once over, `content` is what it came to."""
+
+    session_id: str
+    reply_id: str
+    agent_id: str
+    tenant_id: str
+    user_id: str
+    asked: str
+    status: ReplyStatus = "running"
+    control_status: Literal["running", "stopped"] = "running"
+    worker_id: str | None = None
+    fence: int = 1
+    heartbeat: int = 0
+    dispatch: str | None = None
+    due_at: str | None = None
+    content: str = ""
+    error_message: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usage_unknown: bool = False
+    created_at: str
+    completed_at: str | None = None
+
+
+class WriteReply(Job, frozen=True, kw_only=True, tag="sessions.write_reply"):
+    session_id: str
+    reply_id: str
+
+
+class ReplyStarted(Told, frozen=True, tag="reply.started"):
+    session_id: str
+    reply_id: str
+
+
+class ReplyReset(Told, frozen=True, tag="reply.reset"):
+    """Everything heard of this reply so far is void; what follows begins anew."""
+
+    reason: str
+
+
+class ReplyCompleted(Told, frozen=True, tag="reply.completed"):
+    reply_id: str
+    stop: str
+
+
+class ReplyFailed(Told, frozen=True, tag="reply.failed"):
+    reply_id: str
+    reason: str
+
+
+class ReplyCancelled(Told, frozen=True, tag="reply.cancelled"):
+    reply_id: str
+
+
+class ReplyInterrupted(Told, frozen=True, tag="reply.interrupted"):
+    reply_id: str
+    reason: str
+
+
+Ending = ReplyCompleted | ReplyFailed | ReplyCancelled | ReplyInterrupted
+ReplyEvent = (
+    ReplyStarted
+    | ReplyReset
+    | TextDelta
+    | ReasoningDelta
+    | ToolCalled
+    | ToolFinished
+    | UsageRecorded
+    | ReplyCompleted
+    | ReplyFailed
+    | ReplyCancelled
+    | ReplyInterrupted
+)
+
+
+class ReplyRunning(Conflict):
+    """`facts["reply_id"]` is the one that is being written."""
+
+    title = "One reply at a time"
+
+
+class SessionClosed(Conflict):
+    title = "The session is closed"
+
+
+class NotLast(Conflict):
+    title = "Only the last answer can be written again"

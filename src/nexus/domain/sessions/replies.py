@@ -1,0 +1,236 @@
+"""Replies while they are written: by the process that was asked, told event by event, kept once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import get_args
+
+import msgspec
+import structlog
+
+from nexus.domain.agents.invocations import Called, Invocations
+from nexus.domain.agents.model import Agent
+from nexus.domain.agents.service import Agents
+from nexus.domain.core.errors import NexusError, Stale
+from nexus.domain.core.instants import Clock, epoch, instant
+from nexus.domain.core.principal import Principal
+from nexus.domain.ports.database import Tables, Window
+from nexus.domain.ports.log import Batch, EventLog, Stream
+from nexus.domain.ports.models import ChatMessage
+from nexus.domain.ports.rows import insert, patch, when
+from nexus.domain.runtime.model import TextDelta
+from nexus.domain.sessions import rules
+from nexus.domain.sessions.model import (
+    Ending,
+    Message,
+    Reply,
+    ReplyEvent,
+    ReplyReset,
+    ReplyStarted,
+    ReplyStatus,
+    Session,
+)
+from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
+from nexus.domain.sessions.writing import Writing
+
+LEASE_SECONDS = 900.0
+HISTORY = 60
+RESTARTED = "The server was restarted while it wrote."
+
+ENDS = get_args(Ending)
+
+logger = structlog.get_logger()
+
+
+class Replies:
+    def __init__(
+        self,
+        *,
+        tables: Tables,
+        agents: Agents,
+        invocations: Invocations,
+        log: EventLog,
+        worker_id: str,
+        clock: Clock,
+    ) -> None:
+        self._tables, self._agents, self._invocations = tables, agents, invocations
+        self._worker_id, self._clock = worker_id, clock
+        self._stream: Stream[ReplyEvent] = Stream(log, kinds=get_args(ReplyEvent), ends=ENDS)
+
+    def beginning(self, session: Session, agent: Agent, *, asked: str, reply_id: str) -> Reply:
+        """The row of a reply that this process is going to write."""
+        now = self._clock()
+        return Reply(
+            session_id=session.session_id,
+            reply_id=reply_id,
+            agent_id=agent.agent_id,
+            tenant_id=session.tenant_id,
+            user_id=session.user_id,
+            asked=asked,
+            worker_id=self._worker_id,
+            dispatch=rules.DISPATCH,
+            due_at=instant(now + LEASE_SECONDS),
+            created_at=instant(now),
+        )
+
+    async def follow(self, reply: Reply, after: int) -> AsyncIterator[Batch] | None:
+        """Everything behind a position, then live; None when the reply is over and was read to its end."""
+        topic = rules.topic(reply.reply_id)
+        if reply.status != "running":
+            if reply.dispatch and reply.worker_id != self._worker_id:
+                await self._told(reply)
+            if after and after >= await self._stream.end(topic):
+                return None
+        return self._stream.batches(topic, after)
+
+    async def write(self, session_id: str, reply_id: str) -> None:
+        """The job: the agent's answer becomes events as it comes; the text is kept once, then the last event says so."""
+        reply = await self._tables.get(REPLIES, session_id, reply_id)
+        if reply.status != "running" or reply.worker_id != self._worker_id:
+            return
+        writing = Writing(self._stream, rules.topic(reply_id))
+        try:
+            if reply.control_status == "stopped":
+                raise asyncio.CancelledError
+            await writing.tell(ReplyStarted(session_id, reply_id))
+            await self._answered(reply, writing)
+        except asyncio.CancelledError:
+            await self._cancelled(session_id, reply_id, writing)
+            raise
+        except NexusError as error:
+            await self._finish(reply, writing, "failed", error.detail)
+        except TimeoutError:
+            await self._finish(reply, writing, "failed", "The answer took longer than the agent's limit.")
+        except Exception:
+            logger.exception("reply.crashed", reply_id=reply_id)
+            await self._finish(reply, writing, "failed", "Something went wrong inside the server.")
+        else:
+            await self._finish(reply, writing, "completed")
+
+    async def _answered(self, reply: Reply, writing: Writing) -> None:
+        agent = await self._agents.get(_owner(reply), reply.agent_id)
+        limits = (await self._agents.resolve(agent)).limits
+        history = await self._history(reply)
+        async with asyncio.timeout(limits.seconds), aclosing(self._agents.answer(agent, history)) as answer:
+            async for item in answer:
+                await writing.hear(item)
+
+    async def _history(self, reply: Reply) -> list[ChatMessage]:
+        """What was said up to the message that is answered."""
+        window = Window(limit=HISTORY, newest_first=True, until=reply.asked)
+        page = await self._tables.page(MESSAGES, reply.session_id, window=window)
+        return rules.context(page.items[::-1])
+
+    async def _cancelled(self, session_id: str, reply_id: str, writing: Writing) -> None:
+        """Stopped by its user, or by the end of this process: what was written so far is kept."""
+        reply = await self._tables.get(REPLIES, session_id, reply_id)
+        if reply.control_status == "stopped":
+            await self._finish(reply, writing, "cancelled")
+        else:
+            await self._finish(reply, writing, "interrupted", "The server was stopped while it wrote.")
+
+    async def _finish(self, reply: Reply, writing: Writing, status: ReplyStatus, error: str | None = None) -> None:
+        """Rows first, then the last event, then the reply leaves the sweeper: whatever a crash leaves, `recover` goes on."""
+        ended = await self._kept(reply, writing, status, error)
+        await writing.end(rules.ending(ended))
+        await self._tables.commit(patch(REPLIES, ended, when(status=ended.status), dispatch=None, due_at=None))
+
+    async def _kept(self, reply: Reply, writing: Writing, status: ReplyStatus, error: str | None) -> Reply:
+        text, now = writing.text, instant(self._clock())
+        fields: dict[str, object] = {
+            "status": status,
+            "content": text,
+            "error_message": error,
+            "input_tokens": writing.input_tokens,
+            "output_tokens": writing.output_tokens,
+            "usage_unknown": writing.usage_unknown,
+            "completed_at": now,
+        }
+        called = Called(
+            input_text=await self._asked(reply),
+            output_text=text,
+            duration_ms=round((self._clock() - epoch(reply.created_at)) * 1000),
+            input_tokens=writing.input_tokens,
+            output_tokens=writing.output_tokens,
+            tools=writing.tools,
+            session_id=reply.session_id,
+            error=None if status in ("completed", "cancelled") else error,
+            metadata={"reply_id": reply.reply_id, "status": status, "stop": writing.stop},
+        )
+
+        async def attempt() -> None:
+            session = await self._tables.get(SESSIONS, reply.session_id)
+            agent = await self._agents.known(reply.agent_id)
+            _, accounting = self._invocations.recording(_owner(reply), agent, called)
+            await self._tables.commit(
+                patch(REPLIES, reply, when(status="running", fence=reply.fence), **fields),
+                insert(MESSAGES, self._message(reply, text, status, now)),
+                patch(
+                    SESSIONS,
+                    session,
+                    when(active_reply=reply.reply_id, message_count=session.message_count),
+                    active_reply=None,
+                    message_count=session.message_count + 1,
+                    last_active_at=now,
+                ),
+                *accounting,
+            )
+
+        await self._tables.settle(attempt)
+        return msgspec.structs.replace(reply, revision=reply.revision + 1, **fields)
+
+    async def _asked(self, reply: Reply) -> str:
+        asked = await self._tables.find(MESSAGES, reply.session_id, reply.asked)
+        return asked.content if asked else ""
+
+    def _message(self, reply: Reply, text: str, status: ReplyStatus, now: str) -> Message:
+        return Message(
+            session_id=reply.session_id,
+            message_id=reply.reply_id,
+            tenant_id=reply.tenant_id,
+            user_id=reply.user_id,
+            role="assistant",
+            content=text,
+            created_at=now,
+            metadata=None if status == "completed" else {"status": status},
+        )
+
+    async def sweep(self, *, alone: bool = False) -> int:
+        """Ends the replies whose process is gone; answers how many. `alone`: no other process can be writing in this store,
+        so every reply of another worker is an orphan at once."""
+        until = None if alone else instant(self._clock())
+        page = await self._tables.page(
+            REPLIES, rules.DISPATCH, index="DispatchIndex", window=Window(limit=100, until=until)
+        )
+        left = [reply for reply in page.items if not alone or reply.worker_id != self._worker_id]
+        for reply in left:
+            await self._recovered(reply)
+        return len(left)
+
+    async def _recovered(self, seen: Reply) -> None:
+        reply = await self._tables.get(REPLIES, seen.session_id, seen.reply_id)
+        if reply.status != "running":
+            await self._told(reply)
+            return
+        writing = Writing(self._stream, rules.topic(reply.reply_id))
+        await writing.recall()
+        try:
+            await self._finish(reply, writing, "interrupted", RESTARTED)
+        except Stale:
+            logger.info("reply.ended_meanwhile", reply_id=reply.reply_id)
+
+    async def _told(self, reply: Reply) -> None:
+        """The last event of a reply whose row says that it is over, if the log lacks it."""
+        topic = rules.topic(reply.reply_id)
+        told = await self._stream.read(topic)
+        if not (told and isinstance(told[-1].event, ENDS)):
+            writing = Writing(self._stream, topic, at=told[-1].position if told else 0)
+            if not told:
+                await writing.tell(ReplyReset("The log of this reply was lost."))
+                await writing.tell(TextDelta(reply.content))
+            await writing.end(rules.ending(reply))
+        await self._tables.commit(patch(REPLIES, reply, when(status=reply.status), dispatch=None, due_at=None))
+
+
+def _owner(reply: Reply) -> Principal:
+    return Principal(reply.tenant_id, reply.user_id)

@@ -1,0 +1,63 @@
+"""Decisions about conversations. Pure."""
+
+from collections.abc import Sequence
+
+from nexus.domain.core.ids import NewId, after
+from nexus.domain.ports.models import ChatMessage
+from nexus.domain.sessions.model import (
+    Ending,
+    Message,
+    Reply,
+    ReplyCancelled,
+    ReplyCompleted,
+    ReplyFailed,
+    ReplyInterrupted,
+)
+
+NAME_CHARACTERS = 40
+CONTEXT_CHARACTERS = 48_000
+DISPATCH = "reply"
+
+
+def topic(reply_id: str) -> str:
+    return f"reply:{reply_id}"
+
+
+def named(content: str) -> str:
+    """A session's name from the first thing said in it."""
+    line = " ".join(content.split())
+    return line if len(line) <= NAME_CHARACTERS else line[: NAME_CHARACTERS - 1].rstrip() + "…"
+
+
+def next_ids(last: str | None, new_id: NewId) -> tuple[str, str]:
+    """Two message ids behind the last one of a session, whichever process made that."""
+    first = new_id("msg")
+    if last and first <= last:
+        first = after(last)
+    return first, max(new_id("msg"), after(first))
+
+
+def context(messages: Sequence[Message]) -> list[ChatMessage]:
+    """The newest messages that fit, oldest first; what came to nothing is left out."""
+    kept, room = list[ChatMessage](), CONTEXT_CHARACTERS
+    for message in reversed(messages):
+        if not message.content:
+            continue
+        room -= len(message.content)
+        if room < 0 and kept:
+            break
+        kept.append(ChatMessage(message.role, message.content))
+    return kept[::-1]
+
+
+def ending(reply: Reply) -> Ending:
+    """The last event of a reply, as its row tells it."""
+    match reply.status:
+        case "completed":
+            return ReplyCompleted(reply.reply_id, "end")
+        case "cancelled":
+            return ReplyCancelled(reply.reply_id)
+        case "failed":
+            return ReplyFailed(reply.reply_id, reply.error_message or "")
+        case _:
+            return ReplyInterrupted(reply.reply_id, reply.error_message or "")

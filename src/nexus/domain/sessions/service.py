@@ -1,0 +1,238 @@
+"""Sessions as users see them: what is said, and how a reply is asked for, followed and stopped."""
+
+from collections.abc import AsyncIterator
+
+from msgspec import structs
+
+from nexus.domain.agents.model import Agent, NotDeployed
+from nexus.domain.agents.service import Agents
+from nexus.domain.core.errors import InvalidInput, NotFound
+from nexus.domain.core.ids import NewId
+from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.principal import Principal
+from nexus.domain.ports.database import Page, Tables, Window
+from nexus.domain.ports.jobs import JobQueue
+from nexus.domain.ports.log import Batch
+from nexus.domain.ports.rows import R, Table, Write, delete, insert, patch, when
+from nexus.domain.requests.model import Once
+from nexus.domain.requests.service import Keep, Requests
+from nexus.domain.sessions import rules
+from nexus.domain.sessions.model import (
+    JSON,
+    Message,
+    NotLast,
+    Reply,
+    ReplyRunning,
+    Session,
+    SessionClosed,
+    WriteReply,
+)
+from nexus.domain.sessions.replies import Replies
+from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
+from nexus.domain.tallies.service import Tallies
+
+
+class Sessions:
+    def __init__(
+        self,
+        *,
+        tables: Tables,
+        agents: Agents,
+        replies: Replies,
+        requests: Requests,
+        tallies: Tallies,
+        queue: JobQueue,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._tables, self._agents, self._replies, self._requests = tables, agents, replies, requests
+        self._tallies, self._queue, self._clock, self._new_id = tallies, queue, clock, new_id
+
+    async def open(
+        self,
+        caller: Principal,
+        agent_id: str,
+        *,
+        display_name: str = "",
+        metadata: JSON | None = None,
+        once: Once | None = None,
+    ) -> Session:
+        agent = await self._agents.get(caller, agent_id)
+
+        async def make(keep: Keep[Session]) -> Session:
+            now = instant(self._clock())
+            session = Session(
+                session_id=self._new_id("ses"),
+                agent_id=agent.agent_id,
+                tenant_id=caller.tenant_id,
+                user_id=caller.user_id,
+                display_name=display_name,
+                metadata=metadata,
+                created_at=now,
+                last_active_at=now,
+            )
+            counts = self._tallies.counting(caller.tenant_id, sessions=1)
+            await self._tables.of(caller).commit(insert(SESSIONS, session), *counts, *keep(session))
+            return session
+
+        return await self._requests.settle(caller, once, Session, make)
+
+    async def get(self, caller: Principal, session_id: str) -> Session:
+        session = await self._tables.of(caller).get(SESSIONS, session_id)
+        if session.deleted_at:
+            raise NotFound("There is no such session.")
+        return session
+
+    async def page(self, caller: Principal, window: Window, *, agent_id: str | None = None) -> Page[Session]:
+        """The caller's sessions, by last activity."""
+        tables = self._tables.of(caller)
+        if agent_id:
+            await self._agents.get(caller, agent_id)
+            page = await tables.page(SESSIONS, caller.user_id, agent_id, index="UserAgentIndex", window=window)
+        else:
+            page = await tables.page(SESSIONS, caller.user_id, index="UserIndex", window=window)
+        return Page([session for session in page.items if not session.deleted_at], page.cursor)
+
+    async def rename(self, caller: Principal, session_id: str, display_name: str) -> Session:
+        await self.get(caller, session_id)
+        return await self._tables.of(caller).edit(
+            SESSIONS, session_id, change=lambda session: structs.replace(session, display_name=display_name)
+        )
+
+    async def delete(self, caller: Principal, session_id: str) -> None:
+        """A tombstone; a reply that is being written is cancelled."""
+        session = await self.get(caller, session_id)
+        if session.active_reply:
+            await self.cancel(caller, session_id, session.active_reply)
+
+        async def attempt() -> None:
+            session = await self.get(caller, session_id)
+            await self._tables.of(caller).commit(
+                patch(SESSIONS, session, deleted_at=instant(self._clock()), status="closed")
+            )
+
+        await self._tables.settle(attempt)
+
+    async def messages(self, caller: Principal, session_id: str, window: Window) -> Page[Message]:
+        await self.get(caller, session_id)
+        return await self._tables.of(caller).page(MESSAGES, session_id, window=window)
+
+    async def reply(self, caller: Principal, session_id: str, reply_id: str) -> Reply:
+        await self.get(caller, session_id)
+        return await self._tables.of(caller).get(REPLIES, session_id, reply_id)
+
+    async def send(self, caller: Principal, session_id: str, content: str, *, once: Once | None = None) -> Reply:
+        """Keeps what the user said and asks for the reply; both, or neither. ReplyRunning while another is written."""
+
+        async def make(keep: Keep[Reply]) -> Reply:
+            return await self._tables.settle(lambda: self._sent(caller, session_id, content, keep))
+
+        reply = await self._requests.settle(caller, once, Reply, make)
+        await self._offered(reply)
+        return reply
+
+    async def _sent(self, caller: Principal, session_id: str, content: str, keep: Keep[Reply]) -> Reply:
+        session, agent = await self._ready(caller, session_id)
+        now = instant(self._clock())
+        message_id, reply_id = rules.next_ids(session.last_message_id, self._new_id)
+        said = Message(
+            session_id=session_id,
+            message_id=message_id,
+            tenant_id=caller.tenant_id,
+            user_id=caller.user_id,
+            role="user",
+            content=content,
+            created_at=now,
+        )
+        reply = self._replies.beginning(session, agent, asked=message_id, reply_id=reply_id)
+        writes = [
+            insert(MESSAGES, said),
+            self._engaging(session, reply, message_count=session.message_count + 1, name=rules.named(content)),
+            *self._tallies.counting(caller.tenant_id, messages=1),
+        ]
+        await self._tables.of(caller).commit(*writes, insert(REPLIES, reply), *keep(reply))
+        return reply
+
+    async def regenerate(self, caller: Principal, session_id: str, message_id: str) -> Reply:
+        """Writes the last answer again; the old one is gone once the new one is asked for. NotLast for any other message."""
+
+        async def attempt() -> Reply:
+            session, agent = await self._ready(caller, session_id)
+            old = await self._tables.of(caller).get(MESSAGES, session_id, message_id)
+            if old.role != "assistant" or session.last_message_id != message_id:
+                raise NotLast("Only the last answer of a session can be written again.")
+            asked = (await self._tables.of(caller).get(REPLIES, session_id, message_id)).asked
+            _, reply_id = rules.next_ids(session.last_message_id, self._new_id)
+            reply = self._replies.beginning(session, agent, asked=asked, reply_id=reply_id)
+            engaging = self._engaging(session, reply, message_count=session.message_count - 1)
+            await self._tables.of(caller).commit(delete(MESSAGES, old), engaging, insert(REPLIES, reply))
+            return reply
+
+        reply = await self._tables.settle(attempt)
+        await self._offered(reply)
+        return reply
+
+    async def _ready(self, caller: Principal, session_id: str) -> tuple[Session, Agent]:
+        session = await self.get(caller, session_id)
+        if session.status == "closed":
+            raise SessionClosed("The session is closed.")
+        if session.active_reply:
+            raise ReplyRunning("A reply is being written.", reply_id=session.active_reply)
+        agent = await self._agents.get(caller, session.agent_id)
+        if not agent.active_version:
+            raise NotDeployed(f"{agent.agent_name} has no deployed version.")
+        return session, agent
+
+    def _engaging(self, session: Session, reply: Reply, *, message_count: int, name: str = "") -> Write:
+        return patch(
+            SESSIONS,
+            session,
+            when(status="active", active_reply=None, last_message_id=session.last_message_id),
+            active_reply=reply.reply_id,
+            last_message_id=reply.reply_id,
+            last_active_at=reply.created_at,
+            message_count=message_count,
+            display_name=session.display_name or name,
+        )
+
+    async def _offered(self, reply: Reply) -> None:
+        if reply.status == "running":
+            job = WriteReply(session_id=reply.session_id, reply_id=reply.reply_id)
+            await self._queue.enqueue(job, key=reply.reply_id)
+
+    async def follow(
+        self, caller: Principal, session_id: str, reply_id: str, after: int = 0
+    ) -> AsyncIterator[Batch] | None:
+        """The events of a reply behind a position; None when it is over and all of it was read."""
+        if after < 0:
+            raise InvalidInput("A position is not negative.")
+        reply = await self.reply(caller, session_id, reply_id)
+        return await self._replies.follow(reply, after)
+
+    async def cancel(self, caller: Principal, session_id: str, reply_id: str) -> Reply:
+        """Stops a reply; quiet when it is over. What was written so far is kept."""
+
+        async def attempt() -> Reply:
+            reply = await self.reply(caller, session_id, reply_id)
+            if reply.status != "running" or reply.control_status == "stopped":
+                return reply
+            wish = patch(REPLIES, reply, when(status="running"), control_status="stopped")
+            await self._tables.of(caller).commit(wish)
+            return structs.replace(reply, control_status="stopped", revision=reply.revision + 1)
+
+        reply = await self._tables.settle(attempt)
+        if reply.status == "running":
+            self._queue.cancel(reply_id)
+        return reply
+
+    async def purge(self, agent_id: str) -> None:
+        """Removes all sessions of an agent that is gone, messages first."""
+        while rows := (await self._tables.page(SESSIONS, agent_id, index="AgentIndex", window=Window(limit=50))).items:
+            for session in rows:
+                await self._emptied(MESSAGES, session.session_id)
+                await self._emptied(REPLIES, session.session_id)
+                await self._tables.commit(delete(SESSIONS, session))
+
+    async def _emptied(self, table: Table[R], session_id: str) -> None:
+        while rows := (await self._tables.page(table, session_id, window=Window(limit=100))).items:
+            await self._tables.commit(*(delete(table, row) for row in rows))

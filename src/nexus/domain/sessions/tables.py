@@ -1,0 +1,24 @@
+"""Where sessions, messages and replies are kept."""
+
+from nexus.domain.ports.rows import Index, Table
+from nexus.domain.sessions.model import Message, Reply, Session
+
+SESSIONS = Table(
+    "sessions",
+    Session,
+    ("session_id",),
+    owner="user_id",
+    indexes=(
+        Index("AgentIndex", "agent_id", "last_active_at", keys_only=True),
+        Index("UserIndex", "user_id", "last_active_at"),
+        Index("UserAgentIndex", "user_id+agent_id", "last_active_at"),
+    ),
+)
+MESSAGES = Table("messages", Message, ("session_id", "message_id"), owner="user_id")
+REPLIES = Table(
+    "replies",
+    Reply,
+    ("session_id", "reply_id"),
+    owner="user_id",
+    indexes=(Index("DispatchIndex", "dispatch", "due_at", keys_only=True),),
+)

@@ -1,0 +1,78 @@
+"""The hand that writes a reply: what was said so far, and where in the log it stands. The hot path of a token."""
+
+import asyncio
+
+from nexus.domain.ports.log import LEAP, Stream
+from nexus.domain.runtime.model import Answered, AnswerEvent, AnswerStop, TextDelta, ToolFinished, UsageRecorded
+from nexus.domain.sessions.model import Ending, ReplyEvent, ReplyReset
+
+
+class Writing:
+    """One append is under way at a time: what the model says meanwhile waits in its socket and comes joined."""
+
+    __slots__ = (
+        "_at",
+        "_landed",
+        "_stream",
+        "_text",
+        "_topic",
+        "input_tokens",
+        "output_tokens",
+        "stop",
+        "tools",
+        "usage_unknown",
+    )
+
+    def __init__(self, stream: Stream[ReplyEvent], topic: str, *, at: int = 0) -> None:
+        self._stream, self._topic, self._at = stream, topic, at
+        self._landed: asyncio.Future[int] | None = None
+        self._text = list[str]()
+        self.tools = list[str]()
+        self.input_tokens = self.output_tokens = 0
+        self.usage_unknown = False
+        self.stop: AnswerStop = "end"
+
+    @property
+    def text(self) -> str:
+        return "".join(self._text)
+
+    async def tell(self, event: ReplyEvent) -> None:
+        """On its way when this returns; waits for the one before it."""
+        if self._landed is not None:
+            await self._landed
+        self._landed = self._stream.append(self._topic, (event,), after=self._at)
+        self._at += 1
+
+    async def hear(self, item: AnswerEvent | Answered) -> None:
+        """An item of the answer: counted, kept and told."""
+        if isinstance(item, Answered):
+            self.stop = item.stop
+            return
+        self._count(item)
+        await self.tell(item)
+
+    def _count(self, event: ReplyEvent) -> None:
+        if isinstance(event, TextDelta):
+            self._text.append(event.text)
+        elif isinstance(event, ToolFinished):
+            self.tools.append(event.name)
+        elif isinstance(event, UsageRecorded):
+            self.input_tokens += event.input_tokens
+            self.output_tokens += event.output_tokens
+            self.usage_unknown |= event.unknown
+        elif isinstance(event, ReplyReset):
+            self._text.clear()
+
+    async def recall(self) -> None:
+        """Everything told before a crash is counted and kept again. What follows begins behind a leap: a position that
+        somebody may have seen and the disk has lost does not come back as another."""
+        for told in await self._stream.read(self._topic):
+            self._count(told.event)
+            self._at = told.position
+        self._at += LEAP if self._at else 0
+
+    async def end(self, event: Ending) -> None:
+        """The last event, on the disk itself before it is shown."""
+        if self._landed is not None and not self._landed.cancelled():
+            await self._landed
+        await self._stream.append(self._topic, (event,), after=self._at)

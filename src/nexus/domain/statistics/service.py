@@ -1,0 +1,64 @@
+"""Overviews, read from the tallies: nothing is counted here."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from nexus.domain.core.errors import InvalidInput
+from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.principal import Principal
+from nexus.domain.tallies.model import Tally
+from nexus.domain.tallies.service import Tallies
+
+LONGEST_DAYS = 90
+
+
+class Overview(Struct, frozen=True, kw_only=True):
+    """What a tenant has, did today, and did in all."""
+
+    projects: int
+    agents: int
+    sessions: int
+    messages: int
+    builds_running: int
+    builds_completed: int
+    builds_failed: int
+    invocations: int
+    invocations_failed: int
+    input_tokens: int
+    output_tokens: int
+    today: Tally
+
+
+class Statistics:
+    def __init__(self, *, tallies: Tallies, clock: Clock) -> None:
+        self._tallies, self._clock = tallies, clock
+
+    async def overview(self, caller: Principal) -> Overview:
+        total = await self._tallies.total(caller)
+        today = instant(self._clock())[:10]
+        found = await self._tallies.days(caller, today, today)
+        over = total.builds_completed + total.builds_failed + total.builds_cancelled
+        return Overview(
+            projects=total.projects,
+            agents=total.agents,
+            sessions=total.sessions,
+            messages=total.messages,
+            builds_running=max(0, total.builds_started - over),
+            builds_completed=total.builds_completed,
+            builds_failed=total.builds_failed,
+            invocations=total.invocations,
+            invocations_failed=total.invocations_failed,
+            input_tokens=total.input_tokens,
+            output_tokens=total.output_tokens,
+            today=found[0] if found else Tally(tenant_id=caller.tenant_id, day=today),
+        )
+
+    async def days(self, caller: Principal, days: int) -> Sequence[Tally]:
+        """The last so many days, today included, oldest first; days on which nothing happened are zeros."""
+        if not 1 <= days <= LONGEST_DAYS:
+            raise InvalidInput(f"days must be from 1 to {LONGEST_DAYS}")
+        now = self._clock()
+        wanted = [instant(now - 86_400 * back)[:10] for back in range(days - 1, -1, -1)]
+        found = {tally.day: tally for tally in await self._tallies.days(caller, wanted[0], wanted[-1])}
+        return [found.get(day) or Tally(tenant_id=caller.tenant_id, day=day) for day in wanted]

@@ -1,0 +1,27 @@
+"""Counters."""
+
+from nexus.domain.ports.rows import Row
+
+
+class Tally(Row, frozen=True, kw_only=True):
+    """What a tenant has (`day="total"`), or did on a day (`2026-01-31`)."""
+
+    tenant_id: str
+    day: str
+    projects: int = 0
+    agents: int = 0
+    sessions: int = 0
+    messages: int = 0
+    builds_started: int = 0
+    builds_completed: int = 0
+    builds_failed: int = 0
+    builds_cancelled: int = 0
+    build_seconds: int = 0
+    invocations: int = 0
+    invocations_failed: int = 0
+    invocation_ms: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+TOTAL = "total"

@@ -1,0 +1,27 @@
+"""Counters that are exact: each is changed in the commit that inserts what it counts."""
+
+from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.principal import Principal
+from nexus.domain.ports.database import Tables, Window
+from nexus.domain.ports.rows import Write, tally
+from nexus.domain.tallies.model import TOTAL, Tally
+from nexus.domain.tallies.tables import TALLIES
+
+
+class Tallies:
+    def __init__(self, *, tables: Tables, clock: Clock) -> None:
+        self._tables, self._clock = tables, clock
+
+    def counting(self, tenant_id: str, **add: int) -> list[Write]:
+        """Adds to the day and to the total of a tenant. Commit it beside the insert of what is counted."""
+        today = instant(self._clock())[:10]
+        return [tally(TALLIES, (tenant_id, day), **add) for day in (today, TOTAL)]
+
+    async def total(self, caller: Principal) -> Tally:
+        found = await self._tables.of(caller).find(TALLIES, caller.tenant_id, TOTAL)
+        return found or Tally(tenant_id=caller.tenant_id, day=TOTAL)
+
+    async def days(self, caller: Principal, since: str, until: str) -> list[Tally]:
+        """The days that have anything to tell, oldest first; at most 100."""
+        window = Window(limit=100, since=since, until=until)
+        return (await self._tables.of(caller).page(TALLIES, caller.tenant_id, window=window)).items

@@ -1,0 +1,65 @@
+"""Tasks as users see them, and the parts of a change that other modules commit."""
+
+from nexus.domain.core.errors import NotFound
+from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.principal import Principal
+from nexus.domain.ports.database import Page, Tables, Window
+from nexus.domain.ports.rows import When, Write, check, insert, patch
+from nexus.domain.tasks.model import Task
+from nexus.domain.tasks.rules import SHARDS
+from nexus.domain.tasks.tables import TASKS
+
+
+class Tasks:
+    def __init__(self, *, tables: Tables, clock: Clock) -> None:
+        self._tables, self._clock = tables, clock
+
+    async def get(self, caller: Principal, task_id: str) -> Task:
+        return await self._tables.of(caller).get(TASKS, task_id)
+
+    async def page(self, caller: Principal, window: Window) -> Page[Task]:
+        """The caller's tasks, newest first unless the window says otherwise."""
+        return await self._tables.of(caller).page(TASKS, caller.user_id, index="UserIndex", window=window)
+
+    async def page_of_project(self, caller: Principal, project_id: str, window: Window) -> Page[Task]:
+        return await self._tables.of(caller).page(TASKS, project_id, index="ProjectIndex", window=window)
+
+    async def read(self, task_id: str) -> Task:
+        """For the house's own work, whoever owns it."""
+        return await self._tables.get(TASKS, task_id)
+
+    async def due(self) -> list[Task]:
+        """What the sweeper should look at now: unfinished tasks whose time has come, as they stand."""
+        now, found = instant(self._clock()), list[Task]()
+        for shard in SHARDS:
+            page = await self._tables.page(TASKS, shard, index="DispatchIndex", window=Window(limit=100, until=now))
+            found += page.items
+        return found
+
+    async def unfinished(self) -> list[Task]:
+        """Everything that has not ended, for the first look after a start."""
+        found = list[Task]()
+        for shard in SHARDS:
+            cursor, more = None, True
+            while more:
+                window = Window(limit=100, cursor=cursor)
+                page = await self._tables.page(TASKS, shard, index="DispatchIndex", window=window)
+                found += page.items
+                cursor, more = page.cursor, page.cursor is not None
+        return found
+
+    def queued(self, task: Task) -> Write:
+        return insert(TASKS, task)
+
+    def moving(self, task: Task, condition: When, /, **fields: object) -> Write:
+        return patch(TASKS, task, condition, **fields)
+
+    def holding(self, task: Task, condition: When, /) -> Write:
+        """A guard: the commit holds only while the task is as the condition says."""
+        return check(TASKS, task, condition)
+
+    async def find(self, task_id: str) -> Task | None:
+        try:
+            return await self.read(task_id)
+        except NotFound:
+            return None

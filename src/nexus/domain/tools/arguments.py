@@ -1,0 +1,161 @@
+"""A model's arguments, held against the JSON schema of a tool."""
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from nexus.domain.ports.models import ToolSpec
+from nexus.domain.tools.model import JSON, ToolError
+
+MOST = 200_000
+_WORDS = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "是": True, "否": False}
+
+
+class _Wrong(Exception):
+    """One value that does not fit: where, and a sentence."""
+
+    def __init__(self, pointer: str, message: str) -> None:
+        self.pointer, self.message = pointer, message
+
+
+def arguments_of(spec: ToolSpec, text: str) -> JSON:
+    """The arguments that a model wrote as JSON, checked and coerced. ToolError says everything that is wrong."""
+    if len(text) > MOST:
+        raise ToolError(f"The arguments of {spec.name} are longer than {MOST} characters.")
+    try:
+        value = msgspec.json.decode(text) if text.strip() else {}
+    except (msgspec.DecodeError, RecursionError):
+        raise ToolError(f"The arguments of {spec.name} are not valid JSON.") from None
+    if not isinstance(value, dict):
+        raise ToolError(f"The arguments of {spec.name} must be one JSON object.")
+    return checked(spec, value)
+
+
+def checked(spec: ToolSpec, arguments: Mapping[str, Any]) -> JSON:
+    """The arguments as the schema wants them: `"5"` becomes 5 where a number is wanted; nothing is guessed beyond that."""
+    properties: JSON = spec.parameters.get("properties", {})
+    required = spec.parameters.get("required", [])
+    wrong: list[_Wrong] = []
+    fitting: JSON = {}
+    for name, value in arguments.items():
+        if name not in properties:
+            wrong.append(_Wrong(f"/{name}", f"is unknown; possible are {', '.join(properties) or 'none'}"))
+        elif value is None and name not in required and not _takes_null(properties[name]):
+            continue
+        else:
+            try:
+                fitting[name] = _fitted(properties[name], value, f"/{name}")
+            except _Wrong as found:
+                wrong.append(found)
+    wrong += [_Wrong(f"/{name}", "is missing") for name in required if name not in arguments]
+    if wrong:
+        errors = [{"pointer": found.pointer, "message": found.message} for found in wrong]
+        said = "; ".join(f"{found.pointer[1:]} {found.message}" for found in wrong[:10])
+        raise ToolError(f"The arguments of {spec.name} do not fit: {said}.", errors=errors)
+    return fitting
+
+
+def _takes_null(schema: JSON) -> bool:
+    kind = schema.get("type")
+    return (
+        not schema.keys() - {"description", "default"}
+        or kind == "null"
+        or (isinstance(kind, list) and "null" in kind)
+        or any(map(_takes_null, schema.get("anyOf", [])))
+    )
+
+
+def _fitted(schema: JSON, value: Any, pointer: str) -> Any:
+    if "anyOf" in schema:
+        return _first(schema["anyOf"], value, pointer)
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        return _first([{"type": one} for one in kind], value, pointer)
+    fitting = _of_kind(kind, schema, value, pointer) if kind else value
+    if "enum" in schema and not any(fitting == one and type(fitting) is type(one) for one in schema["enum"]):
+        raise _Wrong(pointer, f"must be one of {', '.join(map(str, schema['enum']))}")
+    return fitting
+
+
+def _first(choices: list[JSON], value: Any, pointer: str) -> Any:
+    """The value by the first choice that it fits, one that fits as it stands before one that has to be read into it."""
+    read: list[Any] = []
+    for choice in choices:
+        try:
+            fitting = _fitted(choice, value, pointer)
+        except _Wrong:
+            continue
+        if type(fitting) is type(value) and fitting == value:
+            return fitting
+        read.append(fitting)
+    if read:
+        return read[0]
+    raise _Wrong(
+        pointer, f"must be {' or '.join(_WORDS.get(choice.get('type', ''), 'something else') for choice in choices)}"
+    )
+
+
+def _of_kind(kind: str, schema: JSON, value: Any, pointer: str) -> Any:
+    if kind in ("array", "object") and isinstance(value, str):
+        value = _nested(value)
+    match kind:
+        case "string" if isinstance(value, str):
+            return value
+        case "string" if isinstance(value, int | float) and not isinstance(value, bool):
+            return str(value)
+        case "boolean" if isinstance(value, bool):
+            return value
+        case "boolean" if isinstance(value, str) and value.strip().lower() in _TRUTH:
+            return _TRUTH[value.strip().lower()]
+        case "integer" | "number" if not isinstance(value, bool):
+            return _number(kind, value, pointer)
+        case "array" if isinstance(value, list | tuple):
+            return [_fitted(schema.get("items", {}), one, f"{pointer}/{at}") for at, one in enumerate(value)]
+        case "object" if isinstance(value, Mapping):
+            inner = schema.get("additionalProperties", {})
+            return {str(name): _fitted(inner, one, f"{pointer}/{name}") for name, one in value.items()}
+        case "null" if value is None:
+            return None
+    raise _Wrong(pointer, f"must be {_WORDS.get(kind, kind)}")
+
+
+def _number(kind: str, value: Any, pointer: str) -> int | float:
+    if isinstance(value, str) and len(value) <= 60:
+        value = _read_number(value)
+    if isinstance(value, float) and (kind == "number" or value.is_integer()) and abs(value) < 1e308:
+        return value if kind == "number" else int(value)
+    if isinstance(value, int) and abs(value) < 10**308:
+        return value
+    raise _Wrong(pointer, f"must be {_WORDS[kind]}")
+
+
+def _read_number(text: str) -> int | float | None:
+    """`1,200.5` and `１２` are numbers; `nan` and `1_000` are not."""
+    plain = unicodedata.normalize("NFKC", text).strip().replace(",", "")
+    if "_" in plain or not any(character.isdigit() for character in plain):
+        return None
+    for reader in (int, float):
+        try:
+            return reader(plain)
+        except ValueError:
+            continue
+    return None
+
+
+def _nested(text: str) -> Any:
+    """Some models write a list or an object as text that holds JSON."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return text

@@ -1,0 +1,280 @@
+"""Arithmetic as people write it, with exact decimals."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from nexus.domain.tools.library.functions import CONSTANTS, FUNCTIONS, factorial, modulo, power
+from nexus.domain.tools.library.numbers import bounded, exact_number, jsonable, shown
+from nexus.domain.tools.model import ToolError
+
+_LONGEST, _DEEPEST = 1000, 60
+_WORDS: Mapping[str, str] = {
+    "of": "*",
+    "times": "*",
+    "plus": "+",
+    "minus": "-",
+    "over": "/",
+    "mod": "mod",
+    "percent": "%",
+    "x": "*",
+    "乘以": "*",
+    "乘": "*",
+    "的": "*",
+    "加上": "+",
+    "加": "+",
+    "减去": "-",
+    "减": "-",
+    "除以": "/",
+    "平方": "²",
+    "立方": "³",
+    "百分之": "百分之",
+    "千": "千",
+    "万": "万",
+    "亿": "亿",
+}
+_SIGNS = str.maketrans(
+    {"×": "*", "·": "*", "✕": "*", "÷": "/", "−": "-", "–": "-", "—": "-", "∕": "/", "⁄": "/", "，": ",", "、": ","}
+)
+_SUPERSCRIPTS = {"²": "^2", "³": "^3"}
+_SCALES = {"千": 1000, "万": 10_000, "亿": 100_000_000}
+_TOKEN = re.compile(
+    r"\s*(?:(?P<number>(?:\d+(?:,\d{3})*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+(?![\w.]))?)"
+    r"|(?P<word>[A-Za-z_][A-Za-z_0-9]*|π|乘以|加上|减去|除以|平方|立方|百分之|[乘的加减千万亿√])"
+    r"|(?P<sign>\*\*|//|[-+*/%^(),!\[\]{}]))"
+)
+_OPENING, _CLOSING = {"[": "(", "{": "("}, {"]": ")", "}": ")"}
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    spaced: bool
+
+
+def calculate(expression: str) -> dict[str, Any]:
+    """Works out an arithmetic expression exactly, so 0.1 + 0.2 is 0.3.
+
+    Knows + - * / // % ** ^ !, parentheses, percentages ("15% of 80", "200 + 10%"), pi, e and the functions sqrt cbrt abs
+    round floor ceil min max sum mean median stdev log (base 10, or log(x, base)) ln log2 exp sin cos tan asin acos atan
+    (radians; use radians(30) for degrees) factorial comb gcd lcm.
+
+    Args:
+        expression: What to work out, for example "(1200 * 1.19) / 3" or "15% of 80".
+    """
+    plain = _prepared(expression)
+    value = bounded(_Reader(plain).whole())
+    text = shown(value)
+    return {
+        "expression": expression.strip(),
+        "result": jsonable(value),
+        "text": f"{expression.strip().rstrip('=?＝？ ')} = {text}",
+    }
+
+
+def _prepared(expression: str) -> str:
+    if len(expression) > _LONGEST:
+        raise ToolError(f"The expression is longer than {_LONGEST} characters.")
+    if re.search(r"\b0[xX][0-9a-fA-F]", expression):
+        raise ToolError("The calculator reads decimal numbers only.")
+    for sign, meaning in _SUPERSCRIPTS.items():
+        expression = expression.replace(sign, meaning)
+    plain = unicodedata.normalize("NFKC", expression.translate(_SIGNS)).translate(_SIGNS).strip()
+    plain = re.sub(r"[$€£¥]|\bdivided\s+by\b", lambda found: "/" if "d" in found.group() else "", plain)
+    plain = re.sub(r"\bmultiplied\s+by\b|(?<=[\d)])[xX](?=[\d(.])", "*", plain).rstrip("=?。 ").lstrip("= ")
+    if not plain:
+        raise ToolError("There is nothing to work out.")
+    return plain
+
+
+def _tokens(plain: str) -> list[_Token]:
+    """A comma between digits groups thousands, unless a function's arguments stand around it."""
+    tokens: list[_Token] = []
+    calls: list[bool] = []
+    place = 0
+    while place < len(plain):
+        found = _TOKEN.match(plain, place)
+        if found is None:
+            if not plain[place:].strip():
+                break
+            raise ToolError(f"The expression cannot be read at {plain[place:].strip()[:20]!r}.")
+        kind, text = found.lastgroup or "", found.group(found.lastgroup or 0)
+        end = found.end()
+        if kind == "number" and "," in text and (any(calls) or not re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d*)?", text)):
+            text = text.split(",")[0]
+            end = found.start(kind) + len(text)
+        if kind == "word":
+            kind, text = _worded(text, follows="(" if plain[end:].lstrip()[:1] == "(" else "")
+        text = _OPENING.get(text, _CLOSING.get(text, text))
+        if text == "(":
+            calls.append(bool(tokens) and tokens[-1].kind == "function")
+        elif text == ")" and calls:
+            calls.pop()
+        tokens.append(_Token(kind, text, spaced=found.start(found.lastgroup or 0) > place))
+        place = end
+    return tokens
+
+
+def _worded(word: str, *, follows: str) -> tuple[str, str]:
+    lower = word.lower()
+    if lower in FUNCTIONS and follows:
+        return "function", lower
+    if lower in CONSTANTS:
+        return "constant", lower
+    if lower == "√":
+        return "function", "sqrt"
+    if lower in _WORDS:
+        return "sign", _WORDS[lower]
+    raise ToolError(f"{word!r} is not known to the calculator.")
+
+
+class _Value(NamedTuple):
+    number: Fraction
+    percent: bool = False
+
+
+class _Reader:
+    """Reads by precedence: + - below * / below signs below powers below postfix marks."""
+
+    def __init__(self, plain: str) -> None:
+        self._tokens, self._at, self._depth = _tokens(plain), 0, 0
+
+    def whole(self) -> Fraction:
+        value = self._sum()
+        if self._at < len(self._tokens):
+            raise ToolError(f"The expression cannot be read at {self._tokens[self._at].text!r}.")
+        return value.number
+
+    def _peek(self, ahead: int = 0) -> str:
+        at = self._at + ahead
+        return self._tokens[at].text if at < len(self._tokens) else ""
+
+    def _take(self, *wanted: str) -> str:
+        if (text := self._peek()) and text in wanted and self._tokens[self._at].kind == "sign":
+            self._at += 1
+            return text
+        return ""
+
+    def _sum(self) -> _Value:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ToolError("The expression is nested too deeply.")
+        left = self._product()
+        while sign := self._take("+", "-"):
+            right = self._product()
+            amount = left.number * right.number if right.percent and not left.percent else right.number
+            both_percent = left.percent and right.percent
+            left = _Value(bounded(left.number + amount if sign == "+" else left.number - amount), both_percent)
+        self._depth -= 1
+        return left
+
+    def _product(self) -> _Value:
+        left = self._signed()
+        while True:
+            if sign := self._take("*", "/", "//", "%", "mod"):
+                left = _Value(bounded(_PRODUCTS[sign](left.number, self._signed().number)))
+            elif self._at < len(self._tokens) and self._follows_directly():
+                left = _Value(bounded(left.number * self._signed().number))
+            else:
+                return left
+
+    def _follows_directly(self) -> bool:
+        """`2(3 + 4)`, `2 pi`, `3 sqrt(2)`: nothing between them means times; two numbers in a row mean nothing."""
+        token, before = self._tokens[self._at], self._tokens[self._at - 1]
+        if token.kind == "number":
+            return before.text == ")"
+        return token.kind in ("function", "constant") or token.text == "("
+
+    def _signed(self) -> _Value:
+        sign = 1
+        while found := self._take("+", "-"):
+            sign = -sign if found == "-" else sign
+        value = self._power()
+        return _Value(-value.number, value.percent) if sign < 0 else value
+
+    def _power(self) -> _Value:
+        base = self._marked()
+        if not self._take("**", "^"):
+            return base
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ToolError("The expression is nested too deeply.")
+        exponent = self._signed()
+        self._depth -= 1
+        return _Value(bounded(power(base.number, exponent.number)))
+
+    def _marked(self) -> _Value:
+        """A value with what stands behind it: `5!`, `15%`, `3万`."""
+        value = self._single()
+        while True:
+            if self._take("!"):
+                value = _Value(factorial(value.number))
+            elif self._peek() == "%" and self._means_percent():
+                self._at += 1
+                value = _Value(value.number / 100, True)
+            elif scale := self._take(*_SCALES):
+                value = _Value(bounded(value.number * _SCALES[scale]))
+            elif sign := self._take("²", "³"):
+                value = _Value(bounded(power(value.number, Fraction(2 if sign == "²" else 3))))
+            else:
+                return value
+
+    def _means_percent(self) -> bool:
+        """`7 % 3` and `7 % -3` divide, `15% of 80` and `10% - 3` do not: what matters is what follows, and the space before."""
+        following = self._tokens[self._at + 1] if self._at + 1 < len(self._tokens) else None
+        if following is None or (following.kind == "sign" and following.text not in ("(", "-", "+")):
+            return True
+        return following.kind == "sign" and following.text in "+-" and not self._tokens[self._at].spaced
+
+    def _single(self) -> _Value:
+        if self._at >= len(self._tokens):
+            raise ToolError("The expression ends too early.")
+        token = self._tokens[self._at]
+        self._at += 1
+        if token.kind == "number":
+            return _Value(exact_number(token.text, "A number of the expression"))
+        if token.kind == "constant":
+            return _Value(CONSTANTS[token.text])
+        if token.kind == "function":
+            return _Value(bounded(self._called(token.text)))
+        if token.text == "(":
+            value = self._sum()
+            self._close()
+            return value
+        if token.text == "百分之":
+            return _Value(self._single().number / 100, True)
+        raise ToolError(f"The expression cannot be read at {token.text!r}.")
+
+    def _called(self, name: str) -> Fraction:
+        known = FUNCTIONS[name]
+        if self._peek() != "(":
+            return known.call(self._single().number)
+        self._at += 1
+        values = [self._sum().number]
+        while self._take(","):
+            values.append(self._sum().number)
+        self._close()
+        if not known.least <= len(values) <= known.most:
+            raise ToolError(f"{name} does not take {len(values)} numbers.")
+        return known.call(*values)
+
+    def _close(self) -> None:
+        if not self._take(")"):
+            raise ToolError("A parenthesis is not closed.")
+
+
+def _divided(left: Fraction, right: Fraction) -> Fraction:
+    if right == 0:
+        raise ToolError("Division by zero is not possible.")
+    return left / right
+
+
+_PRODUCTS: Mapping[str, Callable[[Fraction, Fraction], Fraction]] = {
+    "*": lambda left, right: left * right,
+    "/": _divided,
+    "//": lambda left, right: Fraction(_divided(left, right).__floor__()),
+    "%": modulo,
+    "mod": modulo,
+}

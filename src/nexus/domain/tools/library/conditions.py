@@ -1,0 +1,150 @@
+"""The small language in which rows are asked for: `amount > 100`, `sum(amount)`, `city contains 上海`."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from nexus.domain.tools.library.numbers import exact_number, jsonable
+from nexus.domain.tools.model import ToolError
+
+Row = Mapping[str, str]
+Value = str | int | float | None
+_CONDITION = re.compile(
+    r"^\s*(?P<column>\"[^\"]+\"|.+?)\s*(?P<sign>>=|<=|==|!=|<>|=|>|<|(?<=[\s\"])(?:not\s+contains|contains|starts\s+with|ends\s+with|not\s+in|in|is\s+not\s+empty|is\s+empty)\b)\s*(?P<wanted>.*)$",
+    re.IGNORECASE | re.DOTALL,
+)
+_AGGREGATE = re.compile(
+    r"^\s*(?P<kind>sum|avg|mean|min|max|count|median)\s*\(\s*(?P<column>.*?)\s*\)\s*(?:as\s+(?P<name>.+?))?\s*$",
+    re.IGNORECASE,
+)
+_NUMERIC = re.compile(r"[-+]?[$€£¥]?[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?(?:[eE][-+]?\d{1,2})?%?")
+_SIGNS = {"≥": ">=", "≤": "<=", "≠": "!="}
+
+
+class Aggregate(NamedTuple):
+    name: str
+    kind: str
+    column: str
+
+
+def number_in(text: str) -> Fraction | None:
+    """The number that a cell holds (`1,200`, `$5`, `12%`), or None."""
+    plain = unicodedata.normalize("NFKC", text).strip()
+    if (
+        not plain
+        or len(plain) > 40
+        or not any(character.isdigit() for character in plain)
+        or not _NUMERIC.fullmatch(plain)
+    ):
+        return None
+    percent = plain.endswith("%")
+    return exact_number(re.sub(r"[%$€£¥]", "", plain)) / (100 if percent else 1)
+
+
+def column_of(name: str, columns: Sequence[str]) -> str:
+    """The column as it is written in the head, whatever the case."""
+    plain = name.strip().strip('"').strip()
+    for column in columns:
+        if column == plain:
+            return column
+    for column in columns:
+        if column.strip().lower() == plain.lower():
+            return column
+    raise ToolError(f"There is no column {plain[:80]!r}; there are: {', '.join(columns)[:500]}.")
+
+
+def condition_of(text: str, columns: Sequence[str]) -> Callable[[Row], bool]:
+    """What a condition asks of a row. Numbers are compared as numbers, all else as text whatever its case."""
+    plain = "".join(_SIGNS.get(character, character) for character in text)
+    found = _CONDITION.match(plain)
+    if len(text) > 500 or not found:
+        raise ToolError(f"{text[:80]!r} is not a condition; write it like amount > 100 or city contains York.")
+    column, sign = column_of(found["column"], columns), re.sub(r"\s+", " ", found["sign"].lower())
+    wanted = found["wanted"].strip()
+    test = _test(sign, wanted)
+    return lambda row: test(row[column])
+
+
+def _test(sign: str, wanted: str) -> Callable[[str], bool]:
+    match sign:
+        case "is empty" | "is not empty":
+            return lambda cell: (not cell.strip()) == (sign == "is empty")
+        case "in" | "not in":
+            choices = [_unquoted(one) for one in wanted.strip("()[] ").split(",")]
+            return lambda cell: any(_compared(cell, one) == 0 for one in choices) == (sign == "in")
+    plain = _unquoted(wanted)
+    match sign:
+        case "contains" | "not contains":
+            return lambda cell: (plain.lower() in cell.lower()) == (sign == "contains")
+        case "starts with":
+            return lambda cell: cell.lower().startswith(plain.lower())
+        case "ends with":
+            return lambda cell: cell.lower().endswith(plain.lower())
+        case "=" | "==":
+            return lambda cell: _compared(cell, plain) == 0
+        case "!=" | "<>":
+            return lambda cell: _compared(cell, plain) != 0
+    return lambda cell: _ordered(sign, cell, plain)
+
+
+def _ordered(sign: str, cell: str, wanted: str) -> bool:
+    """An empty cell is neither more nor less than anything, nor is text more or less than a number."""
+    if not cell.strip() or (number_in(wanted) is None) != (number_in(cell) is None):
+        return False
+    difference = _compared(cell, wanted)
+    return {">": difference > 0, "<": difference < 0, ">=": difference >= 0, "<=": difference <= 0}[sign]
+
+
+def _compared(left: str, right: str) -> int:
+    one, other = number_in(left), number_in(right)
+    if one is not None and other is not None:
+        return (one > other) - (one < other)
+    first, second = left.strip().lower(), right.strip().lower()
+    return (first > second) - (first < second)
+
+
+def _unquoted(text: str) -> str:
+    text = text.strip()
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+def aggregate_of(text: str, columns: Sequence[str]) -> Aggregate:
+    """`sum(amount)`, `count(*)`, `avg(price) as mean price`."""
+    found = _AGGREGATE.match(text)
+    if len(text) > 200 or not found:
+        raise ToolError(f"{text[:80]!r} is not possible; write it like sum(amount), count(*), avg, min, max or median.")
+    kind = "avg" if found["kind"].lower() == "mean" else found["kind"].lower()
+    column = "*" if kind == "count" and found["column"] in ("", "*") else column_of(found["column"], columns)
+    return Aggregate(found["name"] or f"{kind}({column})", kind, column)
+
+
+def aggregated(wanted: Aggregate, rows: Sequence[Row]) -> Value:
+    """Cells that hold no number are left out; with none left the answer is None (a sum is 0)."""
+    if wanted.kind == "count":
+        return len(rows) if wanted.column == "*" else sum(bool(row[wanted.column].strip()) for row in rows)
+    numbers = sorted(number for row in rows if (number := number_in(row[wanted.column])) is not None)
+    if wanted.kind == "sum":
+        return jsonable(sum(numbers, Fraction(0)))
+    if not numbers:
+        return None
+    half = len(numbers) // 2
+    middle = numbers[half] if len(numbers) % 2 else (numbers[half - 1] + numbers[half]) / 2
+    mean = sum(numbers, Fraction(0)) / len(numbers)
+    return jsonable({"avg": mean, "min": numbers[0], "max": numbers[-1], "median": middle}[wanted.kind])
+
+
+def cell_value(text: str) -> Value:
+    """A cell as JSON: what is plainly a number becomes one, `007` and `1,200` stay text."""
+    if re.fullmatch(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,12})?", text):
+        return float(text) if "." in text else int(text)
+    return text
+
+
+def place_of(value: Value | object) -> tuple[int, Fraction, str]:
+    """Where a value stands in an order: numbers, then text, then what is empty."""
+    number = number_in(str(value)) if value not in (None, "") else None
+    if number is not None:
+        return (0, number, "")
+    return (1, Fraction(0), str(value).lower()) if value not in (None, "") else (2, Fraction(0), "")

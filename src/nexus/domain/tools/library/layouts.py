@@ -1,0 +1,70 @@
+"""Tables as text, aligned also where characters are wide."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from nexus.domain.tools.library.conditions import number_in
+from nexus.domain.tools.model import ToolError
+
+_MOST_ROWS, _MOST_COLUMNS, _CELL = 1000, 50, 500
+Style = Literal["markdown", "plain"]
+
+
+def format_table(rows: list[dict[str, Any]], columns: list[str] = [], style: Style = "markdown") -> dict[str, Any]:  # noqa: B006 - never changed
+    """Lays out rows as a table, in Markdown or plain text; numbers stand right, Chinese characters take two places.
+
+    Args:
+        rows: The rows, each an object of column names and values.
+        columns: The columns to show, in order; empty shows all.
+        style: markdown or plain.
+    """
+    if len(rows) > _MOST_ROWS:
+        raise ToolError(f"A table may have at most {_MOST_ROWS} rows.")
+    if style not in ("markdown", "plain"):
+        raise ToolError("style must be markdown or plain.")
+    names = columns or list(dict.fromkeys(name for row in rows for name in row))
+    if not names:
+        raise ToolError("A table needs rows or columns.")
+    if len(names) > _MOST_COLUMNS:
+        raise ToolError(f"A table may have at most {_MOST_COLUMNS} columns.")
+    return {"text": table_text(rows, names, style), "rows": len(rows), "columns": names}
+
+
+def table_text(rows: Sequence[Mapping[str, Any]], names: Sequence[str], style: str) -> str:
+    cells = [[_cell(row.get(name), style) for name in names] for row in rows]
+    head = [_cell(name, style) for name in names]
+    right = [bool(cells) and all(not line[at] or number_in(line[at]) is not None for line in cells) and any(line[at] for line in cells) for at in range(len(names))]  # fmt: skip
+    widths = [max(3, *(width(line[at]) for line in [head, *cells])) for at in range(len(names))]
+    if style == "plain":
+        lines = [
+            [padded(cell, size, after) for cell, size, after in zip(line, widths, right, strict=True)]
+            for line in [head, *cells]
+        ]
+        lines.insert(1, ["-" * size for size in widths])
+        return "\n".join("  ".join(line).rstrip() for line in lines)
+    rule = ["-" * (size - 1) + ":" if after else "-" * size for size, after in zip(widths, right, strict=True)]
+    lines = [
+        [padded(cell, size, after) for cell, size, after in zip(line, widths, right, strict=True)]
+        for line in [head, *cells]
+    ]
+    lines.insert(1, rule)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def width(text: str) -> int:
+    """How many places a terminal gives a text."""
+    return sum(
+        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text
+    )
+
+
+def padded(text: str, size: int, right: bool) -> str:
+    space = " " * (size - width(text))
+    return space + text if right else text + space
+
+
+def _cell(value: object, style: str) -> str:
+    text = "" if value is None else ("yes" if value else "no") if isinstance(value, bool) else str(value)
+    text = " ".join(text.split())[:_CELL]
+    return text.replace("|", "\\|") if style == "markdown" else text

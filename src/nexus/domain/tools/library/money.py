@@ -1,0 +1,248 @@
+"""Loans, interest and invoices, to the cent. No currency: the amounts are in whatever money was meant."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from nexus.domain.tools.library.functions import power
+from nexus.domain.tools.library.numbers import bounded, exact_number, rounded
+from nexus.domain.tools.model import ToolError
+
+_MOST_PAYMENTS = 1200
+_MOST_ITEMS = 1000
+_ROWS = 600
+
+
+class _Loan(NamedTuple):
+    """`rate` is that of one period."""
+
+    principal: Fraction
+    rate: Fraction
+    periods: int
+
+    @property
+    def payment(self) -> Fraction:
+        if not self.rate:
+            return self.principal / self.periods
+        return self.principal * self.rate / (1 - power(1 + self.rate, Fraction(-self.periods)))
+
+
+def loan_payment(
+    principal: float, annual_rate_percent: float, years: float, payments_per_year: int = 12
+) -> dict[str, Any]:
+    """Works out the regular payment of a loan that is paid back in equal payments (an annuity), the total paid and the interest.
+
+    Args:
+        principal: The amount that is borrowed.
+        annual_rate_percent: The nominal interest rate a year in percent, for example 5 for 5 %.
+        years: How long the loan runs, in years.
+        payments_per_year: How often is paid a year; 12 is monthly.
+    """
+    loan = _loan(principal, annual_rate_percent, years, payments_per_year)
+    payment, total = loan.payment, loan.payment * loan.periods
+    return {
+        "payment": _amount(payment),
+        "payments": loan.periods,
+        "total_paid": _amount(total),
+        "total_interest": _amount(total - loan.principal),
+        "text": f"{loan.periods} payments of {_written(payment)}; {_written(total)} in all, of which {_written(total - loan.principal)} is interest.",
+    }
+
+
+def amortization_schedule(
+    principal: float, annual_rate_percent: float, years: float, payments_per_year: int = 12, rows: int = 24
+) -> dict[str, Any]:
+    """Lists, payment by payment, how much of a loan's payment is interest, how much is repaid and what is still owed.
+
+    Payments are rounded to the cent and the last one settles the rest.
+
+    Args:
+        principal: The amount that is borrowed.
+        annual_rate_percent: The nominal interest rate a year in percent.
+        years: How long the loan runs, in years.
+        payments_per_year: How often is paid a year; 12 is monthly.
+        rows: How many payments to list, from the first one; at most 600. The last one is always listed.
+    """
+    loan = _loan(principal, annual_rate_percent, years, payments_per_year)
+    if not 1 <= rows <= _ROWS:
+        raise ToolError(f"rows must be from 1 to {_ROWS}.")
+    plan = _schedule(loan)
+    listed = plan[:rows] + (plan[-1:] if rows < len(plan) else [])
+    paid = sum((Fraction(str(row["payment"])) for row in plan), Fraction(0))
+    interest = paid - loan.principal
+    said = f"{len(plan)} payments, {_written(paid)} in all, of which {_written(interest)} is interest."
+    return {
+        "rows": listed,
+        "payments": len(plan),
+        "total_paid": _amount(paid),
+        "total_interest": _amount(interest),
+        "text": said,
+    }
+
+
+def compound_interest(
+    principal: float, annual_rate_percent: float, years: float, compounds_per_year: int = 12, contribution: float = 0.0
+) -> dict[str, Any]:
+    """Works out what savings grow to with compound interest, with an equal contribution at the end of each period if wished.
+
+    Args:
+        principal: The amount at the start.
+        annual_rate_percent: The nominal interest rate a year in percent.
+        years: For how many years.
+        compounds_per_year: How often interest is added a year: 1 yearly, 12 monthly, 365 daily.
+        contribution: What is paid in at the end of each period.
+    """
+    start, added = _money(principal, "principal"), _money(contribution, "contribution")
+    periods, rate = _periods(years, compounds_per_year), _rate(annual_rate_percent) / compounds_per_year
+    growth = power(1 + rate, periods)
+    whole = Fraction(periods.__floor__())
+    saved = added * ((power(1 + rate, whole) - 1) / rate if rate else whole)
+    final, paid_in = bounded(start * growth + saved), start + added * whole
+    return {
+        "final_amount": _amount(final),
+        "paid_in": _amount(paid_in),
+        "interest": _amount(final - paid_in),
+        "text": f"{_written(paid_in)} paid in grows to {_written(final)}; {_written(final - paid_in)} is interest.",
+    }
+
+
+def simple_interest(principal: float, annual_rate_percent: float, years: float) -> dict[str, Any]:
+    """Works out interest that is not compounded.
+
+    Args:
+        principal: The amount at the start.
+        annual_rate_percent: The interest rate a year in percent.
+        years: For how many years; 0.5 is half a year.
+    """
+    start, rate, span = _money(principal, "principal"), _rate(annual_rate_percent), _years(years)
+    interest = start * rate * span
+    said = f"{_written(interest)} interest; {_written(start + interest)} in all."
+    return {"interest": _amount(interest), "final_amount": _amount(start + interest), "text": said}
+
+
+def line_items_total(
+    items: list[dict[str, Any]], tax_percent: float = 0.0, discount_percent: float = 0.0
+) -> dict[str, Any]:
+    """Adds up the lines of an invoice: subtotal, discount, tax on what remains, and the total, each rounded to the cent.
+
+    Args:
+        items: The lines, each with "price" (of one) and, if wished, "quantity" (1) and "description".
+        tax_percent: The tax in percent, for example 19.
+        discount_percent: The discount on the subtotal in percent.
+    """
+    if len(items) > _MOST_ITEMS:
+        raise ToolError(f"There may be at most {_MOST_ITEMS} items.")
+    lines = [_line(item, number) for number, item in enumerate(items, 1)]
+    subtotal = sum((Fraction(str(line["total"])) for line in lines), Fraction(0))
+    off, tax = _percent(discount_percent, "discount_percent", 100), _percent(tax_percent, "tax_percent", 1000)
+    discount = Fraction(rounded(subtotal * off, 2))
+    taxed = Fraction(rounded((subtotal - discount) * tax, 2))
+    total = subtotal - discount + taxed
+    parts = {"subtotal": subtotal, "discount": discount, "tax": taxed, "total": total}
+    said = (
+        f"Subtotal {_written(subtotal)}, discount {_written(discount)}, tax {_written(taxed)}, total {_written(total)}."
+    )
+    return {"lines": lines, **{name: _amount(part) for name, part in parts.items()}, "text": said}
+
+
+def percent_change(before: float, after: float) -> dict[str, Any]:
+    """Works out by how many percent a value has changed.
+
+    Args:
+        before: The value before.
+        after: The value after.
+    """
+    first, last = exact_number(before, "before"), exact_number(after, "after")
+    if not first:
+        raise ToolError("There is no change in percent from zero.")
+    change = rounded((last - first) / abs(first) * 100, 2)
+    return {"percent": float(change), "difference": float(last - first), "text": f"{change:+,f} %"}
+
+
+def _line(item: Mapping[str, Any], number: int) -> dict[str, Any]:
+    price = next((item[name] for name in ("price", "unit_price", "amount") if name in item), None)
+    if price is None:
+        raise ToolError(f"Item {number} has no price.")
+    quantity = exact_number(item.get("quantity", item.get("qty", 1)), f"The quantity of item {number}")
+    each = _within(exact_number(price, f"The price of item {number}"), f"The price of item {number}")
+    total = Fraction(rounded(_within(quantity, "A quantity") * each, 2))
+    told = str(item.get("description", item.get("name", f"Item {number}")))[:200]
+    return {"description": told, "quantity": _plain(quantity), "price": _plain(each), "total": _amount(total)}
+
+
+def _schedule(loan: _Loan) -> list[dict[str, Any]]:
+    payment, owed, rows = (
+        Fraction(rounded(loan.payment, 2)),
+        Fraction(rounded(loan.principal, 2)),
+        list[dict[str, Any]](),
+    )
+    for number in range(1, loan.periods + 1):
+        interest = Fraction(rounded(owed * loan.rate, 2))
+        repaid = owed if number == loan.periods else min(payment - interest, owed)
+        owed -= repaid
+        amounts = {"payment": interest + repaid, "interest": interest, "principal": repaid, "balance": owed}
+        rows.append({"number": number} | {name: _amount(amount) for name, amount in amounts.items()})
+        if not owed:
+            break
+    return rows
+
+
+def _loan(principal: float, annual_rate_percent: float, years: float, payments_per_year: int) -> _Loan:
+    amount = _money(principal, "principal")
+    if amount <= 0:
+        raise ToolError("principal must be above zero.")
+    periods = _periods(years, payments_per_year)
+    if periods.denominator != 1 or not 1 <= periods <= _MOST_PAYMENTS:
+        raise ToolError(f"years × payments_per_year must be a whole number of payments from 1 to {_MOST_PAYMENTS}.")
+    return _Loan(amount, _rate(annual_rate_percent) / payments_per_year, periods.numerator)
+
+
+def _periods(years: float, per_year: int) -> Fraction:
+    if isinstance(per_year, bool) or not 1 <= per_year <= 366:
+        raise ToolError("There must be from 1 to 366 periods a year.")
+    periods = _years(years) * per_year
+    near = Fraction(round(periods))
+    return near if abs(periods - near) < Fraction(1, 1000) else periods
+
+
+def _years(years: float) -> Fraction:
+    span = exact_number(years, "years")
+    if not 0 < span <= 1000:
+        raise ToolError("years must be above 0 and at most 1000.")
+    return span
+
+
+def _rate(percent: float) -> Fraction:
+    return _percent(percent, "annual_rate_percent", 1000)
+
+
+def _percent(percent: float, name: str, most: int) -> Fraction:
+    rate = exact_number(percent, name)
+    if not 0 <= rate <= most:
+        raise ToolError(f"{name} must be from 0 to {most}.")
+    return rate / 100
+
+
+def _money(value: float, name: str) -> Fraction:
+    amount = _within(exact_number(value, name), name)
+    if amount < 0:
+        raise ToolError(f"{name} must not be below zero.")
+    return amount
+
+
+def _within(amount: Fraction, name: str) -> Fraction:
+    if abs(amount) > 10**15:
+        raise ToolError(f"{name} is too large.")
+    return amount
+
+
+def _amount(value: Fraction) -> float:
+    return float(rounded(value, 2))
+
+
+def _written(value: Fraction) -> str:
+    return f"{rounded(value, 2):,.2f}"
+
+
+def _plain(value: Fraction) -> int | float:
+    return value.numerator if value.denominator == 1 else float(value)

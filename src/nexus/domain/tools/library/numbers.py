@@ -1,0 +1,65 @@
+"""Exact numbers: fractions inside, decimals outside."""
+
+import unicodedata
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation, Overflow, localcontext
+from fractions import Fraction
+
+from nexus.domain.tools.model import ToolError
+
+PRECISE = Context(prec=60, Emax=9999, Emin=-9999, rounding=ROUND_HALF_UP)
+_EXACT_BITS = 4096
+_LARGEST = Fraction(10) ** 308
+_SMALLEST = Fraction(1, 10**300)
+_SHOWN = 15
+
+
+def bounded(value: Fraction) -> Fraction:
+    """The value; one with too many digits is rounded to sixty. ToolError outside of what can be shown."""
+    if abs(value) > _LARGEST:
+        raise ToolError("The result is too large.")
+    if value.denominator.bit_length() <= _EXACT_BITS:
+        return value
+    return Fraction(decimal(value)) if abs(value) >= _SMALLEST else Fraction(0)
+
+
+def decimal(value: Fraction) -> Decimal:
+    return PRECISE.divide(Decimal(value.numerator), Decimal(value.denominator))
+
+
+def shown(value: Fraction, digits: int = _SHOWN) -> str:
+    """All digits of a whole number and of one that ends within thirty, else rounded to `digits` significant ones."""
+    if value.denominator == 1:
+        return str(value.numerator)
+    exact = decimal(value)
+    if len(exact.normalize(PRECISE).as_tuple().digits) > 30:
+        exact = Context(prec=digits, rounding=ROUND_HALF_UP, Emax=9999, Emin=-9999).plus(exact)
+    exact = exact.normalize(PRECISE)
+    return f"{exact:f}" if -7 <= exact.adjusted() < 30 else f"{exact:E}".replace("E", "e")
+
+
+def jsonable(value: Fraction) -> int | float:
+    """A whole number as int where every reader of JSON keeps it exact, else the nearest float of what is shown."""
+    if value.denominator == 1 and abs(value.numerator) <= 2**53:
+        return value.numerator
+    return float(shown(value))
+
+
+def exact_number(value: object, name: str = "value") -> Fraction:
+    """A number as people wrote it: text and floats by their decimal digits. ToolError for what is none."""
+    text = unicodedata.normalize("NFKC", str(value)).strip().replace(",", "").replace(" ", "")
+    if isinstance(value, bool) or len(text) > 400 or "_" in text:
+        raise ToolError(f"{name} must be a number.")
+    try:
+        with localcontext(PRECISE):
+            number = Decimal(text.lstrip("$€£¥"))
+    except (InvalidOperation, Overflow):
+        raise ToolError(f"{name} must be a number, not {text[:40]!r}.") from None
+    if not number.is_finite() or (number and abs(number.adjusted()) > 300):
+        raise ToolError(f"{name} must be a number of at most 300 digits.")
+    return Fraction(number)
+
+
+def rounded(value: Fraction, places: int) -> Decimal:
+    """Half away from zero, as on an invoice."""
+    with localcontext(Context(prec=400, rounding=ROUND_HALF_UP)):
+        return (Decimal(value.numerator) / Decimal(value.denominator)).quantize(Decimal(1).scaleb(-places))

@@ -1,0 +1,241 @@
+"""Questions to CSV and JSON."""
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from nexus.domain.tools.library.conditions import (
+    Row,
+    Value,
+    aggregate_of,
+    aggregated,
+    cell_value,
+    column_of,
+    condition_of,
+    number_in,
+    place_of,
+)
+from nexus.domain.tools.library.layouts import table_text
+from nexus.domain.tools.model import ToolError
+
+_MOST, _MOST_ROWS, _MOST_COLUMNS, _LISTED = 2_000_000, 50_000, 200, 500
+_SHOWN = 20
+
+
+def query_csv(
+    csv_text: str,
+    select: list[str] = [],  # noqa: B006 - never changed, and a list in the schema
+    where: list[str] = [],  # noqa: B006
+    group_by: list[str] = [],  # noqa: B006
+    aggregate: list[str] = [],  # noqa: B006
+    order_by: str = "",
+    limit: int = 100,
+) -> dict[str, Any]:
+    """Answers questions about a CSV table: picks columns, filters rows, groups, adds up, sorts.
+
+    Args:
+        csv_text: The table with its column names in the first line; separated by comma, semicolon, tab or bar.
+        select: The columns to list; empty lists all.
+        where: Conditions that must all hold, for example ["amount > 100", "city contains York", "status in open, late"].
+        group_by: Columns whose equal values make one row.
+        aggregate: What to work out for each group or for all rows, for example ["sum(amount)", "count(*)", "avg(price)"].
+        order_by: A column or aggregate, with " desc" for the largest first.
+        limit: How many rows to list, at most 500.
+    """
+    columns, rows = read_csv(csv_text)
+    if not 1 <= limit <= _LISTED:
+        raise ToolError(f"limit must be from 1 to {_LISTED}.")
+    if max(map(len, (select, where, group_by, aggregate))) > 20:
+        raise ToolError("At most 20 entries are possible in each list.")
+    tests = [condition_of(text, columns) for text in where]
+    kept = [row for row in rows if all(test(row) for test in tests)]
+    if group_by or aggregate:
+        found = _grouped(kept, [column_of(name, columns) for name in group_by], aggregate, columns)
+        found = _sorted(found, order_by, found[0] if found else {})
+    else:
+        wanted = [column_of(name, columns) for name in select if name.strip() != "*"] or columns
+        ordered = _sorted(kept, order_by, dict.fromkeys(columns))
+        found = [{name: cell_value(row[name]) for name in wanted} for row in ordered[:limit]]
+    listed = found[:limit]
+    total = len(found) if group_by or aggregate else len(kept)
+    return {"rows": listed, "count": total, "matching": len(kept), "of": len(rows), "text": _written(listed, total)}
+
+
+def describe_csv(csv_text: str) -> dict[str, Any]:
+    """Tells what a CSV table holds: rows, and for each column its type, empty cells, distinct values, least, largest, mean and sum.
+
+    Args:
+        csv_text: The table with its column names in the first line.
+    """
+    columns, rows = read_csv(csv_text)
+    described = [_described(name, [row[name] for row in rows]) for name in columns]
+    return {
+        "rows": len(rows),
+        "columns": described,
+        "text": f"{len(rows)} rows, {len(columns)} columns: {', '.join(columns)}",
+    }
+
+
+def query_json(json_text: str, path: str = "") -> dict[str, Any]:
+    """Reads a value out of a JSON document.
+
+    Args:
+        json_text: The document.
+        path: Where the value is, for example "orders[0].customer.name"; [*] stands for all entries, [-1] for the last one.
+    """
+    if len(json_text) > _MOST:
+        raise ToolError(f"The document is longer than {_MOST} characters.")
+    try:
+        document = msgspec.json.decode(json_text)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        raise ToolError("The text is not valid JSON.") from None
+    found = [document]
+    steps = _steps(path)
+    for at, step in enumerate(steps):
+        found = _stepped(
+            found, step, "".join(f".{one}" if not one.startswith("[") else one for one in steps[: at + 1]).lstrip(".")
+        )
+    value = found if any(step in ("[*]", "*") for step in steps) else found[0]
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return {"value": value, "type": _kind(value), "text": text[:20_000]}
+
+
+def read_csv(text: str) -> tuple[list[str], list[Row]]:
+    """Column names and rows; short rows are filled up with empty cells."""
+    if len(text) > _MOST:
+        raise ToolError(f"The table is longer than {_MOST} characters.")
+    plain = text.lstrip("\ufeff").strip("\r\n")
+    head = plain.split("\n", 1)[0]
+    mark = max(",;\t|", key=head.count)
+    try:
+        lines = [
+            line for line in csv.reader(io.StringIO(plain, newline=""), delimiter=mark, skipinitialspace=True) if line
+        ]
+    except csv.Error as error:
+        raise ToolError(f"The table cannot be read: {error}.") from None
+    if not lines:
+        raise ToolError("The table is empty.")
+    columns = _named([name.strip() for name in lines[0]])
+    if len(columns) > _MOST_COLUMNS or len(lines) - 1 > _MOST_ROWS:
+        raise ToolError(f"A table may have at most {_MOST_COLUMNS} columns and {_MOST_ROWS} rows.")
+    if long := next((number for number, line in enumerate(lines[1:], 1) if len(line) > len(columns)), 0):
+        raise ToolError(f"Row {long} has more cells than the head has names.")
+    return columns, [
+        dict(zip(columns, [*(cell.strip() for cell in line), *[""] * (len(columns) - len(line))], strict=True))
+        for line in lines[1:]
+    ]
+
+
+def _named(names: Sequence[str]) -> list[str]:
+    """Every column has a name of its own."""
+    taken: list[str] = []
+    for place, name in enumerate(names, 1):
+        name = name or f"column_{place}"
+        same = sum(one == name or one.startswith(f"{name}_") for one in taken) if name in taken else 0
+        taken.append(f"{name}_{same + 1}" if same else name)
+    return taken
+
+
+def _grouped(
+    rows: Sequence[Row], by: list[str], aggregate: Sequence[str], columns: Sequence[str]
+) -> list[dict[str, Value]]:
+    wanted = [aggregate_of(text, columns) for text in aggregate] or [aggregate_of("count(*)", columns)]
+    groups: dict[tuple[str, ...], list[Row]] = {} if by else {(): []}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in by), []).append(row)
+    return [
+        {name: cell_value(part) for name, part in zip(by, key, strict=True)}
+        | {one.name: aggregated(one, group) for one in wanted}
+        for key, group in groups.items()
+    ]
+
+
+def _sorted(rows: list[Any], order_by: str, names: Mapping[str, object]) -> list[Any]:
+    """By one column; what is empty always stands last."""
+    if not order_by.strip() or not rows:
+        return rows
+    found = re.fullmatch(r"\s*(.+?)(?:\s+(asc|desc)(?:ending)?)?\s*", order_by, re.IGNORECASE)
+    column = column_of(re.sub(r"\s*\(\s*(.*?)\s*\)", r"(\1)", found[1]) if found else order_by, list(names))
+    full = [row for row in rows if row[column] not in (None, "")]
+    full.sort(key=lambda row: place_of(row[column]), reverse=bool(found and (found[2] or "").lower() == "desc"))
+    return full + [row for row in rows if row[column] in (None, "")]
+
+
+def _written(rows: Sequence[Mapping[str, Value]], total: int) -> str:
+    if not rows:
+        return "No row matches."
+    if len(rows) == 1 and total == 1 and len(rows[0]) <= 3:
+        return ", ".join(f"{name}: {value}" for name, value in rows[0].items())
+    more = f"\n({total - _SHOWN} more)" if total > _SHOWN and len(rows) >= _SHOWN else ""
+    return table_text([dict(row) for row in rows[:_SHOWN]], list(rows[0]), "markdown") + more
+
+
+def _described(name: str, cells: Sequence[str]) -> dict[str, Any]:
+    full = [cell for cell in cells if cell]
+    numbers = [number for cell in full if (number := number_in(cell)) is not None]
+    described: dict[str, Any] = {
+        "name": name,
+        "type": "text",
+        "empty": len(cells) - len(full),
+        "distinct": len(set(full)),
+    }
+    if full and len(numbers) == len(full):
+        total, row = sum(numbers), [{name: cell} for cell in full]
+        measures = {
+            kind: aggregated(aggregate_of(f"{kind}({name})", [name]), row) for kind in ("min", "max", "avg", "sum")
+        }
+        return (
+            described
+            | {
+                "type": "integer"
+                if all(number.denominator == 1 for number in numbers) and total is not None
+                else "number"
+            }
+            | measures
+        )
+    return described | {"examples": list(dict.fromkeys(cell[:80] for cell in full))[:5]}
+
+
+def _steps(path: str) -> list[str]:
+    plain = path.strip().removeprefix("$").lstrip(".")
+    if len(plain) > 500:
+        raise ToolError("The path is longer than 500 characters.")
+    found = re.findall(r"\[\s*(?:-?\d{1,9}|\*)\s*\]|\[\"[^\"]+\"\]|\['[^']+'\]|[^.\[\]]+", plain)
+    if "".join(found) != plain.replace(".", "") and "".join(found).replace(".", "") != plain.replace(".", ""):
+        raise ToolError(f"{path[:80]!r} is not a path; write it like orders[0].name.")
+    return [
+        re.sub(r"\s", "", step) if re.match(r"\[\s*[-\d*]", step) else step[2:-2] if step.startswith("[") else step
+        for step in found
+    ]
+
+
+def _stepped(values: list[Any], step: str, where: str) -> list[Any]:
+    found: list[Any] = []
+    for value in values:
+        if step in ("[*]", "*") and isinstance(value, list | dict):
+            found += value if isinstance(value, list) else value.values()
+        elif (
+            isinstance(value, list)
+            and (index := re.fullmatch(r"\[?(-?\d+)\]?", step))
+            and -len(value) <= int(index[1]) < len(value)
+        ):
+            found.append(value[int(index[1])])
+        elif isinstance(value, dict) and step in value:
+            found.append(value[step])
+        elif len(values) == 1:
+            names = (
+                f"; there are: {', '.join(map(str, value))[:300]}"
+                if isinstance(value, dict)
+                else f"; it is {_kind(value)}"
+            )
+            raise ToolError(f"There is nothing at {where[:100]}{names}.")
+    return found
+
+
+def _kind(value: object) -> str:
+    names = ((bool, "boolean"), (dict, "object"), (list, "list"), (str, "text"), (int, "number"), (float, "number"))
+    return next((name for kind, name in names if isinstance(value, kind)), "null")

@@ -1,0 +1,65 @@
+"""What is decided about tools: their ids, who sees them, how a library tool stands in the store."""
+
+import hashlib
+import zlib
+
+from msgspec import structs
+
+from nexus.domain.core.principal import Principal
+from nexus.domain.tools.library.registry import LibraryTool
+from nexus.domain.tools.model import HOUSE, Tool
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+SHARDS = 8
+"""Over how many rows the calls of one tool are counted, so that many can be counted at once."""
+
+VERSION = "1.0.0"
+
+
+def system_id(name: str) -> str:
+    """The id of a system tool: `tol_` and 26 characters that follow from its name, the same everywhere and for ever."""
+    number = int.from_bytes(hashlib.sha256(f"nexus tool {name}".encode()).digest()[:16])
+    return "tol_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def shard_of(marker: str) -> int:
+    return zlib.crc32(marker.encode()) % SHARDS
+
+
+def may_see(caller: Principal, tool: Tool) -> bool:
+    if tool.visibility == "public":
+        return True
+    if tool.visibility == "tenant":
+        return tool.tenant_id == caller.tenant_id
+    return (tool.tenant_id, tool.user_id) == (caller.tenant_id, caller.user_id)
+
+
+def stored(tool: LibraryTool, now: str) -> Tool:
+    """A library tool as it is stored at first."""
+    spec = tool.spec
+    return Tool(
+        tool_id=system_id(spec.name),
+        tool_name=spec.name,
+        display_name=tool.en,
+        display_names={"en": tool.en, "zh": tool.zh},
+        description=spec.description,
+        category=tool.category,
+        source="system",
+        version=VERSION,
+        code_path=f"library:{spec.name}",
+        schema=spec.parameters,
+        created_at=now,
+        updated_at=now,
+        tenant_id=HOUSE.tenant_id,
+        user_id=HOUSE.user_id,
+        visibility="public",
+        effect=tool.effect,
+    )
+
+
+def renewed(kept: Tool, tool: LibraryTool, now: str) -> Tool:
+    """The stored tool as this code has it; what was counted and when it came stays, and so does everything when nothing changed."""
+    wanted = structs.replace(
+        stored(tool, kept.created_at), usage_count=kept.usage_count, revision=kept.revision, updated_at=kept.updated_at
+    )
+    return kept if wanted == kept else structs.replace(wanted, updated_at=now)

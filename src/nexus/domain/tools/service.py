@@ -1,0 +1,150 @@
+"""The library of tools: shown, called, counted."""
+
+import asyncio
+import contextlib
+import inspect
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import structs
+
+from nexus.domain.core.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
+from nexus.domain.core.ids import NewId, is_id
+from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.principal import Principal
+from nexus.domain.ports.database import Page, Tables, Window
+from nexus.domain.ports.models import ToolSpec
+from nexus.domain.ports.rows import Write, insert, tally
+from nexus.domain.ports.web import Web
+from nexus.domain.tools import rules
+from nexus.domain.tools.arguments import checked
+from nexus.domain.tools.library.registry import LIBRARY, LibraryTool
+from nexus.domain.tools.model import HOUSE, JSON, Tool, ToolCalled, ToolError
+from nexus.domain.tools.tables import TOOL_CALLS, TOOL_USES, TOOLS
+
+_SECONDS = 30.0
+_KEPT = 30 * 86_400
+_OWN, _LIBRARY = "own.", "library."
+
+
+class Tools:
+    """Tools of a tenant and those that the house brings along."""
+
+    def __init__(self, *, tables: Tables, web: Web, clock: Clock, new_id: NewId) -> None:
+        self._tables, self._web, self._clock, self._new_id = tables, web, clock, new_id
+
+    async def register_library(self) -> None:
+        """Stores the library as this code has it. As often as wanted, by several processes at once; counts stay."""
+        async with asyncio.TaskGroup() as group:
+            for tool in LIBRARY.values():
+                group.create_task(self._register(tool))
+
+    async def page(self, caller: Principal, window: Window = Window(), category: str | None = None) -> Page[Tool]:
+        """The tools of the caller's tenant, then the library; each list by time. Counts are those of this moment."""
+        place = window.cursor or _OWN
+        in_library = place.startswith(_LIBRARY)
+        if not in_library and not place.startswith(_OWN):
+            raise InvalidInput("The cursor is not one of this list")
+        inner = structs.replace(window, cursor=place.removeprefix(_LIBRARY if in_library else _OWN) or None)
+        if in_library:
+            return await self._listed(caller, HOUSE.tenant_id, inner, category)
+        own = await self._listed(caller, caller.tenant_id, inner, category)
+        if own.cursor:
+            return own
+        if len(own.items) >= window.limit:
+            return Page(own.items, _LIBRARY)
+        rest = structs.replace(window, cursor=None, limit=window.limit - len(own.items))
+        library = await self._listed(caller, HOUSE.tenant_id, rest, category)
+        return Page([*own.items, *library.items], library.cursor)
+
+    async def get(self, caller: Principal, tool_id: str) -> Tool:
+        """With the count of this moment. NotFound also for what the caller may not see."""
+        tool = await self._tables.find(TOOLS, tool_id) if is_id(tool_id, "tol") else None
+        if tool is None or not rules.may_see(caller, tool):
+            raise NotFound("There is no such tool", tool_id=tool_id)
+        return await self._with_count(tool)
+
+    async def call(self, name: str, arguments: Mapping[str, Any], *, seconds: float = _SECONDS) -> JSON:
+        """Calls a library tool. ToolError says what was wrong with the call, Unavailable that it took too long."""
+        tool = _known(name)
+        wanted = checked(tool.spec, arguments) | {part: self._given()[part] for part in tool.given}
+        try:
+            async with asyncio.timeout(seconds):
+                if inspect.iscoroutinefunction(tool.function):
+                    answer = await tool.function(**wanted)
+                else:
+                    answer = await asyncio.to_thread(tool.function, **wanted)
+        except TimeoutError:
+            raise Unavailable(f"{name} did not finish within {seconds:g} seconds.") from None
+        return dict(answer)
+
+    def offered(self, names: Iterable[str]) -> tuple[ToolSpec, ...]:
+        """What a model is told of these library tools. ToolError for a name that is none."""
+        return tuple(_known(name).spec for name in names)
+
+    def counted(self, tool: str, marker: str) -> list[Write]:
+        """One call of a tool (its id, or the name of a library tool), to be committed with the row that tells of the call.
+
+        The commit is refused with AlreadyExists when a call of this marker (a step id, say) was counted within thirty days."""
+        tool_id = tool if is_id(tool, "tol") else rules.system_id(_known(tool).name)
+        told = ToolCalled(tool_id=tool_id, marker=marker, expires_at=int(self._clock()) + _KEPT)
+        return [insert(TOOL_CALLS, told), tally(TOOL_USES, (tool_id, rules.shard_of(marker)), calls=1)]
+
+    async def count(self, tool: str, marker: str | None = None) -> None:
+        """Counts one call, once for each marker however often told."""
+        with contextlib.suppress(AlreadyExists):
+            await self._tables.commit(*self.counted(tool, marker or self._new_id("use")))
+
+    def used(self, names: Iterable[str], *, marker: str) -> list[Write]:
+        """The calls of library tools among these names, to be committed beside the insert of the row that `marker` names."""
+        calls = Counter(name for name in names if name in LIBRARY)
+        shard = rules.shard_of(marker)
+        return [tally(TOOL_USES, (rules.system_id(name), shard), calls=count) for name, count in calls.items()]
+
+    async def fold(self, tool_id: str) -> Tool:
+        """Writes the count of this moment into the tool's row, where it orders `CategoryIndex`. It sets and never adds."""
+        calls = await self._calls(tool_id)
+        return await self._tables.edit(
+            TOOLS, tool_id, change=lambda tool: structs.replace(tool, usage_count=max(tool.usage_count, calls))
+        )
+
+    async def fold_library(self) -> None:
+        """`fold` of every library tool that was called since."""
+        for name in LIBRARY:
+            tool = await self._tables.find(TOOLS, rules.system_id(name))
+            if tool and await self._calls(tool.tool_id) > tool.usage_count:
+                await self.fold(tool.tool_id)
+
+    def _given(self) -> Mapping[str, Any]:
+        return {"clock": self._clock, "web": self._web}
+
+    async def _register(self, tool: LibraryTool) -> None:
+        now, tool_id = instant(self._clock()), rules.system_id(tool.name)
+        if await self._tables.find(TOOLS, tool_id) is None:
+            with contextlib.suppress(AlreadyExists):
+                await self._tables.commit(insert(TOOLS, rules.stored(tool, now)))
+                return
+        await self._tables.edit(TOOLS, tool_id, change=lambda kept: rules.renewed(kept, tool, now))
+
+    async def _listed(self, caller: Principal, tenant_id: str, window: Window, category: str | None) -> Page[Tool]:
+        of_category = ("TenantCategoryIndex", (tenant_id, category)) if category else ("TenantIndex", (tenant_id,))
+        index, partition = of_category
+        found = await self._tables.page(TOOLS, *partition, index=index, window=window)
+        seen = [tool for tool in found.items if rules.may_see(caller, tool)]
+        counted = await asyncio.gather(*map(self._with_count, seen))
+        mark = _LIBRARY if tenant_id == HOUSE.tenant_id else _OWN
+        return Page(counted, f"{mark}{found.cursor}" if found.cursor else None)
+
+    async def _with_count(self, tool: Tool) -> Tool:
+        return structs.replace(tool, usage_count=max(tool.usage_count, await self._calls(tool.tool_id)))
+
+    async def _calls(self, tool_id: str) -> int:
+        uses = await self._tables.page(TOOL_USES, tool_id, window=Window(limit=rules.SHARDS))
+        return sum(use.calls for use in uses.items)
+
+
+def _known(name: str) -> LibraryTool:
+    if (tool := LIBRARY.get(name)) is None:
+        raise ToolError(f"There is no tool {name[:80]!r} in the library.")
+    return tool

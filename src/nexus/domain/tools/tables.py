@@ -1,0 +1,19 @@
+"""What is stored of tools."""
+
+from nexus.domain.ports.rows import Index, Table
+from nexus.domain.tools.model import Tool, ToolCalled, ToolUse
+
+TOOLS = Table(
+    name="nexus_tools",
+    row=Tool,
+    key=("tool_id",),
+    owner="tenant_id",
+    indexes=(
+        Index(name="CategoryIndex", partition="category", sort="usage_count", keys_only=True),
+        Index(name="SourceIndex", partition="source", sort="created_at", keys_only=True),
+        Index(name="TenantIndex", partition="tenant_id", sort="created_at"),
+        Index(name="TenantCategoryIndex", partition="tenant_id+category", sort="created_at"),
+    ),
+)
+TOOL_CALLS = Table(name="nexus_tool_calls", row=ToolCalled, key=("tool_id", "marker"), expires="expires_at")
+TOOL_USES = Table(name="nexus_tool_uses", row=ToolUse, key=("tool_id", "shard"))

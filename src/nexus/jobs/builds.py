@@ -1,0 +1,8 @@
+"""Jobs of builds."""
+
+from nexus.domain.builds.model import RunBuild
+from nexus.domain.services import Services
+
+
+async def run_build(services: Services, job: RunBuild) -> None:
+    await services.builds.run(job.task_id)

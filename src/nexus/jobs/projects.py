@@ -1,0 +1,13 @@
+"""Jobs of projects."""
+
+from nexus.domain.projects.model import Purge
+from nexus.domain.services import Services
+
+
+async def purge(services: Services, job: Purge) -> None:
+    """Empties the rooms of a deleted project from the top down; each step may be repeated."""
+    if (project := await services.projects.to_purge(job.task_id)) is None:
+        return
+    for agent in await services.agents.bury(project):
+        await services.sessions.purge(agent.agent_id)
+    await services.projects.purge(job.task_id, project)

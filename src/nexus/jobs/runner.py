@@ -1,0 +1,44 @@
+"""The one way a job is run."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import reduce
+from operator import or_
+from typing import Any, Literal
+
+import msgspec
+import structlog
+
+from nexus.domain.core.errors import NexusError, Unavailable
+from nexus.domain.ports.jobs import Job
+from nexus.domain.services import Services
+from nexus.jobs.registry import JOBS, SPECS
+
+Verdict = Literal["completed", "retryable", "discarded"]
+RunJob = Callable[[bytes], Coroutine[Any, Any, Verdict]]
+
+logger = structlog.get_logger()
+_union: Any = reduce(or_, (spec.job for spec in JOBS))
+_decode: Callable[[bytes], Job] = msgspec.json.Decoder(_union).decode
+encode: Callable[[Job], bytes] = msgspec.json.Encoder().encode
+
+
+async def run_job(services: Services, body: bytes) -> Verdict:
+    """Runs a job to its verdict. Retryable ones come again by the sweeper, because their rows have not ended."""
+    job = _decode(body)
+    spec = SPECS[type(job)]
+    name = str(type(job).__struct_config__.tag)
+    with structlog.contextvars.bound_contextvars(job=name):
+        try:
+            async with asyncio.timeout(spec.timeout):
+                await spec.run(services, job)
+        except (Unavailable, TimeoutError) as error:
+            logger.warning("job.retryable", reason=str(error) or "timed out")
+            return "retryable"
+        except NexusError as error:
+            logger.warning("job.discarded", reason=error.detail)
+            return "discarded"
+        except Exception:
+            logger.exception("job.crashed")
+            return "retryable"
+    return "completed"

@@ -1,0 +1,8 @@
+"""Jobs of sessions."""
+
+from nexus.domain.services import Services
+from nexus.domain.sessions.model import WriteReply
+
+
+async def write_reply(services: Services, job: WriteReply) -> None:
+    await services.replies.write(job.session_id, job.reply_id)

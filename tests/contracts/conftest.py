@@ -1,0 +1,116 @@
+"""Every adapter behind the storage and log ports, each opened as a test asks for it."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from nexus.adapters.dynamodb.provision import dropped, provision
+from nexus.adapters.dynamodb.tables import DynamoTables, connected
+from nexus.adapters.memory.log import MemoryLog
+from nexus.adapters.memory.tables import MemoryTables
+from nexus.adapters.sqlite.log import SqliteLog
+from nexus.adapters.sqlite.tables import SqliteTables
+from nexus.adapters.sqlite.writer import Writer
+from nexus.domain.ports.database import TableDriver, Tables
+from nexus.domain.ports.log import LogDriver
+from nexus.domain.ports.rows import Table
+from tests.contracts.stored import STORED, Clock
+
+
+@pytest.fixture(scope="session")
+def aws_url() -> Iterator[str]:
+    """A moto server, started by the first test that asks."""
+    command = [sys.executable, "-m", "tests.moto_server"]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, text=True, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        assert server.stdin is not None and server.stdout is not None
+        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+        server.stdin.close()
+
+
+@asynccontextmanager
+async def dynamodb_client(url: str) -> AsyncIterator[Any]:
+    credentials = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nothing"}
+    async with connected(region="us-east-1", endpoint_url=url, **credentials) as client:
+        yield client
+
+
+@asynccontextmanager
+async def dynamodb_tables(url: str, tables: list[Table[Any]] = STORED) -> AsyncIterator[tuple[Any, str]]:
+    """A client and the prefix under which the tables are there."""
+    prefix = f"t{uuid4().hex[:8]}_"
+    async with dynamodb_client(url) as client:
+        await provision(client, tables, prefix=prefix)
+        yield client, prefix
+        await dropped(client, tables, prefix=prefix)
+
+
+@asynccontextmanager
+async def sqlite_writer(path: Path) -> AsyncIterator[Writer]:
+    writer = Writer(path)
+    await writer.open()
+    try:
+        yield writer
+    finally:
+        await writer.close()
+
+
+@asynccontextmanager
+async def sqlite_tables(path: Path, tables: list[Table[Any]] = STORED) -> AsyncIterator[SqliteTables]:
+    async with sqlite_writer(path) as writer:
+        driver = SqliteTables(writer, tables)
+        await driver.open()
+        try:
+            yield driver
+        finally:
+            driver.close()
+
+
+@asynccontextmanager
+async def sqlite_log(path: Path) -> AsyncIterator[SqliteLog]:
+    async with sqlite_writer(path) as writer:
+        driver = SqliteLog(writer)
+        await driver.open()
+        try:
+            yield driver
+        finally:
+            driver.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["memory", "sqlite", "dynamodb"])
+async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TableDriver]:
+    async with AsyncExitStack() as stack:
+        match request.param:
+            case "memory":
+                yield MemoryTables()
+            case "sqlite":
+                yield await stack.enter_async_context(sqlite_tables(tmp_path / "nexus.db"))
+            case _:
+                url = request.getfixturevalue("aws_url")
+                client, prefix = await stack.enter_async_context(dynamodb_tables(url))
+                yield DynamoTables(client, prefix=prefix)
+
+
+@pytest.fixture
+def tables(driver: TableDriver, clock: Clock) -> Tables:
+    return Tables(driver, secret=b"s" * 32, clock=clock)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def log_driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LogDriver]:
+    async with AsyncExitStack() as stack:
+        if request.param == "memory":
+            yield MemoryLog()
+        else:
+            yield await stack.enter_async_context(sqlite_log(tmp_path / "nexus.db"))

@@ -1,0 +1,493 @@
+"""The contract of `CodeRunner`: what a program returns, says and raises, and what its tests tell."""
+
+import asyncio
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nexus.adapters.confined.runner import ConfinedRunner
+from nexus.adapters.memory.code import MemoryCode
+from nexus.domain.core.errors import InvalidInput, Unavailable
+from nexus.domain.ports.code import CodeRunner, Limits, Outcome, Program
+
+_NO_BOUNDARY = "this machine offers no boundary for generated code: "
+
+
+@pytest.fixture
+async def confined(tmp_path: Path) -> AsyncIterator[ConfinedRunner]:
+    async with ConfinedRunner(data=tmp_path / "data") as runner:
+        if runner.tier().level == 0:
+            pytest.skip(_NO_BOUNDARY + runner.tier().detail)
+        yield runner
+
+
+@pytest.fixture(params=["memory", "confined"])
+def runner(request: pytest.FixtureRequest) -> CodeRunner:
+    if request.param == "memory":
+        return MemoryCode()
+    return request.getfixturevalue("confined")  # type: ignore[no-any-return]  # pytest knows no types of fixtures
+
+
+async def result(runner: CodeRunner, source: str, limits: Limits = Limits(), **arguments: Any) -> Outcome:
+    return await runner.call(Program(files={"tools/tool.py": source}), "tools/tool.py:tool", arguments, limits=limits)
+
+
+async def test_a_function_gets_its_arguments_and_gives_its_value(runner: CodeRunner) -> None:
+    outcome = await result(runner, "def tool(a, b=2):\n    return {'sum': a + b, 'list': [a, b]}\n", a=1)
+    assert (outcome.status, outcome.value, outcome.error) == ("ok", {"sum": 3, "list": [1, 2]}, None)
+    assert outcome.seconds > 0
+
+
+async def test_what_is_printed_is_output_and_not_part_of_the_value(runner: CodeRunner) -> None:
+    outcome = await result(runner, 'def tool():\n    print(\'{"type": "ended"}\')\n    return 1\n')
+    assert (outcome.value, outcome.output) == (1, '{"type": "ended"}\n')
+
+
+async def test_chinese_text_passes_in_out_and_through_errors(runner: CodeRunner) -> None:
+    source = "def tool(词):\n    print('你好', 词)\n    return {词: '世界😀'}\n"
+    outcome = await result(runner, source, 词="键")
+    assert (outcome.value, outcome.output) == ({"键": "世界😀"}, "你好 键\n")
+    failed = await result(runner, "def tool():\n    raise ValueError('太小了')\n")
+    assert failed.error == "ValueError: 太小了 (tools/tool.py, line 2)"
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("(1, 2)", [1, 2]),
+        ("{3}", [3]),
+        ("Decimal('1.10')", "1.10"),
+        ("date(2026, 1, 31)", "2026-01-31"),
+        ("datetime(2026, 1, 31, 12, 0)", "2026-01-31T12:00:00"),
+        ("Price(amount=Decimal('2'), on=date(2026, 1, 1))", {"amount": "2", "on": "2026-01-01"}),
+        ("Colour.RED", "red"),
+        ("{1: 'one'}", {"1": "one"}),
+        ("None", None),
+        ("True", True),
+        ("[]", []),
+    ],
+)
+async def test_plain_python_values_become_json(runner: CodeRunner, expression: str, expected: object) -> None:
+    source = f"""
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+
+class Colour(Enum):
+    RED = "red"
+
+@dataclass
+class Price:
+    amount: Decimal
+    on: date
+
+def tool():
+    return {expression}
+"""
+    outcome = await result(runner, source)
+    assert (outcome.status, outcome.value) == ("ok", expected)
+
+
+@pytest.mark.parametrize("expression", ["object()", "float('nan')", "lambda: 1"])
+async def test_a_value_that_is_not_json_is_raised(runner: CodeRunner, expression: str) -> None:
+    outcome = await result(runner, f"def tool():\n    return {expression}\n")
+    assert outcome.status == "raised"
+    assert outcome.error is not None
+    assert outcome.error.startswith("TypeError: the result holds")
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("def tool():\n    return {}['price']\n", "KeyError: 'price' (tools/tool.py, line 2)"),
+        ("import sys\ndef tool():\n    sys.exit(3)\n", "SystemExit: 3 (tools/tool.py, line 3)"),
+        ("x = 1 / 0\n", "ZeroDivisionError: division by zero (tools/tool.py, line 1)"),
+        ("def tool(:\n", "SyntaxError: invalid syntax (tools/tool.py, line 1)"),
+        ("def other():\n    pass\n", "LookupError: tools/tool.py has no function tool"),
+        ("def tool():\n    raise RuntimeError\n", "RuntimeError (tools/tool.py, line 2)"),
+    ],
+)
+async def test_an_error_names_its_kind_its_words_and_its_line(runner: CodeRunner, source: str, error: str) -> None:
+    outcome = await result(runner, source)
+    assert (outcome.status, outcome.error) == ("raised", error)
+
+
+async def test_a_function_of_a_missing_file_is_an_error_of_the_program(runner: CodeRunner) -> None:
+    outcome = await runner.call(Program(files={"a.py": ""}), "tools/b.py:tool", {})
+    assert (outcome.status, outcome.error) == ("raised", "LookupError: the program has no file tools/b.py")
+
+
+async def test_wrong_arguments_are_raised(runner: CodeRunner) -> None:
+    outcome = await result(runner, "def tool(a):\n    return a\n", b=1)
+    assert outcome.status == "raised"
+    assert "unexpected keyword argument 'b'" in str(outcome.error)
+
+
+async def test_a_very_long_error_is_shortened(runner: CodeRunner) -> None:
+    outcome = await result(runner, "def tool():\n    raise ValueError('x' * 100_000)\n")
+    assert outcome.status == "raised"
+    assert len(outcome.error or "") < 2500
+
+
+async def test_modules_of_a_program_import_each_other(runner: CodeRunner) -> None:
+    files = {
+        "tools/rates.py": "RATES = {'de': 19}\n",
+        "tools/vat.py": "from tools.rates import RATES\nimport tools.rates\nfrom . import rates\n"
+        "def vat(c):\n    return [RATES[c], tools.rates.RATES[c], rates.RATES[c]]\n",
+    }
+    outcome = await runner.call(Program(files=files), "tools/vat.py:vat", {"c": "de"})
+    assert (outcome.value, outcome.error) == ([19, 19, 19], None)
+
+
+async def test_an_async_function_is_awaited(runner: CodeRunner) -> None:
+    source = "import asyncio\nasync def tool():\n    await asyncio.sleep(0)\n    return 'waited'\n"
+    assert (await result(runner, source)).value == "waited"
+
+
+async def test_every_call_starts_afresh(runner: CodeRunner) -> None:
+    source = "seen = []\ndef tool():\n    seen.append(1)\n    return len(seen)\n"
+    assert [(await result(runner, source)).value for _ in range(2)] == [1, 1]
+
+
+async def test_too_much_output_ends_the_run_and_keeps_its_beginning(runner: CodeRunner) -> None:
+    outcome = await result(runner, "def tool():\n    print('字' * 100_000)\n", Limits(output_bytes=1000))
+    assert outcome.status == "too_much_output"
+    assert outcome.output.startswith("字字字")
+    assert len(outcome.output.encode()) <= 1003
+
+
+async def test_too_large_a_value_is_too_much_output(runner: CodeRunner) -> None:
+    outcome = await result(runner, "def tool():\n    return 'x' * 1_000_000\n", Limits(output_bytes=10_000))
+    assert (outcome.status, outcome.value) == ("too_much_output", None)
+
+
+async def test_large_arguments_and_values_pass(runner: CodeRunner) -> None:
+    outcome = await result(runner, "def tool(text):\n    return text\n", text="界" * 80_000)
+    assert outcome.value == "界" * 80_000
+
+
+async def test_a_memory_error_is_out_of_memory(runner: CodeRunner) -> None:
+    assert (await result(runner, "def tool():\n    raise MemoryError\n")).status == "out_of_memory"
+
+
+async def test_eight_at_once_do_not_mix(runner: CodeRunner) -> None:
+    source = "def tool(n):\n    print('run', n)\n    return n * n\n"
+    outcomes = await asyncio.gather(*(result(runner, source, n=n) for n in range(8)))
+    assert [(outcome.value, outcome.output) for outcome in outcomes] == [(n * n, f"run {n}\n") for n in range(8)]
+
+
+TESTED = Program(
+    files={
+        "tools/vat.py": "def vat(n):\n    if n < 0:\n        raise ValueError('below zero')\n    return n * 1.19\n",
+        "tests/test_vat.py": """
+import pytest
+from pytest import raises
+
+from tools.vat import vat
+
+
+def test_hundred():
+    assert vat(100) == pytest.approx(119)
+
+
+def test_wrong():
+    assert round(vat(100)) == 120
+
+
+def test_below_zero():
+    with raises(ValueError, match="below"):
+        vat(-1)
+
+
+def test_raises_nothing():
+    with raises(ValueError):
+        vat(1)
+
+
+def test_breaks():
+    vat(None)
+
+
+def test_wrong_words():
+    with raises(ValueError, match="above"):
+        vat(-1)
+
+
+@pytest.mark.parametrize("n, expected", [(0, 0), (1, 2)])
+def test_some(n, expected):
+    assert vat(n) == expected
+""",
+        "tests/other.py": "def test_is_not_collected():\n    assert False\n",
+    }
+)
+
+
+async def test_tests_are_told_one_by_one_in_the_order_of_the_file(runner: CodeRunner) -> None:
+    outcome, results = await runner.test(TESTED)
+    assert (outcome.status, outcome.value) == ("ok", {"passed": 3, "failed": 5})
+    assert [(test.name.removeprefix("tests/test_vat.py::test_"), test.passed) for test in results] == [
+        ("hundred", True),
+        ("wrong", False),
+        ("below_zero", True),
+        ("raises_nothing", False),
+        ("breaks", False),
+        ("wrong_words", False),
+        ("some[0-0]", True),
+        ("some[1-2]", False),
+    ]
+
+
+async def test_a_failed_test_says_why_and_where(runner: CodeRunner) -> None:
+    _, results = await runner.test(TESTED)
+    errors = {test.name.rpartition("_")[2]: test.error or "" for test in results}
+    assert "round(vat(100)) == 120" in errors["wrong"]
+    assert "(tests/test_vat.py, line 13)" in errors["wrong"]
+    assert "DID NOT RAISE" in errors["nothing"]
+    assert errors["breaks"].startswith("TypeError: ")
+    assert "(tools/vat.py, line 2)" in errors["breaks"]
+    assert "does not match" in errors["words"]
+
+
+async def test_a_test_file_that_cannot_be_loaded_is_a_failed_test(runner: CodeRunner) -> None:
+    files = {"tests/test_a.py": "import nowhere\n", "tests/test_b.py": "def test_fine():\n    pass\n"}
+    outcome, results = await runner.test(Program(files=files))
+    assert outcome.status == "ok"
+    assert [(test.name, test.passed) for test in results] == [
+        ("tests/test_a.py", False),
+        ("tests/test_b.py::test_fine", True),
+    ]
+    assert "No module named 'nowhere'" in str(results[0].error)
+
+
+async def test_a_program_without_tests_is_fine_and_says_so(runner: CodeRunner) -> None:
+    outcome, results = await runner.test(Program(files={"tools/a.py": ""}))
+    assert (outcome.status, outcome.value, results) == ("ok", {"passed": 0, "failed": 0}, [])
+
+
+async def test_the_tier_is_at_least_one_and_tells_how(runner: CodeRunner) -> None:
+    assert runner.tier().level >= 1
+    assert runner.tier().detail.endswith(".")
+
+
+async def test_a_failed_assertion_shows_what_it_compared(confined: ConfinedRunner) -> None:
+    _, results = await confined.test(TESTED)
+    assert results[1].error == (
+        "AssertionError: assert round(vat(100)) == 120: left is 119, right is 120 (tests/test_vat.py, line 13)"
+    )
+
+
+async def test_the_same_tests_give_the_same_names_and_ends_under_pytest(
+    confined: ConfinedRunner, tmp_path: Path
+) -> None:
+    for path, text in TESTED.files.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    real = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "pytest", "-rA", "-q", "--no-header", "-p", "no:cacheprovider", "tests"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    _, results = await confined.test(TESTED)
+    said = {line.split()[1]: line.startswith("PASSED") for line in real.stdout.splitlines() if "PASSED tests" in line}
+    said |= {line.split()[1]: False for line in real.stdout.splitlines() if line.startswith("FAILED tests")}
+    assert {test.name: test.passed for test in results} == said
+
+
+async def test_tests_in_classes_and_async_tests_run_too(confined: ConfinedRunner) -> None:
+    source = (
+        "class TestVat:\n    def test_a(self):\n        assert 1 == 1\n\nasync def test_b():\n    assert 1 in [2]\n"
+    )
+    _, results = await confined.test(Program(files={"tests/test_x.py": source}))
+    assert [(test.name, test.passed) for test in results] == [
+        ("tests/test_x.py::TestVat::test_a", True),
+        ("tests/test_x.py::test_b", False),
+    ]
+
+
+async def test_what_pytest_has_and_this_has_not_is_said(confined: ConfinedRunner) -> None:
+    source = "import pytest\n\n@pytest.fixture\ndef price():\n    return 1\n"
+    _, results = await confined.test(Program(files={"tests/test_x.py": source}))
+    assert "pytest.fixture is not available here" in str(results[0].error)
+
+
+async def test_tests_before_one_that_hangs_are_told(confined: ConfinedRunner) -> None:
+    source = "def test_quick():\n    pass\n\ndef test_hangs():\n    while True:\n        pass\n"
+    outcome, results = await confined.test(Program(files={"tests/test_x.py": source}), limits=Limits(seconds=0.5))
+    assert outcome.status == "timed_out"
+    assert [test.name for test in results] == ["tests/test_x.py::test_quick"]
+
+
+async def test_an_endless_loop_times_out(confined: ConfinedRunner) -> None:
+    outcome = await result(
+        confined, "def tool():\n    print('on')\n    while True:\n        pass\n", Limits(seconds=0.3)
+    )
+    assert (outcome.status, outcome.output) == ("timed_out", "on\n")
+    assert outcome.error == "The program took longer than 0.3 s"
+
+
+async def test_endless_sleep_that_ignores_signals_times_out(confined: ConfinedRunner) -> None:
+    source = """
+import signal, time
+def tool():
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU):
+        signal.signal(number, signal.SIG_IGN)
+    while True:
+        time.sleep(100)
+"""
+    assert (await result(confined, source, Limits(seconds=0.3))).status == "timed_out"
+
+
+async def test_memory_beyond_the_limit_is_out_of_memory(confined: ConfinedRunner) -> None:
+    for source in ("x = bytearray(2_000_000_000)", "x = []\n    while True:\n        x.append('x' * 1_000_000)"):
+        outcome = await result(confined, f"def tool():\n    {source}\n", Limits(memory_mb=256))
+        assert (outcome.status, outcome.error) == ("out_of_memory", "The program needs more than 256 MB")
+
+
+@pytest.mark.parametrize(
+    ("death", "words"),
+    [
+        ("os._exit(0)", "exit code 0"),
+        ("os._exit(7)", "exit code 7"),
+        ("ctypes.string_at(0)", "SIGSEGV"),
+        ("os.abort()", "gave no result"),
+    ],
+)
+async def test_a_sudden_death_is_a_crash_and_keeps_the_output(confined: ConfinedRunner, death: str, words: str) -> None:
+    source = f"import ctypes, os\ndef tool():\n    print('last words')\n    {death}\n"
+    outcome = await result(confined, source, Limits(seconds=2))
+    assert (outcome.status, outcome.output) == ("crashed", "last words\n")
+    assert words in str(outcome.error)
+
+
+async def test_threads_that_a_program_leaves_do_not_delay_its_end(confined: ConfinedRunner) -> None:
+    source = "import threading, time\ndef tool():\n    threading.Thread(target=time.sleep, args=(60,)).start()\n    return 1\n"
+    began = time.monotonic()
+    assert (await result(confined, source)).value == 1
+    assert time.monotonic() - began < 10
+
+
+async def test_a_program_that_talks_on_the_pipe_of_results_is_not_believed(confined: ConfinedRunner) -> None:
+    source = """
+import os
+def tool():
+    for pipe in range(3, 64):
+        try:
+            os.write(pipe, b'[' * 5000 + b'\\n{"type":"ended","status":"ok","value":' + b'9' * 5000 + b'}\\n')
+        except OSError:
+            pass
+    os._exit(0)
+"""
+    assert (await result(confined, source)).status == "crashed"
+
+
+async def test_a_result_nested_too_deep_or_with_half_characters_does_no_harm(confined: ConfinedRunner) -> None:
+    deep = "def tool():\n    x = []\n    for _ in range(500):\n        x = [x]\n    return x\n"
+    assert (await result(confined, deep)).error == "TypeError: the result is nested more than 64 deep"
+    half = await result(confined, "def tool():\n    return chr(0xD800) + 'x'\n")
+    assert half.value == "?x"
+
+
+@pytest.mark.parametrize("path", ["../x.py", "/etc/x.py", "a/../../x.py", "x.txt", "", "a//b.py", "a\\b.py", "a\0.py"])
+async def test_a_path_that_leads_out_is_refused(confined: ConfinedRunner, path: str) -> None:
+    with pytest.raises(InvalidInput):
+        await confined.call(Program(files={path: ""}), "x.py:tool", {})
+
+
+async def test_cancelling_kills_the_process_and_leaves_nothing(tmp_path: Path) -> None:
+    room = tmp_path / "runs"
+    async with ConfinedRunner(data=tmp_path / "data", workspaces=room) as confined:
+        if confined.tier().level == 0:
+            pytest.skip(_NO_BOUNDARY + confined.tier().detail)
+        task = asyncio.create_task(result(confined, "import time\ndef tool():\n    time.sleep(60)\n"))
+        while not (children := await asyncio.to_thread(_children, os.getpid())):
+            await asyncio.sleep(0)
+        pids = [os.pidfd_open(pid) for pid in children]
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert all(_is_gone(pid) for pid in pids)
+        assert list(next(room.iterdir()).iterdir()) == []
+        assert (await result(confined, "def tool():\n    return 1\n")).value == 1
+    assert list(room.iterdir()) == []
+
+
+async def test_nothing_is_run_before_the_boundary_is_tested(tmp_path: Path) -> None:
+    confined = ConfinedRunner(data=tmp_path / "data")
+    assert confined.tier().level == 0
+    with pytest.raises(Unavailable):
+        await result(confined, "def tool():\n    return 1\n")
+
+
+async def test_runs_may_not_be_kept_inside_the_data_directory(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="must lie outside"):
+        ConfinedRunner(data=tmp_path, workspaces=tmp_path / "runs")
+
+
+async def test_a_killed_server_takes_its_programs_along(tmp_path: Path) -> None:
+    script = f"""
+import asyncio
+from pathlib import Path
+from nexus.adapters.confined.runner import ConfinedRunner
+from nexus.domain.ports.code import Program
+
+async def main():
+    async with ConfinedRunner(data=Path({str(tmp_path / "data")!r}), workspaces=Path({str(tmp_path / "runs")!r})) as code:
+        print(code.tier().level, flush=True)
+        source = "import time\\ndef tool():\\n    print('here')\\n    time.sleep(60)\\n"
+        await code.call(Program(files={{"t.py": source}}), "t.py:tool", {{}})
+
+asyncio.run(main())
+"""
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE, env={"PYTHONPATH": os.pathsep.join(sys.path)}
+    )
+    assert server.stdout is not None
+    level = await server.stdout.readline()
+    try:
+        if level.strip() == b"0":
+            pytest.skip(_NO_BOUNDARY + "see the other tests")
+        while not (inner := [kin for pid in _children(server.pid) for kin in _children(pid)]):
+            await asyncio.sleep(0)
+        pids = [os.pidfd_open(pid) for pid in inner]
+    finally:
+        server.send_signal(signal.SIGKILL)
+        await server.communicate()
+    loop = asyncio.get_running_loop()
+    for pid in pids:
+        await asyncio.wait_for(loop.run_in_executor(None, _wait_for_end, pid), 10)
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += map(int, listing.read_text().split())
+        except OSError:  # it has ended meanwhile
+            continue
+    return found
+
+
+def _is_gone(pidfd: int) -> bool:
+    try:
+        return bool(select.select([pidfd], [], [], 0)[0])
+    finally:
+        os.close(pidfd)
+
+
+def _wait_for_end(pidfd: int) -> None:
+    try:
+        assert select.select([pidfd], [], [], 8)[0], "the program outlived its server"
+    finally:
+        os.close(pidfd)

@@ -1,0 +1,65 @@
+"""What is declared is made in DynamoDB, once."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from msgspec import structs
+
+from nexus.adapters.dynamodb.provision import dropped, listed, provision
+from nexus.adapters.dynamodb.tables import DynamoTables
+from nexus.domain.ports.database import Tables
+from nexus.domain.ports.rows import insert, replace
+from tests.contracts.conftest import dynamodb_client
+from tests.contracts.stored import JOBS, LINES, PROMISES, STORED, Clock, Job
+
+
+@pytest.fixture
+async def client(aws_url: str) -> AsyncIterator[Any]:
+    async with dynamodb_client(aws_url) as client:
+        yield client
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"t{uuid4().hex[:8]}_"
+
+
+async def test_tables_are_made_once_listed_and_dropped(client: Any, prefix: str) -> None:
+    names = sorted(prefix + table.name for table in STORED)
+    assert sorted(await provision(client, STORED, prefix=prefix)) == names
+    assert await provision(client, STORED, prefix=prefix) == []
+    assert await listed(client, prefix=prefix) == names
+    assert await dropped(client, [LINES], prefix=prefix) == [f"{prefix}lines"]
+    assert await provision(client, STORED, prefix=prefix) == [f"{prefix}lines"]
+    assert sorted(await dropped(client, STORED, prefix=prefix)) == names
+    assert await dropped(client, STORED, prefix=prefix) == await listed(client, prefix=prefix) == []
+
+
+async def test_a_table_is_as_declared(client: Any, prefix: str) -> None:
+    await provision(client, STORED, prefix=prefix)
+    jobs = (await client.describe_table(TableName=f"{prefix}jobs"))["Table"]
+    kinds = {one["AttributeName"]: one["AttributeType"] for one in jobs["AttributeDefinitions"]}
+    assert kinds["priority"] == "N" and kinds["user_id+status"] == kinds["shard"] == "S"
+    projections = {one["IndexName"]: one["Projection"]["ProjectionType"] for one in jobs["GlobalSecondaryIndexes"]}
+    assert projections["DispatchIndex"] == "KEYS_ONLY" and projections["UserIndex"] == "ALL"
+    assert jobs["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    expiry = (await client.describe_time_to_live(TableName=prefix + PROMISES.name))["TimeToLiveDescription"]
+    assert (expiry["TimeToLiveStatus"], expiry["AttributeName"]) == ("ENABLED", "expires_at")
+    await dropped(client, STORED, prefix=prefix)
+
+
+async def test_indexes_declared_later_have_the_old_rows(client: Any, prefix: str, clock: Clock) -> None:
+    bare = structs.replace(JOBS, indexes=JOBS.indexes[:1])
+    await provision(client, [bare], prefix=prefix)
+    tables = Tables(DynamoTables(client, prefix=prefix), secret=b"s", clock=clock)
+    await tables.commit(insert(bare, Job(job_id="j1", shard="d", due_at="2025")))
+    later = [f"{prefix}jobs/{index.name}" for index in JOBS.indexes[1:]]
+    assert await provision(client, [JOBS], prefix=prefix) == later
+    assert [job.job_id for job in (await tables.page(JOBS, "d", index="DispatchIndex")).items] == ["j1"]
+    assert (await tables.page(JOBS, "u1", "queued", index="UserStatusIndex")).items == []
+    for job in (await tables.walk(JOBS)).items:
+        await tables.commit(replace(JOBS, job))
+    assert len((await tables.page(JOBS, "u1", "queued", index="UserStatusIndex")).items) == 1
+    await dropped(client, [JOBS], prefix=prefix)
