@@ -1,4 +1,5 @@
 """The composition root: settings in, the house out. The only file that knows every room."""
+from __future__ import annotations
 
 import asyncio
 import contextlib
@@ -16,7 +17,6 @@ from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.directory.files import DirectoryFiles
 from nexus.adapters.git.repository import GitRepository
 from nexus.adapters.inprocess.jobs import InProcessJobs
-from nexus.adapters.offline.model import OfflineModel
 from nexus.adapters.sqlite.lock import DirectoryLock
 from nexus.adapters.sqlite.log import SqliteLog
 from nexus.adapters.sqlite.tables import SqliteTables
@@ -64,7 +64,9 @@ from nexus.domain.tools.service import Tools
 from nexus.domain.tools.tables import TOOL_USES, TOOLS
 from nexus.jobs.runner import run_job
 from nexus.jobs.sweeper import Sweeper
-from nexus.settings import Settings
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from nexus.settings import Settings
 
 TABLES: Sequence[Table[Any]] = (
     PROJECTS, STAGES, BUILDS, AGENTS, VERSIONS, DEPLOYMENTS, INVOCATIONS, SESSIONS, MESSAGES, REPLIES, TASKS,
@@ -197,6 +199,8 @@ async def _world(settings: Settings, stack: AsyncExitStack) -> tuple[World, InPr
 async def _model(settings: Settings, stack: AsyncExitStack) -> ChatModel:
     """The configured model; what only one provider needs is imported for it alone."""
     if settings.model.provider == "offline":
+        from nexus.adapters.offline.model import OfflineModel
+
         return OfflineModel()
     import aiohttp
 

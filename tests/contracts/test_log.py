@@ -9,8 +9,8 @@ import pytest
 from msgspec import Struct
 
 from nexus.adapters.memory.log import MemoryLog
-from nexus.domain.core.errors import Conflict, NotFound
-from nexus.domain.ports.log import LEAP, PAGE, Batch, Beyond, EventLog, LogDriver, Stream, Told, Trimmed
+from nexus.domain.core.errors import Conflict, NotFound, Unavailable
+from nexus.domain.ports.log import LEAP, PAGE, Append, Batch, Beyond, EventLog, LogDriver, Stream, Told, Trimmed
 from nexus.domain.ports.topics import Topic
 from tests.contracts.conftest import sqlite_log
 
@@ -150,6 +150,35 @@ async def test_a_refused_writer_takes_those_behind_it_along(log: EventLog, log_d
     assert all(isinstance(answer, Conflict) for answer in answers)
     assert await log.end("t") == 5
     assert await _appended(log, "t", 1, after=5) == 6
+
+
+class Faltering:
+    """A driver of which the next `failing` writes come to nothing."""
+
+    def __init__(self, driver: LogDriver) -> None:
+        self.failing = 0
+        self._driver = driver
+        self.read, self.end, self.trim = driver.read, driver.end, driver.trim
+
+    def write(self, append: Append) -> None:
+        if self.failing:
+            self.failing -= 1
+            asyncio.get_running_loop().call_soon(append.landed, Unavailable())
+        else:
+            self._driver.write(append)
+
+
+async def test_what_follows_a_failed_append_leaves_no_hole(log_driver: LogDriver) -> None:
+    driver = Faltering(log_driver)
+    log = EventLog(driver)
+    await _appended(log, "t", 1, after=0)
+    follower = log.follow("t", 1)
+    driver.failing = 1
+    answers = await asyncio.gather(*(_appended(log, "t", 1, after=n) for n in (1, 2)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Unavailable, Conflict]
+    assert await log.end("t") == 1
+    assert await _appended(log, "t", 2, after=1) == 3
+    assert await taken(follower, 2) == numbered(2, 2)
 
 
 async def test_appends_on_their_way_land_in_order(log: EventLog) -> None:

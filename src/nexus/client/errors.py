@@ -1,31 +1,12 @@
 """What a call of a server can end with, other than an answer."""
 
 import msgspec
-from msgspec import Struct
 
-
-class FieldError(Struct, frozen=True):
-    """One rule that the input broke, and where."""
-
-    pointer: str = ""
-    message: str = ""
-
-
-class Problem(Struct, frozen=True, kw_only=True):
-    """An error as the server told it (RFC 9457). `members` holds what it said beyond the standard."""
-
-    type: str = "about:blank"
-    title: str = ""
-    status: int = 0
-    detail: str = ""
-    instance: str = ""
-    request_id: str = ""
-    errors: list[FieldError] = []
-    members: dict[str, object] = {}
+from nexus.wire.problems import Problem
 
 
 class ApiError(Exception):
-    """The server understood and refused."""
+    """The server understood and refused; `problem` is its explanation."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.detail or problem.title or f"HTTP {problem.status}")
@@ -42,10 +23,13 @@ class Unreachable(Exception):
 
 def problem_of(status: int, reason: str, body: bytes) -> Problem:
     """The problem in an answer's body, or the little that its status tells."""
+    known = unexplained(status, reason, f"HTTP {status} {reason}, without an explanation.")
     try:
         members = msgspec.json.decode(body, type=dict[str, object])
-        known = msgspec.convert({**members, "status": status}, Problem)
+        return msgspec.convert({**msgspec.structs.asdict(known), **members, "status": status}, Problem)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return Problem(title=reason, status=status, detail=f"HTTP {status} {reason}, without an explanation.")
-    rest = {name: value for name, value in members.items() if name not in Problem.__struct_fields__}
-    return msgspec.structs.replace(known, members=rest)
+        return known
+
+
+def unexplained(status: int, title: str, detail: str) -> Problem:
+    return Problem(type="about:blank", title=title, status=status, detail=detail, instance="", request_id="")

@@ -223,4 +223,4 @@ def _forget_abandoned(name: str, folder: int) -> None:
     """What a crash left of a write goes away, once no write can still be at it."""
     with suppress(FileNotFoundError):
         if time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime > _ABANDONED:
-            os.unlink(name, dir_fd=folder)
+            _remove(name, folder)

@@ -98,8 +98,9 @@ class GitRepository:
 
     async def read(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
         tree, path = self._root / project_folder(project_id), tracked(path)
-        commit_id = await self._repaired(tree) if at is None else at
-        if commit_id and _COMMIT_ID.fullmatch(commit_id) and await self._repaired(tree):
+        newest = await self._repaired(tree)
+        commit_id = newest if at is None else at
+        if newest and commit_id and _COMMIT_ID.fullmatch(commit_id):
             asked = f"{commit_id}^{{commit}}:{path}\n".encode()
             raw = await self._git.tell(tree, "cat-file", "--batch", stdin=asked)
             line, _, content = raw.partition(b"\n")
@@ -135,8 +136,9 @@ class GitRepository:
         """A repository appears whole: it is made beside the tree and moved into its place."""
         if await asyncio.to_thread(_is_open, tree):
             return
-        fresh = tree.with_name(f".{tree.name}-{token_hex(8)}")
+        fresh = tree.with_name(TEMPORARY + token_hex(8))
         try:
+            await asyncio.to_thread(fresh.mkdir, parents=True)
             await self._git.prepare(fresh)
             await asyncio.to_thread(_furnish, fresh, tree)
         finally:
@@ -156,7 +158,7 @@ class GitRepository:
         answer = await self._git.ask(tree, "update-ref", _MAIN, commit_id, expected or _NOTHING)
         if answer.code == 0:
             return True
-        if ".lock" in answer.problem:
+        if ".lock': File exists" in answer.problem:
             await asyncio.to_thread(_forget_stale_locks, tree)
             return False
         if (await asyncio.to_thread(state, tree))[0] == expected:
@@ -164,7 +166,8 @@ class GitRepository:
         return False
 
     async def _known(self, tree: Path, commit_id: str) -> str:
-        if _COMMIT_ID.fullmatch(commit_id) and await asyncio.to_thread(_is_open, tree):
+        exists = await asyncio.to_thread(_is_open, tree)
+        if exists and _COMMIT_ID.fullmatch(commit_id):
             told = await self._git.tell(tree, "cat-file", "--batch-check", stdin=f"{commit_id}\n".encode())
             if told.split(b" ")[1:2] == [b"commit"]:
                 return commit_id

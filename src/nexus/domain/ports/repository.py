@@ -31,7 +31,7 @@ class Repository(Protocol):
         A file takes the place of a folder and a folder that of a file. No files: an empty commit.
 
         When the newest commit has the same key, it is replaced, with all its files: work that is done again leaves one
-        commit. A replaced commit can still be read by its id. Unavailable: whether it was made is unknown, do it again."""
+        commit. Unavailable: whether it was made is unknown, do it again."""
         ...
 
     async def history(self, project_id: str, *, limit: int = 100) -> Sequence[Commit]:

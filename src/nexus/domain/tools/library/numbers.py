@@ -38,8 +38,8 @@ def shown(value: Fraction, digits: int = _SHOWN) -> str:
 
 
 def jsonable(value: Fraction) -> int | float:
-    """A whole number as int where every reader of JSON keeps it exact, else the nearest float of what is shown."""
-    if value.denominator == 1 and abs(value.numerator) <= 2**53:
+    """A whole number as int where it has 64 bits, else the float of what is shown."""
+    if value.denominator == 1 and abs(value.numerator) < 2**63:
         return value.numerator
     return float(shown(value))
 

@@ -35,6 +35,8 @@ _FORMS: Mapping[str, str] = {
     "log_level": r"\b(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|CRITICAL|FATAL|SEVERE)\b",
 }
 _COMPILED = {kind: regex.compile(form, regex.ASCII) for kind, form in _FORMS.items()}
+_DISGUISED = ("date", "ipv4", "uuid", "time", "url")
+"""What has the digits of a phone number and is none."""
 _LEVELS = ("TRACE", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL")
 _SAME_LEVEL = {"WARN": "WARNING", "FATAL": "CRITICAL", "SEVERE": "CRITICAL", "ERR": "ERROR"}
 _LEVEL = regex.compile(r"\b(TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERR(?:OR)?|CRITICAL|FATAL|SEVERE)\b", regex.IGNORECASE | regex.ASCII)
@@ -70,6 +72,8 @@ def extract_entities(text: str, kind: Kind) -> dict[str, Any]:
     if kind not in _COMPILED:
         raise ToolError(f"kind must be one of {', '.join(_COMPILED)}.")
     text = bounded_text(text)
+    for other in _DISGUISED if kind == "phone" else ():
+        text = _COMPILED[other].sub(lambda found: "\n" * len(found[0]), text)
     entities: dict[str, dict[str, Any]] = {}
     for match in _all(_COMPILED[kind], text):
         value = match.group()
@@ -179,7 +183,7 @@ def _is_date(value: str) -> bool:
 
 def _is_phone(value: str) -> bool:
     digits = sum(character.isdigit() for character in value)
-    return 7 <= digits <= 15 and not _COMPILED["date"].fullmatch(value) and not _COMPILED["ipv4"].fullmatch(value)
+    return 7 <= digits <= 15
 
 
 _CHECKS: Mapping[str, Callable[[str], bool]] = {"ipv4": _is_ipv4, "date": _is_date, "phone": _is_phone}

@@ -9,7 +9,7 @@ from nexus.domain.tools.model import ToolError
 
 MOST = 500_000
 CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af"
-_WORD = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+(?:['’\-][^\W_{CJK}]+)*")
+_WORD = re.compile(rf"[{CJK}]+|\d+(?:[.,]\d+)+|[^\W_{CJK}]+(?:['’\-][^\W_{CJK}]+)*")
 _CJK = re.compile(f"[{CJK}]")
 _SENTENCE = re.compile(r"[^.!?。！？…\n]+(?:[.!?](?!\s|$)[^.!?。！？…\n]*)*(?:[.!?。！？…]+[\"'”’」』）)]*|(?=\n)|$)")
 _ABBREVIATED = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|vs|etc|Inc|Ltd|No|Fig|e\.g|i\.e)|\b[A-Z])\.$")

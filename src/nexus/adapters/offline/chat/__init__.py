@@ -1,0 +1,1 @@
+"""How the offline model talks: reads the conversation, chooses tool calls, tells results."""

@@ -1,0 +1,51 @@
+"""The built-in stand-in for a chat model: rules and templates, no AI, no key, no network."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from nexus.adapters.offline.build.answers import build_answer
+from nexus.adapters.offline.chat.reply import Answered, reply
+from nexus.adapters.offline.language.script import CJK
+from nexus.adapters.offline.schema import minimal_document
+from nexus.domain.core.instants import Clock, system_clock
+from nexus.domain.ports.models import Delta, End, ModelRequest, Usage
+
+_PIECE = re.compile(r"[㐀-䶿一-鿿豈-﫿，。！？；：、（）“”]{1,3}|[^\s㐀-䶿一-鿿豈-﫿，。！？；：、（）“”]{1,40}\s*|\s+")
+_WORD = re.compile(r"[^\s㐀-䶿一-鿿豈-﫿]+")
+_LONG = 4000
+"""Characters from which on reading a conversation leaves the event loop."""
+
+
+class OfflineModel:
+    """A ChatModel that makes the whole main job real without a key. `pause` slows its pieces down, for demonstrations."""
+
+    def __init__(self, *, clock: Clock = system_clock, pause: float = 0.0) -> None:
+        self._clock = clock
+        self._pause = pause
+
+    @property
+    def name(self) -> str:
+        return "offline"
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[Delta | End]:
+        read = sum(len(message.content) for message in request.messages)
+        answered = await asyncio.to_thread(self._answer, request) if read > _LONG else self._answer(request)
+        for piece in _PIECE.findall(answered.text):
+            yield Delta(piece)
+            await asyncio.sleep(self._pause)
+        used = Usage(sum(tokens(message.content) for message in request.messages), tokens(answered.text) + sum(tokens(call.arguments) for call in answered.calls))
+        yield End("tool_calls" if answered.calls else "end", answered.calls, used)
+
+    def _answer(self, request: ModelRequest) -> Answered:
+        if request.purpose.startswith("build."):
+            return Answered(build_answer(request))
+        if request.schema is not None:
+            return Answered(minimal_document(request.schema))
+        return reply(request, datetime.fromtimestamp(self._clock(), UTC).date())
+
+
+def tokens(text: str) -> int:
+    """An estimate: a word is a token, a Chinese character too."""
+    return len(_WORD.findall(text)) + len(CJK.findall(text))

@@ -1,0 +1,131 @@
+"""Streams of events that survive their connections: each event comes once, in order, up to the one that ends it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Set
+from contextlib import aclosing
+from typing import Any
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from nexus.client.errors import ApiError, Unreachable
+from nexus.client.pauses import retry_after
+from nexus.client.sse import Frame, Parser, TooLong
+from nexus.client.transport import AWAY, DROPPED, Request, Transport, refusal
+
+BUILD_ENDS = frozenset({"build.completed", "build.failed", "build.cancelled"})
+REPLY_ENDS = frozenset({"reply.completed", "reply.failed", "reply.cancelled", "reply.interrupted"})
+RECONNECT = "reconnect"
+LATER = AWAY | {429}
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """`position` is where a reader goes on; `tag` names what happened, `data` tells it."""
+
+    position: int
+    tag: str
+    data: dict[str, Any]
+
+
+class Dropped(Exception):
+    """The connection ended before the stream did. `wished`: the pause the server asked for."""
+
+    def __init__(self, failure: ApiError | Unreachable, wished: float | None = None) -> None:
+        super().__init__(str(failure))
+        self.failure, self.wished = failure, wished
+
+
+class Following:
+    """One reader of one stream. `resumed` makes the request that goes on; `opening` is the first one where that is another."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        resumed: Callable[[], Request | None],
+        ends: Set[str],
+        opening: Request | None = None,
+        after: int = 0,
+        heard: Callable[[Event], None] = lambda _: None,
+    ) -> None:
+        self._transport, self._resumed, self._opening = transport, resumed, opening
+        self._ends, self._heard = ends, heard
+        self._position, self._failures, self._over = after, 0, False
+        self._wished: float | None = None
+
+    async def events(self) -> AsyncIterator[Event]:
+        """ApiError when the server refuses; Unreachable when it stays away for too long."""
+        while not self._over:
+            try:
+                async with aclosing(self._connection()) as connection:
+                    async for event in connection:
+                        self._failures = 0
+                        yield event
+            except Dropped as dropped:
+                await self._pause(dropped)
+
+    async def _pause(self, dropped: Dropped) -> None:
+        self._failures += 1
+        pauses = self._transport.pauses
+        never_answered = not self._transport.answered
+        if self._failures >= (pauses.first_contact if never_answered else pauses.streams):
+            raise dropped.failure from dropped
+        self._transport.notice(f"{dropped.failure}; going on from event {self._position} …")
+        await self._transport.sleep(pauses.before(self._failures, wished=dropped.wished))
+
+    async def _connection(self) -> AsyncIterator[Event]:
+        """What one connection brings. Dropped when it ends before the stream."""
+        try:
+            async with self._transport.stream(self._request()) as response:
+                await self._check(response)
+                async with aclosing(self._read(response)) as events:
+                    async for event in events:
+                        yield event
+        except (*DROPPED, TooLong) as error:
+            raise Dropped(self._transport.lost(error), self._wished) from error
+        if not self._over:
+            raise Dropped(Unreachable(self._transport.url, "the stream stopped before its end"), self._wished)
+
+    def _request(self) -> Request:
+        request = self._resumed() or self._opening
+        assert request is not None
+        headers = {"Accept": "text/event-stream", **request.headers}
+        if self._position:
+            headers["Last-Event-ID"] = str(self._position)
+        return msgspec.structs.replace(request, headers=headers)
+
+    async def _check(self, response: aiohttp.ClientResponse) -> None:
+        if response.status == 204:
+            self._over = True
+        elif response.status in LATER:
+            raise Dropped(await refusal(response), retry_after(response.headers.get("Retry-After")))
+        elif response.status != 200:
+            raise await refusal(response)
+        elif response.content_type != "text/event-stream":
+            raise Unreachable(self._transport.url, f"what answers there sends no events but {response.content_type}")
+
+    async def _read(self, response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
+        parser = Parser()
+        async for chunk in response.content.iter_any():
+            for frame in parser.feed(chunk):
+                self._wished = parser.retry
+                if frame.event == RECONNECT:
+                    return
+                if (event := self._fresh(frame)) is not None:
+                    yield event
+                if self._over:
+                    return
+
+    def _fresh(self, frame: Frame) -> Event | None:
+        """The event, unless it was heard already."""
+        try:
+            position = int(frame.id or "")
+            event = Event(position=position, tag=frame.event, data=msgspec.json.decode(frame.data, type=dict[str, Any]))
+        except ValueError as error:
+            raise Unreachable(self._transport.url, f"what answers there sends events of another kind: {error}") from error
+        if position <= self._position:
+            return None
+        self._position, self._over = position, frame.event in self._ends
+        self._heard(event)
+        return event

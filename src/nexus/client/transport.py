@@ -1,0 +1,168 @@
+"""Requests to one server: typed answers, problems as exceptions, and tries again where that is safe."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Literal, Self, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+from yarl import URL
+
+from nexus.client.errors import ApiError, Unreachable, problem_of, unexplained
+from nexus.client.pauses import Pauses, retry_after
+
+T = TypeVar("T")
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+AWAY = frozenset({502, 503, 504})
+"""Statuses that say nothing about the request: whoever should have answered it does not."""
+
+PROBLEM_BYTES = 256 * 1024
+REFUSED = (aiohttp.ClientConnectorError, aiohttp.ClientConnectorDNSError)
+DROPPED = (aiohttp.ClientError, ConnectionError, TimeoutError, asyncio.IncompleteReadError)
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """`again`: whether sending it twice does no harm. `path` is escaped already."""
+
+    method: Method = "GET"
+    path: str
+    query: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
+    body: bytes | None = None
+    again: bool = True
+
+
+class Transport:
+    """One server. Connections are opened when they are needed and closed with `close`."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        pauses: Pauses = Pauses(),
+        timeout: float = 60.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        notice: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.url, self.pauses, self.sleep, self.notice = checked_url(url), pauses, sleep, notice
+        self._token, self._timeout, self.answered = token, timeout, False
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def json(self, request: Request, kind: type[T]) -> T:
+        """The answer as what it should be. Unreachable when it is something else: then this is no nexus server."""
+        body = await self.bytes(request)
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Unreachable(self.url, f"what answers there speaks another language: {error}") from error
+
+    async def bytes(self, request: Request, *, timeout: float | None = None) -> bytes:
+        """The body of a good answer. ApiError for a refusal, Unreachable when no answer came in all tries."""
+        limits = aiohttp.ClientTimeout(total=timeout or self._timeout, sock_connect=10)
+        failures = 0
+        while True:
+            try:
+                async with self._sent(request, limits) as response:
+                    if response.status not in AWAY:
+                        return await self._good(response)
+                    failure, wished = await refusal(response), retry_after(response.headers.get("Retry-After"))
+            except DROPPED as error:
+                failure, wished = self.lost(error), None
+            failures += 1
+            if failures >= self._tries(request, failure):
+                raise failure
+            await self.sleep(self.pauses.before(failures, wished=wished))
+
+    def _tries(self, request: Request, failure: ApiError | Unreachable) -> int:
+        """How many in all. What may not be sent twice is sent again only when it cannot have arrived."""
+        never_sent = isinstance(failure.__cause__, REFUSED)
+        if never_sent and not self.answered:
+            return self.pauses.first_contact
+        return self.pauses.calls if request.again or never_sent else 1
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
+        """One try: an answer whose body is read as it comes; silence for longer than three pings is a drop (TimeoutError)."""
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=50)
+        async with self._sent(request, limits) as response:
+            yield response
+
+    @asynccontextmanager
+    async def _sent(self, request: Request, limits: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientResponse]:
+        headers = dict(request.headers)
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+        self._session = self._session or aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        query = str(URL.build(query=request.query)) if request.query else ""
+        async with self._session.request(
+            request.method,
+            URL(f"{self.url}{request.path}{query}", encoded=True),
+            headers=headers,
+            data=request.body,
+            timeout=limits,
+            allow_redirects=False,
+        ) as response:
+            self.answered = True
+            yield response
+
+    async def _good(self, response: aiohttp.ClientResponse) -> bytes:
+        if response.status >= 300:
+            raise await refusal(response)
+        return await response.read()
+
+    def lost(self, error: BaseException) -> Unreachable:
+        """What a connection's end means to who called."""
+        lost = Unreachable(self.url, reason_of(error))
+        lost.__cause__ = error
+        return lost
+
+
+async def refusal(response: aiohttp.ClientResponse) -> ApiError:
+    if 300 <= response.status < 400:
+        detail = f"The server sends you elsewhere: use {response.headers.get('Location', 'another address')} as its URL."
+        return ApiError(unexplained(response.status, "Moved", detail))
+    body = await response.content.read(PROBLEM_BYTES)
+    return ApiError(problem_of(response.status, response.reason or "", body))
+
+
+def checked_url(url: str) -> str:
+    """Without the slash at its end. ValueError for what is no address of a server."""
+    parts = urlsplit(url.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{url!r} is no address of a server: it should look like http://127.0.0.1:8000")
+    if parts.query or parts.fragment or parts.username or parts.password:
+        raise ValueError("The address of a server has no query, no fragment and no password in it.")
+    return url.strip().rstrip("/")
+
+
+def reason_of(error: BaseException) -> str:
+    match error:
+        case aiohttp.ClientConnectorCertificateError() | ssl.SSLError():
+            return f"its certificate is not trusted ({error})"
+        case aiohttp.ClientConnectorDNSError():
+            return "the host is not known"
+        case aiohttp.ClientConnectorError():
+            return "nothing answers there"
+        case TimeoutError():
+            return "it did not answer in time"
+    return f"the connection was lost ({type(error).__name__})"

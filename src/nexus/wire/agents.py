@@ -1,0 +1,82 @@
+"""Agents, their versions, and calls of them."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from nexus.wire.sessions import Content
+
+JSON = dict[str, Any]
+Visibility = Literal["private", "tenant", "public"]
+
+
+class AgentChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Fields that are not sent stay as they are."""
+
+    agent_name: Annotated[str, Meta(min_length=1, max_length=100)] | UnsetType = UNSET
+    description: Annotated[str, Meta(max_length=2_000)] | UnsetType = UNSET
+    category: Annotated[str, Meta(min_length=1, max_length=50)] | UnsetType = UNSET
+    visibility: Visibility | UnsetType = UNSET
+
+
+class AgentView(Struct, frozen=True, kw_only=True):
+    """`active_version` is what answers, 0 while nothing is deployed; `slug` is its folder in the project's files."""
+
+    agent_id: str
+    project_id: str
+    user_id: str
+    visibility: Visibility
+    agent_name: str
+    slug: str
+    description: str
+    category: str
+    language: str
+    version: str
+    versions: int
+    active_version: int
+    status: Literal["running", "offline", "error", "building", "deploying"]
+    deployment_type: Literal["local", "agentcore"]
+    capabilities: list[str]
+    tools: list[str]
+    prompt_path: str | None
+    code_path: str | None
+    created_at: str
+    updated_at: str
+    deployed_at: str | None
+
+
+class VersionView(Struct, frozen=True, kw_only=True):
+    """An immutable state of an agent, and what verification said of it."""
+
+    agent_id: str
+    version: int
+    project_id: str
+    build_no: int
+    commit_id: str | None
+    verdict: Literal["passed", "failed"]
+    tests_run: int
+    tests_passed: int
+    summary: str
+    created_at: str
+
+
+class NewInvocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    content: Content
+
+
+class InvocationView(Struct, frozen=True, kw_only=True):
+    """One call of an agent and its accounting. `metadata` names the tools it called and the version that answered."""
+
+    invocation_id: str
+    agent_id: str
+    session_id: str | None
+    user_id: str
+    input_text: str
+    output_text: str
+    status: Literal["success", "failed"]
+    duration_ms: int
+    input_tokens: int
+    output_tokens: int
+    error_message: str | None
+    created_at: str
+    metadata: JSON | None

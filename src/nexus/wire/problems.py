@@ -1,0 +1,28 @@
+"""An error as RFC 9457 tells it."""
+
+from msgspec import Struct
+
+
+class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is wrong with a part of the input: a JSON pointer into the body, or the name of a parameter or header."""
+
+    pointer: str = ""
+    message: str
+
+
+class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to what could not be done. `type` is listed in the document of problems; fields below `errors` are facts of
+    some types."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str
+    errors: list[Fault] = []
+    present_status: str | None = None
+    control_status: str | None = None
+    reply_id: str | None = None
+    revision: int | None = None
+    retry_after: float | None = None

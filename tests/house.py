@@ -1,0 +1,87 @@
+"""A whole house on memory adapters, with a clock that tests move: the fixture of the domain's and the edge's tests."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from msgspec import Struct
+
+from nexus.adapters.inprocess.jobs import InProcessJobs
+from nexus.adapters.memory.code import MemoryCode
+from nexus.adapters.memory.files import MemoryFiles
+from nexus.adapters.memory.log import MemoryLog
+from nexus.adapters.memory.models import ScriptedModel
+from nexus.adapters.memory.repository import MemoryRepository
+from nexus.adapters.memory.tables import MemoryTables
+from nexus.adapters.memory.web import MemoryWeb
+from nexus.domain.core.ids import ulids
+from nexus.domain.core.principal import Principal
+from nexus.domain.ports.log import EventLog
+from nexus.domain.ports.models import ChatModel
+from nexus.domain.services import Services
+from nexus.jobs.runner import run_job
+from nexus.jobs.sweeper import Sweeper
+from nexus.wiring import World, services
+
+ANN = Principal("tnt_one", "usr_ann", "Ann")
+BEN = Principal("tnt_one", "usr_ben", "Ben")
+EVE = Principal("tnt_two", "usr_eve", "Eve")
+
+
+class MovableClock:
+    """Time that stands until a test moves it; a little goes by with every look, as in life."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        self.now += 0.001
+        return self.now
+
+
+class House(Struct, frozen=True, kw_only=True):
+    services: Services
+    world: World
+    clock: MovableClock
+    queue: InProcessJobs
+    sweeper: Sweeper
+
+    async def parts(self) -> dict[str, object]:
+        return {"database": {"connected": True}, "llm": {"model": self.world.model.name}}
+
+
+def world(
+    model: ChatModel | None = None, *, clock: MovableClock | None = None, like: World | None = None, worker_id: str = "w1"
+) -> World:
+    """Everything in memory. `like`: the same store and files under another worker, as after a restart."""
+    clock = clock or MovableClock()
+    files = MemoryFiles()
+    return World(
+        tables=like.tables if like else MemoryTables(),
+        log=EventLog(MemoryLog()) if like is None else like.log,
+        files=like.files if like else files,
+        repository=like.repository if like else MemoryRepository(),
+        queue=InProcessJobs(),
+        model=model or (like.model if like else ScriptedModel()),
+        code=MemoryCode(),
+        web=MemoryWeb({}),
+        secret=b"s" * 32,
+        worker_id=worker_id,
+        clock=clock,
+        new_id=ulids(clock),
+    )
+
+
+@asynccontextmanager
+async def open_house(on: World | None = None, *, serving: bool = True) -> AsyncIterator[House]:
+    """A house in which jobs run as they come; with `serving=False`, only those that a test runs."""
+    on = on or world()
+    assert isinstance(on.queue, InProcessJobs)
+    assert isinstance(on.clock, MovableClock)
+    made = services(on)
+    await made.tools.register_library()
+    sweeper = Sweeper(services=made, queue=on.queue, worker_id=on.worker_id)
+    async with on.queue:
+        if serving:
+            on.queue.serve(partial(run_job, made))
+        yield House(services=made, world=on, clock=on.clock, queue=on.queue, sweeper=sweeper)
