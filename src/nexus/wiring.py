@@ -1,5 +1,4 @@
 """The composition root: settings in, the house out. The only file that knows every room."""
-from __future__ import annotations
 
 import asyncio
 import contextlib
@@ -64,9 +63,7 @@ from nexus.domain.tools.service import Tools
 from nexus.domain.tools.tables import TOOL_USES, TOOLS
 from nexus.jobs.runner import run_job
 from nexus.jobs.sweeper import Sweeper
-from typing import TYPE_CHECKING
-if TYPE_CHECKING:
-    from nexus.settings import Settings
+from nexus.settings import Settings
 
 TABLES: Sequence[Table[Any]] = (
     PROJECTS, STAGES, BUILDS, AGENTS, VERSIONS, DEPLOYMENTS, INVOCATIONS, SESSIONS, MESSAGES, REPLIES, TASKS,

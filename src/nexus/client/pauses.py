@@ -19,7 +19,9 @@ class Pauses(Struct, frozen=True, kw_only=True):
     streams: int = 12
     first_contact: int = 4
 
-    def before(self, failures: int, *, wished: float | None = None, chance: Callable[[], float] = random.random) -> float:
+    def before(
+        self, failures: int, *, wished: float | None = None, chance: Callable[[], float] = random.random
+    ) -> float:
         """After so many failures in a row: growing, jittered; never less than the server wished, within `patience`."""
         grown = min(self.longest, self.shortest * 2.0 ** min(failures - 1, 16))
         jittered = grown * (0.5 + chance() / 2)

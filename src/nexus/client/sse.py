@@ -21,10 +21,12 @@ class Frame(Struct, frozen=True):
 
 
 class Parser:
-    """Feed it chunks; it answers with the frames that they complete. `retry`: the pause the server wishes, in seconds."""
+    """Feed it chunks; it answers with the frames that they complete. `retry`: the pause the server wishes, in seconds;
+    `pings`: how many comments came, which say no more than that the stream lives."""
 
     def __init__(self) -> None:
         self.retry: float | None = None
+        self.pings = 0
         self._id: str | None = None
         self._event = ""
         self._lines = list[str]()
@@ -62,6 +64,8 @@ class Parser:
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         match field:
+            case "":
+                self.pings += 1
             case "data":
                 self._lines.append(value)
                 self._gathered += len(value) + 1

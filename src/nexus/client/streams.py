@@ -1,7 +1,6 @@
 """Streams of events that survive their connections: each event comes once, in order, up to the one that ends it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Set
+from collections.abc import AsyncGenerator, Callable, Set
 from contextlib import aclosing
 from typing import Any
 
@@ -11,8 +10,9 @@ from msgspec import Struct
 
 from nexus.client.errors import ApiError, Unreachable
 from nexus.client.pauses import retry_after
+from nexus.client.requests import Request
 from nexus.client.sse import Frame, Parser, TooLong
-from nexus.client.transport import AWAY, DROPPED, Request, Transport, refusal
+from nexus.client.transport import AWAY, DROPPED, Transport, refusal
 
 BUILD_ENDS = frozenset({"build.completed", "build.failed", "build.cancelled"})
 REPLY_ENDS = frozenset({"reply.completed", "reply.failed", "reply.cancelled", "reply.interrupted"})
@@ -54,13 +54,12 @@ class Following:
         self._position, self._failures, self._over = after, 0, False
         self._wished: float | None = None
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncGenerator[Event, None]:
         """ApiError when the server refuses; Unreachable when it stays away for too long."""
         while not self._over:
             try:
                 async with aclosing(self._connection()) as connection:
                     async for event in connection:
-                        self._failures = 0
                         yield event
             except Dropped as dropped:
                 await self._pause(dropped)
@@ -74,7 +73,7 @@ class Following:
         self._transport.notice(f"{dropped.failure}; going on from event {self._position} …")
         await self._transport.sleep(pauses.before(self._failures, wished=dropped.wished))
 
-    async def _connection(self) -> AsyncIterator[Event]:
+    async def _connection(self) -> AsyncGenerator[Event, None]:
         """What one connection brings. Dropped when it ends before the stream."""
         try:
             async with self._transport.stream(self._request()) as response:
@@ -105,7 +104,7 @@ class Following:
         elif response.content_type != "text/event-stream":
             raise Unreachable(self._transport.url, f"what answers there sends no events but {response.content_type}")
 
-    async def _read(self, response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
+    async def _read(self, response: aiohttp.ClientResponse) -> AsyncGenerator[Event, None]:
         parser = Parser()
         async for chunk in response.content.iter_any():
             for frame in parser.feed(chunk):
@@ -116,16 +115,22 @@ class Following:
                     yield event
                 if self._over:
                     return
+            if parser.pings:
+                self._failures = 0
 
     def _fresh(self, frame: Frame) -> Event | None:
-        """The event, unless it was heard already."""
+        """The event, unless it was heard already; what has no position is no event of the stream."""
+        if frame.id is None:
+            return None
         try:
-            position = int(frame.id or "")
+            position = int(frame.id)
             event = Event(position=position, tag=frame.event, data=msgspec.json.decode(frame.data, type=dict[str, Any]))
         except ValueError as error:
-            raise Unreachable(self._transport.url, f"what answers there sends events of another kind: {error}") from error
+            raise Unreachable(
+                self._transport.url, f"what answers there sends events of another kind: {error}"
+            ) from error
         if position <= self._position:
             return None
-        self._position, self._over = position, frame.event in self._ends
+        self._position, self._failures, self._over = position, 0, frame.event in self._ends
         self._heard(event)
         return event

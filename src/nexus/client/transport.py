@@ -2,39 +2,26 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
-from msgspec import Struct
 from yarl import URL
 
 from nexus.client.errors import ApiError, Unreachable, problem_of, unexplained
 from nexus.client.pauses import Pauses, retry_after
+from nexus.client.requests import Request
 
 T = TypeVar("T")
-Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 AWAY = frozenset({502, 503, 504})
 """Statuses that say nothing about the request: whoever should have answered it does not."""
 
 PROBLEM_BYTES = 256 * 1024
 REFUSED = (aiohttp.ClientConnectorError, aiohttp.ClientConnectorDNSError)
 DROPPED = (aiohttp.ClientError, ConnectionError, TimeoutError, asyncio.IncompleteReadError)
-
-
-class Request(Struct, frozen=True, kw_only=True):
-    """`again`: whether sending it twice does no harm. `path` is escaped already."""
-
-    method: Method = "GET"
-    path: str
-    query: Mapping[str, str] = {}
-    headers: Mapping[str, str] = {}
-    body: bytes | None = None
-    again: bool = True
 
 
 class Transport:
@@ -46,21 +33,12 @@ class Transport:
         *,
         token: str | None = None,
         pauses: Pauses = Pauses(),
-        timeout: float = 60.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         notice: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.url, self.pauses, self.sleep, self.notice = checked_url(url), pauses, sleep, notice
-        self._token, self._timeout, self.answered = token, timeout, False
+        self._token, self.answered = checked_token(token), False
         self._session: aiohttp.ClientSession | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def close(self) -> None:
         if self._session is not None:
@@ -68,22 +46,23 @@ class Transport:
 
     async def json(self, request: Request, kind: type[T]) -> T:
         """The answer as what it should be. Unreachable when it is something else: then this is no nexus server."""
-        body = await self.bytes(request)
+        body = await self.read(request)
         try:
             return msgspec.json.decode(body, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Unreachable(self.url, f"what answers there speaks another language: {error}") from error
 
-    async def bytes(self, request: Request, *, timeout: float | None = None) -> bytes:
+    async def read(self, request: Request) -> bytes:
         """The body of a good answer. ApiError for a refusal, Unreachable when no answer came in all tries."""
-        limits = aiohttp.ClientTimeout(total=timeout or self._timeout, sock_connect=10)
+        limits = aiohttp.ClientTimeout(total=request.seconds, sock_connect=10)
         failures = 0
         while True:
             try:
                 async with self._sent(request, limits) as response:
                     if response.status not in AWAY:
                         return await self._good(response)
-                    failure, wished = await refusal(response), retry_after(response.headers.get("Retry-After"))
+                    wished = retry_after(response.headers.get("Retry-After"))
+                    failure: ApiError | Unreachable = await refusal(response)
             except DROPPED as error:
                 failure, wished = self.lost(error), None
             failures += 1
@@ -139,10 +118,16 @@ class Transport:
 
 async def refusal(response: aiohttp.ClientResponse) -> ApiError:
     if 300 <= response.status < 400:
-        detail = f"The server sends you elsewhere: use {response.headers.get('Location', 'another address')} as its URL."
+        detail = (
+            f"The server sends you elsewhere: use {response.headers.get('Location', 'another address')} as its URL."
+        )
         return ApiError(unexplained(response.status, "Moved", detail))
-    body = await response.content.read(PROBLEM_BYTES)
-    return ApiError(problem_of(response.status, response.reason or "", body))
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > PROBLEM_BYTES:
+            break
+    return ApiError(problem_of(response.status, response.reason or "", bytes(body)))
 
 
 def checked_url(url: str) -> str:
@@ -153,6 +138,14 @@ def checked_url(url: str) -> str:
     if parts.query or parts.fragment or parts.username or parts.password:
         raise ValueError("The address of a server has no query, no fragment and no password in it.")
     return url.strip().rstrip("/")
+
+
+def checked_token(token: str | None) -> str | None:
+    """ValueError, which does not repeat it, for what cannot stand in a header."""
+    token = (token or "").strip()
+    if not token.isascii() or not token.isprintable():
+        raise ValueError("The token holds characters that no token has.")
+    return token or None
 
 
 def reason_of(error: BaseException) -> str:

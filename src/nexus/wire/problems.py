@@ -21,7 +21,7 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     instance: str
     request_id: str
     errors: list[Fault] = []
-    present_status: str | None = None
+    current_status: str | None = None
     control_status: str | None = None
     reply_id: str | None = None
     revision: int | None = None

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexus.domain.tools.library.dates import add_to_date, convert_time_zone, current_time, date_difference, days_until, weekday_of
+from nexus.domain.tools.library.dates import (
+    add_to_date,
+    convert_time_zone,
+    current_time,
+    date_difference,
+    days_until,
+    weekday_of,
+)
 from nexus.domain.tools.model import ToolError
 
 NOW = 1_800_000_000.0

@@ -4,13 +4,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus.domain.tools.library.money import amortization_schedule, compound_interest, line_items_total, loan_payment, percent_change, simple_interest
+from nexus.domain.tools.library.money import (
+    amortization_schedule,
+    compound_interest,
+    line_items_total,
+    loan_payment,
+    percent_change,
+    simple_interest,
+)
 from nexus.domain.tools.model import ToolError
 
 
 def test_a_mortgage_costs_what_banks_say() -> None:
     loan = loan_payment(200_000, 5, 30)
-    assert (loan["payment"], loan["payments"], loan["total_paid"], loan["total_interest"]) == (1073.64, 360, 386511.57, 186511.57)
+    assert (loan["payment"], loan["payments"], loan["total_paid"], loan["total_interest"]) == (
+        1073.64,
+        360,
+        386511.57,
+        186511.57,
+    )
     assert loan_payment(1_000_000, 3.85, 30)["payment"] == 4688.08
     assert loan_payment(12_000, 0, 1)["payment"] == 1000
 

@@ -43,7 +43,18 @@ def test_patterns_give_their_group() -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["(", "", "x" * 501, "(?:a{9999}){9999}", "(((a{1,1000}){1,1000}){1,1000})b", "(?R)?a", "(?:abc){e<=3}", "(a)(?1)", "a" + "{100}" * 3]
+    "pattern",
+    [
+        "(",
+        "",
+        "x" * 501,
+        "(?:a{9999}){9999}",
+        "(((a{1,1000}){1,1000}){1,1000})b",
+        "(?R)?a",
+        "(?:abc){e<=3}",
+        "(a)(?1)",
+        "a" + "{100}" * 3,
+    ],
 )
 def test_patterns_that_cannot_be_bounded_are_refused(pattern: str) -> None:
     with pytest.raises(ToolError):
@@ -57,7 +68,11 @@ def test_a_pattern_that_takes_for_ever_is_stopped() -> None:
 
 def test_log_lines_are_read_with_what_belongs_to_them() -> None:
     found = parse_log_lines(LOG, "warning")
-    assert [(entry["level"], entry["message"]) for entry in found["entries"]] == [("ERROR", "db: 连接失败"), ("WARNING", "slow"), ("CRITICAL", "gone")]
+    assert [(entry["level"], entry["message"]) for entry in found["entries"]] == [
+        ("ERROR", "db: 连接失败"),
+        ("WARNING", "slow"),
+        ("CRITICAL", "gone"),
+    ]
     assert found["entries"][0]["line"].endswith("ValueError: bad")
     assert found["levels"] == {"INFO": 1, "ERROR": 1, "WARNING": 1, "CRITICAL": 1}
     assert parse_log_lines(LOG, contains="连接")["matching"] == 1

@@ -24,14 +24,27 @@ def test_rows_are_chosen_by_conditions(where: list[str], names: list[str]) -> No
 
 def test_groups_are_added_up_and_ordered() -> None:
     found = query_csv(CSV, group_by=["city"], aggregate=["sum(amount)", "count(*)"], order_by="sum(amount) desc")
-    assert [(row["city"], row["sum(amount)"], row["count(*)"]) for row in found["rows"]] == [("York", 1000, 1), ("New York", 120.5, 1), ("上海", 100, 2)]
-    assert query_csv(CSV, aggregate=["avg(amount) as mean", "max(amount)"])["rows"] == [{"mean": 305.125, "max(amount)": 1000}]
-    assert query_csv(CSV, where=["amount > 5000"], aggregate=["sum(amount)", "min(amount)"])["rows"] == [{"sum(amount)": 0, "min(amount)": None}]
+    assert [(row["city"], row["sum(amount)"], row["count(*)"]) for row in found["rows"]] == [
+        ("York", 1000, 1),
+        ("New York", 120.5, 1),
+        ("上海", 100, 2),
+    ]
+    assert query_csv(CSV, aggregate=["avg(amount) as mean", "max(amount)"])["rows"] == [
+        {"mean": 305.125, "max(amount)": 1000}
+    ]
+    assert query_csv(CSV, where=["amount > 5000"], aggregate=["sum(amount)", "min(amount)"])["rows"] == [
+        {"sum(amount)": 0, "min(amount)": None}
+    ]
     assert query_csv("a\n0.1\n0.2\n", aggregate=["sum(a)"])["rows"] == [{"sum(a)": 0.3}]
 
 
 def test_rows_are_ordered_and_bounded() -> None:
-    assert [row["name"] for row in query_csv(CSV, ["name"], order_by="qty desc")["rows"]] == ["Dee", "Bob", "Ann", "Cid"]
+    assert [row["name"] for row in query_csv(CSV, ["name"], order_by="qty desc")["rows"]] == [
+        "Dee",
+        "Bob",
+        "Ann",
+        "Cid",
+    ]
     found = query_csv(CSV, order_by="amount", limit=1)
     assert (found["rows"][0]["name"], found["count"]) == ("Dee", 4)
 
@@ -60,7 +73,14 @@ def test_columns_are_described() -> None:
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [("orders[0].name", "a"), ("orders[*].n", [1, 2]), ("orders[-1].n", 2), ("orders.1.name", "b"), ("['x.y']", 3), ("$.orders[0]['name']", "a")],
+    [
+        ("orders[0].name", "a"),
+        ("orders[*].n", [1, 2]),
+        ("orders[-1].n", 2),
+        ("orders.1.name", "b"),
+        ("['x.y']", 3),
+        ("$.orders[0]['name']", "a"),
+    ],
 )
 def test_values_are_read_out_of_json(path: str, value: object) -> None:
     assert query_json(JSON, path)["value"] == value
@@ -69,7 +89,11 @@ def test_values_are_read_out_of_json(path: str, value: object) -> None:
 @given(st.text(max_size=120), st.text(max_size=40))
 @settings(max_examples=150, deadline=None)
 def test_any_text_is_answered_or_refused(table: str, words: str) -> None:
-    for call in (lambda: query_csv(table, where=[words]), lambda: query_csv(CSV, [], [words], [], [words], words), lambda: query_json(JSON, words)):
+    for call in (
+        lambda: query_csv(table, where=[words]),
+        lambda: query_csv(CSV, [], [words], [], [words], words),
+        lambda: query_json(JSON, words),
+    ):
         try:
             assert call()["text"] is not None
         except ToolError:
@@ -88,6 +112,10 @@ def test_lists_are_sorted_counted_and_measured() -> None:
     assert sort_list(["b", "10", "9", "a", "9"], unique=True)["items"] == ["9", "10", "a", "b"]
     assert count_values(["a", "b", "a"])["counts"][0] == {"value": "a", "count": 2}
     measured = number_statistics([2, 4, 4, 4, 5, 5, 7, 9])
-    assert (measured["mean"], measured["median"], measured["standard_deviation"]) == (5, 4.5, pytest.approx(2.138089935299395))
+    assert (measured["mean"], measured["median"], measured["standard_deviation"]) == (
+        5,
+        4.5,
+        pytest.approx(2.138089935299395),
+    )
     with pytest.raises(ToolError):
         number_statistics([])

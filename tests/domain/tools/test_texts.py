@@ -33,7 +33,13 @@ def test_a_summary_quotes_the_sentences_that_tell_most() -> None:
 
 
 @pytest.mark.parametrize(
-    ("style", "text"), [("snake", "hello_big_world"), ("kebab", "hello-big-world"), ("camel", "helloBigWorld"), ("title", "Hello Bigworld")]
+    ("style", "text"),
+    [
+        ("snake", "hello_big_world"),
+        ("kebab", "hello-big-world"),
+        ("camel", "helloBigWorld"),
+        ("title", "Hello Bigworld"),
+    ],
 )
 def test_case_is_changed(style: str, text: str) -> None:
     assert change_case("hello bigWorld", style)["text"] == text

@@ -26,7 +26,8 @@ def test_the_text_is_rounded_for_people() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "source", "target"), [(1, "km", "kg"), (1, "foo", "m"), (-300, "C", "K"), (float("nan"), "m", "km"), (1, "", "m"), (1, "x" * 99, "m")]
+    ("value", "source", "target"),
+    [(1, "km", "kg"), (1, "foo", "m"), (-300, "C", "K"), (float("nan"), "m", "km"), (1, "", "m"), (1, "x" * 99, "m")],
 )
 def test_what_cannot_be_converted_is_a_sentence(value: float, source: str, target: str) -> None:
     with pytest.raises(ToolError):

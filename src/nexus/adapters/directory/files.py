@@ -55,7 +55,7 @@ class DirectoryFiles:
                 with os.fdopen(descriptor, "rb") as file:
                     if stat.S_ISREG(os.fstat(descriptor).st_mode):
                         return file.read()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        except (FileNotFoundError, IsADirectoryError, Conflict):
             pass
         except OSError as error:
             if error.errno not in (errno.ELOOP, errno.ENXIO):

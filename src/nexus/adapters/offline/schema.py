@@ -52,10 +52,9 @@ def _of_type(schema: JSON, root: JSON, depth: int) -> Any:
 
 
 def _number(schema: JSON, *, whole: bool) -> float:
-    least = schema.get("minimum", schema.get("exclusiveMinimum", 0))
-    value = max(0, least) if "maximum" not in schema else min(max(0, least), schema["maximum"])
-    if value == schema.get("exclusiveMinimum"):
-        value += 1
+    above = schema.get("exclusiveMinimum")
+    least = float(schema.get("minimum", 0 if above is None else above + 1))
+    value = min(max(0.0, least), float(schema.get("maximum", max(0.0, least))))
     return int(value) if whole else value
 
 

@@ -6,7 +6,15 @@ from msgspec import Struct
 
 from nexus.domain.agents.model import Agent, Version
 from nexus.domain.agents.package import Package
-from nexus.domain.projects.model import Project
+
+
+class Origin(Struct, frozen=True, kw_only=True):
+    """The build that an agent comes from, and whose it is."""
+
+    project_id: str
+    build_no: int
+    tenant_id: str
+    user_id: str
 
 
 class Registration(Struct, frozen=True, kw_only=True):
@@ -37,13 +45,13 @@ def described(found: Registration, number: int, *, now: str) -> dict[str, Any]:
     }
 
 
-def first(agent_id: str, project: Project, found: Registration, fields: dict[str, Any]) -> Agent:
+def first(agent_id: str, origin: Origin, found: Registration, fields: dict[str, Any]) -> Agent:
     identity = found.package.manifest.agent
     return Agent(
         agent_id=agent_id,
-        project_id=project.project_id,
-        tenant_id=project.tenant_id,
-        user_id=project.user_id,
+        project_id=origin.project_id,
+        tenant_id=origin.tenant_id,
+        user_id=origin.user_id,
         agent_name=identity.name,
         slug=identity.slug,
         created_at=fields["updated_at"],
@@ -51,13 +59,13 @@ def first(agent_id: str, project: Project, found: Registration, fields: dict[str
     )
 
 
-def version(agent_id: str, number: int, project: Project, found: Registration, now: str) -> Version:
+def version(agent_id: str, number: int, origin: Origin, found: Registration, now: str) -> Version:
     return Version(
         agent_id=agent_id,
         version=number,
-        tenant_id=project.tenant_id,
-        project_id=project.project_id,
-        build_no=project.build_no,
+        tenant_id=origin.tenant_id,
+        project_id=origin.project_id,
+        build_no=origin.build_no,
         commit_id=found.commit_id,
         verdict="passed" if found.passed else "failed",
         tests_run=found.tests_run,

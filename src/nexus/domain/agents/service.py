@@ -8,7 +8,7 @@ from msgspec import structs
 
 from nexus.domain.agents import package, rules
 from nexus.domain.agents.model import JSON, Agent, Deployment, NotDeployed, Version
-from nexus.domain.agents.rules import Registration
+from nexus.domain.agents.rules import Origin, Registration
 from nexus.domain.agents.tables import AGENTS, DEPLOYMENTS, VERSIONS
 from nexus.domain.audit.service import Audit
 from nexus.domain.core.errors import InvalidInput, NotFound, PreconditionFailed
@@ -19,7 +19,6 @@ from nexus.domain.ports.database import Page, Tables, Window
 from nexus.domain.ports.models import ChatMessage
 from nexus.domain.ports.repository import Repository
 from nexus.domain.ports.rows import Write, insert, patch, when
-from nexus.domain.projects.model import Project
 from nexus.domain.runtime.model import AgentSpec, Answered, AnswerEvent
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.tallies.service import Tallies
@@ -98,38 +97,37 @@ class Agents:
 
         await self._tables.settle(attempt)
 
-    async def bury(self, project: Project) -> list[Agent]:
+    async def bury(self, owner: Principal, agent_ids: Sequence[str]) -> list[Agent]:
         """Deletes all agents of a deleted project; answers them, for what else was theirs."""
-        owner = Principal(project.tenant_id, project.user_id)
-        for agent_id in project.agent_ids:
+        for agent_id in agent_ids:
             try:
                 await self.delete(owner, agent_id)
             except NotFound:
                 continue
-        found = [await self._tables.find(AGENTS, agent_id) for agent_id in project.agent_ids]
+        found = [await self._tables.find(AGENTS, agent_id) for agent_id in agent_ids]
         return [agent for agent in found if agent]
 
     def id_of(self, project_id: str, slug: str) -> str:
         """Where a project's agent lives: the same in every build."""
         return derived("agt", project_id, slug)
 
-    async def registering(self, project: Project, found: Sequence[Registration]) -> list[Write]:
+    async def registering(self, origin: Origin, found: Sequence[Registration]) -> list[Write]:
         """The next version of each agent of a build, and the agents that are new; the caller commits them."""
         writes, new = list[Write](), 0
         for registration in found:
-            agent_id = self.id_of(project.project_id, registration.package.manifest.agent.slug)
+            agent_id = self.id_of(origin.project_id, registration.package.manifest.agent.slug)
             known = await self._tables.find(AGENTS, agent_id)
             number = known.versions + 1 if known else 1
             fields = rules.described(registration, number, now=instant(self._clock()))
             if known:
                 writes.append(patch(AGENTS, known, deleted_at=None, **fields))
             else:
-                writes.append(insert(AGENTS, rules.first(agent_id, project, registration, fields)))
+                writes.append(insert(AGENTS, rules.first(agent_id, origin, registration, fields)))
             new += not known
             writes.append(
-                insert(VERSIONS, rules.version(agent_id, number, project, registration, instant(self._clock())))
+                insert(VERSIONS, rules.version(agent_id, number, origin, registration, instant(self._clock())))
             )
-        return [*writes, *(self._tallies.counting(project.tenant_id, agents=new) if new else ())]
+        return [*writes, *(self._tallies.counting(origin.tenant_id, agents=new) if new else ())]
 
     async def known(self, agent_id: str) -> Agent:
         """For the house's own accounting, deleted or not."""

@@ -9,13 +9,13 @@ import structlog
 from msgspec import Struct, structs
 
 from nexus.domain.builds.agent_build import WORKFLOWS
-from nexus.domain.builds.model import Halted, StageFailed
+from nexus.domain.builds.model import StageFailed
 from nexus.domain.builds.outputs import Architecture
 from nexus.domain.builds.work import Rooms, Work
 from nexus.domain.builds.workflow import Made, Settled, StageSpec, Workflow
 from nexus.domain.core.errors import NexusError, NotFound, Unavailable
 from nexus.domain.models.model import Spent
-from nexus.domain.projects.model import JSON, Lost, Part, Run, Stage, StageResult
+from nexus.domain.projects.model import JSON, Halted, Lost, Part, Run, Stage, StageResult
 from nexus.domain.projects.rules import progress_of
 from nexus.domain.projects.runs import Runs
 from nexus.domain.tasks.model import Control
@@ -42,7 +42,7 @@ class Wish:
     async def step(self) -> None:
         """Called before each model call: a run that is to halt halts here."""
         if self.lost or self.control != "running":
-            raise Halted("Another state is wanted.", control=self.control)
+            raise Halted("The run is to halt.", control=self.control)
 
 
 class Engine:

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from nexus.domain.core.errors import Conflict, NexusError
+from nexus.domain.core.errors import NexusError
 from nexus.domain.ports.jobs import Job
 from nexus.domain.projects.model import ProjectStatus
 
@@ -29,9 +29,3 @@ class StageFailed(NexusError):
     """A stage cannot give what it is for, and trying again would not help. `facts["code"]` names why."""
 
     title = "The stage failed"
-
-
-class Halted(Conflict):
-    """What is wanted is no longer that this runs."""
-
-    title = "Halted"

@@ -8,14 +8,14 @@ from msgspec import Struct
 
 from nexus.domain.builds import rules
 from nexus.domain.builds.engine import Engine, Wish
-from nexus.domain.builds.model import Halted, RunBuild, Started
+from nexus.domain.builds.model import RunBuild, Started
 from nexus.domain.builds.workflow import Workflow
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.core.principal import Principal
 from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.jobs import JobQueue
-from nexus.domain.projects.model import Command, Lost, Project, Run
+from nexus.domain.projects.model import Command, Halted, Lost, Project, Run
 from nexus.domain.projects.runs import Runs
 from nexus.domain.projects.service import Opening, Projects
 from nexus.domain.requests.model import Once
@@ -112,8 +112,10 @@ class Builds:
             if not wish.lost and wish.control == "running":
                 await self._runs.release(run)
                 raise
-        except (Halted, Lost) as halted:
-            wish.lost = wish.lost or isinstance(halted, Lost)
+        except Lost:
+            wish.lost = True
+        except Halted as halted:
+            wish.control = halted.facts["control"]
         finally:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)

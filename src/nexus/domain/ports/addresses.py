@@ -120,9 +120,14 @@ def _name(host: str) -> str:
         plain = host if host.isascii() else host.encode("idna").decode("ascii")
     except UnicodeError:
         raise InvalidInput("This is not a web address") from None
-    if not _HOST.fullmatch(plain.lower()):
+    if not _HOST.fullmatch(plain.lower()) or (_ends_in_number(plain) and address_of(plain) is None):
         raise InvalidInput("This is not a web address")
     return plain.lower()
+
+
+def _ends_in_number(name: str) -> bool:
+    """No name does: it is an address that some resolver might read in its own way."""
+    return bool(_NUMBER.fullmatch(name.rstrip(".").rpartition(".")[2]))
 
 
 def _is_local(name: str) -> bool:

@@ -148,6 +148,12 @@ class Lost(Conflict):
     title = "The run was taken over"
 
 
+class Halted(Conflict):
+    """It is no longer wanted that the run goes on. `facts["control"]` is what is wanted instead."""
+
+    title = "Another state is wanted"
+
+
 def topic(project_id: str, build_no: int) -> str:
     return f"build:{project_id}/{build_no}"
 

@@ -10,7 +10,7 @@ from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.rows import When, Write, patch, when
 from nexus.domain.projects import rules
-from nexus.domain.projects.model import JSON, Lost, Project, Run, Stage, StageResult, WrongState
+from nexus.domain.projects.model import JSON, Halted, Lost, Project, Run, Stage, StageResult, WrongState
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.model import Control, Task
@@ -95,7 +95,7 @@ class Runs:
         return sorted(rows, key=lambda stage: stage.stage_number)
 
     async def start_stage(self, run: Run, stage: Stage) -> Stage:
-        """T6. The attempt grows only when one failed, so a restart of the host costs none."""
+        """T6. The attempt grows only when one failed, so a restart of the host costs none. Halted when that is what is wanted."""
         now, attempt = instant(self._clock()), max(1, stage.attempt)
         fields = {
             "status": "running",
@@ -112,7 +112,14 @@ class Runs:
             tag="stage.started",
             told=told,
         )
-        await self._commit(run, change)
+
+        async def attempt() -> Run:
+            held = await self.held(run)
+            if (control := held.task.control_status) != "running":
+                raise Halted("The run is to halt.", control=control)
+            return await self._written(held, change)
+
+        await self._tables.settle(attempt)
         return structs.replace(stage, revision=stage.revision + 1, **fields)
 
     async def complete_stage(

@@ -1,6 +1,7 @@
 """Tool specifications from plain typed functions, imported ones and ones that are only source text."""
 
 import ast
+import copy
 import inspect
 import types
 import typing
@@ -53,25 +54,50 @@ def spec_of(function: Callable[..., Any], *, given: Sequence[str] = ()) -> ToolS
 
 def spec_of_source(source: str, function_name: str, *, given: Sequence[str] = ()) -> ToolSpec:
     """The same, from source text that is parsed and never run."""
-    found = _function(source, function_name)
+    module = _module(source, function_name)
+    found, named = _function(module, function_name), _Named(module)
     wanted = found.args
     if wanted.vararg or wanted.kwarg or wanted.posonlyargs:
         raise ToolError(f"{function_name}: only plain named parameters are possible.")
     missing: list[ast.expr | None] = [None] * (len(wanted.args) - len(wanted.defaults))
     defaults = [*missing, *wanted.defaults, *wanted.kw_defaults]
     parameters = [
-        _Parameter(argument.arg, _of_node(argument.annotation, argument.arg), _default(node, argument.arg))
+        _Parameter(argument.arg, _of_node(named.meant(argument.annotation), argument.arg), _default(node, argument.arg))
         for argument, node in zip([*wanted.args, *wanted.kwonlyargs], defaults, strict=True)
         if argument.arg not in given
     ]
     return _spec(function_name, ast.get_docstring(found) or "", parameters)
 
 
-def _function(source: str, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef:
+class _Named(ast.NodeTransformer):
+    """Types that the source names itself: `Kind = Literal["a", "b"]`."""
+
+    def __init__(self, module: ast.Module) -> None:
+        self._types = {
+            target.id: node.value
+            for node in module.body
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name) and isinstance(node.value, ast.Subscript | ast.BinOp | ast.Name)
+        }
+
+    def meant(self, annotation: ast.expr | None) -> ast.expr | None:
+        for _ in range(3 if annotation is not None and self._types else 0):
+            annotation = self.visit(copy.deepcopy(annotation))
+        return annotation
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self._types.get(node.id, node)
+
+
+def _module(source: str, name: str) -> ast.Module:
     try:
-        module = ast.parse(source)
+        return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ToolError(f"The source of {name} cannot be read: {error}") from None
+
+
+def _function(module: ast.Module, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef:
     found = [
         node for node in module.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name
     ]

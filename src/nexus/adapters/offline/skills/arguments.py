@@ -69,7 +69,7 @@ def _wanted(name: str, schema: JSON, required: bool) -> Wanted:
     kinds = [kind for shape in shapes for kind in _listed(shape.get("type"))]
     kind = next((kind for kind in kinds if kind != "null"), "string")
     if kind == "array":
-        items = next((shape.get("items", {}) for shape in shapes if "array" in _listed(shape.get("type"))), {})
+        items: JSON = next((shape.get("items", {}) for shape in shapes if "array" in _listed(shape.get("type"))), {})
         kind = {"number": "numbers", "integer": "numbers", "string": "texts"}.get(str(items.get("type", "string")), "objects")
     choices = tuple(str(choice) for shape in shapes for choice in shape.get("enum", []))
     return Wanted(name=name, kind=_KINDS.get(kind, kind), required=required, choices=choices, description=str(schema.get("description", "")))
@@ -111,7 +111,8 @@ class _Search:
                 self.found[one.name] = value
         elif one.numeric:
             spoken = "|".join(re.escape(word) for word in words if len(word) > 2 and word not in _UNITS)
-            for cue in [rf"({NUMBER})\s*(?:{_UNITS[word]})(?![A-Za-z])" for word in words if word in _UNITS] + ([rf"\b(?:{spoken})\w*\D{{0,12}}?({NUMBER})"] if spoken else []):
+            phrase = r"[\s_]+".join(map(re.escape, words))
+            for cue in [rf"\b{phrase}\b\W{{0,3}}(?:is |of |为|是)?\s*({NUMBER})"] + [rf"({NUMBER})\s*(?:{_UNITS[word]})(?![A-Za-z])" for word in words if word in _UNITS] + ([rf"\b(?:{spoken})\w*\D{{0,12}}?({NUMBER})"] if spoken else []):
                 if one.name not in self.found:
                     self._match(one, cue)
 

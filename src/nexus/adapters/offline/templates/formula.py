@@ -1,9 +1,13 @@
 """The tool for a formula that the requirement itself spells out: `price times quantity plus 10`."""
 
 import ast
+import operator
 import re
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from nexus.adapters.offline.language.numbers import plain
+from nexus.adapters.offline.skills.skill import Example
 from nexus.domain.builds.outputs import Parameter, PlannedTool, WrittenTool
 
 _SPOKEN = (
@@ -12,7 +16,10 @@ _SPOKEN = (
 )  # fmt: skip
 _GIVEN = re.compile(r"(?:\b([A-Za-z][A-Za-z_]{1,30})|([一-鿿]{2,8}?))\s*(?:=|＝|\bequals\b|\bis (?=[\w ]+(?:\btimes\b|\bplus\b|\bminus\b|\bdivided\b|\bmultiplied\b)))\s*([^,.;，。；\n=]{3,160})", re.IGNORECASE)
 _FREE = re.compile(r"((?:\b[A-Za-z]\w*|\d[\d.]*)(?:\s+(?:times|multiplied by|plus|minus|divided by|x|\*|/|\+|-)\s+(?:[A-Za-z]\w*|\d[\d.]*))+)", re.IGNORECASE)
-_OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub)
+_ARITHMETIC: Mapping[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.Pow: operator.pow,
+}  # fmt: skip
+_OPERATORS = (*_ARITHMETIC, ast.USub)
 
 
 def formula_in(text: str) -> tuple[str, str] | None:
@@ -53,11 +60,35 @@ def written_formula(tool: PlannedTool) -> WrittenTool | None:
     return WrittenTool(name=tool.name, code=code, test_code=_tests(tool.name, expression, names))
 
 
+def formula_example(tool: PlannedTool) -> Example | None:
+    """A message that gives every name a value, and the result that must stand in the answer."""
+    found = re.search(r"=\s*(.+)$", tool.purpose)
+    expression = _expression(found[1]) if found else None
+    if not expression:
+        return None
+    values = {name: float(at) for at, name in enumerate(_names(expression), 2)}
+    given = ", ".join(f"{name.replace('_', ' ')} = {value:g}" for name, value in values.items())
+    result = round(_computed(ast.parse(expression, mode="eval").body, values), 6)
+    return Example(f"{tool.name.replace('_', ' ')}: {given}", (f"{result:g}",))
+
+
+def _computed(node: ast.expr, values: Mapping[str, float]) -> float:
+    if isinstance(node, ast.BinOp):
+        return float(_ARITHMETIC[type(node.op)](_computed(node.left, values), _computed(node.right, values)))
+    if isinstance(node, ast.UnaryOp):
+        return -_computed(node.operand, values)
+    return values[node.id] if isinstance(node, ast.Name) else float(str(getattr(node, "value", 0)))
+
+
+def _value(values: Mapping[str, float], found: re.Match[str]) -> str:
+    return str(values[found[0]])
+
+
 def _tests(name: str, expression: str, names: list[str]) -> str:
     lines = [f"from tools.{name} import {name}"]
     for start in (2, 5):
         values = {one: float(start + at) for at, one in enumerate(names)}
-        shown = re.sub(r"[a-z_]\w*", lambda found, values=values: str(values[found[0]]), expression)
+        shown = re.sub("|".join(rf"\b{one}\b" for one in sorted(names, key=len, reverse=True)), partial(_value, values), expression)
         given = ", ".join(f"{one}={value}" for one, value in values.items())
         lines.append(f"\n\ndef test_{name}_follows_the_formula_from_{start}() -> None:\n    assert {name}({given}) == round({shown}, 6)")
     return "\n".join(lines) + "\n"
@@ -65,8 +96,8 @@ def _tests(name: str, expression: str, names: list[str]) -> str:
 
 def _expression(text: str) -> str | None:
     """The longest beginning of the text that is arithmetic over names and numbers, with at least one of each operator and name."""
-    for pattern, operator in _SPOKEN:
-        text = re.sub(pattern, operator, text, flags=re.IGNORECASE)
+    for pattern, sign in _SPOKEN:
+        text = re.sub(pattern, sign, text, flags=re.IGNORECASE)
     text = re.sub(r"(\d+(?:\.\d+)?)\s*%", r"(\1 / 100)", text)
     tokens = re.findall(r"\*\*|[-+*/()]|\d+(?:\.\d+)?|[A-Za-z_]\w*|\S", text)
     text = " ".join(_joined_names(tokens))

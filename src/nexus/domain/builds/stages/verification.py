@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from nexus.domain.agents import package
 from nexus.domain.agents.package import Package
-from nexus.domain.agents.rules import Registration
+from nexus.domain.agents.rules import Origin, Registration
 from nexus.domain.builds import report
 from nexus.domain.builds.outputs import Architecture, Brief, Case, Design, PlannedAgent, PromptText
 from nexus.domain.builds.report import CaseResult, Findings, Verified
@@ -17,6 +17,7 @@ from nexus.domain.builds.work import Work
 from nexus.domain.builds.workflow import Made, Settled
 from nexus.domain.core.errors import NexusError
 from nexus.domain.ports.code import TestResult
+from nexus.domain.projects.model import Project
 from nexus.domain.runtime.model import AgentSpec, Answer
 
 
@@ -120,9 +121,18 @@ async def settle(work: Work, made: Mapping[str, Made], commit_id: str | None) ->
     """Every agent's next version with its verdict."""
     packages = await work.rooms.agents.packages(work.project.project_id, at=commit_id)
     found = [_registration(packages[slug], part.output, commit_id) for slug, part in made.items()]
-    writes = await work.rooms.agents.registering(work.project, found)
+    writes = await work.rooms.agents.registering(_origin(work.project), found)
     ids = [work.rooms.agents.id_of(work.project.project_id, slug) for slug in made]
     return Settled(writes=writes, project={"agent_ids": ids, "metrics": _metrics(found)})
+
+
+def _origin(project: Project) -> Origin:
+    return Origin(
+        project_id=project.project_id,
+        build_no=project.build_no,
+        tenant_id=project.tenant_id,
+        user_id=project.user_id,
+    )
 
 
 def _registration(found: Package, verified: Struct, commit_id: str | None) -> Registration:

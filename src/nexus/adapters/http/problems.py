@@ -1,0 +1,189 @@
+"""Errors as RFC 9457 problems: one table from kinds to status codes."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from nexus.domain.core.errors import (
+    AlreadyExists,
+    Conflict,
+    InvalidInput,
+    NexusError,
+    NotFound,
+    PermissionDenied,
+    PreconditionFailed,
+    QuotaExceeded,
+    Unauthenticated,
+    Unavailable,
+)
+from nexus.wire.problems import Fault, Problem
+
+MEDIA_TYPE = "application/problem+json"
+logger = structlog.get_logger()
+
+
+class MalformedBody(InvalidInput):
+    title = "The body is not JSON"
+
+
+class MethodNotAllowed(NexusError):
+    title = "There is no such method here"
+
+
+class ContentTooLarge(NexusError):
+    title = "The body is too large"
+
+
+class UnsupportedMediaType(NexusError):
+    title = "Only JSON is understood here"
+
+
+class ForeignHost(PermissionDenied):
+    title = "This server has another name"
+
+
+class ForeignOrigin(PermissionDenied):
+    title = "Not from another site"
+
+
+class InternalError(NexusError):
+    title = "Something went wrong inside the server"
+
+
+STATUSES: Mapping[type[NexusError], int] = {
+    MalformedBody: 400,
+    Unauthenticated: 401,
+    PermissionDenied: 403,
+    NotFound: 404,
+    MethodNotAllowed: 405,
+    AlreadyExists: 409,
+    Conflict: 409,
+    PreconditionFailed: 409,
+    ContentTooLarge: 413,
+    UnsupportedMediaType: 415,
+    ForeignHost: 421,
+    InvalidInput: 422,
+    QuotaExceeded: 429,
+    NexusError: 500,
+    Unavailable: 503,
+}
+
+_UNTOLD: Mapping[type[NexusError], str] = {
+    NotFound: "There is nothing at this address, or nothing that is yours.",
+    Unavailable: "A part of the server does not answer now. Try again later.",
+}
+"""What these kinds say instead of their own words, which may tell too much: whose a thing is, where a file lies."""
+
+_FACTS = {
+    "status": "current_status",
+    "control_status": "control_status",
+    "reply_id": "reply_id",
+    "revision": "revision",
+    "retry_after": "retry_after",
+}
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def status_of(kind: type[NexusError]) -> int:
+    return next(STATUSES[known] for known in kind.__mro__ if known in STATUSES)
+
+
+def type_of(kind: type[NexusError]) -> str:
+    """`urn:nexus:problem:reply-running` for ReplyRunning."""
+    return "urn:nexus:problem:" + re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
+
+
+def answer(error: NexusError, *, path: str, request_id: str, conditional: bool = False) -> Answer:
+    """The problem that tells an error; `conditional`: the request had an If-Match."""
+    kind = type(error)
+    status = status_of(kind)
+    if status == 500:
+        kind, error = InternalError, InternalError()
+    if conditional and isinstance(error, PreconditionFailed):
+        status = 412
+    problem = Problem(
+        type=type_of(kind),
+        title=kind.title,
+        status=status,
+        detail=_detail(error),
+        instance=path,
+        request_id=request_id,
+        errors=_faults(error),
+        **{name: value for fact, name in _FACTS.items() if isinstance(value := error.facts.get(fact), str | int | float)},
+    )
+    return Answer(status, _headers(error), msgspec.json.encode(problem))
+
+
+def _detail(error: NexusError) -> str:
+    if (untold := _UNTOLD.get(type(error))) is not None:
+        return untold
+    return f"{error.title}." if "table" in error.facts else error.detail
+
+
+def _headers(error: NexusError) -> dict[str, str]:
+    headers = {"cache-control": "no-store"}
+    if isinstance(seconds := error.facts.get("retry_after"), int | float):
+        headers["retry-after"] = str(max(1, math.ceil(seconds)))
+    if isinstance(error, Unauthenticated):
+        headers["www-authenticate"] = 'Bearer realm="nexus"'
+    if isinstance(error, MethodNotAllowed):
+        headers["allow"] = str(error.facts.get("allow", ""))
+    return headers
+
+
+def _faults(error: NexusError) -> list[Fault]:
+    told = error.facts.get("errors")
+    return msgspec.convert(told, list[Fault]) if isinstance(error, InvalidInput) and told else []
+
+
+def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """For everything that a route, or the way to one, raises."""
+    if isinstance(error, HTTPException):
+        known = _of_framework(error)
+    elif isinstance(error, NexusError):
+        known = error
+    else:
+        known = InternalError()
+    if status_of(type(known)) >= 500:
+        logger.error("http.failed", exc_info=error)
+    told = answer(
+        known,
+        path=request.scope["path"],
+        request_id=request.scope.get("request_id", ""),
+        conditional="if-match" in request.headers,
+    )
+    return Response(told.body, status_code=told.status, headers=told.headers, media_type=MEDIA_TYPE)
+
+
+def _of_framework(error: HTTPException) -> NexusError:
+    match error.status_code:
+        case 404:
+            return NotFound()
+        case 405:
+            return MethodNotAllowed(allow=(error.headers or {}).get("allow", ""))
+        case 413:
+            return ContentTooLarge()
+        case 400 if isinstance(error.extra, list):
+            faults = [_fault(entry) for entry in error.extra]
+            return InvalidInput("; ".join(f"{fault['pointer']}: {fault['message']}" for fault in faults), errors=faults)
+        case 400:
+            return InvalidInput("The request is not well formed.")
+        case _:
+            return InternalError()
+
+
+def _fault(entry: Mapping[str, str]) -> dict[str, str]:
+    if entry.get("source") == "body":
+        return {"pointer": "", "message": "A JSON body is required."}
+    return {"pointer": entry.get("key", ""), "message": entry.get("message", "")}

@@ -1,0 +1,168 @@
+"""Server-sent events out of batches: an ASGI response that writes what is there in one go, and sees when its reader leaves."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+
+from nexus.domain.core.errors import NexusError
+from nexus.domain.ports.log import Batch, Beyond, Trimmed
+
+Follow = Callable[[], Awaitable[AsyncIterator[Batch] | None]]
+Send = Callable[[Any], Awaitable[None]]
+Receive = Callable[[], Awaitable[Any]]
+
+LONGEST_SECONDS = 600.0
+JITTER = 0.2
+STALL_SECONDS = 20.0
+FAREWELL_SECONDS = 1.0
+
+RETRY = b"retry: 2000\n\n"
+PING = b": ping\n\n"
+RECONNECT = b'event: reconnect\ndata: {"type":"reconnect"}\n\n'
+RESET = b'event: reply.reset\ndata: {"type":"reply.reset","reason":"The log of this reply was lost in part."}\n\n'
+
+_HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
+
+logger = structlog.get_logger()
+
+
+class Streams:
+    """All streams that are open here. None lives longer than `longest` seconds, give or take; `drain` ends them all."""
+
+    def __init__(self, *, longest: float = LONGEST_SECONDS) -> None:
+        self._longest = longest
+        self._open: set[asyncio.Timeout] = set()
+        self.draining = False
+
+    @asynccontextmanager
+    async def opened(self, within: float | None = None) -> AsyncIterator[asyncio.Timeout]:
+        """TimeoutError for what is inside, when its time is over or the server drains."""
+        seconds = self._longest * random.uniform(1 - JITTER, 1 + JITTER) if within is None else within
+        async with asyncio.timeout(0 if self.draining else seconds) as deadline:
+            self._open.add(deadline)
+            try:
+                yield deadline
+            finally:
+                self._open.discard(deadline)
+
+    def drain(self) -> None:
+        """Tells every stream to say goodbye, and those that come later to do so at once."""
+        self.draining = True
+        now = asyncio.get_running_loop().time()
+        for deadline in self._open:
+            if not deadline.expired():
+                deadline.reschedule(now)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+
+class EventStream:
+    """The ASGI response. Without batches it is 204: over, and all of it was read. `ends` are the tags after which nothing comes
+    of an endless iterator; `again` follows from the beginning where the reader's position is no longer there."""
+
+    def __init__(
+        self,
+        batches: AsyncIterator[Batch] | None,
+        *,
+        streams: Streams,
+        ends: frozenset[bytes] = frozenset(),
+        again: Follow | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._batches, self._streams, self._ends, self._again = batches, streams, ends, again
+        self._headers = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if self._batches is None:
+            await send({"type": "http.response.start", "status": 204, "headers": self._headers})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        try:
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(_watched(receive))
+                await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *self._headers]})
+                await self._told(self._batches, send)
+                watch.cancel()
+        except* _Gone:
+            pass
+
+    async def _told(self, batches: AsyncIterator[Batch], send: Send) -> None:
+        """Everything until the end, or until this stream has to go; a reader without a last event comes again."""
+        farewell = b""
+        try:
+            async with self._streams.opened() as deadline:
+                await _sent(send, RETRY)
+                await self._written(batches, send)
+        except TimeoutError:
+            if not deadline.expired():
+                return
+            farewell = RECONNECT
+        except NexusError as error:
+            logger.warning("stream.broken", reason=error.detail)
+        except Exception:
+            logger.exception("stream.crashed")
+        try:
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await send({"type": "http.response.body", "body": farewell})
+        except TimeoutError:
+            logger.info("stream.abandoned")
+
+    async def _written(self, batches: AsyncIterator[Batch], send: Send) -> None:
+        try:
+            await self._copied(batches, send)
+        except (Beyond, Trimmed):
+            if self._again is None:
+                raise
+            await _sent(send, RESET)
+            if (anew := await self._again()) is not None:
+                await self._copied(anew, send)
+
+    async def _copied(self, batches: AsyncIterator[Batch], send: Send) -> None:
+        try:
+            async for batch in batches:
+                if not batch.events:
+                    await _sent(send, PING)
+                    continue
+                await _sent(send, frames(batch))
+                if self._ends and tag(batch.events[-1]) in self._ends:
+                    return
+        finally:
+            if isinstance(batches, AsyncGenerator):
+                await batches.aclose()
+
+
+class _Gone(Exception):
+    """The reader has left."""
+
+
+async def _watched(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    raise _Gone
+
+
+async def _sent(send: Send, body: bytes) -> None:
+    """TimeoutError for a reader that takes nothing any more."""
+    async with asyncio.timeout(STALL_SECONDS):
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+def tag(event: bytes) -> bytes:
+    """The tag of an event: the value of its first field."""
+    return event.split(b'"', 4)[3]
+
+
+def frames(batch: Batch) -> bytes:
+    """The events as they go over the wire."""
+    return b"".join(
+        [b"id: %d\nevent: %b\ndata: %b\n\n" % (at, tag(event), event) for at, event in enumerate(batch.events, batch.first)]
+    )

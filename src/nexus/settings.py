@@ -1,0 +1,227 @@
+"""What the environment may say. Read once; what is misspelt or wrong is refused by name.
+
+`NEXUS_PORT` is the field `port`, `NEXUS_MODEL__NAME` the field `name` of `model`. An empty value counts as not set."""
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import fields, replace
+
+from nexus.domain.core.errors import InvalidInput
+
+PREFIX = "NEXUS_"
+OPENAI_URL = "https://api.openai.com/v1"
+
+
+class Secret:
+    """Text that shows itself only when it is asked to."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str = "") -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return "Secret(…)" if self._text else "Secret()"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> str:
+        raise TypeError("A secret is not copied out of the process.")
+
+
+class _Group(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Model(_Group, frozen=True, kw_only=True):
+    provider: Annotated[
+        Literal["offline", "openai"],
+        Meta(description="`openai`: any compatible endpoint. Unset: `openai` when a key or a base URL is given."),
+    ] = "offline"
+    base_url: Annotated[str, Meta(description="Where the model is reached.", pattern=r"^https?://[^\s/]+")] = OPENAI_URL
+    api_key: Annotated[Secret, Meta(description="The key of the model provider.")] = Secret()
+    name: Annotated[str, Meta(description="Which model answers.", min_length=1)] = "gpt-4o-mini"
+    timeout: Annotated[
+        float, Meta(description="Seconds that a model may be silent before it is given up.", gt=0, le=3600)
+    ] = 60.0
+
+
+class Auth(_Group, frozen=True, kw_only=True):
+    token: Annotated[
+        Secret, Meta(description="The bearer token of the local owner; needed to listen beyond this machine.")
+    ] = Secret()
+
+
+class TableStorage(_Group, frozen=True, kw_only=True):
+    backend: Annotated[Literal["sqlite", "dynamodb"], Meta(description="Where rows are kept.")] = "sqlite"
+    endpoint_url: Annotated[
+        str, Meta(description="DynamoDB at another address than that of AWS.", pattern=r"^(https?://[^\s/]+.*)?$")
+    ] = ""
+    region: Annotated[str, Meta(description="The AWS region of the tables.", min_length=1)] = "us-west-2"
+    prefix: Annotated[
+        str, Meta(description="How the names of the tables start.", pattern=r"^[A-Za-z0-9_.-]*$", max_length=100)
+    ] = "nexus_"
+
+
+class Builds(_Group, frozen=True, kw_only=True):
+    concurrency: Annotated[int, Meta(description="How many builds run at once in this process.", ge=1, le=256)] = 4
+
+
+class Log(_Group, frozen=True, kw_only=True):
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="The least serious entries that are written.")
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "json", "pretty"], Meta(description="`auto`: pretty on a terminal, JSON elsewhere.")
+    ] = "auto"
+
+
+class Limits(_Group, frozen=True, kw_only=True):
+    body_bytes: Annotated[int, Meta(description="The largest JSON body of a request.", ge=1_000, le=100_000_000)] = (
+        1_000_000
+    )
+    drain_seconds: Annotated[
+        float, Meta(description="Seconds that open requests and streams have left when the server stops.", ge=0, le=600)
+    ] = 20.0
+
+
+class Settings(_Group, frozen=True, kw_only=True):
+    data_dir: Annotated[str, Meta(description="Where everything is kept.", min_length=1)] = "data"
+    host: Annotated[str, Meta(description="The address to listen on.", min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Meta(description="The port to listen on; 0: any free one.", ge=0, le=65535)] = 8000
+    role: Annotated[
+        Literal["all", "api", "worker"], Meta(description="What this process serves: requests, jobs, or both.")
+    ] = "all"
+    model: Model = Model()
+    auth: Auth = Auth()
+    tables: TableStorage = TableStorage()
+    builds: Builds = Builds()
+    log: Log = Log()
+    limits: Limits = Limits()
+
+
+class Variable(NamedTuple):
+    """One thing that the environment may say. `choices`: the only values, where they are few."""
+
+    name: str
+    group: str
+    field: str
+    type: Any
+    default: Any
+    doc: str
+    choices: tuple[str, ...]
+
+
+def read(environ: Mapping[str, str], **overrides: object) -> Settings:
+    """Settings from `NEXUS_…`; an override (`port=9000`, `model__name="x"`) wins, unless it is None."""
+    known = {variable.name: variable for variable in variables()}
+    wanted = {PREFIX + name.upper(): value for name, value in overrides.items() if value is not None}
+    given: dict[str, object] = {
+        name: text for name, text in environ.items() if name.startswith(PREFIX) and text.strip()
+    }
+    errors, values = [], dict[str, dict[str, object]]()
+    for name, value in sorted((given | wanted).items()):
+        if name not in known:
+            errors.append({"pointer": name, "message": f"{name} is no setting.{_nearest(name, known)}"})
+            continue
+        try:
+            values.setdefault(known[name].group, {})[known[name].field] = _converted(known[name], value)
+        except msgspec.ValidationError as error:
+            errors.append({"pointer": name, "message": f"{name} is wrong: {_reason(known[name], error)}"})
+    if errors:
+        raise InvalidInput(" ".join(error["message"] for error in errors), errors=errors)
+    return _built(values)
+
+
+def problems(settings: Settings) -> list[str]:
+    """Why a server must not start with these settings; empty when it may."""
+    found = []
+    if settings.role != "worker" and not settings.auth.token and not _is_loopback(settings.host):
+        found.append(
+            f"NEXUS_HOST={settings.host} can be reached from other machines: set NEXUS_AUTH__TOKEN, or listen on 127.0.0.1."
+        )
+    if settings.role == "api" and settings.tables.backend == "sqlite":
+        found.append("NEXUS_ROLE=api with SQLite: nobody would run its jobs. Use NEXUS_ROLE=all, or DynamoDB.")
+    model = settings.model
+    if model.provider == "openai" and model.base_url == OPENAI_URL and not model.api_key:
+        found.append("NEXUS_MODEL__PROVIDER=openai needs NEXUS_MODEL__API_KEY, or another NEXUS_MODEL__BASE_URL.")
+    return found
+
+
+def variables() -> Iterator[Variable]:
+    """Everything that the environment may say, in the order of the fields."""
+    yield from _variables(Settings, "")
+    for name, group in _groups():
+        yield from _variables(group, name)
+
+
+def _groups() -> Iterator[tuple[str, type[_Group]]]:
+    for name, hint in get_type_hints(Settings).items():
+        if isinstance(hint, type) and issubclass(hint, _Group):
+            yield name, hint
+
+
+def _variables(group: type[_Group], prefix: str) -> Iterator[Variable]:
+    hints = get_type_hints(group, include_extras=True)
+    for field in fields(group):
+        hint = hints[field.name]
+        if get_origin(hint) is not Annotated:
+            continue
+        plain, meta = get_args(hint)
+        name = PREFIX + "__".join(filter(None, (prefix, field.name))).upper()
+        choices = get_args(plain) if get_origin(plain) is Literal else ()
+        type_ = plain if plain is Secret else hint
+        yield Variable(name, prefix, field.name, type_, field.default, meta.description, choices)
+
+
+def _converted(variable: Variable, value: object) -> object:
+    if variable.type is Secret:
+        return value if isinstance(value, Secret) else Secret(str(value).strip())
+    if isinstance(value, str):
+        value = value.strip()
+    text = value.lower() if variable.choices and isinstance(value, str) else value
+    return msgspec.convert(text, variable.type, strict=False)
+
+
+def _built(values: Mapping[str, Mapping[str, Any]]) -> Settings:
+    top = dict(values.get("", {}))
+    model = dict(values.get("model", {}))
+    if model.get("api_key") or model.get("base_url"):
+        model.setdefault("provider", "openai")
+    given = {**values, "model": model}
+    return replace(Settings(), **top, **{name: group(**given.get(name, {})) for name, group in _groups()})
+
+
+def _nearest(name: str, known: Mapping[str, Variable]) -> str:
+    near = get_close_matches(name.removeprefix(PREFIX), [other.removeprefix(PREFIX) for other in known], n=1)
+    return f" Do you mean {PREFIX}{near[0]}?" if near else ""
+
+
+def _reason(variable: Variable, error: msgspec.ValidationError) -> str:
+    if variable.choices:
+        return f"one of {', '.join(variable.choices)}."
+    return f"{error}."
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
