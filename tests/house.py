@@ -51,7 +51,11 @@ class House(Struct, frozen=True, kw_only=True):
 
 
 def world(
-    model: ChatModel | None = None, *, clock: MovableClock | None = None, like: World | None = None, worker_id: str = "w1"
+    model: ChatModel | None = None,
+    *,
+    clock: MovableClock | None = None,
+    like: World | None = None,
+    worker_id: str = "w1",
 ) -> World:
     """Everything in memory. `like`: the same store and files under another worker, as after a restart."""
     clock = clock or MovableClock()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -16,11 +16,13 @@ from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.directory.files import DirectoryFiles
 from nexus.adapters.git.repository import GitRepository
 from nexus.adapters.inprocess.jobs import InProcessJobs
+from nexus.adapters.memory.tables import MemoryTables
 from nexus.adapters.sqlite.lock import DirectoryLock
 from nexus.adapters.sqlite.log import SqliteLog
 from nexus.adapters.sqlite.tables import SqliteTables
 from nexus.adapters.sqlite.writer import Writer
 from nexus.adapters.web.guarded import GuardedWeb
+from nexus.domain.agents import package
 from nexus.domain.agents.invocations import Invocations
 from nexus.domain.agents.service import Agents
 from nexus.domain.agents.tables import AGENTS, DEPLOYMENTS, INVOCATIONS, VERSIONS
@@ -49,6 +51,7 @@ from nexus.domain.projects.service import Projects
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.requests.service import Requests
 from nexus.domain.requests.tables import REQUESTS
+from nexus.domain.runtime.model import AgentSpec
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.services import Services
 from nexus.domain.sessions.replies import Replies
@@ -159,7 +162,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         await house.services.tools.register_library()
         sweeper = Sweeper(services=house.services, queue=queue, worker_id=world.worker_id)
         await stack.enter_async_context(queue)
-        await sweeper.start(alone=True)
+        await sweeper.start(alone=settings.tables.backend == "sqlite")
         queue.serve(partial(run_job, house.services))
         await stack.enter_async_context(_beside(sweeper.run(), world.log.beat()))
         yield house
@@ -171,26 +174,39 @@ async def _world(settings: Settings, stack: AsyncExitStack) -> tuple[World, InPr
     writer = Writer(data / "nexus.db")
     await writer.open()
     stack.push_async_callback(writer.close)
-    tables, log = SqliteTables(writer, TABLES), SqliteLog(writer)
-    for part in (tables, log):
-        await part.open()
-        stack.callback(part.close)
+    log = SqliteLog(writer)
+    await log.open()
+    stack.callback(log.close)
     files = DirectoryFiles(data)
-    code = await stack.enter_async_context(ConfinedRunner(data=data))
     queue = InProcessJobs(places=settings.builds.concurrency)
     world = World(
-        tables=tables,
+        tables=await _tables(settings, writer, stack),
         log=EventLog(log),
         files=files,
         repository=GitRepository(root=data, files=files),
         queue=queue,
         model=await _model(settings, stack),
-        code=code,
+        code=await stack.enter_async_context(ConfinedRunner(data=data)),
         web=GuardedWeb(),
         secret=_secret(data / "secret"),
         worker_id=f"{os.getpid()}-{secrets.token_hex(4)}",
     )
     return world, queue
+
+
+async def _tables(settings: Settings, writer: Writer, stack: AsyncExitStack) -> TableDriver:
+    if settings.tables.backend == "sqlite":
+        tables = SqliteTables(writer, TABLES)
+        await tables.open()
+        stack.callback(tables.close)
+        return tables
+    from nexus.adapters.dynamodb.provision import provision
+    from nexus.adapters.dynamodb.tables import DynamoTables, connected
+
+    wanted = settings.tables
+    client = await stack.enter_async_context(connected(region=wanted.region, endpoint_url=wanted.endpoint_url or None))
+    await provision(client, TABLES, prefix=wanted.prefix)
+    return DynamoTables(client, prefix=wanted.prefix)
 
 
 async def _model(settings: Settings, stack: AsyncExitStack) -> ChatModel:
@@ -237,3 +253,29 @@ async def _beside(*loops: Any) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def open_agent(directory: Path, settings: Settings) -> AsyncIterator[tuple[Runtime, AgentSpec]]:
+    """The agent package in a folder, alone: no server, no store. InvalidInput for what is missing or malformed in it."""
+    async with AsyncExitStack() as stack:
+        packages = {found.manifest.agent.slug: found for found in _packages(directory)}
+        code = await stack.enter_async_context(ConfinedRunner(data=Path(settings.data_dir).absolute()))
+        tables = Tables(MemoryTables(), secret=b"alone", clock=system_clock)
+        tools = Tools(tables=tables, web=GuardedWeb(), clock=system_clock, new_id=ulids())
+        models = Models(model=await _model(settings, stack), clock=system_clock, sleep=asyncio.sleep)
+        slug = next(iter(packages))
+        others = {other: found for other, found in packages.items() if other != slug}
+        spec = package.spec(packages[slug], agent_id=slug, others=others)
+        yield Runtime(models=models, tools=tools, code=code), spec
+
+
+def _packages(directory: Path) -> Iterator[package.Package]:
+    """The package in a folder, then those beside it, which it may ask."""
+    own = directory.resolve()
+    beside = sorted(path for path in own.parent.iterdir() if (path / package.MANIFEST).is_file() and path != own)
+    for folder in (own, *beside):
+        paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
+        yield package.read(
+            {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8", errors="replace") for path in paths}
+        )

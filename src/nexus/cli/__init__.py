@@ -1,0 +1,64 @@
+"""The `nexus` command: the parser, and what becomes of what goes wrong. Nothing heavy is imported before a command runs."""
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Mapping, Sequence
+
+from nexus.cli import agent, agents, build, chat, doctor, projects, serve, sessions, tasks, tools
+from nexus.cli.asked import Asked
+from nexus.cli.exits import INTERRUPTED, OK, PIPE_CLOSED
+from nexus.cli.output import Output
+from nexus.cli.parsing import shared
+
+TOPICS = (serve, build, chat, projects, agents, sessions, tasks, tools, doctor, agent)
+EPILOG = "Start with: nexus build --serve \"An agent that converts units\" — and then: nexus chat --serve"
+
+
+def parser() -> ArgumentParser:
+    whole = ArgumentParser(
+        prog="nexus",
+        description="Describe an agent in a sentence; nexus builds it in visible stages, tests it, and you talk to it.",
+        epilog=EPILOG,
+        parents=[shared()],
+    )
+    topics = whole.add_subparsers(metavar="COMMAND", required=True)
+    for topic in TOPICS:
+        topic.add(topics)
+    return whole
+
+
+def run(argv: Sequence[str], *, environ: Mapping[str, str], output: Output) -> int:
+    """One command; answers its exit code."""
+    try:
+        arguments = parser().parse_args(argv)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else OK
+    asked = Asked(arguments=arguments, environ=environ, output=output.speaking(json=getattr(arguments, "json", False)))
+    try:
+        code = _command(asked)
+        output.flush()
+        return code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        output.abandon()
+        return PIPE_CLOSED
+    except Exception as error:
+        from nexus.cli.failures import told
+
+        return told(error, asked)
+
+
+def _command(asked: Asked) -> int:
+    if "on_server" not in asked.arguments:
+        code: int = asked.arguments.run(asked)
+        return code
+    from nexus.cli.connection import on_server
+
+    return on_server(asked, asked.arguments.on_server)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    import os
+
+    return run(sys.argv[1:] if argv is None else argv, environ=os.environ, output=Output())

@@ -13,7 +13,7 @@ class TooLong(ValueError):
 
 
 class Frame(Struct, frozen=True):
-    """One event as it was sent; `id` is the last one that the stream named."""
+    """One event as it was sent; `id` only where the event itself named one."""
 
     event: str
     data: str
@@ -78,6 +78,6 @@ class Parser:
         return None
 
     def _dispatched(self) -> Frame | None:
-        event, lines = self._event or "message", self._lines
-        self._event, self._lines, self._gathered = "", [], 0
-        return Frame(event, "\n".join(lines), self._id) if lines else None
+        frame = Frame(self._event or "message", "\n".join(self._lines), self._id) if self._lines else None
+        self._event, self._lines, self._gathered, self._id = "", [], 0, None
+        return frame

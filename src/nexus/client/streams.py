@@ -17,11 +17,12 @@ from nexus.client.transport import AWAY, DROPPED, Transport, refusal
 BUILD_ENDS = frozenset({"build.completed", "build.failed", "build.cancelled"})
 REPLY_ENDS = frozenset({"reply.completed", "reply.failed", "reply.cancelled", "reply.interrupted"})
 RECONNECT = "reconnect"
+RESET = "reply.reset"
 LATER = AWAY | {429}
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """`position` is where a reader goes on; `tag` names what happened, `data` tells it."""
+    """`position` is where a reader goes on; `tag` names what happened, `data` tells it. `reply.reset`: what came before is void."""
 
     position: int
     tag: str
@@ -119,17 +120,17 @@ class Following:
                 self._failures = 0
 
     def _fresh(self, frame: Frame) -> Event | None:
-        """The event, unless it was heard already; what has no position is no event of the stream."""
-        if frame.id is None:
+        """The event, unless it was heard already. A reset without a position says that the stream begins anew."""
+        if frame.id is None and frame.event != RESET:
             return None
         try:
-            position = int(frame.id)
+            position = int(frame.id or 0)
             event = Event(position=position, tag=frame.event, data=msgspec.json.decode(frame.data, type=dict[str, Any]))
         except ValueError as error:
             raise Unreachable(
                 self._transport.url, f"what answers there sends events of another kind: {error}"
             ) from error
-        if position <= self._position:
+        if frame.id is not None and position <= self._position:
             return None
         self._position, self._failures, self._over = position, 0, frame.event in self._ends
         self._heard(event)

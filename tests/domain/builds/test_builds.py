@@ -7,7 +7,17 @@ from tests.domain.builds.scripts import script
 from tests.house import ANN, House, open_house, world
 
 WANTED = Opening(requirement="An agent that doubles numbers")
-STAGES = ["intake", "requirements", "architecture", "design", "tools", "prompt", "assembly", "verification", "deployment"]
+STAGES = [
+    "intake",
+    "requirements",
+    "architecture",
+    "design",
+    "tools",
+    "prompt",
+    "assembly",
+    "verification",
+    "deployment",
+]
 
 
 async def over(house: House, project_id: str) -> Project:

@@ -17,8 +17,6 @@ async def until(house: House, project_id: str, status: str) -> None:
             return
 
 
-
-
 async def test_stop_cuts_the_model_call_and_ends_cancelled() -> None:
     gate = Gate()
     async with open_house(world(script(requirements=[turn(gate, "late")]))) as house:
@@ -128,7 +126,9 @@ async def test_a_model_that_is_away_costs_an_attempt_and_the_next_one_succeeds()
 
 
 async def test_an_unclear_requirement_ends_in_an_honest_failure_without_files() -> None:
-    unclear = said({"intent": "unclear", "problem": "There is no task in this.", "name": "x", "slug": "xxx", "language": "en"})
+    unclear = said(
+        {"intent": "unclear", "problem": "There is no task in this.", "name": "x", "slug": "xxx", "language": "en"}
+    )
     async with open_house(world(script(intake=[unclear]))) as house:
         started = await house.services.builds.start(ANN, Opening(requirement="hello there, how are you?"))
         project = await over(house, started.project_id)

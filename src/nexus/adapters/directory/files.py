@@ -19,6 +19,7 @@ _ABANDONED = 3600.0
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
+_NO_FILE = (errno.ELOOP, errno.ENXIO)
 _NO_FOLDER = (errno.ENOTDIR, errno.ELOOP)
 T = TypeVar("T")
 
@@ -48,19 +49,12 @@ class DirectoryFiles:
     def _read(self, parts: tuple[str, ...]) -> bytes:
         try:
             with self._folder(parts[:-1]) as folder:
-                # a pipe or a device in the place of a file must not hold the reader
-                descriptor = os.open(
-                    parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder
-                )
-                with os.fdopen(descriptor, "rb") as file:
-                    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                        return file.read()
-        except (FileNotFoundError, IsADirectoryError, Conflict):
-            pass
-        except OSError as error:
-            if error.errno not in (errno.ELOOP, errno.ENXIO):
-                raise
-        raise NotFound(f"There is no file {'/'.join(parts)!r}.")
+                content = _content(parts[-1], folder)
+        except (FileNotFoundError, Conflict):
+            content = None
+        if content is None:
+            raise NotFound(f"There is no file {'/'.join(parts)!r}.")
+        return content
 
     def _write(self, parts: tuple[str, ...], content: bytes) -> None:
         for _ in range(10):
@@ -139,6 +133,21 @@ def _make(name: str, folder: int) -> None:
     with suppress(FileExistsError):
         os.mkdir(name, 0o755, dir_fd=folder)
         os.fsync(folder)
+
+
+def _content(name: str, folder: int) -> bytes | None:
+    """None when it is no plain file. A pipe or a device in its place does not hold the reader."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            return None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
 
 
 def _replace(name: str, content: bytes, folder: int) -> None:

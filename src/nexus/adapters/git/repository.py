@@ -11,7 +11,7 @@ from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from nexus.adapters.git.command import Git, refused
-from nexus.adapters.git.worktree import Worktree, replace, state
+from nexus.adapters.git.worktree import Worktree, is_open, replace, state
 from nexus.domain.core.errors import NotFound, Unavailable
 from nexus.domain.core.instants import Clock, instant, system_clock
 from nexus.domain.ports.files import TEMPORARY, FileStore
@@ -134,8 +134,8 @@ class GitRepository:
 
     async def _open(self, tree: Path) -> None:
         """A repository appears whole: it is made beside the tree and moved into its place."""
-        if await asyncio.to_thread(_is_open, tree):
-            return
+        if await asyncio.to_thread(is_open, tree):
+            return await asyncio.to_thread(_forget_stale_locks, tree)
         fresh = tree.with_name(TEMPORARY + token_hex(8))
         try:
             await asyncio.to_thread(fresh.mkdir, parents=True)
@@ -166,7 +166,7 @@ class GitRepository:
         return False
 
     async def _known(self, tree: Path, commit_id: str) -> str:
-        exists = await asyncio.to_thread(_is_open, tree)
+        exists = await asyncio.to_thread(is_open, tree)
         if exists and _COMMIT_ID.fullmatch(commit_id):
             told = await self._git.tell(tree, "cat-file", "--batch-check", stdin=f"{commit_id}\n".encode())
             if told.split(b" ")[1:2] == [b"commit"]:
@@ -213,13 +213,6 @@ def _commit(commit_id: str, seconds: str, text: str) -> Commit:
     return Commit(commit_id=commit_id, message=message, key=key, created_at=instant(int(seconds)))
 
 
-def _is_open(tree: Path) -> bool:
-    repository = tree / ".git"
-    if repository.is_symlink() or (repository.exists() and not repository.is_dir()):
-        raise Unavailable("In the place of this project's history is something else.", part="git")
-    return repository.exists()
-
-
 def _furnish(fresh: Path, tree: Path) -> None:
     (fresh / "info").mkdir(exist_ok=True)
     replace(fresh / "config", _CONFIGURATION)
@@ -229,13 +222,13 @@ def _furnish(fresh: Path, tree: Path) -> None:
     try:
         fresh.rename(tree / ".git")
     except OSError:
-        if not _is_open(tree):  # else another process was first
+        if not is_open(tree):  # else another process was first
             raise
 
 
 def _forget_stale_locks(tree: Path) -> None:
     """A killed git leaves its lock. One call takes milliseconds, so an old lock is nobody's."""
-    for name in ("HEAD.lock", f"{_MAIN}.lock"):
+    for name in ("HEAD.lock", f"{_MAIN}.lock", "packed-refs.lock"):
         lock = tree / ".git" / name
         try:
             if time.time() - lock.stat().st_mtime > _STALE_LOCK:

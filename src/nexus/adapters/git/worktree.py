@@ -14,7 +14,7 @@ from secrets import token_hex
 from typing import NamedTuple
 
 from nexus.adapters.git.command import Git
-from nexus.domain.core.errors import Conflict, InvalidInput
+from nexus.domain.core.errors import Conflict, InvalidInput, Unavailable
 from nexus.domain.ports.files import FileStore
 from nexus.domain.ports.repository import tracked
 
@@ -89,9 +89,18 @@ class Worktree:
 
 def state(tree: Path) -> tuple[str | None, str | None]:
     """The newest commit, and the one that the files were last brought to."""
+    if not is_open(tree):
+        return None, None
     shown = _text(tree / ".git" / _SHOWN)
     newest = _text(tree / ".git/refs/heads/main") or _packed(_text(tree / ".git/packed-refs") or "")
     return newest, shown
+
+
+def is_open(tree: Path) -> bool:
+    repository = tree / ".git"
+    if repository.is_symlink() or (repository.exists() and not repository.is_dir()):
+        raise Unavailable("In the place of this project's history is something else.", part="git")
+    return repository.exists()
 
 
 def replace(path: Path, content: bytes) -> None:

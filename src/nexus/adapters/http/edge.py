@@ -105,15 +105,18 @@ class _Seen:
 
 def _bare(host: str) -> str:
     """A host without its port and brackets."""
-    name = host.rpartition(":")[0] if re.search(r"[^:\]]*\]?:\d+$", host) and host.count(":") != 2 else host
-    return name.strip("[]").lower().rstrip(".")
+    if host.startswith("["):
+        name = host[1:].partition("]")[0]
+    else:
+        name = host.partition(":")[0] if host.count(":") == 1 else host
+    return name.lower().rstrip(".")
 
 
 def _too_large() -> ContentTooLarge:
     return ContentTooLarge(f"A body has at most {MOST_BYTES} bytes.")
 
 
-async def _refused(scope: Any, send: App | Any, refusal: NexusError) -> None:
+async def _refused(scope: Any, send: Any, refusal: NexusError) -> None:
     told = problems.answer(refusal, path=scope["path"], request_id=scope["request_id"])
     headers = {**told.headers, "content-type": problems.MEDIA_TYPE, "content-length": str(len(told.body))}
     fields = [(name.encode(), value.encode()) for name, value in headers.items()]

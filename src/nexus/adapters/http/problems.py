@@ -120,7 +120,11 @@ def answer(error: NexusError, *, path: str, request_id: str, conditional: bool =
         instance=path,
         request_id=request_id,
         errors=_faults(error),
-        **{name: value for fact, name in _FACTS.items() if isinstance(value := error.facts.get(fact), str | int | float)},
+        **{
+            name: value
+            for fact, name in _FACTS.items()
+            if isinstance(value := error.facts.get(fact), str | int | float)
+        },
     )
     return Answer(status, _headers(error), msgspec.json.encode(problem))
 
@@ -173,7 +177,7 @@ def _of_framework(error: HTTPException) -> NexusError:
         case 405:
             return MethodNotAllowed(allow=(error.headers or {}).get("allow", ""))
         case 413:
-            return ContentTooLarge()
+            return ContentTooLarge("The body has too many bytes.")
         case 400 if isinstance(error.extra, list):
             faults = [_fault(entry) for entry in error.extra]
             return InvalidInput("; ".join(f"{fault['pointer']}: {fault['message']}" for fault in faults), errors=faults)

@@ -164,5 +164,8 @@ def tag(event: bytes) -> bytes:
 def frames(batch: Batch) -> bytes:
     """The events as they go over the wire."""
     return b"".join(
-        [b"id: %d\nevent: %b\ndata: %b\n\n" % (at, tag(event), event) for at, event in enumerate(batch.events, batch.first)]
+        [
+            b"id: %d\nevent: %b\ndata: %b\n\n" % (at, tag(event), event)
+            for at, event in enumerate(batch.events, batch.first)
+        ]
     )

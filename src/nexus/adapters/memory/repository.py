@@ -66,8 +66,9 @@ class MemoryRepository:
 
     async def read(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
         project_folder(project_id)
+        tracked(path)
         kept = self._kept(project_id, at)
-        if kept is None or tracked(path) not in kept.tree:
+        if kept is None or path not in kept.tree:
             raise NotFound(f"There is no file {path!r}.")
         return kept.tree[path]
 

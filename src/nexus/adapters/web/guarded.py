@@ -68,29 +68,32 @@ class GuardedWeb:
 
     async def _followed(self, url: str, headers: Mapping[str, str], most: int) -> Fetched:
         """The answer behind at most three redirects, each of them checked as if it had been asked for."""
+        target = self._target(url)
+        async with self._session() as session:
+            for _ in range(REDIRECTS + 1):
+                answer = await _asked(session, target, headers, most)
+                if isinstance(answer, Fetched):
+                    return answer
+                moved = self._target(answer)
+                headers = headers if _same_origin(target, moved) else _harmless(headers)
+                target = moved
+        raise Unavailable(f"The address redirects more than {REDIRECTS} times")
+
+    def _target(self, url: str) -> Target:
+        return target_of(url, ports=self._ports, allowed=self._allowed)
+
+    def _session(self) -> aiohttp.ClientSession:
+        """One for each fetch: no cookie, no connection and no answer of a resolver outlives it."""
         resolver = _CheckedResolver(self._resolve, self._allowed)
-        connector = aiohttp.TCPConnector(
-            resolver=resolver, use_dns_cache=False, force_close=True, socket_factory=self._socket, limit=1
-        )
-        async with aiohttp.ClientSession(
-            connector=connector,
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                resolver=resolver, use_dns_cache=False, force_close=True, socket_factory=self._socket, limit=1
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
             auto_decompress=False,
             trust_env=False,
-        ) as session:
-            target = target_of(url, ports=self._ports, allowed=self._allowed)
-            for _ in range(REDIRECTS + 1):
-                async with session.get(
-                    _pinned(target), headers=_OWN_HEADERS | dict(headers), allow_redirects=False
-                ) as answer:
-                    location = answer.headers.get("Location")
-                    if answer.status not in _MOVED or not location:
-                        return await _read(target, answer, most)
-                moved = target_of(urljoin(target.url, location), ports=self._ports, allowed=self._allowed)
-                headers = headers if _same_origin(target, moved) else _harmless(headers)
-                target = moved
-        raise Unavailable(f"The address redirects more than {REDIRECTS} times")
+        )
 
     def _socket(self, wanted: "aiohttp.connector.AddrInfoType") -> socket.socket:
         """The last gate: whatever led here, no socket is made for an address that is not public."""
@@ -128,6 +131,17 @@ class _CheckedResolver(AbstractResolver):
 
     async def close(self) -> None:
         return None
+
+
+async def _asked(
+    session: aiohttp.ClientSession, target: Target, headers: Mapping[str, str], most: int
+) -> Fetched | str:
+    """The answer, or the URL to which it sends the reader."""
+    async with session.get(_pinned(target), headers=_OWN_HEADERS | dict(headers), allow_redirects=False) as answer:
+        location = answer.headers.get("Location")
+        if answer.status in _MOVED and location:
+            return urljoin(target.url, location)
+        return await _read(target, answer, most)
 
 
 def _pinned(target: Target) -> URL:

@@ -38,11 +38,16 @@ class FileStore(Protocol):
         ...
 
 
-def checked(path: str, *, longest: int = LONGEST_PATH) -> tuple[str, ...]:
-    """The parts of a path that keeps the rules of `FileStore`; else InvalidInput."""
+def checked(path: str, *, below: str = "") -> tuple[str, ...]:
+    """The parts of a path that keeps the rules of `FileStore`, also when it lies below that folder; else InvalidInput."""
+    whole = below + path
+    if (
+        len(whole) > LONGEST_PATH
+        or len(whole.encode(errors="replace")) > LONGEST_PATH
+        or whole.count("/") >= MOST_PARTS
+    ):
+        raise InvalidInput("The path is too long.")
     parts = tuple(path.split("/"))
-    if len(path) > longest or len(path.encode(errors="replace")) > longest or len(parts) > MOST_PARTS:
-        raise InvalidInput(f"A path has at most {longest} bytes and {MOST_PARTS} parts.")
     for part in parts:
         if fault := _fault(part):
             raise InvalidInput(f"The path {path!r} is not allowed: {fault}.")

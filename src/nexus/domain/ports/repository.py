@@ -7,10 +7,7 @@ from msgspec import Struct
 
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.ids import is_id
-from nexus.domain.ports.files import LONGEST_PATH, checked
-
-LONGEST_TRACKED = LONGEST_PATH - 100
-"""Bytes of a path in a repository: it must also fit below the folder of its project."""
+from nexus.domain.ports.files import checked
 
 
 class Commit(Struct, frozen=True):
@@ -23,8 +20,8 @@ class Commit(Struct, frozen=True):
 
 
 class Repository(Protocol):
-    """One history of files for each project. Paths as in `FileStore`, at most 900 bytes; the newest state is also there as
-    plain files. An id that is no project's, a path, key or message against the rules is InvalidInput."""
+    """One history of files for each project. Paths as in `FileStore`, where the newest state also lies as plain files
+    below `projects/<project_id>`. An id that is no project's, a path, key or message against the rules is InvalidInput."""
 
     async def commit(self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str) -> str:
         """Writes (None: removes) files as one commit on the newest one and answers its id. Makes the history on first use.
@@ -60,7 +57,7 @@ def project_folder(project_id: str) -> str:
 
 def tracked(path: str) -> str:
     """The path, when a repository may hold it; else InvalidInput."""
-    checked(path, longest=LONGEST_TRACKED)
+    checked(path, below=f"projects/prj_{26 * '0'}/")
     return path
 
 

@@ -82,9 +82,12 @@ class _Named(ast.NodeTransformer):
         }
 
     def meant(self, annotation: ast.expr | None) -> ast.expr | None:
-        for _ in range(3 if annotation is not None and self._types else 0):
-            annotation = self.visit(copy.deepcopy(annotation))
-        return annotation
+        if annotation is None:
+            return None
+        meant: ast.expr = annotation
+        for _ in range(3 if self._types else 0):
+            meant = self.visit(copy.deepcopy(meant))
+        return meant
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         return self._types.get(node.id, node)

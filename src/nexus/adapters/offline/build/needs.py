@@ -5,6 +5,7 @@ import re
 from msgspec import Struct
 
 from nexus.adapters.offline.build.gaps import GAPS, Gap
+from nexus.adapters.offline.language.script import spaced
 from nexus.adapters.offline.skills.registry import LIBRARY_SKILLS
 from nexus.adapters.offline.skills.skill import Topic
 from nexus.adapters.offline.templates.formula import planned_formula
@@ -13,7 +14,7 @@ from nexus.adapters.offline.templates.template import planned
 from nexus.domain.builds.outputs import LibraryTool, PlannedTool
 
 _COMPANIONS = {"query_csv": ("describe_csv",), "date_difference": ("add_to_date",)}
-_RIVALS = {
+RIVALS = {
     "add_tax": "line_items_total", "average_of": "number_statistics", "format_duration": "convert_units", "convert_temperature": "convert_units",
     "count_words": "text_statistics",
 }  # fmt: skip
@@ -52,7 +53,7 @@ def needs_in(text: str) -> list[Found]:
     found += [Found(template.topic, *match.span(), template=name) for name, template in TEMPLATES.items() if (match := _search(template.topic, text))]
     free = [one for one in found if not any(gap.start <= one.start < gap.end for gap in gaps)]
     chosen = {one.library for one in free}
-    free = [one for one in free if _RIVALS.get(one.template or "") not in chosen or one.template is None]
+    free = [one for one in free if RIVALS.get(one.template or "") not in chosen or one.template is None]
     alone = [gap for gap in gaps if not any(other is not gap and other.start <= gap.start and gap.end < other.end for other in gaps)]
     return sorted([*free, *alone], key=lambda one: one.start)
 
@@ -64,7 +65,7 @@ def served(text: str, library: list[LibraryTool]) -> Served:
     tools = [one.library for one in found if one.library in offered and one.library]
     tools += [also for tool in tools for also in _COMPANIONS.get(tool, ()) if also in offered]
     new = [planned(TEMPLATES[one.template]) for one in found if one.template]
-    new += [planned(TEMPLATES[name]) for name, rival in _RIVALS.items() if rival not in offered and _search(TEMPLATES[name].topic, text)]
+    new += [planned(TEMPLATES[name]) for name, rival in RIVALS.items() if rival not in offered and _search(TEMPLATES[name].topic, text)]
     gaps = tuple(one.gap for one in found if one.gap)
     if not tools and not new and not gaps:
         formula = planned_formula(text)
@@ -74,7 +75,7 @@ def served(text: str, library: list[LibraryTool]) -> Served:
 
 
 def _search(topic: Topic, text: str) -> re.Match[str] | None:
-    return re.search(topic.words, text, re.IGNORECASE)
+    return re.search(topic.words, spaced(text), re.IGNORECASE)
 
 
 def _by_description(text: str, library: list[LibraryTool]) -> list[str]:

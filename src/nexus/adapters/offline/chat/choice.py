@@ -7,13 +7,13 @@ from msgspec import Struct
 
 from nexus.adapters.offline.chat.conversation import Conversation, arguments_of
 from nexus.adapters.offline.chat.unknown import closeness, is_agent, skill_for
-from nexus.adapters.offline.language.script import language_of, payload, questions
+from nexus.adapters.offline.language.script import language_of, payload, questions, spaced
 from nexus.adapters.offline.skills.arguments import fitting, read_arguments
 from nexus.adapters.offline.skills.registry import SKILLS
 from nexus.adapters.offline.skills.skill import Reading, Said, Skill
 from nexus.domain.ports.models import JSON, ToolSpec
 
-_FOLLOWS = re.compile(r"^\s*(?:and|what about|how about|what if|now|then|also|instead|same|but|or|ok|in|with|at|over|那|那么|如果|换成|改成|再|呢|也|还有)\b?|呢\s*[?？]?\s*$", re.IGNORECASE)
+_FOLLOWS = re.compile(r"^\s*(?:(?:and|what about|how about|what if|now|then|also|instead|same|but|or|ok|in|with|at|over)\b|那|如果|换成|改成|再|也|还有)|呢\s*[?？]?\s*$", re.IGNORECASE)
 _LITTLE = set("and what about how if now then also the same for with instead at over in to of a an is it but or please would be be do days day years year months month rate percent people weeks later ago by".split())
 _NEAR, _MOST_CALLS = 3, 8
 
@@ -79,7 +79,7 @@ def _candidates(said: Said, tools: tuple[ToolSpec, ...]) -> list[tuple[int, Skil
     found = []
     for tool in tools:
         skill = SKILLS.get(tool.name)
-        if skill is not None and re.search(skill.asks, said.plain, re.IGNORECASE | re.DOTALL):
+        if skill is not None and re.search(skill.asks, spaced(said.plain), re.IGNORECASE | re.DOTALL):
             found.append((skill.weight, skill, tool))
         elif skill is None and (near := closeness(said, tool)) >= _NEAR:
             found.append((near, skill_for(tool), tool))

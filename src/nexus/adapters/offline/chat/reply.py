@@ -10,14 +10,14 @@ from nexus.adapters.offline.chat.choice import Wish, wishes
 from nexus.adapters.offline.chat.conversation import Conversation, Outcome
 from nexus.adapters.offline.chat.unknown import is_agent
 from nexus.adapters.offline.language.phrases import PHRASES, parameter_name
-from nexus.adapters.offline.language.script import joined, language_of
+from nexus.adapters.offline.language.script import joined, spoken_language
 from nexus.adapters.offline.skills.registry import SKILLS
 from nexus.adapters.offline.skills.told import text_of
 from nexus.domain.builds.outputs import Language
 from nexus.domain.ports.models import ModelRequest, ToolCall, ToolSpec
 
 _HELLO = re.compile(r"^\W*(?:hi|hello|hey|good (?:morning|evening|afternoon)|greetings|你好|您好|嗨|哈喽|早上好|晚上好)(?:\s+(?:there|everyone|all|friend))?(?:\s*[,!.，。！]?\s*(?:how are you|what'?s up|你好吗))?\W*$", re.IGNORECASE)
-_THANKS = re.compile(r"^\W*(?:thanks?(?: you)?|thx|great|ok(?:ay)?|cool|bye|goodbye|谢谢|多谢|感谢|好的|再见)\b?.{0,20}$", re.IGNORECASE)
+_THANKS = re.compile(r"^\W*(?:thanks?(?: you)?|thx|great|ok(?:ay)?|cool|bye|goodbye|谢谢|多谢|感谢|好的|再见)(?![A-Za-z]).{0,20}$", re.IGNORECASE)
 _WHO = re.compile(r"\bwho are you|\bwhat (?:are you|can you|do you) ?|\bwhat can .* do\b|\bhelp\b|^\W*help|你是谁|你(?:能|会|可以)(?:做|干|帮)|有什么功能|帮助|怎么用|能做什么", re.IGNORECASE)
 
 
@@ -31,7 +31,7 @@ class Answered(Struct, frozen=True):
 def reply(request: ModelRequest, today: date) -> Answered:
     """The next answer in a conversation with the tools that are offered."""
     conversation = Conversation.of(request.messages)
-    language = language_of(conversation.said)
+    language = spoken_language(conversation.said)
     if outcomes := conversation.outcomes:
         return Answered("\n\n".join(_told(outcome, language) for outcome in outcomes))
     if _HELLO.match(conversation.said) or not conversation.said.strip():

@@ -2,7 +2,7 @@
 
 import re
 
-from nexus.adapters.offline.language.script import CJK
+from nexus.adapters.offline.language.script import CJK, spaced
 from nexus.adapters.offline.skills.arguments import read_arguments, wanted_by
 from nexus.adapters.offline.skills.registry import SKILLS
 from nexus.adapters.offline.skills.skill import Reading, Said, Skill, Topic
@@ -30,15 +30,15 @@ def closeness(said: Said, tool: ToolSpec) -> int:
     score = 2 * len(spoken & named) + len(spoken & (told - named))
     if is_agent(tool):
         about = f"{tool.name.replace('_', ' ')} {tool.description}"
-        shared = [skill for skill in SKILLS.values() if re.search(skill.topic.words, about, re.IGNORECASE) and _asked(skill, said)]
+        shared = [skill for skill in SKILLS.values() if re.search(skill.topic.words, spaced(about), re.IGNORECASE) and _asked(skill, said)]
         score += max((skill.weight for skill in shared), default=0)
     return score
 
 
 def _asked(skill: Skill, said: Said) -> bool:
     """Whether the text itself has what the skill needs."""
-    if not re.search(skill.asks, said.plain, re.IGNORECASE | re.DOTALL) or skill.read is None:
-        return bool(skill.read is None and re.search(skill.asks, said.plain, re.IGNORECASE))
+    if not re.search(skill.asks, spaced(said.plain), re.IGNORECASE | re.DOTALL) or skill.read is None:
+        return bool(skill.read is None and re.search(skill.asks, spaced(said.plain), re.IGNORECASE))
     readings = skill.read(said, ToolSpec(skill.tool, "", {"properties": _ANY, "required": []}))
     return any(not reading.missing for reading in readings) and bool(readings)
 

@@ -93,7 +93,7 @@ class _Search:
         if isinstance(cues, dict):
             value = next((value for value, pattern in cues.items() if re.search(pattern, self.said.plain, re.IGNORECASE)), None)
             if value is not None:
-                self.found[one.name] = value if one.kind == "text" else value == "true"
+                self.found[one.name] = number(value) if one.numeric else value if one.kind == "text" else value == "true"
             return
         for cue in cues:
             if one.name not in self.found:

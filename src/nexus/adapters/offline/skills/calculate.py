@@ -24,7 +24,8 @@ def _spoken(text: str) -> str:
 def expression_in(text: str) -> str | None:
     """The longest arithmetic of a text; dates and lone numbers are none."""
     text = re.sub(r"\d{4}-\d{1,2}-\d{1,2}", " ? ", _spoken(text))
-    found = [_trimmed(match[0]) for match in _EXPRESSION.finditer(text)]
+    runs = [match[0] for match in _EXPRESSION.finditer(text)]
+    found = [_trimmed(part) for run in runs for part in ([run] if re.search(_FUNCTION, run, re.IGNORECASE) else run.split(","))]
     whole = [one for one in found if re.search(r"\d", one) and _OPERATOR.search(one) and re.search(r"\d.*\d|\d!|\(|[\^%]", one) and not re.fullmatch(r"[-+]?\d[\d.,]*\s*%?", one)]
     return max(whole, key=len, default=None)
 
@@ -38,15 +39,12 @@ def _trimmed(text: str) -> str:
 
 
 def read(said: Said, tool: ToolSpec) -> list[Reading]:
-    if said.previous is not None:
-        found = expression_in(said.plain)
-        return [Reading({"expression": found})] if found else []
     found = expression_in(said.plain)
     return [Reading({"expression": found})] if found else []
 
 
 def _statistics(said: Said, tool: ToolSpec) -> list[Reading]:
-    numbers = [float(one) if "." in one else int(one) for one in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w])", re.sub(r"[,，、;；]", " ", plain(re.sub(r",(?=\d)", ", ", said.text))))]
+    numbers = [float(one) if "." in one else int(one) for one in re.findall(r"(?<![A-Za-z0-9_.])-?\d+(?:\.\d+)?(?![A-Za-z0-9_])", re.sub(r"[,，、;；]", " ", plain(re.sub(r",(?=\d)", ", ", said.text))))]
     return [Reading({"numbers": numbers})] if len(numbers) > 1 else []
 
 

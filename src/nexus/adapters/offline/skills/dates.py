@@ -109,7 +109,7 @@ def _zones(text: str) -> list[str]:
 
 def _zone(name: str) -> str | None:
     """The longest beginning of the words that is a time zone."""
-    words = name.strip().split(" ")
+    words = name.strip().removesuffix("时间").split(" ")
     while words:
         try:
             zone_of(" ".join(words))
@@ -163,7 +163,7 @@ SKILLS = (
     Skill(
         tool="days_until",
         topic=Topic(en="Countdown", zh="倒计时", category="dates", words=r"\bcount(?:s|ing)?\W?down|\bdays? (?:until|left|till|to go)|倒计时|倒数|还有(?:多少|几)天|距离.*天"),
-        asks=r"\buntil\b|\btill\b|\bcountdown|\bdays? (?:left|to)\b|还有|距离?|倒计时|倒数",
+        asks=r"\buntil\b|\btill\b|\bcountdown|\bdays left\b|\bhow many days to\b|还有|距离?|倒计时|倒数",
         weight=17,
         read=_until,
         tell=sentences(en="Today is {today}: **{days} days** until {date}.", zh="今天是{today}，距离{date}还有**{days}天**。"),

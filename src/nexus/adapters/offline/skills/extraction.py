@@ -10,7 +10,7 @@ from nexus.domain.builds.outputs import Language
 from nexus.domain.ports.models import JSON, ToolSpec
 
 _KINDS = {
-    "email": r"e-?mails?|邮箱|邮件地址|电子邮件", "url": r"\burls?\b|\blinks?\b|web addresses|网址|链接", "ipv4": r"\bip\b|\bips\b|\bipv4|ip ?地址|IP", "phone": r"phones?|telephone|电话|手机号?",
+    "email": r"e-?mails?|邮箱|邮件地址|电子邮件", "url": r"\burls?\b|\blinks?\b|web addresses|网址|链接", "ipv4": r"(?<![A-Za-z])ip(?:s|v4)?(?![A-Za-z])|ip ?地址", "phone": r"phones?|telephone|电话|手机号?",
     "uuid": r"uuids?", "date": r"\bdates?\b|日期", "time": r"\btimes\b|时间", "log_level": r"log levels?|日志级别", "number": r"numbers?|数字|数值",
 }  # fmt: skip
 _LEVELS = {
@@ -29,8 +29,13 @@ def _entities(said: Said, tool: ToolSpec) -> list[Reading]:
         kinds.remove("number")
     if not kinds:
         return []
-    text = text or str((said.previous or {}).get("text", "")) or re.split(r"\b(?:from|in)\b", said.text, maxsplit=1)[-1].strip()
-    return [Reading({"text": text, "kind": kind}) for kind in kinds]
+    behind = re.search(r"\b(?:extract|find|get|pull)\b.*?\b(?:from|in)\s+(.{12,})", said.text, re.IGNORECASE | re.DOTALL)
+    text = text or str((said.previous or {}).get("text", "")) or (behind[1] if behind else "")
+    return [Reading({"text": text, "kind": kind}) for kind in kinds] if text else _asked_without_text(said, kinds)
+
+
+def _asked_without_text(said: Said, kinds: list[str]) -> list[Reading]:
+    return [Reading({"kind": kinds[0]}, ("text",))] if re.search(r"\bextract|提取|抽取", said.text, re.IGNORECASE) else []
 
 
 def _pattern(said: Said, tool: ToolSpec) -> list[Reading]:

@@ -56,19 +56,20 @@ def read_query(said: Said, tool: ToolSpec) -> list[Reading]:
 
 def _query(asked: str, block: str) -> JSON:
     columns = _columns(block)
-    named = [(match.start(), column) for column in columns if (match := _mention(column, asked))]
-    grouped = [column for at, column in named if re.search(r"(?:\bby|\bper|\beach|\bfor every|\bfor each|按照?|每个?|各个?)\s*(?:the\s+)?[“\"'`]?$", asked[:at], re.IGNORECASE)]
+    named = sorted((match.start(), column) for column in columns if (match := _mention(column, asked)))
+    order = _order(asked, [column for _, column in named])
+    grouped = [column for at, column in named if not order.startswith(column) and re.search(r"(?:\bby|\bper|\beach|\bfor every|\bfor each|按照?|每个?|各个?)\s*(?:the\s+)?[“\"'`]?$", asked[:at], re.IGNORECASE)]
     where = [condition for _, column in named if (condition := _condition(column, asked))]
     filtered = {condition.split(" ")[0] for condition in where}
-    order = _order(asked, [column for _, column in named])
     kinds = [kind for kind, words in _AGGREGATES.items() if re.search(words, asked, re.IGNORECASE) and not (order and kind in ("max", "min"))]
-    measured = [column for _, column in sorted(named) if column not in grouped and column not in filtered]
+    measured = [column for _, column in named if column not in grouped and column not in filtered]
     numeric = measured or [column for column in _numeric(block, columns) if column not in grouped][:1]
     aggregate = [f"{kind}({column})" for kind in kinds if kind != "count" for column in numeric] + (["count(*)"] if "count" in kinds else [])
     if grouped and not aggregate:
         aggregate = ["count(*)"]
     query: JSON = {"where": where, "group_by": grouped, "aggregate": aggregate}
     if aggregate:
+        query["order_by"] = aggregate[0] + (" desc" if order.endswith(" desc") else "") if order else ""
         return {name: value for name, value in query.items() if value}
     top = re.search(r"\b(?:top|first|largest|highest|lowest|smallest)\s+(\d+)|前\s*(\d+)", asked, re.IGNORECASE)
     query |= {"order_by": order, "limit": int(next(part for part in top.groups() if part)) if top else 0, "select": measured if not order and not top else []}
@@ -122,7 +123,7 @@ def read_json(said: Said, tool: ToolSpec) -> list[Reading]:
     if not document:
         return [Reading({}, ("json_text",))]
     asked = said.text.replace(document, " ") if found else said.text
-    path = re.search(r"(?<![\w.])((?:\w+|\$)(?:\.\w+|\[(?:\d+|\*|-\d+)\])+)", asked)
+    path = re.search(r"(?<![\w.])((?:\w+|\$)(?:\.\w+|\[(?:\d+|\*|-\d+)\])+)", asked, re.ASCII)
     return [Reading({"json_text": document, "path": path[1] if path else _path(asked, msgspec.json.decode(document))})]
 
 

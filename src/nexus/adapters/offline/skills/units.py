@@ -105,7 +105,8 @@ def _follow(text: str, quantities: list[_Quantity], previous: JSON) -> list[Read
     source, target = str(previous["from_unit"]), str(previous["to_unit"])
     if not quantities:
         found = re.search(NUMBER, text)
-        asked = next((unit for match in re.finditer(r"\b(?:in|to|into|about)\b|成|到|为|换|是|多少|几", text) if (unit := unit_at(text, match.end()))), None)
+        named = [unit for match in re.finditer(r"\b(?:in|to|into|about)\b|成|到|为|换|是|多少|几", text) if (unit := unit_at(text, match.end()))]
+        asked = named[-1] if named else None
         if asked and _kind(asked[0]) == _kind(source):
             target = asked[0]
         value = number(found[0]) if found else previous["value"]

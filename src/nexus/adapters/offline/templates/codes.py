@@ -181,8 +181,8 @@ TEMPLATES = (
     Template(
         function=hex_to_rgb,
         topic=Topic(en="Colour to RGB", zh="颜色转RGB", category="codes", words=r"\bcolou?rs?\b.*\b(?:rgb|hex)|\bhex\w*\b.*\brgb\b|\brgb\b.*\bhex|颜色(?:代码|转换|值)|RGB"),
-        asks=r"#[0-9a-fA-F]{3,6}\b",
-        cues={"colour": (r"(#[0-9a-fA-F]{6}|#[0-9a-fA-F]{3})\b",)},
+        asks=r"#[0-9a-fA-F]{3,6}(?![0-9a-zA-Z])",
+        cues={"colour": (r"(#[0-9a-fA-F]{6}|#[0-9a-fA-F]{3})(?![0-9a-zA-Z])",)},
         checks=(Check({"colour": "#ff8800"}, {"red": 255, "green": 136, "blue": 0}), Check({"colour": "f80"}, {"red": 255, "green": 136, "blue": 0})),
         refuses=({"colour": "#12"},),
         tell={"en": "{colour} is **rgb({red}, {green}, {blue})**.", "zh": "{colour}是**rgb({red}, {green}, {blue})**。"},
@@ -199,7 +199,7 @@ TEMPLATES = (
     ),
     Template(
         function=password_strength,
-        topic=Topic(en="Password check", zh="密码强度检查", category="codes", words=r"\bpasswords?\b|密码(?:强度|安全|检查)|(?:检查|检测|评估)\S{0,6}密码|口令强度"),
+        topic=Topic(en="Password check", zh="密码强度检查", category="codes", words=r"\bpasswords?\b|密码(?:强度|安全|检查)|(?:检查|检测|评估).{0,6}密码|口令强度"),
         asks=r"\bpassword|\bstrong\b|密码|口令",
         cues={"password": (*_TEXT, r"password\s+(?:is\s+)?(\S+?)(?:\?|\.|,)?(?:\s|$)", r"(?:how strong is|is)\s+(?!the |my )(\S+?)(?:\?|\s|$)", r"密码\s*(?:是)?\s*([!-~]+)")},
         checks=(

@@ -174,7 +174,8 @@ TEMPLATES = (
     ),
     Template(
         function=csv_to_json,
-        topic=Topic(en="CSV to JSON", zh="CSV转JSON", category="documents", words=r"\bcsv\b.{0,30}\b(?:to|into|as) json|\b(?:csv|json) (?:and|&|<->) (?:csv|json)\b.*\bconver|CSV\S{0,8}(?:转换?|变)[为成]?\s?JSON"),
+        topic=Topic(en="CSV to JSON", zh="CSV转JSON", category="documents", words=r"\bcsv\b.{0,30}\b(?:to|into|as) json|\b(?:csv|json) (?:and|&|<->) (?:csv|json)\b.*\bconver|CSV.{0,8}(?:转换?|变)[为成]?\s?JSON"),
+        weight=40,
         asks=r"\b(?:to|into|as|in) json\b|(?:转换?|变)[为成]?\s?json",
         cues={"csv_text": (r"(?:\n|[:：]\s*)([^\n:：]*,[^\n]*\n.+)$",)},
         checks=(Check({"csv_text": "name,age\nAda,36\n"}, [{"name": "Ada", "age": "36"}]),),
@@ -184,7 +185,8 @@ TEMPLATES = (
     ),
     Template(
         function=json_to_csv,
-        topic=Topic(en="JSON to CSV", zh="JSON转CSV", category="documents", words=r"\bjson\b.{0,30}\b(?:to|into|as) csv|JSON\S{0,8}(?:转换?|变)[为成]?\s?CSV"),
+        topic=Topic(en="JSON to CSV", zh="JSON转CSV", category="documents", words=r"\bjson\b.{0,30}\b(?:to|into|as) csv|JSON.{0,8}(?:转换?|变)[为成]?\s?CSV"),
+        weight=40,
         asks=r"\b(?:to|into|as|in) csv\b|(?:转换?|变)[为成]?\s?csv",
         cues={"json_text": (r"(\[.*\])",)},
         checks=(Check({"json_text": '[{"name": "Ada", "age": 36}]'}, "name,age\nAda,36\n"),),

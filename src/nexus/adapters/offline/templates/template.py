@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from nexus.adapters.offline.skills.skill import Cues, Example, Skill, Teller, Topic
+from nexus.adapters.offline.skills.told import value_of
 from nexus.domain.builds.outputs import Language, Parameter, PlannedTool, WrittenTool
 from nexus.domain.ports.models import JSON
 
@@ -33,6 +34,7 @@ class Template(Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...]
     refuses: tuple[JSON, ...] = ()
     asks: str = ""
+    weight: int = 20
     cues: Cues = {}
     tell: Mapping[Language, str]
     examples: Mapping[Language, tuple[Example, ...]]
@@ -54,7 +56,7 @@ def planned(template: Template) -> PlannedTool:
 
 def written(template: Template, name: str) -> WrittenTool:
     """The tool as files, under the name that the plan gave it."""
-    source = re.sub(rf"\b{template.name}\b", name, inspect.getsource(template.function))
+    source = inspect.getsource(template.function).replace(f"def {template.name}(", f"def {name}(", 1)
     return WrittenTool(name=name, code=f'"""{_first_line(template.function)}"""\n\n\n{source}', test_code=_tests(template, name))
 
 
@@ -64,7 +66,7 @@ def skill_of(template: Template) -> Skill:
         tool=template.name,
         topic=template.topic,
         asks=template.asks or template.topic.words,
-        weight=20,
+        weight=template.weight,
         cues=template.cues,
         tell=_teller(template),
         examples=template.examples,
@@ -88,8 +90,9 @@ def _given(arguments: JSON) -> str:
 
 def _teller(template: Template) -> Teller:
     def tell(arguments: JSON, result: Any, language: Language) -> str:
-        fields = result if isinstance(result, dict) else {}
-        return template.tell[language].format_map({**arguments, **fields, "result": result})
+        fields = {**arguments, **(result if isinstance(result, dict) else {}), "result": result}
+        shown = {name: value_of(value, language) if isinstance(value, bool | list) else value for name, value in fields.items()}
+        return template.tell[language].format_map(shown)
 
     return tell
 

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from nexus.domain.tools.model import ToolError
 
@@ -149,14 +149,15 @@ def terms(text: str) -> list[str]:
 
 
 def sentences(text: str) -> list[str]:
-    found: list[str] = []
+    """Sentences as they stand; `Dr.` ends none."""
+    found: list[list[str]] = []
     for piece in _SENTENCE.findall(text):
         sentence = piece.strip()
-        if found and _ABBREVIATED.search(found[-1]) and sentence:
-            found[-1] = f"{found[-1]} {sentence}"
+        if found and sentence and _ABBREVIATED.search(found[-1][-1][-8:]):
+            found[-1].append(sentence)
         elif _WORD.search(sentence):
-            found.append(sentence)
-    return found
+            found.append([sentence])
+    return [" ".join(parts) for parts in found]
 
 
 def is_cjk(text: str) -> bool:
@@ -168,13 +169,7 @@ def is_cjk(text: str) -> bool:
 def keyphrases(text: str, limit: int) -> list[tuple[str, int]]:
     """The terms that occur most; CJK pairs that always stand together grow into longer words, and single ones give way to repeated ones."""
     counts = Counter(terms(text))
-    longer = Counter(
-        run[at : at + size]
-        for run in re.findall(f"[{CJK}]{{3,}}", text)
-        for size in range(3, 7)
-        for at in range(len(run) - size + 1)
-        if not _STOP_CJK.intersection(run[at : at + size])
-    )
+    longer = Counter(_longer(text, {term for term, count in counts.items() if count > 1}))
     for phrase, count in sorted(longer.items(), key=lambda pair: (-len(pair[0]), pair[0])):
         pairs = [phrase[at : at + 2] for at in range(len(phrase) - 1)]
         if count > 1 and all(counts[pair] == count for pair in pairs):
@@ -186,6 +181,16 @@ def keyphrases(text: str, limit: int) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda pair: (-pair[1], -len(pair[0]) if _CJK.match(pair[0]) else 0, pair[0]))[
         :limit
     ]
+
+
+def _longer(text: str, repeated: Collection[str]) -> Iterator[str]:
+    """Runs of three to six CJK characters, all of whose pairs are repeated ones."""
+    for run in re.findall(f"[{CJK}]{{3,}}", text):
+        known = 0
+        for at in range(1, len(run)):
+            known = known + 1 if run[at - 1 : at + 1] in repeated else 0
+            for size in range(2, min(known, 5) + 1):
+                yield run[at - size : at + 1]
 
 
 def telling(sentence_list: Sequence[str], limit: int) -> list[int]:

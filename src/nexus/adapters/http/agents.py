@@ -1,0 +1,114 @@
+"""Routes of agents: shown, changed, called."""
+
+from typing import Any
+
+from litestar import Request, Response, delete, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+from msgspec import UNSET, structs
+
+from nexus.adapters.http.answers import listed, tagged, view
+from nexus.adapters.http.openapi import documented
+from nexus.domain.core.errors import InvalidInput
+from nexus.domain.core.principal import Principal
+from nexus.domain.ports.database import Window
+from nexus.domain.requests.model import Once
+from nexus.domain.services import Services
+from nexus.wire.agents import AgentChanges, AgentView, InvocationView, NewInvocation, VersionView
+from nexus.wire.lists import Listed
+
+
+@get("/agents", operation_id="listAgents", **documented("agents"))
+async def list_agents(
+    caller: NamedDependency[Principal],
+    services: NamedDependency[Services],
+    window: NamedDependency[Window],
+    category: FromQuery[str | None] = None,
+) -> Listed[AgentView]:
+    """The agents, newest first."""
+    newest = structs.replace(window, newest_first=True)
+    return listed(await services.agents.page(caller, newest, category=category), AgentView)
+
+
+@get("/agents/{agent_id:str}", operation_id="getAgent", **documented("agents", etag=True))
+async def get_agent(
+    request: Request[Any, Any, Any],
+    agent_id: FromPath[str],
+    caller: NamedDependency[Principal],
+    services: NamedDependency[Services],
+) -> Response[AgentView | None]:
+    """An agent as it stands."""
+    agent = await services.agents.get(caller, agent_id)
+    return tagged(request, agent.revision, view(agent, AgentView))
+
+
+@put("/agents/{agent_id:str}", operation_id="updateAgent", **documented("agents", 409, 412))
+async def update_agent(
+    request: Request[Any, Any, Any],
+    agent_id: FromPath[str],
+    data: JSONBody[AgentChanges],
+    caller: NamedDependency[Principal],
+    services: NamedDependency[Services],
+    if_match: NamedDependency[int | None],
+) -> Response[AgentView | None]:
+    """Changes what an agent is called and who sees it; what it does changes with a build."""
+    changes = {name: value for name, value in structs.asdict(data).items() if value is not UNSET}
+    if not changes:
+        raise InvalidInput("Name at least one field to change.", errors=[{"pointer": "", "message": "no field"}])
+    agent = await services.agents.update(caller, agent_id, changes, revision=if_match)
+    return tagged(request, agent.revision, view(agent, AgentView))
+
+
+@delete("/agents/{agent_id:str}", operation_id="deleteAgent", **documented("agents", 409))
+async def delete_agent(
+    agent_id: FromPath[str], caller: NamedDependency[Principal], services: NamedDependency[Services]
+) -> None:
+    """The agent is gone; its project keeps the files."""
+    await services.agents.delete(caller, agent_id)
+
+
+@get("/agents/{agent_id:str}/versions", operation_id="listVersions", **documented("agents"))
+async def list_versions(
+    agent_id: FromPath[str],
+    caller: NamedDependency[Principal],
+    services: NamedDependency[Services],
+    window: NamedDependency[Window],
+) -> Listed[VersionView]:
+    """The versions of an agent, newest first."""
+    newest = structs.replace(window, newest_first=True)
+    return listed(await services.agents.versions(caller, agent_id, newest), VersionView)
+
+
+@post("/agents/{agent_id:str}/invoke", operation_id="invokeAgent", status_code=200, **documented("agents", 409))
+async def invoke_agent(
+    agent_id: FromPath[str],
+    data: JSONBody[NewInvocation],
+    caller: NamedDependency[Principal],
+    services: NamedDependency[Services],
+    once: NamedDependency[Once | None],
+) -> InvocationView:
+    """One question, one answer, no session. A call that failed is an invocation as well: see its `status`."""
+    return view(await services.invocations.invoke(caller, agent_id, data.content, once=once), InvocationView)
+
+
+@get("/agents/{agent_id:str}/invocations", operation_id="listInvocations", **documented("agents"))
+async def list_invocations(
+    agent_id: FromPath[str],
+    caller: NamedDependency[Principal],
+    services: NamedDependency[Services],
+    window: NamedDependency[Window],
+) -> Listed[InvocationView]:
+    """The calls of an agent, newest first."""
+    newest = structs.replace(window, newest_first=True)
+    return listed(await services.invocations.page(caller, agent_id, newest), InvocationView)
+
+
+ROUTES = [
+    list_agents,
+    get_agent,
+    update_agent,
+    delete_agent,
+    list_versions,
+    invoke_agent,
+    list_invocations,
+]

@@ -1,0 +1,77 @@
+"""The application: all routes, and what stands before them."""
+
+from collections.abc import Collection, Mapping
+from functools import cache, partial
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.openapi.config import OpenAPIConfig
+
+from nexus.adapters.http import agents, projects, requests, sessions, statistics, system, tasks, tools
+from nexus.adapters.http.answers import API
+from nexus.adapters.http.auth import caller, known_by_syntax, signed_in
+from nexus.adapters.http.edge import MOST_BYTES, Edge
+from nexus.adapters.http.openapi import configured, document
+from nexus.adapters.http.problems import handle
+from nexus.adapters.http.requests import JSONRequest
+from nexus.adapters.http.sse import Streams
+from nexus.adapters.http.system import Parts, System
+from nexus.domain.services import Services
+
+AREAS = (projects, agents, sessions, tasks, tools, statistics)
+
+
+def make_app(
+    services: Services,
+    *,
+    parts: Parts,
+    token: str | None = None,
+    hosts: Collection[str] = (),
+    streams: Streams | None = None,
+    version: str = "0",
+) -> Litestar:
+    """The HTTP edge of a house. With a token, only who shows it is let in. Without one, everybody is the local owner: then it
+    answers to `hosts` and the names of this machine only, and refuses what pages of other sites ask for."""
+    open_streams = streams or Streams()
+
+    @cache
+    def described() -> bytes:
+        config = configured(version=version, secured=token is not None)
+        return document(_application(token, held, config), secured=token is not None)
+
+    held = {"services": services, "streams": open_streams, "system": System(version, parts, described)}
+    app = _application(token, held)
+    app.asgi_handler = Edge(app.asgi_handler, hosts=hosts if token is None else None)
+    return app
+
+
+def _application(token: str | None, held: Mapping[str, Any], config: OpenAPIConfig | None = None) -> Litestar:
+    api = Router(
+        API,
+        route_handlers=[route for area in AREAS for route in area.ROUTES],
+        guards=[signed_in(token), known_by_syntax],
+        dependencies={
+            "caller": Provide(caller, sync_to_thread=False),
+            "window": Provide(requests.window, sync_to_thread=False),
+            "once": Provide(requests.once),
+            "after": Provide(requests.after, sync_to_thread=False),
+            "wait": Provide(requests.wait, sync_to_thread=False),
+            "if_match": Provide(requests.if_match, sync_to_thread=False),
+        },
+    )
+    return Litestar(
+        [api, *system.ROUTES],
+        dependencies={name: Provide(partial(_given, part), sync_to_thread=False) for name, part in held.items()},
+        exception_handlers={HTTPException: handle, Exception: handle},
+        request_class=JSONRequest,
+        request_max_body_size=MOST_BYTES,
+        openapi_config=config,
+        logging_config=None,
+        debug=False,
+    )
+
+
+def _given(part: Any) -> Any:
+    return part

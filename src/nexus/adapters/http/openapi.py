@@ -1,0 +1,125 @@
+"""The document of the API: made from the routes, completed with what every route answers when it refuses."""
+
+import re
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, Example, SecurityScheme, Tag
+
+from nexus.adapters.http.problems import MEDIA_TYPE
+from nexus.wire.problems import Problem
+
+DESCRIPTION = """Describe an agent in a sentence; nexus builds it in visible stages, and people talk to it.
+
+Errors are `application/problem+json` (RFC 9457). Lists are pages: pass `next_cursor` as `cursor` until it is null; a page may be
+short. Creating requests take an `Idempotency-Key`. Streams are server-sent events: continue one with `Last-Event-ID`."""
+
+TAGS = {
+    "projects": "What is asked for, its builds, stages and files.",
+    "agents": "What builds yield, and calls of it.",
+    "sessions": "Conversations with agents.",
+    "tasks": "The ledger of background work.",
+    "tools": "The library of tools.",
+    "statistics": "Overviews.",
+    "system": "How the server is.",
+}
+
+_REFUSALS = {
+    400: "The request is not well formed.",
+    401: "A token is asked for, and this request does not show it.",
+    403: "A page of another site may not do this.",
+    404: "Nothing is there, or nothing that is yours.",
+    409: "Not possible in the present state, which `current_status` tells.",
+    412: "It changed meanwhile: `revision` is the present one.",
+    413: "The body is larger than a megabyte.",
+    415: "The body is not `application/json`.",
+    421: "The server does not go by this name.",
+    422: "The input breaks a rule: `errors` says which, and where.",
+    500: "Something went wrong inside the server.",
+    503: "A part of the server does not answer now.",
+}
+_ALWAYS = (403, 421, 500, 503)
+
+_STREAMED = {
+    "build": (
+        "id: 3\nevent: stage.started\n"
+        'data: {"type":"stage.started","at":"2026-01-31T12:00:00.000Z","stage":"intake","attempt":1}\n\n'
+    ),
+    "reply": 'id: 2\nevent: reply.delta\ndata: {"type":"reply.delta","text":"Good"}\n\n',
+}
+
+
+def documented(tag: str, *refusals: int, etag: bool = False) -> dict[str, Any]:
+    """For a route: its area, and the refusals that are not every route's."""
+    responses = {status: _refusal(status) for status in refusals}
+    if etag:
+        responses[304] = ResponseSpec(None, description="It is still what the `ETag` in `If-None-Match` says.")
+    return {"tags": [tag], "responses": responses}
+
+
+def streamed(tag: str, topic: str, *refusals: int) -> dict[str, Any]:
+    """For a route that answers with a stream of a topic's events."""
+    told = documented(tag, *refusals)
+    told["responses"][200] = ResponseSpec(
+        str,
+        description=f"Server-sent events of a {topic}. `id` is the position, `event` the tag, `data` one JSON object.",
+        media_type="text/event-stream",
+        examples=[Example(id=topic, summary="One event", value=_STREAMED[topic])],
+        generate_examples=False,
+    )
+    told["responses"][204] = ResponseSpec(None, description="Over, and all of it was read.")
+    return told
+
+
+def configured(*, version: str, secured: bool) -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="nexus",
+        version=version,
+        description=DESCRIPTION,
+        use_handler_docstrings=True,
+        tags=[Tag(name=name, description=text) for name, text in TAGS.items()],
+        components=Components(
+            security_schemes={"token": SecurityScheme(type="http", scheme="bearer")} if secured else {}
+        ),
+        render_plugins=[JsonRenderPlugin(path="/none.json")],
+    )
+
+
+def document(app: Litestar, *, secured: bool) -> bytes:
+    """The document of an application that was made with `configured`."""
+    schema: dict[str, Any] = app.openapi_schema.to_schema()
+    for path, item in schema["paths"].items():
+        for operation in item.values():
+            _complete(operation, path, secured=secured)
+    text = msgspec.json.encode(schema).decode()
+    return re.sub(r"Listed_nexus\.wire\.\w+\.(\w+?)(?:View|Entry)?_", r"\1List", text).encode()
+
+
+def _complete(operation: dict[str, Any], path: str, *, secured: bool) -> None:
+    responses, body = operation["responses"], "requestBody" in operation
+    responses.pop("400", None)
+    mine = path.startswith("/api/v2")
+    wanted = {*_ALWAYS} if mine else set[int]()
+    wanted |= {401} if secured and mine else set()
+    wanted |= {404} if "{" in path else set()
+    wanted |= {400, 413, 415, 422} if body else set()
+    wanted |= {422} if operation.get("parameters") else set()
+    for status in sorted(wanted):
+        responses.setdefault(str(status), _problem(status))
+    operation["summary"] = operation.get("description", operation["summary"]).split(". ")[0].rstrip(".")
+    operation["responses"] = dict(sorted(responses.items()))
+    if secured and mine:
+        operation["security"] = [{"token": []}]
+
+
+def _problem(status: int) -> dict[str, Any]:
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {"description": _REFUSALS[status], "content": content}
+
+
+def _refusal(status: int) -> ResponseSpec:
+    return ResponseSpec(Problem, description=_REFUSALS[status], media_type=MEDIA_TYPE, generate_examples=False)

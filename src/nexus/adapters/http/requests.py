@@ -1,0 +1,119 @@
+"""What is read from a request: its JSON body, a place in a list, a key, a position, a preference."""
+
+import re
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request
+from litestar.params import HeaderParameter, QueryParameter
+
+from nexus.adapters.http.problems import MalformedBody, UnsupportedMediaType
+from nexus.domain.core.errors import InvalidInput, PreconditionFailed
+from nexus.domain.ports.database import PAGE_LIMIT, Window
+from nexus.domain.requests.model import Once
+from nexus.domain.requests.model import once as made_once
+
+LONGEST_WAIT = 60
+
+_KEY = re.compile(r"[\x20-\x7e]{1,200}")
+_PLACE = re.compile(r"^(?P<message>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
+_FIELD = re.compile(r"(?:unknown|required) field `([^`]*)`")
+_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})", re.IGNORECASE)
+_REVISION = re.compile(r'\s*(?:"(\d{1,15})"|\*)\s*')
+
+
+class JSONRequest(Request[Any, Any, Any]):
+    """Decodes a body straight into the Struct that the route wants, and nothing else than JSON."""
+
+    async def json(self) -> Any:
+        media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != "application/json" or self.headers.get("content-encoding", "identity") != "identity":
+            raise UnsupportedMediaType("Send the body as `Content-Type: application/json`, not compressed.")
+        field = self.scope["route_handler"].parsed_data_field
+        try:
+            return msgspec.json.decode(await self.body(), type=field.annotation if field else Any)
+        except msgspec.ValidationError as error:
+            raise _invalid(str(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise MalformedBody("The body is not well-formed JSON in UTF-8.") from None
+
+
+def _invalid(told: str) -> InvalidInput:
+    found = _PLACE.match(told)
+    message, path = (found["message"], found["path"] or "") if found else (told, "")
+    pointer = re.sub(r"\[(\d+|\.\.\.)\]", r"/\1", path).replace(".", "/").replace("///", "/...")
+    if (field := _FIELD.search(message)) is not None:
+        pointer += f"/{field[1]}"
+    return InvalidInput(f"{pointer}: {message}".removeprefix(": "), errors=[{"pointer": pointer, "message": message}])
+
+
+def window(
+    limit: Annotated[int, QueryParameter(ge=1, le=PAGE_LIMIT, description="Entries of a page, at most.")] = 20,
+    cursor: Annotated[
+        str | None, QueryParameter(max_length=4000, description="`next_cursor` of the page before.")
+    ] = None,
+) -> Window:
+    return Window(limit=limit, cursor=cursor or None)
+
+
+async def once(
+    request: Request[Any, Any, Any],
+    idempotency_key: Annotated[
+        str | None,
+        HeaderParameter(
+            name="Idempotency-Key",
+            description="1 to 200 printable ASCII characters. The same key with the same body gets the same answer for a day.",
+        ),
+    ] = None,
+) -> Once | None:
+    if idempotency_key is None:
+        return None
+    if not _KEY.fullmatch(idempotency_key):
+        raise _refused("Idempotency-Key", "A key has 1 to 200 printable ASCII characters.")
+    return made_once(idempotency_key, f"{request.method} {request.scope['path']}", await request.body())
+
+
+def after(
+    last_event_id: Annotated[
+        str | None, HeaderParameter(name="Last-Event-ID", description="The last position that was read.")
+    ] = None,
+    after: Annotated[str | None, QueryParameter(description="The same, for whom a header is too much.")] = None,
+) -> int:
+    """The position behind which a stream begins."""
+    wanted, name = (after, "after") if last_event_id is None else (last_event_id, "Last-Event-ID")
+    if not wanted:
+        return 0
+    if not (wanted.isascii() and wanted.isdecimal() and len(wanted) <= 15):
+        raise _refused(name, "A position is a number that an event of this stream had as its id.")
+    return int(wanted)
+
+
+def wait(
+    prefer: Annotated[
+        str | None,
+        HeaderParameter(
+            name="Prefer", description=f"`wait=N`: answer when it is done, within N ≤ {LONGEST_WAIT} seconds."
+        ),
+    ] = None,
+) -> int:
+    """For how many seconds the caller would wait for the end."""
+    found = _WAIT.search(prefer or "")
+    return min(int(found[1]), LONGEST_WAIT) if found else 0
+
+
+def if_match(
+    if_match: Annotated[
+        str | None,
+        HeaderParameter(name="If-Match", description="The `ETag` that was read: 412 when it is no longer so."),
+    ] = None,
+) -> int | None:
+    """The revision that must be the present one."""
+    if if_match is None:
+        return None
+    if (found := _REVISION.fullmatch(if_match)) is None:
+        raise PreconditionFailed("If-Match is one ETag of this resource, or `*`.")
+    return int(found[1]) if found[1] else None
+
+
+def _refused(name: str, message: str) -> InvalidInput:
+    return InvalidInput(message, errors=[{"pointer": name, "message": message}])

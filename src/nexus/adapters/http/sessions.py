@@ -1,0 +1,245 @@
+"""Routes of sessions: conversations, their messages, and replies as they are written."""
+
+from functools import partial
+
+import msgspec
+from litestar import Response, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+from msgspec import structs
+
+from nexus.adapters.http.answers import API, listed, view
+from nexus.adapters.http.openapi import documented, streamed
+from nexus.adapters.http.sse import EventStream, Streams
+from nexus.domain.core.errors import InvalidInput
+from nexus.domain.core.principal import Principal
+from nexus.domain.ports.database import Window
+from nexus.domain.requests.model import Once
+from nexus.domain.services import Services
+from nexus.domain.sessions.model import Reply
+from nexus.wire.lists import Listed
+from nexus.wire.sessions import (
+    MessageView,
+    NewMessage,
+    NewSession,
+    ReplyStartedView,
+    ReplyView,
+    SessionChanges,
+    SessionView,
+)
+
+METADATA_BYTES = 16 * 1024
+
+
+@post("/agents/{agent_id:str}/sessions", operation_id="createSession", **documented("sessions"))
+async def create_session(
+    agent_id: FromPath[str],
+    data: JSONBody[NewSession],
+    caller: NamedDependency[Principal],
+    services: NamedDependency[Services],
+    once: NamedDependency[Once | None],
+) -> Response[SessionView]:
+    """Begins a conversation with an agent."""
+    if len(msgspec.json.encode(data.metadata)) > METADATA_BYTES:
+        message = f"At most {METADATA_BYTES} bytes."
+        raise InvalidInput(message, errors=[{"pointer": "/metadata", "message": message}])
+    session = await services.sessions.open(
+        caller, agent_id, display_name=data.display_name, metadata=data.metadata, once=once
+    )
+    headers = {"location": f"{API}/sessions/{session.session_id}"}
+    return Response(view(session, SessionView), headers=headers)
+
+
+@get("/agents/{agent_id:str}/sessions", operation_id="listSessionsOfAgent", **documented("sessions"))
+async def list_sessions_of_agent(
+    agent_id: FromPath[str],
+    caller: NamedDependency[Principal],
+    services: NamedDependency[Services],
+    window: NamedDependency[Window],
+) -> Listed[SessionView]:
+    """The caller's conversations with an agent, the last one that was active first."""
+    newest = structs.replace(window, newest_first=True)
+    return listed(await services.sessions.page(caller, newest, agent_id=agent_id), SessionView)
+
+
+@get("/sessions", operation_id="listSessions", **documented("sessions"))
+async def list_sessions(
+    caller: NamedDependency[Principal], services: NamedDependency[Services], window: NamedDependency[Window]
+) -> Listed[SessionView]:
+    """The caller's conversations, the last one that was active first."""
+    newest = structs.replace(window, newest_first=True)
+    return listed(await services.sessions.page(caller, newest), SessionView)
+
+
+@get("/sessions/{session_id:str}", operation_id="getSession", **documented("sessions"))
+async def get_session(
+    session_id: FromPath[str], caller: NamedDependency[Principal], services: NamedDependency[Services]
+) -> SessionView:
+    """A conversation as it stands."""
+    return view(await services.sessions.get(caller, session_id), SessionView)
+
+
+@patch("/sessions/{session_id:str}", operation_id="renameSession", **documented("sessions", 409))
+async def rename_session(
+    session_id: FromPath[str],
+    data: JSONBody[SessionChanges],
+    caller: NamedDependency[Principal],
+    services: NamedDependency[Services],
+) -> SessionView:
+    """Gives a conversation another name."""
+    return view(await services.sessions.rename(caller, session_id, data.display_name), SessionView)
+
+
+@delete("/sessions/{session_id:str}", operation_id="deleteSession", **documented("sessions", 409))
+async def delete_session(
+    session_id: FromPath[str], caller: NamedDependency[Principal], services: NamedDependency[Services]
+) -> None:
+    """The conversation is gone; a reply that is being written is stopped."""
+    await services.sessions.delete(caller, session_id)
+
+
+@get("/sessions/{session_id:str}/messages", operation_id="listMessages", **documented("sessions"))
+async def list_messages(
+    session_id: FromPath[str],
+    caller: NamedDependency[Principal],
+    services: NamedDependency[Services],
+    window: NamedDependency[Window],
+) -> Listed[MessageView]:
+    """What was said, oldest first."""
+    return listed(await services.sessions.messages(caller, session_id, window), MessageView)
+
+
+@post("/sessions/{session_id:str}/messages", operation_id="sendMessage", status_code=202, **documented("sessions", 409))
+async def send_message(
+    session_id: FromPath[str],
+    data: JSONBody[NewMessage],
+    caller: NamedDependency[Principal],
+    services: NamedDependency[Services],
+    streams: NamedDependency[Streams],
+    once: NamedDependency[Once | None],
+    wait: NamedDependency[int],
+) -> Response[ReplyStartedView | ReplyView]:
+    """Says something. The reply is told at `events_url`; with `Prefer: wait=N`, the answer is the finished reply (200) when it
+    ends in that time."""
+    reply = await services.sessions.send(caller, session_id, data.content, once=once)
+    if wait and (ended := await _ended(services, caller, reply, streams, wait)) is not None:
+        return Response(view(ended, ReplyView), status_code=200, headers={"preference-applied": f"wait={wait}"})
+    return _begun(reply)
+
+
+@post(
+    "/sessions/{session_id:str}/stream",
+    operation_id="streamReply",
+    status_code=200,
+    **streamed("sessions", "reply", 409),
+)
+async def stream_reply(
+    session_id: FromPath[str],
+    data: JSONBody[NewMessage],
+    caller: NamedDependency[Principal],
+    services: NamedDependency[Services],
+    streams: NamedDependency[Streams],
+    once: NamedDependency[Once | None],
+) -> EventStream:
+    """Says something, and answers with the reply's events as they come. Closing the connection stops nothing; to go on reading,
+    use the address in `Content-Location`."""
+    reply = await services.sessions.send(caller, session_id, data.content, once=once)
+    return await _stream(services, caller, reply, streams, 0)
+
+
+@get(
+    "/sessions/{session_id:str}/replies/{reply_id:str}/events",
+    operation_id="followReply",
+    **streamed("sessions", "reply"),
+)
+async def follow_reply(
+    session_id: FromPath[str],
+    reply_id: FromPath[str],
+    caller: NamedDependency[Principal],
+    services: NamedDependency[Services],
+    streams: NamedDependency[Streams],
+    after: NamedDependency[int],
+) -> EventStream:
+    """The events of a reply from any position on: what was told already, then what comes."""
+    reply = await services.sessions.reply(caller, session_id, reply_id)
+    return await _stream(services, caller, reply, streams, after)
+
+
+@post(
+    "/sessions/{session_id:str}/replies/{reply_id:str}/cancel",
+    operation_id="cancelReply",
+    status_code=202,
+    **documented("sessions", 409),
+)
+async def cancel_reply(
+    session_id: FromPath[str],
+    reply_id: FromPath[str],
+    caller: NamedDependency[Principal],
+    services: NamedDependency[Services],
+) -> ReplyView:
+    """Stops a reply; what was written so far is kept. Nothing happens when it is over."""
+    return view(await services.sessions.cancel(caller, session_id, reply_id), ReplyView)
+
+
+@post(
+    "/sessions/{session_id:str}/messages/{message_id:str}/regenerate",
+    operation_id="regenerateMessage",
+    status_code=202,
+    **documented("sessions", 409),
+)
+async def regenerate_message(
+    session_id: FromPath[str],
+    message_id: FromPath[str],
+    caller: NamedDependency[Principal],
+    services: NamedDependency[Services],
+) -> Response[ReplyStartedView | ReplyView]:
+    """Writes the last answer again; the old one is gone."""
+    return _begun(await services.sessions.regenerate(caller, session_id, message_id))
+
+
+def _events_url(reply: Reply) -> str:
+    return f"{API}/sessions/{reply.session_id}/replies/{reply.reply_id}/events"
+
+
+def _begun(reply: Reply) -> Response[ReplyStartedView | ReplyView]:
+    url = _events_url(reply)
+    content = ReplyStartedView(
+        session_id=reply.session_id, reply_id=reply.reply_id, status=reply.status, events_url=url
+    )
+    return Response(content, status_code=202, headers={"location": url})
+
+
+async def _stream(services: Services, caller: Principal, reply: Reply, streams: Streams, after: int) -> EventStream:
+    again = partial(services.sessions.follow, caller, reply.session_id, reply.reply_id)
+    batches = await again(after)
+    return EventStream(batches, streams=streams, again=again, headers={"content-location": _events_url(reply)})
+
+
+async def _ended(services: Services, caller: Principal, reply: Reply, streams: Streams, seconds: float) -> Reply | None:
+    """The reply once it is over, if that is within so many seconds."""
+    try:
+        async with streams.opened(seconds):
+            batches = await services.sessions.follow(caller, reply.session_id, reply.reply_id)
+            if batches is not None:
+                async for _ in batches:
+                    continue
+    except TimeoutError:
+        return None
+    ended = await services.sessions.reply(caller, reply.session_id, reply.reply_id)
+    return None if ended.status == "running" else ended
+
+
+ROUTES = [
+    create_session,
+    list_sessions_of_agent,
+    list_sessions,
+    get_session,
+    rename_session,
+    delete_session,
+    list_messages,
+    send_message,
+    stream_reply,
+    follow_reply,
+    cancel_reply,
+    regenerate_message,
+]

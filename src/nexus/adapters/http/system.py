@@ -1,0 +1,84 @@
+"""Routes at the root: how the server is, and what it can be asked."""
+
+import base64
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.response import Redirect
+from msgspec import Struct
+
+from nexus.adapters.http.openapi import documented
+from nexus.adapters.http.sse import Streams
+from nexus.wire.system import HealthView, ReadyView
+
+Parts = Callable[[], Awaitable[Mapping[str, Any]]]
+
+
+class System(Struct, frozen=True):
+    """What the server can tell of itself."""
+
+    version: str
+    parts: Parts
+    document: Callable[[], bytes]
+
+
+@get("/health", operation_id="getHealth", **documented("system"))
+async def get_health(system: NamedDependency[System]) -> HealthView:
+    """200 while the process is alive; the parts say what answers."""
+    return HealthView(status="ok", version=system.version, parts=dict(await system.parts()))
+
+
+@get("/api/health", operation_id="getApiHealth", **documented("system"))
+async def get_api_health(system: NamedDependency[System]) -> Response[dict[str, Any]]:
+    """As `/health`, with the parts side by side: `database.connected`, `llm`."""
+    return Response({**await system.parts(), "status": "ok", "version": system.version})
+
+
+@get("/ready", operation_id="getReadiness", **documented("system"))
+async def get_readiness(system: NamedDependency[System], streams: NamedDependency[Streams]) -> Response[ReadyView]:
+    """200 when requests should be sent here; 503 while the store is away or the server is about to end."""
+    parts = dict(await system.parts())
+    database = parts.get("database")
+    connected = not isinstance(database, Mapping) or bool(database.get("connected", True))
+    if streams.draining or not connected:
+        return Response(ReadyView(status="not ready", parts=parts), status_code=503)
+    return Response(ReadyView(status="ready", parts=parts))
+
+
+@get("/openapi.json", include_in_schema=False)
+async def get_document(system: NamedDependency[System]) -> Response[bytes]:
+    """What can be asked here, as OpenAPI 3.1."""
+    return Response(system.document(), media_type="application/json", headers={"cache-control": "no-cache"})
+
+
+@get("/docs", include_in_schema=False)
+async def get_docs() -> Response[bytes]:
+    """The same as a page. It fetches nothing but the document."""
+    page, policy = _page()
+    return Response(page, media_type="text/html; charset=utf-8", headers={"content-security-policy": policy})
+
+
+@get("/redoc", include_in_schema=False, status_code=307)
+async def get_redoc() -> Redirect:
+    """Where others have their page."""
+    return Redirect("/docs")
+
+
+@cache
+def _page() -> tuple[bytes, str]:
+    """The page, and the policy that lets its own script run and nothing else."""
+    page = resources.files("nexus.adapters.http").joinpath("docs.html").read_bytes()
+    script = page.partition(b"<script>")[2].partition(b"</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
+    return page, (
+        "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'; "
+        f"base-uri 'none'; script-src 'sha256-{digest}'"
+    )
+
+
+ROUTES = [get_health, get_api_health, get_readiness, get_document, get_docs, get_redoc]

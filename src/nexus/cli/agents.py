@@ -1,0 +1,101 @@
+"""`nexus agents`: what was built."""
+
+from typing import TYPE_CHECKING
+
+from nexus.cli.asked import Asked
+from nexus.cli.exits import FAILED, OK
+from nexus.cli.parsing import Topics, listing, one_id, topic, verb
+from nexus.cli.texts import message_of
+
+if TYPE_CHECKING:
+    from nexus.client import Client
+
+NAMED = "id, slug or name of the agent"
+
+
+def add(topics: Topics) -> None:
+    verbs = topic(topics, "agents", "see, call and delete agents")
+    listing(verbs, list_agents, "the agents, newest first")
+    for name, run, about in (
+        ("show", show, "one agent"),
+        ("versions", versions, "the versions of an agent and what verification said of them"),
+        ("delete", delete, "delete an agent; its project keeps the files"),
+    ):
+        verb(verbs, name, about, on_server=run).add_argument("agent", type=one_id, help=NAMED)
+    invoking = verb(verbs, "invoke", "one question, one answer, no session", on_server=invoke)
+    invoking.add_argument("agent", type=one_id, help=NAMED)
+    invoking.add_argument("message", help="what to say; - reads it from stdin")
+
+
+async def list_agents(asked: Asked, client: "Client") -> int:
+    from nexus.cli.lists import gathered
+
+    found = await gathered(lambda limit, cursor: client.agents(limit=limit, cursor=cursor), asked.arguments.limit)
+    if asked.output.json:
+        asked.output.document(found)
+        return OK
+    columns = {
+        "ID": lambda agent: agent.agent_id,
+        "SLUG": lambda agent: agent.slug,
+        "STATUS": lambda agent: agent.status,
+        "VERSION": lambda agent: agent.active_version or "-",
+        "CREATED": lambda agent: agent.created_at[:19],
+        "NAME": lambda agent: agent.agent_name,
+    }
+    asked.output.table(found.items, columns, empty='There is no agent yet. Build one: nexus build "what it should do"')
+    return OK
+
+
+async def show(asked: Asked, client: "Client") -> int:
+    from nexus.cli.lists import shown
+    from nexus.cli.lookup import agent_of
+
+    return shown(asked, await agent_of(client, asked.arguments.agent))
+
+
+async def versions(asked: Asked, client: "Client") -> int:
+    from nexus.cli.lookup import agent_of
+
+    agent = await agent_of(client, asked.arguments.agent)
+    found = await client.versions(agent.agent_id, limit=100)
+    if asked.output.json:
+        asked.output.document(found)
+        return OK
+    columns = {
+        "VERSION": lambda version: version.version,
+        "ANSWERS": lambda version: "yes" if version.version == agent.active_version else "",
+        "VERDICT": lambda version: version.verdict,
+        "TESTS": lambda version: f"{version.tests_passed}/{version.tests_run}",
+        "BUILD": lambda version: version.build_no,
+        "COMMIT": lambda version: (version.commit_id or "")[:12],
+        "CREATED": lambda version: version.created_at[:19],
+    }
+    asked.output.table(found.items, columns, empty="The agent has no versions.")
+    return OK
+
+
+async def delete(asked: Asked, client: "Client") -> int:
+    from nexus.cli.lookup import agent_of
+
+    agent = await agent_of(client, asked.arguments.agent)
+    await client.delete_agent(agent.agent_id)
+    if asked.output.json:
+        asked.output.document({"agent_id": agent.agent_id, "deleted": True})
+    else:
+        asked.output.line(f"Deleted {agent.agent_id} ({agent.agent_name}).")
+    return OK
+
+
+async def invoke(asked: Asked, client: "Client") -> int:
+    from nexus.cli.lookup import agent_of
+
+    agent = await agent_of(client, asked.arguments.agent)
+    called = await client.invoke(agent.agent_id, message_of(asked.arguments.message, asked.output))
+    if asked.output.json:
+        asked.output.document(called)
+    elif called.status == "success":
+        asked.output.line(called.output_text)
+    if called.status == "failed":
+        asked.output.note(f"nexus: the call failed: {called.error_message}")
+        return FAILED
+    return OK

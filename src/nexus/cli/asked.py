@@ -1,0 +1,39 @@
+"""What was asked on the command line, and by whom."""
+
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nexus.cli.output import Output
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+OF_THE_CLIENT = frozenset({"NEXUS_URL", "NEXUS_TOKEN", "NEXUS_DEBUG"})
+"""What the command itself reads of the environment; the rest of `NEXUS_…` are settings of a server."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    arguments: Namespace
+    environ: Mapping[str, str]
+    output: Output
+
+    @property
+    def url(self) -> str:
+        return getattr(self.arguments, "url", None) or self.environ.get("NEXUS_URL") or DEFAULT_URL
+
+    @property
+    def token(self) -> str | None:
+        return getattr(self.arguments, "token", None) or self.environ.get("NEXUS_TOKEN")
+
+    @property
+    def debug(self) -> bool:
+        return self.environ.get("NEXUS_DEBUG", "") not in ("", "0")
+
+    @property
+    def may_serve(self) -> bool:
+        """Whether a server was asked for, should none answer."""
+        return bool(getattr(self.arguments, "serve", False))
+
+    @property
+    def settings_environ(self) -> Mapping[str, str]:
+        return {name: value for name, value in self.environ.items() if name not in OF_THE_CLIENT}

@@ -1,0 +1,53 @@
+"""What goes wrong, as a sentence and an exit code."""
+
+import traceback
+
+from nexus.cli.asked import Asked
+from nexus.cli.exits import FAILED, REFUSED, UNREACHABLE, USAGE, Ended
+from nexus.client.errors import ApiError, Unreachable
+from nexus.domain.core.errors import InvalidInput, NexusError
+
+
+def told(error: Exception, asked: Asked) -> int:
+    """Says it, and answers the exit code."""
+    if asked.debug:
+        asked.output.err.writelines(traceback.format_exception(error))
+    match error:
+        case Ended():
+            asked.output.note(f"nexus: {error.sentence}")
+            return error.code
+        case ApiError():
+            return _refused(error, asked)
+        case Unreachable():
+            asked.output.note(f"nexus: {_away(error, asked)}")
+            return UNREACHABLE
+        case InvalidInput():
+            asked.output.note(f"nexus: {error.detail}")
+            return USAGE
+        case NexusError():
+            asked.output.note(f"nexus: {error.detail}")
+            return FAILED
+    hint = "" if asked.debug else " NEXUS_DEBUG=1 shows where."
+    asked.output.note(f"nexus: unexpected {type(error).__name__}: {error}.{hint}")
+    return FAILED
+
+
+def _refused(error: ApiError, asked: Asked) -> int:
+    problem = error.problem
+    mark = f", request {problem.request_id}" if problem.request_id else ""
+    said = problem.detail if problem.detail.startswith(problem.title) else f"{problem.title}: {problem.detail}"
+    asked.output.note(f"nexus: {said} ({problem.status}{mark})")
+    for fault in problem.errors:
+        asked.output.note(f"  {fault.pointer}: {fault.message}")
+    if problem.status == 401:
+        asked.output.note("  Set NEXUS_TOKEN to the server's token.")
+    if asked.output.json:
+        asked.output.document({"problem": problem})
+    return REFUSED
+
+
+def _away(error: Unreachable, asked: Asked) -> str:
+    ways = "Start one with `nexus serve`"
+    if "serve" in asked.arguments:
+        ways += ", or add --serve to have one started for this command alone"
+    return f"No server to work with at {error.url}: {error.reason}. {ways}, or name another with --url."

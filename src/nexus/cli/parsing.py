@@ -1,0 +1,76 @@
+"""How topics and verbs are declared to argparse."""
+
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from nexus.cli.asked import Asked
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+    from nexus.client import Client
+
+    Topics = _SubParsersAction[ArgumentParser]
+else:
+    Topics = Any
+
+Local = Callable[[Asked], int]
+OnServer = Callable[[Asked, "Client"], Awaitable[int]]
+
+
+def shared() -> ArgumentParser:
+    """The options that stand before or after a verb alike."""
+    options = ArgumentParser(add_help=False, argument_default=SUPPRESS)
+    group = options.add_argument_group("options of every command")
+    group.add_argument("--url", help="the server (default: NEXUS_URL, or http://127.0.0.1:8000)")
+    group.add_argument("--token", help="the bearer token; better in NEXUS_TOKEN, where other users do not see it")
+    group.add_argument("--json", action="store_true", help="one JSON document on stdout; JSON lines for streams")
+    return options
+
+
+def topic(topics: Topics, name: str, help: str) -> Topics:  # noqa: A002
+    parser = topics.add_parser(name, help=help, description=help, parents=[shared()])
+    return parser.add_subparsers(metavar="VERB", required=True)
+
+
+def verb(
+    verbs: Topics,
+    name: str,
+    help: str,  # noqa: A002
+    *,
+    local: Local | None = None,
+    on_server: OnServer | None = None,
+) -> ArgumentParser:
+    """A command: one that runs here, or one that is handed a client."""
+    parser = verbs.add_parser(name, help=help, description=help, parents=[shared()])
+    if on_server is not None:
+        parser.set_defaults(on_server=on_server)
+    else:
+        parser.set_defaults(run=local)
+    return parser
+
+
+def listing(verbs: Topics, on_server: OnServer, help: str) -> ArgumentParser:  # noqa: A002
+    """The verb `list`."""
+    parser = verb(verbs, "list", help, on_server=on_server)
+    parser.add_argument("--limit", type=whole(1, 10_000), default=50, help="how many at most (default: 50)")
+    return parser
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """The type of an option: a whole number within bounds."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text[:9]) <= most:
+            raise ArgumentTypeError(f"{text!r} is no whole number from {least} to {most}")
+        return int(text)
+
+    return number
+
+
+def one_id(text: str) -> str:
+    """The type of an id: anything that the server may judge."""
+    if not text.strip() or text in (".", ".."):
+        raise ArgumentTypeError(f"{text!r} is no id")
+    return text

@@ -1,0 +1,167 @@
+"""`nexus projects`: what was asked for, and the builds behind it."""
+
+from typing import TYPE_CHECKING
+
+from nexus.cli.asked import Asked
+from nexus.cli.exits import OK, USAGE, Ended
+from nexus.cli.parsing import Topics, listing, one_id, topic, verb, whole
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from nexus.cli.parsing import OnServer
+    from nexus.client import Client
+
+STATUSES = ("pending", "queued", "building", "completed", "failed", "paused", "cancelled")
+COMMANDS = {
+    "pause": "pause the build at its next step",
+    "resume": "go on with a paused build",
+    "stop": "stop the build for good",
+    "retry": "build again from the stage that failed",
+    "restart": "build again, from the first stage or a later one",
+}
+
+
+def add(topics: Topics) -> None:
+    verbs = topic(topics, "projects", "see, follow and command builds")
+    listing(verbs, list_projects, "the projects, newest first").add_argument(
+        "--status", choices=STATUSES, help="only those in this state"
+    )
+    for name, run, about in (
+        ("show", show, "one project"),
+        ("stages", stages, "the stages of its current build"),
+        ("files", files, "the paths of its files"),
+        ("report", report, "what verification found"),
+    ):
+        _of_project(verbs, name, about, run)
+    content = _of_project(verbs, "cat", "the content of a file", cat)
+    content.add_argument("path", help="path of the file, as `files` shows it")
+    followed = _of_project(verbs, "events", "follow the events of the current build up to its end", events)
+    followed.add_argument("--after", type=whole(0, 10**8), default=0, help="only those behind this position")
+    for name, about in COMMANDS.items():
+        commanded = _of_project(verbs, name, about, command)
+        commanded.set_defaults(action=name, from_stage=None)
+        if name == "restart":
+            commanded.add_argument("--from-stage", help="the first stage that is done again")
+    gone = _of_project(verbs, "delete", "delete a project with its files and agents", delete)
+    gone.add_argument("--stop-first", action="store_true", help="stop its build if it is being built")
+
+
+def _of_project(verbs: Topics, name: str, about: str, run: "OnServer") -> "ArgumentParser":
+    parser = verb(verbs, name, about, on_server=run)
+    parser.add_argument("project", type=one_id, help="id of the project")
+    return parser
+
+
+async def list_projects(asked: Asked, client: "Client") -> int:
+    from nexus.cli.lists import gathered
+
+    status = asked.arguments.status
+    found = await gathered(
+        lambda limit, cursor: client.projects(status=status, limit=limit, cursor=cursor), asked.arguments.limit
+    )
+    if asked.output.json:
+        asked.output.document(found)
+        return OK
+    columns = {
+        "ID": lambda project: project.project_id,
+        "STATUS": lambda project: project.status,
+        "DONE": lambda project: f"{project.progress:.0f} %",
+        "STAGE": lambda project: project.current_stage or "",
+        "CREATED": lambda project: project.created_at[:19],
+        "NAME": lambda project: project.project_name,
+    }
+    asked.output.table(found.items, columns, empty='There is no project. Begin one: nexus build "what it should do"')
+    return OK
+
+
+async def show(asked: Asked, client: "Client") -> int:
+    from nexus.cli.lists import shown
+
+    return shown(asked, await client.project(asked.arguments.project))
+
+
+async def stages(asked: Asked, client: "Client") -> int:
+    found = await client.stages(asked.arguments.project)
+    if asked.output.json:
+        asked.output.document({"items": found, "next_cursor": None})
+        return OK
+    columns = {
+        "": lambda stage: stage.stage_number,
+        "STAGE": lambda stage: stage.stage_name,
+        "STATUS": lambda stage: stage.status,
+        "ATTEMPT": lambda stage: stage.attempt,
+        "SECONDS": lambda stage: "" if stage.duration_seconds is None else f"{stage.duration_seconds:.1f}",
+        "TOKENS": lambda stage: stage.input_tokens + stage.output_tokens,
+        "SUMMARY": lambda stage: stage.error_message or (stage.output_data or {}).get("summary", ""),
+    }
+    asked.output.table(found, columns, empty="The project has no stages.")
+    return OK
+
+
+async def files(asked: Asked, client: "Client") -> int:
+    found = await client.files(asked.arguments.project)
+    if asked.output.json:
+        asked.output.document({"items": found, "next_cursor": None})
+        return OK
+    for entry in found:
+        asked.output.line(entry.path)
+    if not found:
+        asked.output.note("The project has no files yet.")
+    return OK
+
+
+async def cat(asked: Asked, client: "Client") -> int:
+    path = asked.arguments.path
+    if any(part in ("", ".", "..") for part in path.strip("/").split("/")):
+        raise Ended(USAGE, f"{path!r} is no path of a project's file.")
+    content = await client.file(asked.arguments.project, path)
+    if asked.output.json:
+        asked.output.document({"path": path, "content": content.decode(errors="replace")})
+    else:
+        asked.output.raw(content)
+    return OK
+
+
+async def report(asked: Asked, client: "Client") -> int:
+    text = await client.report(asked.arguments.project)
+    if asked.output.json:
+        asked.output.document({"project_id": asked.arguments.project, "report": text})
+    else:
+        asked.output.line(text.rstrip())
+    return OK
+
+
+async def events(asked: Asked, client: "Client") -> int:
+    from contextlib import aclosing
+
+    from nexus.cli.watching import as_json, as_line
+
+    async with aclosing(client.project_events(asked.arguments.project, after=asked.arguments.after)) as found:
+        async for event in found:
+            if asked.output.json:
+                asked.output.json_line(as_json(event))
+            else:
+                asked.output.text(f"{event.position:>5}  {as_line(event)}\n")
+    return OK
+
+
+async def command(asked: Asked, client: "Client") -> int:
+    wanted = asked.arguments
+    project = await client.control(wanted.project, wanted.action, from_stage=wanted.from_stage)
+    if asked.output.json:
+        asked.output.document(project)
+        return OK
+    asked.output.line(f"{project.project_id} is {project.status}; wanted: {project.control_status}.")
+    if project.status == "queued":
+        asked.output.note(f"Follow it: nexus projects events {project.project_id}")
+    return OK
+
+
+async def delete(asked: Asked, client: "Client") -> int:
+    deleted = await client.delete_project(asked.arguments.project, stop_first=asked.arguments.stop_first)
+    if asked.output.json:
+        asked.output.document(deleted)
+    else:
+        asked.output.line(f"Deleted {deleted.project_id}; task {deleted.task_id} empties its rooms.")
+    return OK

@@ -1,0 +1,43 @@
+"""`nexus serve`: the server itself."""
+
+import os
+import signal
+import sys
+import threading
+from argparse import SUPPRESS
+
+from nexus.cli.asked import Asked
+from nexus.cli.exits import OK
+from nexus.cli.parsing import Topics, shared, whole
+
+
+def add(topics: Topics) -> None:
+    about = "run the server: API, pages and background work in one process"
+    parser = topics.add_parser("serve", help=about, description=about, parents=[shared()])
+    parser.add_argument("--host", help="the address to listen on (default: NEXUS_HOST, or 127.0.0.1)")
+    parser.add_argument("--port", type=whole(0, 65535), help="the port; 0 takes a free one (default: NEXUS_PORT, or 8000)")
+    parser.add_argument("--data-dir", help="where everything is kept (default: NEXUS_DATA_DIR, or ./data)")
+    parser.add_argument("--role", choices=("all", "api"), help="what this process does (default: NEXUS_ROLE, or all)")
+    parser.add_argument("--attached", action="store_true", help=SUPPRESS)
+    parser.set_defaults(run=serve)
+
+
+def serve(asked: Asked) -> int:
+    import asyncio
+
+    from nexus import settings, wiring
+
+    wanted = asked.arguments
+    found = settings.read(
+        asked.settings_environ, host=wanted.host, port=wanted.port, data_dir=wanted.data_dir, role=wanted.role
+    )
+    if wanted.attached:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    asyncio.run(wiring.serve(found))
+    return OK
+
+
+def _end_with_parent() -> None:
+    """Whoever started this process holds the other end of its stdin: when that is gone, this ends like on SIGTERM."""
+    os.read(sys.stdin.fileno(), 1)
+    os.kill(os.getpid(), signal.SIGTERM)

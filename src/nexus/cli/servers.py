@@ -1,0 +1,92 @@
+"""A server of one's own for one command: started when none answers, stopped at the end."""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+from nexus.cli.asked import Asked
+from nexus.cli.exits import UNREACHABLE, USAGE, Ended
+from nexus.client import Client, Unreachable
+
+READY_SECONDS = 60.0
+STOP_SECONDS = 30.0
+POLL_SECONDS = 0.1
+LAST_LINES = 8
+
+
+@asynccontextmanager
+async def server_for(
+    asked: Asked, client: Client, *, command: Sequence[str] | None = None, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> AsyncIterator[bool]:
+    """A server answers inside; whether it is one that ends with this command. Unreachable when none does and none is wanted."""
+    try:
+        await client.ready()
+    except Unreachable:
+        if not asked.may_serve:
+            raise
+    else:
+        yield False
+        return
+    with tempfile.TemporaryFile() as complaints:
+        child = subprocess.Popen(
+            command or _command(asked),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=complaints,
+            env=dict(asked.environ),
+            start_new_session=True,
+        )
+        try:
+            asked.output.note(f"No server answers at {client.url}: one is started for this command …")
+            await _ready(child, client, sleep)
+            yield True
+        except _Died:
+            complaints.seek(0)
+            said = complaints.read().decode(errors="replace").strip().splitlines()[-LAST_LINES:]
+            raise Ended(UNREACHABLE, "\n  ".join(["The server did not start. It said:", *said])) from None
+        finally:
+            asked.output.note("The server that was started for this command is stopped.")
+            _stop(child)
+
+
+class _Died(Exception):
+    pass
+
+
+def _command(asked: Asked) -> list[str]:
+    parts = urlsplit(asked.url)
+    if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "localhost", "::1") or parts.path.strip("/"):
+        raise Ended(USAGE, f"--serve starts a server on this machine, but {asked.url} is not one of its addresses.")
+    serve = [sys.executable, "-m", "nexus", "serve", "--attached", "--role", "all"]
+    return [*serve, "--host", parts.hostname, "--port", str(parts.port or 80)]
+
+
+async def _ready(child: "subprocess.Popen[bytes]", client: Client, sleep: Callable[[float], Awaitable[None]]) -> None:
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            while True:
+                with contextlib.suppress(Unreachable):
+                    if await client.ready():
+                        return
+                if child.poll() is not None:
+                    raise _Died
+                await sleep(POLL_SECONDS)
+    except TimeoutError:
+        raise Ended(UNREACHABLE, f"The server was not ready after {READY_SECONDS:g} seconds.") from None
+
+
+def _stop(child: "subprocess.Popen[bytes]") -> None:
+    """Lets it drain; what does not end is killed. Blocks: nothing else goes on in this process any more."""
+    if child.stdin is not None:
+        child.stdin.close()
+    child.terminate()
+    try:
+        child.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()

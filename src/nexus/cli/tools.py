@@ -1,0 +1,46 @@
+"""`nexus tools`: the library."""
+
+from typing import TYPE_CHECKING
+
+from nexus.cli.asked import Asked
+from nexus.cli.exits import OK
+from nexus.cli.parsing import Topics, listing, one_id, topic, verb
+
+if TYPE_CHECKING:
+    from nexus.client import Client
+
+
+def add(topics: Topics) -> None:
+    verbs = topic(topics, "tools", "see the tools that agents may use")
+    listed = listing(verbs, list_tools, "the tools of the library")
+    listed.add_argument("--category", help="only those of this category")
+    one = verb(verbs, "show", "one tool and its parameters", on_server=show)
+    one.add_argument("tool", type=one_id, help="id or name of the tool")
+
+
+async def list_tools(asked: Asked, client: "Client") -> int:
+    from nexus.cli.lists import gathered
+
+    category = asked.arguments.category
+    found = await gathered(
+        lambda limit, cursor: client.tools(category=category, limit=limit, cursor=cursor), asked.arguments.limit
+    )
+    if asked.output.json:
+        asked.output.document(found)
+        return OK
+    columns = {
+        "NAME": lambda tool: tool.tool_name,
+        "CATEGORY": lambda tool: tool.category,
+        "SOURCE": lambda tool: tool.source,
+        "USED": lambda tool: tool.usage_count,
+        "DESCRIPTION": lambda tool: tool.description,
+    }
+    asked.output.table(found.items, columns, empty="There is no such tool.")
+    return OK
+
+
+async def show(asked: Asked, client: "Client") -> int:
+    from nexus.cli.lists import shown
+    from nexus.cli.lookup import tool_of
+
+    return shown(asked, await tool_of(client, asked.arguments.tool))

@@ -1,0 +1,65 @@
+"""Serving: the house behind a socket, from the first request to the last."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+from nexus.adapters.http.app import make_app
+from nexus.adapters.http.server import bind, listening
+from nexus.adapters.http.sse import Streams
+from nexus.adapters.structlog import logs
+from nexus.domain.core.errors import InvalidInput
+from nexus.settings import Settings, problems
+from nexus.wiring import open_house
+
+
+def run(settings: Settings, *, ready: Callable[[str], None]) -> None:
+    """`serve` on the fastest loop that the machine has."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(settings, ready=ready))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
+    """Serves until SIGTERM or SIGINT, then drains: readiness goes, streams are told, work is finished or handed back. `ready` hears
+    the URL once requests are answered. InvalidInput for settings that must not be served."""
+    if wrong := problems(settings):
+        raise InvalidInput(" ".join(wrong))
+    if settings.role != "all":
+        raise InvalidInput(f"Role {settings.role} needs a queue between processes, which this release lacks: use all.")
+    logs.configure(settings.log.level, settings.log.format)
+    stopping = _stopping()
+    async with open_house(settings) as house:
+        streams, state = Streams(), {"status": "ready"}
+        listener = bind(settings.host, settings.port)
+        token = settings.auth.token.reveal() if settings.auth.token else None
+        app = make_app(
+            house.services, token=token, hosts=[settings.host], streams=streams, parts=house.parts, ready=lambda: state
+        )
+        async with listening(app, listener):
+            host, port = listener.getsockname()[:2]
+            ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+            await stopping.wait()
+            state["status"] = "draining"
+            streams.drain()
+            await house.queue.drain(settings.limits.drain_seconds / 2)
+
+
+def _stopping() -> asyncio.Event:
+    """Set by the first SIGTERM or SIGINT; the second one ends the process as usual."""
+    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def asked(number: signal.Signals) -> None:
+        loop.remove_signal_handler(number)
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked, number)
+    return stopping

@@ -1,0 +1,113 @@
+"""How long, how wide and how deep code may be."""
+
+import ast
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.architecture.sources import Function, Offence, Source, functions, sources
+
+FILE, ADAPTER_FILE, TEST_FILE = 300, 400, 400
+FUNCTION, TEST_FUNCTION = 40, 60
+PARAMETERS = 5
+NESTING = 3
+
+EXCEPTIONS: dict[str, str] = {}
+"""Places above a ceiling, and why."""
+
+NESTS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Match)
+
+
+def long_files(source: Source) -> Iterator[Offence]:
+    ceiling = TEST_FILE if source.within("tests/") else ADAPTER_FILE if source.within("src/nexus/adapters/") else FILE
+    if (lines := source.text.count("\n")) > ceiling:
+        yield Offence(source.path, f"{lines} lines of {ceiling}")
+
+
+def long_functions(source: Source) -> Iterator[Offence]:
+    ceiling = TEST_FUNCTION if source.within("tests/") else FUNCTION
+    for name, function in functions(source.tree):
+        if (lines := (function.end_lineno or 0) - function.lineno + 1) > ceiling:
+            yield Offence(f"{source.path}:{name}", f"{lines} lines of {ceiling}")
+
+
+def wide_functions(source: Source) -> Iterator[Offence]:
+    """Constructors, routes and commands are exempt: their parameters are the fields of something."""
+    if source.within("tests/"):
+        return
+    for name, function in functions(source.tree):
+        found = function.args
+        named = [one.arg for one in (*found.posonlyargs, *found.args, *found.kwonlyargs)]
+        wide = len([one for one in named if one not in ("self", "cls")])
+        if wide > PARAMETERS and not _is_exempt(source, function):
+            yield Offence(f"{source.path}:{name}", f"{wide} parameters of {PARAMETERS}")
+
+
+def deep_functions(source: Source) -> Iterator[Offence]:
+    if source.within("tests/"):
+        return
+    for name, function in functions(source.tree):
+        if (depth := _depth(function)) > NESTING:
+            yield Offence(f"{source.path}:{name}", f"nested {depth} of {NESTING}")
+
+
+def _is_exempt(source: Source, function: Function) -> bool:
+    edge = source.within("src/nexus/adapters/http/", "src/nexus/cli/") and bool(function.decorator_list)
+    return edge or function.name == "__init__"
+
+
+def _depth(node: ast.AST) -> int:
+    """`elif` is no deeper than its `if`; a function inside is counted by itself."""
+    deepest = 0
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        is_elif = isinstance(node, ast.If) and isinstance(child, ast.If) and node.orelse == [child]
+        deepest = max(deepest, _depth(child) + (isinstance(child, NESTS) and not is_elif))
+    return deepest
+
+
+RULES = [long_files, long_functions, wide_functions, deep_functions]
+
+
+def _found(rule: Callable[[Source], Iterator[Offence]]) -> list[Offence]:
+    return [offence for folder in ("src", "tests") for source in sources(folder) for offence in rule(source)]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_code_stays_under_the_ceiling(rule: Callable[[Source], Iterator[Offence]]) -> None:
+    assert [offence for offence in _found(rule) if offence.place not in EXCEPTIONS] == []
+
+
+def test_every_exception_is_still_needed() -> None:
+    needed = {offence.place for rule in RULES for offence in _found(rule)}
+    assert set(EXCEPTIONS) - needed == set()
+
+
+TOO_WIDE = "def f(a, b, c, *, d, e, g): ..."
+TOO_DEEP = "def f():\n if 1:\n  for a in b:\n   with c:\n    try: ...\n    finally: ..."
+ELIFS = "def f():\n if 1: ...\n elif 2: ...\n elif 3: ...\n elif 4: ..."
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "text", "offends"),
+    [
+        (long_files, "src/nexus/domain/a.py", "\n" * 301, True),
+        (long_files, "src/nexus/adapters/a.py", "\n" * 301, False),
+        (long_files, "src/nexus/adapters/a.py", "\n" * 401, True),
+        (long_functions, "src/nexus/a.py", "@b\ndef f():" + "\n a" * 39, False),
+        (long_functions, "src/nexus/a.py", "class A:\n def f(self):" + "\n  a" * 40, True),
+        (long_functions, "tests/a.py", "async def f():" + "\n a" * 60, True),
+        (wide_functions, "src/nexus/a.py", TOO_WIDE, True),
+        (wide_functions, "src/nexus/a.py", "def f(self, a, b, c, *, d, e): ...", False),
+        (wide_functions, "src/nexus/a.py", "class A:\n def __init__(self, a, b, c, d, e, f): ...", False),
+        (wide_functions, "src/nexus/adapters/http/a.py", TOO_WIDE, True),
+        (wide_functions, "src/nexus/adapters/http/a.py", f"@get()\n{TOO_WIDE}", False),
+        (deep_functions, "src/nexus/a.py", TOO_DEEP, True),
+        (deep_functions, "src/nexus/a.py", ELIFS, False),
+    ],
+)
+def test_a_rule_finds_what_it_is_for(
+    rule: Callable[[Source], Iterator[Offence]], path: str, text: str, offends: bool
+) -> None:
+    assert bool(list(rule(Source(path, text)))) is offends

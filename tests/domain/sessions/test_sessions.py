@@ -1,0 +1,170 @@
+"""Conversations with a built agent, on a scripted model."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+
+from nexus.adapters.memory.models import Gate, turn
+from nexus.domain.core.errors import NotFound, Unavailable
+from nexus.domain.ports.database import Window
+from nexus.domain.requests.model import once
+from nexus.domain.requests.service import KeyReused
+from nexus.domain.sessions.model import NotLast, ReplyRunning, Session
+from tests.domain.builds.scripts import doubling, script
+from tests.domain.builds.test_builds import WANTED, over
+from tests.house import ANN, BEN, EVE, House, open_house, world
+
+
+@asynccontextmanager
+async def talking() -> AsyncIterator[tuple[House, Session]]:
+    """A house with a deployed agent and an open session; the model's script for replies is empty again."""
+    async with open_house(world(script())) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        assert (await over(house, started.project_id)).status == "completed"
+        [agent] = (await house.services.agents.page(ANN, Window())).items
+        yield house, await house.services.sessions.open(ANN, agent.agent_id)
+
+
+async def heard(house: House, session: Session, reply_id: str, after: int = 0) -> list[dict[str, object]]:
+    batches = await house.services.sessions.follow(ANN, session.session_id, reply_id, after)
+    assert batches is not None
+    return [msgspec.json.decode(event) async for batch in batches for event in batch.events]
+
+
+async def test_a_reply_streams_its_tool_calls_and_is_kept_once() -> None:
+    async with talking() as (house, session):
+        house.world.model.add(*doubling(), purpose="reply")
+        reply = await house.services.sessions.send(ANN, session.session_id, "double 2")
+        events = await heard(house, session, reply.reply_id)
+        assert [event["type"] for event in events] == [
+            "reply.started", "usage.recorded", "tool.called", "tool.finished",
+            "reply.delta", "reply.delta", "usage.recorded", "reply.completed",
+        ]  # fmt: skip
+        assert events[3]["result"] == "4"
+        messages = (await house.services.sessions.messages(ANN, session.session_id, Window())).items
+        assert [(message.role, message.content) for message in messages] == [
+            ("user", "double 2"),
+            ("assistant", "That is 4."),
+        ]
+        now = await house.services.sessions.get(ANN, session.session_id)
+        assert (now.message_count, now.active_reply, now.display_name) == (2, None, "double 2")
+        [invocation] = (await house.services.invocations.page(ANN, session.agent_id, Window())).items
+        assert (invocation.status, invocation.session_id, invocation.output_text) == (
+            "success",
+            session.session_id,
+            "That is 4.",
+        )
+        assert (await house.services.statistics.overview(ANN)).invocations == 1
+
+
+async def test_two_readers_see_the_same_and_one_may_come_back_at_any_position() -> None:
+    async with talking() as (house, session):
+        gate = Gate()
+        house.world.model.add(turn("one ", gate, "two"), purpose="reply")
+        reply = await house.services.sessions.send(ANN, session.session_id, "count")
+        readers = [asyncio.ensure_future(heard(house, session, reply.reply_id)) for _ in range(2)]
+        await gate.reached.wait()
+        gate.opened.set()
+        first, second = await asyncio.gather(*readers)
+        assert first == second
+        assert await heard(house, session, reply.reply_id, after=2) == first[2:]
+        assert await house.services.sessions.follow(ANN, session.session_id, reply.reply_id, len(first)) is None
+
+
+async def test_cancel_keeps_what_was_written_and_the_session_goes_on() -> None:
+    async with talking() as (house, session):
+        gate = Gate()
+        house.world.model.add(turn("half ", gate, "never"), turn("again"), purpose="reply")
+        reply = await house.services.sessions.send(ANN, session.session_id, "talk")
+        await gate.reached.wait()
+        with pytest.raises(ReplyRunning) as refused:
+            await house.services.sessions.send(ANN, session.session_id, "me too")
+        assert refused.value.facts["reply_id"] == reply.reply_id
+        await house.services.sessions.cancel(ANN, session.session_id, reply.reply_id)
+        events = await heard(house, session, reply.reply_id)
+        assert events[-1]["type"] == "reply.cancelled"
+        ended = await house.services.sessions.cancel(ANN, session.session_id, reply.reply_id)
+        assert (ended.status, ended.content) == ("cancelled", "half ")
+        assert house.world.model.open == 0
+        reply = await house.services.sessions.send(ANN, session.session_id, "go on")
+        assert (await heard(house, session, reply.reply_id))[-1]["type"] == "reply.completed"
+
+
+async def test_a_failing_model_ends_the_reply_with_its_reason() -> None:
+    async with talking() as (house, session):
+        house.world.model.add(turn("begun ", Unavailable("The provider is away.")), purpose="reply")
+        reply = await house.services.sessions.send(ANN, session.session_id, "talk")
+        events = await heard(house, session, reply.reply_id)
+        assert (events[-1]["type"], events[-1]["reason"]) == ("reply.failed", "The provider is away.")
+        ended = await house.services.sessions.reply(ANN, session.session_id, reply.reply_id)
+        assert (ended.status, ended.content) == ("failed", "begun ")
+        assert (await house.services.statistics.overview(ANN)).invocations_failed == 1
+
+
+async def test_a_reply_whose_process_died_is_interrupted_with_its_text_and_can_be_written_again() -> None:
+    async with talking() as (house, session):
+        gate = Gate()
+        house.world.model.add(turn("so far ", gate, "never"), purpose="reply")
+        reply = await house.services.sessions.send(ANN, session.session_id, "talk")
+        await gate.reached.wait()
+        async with open_house(world(like=house.world, clock=house.clock, worker_id="w2")) as again:
+            assert await again.services.replies.sweep(alone=True) == 1
+            events = await heard(again, session, reply.reply_id)
+            assert [event["type"] for event in events] == ["reply.started", "reply.delta", "reply.interrupted"]
+            ended = await again.services.sessions.reply(ANN, session.session_id, reply.reply_id)
+            assert (ended.status, ended.content) == ("interrupted", "so far ")
+            house.world.model.add(turn("whole"), purpose="reply")
+            anew = await again.services.sessions.regenerate(ANN, session.session_id, reply.reply_id)
+            await heard(again, session, anew.reply_id)
+            messages = (await again.services.sessions.messages(ANN, session.session_id, Window())).items
+            assert [message.content for message in messages] == ["talk", "whole"]
+            assert (await again.services.sessions.get(ANN, session.session_id)).message_count == 2
+            with pytest.raises((NotLast, NotFound)):
+                await again.services.sessions.regenerate(ANN, session.session_id, messages[0].message_id)
+
+
+async def test_the_same_request_twice_is_said_once() -> None:
+    async with talking() as (house, session):
+        house.world.model.add(turn("yes"), purpose="reply")
+        key = once("k1", "stream", b"hello")
+        first = await house.services.sessions.send(ANN, session.session_id, "hello", once=key)
+        second = await house.services.sessions.send(ANN, session.session_id, "hello", once=key)
+        assert first.reply_id == second.reply_id
+        await heard(house, session, first.reply_id)
+        with pytest.raises(KeyReused):
+            await house.services.sessions.send(ANN, session.session_id, "other", once=once("k1", "stream", b"other"))
+        assert (await house.services.sessions.get(ANN, session.session_id)).message_count == 2
+
+
+async def test_sessions_are_private_to_their_user() -> None:
+    async with talking() as (house, session):
+        for stranger in (BEN, EVE):
+            for verb in (
+                house.services.sessions.get(stranger, session.session_id),
+                house.services.sessions.send(stranger, session.session_id, "hi"),
+                house.services.sessions.messages(stranger, session.session_id, Window()),
+                house.services.sessions.delete(stranger, session.session_id),
+            ):
+                with pytest.raises(NotFound):
+                    await verb
+        assert (await house.services.sessions.page(BEN, Window())).items == []
+
+
+async def test_a_deleted_session_is_gone() -> None:
+    async with talking() as (house, session):
+        await house.services.sessions.delete(ANN, session.session_id)
+        with pytest.raises(NotFound):
+            await house.services.sessions.get(ANN, session.session_id)
+        assert (await house.services.sessions.page(ANN, Window())).items == []
+
+
+async def test_an_invocation_is_recorded_and_its_key_answers_again() -> None:
+    async with talking() as (house, session):
+        house.world.model.add(*doubling(), purpose="reply")
+        key = once("inv", "invoke", b"double 2")
+        first = await house.services.invocations.invoke(ANN, session.agent_id, "double 2", once=key)
+        again = await house.services.invocations.invoke(ANN, session.agent_id, "double 2", once=key)
+        assert (first.output_text, first.status, again.invocation_id) == ("That is 4.", "success", first.invocation_id)
