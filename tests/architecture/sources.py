@@ -3,7 +3,7 @@
 import ast
 import io
 import tokenize
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -39,6 +39,11 @@ class Offence(NamedTuple):
 
     place: str
     told: str
+
+
+def listed(offences: Iterable[Offence]) -> str:
+    """One a line; nothing when there are none."""
+    return "\n".join(f"{offence.place}: {offence.told}" for offence in offences)
 
 
 @cache

@@ -72,7 +72,7 @@ async def test_pause_acts_at_the_next_step_and_resume_goes_on_from_the_same_stag
         project = await over(house, started.project_id)
         assert project.status == "completed"
         commits = await house.services.projects.commits(ANN, started.project_id)
-        assert len({commit.key for commit in commits}) == len(commits) == 8
+        assert len({commit.key for commit in commits}) == len(commits) == 9
 
 
 async def test_a_failed_build_is_retried_from_the_stage_that_failed() -> None:
@@ -90,7 +90,7 @@ async def test_a_failed_build_is_retried_from_the_stage_that_failed() -> None:
         assert project.status == "completed"
         keys = [commit.key for commit in await house.services.projects.commits(ANN, started.project_id)]
         assert keys[-3:] == ["1/architecture", "1/requirements", "1/intake"]
-        assert keys[0] == "2/verification"
+        assert keys[0] == "2/deployment"
 
 
 async def test_one_malformed_answer_is_repaired() -> None:

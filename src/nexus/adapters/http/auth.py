@@ -30,7 +30,7 @@ def signed_in(token: str | None) -> Guard:
     """A guard that lets only the owner of the token pass; without a token, everybody is the local owner."""
     expected = None if token is None else token.encode()
 
-    def guard(connection: Connection, _: BaseRouteHandler) -> None:
+    def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         if expected is not None:
             scheme, _, shown = connection.headers.get("authorization", "").partition(" ")
             if scheme.lower() != "bearer" or not hmac.compare_digest(shown.strip().encode("latin-1"), expected):
@@ -40,7 +40,7 @@ def signed_in(token: str | None) -> Guard:
     return guard
 
 
-def known_by_syntax(connection: Connection, _: BaseRouteHandler) -> None:
+def known_by_syntax(connection: Connection, handler: BaseRouteHandler) -> None:
     """What cannot be an id is answered as one that is nobody's."""
     for name, value in connection.path_params.items():
         if (prefix := PREFIXES.get(name)) is not None and not is_id(value, prefix):

@@ -80,13 +80,14 @@ _UNTOLD: Mapping[type[NexusError], str] = {
 }
 """What these kinds say instead of their own words, which may tell too much: whose a thing is, where a file lies."""
 
-_FACTS = {
-    "status": "current_status",
-    "control_status": "control_status",
-    "reply_id": "reply_id",
-    "revision": "revision",
-    "retry_after": "retry_after",
+_FACTS: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
+    "status": ("current_status", str),
+    "control_status": ("control_status", str),
+    "reply_id": ("reply_id", str),
+    "revision": ("revision", int),
+    "retry_after": ("retry_after", (int, float)),
 }
+"""What may be told of an error's facts, and under which name."""
 
 
 class Answer(NamedTuple):
@@ -112,20 +113,19 @@ def answer(error: NexusError, *, path: str, request_id: str, conditional: bool =
         kind, error = InternalError, InternalError()
     if conditional and isinstance(error, PreconditionFailed):
         status = 412
-    problem = Problem(
-        type=type_of(kind),
-        title=kind.title,
-        status=status,
-        detail=_detail(error),
-        instance=path,
-        request_id=request_id,
-        errors=_faults(error),
-        **{
-            name: value
-            for fact, name in _FACTS.items()
-            if isinstance(value := error.facts.get(fact), str | int | float)
-        },
-    )
+    told = {
+        "type": type_of(kind),
+        "title": kind.title,
+        "status": status,
+        "detail": _detail(error),
+        "instance": path,
+        "request_id": request_id,
+        "errors": _faults(error),
+    }
+    facts = {
+        name: error.facts[fact] for fact, (name, form) in _FACTS.items() if isinstance(error.facts.get(fact), form)
+    }
+    problem = msgspec.convert(told | facts, Problem)
     return Answer(status, _headers(error), msgspec.json.encode(problem))
 
 
@@ -164,7 +164,7 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     told = answer(
         known,
         path=request.scope["path"],
-        request_id=request.scope.get("request_id", ""),
+        request_id=str(request.scope.get("request_id", "")),
         conditional="if-match" in request.headers,
     )
     return Response(told.body, status_code=told.status, headers=told.headers, media_type=MEDIA_TYPE)

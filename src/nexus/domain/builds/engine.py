@@ -1,6 +1,7 @@
 """Runs the stages of a claimed build, and holds them to what their workflow declares."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -52,9 +53,10 @@ class Engine:
         runs: Runs,
         rooms: Rooms,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        timer: Callable[[], float] = time.monotonic,
         workflows: Mapping[str, Workflow] = WORKFLOWS,
     ) -> None:
-        self._runs, self._rooms, self._sleep, self._workflows = runs, rooms, sleep, workflows
+        self._runs, self._rooms, self._sleep, self._timer, self._workflows = runs, rooms, sleep, timer, workflows
 
     async def run(self, run: Run, workflow: str, wish: Wish) -> None:
         """All stages that are not done, in order; the build is completed or failed when this returns. Raises Halted and Lost."""
@@ -137,14 +139,14 @@ class Engine:
     ) -> tuple[dict[str, Made], list[Part]]:
         if spec.whole:
             work = self._work(run, spec, stage, outputs, wish)
-            return {"": await spec.whole(work)}, [_part("", work)]
+            return {"": await spec.whole(work)}, [_part("", stage, work, 0.0)]
         made, parts = dict[str, Made](), list[Part]()
         planned = msgspec.convert(outputs["architecture"][""], Architecture).agents
         for agent in planned:
-            work = self._work(run, spec, stage, outputs, wish)
+            work, began = self._work(run, spec, stage, outputs, wish), self._timer()
             assert spec.per_agent is not None
             made[agent.slug] = await spec.per_agent(work, agent)
-            parts.append(_part(agent.slug, work))
+            parts.append(_part(agent.slug, stage, work, self._timer() - began))
         return made, parts
 
     def _work(self, run: Run, spec: StageSpec, stage: Stage, outputs: Mapping[str, Any], wish: Wish) -> Work:
@@ -167,11 +169,9 @@ class Engine:
             advance=advance,
         )
 
-    async def _kept(self, run: Run, spec: StageSpec, stage: Stage, made: Mapping[str, Made]) -> str | None:
-        """One commit for what the stage made for all its agents; none for a stage that made no files."""
+    async def _kept(self, run: Run, spec: StageSpec, stage: Stage, made: Mapping[str, Made]) -> str:
+        """One commit for what the stage made for all its agents: its typed output, and the files for people."""
         files = {path: text.encode() for part in made.values() for path, text in part.files.items()}
-        if not files:
-            return None
         output = msgspec.json.encode({agent: part.output for agent, part in made.items()})
         files[_output_path(spec.name)] = msgspec.json.format(output, indent=2) + b"\n"
         build_no = run.project.build_no
@@ -183,8 +183,8 @@ class Engine:
         """What completed stages gave, out of the files that their rows point to."""
         outputs = dict[str, Any]()
         for stage in stages:
-            pointer: JSON = (stage.output_data or {}).get("artifact") or {}
-            if stage.status == "completed" and pointer:
+            if stage.status == "completed":
+                pointer: JSON = (stage.output_data or {})["artifact"]
                 try:
                     text = await self._rooms.repository.read(
                         run.project.project_id, pointer["path"], at=pointer["commit"]
@@ -199,10 +199,12 @@ def _output_path(stage: str) -> str:
     return f"stages/{stage}.json"
 
 
-def _part(agent: str, work: Work) -> Part:
+def _part(agent: str, stage: Stage, work: Work, seconds: float) -> Part:
     return Part(
         agent=agent,
         status="completed",
+        attempt=stage.attempt,
+        duration_seconds=round(seconds, 3),
         input_tokens=work.spent.input_tokens,
         output_tokens=work.spent.output_tokens,
         usage_unknown=work.spent.unknown,
@@ -210,12 +212,11 @@ def _part(agent: str, work: Work) -> Part:
     )
 
 
-def _result(made: Mapping[str, Made], parts: list[Part], commit_id: str | None, spec: StageSpec) -> StageResult:
+def _result(made: Mapping[str, Made], parts: list[Part], commit_id: str, spec: StageSpec) -> StageResult:
     summary = "; ".join(part.summary for part in made.values() if part.summary)[:500]
     files = sorted(path for part in made.values() for path in part.files)
-    data: JSON = {"summary": summary, "files": files}
-    if commit_id:
-        data["artifact"] = {"commit": commit_id, "path": _output_path(spec.name)}
+    artifact = {"commit": commit_id, "path": _output_path(spec.name)}
+    data: JSON = {"summary": summary, "files": files, "artifact": artifact}
     spent = Spent()
     for part in parts:
         spent = spent.plus(

@@ -28,7 +28,7 @@ class Settled(Struct, frozen=True, kw_only=True):
 
 Whole = Callable[[Work], Awaitable[Made]]
 PerAgent = Callable[[Work, PlannedAgent], Awaitable[Made]]
-Settle = Callable[[Work, Mapping[str, Made], str | None], Awaitable[Settled]]
+Settle = Callable[[Work, Mapping[str, Made], str], Awaitable[Settled]]
 
 
 class StageSpec(Struct, frozen=True, kw_only=True):

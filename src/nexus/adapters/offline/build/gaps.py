@@ -50,7 +50,7 @@ GAPS = (
          ("Is the sentiment of this review positive? I loved it", "这条评论是正面的吗？我很喜欢")),
     _gap("model", ("Programmer", "编程"), ("write programs", "编写程序"), r"\b(?:write|writes|generat\w+|review\w*|debug\w*|refactor\w*|fix\w*)\b[^,.;]{0,20}\b(?:code|programs?|scripts?|sql|software|functions?|bugs?)\b|\bcod(?:es|ing) assistant|写代码|编程|代码(?:审查|生成|解释)|调试程序",
          ("Write a program that plays chess", "写一个下棋的程序")),
-    _gap("model", ("Companion", "聊天"), ("hold a free conversation", "自由聊天"), r"\b(?:chat|talk|convers)\w*\b (?:about|with|freely)[^,.;]*|\b(?:companion|role.?play\w*|therap\w+|friend)\b(?! who converts)|\bsmall talk|聊天|陪伴|谈心|闲聊|角色扮演|心理咨询",
+    _gap("model", ("Companion", "聊天"), ("hold a free conversation", "自由聊天"), r"\b(?:chat|talk|convers)\w*\b (?:about|with|freely)[^,.;]*|\b(?:companion|role.?play\w*|therap\w+)\b|\bsmall talk|聊天|陪伴|谈心|闲聊|角色扮演|心理咨询",
          ("Let us chat about your day", "我们聊聊天吧")),
     _gap("model", ("Image maker", "图像生成"), ("make or read images", "生成或识别图像"), r"\b(?:draw|paint|illustrat|generat|creat|edit|recogni[sz]|analy[sz]|describ|design)\w*\b[^,.;]{0,20}\b(?:images?|pictures?|photos?|logos?|drawings?|illustrations?|videos?|posters?|paintings?)\b|\bocr\b|画(?:图|画|一)|(?:生成|识别|编辑|制作|设计)[^，。；]{0,6}(?:图片|图像|照片|海报|视频|标志)|绘画",
          ("Draw a picture of a cat", "画一只猫")),

@@ -52,8 +52,8 @@ def needs_in(text: str) -> list[Found]:
     found = [Found(skill.topic, *match.span(), library=name) for name, skill in LIBRARY_SKILLS.items() if (match := _search(skill.topic, text))]
     found += [Found(template.topic, *match.span(), template=name) for name, template in TEMPLATES.items() if (match := _search(template.topic, text))]
     free = [one for one in found if not any(gap.start <= one.start < gap.end for gap in gaps)]
-    chosen = {one.library for one in free}
-    free = [one for one in free if RIVALS.get(one.template or "") not in chosen or one.template is None]
+    chosen = {one.library for one in free if one.library}
+    free = [one for one in free if RIVALS.get(one.template or "") not in chosen]
     alone = [gap for gap in gaps if not any(other is not gap and other.start <= gap.start and gap.end < other.end for other in gaps)]
     return sorted([*free, *alone], key=lambda one: one.start)
 

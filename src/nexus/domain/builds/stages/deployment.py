@@ -37,7 +37,7 @@ async def deployment(work: Work) -> Made:
     return Made(output=Deployed(versions=versions, smoke_tests=said), summary=", ".join(versions))
 
 
-async def settle(work: Work, made: Mapping[str, Made], commit_id: str | None) -> Settled:
+async def settle(work: Work, made: Mapping[str, Made], commit_id: str) -> Settled:
     writes = []
     deployed = made[""].output
     if isinstance(deployed, Deployed):

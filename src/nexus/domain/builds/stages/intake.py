@@ -23,7 +23,7 @@ async def intake(work: Work) -> Made:
     return Made(output=brief, files={"docs/brief.md": documents.brief(requirement, brief)}, summary=brief.summary)
 
 
-async def settle(work: Work, made: Mapping[str, Made], commit_id: str | None) -> Settled:
+async def settle(work: Work, made: Mapping[str, Made], commit_id: str) -> Settled:
     """The project takes the name that was found for it, unless its user gave one."""
     brief, project = made[""].output, work.project
     if isinstance(brief, Brief) and project.requirement.strip().startswith(project.project_name):

@@ -117,7 +117,7 @@ async def _repaired(work: Work, candidate: Candidate, findings: Findings) -> tup
     return candidate, findings
 
 
-async def settle(work: Work, made: Mapping[str, Made], commit_id: str | None) -> Settled:
+async def settle(work: Work, made: Mapping[str, Made], commit_id: str) -> Settled:
     """Every agent's next version with its verdict."""
     packages = await work.rooms.agents.packages(work.project.project_id, at=commit_id)
     found = [_registration(packages[slug], part.output, commit_id) for slug, part in made.items()]
@@ -135,7 +135,7 @@ def _origin(project: Project) -> Origin:
     )
 
 
-def _registration(found: Package, verified: Struct, commit_id: str | None) -> Registration:
+def _registration(found: Package, verified: Struct, commit_id: str) -> Registration:
     if not isinstance(verified, Verified):
         raise TypeError(f"verification gave {type(verified).__name__}")
     return Registration(

@@ -158,16 +158,15 @@ class _Reader:
         return ""
 
     def _sum(self) -> _Value:
-        self._depth += 1
-        if self._depth > _DEEPEST:
-            raise ToolError("The expression is nested too deeply.")
+        return self._deeper(self._terms)
+
+    def _terms(self) -> _Value:
         left = self._product()
         while sign := self._take("+", "-"):
             right = self._product()
             amount = left.number * right.number if right.percent and not left.percent else right.number
             both_percent = left.percent and right.percent
             left = _Value(bounded(left.number + amount if sign == "+" else left.number - amount), both_percent)
-        self._depth -= 1
         return left
 
     def _product(self) -> _Value:
@@ -198,12 +197,16 @@ class _Reader:
         base = self._marked()
         if not self._take("**", "^"):
             return base
+        exponent = self._deeper(self._signed)
+        return _Value(bounded(power(base.number, exponent.number)))
+
+    def _deeper(self, read: Callable[[], _Value]) -> _Value:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise ToolError("The expression is nested too deeply.")
-        exponent = self._signed()
+        value = read()
         self._depth -= 1
-        return _Value(bounded(power(base.number, exponent.number)))
+        return value
 
     def _marked(self) -> _Value:
         """A value with what stands behind it: `5!`, `15%`, `3万`."""
@@ -238,13 +241,13 @@ class _Reader:
         if token.kind == "constant":
             return _Value(CONSTANTS[token.text])
         if token.kind == "function":
-            return _Value(bounded(self._called(token.text)))
+            return self._deeper(lambda: _Value(bounded(self._called(token.text))))
         if token.text == "(":
             value = self._sum()
             self._close()
             return value
         if token.text == "百分之":
-            return _Value(self._single().number / 100, True)
+            return self._deeper(lambda: _Value(self._single().number / 100, True))
         raise ToolError(f"The expression cannot be read at {token.text!r}.")
 
     def _called(self, name: str) -> Fraction:

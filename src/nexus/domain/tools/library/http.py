@@ -1,8 +1,8 @@
 """Pages of the web, through the guarded port."""
 
 import asyncio
+import html
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 from nexus.domain.core.errors import InvalidInput, PermissionDenied, Unavailable
@@ -10,7 +10,10 @@ from nexus.domain.ports.web import Web
 from nexus.domain.tools.model import ToolError
 
 _MOST_BYTES, _MOST_CHARACTERS, _SECONDS = 1_000_000, 20_000, 20.0
-_SILENT = frozenset({"script", "style", "noscript", "template", "svg", "head"})
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,20})")
+_SILENT = {
+    name: re.compile(rf"</{name}\b", re.IGNORECASE) for name in ("script", "style", "noscript", "template", "svg")
+}
 _BLOCKS = frozenset(
     [
         "p",
@@ -50,8 +53,9 @@ async def http_get(url: str, *, web: Web) -> dict[str, Any]:
         fetched = await web.fetch(url.strip(), seconds=_SECONDS, most=_MOST_BYTES)
     except (InvalidInput, PermissionDenied, Unavailable) as error:
         raise ToolError(error.detail) from error
-    html = "html" in fetched.content_type
-    title, text = await asyncio.to_thread(readable, fetched.text) if html else ("", fetched.text)
+    title, text = (
+        await asyncio.to_thread(readable, fetched.text) if "html" in fetched.content_type else ("", fetched.text)
+    )
     return {
         "url": fetched.url,
         "status": fetched.status,
@@ -62,43 +66,38 @@ async def http_get(url: str, *, web: Web) -> dict[str, Any]:
     }
 
 
-def readable(html: str) -> tuple[str, str]:
-    """The title and the visible text of a page."""
-    page = _Page()
-    page.feed(html)
-    page.close()
-    lines = (" ".join(line.split()) for line in "".join(page.parts).splitlines())
-    return " ".join("".join(page.title).split())[:300], re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+def readable(page: str) -> tuple[str, str]:
+    """The title and the visible text of a page. Reads every character once, however broken the page is."""
+    parts, title, place = list[str](), "", 0
+    while (start := page.find("<", place)) >= 0:
+        parts.append(html.unescape(page[place:start]))
+        tag = _TAG.match(page, start)
+        name = tag[2].lower() if tag else ""
+        place = _behind(page, start, name, closing=bool(tag and tag[1]))
+        if name == "title" and tag and not tag[1] and not title:
+            end = page.find("<", place)
+            title, place = html.unescape(page[place : end if end >= 0 else None]), end if end >= 0 else len(page)
+        elif name in _BLOCKS:
+            parts.append("\n")
+        elif not name and place == start + 1:
+            parts.append("<")
+    parts.append(html.unescape(page[place:]))
+    lines = "\n".join(" ".join(line.split()) for line in "".join(parts).splitlines())
+    return " ".join(title.split())[:300], re.sub(r"\n{3,}", "\n\n", lines).strip()
 
 
-class _Page(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self.title: list[str] = []
-        self._silent: list[str] = []
-        self._titled = False
+def _behind(page: str, start: int, name: str, *, closing: bool) -> int:
+    """Where the text goes on behind a tag, a comment, or an element that nobody sees; at the end when it never closes."""
+    if page.startswith("<!--", start):
+        return _after(page, "-->", start + 4)
+    if not name and page[start + 1 : start + 2] not in ("!", "?", "/"):
+        return start + 1
+    if name in _SILENT and not closing:
+        end = _SILENT[name].search(page, start)
+        return _after(page, ">", end.end()) if end else len(page)
+    return _after(page, ">", start)
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _SILENT:
-            self._silent.append(tag)
-        elif tag == "body":
-            self._silent.clear()
-        elif tag == "title":
-            self._titled = True
-        elif tag in _BLOCKS:
-            self.parts.append("\n")
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "title":
-            self._titled = False
-        elif tag in self._silent:
-            del self._silent[self._silent.index(tag) :]
-        elif tag in _BLOCKS:
-            self.parts.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        if self._titled:
-            self.title.append(data)
-        elif not self._silent:
-            self.parts.append(data)
+def _after(page: str, mark: str, start: int) -> int:
+    found = page.find(mark, start)
+    return found + len(mark) if found >= 0 else len(page)

@@ -1,0 +1,113 @@
+"""The offline model keeps what every ChatModel promises."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from nexus.adapters.offline import OfflineModel
+from nexus.domain.core.errors import InvalidInput
+from nexus.domain.ports.models import JSON, ChatMessage, ChatModel, Delta, End, ModelRequest, ToolSpec
+
+HELLO = ModelRequest(messages=(ChatMessage("user", "hello"),))
+NUMBER = ToolSpec(
+    "price_of", "Tells the price of some apples.", {"type": "object", "properties": {"count": {"type": "integer"}}, "required": ["count"]}
+)
+
+
+def model() -> ChatModel:
+    return OfflineModel(clock=lambda: 1_767_225_600.0)
+
+
+async def heard(request: ModelRequest) -> list[Delta | End]:
+    return [item async for item in model().stream(request)]
+
+
+def test_it_is_called_offline() -> None:
+    assert model().name == "offline"
+
+
+async def test_a_stream_is_many_small_deltas_and_one_end() -> None:
+    *deltas, end = await heard(HELLO)
+    assert len(deltas) > 5
+    assert all(isinstance(item, Delta) and 0 < len(item.text) <= 60 for item in deltas)
+    assert isinstance(end, End)
+    assert end.stop == "end"
+    assert end.usage is not None
+    assert end.usage.input_tokens == 1
+    assert end.usage.output_tokens > 5
+
+
+async def test_the_same_request_has_the_same_answer() -> None:
+    assert await heard(HELLO) == await heard(HELLO)
+
+
+async def test_other_work_goes_on_between_deltas() -> None:
+    async with asyncio.TaskGroup() as group:
+        streams = [group.create_task(heard(HELLO)) for _ in range(50)]
+    assert all(stream.result() == streams[0].result() for stream in streams)
+
+
+async def test_a_stream_can_be_left_early() -> None:
+    stream = model().stream(HELLO)
+    async for item in stream:
+        assert isinstance(item, Delta)
+        break
+    closing = getattr(stream, "aclose", None)
+    assert closing is not None
+    await closing()
+
+
+async def test_a_call_has_arguments_as_json_of_the_schema() -> None:
+    request = ModelRequest(messages=(ChatMessage("user", "What is the price of 12 apples?"),), tools=(NUMBER,))
+    *deltas, end = await heard(request)
+    assert isinstance(end, End)
+    assert end.stop == "tool_calls"
+    assert deltas == []
+    assert msgspec.json.decode(end.calls[0].arguments) == {"count": 12}
+
+
+async def test_calls_of_one_answer_have_ids_of_their_own() -> None:
+    text = "What is the price of 12 apples? What is the price of 13 apples?"
+    end = (await heard(ModelRequest(messages=(ChatMessage("user", text),), tools=(NUMBER,))))[-1]
+    assert isinstance(end, End)
+    assert [msgspec.json.decode(call.arguments) for call in end.calls] == [{"count": 12}, {"count": 13}]
+    assert len({call.call_id for call in end.calls}) == 2
+
+
+SCHEMA: JSON = {
+    "type": "object",
+    "properties": {
+        "title": {"type": "string", "maxLength": 5}, "count": {"type": "integer", "minimum": 3}, "kind": {"enum": ["b", "a"]},
+        "parts": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/Part"}}, "note": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+    },
+    "required": ["title", "count", "kind", "parts", "note"],
+    "$defs": {"Part": {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}},
+}  # fmt: skip
+
+
+async def test_a_purpose_without_rules_gets_the_smallest_document_of_its_schema() -> None:
+    request = ModelRequest(messages=(ChatMessage("user", "x"),), purpose="title", schema=SCHEMA)
+    *deltas, _ = await heard(request)
+    text = "".join(item.text for item in deltas if isinstance(item, Delta))
+    assert msgspec.json.decode(text) == {"title": "offli", "count": 3, "kind": "b", "parts": [{"ok": False}], "note": None}
+
+
+@pytest.mark.parametrize("schema", [{"type": "string", "pattern": "^x+$"}, {"$ref": "#/$defs/none"}, {"$ref": "#"}])
+async def test_a_schema_that_needs_a_mind_is_refused(schema: JSON) -> None:
+    with pytest.raises(InvalidInput):
+        await heard(ModelRequest(messages=(ChatMessage("user", "x"),), purpose="other", schema=schema))
+
+
+async def test_odd_conversations_are_answered() -> None:
+    odd = [
+        (),
+        (ChatMessage("system", "only a system prompt"),),
+        (ChatMessage("user", ""),),
+        (ChatMessage("tool", "a result of no call", call_id="call_x"),),
+        (ChatMessage("user", "\x00\ufeff" + "9" * 5000),),
+        (ChatMessage("user", "((((" * 4000),),
+    ]
+    for messages in odd:
+        end = (await heard(ModelRequest(messages=messages, tools=(NUMBER,))))[-1]
+        assert isinstance(end, End)
