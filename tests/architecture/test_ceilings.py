@@ -12,7 +12,11 @@ FUNCTION, TEST_FUNCTION = 40, 60
 PARAMETERS = 5
 NESTING = 3
 
-EXCEPTIONS: dict[str, str] = {}
+EXCEPTIONS = {
+    "src/nexus/adapters/http/app.py:make_app": "puts the app together: a constructor in all but name",
+    "src/nexus/domain/tools/library/dates.py:add_to_date": "the parameters of a tool are what a model may say",
+    "src/nexus/domain/tools/library/tabular.py:query_csv": "the parameters of a tool are what a model may say",
+}
 """Places above a ceiling, and why."""
 
 NESTS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Match)

@@ -110,3 +110,7 @@ def test_every_declared_table_is_wired_once() -> None:
 def test_no_two_tables_share_a_name() -> None:
     names = [table.name for table in declared()]
     assert len(names) == len(set(names))
+
+
+def test_a_table_is_named_without_the_prefix_of_a_deployment() -> None:
+    assert [table.name for table in declared() if table.name.startswith("nexus")] == []

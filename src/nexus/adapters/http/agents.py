@@ -49,13 +49,13 @@ async def update_agent(
     data: JSONBody[AgentChanges],
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
-    if_match: NamedDependency[int | None],
+    revision: NamedDependency[int | None],
 ) -> Response[AgentView | None]:
     """Changes what an agent is called and who sees it; what it does changes with a build."""
     changes = {name: value for name, value in structs.asdict(data).items() if value is not UNSET}
     if not changes:
         raise InvalidInput("Name at least one field to change.", errors=[{"pointer": "", "message": "no field"}])
-    agent = await services.agents.update(caller, agent_id, changes, revision=if_match)
+    agent = await services.agents.update(caller, agent_id, changes, revision=revision)
     return tagged(request, agent.revision, view(agent, AgentView))
 
 

@@ -1,7 +1,7 @@
 """The application: all routes, and what stands before them."""
 
 from collections.abc import Collection, Mapping
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from litestar import Litestar, Router
@@ -56,14 +56,14 @@ def _application(token: str | None, held: Mapping[str, Any], config: OpenAPIConf
             "caller": Provide(caller, sync_to_thread=False),
             "window": Provide(requests.window, sync_to_thread=False),
             "once": Provide(requests.once),
-            "after": Provide(requests.after, sync_to_thread=False),
+            "position": Provide(requests.position, sync_to_thread=False),
             "wait": Provide(requests.wait, sync_to_thread=False),
-            "if_match": Provide(requests.if_match, sync_to_thread=False),
+            "revision": Provide(requests.revision, sync_to_thread=False),
         },
     )
     return Litestar(
         [api, *system.ROUTES],
-        dependencies={name: Provide(partial(_given, part), sync_to_thread=False) for name, part in held.items()},
+        dependencies={name: _giving(part) for name, part in held.items()},
         exception_handlers={HTTPException: handle, Exception: handle},
         request_class=JSONRequest,
         request_max_body_size=MOST_BYTES,
@@ -73,5 +73,8 @@ def _application(token: str | None, held: Mapping[str, Any], config: OpenAPIConf
     )
 
 
-def _given(part: Any) -> Any:
-    return part
+def _giving(part: object) -> Provide:
+    def give() -> object:
+        return part
+
+    return Provide(give, sync_to_thread=False)

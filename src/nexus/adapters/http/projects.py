@@ -159,12 +159,12 @@ async def follow_project(
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
     streams: NamedDependency[Streams],
-    after: NamedDependency[int],
+    position: NamedDependency[int],
 ) -> EventStream:
     """The events of the current build: what was told already, then what comes."""
-    if await services.projects.has_read_all(caller, project_id, after):
+    if await services.projects.has_read_all(caller, project_id, position):
         return EventStream(None, streams=streams)
-    batches = await services.projects.follow(caller, project_id, after)
+    batches = await services.projects.follow(caller, project_id, position)
     return EventStream(batches, streams=streams, ends=ENDS)
 
 

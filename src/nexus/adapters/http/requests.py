@@ -73,7 +73,7 @@ async def once(
     return made_once(idempotency_key, f"{request.method} {request.scope['path']}", await request.body())
 
 
-def after(
+def position(
     last_event_id: Annotated[
         str | None, HeaderParameter(name="Last-Event-ID", description="The last position that was read.")
     ] = None,
@@ -101,7 +101,7 @@ def wait(
     return min(int(found[1]), LONGEST_WAIT) if found else 0
 
 
-def if_match(
+def revision(
     if_match: Annotated[
         str | None,
         HeaderParameter(name="If-Match", description="The `ETag` that was read: 412 when it is no longer so."),

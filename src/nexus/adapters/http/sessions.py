@@ -158,11 +158,11 @@ async def follow_reply(
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
     streams: NamedDependency[Streams],
-    after: NamedDependency[int],
+    position: NamedDependency[int],
 ) -> EventStream:
     """The events of a reply from any position on: what was told already, then what comes."""
     reply = await services.sessions.reply(caller, session_id, reply_id)
-    return await _stream(services, caller, reply, streams, after)
+    return await _stream(services, caller, reply, streams, position)
 
 
 @post(

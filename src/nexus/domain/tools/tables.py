@@ -4,7 +4,7 @@ from nexus.domain.ports.rows import Index, Table
 from nexus.domain.tools.model import Tool, ToolCalled, ToolUse
 
 TOOLS = Table(
-    name="nexus_tools",
+    name="tools",
     row=Tool,
     key=("tool_id",),
     owner="tenant_id",
@@ -15,5 +15,5 @@ TOOLS = Table(
         Index(name="TenantCategoryIndex", partition="tenant_id+category", sort="created_at"),
     ),
 )
-TOOL_CALLS = Table(name="nexus_tool_calls", row=ToolCalled, key=("tool_id", "marker"), expires="expires_at")
-TOOL_USES = Table(name="nexus_tool_uses", row=ToolUse, key=("tool_id", "shard"))
+TOOL_CALLS = Table(name="tool_calls", row=ToolCalled, key=("tool_id", "marker"), expires="expires_at")
+TOOL_USES = Table(name="tool_uses", row=ToolUse, key=("tool_id", "shard"))

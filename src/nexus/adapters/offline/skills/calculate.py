@@ -44,7 +44,7 @@ def read(said: Said, tool: ToolSpec) -> list[Reading]:
 
 
 def _statistics(said: Said, tool: ToolSpec) -> list[Reading]:
-    numbers = [float(one) if "." in one else int(one) for one in re.findall(r"(?<![A-Za-z0-9_.])-?\d+(?:\.\d+)?(?![A-Za-z0-9_])", re.sub(r"[,，、;；]", " ", plain(re.sub(r",(?=\d)", ", ", said.text))))]
+    numbers = [float(one) if "." in one else int(one) for one in re.findall(r"(?<![A-Za-z0-9_.])-?\d{1,30}(?:\.\d{1,30})?(?![A-Za-z0-9_])", re.sub(r"[,，、;；]", " ", plain(re.sub(r",(?=\d)", ", ", said.text))))]
     return [Reading({"numbers": numbers})] if len(numbers) > 1 else []
 
 

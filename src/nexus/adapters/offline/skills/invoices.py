@@ -8,7 +8,7 @@ from nexus.adapters.offline.skills.skill import Example, Reading, Said, Skill, T
 from nexus.domain.builds.outputs import Language
 from nexus.domain.ports.models import JSON, ToolSpec
 
-_N = r"\d+(?:\.\d+)?"
+_N = r"\d{1,30}(?:\.\d{1,30})?"
 _LINES = (
     re.compile(rf"(?<![\w.])(?P<quantity>{_N})\s*(?:x|\*|@)\s*(?P<price>{_N})(?!\s*%)(?:\s*元)?", re.IGNORECASE),
     re.compile(rf"(?<![\w.])(?P<quantity>{_N})\s+(?:x\s+)?(?P<name>[A-Za-z][A-Za-z -]{{0,40}}?)\s*(?:at|@|for|a|costing|priced at|x)\s+(?P<price>{_N})(?!\s*%)(?:\s+each)?", re.IGNORECASE),

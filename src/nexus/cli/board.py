@@ -1,0 +1,97 @@
+"""What a build's events say about its stages, as a board that can be drawn at any moment."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from nexus.client import Event
+from nexus.wire.projects import StageView
+
+StageStatus = Literal["pending", "running", "completed", "failed", "skipped"]
+MARKS: dict[StageStatus, str] = {"pending": "·", "running": "▶", "completed": "✔", "failed": "✘", "skipped": "–"}
+
+
+@dataclass
+class Stage:
+    """`began` is by this machine's clock; `line` is the last thing that the stage said."""
+
+    name: str
+    number: int
+    title: str
+    status: StageStatus = "pending"
+    attempt: int = 0
+    seconds: float | None = None
+    began: float | None = None
+    line: str = ""
+
+
+@dataclass
+class Board:
+    """`ending` is the event that ended the build, `error` what it said went wrong."""
+
+    stages: dict[str, Stage]
+    timer: Callable[[], float] = time.monotonic
+    progress: float = 0.0
+    state: str = "queued"
+    ending: str | None = None
+    error: dict[str, Any] = field(default_factory=dict)
+
+    def hear(self, event: Event) -> Stage | None:
+        """Takes an event in; answers the stage that it is about."""
+        data = event.data
+        if event.tag.startswith("build."):
+            self._build(event.tag.removeprefix("build."), data)
+            return None
+        if event.tag == "control.changed":
+            self.state = {"paused": "pausing", "stopped": "stopping"}.get(data.get("control", ""), "building")
+            return None
+        if (stage := self.stages.get(str(data.get("stage")))) is None:
+            return None
+        self.progress = data.get("progress") or self.progress
+        self._stage(stage, event.tag.removeprefix("stage."), data)
+        return stage
+
+    def _build(self, state: str, data: dict[str, Any]) -> None:
+        self.state = "building" if state == "started" else state
+        if state in ("completed", "failed", "cancelled"):
+            self.ending = state
+            self.error = data.get("error") or {}
+        if state == "completed":
+            self.progress = 100.0
+        for stage in self.stages.values():
+            if stage.status == "running" and state != "started":
+                stage.status, stage.began = "failed" if state == "failed" else "pending", None
+
+    def _stage(self, stage: Stage, happened: str, data: dict[str, Any]) -> None:
+        match happened:
+            case "started":
+                stage.status, stage.attempt = "running", data.get("attempt", 1)
+                stage.began = self.timer()
+            case "log":
+                stage.line = str(data.get("line", ""))
+            case "progress":
+                stage.line = f"{data.get('done', 0)} of {data.get('of', 0)}"
+            case "retried":
+                stage.attempt, stage.line = data.get("attempt", stage.attempt + 1), f"again: {data.get('reason', '')}"
+            case "completed":
+                stage.status, stage.seconds = "completed", data.get("seconds")
+                stage.line = data.get("summary") or stage.line
+            case "skipped":
+                stage.status, stage.line = "skipped", str(data.get("reason", ""))
+            case "failed":
+                stage.status, stage.line = "failed", str(data.get("reason", ""))
+
+    def seconds(self, stage: Stage) -> float | None:
+        """How long a stage took, or has been running."""
+        if stage.status == "running" and stage.began is not None:
+            return self.timer() - stage.began
+        return stage.seconds
+
+
+def board_of(views: Sequence[StageView], timer: Callable[[], float] = time.monotonic) -> Board:
+    """The stages by name, before the first event is heard: events from the beginning tell their states."""
+    named = {
+        view.stage_name: Stage(name=view.stage_name, number=view.stage_number, title=view.display_name) for view in views
+    }
+    return Board(stages=named, timer=timer)

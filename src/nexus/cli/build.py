@@ -1,0 +1,96 @@
+"""`nexus build`: from a sentence to an agent, before one's eyes."""
+
+from typing import TYPE_CHECKING
+
+from nexus.cli.asked import Asked
+from nexus.cli.exits import FAILED, OK, USAGE, Ended
+from nexus.cli.parsing import Topics, shared, whole
+from nexus.cli.texts import content_of, message_of
+
+if TYPE_CHECKING:
+    from nexus.cli.board import Board
+    from nexus.client import Client
+    from nexus.wire.projects import ProjectStarted
+
+
+def add(topics: Topics) -> None:
+    about = "describe an agent in a sentence and watch it being built"
+    parser = topics.add_parser("build", help=about, description=about, parents=[shared()])
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("requirement", nargs="?", help="what the agent is to do; - reads it from stdin")
+    asked.add_argument("--requirement-file", metavar="FILE", help="read what it is to do from a file; - is stdin")
+    parser.add_argument("--name", help="what the project is called")
+    parser.add_argument("--priority", type=whole(1, 5), default=3, help="1 to 5, 5 is built first (default: 3)")
+    parser.add_argument("--tag", action="append", default=[], help="a tag of the project; as often as wanted")
+    parser.add_argument("--detach", action="store_true", help="do not wait: print the project and return")
+    parser.add_argument("--serve", action="store_true", help="if no server answers, start one for this command")
+    parser.set_defaults(on_server=build)
+
+
+async def build(asked: Asked, client: "Client") -> int:
+    from nexus.cli.servers import server_for
+
+    wanted = asked.arguments
+    if wanted.detach and wanted.serve:
+        raise Ended(USAGE, "--detach leaves the work to a server, --serve stops it at the end: use one of them.")
+    requirement = _requirement(asked)
+    async with server_for(asked, client) as own:
+        started = await client.create_project(requirement, name=wanted.name, priority=wanted.priority, tags=wanted.tag)
+        if wanted.detach:
+            return _detached(asked, started)
+        return await _followed(asked, client, started, own)
+
+
+def _requirement(asked: Asked) -> str:
+    wanted = asked.arguments
+    if wanted.requirement_file:
+        return content_of(wanted.requirement_file, asked.output)
+    return message_of(wanted.requirement, asked.output)
+
+
+def _detached(asked: Asked, started: "ProjectStarted") -> int:
+    if asked.output.json:
+        asked.output.document(started)
+        return OK
+    asked.output.line(started.project_id)
+    asked.output.note(_ways(started.project_id))
+    return OK
+
+
+def _ways(project_id: str) -> str:
+    return f"Follow it: nexus projects events {project_id}\nStop it:   nexus projects stop {project_id}"
+
+
+async def _followed(asked: Asked, client: "Client", started: "ProjectStarted", own: bool) -> int:
+    import asyncio
+    from contextlib import aclosing
+
+    from nexus.cli.board import board_of
+    from nexus.cli.watching import watched
+
+    asked.output.note(f"{started.project_name} ({started.project_id})")
+    board = board_of(await client.stages(started.project_id))
+    try:
+        async with aclosing(client.project_events(started.project_id)) as events:
+            await watched(events, board, asked.output)
+    except asyncio.CancelledError:
+        asked.output.note(_interrupted(started.project_id, own))
+        raise
+    return await _verdict(asked, client, started.project_id, board)
+
+
+def _interrupted(project_id: str, own: bool) -> str:
+    if own:
+        return "Interrupted. The build goes on where it was as soon as a server runs again: nexus serve"
+    return f"Interrupted here; the build goes on on the server.\n{_ways(project_id)}"
+
+
+async def _verdict(asked: Asked, client: "Client", project_id: str, board: "Board") -> int:
+    from nexus.cli.verdicts import outcome_of, said
+
+    outcome = await outcome_of(client, project_id, board, asked.settings_environ)
+    if asked.output.json:
+        asked.output.json_line({"event": "result", "data": outcome})
+    else:
+        said(outcome, asked.output)
+    return OK if outcome.good else FAILED

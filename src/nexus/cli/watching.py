@@ -1,0 +1,98 @@
+"""Three ways to watch a build: a board that lives on a terminal, lines for a log, JSON lines for a program."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from nexus.cli.board import MARKS, Board, Stage
+from nexus.cli.output import Output, one_line
+from nexus.client import Event
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+Watch = Callable[[Event], None]
+STYLES = {"pending": "dim", "running": "bold cyan", "completed": "green", "failed": "bold red", "skipped": "yellow"}
+WIDTH = 24
+
+
+async def watched(events: AsyncIterator[Event], board: Board, output: Output) -> None:
+    """Shows every event as it comes, up to the one that ends the build."""
+    with _watch(board, output) as watch:
+        async for event in events:
+            watch(event)
+
+
+@contextmanager
+def _watch(board: Board, output: Output) -> Iterator[Watch]:
+    if output.json:
+        yield lambda event: (board.hear(event), output.json_line(as_json(event)))[-1]
+    elif output.err.isatty():
+        with _live(board, output) as watch:
+            yield watch
+    else:
+        yield lambda event: _noted(board, board.hear(event), event, output)
+
+
+def as_json(event: Event) -> dict[str, Any]:
+    return {"event": event.tag, "position": event.position, "data": event.data}
+
+
+def as_line(event: Event) -> str:
+    """An event for people, on one line."""
+    told = {name: value for name, value in event.data.items() if name not in ("type", "at") and value is not None}
+    words = " ".join(f"{name}={value}" for name, value in told.items())
+    return one_line(f"{event.tag}  {words}", 300)
+
+
+def _noted(board: Board, stage: Stage | None, event: Event, output: Output) -> None:
+    if stage is None:
+        output.note(f"build {board.state}")
+        return
+    match event.tag:
+        case "stage.started":
+            again = f" (attempt {stage.attempt})" if stage.attempt > 1 else ""
+            output.note(f"[{stage.number}/{len(board.stages)}] {stage.title}{again} …")
+        case "stage.log":
+            output.note(f"      {one_line(stage.line)}")
+        case "stage.retried":
+            output.note(f"      {one_line(stage.line)}")
+        case "stage.completed" | "stage.skipped" | "stage.failed":
+            took = f" {stage.seconds:.1f} s" if stage.seconds is not None else ""
+            output.note(f"      {MARKS[stage.status]} {stage.status}{took}  {one_line(stage.line)}".rstrip())
+
+
+@contextmanager
+def _live(board: Board, output: Output) -> Iterator[Watch]:
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(file=output.err)
+    with Live(get_renderable=lambda: drawn(board), console=console, refresh_per_second=8):
+        yield lambda event: board.hear(event) and None
+
+
+def drawn(board: Board) -> "RenderableType":
+    """The board as it stands."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for justify in ("right", "left", "left", "right", "right"):
+        table.add_column(justify=justify, no_wrap=True)
+    table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
+    for stage in board.stages.values():
+        seconds = board.seconds(stage)
+        style = STYLES[stage.status]
+        table.add_row(
+            Text(str(stage.number), style="dim"),
+            Text(f"{MARKS[stage.status]} {one_line(stage.title, 40)}", style=style),
+            Text(stage.status, style=style),
+            Text(f"×{stage.attempt}" if stage.attempt > 1 else "", style="yellow"),
+            Text("" if seconds is None else f"{seconds:.1f} s", style="dim"),
+            Text(one_line(stage.line), style="dim"),
+        )
+    done = round(board.progress / 100 * WIDTH)
+    bar = Text.assemble(("━" * done, "green"), ("━" * (WIDTH - done), "dim"), f"  {board.progress:.0f} %  {board.state}")
+    return Group(table, bar)

@@ -1,0 +1,92 @@
+"""An executor that died, or only seemed to: the next one goes on, and nothing the first one writes later counts."""
+
+import pytest
+
+from nexus.adapters.memory.models import Gate, Turn, turn
+from nexus.domain.ports.database import Window
+from tests.domain.builds.scripts import ARCHITECTURE, BRIEF, DESIGN, PROMPT, REQUIREMENTS, WRITTEN, doubling, said, script
+from tests.domain.builds.test_builds import STAGES, WANTED, over
+from tests.house import ANN, open_house, world
+
+ANSWERS = {
+    "intake": BRIEF,
+    "requirements": REQUIREMENTS,
+    "architecture": ARCHITECTURE,
+    "design": DESIGN,
+    "tools": WRITTEN,
+    "prompt": PROMPT,
+}
+
+
+def held(stage: str, gate: Gate) -> dict[str, list[Turn]]:
+    """A script in which the first answer for a stage is held, and the second one comes."""
+    if stage in ("verification", "deployment"):
+        early = [] if stage == "verification" else doubling(1)
+        return {"reply": [*early, turn(gate, "late"), *doubling(2), *doubling(3)]}
+    answer = said(ANSWERS[stage])
+    return {stage: [turn(gate, *answer.pieces), answer]}
+
+
+@pytest.mark.parametrize("stage", [*ANSWERS, "verification", "deployment"])
+async def test_a_build_goes_on_after_its_process_died_in(stage: str) -> None:
+    gate = Gate()
+    async with open_house(world(script(**held(stage, gate)))) as dead:
+        started = await dead.services.builds.start(ANN, WANTED)
+        await gate.reached.wait()
+        async with open_house(world(like=dead.world, clock=dead.clock, worker_id="w2")) as house:
+            await house.sweeper.start(alone=True)
+            project = await over(house, started.project_id)
+            assert (project.status, project.error_info) == ("completed", None)
+            before = STAGES[: STAGES.index(stage)]
+            asked = [request.purpose for request in house.world.model.requests]
+            assert all(asked.count(f"build.{name}") == 1 for name in before if name in ANSWERS)
+            keys = [commit.key for commit in await house.services.projects.commits(ANN, started.project_id)]
+            assert sorted(keys) == sorted(f"1/{name}" for name in STAGES)
+            stages = await house.services.projects.stages(ANN, started.project_id)
+            assert {row.attempt for row in stages} == {1}
+            gate.opened.set()
+            await dead.queue.drain(5)
+            after = await house.services.projects.get(ANN, started.project_id)
+            assert (after.events, after.revision) == (project.events, project.revision)
+            [agent] = (await house.services.agents.page(ANN, Window())).items
+            assert agent.versions == 1
+
+
+async def test_what_was_queued_when_the_process_died_starts_by_itself() -> None:
+    async with open_house(world(script()), serving=False) as dead:
+        started = await dead.services.builds.start(ANN, WANTED)
+        async with open_house(world(like=dead.world, clock=dead.clock, worker_id="w2")) as house:
+            await house.sweeper.start(alone=True)
+            assert (await over(house, started.project_id)).status == "completed"
+
+
+@pytest.mark.parametrize(("command", "status"), [("pause", "paused"), ("stop", "cancelled")])
+async def test_a_wish_that_nobody_alive_heard_is_met_by_the_next_process(command: str, status: str) -> None:
+    gate = Gate()
+    async with open_house(world(script(design=[turn(gate, "late")]))) as dead:
+        started = await dead.services.builds.start(ANN, WANTED)
+        await gate.reached.wait()
+        project = await dead.services.projects.get(ANN, started.project_id)
+        await dead.services.projects.command(ANN, project.project_id, command)  # type: ignore[arg-type]  # one of the commands
+        async with open_house(world(like=dead.world, clock=dead.clock, worker_id="w2")) as house:
+            await house.sweeper.start(alone=True)
+            assert (await house.services.projects.get(ANN, started.project_id)).status == status
+
+
+async def test_a_sweeper_takes_over_only_what_did_not_beat_for_a_lease() -> None:
+    gate, now = Gate(), 100.0
+    async with open_house(world(script(design=[turn(gate, "late"), said(DESIGN)]))) as dead:
+        started = await dead.services.builds.start(ANN, WANTED)
+        await gate.reached.wait()
+        dead.clock.now += 60
+        async with open_house(world(like=dead.world, clock=dead.clock, worker_id="w2")) as house:
+            house.sweeper._timer = lambda: now
+            await house.sweeper.sweep()
+            assert (await house.services.projects.task(ANN, started.project_id)).worker_id == "w1"
+            now += 29
+            await house.sweeper.sweep()
+            assert (await house.services.projects.task(ANN, started.project_id)).worker_id == "w1"
+            now += 2
+            await house.sweeper.sweep()
+            assert (await over(house, started.project_id)).status == "completed"
+            assert (await house.services.projects.task(ANN, started.project_id)).worker_id == "w2"
