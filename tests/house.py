@@ -64,7 +64,7 @@ def world(
         tables=like.tables if like else MemoryTables(),
         log=EventLog(MemoryLog()) if like is None else like.log,
         files=like.files if like else files,
-        repository=like.repository if like else MemoryRepository(),
+        repository=like.repository if like else MemoryRepository(files=files),
         queue=InProcessJobs(),
         model=model or (like.model if like else ScriptedModel()),
         code=MemoryCode(),

@@ -11,7 +11,9 @@ from nexus.domain.ports.models import JSON, ChatMessage, ChatModel, Delta, End, 
 
 HELLO = ModelRequest(messages=(ChatMessage("user", "hello"),))
 NUMBER = ToolSpec(
-    "price_of", "Tells the price of some apples.", {"type": "object", "properties": {"count": {"type": "integer"}}, "required": ["count"]}
+    "price_of",
+    "Tells the price of some apples.",
+    {"type": "object", "properties": {"count": {"type": "integer"}}, "required": ["count"]},
 )
 
 
@@ -90,7 +92,13 @@ async def test_a_purpose_without_rules_gets_the_smallest_document_of_its_schema(
     request = ModelRequest(messages=(ChatMessage("user", "x"),), purpose="title", schema=SCHEMA)
     *deltas, _ = await heard(request)
     text = "".join(item.text for item in deltas if isinstance(item, Delta))
-    assert msgspec.json.decode(text) == {"title": "offli", "count": 3, "kind": "b", "parts": [{"ok": False}], "note": None}
+    assert msgspec.json.decode(text) == {
+        "title": "offli",
+        "count": 3,
+        "kind": "b",
+        "parts": [{"ok": False}],
+        "note": None,
+    }
 
 
 @pytest.mark.parametrize("schema", [{"type": "string", "pattern": "^x+$"}, {"$ref": "#/$defs/none"}, {"$ref": "#"}])

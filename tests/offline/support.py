@@ -36,7 +36,9 @@ async def answered(request: ModelRequest) -> tuple[str, End]:
     return text, end
 
 
-async def say(said: str, tools: Sequence[ToolSpec] = TOOLS, history: Sequence[ChatMessage] = ()) -> tuple[str, list[ToolCall]]:
+async def say(
+    said: str, tools: Sequence[ToolSpec] = TOOLS, history: Sequence[ChatMessage] = ()
+) -> tuple[str, list[ToolCall]]:
     messages = (ChatMessage("system", "You are an agent."), *history, ChatMessage("user", said))
     text, end = await answered(ModelRequest(messages=messages, tools=tuple(tools)))
     assert bool(end.calls) == (end.stop == "tool_calls")
@@ -67,7 +69,9 @@ class Package:
         messages.append(ChatMessage("user", said))
         called: list[ToolCall] = []
         for _ in range(6):
-            text, end = await answered(ModelRequest(messages=(ChatMessage("system", "…"), *messages), tools=tuple(self.specs.values())))
+            text, end = await answered(
+                ModelRequest(messages=(ChatMessage("system", "…"), *messages), tools=tuple(self.specs.values()))
+            )
             messages.append(ChatMessage("assistant", text, calls=end.calls))
             if not end.calls:
                 return text, called

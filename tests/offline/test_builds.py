@@ -34,7 +34,10 @@ LISTING = [LibraryTool(name, tool.spec.description, tool.category) for name, too
 
 
 async def ask(stage: str, kind: type[T], given: Struct) -> T:
-    request = ModelRequest(messages=(ChatMessage("system", "…"), ChatMessage("user", msgspec.json.encode(given).decode())), purpose=f"build.{stage}")
+    request = ModelRequest(
+        messages=(ChatMessage("system", "…"), ChatMessage("user", msgspec.json.encode(given).decode())),
+        purpose=f"build.{stage}",
+    )
     text, end = await answered(request)
     assert end.stop == "end"
     return msgspec.json.decode(text, type=kind)
@@ -72,7 +75,11 @@ class Asking(Package):
 
     def __init__(self, built: Built, agent: PlannedAgent) -> None:
         super().__init__(agent.library_tools, built.written[agent.slug])
-        self.others = {f"ask_{other.slug}": Asking(built, other) for other in built.architecture.agents if other.slug in agent.calls}
+        self.others = {
+            f"ask_{other.slug}": Asking(built, other)
+            for other in built.architecture.agents
+            if other.slug in agent.calls
+        }
         described = {f"ask_{other.slug}": other.purpose for other in built.architecture.agents}
         shape = {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}
         self.specs |= {name: ToolSpec(name, described[name], shape) for name in self.others}
@@ -85,15 +92,45 @@ class Asking(Package):
 
 
 REQUIREMENTS: list[tuple[str, str, list[str], list[str]]] = [
-    ("An agent that converts units and computes loan payments, and explains its steps", "en", ["convert_units", "loan_payment"], []),
+    (
+        "An agent that converts units and computes loan payments, and explains its steps",
+        "en",
+        ["convert_units", "loan_payment"],
+        [],
+    ),
     ("一个能换算单位、计算贷款月供并解释步骤的智能体", "zh", ["convert_units", "loan_payment"], []),
-    ("Build me a CSV analyst that sums and averages columns of pasted CSV data and formats the result as a table", "en", ["query_csv", "format_table"], []),
+    (
+        "Build me a CSV analyst that sums and averages columns of pasted CSV data and formats the result as a table",
+        "en",
+        ["query_csv", "format_table"],
+        [],
+    ),
     ("做一个分析CSV表格的助手，可以按列分组汇总", "zh", ["query_csv", "describe_csv"], []),
-    ("A date planner: counts days between two dates, finds deadlines in business days and tells the weekday", "en", ["date_difference", "add_to_date", "weekday_of"], []),
-    ("日期规划助手：计算两个日期相差多少天，推算到期日，查询星期几", "zh", ["date_difference", "add_to_date", "weekday_of"], []),
-    ("I need an assistant that summarizes long texts and extracts keywords", "en", ["summarize_by_statistics", "extract_keywords"], []),
+    (
+        "A date planner: counts days between two dates, finds deadlines in business days and tells the weekday",
+        "en",
+        ["date_difference", "add_to_date", "weekday_of"],
+        [],
+    ),
+    (
+        "日期规划助手：计算两个日期相差多少天，推算到期日，查询星期几",
+        "zh",
+        ["date_difference", "add_to_date", "weekday_of"],
+        [],
+    ),
+    (
+        "I need an assistant that summarizes long texts and extracts keywords",
+        "en",
+        ["summarize_by_statistics", "extract_keywords"],
+        [],
+    ),
     ("我想要一个总结文本并提取关键词的助手", "zh", ["summarize_by_statistics", "extract_keywords"], []),
-    ("A bot which extracts errors from log lines and lists IP addresses and emails in them", "en", ["parse_log_lines", "extract_entities"], []),
+    (
+        "A bot which extracts errors from log lines and lists IP addresses and emails in them",
+        "en",
+        ["parse_log_lines", "extract_entities"],
+        [],
+    ),
     ("An invoice helper that adds up line items with tax and discount", "en", ["line_items_total"], []),
     ("发票助手，计算明细合计和税额", "zh", ["line_items_total"], []),
     ("An agent that computes the body mass index (BMI)", "en", [], ["bmi"]),
@@ -101,14 +138,23 @@ REQUIREMENTS: list[tuple[str, str, list[str], list[str]]] = [
     ("Converts numbers to Roman numerals and checks password strength", "en", [], ["to_roman", "password_strength"]),
     ("一个检查密码强度的智能体", "zh", [], ["password_strength"]),
     ("A calculator agent for percentages and prime numbers", "en", ["calculate"], ["is_prime"]),
-    ("An assistant that tells the time in other time zones and counts down days until an event", "en", ["convert_time_zone", "days_until"], []),
+    (
+        "An assistant that tells the time in other time zones and counts down days until an event",
+        "en",
+        ["convert_time_zone", "days_until"],
+        [],
+    ),
     ("Computes cost = price times quantity plus shipping", "en", [], ["compute_cost"]),
     ("Split the bill between friends, and convert text to morse code", "en", [], ["split_bill", "morse_code"]),
 ]
 
 
-@pytest.mark.parametrize(("requirement", "language", "library", "new"), REQUIREMENTS, ids=[str(at) for at in range(len(REQUIREMENTS))])
-async def test_a_requirement_becomes_an_agent_that_passes_its_cases(requirement: str, language: str, library: list[str], new: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("requirement", "language", "library", "new"), REQUIREMENTS, ids=[str(at) for at in range(len(REQUIREMENTS))]
+)
+async def test_a_requirement_becomes_an_agent_that_passes_its_cases(
+    requirement: str, language: str, library: list[str], new: list[str]
+) -> None:
     built = await build(requirement)
     agent = built.architecture.agents[0]
     assert built.brief.language == language
@@ -188,7 +234,9 @@ async def test_several_agents_are_planned_where_they_are_asked_for(requirement: 
     assert built.brief.topology == "multiple"
     assert first.calls == [agent.slug for agent in others]
     assert [agent.library_tools for agent in others] == [["convert_units"], ["loan_payment"]]
-    assert {name for case in built.designs[first.slug].cases for name in case.calls} == {f"ask_{agent.slug}" for agent in others}
+    assert {name for case in built.designs[first.slug].cases for name in case.calls} == {
+        f"ask_{agent.slug}" for agent in others
+    }
     await _cases_hold(built)
 
 
@@ -218,7 +266,12 @@ async def test_a_requirement_without_a_task_is_unclear_and_says_why(requirement:
 
 @pytest.mark.parametrize(
     "requirement",
-    ["Change my unit agent so that it also handles loans", "Add loan payments to the existing agent", "修改现有的智能体，增加贷款计算", "给我的智能体增加单位换算"],
+    [
+        "Change my unit agent so that it also handles loans",
+        "Add loan payments to the existing agent",
+        "修改现有的智能体，增加贷款计算",
+        "给我的智能体增加单位换算",
+    ],
 )
 async def test_a_change_of_an_agent_is_seen_as_one(requirement: str) -> None:
     assert (await ask("intake", Brief, IntakeInput(requirement))).intent == "change"
@@ -226,14 +279,23 @@ async def test_a_change_of_an_agent_is_seen_as_one(requirement: str) -> None:
 
 @pytest.mark.parametrize(
     ("requirement", "slug"),
-    [("一个种花的智能体，帮我安排浇水", "agent_"), ("An agent called Ada that converts units", "ada"), ("单位换算助手", "unit_converter")],
+    [
+        ("一个种花的智能体，帮我安排浇水", "agent_"),
+        ("An agent called Ada that converts units", "ada"),
+        ("单位换算助手", "unit_converter"),
+    ],
 )
 async def test_a_slug_is_always_ascii(requirement: str, slug: str) -> None:
     assert (await ask("intake", Brief, IntakeInput(requirement))).slug.startswith(slug)
 
 
 async def test_an_extreme_requirement_is_answered() -> None:
-    for requirement in ("converts units and " * 500, "换算单位，" * 2000, "x" * 10_000 + " converts units", "converts units\n" * 700):
+    for requirement in (
+        "converts units and " * 500,
+        "换算单位，" * 2000,
+        "x" * 10_000 + " converts units",
+        "converts units\n" * 700,
+    ):
         await build(requirement)
 
 
@@ -266,7 +328,9 @@ async def test_what_has_no_template_or_rules_fails_clearly() -> None:
     brief = await ask("intake", Brief, IntakeInput("computes the BMI"))
     agent = PlannedAgent(slug="some_agent", name="Some", purpose="Some")
     with pytest.raises(InvalidInput):
-        await ask("tools", WrittenTool, ToolInput(brief, agent, PlannedTool(name="fold_protein", purpose="Folds proteins")))
+        await ask(
+            "tools", WrittenTool, ToolInput(brief, agent, PlannedTool(name="fold_protein", purpose="Folds proteins"))
+        )
     with pytest.raises(InvalidInput):
         await ask("unheard_of", Brief, IntakeInput("computes the BMI"))
     with pytest.raises(InvalidInput):

@@ -20,7 +20,11 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
     ("10 km in miles?", "convert_units", KM),
     ("How many miles are 10 km", "convert_units", {"value": 10, "from_unit": "km", "to_unit": "miles"}),
     ("what is 10km in miles", "convert_units", KM),
-    ("Please convert 5.5 pounds into kilograms.", "convert_units", {"value": 5.5, "from_unit": "pounds", "to_unit": "kilograms"}),
+    (
+        "Please convert 5.5 pounds into kilograms.",
+        "convert_units",
+        {"value": 5.5, "from_unit": "pounds", "to_unit": "kilograms"},
+    ),
     ("ten km to miles", "convert_units", KM),
     ("-40 C to F", "convert_units", {"value": -40, "from_unit": "C", "to_unit": "F"}),
     ("100 degrees celsius to fahrenheit", "convert_units", {"value": 100}),
@@ -39,10 +43,26 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
     ("贷款20万，年利率5%，30年，每月还多少", "loan_payment", LOAN),
     ("房贷二十万元，利率百分之五，三十年，月供是多少？", "loan_payment", LOAN),
     ("贷款20万年利率5%期限30年", "loan_payment", LOAN),
-    ("Show the amortization schedule for 1200 at 12% over 1 year", "amortization_schedule", {"principal": 1200, "annual_rate_percent": 12, "years": 1}),
-    ("If I invest 1000 at 5% compound interest for 10 years", "compound_interest", {"principal": 1000, "annual_rate_percent": 5, "years": 10}),
-    ("simple interest on 1000 at 5% for 2 years", "simple_interest", {"principal": 1000, "annual_rate_percent": 5, "years": 2}),
-    ("本金1000，年利率5%，2年，单利多少？", "simple_interest", {"principal": 1000, "annual_rate_percent": 5, "years": 2}),
+    (
+        "Show the amortization schedule for 1200 at 12% over 1 year",
+        "amortization_schedule",
+        {"principal": 1200, "annual_rate_percent": 12, "years": 1},
+    ),
+    (
+        "If I invest 1000 at 5% compound interest for 10 years",
+        "compound_interest",
+        {"principal": 1000, "annual_rate_percent": 5, "years": 10},
+    ),
+    (
+        "simple interest on 1000 at 5% for 2 years",
+        "simple_interest",
+        {"principal": 1000, "annual_rate_percent": 5, "years": 2},
+    ),
+    (
+        "本金1000，年利率5%，2年，单利多少？",
+        "simple_interest",
+        {"principal": 1000, "annual_rate_percent": 5, "years": 2},
+    ),
     ("what is (3+4)*2^3", "calculate", {"expression": "(3+4)*2^3"}),
     ("Compute 12.5 * 4 please", "calculate", {"expression": "12.5 * 4"}),
     ("what is 15% of 80?", "calculate", {"expression": "15% of 80"}),
@@ -52,8 +72,16 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
     ("percent change from 80 to 100", "percent_change", {"before": 80, "after": 100}),
     ("What is the average of 80, 90 and 100?", "number_statistics", {"numbers": [80, 90, 100]}),
     ("80、90、100的平均值是多少？", "number_statistics", {"numbers": [80, 90, 100]}),
-    ("how many days between 2026-01-31 and 2026-03-01", "date_difference", {"start": "2026-01-31", "end": "2026-03-01"}),
-    ("How many days are there from January 31, 2026 to March 1, 2026?", "date_difference", {"start": "2026-01-31", "end": "2026-03-01"}),
+    (
+        "how many days between 2026-01-31 and 2026-03-01",
+        "date_difference",
+        {"start": "2026-01-31", "end": "2026-03-01"},
+    ),
+    (
+        "How many days are there from January 31, 2026 to March 1, 2026?",
+        "date_difference",
+        {"start": "2026-01-31", "end": "2026-03-01"},
+    ),
     ("2026年1月31日到2026年3月1日相差多少天", "date_difference", {"start": "2026-01-31", "end": "2026-03-01"}),
     ("What date is 10 business days after 2026-01-30?", "add_to_date", {"start": "2026-01-30", "business_days": 10}),
     ("add 2 months and 3 days to 2026-01-31", "add_to_date", {"start": "2026-01-31", "months": 2, "days": 3}),
@@ -65,39 +93,77 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
     ("距离国庆节还有多少天？", "days_until", {"day": "2026-10-01"}),
     ("What time is it in Tokyo?", "current_time", {"timezone": "Tokyo"}),
     ("北京现在几点？", "current_time", {"timezone": "北京"}),
-    ("What is 2026-01-15 14:30 in London in Tokyo?", "convert_time_zone", {"time": "2026-01-15 14:30", "from_zone": "London", "to_zone": "Tokyo"}),
-    ("北京时间下午3点是纽约的几点？", "convert_time_zone", {"time": "2026-01-01 15:00", "from_zone": "北京", "to_zone": "纽约"}),
+    (
+        "What is 2026-01-15 14:30 in London in Tokyo?",
+        "convert_time_zone",
+        {"time": "2026-01-15 14:30", "from_zone": "London", "to_zone": "Tokyo"},
+    ),
+    (
+        "北京时间下午3点是纽约的几点？",
+        "convert_time_zone",
+        {"time": "2026-01-01 15:00", "from_zone": "北京", "to_zone": "纽约"},
+    ),
     (f"summarize in 2 sentences: {STORY}", "summarize_by_statistics", {"text": STORY, "sentence_count": 2}),
     (f"用两句话总结：{STORY}", "summarize_by_statistics", {"text": STORY, "sentence_count": 2}),
     (f"Extract 3 keywords from: {STORY}", "extract_keywords", {"text": STORY, "limit": 3}),
     ("How many words are in: the cat and the dog", "text_statistics", {"text": "the cat and the dog"}),
     ("统计字数：你好世界", "text_statistics", {"text": "你好世界"}),
-    ("extract all emails from: write to ann@example.com", "extract_entities", {"kind": "email", "text": "write to ann@example.com"}),
+    (
+        "extract all emails from: write to ann@example.com",
+        "extract_entities",
+        {"kind": "email", "text": "write to ann@example.com"},
+    ),
     ("提取所有邮箱：联系ann@example.com", "extract_entities", {"kind": "email"}),
     ("find the phone numbers in: call 555-123-4567", "extract_entities", {"kind": "phone"}),
     ("list the urls in: see https://example.com/a", "extract_entities", {"kind": "url"}),
     (f"show errors in:\n{LOG}", "parse_log_lines", {"level": "error", "text": LOG}),
     (f"show errors in: {LOG}", "parse_log_lines", {"level": "error", "text": LOG}),
     (f"列出日志中的错误：\n{LOG}", "parse_log_lines", {"level": "error", "text": LOG}),
-    (f"sum amount by region\n{CSV}", "query_csv", {"csv_text": CSV, "group_by": ["region"], "aggregate": ["sum(amount)"]}),
-    (f"sum amount by region:\n{CSV}", "query_csv", {"csv_text": CSV, "group_by": ["region"], "aggregate": ["sum(amount)"]}),
+    (
+        f"sum amount by region\n{CSV}",
+        "query_csv",
+        {"csv_text": CSV, "group_by": ["region"], "aggregate": ["sum(amount)"]},
+    ),
+    (
+        f"sum amount by region:\n{CSV}",
+        "query_csv",
+        {"csv_text": CSV, "group_by": ["region"], "aggregate": ["sum(amount)"]},
+    ),
     (f"{CSV}\n\nWhat is the average amount?", "query_csv", {"csv_text": CSV, "aggregate": ["avg(amount)"]}),
     (f"how many rows where amount > 6?\n{CSV}", "query_csv", {"where": ["amount > 6"], "aggregate": ["count(*)"]}),
     (f"按region汇总amount：\n{CSV}", "query_csv", {"group_by": ["region"], "aggregate": ["sum(amount)"]}),
     (f"Top 2 rows by amount\n{CSV}", "query_csv", {"order_by": "amount desc", "limit": 2}),
     (f"describe this csv:\n{CSV}", "describe_csv", {"csv_text": CSV}),
-    ('What is order.customer.name in {"order": {"customer": {"name": "Ada"}}}?', "query_json", {"path": "order.customer.name"}),
-    ("Invoice: 3 x 19.99 and 2 x 5 with 20% tax", "line_items_total", {"items": [{"quantity": 3, "price": 19.99}, {"quantity": 2, "price": 5}], "tax_percent": 20}),
+    (
+        'What is order.customer.name in {"order": {"customer": {"name": "Ada"}}}?',
+        "query_json",
+        {"path": "order.customer.name"},
+    ),
+    (
+        "Invoice: 3 x 19.99 and 2 x 5 with 20% tax",
+        "line_items_total",
+        {"items": [{"quantity": 3, "price": 19.99}, {"quantity": 2, "price": 5}], "tax_percent": 20},
+    ),
     ("3 x 19.99 and 2 x 5 with 20% tax", "line_items_total", {"tax_percent": 20}),
-    ("发票：3 x 19.99，2 x 5，税率20%，合计多少？", "line_items_total", {"items": [{"quantity": 3, "price": 19.99}, {"quantity": 2, "price": 5}], "tax_percent": 20}),
-    ("invoice total for 2 chairs at 45 and 1 table at 120, 10% discount and 19% VAT", "line_items_total", {"discount_percent": 10, "tax_percent": 19}),
+    (
+        "发票：3 x 19.99，2 x 5，税率20%，合计多少？",
+        "line_items_total",
+        {"items": [{"quantity": 3, "price": 19.99}, {"quantity": 2, "price": 5}], "tax_percent": 20},
+    ),
+    (
+        "invoice total for 2 chairs at 45 and 1 table at 120, 10% discount and 19% VAT",
+        "line_items_total",
+        {"discount_percent": 10, "tax_percent": 19},
+    ),
     ('Convert "hello big world" to snake case', "change_case", {"text": "hello big world", "style": "snake"}),
     ("Sort these names: pear, apple, fig", "sort_list", {"items": ["pear", "apple", "fig"]}),
     ("Read https://example.com/page please", "http_get", {"url": "https://example.com/page"}),
 ]
 
 
-@pytest.mark.parametrize(("said", "tool", "arguments"), EXAMPLES, ids=[f"{at}-{tool}" for at, (_, tool, _) in enumerate(EXAMPLES)])
+@pytest.mark.parametrize(
+    ("said", "tool", "arguments"), EXAMPLES, ids=[f"{at}-{tool}" for at, (_, tool, _) in enumerate(EXAMPLES)]
+)
 async def test_a_message_calls_the_tool_that_it_asks_for(said: str, tool: str, arguments: dict[str, Any]) -> None:
     _, calls = await say(said)
     assert [call.name for call in calls] == [tool]
@@ -163,7 +229,21 @@ async def test_a_follow_up_works_where_the_history_holds_texts_alone(turns: list
 
 @pytest.mark.parametrize(
     "said",
-    ["Write a poem about the sea", "Who wrote Hamlet?", "翻译成法语", "tell me a joke", "What can you do?", "你能做什么？", "hi", "你好", "asdf", "😀", "Convert 10 apples to oranges", "I love you", "what is love"],
+    [
+        "Write a poem about the sea",
+        "Who wrote Hamlet?",
+        "翻译成法语",
+        "tell me a joke",
+        "What can you do?",
+        "你能做什么？",
+        "hi",
+        "你好",
+        "asdf",
+        "😀",
+        "Convert 10 apples to oranges",
+        "I love you",
+        "what is love",
+    ],
 )
 async def test_what_no_tool_serves_is_said_plainly(said: str) -> None:
     text, calls = await say(said)

@@ -10,10 +10,19 @@ from nexus.adapters.offline.templates.template import planned, written
 from nexus.domain.tools.library.registry import LIBRARY
 from tests.offline.support import Package, run_tests
 
-EXAMPLES = [(name, language, example) for name, skill in SKILLS.items() for language, examples in skill.examples.items() for example in examples]
+EXAMPLES = [
+    (name, language, example)
+    for name, skill in SKILLS.items()
+    for language, examples in skill.examples.items()
+    for example in examples
+]
 
 
-@pytest.mark.parametrize(("name", "language", "example"), EXAMPLES, ids=[f"{name}-{language}-{at}" for at, (name, language, _) in enumerate(EXAMPLES)])
+@pytest.mark.parametrize(
+    ("name", "language", "example"),
+    EXAMPLES,
+    ids=[f"{name}-{language}-{at}" for at, (name, language, _) in enumerate(EXAMPLES)],
+)
 async def test_an_example_calls_its_tool_and_answers(name: str, language: str, example: Example) -> None:
     own = [written(TEMPLATES[name], name)] if name in TEMPLATES else []
     text, calls = await Package([] if own else [name], own).converse(example.input)

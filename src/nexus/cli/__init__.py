@@ -11,7 +11,7 @@ from nexus.cli.output import Output
 from nexus.cli.parsing import shared
 
 TOPICS = (serve, build, chat, projects, agents, sessions, tasks, tools, doctor, agent)
-EPILOG = "Start with: nexus build --serve \"An agent that converts units\" — and then: nexus chat --serve"
+EPILOG = 'Start with: nexus build --serve "An agent that converts units" — and then: nexus chat --serve'
 
 
 def parser() -> ArgumentParser:

@@ -92,6 +92,7 @@ class Board:
 def board_of(views: Sequence[StageView], timer: Callable[[], float] = time.monotonic) -> Board:
     """The stages by name, before the first event is heard: events from the beginning tell their states."""
     named = {
-        view.stage_name: Stage(name=view.stage_name, number=view.stage_number, title=view.display_name) for view in views
+        view.stage_name: Stage(name=view.stage_name, number=view.stage_number, title=view.display_name)
+        for view in views
     }
     return Board(stages=named, timer=timer)

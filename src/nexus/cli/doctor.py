@@ -7,7 +7,8 @@ from nexus.cli.exits import FAILED, OK
 from nexus.cli.parsing import Topics, shared
 
 if TYPE_CHECKING:
-    from nexus.wiring import Finding
+    from nexus.doctor import Finding
+    from nexus.settings import Settings
 
 MARKS = {"ok": "✔", "warn": "!", "fail": "✘"}
 
@@ -22,10 +23,16 @@ def add(topics: Topics) -> None:
 def doctor(asked: Asked) -> int:
     import asyncio
 
-    from nexus import settings, wiring
+    from nexus import settings
 
     found = settings.read(asked.settings_environ, data_dir=asked.arguments.data_dir)
-    return told(asked, [*wiring.examine(found), asyncio.run(_server(asked))])
+    return told(asked, asyncio.run(_examined(asked, found)))
+
+
+async def _examined(asked: Asked, found: "Settings") -> "list[Finding]":
+    from nexus.doctor import examine
+
+    return [*await examine(found), await _server(asked)]
 
 
 def told(asked: Asked, findings: "list[Finding]") -> int:
@@ -34,7 +41,7 @@ def told(asked: Asked, findings: "list[Finding]") -> int:
     else:
         for finding in findings:
             asked.output.line(f"{MARKS[finding.state]} {finding.name}: {finding.detail}")
-            if finding.advice and finding.state != "ok":
+            if finding.advice:
                 asked.output.line(f"    {finding.advice}")
     return FAILED if any(finding.state == "fail" for finding in findings) else OK
 
@@ -42,12 +49,22 @@ def told(asked: Asked, findings: "list[Finding]") -> int:
 async def _server(asked: Asked) -> "Finding":
     from nexus.cli.connection import client_for
     from nexus.client import Unreachable
-    from nexus.wiring import Finding
+    from nexus.doctor import Finding
 
     async with client_for(asked) as client:
         try:
             if await client.ready():
-                return Finding("server", "ok", f"{client.url} takes work", "")
-            return Finding("server", "warn", f"{client.url} is not ready", "It starts, ends, or has lost its store.")
+                return Finding(name="server", state="ok", detail=f"{client.url} takes work")
+            return Finding(
+                name="server",
+                state="warn",
+                detail=f"{client.url} is not ready",
+                advice="It starts, ends, or has lost its store.",
+            )
         except Unreachable as away:
-            return Finding("server", "warn", f"{client.url}: {away.reason}", "Start one with `nexus serve`.")
+            return Finding(
+                name="server",
+                state="warn",
+                detail=f"{client.url}: {away.reason}",
+                advice="Start one with `nexus serve`.",
+            )

@@ -116,13 +116,31 @@ class Output:
 
     def details(self, value: Mapping[str, object]) -> None:
         """One thing, a field a line; what is empty is left out."""
-        present = {name.replace("_", " "): _word(field) for name, field in value.items() if field not in (None, "", [], {})}
+        present = {
+            name.replace("_", " "): _word(field) for name, field in value.items() if field not in (None, "", [], {})
+        }
         width = max(map(len, present), default=0)
         for name, field in present.items():
             first, *more = printable(field).splitlines() or [""]
             self.line(f"{name:<{width}}  {first}")
             for line in more:
                 self.line(f"{'':<{width}}  {line}")
+
+    def ask(self, prompt: str) -> str | None:
+        """A line that somebody types; None at the end of input."""
+        if self.stdin is None and self.source.isatty() and self.out.isatty():
+            try:
+                import readline  # noqa: F401
+            except ImportError:
+                pass
+            try:
+                return input(prompt)
+            except EOFError:
+                self.out.write("\n")
+                return None
+        self.err.write(prompt)
+        self.err.flush()
+        return self.source.readline() or None
 
     def flush(self) -> None:
         self.out.flush()

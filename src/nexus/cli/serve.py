@@ -7,7 +7,7 @@ import threading
 from argparse import SUPPRESS
 
 from nexus.cli.asked import Asked
-from nexus.cli.exits import OK
+from nexus.cli.exits import FAILED, OK, Ended
 from nexus.cli.parsing import Topics, shared, whole
 
 
@@ -15,7 +15,9 @@ def add(topics: Topics) -> None:
     about = "run the server: API, pages and background work in one process"
     parser = topics.add_parser("serve", help=about, description=about, parents=[shared()])
     parser.add_argument("--host", help="the address to listen on (default: NEXUS_HOST, or 127.0.0.1)")
-    parser.add_argument("--port", type=whole(0, 65535), help="the port; 0 takes a free one (default: NEXUS_PORT, or 8000)")
+    parser.add_argument(
+        "--port", type=whole(0, 65535), help="the port; 0 takes a free one (default: NEXUS_PORT, or 8000)"
+    )
     parser.add_argument("--data-dir", help="where everything is kept (default: NEXUS_DATA_DIR, or ./data)")
     parser.add_argument("--role", choices=("all", "api"), help="what this process does (default: NEXUS_ROLE, or all)")
     parser.add_argument("--attached", action="store_true", help=SUPPRESS)
@@ -23,9 +25,7 @@ def add(topics: Topics) -> None:
 
 
 def serve(asked: Asked) -> int:
-    import asyncio
-
-    from nexus import settings, wiring
+    from nexus import serving, settings
 
     wanted = asked.arguments
     found = settings.read(
@@ -33,7 +33,13 @@ def serve(asked: Asked) -> int:
     )
     if wanted.attached:
         threading.Thread(target=_end_with_parent, daemon=True).start()
-    asyncio.run(wiring.serve(found))
+    try:
+        serving.run(
+            found, ready=lambda url: asked.output.note(f"nexus is ready at {url} (docs: {url}/docs, stop: Ctrl-C)")
+        )
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise Ended(FAILED, f"Cannot serve on {found.host}:{found.port} from {found.data_dir}: {reason}.") from error
     return OK
 
 

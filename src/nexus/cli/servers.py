@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -21,7 +20,11 @@ LAST_LINES = 8
 
 @asynccontextmanager
 async def server_for(
-    asked: Asked, client: Client, *, command: Sequence[str] | None = None, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    asked: Asked,
+    client: Client,
+    *,
+    command: Sequence[str] | None = None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncIterator[bool]:
     """A server answers inside; whether it is one that ends with this command. Unreachable when none does and none is wanted."""
     try:
@@ -33,10 +36,10 @@ async def server_for(
         yield False
         return
     with tempfile.TemporaryFile() as complaints:
-        child = subprocess.Popen(
-            command or _command(asked),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+        child = await asyncio.create_subprocess_exec(
+            *(command or _command(asked)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
             stderr=complaints,
             env=dict(asked.environ),
             start_new_session=True,
@@ -51,7 +54,7 @@ async def server_for(
             raise Ended(UNREACHABLE, "\n  ".join(["The server did not start. It said:", *said])) from None
         finally:
             asked.output.note("The server that was started for this command is stopped.")
-            _stop(child)
+            await _stop(child)
 
 
 class _Died(Exception):
@@ -66,27 +69,29 @@ def _command(asked: Asked) -> list[str]:
     return [*serve, "--host", parts.hostname, "--port", str(parts.port or 80)]
 
 
-async def _ready(child: "subprocess.Popen[bytes]", client: Client, sleep: Callable[[float], Awaitable[None]]) -> None:
+async def _ready(child: asyncio.subprocess.Process, client: Client, sleep: Callable[[float], Awaitable[None]]) -> None:
     try:
         async with asyncio.timeout(READY_SECONDS):
             while True:
                 with contextlib.suppress(Unreachable):
                     if await client.ready():
                         return
-                if child.poll() is not None:
+                if child.returncode is not None:
                     raise _Died
                 await sleep(POLL_SECONDS)
     except TimeoutError:
         raise Ended(UNREACHABLE, f"The server was not ready after {READY_SECONDS:g} seconds.") from None
 
 
-def _stop(child: "subprocess.Popen[bytes]") -> None:
-    """Lets it drain; what does not end is killed. Blocks: nothing else goes on in this process any more."""
+async def _stop(child: asyncio.subprocess.Process) -> None:
+    """Lets it drain; what does not end is killed. Should this process die before, the end of the child's stdin stops it too."""
     if child.stdin is not None:
         child.stdin.close()
-    child.terminate()
+    with contextlib.suppress(ProcessLookupError):
+        child.terminate()
     try:
-        child.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
+        async with asyncio.timeout(STOP_SECONDS):
+            await child.wait()
+    except TimeoutError:
         child.kill()
-        child.wait()
+        await child.wait()

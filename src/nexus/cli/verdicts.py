@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from nexus.cli.board import Board
 from nexus.cli.output import Output
-from nexus.client import ApiError, Client
+from nexus.client import Client
 from nexus.wire.agents import AgentView
 
 

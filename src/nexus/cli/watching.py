@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from nexus.cli.board import MARKS, Board, Stage
+from nexus.cli.board import MARKS, Board
 from nexus.cli.output import Output, one_line
 from nexus.client import Event
 
@@ -26,12 +26,21 @@ async def watched(events: AsyncIterator[Event], board: Board, output: Output) ->
 @contextmanager
 def _watch(board: Board, output: Output) -> Iterator[Watch]:
     if output.json:
-        yield lambda event: (board.hear(event), output.json_line(as_json(event)))[-1]
+        yield lambda event: _told(board, event, output)
     elif output.err.isatty():
-        with _live(board, output) as watch:
-            yield watch
+        with _live(board, output):
+            yield lambda event: _heard(board, event)
     else:
-        yield lambda event: _noted(board, board.hear(event), event, output)
+        yield lambda event: _noted(board, event, output)
+
+
+def _heard(board: Board, event: Event) -> None:
+    board.hear(event)
+
+
+def _told(board: Board, event: Event, output: Output) -> None:
+    board.hear(event)
+    output.json_line(as_json(event))
 
 
 def as_json(event: Event) -> dict[str, Any]:
@@ -45,8 +54,8 @@ def as_line(event: Event) -> str:
     return one_line(f"{event.tag}  {words}", 300)
 
 
-def _noted(board: Board, stage: Stage | None, event: Event, output: Output) -> None:
-    if stage is None:
+def _noted(board: Board, event: Event, output: Output) -> None:
+    if (stage := board.hear(event)) is None:
         output.note(f"build {board.state}")
         return
     match event.tag:
@@ -63,13 +72,13 @@ def _noted(board: Board, stage: Stage | None, event: Event, output: Output) -> N
 
 
 @contextmanager
-def _live(board: Board, output: Output) -> Iterator[Watch]:
+def _live(board: Board, output: Output) -> Iterator[None]:
     from rich.console import Console
     from rich.live import Live
 
     console = Console(file=output.err)
     with Live(get_renderable=lambda: drawn(board), console=console, refresh_per_second=8):
-        yield lambda event: board.hear(event) and None
+        yield
 
 
 def drawn(board: Board) -> "RenderableType":
@@ -94,5 +103,7 @@ def drawn(board: Board) -> "RenderableType":
             Text(one_line(stage.line), style="dim"),
         )
     done = round(board.progress / 100 * WIDTH)
-    bar = Text.assemble(("━" * done, "green"), ("━" * (WIDTH - done), "dim"), f"  {board.progress:.0f} %  {board.state}")
+    bar = Text.assemble(
+        ("━" * done, "green"), ("━" * (WIDTH - done), "dim"), f"  {board.progress:.0f} %  {board.state}"
+    )
     return Group(table, bar)

@@ -19,7 +19,7 @@ class ToolView(Struct, frozen=True, kw_only=True):
     code_path: str
     schema: dict[str, Any]
     dependencies: list[str]
-    effect: Literal["none", "read", "write"]
+    effect: Literal["pure", "read", "write_own", "external", "spend", "destructive"]
     visibility: Literal["private", "tenant", "public"]
     usage_count: int
     created_at: str

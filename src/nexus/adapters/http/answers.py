@@ -43,7 +43,7 @@ def written(content: bytes, media_type: str) -> Response[bytes]:
         content.decode()
     except UnicodeDecodeError:
         return Response(content, media_type="application/octet-stream", headers=UNTRUSTED)
-    return Response(content, media_type=f"{media_type}; charset=utf-8", headers=UNTRUSTED)
+    return Response(content, media_type=media_type, headers=UNTRUSTED)
 
 
 def url_of(project_id: str, path: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from functools import cache
+from importlib import metadata
 from typing import Any
 
 from litestar import Litestar, Router
@@ -17,9 +18,10 @@ from nexus.adapters.http.openapi import configured, document
 from nexus.adapters.http.problems import handle
 from nexus.adapters.http.requests import JSONRequest
 from nexus.adapters.http.sse import Streams
-from nexus.adapters.http.system import Parts, System
+from nexus.adapters.http.system import Parts, Ready, System
 from nexus.domain.services import Services
 
+VERSION = metadata.version("nexus")
 AREAS = (projects, agents, sessions, tasks, tools, statistics)
 
 
@@ -27,13 +29,15 @@ def make_app(
     services: Services,
     *,
     parts: Parts,
+    ready: Ready = lambda: {"status": "ready"},
     token: str | None = None,
     hosts: Collection[str] = (),
     streams: Streams | None = None,
-    version: str = "0",
+    version: str = VERSION,
 ) -> Litestar:
     """The HTTP edge of a house. With a token, only who shows it is let in. Without one, everybody is the local owner: then it
-    answers to `hosts` and the names of this machine only, and refuses what pages of other sites ask for."""
+    answers to `hosts` and the names of this machine only, and refuses what pages of other sites ask for. `parts` tells how the
+    house is, `ready` whether its `status` is to be sent requests."""
     open_streams = streams or Streams()
 
     @cache
@@ -41,7 +45,7 @@ def make_app(
         config = configured(version=version, secured=token is not None)
         return document(_application(token, held, config), secured=token is not None)
 
-    held = {"services": services, "streams": open_streams, "system": System(version, parts, described)}
+    held = {"services": services, "streams": open_streams, "system": System(version, parts, ready, described)}
     app = _application(token, held)
     app.asgi_handler = Edge(app.asgi_handler, hosts=hosts if token is None else None)
     return app

@@ -68,7 +68,7 @@ def streamed(tag: str, topic: str, *refusals: int) -> dict[str, Any]:
         str,
         description=f"Server-sent events of a {topic}. `id` is the position, `event` the tag, `data` one JSON object.",
         media_type="text/event-stream",
-        examples=[Example(id=topic, summary="One event", value=_STREAMED[topic])],
+        examples=[Example(summary="One event", value=_STREAMED[topic])],
         generate_examples=False,
     )
     told["responses"][204] = ResponseSpec(None, description="Over, and all of it was read.")

@@ -17,6 +17,7 @@ from nexus.adapters.http.sse import Streams
 from nexus.wire.system import HealthView, ReadyView
 
 Parts = Callable[[], Awaitable[Mapping[str, Any]]]
+Ready = Callable[[], Mapping[str, str]]
 
 
 class System(Struct, frozen=True):
@@ -24,6 +25,7 @@ class System(Struct, frozen=True):
 
     version: str
     parts: Parts
+    ready: Ready
     document: Callable[[], bytes]
 
 
@@ -45,7 +47,7 @@ async def get_readiness(system: NamedDependency[System], streams: NamedDependenc
     parts = dict(await system.parts())
     database = parts.get("database")
     connected = not isinstance(database, Mapping) or bool(database.get("connected", True))
-    if streams.draining or not connected:
+    if streams.draining or not connected or system.ready().get("status") != "ready":
         return Response(ReadyView(status="not ready", parts=parts), status_code=503)
     return Response(ReadyView(status="ready", parts=parts))
 
@@ -60,13 +62,13 @@ async def get_document(system: NamedDependency[System]) -> Response[bytes]:
 async def get_docs() -> Response[bytes]:
     """The same as a page. It fetches nothing but the document."""
     page, policy = _page()
-    return Response(page, media_type="text/html; charset=utf-8", headers={"content-security-policy": policy})
+    return Response(page, media_type="text/html", headers={"content-security-policy": policy})
 
 
-@get("/redoc", include_in_schema=False, status_code=307)
+@get("/redoc", include_in_schema=False)
 async def get_redoc() -> Redirect:
     """Where others have their page."""
-    return Redirect("/docs")
+    return Redirect("/docs", status_code=307)
 
 
 @cache

@@ -35,7 +35,10 @@ class OfflineModel:
         for piece in _PIECE.findall(answered.text):
             yield Delta(piece)
             await asyncio.sleep(self._pause)
-        used = Usage(sum(tokens(message.content) for message in request.messages), tokens(answered.text) + sum(tokens(call.arguments) for call in answered.calls))
+        used = Usage(
+            sum(tokens(message.content) for message in request.messages),
+            tokens(answered.text) + sum(tokens(call.arguments) for call in answered.calls),
+        )
         yield End("tool_calls" if answered.calls else "end", answered.calls, used)
 
     def _answer(self, request: ModelRequest) -> Answered:

@@ -29,7 +29,9 @@ def _value(schema: JSON, root: JSON, depth: int) -> Any:
     if choices:
         return None if {"type": "null"} in choices else _value(choices[0], root, depth + 1)
     if "pattern" in schema or "allOf" in schema:
-        raise InvalidInput("The offline model has no rules for this purpose; set NEXUS_MODEL__API_KEY to use a language model.")
+        raise InvalidInput(
+            "The offline model has no rules for this purpose; set NEXUS_MODEL__API_KEY to use a language model."
+        )
     return _of_type(schema, root, depth)
 
 

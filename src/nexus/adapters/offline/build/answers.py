@@ -12,7 +12,14 @@ from nexus.adapters.offline.build.intake import intake
 from nexus.adapters.offline.build.prompt import prompt
 from nexus.adapters.offline.build.requirements import requirements
 from nexus.adapters.offline.build.tools import tool
-from nexus.domain.builds.outputs import ArchitectureInput, DesignInput, IntakeInput, PromptInput, RequirementsInput, ToolInput
+from nexus.domain.builds.outputs import (
+    ArchitectureInput,
+    DesignInput,
+    IntakeInput,
+    PromptInput,
+    RequirementsInput,
+    ToolInput,
+)
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.models import ModelRequest
 

@@ -5,7 +5,16 @@ from msgspec import Struct
 from nexus.adapters.offline.build.naming import slug_of, titles_in
 from nexus.adapters.offline.build.needs import Served, served
 from nexus.adapters.offline.skills.registry import SKILLS
-from nexus.domain.builds.outputs import Architecture, ArchitectureInput, Brief, Language, PlannedAgent, PlannedTool, Requirement, Unmet
+from nexus.domain.builds.outputs import (
+    Architecture,
+    ArchitectureInput,
+    Brief,
+    Language,
+    PlannedAgent,
+    PlannedTool,
+    Requirement,
+    Unmet,
+)
 
 
 class _Part(Struct, frozen=True):
@@ -23,8 +32,14 @@ def architecture(given: ArchitectureInput) -> Architecture:
     return Architecture(
         overview=_overview(agents, language),
         agents=agents,
-        interfaces=["对话：一条消息，一个回答。" if language == "zh" else "Conversation: one message in, one answer out."],
-        data=["不保存数据；每次调用只用消息里的内容。" if language == "zh" else "Nothing is stored; each call uses what the message says."],
+        interfaces=[
+            "对话：一条消息，一个回答。" if language == "zh" else "Conversation: one message in, one answer out."
+        ],
+        data=[
+            "不保存数据；每次调用只用消息里的内容。"
+            if language == "zh"
+            else "Nothing is stored; each call uses what the message says."
+        ],
         unmet=[unmet for part in parts if (unmet := _unmet(part, language))],
     )
 
@@ -38,7 +53,9 @@ def _text(requirement: Requirement) -> str:
 def _agent(slug: str, name: str, purpose: str, parts: list[_Part]) -> PlannedAgent:
     library = list(dict.fromkeys(tool for part in parts for tool in part.served.library))
     new = {tool.name: tool for part in parts for tool in part.served.new if tool.name not in library}
-    return PlannedAgent(slug=slug, name=name, purpose=purpose[:500] or name, library_tools=library, new_tools=_most(new))
+    return PlannedAgent(
+        slug=slug, name=name, purpose=purpose[:500] or name, library_tools=library, new_tools=_most(new)
+    )
 
 
 def _most(new: dict[str, PlannedTool]) -> list[PlannedTool]:
@@ -54,10 +71,20 @@ def _several(brief: Brief, parts: list[_Part]) -> list[PlannedAgent]:
             specialists.setdefault(f"{slug[:30]}_agent" if slug == brief.slug else slug, []).append(part)
     chosen = list(specialists.items())[:4]
     zh = brief.language == "zh"
-    agents = [_agent(slug, _title(mine, brief.language, slug), ("；" if zh else "; ").join(part.text for part in mine), mine) for slug, mine in chosen]
+    agents = [
+        _agent(slug, _title(mine, brief.language, slug), ("；" if zh else "; ").join(part.text for part in mine), mine)
+        for slug, mine in chosen
+    ]
     asked = "；".join(agent.purpose for agent in agents) if zh else "; ".join(agent.purpose for agent in agents)
-    purpose = f"把每个问题交给能回答的智能体：{asked}" if zh else f"Passes each question to the agent that can answer it: {asked}"
-    return [PlannedAgent(slug=brief.slug, name=brief.name, purpose=purpose[:500], calls=[agent.slug for agent in agents]), *agents]
+    purpose = (
+        f"把每个问题交给能回答的智能体：{asked}"
+        if zh
+        else f"Passes each question to the agent that can answer it: {asked}"
+    )
+    return [
+        PlannedAgent(slug=brief.slug, name=brief.name, purpose=purpose[:500], calls=[agent.slug for agent in agents]),
+        *agents,
+    ]
 
 
 def _title(parts: list[_Part], language: Language, slug: str) -> str:
@@ -66,11 +93,16 @@ def _title(parts: list[_Part], language: Language, slug: str) -> str:
 
 def _unmet(part: _Part, language: Language) -> Unmet | None:
     if part.served.gaps:
-        return Unmet(requirement_id=part.requirement.id, reason=" ".join(gap.reason(language) for gap in part.served.gaps)[:500])
+        return Unmet(
+            requirement_id=part.requirement.id, reason=" ".join(gap.reason(language) for gap in part.served.gaps)[:500]
+        )
     if not part.served.empty:
         return None
     if language == "zh":
-        return Unmet(requirement_id=part.requirement.id, reason="工具库里没有合适的工具，离线模型也没有相应模板；这需要语言模型。请设置NEXUS_MODEL__API_KEY。")
+        return Unmet(
+            requirement_id=part.requirement.id,
+            reason="工具库里没有合适的工具，离线模型也没有相应模板；这需要语言模型。请设置NEXUS_MODEL__API_KEY。",
+        )
     reason = "No library tool does this and the offline model has no template for it; it needs a language model. Set NEXUS_MODEL__API_KEY to build it with one."
     return Unmet(requirement_id=part.requirement.id, reason=reason)
 
@@ -78,7 +110,11 @@ def _unmet(part: _Part, language: Language) -> Unmet | None:
 def _overview(agents: list[PlannedAgent], language: Language) -> str:
     lines = []
     for agent in agents:
-        tools = [*agent.library_tools, *(tool.name for tool in agent.new_tools), *(f"ask_{slug}" for slug in agent.calls)]
+        tools = [
+            *agent.library_tools,
+            *(tool.name for tool in agent.new_tools),
+            *(f"ask_{slug}" for slug in agent.calls),
+        ]
         shown = [f"`{tool}`" + (f" ({SKILLS[tool].topic.title(language)})" if tool in SKILLS else "") for tool in tools]
         nothing = "没有工具" if language == "zh" else "no tools"
         lines.append(f"- **{agent.name}** (`{agent.slug}`): {', '.join(shown) or nothing}")

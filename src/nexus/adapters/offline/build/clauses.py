@@ -11,11 +11,19 @@ _LEAD = re.compile(
     rf"{_NOUN}(?:\s+(?:called|named)\s+[\"“']?[\w-]+[\"”']?)?\s*(?::|,|that|which|who|to|for|can|who can|that can|which can)*\s+",
     re.IGNORECASE,
 )
-_LEAD_ZH = re.compile(r"^(?:请|帮我|给我|我们?(?:想要?|需要|要)|想要|需要|做|创建|构建|建|开发|设计|生成|制作|打造|一个|一款|两个|三个|智能体|助手|机器人|[：:,，]|它|能够?|可以|用来|用于|会|名为\S{2,10}?的)+")
+_LEAD_ZH = re.compile(
+    r"^(?:请|帮我|给我|我们?(?:想要?|需要|要)|想要|需要|做|创建|构建|建|开发|设计|生成|制作|打造|一个|一款|两个|三个|智能体|助手|机器人|[：:,，]|它|能够?|可以|用来|用于|会|名为\S{2,10}?的)+"
+)
 _TAIL_ZH = re.compile(r"的?(?:智能体|助手|机器人|代理|小工具|工具|应用)\W*$")
 _SENTENCE = re.compile(r"(?<=[^\d])[.!?](?:\s+|$)|[。！？；;\n]+")
-_PART = re.compile(r"\s*,\s*(?:and\s+|or\s+|then\s+|but\s+)?(?:also\s+)?|\s+and\s+(?:also\s+|then\s+)?|\s+as well as\s+|\s*[，、]\s*(?:并且?|以及|还|同时|也)?(?:能够?|可以|会)?|并且|以及|同时|还(?:能够?|可以|会)|(?<=[一-鿿])[和与并](?=[一-鿿A-Z])", re.IGNORECASE)
-_EACH = re.compile(r"^(?:and\s+)?(?:one|another|the other|the first|the second|the third|an?)(?:\s+agent)?\s+(?:that\s+|which\s+|to\s+|for\s+|who\s+)?|^(?:另?一个|第[一二三]个|一个)(?:智能体)?(?:负责|用来|用于|能)?", re.IGNORECASE)
+_PART = re.compile(
+    r"\s*,\s*(?:and\s+|or\s+|then\s+|but\s+)?(?:also\s+)?|\s+and\s+(?:also\s+|then\s+)?|\s+as well as\s+|\s*[，、]\s*(?:并且?|以及|还|同时|也)?(?:能够?|可以|会)?|并且|以及|同时|还(?:能够?|可以|会)|(?<=[一-鿿])[和与并](?=[一-鿿A-Z])",
+    re.IGNORECASE,
+)
+_EACH = re.compile(
+    r"^(?:and\s+)?(?:one|another|the other|the first|the second|the third|an?)(?:\s+agent)?\s+(?:that\s+|which\s+|to\s+|for\s+|who\s+)?|^(?:另?一个|第[一二三]个|一个)(?:智能体)?(?:负责|用来|用于|能)?",
+    re.IGNORECASE,
+)
 MANNER = re.compile(
     r"\b(?:explain|show|describ)\w*\s+(?:(?:its|the|each|every|all|their|his|your)\s+)*(?:steps?|work(?:ings?)?|reasoning|calculations?|results?|answers?)|\bstep by step|\b(?:be|is|stays?|polite|friendly|concise|short|brief|clear)(?:ly)?\s*(?:and\s+)?(?:polite|friendly|concise|short|brief|clear)?(?:ly)?$"
     r"|\b(?:answers?|repl(?:y|ies)|responds?|speaks?)\s+(?:(?:always|only|briefly|politely)\s+)*(?:in\s+(?:english|chinese)|briefly|politely|shortly)|\b(?:never|not)\s+(?:invents?|guess\w*|makes? (?:things|anything) up|hallucinat\w*)"
@@ -36,7 +44,12 @@ def capabilities(requirement: str) -> list[str]:
 
 def manners(requirement: str) -> list[str]:
     """How it is to do it."""
-    parts = [part.strip() for sentence in _SENTENCE.split(requirement) for part in _PART.split(_body(sentence.strip())) if part]
+    parts = [
+        part.strip()
+        for sentence in _SENTENCE.split(requirement)
+        for part in _PART.split(_body(sentence.strip()))
+        if part
+    ]
     return list(dict.fromkeys(_words(part) for part in parts if part and is_manner(part)))[:6]
 
 

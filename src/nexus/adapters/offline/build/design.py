@@ -17,12 +17,16 @@ def design(given: DesignInput) -> Design:
     agent, language = given.agent, given.brief.language
     tools = [*agent.library_tools, *(tool.name for tool in agent.new_tools)]
     zh = language == "zh"
-    limits = [unmet.reason for unmet in given.unmet] + (["只使用自己的工具，不编造结果。"] if zh else ["It uses its tools alone and never invents results."])
+    limits = [unmet.reason for unmet in given.unmet] + (
+        ["只使用自己的工具，不编造结果。"] if zh else ["It uses its tools alone and never invents results."]
+    )
     return Design(
         role=(f"{agent.name}：{agent.purpose}" if zh else f"{agent.name}: {agent.purpose}")[:500],
         capabilities=[_capability(tool, agent, language) for tool in tools] + [f"ask_{slug}" for slug in agent.calls],
         limits=limits,
-        model_needs="离线模型即可；有语言模型时能自由回答。" if zh else "The offline model is enough; with a language model it answers freely.",
+        model_needs="离线模型即可；有语言模型时能自由回答。"
+        if zh
+        else "The offline model is enough; with a language model it answers freely.",
         memory="记得本次对话。" if zh else "It remembers the conversation.",
         cases=_cases(given, tools)[:_MOST],
     )
@@ -40,14 +44,21 @@ def _cases(given: DesignInput, tools: list[str]) -> list[Case]:
     cases = [case for tool in tools for case in _of_tool(tool, new.get(tool), language)]
     cases += [case for slug in given.agent.calls if (case := _of_agent(slug, language))]
     cases += _of_gaps(given)
-    asked = Case(name="says_what_it_can_do", input="你能做什么？" if language == "zh" else "What can you do?", contains=["offline"])
-    return cases[: _MOST - 1] + [asked] if not cases or len(cases) < 3 else cases
+    asked = Case(
+        name="says_what_it_can_do",
+        input="你能做什么？" if language == "zh" else "What can you do?",
+        contains=["offline"],
+    )
+    return [*cases[: _MOST - 1], asked] if not cases or len(cases) < 3 else cases
 
 
 def _of_tool(tool: str, new: PlannedTool | None, language: Language) -> list[Case]:
     skill = SKILLS.get(tool)
     if skill:
-        return [Case(name=f"{tool[:36]}_{at}", input=one.input, calls=[tool], contains=list(one.contains)) for at, one in enumerate(skill.examples.get(language, ()), 1)]
+        return [
+            Case(name=f"{tool[:36]}_{at}", input=one.input, calls=[tool], contains=list(one.contains))
+            for at, one in enumerate(skill.examples.get(language, ()), 1)
+        ]
     if new and (example := formula_example(new)):
         return [Case(name=f"{tool[:36]}_1", input=example.input, calls=[tool], contains=list(example.contains))]
     return []
@@ -55,9 +66,15 @@ def _of_tool(tool: str, new: PlannedTool | None, language: Language) -> list[Cas
 
 def _of_agent(slug: str, language: Language) -> Case | None:
     """A specialist is named for what it does: its first example is asked through it."""
-    skill: Skill | None = next((one for one in SKILLS.values() if slug_of(one.topic.en) in (slug, slug.removesuffix("_agent"))), None)
+    skill: Skill | None = next(
+        (one for one in SKILLS.values() if slug_of(one.topic.en) in (slug, slug.removesuffix("_agent"))), None
+    )
     example = next(iter(skill.examples.get(language, ())), None) if skill else None
-    return Case(name=f"asks_{slug}"[:40], input=example.input, calls=[f"ask_{slug}"[:44]], contains=list(example.contains)) if example else None
+    return (
+        Case(name=f"asks_{slug}"[:40], input=example.input, calls=[f"ask_{slug}"[:44]], contains=list(example.contains))
+        if example
+        else None
+    )
 
 
 def _of_gaps(given: DesignInput) -> list[Case]:

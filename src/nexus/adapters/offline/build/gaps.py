@@ -31,8 +31,21 @@ class Gap(Struct, frozen=True, kw_only=True):
         return self.example_zh if language == "zh" else self.example_en
 
 
-def _gap(lacks: Literal["model", "tool"], title: tuple[str, str], cannot: tuple[str, str], words: str, example: tuple[str, str] = ("", "")) -> Gap:
-    return Gap(topic=Topic(en=title[0], zh=title[1], words=words, category="language" if lacks == "model" else "integration"), lacks=lacks, en=cannot[0], zh=cannot[1], example_en=example[0], example_zh=example[1])
+def _gap(
+    lacks: Literal["model", "tool"],
+    title: tuple[str, str],
+    cannot: tuple[str, str],
+    words: str,
+    example: tuple[str, str] = ("", ""),
+) -> Gap:
+    return Gap(
+        topic=Topic(en=title[0], zh=title[1], words=words, category="language" if lacks == "model" else "integration"),
+        lacks=lacks,
+        en=cannot[0],
+        zh=cannot[1],
+        example_en=example[0],
+        example_zh=example[1],
+    )
 
 
 GAPS = (

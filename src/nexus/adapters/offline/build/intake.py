@@ -20,14 +20,74 @@ _CHANGE = re.compile(
     r"|\bexisting\b.{0,20}\b(?:agent|assistant|bot)\b|(?:修改|更新|改进|升级|扩展|调整|完善)(?:一下)?.{0,15}(?:智能体|助手|机器人)|(?:给|为|把|让|在)(?:现有|已有|我的|这个|那个|原来|之前).{0,20}(?:智能体|助手|机器人)",
     re.IGNORECASE | re.DOTALL,
 )
-_SEVERAL = re.compile(r"\b(?:two|three|four|several|multiple|2|3|4)\s+(?:\w+\s+){0,2}agents\b|\bone agent\b.*\b(?:another|one|second)\b|\bmulti.?agent|(?:两|二|三|四|多|几|2|3|4)个(?:\S{0,4})?智能体|多智能体|一个智能体.*另一个", re.IGNORECASE | re.DOTALL)
-_AGENT = re.compile(r"\b(?:agents?|assistants?|(?:chat)?bots?|helpers?|apps?|calculators?|converters?|generators?|trackers?|checkers?|planners?)\b|智能体|助手|机器人|代理|工具|应用|计算器|助理", re.IGNORECASE)
+_SEVERAL = re.compile(
+    r"\b(?:two|three|four|several|multiple|2|3|4)\s+(?:\w+\s+){0,2}agents\b|\bone agent\b.*\b(?:another|one|second)\b|\bmulti.?agent|(?:两|二|三|四|多|几|2|3|4)个(?:\S{0,4})?智能体|多智能体|一个智能体.*另一个",
+    re.IGNORECASE | re.DOTALL,
+)
+_AGENT = re.compile(
+    r"\b(?:agents?|assistants?|(?:chat)?bots?|helpers?|apps?|calculators?|converters?|generators?|trackers?|checkers?|planners?)\b|智能体|助手|机器人|代理|工具|应用|计算器|助理",
+    re.IGNORECASE,
+)
 _TASK = re.compile(
     r"\b(?:convert|comput|calculat|translat|writ|summari|extract|analy[sz]|count|find|list|sort|check|creat|generat|plan|track|format|validat|compar|answer|explain|help|search|send|read|pars|filter|classif|detect|monitor|manag|schedul|organi[sz]|recommend|suggest|teach|remind|estimat|predict|measur|record|book|order|draw|solv|evaluat|review|report|collect|process|support|handl|transform|split|merg|look up|fetch|play)\w*"
     r"|换算|计算|翻译|写|总结|概括|提取|分析|统计|查找|查询|列出|排序|检查|创建|生成|规划|跟踪|格式化|验证|比较|回答|解释|帮助|搜索|发送|读取|解析|筛选|分类|检测|监控|管理|推荐|教|提醒|估算|预测|记录|预订|画|解决|评估|处理|转换|合并|安排",
     re.IGNORECASE,
 )
-_EMPTY = set("agent agents assistant assistants bot bots chatbot build make create want need would like please me us new good nice great smart best cool very an the for some something anything thing stuff with and that which who does can help helps hi hello hey there friend how are you is this your".split())
+_EMPTY = {
+    "agent",
+    "agents",
+    "assistant",
+    "assistants",
+    "bot",
+    "bots",
+    "chatbot",
+    "build",
+    "make",
+    "create",
+    "want",
+    "need",
+    "would",
+    "like",
+    "please",
+    "me",
+    "us",
+    "new",
+    "good",
+    "nice",
+    "great",
+    "smart",
+    "best",
+    "cool",
+    "very",
+    "an",
+    "the",
+    "for",
+    "some",
+    "something",
+    "anything",
+    "thing",
+    "stuff",
+    "with",
+    "and",
+    "that",
+    "which",
+    "who",
+    "does",
+    "can",
+    "help",
+    "helps",
+    "hi",
+    "hello",
+    "hey",
+    "there",
+    "friend",
+    "how",
+    "are",
+    "you",
+    "is",
+    "this",
+    "your",
+}
 
 
 def intake(given: IntakeInput) -> Brief:
@@ -52,13 +112,25 @@ def _problem(requirement: str, language: Language) -> str | None:
     """Why there is nothing to build, or None."""
     zh = language == "zh"
     if _STEERING.search(unquoted(requirement)):
-        return "这段文字试图操纵构建过程，而不是描述一个智能体。请说明智能体应该做什么。" if zh else "This tries to steer the builder instead of describing an agent. Say what the agent is to do."
+        return (
+            "这段文字试图操纵构建过程，而不是描述一个智能体。请说明智能体应该做什么。"
+            if zh
+            else "This tries to steer the builder instead of describing an agent. Say what the agent is to do."
+        )
     if not re.search(r"[^\W\d_]", requirement):
         return "There are no words in it. Say in a sentence what the agent is to do."
     if needs_in(requirement) or formula_in(requirement):
         return None
-    if _is_gibberish(requirement) or not (_AGENT.search(requirement) or _TASK.search(requirement)) or not _content(requirement):
-        return "看不出要构建什么。请用一句话说明智能体应该做什么，例如“换算单位并计算贷款月供”。" if zh else "There is no task in it. Say in a sentence what the agent is to do, for example “converts units and computes loan payments”."
+    if (
+        _is_gibberish(requirement)
+        or not (_AGENT.search(requirement) or _TASK.search(requirement))
+        or not _content(requirement)
+    ):
+        return (
+            "看不出要构建什么。请用一句话说明智能体应该做什么，例如“换算单位并计算贷款月供”。"
+            if zh
+            else "There is no task in it. Say in a sentence what the agent is to do, for example “converts units and computes loan payments”."
+        )
     return None
 
 
@@ -74,7 +146,16 @@ def _is_gibberish(text: str) -> bool:
 def _content(text: str) -> bool:
     """Whether anything is left without the words that say nothing."""
     if re.search(r"[一-鿿]", text):
-        return len(re.sub(r"(?:请|帮我|我|想要|需要|要|做|创建|构建|开发|一个|一款|的|能|可以|智能体|助手|机器人|工具|应用|好|很|\W)", "", text)) >= 2
+        return (
+            len(
+                re.sub(
+                    r"(?:请|帮我|我|想要|需要|要|做|创建|构建|开发|一个|一款|的|能|可以|智能体|助手|机器人|工具|应用|好|很|\W)",
+                    "",
+                    text,
+                )
+            )
+            >= 2
+        )
     return any(word not in _EMPTY for word in re.findall(r"[a-z]{3,}", text.lower()))
 
 

@@ -6,8 +6,57 @@ import zlib
 from nexus.adapters.offline.build.needs import Found, needs_in
 from nexus.domain.builds.outputs import Language
 
-_GIVEN = re.compile(r"\b(?:called|named)\s+[\"“']?([A-Za-z][\w -]{1,38}?)[\"”']?(?=\s+(?:that|which|who|to|for)\b|[,.;]|$)|(?:名为|名叫|叫做|叫作|取名)[“\"「]?([\w一-鿿]{2,20}?)[”\"」]?(?=的|，|。|,|$)", re.IGNORECASE)
-_SMALL = set("an a the and or of for to in on with from that which who can could should agent agents assistant bot chatbot tool i we want need would like build make create me us my our please it its helps help is are be".split())
+_GIVEN = re.compile(
+    r"\b(?:called|named)\s+[\"“']?([A-Za-z][\w -]{1,38}?)[\"”']?(?=\s+(?:that|which|who|to|for)\b|[,.;]|$)|(?:名为|名叫|叫做|叫作|取名)[“\"「]?([\w一-鿿]{2,20}?)[”\"」]?(?=的|，|。|,|$)",
+    re.IGNORECASE,
+)
+_SMALL = {
+    "an",
+    "a",
+    "the",
+    "and",
+    "or",
+    "of",
+    "for",
+    "to",
+    "in",
+    "on",
+    "with",
+    "from",
+    "that",
+    "which",
+    "who",
+    "can",
+    "could",
+    "should",
+    "agent",
+    "agents",
+    "assistant",
+    "bot",
+    "chatbot",
+    "tool",
+    "i",
+    "we",
+    "want",
+    "need",
+    "would",
+    "like",
+    "build",
+    "make",
+    "create",
+    "me",
+    "us",
+    "my",
+    "our",
+    "please",
+    "it",
+    "its",
+    "helps",
+    "help",
+    "is",
+    "are",
+    "be",
+}
 
 
 def slug_of(text: str) -> str:
@@ -27,7 +76,12 @@ def agent_slug(requirement: str, found: list[Found]) -> str:
     titles = " ".join(_titles(found, "en"))
     words = " ".join(word for word in re.findall(r"[A-Za-z]{3,}", requirement) if word.lower() not in _SMALL)
     few = " ".join(words.split()[:4])
-    return slug_of(given[1] if given and given[1] else "") or slug_of(titles) or slug_of(few) or f"agent_{zlib.crc32(requirement.encode()) & 0xFFFFFF:06x}"
+    return (
+        slug_of(given[1] if given and given[1] else "")
+        or slug_of(titles)
+        or slug_of(few)
+        or f"agent_{zlib.crc32(requirement.encode()) & 0xFFFFFF:06x}"
+    )
 
 
 def agent_name(requirement: str, found: list[Found], language: Language) -> str:

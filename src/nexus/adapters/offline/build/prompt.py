@@ -46,7 +46,9 @@ def prompt(given: PromptInput) -> PromptText:
 def _tool(tool: OfferedTool, language: Language) -> str:
     skill = SKILLS.get(tool.name)
     example = next((one.input.split("\n")[0] for one in skill.examples.get(language, ())), "") if skill else ""
-    when = (f" 例如：“{example}”。" if language == "zh" else f" Use it for requests like “{example}”.") if example else ""
+    when = (
+        (f" 例如：“{example}”。" if language == "zh" else f" Use it for requests like “{example}”.") if example else ""
+    )
     return f"`{tool.name}`: {tool.description.strip()[:400]}{when}"
 
 

@@ -24,15 +24,24 @@ def requirements(given: RequirementsInput) -> Requirements:
     functional = [_functional(at, text, language) for at, text in enumerate(capabilities(given.requirement)[:30], 1)]
     always = [(title, statement, [check]) for title, statement, check in _ALWAYS[language]]
     wished = [(text[:80], text, [_shown(text, language)]) for text in manners(given.requirement)]
-    nonfunctional = [Requirement(id=f"NFR-{at}", title=title, statement=statement, acceptance=checks) for at, (title, statement, checks) in enumerate([*always, *wished], 1)]
-    outside = ["没有列出的能力。", "保存个人数据。"] if language == "zh" else ["Abilities that are not listed here.", "Keeping personal data."]
+    nonfunctional = [
+        Requirement(id=f"NFR-{at}", title=title, statement=statement, acceptance=checks)
+        for at, (title, statement, checks) in enumerate([*always, *wished], 1)
+    ]
+    outside = (
+        ["没有列出的能力。", "保存个人数据。"]
+        if language == "zh"
+        else ["Abilities that are not listed here.", "Keeping personal data."]
+    )
     return Requirements(functional=functional, nonfunctional=nonfunctional, out_of_scope=outside)
 
 
 def _functional(number: int, text: str, language: Language) -> Requirement:
     statement = f"智能体能够：{text}。" if language == "zh" else f"The agent can do this: {text}."
     title = text[:1].upper() + text[1:]
-    return Requirement(id=f"FR-{number}", title=title[:80], statement=statement[:500], acceptance=_acceptance(needs_in(text), language))
+    return Requirement(
+        id=f"FR-{number}", title=title[:80], statement=statement[:500], acceptance=_acceptance(needs_in(text), language)
+    )
 
 
 def _acceptance(found: list[Found], language: Language) -> list[str]:
@@ -43,10 +52,18 @@ def _acceptance(found: list[Found], language: Language) -> list[str]:
         example = next(iter(skill.examples.get(language, ())), None) if skill else None
         if example and example.contains:
             shown, wanted = example.input.replace("\n", " ⏎ ")[:200], ", ".join(example.contains)
-            lines.append(f"问“{shown}”时，回答包含“{wanted}”。" if language == "zh" else f"Asked “{shown}”, the answer contains “{wanted}”.")
+            lines.append(
+                f"问“{shown}”时，回答包含“{wanted}”。"
+                if language == "zh"
+                else f"Asked “{shown}”, the answer contains “{wanted}”."
+            )
         elif one.gap:
             lines.append(one.gap.reason(language))
-    return lines or ["用相应的请求可以验证。" if language == "zh" else "A request of this kind is answered with a result, or with what is missing for one."]
+    return lines or [
+        "用相应的请求可以验证。"
+        if language == "zh"
+        else "A request of this kind is answered with a result, or with what is missing for one."
+    ]
 
 
 def _shown(text: str, language: Language) -> str:

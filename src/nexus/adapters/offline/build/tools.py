@@ -18,5 +18,7 @@ def tool(given: ToolInput) -> WrittenTool:
         return formula
     template = template_for(f"{wanted.name.replace('_', ' ')} {wanted.purpose}")
     if template is None:
-        raise InvalidInput(f"The offline model has no template for {wanted.name}; it needs a language model. Set NEXUS_MODEL__API_KEY.")
+        raise InvalidInput(
+            f"The offline model has no template for {wanted.name}; it needs a language model. Set NEXUS_MODEL__API_KEY."
+        )
     return written(template, wanted.name)

@@ -13,9 +13,54 @@ from nexus.adapters.offline.skills.registry import SKILLS
 from nexus.adapters.offline.skills.skill import Reading, Said, Skill
 from nexus.domain.ports.models import JSON, ToolSpec
 
-_FOLLOWS = re.compile(r"^\s*(?:(?:and|what about|how about|what if|now|then|also|instead|same|but|or|ok|in|with|at|over)\b|那|如果|换成|改成|再|也|还有)|呢\s*[?？]?\s*$", re.IGNORECASE)
-_LITTLE = set("and what about how if now then also the same for with instead at over in to of a an is it but or please would be be do days day years year months month rate percent people weeks later ago by".split())
-_NEAR, _MOST_CALLS = 3, 8
+_FOLLOWS = re.compile(
+    r"^\s*(?:(?:and|what about|how about|what if|now|then|also|instead|same|but|or|ok|in|with|at|over)\b|那|如果|换成|改成|再|也|还有)|呢\s*[?？]?\s*$",
+    re.IGNORECASE,
+)
+_LITTLE = {
+    "and",
+    "what",
+    "about",
+    "how",
+    "if",
+    "now",
+    "then",
+    "also",
+    "the",
+    "same",
+    "for",
+    "with",
+    "instead",
+    "at",
+    "over",
+    "in",
+    "to",
+    "of",
+    "a",
+    "an",
+    "is",
+    "it",
+    "but",
+    "or",
+    "please",
+    "would",
+    "be",
+    "do",
+    "days",
+    "day",
+    "years",
+    "year",
+    "months",
+    "month",
+    "rate",
+    "percent",
+    "people",
+    "weeks",
+    "later",
+    "ago",
+    "by",
+}
+_NEAR, _MOST_CALLS, _MOST_PARTS = 3, 8, 20
 
 
 class Wish(Struct, frozen=True):
@@ -42,6 +87,7 @@ def wishes(conversation: Conversation, tools: tuple[ToolSpec, ...], today: date)
 def asked(text: str, tools: tuple[ToolSpec, ...], today: date) -> list[Wish]:
     """What a text asks for by itself: question by question, or as a whole when its parts do not stand alone."""
     parts = [text] if _is_material(text) else questions(text) or [text]
+    parts = parts if len(parts) <= _MOST_PARTS else [text]
     found, left = list[Wish](), list[str]()
     for part in parts:
         wish = _best(part, tools, today, language_of(text)) if len(parts) > 1 else []
@@ -95,7 +141,10 @@ def _readings(skill: Skill, said: Said, tool: ToolSpec) -> list[Reading]:
 def _fit(reading: Reading, tool: ToolSpec) -> Reading:
     """What the schema takes; a reading's own word on what is missing counts too."""
     fitted = fitting(tool, reading.arguments)
-    return Reading(fitted.arguments, tuple(dict.fromkeys([*fitted.missing, *(name for name in reading.missing if name not in fitted.arguments)])))
+    return Reading(
+        fitted.arguments,
+        tuple(dict.fromkeys([*fitted.missing, *(name for name in reading.missing if name not in fitted.arguments)])),
+    )
 
 
 def _followed(conversation: Conversation, tools: tuple[ToolSpec, ...], today: date) -> Wish | None:

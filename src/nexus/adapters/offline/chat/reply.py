@@ -16,9 +16,18 @@ from nexus.adapters.offline.skills.told import text_of
 from nexus.domain.builds.outputs import Language
 from nexus.domain.ports.models import ModelRequest, ToolCall, ToolSpec
 
-_HELLO = re.compile(r"^\W*(?:hi|hello|hey|good (?:morning|evening|afternoon)|greetings|你好|您好|嗨|哈喽|早上好|晚上好)(?:\s+(?:there|everyone|all|friend))?(?:\s*[,!.，。！]?\s*(?:how are you|what'?s up|你好吗))?\W*$", re.IGNORECASE)
-_THANKS = re.compile(r"^\W*(?:thanks?(?: you)?|thx|great|ok(?:ay)?|cool|bye|goodbye|谢谢|多谢|感谢|好的|再见)(?![A-Za-z]).{0,20}$", re.IGNORECASE)
-_WHO = re.compile(r"\bwho are you|\bwhat (?:are you|can you|do you) ?|\bwhat can .* do\b|\bhelp\b|^\W*help|你是谁|你(?:能|会|可以)(?:做|干|帮)|有什么功能|帮助|怎么用|能做什么", re.IGNORECASE)
+_HELLO = re.compile(
+    r"^\W*(?:hi|hello|hey|good (?:morning|evening|afternoon)|greetings|你好|您好|嗨|哈喽|早上好|晚上好)(?:\s+(?:there|everyone|all|friend))?(?:\s*[,!.，。！]?\s*(?:how are you|what'?s up|你好吗))?\W*$",
+    re.IGNORECASE,
+)
+_THANKS = re.compile(
+    r"^\W*(?:thanks?(?: you)?|thx|great|ok(?:ay)?|cool|bye|goodbye|谢谢|多谢|感谢|好的|再见)(?![A-Za-z]).{0,20}$",
+    re.IGNORECASE,
+)
+_WHO = re.compile(
+    r"\bwho are you|\bwhat (?:are you|can you|do you) ?|\bwhat can .* do\b|\bhelp\b|^\W*help|你是谁|你(?:能|会|可以)(?:做|干|帮)|有什么功能|帮助|怎么用|能做什么",
+    re.IGNORECASE,
+)
 
 
 class Answered(Struct, frozen=True):
@@ -41,7 +50,12 @@ def reply(request: ModelRequest, today: date) -> Answered:
         return Answered(_without_tool(conversation.said, request.tools, language))
     if found[0].missing:
         return Answered(_lacking(found[0], language))
-    calls = [ToolCall(f"call_{len(conversation.messages)}_{at}", wish.tool.name, msgspec.json.encode(wish.arguments).decode()) for at, wish in enumerate(found)]
+    calls = [
+        ToolCall(
+            f"call_{len(conversation.messages)}_{at}", wish.tool.name, msgspec.json.encode(wish.arguments).decode()
+        )
+        for at, wish in enumerate(found)
+    ]
     return Answered(calls=tuple(calls))
 
 
@@ -64,9 +78,15 @@ def _abilities(tools: tuple[ToolSpec, ...], language: Language) -> str:
 def _ability(tool: ToolSpec, language: Language) -> str:
     skill = SKILLS.get(tool.name)
     if skill is None:
-        return f"- {tool.description or tool.name}" if is_agent(tool) else f"- {tool.name}: {tool.description.split('. ')[0]}"
+        return (
+            f"- {tool.description or tool.name}"
+            if is_agent(tool)
+            else f"- {tool.name}: {tool.description.split('. ')[0]}"
+        )
     example = next((one.input for one in skill.examples.get(language, ()) if "\n" not in one.input), "")
-    return f"- {skill.topic.title(language)}" + (f" ({PHRASES[language].example.format(example=example)})" if example else "")
+    return f"- {skill.topic.title(language)}" + (
+        f" ({PHRASES[language].example.format(example=example)})" if example else ""
+    )
 
 
 def _lacking(wish: Wish, language: Language) -> str:

@@ -8,14 +8,50 @@ from nexus.adapters.offline.skills.registry import SKILLS
 from nexus.adapters.offline.skills.skill import Reading, Said, Skill, Topic
 from nexus.domain.ports.models import ToolSpec
 
-_COMMON = set("the and for with from that this tool agent computes compute convert converts returns return value values number text given into what how much many is are can you please".split())
+_COMMON = {
+    "the",
+    "and",
+    "for",
+    "with",
+    "from",
+    "that",
+    "this",
+    "tool",
+    "agent",
+    "computes",
+    "compute",
+    "convert",
+    "converts",
+    "returns",
+    "return",
+    "value",
+    "values",
+    "number",
+    "text",
+    "given",
+    "into",
+    "what",
+    "how",
+    "much",
+    "many",
+    "is",
+    "are",
+    "can",
+    "you",
+    "please",
+}
 
 
 def skill_for(tool: ToolSpec) -> Skill:
     """A skill that reads arguments by the tool's own schema. Its weight for a text is `closeness`."""
     title = tool.name.replace("_", " ")
     read = _read_message if is_agent(tool) else read_arguments
-    return Skill(tool=tool.name, topic=Topic(en=title, zh=title, words=re.escape(title)), asks="", read=lambda said, spec: [read(said, spec)])
+    return Skill(
+        tool=tool.name,
+        topic=Topic(en=title, zh=title, words=re.escape(title)),
+        asks="",
+        read=lambda said, spec: [read(said, spec)],
+    )
 
 
 def is_agent(tool: ToolSpec) -> bool:
@@ -25,12 +61,19 @@ def is_agent(tool: ToolSpec) -> bool:
 
 def closeness(said: Said, tool: ToolSpec) -> int:
     """How much a text speaks of a tool: shared words, those of its name twice, and the skills that both are about."""
-    named, told = _stems(tool.name.replace("_", " ")), _stems(f"{tool.description} {' '.join(one.name.replace('_', ' ') for one in wanted_by(tool))}")
+    named, told = (
+        _stems(tool.name.replace("_", " ")),
+        _stems(f"{tool.description} {' '.join(one.name.replace('_', ' ') for one in wanted_by(tool))}"),
+    )
     spoken = _stems(said.text[:2000])
     score = 2 * len(spoken & named) + len(spoken & (told - named))
     if is_agent(tool):
         about = f"{tool.name.replace('_', ' ')} {tool.description}"
-        shared = [skill for skill in SKILLS.values() if re.search(skill.topic.words, spaced(about), re.IGNORECASE) and _asked(skill, said)]
+        shared = [
+            skill
+            for skill in SKILLS.values()
+            if re.search(skill.topic.words, spaced(about), re.IGNORECASE) and _asked(skill, said)
+        ]
         score += max((skill.weight for skill in shared), default=0)
     return score
 

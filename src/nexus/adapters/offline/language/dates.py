@@ -5,7 +5,20 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import NamedTuple
 
-_MONTHS = "january february march april may june july august september october november december".split()
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 _MONTH = r"(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
 _DAYS = {
     "day before yesterday": -2, "day after tomorrow": 2, "yesterday": -1, "tomorrow": 1, "today": 0,
@@ -92,8 +105,14 @@ def _feast(month: int, day: int) -> Callable[[re.Match[str], date], date | None]
 _FORMS: list[tuple[re.Pattern[str], Callable[[re.Match[str], date], date | None]]] = [
     (re.compile(r"(?<!\d)(\d{4})\s?[-/.年]\s?(\d{1,2})\s?[-/.月]\s?(\d{1,2})(?!\d)\s?[日号]?"), _numeric),
     (re.compile(rf"\b{_MONTH}\s+(\d{{1,2}})(?:st|nd|rd|th)?(?:,?\s+(\d{{4}}))?\b", re.IGNORECASE), _month_first),
-    (re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?(?:\s+of)?\s+{_MONTH}(?:,?\s+(\d{{4}}))?\b", re.IGNORECASE), _day_first),
+    (
+        re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?(?:\s+of)?\s+{_MONTH}(?:,?\s+(\d{{4}}))?\b", re.IGNORECASE),
+        _day_first,
+    ),
     (re.compile(r"(?<!\d)(\d{1,2})\s?月\s?(\d{1,2})\s?[日号]"), _chinese),
     (re.compile("|".join(_DAYS), re.IGNORECASE), _relative),
-    *((re.compile(rf"(?:{words})(?:\s+(?P<year>\d{{4}}))?", re.IGNORECASE), _feast(*day)) for words, day in _FEASTS.items()),
+    *(
+        (re.compile(rf"(?:{words})(?:\s+(?P<year>\d{{4}}))?", re.IGNORECASE), _feast(*day))
+        for words, day in _FEASTS.items()
+    ),
 ]

@@ -3,17 +3,29 @@
 import re
 import unicodedata
 
-
 NUMBER = r"(?<![A-Za-z0-9_.])(?:(?<![\d)\]])-)?\d{1,30}(?:\.\d{1,30})?(?:e-?\d{1,2})?(?![0-9])"
 """One number in a text that went through `plain`."""
 
-_ONES = {word: value for value, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())} | {
-    word: value for value, word in enumerate("thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split(), 13)
+_ONES = {
+    word: value
+    for value, word in enumerate(
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+    )
+} | {
+    word: value
+    for value, word in enumerate(
+        ["thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"], 13
+    )
 }
-_TENS = {word: 10 * value for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+_TENS = {
+    word: 10 * value
+    for value, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)
+}
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000, "billion": 1_000_000_000}
 _WORD = "|".join([*_ONES, *_TENS])
-_WORDED = re.compile(rf"\b(?!one\b|zero\b)({_WORD})(?:[\s-]+(?:({'|'.join(_ONES)})))?\b(?=([\s-]+[A-Za-z%]))", re.IGNORECASE)
+_WORDED = re.compile(
+    rf"\b(?!one\b|zero\b)({_WORD})(?:[\s-]+(?:({'|'.join(_ONES)})))?\b(?=([\s-]+[A-Za-z%]))", re.IGNORECASE
+)
 _DIGITS = {character: value for value, character in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
 _PLACES = {"十": 10, "百": 100, "千": 1000}
 _MYRIADS = {"万": 10_000, "亿": 100_000_000}
@@ -22,13 +34,31 @@ _CHINESE = re.compile(
     r"(?=\s*(?:%|年|个?月|天|日|周|小时|分钟|秒|元|块|人|公里|千米|米|厘米|毫米|英里|英尺|英寸|码|公斤|千克|克|斤|吨|磅|盎司|摄氏|华氏|度|升|毫升"
     r"|加仑|平方|句|件|张|次|杯|斤|里|加|减|乘|除|$))"
 )
-_PERCENT_ZH = re.compile(r"百分之([零一二两三四五六七八九十百]{1,30}|\d{1,30}(?:\.\d{1,30})?)(?:点([零一二三四五六七八九]{1,30}))?")
+_PERCENT_ZH = re.compile(
+    r"百分之([零一二两三四五六七八九十百]{1,30}|\d{1,30}(?:\.\d{1,30})?)(?:点([零一二三四五六七八九]{1,30}))?"
+)
 _GROUPED = re.compile(r"(?<![\d.,])(\d{1,3}(?:,\d{3})+)(?![\d])")
 _SCALED = re.compile(
-    r"(?<![\d.])(\d{1,30}(?:\.\d{1,30})?)\s?(?:([kK])(?![A-Za-z])|(thousand|million|billion|mn|bn)\b|(百万|千万|万|亿|千(?![米克瓦卡焦字赫兆])))", re.IGNORECASE
+    r"(?<![\d.])(\d{1,30}(?:\.\d{1,30})?)\s?(?:([kK])(?![A-Za-z])|(thousand|million|billion|mn|bn)\b|(百万|千万|万|亿|千(?![米克瓦卡焦字赫兆])))",
+    re.IGNORECASE,
 )
-_SCALED_BY = {"k": 1e3, "thousand": 1e3, "million": 1e6, "mn": 1e6, "billion": 1e9, "bn": 1e9, "千": 1e3, "万": 1e4, "百万": 1e6, "千万": 1e7, "亿": 1e8}
-_CURRENCY = re.compile(r"(?:US\$|[$€£¥￥])\s?(?=\d)|(?<=\d)\s?(?:[$€£]|USD|EUR|GBP|CNY|RMB|dollars?|euros?|yuan|bucks)(?![A-Za-z])", re.IGNORECASE)
+_SCALED_BY = {
+    "k": 1e3,
+    "thousand": 1e3,
+    "million": 1e6,
+    "mn": 1e6,
+    "billion": 1e9,
+    "bn": 1e9,
+    "千": 1e3,
+    "万": 1e4,
+    "百万": 1e6,
+    "千万": 1e7,
+    "亿": 1e8,
+}
+_CURRENCY = re.compile(
+    r"(?:US\$|[$€£¥￥])\s?(?=\d)|(?<=\d)\s?(?:[$€£]|USD|EUR|GBP|CNY|RMB|dollars?|euros?|yuan|bucks)(?![A-Za-z])",
+    re.IGNORECASE,
+)
 
 
 def plain(text: str) -> str:
@@ -102,5 +132,3 @@ def _scaled(found: re.Match[str]) -> str:
     scale = (found[2] or found[3] or found[4]).lower()
     value = round(float(found[1]) * _SCALED_BY[scale], 6)
     return str(int(value)) if value.is_integer() else str(value)
-
-

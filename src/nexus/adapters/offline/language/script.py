@@ -7,7 +7,9 @@ from nexus.domain.builds.outputs import Language
 CJK = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
 _MEETING = re.compile(r"(?<=[㐀-鿿])(?=[A-Za-z])|(?<=[A-Za-z])(?=[㐀-鿿])")
 _LATIN_WORD = re.compile(r"[A-Za-z][A-Za-z'’-]+")
-_QUOTED = re.compile(r"“([^”]+)”|\"([^\"\n]+)\"|「([^」]+)」|『([^』]+)』|‘([^’]+)’|(?<![A-Za-z])'([^'\n]+)'(?![A-Za-z])|`([^`\n]+)`")
+_QUOTED = re.compile(
+    r"“([^”]+)”|\"([^\"\n]+)\"|「([^」]+)」|『([^』]+)』|‘([^’]+)’|(?<![A-Za-z])'([^'\n]+)'(?![A-Za-z])|`([^`\n]+)`"
+)
 _COLON = re.compile(r"(?<!\d)[:：](?!//)\s*|(?<=[^:])\n+")
 _QUESTION_ENDS = re.compile(
     r"(?<=[?？!！。；;])\s*|(?<=[^\d\s.][.])\s+(?=[A-Z])|\n+"
@@ -27,7 +29,11 @@ def language_of(text: str) -> Language:
 def spoken_language(text: str) -> Language:
     """The language of the question in a message, whatever the material is in."""
     asked = [instruction(text), text.strip().rpartition("\n")[2]]
-    return "zh" if any(language_of(part) == "zh" for part in asked) else language_of(asked[0] if re.search(r"[A-Za-z]", asked[0]) else text)
+    return (
+        "zh"
+        if any(language_of(part) == "zh" for part in asked)
+        else language_of(asked[0] if re.search(r"[A-Za-z]", asked[0]) else text)
+    )
 
 
 def spaced(text: str) -> str:

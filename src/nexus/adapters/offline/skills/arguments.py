@@ -70,9 +70,17 @@ def _wanted(name: str, schema: JSON, required: bool) -> Wanted:
     kind = next((kind for kind in kinds if kind != "null"), "string")
     if kind == "array":
         items: JSON = next((shape.get("items", {}) for shape in shapes if "array" in _listed(shape.get("type"))), {})
-        kind = {"number": "numbers", "integer": "numbers", "string": "texts"}.get(str(items.get("type", "string")), "objects")
+        kind = {"number": "numbers", "integer": "numbers", "string": "texts"}.get(
+            str(items.get("type", "string")), "objects"
+        )
     choices = tuple(str(choice) for shape in shapes for choice in shape.get("enum", []))
-    return Wanted(name=name, kind=_KINDS.get(kind, kind), required=required, choices=choices, description=str(schema.get("description", "")))
+    return Wanted(
+        name=name,
+        kind=_KINDS.get(kind, kind),
+        required=required,
+        choices=choices,
+        description=str(schema.get("description", "")),
+    )
 
 
 def _listed(value: Any) -> list[str]:
@@ -91,9 +99,13 @@ class _Search:
 
     def by_cues(self, one: Wanted, cues: Any) -> None:
         if isinstance(cues, dict):
-            value = next((value for value, pattern in cues.items() if re.search(pattern, self.said.plain, re.IGNORECASE)), None)
+            value = next(
+                (value for value, pattern in cues.items() if re.search(pattern, self.said.plain, re.IGNORECASE)), None
+            )
             if value is not None:
-                self.found[one.name] = number(value) if one.numeric else value if one.kind == "text" else value == "true"
+                self.found[one.name] = (
+                    number(value) if one.numeric else value if one.kind == "text" else value == "true"
+                )
             return
         for cue in cues:
             if one.name not in self.found:
@@ -106,13 +118,19 @@ class _Search:
         words = one.name.split("_")
         if one.choices:
             said = self.said.plain.lower()
-            value = next((choice for choice in one.choices if re.search(rf"(?<![a-z]){re.escape(choice.lower())}", said)), None)
+            value = next(
+                (choice for choice in one.choices if re.search(rf"(?<![a-z]){re.escape(choice.lower())}", said)), None
+            )
             if value is not None:
                 self.found[one.name] = value
         elif one.numeric:
             spoken = "|".join(re.escape(word) for word in words if len(word) > 2 and word not in _UNITS)
             phrase = r"[\s_]+".join(map(re.escape, words))
-            for cue in [rf"\b{phrase}\b\W{{0,3}}(?:is |of |为|是)?\s*({NUMBER})"] + [rf"({NUMBER})\s*(?:{_UNITS[word]})(?![A-Za-z])" for word in words if word in _UNITS] + ([rf"\b(?:{spoken})\w*\D{{0,12}}?({NUMBER})"] if spoken else []):
+            for cue in (
+                [rf"\b{phrase}\b\W{{0,3}}(?:is |of |为|是)?\s*({NUMBER})"]
+                + [rf"({NUMBER})\s*(?:{_UNITS[word]})(?![A-Za-z])" for word in words if word in _UNITS]
+                + ([rf"\b(?:{spoken})\w*\D{{0,12}}?({NUMBER})"] if spoken else [])
+            ):
                 if one.name not in self.found:
                     self._match(one, cue)
 
@@ -125,7 +143,11 @@ class _Search:
         elif one.kind == "numbers":
             value = [number(found) for found in re.findall(NUMBER, self._material())] or None
         elif one.kind == "texts":
-            value = [part.strip() for part in re.split(r"[,，、;；\n]", payload(self.said.text)) if part.strip()] or self.quotes or None
+            value = (
+                [part.strip() for part in re.split(r"[,，、;；\n]", payload(self.said.text)) if part.strip()]
+                or self.quotes
+                or None
+            )
         elif one.kind == "truth":
             value = False
         elif one.kind == "text" and not one.choices:
@@ -140,7 +162,9 @@ class _Search:
         if left and numeric and not any(one.numeric for one in wanted if one.name in self.found):
             self.by_kind(numeric[0], wanted)
         for one in wanted:
-            if one.kind in ("numbers", "texts") or (one.kind == "text" and one.name in previous and not one.choices and (self.quotes or self.dates)):
+            if one.kind in ("numbers", "texts") or (
+                one.kind == "text" and one.name in previous and not one.choices and (self.quotes or self.dates)
+            ):
                 self.by_kind(one, wanted)
         return self.found
 

@@ -19,14 +19,23 @@ _SPANS = {
 _BACK = r"\bbefore\b|\bago\b|\bearlier\b|\bminus\b|\bsubtract|\bback\b|之?前|以前|减"
 _CLOCK_TIME = re.compile(r"(?<![\d-])(\d{1,2}:\d{2}(?:\s?[ap]\.?m\.?)?|\d{1,2}\s?[ap]\.?m\.?)(?![\d])", re.IGNORECASE)
 _CLOCK_ZH = re.compile(r"(上午|下午|晚上|早上|中午)?\s*(\d{1,2})[点时](?:(\d{1,2})分?|(半))?")
-_ZONE_BEFORE = re.compile(r"(?:\bin|\bto|\binto|\bfrom|\bis it in|\bat)\s+((?:UTC|GMT)\s?[+-]\d{1,2}(?::\d\d)?|[A-Za-z]+(?:[/_ ][A-Za-z_]+){0,2})", re.IGNORECASE)
+_ZONE_BEFORE = re.compile(
+    r"(?:\bin|\bto|\binto|\bfrom|\bis it in|\bat)\s+((?:UTC|GMT)\s?[+-]\d{1,2}(?::\d\d)?|[A-Za-z]+(?:[/_ ][A-Za-z_]+){0,2})",
+    re.IGNORECASE,
+)
 
 
 def _difference(said: Said, tool: ToolSpec) -> list[Reading]:
     found = [one.iso for one in dates_in(said.plain, said.today)]
     if said.previous is not None:
         start, end = str(said.previous.get("start", "")), str(said.previous.get("end", ""))
-        return [Reading({"start": found[0], "end": found[1]} if len(found) > 1 else {"start": start, "end": found[0] if found else end})]
+        return [
+            Reading(
+                {"start": found[0], "end": found[1]}
+                if len(found) > 1
+                else {"start": start, "end": found[0] if found else end}
+            )
+        ]
     if len(found) == 1 and not re.search(r"\buntil\b|\btill\b|\bleft\b|还有|离|距", said.plain, re.IGNORECASE):
         return [Reading({"start": found[0]}, ("end",))]
     return [Reading({"start": found[0], "end": found[1]})] if len(found) > 1 else []
@@ -48,7 +57,9 @@ def _addition(said: Said, tool: ToolSpec) -> list[Reading]:
                 amounts[name] = -abs(value) if re.search(_BACK, text, re.IGNORECASE) else value
             text = text[: match.start()] + " " * len(match[0]) + text[match.end() :]
     if said.previous is not None:
-        kept = {name: value for name, value in said.previous.items() if name not in _SPANS} if amounts else said.previous
+        kept = (
+            {name: value for name, value in said.previous.items() if name not in _SPANS} if amounts else said.previous
+        )
         return [Reading({**kept, **amounts, **({"start": found[0].iso} if found else {})})]
     return [Reading({"start": found[0].iso if found else said.today.isoformat(), **amounts})] if amounts else []
 
@@ -86,7 +97,12 @@ def _clock(text: str) -> str | None:
         half = found[1].lower()
         return _written(hour, minute, later="p" in half, half="a" in half or "p" in half)
     if found := _CLOCK_ZH.search(text):
-        return _written(int(found[2]), 30 if found[4] else int(found[3] or 0), later=found[1] in ("下午", "晚上"), half=bool(found[1]))
+        return _written(
+            int(found[2]),
+            30 if found[4] else int(found[3] or 0),
+            later=found[1] in ("下午", "晚上"),
+            half=bool(found[1]),
+        )
     return None
 
 
@@ -98,8 +114,19 @@ def _zones(text: str) -> list[str]:
     """Time zones and cities in order: after `in`, `to` or `from`, capitalised words, and Chinese cities before 时间."""
     found: list[tuple[int, str]] = []
     candidates = [(match.start(1), match[1]) for match in _ZONE_BEFORE.finditer(text)]
-    candidates += [(match.start(), match[0]) for match in re.finditer(r"\b(?:UTC|GMT)(?:\s?[+-]\d{1,2}(?::\d\d)?)?|\b[A-Z][a-z]+/[A-Z][A-Za-z_]+|\b(?:[A-Z][a-z]+ ?){1,2}|\b[A-Z]{3,4}\b", text)]
-    candidates += [(at, text[at : at + size]) for size in (4, 3, 2) for at in range(len(text) - size + 1) if re.fullmatch(r"[一-鿿]+", text[at : at + size])][:400]
+    candidates += [
+        (match.start(), match[0])
+        for match in re.finditer(
+            r"\b(?:UTC|GMT)(?:\s?[+-]\d{1,2}(?::\d\d)?)?|\b[A-Z][a-z]+/[A-Z][A-Za-z_]+|\b(?:[A-Z][a-z]+ ?){1,2}|\b[A-Z]{3,4}\b",
+            text,
+        )
+    ]
+    candidates += [
+        (at, text[at : at + size])
+        for size in (4, 3, 2)
+        for at in range(len(text) - size + 1)
+        if re.fullmatch(r"[一-鿿]+", text[at : at + size])
+    ][:400]
     for start, name in candidates:
         zone = _zone(name)
         if zone and not any(start < at + len(other) and at < start + len(zone) for at, other in found):
@@ -132,7 +159,12 @@ def _tell_zone(arguments: JSON, result: Any, language: Language) -> str:
 SKILLS = (
     Skill(
         tool="date_difference",
-        topic=Topic(en="Date calculator", zh="日期计算", category="dates", words=r"\bdates?\b(?! of birth| range filter)|\bdays? (?:between|from|until)|\bdeadlines?\b|\bcalendar|\bschedul\w+ dates|\bbusiness days|日期|天数|相差.*天|工作日|日程|截止"),
+        topic=Topic(
+            en="Date calculator",
+            zh="日期计算",
+            category="dates",
+            words=r"\bdates?\b(?! of birth| range filter)|\bdays? (?:between|from|until)|\bdeadlines?\b|\bcalendar|\bschedul\w+ dates|\bbusiness days|日期|天数|相差.*天|工作日|日程|截止",
+        ),
         asks=r"\bbetween\b|\bdays?\b|\bweeks?\b|\bhow long|\bdifference|\buntil\b|多少天|几天|相差|间隔|多久|天数|工作日",
         weight=16,
         read=_difference,
@@ -140,38 +172,74 @@ SKILLS = (
             en="From {start} to {end} there are **{days} days** ({weeks} weeks, {business_days} business days).",
             zh="从{start}到{end}共**{days}天**（{weeks}周，{business_days}个工作日）。",
         ),
-        examples={"en": (Example("How many days between 2026-01-31 and 2026-03-01?", ("29",)),), "zh": (Example("2026-01-31到2026-03-01相差多少天？", ("29",)),)},
+        examples={
+            "en": (Example("How many days between 2026-01-31 and 2026-03-01?", ("29",)),),
+            "zh": (Example("2026-01-31到2026-03-01相差多少天？", ("29",)),),
+        },
     ),
     Skill(
         tool="add_to_date",
-        topic=Topic(en="Date arithmetic", zh="日期加减", category="dates", words=r"\badd\w* (?:days|weeks|months|time)|\bdate plann|\bplans? dates|\bdue dates?|\bdeadlines?\b|\bdates?\b.*\b(?:add|later|after)|\bafter a date|日期(?:计算|加减|规划|推算)|推算|到期|加减.*(?:天|日期)|几天后|截止"),
+        topic=Topic(
+            en="Date arithmetic",
+            zh="日期加减",
+            category="dates",
+            words=r"\badd\w* (?:days|weeks|months|time)|\bdate plann|\bplans? dates|\bdue dates?|\bdeadlines?\b|\bdates?\b.*\b(?:add|later|after)|\bafter a date|日期(?:计算|加减|规划|推算)|推算|到期|加减.*(?:天|日期)|几天后|截止",
+        ),
         asks=r"\badd\b|\bafter\b|\bfrom (?:now|today|20)|\bbefore\b|\bago\b|\blater\b|\bplus\b|\bsubtract|之?后|以后|之?前|加上?|减去?|再过",
         weight=14,
         read=_addition,
-        tell=sentences(en="Counted from {start}, that is **{date}**, a {weekday}.", zh="从{start}起算，是**{date}**，{weekday_zh}。"),
-        examples={"en": (Example("What date is 10 business days after 2026-01-30?", ("2026-02-13",)),), "zh": (Example("2026-01-30之后10个工作日是哪天？", ("2026-02-13",)),)},
+        tell=sentences(
+            en="Counted from {start}, that is **{date}**, a {weekday}.",
+            zh="从{start}起算，是**{date}**，{weekday_zh}。",
+        ),
+        examples={
+            "en": (Example("What date is 10 business days after 2026-01-30?", ("2026-02-13",)),),
+            "zh": (Example("2026-01-30之后10个工作日是哪天？", ("2026-02-13",)),),
+        },
     ),
     Skill(
         tool="weekday_of",
-        topic=Topic(en="Weekdays", zh="星期查询", category="dates", words=r"\bweekdays?\b|\bday of (?:the )?week|星期|周几"),
+        topic=Topic(
+            en="Weekdays", zh="星期查询", category="dates", words=r"\bweekdays?\b|\bday of (?:the )?week|星期|周几"
+        ),
         asks=r"\bweekday|\bday of (?:the )?week|\b(?:what|which) day\b|星期几|周几|礼拜几",
         weight=18,
         read=_weekday,
-        tell=sentences(en="{date} is a **{weekday}** (week {iso_week}).", zh="{date}是**{weekday_zh}**（{iso_week}周）。"),
-        examples={"en": (Example("What weekday is 2026-03-01?", ("Sunday",)),), "zh": (Example("2026年3月1日是星期几？", ("星期日",)),)},
+        tell=sentences(
+            en="{date} is a **{weekday}** (week {iso_week}).", zh="{date}是**{weekday_zh}**（{iso_week}周）。"
+        ),
+        examples={
+            "en": (Example("What weekday is 2026-03-01?", ("Sunday",)),),
+            "zh": (Example("2026年3月1日是星期几？", ("星期日",)),),
+        },
     ),
     Skill(
         tool="days_until",
-        topic=Topic(en="Countdown", zh="倒计时", category="dates", words=r"\bcount(?:s|ing)?\W?down|\bdays? (?:until|left|till|to go)|倒计时|倒数|还有(?:多少|几)天|距离.*天"),
+        topic=Topic(
+            en="Countdown",
+            zh="倒计时",
+            category="dates",
+            words=r"\bcount(?:s|ing)?\W?down|\bdays? (?:until|left|till|to go)|倒计时|倒数|还有(?:多少|几)天|距离.*天",
+        ),
         asks=r"\buntil\b|\btill\b|\bcountdown|\bdays left\b|\bhow many days to\b|还有|距离?|倒计时|倒数",
         weight=17,
         read=_until,
-        tell=sentences(en="Today is {today}: **{days} days** until {date}.", zh="今天是{today}，距离{date}还有**{days}天**。"),
-        examples={"en": (Example("How many days until 2099-12-25?", ("2099-12-25", "days")),), "zh": (Example("距离2099年12月25日还有多少天？", ("2099-12-25", "天")),)},
+        tell=sentences(
+            en="Today is {today}: **{days} days** until {date}.", zh="今天是{today}，距离{date}还有**{days}天**。"
+        ),
+        examples={
+            "en": (Example("How many days until 2099-12-25?", ("2099-12-25", "days")),),
+            "zh": (Example("距离2099年12月25日还有多少天？", ("2099-12-25", "天")),),
+        },
     ),
     Skill(
         tool="current_time",
-        topic=Topic(en="Present time", zh="当前时间", category="dates", words=r"\b(?:current|present|local) (?:time|date)|\bwhat time|\btells? the time|\bworld clock|\btoday'?s date|当前时间|现在几点|世界时钟|报时|今天(?:的)?日期"),
+        topic=Topic(
+            en="Present time",
+            zh="当前时间",
+            category="dates",
+            words=r"\b(?:current|present|local) (?:time|date)|\bwhat time|\btells? the time|\bworld clock|\btoday'?s date|当前时间|现在几点|世界时钟|报时|今天(?:的)?日期",
+        ),
         asks=r"\bwhat(?:'s| is)? (?:the )?(?:current )?(?:time|date)\b(?! is \d{4})(?!.*\d{4}-)|\bcurrent (?:time|date)|\btime is it|\btoday'?s date|\btime now|现在.*(?:几点|时间)|几点了|当前时间|今天(?:是)?(?:几号|几月|什么日子|日期)",
         weight=13,
         read=_now,
@@ -185,6 +253,9 @@ SKILLS = (
         weight=17,
         read=_zone_change,
         tell=_tell_zone,
-        examples={"en": (Example("What is 2026-01-15 14:30 UTC in Tokyo?", ("23:30",)),), "zh": (Example("北京时间2026年1月15日14:30是纽约的几点？", ("01:30",)),)},
+        examples={
+            "en": (Example("What is 2026-01-15 14:30 UTC in Tokyo?", ("23:30",)),),
+            "zh": (Example("北京时间2026年1月15日14:30是纽约的几点？", ("01:30",)),),
+        },
     ),
 )

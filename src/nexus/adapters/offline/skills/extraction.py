@@ -5,7 +5,6 @@ from typing import Any
 
 from nexus.adapters.offline.language.script import instruction, payload, quoted
 from nexus.adapters.offline.skills.skill import Example, Reading, Said, Skill, Topic
-
 from nexus.domain.builds.outputs import Language
 from nexus.domain.ports.models import JSON, ToolSpec
 
@@ -18,7 +17,9 @@ _LEVELS = {
     "info": r"\binfo\b|信息", "debug": r"\bdebug\b|调试",
 }  # fmt: skip
 _URL = re.compile(r"https?://[^\s<>\"'，。）)]+")
-_LOOKING = r"\bextract|\bfind\b|\blist\b|\bget\b|\bpull\b|\bwhich\b|\bwhat\b|\bshow\b|提取|找出|找到|列出|抽取|有哪些|识别"
+_LOOKING = (
+    r"\bextract|\bfind\b|\blist\b|\bget\b|\bpull\b|\bwhich\b|\bwhat\b|\bshow\b|提取|找出|找到|列出|抽取|有哪些|识别"
+)
 
 
 def _entities(said: Said, tool: ToolSpec) -> list[Reading]:
@@ -29,13 +30,17 @@ def _entities(said: Said, tool: ToolSpec) -> list[Reading]:
         kinds.remove("number")
     if not kinds:
         return []
-    behind = re.search(r"\b(?:extract|find|get|pull)\b.*?\b(?:from|in)\s+(.{12,})", said.text, re.IGNORECASE | re.DOTALL)
+    behind = re.search(
+        r"\b(?:extract|find|get|pull)\b.*?\b(?:from|in)\s+(.{12,})", said.text, re.IGNORECASE | re.DOTALL
+    )
     text = text or str((said.previous or {}).get("text", "")) or (behind[1] if behind else "")
     return [Reading({"text": text, "kind": kind}) for kind in kinds] if text else _asked_without_text(said, kinds)
 
 
 def _asked_without_text(said: Said, kinds: list[str]) -> list[Reading]:
-    return [Reading({"kind": kinds[0]}, ("text",))] if re.search(r"\bextract|提取|抽取", said.text, re.IGNORECASE) else []
+    return (
+        [Reading({"kind": kinds[0]}, ("text",))] if re.search(r"\bextract|提取|抽取", said.text, re.IGNORECASE) else []
+    )
 
 
 def _pattern(said: Said, tool: ToolSpec) -> list[Reading]:
@@ -45,7 +50,7 @@ def _pattern(said: Said, tool: ToolSpec) -> list[Reading]:
     found: JSON = {"pattern": pattern, "text": text or None}
     if re.search(r"ignor\w+ case|case.insensitive|忽略大小写", said.text, re.IGNORECASE):
         found["ignore_case"] = True
-    known = {name: value for name, value in {**(said.previous or {}), **{name: value for name, value in found.items() if value}}.items()}
+    known = dict({**(said.previous or {}), **{name: value for name, value in found.items() if value}}.items())
     return [Reading(known, tuple(name for name in ("text", "pattern") if name not in known))]
 
 
@@ -55,7 +60,11 @@ def _logs(said: Said, tool: ToolSpec) -> list[Reading]:
     level = next((level for level, words in _LEVELS.items() if re.search(words, asked, re.IGNORECASE)), None)
     if level:
         known["level"] = level
-    contains = re.search(r"(?:containing|contains?|mention\w*|about|with the word|包含|含有)\s*[“\"'「]?([^\s“”\"'」的,，]+)", asked, re.IGNORECASE)
+    contains = re.search(
+        r"(?:containing|contains?|mention\w*|about|with the word|包含|含有)\s*[“\"'「]?([^\s“”\"'」的,，]+)",
+        asked,
+        re.IGNORECASE,
+    )
     if contains:
         known["contains"] = contains[1]
     return [Reading(known, () if "text" in known else ("text",))]
@@ -84,7 +93,11 @@ def _tell_logs(arguments: JSON, result: Any, language: Language) -> str:
 def _tell_page(arguments: JSON, result: Any, language: Language) -> str:
     shown = result["text"][:3000]
     cut = "…" if len(result["text"]) > 3000 or result.get("truncated") else ""
-    lead = f"{result['url']}（状态{result['status']}）" if language == "zh" else f"{result['url']} (status {result['status']})"
+    lead = (
+        f"{result['url']}（状态{result['status']}）"
+        if language == "zh"
+        else f"{result['url']} (status {result['status']})"
+    )
     return f"**{result.get('title') or lead}**\n\n{lead}\n\n{shown}{cut}"
 
 
@@ -93,41 +106,73 @@ _LOG = "2026-01-31 10:00:00 INFO started\n2026-01-31 10:00:05 ERROR disk is full
 SKILLS = (
     Skill(
         tool="parse_log_lines",
-        topic=Topic(en="Log reader", zh="日志分析", category="data", words=r"\blogs?\b(?! ?in)|\blog (?:lines?|files?|entries)|\bstack ?traces?|日志|报错(?:行|信息)"),
+        topic=Topic(
+            en="Log reader",
+            zh="日志分析",
+            category="data",
+            words=r"\blogs?\b(?! ?in)|\blog (?:lines?|files?|entries)|\bstack ?traces?|日志|报错(?:行|信息)",
+        ),
         asks=r"\b(?:show|list|find|filter|get|extract|count|only|which|how many)\b.*(?:errors?|warnings?|warns?|critical|log|entries|lines)|\blogs?\b|日志|报错|错误(?:行|条|信息|日志)|警告(?:行|条|信息)",
         weight=28,
         read=_logs,
         tell=_tell_logs,
-        examples={"en": (Example(f"Show errors in:\n{_LOG}", ("disk is full", "1 of 3")),), "zh": (Example(f"列出日志中的错误：\n{_LOG}", ("disk is full",)),)},
+        examples={
+            "en": (Example(f"Show errors in:\n{_LOG}", ("disk is full", "1 of 3")),),
+            "zh": (Example(f"列出日志中的错误：\n{_LOG}", ("disk is full",)),),
+        },
     ),
     Skill(
         tool="extract_entities",
-        topic=Topic(en="Data extractor", zh="信息提取", category="data", words=r"\b(?:extract|find|list|pull|collect|detect|recogni[sz]e)\w*\b.*\b(?:e-?mails?|urls?|links?|phones?|ips?|ip addresses|dates|numbers|uuids?|web addresses)\b|(?:提取|抽取|找出|识别|列出).*(?:邮箱|邮件|网址|链接|电话|手机|IP|日期|数字)"),
+        topic=Topic(
+            en="Data extractor",
+            zh="信息提取",
+            category="data",
+            words=r"\b(?:extract|find|list|pull|collect|detect|recogni[sz]e)\w*\b.*\b(?:e-?mails?|urls?|links?|phones?|ips?|ip addresses|dates|numbers|uuids?|web addresses)\b|(?:提取|抽取|找出|识别|列出).*(?:邮箱|邮件|网址|链接|电话|手机|IP|日期|数字)",
+        ),
         asks=rf"(?:{_LOOKING}).*(?:{'|'.join(_KINDS.values())})|(?:{'|'.join(_KINDS.values())}).*(?:提取|找出|列出)",
         weight=27,
         read=_entities,
         tell=_tell_found,
         examples={
-            "en": (Example("Extract all emails from: write to ann@example.com or bob@example.org", ("ann@example.com", "bob@example.org")),),
-            "zh": (Example("提取所有邮箱：请联系ann@example.com或bob@example.org", ("ann@example.com", "bob@example.org")),),
+            "en": (
+                Example(
+                    "Extract all emails from: write to ann@example.com or bob@example.org",
+                    ("ann@example.com", "bob@example.org"),
+                ),
+            ),
+            "zh": (
+                Example("提取所有邮箱：请联系ann@example.com或bob@example.org", ("ann@example.com", "bob@example.org")),
+            ),
         },
     ),
     Skill(
         tool="extract_pattern",
-        topic=Topic(en="Pattern search", zh="正则提取", category="data", words=r"\bregex|\bregular expression|\bpattern (?:search|match)|\bmatch\w* (?:a )?patterns?|正则|模式匹配"),
+        topic=Topic(
+            en="Pattern search",
+            zh="正则提取",
+            category="data",
+            words=r"\bregex|\bregular expression|\bpattern (?:search|match)|\bmatch\w* (?:a )?patterns?|正则|模式匹配",
+        ),
         asks=r"\bregex|\bregular expression|\bpattern|\bmatch|正则|匹配",
         weight=32,
         read=_pattern,
         tell=_tell_found,
-        examples={"en": (Example("Find the regex /INV-\\d+/ in: paid INV-17 and INV-23", ("INV-17", "INV-23")),), "zh": (Example("用正则/INV-\\d+/匹配：已付INV-17和INV-23", ("INV-17", "INV-23")),)},
+        examples={
+            "en": (Example("Find the regex /INV-\\d+/ in: paid INV-17 and INV-23", ("INV-17", "INV-23")),),
+            "zh": (Example("用正则/INV-\\d+/匹配：已付INV-17和INV-23", ("INV-17", "INV-23")),),
+        },
     ),
     Skill(
         tool="http_get",
-        topic=Topic(en="Web reader", zh="网页读取", category="web", words=r"\bweb ?(?:pages?|sites?)|\burls?\b(?! slug)(?=.*\b(?:read|fetch|open|content|check|get)\w*)|\b(?:read|fetch|open|download|scrape)\w*\b.*\b(?:urls?|links?|pages?|sites?|http)|\bhttps?\b|网页|网站|抓取"),
+        topic=Topic(
+            en="Web reader",
+            zh="网页读取",
+            category="web",
+            words=r"\bweb ?(?:pages?|sites?)|\burls?\b(?! slug)(?=.*\b(?:read|fetch|open|content|check|get)\w*)|\b(?:read|fetch|open|download|scrape)\w*\b.*\b(?:urls?|links?|pages?|sites?|http)|\bhttps?\b|网页|网站|抓取",
+        ),
         asks=r"https?://",
         weight=26,
         read=_page,
         tell=_tell_page,
     ),
 )
-

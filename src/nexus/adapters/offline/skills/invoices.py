@@ -15,8 +15,18 @@ _LINES = (
     re.compile(rf"(?P<quantity>{_N})\s*(?:件|个|本|支|张|台|箱|小时|杯|套)?(?P<name>[一-鿿]{{0,12}}?)[,，]?\s*(?:单价|每(?:件|个|本|支|张|台|箱|小时|杯|套)|各)\s*(?:为|是)?\s*(?P<price>{_N})"),
     re.compile(rf"(?P<quantity>{_N})\s*(?:件|个|本|支|张|台|箱|杯|套)(?P<name>[一-鿿]{{0,12}}?)\s*(?P<price>{_N})\s*元"),
 )  # fmt: skip
-_TAX = (rf"({_N})\s*%\s*(?:sales\s+)?(?:tax|vat|gst)", rf"(?:tax|vat|gst)\w*\D{{0,10}}({_N})\s*%", rf"(?:税率?|增值税)\D{{0,4}}({_N})\s*%", rf"({_N})\s*%\s*的?(?:增值)?税")
-_OFF = (rf"({_N})\s*%\s*(?:discount|off)", rf"discount\w*\D{{0,10}}({_N})\s*%", rf"(?:折扣|优惠|减免)\D{{0,4}}({_N})\s*%", rf"({_N})\s*%\s*的?(?:折扣|优惠)")
+_TAX = (
+    rf"({_N})\s*%\s*(?:sales\s+)?(?:tax|vat|gst)",
+    rf"(?:tax|vat|gst)\w*\D{{0,10}}({_N})\s*%",
+    rf"(?:税率?|增值税)\D{{0,4}}({_N})\s*%",
+    rf"({_N})\s*%\s*的?(?:增值)?税",
+)
+_OFF = (
+    rf"({_N})\s*%\s*(?:discount|off)",
+    rf"discount\w*\D{{0,10}}({_N})\s*%",
+    rf"(?:折扣|优惠|减免)\D{{0,4}}({_N})\s*%",
+    rf"({_N})\s*%\s*的?(?:折扣|优惠)",
+)
 
 
 def read(said: Said, tool: ToolSpec) -> list[Reading]:
@@ -26,7 +36,11 @@ def read(said: Said, tool: ToolSpec) -> list[Reading]:
         for found in form.finditer(text):
             items.append((found.start(), _item(found.groupdict())))
         text = form.sub(lambda found: "\0" * len(found[0]), text)
-    arguments: JSON = {name: value for name, forms in (("tax_percent", _TAX), ("discount_percent", _OFF)) if (value := _percent(said.plain, forms)) is not None}
+    arguments: JSON = {
+        name: value
+        for name, forms in (("tax_percent", _TAX), ("discount_percent", _OFF))
+        if (value := _percent(said.plain, forms)) is not None
+    }
     if items:
         arguments["items"] = [item for _, item in sorted(items, key=lambda one: one[0])]
     if said.previous is not None:
@@ -50,7 +64,11 @@ def _percent(text: str, forms: tuple[str, ...]) -> float | None:
 
 
 def tell(arguments: JSON, result: Any, language: Language) -> str:
-    lines = [f"- {shown(line['quantity'])} × {shown(line['price'])} = {money(line['total'])}" + (f" ({line['description']})" if not line["description"].startswith("Item ") else "") for line in result["lines"]]
+    lines = [
+        f"- {shown(line['quantity'])} × {shown(line['price'])} = {money(line['total'])}"
+        + (f" ({line['description']})" if not line["description"].startswith("Item ") else "")
+        for line in result["lines"]
+    ]
     names = ("小计", "折扣", "税", "合计") if language == "zh" else ("Subtotal", "Discount", "Tax", "Total")
     colon = "：" if language == "zh" else ": "
     lines.append(f"- {names[0]}{colon}{money(result['subtotal'])}")
@@ -64,11 +82,19 @@ def tell(arguments: JSON, result: Any, language: Language) -> str:
 SKILLS = (
     Skill(
         tool="line_items_total",
-        topic=Topic(en="Invoice calculator", zh="发票计算", category="finance", words=r"\binvoic|\bquot(?:e|es|ation)\b(?! from)|\breceipts?\b|\bline items?\b|\bshopping (?:list )?totals?|\bsubtotals?|\bvat\b|\btax(?:es)?\b|发票|账单(?!分)|小计|报价|含税|税额|增值税|合计金额"),
+        topic=Topic(
+            en="Invoice calculator",
+            zh="发票计算",
+            category="finance",
+            words=r"\binvoic|\bquot(?:e|es|ation)\b(?! from)|\breceipts?\b|\bline items?\b|\bshopping (?:list )?totals?|\bsubtotals?|\bvat\b|\btax(?:es)?\b|发票|账单(?!分)|小计|报价|含税|税额|增值税|合计金额",
+        ),
         asks=r"\binvoice|\btotal|\btax\b|\bvat\b|\bdiscount|\d\s*[x×*@]\s*\d.*(?:%|\band\b)|\d x \d|发票|合计|总价|税|单价|折扣|报价",
         weight=14,
         read=read,
         tell=tell,
-        examples={"en": (Example("Invoice: 3 x 19.99 and 2 x 5 with 20% tax", ("69.97", "83.96")),), "zh": (Example("发票：3 x 19.99，2 x 5，税率20%，合计多少？", ("69.97", "83.96")),)},
+        examples={
+            "en": (Example("Invoice: 3 x 19.99 and 2 x 5 with 20% tax", ("69.97", "83.96")),),
+            "zh": (Example("发票：3 x 19.99，2 x 5，税率20%，合计多少？", ("69.97", "83.96")),),
+        },
     ),
 )

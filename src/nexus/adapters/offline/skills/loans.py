@@ -19,7 +19,22 @@ _CUES = {
         rf"(?:\bon|\bof|\bfor)\s+({{n}}){_NOT_TIME}", rf"({{n}}){_NOT_TIME}",
     ),
 }  # fmt: skip
-_PER_YEAR = {"weekly": 52, "每周": 52, "biweekly": 26, "quarterly": 4, "每季": 4, "按季": 4, "yearly": 1, "annually": 1, "daily": 365, "每日": 365, "按日": 365, "monthly": 12, "每月": 12, "按月": 12}
+_PER_YEAR = {
+    "weekly": 52,
+    "每周": 52,
+    "biweekly": 26,
+    "quarterly": 4,
+    "每季": 4,
+    "按季": 4,
+    "yearly": 1,
+    "annually": 1,
+    "daily": 365,
+    "每日": 365,
+    "按日": 365,
+    "monthly": 12,
+    "每月": 12,
+    "按月": 12,
+}
 _COMPOUNDED_YEARLY = r"(?:compound\w*|复利)\D{0,12}(?:yearly|annually|a year|每年|按年)|(?:每年|按年)\D{0,4}复利"
 
 
@@ -30,13 +45,20 @@ def read(said: Said, tool: ToolSpec) -> list[Reading]:
     if heard and not re.search(r"\d[\s-]*(?:years?|yrs?)\b|\d\s*年(?!利|息|化|率)", said.plain, re.IGNORECASE):
         found["years"] = number(str(round(number(heard[1]) / 12, 6)))
     often = next((count for word, count in _PER_YEAR.items() if word in said.plain.lower()), None)
-    per_year = {"payments_per_year": often, "compounds_per_year": 1 if re.search(_COMPOUNDED_YEARLY, said.plain, re.IGNORECASE) else often}
+    per_year = {
+        "payments_per_year": often,
+        "compounds_per_year": 1 if re.search(_COMPOUNDED_YEARLY, said.plain, re.IGNORECASE) else often,
+    }
     defaults = {name: value for name, value in per_year.items() if value and (value != 12 or said.previous)}
     return [fitting(tool, found | defaults)]
 
 
 def tell_payment(arguments: JSON, result: Any, language: Language) -> str:
-    principal, rate, years = float(arguments["principal"]), float(arguments["annual_rate_percent"]), float(arguments["years"])
+    principal, rate, years = (
+        float(arguments["principal"]),
+        float(arguments["annual_rate_percent"]),
+        float(arguments["years"]),
+    )
     count = int(result["payments"])
     per_year = int(arguments.get("payments_per_year", 12))
     payment, total, interest = money(result["payment"]), money(result["total_paid"]), money(result["total_interest"])
@@ -57,14 +79,26 @@ def tell_payment(arguments: JSON, result: Any, language: Language) -> str:
 
 def tell_interest(arguments: JSON, result: Any, language: Language) -> str:
     final, interest = money(result["final_amount"]), money(result["interest"])
-    principal, rate, years = shown(arguments["principal"]), shown(arguments["annual_rate_percent"]), shown(arguments["years"])
+    principal, rate, years = (
+        shown(arguments["principal"]),
+        shown(arguments["annual_rate_percent"]),
+        shown(arguments["years"]),
+    )
     if "paid_in" not in result:
         steps = f"{principal} × {rate}% × {years} = {interest}"
-        return f"利息**{interest}**（{steps}），本息合计**{final}**。" if language == "zh" else f"The interest is **{interest}** ({steps}); in all **{final}**."
+        return (
+            f"利息**{interest}**（{steps}），本息合计**{final}**。"
+            if language == "zh"
+            else f"The interest is **{interest}** ({steps}); in all **{final}**."
+        )
     per_year = arguments.get("compounds_per_year", 12)
     if arguments.get("contribution"):
         added = shown(arguments["contribution"])
-        steps = f"{principal} + {added} per period, {rate}% ÷ {per_year}, {years} years" if language == "en" else f"本金{principal}，每期追加{added}，每期利率{rate}% ÷ {per_year}，{years}年"
+        steps = (
+            f"{principal} + {added} per period, {rate}% ÷ {per_year}, {years} years"
+            if language == "en"
+            else f"本金{principal}，每期追加{added}，每期利率{rate}% ÷ {per_year}，{years}年"
+        )
     else:
         steps = f"{principal} × (1 + {rate}% ÷ {per_year})^({per_year} × {years})"
     if language == "zh":
@@ -74,18 +108,32 @@ def tell_interest(arguments: JSON, result: Any, language: Language) -> str:
 
 def tell_schedule(arguments: JSON, result: Any, language: Language) -> str:
     rows = result["rows"]
-    head = "| # | payment | interest | principal | balance |" if language == "en" else "| 期 | 还款 | 利息 | 本金 | 余额 |"
+    head = (
+        "| # | payment | interest | principal | balance |" if language == "en" else "| 期 | 还款 | 利息 | 本金 | 余额 |"
+    )
     lines = [head, "|---|---|---|---|---|"]
-    lines += [f"| {row['number']} | {money(row['payment'])} | {money(row['interest'])} | {money(row['principal'])} | {money(row['balance'])} |" for row in rows]
+    lines += [
+        f"| {row['number']} | {money(row['payment'])} | {money(row['interest'])} | {money(row['principal'])} | {money(row['balance'])} |"
+        for row in rows
+    ]
     interest = money(result["total_interest"])
-    last = f"共{result['payments']}期，利息合计{interest}。" if language == "zh" else f"{result['payments']} payments, {interest} interest in all."
+    last = (
+        f"共{result['payments']}期，利息合计{interest}。"
+        if language == "zh"
+        else f"{result['payments']} payments, {interest} interest in all."
+    )
     return "\n".join(lines) + "\n\n" + last
 
 
 SKILLS = (
     Skill(
         tool="loan_payment",
-        topic=Topic(en="Loan calculator", zh="贷款计算", category="finance", words=r"\bloans?\b|\bmortgages?\b|\bmonthly payments?\b|\binstal?lments?\b|贷款|房贷|按揭|月供|还款"),
+        topic=Topic(
+            en="Loan calculator",
+            zh="贷款计算",
+            category="finance",
+            words=r"\bloans?\b|\bmortgages?\b|\bmonthly payments?\b|\binstal?lments?\b|贷款|房贷|按揭|月供|还款",
+        ),
         asks=r"\bloan|\bmortgage|\bpayments?\b|\bborrow|\bpay\b.*%|贷款|房贷|按揭|月供|还款|还多少|每月还|借",
         weight=16,
         read=read,
@@ -97,21 +145,37 @@ SKILLS = (
     ),
     Skill(
         tool="amortization_schedule",
-        topic=Topic(en="Repayment schedule", zh="还款计划", category="finance", words=r"\bamorti[sz]|\b(?:re)?payment (?:plan|schedule|table)|还款计划|还款表|还款明细|逐月|分期表"),
+        topic=Topic(
+            en="Repayment schedule",
+            zh="还款计划",
+            category="finance",
+            words=r"\bamorti[sz]|\b(?:re)?payment (?:plan|schedule|table)|还款计划|还款表|还款明细|逐月|分期表",
+        ),
         asks=r"\bamorti[sz]|\bschedule\b|payment (?:plan|table)|还款计划|还款表|还款明细|逐月|分期表",
         weight=18,
         read=read,
         tell=tell_schedule,
-        examples={"en": (Example("Show the amortization schedule for 1200 at 12% over 1 year", ("106.62",)),), "zh": (Example("列出还款计划：贷款1200，年利率12%，1年", ("106.62",)),)},
+        examples={
+            "en": (Example("Show the amortization schedule for 1200 at 12% over 1 year", ("106.62",)),),
+            "zh": (Example("列出还款计划：贷款1200，年利率12%，1年", ("106.62",)),),
+        },
     ),
     Skill(
         tool="compound_interest",
-        topic=Topic(en="Savings growth", zh="复利计算", category="finance", words=r"\bcompound|\bsavings?\b(?! time)|\binvestments? (?:growth|return)|复利|储蓄|存款(?:收益|利息|增长)?|理财收益|定投"),
+        topic=Topic(
+            en="Savings growth",
+            zh="复利计算",
+            category="finance",
+            words=r"\bcompound|\bsavings?\b(?! time)|\binvestments? (?:growth|return)|复利|储蓄|存款(?:收益|利息|增长)?|理财收益|定投",
+        ),
         asks=r"\bcompound|\bsavings?\b|\bgrows?\b|\binvest|\bdeposit|复利|存款|储蓄|存入|投资|定投",
         weight=17,
         read=read,
         tell=tell_interest,
-        examples={"en": (Example("What does 1000 at 5% compound interest over 10 years grow to?", ("1647.01",)),), "zh": (Example("本金1000，年利率5%，复利10年是多少？", ("1647.01",)),)},
+        examples={
+            "en": (Example("What does 1000 at 5% compound interest over 10 years grow to?", ("1647.01",)),),
+            "zh": (Example("本金1000，年利率5%，复利10年是多少？", ("1647.01",)),),
+        },
     ),
     Skill(
         tool="simple_interest",
@@ -120,6 +184,9 @@ SKILLS = (
         weight=19,
         read=read,
         tell=tell_interest,
-        examples={"en": (Example("Simple interest on 1000 at 5% for 2 years", ("100.00",)),), "zh": (Example("本金1000，年利率5%，2年，单利多少？", ("100.00",)),)},
+        examples={
+            "en": (Example("Simple interest on 1000 at 5% for 2 years", ("100.00",)),),
+            "zh": (Example("本金1000，年利率5%，2年，单利多少？", ("100.00",)),),
+        },
     ),
 )

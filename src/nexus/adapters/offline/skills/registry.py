@@ -8,7 +8,9 @@ from nexus.adapters.offline.templates.registry import TEMPLATES
 from nexus.adapters.offline.templates.template import skill_of
 
 LIBRARY_SKILLS: Mapping[str, Skill] = {
-    skill.tool: skill for family in (units, loans, invoices, calculate, dates, text, tables, extraction) for skill in family.SKILLS
+    skill.tool: skill
+    for family in (units, loans, invoices, calculate, dates, text, tables, extraction)
+    for skill in family.SKILLS
 }
 SKILLS: Mapping[str, Skill] = {**{name: skill_of(template) for name, template in TEMPLATES.items()}, **LIBRARY_SKILLS}
 """By the name of the tool."""

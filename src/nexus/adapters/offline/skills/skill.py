@@ -15,6 +15,10 @@ Cues = Mapping[str, tuple[str, ...] | Mapping[str, str]]
 """Per parameter: patterns whose first group is its value (`{n}` is a number), or for a choice, a pattern per value."""
 
 
+_ASKED = 3000
+"""Characters at the beginning and end of a message in which a question is looked for; what lies between is material."""
+
+
 class Topic(Struct, frozen=True, kw_only=True):
     """What something is about: a title in each language, and the words of a requirement that speaks of it."""
 
@@ -45,7 +49,8 @@ class Said(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, text: str, today: date, language: Language | None = None) -> "Said":
-        return cls(text=text, plain=plain(text), language=language or language_of(text), today=today)
+        asked = text if len(text) <= 2 * _ASKED else f"{text[:_ASKED]}\n{text[-_ASKED:]}"
+        return cls(text=text, plain=plain(asked), language=language or language_of(text), today=today)
 
 
 class Reading(Struct, frozen=True):

@@ -15,7 +15,15 @@ _COMMAND = re.compile(
     r"(?:\s+(?:this|the following|it)?(?:\s*(?:text|article|paragraph))?)?(?:\s*(?:in|to|into|用|成)\s*\d+\s*(?:个)?(?:sentences?|句话?))?\s*(?:一下)?[,，.。]?\s*",
     re.IGNORECASE,
 )
-_STYLES = {"snake": r"snake|下划线", "kebab": r"kebab|连字符", "camel": r"camel|驼峰", "title": r"\btitle|首字母大写", "sentence": r"sentence case", "lower": r"lower|小写", "upper": r"upper|capital|大写"}
+_STYLES = {
+    "snake": r"snake|下划线",
+    "kebab": r"kebab|连字符",
+    "camel": r"camel|驼峰",
+    "title": r"\btitle|首字母大写",
+    "sentence": r"sentence case",
+    "lower": r"lower|小写",
+    "upper": r"upper|capital|大写",
+}
 
 
 def material(said: Said) -> str:
@@ -39,11 +47,17 @@ def _with_text(said: Said, count: str | None = None, pattern: str = "") -> list[
 
 
 def _summary(said: Said, tool: ToolSpec) -> list[Reading]:
-    return _with_text(said, "sentence_count", rf"({NUMBER})\s*(?:key |short |main )?(?:sentences?|句|lines?)|(?:in|to)\s+({NUMBER})\b")
+    return _with_text(
+        said, "sentence_count", rf"({NUMBER})\s*(?:key |short |main )?(?:sentences?|句|lines?)|(?:in|to)\s+({NUMBER})\b"
+    )
 
 
 def _keywords(said: Said, tool: ToolSpec) -> list[Reading]:
-    return _with_text(said, "limit", rf"({NUMBER})\s*(?:most important |main |top )?(?:key\s?words?|个?关键[词字]|topics)|top\s+({NUMBER})")
+    return _with_text(
+        said,
+        "limit",
+        rf"({NUMBER})\s*(?:most important |main |top )?(?:key\s?words?|个?关键[词字]|topics)|top\s+({NUMBER})",
+    )
 
 
 def _statistics(said: Said, tool: ToolSpec) -> list[Reading]:
@@ -51,9 +65,15 @@ def _statistics(said: Said, tool: ToolSpec) -> list[Reading]:
 
 
 def _case(said: Said, tool: ToolSpec) -> list[Reading]:
-    style = next((style for style, words in _STYLES.items() if re.search(words, instruction(said.text), re.IGNORECASE)), None)
+    style = next(
+        (style for style, words in _STYLES.items() if re.search(words, instruction(said.text), re.IGNORECASE)), None
+    )
     found = _with_text(said)[0]
-    behind = re.search(r"(?:convert|turn|change|write|make|把|将)\s*(.+?)\s*(?:\bto\b|\bin\b|\binto\b|转|变|改|写)", said.text, re.IGNORECASE)
+    behind = re.search(
+        r"(?:convert|turn|change|write|make|把|将)\s*(.+?)\s*(?:\bto\b|\bin\b|\binto\b|转|变|改|写)",
+        said.text,
+        re.IGNORECASE,
+    )
     if "text" not in found.arguments and behind:
         found = Reading({**found.arguments, "text": behind[1]})
     return [Reading({**found.arguments, **({"style": style} if style else {})}, found.missing)]
@@ -68,7 +88,12 @@ def _list(said: Said, tool: ToolSpec) -> list[Reading]:
         arguments["descending"] = True
     if re.search(r"uniq|duplicat|distinct|去重|不重复", said.text, re.IGNORECASE):
         arguments["unique"] = True
-    return [Reading({name: value for name, value in arguments.items() if name in tool.parameters["properties"]}, () if "items" in arguments else ("items",))]
+    return [
+        Reading(
+            {name: value for name, value in arguments.items() if name in tool.parameters["properties"]},
+            () if "items" in arguments else ("items",),
+        )
+    ]
 
 
 def _tell_summary(arguments: JSON, result: Any, language: Language) -> str:
@@ -80,7 +105,9 @@ def _tell_summary(arguments: JSON, result: Any, language: Language) -> str:
 
 def _tell_keywords(arguments: JSON, result: Any, language: Language) -> str:
     listed = [f"{entry['keyword']} ({entry['count']})" for entry in result["keywords"]]
-    return ("关键词（出现次数）：" if language == "zh" else "Keywords (how often each occurs): ") + ("、" if language == "zh" else ", ").join(listed)
+    return ("关键词（出现次数）：" if language == "zh" else "Keywords (how often each occurs): ") + (
+        "、" if language == "zh" else ", "
+    ).join(listed)
 
 
 _EN = "Rain fell on the city. The city streets were wet with rain. Birds sang. Rain in the city stopped at noon."
@@ -89,25 +116,46 @@ _ZH = "城市下雨了。城市的街道被雨水打湿。鸟儿在唱歌。城�
 SKILLS = (
     Skill(
         tool="summarize_by_statistics",
-        topic=Topic(en="Text summary", zh="文本摘要", category="text", words=r"\bsummar|\bshorten|\btl;?dr|\bdigests?\b|摘要|总结|概括|概述"),
+        topic=Topic(
+            en="Text summary",
+            zh="文本摘要",
+            category="text",
+            words=r"\bsummar|\bshorten|\btl;?dr|\bdigests?\b|摘要|总结|概括|概述",
+        ),
         asks=r"\bsummar|\bshorten|\btl;?dr|\bkey points|摘要|总结|概括",
         weight=30,
         read=_summary,
         tell=_tell_summary,
-        examples={"en": (Example(f"Summarize in 2 sentences: {_EN}", ("city", "rain")),), "zh": (Example(f"用2句话总结：{_ZH}", ("城市",)),)},
+        examples={
+            "en": (Example(f"Summarize in 2 sentences: {_EN}", ("city", "rain")),),
+            "zh": (Example(f"用2句话总结：{_ZH}", ("城市",)),),
+        },
     ),
     Skill(
         tool="extract_keywords",
-        topic=Topic(en="Keywords", zh="关键词提取", category="text", words=r"\bkey ?words?\b|\bkey phrases|\btopics? (?:words|of a text)|\btags?\b (?:for|of|from)|关键词|关键字"),
+        topic=Topic(
+            en="Keywords",
+            zh="关键词提取",
+            category="text",
+            words=r"\bkey ?words?\b|\bkey phrases|\btopics? (?:words|of a text)|\btags?\b (?:for|of|from)|关键词|关键字",
+        ),
         asks=r"\bkey ?words?\b|\bkey phrases|\btags\b|关键词|关键字",
         weight=31,
         read=_keywords,
         tell=_tell_keywords,
-        examples={"en": (Example(f"Extract 3 keywords from: {_EN}", ("rain", "city")),), "zh": (Example(f"提取3个关键词：{_ZH}", ("城市",)),)},
+        examples={
+            "en": (Example(f"Extract 3 keywords from: {_EN}", ("rain", "city")),),
+            "zh": (Example(f"提取3个关键词：{_ZH}", ("城市",)),),
+        },
     ),
     Skill(
         tool="text_statistics",
-        topic=Topic(en="Text statistics", zh="文本统计", category="text", words=r"\btext statistics|\bword counts?\b|\bcount\w* (?:the )?(?:words|characters|sentences)|\breading time|\btext length|\bword frequenc|文本统计|字数|词数|阅读时间|词频|统计文本"),
+        topic=Topic(
+            en="Text statistics",
+            zh="文本统计",
+            category="text",
+            words=r"\btext statistics|\bword counts?\b|\bcount\w* (?:the )?(?:words|characters|sentences)|\breading time|\btext length|\bword frequenc|文本统计|字数|词数|阅读时间|词频|统计文本",
+        ),
         asks=r"\btext statistics|\bstatistics (?:of|for|on)\b|\bhow many (?:words|characters|sentences|letters)|\bcount (?:the )?(?:words|characters|sentences|letters)|\bword count|\breading time|字数|多少(?:个)?字|词频|阅读时间|统计文本|文本统计|统计(?:这段|以下|一下)",
         weight=29,
         read=_statistics,
@@ -115,33 +163,62 @@ SKILLS = (
             en="**{words} words**, {characters} characters ({characters_without_spaces} without spaces), {sentences} sentences, {paragraphs} paragraphs, {lines} lines.",
             zh="**{words}个字词**，{characters}个字符（不含空格{characters_without_spaces}个），{sentences}个句子，{paragraphs}个段落，{lines}行。",
         ),
-        examples={"en": (Example("Count the words in: the cat and the dog", ("5 words",)),), "zh": (Example("统计字数：你好世界", ("4个字词",)),)},
+        examples={
+            "en": (Example("Count the words in: the cat and the dog", ("5 words",)),),
+            "zh": (Example("统计字数：你好世界", ("4个字词",)),),
+        },
     ),
     Skill(
         tool="change_case",
-        topic=Topic(en="Case converter", zh="大小写转换", category="text", words=r"\b(?:upper|lower|title|snake|camel)[\s_-]?case|\bletter case|\bcapitali[sz]|\bcase conver|\bchang\w+ (?:the )?case|大小写|大写字母|驼峰"),
+        topic=Topic(
+            en="Case converter",
+            zh="大小写转换",
+            category="text",
+            words=r"\b(?:upper|lower|title|snake|camel)[\s_-]?case|\bletter case|\bcapitali[sz]|\bcase conver|\bchang\w+ (?:the )?case|大小写|大写字母|驼峰",
+        ),
         asks=r"\b(?:upper|lower|title|snake|camel|kebab|sentence)[\s_-]?case|\bcapitali[sz]|大写|小写|驼峰",
         weight=25,
         read=_case,
         tell=sentences(en="In that style: **{text}**", zh="转换后：**{text}**"),
-        examples={"en": (Example('Convert "hello big world" to snake case', ("hello_big_world",)),), "zh": (Example("把“hello world”转换成大写", ("HELLO WORLD",)),)},
+        examples={
+            "en": (Example('Convert "hello big world" to snake case', ("hello_big_world",)),),
+            "zh": (Example("把“hello world”转换成大写", ("HELLO WORLD",)),),
+        },
     ),
     Skill(
         tool="sort_list",
-        topic=Topic(en="List sorter", zh="列表排序", category="text", words=r"\bsort(?:s|ing)?\b.*\b(?:lists?|lines|names|words|items|numbers)|\balphabeti[sz]|\bdeduplicat|排序|去重"),
+        topic=Topic(
+            en="List sorter",
+            zh="列表排序",
+            category="text",
+            words=r"\bsort(?:s|ing)?\b.*\b(?:lists?|lines|names|words|items|numbers)|\balphabeti[sz]|\bdeduplicat|排序|去重",
+        ),
         asks=r"\bsort|\balphabet|\bdeduplicat|\bremove duplicates|排序|去重",
         weight=20,
         read=_list,
         tell=sentences(en="Sorted ({count} entries):\n\n{text}", zh="排序结果（{count}项）：\n\n{text}"),
-        examples={"en": (Example("Sort these names: pear, apple, fig", ("apple\nfig\npear",)),), "zh": (Example("排序：pear，apple，fig", ("apple\nfig\npear",)),)},
+        examples={
+            "en": (Example("Sort these names: pear, apple, fig", ("apple\nfig\npear",)),),
+            "zh": (Example("排序：pear，apple，fig", ("apple\nfig\npear",)),),
+        },
     ),
     Skill(
         tool="count_values",
-        topic=Topic(en="Value counter", zh="计数", category="text", words=r"\btall(?:y|ies)\b|\bcount\w* (?:how often|values|votes|items|occurrences)|\bfrequenc(?:y|ies) of (?:values|items)|计数|出现次数|票数"),
+        topic=Topic(
+            en="Value counter",
+            zh="计数",
+            category="text",
+            words=r"\btall(?:y|ies)\b|\bcount\w* (?:how often|values|votes|items|occurrences)|\bfrequenc(?:y|ies) of (?:values|items)|计数|出现次数|票数",
+        ),
         asks=r"\btally|\bhow often|\bcount (?:the )?(?:values|votes|items|occurrences)|\bfrequency|计数|次数|票数",
         weight=20,
         read=_list,
-        tell=sentences(en="{total} values, {distinct} different ones:\n\n{text}", zh="共{total}个值，{distinct}种：\n\n{text}"),
-        examples={"en": (Example("Count the votes: red, blue, red", ("red: 2",)),), "zh": (Example("统计次数：红，蓝，红", ("红: 2",)),)},
+        tell=sentences(
+            en="{total} values, {distinct} different ones:\n\n{text}", zh="共{total}个值，{distinct}种：\n\n{text}"
+        ),
+        examples={
+            "en": (Example("Count the votes: red, blue, red", ("red: 2",)),),
+            "zh": (Example("统计次数：红，蓝，红", ("红: 2",)),),
+        },
     ),
 )

@@ -15,7 +15,9 @@ def sentences(*, en: str, zh: str) -> Teller:
 
     def tell(arguments: JSON, result: Any, language: Language) -> str:
         fields = result if isinstance(result, dict) else {}
-        return (zh if language == "zh" else en).format_map({**arguments, **fields, "result": fields.get("result", result)})
+        return (zh if language == "zh" else en).format_map(
+            {**arguments, **fields, "result": fields.get("result", result)}
+        )
 
     return tell
 
@@ -48,7 +50,10 @@ def table(rows: list[JSON], most: int = 20) -> str:
     """Rows as a Markdown table."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
-    lines += ["| " + " | ".join(value_of(row.get(name), "en").replace("|", "\\|") for name in names) + " |" for row in rows[:most]]
+    lines += [
+        "| " + " | ".join(value_of(row.get(name), "en").replace("|", "\\|") for name in names) + " |"
+        for row in rows[:most]
+    ]
     return "\n".join(lines)
 
 

@@ -10,7 +10,10 @@ from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.models import JSON, ToolSpec
 from nexus.domain.tools.library.units import unit_named
 
-_TO = re.compile(r"\s*(?:is|are|equals?|=)?\s*(?:to|into|in|as|=|->|→|(?:等于|相当于|合|是|有|换算|转换|转化|变)?(?:成|为|到|多少|几)?(?:个)?)\s*(?:how many\s+)?", re.IGNORECASE)
+_TO = re.compile(
+    r"\s*(?:is|are|equals?|=)?\s*(?:to|into|in|as|=|->|→|(?:等于|相当于|合|是|有|换算|转换|转化|变)?(?:成|为|到|多少|几)?(?:个)?)\s*(?:how many\s+)?",
+    re.IGNORECASE,
+)
 _FIRST = re.compile(r"(?:how many|how much|many|多少|几)\s*", re.IGNORECASE)
 _MORE = re.compile(r"\s*(?:,|and|、|和|,\s*and)\s*(?:in(?:to)?\s+|to\s+)?", re.IGNORECASE)
 _LATIN = re.compile(r"[A-Za-zµμ°℃℉'\"][A-Za-zµμ°²³/^0-9]*(?:[ -][A-Za-z]+){0,2}")
@@ -105,7 +108,11 @@ def _follow(text: str, quantities: list[_Quantity], previous: JSON) -> list[Read
     source, target = str(previous["from_unit"]), str(previous["to_unit"])
     if not quantities:
         found = re.search(NUMBER, text)
-        named = [unit for match in re.finditer(r"\b(?:in|to|into|about)\b|成|到|为|换|是|多少|几", text) if (unit := unit_at(text, match.end()))]
+        named = [
+            unit
+            for match in re.finditer(r"\b(?:in|to|into|about)\b|成|到|为|换|是|多少|几", text)
+            if (unit := unit_at(text, match.end()))
+        ]
         asked = named[-1] if named else None
         if asked and _kind(asked[0]) == _kind(source):
             target = asked[0]
@@ -123,7 +130,11 @@ def _follow(text: str, quantities: list[_Quantity], previous: JSON) -> list[Read
 
 def tell(arguments: JSON, result: Any, language: Language) -> str:
     value, source, target = float(result["value"]), result["from_unit"], result["to_unit"]
-    answer = shown(round(float(result["result"]), 4) if abs(float(result["result"])) >= 1 else float(f"{float(result['result']):.5g}")).replace(",", "")
+    answer = shown(
+        round(float(result["result"]), 4)
+        if abs(float(result["result"])) >= 1
+        else float(f"{float(result['result']):.5g}")
+    ).replace(",", "")
     lead = f"{shown(value).replace(',', '')} {source} = **{answer} {target}**"
     if result.get("kind") == "temperature" or not value:
         return lead + ("。" if language == "zh" else ".")

@@ -14,8 +14,14 @@ _SPOKEN = (
     (r"\bmultiplied by\b|\btimes\b|乘以|乘上|乘", " * "), (r"\bdivided by\b|\bover\b|除以", " / "), (r"\bplus\b|加上|加", " + "),
     (r"\bminus\b|\bless\b|减去|减", " - "), (r"\bsquared\b|的平方", " ** 2"), (r"(?<=\s)x(?=\s)|×", " * "), (r"÷", " / "), (r"\^", " ** "),
 )  # fmt: skip
-_GIVEN = re.compile(r"(?:\b([A-Za-z][A-Za-z_]{1,30})|([一-鿿]{2,8}?))\s*(?:=|＝|\bequals\b|\bis (?=[\w ]+(?:\btimes\b|\bplus\b|\bminus\b|\bdivided\b|\bmultiplied\b)))\s*([^,.;，。；\n=]{3,160})", re.IGNORECASE)
-_FREE = re.compile(r"((?:\b[A-Za-z]\w*|\d[\d.]*)(?:\s+(?:times|multiplied by|plus|minus|divided by|x|\*|/|\+|-)\s+(?:[A-Za-z]\w*|\d[\d.]*))+)", re.IGNORECASE)
+_GIVEN = re.compile(
+    r"(?:\b([A-Za-z][A-Za-z_]{1,30})|([一-鿿]{2,8}?))\s*(?:=|＝|\bequals\b|\bis (?=[\w ]+(?:\btimes\b|\bplus\b|\bminus\b|\bdivided\b|\bmultiplied\b)))\s*([^,.;，。；\n=]{3,160})",
+    re.IGNORECASE,
+)
+_FREE = re.compile(
+    r"((?:\b[A-Za-z]\w*|\d[\d.]*)(?:\s+(?:times|multiplied by|plus|minus|divided by|x|\*|/|\+|-)\s+(?:[A-Za-z]\w*|\d[\d.]*))+)",
+    re.IGNORECASE,
+)
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.Pow: operator.pow,
 }  # fmt: skip
@@ -40,7 +46,10 @@ def planned_formula(text: str) -> PlannedTool | None:
     if not found:
         return None
     name, expression = found
-    parameters = [Parameter(name=one, type="float", description=f"The value of {one.replace('_', ' ')}.") for one in _names(expression)]
+    parameters = [
+        Parameter(name=one, type="float", description=f"The value of {one.replace('_', ' ')}.")
+        for one in _names(expression)
+    ]
     return PlannedTool(name=name, purpose=f"Computes {name} = {expression}", parameters=parameters)
 
 
@@ -88,9 +97,13 @@ def _tests(name: str, expression: str, names: list[str]) -> str:
     lines = [f"from tools.{name} import {name}"]
     for start in (2, 5):
         values = {one: float(start + at) for at, one in enumerate(names)}
-        shown = re.sub("|".join(rf"\b{one}\b" for one in sorted(names, key=len, reverse=True)), partial(_value, values), expression)
+        shown = re.sub(
+            "|".join(rf"\b{one}\b" for one in sorted(names, key=len, reverse=True)), partial(_value, values), expression
+        )
         given = ", ".join(f"{one}={value}" for one, value in values.items())
-        lines.append(f"\n\ndef test_{name}_follows_the_formula_from_{start}() -> None:\n    assert {name}({given}) == round({shown}, 6)")
+        lines.append(
+            f"\n\ndef test_{name}_follows_the_formula_from_{start}() -> None:\n    assert {name}({given}) == round({shown}, 6)"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -65,7 +65,12 @@ _HEIGHT = (r"({n})\s*(?:cm|centimet\w+|厘米|公分)", r"(?:height|tall|身高)
 TEMPLATES = (
     Template(
         function=bmi,
-        topic=Topic(en="BMI calculator", zh="BMI计算", category="health", words=r"\bbmi\b|body.mass|BMI|体重指数|身体质量指数|体质指数"),
+        topic=Topic(
+            en="BMI calculator",
+            zh="BMI计算",
+            category="health",
+            words=r"\bbmi\b|body.mass|BMI|体重指数|身体质量指数|体质指数",
+        ),
         asks=r"\bbmi\b|body.mass|BMI|体重|体质指数|\bweigh.*\b(?:tall|height|cm)",
         cues={"weight_kg": _WEIGHT, "height_cm": _HEIGHT},
         checks=(
@@ -78,11 +83,19 @@ TEMPLATES = (
             "en": "BMI = weight ÷ height² = {weight_kg} kg ÷ ({height_cm} cm)² = **{bmi}**, category: {category}.",
             "zh": "BMI = 体重 ÷ 身高² = {weight_kg}千克 ÷ （{height_cm}厘米）² = **{bmi}**，类别：{category}。",
         },
-        examples={"en": (Example("What is the BMI for 70 kg and 175 cm?", ("22.9",)),), "zh": (Example("体重70公斤，身高175厘米，BMI是多少？", ("22.9",)),)},
+        examples={
+            "en": (Example("What is the BMI for 70 kg and 175 cm?", ("22.9",)),),
+            "zh": (Example("体重70公斤，身高175厘米，BMI是多少？", ("22.9",)),),
+        },
     ),
     Template(
         function=daily_calories,
-        topic=Topic(en="Calorie estimate", zh="热量估算", category="health", words=r"\bcalori|\bbmr\b|\bmetaboli|卡路里|热量|基础代谢"),
+        topic=Topic(
+            en="Calorie estimate",
+            zh="热量估算",
+            category="health",
+            words=r"\bcalori|\bbmr\b|\bmetaboli|卡路里|热量|基础代谢",
+        ),
         cues={
             "weight_kg": _WEIGHT,
             "height_cm": _HEIGHT,
@@ -94,19 +107,36 @@ TEMPLATES = (
             Check({"weight_kg": 60.0, "height_cm": 165.0, "age_years": 30}, 1320),
         ),
         refuses=({"weight_kg": 0.0, "height_cm": 165.0, "age_years": 30},),
-        tell={"en": "At rest, that body uses about **{result}** kcal a day (Mifflin-St Jeor).", "zh": "静息时每天约消耗**{result}**千卡（Mifflin-St Jeor公式）。"},
-        examples={"en": (Example("Calories for a male, 70 kg, 175 cm, 30 years", ("1649",)),), "zh": (Example("男，70公斤，175厘米，30岁，基础代谢是多少？", ("1649",)),)},
+        tell={
+            "en": "At rest, that body uses about **{result}** kcal a day (Mifflin-St Jeor).",
+            "zh": "静息时每天约消耗**{result}**千卡（Mifflin-St Jeor公式）。",
+        },
+        examples={
+            "en": (Example("Calories for a male, 70 kg, 175 cm, 30 years", ("1649",)),),
+            "zh": (Example("男，70公斤，175厘米，30岁，基础代谢是多少？", ("1649",)),),
+        },
     ),
     Template(
         function=age_in_years,
-        topic=Topic(en="Age calculator", zh="年龄计算", category="dates", words=r"\bages? (?:calculator|in years|of (?:a |the )?person|from)|\bhow old|\b(?:comput|calculat)\w+ (?:\w+ )?ages?\b|年龄|多少岁|几岁"),
+        topic=Topic(
+            en="Age calculator",
+            zh="年龄计算",
+            category="dates",
+            words=r"\bages? (?:calculator|in years|of (?:a |the )?person|from)|\bhow old|\b(?:comput|calculat)\w+ (?:\w+ )?ages?\b|年龄|多少岁|几岁",
+        ),
         asks=r"\bhow old|\bage\b|年龄|多少岁|几岁",
         checks=(
             Check({"birth_date": "1990-05-20", "on_date": "2026-05-19"}, 35),
             Check({"birth_date": "1990-05-20", "on_date": "2026-05-20"}, 36),
         ),
         refuses=({"birth_date": "2026-01-02", "on_date": "2026-01-01"},),
-        tell={"en": "Born on {birth_date}, the age on {on_date} is **{result}** years.", "zh": "{birth_date}出生，到{on_date}是**{result}**岁。"},
-        examples={"en": (Example("How old is somebody born on 1990-05-20 on 2026-05-19?", ("35",)),), "zh": (Example("1990年5月20日出生的人在2026年5月19日多少岁？", ("35",)),)},
+        tell={
+            "en": "Born on {birth_date}, the age on {on_date} is **{result}** years.",
+            "zh": "{birth_date}出生，到{on_date}是**{result}**岁。",
+        },
+        examples={
+            "en": (Example("How old is somebody born on 1990-05-20 on 2026-05-19?", ("35",)),),
+            "zh": (Example("1990年5月20日出生的人在2026年5月19日多少岁？", ("35",)),),
+        },
     ),
 )

@@ -12,7 +12,14 @@ from nexus.adapters.offline.skills.told import value_of
 from nexus.domain.builds.outputs import Language, Parameter, PlannedTool, WrittenTool
 from nexus.domain.ports.models import JSON
 
-_TYPES = {"str": "str", "int": "int", "float": "float", "bool": "bool", "list[str]": "list[str]", "list[float]": "list[float]"}
+_TYPES = {
+    "str": "str",
+    "int": "int",
+    "float": "float",
+    "bool": "bool",
+    "list[str]": "list[str]",
+    "list[float]": "list[float]",
+}
 
 
 class Check(Struct, frozen=True):
@@ -57,7 +64,9 @@ def planned(template: Template) -> PlannedTool:
 def written(template: Template, name: str) -> WrittenTool:
     """The tool as files, under the name that the plan gave it."""
     source = inspect.getsource(template.function).replace(f"def {template.name}(", f"def {name}(", 1)
-    return WrittenTool(name=name, code=f'"""{_first_line(template.function)}"""\n\n\n{source}', test_code=_tests(template, name))
+    return WrittenTool(
+        name=name, code=f'"""{_first_line(template.function)}"""\n\n\n{source}', test_code=_tests(template, name)
+    )
 
 
 def skill_of(template: Template) -> Skill:
@@ -78,9 +87,13 @@ def _tests(template: Template, name: str) -> str:
     if template.refuses:
         lines.insert(0, "from pytest import raises\n")
     for at, check in enumerate(template.checks, 1):
-        lines.append(f"\n\ndef test_{name}_answers_example_{at}() -> None:\n    assert {name}({_given(check.arguments)}) == {check.result!r}")
+        lines.append(
+            f"\n\ndef test_{name}_answers_example_{at}() -> None:\n    assert {name}({_given(check.arguments)}) == {check.result!r}"
+        )
     for at, arguments in enumerate(template.refuses, 1):
-        lines.append(f"\n\ndef test_{name}_refuses_example_{at}() -> None:\n    with raises(ValueError):\n        {name}({_given(arguments)})")
+        lines.append(
+            f"\n\ndef test_{name}_refuses_example_{at}() -> None:\n    with raises(ValueError):\n        {name}({_given(arguments)})"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -91,14 +104,23 @@ def _given(arguments: JSON) -> str:
 def _teller(template: Template) -> Teller:
     def tell(arguments: JSON, result: Any, language: Language) -> str:
         fields = {**arguments, **(result if isinstance(result, dict) else {}), "result": result}
-        shown = {name: value_of(value, language) if isinstance(value, bool | list) else value for name, value in fields.items()}
+        shown = {
+            name: value_of(value, language) if isinstance(value, bool | list) else value
+            for name, value in fields.items()
+        }
         return template.tell[language].format_map(shown)
 
     return tell
 
 
 def _type(annotation: Any) -> Any:
-    return _TYPES[annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "") if not hasattr(annotation, "__args__") else str(annotation)]
+    return _TYPES[
+        annotation
+        if isinstance(annotation, str)
+        else getattr(annotation, "__name__", "")
+        if not hasattr(annotation, "__args__")
+        else str(annotation)
+    ]
 
 
 def _first_line(function: Callable[..., Any]) -> str:

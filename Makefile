@@ -1,0 +1,69 @@
+# `make run` starts nexus, `make test` tests it; both set up what they need first. `make run ARGS="--port 9000"` passes options on.
+
+PYTHONS ?= python3.13 python3.12 python3.11 python3
+BIN := .venv/bin
+UV := $(BIN)/uv
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := .venv
+
+.PHONY: help run setup test check format docs clean
+
+help:
+	@echo "make run      set up what serving needs, then serve    (ARGS=\"--port 9000\")"
+	@echo "make setup    set up everything that development needs"
+	@echo "make test     run the tests                            (ARGS=\"tests/domain -k pause\")"
+	@echo "make check    formatting, lint, types, imports, architecture"
+	@echo "make format   format the code, and mend what can be mended"
+	@echo "make docs     write the pages that are generated"
+	@echo "make clean    remove .venv and caches; data stays"
+
+run: .venv/.serving
+	@exec $(BIN)/nexus serve $(ARGS)
+
+setup: .venv/.development
+
+test: setup
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/architecture
+
+format: setup
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: setup
+	$(BIN)/python -m tests.architecture.states
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# What is installed is what uv.lock says; these files tell that it has been done since that last changed.
+.venv/.development: $(UV) pyproject.toml uv.lock
+	$(UV) sync --quiet --frozen --all-extras --python $(BIN)/python
+	@touch $@ .venv/.serving
+
+.venv/.serving: $(UV) pyproject.toml uv.lock
+	$(UV) sync --quiet --frozen --no-dev --inexact --python $(BIN)/python
+	@touch $@
+
+$(UV):
+	@set -e; found=; lacks=; \
+	for python in $(PYTHONS); do \
+		if $$python -c "import sys; sys.exit(sys.version_info < (3, 11))" >/dev/null 2>&1; then \
+			if $$python -c "import ensurepip, venv" >/dev/null 2>&1; then found=$$python; break; fi; \
+			lacks="$$lacks $$python"; \
+		fi; \
+	done; \
+	if [ -z "$$found" ] && [ -n "$$lacks" ]; then \
+		echo "This Python cannot make virtual environments:$$lacks. On Debian or Ubuntu: apt install python3-venv" >&2; exit 1; \
+	elif [ -z "$$found" ]; then \
+		echo "Nexus needs Python 3.11 or later; none was found as: $(PYTHONS)." >&2; exit 1; \
+	fi; \
+	echo "Setting up .venv with $$($$found --version) …"; \
+	$$found -m venv --clear .venv; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.8"

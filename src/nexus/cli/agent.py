@@ -1,0 +1,66 @@
+"""`nexus agent run`: a package alone, without a server and without a store."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nexus.cli.asked import Asked
+from nexus.cli.exits import FAILED, OK, USAGE, Ended
+from nexus.cli.parsing import Topics, topic, verb
+from nexus.cli.texts import checked, message_of
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from nexus.cli.alone import Alone
+
+PROMPT = "> "
+LEAVING = frozenset({"/exit", "/quit"})
+
+
+def add(topics: Topics) -> None:
+    verbs = topic(topics, "agent", "run an agent package from its folder")
+    parser = verb(verbs, "run", "talk to the package in a folder, without a server", local=run)
+    parser.add_argument("directory", metavar="DIR", help="the folder that holds agent.toml")
+    parser.add_argument(
+        "--message", action="extend", nargs="+", default=[], metavar="TEXT",
+        help="say this and leave; several are said one after the other; - reads one from stdin",
+    )  # fmt: skip
+
+
+def run(asked: Asked) -> int:
+    import asyncio
+    from contextlib import AsyncExitStack
+
+    from nexus import settings
+    from nexus.cli.alone import Alone
+    from nexus.cli.replies import leave
+    from nexus.wiring import open_agent
+
+    directory = Path(asked.arguments.directory)
+    if not (directory / "agent.toml").is_file():
+        raise Ended(USAGE, f"{directory} holds no agent.toml: it is no agent package.")
+    found = settings.read(asked.settings_environ)
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        try:
+            runtime, spec = runner.run(stack.enter_async_context(open_agent(directory, found)))
+            alone = Alone(runtime=runtime, spec=spec, output=asked.output)
+            return _conversed(asked, runner, alone)
+        finally:
+            runner.run(leave(stack))
+
+
+def _conversed(asked: Asked, runner: "asyncio.Runner", alone: "Alone") -> int:
+    if not asked.arguments.message and asked.output.is_interactive:
+        while (typed := asked.output.ask(PROMPT)) is not None and typed.strip() not in LEAVING:
+            if typed.strip():
+                runner.run(alone.answer(checked(typed)))
+        return OK
+    given = asked.arguments.message or [line for line in asked.output.source if line.strip()]
+    messages = [message_of(text, asked.output) for text in given]
+    if not messages:
+        raise Ended(USAGE, "There is nothing to say: use --message, or write to stdin.")
+    for message in messages:
+        if not runner.run(alone.answer(message)):
+            return FAILED
+    return OK

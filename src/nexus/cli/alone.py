@@ -1,0 +1,50 @@
+"""A conversation with an agent that runs in this process."""
+
+import asyncio
+
+import msgspec
+
+from nexus.cli.output import Output
+from nexus.cli.replies import Voice
+from nexus.client import Event
+from nexus.domain.core.errors import NexusError
+from nexus.domain.ports.models import ChatMessage
+from nexus.domain.runtime.model import AgentSpec, Answered, TextDelta
+from nexus.domain.runtime.service import Runtime
+
+HISTORY = 60
+
+
+class Alone:
+    def __init__(self, *, runtime: Runtime, spec: AgentSpec, output: Output) -> None:
+        self._runtime, self._spec, self._output = runtime, spec, output
+        self._history = list[ChatMessage]()
+
+    async def answer(self, content: str) -> bool:
+        """Says the answer as it comes; whether there was one. What failed is not remembered."""
+        voice, asked, text = Voice(self._output), ChatMessage("user", content), list[str]()
+        position = 0
+        try:
+            async with asyncio.timeout(self._spec.limits.seconds):
+                async for item in self._runtime.answer(self._spec, [*self._history[-HISTORY:], asked]):
+                    position += 1
+                    if isinstance(item, Answered):
+                        break
+                    if isinstance(item, TextDelta):
+                        text.append(item.text)
+                    voice.say(_event(position, msgspec.to_builtins(item)))
+        except TimeoutError:
+            return self._failed(voice, position, f"The answer took longer than {self._spec.limits.seconds:g} s.")
+        except NexusError as error:
+            return self._failed(voice, position, error.detail)
+        voice.say(Event(position=position, tag="reply.completed", data={}))
+        self._history += [asked, ChatMessage("assistant", "".join(text))]
+        return True
+
+    def _failed(self, voice: Voice, position: int, reason: str) -> bool:
+        voice.say(Event(position=position + 1, tag="reply.failed", data={"reason": reason}))
+        return False
+
+
+def _event(position: int, told: dict[str, object]) -> Event:
+    return Event(position=position, tag=str(told["type"]), data=told)

@@ -1,0 +1,104 @@
+"""A reply as it is written, on the terminal."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing
+from typing import Any
+
+from nexus.cli.output import Output, one_line
+from nexus.cli.watching import as_json
+from nexus.client import ApiError, Client, Event
+
+CANCEL_SECONDS = 10.0
+
+
+class Voice:
+    """Says the events of one reply: its text to stdout, everything else beside it."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._in_line = False
+        self.reply_id: str | None = None
+        self.position = 0
+        self.ending = ""
+
+    def say(self, event: Event) -> None:
+        self.position = event.position
+        if event.tag == "reply.started":
+            self.reply_id = event.data.get("reply_id")
+        if event.tag in ("reply.completed", "reply.failed", "reply.cancelled", "reply.interrupted"):
+            self.ending = event.tag
+        if self._output.json:
+            self._output.json_line(as_json(event))
+        else:
+            self._tell(event.tag, event.data)
+
+    def _tell(self, tag: str, data: dict[str, Any]) -> None:
+        match tag:
+            case "reply.delta":
+                text = str(data.get("text", ""))
+                self._output.text(text)
+                self._in_line = not text.endswith("\n") if text else self._in_line
+            case "tool.called":
+                self._beside(f"→ {data.get('name')} {data.get('arguments', '')}")
+            case "tool.finished":
+                mark = "←" if data.get("ok", True) else "✘"
+                self._beside(f"{mark} {data.get('name')} {data.get('result', '')}")
+            case "reply.reset":
+                self._beside(f"(the answer begins anew: {data.get('reason', '')})")
+            case "reply.completed":
+                self._end_line()
+            case "reply.failed" | "reply.interrupted":
+                self._beside(f"✘ {tag.removeprefix('reply.')}: {data.get('reason', '')}")
+            case "reply.cancelled":
+                self._beside("(stopped)")
+
+    def _beside(self, line: str) -> None:
+        self._end_line()
+        self._output.dim(one_line(line))
+
+    def _end_line(self) -> None:
+        if self._in_line:
+            self._output.text("\n")
+            self._in_line = False
+
+
+async def heard(output: Output, client: Client, session_id: str, content: str) -> str:
+    """Says something and the reply to it; answers how that ended. Ctrl-C stops the reply on the server."""
+    voice = Voice(output)
+    try:
+        await _spoken(client.stream(session_id, content), voice)
+    except asyncio.CancelledError:
+        if (task := asyncio.current_task()) is not None:
+            task.uncancel()
+        await _stopped(client, session_id, voice)
+        voice.ending = voice.ending or "reply.cancelled"
+    return voice.ending
+
+
+async def leave(stack: AsyncExitStack) -> None:
+    """Ends what an impatient Ctrl-C left under way, then closes what is open."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    await stack.aclose()
+
+
+async def _spoken(events: AsyncIterator[Event], voice: Voice) -> None:
+    async for event in events:
+        voice.say(event)
+
+
+async def _stopped(client: Client, session_id: str, voice: Voice) -> None:
+    """Cancels the reply, then hears what is left of it."""
+    try:
+        async with asyncio.timeout(CANCEL_SECONDS):
+            reply_id = voice.reply_id or (await client.session(session_id)).active_reply
+            if reply_id is None or voice.ending:
+                return
+            await client.cancel_reply(session_id, reply_id)
+            async with aclosing(client.reply_events(session_id, reply_id, after=voice.position)) as rest:
+                await _spoken(rest, voice)
+    except (TimeoutError, ApiError):
+        voice.say(Event(position=voice.position, tag="reply.cancelled", data={}))

@@ -1,0 +1,168 @@
+"""The stream response alone: frames, endings, goodbyes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from nexus.adapters.http.sse import PING, RECONNECT, RESET, RETRY, EventStream, Streams, frames
+from nexus.domain.core.errors import Unavailable
+from nexus.domain.ports.log import Batch, Beyond, Trimmed
+
+
+def event(tag: str, text: str = "") -> bytes:
+    return b'{"type":"%b","text":"%b"}' % (tag.encode(), text.encode())
+
+
+async def follow(*batches: Batch, then: Exception | asyncio.Event | None = None) -> AsyncIterator[Batch]:
+    for batch in batches:
+        yield batch
+    if isinstance(then, Exception):
+        raise then
+    if then is not None:
+        await then.wait()
+
+
+class Socket:
+    """What an ASGI server would do; `left` makes the reader leave."""
+
+    def __init__(self, *, full: bool = False) -> None:
+        self.sent: list[Any] = []
+        self.left, self.wrote, self._full = asyncio.Event(), asyncio.Event(), full
+
+    async def receive(self) -> Any:
+        await self.left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(message)
+        self.wrote.set()
+        if self._full and message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    @property
+    def bodies(self) -> list[bytes]:
+        return [message["body"] for message in self.sent if message["type"] == "http.response.body"]
+
+    @property
+    def ended(self) -> bool:
+        return self.sent[-1]["type"] == "http.response.body" and not self.sent[-1].get("more_body")
+
+
+async def ran(stream: EventStream, socket: Socket | None = None) -> Socket:
+    socket = socket or Socket()
+    await asyncio.wait_for(stream({"type": "http"}, socket.receive, socket.send), 5)
+    return socket
+
+
+def test_a_batch_is_one_block_of_frames() -> None:
+    assert frames(Batch(7, [event("a.b", "你好"), event("c")])) == (
+        'id: 7\nevent: a.b\ndata: {"type":"a.b","text":"你好"}\n\nid: 8\nevent: c\ndata: {"type":"c","text":""}\n\n'.encode()
+    )
+
+
+async def test_a_stream_says_retry_first_and_ends_with_its_iterator() -> None:
+    socket = await ran(EventStream(follow(Batch(1, [event("a")]), Batch(2, ())), streams=Streams()))
+    assert socket.bodies == [RETRY, frames(Batch(1, [event("a")])), PING, b""]
+    assert socket.ended
+    headers = dict(socket.sent[0]["headers"])
+    assert headers[b"content-type"].startswith(b"text/event-stream")
+    assert headers[b"cache-control"] == b"no-cache"
+    assert headers[b"x-accel-buffering"] == b"no"
+    assert b"connection" not in headers
+
+
+async def test_an_endless_iterator_ends_behind_the_tag_that_ends_it() -> None:
+    endless = follow(Batch(1, [event("a"), event("over")]), then=asyncio.Event())
+    socket = await ran(EventStream(endless, streams=Streams(), ends=frozenset({b"over"})))
+    assert socket.ended
+    assert len(socket.bodies) == 3
+
+
+async def test_nothing_left_to_read_is_204() -> None:
+    socket = await ran(EventStream(None, streams=Streams()))
+    assert socket.sent[0]["status"] == 204
+    assert socket.bodies == [b""]
+
+
+@pytest.mark.parametrize("lost", [Beyond(), Trimmed()])
+async def test_a_reader_who_knows_more_than_the_log_hears_everything_anew(lost: Exception) -> None:
+    async def again() -> AsyncIterator[Batch]:
+        return follow(Batch(1, [event("reply.completed")]))
+
+    socket = await ran(EventStream(follow(then=lost), streams=Streams(), again=again))
+    assert socket.bodies == [RETRY, RESET, frames(Batch(1, [event("reply.completed")])), b""]
+    assert b"id:" not in RESET
+
+
+@pytest.mark.parametrize("error", [Unavailable("secret"), ValueError("secret")])
+async def test_a_stream_that_breaks_ends_without_a_word_of_why(error: Exception) -> None:
+    socket = await ran(EventStream(follow(Batch(1, [event("a")]), then=error), streams=Streams()))
+    assert socket.ended
+    assert b"secret" not in b"".join(socket.bodies)
+
+
+async def test_a_drain_ends_open_streams_and_those_that_come_later() -> None:
+    streams, socket = Streams(), Socket()
+    stream = EventStream(follow(Batch(1, [event("a")]), then=asyncio.Event()), streams=streams)
+    running = asyncio.ensure_future(ran(stream, socket))
+    while len(socket.bodies) < 2:
+        socket.wrote.clear()
+        await socket.wrote.wait()
+    assert len(streams) == 1
+    streams.drain()
+    await running
+    assert socket.bodies[-1] == RECONNECT
+    assert socket.ended
+    assert b"id:" not in RECONNECT
+    assert len(streams) == 0
+    late = await ran(EventStream(follow(then=asyncio.Event()), streams=streams))
+    assert late.bodies[-1] == RECONNECT
+
+
+async def test_a_stream_that_grew_old_asks_its_reader_to_come_again() -> None:
+    socket = await ran(EventStream(follow(then=asyncio.Event()), streams=Streams(longest=0.01)))
+    assert socket.bodies == [RETRY, RECONNECT]
+
+
+async def test_a_reader_that_leaves_ends_the_stream_and_closes_what_it_followed() -> None:
+    closed = asyncio.Event()
+
+    async def followed() -> AsyncIterator[Batch]:
+        try:
+            yield Batch(1, [event("a")])
+            await asyncio.Event().wait()
+        finally:
+            closed.set()
+
+    streams, socket = Streams(), Socket()
+    running = asyncio.ensure_future(ran(EventStream(followed(), streams=streams), socket))
+    while len(socket.bodies) < 2:
+        socket.wrote.clear()
+        await socket.wrote.wait()
+    socket.left.set()
+    await running
+    assert closed.is_set()
+    assert len(streams) == 0
+
+
+async def test_a_reader_that_takes_nothing_does_not_hold_up_a_drain() -> None:
+    streams, socket = Streams(), Socket(full=True)
+    running = asyncio.ensure_future(ran(EventStream(follow(), streams=streams), socket))
+    await socket.wrote.wait()
+    while not socket.bodies:
+        await asyncio.sleep(0)
+    streams.drain()
+    await running
+    assert len(streams) == 0
+
+
+async def test_being_cancelled_is_not_taken_for_a_reader_that_left() -> None:
+    socket = Socket()
+    stream = EventStream(follow(then=asyncio.Event()), streams=Streams())
+    running = asyncio.ensure_future(stream({"type": "http"}, socket.receive, socket.send))
+    await socket.wrote.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
