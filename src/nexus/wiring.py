@@ -99,7 +99,7 @@ def services(world: World) -> Services:
     events, tallies = Events(tables=tables, clock=clock), Tallies(tables=tables, clock=clock)
     audit, requests = Audit(clock=clock, new_id=new_id), Requests(tables=tables, clock=clock)
     tasks = Tasks(tables=tables, clock=clock)
-    tools = Tools(tables=tables, web=world.web, clock=clock, new_id=new_id)
+    tools = Tools(tables=tables, web=world.web, clock=clock)
     models = Models(model=world.model, clock=clock, sleep=asyncio.sleep)
     runtime = Runtime(models=models, tools=tools, code=world.code)
     projects = Projects(
@@ -262,7 +262,7 @@ async def open_agent(directory: Path, settings: Settings) -> AsyncIterator[tuple
         packages = {found.manifest.agent.slug: found for found in _packages(directory)}
         code = await stack.enter_async_context(ConfinedRunner(data=Path(settings.data_dir).absolute()))
         tables = Tables(MemoryTables(), secret=b"alone", clock=system_clock)
-        tools = Tools(tables=tables, web=GuardedWeb(), clock=system_clock, new_id=ulids())
+        tools = Tools(tables=tables, web=GuardedWeb(), clock=system_clock)
         models = Models(model=await _model(settings, stack), clock=system_clock, sleep=asyncio.sleep)
         slug = next(iter(packages))
         others = {other: found for other, found in packages.items() if other != slug}

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import json
 
 import pytest
@@ -22,6 +23,9 @@ COLLEAGUE = Principal(tenant_id=LOCAL_OWNER.tenant_id, user_id="usr_colleague")
 PAGE = "<html><head><title>Hi</title><style>x</style></head><body><p>你好</p><script>evil()</script></body></html>"
 
 
+NEW_ID = ulids(lambda: NOW)
+
+
 @pytest.fixture
 def tables() -> Tables:
     return Tables(MemoryTables(), secret=b"s" * 32, clock=lambda: NOW)
@@ -30,7 +34,7 @@ def tables() -> Tables:
 @pytest.fixture
 def tools(tables: Tables) -> Tools:
     web = MemoryWeb({"https://example.com/": ScriptedPage(text=PAGE, content_type="text/html")})
-    return Tools(tables=tables, web=web, clock=lambda: NOW, new_id=ulids(lambda: NOW))
+    return Tools(tables=tables, web=web, clock=lambda: NOW)
 
 
 def made(name: str, owner: Principal, visibility: str) -> Tool:
@@ -39,6 +43,12 @@ def made(name: str, owner: Principal, visibility: str) -> Tool:
         version="1", code_path="x", schema={}, created_at="2026-01-01T00:00:00.000Z", updated_at="2026-01-01T00:00:00.000Z",
         tenant_id=owner.tenant_id, user_id=owner.user_id, visibility=visibility,  # type: ignore[arg-type]  # a literal of the table
     )  # fmt: skip
+
+
+async def used(tools: Tools, tables: Tables, *names: str) -> None:
+    """Calls of tools, beside a row that tells of them."""
+    marker = NEW_ID("inv")
+    await tables.commit(insert(TOOLS, made(marker, LOCAL_OWNER, "private")), *tools.used(names, marker=marker))
 
 
 async def listed(tools: Tools, caller: Principal, limit: int = 7, category: str | None = None) -> list[str]:
@@ -62,7 +72,7 @@ async def test_the_library_is_stored_once_however_often_and_by_how_many(tools: T
 async def test_registering_again_keeps_counts_and_tells_changes(tools: Tools, tables: Tables) -> None:
     await tools.register_library()
     tool_id = rules.system_id("calculate")
-    await tools.count("calculate", "step_1")
+    await used(tools, tables, "calculate")
     await tools.fold_library()
     await tables.edit(TOOLS, tool_id, change=lambda tool: tool.__class__(**{**_fields(tool), "description": "old"}))
     await tools.register_library()
@@ -116,25 +126,25 @@ async def test_a_cursor_of_another_list_is_refused(tools: Tools) -> None:
             await tools.page(STRANGER, Window(limit=2, cursor=broken))
 
 
-async def test_every_call_is_counted_once(tools: Tools) -> None:
+async def test_every_call_is_counted_once_beside_what_tells_of_it(tools: Tools, tables: Tables) -> None:
     await tools.register_library()
-    await asyncio.gather(*(tools.count("calculate", f"step_{number % 40}") for number in range(120)))
-    await asyncio.gather(*(tools.count("calculate") for _ in range(10)))
+    await asyncio.gather(*(used(tools, tables, "calculate", "calculate", "ask_somebody", "weekday_of") for _ in range(25)))
     tool_id = rules.system_id("calculate")
     assert (await tools.get(STRANGER, tool_id)).usage_count == 50
     await asyncio.gather(tools.fold(tool_id), tools.fold(tool_id), tools.fold_library())
     assert (await tools.get(STRANGER, tool_id)).usage_count == 50
     page = await tools.page(LOCAL_OWNER, Window(limit=100))
-    assert {tool.tool_name: tool.usage_count for tool in page.items if tool.usage_count} == {"calculate": 50}
+    counts = {tool.tool_name: tool.usage_count for tool in page.items if tool.usage_count}
+    assert counts == {"calculate": 50, "weekday_of": 25}
 
 
 async def test_counting_stands_or_falls_with_the_commit(tools: Tools, tables: Tables) -> None:
     await tools.register_library()
-    await tables.commit(*tools.counted("calculate", "step_1"))
-    with pytest.raises(AlreadyExists):
-        await tables.commit(insert(TOOLS, made("new", LOCAL_OWNER, "tenant")), *tools.counted("calculate", "step_1"))
+    told = insert(TOOLS, made("new", LOCAL_OWNER, "tenant"))
+    for _ in range(2):
+        with contextlib.suppress(AlreadyExists):
+            await tables.commit(told, *tools.used(["calculate"], marker="inv_1"))
     assert (await tools.get(LOCAL_OWNER, rules.system_id("calculate"))).usage_count == 1
-    assert "new" not in await listed(tools, LOCAL_OWNER)
 
 
 async def test_tools_are_called_by_name(tools: Tools) -> None:

@@ -47,14 +47,6 @@ class Tool(Entity, frozen=True, kw_only=True):
     display_names: dict[str, str] = field(default_factory=dict)
 
 
-class ToolCalled(Row, frozen=True, kw_only=True):
-    """That one call was counted: it stands in the way of counting it again."""
-
-    tool_id: str
-    marker: str
-    expires_at: int
-
-
 class ToolUse(Row, frozen=True, kw_only=True):
     """How often a tool was called, in one of its shards."""
 

@@ -1,15 +1,14 @@
 """What is decided about tools: their ids, who sees them, how a library tool stands in the store."""
 
-import hashlib
 import zlib
 
 from msgspec import structs
 
+from nexus.domain.core.ids import derived
 from nexus.domain.core.principal import Principal
 from nexus.domain.tools.library.registry import LibraryTool
 from nexus.domain.tools.model import HOUSE, Tool
 
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 SHARDS = 8
 """Over how many rows the calls of one tool are counted, so that many can be counted at once."""
 
@@ -18,8 +17,7 @@ VERSION = "1.0.0"
 
 def system_id(name: str) -> str:
     """The id of a system tool: `tol_` and 26 characters that follow from its name, the same everywhere and for ever."""
-    number = int.from_bytes(hashlib.sha256(f"nexus tool {name}".encode()).digest()[:16])
-    return "tol_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    return derived("tol", "library", name)
 
 
 def shard_of(marker: str) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import structs
 
 from nexus.domain.core.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
-from nexus.domain.core.ids import NewId, is_id
+from nexus.domain.core.ids import is_id
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Page, Tables, Window
@@ -20,19 +20,18 @@ from nexus.domain.ports.web import Web
 from nexus.domain.tools import rules
 from nexus.domain.tools.arguments import checked
 from nexus.domain.tools.library.registry import LIBRARY, LibraryTool
-from nexus.domain.tools.model import HOUSE, JSON, Tool, ToolCalled, ToolError
-from nexus.domain.tools.tables import TOOL_CALLS, TOOL_USES, TOOLS
+from nexus.domain.tools.model import HOUSE, JSON, Tool, ToolError
+from nexus.domain.tools.tables import TOOL_USES, TOOLS
 
 _SECONDS = 30.0
-_KEPT = 30 * 86_400
 _OWN, _LIBRARY = "own.", "library."
 
 
 class Tools:
     """Tools of a tenant and those that the house brings along."""
 
-    def __init__(self, *, tables: Tables, web: Web, clock: Clock, new_id: NewId) -> None:
-        self._tables, self._web, self._clock, self._new_id = tables, web, clock, new_id
+    def __init__(self, *, tables: Tables, web: Web, clock: Clock) -> None:
+        self._tables, self._web, self._clock = tables, web, clock
 
     async def register_library(self) -> None:
         """Stores the library as this code has it. As often as wanted, by several processes at once; counts stay."""
@@ -82,19 +81,6 @@ class Tools:
     def offered(self, names: Iterable[str]) -> tuple[ToolSpec, ...]:
         """What a model is told of these library tools. ToolError for a name that is none."""
         return tuple(_known(name).spec for name in names)
-
-    def counted(self, tool: str, marker: str) -> list[Write]:
-        """One call of a tool (its id, or the name of a library tool), to be committed with the row that tells of the call.
-
-        The commit is refused with AlreadyExists when a call of this marker (a step id, say) was counted within thirty days."""
-        tool_id = tool if is_id(tool, "tol") else rules.system_id(_known(tool).name)
-        told = ToolCalled(tool_id=tool_id, marker=marker, expires_at=int(self._clock()) + _KEPT)
-        return [insert(TOOL_CALLS, told), tally(TOOL_USES, (tool_id, rules.shard_of(marker)), calls=1)]
-
-    async def count(self, tool: str, marker: str | None = None) -> None:
-        """Counts one call, once for each marker however often told."""
-        with contextlib.suppress(AlreadyExists):
-            await self._tables.commit(*self.counted(tool, marker or self._new_id("use")))
 
     def used(self, names: Iterable[str], *, marker: str) -> list[Write]:
         """The calls of library tools among these names, to be committed beside the insert of the row that `marker` names."""

@@ -1,7 +1,7 @@
 """What is stored of tools."""
 
 from nexus.domain.ports.rows import Index, Table
-from nexus.domain.tools.model import Tool, ToolCalled, ToolUse
+from nexus.domain.tools.model import Tool, ToolUse
 
 TOOLS = Table(
     name="tools",
@@ -15,5 +15,4 @@ TOOLS = Table(
         Index(name="TenantCategoryIndex", partition="tenant_id+category", sort="created_at"),
     ),
 )
-TOOL_CALLS = Table(name="tool_calls", row=ToolCalled, key=("tool_id", "marker"), expires="expires_at")
 TOOL_USES = Table(name="tool_uses", row=ToolUse, key=("tool_id", "shard"))

@@ -68,13 +68,19 @@ def _parts(sentence: str) -> list[str]:
             continue
         if needs_in(piece) or is_manner(piece) or not parts:
             parts.append(piece)
-        elif needs_in(borrowed := f"{parts[-1].split(' ')[0]} {piece}") and " " in parts[-1]:
-            parts.append(borrowed)
+        elif " " in parts[-1] and _gains(verb := parts[-1].split(" ")[0], piece):
+            parts.append(f"{verb} {piece}")
         elif is_manner(parts[-1]):
             parts.append(piece)
         else:
             parts[-1] = f"{parts[-1]}, {piece}" if parts[-1].isascii() else f"{parts[-1]}、{piece}"
     return parts
+
+
+def _gains(verb: str, piece: str) -> bool:
+    """Whether a verb makes sense of a piece that speaks of nothing by itself."""
+    alone = {(one.library, one.template) for one in needs_in(verb)}
+    return any((one.library, one.template) not in alone for one in needs_in(f"{verb} {piece}"))
 
 
 def _body(sentence: str) -> str:

@@ -109,6 +109,7 @@ def needs_in(text: str) -> list[Found]:
         if (match := _search(template.topic, text))
     ]
     free = [one for one in found if not any(gap.start <= one.start < gap.end for gap in gaps)]
+    free = [one for one in free if one.library != "calculate" or len(free) == 1 or not _is_calculator(text, one)]
     chosen = {one.library for one in free if one.library}
     free = [one for one in free if RIVALS.get(one.template or "") not in chosen]
     alone = [
@@ -137,6 +138,11 @@ def served(text: str, library: list[LibraryTool]) -> Served:
         tools, new = ([], [formula]) if formula else (_by_description(text, library), [])
     distinct = {tool.name: tool for tool in new}
     return Served(library=tuple(dict.fromkeys(tools))[:_MOST], new=tuple(distinct.values())[:_MOST], gaps=gaps)
+
+
+def _is_calculator(text: str, found: Found) -> bool:
+    """The word alone: a tip calculator computes tips, not sums."""
+    return spaced(text)[found.start : found.end].lower() in ("calculator", "计算器")
 
 
 def _search(topic: Topic, text: str) -> re.Match[str] | None:
