@@ -113,13 +113,13 @@ class Runs:
             told=told,
         )
 
-        async def attempt() -> Run:
+        async def begun() -> Run:
             held = await self.held(run)
             if (control := held.task.control_status) != "running":
                 raise Halted("The run is to halt.", control=control)
             return await self._written(held, change)
 
-        await self._tables.settle(attempt)
+        await self._tables.settle(begun)
         return structs.replace(stage, revision=stage.revision + 1, **fields)
 
     async def complete_stage(
