@@ -51,8 +51,10 @@ from nexus.domain.projects.service import Projects
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.requests.service import Requests
 from nexus.domain.requests.tables import REQUESTS
+from nexus.domain.runtime.journal import Crowd, Guard, Journal
 from nexus.domain.runtime.model import AgentSpec
 from nexus.domain.runtime.service import Runtime
+from nexus.domain.runtime.tables import STEPS
 from nexus.domain.services import Services
 from nexus.domain.sessions.replies import Replies
 from nexus.domain.sessions.service import Sessions
@@ -70,7 +72,7 @@ from nexus.settings import Settings
 
 TABLES: Sequence[Table[Any]] = (
     PROJECTS, STAGES, BUILDS, AGENTS, VERSIONS, DEPLOYMENTS, INVOCATIONS, SESSIONS, MESSAGES, REPLIES, TASKS,
-    TOOLS, TOOL_USES, EVENTS, REQUESTS, TALLIES, AUDIT,
+    TOOLS, TOOL_USES, STEPS, EVENTS, REQUESTS, TALLIES, AUDIT,
 )  # fmt: skip
 """Everything that is stored."""
 
@@ -110,9 +112,14 @@ def services(world: World) -> Services:
     agents = Agents(
         tables=tables, runtime=runtime, repository=world.repository, tallies=tallies, audit=audit, clock=clock, new_id=new_id
     )  # fmt: skip
+    crowd = Crowd()
+
+    def journals(scope: str, guard: Guard) -> Journal:
+        return Journal(tables=tables, clock=clock, scope=scope, guard=guard, crowd=crowd)
+
     rooms = Rooms(models=models, runtime=runtime, code=world.code, agents=agents, repository=world.repository)
     builds = Builds(
-        tables=tables, projects=projects, runs=runs, engine=Engine(runs=runs, rooms=rooms), events=events,
+        tables=tables, projects=projects, runs=runs, engine=Engine(runs=runs, rooms=rooms, journals=journals), events=events,
         requests=requests, queue=world.queue, workflow=AGENT_BUILD, worker_id=world.worker_id,
     )  # fmt: skip
     invocations = Invocations(

@@ -157,6 +157,17 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
     ),
     ('Convert "hello big world" to snake case', "change_case", {"text": "hello big world", "style": "snake"}),
     ("Sort these names: pear, apple, fig", "sort_list", {"items": ["pear", "apple", "fig"]}),
+    (
+        "I have 250 grams, how many ounces is that?",
+        "convert_units",
+        {"value": 250, "from_unit": "grams", "to_unit": "ounces"},
+    ),
+    ("one mile to km", "convert_units", {"value": 1, "from_unit": "mile", "to_unit": "km"}),
+    ("5 feet in cm", "convert_units", {"value": 5, "from_unit": "feet", "to_unit": "cm"}),
+    ("2的10次方", "calculate", {"expression": "2^10"}),
+    ("what's the date in 3 weeks", "add_to_date", {"start": "2026-01-01", "weeks": 3}),
+    ("明天是几号", "weekday_of", {"day": "2026-01-02"}),
+    ("貸款20萬，年利率5%，30年，每月還多少", "loan_payment", LOAN),
     ("Read https://example.com/page please", "http_get", {"url": "https://example.com/page"}),
 ]
 

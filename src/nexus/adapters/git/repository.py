@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 from nexus.adapters.git.command import Git, refused
 from nexus.adapters.git.worktree import Worktree, is_open, replace, state
 from nexus.domain.core.errors import NotFound, Unavailable
+from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, instant, system_clock
 from nexus.domain.ports.files import TEMPORARY, FileStore
 from nexus.domain.ports.repository import Commit, check_change, project_folder, tracked
@@ -71,10 +72,16 @@ class GitRepository:
             for _ in range(_TRIES):
                 newest = await self._newest(tree, await self._settled(tree))
                 change = _change(newest, files, text=_text(message.strip(), key), key=key, seconds=int(self._clock()))
+                hit("before:git.objects")
                 made = await self._git.tell(tree, "fast-import", "--quiet", "--done", stdin=change)
+                hit("after:git.objects")
                 commit_id = made.decode().strip()
+                hit("before:git.branch")
                 if await self._advance(tree, newest, commit_id):
+                    hit("after:git.branch")
+                    hit("before:git.files")
                     await self._worktree.bring(tree, commit_id, known=files)
+                    hit("after:git.files")
                     return commit_id
         raise Unavailable("Others keep committing to this project.", part="git")
 

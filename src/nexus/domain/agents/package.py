@@ -17,6 +17,8 @@ from nexus.domain.tools.model import Effect
 from nexus.domain.tools.schema import spec_of_source
 
 MANIFEST = "agent.toml"
+KEY = "idempotency_key"
+"""A parameter of this name is filled by the house, and not shown to the model."""
 
 
 class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -129,8 +131,10 @@ def _generated(package: Package, entry: ToolEntry, target: str) -> BoundTool:
     path, _, function = target.partition(":")
     if path not in package.files:
         raise InvalidInput(f"{entry.ref}: there is no such file.")
-    found = spec_of_source(package.files[path], function)
-    return BoundTool(kind="generated", spec=found, target=target, effect=entry.effect)
+    source = package.files[path]
+    found = spec_of_source(source, function, given=(KEY,))
+    takes_key = KEY in spec_of_source(source, function).parameters["properties"]
+    return BoundTool(kind="generated", spec=found, target=target, effect=entry.effect, takes_key=takes_key)
 
 
 def _agent(package: Package, slug: str) -> BoundTool:

@@ -19,6 +19,7 @@ from nexus.domain.ports.database import Page, Tables, Window
 from nexus.domain.ports.models import ChatMessage
 from nexus.domain.ports.repository import Repository
 from nexus.domain.ports.rows import Write, insert, patch, when
+from nexus.domain.runtime.journal import Journal
 from nexus.domain.runtime.model import AgentSpec, Answered, AnswerEvent
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.tallies.service import Tallies
@@ -188,11 +189,11 @@ class Agents:
         return {slug: package.read(files) for slug, files in found.items() if package.MANIFEST in files}
 
     async def answer(
-        self, agent: Agent, history: Sequence[ChatMessage]
+        self, agent: Agent, history: Sequence[ChatMessage], *, journal: Journal | None = None
     ) -> AsyncGenerator[AnswerEvent | Answered, None]:
         """The active deployment's answer as it comes."""
         spec = await self.resolve(agent)
-        async with aclosing(self._runtime.answer(spec, history)) as answer:
+        async with aclosing(self._runtime.answer(spec, history, journal=journal)) as answer:
             async for item in answer:
                 yield item
 

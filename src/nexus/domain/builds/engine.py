@@ -15,11 +15,16 @@ from nexus.domain.builds.outputs import Architecture
 from nexus.domain.builds.work import Rooms, Work
 from nexus.domain.builds.workflow import Made, Settled, StageSpec, Workflow
 from nexus.domain.core.errors import NexusError, NotFound, Unavailable
+from nexus.domain.core.failpoints import hit
 from nexus.domain.models.model import Spent
 from nexus.domain.projects.model import JSON, Halted, Lost, Part, Run, Stage, StageResult
 from nexus.domain.projects.rules import progress_of
 from nexus.domain.projects.runs import Runs
+from nexus.domain.runtime.journal import Guard, Journal
 from nexus.domain.tasks.model import Control
+
+Journals = Callable[[str, Guard], Journal]
+"""Opens the journal of a scope."""
 
 DONE = ("completed", "skipped")
 logger = structlog.get_logger()
@@ -52,11 +57,13 @@ class Engine:
         *,
         runs: Runs,
         rooms: Rooms,
+        journals: Journals,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         timer: Callable[[], float] = time.monotonic,
         workflows: Mapping[str, Workflow] = WORKFLOWS,
     ) -> None:
-        self._runs, self._rooms, self._sleep, self._timer, self._workflows = runs, rooms, sleep, timer, workflows
+        self._runs, self._rooms, self._journals = runs, rooms, journals
+        self._sleep, self._timer, self._workflows = sleep, timer, workflows
 
     async def run(self, run: Run, workflow: str, wish: Wish) -> None:
         """All stages that are not done, in order; the build is completed or failed when this returns. Raises Halted and Lost."""
@@ -119,14 +126,18 @@ class Engine:
     ) -> None:
         """The stage's function, its files as one commit, then its rows: the row is what makes it done."""
         wish, progress = at
+        hit("before:stage.call")
         made, parts = await self._made(run, spec, stage, outputs, wish)
+        hit("after:stage.call")
         found = {agent: msgspec.to_builtins(part.output) for agent, part in made.items()}
         await wish.step()
         held = await self._runs.held(run)
+        hit("before:stage.commit")
         commit_id = await self._kept(held, spec, stage, made)
+        hit("after:stage.commit")
         settled = Settled()
         if spec.settle:
-            work = self._work(held, spec, stage, {**outputs, spec.name: found}, wish)
+            work = self._work(held, spec, stage, ({**outputs, spec.name: found}, "settle"), wish)
             settled = await spec.settle(work, made, commit_id)
         result = _result(made, parts, commit_id, spec)
         await self._runs.complete_stage(
@@ -138,19 +149,20 @@ class Engine:
         self, run: Run, spec: StageSpec, stage: Stage, outputs: dict[str, Any], wish: Wish
     ) -> tuple[dict[str, Made], list[Part]]:
         if spec.whole:
-            work = self._work(run, spec, stage, outputs, wish)
+            work = self._work(run, spec, stage, (outputs, ""), wish)
             return {"": await spec.whole(work)}, [_part("", stage, work, 0.0)]
         made, parts = dict[str, Made](), list[Part]()
         planned = msgspec.convert(outputs["architecture"][""], Architecture).agents
         for agent in planned:
-            work, began = self._work(run, spec, stage, outputs, wish), self._timer()
+            work, began = self._work(run, spec, stage, (outputs, agent.slug), wish), self._timer()
             assert spec.per_agent is not None
             made[agent.slug] = await spec.per_agent(work, agent)
             parts.append(_part(agent.slug, stage, work, self._timer() - began))
         return made, parts
 
-    def _work(self, run: Run, spec: StageSpec, stage: Stage, outputs: Mapping[str, Any], wish: Wish) -> Work:
-        lines = list(stage.logs)
+    def _work(self, run: Run, spec: StageSpec, stage: Stage, known: tuple[Mapping[str, Any], str], wish: Wish) -> Work:
+        (outputs, part), lines = known, list(stage.logs)
+        scope = f"build:{run.project.project_id}/{run.project.build_no}/{spec.name}/{part}#{stage.attempt}"
 
         async def tell(line: str) -> None:
             lines.append(line)
@@ -167,6 +179,7 @@ class Engine:
             step=wish.step,
             tell=tell,
             advance=advance,
+            journal=self._journals(scope, lambda: (self._runs.guard(run),)),
         )
 
     async def _kept(self, run: Run, spec: StageSpec, stage: Stage, made: Mapping[str, Made]) -> str:

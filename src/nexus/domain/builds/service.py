@@ -11,6 +11,7 @@ from nexus.domain.builds.engine import Engine, Wish
 from nexus.domain.builds.model import RunBuild, Started
 from nexus.domain.builds.workflow import Workflow
 from nexus.domain.core.errors import Unavailable
+from nexus.domain.core.failpoints import hit
 from nexus.domain.core.principal import Principal
 from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Tables
@@ -60,7 +61,9 @@ class Builds:
             plans = [stage.plan for stage in self._workflow.stages]
             project, writes = self._projects.opening(caller, wanted, plans)
             started = _started(project)
+            hit("before:project.create")
             await self._tables.of(caller).commit(*writes, *keep(started))
+            hit("after:project.create")
             return started
 
         started = await self._requests.settle(caller, once, Started, make)

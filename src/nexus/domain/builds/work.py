@@ -15,6 +15,7 @@ from nexus.domain.ports.code import CodeRunner
 from nexus.domain.ports.models import ChatMessage, ModelRequest
 from nexus.domain.ports.repository import Repository
 from nexus.domain.projects.model import Project
+from nexus.domain.runtime.journal import Journal
 from nexus.domain.runtime.model import AgentSpec, Answer
 from nexus.domain.runtime.service import Runtime
 
@@ -44,9 +45,10 @@ class Work:
         step: Callable[[], Awaitable[None]],
         tell: Callable[[str], Awaitable[None]],
         advance: Callable[[int, int], Awaitable[None]],
+        journal: Journal,
     ) -> None:
         self.project, self.stage, self.rooms = project, stage, rooms
-        self._outputs, self._step = outputs, step
+        self._outputs, self._step, self._journal = outputs, step, journal
         self.note, self.advance = tell, advance
         self.spent, self.tool_calls = Spent(), 0
 
@@ -62,8 +64,8 @@ class Work:
         request = ModelRequest(
             messages=(ChatMessage("system", text), ChatMessage("user", asked)), purpose=f"build.{name}"
         )
-        answer = await self.rooms.models.structured(kind, request, check=check)
-        self.spent = self.spent.plus(answer.spent)
+        answer = await self._journal.models(self.rooms.models).structured(kind, request, check=check)
+        self._spend(answer.spent)
         if answer.repairs:
             await self.note(f"The model's answer was repaired {answer.repairs} time(s).")
         return answer.value
@@ -71,16 +73,19 @@ class Work:
     async def converse(self, spec: AgentSpec, said: str) -> Answer:
         """What an agent answers, counted to this stage."""
         await self._step()
-        answer = await self.rooms.runtime.whole(spec, [ChatMessage("user", said)])
+        answer = await self.rooms.runtime.whole(spec, [ChatMessage("user", said)], journal=self._journal)
         used = Spent(
             input_tokens=answer.input_tokens,
             output_tokens=answer.output_tokens,
             calls=1,
             unknown=answer.usage_unknown,
         )
-        self.spent = self.spent.plus(used)
+        self._spend(used)
         self.tool_calls += len(answer.calls)
         return answer
+
+    def _spend(self, spent: Spent) -> None:
+        self.spent = self.spent.plus(spent).plus(Spent(unknown=self._journal.unknown))
 
     def earlier(self, kind: type[T], stage: str, agent: str = "") -> T:
         """The output of an earlier stage, or of one agent's part of it."""

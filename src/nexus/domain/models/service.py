@@ -41,6 +41,12 @@ class Models:
         """The model that answers, as its provider knows it."""
         return self._model.name
 
+    def through(self, wrap: Callable[[ChatModel], ChatModel]) -> "Models":
+        """The same, over another view of its model: a journal's."""
+        return Models(
+            model=wrap(self._model), clock=self._clock, sleep=self._sleep, jitter=self._jitter, backoff=self._backoff
+        )
+
     def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
         """The answer as it comes: Deltas, then one End. Unavailable is tried again only while nothing has been shown."""
         return self._stream(request, self._tries())

@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, instant, seconds_between
 from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Tables, Window
@@ -76,6 +77,7 @@ class Runs:
         async def attempt() -> Control:
             task = (await self.held(run)).task
             ours = when(fence=run.task.fence, status="running")
+            hit("before:task.beat")
             await self._tables.commit(
                 self._tasks.moving(task, ours, heartbeat=task.heartbeat + 1, due_at=self._in(LEASE_SECONDS))
             )
@@ -89,6 +91,10 @@ class Runs:
         if task.fence != run.task.fence or task.status != "running":
             raise Lost(f"Task {task.task_id} is {task.status} under fence {task.fence}.", status=task.status)
         return Run(project=await self._project(task), task=task)
+
+    def guard(self, run: Run) -> Write:
+        """What holds while the run is ours: beside it, other modules may write for the run."""
+        return self._tasks.holding(run.task, when(fence=run.task.fence, status="running"))
 
     async def stages(self, run: Run) -> list[Stage]:
         rows = (await self._tables.page(STAGES, run.project.project_id, window=Window(limit=100))).items
@@ -262,6 +268,7 @@ class Runs:
         fields = {**change.project, "events": position, "updated_at": instant(self._clock())}
         on_project = change.on_project or when(status="building", events=at.project.events)
         on_task = change.on_task or when(fence=at.task.fence, status="running")
+        hit(f"before:{change.tag}")
         await self._tables.commit(
             patch(PROJECTS, at.project, on_project, **fields),
             self._tasks.moving(at.task, on_task, **change.task)
@@ -270,6 +277,7 @@ class Runs:
             *change.writes,
             self._events.telling(at.topic, position, change.tag, change.told),
         )
+        hit(f"after:{change.tag}")
         self._events.wake(at.topic)
         project = structs.replace(at.project, revision=at.project.revision + 1, **fields)
         return Run(project=project, task=structs.replace(at.task, **change.task))

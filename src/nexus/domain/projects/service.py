@@ -7,6 +7,7 @@ from msgspec import Struct, structs
 
 from nexus.domain.audit.service import Audit
 from nexus.domain.core.errors import NotFound
+from nexus.domain.core.failpoints import hit
 from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
@@ -136,7 +137,9 @@ class Projects:
         ]
         if move.counts:
             writes += self._tallies.counting(project.tenant_id, **{move.counts: 1})
+        hit("before:project.command")
         await self._tables.commit(*writes)
+        hit("after:project.command")
         self._events.wake(where)
         return structs.replace(project, events=position, revision=project.revision + 1, **fields, **ended)
 

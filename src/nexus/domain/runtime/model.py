@@ -18,12 +18,14 @@ class AnswerLimits(Struct, frozen=True, kw_only=True):
 
 
 class BoundTool(Struct, frozen=True, kw_only=True):
-    """A tool as an agent holds it. `target`: a library tool's name, `tools/vat.py:vat`, or the slug of an agent."""
+    """A tool as an agent holds it. `target`: a library tool's name, `tools/vat.py:vat`, or the slug of an agent.
+    With `takes_key` it is handed an idempotency key, the same one when a call is repeated."""
 
     kind: Literal["library", "generated", "agent"]
     spec: ToolSpec
     target: str
     effect: Effect = "pure"
+    takes_key: bool = False
 
 
 class AgentSpec(Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from nexus.domain.core.errors import InvalidInput, NexusError, Unavailable
 from nexus.domain.models.service import Models
 from nexus.domain.ports.code import CodeRunner, Limits
 from nexus.domain.ports.models import ChatMessage, End, ModelRequest, ToolCall
+from nexus.domain.runtime.journal import Journal
 from nexus.domain.runtime.model import (
     AgentSpec,
     Answer,
@@ -23,6 +24,7 @@ from nexus.domain.runtime.model import (
     ToolFinished,
     UsageRecorded,
 )
+from nexus.domain.runtime.steps import OutcomeUnknown, Poisonous, Returned
 from nexus.domain.tools.arguments import arguments_of
 from nexus.domain.tools.service import Tools
 
@@ -37,17 +39,19 @@ class Runtime:
         self._models, self._tools, self._code, self._timer = models, tools, code, timer
 
     async def answer(
-        self, spec: AgentSpec, history: Sequence[ChatMessage], *, depth: int = 0
+        self, spec: AgentSpec, history: Sequence[ChatMessage], *, journal: Journal | None = None, depth: int = 0
     ) -> AsyncGenerator[AnswerEvent | Answered, None]:
         """Model call, tool calls, model call … until the model is done or a limit is met; the last item is `Answered`.
 
-        `history` ends with what the user said. The seconds of the limits are the caller's to enforce, by cancelling."""
+        `history` ends with what the user said. What the `journal` has is not called again. The seconds of the limits are the caller's
+        to enforce, by cancelling."""
+        models = journal.models(self._models) if journal else self._models
         messages = [ChatMessage("system", spec.prompt), *history]
         offered, tokens = tuple(tool.spec for tool in spec.tools), 0
         for _ in range(spec.limits.steps):
             end, text = None, list[str]()
             request = ModelRequest(messages=tuple(messages), tools=offered, purpose="reply")
-            async with aclosing(self._models.stream(request)) as items:
+            async with aclosing(models.stream(request)) as items:
                 async for item in items:
                     if isinstance(item, End):
                         end = item
@@ -68,7 +72,7 @@ class Runtime:
             messages.append(ChatMessage("assistant", "".join(text), calls=end.calls))
             for call in end.calls:
                 yield ToolCalled(call.call_id, call.name, call.arguments)
-                finished = await self._finished(spec, call, depth)
+                finished = await self._finished(spec, call, journal, depth)
                 messages.append(ChatMessage("tool", finished.result, call_id=call.call_id))
                 yield finished
             if tokens > spec.limits.tokens:
@@ -76,49 +80,51 @@ class Runtime:
                 return
         yield Answered("steps")
 
-    async def whole(self, spec: AgentSpec, history: Sequence[ChatMessage], *, depth: int = 0) -> Answer:
+    async def whole(
+        self, spec: AgentSpec, history: Sequence[ChatMessage], *, journal: Journal | None = None, depth: int = 0
+    ) -> Answer:
         """The answer, collected. Unavailable when it takes longer than the agent's limits allow."""
-        heard = list[AnswerEvent]()
-        stop: Answered | None = None
+        heard = list[AnswerEvent | Answered]()
         try:
             async with asyncio.timeout(spec.limits.seconds):
-                async with aclosing(self.answer(spec, history, depth=depth)) as answer:
+                async with aclosing(self.answer(spec, history, journal=journal, depth=depth)) as answer:
                     async for item in answer:
-                        if isinstance(item, Answered):
-                            stop = item
-                        else:
-                            heard.append(item)
+                        heard.append(item)
         except TimeoutError as error:
             raise Unavailable(f"{spec.name} took longer than {spec.limits.seconds:g} s.") from error
-        usages = [event for event in heard if isinstance(event, UsageRecorded)]
-        return Answer(
-            text="".join(event.text for event in heard if isinstance(event, TextDelta)),
-            stop=stop.stop if stop else "end",
-            calls=tuple(event for event in heard if isinstance(event, ToolCalled)),
-            results=tuple(event for event in heard if isinstance(event, ToolFinished)),
-            input_tokens=sum(usage.input_tokens for usage in usages),
-            output_tokens=sum(usage.output_tokens for usage in usages),
-            usage_unknown=any(usage.unknown for usage in usages),
-        )
+        return collected(heard)
 
     def _recorded(self, end: End) -> UsageRecorded:
         if end.usage is None:
             return UsageRecorded(self._models.name, 0, 0, unknown=True)
         return UsageRecorded(self._models.name, end.usage.input_tokens, end.usage.output_tokens)
 
-    async def _finished(self, spec: AgentSpec, call: ToolCall, depth: int) -> ToolFinished:
-        """A tool that fails is told to the model, which may do better; it never ends the answer."""
-        began = self._timer()
-        try:
-            ok, result = True, await self._result(spec, call, depth)
-        except NexusError as error:
-            ok, result = False, msgspec.json.encode({"error": error.detail}).decode()
-        if len(result) > RESULT_CHARACTERS:
-            result = result[:RESULT_CHARACTERS] + "… (cut)"
-        return ToolFinished(call.call_id, call.name, ok, result, round(self._timer() - began, 3))
-
-    async def _result(self, spec: AgentSpec, call: ToolCall, depth: int) -> str:
+    async def _finished(self, spec: AgentSpec, call: ToolCall, journal: Journal | None, depth: int) -> ToolFinished:
+        """A tool that fails is told to the model, which may do better; it never ends the answer. OutcomeUnknown does."""
         tool = next((tool for tool in spec.tools if tool.spec.name == call.name), None)
+
+        async def called(key: str) -> Returned:
+            began = self._timer()
+            try:
+                ok, result = True, await self._result(spec, tool, call, (key, journal, depth))
+            except (OutcomeUnknown, Poisonous):
+                raise
+            except NexusError as error:
+                ok, result = False, msgspec.json.encode({"error": error.detail}).decode()
+            if len(result) > RESULT_CHARACTERS:
+                result = result[:RESULT_CHARACTERS] + "… (cut)"
+            return Returned(ok=ok, result=result, seconds=round(self._timer() - began, 3))
+
+        if journal is None or tool is None or tool.kind == "agent":
+            returned = await called("")
+        else:
+            returned = await journal.tool(call.name, call.arguments, tool.effect, called)
+        return ToolFinished(call.call_id, call.name, returned.ok, returned.result, returned.seconds)
+
+    async def _result(
+        self, spec: AgentSpec, tool: BoundTool | None, call: ToolCall, at: tuple[str, Journal | None, int]
+    ) -> str:
+        key, journal, depth = at
         if tool is None:
             raise InvalidInput(f"There is no tool {call.name!r}.")
         arguments = arguments_of(tool.spec, call.arguments)
@@ -126,12 +132,14 @@ class Runtime:
             case "library":
                 value: object = await self._tools.call(tool.target, arguments)
             case "generated":
-                value = await self._generated(spec, tool, arguments)
+                given = {"idempotency_key": key} if tool.takes_key else {}
+                value = await self._generated(spec, tool, {**arguments, **given})
             case "agent":
                 if depth >= DEPTH:
                     raise InvalidInput("Agents may ask agents only three deep.")
                 asked = ChatMessage("user", str(arguments["message"]))
-                value = (await self.whole(spec.agents[tool.target], [asked], depth=depth + 1)).text
+                answer = await self.whole(spec.agents[tool.target], [asked], journal=journal, depth=depth + 1)
+                value = answer.text
         return msgspec.json.encode(value).decode()
 
     async def _generated(self, spec: AgentSpec, tool: BoundTool, arguments: dict[str, object]) -> object:
@@ -139,3 +147,18 @@ class Runtime:
         if outcome.status != "ok":
             raise InvalidInput(outcome.error or f"The tool {outcome.status.replace('_', ' ')}.")
         return outcome.value
+
+
+def collected(heard: Sequence[AnswerEvent | Answered]) -> Answer:
+    """A whole answer out of what was told of it."""
+    usages = [event for event in heard if isinstance(event, UsageRecorded)]
+    stops = [event.stop for event in heard if isinstance(event, Answered)]
+    return Answer(
+        text="".join(event.text for event in heard if isinstance(event, TextDelta)),
+        stop=stops[-1] if stops else "end",
+        calls=tuple(event for event in heard if isinstance(event, ToolCalled)),
+        results=tuple(event for event in heard if isinstance(event, ToolFinished)),
+        input_tokens=sum(usage.input_tokens for usage in usages),
+        output_tokens=sum(usage.output_tokens for usage in usages),
+        usage_unknown=any(usage.unknown for usage in usages),
+    )

@@ -8,7 +8,7 @@ from nexus.adapters.offline.templates.formula import formula_in
 _NOUN = r"(?:agents?|assistants?|(?:chat)?bots?|helpers?|apps?|tools?)"
 _LEAD = re.compile(
     rf"^\W*(?:please\s+)?(?:(?:i|we)(?:\s+(?:want|need|would like|'d like)(?:\s+to (?:build|have|make))?)|build|make|create|give me|develop|design)?\s*(?:me\s+|us\s+)?(?:an?\s+|the\s+|one\s+|two\s+|three\s+)?(?:small\s+|simple\s+|smart\s+|ai\s+)*"
-    rf"{_NOUN}(?:\s+(?:called|named)\s+[\"“']?[\w-]+[\"”']?)?\s*(?::|,|that|which|who|to|for|can|who can|that can|which can)*\s+",
+    rf"{_NOUN}(?:\s+(?:called|named)\s+[\"“']?[\w-]+[\"”']?)?(?:\s*[:,]|\s+(?:that|which|who|to|for|can|should|will))*\s+",
     re.IGNORECASE,
 )
 _LEAD_ZH = re.compile(
@@ -32,22 +32,26 @@ MANNER = re.compile(
 )
 
 
+_MOST = 40
+"""Sentences, and parts of one, that are looked at."""
+
+
 def capabilities(requirement: str) -> list[str]:
     """What the agent is to do, one entry per capability, in the words of the requirement."""
     found: list[str] = []
-    for sentence in _SENTENCE.split(requirement):
+    for sentence in _SENTENCE.split(requirement)[:_MOST]:
         for part in _parts(sentence.strip()):
             if not is_manner(part):
                 found.append(part)
-    return list(dict.fromkeys(found)) or [requirement.strip()[:300]]
+    return list(dict.fromkeys(found))[:_MOST] or [requirement.strip()[:300]]
 
 
 def manners(requirement: str) -> list[str]:
     """How it is to do it."""
     parts = [
         part.strip()
-        for sentence in _SENTENCE.split(requirement)
-        for part in _PART.split(_body(sentence.strip()))
+        for sentence in _SENTENCE.split(requirement)[:_MOST]
+        for part in _PART.split(_body(sentence.strip()))[:_MOST]
         if part
     ]
     return list(dict.fromkeys(_words(part) for part in parts if part and is_manner(part)))[:6]
@@ -62,7 +66,7 @@ def _parts(sentence: str) -> list[str]:
     if formula_in(sentence) and not needs_in(sentence):
         return [_words(_body(sentence))]
     parts: list[str] = []
-    for piece in _PART.split(_body(sentence)):
+    for piece in _PART.split(_body(sentence))[:_MOST]:
         piece = _words(_EACH.sub("", piece.strip())) if piece else ""
         if not piece:
             continue

@@ -49,15 +49,17 @@ def _gap(
 
 
 GAPS = (
+    _gap("tool", ("Random generator", "随机生成"), ("make random things", "随机生成内容"), r"\b(?:generat|creat|mak)\w*\b[^,.;]{0,20}\b(?:passwords?|random\b[^,.;]*|uuids?)|\brandom\w*[^,.;]*|\b(?:rolls?|throws?) (?:a )?(?:dice|die)|\bflips? (?:a )?coins?|(?:生成|创建)[^，。；]{0,6}(?:密码|随机|UUID)|随机|抽签|抛硬币|掷骰子(?!.*概率)",
+         ("Pick a random card", "随机抽一张牌")),
     _gap("model", ("Translator", "翻译"), ("translate", "翻译"), r"\btranslat\w*(?!\s+(?:to |into )?morse)[^,.;]*|\b(?:in)?to (?:french|german|spanish|japanese|korean|italian|russian|arabic)\b|(?<!摩尔斯)翻译[^，。；、]*|互译|译成[^，。；]*",
          ("Translate “good morning” into French", "把“早上好”翻译成英语")),
-    _gap("model", ("Writer", "写作"), ("write texts of its own", "自行写作"), r"\b(?:write|writes|writing|compos\w+|draft\w*|creat\w+|generat\w+|invent\w*|tell\w*)\b[^,.;]{0,30}\b(?:poems?|poetry|stor(?:y|ies)|essays?|songs?|lyrics|jokes?|articles?|blogs?|(?:blog )?posts?|slogans?|e-?mails?|letters|speeches|novels?|scripts?|descriptions?|copy|cover letters?|captions?|tweets?)\b|\bghost.?writ\w+|\bcopywrit\w+|\bpoet\b|(?:写|创作|撰写|编写|起草|生成|讲)[^，。；]{0,10}(?:诗|故事|文章|作文|小说|歌词|文案|邮件|演讲稿|笑话|剧本|博客|标语|对联)",
+    _gap("model", ("Writer", "写作"), ("write texts of its own", "自行写作"), r"\b(?:write|writes|writing|compos\w+|draft\w*|creat\w+|generat\w+|invent\w*|tell\w*)\b[^,.;]{0,30}\b(?:poems?|poetry|stor(?:y|ies)|essays?|songs?|lyrics|jokes?|articles?|blogs?|(?:blog )?posts?|slogans?|e-?mails?|letters|speeches|novels?|scripts?|descriptions?|copy|cover letters?|captions?|tweets?)\b|\b(?:write|writes|writing|draft\w*)\b[^,.;]{0,20}\breports?\b|\bghost.?writ\w+|\bcopywrit\w+|\bpoet\b|(?:写|创作|撰写|编写|起草|生成|讲)[^，。；]{0,10}(?:诗|故事|文章|作文|小说|歌词|文案|邮件|演讲稿|笑话|剧本|博客|标语|对联)",
          ("Write a poem about the sea", "写一首关于大海的诗")),
     _gap("model", ("Editor", "润色"), ("correct or rewrite texts", "改写或润色文字"), r"\b(?:proofread|paraphras|rewrit|rephras|polish)\w*[^,.;]*|\b(?:grammar|spelling|tone)\b[^,.;]*|润色|改写|校对|语法(?:检查|纠正)|纠错",
          ("Proofread this sentence: She go to school", "润色这句话：我今天很高兴")),
     _gap("model", ("Question answering", "问答"), ("answer questions of knowledge", "回答知识性问题"), r"\b(?:answers?|answering)\b[^,.;]{0,30}\bquestions?\b[^,.;]*|\bteach\w*\b[^,.;]*|\btutor\w*\b[^,.;]*|\bexplain\w*\b (?!(?:its|the|each|every|all|their|his|your)?\s*(?:steps?|work|workings?|reasoning|calculation|result|answer))[^,.;]*|\b(?:history|trivia|general knowledge)\b[^,.;]*|\bquiz\w*|回答[^，。；]{0,12}问题|知识问答|百科|答疑|讲解(?!步骤|过程)|辅导|教(?:我|学|授)",
          ("Who wrote Hamlet?", "《红楼梦》的作者是谁？")),
-    _gap("model", ("Adviser", "顾问"), ("advise or recommend", "提供建议或推荐"), r"\b(?:recommend|advis|suggest|brainstorm)\w*[^,.;]*|\badvice\b[^,.;]*|\bplans? (?:trips?|travels?|meals?|holidays?|vacations?|workouts?)\b[^,.;]*|\b(?:recipes?|itinerar\w+)\b|推荐|建议|咨询|出主意|旅游攻略|食谱|行程安排",
+    _gap("model", ("Adviser", "顾问"), ("advise or recommend", "提供建议或推荐"), r"\b(?:recommend|advis|suggest|brainstorm)\w*[^,.;]*|\badvice\b[^,.;]*|\bplans? (?:trips?|travels?|meals?|holidays?|vacations?|workouts?)\b[^,.;]*|\bitinerar\w+|推荐|建议|咨询|出主意|旅游攻略|食谱|行程安排",
          ("Recommend a book for me", "给我推荐一本书")),
     _gap("model", ("Sentiment analysis", "情感分析"), ("judge what texts mean", "判断文字的含义"), r"\bsentiment\w*[^,.;]*|\bclassif\w+[^,.;]*|\bcategori[sz]\w*[^,.;]*|\b(?:detect|recogni[sz])\w* (?:emotions?|tone|spam|intent\w*)|情感分析|情绪|分类|归类|识别意图",
          ("Is the sentiment of this review positive? I loved it", "这条评论是正面的吗？我很喜欢")),

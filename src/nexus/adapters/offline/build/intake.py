@@ -2,6 +2,7 @@
 
 import re
 
+from nexus.adapters.offline.build.clauses import capabilities
 from nexus.adapters.offline.build.naming import agent_name, agent_slug
 from nexus.adapters.offline.build.needs import needs_in
 from nexus.adapters.offline.language.script import language_of, unquoted
@@ -92,7 +93,7 @@ _EMPTY = {
 
 def intake(given: IntakeInput) -> Brief:
     requirement = given.requirement.strip()
-    language, found = language_of(requirement), needs_in(requirement)
+    language, found = language_of(requirement), [one for part in capabilities(requirement) for one in needs_in(part)]
     problem = _problem(requirement, language)
     several = bool(_SEVERAL.search(requirement))
     return Brief(

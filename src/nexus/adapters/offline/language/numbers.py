@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from nexus.adapters.offline.language.script import simplified
+
 NUMBER = r"(?<![A-Za-z0-9_.])(?:(?<![\d)\]])-)?\d{1,30}(?:\.\d{1,30})?(?:e-?\d{1,2})?(?![0-9])"
 """One number in a text that went through `plain`."""
 
@@ -63,7 +65,7 @@ _CURRENCY = re.compile(
 
 def plain(text: str) -> str:
     """The text with every number in plain digits, `%` for per cent, no currency signs and half-width punctuation."""
-    text = unicodedata.normalize("NFKC", text).replace("−", "-").replace("×", "x")
+    text = simplified(unicodedata.normalize("NFKC", text)).replace("−", "-").replace("×", "x")
     text = _PERCENT_ZH.sub(lambda found: _chinese_number(found[1], found[2]) + "%", text)
     text = re.sub(r"(?<=\d)\s?(?:per\s?cent|percent|pct)\b", "%", text, flags=re.IGNORECASE)
     text = _GROUPED.sub(lambda found: found[1].replace(",", ""), text)

@@ -5,6 +5,10 @@ import re
 from nexus.domain.builds.outputs import Language
 
 CJK = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
+_SIMPLER = str.maketrans(
+    "計貸單換發電郵關鍵詞總結統時區間幾還個萬億點錯誤數價稅圓圖翻譯寫詩與並長轉週碼強檢羅馬標題網頁讀錄誌報應該這樣體質預訂搜尋語歲壽從為變級輸顯費華溫攝氏憶",
+    "计贷单换发电邮关键词总结统时区间几还个万亿点错误数价税圆图翻译写诗与并长转周码强检罗马标题网页读录志报应该这样体质预订搜寻语岁寿从为变级输显费华温摄氏忆",
+)
 _MEETING = re.compile(r"(?<=[㐀-鿿])(?=[A-Za-z])|(?<=[A-Za-z])(?=[㐀-鿿])")
 _LATIN_WORD = re.compile(r"[A-Za-z][A-Za-z'’-]+")
 _QUOTED = re.compile(
@@ -38,7 +42,12 @@ def spoken_language(text: str) -> Language:
 
 def spaced(text: str) -> str:
     """With a space wherever Chinese and Latin letters meet, so that both have word boundaries."""
-    return _MEETING.sub(" ", text)
+    return _MEETING.sub(" ", simplified(text))
+
+
+def simplified(text: str) -> str:
+    """Traditional characters of the words that matter here, as simplified ones."""
+    return text.translate(_SIMPLER)
 
 
 def quoted(text: str) -> list[str]:

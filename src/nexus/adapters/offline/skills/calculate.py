@@ -20,6 +20,7 @@ _PERCENT_OF = re.compile(r"(\d[\d.]*)\s*的\s*(\d[\d.]*)\s*%")
 
 def _spoken(text: str) -> str:
     text = _ROOT.sub(lambda found: f"sqrt({next(group for group in found.groups() if group)})", text)
+    text = re.sub(r"(\d[\d.]*)\s*的\s*(\d+)\s*次方", r"\1^\2", text)
     text = _PERCENT_OF.sub(r"\2% of \1", text)
     return re.sub(r"\bsquared\b", "^2", re.sub(r"\bcubed\b", "^3", text, flags=re.IGNORECASE), flags=re.IGNORECASE)
 

@@ -185,7 +185,7 @@ SKILLS = (
             category="dates",
             words=r"\badd\w* (?:days|weeks|months|time)|\bdate plann|\bplans? dates|\bdue dates?|\bdeadlines?\b|\bdates?\b.*\b(?:add|later|after)|\bafter a date|日期(?:计算|加减|规划|推算)|推算|到期|加减.*(?:天|日期)|几天后|截止",
         ),
-        asks=r"\badd\b|\bafter\b|\bfrom (?:now|today|20)|\bbefore\b|\bago\b|\blater\b|\bplus\b|\bsubtract|之?后|以后|之?前|加上?|减去?|再过",
+        asks=r"\badd\b|\bin \d+ (?:business |working )?(?:days?|weeks?|months?|years?)\b|\bafter\b|\bfrom (?:now|today|20)|\bbefore\b|\bago\b|\blater\b|\bplus\b|\bsubtract|之?后|以后|之?前|加上?|减去?|再过",
         weight=14,
         read=_addition,
         tell=sentences(
@@ -202,7 +202,7 @@ SKILLS = (
         topic=Topic(
             en="Weekdays", zh="星期查询", category="dates", words=r"\bweekdays?\b|\bday of (?:the )?week|星期|周几"
         ),
-        asks=r"\bweekday|\bday of (?:the )?week|\b(?:what|which) day\b|星期几|周几|礼拜几",
+        asks=r"\bweekday|(?:明|昨|后|前)天.*(?:几号|日期|几月)|\bdate\b.*\b(?:tomorrow|yesterday)|\bday of (?:the )?week|\b(?:what|which) day\b|星期几|周几|礼拜几",
         weight=18,
         read=_weekday,
         tell=sentences(
@@ -240,7 +240,7 @@ SKILLS = (
             category="dates",
             words=r"\b(?:current|present|local) (?:time|date)|\bwhat time|\btells? the time|\bworld clock|\btoday'?s date|当前时间|现在几点|世界时钟|报时|今天(?:的)?日期",
         ),
-        asks=r"\bwhat(?:'s| is)? (?:the )?(?:current )?(?:time|date)\b(?! is \d{4})(?!.*\d{4}-)|\bcurrent (?:time|date)|\btime is it|\btoday'?s date|\btime now|现在.*(?:几点|时间)|几点了|当前时间|今天(?:是)?(?:几号|几月|什么日子|日期)",
+        asks=r"\bwhat(?:'s| is)? (?:the )?(?:current )?(?:time|date)\b(?! is \d{4})(?!.*\d{4}-)|\bcurrent (?:time|date)|\btime in\b|\btime is it|\btoday'?s date|\btime now|现在.*(?:几点|时间)|几点了|当前时间|今天(?:是)?(?:几号|几月|什么日子|日期)",
         weight=13,
         read=_now,
         tell=_tell_now,

@@ -123,7 +123,7 @@ SKILLS = (
             en="CSV analyst",
             zh="CSV分析",
             category="data",
-            words=r"\bcsv\b|\bspreadsheets?|\btabular|\btables? (?:of )?data|\bcolumns?\b|表格|CSV|电子表|报表数据",
+            words=r"\bcsv\b|\bspreadsheets?|\btabular|\btables? (?:of )?data|\bcolumns?\b|\bexcel\b(?! files?)|\bdata anal|\banaly[sz]\w* (?:\w+ ){0,2}data|数据分析|分析.{0,4}数据|Excel(?!文件)|表格|CSV|电子表|报表数据",
         ),
         asks=r"\n.*[,;\t|]|\bcsv\b|\bcolumn|\brows?\b|表格|按.*(?:汇总|求和|统计|分组)",
         weight=35,

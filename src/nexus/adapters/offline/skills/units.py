@@ -18,6 +18,7 @@ _FIRST = re.compile(r"(?:how many|how much|many|多少|几)\s*", re.IGNORECASE)
 _MORE = re.compile(r"\s*(?:,|and|、|和|,\s*and)\s*(?:in(?:to)?\s+|to\s+)?", re.IGNORECASE)
 _LATIN = re.compile(r"[A-Za-zµμ°℃℉'\"][A-Za-zµμ°²³/^0-9]*(?:[ -][A-Za-z]+){0,2}")
 _CJK = re.compile(r"[一-鿿/]{1,6}")
+_SINGLE = re.compile(r"\b(?:an?|one)\s+", re.IGNORECASE)
 _WORTHLESS = ("to", "as", "is", "are", "a", "the", "and", "how", "b", "元", "e", "pi", "个", "times")
 
 
@@ -81,6 +82,17 @@ def _before(text: str, until: int) -> str | None:
     return None
 
 
+def _wanted_in(text: str, after: int) -> str | None:
+    """The unit of `…, what is that in F?`."""
+    named = (unit_at(text, match.end()) for match in re.compile(r"\b(?:in|to|into)\s+").finditer(text, after))
+    return next((unit[0] for unit in named if unit), None)
+
+
+def _counted(text: str) -> str:
+    """`a mile` is `1 mile`."""
+    return _SINGLE.sub(lambda found: "1 " if unit_at(text, found.end()) else found[0], text)
+
+
 def _temperatures(text: str) -> str:
     """`摄氏100度` is `100摄氏度`; a bare `100 C` stays as it is."""
     return re.sub(rf"(摄氏|华氏)\s*({NUMBER})\s*度?", r"\2\1度", text)
@@ -88,14 +100,15 @@ def _temperatures(text: str) -> str:
 
 def read(said: Said, tool: ToolSpec) -> list[Reading]:
     """Every quantity with each unit it is wanted in; a target said once is meant for all quantities of its kind."""
-    text = _temperatures(said.plain)
+    text = _counted(_temperatures(said.plain))
     quantities = _quantities(text)
     if said.previous is not None:
         return _follow(text, quantities, said.previous)
     wanted = [_targets(text, one.end) for one in quantities]
     readings, later = [], next((targets for targets in reversed(wanted) if targets), [])
     for one, targets in zip(quantities, wanted, strict=True):
-        chosen = targets or later or ([target] if (target := _before(text, one.start)) else [])
+        asked = _before(text, one.start) or _before(text, len(text)) or _wanted_in(text, one.end)
+        chosen = targets or later or ([asked] if asked else [])
         for target in chosen:
             if _kind(target) == _kind(one.unit):
                 readings.append(Reading({"value": one.value, "from_unit": one.unit, "to_unit": target}))
@@ -150,9 +163,9 @@ SKILLS = (
         tool="convert_units",
         topic=Topic(
             en="Unit converter", zh="单位换算", category="conversion",
-            words=r"\bunits?\b(?! tests?)|\bconver\w*\b.*\b(?:measure\w*|lengths?|weights?|distances?|temperatures?|kilomet\w+|miles?|km|kg|pounds?|celsius|fahrenheit|volumes?|metric)\b|\bmetric\b|\bimperial\b|单位|换算(?!成?人民币)|度量|(?:长度|重量|温度|面积|体积).*转换|摄氏|华氏",
+            words=r"\bunits?\b(?! tests?)|\bconver\w*\b.*\b(?:measure\w*|lengths?|weights?|distances?|temperatures?|kilomet\w+|miles?|km|kg|grams?|cups?|ounces?|lit(?:er|re)s?|gallons?|feet|inches|met(?:er|re)s?|yards?|pounds?|celsius|fahrenheit|volumes?|metric)\b|\bmetric\b|\bimperial\b|单位|(?<!时区)(?<!时间)(?<!汇率)(?<!货币)(?<!进制)换算(?!成?人民币)|度量|(?:长度|重量|温度|面积|体积).*转换|摄氏|华氏",
         ),
-        asks=r"\d",
+        asks=r"\d|\b(?:an?|one)\s",
         weight=15,
         read=read,
         tell=tell,

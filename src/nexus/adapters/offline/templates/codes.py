@@ -93,6 +93,7 @@ TEMPLATES = (
             "text": (
                 *_TEXT,
                 r"(?<!\S)([.\-]+(?:[ /]+[.\-]+)*)(?!\S)",
+                r"morse (?:code )?(?:for|of)\s+(.+?)[?.]*$",
                 r"(?:convert|encode|write|translate)\s+(.+?)\s+(?:to|in|into|as)\s+morse",
                 r"把\s*(.+?)\s*(?:转|变|写|翻译)",
             ),

@@ -162,6 +162,10 @@ TEMPLATES = (
         ),
         asks=r"\bcelsius|\bfahrenheit|\bkelvin|°\s?[CF]|\d\s?[CF]\b|摄氏|华氏",
         cues={
+            "degrees": (
+                r"({n})\s*(?:°|degrees?|度)?\s*(?:[cfk]\b|celsius|fahrenheit|kelvin|摄氏|华氏|度)",
+                r"(?:摄氏|华氏)\s*({n})",
+            ),
             "from_scale": {
                 scale: rf"\d\s*(?:degrees?|度)?\s*(?:{words})|(?:{words})度?\s*-?\d" for scale, words in _SCALES.items()
             },

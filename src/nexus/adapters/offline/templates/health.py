@@ -9,14 +9,15 @@ def bmi(weight_kg: float, height_cm: float) -> dict[str, float | str]:
 
     Args:
         weight_kg: The weight in kilograms.
-        height_cm: The height in centimetres.
+        height_cm: The height in centimetres; below 3 it is taken as metres.
 
     Returns:
         The index, rounded to one decimal, and the category for adults.
     """
     if weight_kg <= 0 or height_cm <= 0:
         raise ValueError("Weight and height must be positive.")
-    index = weight_kg / (height_cm / 100) ** 2
+    metres = height_cm if height_cm < 3 else height_cm / 100
+    index = weight_kg / metres**2
     for limit, category in ((18.5, "underweight"), (25, "normal weight"), (30, "overweight")):
         if index < limit:
             return {"bmi": round(index, 1), "category": category}
@@ -76,12 +77,13 @@ TEMPLATES = (
         checks=(
             Check({"weight_kg": 70.0, "height_cm": 175.0}, {"bmi": 22.9, "category": "normal weight"}),
             Check({"weight_kg": 50.0, "height_cm": 175.0}, {"bmi": 16.3, "category": "underweight"}),
+            Check({"weight_kg": 80.0, "height_cm": 1.8}, {"bmi": 24.7, "category": "normal weight"}),
             Check({"weight_kg": 100.0, "height_cm": 175.0}, {"bmi": 32.7, "category": "obesity"}),
         ),
         refuses=({"weight_kg": 70.0, "height_cm": 0.0}, {"weight_kg": -1.0, "height_cm": 170.0}),
         tell={
-            "en": "BMI = weight ÷ height² = {weight_kg} kg ÷ ({height_cm} cm)² = **{bmi}**, category: {category}.",
-            "zh": "BMI = 体重 ÷ 身高² = {weight_kg}千克 ÷ （{height_cm}厘米）² = **{bmi}**，类别：{category}。",
+            "en": "BMI = weight ÷ height² = {weight_kg} kg ÷ ({height_cm})² = **{bmi}**, category: {category}.",
+            "zh": "BMI = 体重 ÷ 身高² = {weight_kg}千克 ÷ （{height_cm}）² = **{bmi}**，类别：{category}。",
         },
         examples={
             "en": (Example("What is the BMI for 70 kg and 175 cm?", ("22.9",)),),

@@ -97,7 +97,7 @@ TEMPLATES = (
             category="math",
             words=r"\b(?:reads?|from|decodes?|pars\w+|both ways|vice versa)\b.*\broman\b|\broman\b.*\b(?:both ways|vice versa|back|to (?:arabic|numbers|integers|decimal))|罗马数字.*(?:互|转换?[为成](?:阿拉伯|数字|整数))|(?:读|互转).*罗马数字",
         ),
-        asks=r"\b[MDCLXVI]{2,}\b|罗马数字\s*[MDCLXVI]+",
+        asks=r"(?-i:\b[MDCLXVI]{2,}\b)|罗马数字\s*[MDCLXVI]+",
         cues={"numeral": (r"(?-i:(?<![A-Za-z])([MDCLXVI]+)(?![A-Za-z]))",)},
         checks=(Check({"numeral": "MCMXCIV"}, 1994), Check({"numeral": "iv"}, 4)),
         refuses=({"numeral": "ABC"}, {"numeral": ""}),
@@ -122,7 +122,7 @@ TEMPLATES = (
                 r"(?-i:(?<![A-Za-z])([0-9]+[0-9A-F]*)(?![A-Za-z]))",
             ),
             "from_base": {
-                base: rf"(?:from (?:a )?(?:{words}))|(?:(?:{words})数?的?\s*[0-9A-F]+\b)|[0-9A-F]+ ?(?:from|in|\()\s*(?:{words})|从(?:{words})"
+                base: rf"(?:from (?:a )?(?:{words}))|(?:(?:{words})数?的?\s*[0-9A-F]+\b)|[0-9A-F]+\s*\(?(?:{words})|从(?:{words})"
                 for base, words in _BASES.items()
             },
             "to_base": {

@@ -14,11 +14,11 @@ def password_strength(password: str) -> dict[str, int | str | list[str]]:
         A score from 0 to 5, the strength in a word, and advice.
     """
     rules = (
-        (len(password) >= 8, "Use at least 8 characters."),
-        (len(password) >= 14, "Use 14 characters or more."),
-        (any(c.islower() for c in password) and any(c.isupper() for c in password), "Mix small and capital letters."),
-        (any(c.isdigit() for c in password), "Add digits."),
-        (any(not c.isalnum() for c in password), "Add other characters."),
+        (len(password) >= 8, "use at least 8 characters"),
+        (len(password) >= 14, "use 14 characters or more"),
+        (any(c.islower() for c in password) and any(c.isupper() for c in password), "mix small and capital letters"),
+        (any(c.isdigit() for c in password), "add digits"),
+        (any(not c.isalnum() for c in password), "add other characters"),
     )
     score = sum(kept for kept, _ in rules)
     if len(set(password)) < 5 or password.lower() in ("password", "12345678", "qwertyuiop"):
@@ -55,11 +55,11 @@ TEMPLATES = (
                     "score": 0,
                     "strength": "very weak",
                     "advice": [
-                        "Use at least 8 characters.",
-                        "Use 14 characters or more.",
-                        "Mix small and capital letters.",
-                        "Add digits.",
-                        "Add other characters.",
+                        "use at least 8 characters",
+                        "use 14 characters or more",
+                        "mix small and capital letters",
+                        "add digits",
+                        "add other characters",
                     ],
                 },
             ),

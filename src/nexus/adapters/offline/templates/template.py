@@ -105,7 +105,7 @@ def _teller(template: Template) -> Teller:
     def tell(arguments: JSON, result: Any, language: Language) -> str:
         fields = {**arguments, **(result if isinstance(result, dict) else {}), "result": result}
         shown = {
-            name: value_of(value, language) if isinstance(value, bool | list) else value
+            name: value_of(value, language) if isinstance(value, bool | list | float) else value
             for name, value in fields.items()
         }
         return template.tell[language].format_map(shown)

@@ -1,0 +1,228 @@
+"""The journal of a piece of work: a finished step is replayed, never paid twice; an unfinished one is repeated, or owned up to."""
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+
+import msgspec
+
+from nexus.domain.core.errors import Conflict, NotFound
+from nexus.domain.core.failpoints import hit
+from nexus.domain.core.instants import Clock, instant
+from nexus.domain.models.service import Models
+from nexus.domain.ports.database import Tables
+from nexus.domain.ports.models import ChatModel, Delta, End, ModelRequest
+from nexus.domain.ports.rows import Write, delete, insert, patch, when
+from nexus.domain.runtime.steps import ALONE_DEATHS, OutcomeUnknown, Poisonous, Returned, Said, Step
+from nexus.domain.runtime.tables import STEPS
+from nexus.domain.tools.model import Effect
+
+KEPT_SECONDS = 7 * 86_400
+REPEATABLE: tuple[Effect, ...] = ("pure", "read")
+Guard = Callable[[], Sequence[Write]]
+
+
+class Crowd:
+    """Who is in flight in this process. A step under which a host died is let in alone."""
+
+    def __init__(self) -> None:
+        self._inside, self._lonely = 0, 0
+        self._changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def among_others(self) -> AsyncIterator[None]:
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._lonely)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            await self._left(inside=1)
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._lonely)
+            self._lonely = 1
+        try:
+            async with self._changed:
+                await self._changed.wait_for(lambda: not self._inside)
+            yield
+        finally:
+            await self._left(lonely=1)
+
+    async def _left(self, *, inside: int = 0, lonely: int = 0) -> None:
+        async with self._changed:
+            self._inside -= inside
+            self._lonely -= lonely
+            self._changed.notify_all()
+
+
+class Journal:
+    """The steps of one scope, in the order in which they are asked. `guard` gives the writes under which they may be kept: the
+    fence of the work. `eager` notes a step before it begins, which counts the hosts that die under it."""
+
+    def __init__(
+        self, *, tables: Tables, clock: Clock, scope: str, guard: Guard, crowd: Crowd | None = None, eager: bool = True
+    ) -> None:
+        self._tables, self._clock, self._scope, self._guard = tables, clock, scope, guard
+        self._crowd, self._eager, self._done = crowd, eager, 0
+        self.replayed = 0
+        self.unknown = False
+        """Whether a call was lost with its host, and so what it cost."""
+
+    def models(self, models: Models) -> Models:
+        """The same models, whose calls are steps of this journal."""
+        return models.through(lambda model: _JournaledModel(model, self))
+
+    async def tool(
+        self, name: str, arguments: str, effect: Effect, call: Callable[[str], Awaitable[Returned]]
+    ) -> Returned:
+        """A tool call as a step; `call` gets the step's idempotency key. OutcomeUnknown when the host died under one that changes the
+        world."""
+        asked = digest("tool", name, arguments)
+        repeatable = effect in REPEATABLE
+        async with self._step("tool", name, asked, eager=self._eager or not repeatable) as step:
+            if step.result is not None:
+                return msgspec.json.decode(step.result, type=Returned)
+            if step.deaths and not repeatable:
+                raise OutcomeUnknown(
+                    f"The server died while {name} was running: whether it did its work is not known.", tool=name
+                )
+            hit("before:step.tool")
+            returned = await call(f"{self._scope}#{step.ordinal}")
+            hit("after:step.tool")
+            await self.finished(step, returned)
+        return returned
+
+    @asynccontextmanager
+    async def step(self, name: str, asked: str) -> AsyncIterator[Step]:
+        """A model call at the next place: with its result where it is finished; else it is to be made and `finished`."""
+        async with self._step("model", name, asked, eager=self._eager) as step:
+            yield step
+
+    @asynccontextmanager
+    async def _step(self, kind: str, name: str, asked: str, *, eager: bool) -> AsyncIterator[Step]:
+        step = await self._begun(kind, name, asked, eager=eager)
+        if step.result is not None:
+            self.replayed += 1
+            self._done += 1
+            yield step
+            return
+        async with AsyncExitStack() as stack:
+            if self._crowd:
+                await stack.enter_async_context(self._crowd.alone() if step.deaths else self._crowd.among_others())
+            try:
+                yield step
+            except BaseException:
+                if eager:
+                    await self._forgotten(step)
+                raise
+
+    async def _begun(self, kind: str, name: str, asked: str, *, eager: bool) -> Step:
+        known = await self._tables.find(STEPS, self._scope, self._done)
+        if known and known.digest == asked:
+            self.unknown |= known.kind == "model" and (known.deaths > 0 or known.result is None)
+            if known.result is not None:
+                return known
+            return await self._died_under(known)
+        now = self._clock()
+        fresh = Step(
+            scope=self._scope,
+            ordinal=self._done,
+            kind="tool" if kind == "tool" else "model",
+            name=name,
+            digest=asked,
+            created_at=instant(now),
+            expires_at=int(now) + KEPT_SECONDS,
+        )
+        if known:
+            await self._tables.commit(delete(STEPS, known), *self._guard())
+        if eager:
+            hit("before:step.start")
+            await self._tables.commit(insert(STEPS, fresh), *self._guard())
+            hit("after:step.start")
+        return fresh
+
+    async def _died_under(self, step: Step) -> Step:
+        """The step was begun and not finished: its host died. Poisonous when that happened too often while it was alone."""
+        deaths = step.deaths + 1
+        if deaths - 1 >= ALONE_DEATHS:
+            raise Poisonous(f"The server died {deaths} times under {step.name}.", code="poisonous", step=step.ordinal)
+        await self._tables.commit(patch(STEPS, step, deaths=deaths), *self._guard())
+        return msgspec.structs.replace(step, deaths=deaths, revision=step.revision + 1)
+
+    async def finished(self, step: Step, result: object) -> None:
+        """Keeps the result of a step: from now on it is replayed."""
+        text = msgspec.json.encode(result).decode()
+        hit("before:step.finish")
+        known = await self._tables.find(STEPS, step.scope, step.ordinal)
+        if known is None:
+            await self._tables.commit(insert(STEPS, msgspec.structs.replace(step, result=text)), *self._guard())
+        else:
+            await self._tables.commit(patch(STEPS, known, when(digest=step.digest), result=text), *self._guard())
+        hit("after:step.finish")
+        self._done += 1
+
+    async def _forgotten(self, step: Step) -> None:
+        """The work failed or was cut, the host lives: no death is counted. Another executor's step is left alone."""
+        known = await self._tables.find(STEPS, step.scope, step.ordinal)
+        if known and known.result is None:
+            with contextlib.suppress(Conflict, NotFound):
+                await self._tables.commit(delete(STEPS, known), *self._guard())
+
+
+class _JournaledModel:
+    """A ChatModel whose calls are steps: what is finished streams again out of the journal, in one piece."""
+
+    def __init__(self, model: ChatModel, journal: Journal) -> None:
+        self._model, self._journal = model, journal
+
+    @property
+    def name(self) -> str:
+        return self._model.name
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
+        asked = digest("model", self.name, msgspec.json.encode(request).decode())
+        async with self._journal.step(request.purpose, asked) as step:
+            if step.result is not None:
+                said = msgspec.json.decode(step.result, type=Said)
+                if said.text or said.reasoning:
+                    yield Delta(said.text, said.reasoning)
+                yield End(said.stop, said.calls, said.usage)
+                return
+            hit("before:step.call")
+            async with aclosing(self._asked(request)) as items:
+                async for item in items:
+                    if isinstance(item, Said):
+                        hit("after:step.call")
+                        await self._journal.finished(step, item)
+                        yield End(item.stop, item.calls, item.usage)
+                    else:
+                        yield item
+
+    async def _asked(self, request: ModelRequest) -> AsyncGenerator[Delta | Said, None]:
+        """The call itself: its pieces, then the whole."""
+        text, reasoning = list[str](), list[str]()
+        items = self._model.stream(request)
+        try:
+            async for item in items:
+                if isinstance(item, End):
+                    whole = "".join(text)
+                    yield Said(
+                        text=whole, reasoning="".join(reasoning), stop=item.stop, calls=item.calls, usage=item.usage
+                    )
+                    return
+                text.append(item.text)
+                reasoning.append(item.reasoning)
+                yield item
+        finally:
+            if isinstance(items, AsyncGenerator):
+                await items.aclose()
+
+
+def digest(*parts: str) -> str:
+    """What was asked, in few characters."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -1,0 +1,10 @@
+"""Ctrl-C, pressed by a fake server at the right moment."""
+
+import signal
+import threading
+
+
+def press() -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+    signal.pthread_kill(main, signal.SIGINT)

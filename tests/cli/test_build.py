@@ -1,0 +1,192 @@
+"""`nexus build`: the board, the verdict, and what becomes of an interrupt."""
+
+import asyncio
+import io
+
+import pytest
+from rich.console import Console
+
+from nexus.cli.board import Board, board_of
+from nexus.cli.watching import drawn
+from nexus.client import Event
+from nexus.wire.projects import StageView
+from tests.cli.conftest import Nexus
+from tests.cli.interrupts import press
+from tests.client import fake as say
+from tests.client.fake import Fake, frame
+from tests.client.things import STAGES, agent, project, stages, started
+
+REQUIREMENT = "An agent that converts units"
+EVENTS = "/api/v2/projects/prj_1/events"
+
+
+def story(*stage_names: str) -> list[bytes]:
+    """The events of a build whose stages all succeed."""
+    told: list[tuple[str, dict[str, object]]] = [("build.queued", {}), ("build.started", {})]
+    for number, name in enumerate(stage_names, 1):
+        told += [
+            ("stage.started", {"stage": name, "number": number, "attempt": 1}),
+            ("stage.log", {"stage": name, "line": f"{name} says"}),
+            ("stage.completed", {"stage": name, "number": number, "progress": 100 * number / 9, "seconds": 0.5, "summary": "fine"}),
+        ]
+    return [frame(position, tag, **data) for position, (tag, data) in enumerate(told, 1)]
+
+
+BUILT = [*story(*STAGES), frame(30, "build.completed")]
+
+
+@pytest.fixture
+def building(fake: Fake) -> Fake:
+    fake.on("GET", "/ready", say.good({"status": "ready"}))
+    fake.on("POST", "/api/v2/projects", say.good(started(), 202))
+    fake.on("GET", "/api/v2/projects/prj_1/stages", say.listed(stages()))
+    fake.on("GET", "/api/v2/projects/prj_1", say.good(project()))
+    return fake.on("GET", "/api/v2/agents/agt_1", say.good(agent()))
+
+
+def test_a_build_is_followed_through_its_nine_stages_to_its_verdict(building: Fake, nexus: Nexus):
+    building.on("GET", EVENTS, say.events(*BUILT[:9], cut=True), say.events(*BUILT[9:]))
+    said = nexus("build", REQUIREMENT, "--name", "Units", "--priority", "5", "--tag", "a", "--tag", "b")
+    assert said.code == 0
+    assert "[1/9] Intake …" in said.err
+    assert "[9/9] Deployment …" in said.err
+    assert said.err.count("✔ completed 0.5 s  fine") == 9
+    assert "Verification passed: 3 of 3 tests passed." in said.out
+    assert "agt_1  unit_converter" in said.out
+    assert "nexus chat unit_converter" in said.out
+    assert building.asked("POST", "/api/v2/projects")[0].json == {
+        "requirement": REQUIREMENT, "project_name": "Units", "priority": 5, "tags": ["a", "b"],
+    }  # fmt: skip
+
+
+def test_for_a_program_every_event_is_a_line_and_the_outcome_the_last(building: Fake, nexus: Nexus):
+    building.on("GET", EVENTS, say.events(*BUILT))
+    lines = nexus("build", REQUIREMENT, "--json").json_lines
+    assert [line.get("position") for line in lines] == [*range(1, 31), None]
+    assert lines[-1]["event"] == "result"
+    assert lines[-1]["data"]["good"] is True
+    assert lines[-1]["data"]["agents"][0]["agent_id"] == "agt_1"
+
+
+def test_a_failed_build_is_a_failure_and_says_where_and_what_next(building: Fake, nexus: Nexus):
+    error = {"code": "unclear", "message": "There is no task in it.", "stage": "intake", "retryable": False}
+    building.on("GET", EVENTS, say.events(*story()[:2], frame(3, "build.failed", error=error)))
+    said = nexus("build", REQUIREMENT)
+    assert said.code == 1
+    assert "failed in stage intake: There is no task in it." in said.out
+    assert "nexus projects retry prj_1" in said.err
+
+
+def test_what_did_not_pass_verification_is_a_failure_too(building: Fake, nexus: Nexus):
+    metrics = {"tests_run": 3, "tests_passed": 1, "verdict": "failed"}
+    building.answers["GET", "/api/v2/projects/prj_1"] = [say.good(project(metrics=metrics))]
+    building.answers["GET", "/api/v2/agents/agt_1"] = [say.good(agent(active_version=0))]
+    building.on("GET", EVENTS, say.events(*BUILT))
+    said = nexus("build", REQUIREMENT)
+    assert said.code == 1
+    assert "1 of 3 tests passed" in said.out
+    assert "is not deployed" in said.out
+    assert "nexus projects report prj_1" in said.out
+
+
+def test_a_stopped_build_is_a_failure(building: Fake, nexus: Nexus):
+    building.on("GET", EVENTS, say.events(*story("intake"), frame(6, "build.cancelled")))
+    said = nexus("build", REQUIREMENT)
+    assert (said.code, "was cancelled" in said.out) == (1, True)
+
+
+def test_detached_it_only_says_which_project(building: Fake, nexus: Nexus):
+    said = nexus("build", REQUIREMENT, "--detach")
+    assert (said.code, said.out) == (0, "prj_1\n")
+    assert nexus("build", REQUIREMENT, "--detach", "--json").json["task_id"] == "tsk_1"
+
+
+def test_the_requirement_may_come_from_a_file_or_a_pipe(building: Fake, nexus: Nexus, tmp_path):
+    (tmp_path / "wish.txt").write_text("一个计算个税的助手\n", encoding="utf-8")
+    assert nexus("build", "--requirement-file", str(tmp_path / "wish.txt"), "--detach").code == 0
+    assert nexus("build", "--requirement-file", "-", "--detach", stdin="through a pipe\n").code == 0
+    assert nexus("build", "-", "--detach", stdin="through a dash\n").code == 0
+    sent = [seen.json["requirement"] for seen in building.asked("POST", "/api/v2/projects")]
+    assert sent == ["一个计算个税的助手", "through a pipe", "through a dash"]
+
+
+def test_bytes_that_are_no_text_are_refused_here(building: Fake, nexus: Nexus, tmp_path):
+    (tmp_path / "wish.bin").write_bytes(b"\xff\xfe\x00")
+    assert nexus("build", "--requirement-file", str(tmp_path / "wish.bin")).code == 2
+    assert nexus("build", "caf\udce9 agent").code == 2
+    assert nexus("build", "   ").code == 2
+    assert building.asked("POST", "/api/v2/projects") == []
+
+
+def test_ctrl_c_leaves_the_build_on_the_server_and_says_how_to_go_on(building: Fake, nexus: Nexus):
+    async def pressed() -> None:
+        press()
+        await asyncio.Event().wait()
+
+    building.on("GET", EVENTS, say.events(*BUILT[:5], after=pressed))
+    said = nexus("build", REQUIREMENT)
+    assert said.code == 130
+    assert "goes on on the server" in said.err
+    assert "nexus projects events prj_1" in said.err
+    assert "nexus projects stop prj_1" in said.err
+    assert "Traceback" not in said.err
+    assert [seen.method for seen in building.seen].count("POST") == 1
+
+
+def test_events_can_be_followed_later(building: Fake, nexus: Nexus):
+    building.on("GET", EVENTS, say.events(*BUILT))
+    said = nexus("projects", "events", "prj_1", "--after", "28")
+    assert [line.split()[:2] for line in said.out.splitlines()] == [["29", "stage.completed"], ["30", "build.completed"]]
+    assert nexus("projects", "events", "prj_1", "--json").json_lines[-1]["event"] == "build.completed"
+
+
+class Timer:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def board_after(*told: tuple[str, dict[str, object]], timer: Timer | None = None) -> Board:
+    import msgspec
+
+    board = board_of([msgspec.convert(view, StageView) for view in stages()], timer or Timer())
+    for position, (tag, data) in enumerate(told, 1):
+        board.hear(Event(position=position, tag=tag, data=dict(data)))
+    return board
+
+
+def test_the_board_counts_the_seconds_of_a_running_stage_and_keeps_those_of_a_finished_one():
+    timer = Timer()
+    board = board_after(("build.started", {}), ("stage.started", {"stage": "intake", "attempt": 1}), timer=timer)
+    timer.now = 2.5
+    assert board.seconds(board.stages["intake"]) == 2.5
+    board.hear(Event(position=9, tag="stage.completed", data={"stage": "intake", "seconds": 2.0, "progress": 11.1}))
+    timer.now = 9.0
+    assert board.seconds(board.stages["intake"]) == 2.0
+    assert board.progress == 11.1
+
+
+def test_the_board_knows_attempts_failures_pauses_and_stages_of_other_workflows():
+    begun = ("stage.started", {"stage": "tools", "attempt": 1})
+    board = board_after(("build.started", {}), begun, ("stage.retried", {"stage": "tools", "attempt": 2, "reason": "slow"}))
+    assert (board.stages["tools"].attempt, board.stages["tools"].line) == (2, "again: slow")
+    assert board_after(begun, ("stage.log", {"stage": "unheard_of", "line": "x"})).ending is None
+    assert board_after(begun, ("control.changed", {"control": "paused"})).state == "pausing"
+    paused = board_after(("build.started", {}), begun, ("build.paused", {}))
+    assert (paused.state, paused.stages["tools"].status, paused.ending) == ("paused", "pending", None)
+    failed = board_after(("build.started", {}), begun, ("build.failed", {"error": {"message": "no"}}))
+    assert (failed.ending, failed.stages["tools"].status, failed.error) == ("failed", "failed", {"message": "no"})
+
+
+def test_the_board_is_drawn_with_all_stages_and_without_what_could_steer_the_terminal():
+    log = ("stage.log", {"stage": "intake", "line": "read\x1b[2J\nit"})
+    board = board_after(("build.started", {}), ("stage.started", {"stage": "intake", "attempt": 2}), log)
+    drawing = io.StringIO()
+    Console(file=drawing, width=100, force_terminal=False).print(drawn(board))
+    text = drawing.getvalue()
+    assert "▶ Intake" in text
+    assert "×2" in text
+    assert "read[2J it" in text
+    assert text.count("pending") == 8
+    assert "\x1b" not in text

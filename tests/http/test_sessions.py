@@ -1,0 +1,203 @@
+"""Conversations over HTTP."""
+
+import asyncio
+
+import pytest
+
+from nexus.adapters.memory.models import Gate, turn
+from tests.domain.builds.scripts import doubling
+from tests.house import EVE
+from tests.http.edge import NOBODYS, Reader, Site, frames, open_site, tags
+
+
+def url_of(site: Site, rest: str = "") -> str:
+    return f"/api/v2/sessions/{site.session_id}{rest}"
+
+
+async def test_a_session_is_made_listed_renamed_and_deleted() -> None:
+    async with open_site() as site:
+        body = {"display_name": "你好", "metadata": {"from": "test"}}
+        key = {"idempotency-key": "k"}
+        made = await site.client.post(f"/api/v2/agents/{site.agent_id}/sessions", json=body, headers=key)
+        session = made.json()
+        assert (made.status_code, session["display_name"], session["metadata"]) == (201, "你好", {"from": "test"})
+        assert made.headers["location"] == f"/api/v2/sessions/{session['session_id']}"
+        same = await site.client.post(f"/api/v2/agents/{site.agent_id}/sessions", json=body, headers=key)
+        assert same.content == made.content
+        listed = (await site.client.get("/api/v2/sessions")).json()["items"]
+        assert [one["session_id"] for one in listed] == [session["session_id"], site.session_id]
+        assert (await site.client.get(f"/api/v2/agents/{site.agent_id}/sessions")).json()["items"] == listed
+        renamed = await site.client.patch(made.headers["location"], json={"display_name": "其他"})
+        assert (renamed.status_code, renamed.json()["display_name"]) == (200, "其他")
+        assert (await site.client.get(made.headers["location"])).json() == renamed.json()
+        for wrong in ({}, {"display_name": ""}, {"display_name": "x" * 101}, {"status": "closed"}):
+            assert (await site.client.patch(made.headers["location"], json=wrong)).status_code == 422, wrong
+        assert (await site.client.delete(made.headers["location"])).status_code == 204
+        assert (await site.client.get(made.headers["location"])).status_code == 404
+
+
+async def test_metadata_has_a_limit() -> None:
+    async with open_site() as site:
+        url = f"/api/v2/agents/{site.agent_id}/sessions"
+        for metadata in ({"a": "x" * 20_000}, {str(n): n for n in range(51)}, "text"):
+            refused = await site.client.post(url, json={"metadata": metadata})
+            assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/metadata")
+
+
+async def test_a_reply_streams_and_can_be_read_again_from_anywhere() -> None:
+    async with open_site() as site:
+        site.will_say(*doubling())
+        told = await site.client.post(url_of(site, "/stream"), json={"content": "double 2"})
+        assert (told.status_code, told.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+        assert told.text.startswith("retry: 2000\n\n")
+        every = frames(told.text)
+        assert [frame["event"] for frame in every][0] == "reply.started"
+        assert [frame["event"] for frame in every][-1] == "reply.completed"
+        again = told.headers["content-location"]
+        assert frames((await site.client.get(again)).text) == every
+        assert frames((await site.client.get(again, headers={"last-event-id": "3"})).text) == every[3:]
+        assert frames((await site.client.get(f"{again}?after=3")).text) == every[3:]
+        read = await site.client.get(again, headers={"last-event-id": every[-1]["id"]})
+        assert (read.status_code, read.content) == (204, b"")
+        messages = (await site.client.get(url_of(site, "/messages"))).json()["items"]
+        assert [(one["role"], one["content"]) for one in messages] == [("user", "double 2"), ("assistant", "That is 4.")]
+        assert not {"tenant_id", "user_id"} & messages[0].keys()
+
+
+async def test_pieces_come_as_they_are_written_and_leaving_stops_nothing() -> None:
+    async with open_site() as site:
+        gate = Gate()
+        site.will_say(turn("one ", gate, "two"))
+        async with Reader(site.edge.app, "POST", url_of(site, "/stream"), body=b'{"content":"count"}') as reader:
+            heard = b""
+            while b"reply.delta" not in heard:
+                heard += await reader.piece()
+            await gate.reached.wait()
+            await reader.leave()
+        assert len(site.edge.streams) == 0
+        gate.opened.set()
+        rest = await site.client.get(reader.headers["content-location"], headers={"last-event-id": "2"})
+        assert tags(rest.text)[-1] == "reply.completed"
+        messages = (await site.client.get(url_of(site, "/messages"))).json()["items"]
+        assert messages[-1]["content"] == "one two"
+
+
+async def test_a_position_that_the_log_does_not_have_begins_anew() -> None:
+    async with open_site() as site:
+        gate = Gate()
+        site.will_say(turn("one ", gate, "two"))
+        begun = (await site.client.post(url_of(site, "/messages"), json={"content": "count"})).json()
+        await gate.reached.wait()
+        async with Reader(site.edge.app, "GET", begun["events_url"], headers={"last-event-id": "99"}) as reader:
+            heard = b""
+            while b"reply.delta" not in heard:
+                heard += await reader.piece()
+            gate.opened.set()
+            heard += await reader.rest()
+        assert tags(heard.decode())[:2] == ["reply.reset", "reply.started"]
+        assert tags(heard.decode())[-1] == "reply.completed"
+
+
+async def test_a_message_is_accepted_and_its_reply_is_at_its_address() -> None:
+    async with open_site() as site:
+        site.will_say(turn("Good."))
+        key = {"idempotency-key": "k"}
+        sent = await site.client.post(url_of(site, "/messages"), json={"content": "hello"}, headers=key)
+        assert sent.status_code == 202
+        assert sent.headers["location"] == sent.json()["events_url"]
+        assert tags((await site.client.get(sent.json()["events_url"])).text)[-1] == "reply.completed"
+        same = await site.client.post(url_of(site, "/messages"), json={"content": "hello"}, headers=key)
+        assert same.json()["reply_id"] == sent.json()["reply_id"]
+        assert len((await site.client.get(url_of(site, "/messages"))).json()["items"]) == 2
+
+
+async def test_who_prefers_to_wait_gets_the_finished_reply() -> None:
+    async with open_site() as site:
+        site.will_say(turn("Good."))
+        done = await site.client.post(url_of(site, "/messages"), json={"content": "hello"}, headers={"prefer": "respond-async, wait=600"})
+        assert (done.status_code, done.json()["status"], done.json()["content"]) == (200, "completed", "Good.")
+        assert done.headers["preference-applied"] == "wait=60"
+        assert not {"worker_id", "fence", "dispatch", "due_at", "tenant_id", "heartbeat"} & done.json().keys()
+
+
+async def test_a_drain_does_not_make_who_waits_wait() -> None:
+    async with open_site() as site:
+        gate = Gate()
+        site.will_say(turn(gate, "late"))
+        waiting = asyncio.ensure_future(
+            site.client.post(url_of(site, "/messages"), json={"content": "hello"}, headers={"prefer": "wait=60"})
+        )
+        await gate.reached.wait()
+        while not len(site.edge.streams):
+            await asyncio.sleep(0)
+        site.edge.streams.drain()
+        assert (await waiting).status_code == 202
+        assert (await site.client.get("/ready")).status_code == 503
+
+
+async def test_one_reply_at_a_time_and_cancel_keeps_what_was_written() -> None:
+    async with open_site() as site:
+        gate = Gate()
+        site.will_say(turn("half ", gate, "never"))
+        begun = (await site.client.post(url_of(site, "/messages"), json={"content": "talk"})).json()
+        await gate.reached.wait()
+        busy = await site.client.post(url_of(site, "/stream"), json={"content": "me too"})
+        assert (busy.status_code, busy.json()["type"]) == (409, "urn:nexus:problem:reply-running")
+        assert busy.json()["reply_id"] == begun["reply_id"]
+        cancel = url_of(site, f"/replies/{begun['reply_id']}/cancel")
+        assert (await site.client.post(cancel)).status_code == 202
+        assert tags((await site.client.get(begun["events_url"])).text)[-1] == "reply.cancelled"
+        ended = (await site.client.post(cancel)).json()
+        assert (ended["status"], ended["content"]) == ("cancelled", "half ")
+
+
+async def test_the_last_answer_is_written_again_and_no_other() -> None:
+    async with open_site() as site:
+        site.will_say(turn("bad"), turn("good"))
+        wait = {"prefer": "wait=30"}
+        first = (await site.client.post(url_of(site, "/messages"), json={"content": "hello"}, headers=wait)).json()
+        wrong = await site.client.post(url_of(site, f"/messages/{first['asked']}/regenerate"))
+        assert (wrong.status_code, wrong.json()["type"]) == (409, "urn:nexus:problem:not-last")
+        again = await site.client.post(url_of(site, f"/messages/{first['reply_id']}/regenerate"))
+        assert again.status_code == 202
+        await site.client.get(again.json()["events_url"])
+        messages = (await site.client.get(url_of(site, "/messages"))).json()["items"]
+        assert [one["content"] for one in messages] == ["hello", "good"]
+
+
+@pytest.mark.parametrize("route", ["messages", "stream"])
+async def test_what_is_said_has_limits(route: str) -> None:
+    async with open_site() as site:
+        for wrong in ({}, {"content": ""}, {"content": "x" * 50_001}, {"content": None}, {"content": "x", "role": "system"}):
+            refused = await site.client.post(url_of(site, f"/{route}"), json=wrong)
+            assert refused.status_code == 422, wrong
+        site.will_say(turn("ok"))
+        longest = await site.client.post(url_of(site, f"/{route}"), json={"content": "好" * 50_000}, headers={"prefer": "wait=30"})
+        assert longest.status_code == 200
+
+
+async def test_messages_come_in_pages_oldest_first() -> None:
+    async with open_site() as site:
+        for n in range(3):
+            site.will_say(turn(f"a{n}"))
+            await site.client.post(url_of(site, "/messages"), json={"content": f"q{n}"}, headers={"prefer": "wait=30"})
+        first = (await site.client.get(url_of(site, "/messages"), params={"limit": 4})).json()
+        rest = (await site.client.get(url_of(site, "/messages"), params={"limit": 4, "cursor": first["next_cursor"]})).json()
+        said = [one["content"] for one in first["items"] + rest["items"]]
+        assert said == ["q0", "a0", "q1", "a1", "q2", "a2"]
+        assert rest["next_cursor"] is None
+
+
+async def test_anothers_session_is_nowhere() -> None:
+    async with open_site() as site:
+        reply = NOBODYS["msg"]
+        theirs = "ses_01K00000000000000000000001"
+        for session in (theirs, "ses_1", EVE.user_id):
+            for method, path in [
+                ("GET", ""), ("DELETE", ""), ("GET", "/messages"), ("GET", f"/replies/{reply}/events"),
+                ("POST", f"/replies/{reply}/cancel"), ("POST", f"/messages/{reply}/regenerate"),
+            ]:  # fmt: skip
+                answer = await site.client.request(method, f"/api/v2/sessions/{session}{path}")
+                assert answer.status_code == 404, path
+        assert (await site.client.get(url_of(site, f"/replies/{reply}/events"))).status_code == 404
+        assert (await site.client.get(url_of(site, "/replies/msg_1/events"))).status_code == 404
