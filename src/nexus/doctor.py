@@ -14,6 +14,7 @@ from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.sqlite.lock import DirectoryLock
 from nexus.domain.core.errors import Conflict
 from nexus.settings import Settings, problems
+from nexus.wiring import directory_of
 
 LEAST_FREE = 500 * 1024 * 1024
 LEAST_PYTHON = (3, 11)
@@ -30,7 +31,7 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 async def examine(settings: Settings) -> list[Finding]:
     """Changes nothing but makes the data directory where there is none."""
-    data = Path(settings.data_dir).absolute()
+    data = directory_of(settings)
     return [
         _settings(settings),
         _python(),

@@ -117,6 +117,9 @@ def services(world: World) -> Services:
     def journals(scope: str, guard: Guard) -> Journal:
         return Journal(tables=tables, clock=clock, scope=scope, guard=guard, crowd=crowd)
 
+    def brief_journals(scope: str, guard: Guard) -> Journal:
+        return Journal(tables=tables, clock=clock, scope=scope, guard=guard, eager=False)
+
     rooms = Rooms(models=models, runtime=runtime, code=world.code, agents=agents, repository=world.repository)
     builds = Builds(
         tables=tables, projects=projects, runs=runs, engine=Engine(runs=runs, rooms=rooms, journals=journals), events=events,
@@ -126,8 +129,9 @@ def services(world: World) -> Services:
         tables=tables, agents=agents, runtime=runtime, tools=tools, tallies=tallies, requests=requests, clock=clock, new_id=new_id
     )  # fmt: skip
     replies = Replies(
-        tables=tables, agents=agents, invocations=invocations, log=world.log, worker_id=world.worker_id, clock=clock
-    )
+        tables=tables, agents=agents, invocations=invocations, log=world.log, journals=brief_journals,
+        worker_id=world.worker_id, clock=clock,
+    )  # fmt: skip
     sessions = Sessions(
         tables=tables, agents=agents, replies=replies, requests=requests, tallies=tallies, queue=world.queue,
         clock=clock, new_id=new_id,
@@ -160,6 +164,11 @@ class House(Struct, frozen=True, kw_only=True):
         }
 
 
+def directory_of(settings: Settings) -> Path:
+    """Where everything is kept."""
+    return Path(settings.data_dir).absolute()
+
+
 @asynccontextmanager
 async def open_house(settings: Settings) -> AsyncIterator[House]:
     """Opens everything in order, and closes it in reverse. Conflict when another process holds the data directory."""
@@ -176,7 +185,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
 
 
 async def _world(settings: Settings, stack: AsyncExitStack) -> tuple[World, InProcessJobs]:
-    data = Path(settings.data_dir).absolute()
+    data = directory_of(settings)
     stack.enter_context(DirectoryLock(data))
     writer = Writer(data / "nexus.db")
     await writer.open()
@@ -267,7 +276,7 @@ async def open_agent(directory: Path, settings: Settings) -> AsyncIterator[tuple
     """The agent package in a folder, alone: no server, no store. InvalidInput for what is missing or malformed in it."""
     async with AsyncExitStack() as stack:
         packages = {found.manifest.agent.slug: found for found in _packages(directory)}
-        code = await stack.enter_async_context(ConfinedRunner(data=Path(settings.data_dir).absolute()))
+        code = await stack.enter_async_context(ConfinedRunner(data=directory_of(settings)))
         tables = Tables(MemoryTables(), secret=b"alone", clock=system_clock)
         tools = Tools(tables=tables, web=GuardedWeb(), clock=system_clock)
         models = Models(model=await _model(settings, stack), clock=system_clock, sleep=asyncio.sleep)

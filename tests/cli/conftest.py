@@ -1,5 +1,6 @@
 import io
 import json
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,21 @@ class Said:
 Nexus = Callable[..., Said]
 
 
+class Screen(io.StringIO):
+    """Somebody watches it, and presses Ctrl-C once this text is there."""
+
+    def __init__(self, press_at: str | None) -> None:
+        super().__init__()
+        self._press_at = press_at
+
+    def write(self, text: str, /) -> int:
+        written = super().write(text)
+        if self._press_at and self._press_at in self.getvalue():
+            self._press_at = None
+            signal.raise_signal(signal.SIGINT)
+        return written
+
+
 @pytest.fixture
 def fake() -> Iterator[Fake]:
     with beside(Fake()) as fake:
@@ -39,8 +55,8 @@ def fake() -> Iterator[Fake]:
 def nexus(fake: Fake) -> Nexus:
     """Runs a command against the fake."""
 
-    def command(*argv: str, stdin: str = "", interactive: bool = False, **environ: str) -> Said:
-        out, err = io.StringIO(), io.StringIO()
+    def command(*argv: str, stdin: str = "", interactive: bool = False, press_at: str | None = None, **environ: str) -> Said:
+        out, err = Screen(press_at), Screen(press_at)
         output = Output(stdin=io.StringIO(stdin), stdout=out, stderr=err, interactive=interactive)
         code = run(argv, environ={"NEXUS_URL": fake.url, **environ}, output=output)
         return Said(code, out.getvalue(), err.getvalue())

@@ -1,4 +1,4 @@
-"""Ctrl-C, pressed by a fake server at the right moment."""
+"""Ctrl-C, pressed by a fake server while the command waits for it."""
 
 import signal
 import threading

@@ -11,7 +11,6 @@ from nexus.cli.watching import drawn
 from nexus.client import Event
 from nexus.wire.projects import StageView
 from tests.cli.conftest import Nexus
-from tests.cli.interrupts import press
 from tests.client import fake as say
 from tests.client.fake import Fake, frame
 from tests.client.things import STAGES, agent, project, stages, started
@@ -119,12 +118,8 @@ def test_bytes_that_are_no_text_are_refused_here(building: Fake, nexus: Nexus, t
 
 
 def test_ctrl_c_leaves_the_build_on_the_server_and_says_how_to_go_on(building: Fake, nexus: Nexus):
-    async def pressed() -> None:
-        press()
-        await asyncio.Event().wait()
-
-    building.on("GET", EVENTS, say.events(*BUILT[:5], after=pressed))
-    said = nexus("build", REQUIREMENT)
+    building.on("GET", EVENTS, say.events(*BUILT[:5], after=asyncio.Event().wait))
+    said = nexus("build", REQUIREMENT, press_at="[1/9]")
     assert said.code == 130
     assert "goes on on the server" in said.err
     assert "nexus projects events prj_1" in said.err

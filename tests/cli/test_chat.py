@@ -105,34 +105,16 @@ def test_a_word_leaves(talking: Fake, nexus: Nexus):
     assert talking.asked("POST", STREAM) == []
 
 
-class Reply:
-    """A reply that is interrupted by Ctrl-C, and ends once it was cancelled."""
-
-    def __init__(self, presses: int = 1, cancelled: bool = True) -> None:
-        self._presses, self._ends = presses, cancelled
-        self._cancelled = asyncio.Event()
-
-    async def pressed(self) -> None:
-        press()
-        await asyncio.Event().wait()
-
-    async def cancel(self, _: web.Request) -> web.StreamResponse:
-        self._cancelled.set()
-        if not self._ends:
-            press()
-            await asyncio.Event().wait()
-        return web.json_response(reply(), status=202)
-
-
-def interrupted(talking: Fake, turn: Reply) -> None:
-    talking.on("POST", STREAM, say.events(BEGUN, TEXT[0], after=turn.pressed), say.events(BEGUN, *TEXT, OVER))
-    talking.on("POST", CANCEL, turn.cancel)
+def interrupted(talking: Fake) -> None:
+    """The first reply goes on for ever, until it is cancelled; the second one ends."""
+    talking.on("POST", STREAM, say.events(BEGUN, TEXT[0], after=asyncio.Event().wait), say.events(BEGUN, *TEXT, OVER))
+    talking.on("POST", CANCEL, say.good(reply(), 202))
     talking.on("GET", REPLY, say.events(TEXT[1], frame(6, "reply.cancelled", reply_id="msg_1")))
 
 
 def test_ctrl_c_stops_the_reply_on_the_server_and_the_conversation_goes_on(talking: Fake, nexus: Nexus):
-    interrupted(talking, Reply())
-    said = nexus("chat", stdin="long story\nnext\n", interactive=True)
+    interrupted(talking)
+    said = nexus("chat", stdin="long story\nnext\n", interactive=True, press_at="三公里")
     assert said.code == 0
     assert said.out == "三公里 is 1.86 mi.\n三公里 is 1.86 mi.\n"
     assert "(stopped)" in said.err
@@ -141,28 +123,45 @@ def test_ctrl_c_stops_the_reply_on_the_server_and_the_conversation_goes_on(talki
 
 
 def test_ctrl_c_without_a_conversation_stops_the_reply_and_the_command(talking: Fake, nexus: Nexus):
-    interrupted(talking, Reply())
-    said = nexus("chat", "--message", "long story", "next")
+    interrupted(talking)
+    said = nexus("chat", "--message", "long story", "next", press_at="三公里")
     assert said.code == 130
     assert len(talking.asked("POST", CANCEL)) == 1
     assert len(talking.asked("POST", STREAM)) == 1
 
 
 def test_ctrl_c_again_leaves_at_once(talking: Fake, nexus: Nexus):
-    interrupted(talking, Reply(cancelled=False))
-    said = nexus("chat", stdin="long story\nnext\n", interactive=True)
+    async def pressed_again(_: web.Request) -> web.StreamResponse:
+        press()
+        await asyncio.Event().wait()
+        return web.Response()
+
+    interrupted(talking)
+    talking.answers["POST", CANCEL] = [pressed_again]
+    said = nexus("chat", stdin="long story\nnext\n", interactive=True, press_at="三公里")
     assert said.code == 130
     assert len(talking.asked("POST", STREAM)) == 1
     assert "Traceback" not in said.err
 
 
 def test_ctrl_c_before_the_reply_has_a_name_finds_it_by_the_session(talking: Fake, nexus: Nexus):
-    turn = Reply()
+    async def pressed() -> None:
+        press()
+        await asyncio.Event().wait()
+
     talking.answers["GET", "/api/v2/sessions/ses_1"] = [say.good(session(active_reply="msg_1"))]
-    interrupted(talking, turn)
-    talking.answers["POST", STREAM] = [say.events(after=turn.pressed)]
+    interrupted(talking)
+    talking.answers["POST", STREAM] = [say.events(after=pressed)]
     assert nexus("chat", "--message", "hi").code == 130
     assert len(talking.asked("POST", CANCEL)) == 1
+
+
+def test_when_the_server_is_gone_ctrl_c_does_not_claim_that_the_reply_stopped(talking: Fake, nexus: Nexus):
+    interrupted(talking)
+    talking.answers["POST", CANCEL] = [say.problem(500, title="Something went wrong inside the server")]
+    said = nexus("chat", "--message", "hi", press_at="三公里")
+    assert said.code == 130
+    assert "not known" in said.err
 
 
 def test_what_the_agent_says_cannot_steer_the_terminal(talking: Fake, nexus: Nexus):

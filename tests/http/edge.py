@@ -56,7 +56,7 @@ async def open_edge(
     *, token: str | None = None, serving: bool = True, streams: Streams | None = None, **others: Any
 ) -> AsyncIterator[Edge]:
     async with open_house(world(script()), serving=serving) as house:
-        held = streams or Streams()
+        held = Streams() if streams is None else streams
         app = make_app(house.services, parts=house.parts, token=token, streams=held, **others)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:

@@ -22,7 +22,11 @@ async def test_a_change_holds_only_for_the_revision_that_was_read() -> None:
         url = f"/api/v2/agents/{site.agent_id}"
         etag = (await site.client.get(url)).headers["etag"]
         changed = await site.client.put(url, json={"agent_name": "翻倍器"}, headers={"if-match": etag})
-        assert (changed.status_code, changed.json()["agent_name"], changed.json()["category"]) == (200, "翻倍器", "math")
+        assert (changed.status_code, changed.json()["agent_name"], changed.json()["category"]) == (
+            200,
+            "翻倍器",
+            "math",
+        )
         assert changed.headers["etag"] == (await site.client.get(url)).headers["etag"] != etag
         late = await site.client.put(url, json={"agent_name": "late"}, headers={"if-match": etag})
         assert (late.status_code, late.json()["type"]) == (412, "urn:nexus:problem:precondition-failed")
@@ -38,7 +42,11 @@ async def test_an_invocation_is_answered_kept_and_made_once() -> None:
         site.will_say(*doubling())
         url, key = f"/api/v2/agents/{site.agent_id}", {"idempotency-key": "k"}
         first = await site.client.post(f"{url}/invoke", json={"content": "double 2"}, headers=key)
-        assert (first.status_code, first.json()["status"], first.json()["output_text"]) == (200, "success", "That is 4.")
+        assert (first.status_code, first.json()["status"], first.json()["output_text"]) == (
+            200,
+            "success",
+            "That is 4.",
+        )
         again = await site.client.post(f"{url}/invoke", json={"content": "double 2"}, headers=key)
         assert again.content == first.content
         assert (await site.client.get(f"{url}/invocations")).json()["items"] == [first.json()]
@@ -48,7 +56,9 @@ async def test_an_invocation_is_answered_kept_and_made_once() -> None:
 
 async def test_a_call_that_fails_is_an_invocation_too() -> None:
     async with open_site() as site:
-        failed = await site.client.post(f"/api/v2/agents/{site.agent_id}/invoke", json={"content": "the script is empty"})
+        failed = await site.client.post(
+            f"/api/v2/agents/{site.agent_id}/invoke", json={"content": "the script is empty"}
+        )
         assert (failed.status_code, failed.json()["status"]) == (200, "failed")
 
 
@@ -59,5 +69,7 @@ async def test_a_deleted_agent_is_gone() -> None:
         assert (await site.client.delete(url)).status_code == 404
         assert (await site.client.get(url)).status_code == 404
         assert (await site.client.post(f"{url}/sessions", json={})).status_code == 404
-        assert (await site.client.post(f"/api/v2/agents/{NOBODYS['agt']}/invoke", json={"content": "x"})).status_code == 404
+        assert (
+            await site.client.post(f"/api/v2/agents/{NOBODYS['agt']}/invoke", json={"content": "x"})
+        ).status_code == 404
         assert (await site.client.get("/api/v2/agents")).json()["items"] == []

@@ -23,14 +23,25 @@ async def test_a_project_is_accepted_built_and_shown() -> None:
         assert tags(told.text)[0] == "build.queued"
         assert tags(told.text)[-1] == "build.completed"
         project = (await edge.client.get(accepted.headers["location"])).json()
-        assert (project["status"], project["progress"], project["priority"], project["tags"]) == ("completed", 100.0, 5, ["math"])
+        assert (project["status"], project["progress"], project["priority"], project["tags"]) == (
+            "completed",
+            100.0,
+            5,
+            ["math"],
+        )
         assert project["active_task_id"] == started["task_id"]
         assert not {"events", "tenant_id", "revision", "deleted_at"} & project.keys()
 
 
 async def test_a_bad_project_names_the_field_and_leaves_nothing() -> None:
     wrong = {
-        "/requirement": [{}, {"requirement": ""}, {"requirement": "short"}, {"requirement": "x" * 10_001}, {"requirement": 7}],
+        "/requirement": [
+            {},
+            {"requirement": ""},
+            {"requirement": "short"},
+            {"requirement": "x" * 10_001},
+            {"requirement": 7},
+        ],
         "/priority": [WANTED | {"priority": 6}, WANTED | {"priority": "3"}],
         "/tags": [WANTED | {"tags": ["t"] * 21}],
         "/tags/1": [WANTED | {"tags": ["t", ""]}, WANTED | {"tags": ["t", 7]}],
@@ -77,7 +88,14 @@ async def test_the_dashboard_stages_tasks_files_commits_and_report_are_there() -
 
 async def test_no_path_leads_out_of_a_project() -> None:
     async with open_site() as site:
-        for path in ("%2e%2e/%2e%2e/etc/passwd", "a/%2e%2e/%2e%2e/b", "%2fetc%2fpasswd", ".git/config", "a%00b", "nowhere.md"):
+        for path in (
+            "%2e%2e/%2e%2e/etc/passwd",
+            "a/%2e%2e/%2e%2e/b",
+            "%2fetc%2fpasswd",
+            ".git/config",
+            "a%00b",
+            "nowhere.md",
+        ):
             answer = await site.client.get(f"/api/v2/projects/{site.project_id}/files/{path}")
             assert answer.status_code in (404, 422), path
             assert "root:" not in answer.text
@@ -90,7 +108,13 @@ async def test_commands_are_idempotent_and_what_does_not_fit_says_the_state() ->
     async with open_edge(serving=False) as edge:
         started = (await edge.client.post("/api/v2/projects", json=WANTED)).json()
         url = f"/api/v2/projects/{started['project_id']}"
-        for action, status in [("pause", "paused"), ("pause", "paused"), ("resume", "queued"), ("stop", "cancelled"), ("stop", "cancelled")]:
+        for action, status in [
+            ("pause", "paused"),
+            ("pause", "paused"),
+            ("resume", "queued"),
+            ("stop", "cancelled"),
+            ("stop", "cancelled"),
+        ]:
             answer = await edge.client.post(f"{url}/control", json={"action": action})
             assert (answer.status_code, answer.json()["status"]) == (202, status), action
         refused = await edge.client.post(f"{url}/control", json={"action": "pause"})
@@ -161,7 +185,9 @@ async def test_deleting_a_running_project_wants_it_stopped_first() -> None:
 async def test_a_key_makes_a_project_once_however_often_and_at_once_it_is_sent() -> None:
     async with open_edge(serving=False) as edge:
         key = {"idempotency-key": "a key"}
-        answers = await asyncio.gather(*(edge.client.post("/api/v2/projects", json=WANTED, headers=key) for _ in range(5)))
+        answers = await asyncio.gather(
+            *(edge.client.post("/api/v2/projects", json=WANTED, headers=key) for _ in range(5))
+        )
         assert {answer.status_code for answer in answers} == {202}
         assert len({answer.content for answer in answers}) == 1
         other = await edge.client.post("/api/v2/projects", json=WANTED | {"priority": 1}, headers=key)
@@ -177,7 +203,9 @@ async def test_lists_come_in_pages_newest_first_by_a_cursor_that_cannot_be_made_
         made = [(await edge.client.post("/api/v2/projects", json=WANTED)).json()["project_id"] for _ in range(5)]
         found, cursor, pages = list[str](), None, 0
         while pages == 0 or cursor:
-            page = (await edge.client.get("/api/v2/projects", params={"limit": 2, **({"cursor": cursor} if cursor else {})})).json()
+            page = (
+                await edge.client.get("/api/v2/projects", params={"limit": 2, **({"cursor": cursor} if cursor else {})})
+            ).json()
             found += [project["project_id"] for project in page["items"]]
             cursor, pages = page["next_cursor"], pages + 1
         assert found == made[::-1]
@@ -202,14 +230,26 @@ async def test_what_is_anothers_is_answered_as_what_is_nowhere() -> None:
     async with open_edge(serving=False) as edge:
         theirs = await edge.house.services.builds.start(EVE, Opening(requirement=WANTED["requirement"]))
         answers = set[bytes]()
-        for project in (theirs.project_id, "prj_01K00000000000000000000000", "prj_x", "'; DROP TABLE", "tsk_01K00000000000000000000000"):
+        for project in (
+            theirs.project_id,
+            "prj_01K00000000000000000000000",
+            "prj_x",
+            "'; DROP TABLE",
+            "tsk_01K00000000000000000000000",
+        ):
             answer = await edge.client.get(f"/api/v2/projects/{project}", headers={"x-request-id": "same"})
             assert answer.status_code == 404
             told = msgspec.json.decode(answer.content, type=dict[str, object])
             assert told.pop("instance") == f"/api/v2/projects/{project}"
             answers.add(msgspec.json.encode(told))
         assert len(answers) == 1
-        for method, path in [("GET", "/files"), ("GET", "/events"), ("DELETE", ""), ("GET", "/tasks"), ("GET", "/build")]:
+        for method, path in [
+            ("GET", "/files"),
+            ("GET", "/events"),
+            ("DELETE", ""),
+            ("GET", "/tasks"),
+            ("GET", "/build"),
+        ]:
             answer = await edge.client.request(method, f"/api/v2/projects/{theirs.project_id}{path}")
             assert answer.status_code == 404, path
         stopped = await edge.client.post(f"/api/v2/projects/{theirs.project_id}/control", json={"action": "stop"})

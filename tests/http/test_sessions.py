@@ -51,8 +51,8 @@ async def test_a_reply_streams_and_can_be_read_again_from_anywhere() -> None:
         assert (told.status_code, told.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
         assert told.text.startswith("retry: 2000\n\n")
         every = frames(told.text)
-        assert [frame["event"] for frame in every][0] == "reply.started"
-        assert [frame["event"] for frame in every][-1] == "reply.completed"
+        assert every[0]["event"] == "reply.started"
+        assert every[-1]["event"] == "reply.completed"
         again = told.headers["content-location"]
         assert frames((await site.client.get(again)).text) == every
         assert frames((await site.client.get(again, headers={"last-event-id": "3"})).text) == every[3:]
@@ -60,7 +60,10 @@ async def test_a_reply_streams_and_can_be_read_again_from_anywhere() -> None:
         read = await site.client.get(again, headers={"last-event-id": every[-1]["id"]})
         assert (read.status_code, read.content) == (204, b"")
         messages = (await site.client.get(url_of(site, "/messages"))).json()["items"]
-        assert [(one["role"], one["content"]) for one in messages] == [("user", "double 2"), ("assistant", "That is 4.")]
+        assert [(one["role"], one["content"]) for one in messages] == [
+            ("user", "double 2"),
+            ("assistant", "That is 4."),
+        ]
         assert not {"tenant_id", "user_id"} & messages[0].keys()
 
 
@@ -114,7 +117,9 @@ async def test_a_message_is_accepted_and_its_reply_is_at_its_address() -> None:
 async def test_who_prefers_to_wait_gets_the_finished_reply() -> None:
     async with open_site() as site:
         site.will_say(turn("Good."))
-        done = await site.client.post(url_of(site, "/messages"), json={"content": "hello"}, headers={"prefer": "respond-async, wait=600"})
+        done = await site.client.post(
+            url_of(site, "/messages"), json={"content": "hello"}, headers={"prefer": "respond-async, wait=600"}
+        )
         assert (done.status_code, done.json()["status"], done.json()["content"]) == (200, "completed", "Good.")
         assert done.headers["preference-applied"] == "wait=60"
         assert not {"worker_id", "fence", "dispatch", "due_at", "tenant_id", "heartbeat"} & done.json().keys()
@@ -168,11 +173,19 @@ async def test_the_last_answer_is_written_again_and_no_other() -> None:
 @pytest.mark.parametrize("route", ["messages", "stream"])
 async def test_what_is_said_has_limits(route: str) -> None:
     async with open_site() as site:
-        for wrong in ({}, {"content": ""}, {"content": "x" * 50_001}, {"content": None}, {"content": "x", "role": "system"}):
+        for wrong in (
+            {},
+            {"content": ""},
+            {"content": "x" * 50_001},
+            {"content": None},
+            {"content": "x", "role": "system"},
+        ):
             refused = await site.client.post(url_of(site, f"/{route}"), json=wrong)
             assert refused.status_code == 422, wrong
         site.will_say(turn("ok"))
-        longest = await site.client.post(url_of(site, f"/{route}"), json={"content": "好" * 50_000}, headers={"prefer": "wait=30"})
+        longest = await site.client.post(
+            url_of(site, f"/{route}"), json={"content": "好" * 50_000}, headers={"prefer": "wait=30"}
+        )
         assert longest.status_code == 200
 
 
@@ -182,7 +195,9 @@ async def test_messages_come_in_pages_oldest_first() -> None:
             site.will_say(turn(f"a{n}"))
             await site.client.post(url_of(site, "/messages"), json={"content": f"q{n}"}, headers={"prefer": "wait=30"})
         first = (await site.client.get(url_of(site, "/messages"), params={"limit": 4})).json()
-        rest = (await site.client.get(url_of(site, "/messages"), params={"limit": 4, "cursor": first["next_cursor"]})).json()
+        rest = (
+            await site.client.get(url_of(site, "/messages"), params={"limit": 4, "cursor": first["next_cursor"]})
+        ).json()
         said = [one["content"] for one in first["items"] + rest["items"]]
         assert said == ["q0", "a0", "q1", "a1", "q2", "a2"]
         assert rest["next_cursor"] is None

@@ -7,7 +7,7 @@ from typing import Any
 
 from nexus.cli.output import Output, one_line
 from nexus.cli.watching import as_json
-from nexus.client import ApiError, Client, Event
+from nexus.client import ApiError, Client, Event, Unreachable
 
 CANCEL_SECONDS = 10.0
 
@@ -71,8 +71,7 @@ async def heard(output: Output, client: Client, session_id: str, content: str) -
     except asyncio.CancelledError:
         if (task := asyncio.current_task()) is not None:
             task.uncancel()
-        await _stopped(client, session_id, voice)
-        voice.ending = voice.ending or "reply.cancelled"
+        await _stopped(output, client, session_id, voice)
     return voice.ending
 
 
@@ -90,15 +89,16 @@ async def _spoken(events: AsyncIterator[Event], voice: Voice) -> None:
         voice.say(event)
 
 
-async def _stopped(client: Client, session_id: str, voice: Voice) -> None:
+async def _stopped(output: Output, client: Client, session_id: str, voice: Voice) -> None:
     """Cancels the reply, then hears what is left of it."""
     try:
         async with asyncio.timeout(CANCEL_SECONDS):
             reply_id = voice.reply_id or (await client.session(session_id)).active_reply
-            if reply_id is None or voice.ending:
-                return
-            await client.cancel_reply(session_id, reply_id)
-            async with aclosing(client.reply_events(session_id, reply_id, after=voice.position)) as rest:
-                await _spoken(rest, voice)
-    except (TimeoutError, ApiError):
+            if reply_id is not None and not voice.ending:
+                await client.cancel_reply(session_id, reply_id)
+                async with aclosing(client.reply_events(session_id, reply_id, after=voice.position)) as rest:
+                    await _spoken(rest, voice)
+    except (TimeoutError, ApiError, Unreachable) as error:
+        output.note(f"nexus: whether the reply stopped is not known: {error}")
+    if not voice.ending:
         voice.say(Event(position=voice.position, tag="reply.cancelled", data={}))

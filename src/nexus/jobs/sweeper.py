@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Collection, Coroutine
+from typing import Any
 
 import structlog
 
@@ -10,15 +11,38 @@ from nexus.domain.core.errors import NexusError
 from nexus.domain.ports.jobs import JobQueue
 from nexus.domain.projects.model import Purge
 from nexus.domain.services import Services
+from nexus.domain.sessions.model import Reply
 from nexus.domain.tasks.model import Task
 
 LEASE_SECONDS = 30.0
+ANSWER_SECONDS = 4.0
 FOLD_EVERY = 12
 logger = structlog.get_logger()
 
 
+class Stillness:
+    """What did not move while it was watched, by this process' own monotonic clock: no wall clock can hurry it."""
+
+    def __init__(self, *, seconds: float, timer: Callable[[], float]) -> None:
+        self._seconds, self._timer = seconds, timer
+        self._seen: dict[str, tuple[object, float]] = {}
+
+    def unmoved(self, key: str, state: object) -> bool:
+        """Whether it has been in this state for the whole lease."""
+        now = self._timer()
+        seen, since = self._seen.get(key, (None, now))
+        if seen != state:
+            self._seen[key] = (state, now)
+            return False
+        return now - since >= self._seconds
+
+    def keep(self, keys: Collection[str]) -> None:
+        """Forgets all others."""
+        self._seen = {key: seen for key, seen in self._seen.items() if key in keys}
+
+
 class Sweeper:
-    """A task is taken over when its heartbeat did not move for a lease, by this process' own monotonic clock."""
+    """Takes over what did not beat for a lease, offers what lies queued, and ends what nobody alive will end."""
 
     def __init__(
         self,
@@ -30,18 +54,19 @@ class Sweeper:
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._services, self._queue, self._worker_id = services, queue, worker_id
-        self._lease, self._timer = lease, timer
-        self._seen: dict[str, tuple[int, int, float]] = {}
+        self._still = Stillness(seconds=lease, timer=timer)
+        self._answered = Stillness(seconds=ANSWER_SECONDS, timer=timer)
         self._rounds = 0
 
     async def start(self, *, alone: bool) -> None:
         """The first look. `alone`: this process holds the store for itself, so whoever else ran anything is dead."""
         for task in await self._services.tasks.unfinished():
             if task.status == "running" and alone and task.worker_id != self._worker_id:
-                await self._safely(self._services.builds.take_over, task)
+                await self._safely(self._services.builds.take_over(task), task.task_id)
             else:
-                await self._safely(self._offered, task)
-        await self._services.replies.sweep(alone=alone)
+                await self._safely(self._offered(task), task.task_id)
+        for reply in await self._services.replies.due(alone=alone):
+            await self._safely(self._reply_taken(reply), reply.reply_id)
 
     async def run(self, every: float = 5.0) -> None:
         """Sweeps for ever."""
@@ -55,14 +80,18 @@ class Sweeper:
                 logger.exception("sweep.crashed")
 
     async def sweep(self) -> None:
-        due = await self._services.tasks.due()
-        for task in due:
-            if task.status == "running":
-                await self._safely(self._watched, task)
-            else:
-                await self._safely(self._offered, task)
-        self._seen = {task.task_id: self._seen[task.task_id] for task in due if task.task_id in self._seen}
-        await self._services.replies.sweep()
+        await self._services.replies.beat()
+        tasks, replies = await self._services.tasks.due(), await self._services.replies.due()
+        for task in tasks:
+            act = self._watched(task) if task.status == "running" else self._offered(task)
+            await self._safely(act, task.task_id)
+        for reply in replies:
+            mine, state = reply.worker_id == self._worker_id, (reply.fence, reply.heartbeat)
+            if mine or reply.status != "running" or self._still.unmoved(reply.reply_id, state):
+                await self._safely(self._reply_taken(reply), reply.reply_id)
+        looked_at = {task.task_id for task in tasks} | {reply.reply_id for reply in replies}
+        self._still.keep(looked_at)
+        self._answered.keep(looked_at)
         self._rounds += 1
         if self._rounds % FOLD_EVERY == 0:
             await self._services.tools.fold_library()
@@ -77,17 +106,20 @@ class Sweeper:
             await self._services.builds.offer(task)
 
     async def _watched(self, task: Task) -> None:
-        now, state = self._timer(), (task.fence, task.heartbeat)
-        fence, heartbeat, since = self._seen.get(task.task_id, (-1, -1, now))
-        if (fence, heartbeat) != state:
-            self._seen[task.task_id] = (*state, now)
-        elif now - since >= self._lease:
+        """A run whose lease is over; or one that was told to halt and did not answer, as nobody may be alive to hear it."""
+        dead = self._still.unmoved(task.task_id, (task.fence, task.heartbeat))
+        deaf = task.control_status != "running" and self._answered.unmoved(task.task_id, (task.fence, task.heartbeat))
+        if dead or deaf:
             logger.info("task.taken_over", task_id=task.task_id, from_worker=task.worker_id)
             await self._services.builds.take_over(task)
 
-    async def _safely(self, act: Callable[[Task], Awaitable[None]], task: Task) -> None:
-        """One task that cannot be helped keeps no other from it."""
+    async def _reply_taken(self, reply: Reply) -> None:
+        if job := await self._services.replies.take_over(reply):
+            await self._queue.enqueue(job, key=reply.reply_id)
+
+    async def _safely(self, act: Coroutine[Any, Any, None], about: str) -> None:
+        """One that cannot be helped keeps no other from it."""
         try:
-            await act(task)
+            await act
         except NexusError as error:
-            logger.warning("sweep.task_failed", task_id=task.task_id, reason=error.detail)
+            logger.warning("sweep.failed_for", about=about, reason=error.detail)

@@ -80,7 +80,7 @@ async def test_a_sweeper_takes_over_only_what_did_not_beat_for_a_lease() -> None
         await gate.reached.wait()
         dead.clock.now += 60
         async with open_house(world(like=dead.world, clock=dead.clock, worker_id="w2")) as house:
-            house.sweeper._timer = lambda: now
+            house.sweeper._still._timer = lambda: now
             await house.sweeper.sweep()
             assert (await house.services.projects.task(ANN, started.project_id)).worker_id == "w1"
             now += 29

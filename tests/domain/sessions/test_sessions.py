@@ -104,26 +104,66 @@ async def test_a_failing_model_ends_the_reply_with_its_reason() -> None:
         assert (await house.services.statistics.overview(ANN)).invocations_failed == 1
 
 
-async def test_a_reply_whose_process_died_is_interrupted_with_its_text_and_can_be_written_again() -> None:
+async def test_a_reply_whose_process_died_is_taken_over_once_and_begins_anew() -> None:
     async with talking() as (house, session):
         gate = Gate()
-        house.world.model.add(turn("so far ", gate, "never"), purpose="reply")
+        house.world.model.add(turn("so far ", gate, "never"), turn("whole"), purpose="reply")
         reply = await house.services.sessions.send(ANN, session.session_id, "talk")
         await gate.reached.wait()
         async with open_house(world(like=house.world, clock=house.clock, worker_id="w2")) as again:
-            assert await again.services.replies.sweep(alone=True) == 1
+            await again.sweeper.start(alone=True)
             events = await heard(again, session, reply.reply_id)
-            assert [event["type"] for event in events] == ["reply.started", "reply.delta", "reply.interrupted"]
+            assert [event["type"] for event in events] == [
+                "reply.started", "reply.delta", "reply.reset", "reply.delta", "usage.recorded", "reply.completed",
+            ]  # fmt: skip
             ended = await again.services.sessions.reply(ANN, session.session_id, reply.reply_id)
-            assert (ended.status, ended.content) == ("interrupted", "so far ")
-            house.world.model.add(turn("whole"), purpose="reply")
-            anew = await again.services.sessions.regenerate(ANN, session.session_id, reply.reply_id)
-            await heard(again, session, anew.reply_id)
-            messages = (await again.services.sessions.messages(ANN, session.session_id, Window())).items
-            assert [message.content for message in messages] == ["talk", "whole"]
+            assert (ended.status, ended.content, ended.usage_unknown) == ("completed", "whole", True)
+            gate.opened.set()
+            await house.queue.drain(5)
+            assert await heard(again, session, reply.reply_id) == events
             assert (await again.services.sessions.get(ANN, session.session_id)).message_count == 2
-            with pytest.raises((NotLast, NotFound)):
-                await again.services.sessions.regenerate(ANN, session.session_id, messages[0].message_id)
+
+
+async def test_steps_that_were_finished_before_the_process_died_are_not_paid_again() -> None:
+    async with talking() as (house, session):
+        gate = Gate()
+        call, words = doubling()
+        house.world.model.add(call, turn("so far ", gate, "never"), words, purpose="reply")
+        before = len(house.world.model.requests)
+        reply = await house.services.sessions.send(ANN, session.session_id, "double 2")
+        await gate.reached.wait()
+        async with open_house(world(like=house.world, clock=house.clock, worker_id="w2")) as again:
+            await again.sweeper.start(alone=True)
+            events = await heard(again, session, reply.reply_id)
+            assert (
+                await again.services.sessions.reply(ANN, session.session_id, reply.reply_id)
+            ).content == "That is 4."
+            assert [event["type"] for event in events].count("tool.finished") == 2
+            assert len(house.world.model.requests) - before == 3
+
+
+async def test_the_second_death_interrupts_a_reply_with_its_text_and_it_can_be_written_again() -> None:
+    async with talking() as (house, session):
+        first, second = Gate(), Gate()
+        house.world.model.add(turn("one ", first, ""), turn("two ", second, ""), turn("whole"), purpose="reply")
+        reply = await house.services.sessions.send(ANN, session.session_id, "talk")
+        await first.reached.wait()
+        async with open_house(world(like=house.world, clock=house.clock, worker_id="w2")) as again:
+            await again.sweeper.start(alone=True)
+            await second.reached.wait()
+            async with open_house(world(like=house.world, clock=house.clock, worker_id="w3")) as last:
+                await last.sweeper.start(alone=True)
+                events = await heard(last, session, reply.reply_id)
+                assert events[-1]["type"] == "reply.interrupted"
+                ended = await last.services.sessions.reply(ANN, session.session_id, reply.reply_id)
+                assert (ended.status, ended.content) == ("interrupted", "two ")
+                anew = await last.services.sessions.regenerate(ANN, session.session_id, reply.reply_id)
+                await heard(last, session, anew.reply_id)
+                messages = (await last.services.sessions.messages(ANN, session.session_id, Window())).items
+                assert [message.content for message in messages] == ["talk", "whole"]
+                assert (await last.services.sessions.get(ANN, session.session_id)).message_count == 2
+                with pytest.raises((NotLast, NotFound)):
+                    await last.services.sessions.regenerate(ANN, session.session_id, messages[0].message_id)
 
 
 async def test_the_same_request_twice_is_said_once() -> None:

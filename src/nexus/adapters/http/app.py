@@ -38,7 +38,7 @@ def make_app(
     """The HTTP edge of a house. With a token, only who shows it is let in. Without one, everybody is the local owner: then it
     answers to `hosts` and the names of this machine only, and refuses what pages of other sites ask for. `parts` tells how the
     house is, `ready` whether its `status` is to be sent requests."""
-    open_streams = streams or Streams()
+    open_streams = Streams() if streams is None else streams
 
     @cache
     def described() -> bytes:

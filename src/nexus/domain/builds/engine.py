@@ -20,11 +20,8 @@ from nexus.domain.models.model import Spent
 from nexus.domain.projects.model import JSON, Halted, Lost, Part, Run, Stage, StageResult
 from nexus.domain.projects.rules import progress_of
 from nexus.domain.projects.runs import Runs
-from nexus.domain.runtime.journal import Guard, Journal
+from nexus.domain.runtime.journal import Journals
 from nexus.domain.tasks.model import Control
-
-Journals = Callable[[str, Guard], Journal]
-"""Opens the journal of a scope."""
 
 DONE = ("completed", "skipped")
 logger = structlog.get_logger()

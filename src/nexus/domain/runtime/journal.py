@@ -174,6 +174,10 @@ class Journal:
                 await self._tables.commit(delete(STEPS, known), *self._guard())
 
 
+Journals = Callable[[str, Guard], Journal]
+"""Opens the journal of a scope."""
+
+
 class _JournaledModel:
     """A ChatModel whose calls are steps: what is finished streams again out of the journal, in one piece."""
 

@@ -64,6 +64,7 @@ class Reply(Entity, frozen=True, kw_only=True):
     worker_id: str | None = None
     fence: int = 1
     heartbeat: int = 0
+    take_overs: int = 0
     dispatch: str | None = None
     due_at: str | None = None
     content: str = ""

@@ -1,6 +1,7 @@
 """Replies while they are written: by the process that was asked, told event by event, kept once."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import get_args
@@ -11,14 +12,17 @@ import structlog
 from nexus.domain.agents.invocations import Called, Invocations
 from nexus.domain.agents.model import Agent
 from nexus.domain.agents.service import Agents
-from nexus.domain.core.errors import NexusError, Stale
+from nexus.domain.core.errors import Conflict, NexusError, Stale, Unavailable
+from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, epoch, instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.log import Batch, EventLog, Stream
 from nexus.domain.ports.models import ChatMessage
-from nexus.domain.ports.rows import insert, patch, when
+from nexus.domain.ports.rows import check, insert, patch, when
+from nexus.domain.runtime.journal import Guard, Journals
 from nexus.domain.runtime.model import TextDelta
+from nexus.domain.runtime.steps import OutcomeUnknown
 from nexus.domain.sessions import rules
 from nexus.domain.sessions.model import (
     Ending,
@@ -29,13 +33,16 @@ from nexus.domain.sessions.model import (
     ReplyStarted,
     ReplyStatus,
     Session,
+    WriteReply,
 )
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
 from nexus.domain.sessions.writing import Writing
 
-LEASE_SECONDS = 900.0
+LEASE_SECONDS = 45.0
+TAKE_OVERS = 1
 HISTORY = 60
-RESTARTED = "The server was restarted while it wrote."
+RESTARTED = "The server died twice while it wrote."
+TAKEN_OVER = "The server was restarted while it wrote: the answer begins anew."
 
 ENDS = get_args(Ending)
 
@@ -50,10 +57,12 @@ class Replies:
         agents: Agents,
         invocations: Invocations,
         log: EventLog,
+        journals: Journals,
         worker_id: str,
         clock: Clock,
     ) -> None:
         self._tables, self._agents, self._invocations = tables, agents, invocations
+        self._journals, self._held = journals, dict[str, Reply]()
         self._worker_id, self._clock = worker_id, clock
         self._stream: Stream[ReplyEvent] = Stream(log, kinds=get_args(ReplyEvent), ends=ENDS)
 
@@ -86,34 +95,74 @@ class Replies:
     async def write(self, session_id: str, reply_id: str) -> None:
         """The job: the agent's answer becomes events as it comes; the text is kept once, then the last event says so."""
         reply = await self._tables.get(REPLIES, session_id, reply_id)
-        if reply.status != "running" or reply.worker_id != self._worker_id:
+        if reply.status != "running" or reply.worker_id != self._worker_id or reply_id in self._held:
             return
         writing = Writing(self._stream, rules.topic(reply_id))
+        self._held[reply_id] = reply
+        try:
+            await self._written(reply, writing)
+        finally:
+            del self._held[reply_id]
+
+    async def _written(self, reply: Reply, writing: Writing) -> None:
         try:
             if reply.control_status == "stopped":
                 raise asyncio.CancelledError
-            await writing.tell(ReplyStarted(session_id, reply_id))
+            await self._begun(reply, writing)
             await self._answered(reply, writing)
         except asyncio.CancelledError:
-            await self._cancelled(session_id, reply_id, writing)
+            await self._cancelled(reply.session_id, reply.reply_id, writing)
             raise
+        except OutcomeUnknown as unknown:
+            await self._finish(reply, writing, "interrupted", f"{unknown.detail} You decide whether to ask again.")
+        except Unavailable as error:
+            await self._finish(reply, writing, "failed", error.detail)
+        except Conflict as error:
+            if not await self._is_ours(reply):
+                logger.info("reply.lost", reply_id=reply.reply_id)
+                return
+            await self._finish(reply, writing, "failed", error.detail)
         except NexusError as error:
             await self._finish(reply, writing, "failed", error.detail)
         except TimeoutError:
             await self._finish(reply, writing, "failed", "The answer took longer than the agent's limit.")
         except Exception:
-            logger.exception("reply.crashed", reply_id=reply_id)
+            logger.exception("reply.crashed", reply_id=reply.reply_id)
             await self._finish(reply, writing, "failed", "Something went wrong inside the server.")
         else:
             await self._finish(reply, writing, "completed")
 
+    async def _begun(self, reply: Reply, writing: Writing) -> None:
+        """The first event; or, after a take-over, that everything heard so far is void."""
+        hit("before:reply.start")
+        if reply.take_overs:
+            await writing.recall()
+            writing.usage_unknown = True
+        if writing.position:
+            await writing.reset(TAKEN_OVER)
+        else:
+            await writing.tell(ReplyStarted(reply.session_id, reply.reply_id))
+        hit("after:reply.start")
+
     async def _answered(self, reply: Reply, writing: Writing) -> None:
         agent = await self._agents.get(_owner(reply), reply.agent_id)
         limits = (await self._agents.resolve(agent)).limits
-        history = await self._history(reply)
-        async with asyncio.timeout(limits.seconds), aclosing(self._agents.answer(agent, history)) as answer:
+        history, journal = await self._history(reply), self._journals(rules.topic(reply.reply_id), self._guard(reply))
+        async with (
+            asyncio.timeout(limits.seconds),
+            aclosing(self._agents.answer(agent, history, journal=journal)) as answer,
+        ):
             async for item in answer:
                 await writing.hear(item)
+                hit("after:reply.delta")
+
+    def _guard(self, reply: Reply) -> Guard:
+        held = check(REPLIES, reply, when(status="running", fence=reply.fence))
+        return lambda: (held,)
+
+    async def _is_ours(self, reply: Reply) -> bool:
+        now = await self._tables.get(REPLIES, reply.session_id, reply.reply_id)
+        return now.status == "running" and now.fence == reply.fence
 
     async def _history(self, reply: Reply) -> list[ChatMessage]:
         """What was said up to the message that is answered."""
@@ -131,8 +180,15 @@ class Replies:
 
     async def _finish(self, reply: Reply, writing: Writing, status: ReplyStatus, error: str | None = None) -> None:
         """Rows first, then the last event, then the reply leaves the sweeper: whatever a crash leaves, `recover` goes on."""
-        ended = await self._kept(reply, writing, status, error)
+        hit("before:reply.keep")
+        try:
+            ended = await self._kept(reply, writing, status, error)
+        except Stale:
+            logger.info("reply.ended_elsewhere", reply_id=reply.reply_id)
+            return
+        hit("after:reply.keep")
         await writing.end(rules.ending(ended))
+        hit("after:reply.end")
         await self._tables.commit(patch(REPLIES, ended, when(status=ended.status), dispatch=None, due_at=None))
 
     async def _kept(self, reply: Reply, writing: Writing, status: ReplyStatus, error: str | None) -> Reply:
@@ -195,29 +251,48 @@ class Replies:
             metadata=None if status == "completed" else {"status": status},
         )
 
-    async def sweep(self, *, alone: bool = False) -> int:
-        """Ends the replies whose process is gone; answers how many. `alone`: no other process can be writing in this store,
-        so every reply of another worker is an orphan at once."""
-        until = None if alone else instant(self._clock())
-        page = await self._tables.page(
-            REPLIES, rules.DISPATCH, index="DispatchIndex", window=Window(limit=100, until=until)
-        )
-        left = [reply for reply in page.items if not alone or reply.worker_id != self._worker_id]
-        for reply in left:
-            await self._recovered(reply)
-        return len(left)
+    async def beat(self) -> None:
+        """Tells that the replies of this process are being written."""
+        for reply in list(self._held.values()):
+            now = await self._tables.get(REPLIES, reply.session_id, reply.reply_id)
+            fields = {"heartbeat": now.heartbeat + 1, "due_at": instant(self._clock() + LEASE_SECONDS)}
+            with contextlib.suppress(Stale):
+                await self._tables.commit(patch(REPLIES, now, when(status="running", fence=reply.fence), **fields))
 
-    async def _recovered(self, seen: Reply) -> None:
+    async def due(self, *, alone: bool = False) -> list[Reply]:
+        """Replies that somebody should look at: their time has come, or (`alone`) they are not this process' own."""
+        until = None if alone else instant(self._clock())
+        window = Window(limit=100, until=until)
+        page = await self._tables.page(REPLIES, rules.DISPATCH, index="DispatchIndex", window=window)
+        return [reply for reply in page.items if reply.reply_id not in self._held]
+
+    async def take_over(self, seen: Reply) -> WriteReply | None:
+        """Goes on in place of a process that is gone: once, then the reply is interrupted. Answers the job to run, if there is one."""
         reply = await self._tables.get(REPLIES, seen.session_id, seen.reply_id)
+        if reply.fence != seen.fence or reply.reply_id in self._held:
+            return None
         if reply.status != "running":
             await self._told(reply)
-            return
+            return None
+        hit("before:reply.take_over")
+        if reply.take_overs >= TAKE_OVERS or reply.control_status == "stopped":
+            await self._given_up(reply)
+            return None
+        fields = {"fence": reply.fence + 1, "take_overs": reply.take_overs + 1, "worker_id": self._worker_id}
+        with contextlib.suppress(Stale):
+            ours = when(status="running", fence=reply.fence)
+            due = instant(self._clock() + LEASE_SECONDS)
+            await self._tables.commit(patch(REPLIES, reply, ours, due_at=due, **fields))
+            hit("after:reply.take_over")
+            return WriteReply(session_id=reply.session_id, reply_id=reply.reply_id)
+        return None
+
+    async def _given_up(self, reply: Reply) -> None:
         writing = Writing(self._stream, rules.topic(reply.reply_id))
         await writing.recall()
-        try:
-            await self._finish(reply, writing, "interrupted", RESTARTED)
-        except Stale:
-            logger.info("reply.ended_meanwhile", reply_id=reply.reply_id)
+        writing.usage_unknown = True
+        status: ReplyStatus = "cancelled" if reply.control_status == "stopped" else "interrupted"
+        await self._finish(reply, writing, status, None if status == "cancelled" else RESTARTED)
 
     async def _told(self, reply: Reply) -> None:
         """The last event of a reply whose row says that it is over, if the log lacks it."""

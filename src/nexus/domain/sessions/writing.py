@@ -33,6 +33,11 @@ class Writing:
         self.stop: AnswerStop = "end"
 
     @property
+    def position(self) -> int:
+        """Where the next event follows; 0 before the first."""
+        return self._at
+
+    @property
     def text(self) -> str:
         return "".join(self._text)
 
@@ -61,7 +66,17 @@ class Writing:
             self.output_tokens += event.output_tokens
             self.usage_unknown |= event.unknown
         elif isinstance(event, ReplyReset):
-            self._text.clear()
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """After a reset all is told again, finished steps out of the journal included: nothing counts twice."""
+        self._text.clear()
+        self.tools.clear()
+        self.input_tokens = self.output_tokens = 0
+
+    async def reset(self, reason: str) -> None:
+        self._begin_anew()
+        await self.tell(ReplyReset(reason))
 
     async def recall(self) -> None:
         """Everything told before a crash is counted and kept again. What follows begins behind a leap: a position that

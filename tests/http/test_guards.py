@@ -1,0 +1,203 @@
+"""What stands before every route: tokens, hosts, origins, sizes, ids, and the table of who may come in without a token."""
+
+import re
+
+import pytest
+from litestar import Litestar
+from structlog.testing import capture_logs
+
+from tests.http.edge import NOBODYS, WANTED, Reader, open_edge
+
+TOKEN = "a token of this server"
+OPEN = {"/health", "/api/health", "/ready", "/openapi.json", "/docs", "/redoc"}
+
+ANONYMOUS = {
+    "GET /health": 200,
+    "GET /api/health": 200,
+    "GET /ready": 200,
+    "GET /openapi.json": 200,
+    "GET /docs": 200,
+    "GET /redoc": 307,
+    "POST /api/v2/projects": 401,
+    "GET /api/v2/projects": 401,
+    "GET /api/v2/projects/{project_id}": 401,
+    "DELETE /api/v2/projects/{project_id}": 401,
+    "GET /api/v2/projects/{project_id}/stages": 401,
+    "GET /api/v2/projects/{project_id}/build": 401,
+    "POST /api/v2/projects/{project_id}/control": 401,
+    "GET /api/v2/projects/{project_id}/tasks": 401,
+    "GET /api/v2/projects/{project_id}/events": 401,
+    "GET /api/v2/projects/{project_id}/files": 401,
+    "GET /api/v2/projects/{project_id}/files/{path}": 401,
+    "GET /api/v2/projects/{project_id}/report": 401,
+    "GET /api/v2/projects/{project_id}/commits": 401,
+    "GET /api/v2/agents": 401,
+    "GET /api/v2/agents/{agent_id}": 401,
+    "PUT /api/v2/agents/{agent_id}": 401,
+    "DELETE /api/v2/agents/{agent_id}": 401,
+    "GET /api/v2/agents/{agent_id}/versions": 401,
+    "POST /api/v2/agents/{agent_id}/invoke": 401,
+    "GET /api/v2/agents/{agent_id}/invocations": 401,
+    "POST /api/v2/agents/{agent_id}/sessions": 401,
+    "GET /api/v2/agents/{agent_id}/sessions": 401,
+    "GET /api/v2/sessions": 401,
+    "GET /api/v2/sessions/{session_id}": 401,
+    "PATCH /api/v2/sessions/{session_id}": 401,
+    "DELETE /api/v2/sessions/{session_id}": 401,
+    "GET /api/v2/sessions/{session_id}/messages": 401,
+    "POST /api/v2/sessions/{session_id}/messages": 401,
+    "POST /api/v2/sessions/{session_id}/stream": 401,
+    "GET /api/v2/sessions/{session_id}/replies/{reply_id}/events": 401,
+    "POST /api/v2/sessions/{session_id}/replies/{reply_id}/cancel": 401,
+    "POST /api/v2/sessions/{session_id}/messages/{message_id}/regenerate": 401,
+    "GET /api/v2/tasks": 401,
+    "GET /api/v2/tasks/{task_id}": 401,
+    "POST /api/v2/tasks/{task_id}/cancel": 401,
+    "GET /api/v2/tools": 401,
+    "GET /api/v2/tools/{tool_id}": 401,
+    "GET /api/v2/statistics/overview": 401,
+    "GET /api/v2/statistics/builds": 401,
+    "GET /api/v2/statistics/invocations": 401,
+}
+"""Every route, and what somebody without a token gets where one is asked for."""
+
+
+def routes(app: Litestar) -> set[str]:
+    return {f"{method} {route.path_format}" for route in app.routes for method in route.methods - {"OPTIONS"}}  # type: ignore[attr-defined]
+
+
+def named(template: str) -> str:
+    ids = {
+        "project": "prj",
+        "agent": "agt",
+        "session": "ses",
+        "reply": "msg",
+        "message": "msg",
+        "task": "tsk",
+        "tool": "tol",
+    }
+    return re.sub(
+        r"\{(\w+?)(?:_id)?\}", lambda found: NOBODYS[ids[found[1]]] if found[1] in ids else "a/b.md", template
+    )
+
+
+async def test_every_route_has_a_decided_answer_for_those_without_a_token() -> None:
+    async with open_edge(token=TOKEN) as edge:
+        assert routes(edge.app) == set(ANONYMOUS)
+        for route, status in ANONYMOUS.items():
+            method, path = route.split(" ", 1)
+            answer = await edge.client.request(method, named(path))
+            assert answer.status_code == status, route
+            if status == 401:
+                assert answer.headers["www-authenticate"].startswith("Bearer")
+                assert answer.json()["type"] == "urn:nexus:problem:unauthenticated"
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer ", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer \u00fc", TOKEN]
+)
+async def test_a_wrong_token_does_not_open(header: str) -> None:
+    async with open_edge(token=TOKEN) as edge:
+        answer = await edge.client.get("/api/v2/projects", headers={b"authorization": header.encode("latin-1")})
+        assert answer.status_code == 401
+
+
+async def test_the_token_opens_under_any_name_and_bad_bodies_do_not_come_before_it() -> None:
+    async with open_edge(token=TOKEN) as edge:
+        signed = {"authorization": f"bearer {TOKEN}", "host": "nexus.example.com"}
+        assert (await edge.client.get("/api/v2/projects", headers=signed)).status_code == 200
+        assert (await edge.client.post("/api/v2/projects", content=b"{")).status_code == 401
+        assert (await edge.client.get("/api/v2/projects/odd")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200), ("LOCALHOST:8000", 200), ("127.0.0.1:1", 200), ("[::1]:8000", 200), ("[::1]", 200), ("box.lan:80", 200),
+        ("evil.example", 421), ("localhost.evil.example", 421), ("127.0.0.1.evil.example:8000", 421), ("", 421), ("[::2]", 421),
+    ],
+)  # fmt: skip
+async def test_a_server_without_a_token_answers_to_its_own_names_only(host: str, status: int) -> None:
+    async with open_edge(hosts=["box.lan"]) as edge:
+        answer = await edge.client.get("/api/v2/projects", headers={"host": host})
+        assert answer.status_code == status
+        if status == 421:
+            assert answer.json()["type"] == "urn:nexus:problem:foreign-host"
+            assert answer.headers["x-request-id"] == answer.json()["request_id"]
+
+
+async def test_pages_of_other_sites_change_nothing() -> None:
+    async with open_edge(serving=False) as edge:
+        for origin in ("https://evil.example", "null", "http://localhost:9999", "http://localhost"):
+            refused = await edge.client.post("/api/v2/projects", json=WANTED, headers={"origin": origin})
+            assert (refused.status_code, refused.json()["type"]) == (403, "urn:nexus:problem:foreign-origin"), origin
+        assert (await edge.client.get("/api/v2/projects", headers={"origin": "https://evil.example"})).json()[
+            "items"
+        ] == []
+        own = await edge.client.post("/api/v2/projects", json=WANTED, headers={"origin": "http://localhost:8000"})
+        assert own.status_code == 202
+        assert not [name for name in own.headers if name.startswith("access-control")]
+        asked = await edge.client.options("/api/v2/projects", headers={"origin": "https://evil.example"})
+        assert not [name for name in asked.headers if name.startswith("access-control")]
+
+
+async def test_a_form_is_not_json() -> None:
+    async with open_edge(serving=False) as edge:
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""):
+            refused = await edge.client.post(
+                "/api/v2/projects", content=b'{"requirement":"An agent that doubles"}', headers={"content-type": kind}
+            )
+            assert (refused.status_code, refused.json()["type"]) == (415, "urn:nexus:problem:unsupported-media-type"), (
+                kind
+            )
+        zipped = {"content-encoding": "gzip", "content-type": "application/json"}
+        assert (await edge.client.post("/api/v2/projects", content=b"x", headers=zipped)).status_code == 415
+
+
+async def test_a_body_has_a_limit_also_where_its_length_is_not_told() -> None:
+    big = b'{"requirement":"' + b"x" * 1_100_000 + b'"}'
+    async with open_edge(serving=False) as edge:
+        told = await edge.client.post("/api/v2/projects", content=big, headers={"content-type": "application/json"})
+        async with Reader(edge.app, "POST", "/api/v2/projects", body=big) as untold:
+            assert b"content-too-large" in await untold.rest()
+        assert (told.status_code, told.json()["type"]) == (413, "urn:nexus:problem:content-too-large")
+        assert untold.status == 413
+        for length in ("-1", "1e3", "９"):
+            odd = await edge.client.post("/api/v2/projects", headers={b"content-length": length.encode()})
+            assert odd.status_code == 400, length
+
+
+async def test_every_answer_has_a_request_id_and_goes_on_with_the_trace() -> None:
+    async with open_edge() as edge:
+        wanted = {"x-request-id": "mine-1", "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
+        for path in ("/health", "/nowhere", "/api/v2/projects", "/api/v2/projects/odd"):
+            answer = await edge.client.get(path, headers=wanted)
+            assert answer.headers["x-request-id"] == "mine-1"
+            assert re.fullmatch(f"00-{'a' * 32}-[0-9a-f]{{16}}-01", answer.headers["traceparent"])
+            assert "b" * 16 not in answer.headers["traceparent"]
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            if answer.status_code >= 400:
+                assert answer.json()["request_id"] == "mine-1"
+        for odd in ("x" * 129, "a b", "a\tb", "<script>", ""):
+            answer = await edge.client.get(
+                "/health", headers={"x-request-id": odd, "traceparent": f"00-{'0' * 32}-{'b' * 16}-01"}
+            )
+            assert re.fullmatch(r"req_[0-9a-f]{24}", answer.headers["x-request-id"])
+            assert "0" * 32 not in answer.headers["traceparent"]
+
+
+async def test_a_request_leaves_one_line_without_its_secrets() -> None:
+    async with open_edge(token=TOKEN, serving=False) as edge:
+        with capture_logs() as lines:
+            await edge.client.post(
+                "/api/v2/projects?q=hidden", json=WANTED, headers={"authorization": f"Bearer {TOKEN}"}
+            )
+            await edge.client.get(
+                f"/api/v2/tasks/{NOBODYS['tsk']}?q=hidden", headers={"authorization": f"Bearer {TOKEN}"}
+            )
+        told = [line for line in lines if line["event"] == "http.request"]
+        assert [(line["method"], line["path"], line["status"]) for line in told] == [
+            ("POST", "/api/v2/projects", 202),
+            ("GET", "/api/v2/tasks/{task_id}", 404),
+        ]
+        assert not re.search(f"hidden|{TOKEN}|doubles", str(lines))

@@ -1,0 +1,129 @@
+"""Errors as problems: their table, their shape, their page."""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import nexus.domain
+from nexus.adapters.http import problems
+from nexus.adapters.http.app import make_app
+from nexus.domain.core.errors import NexusError, NotFound, PreconditionFailed, QuotaExceeded, Stale, Unavailable
+from nexus.domain.projects.model import WrongState
+from nexus.wire.problems import Problem
+from tests.http.edge import WANTED, open_edge
+
+PAGE = Path(__file__).parents[2] / "docs" / "problems.md"
+
+
+def kinds(of: type[NexusError] = NexusError) -> Iterator[type[NexusError]]:
+    for kind in of.__subclasses__():
+        if kind.__module__.startswith(("nexus.domain.", "nexus.adapters.http.")):
+            yield kind
+        yield from kinds(kind)
+
+
+def told(error: NexusError, *, conditional: bool = False) -> tuple[problems.Answer, Problem]:
+    answer = problems.answer(error, path="/p", request_id="r", conditional=conditional)
+    return answer, msgspec.json.decode(answer.body, type=Problem)
+
+
+def test_every_problem_is_on_the_page_with_its_status() -> None:
+    for module in pkgutil.walk_packages(nexus.domain.__path__, "nexus.domain."):
+        importlib.import_module(module.name)
+    known = {problems.type_of(kind).rpartition(":")[2]: problems.status_of(kind) for kind in kinds()}
+    untold = {name for name, status in known.items() if status == 500} - {"internal-error"}
+    page = dict(re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", PAGE.read_text("utf-8"), re.MULTILINE))
+    assert {name: int(status) for name, status in page.items()} == {
+        name: status for name, status in known.items() if name not in untold
+    }
+
+
+def test_no_two_problems_have_one_type() -> None:
+    names = [problems.type_of(kind) for kind in set(kinds())]
+    assert len(names) == len(set(names))
+
+
+def test_facts_for_programs_are_told_and_no_others() -> None:
+    _, problem = told(WrongState("No.", status="paused", control_status="paused", table="projects", key="secret"))
+    assert (problem.type, problem.status, problem.current_status) == ("urn:nexus:problem:wrong-state", 409, "paused")
+    answer, _ = told(WrongState("No.", status=object(), worker_id="secret", path="/var/secret"))
+    assert b"secret" not in answer.body
+
+
+def test_how_long_to_wait_is_also_a_header() -> None:
+    answer, problem = told(QuotaExceeded("Later.", retry_after=2.3))
+    assert (answer.status, answer.headers["retry-after"], problem.retry_after) == (429, "3", 2.3)
+
+
+def test_the_store_and_broken_parts_are_not_quoted() -> None:
+    for error in (
+        Stale("Changed: nexus_projects prj_1", table="nexus_projects"),
+        Unavailable("/var/lib/nexus is full"),
+        NotFound("prj_1"),
+    ):
+        answer, _ = told(error)
+        assert not re.search(rb"prj_1|/var|nexus_projects", answer.body)
+
+
+def test_a_precondition_is_412_only_where_it_was_asked_for() -> None:
+    assert told(PreconditionFailed())[0].status == 409
+    assert told(PreconditionFailed(), conditional=True)[0].status == 412
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 422), (b"{", 400), (b"\xff\xfe", 400), (b'{"requirement":"\xff"}', 400), (b'{"requirement":"\\ud800"}', 400),
+        (b"null", 422), (b"[]", 422), (b'"text"', 422), (b"[" * 5000 + b"]" * 5000, 422), (b'{"requirement":NaN}', 400),
+    ],
+)  # fmt: skip
+async def test_a_body_that_is_no_json_or_another_thing_is_a_problem(body: bytes, status: int) -> None:
+    async with open_edge(serving=False) as edge:
+        answer = await edge.client.post("/api/v2/projects", content=body, headers={"content-type": "application/json"})
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+        assert msgspec.json.decode(answer.content, type=Problem).status == status
+
+
+async def test_deep_nesting_is_refused_and_hurts_nobody() -> None:
+    async with open_edge(serving=False) as edge:
+        deep = b'{"metadata":' + b'{"a":' * 50_000 + b"1" + b"}" * 50_000 + b"}"
+        url = "/api/v2/agents/agt_01K00000000000000000000000/sessions"
+        answer = await edge.client.post(url, content=deep, headers={"content-type": "application/json"})
+        assert answer.status_code == 400
+
+
+async def test_addresses_and_methods_that_are_not_there_are_problems() -> None:
+    async with open_edge() as edge:
+        for path in (
+            "/",
+            "/nowhere",
+            "/api/v2",
+            "/api/v2/nowhere",
+            "/api/v2/projects/a/b/c",
+            "/schema",
+            "/api/v1/projects",
+        ):
+            answer = await edge.client.get(path)
+            problem = msgspec.json.decode(answer.content, type=Problem)
+            assert (answer.status_code, problem.type, problem.instance) == (404, "urn:nexus:problem:not-found", path)
+        answer = await edge.client.put("/api/v2/projects", json=WANTED)
+        assert (answer.status_code, answer.json()["type"]) == (405, "urn:nexus:problem:method-not-allowed")
+        assert {"GET", "POST"} <= set(re.split(r",\s*", answer.headers["allow"]))
+
+
+async def test_an_unexpected_error_tells_nothing_but_its_id() -> None:
+    async def broken() -> dict[str, object]:
+        raise RuntimeError("secret of /work")
+
+    async with open_edge() as edge:
+        edge.client._transport.app = make_app(edge.house.services, parts=broken)  # type: ignore[attr-defined]
+        answer = await edge.client.get("/health")
+        problem = msgspec.json.decode(answer.content, type=Problem)
+        assert (answer.status_code, problem.type) == (500, "urn:nexus:problem:internal-error")
+        assert problem.request_id == answer.headers["x-request-id"]
+        assert b"secret" not in answer.content
