@@ -65,7 +65,7 @@ def test_a_name_like_no_other_is_refused_without_a_guess() -> None:
         ("NEXUS_BUILDS__CONCURRENCY", "1.5"),
         ("NEXUS_TABLES__PREFIX", "名"),
         ("NEXUS_LOG__LEVEL", "loud"),
-        ("NEXUS_LIMITS__BODY_BYTES", "1"),
+        ("NEXUS_LIMITS__REPLIES", "0"),
     ],
 )
 def test_a_wrong_value_names_its_variable(name: str, value: str) -> None:

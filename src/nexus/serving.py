@@ -8,6 +8,7 @@ from nexus.adapters.http.app import make_app
 from nexus.adapters.http.server import bind, listening
 from nexus.adapters.http.sse import Streams
 from nexus.adapters.structlog import logs
+from nexus.domain.core import failpoints
 from nexus.domain.core.errors import InvalidInput
 from nexus.settings import Settings, problems
 from nexus.wiring import open_house
@@ -34,6 +35,7 @@ async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
         raise InvalidInput(" ".join(wrong))
     if settings.role != "all":
         raise InvalidInput(f"Role {settings.role} needs a queue between processes, which this release lacks: use all.")
+    failpoints.arm(settings.chaos.failpoint)
     logs.configure(settings.log.level, settings.log.format)
     stopping = _stopping()
     async with open_house(settings) as house:
@@ -49,7 +51,7 @@ async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
             await stopping.wait()
             state["status"] = "draining"
             streams.drain()
-            await house.queue.drain(settings.limits.drain_seconds / 2)
+            await house.queue.drain(settings.limits.drain_seconds)
 
 
 def _stopping() -> asyncio.Event:

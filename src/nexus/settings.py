@@ -82,6 +82,18 @@ class TableStorage(_Group, frozen=True, kw_only=True):
 
 class Builds(_Group, frozen=True, kw_only=True):
     concurrency: Annotated[int, Meta(description="How many builds run at once in this process.", ge=1, le=256)] = 4
+    per_tenant: Annotated[int, Meta(description="How many builds of one tenant may wait or run.", ge=1, le=100_000)] = (
+        100
+    )
+    heartbeat_seconds: Annotated[
+        float, Meta(description="Seconds between two signs of life of a build.", gt=0, le=60)
+    ] = 2.0
+    lease_seconds: Annotated[
+        float, Meta(description="Seconds without a sign of life after which a build is taken over.", gt=0, le=3600)
+    ] = 30.0
+    sweep_seconds: Annotated[
+        float, Meta(description="Seconds between two looks for work that was left.", gt=0, le=600)
+    ] = 5.0
 
 
 class Log(_Group, frozen=True, kw_only=True):
@@ -94,12 +106,21 @@ class Log(_Group, frozen=True, kw_only=True):
 
 
 class Limits(_Group, frozen=True, kw_only=True):
-    body_bytes: Annotated[int, Meta(description="The largest JSON body of a request.", ge=1_000, le=100_000_000)] = (
-        1_000_000
-    )
     drain_seconds: Annotated[
-        float, Meta(description="Seconds that open requests and streams have left when the server stops.", ge=0, le=600)
-    ] = 20.0
+        float, Meta(description="Seconds that replies have left to be finished when the server stops.", ge=0, le=600)
+    ] = 10.0
+    replies: Annotated[
+        int, Meta(description="How many replies are written at once in this process.", ge=1, le=100_000)
+    ] = 1000
+
+
+class Chaos(_Group, frozen=True, kw_only=True):
+    failpoint: Annotated[
+        str,
+        Meta(
+            description="For tests: where the process kills itself, as `after:stage.commit@3`. Never set it elsewhere."
+        ),
+    ] = ""
 
 
 class Settings(_Group, frozen=True, kw_only=True):
@@ -115,6 +136,7 @@ class Settings(_Group, frozen=True, kw_only=True):
     builds: Builds = Builds()
     log: Log = Log()
     limits: Limits = Limits()
+    chaos: Chaos = Chaos()
 
 
 class Variable(NamedTuple):

@@ -30,7 +30,7 @@ from nexus.domain.audit.service import Audit
 from nexus.domain.audit.tables import AUDIT
 from nexus.domain.builds.agent_build import AGENT_BUILD
 from nexus.domain.builds.engine import Engine
-from nexus.domain.builds.service import Builds
+from nexus.domain.builds.service import Builds, Pace
 from nexus.domain.builds.work import Rooms
 from nexus.domain.core.ids import NewId, ulids
 from nexus.domain.core.instants import Clock, system_clock
@@ -92,6 +92,7 @@ class World(Struct, frozen=True, kw_only=True):
     worker_id: str
     clock: Clock = system_clock
     new_id: NewId = ulids()
+    pace: Pace = Pace()
 
 
 def services(world: World) -> Services:
@@ -123,7 +124,7 @@ def services(world: World) -> Services:
     rooms = Rooms(models=models, runtime=runtime, code=world.code, agents=agents, repository=world.repository)
     builds = Builds(
         tables=tables, projects=projects, runs=runs, engine=Engine(runs=runs, rooms=rooms, journals=journals), events=events,
-        requests=requests, queue=world.queue, workflow=AGENT_BUILD, worker_id=world.worker_id,
+        requests=requests, queue=world.queue, workflow=AGENT_BUILD, worker_id=world.worker_id, pace=world.pace,
     )  # fmt: skip
     invocations = Invocations(
         tables=tables, agents=agents, runtime=runtime, tools=tools, tallies=tallies, requests=requests, clock=clock, new_id=new_id
@@ -176,11 +177,13 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         world, queue = await _world(settings, stack)
         house = House(services=services(world), world=world, queue=queue)
         await house.services.tools.register_library()
-        sweeper = Sweeper(services=house.services, queue=queue, worker_id=world.worker_id)
+        sweeper = Sweeper(
+            services=house.services, queue=queue, worker_id=world.worker_id, lease=settings.builds.lease_seconds
+        )
         await stack.enter_async_context(queue)
         await sweeper.start(alone=settings.tables.backend == "sqlite")
         queue.serve(partial(run_job, house.services))
-        await stack.enter_async_context(_beside(sweeper.run(), world.log.beat()))
+        await stack.enter_async_context(_beside(sweeper.run(settings.builds.sweep_seconds), world.log.beat()))
         yield house
 
 
@@ -206,6 +209,7 @@ async def _world(settings: Settings, stack: AsyncExitStack) -> tuple[World, InPr
         web=GuardedWeb(),
         secret=_secret(data / "secret"),
         worker_id=f"{os.getpid()}-{secrets.token_hex(4)}",
+        pace=Pace(heartbeat=settings.builds.heartbeat_seconds, admitted=settings.builds.per_tenant),
     )
     return world, queue
 

@@ -55,7 +55,9 @@ def fake() -> Iterator[Fake]:
 def nexus(fake: Fake) -> Nexus:
     """Runs a command against the fake."""
 
-    def command(*argv: str, stdin: str = "", interactive: bool = False, press_at: str | None = None, **environ: str) -> Said:
+    def command(
+        *argv: str, stdin: str = "", interactive: bool = False, press_at: str | None = None, **environ: str
+    ) -> Said:
         out, err = Screen(press_at), Screen(press_at)
         output = Output(stdin=io.StringIO(stdin), stdout=out, stderr=err, interactive=interactive)
         code = run(argv, environ={"NEXUS_URL": fake.url, **environ}, output=output)

@@ -40,7 +40,9 @@ def test_a_package_answers_from_its_folder_alone(nexus: Nexus, package: Path, tm
 
 
 def test_lines_are_answered_until_the_end_of_input(nexus: Nexus, package: Path, tmp_path: Path):
-    said = nexus("agent", "run", str(package), stdin="10 miles in km\n", interactive=True, NEXUS_DATA_DIR=str(tmp_path / "data"))
+    said = nexus(
+        "agent", "run", str(package), stdin="10 miles in km\n", interactive=True, NEXUS_DATA_DIR=str(tmp_path / "data")
+    )
     assert said.code == 0, said.err
     assert "16.09" in said.out
 

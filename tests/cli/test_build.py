@@ -26,7 +26,10 @@ def story(*stage_names: str) -> list[bytes]:
         told += [
             ("stage.started", {"stage": name, "number": number, "attempt": 1}),
             ("stage.log", {"stage": name, "line": f"{name} says"}),
-            ("stage.completed", {"stage": name, "number": number, "progress": 100 * number / 9, "seconds": 0.5, "summary": "fine"}),
+            (
+                "stage.completed",
+                {"stage": name, "number": number, "progress": 100 * number / 9, "seconds": 0.5, "summary": "fine"},
+            ),
         ]
     return [frame(position, tag, **data) for position, (tag, data) in enumerate(told, 1)]
 
@@ -131,7 +134,10 @@ def test_ctrl_c_leaves_the_build_on_the_server_and_says_how_to_go_on(building: F
 def test_events_can_be_followed_later(building: Fake, nexus: Nexus):
     building.on("GET", EVENTS, say.events(*BUILT))
     said = nexus("projects", "events", "prj_1", "--after", "28")
-    assert [line.split()[:2] for line in said.out.splitlines()] == [["29", "stage.completed"], ["30", "build.completed"]]
+    assert [line.split()[:2] for line in said.out.splitlines()] == [
+        ["29", "stage.completed"],
+        ["30", "build.completed"],
+    ]
     assert nexus("projects", "events", "prj_1", "--json").json_lines[-1]["event"] == "build.completed"
 
 
@@ -164,7 +170,9 @@ def test_the_board_counts_the_seconds_of_a_running_stage_and_keeps_those_of_a_fi
 
 def test_the_board_knows_attempts_failures_pauses_and_stages_of_other_workflows():
     begun = ("stage.started", {"stage": "tools", "attempt": 1})
-    board = board_after(("build.started", {}), begun, ("stage.retried", {"stage": "tools", "attempt": 2, "reason": "slow"}))
+    board = board_after(
+        ("build.started", {}), begun, ("stage.retried", {"stage": "tools", "attempt": 2, "reason": "slow"})
+    )
     assert (board.stages["tools"].attempt, board.stages["tools"].line) == (2, "again: slow")
     assert board_after(begun, ("stage.log", {"stage": "unheard_of", "line": "x"})).ending is None
     assert board_after(begun, ("control.changed", {"control": "paused"})).state == "pausing"
@@ -185,3 +193,15 @@ def test_the_board_is_drawn_with_all_stages_and_without_what_could_steer_the_ter
     assert "read[2J it" in text
     assert text.count("pending") == 8
     assert "\x1b" not in text
+
+
+def test_long_lines_are_cut_and_never_push_the_stages_away():
+    board = board_after(
+        ("stage.started", {"stage": "verification"}), ("stage.log", {"stage": "verification", "line": "很长 " * 200})
+    )
+    drawing = io.StringIO()
+    Console(file=drawing, width=80, force_terminal=False).print(drawn(board))
+    lines = drawing.getvalue().splitlines()
+    assert len(lines) == 10
+    assert lines[7].startswith("8  ▶ Verification  running")
+    assert "…" in lines[7]

@@ -78,7 +78,11 @@ def test_a_reply_that_failed_is_a_failure_and_nothing_more_is_said(talking: Fake
 
 def test_a_reply_that_begins_anew_is_told(talking: Fake, nexus: Nexus):
     reset = frame(5, "reply.reset", reason="another model")
-    talking.on("POST", STREAM, say.events(BEGUN, TEXT[0], reset, frame(6, "reply.delta", text="Hey"), frame(7, "reply.completed")))
+    talking.on(
+        "POST",
+        STREAM,
+        say.events(BEGUN, TEXT[0], reset, frame(6, "reply.delta", text="Hey"), frame(7, "reply.completed")),
+    )
     said = nexus("chat", "--message", "hi")
     assert said.out == "三公里 \nHey\n"
     assert "begins anew: another model" in said.err
@@ -165,5 +169,7 @@ def test_when_the_server_is_gone_ctrl_c_does_not_claim_that_the_reply_stopped(ta
 
 
 def test_what_the_agent_says_cannot_steer_the_terminal(talking: Fake, nexus: Nexus):
-    talking.on("POST", STREAM, say.events(BEGUN, frame(2, "reply.delta", text="a\x1b[2Jb\x07"), frame(3, "reply.completed")))
+    talking.on(
+        "POST", STREAM, say.events(BEGUN, frame(2, "reply.delta", text="a\x1b[2Jb\x07"), frame(3, "reply.completed"))
+    )
     assert nexus("chat", "--message", "hi").out == "a[2Jb\n"

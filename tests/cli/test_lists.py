@@ -98,7 +98,9 @@ def test_a_project_is_commanded(fake: Fake, nexus: Nexus):
 
 
 def test_a_command_that_does_not_fit_is_refused_with_the_servers_words(fake: Fake, nexus: Nexus):
-    refusal = say.problem(409, title="The project's state does not allow this", detail="Cannot retry what is completed.")
+    refusal = say.problem(
+        409, title="The project's state does not allow this", detail="Cannot retry what is completed."
+    )
     fake.on("POST", "/api/v2/projects/prj_1/control", refusal)
     said = nexus("projects", "retry", "prj_1", "--json")
     assert said.code == 4

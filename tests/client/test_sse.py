@@ -1,5 +1,7 @@
 """The parser of server-sent events."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +30,7 @@ def test_however_the_bytes_are_cut_the_same_events_come_out(frames, comment, cut
     sent = text.encode()
     places = sorted({0, len(sent), *(cut % (len(sent) + 1) for cut in cuts)})
     parser = Parser()
-    chunks = [sent[a:b] for a, b in zip(places, places[1:], strict=False)]
+    chunks = [sent[a:b] for a, b in itertools.pairwise(places)]
     assert parsed(parser, *chunks, b"\n") == frames
     assert parser.pings == len(frames)
 

@@ -17,7 +17,11 @@ STREAM = "/api/v2/sessions/ses_1/stream"
 REPLY = "/api/v2/sessions/ses_1/replies/msg_1/events"
 LOGS = [frame(n, "stage.log", line=str(n)) for n in range(1, 6)]
 END = frame(6, "build.completed")
-SAID = [frame(1, "reply.started", reply_id="msg_1"), frame(2, "reply.delta", text="He"), frame(3, "reply.delta", text="y")]
+SAID = [
+    frame(1, "reply.started", reply_id="msg_1"),
+    frame(2, "reply.delta", text="He"),
+    frame(3, "reply.delta", text="y"),
+]
 OVER = frame(4, "reply.completed")
 
 

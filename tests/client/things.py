@@ -3,7 +3,17 @@
 from typing import Any
 
 NOW = "2026-03-04T05:06:07.000Z"
-STAGES = ("intake", "requirements", "architecture", "design", "tools", "prompt", "assembly", "verification", "deployment")
+STAGES = (
+    "intake",
+    "requirements",
+    "architecture",
+    "design",
+    "tools",
+    "prompt",
+    "assembly",
+    "verification",
+    "deployment",
+)
 JSON = dict[str, Any]
 
 

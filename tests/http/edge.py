@@ -48,7 +48,8 @@ class Site(Struct, frozen=True, kw_only=True):
         return self.edge.client
 
     def will_say(self, *turns: Any) -> None:
-        self.edge.house.world.model.add(*turns, purpose="reply")
+        model: Any = self.edge.house.world.model
+        model.add(*turns, purpose="reply")
 
 
 @asynccontextmanager
@@ -58,7 +59,8 @@ async def open_edge(
     async with open_house(world(script()), serving=serving) as house:
         held = Streams() if streams is None else streams
         app = make_app(house.services, parts=house.parts, token=token, streams=held, **others)
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        served: Any = app
+        transport = httpx.ASGITransport(served, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
             yield Edge(house=house, app=app, client=client, streams=held)
 
@@ -97,7 +99,7 @@ class Reader:
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 8000),
         }
-        self._app, self._body = app, body
+        self._app, self._body, self._asked = app, body, False
         self._left = asyncio.Event()
         self._heard: asyncio.Queue[Any] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
@@ -105,9 +107,9 @@ class Reader:
         self.headers: dict[str, str] = {}
 
     async def _receive(self) -> Any:
-        if self._body is not None:
-            body, self._body = self._body, None  # type: ignore[assignment]
-            return {"type": "http.request", "body": body, "more_body": False}
+        if not self._asked:
+            self._asked = True
+            return {"type": "http.request", "body": self._body, "more_body": False}
         await self._left.wait()
         return {"type": "http.disconnect"}
 

@@ -87,7 +87,7 @@ def drawn(board: Board) -> "RenderableType":
     from rich.table import Table
     from rich.text import Text
 
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(padding=(0, 2), expand=True)
     for justify in ("right", "left", "left", "right", "right"):
         table.add_column(justify=justify, no_wrap=True)
     table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)

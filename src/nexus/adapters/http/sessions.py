@@ -1,5 +1,6 @@
 """Routes of sessions: conversations, their messages, and replies as they are written."""
 
+from collections.abc import AsyncIterator
 from functools import partial
 
 import msgspec
@@ -14,6 +15,7 @@ from nexus.adapters.http.sse import EventStream, Streams
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Window
+from nexus.domain.ports.log import Batch
 from nexus.domain.requests.model import Once
 from nexus.domain.services import Services
 from nexus.domain.sessions.model import Reply
@@ -219,14 +221,17 @@ async def _ended(services: Services, caller: Principal, reply: Reply, streams: S
     """The reply once it is over, if that is within so many seconds."""
     try:
         async with streams.opened(seconds):
-            batches = await services.sessions.follow(caller, reply.session_id, reply.reply_id)
-            if batches is not None:
-                async for _ in batches:
-                    continue
+            await _heard_out(await services.sessions.follow(caller, reply.session_id, reply.reply_id))
     except TimeoutError:
         return None
     ended = await services.sessions.reply(caller, reply.session_id, reply.reply_id)
     return None if ended.status == "running" else ended
+
+
+async def _heard_out(batches: AsyncIterator[Batch] | None) -> None:
+    if batches is not None:
+        async for _ in batches:
+            continue
 
 
 ROUTES = [

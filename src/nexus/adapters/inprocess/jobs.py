@@ -2,7 +2,7 @@
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from types import TracebackType
 from typing import Self
@@ -22,6 +22,7 @@ class InProcessJobs:
         self._waiting: list[tuple[int, int, str, bytes]] = []
         self._queued = set[str]()
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._background = set[str]()
         self._run: Run | None = None
         self._closed = False
 
@@ -61,9 +62,12 @@ class InProcessJobs:
         assert self._run is not None
         task = asyncio.ensure_future(self._ran(self._run, body))
         self._running[key] = task
+        if background:
+            self._background.add(key)
 
         def ended(_: asyncio.Task[None]) -> None:
             del self._running[key]
+            self._background.discard(key)
             if background:
                 self._free += 1
                 self._start_waiting()
@@ -75,14 +79,15 @@ class InProcessJobs:
         await run(body)
 
     async def drain(self, within: float) -> None:
-        """Takes no more jobs, and gives those that run some seconds before they are cancelled."""
+        """Takes no more jobs. Background jobs are cancelled at once: they hand their work back; interactive ones have some seconds
+        before they are."""
         self._closed = True
+        await self._cancelled([task for key, task in self._running.items() if key in self._background])
         if self._running and within > 0:
             await asyncio.wait(self._running.values(), timeout=within)
-        await self._cancelled()
+        await self._cancelled(list(self._running.values()))
 
-    async def _cancelled(self) -> None:
-        tasks = list(self._running.values())
+    async def _cancelled(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -94,4 +99,4 @@ class InProcessJobs:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closed = True
-        await self._cancelled()
+        await self._cancelled(list(self._running.values()))

@@ -27,10 +27,12 @@ logger = structlog.get_logger()
 
 
 class Pace(Struct, frozen=True, kw_only=True):
-    """Seconds: between two heartbeats, and how long a paused run may take to its next step before it is cut."""
+    """Seconds: between two heartbeats, and how long a paused run may take to its next step before it is cut. `admitted`: how many
+    builds of one tenant may wait or run."""
 
     heartbeat: float = 2.0
     grace: float = 4.0
+    admitted: int = 100
 
 
 class Builds:
