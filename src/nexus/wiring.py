@@ -93,6 +93,7 @@ class World(Struct, frozen=True, kw_only=True):
     clock: Clock = system_clock
     new_id: NewId = ulids()
     pace: Pace = Pace()
+    admitted: int = 100
 
 
 def services(world: World) -> Services:
@@ -107,7 +108,7 @@ def services(world: World) -> Services:
     runtime = Runtime(models=models, tools=tools, code=world.code)
     projects = Projects(
         tables=tables, tasks=tasks, events=events, tallies=tallies, audit=audit,
-        repository=world.repository, files=world.files, clock=clock, new_id=new_id,
+        repository=world.repository, files=world.files, clock=clock, new_id=new_id, admitted=world.admitted,
     )  # fmt: skip
     runs = Runs(tables=tables, tasks=tasks, events=events, tallies=tallies, clock=clock)
     agents = Agents(
@@ -197,7 +198,7 @@ async def _world(settings: Settings, stack: AsyncExitStack) -> tuple[World, InPr
     await log.open()
     stack.callback(log.close)
     files = DirectoryFiles(data)
-    queue = InProcessJobs(places=settings.builds.concurrency)
+    queue = InProcessJobs(places=settings.builds.concurrency, interactive=settings.limits.replies)
     world = World(
         tables=await _tables(settings, writer, stack),
         log=EventLog(log),
@@ -209,7 +210,8 @@ async def _world(settings: Settings, stack: AsyncExitStack) -> tuple[World, InPr
         web=GuardedWeb(),
         secret=_secret(data / "secret"),
         worker_id=f"{os.getpid()}-{secrets.token_hex(4)}",
-        pace=Pace(heartbeat=settings.builds.heartbeat_seconds, admitted=settings.builds.per_tenant),
+        pace=Pace(heartbeat=settings.builds.heartbeat_seconds),
+        admitted=settings.builds.per_tenant,
     )
     return world, queue
 

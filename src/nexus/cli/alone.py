@@ -22,27 +22,31 @@ class Alone:
 
     async def answer(self, content: str) -> bool:
         """Says the answer as it comes; whether there was one. What failed is not remembered."""
-        voice, asked, text = Voice(self._output), ChatMessage("user", content), list[str]()
-        position = 0
+        voice, asked = Voice(self._output), ChatMessage("user", content)
         try:
             async with asyncio.timeout(self._spec.limits.seconds):
-                async for item in self._runtime.answer(self._spec, [*self._history[-HISTORY:], asked]):
-                    position += 1
-                    if isinstance(item, Answered):
-                        break
-                    if isinstance(item, TextDelta):
-                        text.append(item.text)
-                    voice.say(_event(position, msgspec.to_builtins(item)))
+                text = await self._heard(voice, asked)
         except TimeoutError:
-            return self._failed(voice, position, f"The answer took longer than {self._spec.limits.seconds:g} s.")
+            return self._failed(voice, f"The answer took longer than {self._spec.limits.seconds:g} s.")
         except NexusError as error:
-            return self._failed(voice, position, error.detail)
-        voice.say(Event(position=position, tag="reply.completed", data={}))
-        self._history += [asked, ChatMessage("assistant", "".join(text))]
+            return self._failed(voice, error.detail)
+        voice.say(Event(position=voice.position + 1, tag="reply.completed", data={}))
+        self._history += [asked, ChatMessage("assistant", text)]
         return True
 
-    def _failed(self, voice: Voice, position: int, reason: str) -> bool:
-        voice.say(Event(position=position + 1, tag="reply.failed", data={"reason": reason}))
+    async def _heard(self, voice: Voice, asked: ChatMessage) -> str:
+        """The text of the answer, which was said as it came."""
+        text = list[str]()
+        async for item in self._runtime.answer(self._spec, [*self._history[-HISTORY:], asked]):
+            if isinstance(item, Answered):
+                continue
+            if isinstance(item, TextDelta):
+                text.append(item.text)
+            voice.say(_event(voice.position + 1, msgspec.to_builtins(item)))
+        return "".join(text)
+
+    def _failed(self, voice: Voice, reason: str) -> bool:
+        voice.say(Event(position=voice.position + 1, tag="reply.failed", data={"reason": reason}))
         return False
 
 

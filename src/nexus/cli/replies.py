@@ -67,7 +67,8 @@ async def heard(output: Output, client: Client, session_id: str, content: str) -
     """Says something and the reply to it; answers how that ended. Ctrl-C stops the reply on the server."""
     voice = Voice(output)
     try:
-        await _spoken(client.stream(session_id, content), voice)
+        async with aclosing(client.stream(session_id, content)) as events:
+            await _spoken(events, voice)
     except asyncio.CancelledError:
         if (task := asyncio.current_task()) is not None:
             task.uncancel()
@@ -90,15 +91,20 @@ async def _spoken(events: AsyncIterator[Event], voice: Voice) -> None:
 
 
 async def _stopped(output: Output, client: Client, session_id: str, voice: Voice) -> None:
-    """Cancels the reply, then hears what is left of it."""
+    """Cancels the reply and hears what is left of it; or says that this is not known to have worked."""
     try:
         async with asyncio.timeout(CANCEL_SECONDS):
-            reply_id = voice.reply_id or (await client.session(session_id)).active_reply
-            if reply_id is not None and not voice.ending:
-                await client.cancel_reply(session_id, reply_id)
-                async with aclosing(client.reply_events(session_id, reply_id, after=voice.position)) as rest:
-                    await _spoken(rest, voice)
+            await _cancelled(client, session_id, voice)
     except (TimeoutError, ApiError, Unreachable) as error:
-        output.note(f"nexus: whether the reply stopped is not known: {error}")
+        output.note(f"nexus: whether the reply stopped is not known: {error or 'no answer in time'}")
     if not voice.ending:
         voice.say(Event(position=voice.position, tag="reply.cancelled", data={}))
+
+
+async def _cancelled(client: Client, session_id: str, voice: Voice) -> None:
+    reply_id = voice.reply_id or (await client.session(session_id)).active_reply
+    if reply_id is None or voice.ending:
+        return
+    await client.cancel_reply(session_id, reply_id)
+    async with aclosing(client.reply_events(session_id, reply_id, after=voice.position)) as rest:
+        await _spoken(rest, voice)

@@ -72,15 +72,23 @@ def _command(asked: Asked) -> list[str]:
 async def _ready(child: asyncio.subprocess.Process, client: Client, sleep: Callable[[float], Awaitable[None]]) -> None:
     try:
         async with asyncio.timeout(READY_SECONDS):
-            while True:
-                with contextlib.suppress(Unreachable):
-                    if await client.ready():
-                        return
-                if child.returncode is not None:
-                    raise _Died
-                await sleep(POLL_SECONDS)
+            await _polled(child, client, sleep)
     except TimeoutError:
         raise Ended(UNREACHABLE, f"The server was not ready after {READY_SECONDS:g} seconds.") from None
+
+
+async def _polled(child: asyncio.subprocess.Process, client: Client, sleep: Callable[[float], Awaitable[None]]) -> None:
+    while not await _answers(client):
+        if child.returncode is not None:
+            raise _Died
+        await sleep(POLL_SECONDS)
+
+
+async def _answers(client: Client) -> bool:
+    try:
+        return await client.ready()
+    except Unreachable:
+        return False
 
 
 async def _stop(child: asyncio.subprocess.Process) -> None:

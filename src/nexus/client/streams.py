@@ -58,12 +58,17 @@ class Following:
     async def events(self) -> AsyncGenerator[Event, None]:
         """ApiError when the server refuses; Unreachable when it stays away for too long."""
         while not self._over:
-            try:
-                async with aclosing(self._connection()) as connection:
-                    async for event in connection:
-                        yield event
-            except Dropped as dropped:
-                await self._pause(dropped)
+            async with aclosing(self._try()) as heard:
+                async for event in heard:
+                    yield event
+
+    async def _try(self) -> AsyncGenerator[Event, None]:
+        try:
+            async with aclosing(self._connection()) as connection:
+                async for event in connection:
+                    yield event
+        except Dropped as dropped:
+            await self._pause(dropped)
 
     async def _pause(self, dropped: Dropped) -> None:
         self._failures += 1
@@ -77,11 +82,9 @@ class Following:
     async def _connection(self) -> AsyncGenerator[Event, None]:
         """What one connection brings. Dropped when it ends before the stream."""
         try:
-            async with self._transport.stream(self._request()) as response:
-                await self._check(response)
-                async with aclosing(self._read(response)) as events:
-                    async for event in events:
-                        yield event
+            async with self._transport.stream(self._request()) as response, aclosing(self._read(response)) as events:
+                async for event in events:
+                    yield event
         except (*DROPPED, TooLong) as error:
             raise Dropped(self._transport.lost(error), self._wished) from error
         if not self._over:
@@ -106,6 +109,7 @@ class Following:
             raise Unreachable(self._transport.url, f"what answers there sends no events but {response.content_type}")
 
     async def _read(self, response: aiohttp.ClientResponse) -> AsyncGenerator[Event, None]:
+        await self._check(response)
         parser = Parser()
         async for chunk in response.content.iter_any():
             for frame in parser.feed(chunk):

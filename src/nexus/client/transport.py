@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -22,6 +22,13 @@ AWAY = frozenset({502, 503, 504})
 PROBLEM_BYTES = 256 * 1024
 REFUSED = (aiohttp.ClientConnectorError, aiohttp.ClientConnectorDNSError)
 DROPPED = (aiohttp.ClientError, ConnectionError, TimeoutError, asyncio.IncompleteReadError)
+
+
+class _Failed(NamedTuple):
+    """A try that may be repeated. `wished`: the pause that the server asked for."""
+
+    reason: ApiError | Unreachable
+    wished: float | None = None
 
 
 class Transport:
@@ -54,21 +61,23 @@ class Transport:
 
     async def read(self, request: Request) -> bytes:
         """The body of a good answer. ApiError for a refusal, Unreachable when no answer came in all tries."""
-        limits = aiohttp.ClientTimeout(total=request.seconds, sock_connect=10)
         failures = 0
-        while True:
-            try:
-                async with self._sent(request, limits) as response:
-                    if response.status not in AWAY:
-                        return await self._good(response)
-                    wished = retry_after(response.headers.get("Retry-After"))
-                    failure: ApiError | Unreachable = await refusal(response)
-            except DROPPED as error:
-                failure, wished = self.lost(error), None
+        while isinstance(found := await self._tried(request), _Failed):
             failures += 1
-            if failures >= self._tries(request, failure):
-                raise failure
-            await self.sleep(self.pauses.before(failures, wished=wished))
+            if failures >= self._tries(request, found.reason):
+                raise found.reason
+            await self.sleep(self.pauses.before(failures, wished=found.wished))
+        return found
+
+    async def _tried(self, request: Request) -> "bytes | _Failed":
+        limits = aiohttp.ClientTimeout(total=request.seconds, sock_connect=10)
+        try:
+            async with self._sent(request, limits) as response:
+                if response.status in AWAY:
+                    return _Failed(await refusal(response), retry_after(response.headers.get("Retry-After")))
+                return await self._good(response)
+        except DROPPED as error:
+            return _Failed(self.lost(error))
 
     def _tries(self, request: Request, failure: ApiError | Unreachable) -> int:
         """How many in all. What may not be sent twice is sent again only when it cannot have arrived."""

@@ -4,7 +4,17 @@ import pytest
 
 from nexus.adapters.memory.models import Gate, Turn, turn
 from nexus.domain.ports.database import Window
-from tests.domain.builds.scripts import ARCHITECTURE, BRIEF, DESIGN, PROMPT, REQUIREMENTS, WRITTEN, doubling, said, script
+from tests.domain.builds.scripts import (
+    ARCHITECTURE,
+    BRIEF,
+    DESIGN,
+    PROMPT,
+    REQUIREMENTS,
+    WRITTEN,
+    doubling,
+    said,
+    script,
+)
 from tests.domain.builds.test_builds import STAGES, WANTED, over
 from tests.house import ANN, open_house, world
 

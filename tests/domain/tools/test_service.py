@@ -128,7 +128,9 @@ async def test_a_cursor_of_another_list_is_refused(tools: Tools) -> None:
 
 async def test_every_call_is_counted_once_beside_what_tells_of_it(tools: Tools, tables: Tables) -> None:
     await tools.register_library()
-    await asyncio.gather(*(used(tools, tables, "calculate", "calculate", "ask_somebody", "weekday_of") for _ in range(25)))
+    await asyncio.gather(
+        *(used(tools, tables, "calculate", "calculate", "ask_somebody", "weekday_of") for _ in range(25))
+    )
     tool_id = rules.system_id("calculate")
     assert (await tools.get(STRANGER, tool_id)).usage_count == 50
     await asyncio.gather(tools.fold(tool_id), tools.fold(tool_id), tools.fold_library())

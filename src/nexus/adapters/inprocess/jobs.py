@@ -1,11 +1,10 @@
 """Two lanes in this process: interactive jobs start at once, background jobs wait for one of a few places."""
 
 import asyncio
-import heapq
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import count
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from nexus.domain.ports.jobs import Job
 from nexus.jobs.registry import SPECS
@@ -14,13 +13,43 @@ from nexus.jobs.runner import encode
 Run = Callable[[bytes], Awaitable[object]]
 
 
+class _Waiting(NamedTuple):
+    key: str
+    body: bytes
+
+
+class _Order:
+    """What waits: the highest priority first; within one, the groups in turn; within a group, as it came."""
+
+    def __init__(self) -> None:
+        self._groups: dict[int, OrderedDict[str, deque[_Waiting]]] = {}
+        self.keys = set[str]()
+
+    def push(self, waiting: _Waiting, priority: int, group: str) -> None:
+        self._groups.setdefault(priority, OrderedDict()).setdefault(group, deque()).append(waiting)
+        self.keys.add(waiting.key)
+
+    def pop(self) -> _Waiting | None:
+        for priority in sorted(self._groups, reverse=True):
+            groups = self._groups[priority]
+            while groups:
+                group, line = groups.popitem(last=False)
+                waiting = line.popleft()
+                if line:
+                    groups[group] = line
+                if waiting.key in self.keys:
+                    self.keys.discard(waiting.key)
+                    return waiting
+            del self._groups[priority]
+        return None
+
+
 class InProcessJobs:
     """A JobQueue whose jobs live and die with `async with`. Both lanes run the bytes that a queue between processes would carry."""
 
-    def __init__(self, *, places: int = 4) -> None:
-        self._free, self._order = places, count()
-        self._waiting: list[tuple[int, int, str, bytes]] = []
-        self._queued = set[str]()
+    def __init__(self, *, places: int = 4, interactive: int = 1000) -> None:
+        self._free, self._interactive = places, interactive
+        self._waiting = _Order()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._background = set[str]()
         self._run: Run | None = None
@@ -31,39 +60,37 @@ class InProcessJobs:
         self._run = run
         self._start_waiting()
 
-    async def enqueue(self, job: Job, *, key: str, priority: int = 3) -> None:
-        if key in self._running or key in self._queued or self._closed:
+    async def enqueue(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> None:
+        if key in self._running or key in self._waiting.keys or self._closed:
             return
         if SPECS[type(job)].lane == "interactive" and self._run:
-            self._start(key, encode(job), background=False)
+            self._start(self._run, _Waiting(key, encode(job)), background=False)
             return
-        heapq.heappush(self._waiting, (-priority, next(self._order), key, encode(job)))
-        self._queued.add(key)
+        self._waiting.push(_Waiting(key, encode(job)), priority, group)
         self._start_waiting()
+
+    def has_room(self, job: type[Job]) -> bool:
+        if SPECS[job].lane == "background":
+            return not self._closed
+        return not self._closed and len(self._running) - len(self._background) < self._interactive
 
     def cancel(self, key: str) -> bool:
         if task := self._running.get(key):
             return task.cancel()
-        if key in self._queued:
-            self._queued.discard(key)
-            self._waiting = [entry for entry in self._waiting if entry[2] != key]
-            heapq.heapify(self._waiting)
-            return True
-        return False
+        waits = key in self._waiting.keys
+        self._waiting.keys.discard(key)
+        return waits
 
     def _start_waiting(self) -> None:
-        while self._run and self._waiting and self._free and not self._closed:
-            _, _, key, body = heapq.heappop(self._waiting)
-            self._queued.discard(key)
+        while self._run and self._free and not self._closed and (waiting := self._waiting.pop()):
             self._free -= 1
-            self._start(key, body, background=True)
+            self._start(self._run, waiting, background=True)
 
-    def _start(self, key: str, body: bytes, *, background: bool) -> None:
-        assert self._run is not None
-        task = asyncio.ensure_future(self._ran(self._run, body))
-        self._running[key] = task
-        if background:
-            self._background.add(key)
+    def _start(self, run: Run, waiting: _Waiting, *, background: bool) -> None:
+        key, body = waiting
+
+        async def ran() -> None:
+            await run(body)
 
         def ended(_: asyncio.Task[None]) -> None:
             del self._running[key]
@@ -72,11 +99,15 @@ class InProcessJobs:
                 self._free += 1
                 self._start_waiting()
 
+        self._running[key] = task = asyncio.ensure_future(ran())
+        if background:
+            self._background.add(key)
         task.add_done_callback(ended)
 
-    @staticmethod
-    async def _ran(run: Run, body: bytes) -> None:
-        await run(body)
+    async def settled(self) -> None:
+        """Waits until nothing runs or waits here."""
+        while self._running:
+            await asyncio.wait(self._running.values())
 
     async def drain(self, within: float) -> None:
         """Takes no more jobs. Background jobs are cancelled at once: they hand their work back; interactive ones have some seconds

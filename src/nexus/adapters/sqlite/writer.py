@@ -226,7 +226,8 @@ def unavailable(error: Exception) -> Exception:
     """What the domain is told of an error: the database's own are Unavailable, others are what they are."""
     if not isinstance(error, sqlite3.Error):
         return error
-    told = Unavailable(f"The database does not answer: {error}")
+    full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    told = Unavailable(f"The database does not answer: {error}", reason="storage_full" if full else "database")
     told.__cause__ = error
     return told
 

@@ -24,6 +24,7 @@ from nexus.domain.runtime.journal import Journals
 from nexus.domain.tasks.model import Control
 
 DONE = ("completed", "skipped")
+STORAGE_FULL = "storage_full"
 logger = structlog.get_logger()
 
 
@@ -33,6 +34,12 @@ class Failure(Struct, frozen=True):
     code: str
     message: str
     retryable: bool
+
+
+class StorageFull(Unavailable):
+    """The disk is full: no fault of the work. It waits, and goes on by itself."""
+
+    title = "The disk is full"
 
 
 class Wish:
@@ -111,6 +118,8 @@ class Engine:
         except TimeoutError:
             return Failure("timed_out", f"{spec.name} took longer than {spec.seconds:g} s.", retryable=True)
         except NexusError as error:
+            if error.facts.get("reason") == STORAGE_FULL:
+                raise StorageFull(error.detail) from error
             code = str(error.facts.get("code", type(error).__name__))
             return Failure(code, error.detail, retryable=isinstance(error, Unavailable))
         except Exception:

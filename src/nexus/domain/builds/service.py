@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from msgspec import Struct
 
 from nexus.domain.builds import rules
-from nexus.domain.builds.engine import Engine, Wish
+from nexus.domain.builds.engine import STORAGE_FULL, Engine, StorageFull, Wish
 from nexus.domain.builds.model import RunBuild, Started
 from nexus.domain.builds.workflow import Workflow
 from nexus.domain.core.errors import Unavailable
@@ -27,12 +28,12 @@ logger = structlog.get_logger()
 
 
 class Pace(Struct, frozen=True, kw_only=True):
-    """Seconds: between two heartbeats, and how long a paused run may take to its next step before it is cut. `admitted`: how many
-    builds of one tenant may wait or run."""
+    """Seconds: between two heartbeats, how long a paused run may take to its next step before it is cut, and how long one waits that
+    found the disk full."""
 
     heartbeat: float = 2.0
     grace: float = 4.0
-    admitted: int = 100
+    storage: float = 10.0
 
 
 class Builds:
@@ -61,15 +62,16 @@ class Builds:
 
         async def make(keep: Keep[Started]) -> Started:
             plans = [stage.plan for stage in self._workflow.stages]
-            project, writes = self._projects.opening(caller, wanted, plans)
+            project, writes = await self._projects.opening(caller, wanted, plans)
             started = _started(project)
             hit("before:project.create")
             await self._tables.of(caller).commit(*writes, *keep(started))
             hit("after:project.create")
             return started
 
-        started = await self._requests.settle(caller, once, Started, make)
-        await self._queue.enqueue(RunBuild(task_id=started.task_id), key=started.task_id, priority=wanted.priority)
+        attempt = partial(self._requests.settle, caller, once, Started, make)
+        started = await self._tables.settle(attempt)
+        await self._enqueued(started.task_id, wanted.priority, caller.tenant_id)
         return started
 
     async def command(
@@ -81,13 +83,15 @@ class Builds:
         else:
             project = await self._projects.command(caller, project_id, command)
         if project.status == "queued":
-            job = RunBuild(task_id=project.active_task_id)
-            await self._queue.enqueue(job, key=project.active_task_id, priority=project.priority)
+            await self._enqueued(project.active_task_id, project.priority, project.tenant_id)
         return project
 
     async def offer(self, task: Task) -> None:
         """Hints a queued task again: what the sweeper does when a hint was lost."""
-        await self._queue.enqueue(RunBuild(task_id=task.task_id), key=task.task_id, priority=task.priority)
+        await self._enqueued(task.task_id, task.priority, task.tenant_id)
+
+    async def _enqueued(self, task_id: str, priority: int, tenant_id: str) -> None:
+        await self._queue.enqueue(RunBuild(task_id=task_id), key=task_id, priority=priority, group=tenant_id)
 
     async def take_over(self, seen: Task) -> None:
         """Goes on with a build whose executor is gone, or ends it where that is what is wanted."""
@@ -98,7 +102,7 @@ class Builds:
             run = await self._runs.take_over(seen, self._worker_id)
         except Lost:
             return
-        await self._queue.enqueue(RunBuild(task_id=run.task.task_id), key=run.task.task_id, priority=run.task.priority)
+        await self._enqueued(run.task.task_id, run.task.priority, run.task.tenant_id)
 
     async def run(self, task_id: str) -> None:
         """The job: claims the build, or goes on with one taken over, until it is over, halted or somebody else's."""
@@ -118,6 +122,9 @@ class Builds:
                 await self._runs.release(run)
                 raise
         except Lost:
+            wish.lost = True
+        except StorageFull:
+            await self._runs.release(run, reason=STORAGE_FULL, seconds=self._pace.storage)
             wish.lost = True
         except Halted as halted:
             wish.control = halted.facts["control"]

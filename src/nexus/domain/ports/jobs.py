@@ -12,9 +12,13 @@ class Job(Struct, frozen=True, kw_only=True, tag_field="job"):
 
 
 class JobQueue(Protocol):
-    async def enqueue(self, job: Job, *, key: str, priority: int = 3) -> None:
-        """Hands a job over, at least once, in no promised order, 5 before 1 where the queue can. The same key while
-        a job of that key waits or runs here is dropped. Loss is allowed: the sweeper offers it again."""
+    async def enqueue(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> None:
+        """Hands a job over, at least once; where the queue can, 5 before 1, and groups (tenants) of one priority in turn. The same key
+        while a job of that key waits or runs here is dropped. Loss is allowed: the sweeper offers it again."""
+        ...
+
+    def has_room(self, job: type[Job]) -> bool:
+        """Whether a job of this kind would be started at once, or wait behind no more than this process bears."""
         ...
 
     def cancel(self, key: str) -> bool:

@@ -175,7 +175,7 @@ def times(
     on_project: dict[str, Any] = {"status": move.to}
     on_task: dict[str, Any] = {"status": move.task_to, **placed(task, move.task_to, due=lease_until if begins else now)}
     if begins:
-        on_project["started_at"] = project.started_at or now
+        on_project |= {"started_at": project.started_at or now, "error_info": None}
         on_task |= {"started_at": task.started_at or now, "fence": task.fence + 1, "not_before": None}
     if ended:
         on_project["completed_at"] = on_task["completed_at"] = now

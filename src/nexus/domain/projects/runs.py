@@ -193,9 +193,21 @@ class Runs:
             "fail", lambda: self.held(run), task=on_task, project={"error_info": error}, told={"error": error}
         )
 
-    async def release(self, run: Run, *, not_before: str | None = None) -> None:
-        """T12: back into the queue, the attempt unchanged."""
-        await self._moved("release", lambda: self.held(run), task={"worker_id": None, "not_before": not_before})
+    async def release(self, run: Run, *, reason: str | None = None, seconds: float = 0.0) -> None:
+        """T12: back into the queue, the attempt unchanged; with a `reason`, not before so many seconds have gone by."""
+        waits = {"not_before": self._in(seconds), "due_at": self._in(seconds)} if reason else {}
+        error = (
+            {"code": reason, "message": f"It waits and goes on by itself: {reason}.", "retryable": True}
+            if reason
+            else None
+        )
+        await self._moved(
+            "release",
+            lambda: self.held(run),
+            task={"worker_id": None, **waits},
+            project={"error_info": error},
+            told={"reason": reason} if reason else None,
+        )
 
     async def pause_done(self, run: Run) -> None:
         """T15."""
@@ -229,7 +241,7 @@ class Runs:
                 writes=[
                     *await self._stage_writes(at, move.stage_to, on_project),
                     await self._build_write(at, on_project),
-                    *(self._tallies.counting(at.project.tenant_id, **{move.counts: 1}) if move.counts else ()),
+                    *self._counted(move, at.project.tenant_id),
                 ],
                 tag=move.event or "control.changed",
                 told={"project_id": at.project.project_id, "build_no": at.project.build_no, **(told or {})},
@@ -239,6 +251,11 @@ class Runs:
             return await self._written(at, change)
 
         return await self._tables.settle(attempt)
+
+    def _counted(self, move: rules.Move, tenant_id: str) -> list[Write]:
+        if not move.counts:
+            return []
+        return [*self._tallies.counting(tenant_id, **{move.counts: 1}), self._tallies.leaving(tenant_id)]
 
     async def _stage_writes(self, run: Run, to: str | None, project: Mapping[str, Any]) -> list[Write]:
         if not to or not run.project.current_stage:

@@ -53,7 +53,9 @@ class Projects:
         files: FileStore,
         clock: Clock,
         new_id: NewId,
+        admitted: int,
     ) -> None:
+        self._admitted = admitted
         self._tables, self._tasks, self._events, self._tallies = tables, tasks, events, tallies
         self._audit, self._repository, self._files = audit, repository, files
         self._clock, self._new_id = clock, new_id
@@ -137,14 +139,18 @@ class Projects:
         ]
         if move.counts:
             writes += self._tallies.counting(project.tenant_id, **{move.counts: 1})
+            writes.append(self._tallies.leaving(project.tenant_id))
         hit("before:project.command")
         await self._tables.commit(*writes)
         hit("after:project.command")
         self._events.wake(where)
         return structs.replace(project, events=position, revision=project.revision + 1, **fields, **ended)
 
-    def opening(self, caller: Principal, wanted: Opening, plans: Sequence[StagePlan]) -> tuple[Project, list[Write]]:
-        """T1: a project, its first build, task and stages, and the event that tells it; the caller commits them."""
+    async def opening(
+        self, caller: Principal, wanted: Opening, plans: Sequence[StagePlan]
+    ) -> tuple[Project, list[Write]]:
+        """T1: a project, its first build, task and stages, and the event that tells it; the caller commits them. QuotaExceeded when
+        the tenant has as many builds under way as it may."""
         now, project_id, task_id = instant(self._clock()), self._new_id("prj"), self._new_id("tsk")
         project = Project(
             project_id=project_id,
@@ -162,6 +168,7 @@ class Projects:
         )
         writes = [insert(PROJECTS, project), *self._build_rows(project, wanted, plans)]
         writes += self._tallies.counting(caller.tenant_id, projects=1, builds_started=1)
+        writes.append(await self._tallies.admitting(caller.tenant_id, most=self._admitted))
         return project, [*writes, self._audit.noting(caller, "project.created", project_id)]
 
     def _build_rows(self, project: Project, wanted: Opening, plans: Sequence[StagePlan]) -> list[Write]:
@@ -272,6 +279,7 @@ class Projects:
             self._events.telling(topic(project.project_id, new.build_no), new.events, "build.queued", told),
             self._audit.noting(caller, f"project.{command}", project.project_id, build_no=new.build_no),
             *self._tallies.counting(project.tenant_id, builds_started=1),
+            await self._tallies.admitting(project.tenant_id, most=self._admitted),
         )
         return structs.replace(new, revision=project.revision + 1)
 

@@ -6,7 +6,7 @@ from msgspec import structs
 
 from nexus.domain.agents.model import Agent, NotDeployed
 from nexus.domain.agents.service import Agents
-from nexus.domain.core.errors import InvalidInput, NotFound
+from nexus.domain.core.errors import InvalidInput, NotFound, QuotaExceeded
 from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
@@ -179,6 +179,8 @@ class Sessions:
         if session.active_reply:
             raise ReplyRunning("A reply is being written.", reply_id=session.active_reply)
         agent = await self._agents.get(caller, session.agent_id)
+        if not self._queue.has_room(WriteReply):
+            raise QuotaExceeded("As many replies are being written as this server bears.", retry_after=1)
         if not agent.active_version:
             raise NotDeployed(f"{agent.agent_name} has no deployed version.")
         return session, agent

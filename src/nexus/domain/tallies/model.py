@@ -4,7 +4,7 @@ from nexus.domain.ports.rows import Row
 
 
 class Tally(Row, frozen=True, kw_only=True):
-    """What a tenant has (`day="total"`), or did on a day (`2026-01-31`)."""
+    """What a tenant has (`day="total"`), did on a day (`2026-01-31`), or has under way (`day="now"`: `builds_active`)."""
 
     tenant_id: str
     day: str
@@ -16,6 +16,7 @@ class Tally(Row, frozen=True, kw_only=True):
     builds_completed: int = 0
     builds_failed: int = 0
     builds_cancelled: int = 0
+    builds_active: int = 0
     build_seconds: int = 0
     invocations: int = 0
     invocations_failed: int = 0
@@ -25,3 +26,4 @@ class Tally(Row, frozen=True, kw_only=True):
 
 
 TOTAL = "total"
+NOW = "now"
