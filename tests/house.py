@@ -11,6 +11,7 @@ from nexus.adapters.memory.code import MemoryCode
 from nexus.adapters.memory.files import MemoryFiles
 from nexus.adapters.memory.log import MemoryLog
 from nexus.adapters.memory.models import ScriptedModel
+from nexus.adapters.memory.pulse import MemoryPulse
 from nexus.adapters.memory.repository import MemoryRepository
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.adapters.memory.web import MemoryWeb
@@ -69,6 +70,7 @@ def world(
         model=model or (like.model if like else ScriptedModel()),
         code=MemoryCode(),
         web=MemoryWeb({}),
+        pulse=MemoryPulse(),
         secret=b"s" * 32,
         worker_id=worker_id,
         clock=clock,

@@ -16,6 +16,7 @@ from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.directory.files import DirectoryFiles
 from nexus.adapters.git.repository import GitRepository
 from nexus.adapters.inprocess.jobs import InProcessJobs
+from nexus.adapters.inprocess.pulse import Beat, ThreadPulse
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.adapters.sqlite.lock import DirectoryLock
 from nexus.adapters.sqlite.log import SqliteLog
@@ -43,6 +44,7 @@ from nexus.domain.ports.files import FileStore
 from nexus.domain.ports.jobs import JobQueue
 from nexus.domain.ports.log import EventLog
 from nexus.domain.ports.models import ChatModel
+from nexus.domain.ports.pulse import Pulse
 from nexus.domain.ports.repository import Repository
 from nexus.domain.ports.rows import Table
 from nexus.domain.ports.web import Web
@@ -88,6 +90,7 @@ class World(Struct, frozen=True, kw_only=True):
     model: ChatModel
     code: CodeRunner
     web: Web
+    pulse: Pulse
     secret: bytes
     worker_id: str
     clock: Clock = system_clock
@@ -125,7 +128,8 @@ def services(world: World) -> Services:
     rooms = Rooms(models=models, runtime=runtime, code=world.code, agents=agents, repository=world.repository)
     builds = Builds(
         tables=tables, projects=projects, runs=runs, engine=Engine(runs=runs, rooms=rooms, journals=journals), events=events,
-        requests=requests, queue=world.queue, workflow=AGENT_BUILD, worker_id=world.worker_id, pace=world.pace,
+        requests=requests, queue=world.queue, workflow=AGENT_BUILD, pulse=world.pulse, worker_id=world.worker_id,
+        pace=world.pace,
     )  # fmt: skip
     invocations = Invocations(
         tables=tables, agents=agents, runtime=runtime, tools=tools, tallies=tallies, requests=requests, clock=clock, new_id=new_id
@@ -208,12 +212,27 @@ async def _world(settings: Settings, stack: AsyncExitStack) -> tuple[World, InPr
         model=await _model(settings, stack),
         code=await stack.enter_async_context(ConfinedRunner(data=data)),
         web=GuardedWeb(),
+        pulse=await stack.enter_async_context(_pulse(settings)),
         secret=_secret(data / "secret"),
         worker_id=f"{os.getpid()}-{secrets.token_hex(4)}",
-        pace=Pace(heartbeat=settings.builds.heartbeat_seconds),
         admitted=settings.builds.per_tenant,
     )
     return world, queue
+
+
+def _pulse(settings: Settings) -> ThreadPulse:
+    """Signs of life over a connection of its own, in a loop of its own."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Beat]:
+        async with AsyncExitStack() as stack:
+            writer = Writer(directory_of(settings) / "nexus.db")
+            await writer.open()
+            stack.push_async_callback(writer.close)
+            tables = Tables(await _tables(settings, writer, stack), secret=b"pulse", clock=system_clock)
+            yield Tasks(tables=tables, clock=system_clock).beat
+
+    return ThreadPulse(opened, every=settings.builds.heartbeat_seconds)
 
 
 async def _tables(settings: Settings, writer: Writer, stack: AsyncExitStack) -> TableDriver:

@@ -17,6 +17,7 @@ from nexus.domain.core.principal import Principal
 from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.jobs import JobQueue
+from nexus.domain.ports.pulse import Pulse
 from nexus.domain.projects.model import Command, Halted, Lost, Project, Run
 from nexus.domain.projects.runs import Runs
 from nexus.domain.projects.service import Opening, Projects
@@ -28,10 +29,10 @@ logger = structlog.get_logger()
 
 
 class Pace(Struct, frozen=True, kw_only=True):
-    """Seconds: between two heartbeats, how long a paused run may take to its next step before it is cut, and how long one waits that
+    """Seconds: between two looks for what is wanted where no hint came, how long a paused run may take to its next step before it is cut, and how long one waits that
     found the disk full."""
 
-    heartbeat: float = 2.0
+    look: float = 1.0
     grace: float = 4.0
     storage: float = 10.0
 
@@ -48,13 +49,14 @@ class Builds:
         requests: Requests,
         queue: JobQueue,
         workflow: Workflow,
+        pulse: Pulse,
         worker_id: str,
         pace: Pace = Pace(),
         timer: Callable[[], float] = lambda: asyncio.get_running_loop().time(),
     ) -> None:
         self._tables, self._projects, self._runs, self._engine = tables, projects, runs, engine
         self._events, self._requests, self._queue, self._workflow = events, requests, queue, workflow
-        self._worker_id, self._pace, self._timer = worker_id, pace, timer
+        self._pulse, self._worker_id, self._pace, self._timer = pulse, worker_id, pace, timer
 
     async def start(self, caller: Principal, wanted: Opening, *, once: Once | None = None) -> Started:
         """A project and its first build; InvalidInput when the requirement cannot be one."""
@@ -115,6 +117,7 @@ class Builds:
         wish = Wish()
         work = asyncio.ensure_future(self._engine.run(run, build.workflow, wish))
         watch = asyncio.ensure_future(self._watched(run, wish, work))
+        self._pulse.hold(task_id, run.task.fence)
         try:
             await work
         except asyncio.CancelledError:
@@ -129,6 +132,7 @@ class Builds:
         except Halted as halted:
             wish.control = halted.facts["control"]
         finally:
+            self._pulse.drop(task_id)
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
         await self._halted(run, wish)
@@ -146,20 +150,17 @@ class Builds:
             logger.info("build.ended_elsewhere", task_id=run.task.task_id, reason=lost.detail)
 
     async def _watched(self, run: Run, wish: Wish, work: "asyncio.Future[None]") -> None:
-        """Beats, listens for what is wanted, and cuts the work: at once to stop it, after some grace to pause it."""
-        beaten, asked = self._timer(), None
+        """Listens for what is wanted, and cuts the work: at once to stop it, after some grace to pause it."""
+        asked = None
         while not work.done():
-            await self._events.changed(run.topic, within=self._pace.heartbeat)
+            await self._events.changed(run.topic, within=self._pace.look)
             now = self._timer()
             try:
-                if now - beaten >= self._pace.heartbeat:
-                    wish.control, beaten = await self._runs.beat(run), now
-                else:
-                    wish.control = (await self._runs.held(run)).task.control_status
+                wish.control = (await self._runs.held(run)).task.control_status
             except Lost:
                 wish.lost = not work.done()
             except Unavailable as error:
-                logger.warning("build.heartbeat_failed", task_id=run.task.task_id, reason=error.detail)
+                logger.warning("build.wish_unknown", task_id=run.task.task_id, reason=error.detail)
             asked = None if wish.control == "running" else asked or now
             if wish.lost or wish.control == "stopped" or (asked is not None and now - asked >= self._pace.grace):
                 work.cancel()

@@ -17,7 +17,9 @@ class Fetched(Struct, frozen=True):
 
 
 class Web(Protocol):
-    async def fetch(self, url: str, *, headers: Mapping[str, str] = {}, seconds: float = 30.0, most: int = 1_000_000) -> Fetched:
+    async def fetch(
+        self, url: str, *, headers: Mapping[str, str] = {}, seconds: float = 30.0, most: int = 1_000_000
+    ) -> Fetched:
         """GET of a public address. PermissionDenied for everything that is not public (loopback, private, link-local,
         metadata …), also behind a redirect or a name; InvalidInput for what is no http(s) URL; Unavailable when it fails."""
         ...

@@ -14,10 +14,10 @@ from nexus.domain.projects import rules
 from nexus.domain.projects.model import JSON, Halted, Lost, Project, Run, Stage, StageResult, WrongState
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.tallies.service import Tallies
-from nexus.domain.tasks.model import Control, Task
+from nexus.domain.tasks.model import Task
+from nexus.domain.tasks.rules import LEASE_SECONDS
 from nexus.domain.tasks.service import Tasks
 
-LEASE_SECONDS = 30.0
 LOG_LINES = 20
 
 
@@ -70,20 +70,6 @@ class Runs:
         if task.fence != seen.fence or task.status != "running" or (task.heartbeat != seen.heartbeat and not beating):
             raise Lost(f"Task {task.task_id} moved meanwhile.", status=task.status)
         return Run(project=await self._project(task), task=task)
-
-    async def beat(self, run: Run) -> Control:
-        """Keeps the lease and answers what is wanted. Lost when the run is no longer ours."""
-
-        async def attempt() -> Control:
-            task = (await self.held(run)).task
-            ours = when(fence=run.task.fence, status="running")
-            hit("before:task.beat")
-            await self._tables.commit(
-                self._tasks.moving(task, ours, heartbeat=task.heartbeat + 1, due_at=self._in(LEASE_SECONDS))
-            )
-            return task.control_status
-
-        return await self._tables.settle(attempt)
 
     async def held(self, run: Run) -> Run:
         """The run as it stands in the store. Lost when its fence has fallen."""

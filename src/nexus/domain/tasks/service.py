@@ -1,12 +1,13 @@
 """Tasks as users see them, and the parts of a change that other modules commit."""
 
 from nexus.domain.core.errors import NotFound
+from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Page, Tables, Window
-from nexus.domain.ports.rows import When, Write, check, insert, patch
+from nexus.domain.ports.rows import When, Write, check, insert, patch, when
 from nexus.domain.tasks.model import Task
-from nexus.domain.tasks.rules import SHARDS
+from nexus.domain.tasks.rules import LEASE_SECONDS, SHARDS
 from nexus.domain.tasks.tables import TASKS
 
 
@@ -27,6 +28,22 @@ class Tasks:
     async def read(self, task_id: str) -> Task:
         """For the house's own work, whoever owns it."""
         return await self._tables.get(TASKS, task_id)
+
+    async def beat(self, task_id: str, fence: int) -> bool:
+        """A sign of life of who holds the task under this fence. False when that is over."""
+
+        async def attempt() -> bool:
+            task = await self._tables.find(TASKS, task_id)
+            if task is None or task.fence != fence or task.status != "running":
+                return False
+            hit("before:task.beat")
+            due = instant(self._clock() + LEASE_SECONDS)
+            ours = when(fence=fence, status="running")
+            await self._tables.commit(patch(TASKS, task, ours, heartbeat=task.heartbeat + 1, due_at=due))
+            hit("after:task.beat")
+            return True
+
+        return await self._tables.settle(attempt)
 
     async def due(self) -> list[Task]:
         """What the sweeper should look at now: unfinished tasks whose time has come, as they stand."""

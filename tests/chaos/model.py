@@ -1,0 +1,145 @@
+"""The model server of the bench, as a process: what it says depends on the request alone, so a repeated question has the same answer.
+
+A request belongs to the run whose mark (`run-17-`) it carries. The ledger, which lies outside the system under test, has two lines for
+each: `asked` before the answer begins, `told` once all of it is on its way. `python -m tests.chaos.model --script FILE --log FILE`."""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from tests.domain.builds.scripts import ARCHITECTURE, BRIEF, DESIGN, PROMPT, REQUIREMENTS, WRITTEN
+from tests.openai_server import Call, OpenAIServer, Say
+
+MARK = re.compile(r"run-(\d+)-")
+SLUG = "doubler"
+
+
+class Script(Struct, frozen=True, kw_only=True):
+    """`latency` before each answer and `delay` between its pieces are seconds. A chat answer has `pieces` pieces.
+
+    `fails`: by topic, how many requests of a run are refused with 503 before one is answered (-1: all of them).
+    `garbles`: topics answered with what is no JSON. `kills`: by mark, the topic that has the server process shot that asks, as often as
+    it asks; its pid is read from `lock`. `port` lets a server that was killed come again where it was."""
+
+    latency: float = 0.02
+    delay: float = 0.0
+    pieces: int = 4
+    fails: dict[str, int] = {}
+    garbles: list[str] = []
+    kills: dict[str, str] = {}
+    lock: str = ""
+    port: int = 0
+
+
+ANSWERS = {
+    "build_intake": BRIEF,
+    "build_requirements": REQUIREMENTS,
+    "build_architecture": ARCHITECTURE,
+    "build_design": DESIGN,
+    "build_tools": WRITTEN,
+    "build_prompt": PROMPT,
+}
+
+
+def marked(topic: str, mark: str) -> str:
+    """The answer of a build's stage, with the mark of its run in every name that later questions hold."""
+    text = msgspec.json.encode(ANSWERS[topic]).decode()
+    return text.replace(f'"{SLUG}"', f'"{SLUG}-run-{mark}-"'.replace('-"', 'x"')).replace(
+        "You double numbers", f"You are run-{mark}- and double numbers"
+    )
+
+
+class MarkedModel(OpenAIServer):
+    def __init__(self, script: Script, ledger: Path | None, port: int) -> None:
+        super().__init__(port=port, log=None)
+        self._told, self._ledger = script, ledger
+        self._failed: Counter[tuple[str, str]] = Counter()
+
+    async def _completions(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        text = json.dumps(body, ensure_ascii=False)
+        found = MARK.search(text)
+        mark, topic = found[1] if found else "", self._topic(body)
+        line = {"mark": mark, "topic": topic, "digest": hashlib.sha256(text.encode()).hexdigest()[:16]}
+        await self._noted("asked", line)
+        if self._told.kills.get(mark) == topic:
+            _shoot(Path(self._told.lock))
+        say = self._say(mark, topic)
+        answer = await self._answered(request, body, say, f"chatcmpl-{line['digest']}")
+        await self._noted("told", line)
+        return answer
+
+    def _topic(self, body: dict[str, Any]) -> str:
+        topic = super()._topic(body)
+        return "said" if topic == "chat" and body["messages"][-1].get("role") == "tool" else topic
+
+    def _say(self, mark: str, topic: str) -> Say:
+        told, failing = self._told, self._told.fails.get(topic, 0)
+        if failing < 0 or self._failed[mark, topic] < failing:
+            self._failed[mark, topic] += 1
+            return Say(status=503, retry_after="0", first_byte=told.latency)
+        if topic in told.garbles:
+            return Say(text="no document", first_byte=told.latency)
+        if topic in ANSWERS:
+            return Say(text=marked(topic, mark), first_byte=told.latency, cut=4096)
+        if topic == "chat":
+            return Say(calls=(Call("double_it", {"number": 2}, "c1"),), first_byte=told.latency, cut=4096)
+        words = ("That is 4.", *(f" Word {n}." for n in range(2, told.pieces + 1)))
+        return Say(pieces=words, first_byte=told.latency, delay=told.delay)
+
+    async def _noted(self, what: str, line: dict[str, str]) -> None:
+        if self._ledger is not None:
+            text = json.dumps({"what": what, "at": time.time(), **line})
+            async with self._writing:
+                await asyncio.to_thread(_append, self._ledger, text)
+
+
+def _append(path: Path, line: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _shoot(lock: Path) -> None:
+    try:
+        os.kill(int(lock.read_text().strip()), signal.SIGKILL)
+    except (ProcessLookupError, ValueError, FileNotFoundError):
+        return
+
+
+async def _serve(script: Script, ledger: Path | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_reader(sys.stdin.fileno(), stop.set)
+    async with MarkedModel(script, ledger, script.port) as server:
+        sys.stdout.write(f"{server.url}\n")
+        sys.stdout.flush()
+        await stop.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The model server of the bench; ends with whoever started it.")
+    parser.add_argument("--script", type=Path, required=True)
+    parser.add_argument("--log", type=Path)
+    given = parser.parse_args()
+    asyncio.run(_serve(msgspec.json.decode(given.script.read_bytes(), type=Script), given.log))
+
+
+if __name__ == "__main__":
+    main()
