@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -44,15 +45,14 @@ class Process:
         while time.perf_counter() - self._began < START_SECONDS:
             if self._process.poll() is not None:
                 raise RuntimeError(f"it ended at once: {self._told()}")
-            try:
-                reader, writer = await asyncio.open_connection(*self.address)
-                writer.write(request)
-                line = await reader.readline()
+            with suppress(OSError, TimeoutError):
+                async with asyncio.timeout(5):
+                    reader, writer = await asyncio.open_connection(*self.address)
+                    writer.write(request)
+                    line = await reader.readline()
                 writer.close()
                 if b" 200 " in line:
                     return time.perf_counter() - self._began
-            except OSError:
-                pass
             await asyncio.sleep(0.005)
         raise RuntimeError("it did not answer in time")
 

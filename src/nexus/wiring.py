@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -17,13 +17,11 @@ from nexus.adapters.directory.files import DirectoryFiles
 from nexus.adapters.git.repository import GitRepository
 from nexus.adapters.inprocess.jobs import InProcessJobs
 from nexus.adapters.inprocess.pulse import Beat, ThreadPulse
-from nexus.adapters.memory.tables import MemoryTables
 from nexus.adapters.sqlite.lock import DirectoryLock
 from nexus.adapters.sqlite.log import SqliteLog
 from nexus.adapters.sqlite.tables import SqliteTables
 from nexus.adapters.sqlite.writer import Writer
 from nexus.adapters.web.guarded import GuardedWeb
-from nexus.domain.agents import package
 from nexus.domain.agents.invocations import Invocations
 from nexus.domain.agents.service import Agents
 from nexus.domain.agents.tables import AGENTS, DEPLOYMENTS, INVOCATIONS, VERSIONS
@@ -54,7 +52,6 @@ from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.requests.service import Requests
 from nexus.domain.requests.tables import REQUESTS
 from nexus.domain.runtime.journal import Crowd, Guard, Journal
-from nexus.domain.runtime.model import AgentSpec
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.runtime.tables import STEPS
 from nexus.domain.services import Services
@@ -209,7 +206,7 @@ async def _world(settings: Settings, stack: AsyncExitStack) -> tuple[World, InPr
         files=files,
         repository=GitRepository(root=data, files=files),
         queue=queue,
-        model=await _model(settings, stack),
+        model=await open_model(settings, stack),
         code=await stack.enter_async_context(ConfinedRunner(data=data)),
         web=GuardedWeb(),
         pulse=await stack.enter_async_context(_pulse(settings)),
@@ -250,7 +247,7 @@ async def _tables(settings: Settings, writer: Writer, stack: AsyncExitStack) -> 
     return DynamoTables(client, prefix=wanted.prefix)
 
 
-async def _model(settings: Settings, stack: AsyncExitStack) -> ChatModel:
+async def open_model(settings: Settings, stack: AsyncExitStack) -> ChatModel:
     """The configured model; what only one provider needs is imported for it alone."""
     if settings.model.provider == "offline":
         from nexus.adapters.offline.model import OfflineModel
@@ -294,29 +291,3 @@ async def _beside(*loops: Any) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-@asynccontextmanager
-async def open_agent(directory: Path, settings: Settings) -> AsyncIterator[tuple[Runtime, AgentSpec]]:
-    """The agent package in a folder, alone: no server, no store. InvalidInput for what is missing or malformed in it."""
-    async with AsyncExitStack() as stack:
-        packages = {found.manifest.agent.slug: found for found in _packages(directory)}
-        code = await stack.enter_async_context(ConfinedRunner(data=directory_of(settings)))
-        tables = Tables(MemoryTables(), secret=b"alone", clock=system_clock)
-        tools = Tools(tables=tables, web=GuardedWeb(), clock=system_clock)
-        models = Models(model=await _model(settings, stack), clock=system_clock, sleep=asyncio.sleep)
-        slug = next(iter(packages))
-        others = {other: found for other, found in packages.items() if other != slug}
-        spec = package.spec(packages[slug], agent_id=slug, others=others)
-        yield Runtime(models=models, tools=tools, code=code), spec
-
-
-def _packages(directory: Path) -> Iterator[package.Package]:
-    """The package in a folder, then those beside it, which it may ask."""
-    own = directory.resolve()
-    beside = sorted(path for path in own.parent.iterdir() if (path / package.MANIFEST).is_file() and path != own)
-    for folder in (own, *beside):
-        paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
-        yield package.read(
-            {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8", errors="replace") for path in paths}
-        )

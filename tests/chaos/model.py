@@ -1,6 +1,6 @@
 """The model server of the bench, as a process: what it says depends on the request alone, so a repeated question has the same answer.
 
-A request belongs to the run whose mark (`run-17-`) it carries. The ledger, which lies outside the system under test, has two lines for
+A request belongs to the run whose mark (`run_17_x`) it carries. The ledger, which lies outside the system under test, has two lines for
 each: `asked` before the answer begins, `told` once all of it is on its way. `python -m tests.chaos.model --script FILE --log FILE`."""
 
 import argparse
@@ -23,7 +23,7 @@ from msgspec import Struct
 from tests.domain.builds.scripts import ARCHITECTURE, BRIEF, DESIGN, PROMPT, REQUIREMENTS, WRITTEN
 from tests.openai_server import Call, OpenAIServer, Say
 
-MARK = re.compile(r"run-(\d+)-")
+MARK = re.compile(r"run_(\d+)_x")
 SLUG = "doubler"
 
 
@@ -55,11 +55,9 @@ ANSWERS = {
 
 
 def marked(topic: str, mark: str) -> str:
-    """The answer of a build's stage, with the mark of its run in every name that later questions hold."""
-    text = msgspec.json.encode(ANSWERS[topic]).decode()
-    return text.replace(f'"{SLUG}"', f'"{SLUG}-run-{mark}-"'.replace('-"', 'x"')).replace(
-        "You double numbers", f"You are run-{mark}- and double numbers"
-    )
+    """The answer of a build's stage, with the mark of its run in the names that later questions hold."""
+    text = msgspec.json.encode(ANSWERS[topic]).decode().replace(f'"{SLUG}"', f'"{SLUG}_run_{mark}_x"')
+    return text.replace("You double numbers", f"You are {SLUG}_run_{mark}_x: you double numbers")
 
 
 class MarkedModel(OpenAIServer):

@@ -1,0 +1,1 @@
+"""An explicit-state check of the table of states."""

@@ -34,7 +34,7 @@ def run(asked: Asked) -> int:
     from nexus import settings
     from nexus.cli.alone import Alone
     from nexus.cli.replies import leave
-    from nexus.wiring import open_agent
+    from nexus.alone import open_agent
 
     directory = Path(asked.arguments.directory)
     if not (directory / "agent.toml").is_file():

@@ -180,10 +180,11 @@ class _Conversation:
     async def _feed(self, request: bytes) -> None:
         pipe = self._process.stdin
         assert pipe is not None
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it ended early: the frames say why
+        ended_early = (BrokenPipeError, ConnectionResetError, RuntimeError)  # the last is uvloop's word for it
+        with contextlib.suppress(*ended_early):  # the frames say why
             pipe.write(request)
             await pipe.drain()
-        pipe.close()
+            pipe.close()
 
     async def _hear_start(self) -> None:
         pipe = self._process.stderr

@@ -4,10 +4,11 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from nexus.domain.core.errors import Unavailable
 
@@ -79,10 +80,10 @@ class Git:
             raise refused("init", answer)
 
     async def _answer(self, arguments: Sequence[str], where: Mapping[str, str], stdin: bytes) -> Answer:
-        process = await self._started(arguments, where)
+        process = await self._started(arguments, where, stdin)
         try:
             async with asyncio.timeout(self._seconds):
-                out, problem = await process.communicate(stdin)
+                out, problem = await process.communicate()
         except TimeoutError:
             raise Unavailable(f"git {arguments[0]} took longer than {self._seconds:g} s.", part="git") from None
         finally:
@@ -92,22 +93,37 @@ class Git:
                 await process.wait()
         return Answer(process.returncode or 0, out, problem.decode(errors="replace").strip())
 
-    async def _started(self, arguments: Sequence[str], where: Mapping[str, str]) -> asyncio.subprocess.Process:
+    async def _started(
+        self, arguments: Sequence[str], where: Mapping[str, str], stdin: bytes
+    ) -> asyncio.subprocess.Process:
         if self._program is None:
             raise Unavailable("The program git is not installed on this machine.", part="git")
         pipe = asyncio.subprocess.PIPE
         try:
-            return await asyncio.create_subprocess_exec(
-                self._program,
-                *arguments,
-                stdin=pipe,
-                stdout=pipe,
-                stderr=pipe,
-                env={**_ENVIRONMENT, **where},
-                start_new_session=True,  # Ctrl-C in a terminal is for the server, not for a commit under way
-            )
+            with _file_of(stdin) as given:
+                return await asyncio.create_subprocess_exec(
+                    self._program,
+                    *arguments,
+                    stdin=given,
+                    stdout=pipe,
+                    stderr=pipe,
+                    env={**_ENVIRONMENT, **where},
+                    start_new_session=True,  # Ctrl-C in a terminal is for the server, not for a commit under way
+                )
         except OSError as error:
             raise Unavailable("The program git does not start.", part="git") from error
+
+
+@contextmanager
+def _file_of(stdin: bytes) -> Iterator[IO[bytes] | int]:
+    """Input as a file: a git that ends early leaves no pipe behind that somebody still writes to."""
+    if not stdin:
+        yield asyncio.subprocess.DEVNULL
+        return
+    with tempfile.TemporaryFile() as file:
+        file.write(stdin)
+        file.seek(0)
+        yield file
 
 
 def refused(verb: str, answer: Answer) -> Unavailable:

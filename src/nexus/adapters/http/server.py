@@ -12,6 +12,10 @@ import uvicorn
 SHUTDOWN_SECONDS = 5
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 2048
+SEND_BUFFER = 65_536
+"""Bytes that the kernel takes for a reader who stopped; left to itself it would take megabytes for each."""
+UNHEARD_MS = 20_000
+"""After so many milliseconds without an answer to what was sent, a connection counts as dead."""
 
 
 class _Server(uvicorn.Server):
@@ -36,6 +40,9 @@ def bind(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNHEARD_MS)
         listener.bind((host, port))
         listener.listen(BACKLOG)
         listener.setblocking(False)

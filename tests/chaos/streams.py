@@ -1,0 +1,94 @@
+"""Readers of event streams, light enough for thousands: a socket, a position, and what was heard."""
+
+import asyncio
+import json
+import socket
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+JSON = dict[str, Any]
+
+
+class Heard(NamedTuple):
+    position: int
+    tag: str
+    data: JSON
+
+
+class Reader:
+    """Follows one address. `listen` reads until the stream ends or is cut, and may be called again: it goes on after `position`."""
+
+    def __init__(self, url: str, *, receive_buffer: int = 0, keep: bool = True) -> None:
+        parts = urlsplit(url)
+        self.host, self.port, self.path = parts.hostname or "", parts.port or 80, parts.path
+        self.position = 0
+        self.heard: list[Heard] = []
+        self.status = 0
+        self.told_to_reconnect = 0
+        self.over = False
+        self._buffer, self._keep = receive_buffer, keep
+        self.writer: asyncio.StreamWriter | None = None
+        self.reader: asyncio.StreamReader | None = None
+
+    async def open(self) -> None:
+        """Asks, and reads the head of the answer."""
+        connection = socket.socket()
+        connection.setblocking(False)
+        if self._buffer:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._buffer)
+        try:
+            await asyncio.get_running_loop().sock_connect(connection, (self.host, self.port))
+        except OSError:
+            connection.close()
+            raise
+        limit = self._buffer or 2**16
+        self.reader, self.writer = await asyncio.open_connection(sock=connection, limit=limit)
+        after = f"Last-Event-ID: {self.position}\r\n" if self.position else ""
+        ask = f"GET {self.path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nAccept: text/event-stream\r\n{after}\r\n"
+        self.writer.write(ask.encode())
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        self.status = int(head.split(b" ", 2)[1])
+
+    async def listen(self, *, pieces: int | None = None) -> None:
+        """Hears events until the stream ends; of `pieces` reads, no more."""
+        assert self.reader is not None
+        rest, count = b"", 0
+        while self.status == 200 and (pieces is None or count < pieces):
+            size = int((await self.reader.readline()).strip() or b"0", 16)
+            if size == 0:
+                break
+            rest += (await self.reader.readexactly(size + 2))[:-2]
+            *frames, rest = rest.split(b"\n\n")
+            for frame in frames:
+                self._take(frame.decode())
+            count += 1
+        self.over = self.over or self.status == 204
+
+    def _take(self, frame: str) -> None:
+        fields = dict(line.split(": ", 1) for line in frame.splitlines() if ": " in line and not line.startswith(":"))
+        tag = fields.get("event", "")
+        if tag == "reconnect":
+            self.told_to_reconnect += 1
+        if "id" not in fields:
+            return
+        self.position = int(fields["id"])
+        if self._keep:
+            self.heard.append(Heard(self.position, tag, json.loads(fields["data"])))
+        self.over = tag.split(".")[-1] in ("completed", "failed", "cancelled", "interrupted") and tag[:5] in ("reply", "build")
+
+    def close(self) -> None:
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
+
+    async def follow(self, *, within: float = 60) -> None:
+        """To the end, coming again as often as it takes."""
+        async with asyncio.timeout(within):
+            while not self.over:
+                try:
+                    await self.open()
+                    await self.listen()
+                except (OSError, asyncio.IncompleteReadError, ValueError):
+                    await asyncio.sleep(0.05)
+                finally:
+                    self.close()

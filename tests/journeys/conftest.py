@@ -1,0 +1,52 @@
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import pytest
+
+from tests.journeys.server import Process, serve, url_of
+from tests.journeys.user import User
+
+
+class House(NamedTuple):
+    """A nexus that serves, and somebody who uses it."""
+
+    process: Process
+    user: User
+    data: Path
+
+    def project_folder(self, project_id: str) -> Path:
+        return self.data / "projects" / project_id
+
+
+class Opens(Protocol):
+    def __call__(self, data: Path, *, token: str = "", **settings: str) -> AbstractContextManager[House]: ...
+
+
+@contextmanager
+def opened(data: Path, *, token: str = "", **settings: str) -> Iterator[House]:
+    """nexus on a data directory, killed at the end unless the journey ended it."""
+    with serve(data, **settings) as process:
+        user = User(url_of(process.ready()), token=token)
+        try:
+            yield House(process, user, data)
+        except Exception as error:
+            error.add_note("The server said:\n" + "".join(process.said[-40:]))
+            raise
+        finally:
+            user.close()
+
+
+@pytest.fixture
+def opens() -> Opens:
+    """Starts nexus where it is asked to."""
+    return opened
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """One nexus with default settings in a fresh directory, for the journeys that do it no harm."""
+    with opened(tmp_path_factory.mktemp("house") / "data") as house:
+        yield house
+        assert house.process.stop() == 0

@@ -1,0 +1,105 @@
+"""Requirements of many kinds, each ending in an agent that does what it says, or in a report that says what is missing."""
+
+import json
+from typing import NamedTuple
+
+import pytest
+
+from tests.journeys.conftest import House
+
+CSV = "region,amount\nnorth,10\nsouth,5\nnorth,7"
+LOG = "2026-01-31 10:00:00 INFO started\n2026-01-31 10:00:05 ERROR disk is full"
+STORY = "Rain fell on the city. The city streets were wet with rain. Birds sang. Rain in the city stopped at noon."
+
+
+class Wish(NamedTuple):
+    requirement: str
+    said: str
+    answer: str
+    tool: str
+
+
+LIBRARY = [
+    Wish("Build me a CSV analyst that sums and averages columns of pasted CSV data", f"sum amount by region\n{CSV}", "17", "query_csv"),
+    Wish("日期规划助手：计算两个日期相差多少天，推算到期日，查询星期几", "2026年1月31日到2026年3月1日相差多少天", "29", "date_difference"),
+    Wish("I need an assistant that summarizes long texts and extracts keywords", f"Extract 3 keywords from: {STORY}", "rain", "extract_keywords"),
+    Wish("A bot which extracts errors from log lines and lists IP addresses and emails in them", f"show errors in:\n{LOG}", "disk is full", "parse_log_lines"),
+    Wish("发票助手，计算明细合计和税额", "发票：3 x 19.99，2 x 5，税率20%，合计多少？", "83.96", "line_items_total"),
+    Wish("An assistant that tells the time in other time zones", "What is 2026-01-15 14:30 in London in Tokyo?", "23:30", "convert_time_zone"),
+]  # fmt: skip
+
+WRITTEN = [
+    Wish("An agent that computes the body mass index (BMI)", "What is the BMI for 70 kg and 175 cm?", "22.9", "bmi"),
+    Wish("Converts numbers to Roman numerals and checks password strength", "Write 1994 as a Roman numeral", "MCMXCIV", "to_roman"),
+    Wish("一个检查密码强度的智能体", "检查密码强度：Tr0ub4dor&3-horse", "5", "password_strength"),
+    Wish("Split the bill between friends, and convert text to morse code", 'Encode "SOS" in Morse code', "... --- ...", "morse_code"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wish", LIBRARY, ids=[wish.tool for wish in LIBRARY])
+def test_an_agent_with_tools_of_the_library_does_what_it_says(house: House, wish: Wish) -> None:
+    project = house.user.built(wish.requirement)
+    assert project["status"] == "completed", project["error_info"]
+    [agent] = house.user.agents(project)
+    assert (agent["active_version"], agent["status"]) == (1, "running")
+    heard = house.user.asks(agent["agent_id"], wish.said)
+    assert heard.ending == "reply.completed"
+    assert wish.tool in heard.tools
+    assert wish.answer in heard.text
+
+
+@pytest.mark.parametrize("wish", WRITTEN, ids=[wish.tool for wish in WRITTEN])
+def test_a_tool_that_was_written_for_the_agent_runs_in_the_code_runner(house: House, wish: Wish) -> None:
+    project = house.user.built(wish.requirement)
+    assert project["status"] == "completed", project["error_info"]
+    [agent] = house.user.agents(project)
+    folder = f"agents/{agent['slug']}"
+    assert {f"{folder}/tools/{wish.tool}.py", f"{folder}/tests/test_{wish.tool}.py"} <= set(
+        house.user.files(project["project_id"])
+    )
+    heard = house.user.asks(agent["agent_id"], wish.said)
+    [finished] = [event for event in heard.events if event.tag == "tool.finished"]
+    assert (finished.data["name"], finished.data["ok"]) == (wish.tool, True)
+    assert json.loads(finished.data["result"]) is not None
+    assert wish.answer in heard.text
+
+
+def test_several_agents_are_built_where_several_are_asked_for(house: House) -> None:
+    project = house.user.built("Two agents: one converts units and one computes loan payments")
+    assert project["status"] == "completed", project["error_info"]
+    agents = house.user.agents(project)
+    assert len(agents) > 1
+    files = set(house.user.files(project["project_id"]))
+    assert {f"agents/{agent['slug']}/agent.toml" for agent in agents} <= files
+    assert "6.2137" in house.user.asks(agents[0]["agent_id"], "convert 10 km to miles").text
+
+
+@pytest.mark.parametrize(
+    ("requirement", "word", "said", "answer"),
+    [
+        ("An agent that translates English texts into French", "translate", "Translate “good morning” into French", "offline"),
+        ("一个把中文翻译成英语的智能体", "翻译", "把“早上好”翻译成英语", "离线"),
+    ],
+    ids=["english", "chinese"],
+)  # fmt: skip
+def test_what_the_offline_model_cannot_do_is_said_plainly_and_not_deployed(
+    house: House, requirement: str, word: str, said: str, answer: str
+) -> None:
+    project = house.user.built(requirement)
+    [agent] = house.user.agents(project)
+    assert agent["active_version"] == 0
+    assert agent["status"] != "running"
+    assert project["metrics"]["verdict"] == "failed"
+    report = house.user.text(f"/projects/{project['project_id']}/files/agents/{agent['slug']}/docs/report.md")
+    assert word in report
+    assert "NEXUS_MODEL__API_KEY" in report
+    deployment = house.user.stages(project["project_id"])[-1]
+    assert (deployment["stage_name"], deployment["status"]) == ("deployment", "skipped")
+    refused = house.user.refused(f"/agents/{agent['agent_id']}/invoke", content=said)
+    assert 400 <= refused.status_code < 500, refused.text
+
+
+def test_what_can_be_done_is_built_beside_what_cannot(house: House) -> None:
+    project = house.user.built("An agent that converts units, translates the answer into French, and computes BMI")
+    assert project["status"] == "completed", project["error_info"]
+    assert "translate" in house.user.text(f"/projects/{project['project_id']}/report")
