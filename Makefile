@@ -6,13 +6,14 @@ UV := $(BIN)/uv
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: help run setup test check format docs clean
+.PHONY: help run setup test check model-check format docs clean
 
 help:
 	@echo "make run      set up what serving needs, then serve    (ARGS=\"--port 9000\")"
 	@echo "make setup    set up everything that development needs"
 	@echo "make test     run the tests                            (ARGS=\"tests/domain -k pause\")"
 	@echo "make check    formatting, lint, types, imports, architecture"
+	@echo "make model-check  every state that a build can come to   (ARGS=\"--commands 4\")"
 	@echo "make format   format the code, and mend what can be mended"
 	@echo "make docs     write the pages that are generated"
 	@echo "make clean    remove .venv and caches; data stays"
@@ -31,6 +32,9 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/architecture
+
+model-check: setup
+	$(BIN)/python -m tests.model $(ARGS)
 
 format: setup
 	$(BIN)/ruff check --fix

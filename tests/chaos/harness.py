@@ -52,11 +52,21 @@ def must(holds: object, sentence: str) -> None:
         raise Violation(sentence)
 
 
+def children() -> set[int]:
+    """Of this process, by their ids."""
+    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+
+
 def free_port() -> int:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port: int = unused.getsockname()[1]
         return port
+
+
+def rooms_of(data: Path) -> Path:
+    """Where a server makes the rooms in which it runs code: beside its data, so that what stays there is seen."""
+    return data.parent / "rooms"
 
 
 class Nexus:
@@ -68,7 +78,7 @@ class Nexus:
         self.starts = 0
         self.began: list[float] = []
         self._environ = {name: text for name, text in os.environ.items() if not name.startswith("NEXUS_")}
-        self._environ |= {**PACE, **environ}
+        self._environ |= {**PACE, "TMPDIR": str(rooms_of(data)), **environ}
         self._command, self._process = command, None
         self.said = data.parent / f"{data.name}.log"
 
@@ -148,6 +158,10 @@ class ModelServer:
         self._script = msgspec.structs.replace(script, port=free_port())
         self.url = f"http://127.0.0.1:{self._script.port}/v1"
         self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
 
     async def start(self) -> None:
         self._script_file.write_bytes(msgspec.json.encode(self._script))
@@ -233,9 +247,14 @@ class Bench:
         self.data = directory / "data"
         lock = str(self.data / "lock")
         self.model = ModelServer(directory, msgspec.structs.replace(script, lock=lock))
-        self._http = http
+        self._http, self._before = http, children()
         self.nexus = self.another()
         self.api = Api(self.nexus.url, http)
+
+    @property
+    def known(self) -> set[int]:
+        """Children of this process that are no orphans: those that were there before, and the model server."""
+        return self._before | {self.model.pid}
 
     def another(self, *, command: tuple[str, ...] = (), **environ: str) -> Nexus:
         """A server on this data directory, not started; one at a time may work in it."""
@@ -256,6 +275,7 @@ async def bench(name: str, seed: int, script: Script | None = None, *, like: Pat
     async with AsyncExitStack() as stack:
         directory = Path(tempfile.mkdtemp(prefix=f"nexus-chaos-{name}-"))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        (directory / "rooms").mkdir()
         if like is not None:
             shutil.copytree(like, directory / "data", symlinks=True)
         timeout = aiohttp.ClientTimeout(total=30, connect=2)

@@ -20,6 +20,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from nexus.domain.builds.outputs import Case, PlannedAgent
 from tests.domain.builds.scripts import ARCHITECTURE, BRIEF, DESIGN, PROMPT, REQUIREMENTS, WRITTEN
 from tests.openai_server import Call, OpenAIServer, Say
 
@@ -44,7 +45,10 @@ class Script(Struct, frozen=True, kw_only=True):
     port: int = 0
 
 
-ANSWERS = {
+FORGES = 5
+"""Every so many runs one writes a tool of its own, which is run behind walls; the others take one from the library."""
+
+ANSWERS: dict[str, Any] = {
     "build_intake": BRIEF,
     "build_requirements": REQUIREMENTS,
     "build_architecture": ARCHITECTURE,
@@ -52,11 +56,22 @@ ANSWERS = {
     "build_tools": WRITTEN,
     "build_prompt": PROMPT,
 }
+_BOUGHT = PlannedAgent(slug=SLUG, name="Doubler", purpose="Doubles numbers.", library_tools=["calculate"])
+_CASE = Case(name="doubles_two", input="double 2", calls=["calculate"], contains=["4"])
+BOUGHT = {
+    "build_architecture": msgspec.structs.replace(ARCHITECTURE, agents=[_BOUGHT]),
+    "build_design": msgspec.structs.replace(DESIGN, cases=[_CASE]),
+}
+
+
+def forges(mark: str) -> bool:
+    return mark.isdigit() and int(mark) % FORGES == 0
 
 
 def marked(topic: str, mark: str) -> str:
     """The answer of a build's stage, with the mark of its run in the names that later questions hold."""
-    text = msgspec.json.encode(ANSWERS[topic]).decode().replace(f'"{SLUG}"', f'"{SLUG}_run_{mark}_x"')
+    answer = ANSWERS[topic] if forges(mark) else BOUGHT.get(topic, ANSWERS[topic])
+    text = msgspec.json.encode(answer).decode().replace(f'"{SLUG}"', f'"{SLUG}_run_{mark}_x"')
     return text.replace("You double numbers", f"You are {SLUG}_run_{mark}_x: you double numbers")
 
 
@@ -94,7 +109,8 @@ class MarkedModel(OpenAIServer):
         if topic in ANSWERS:
             return Say(text=marked(topic, mark), first_byte=told.latency, cut=4096)
         if topic == "chat":
-            return Say(calls=(Call("double_it", {"number": 2}, "c1"),), first_byte=told.latency, cut=4096)
+            call = Call("double_it", {"number": 2}, "c1") if forges(mark) else Call("calculate", {"expression": "2 * 2"}, "c1")
+            return Say(calls=(call,), first_byte=told.latency, cut=4096)
         words = ("That is 4.", *(f" Word {n}." for n in range(2, told.pieces + 1)))
         return Say(pieces=words, first_byte=told.latency, delay=told.delay)
 

@@ -5,14 +5,14 @@ from typing import NamedTuple, Protocol
 
 import pytest
 
-from tests.journeys.server import Process, serve, url_of
+from tests.journeys.server import Server
 from tests.journeys.user import User
 
 
 class House(NamedTuple):
     """A nexus that serves, and somebody who uses it."""
 
-    process: Process
+    server: Server
     user: User
     data: Path
 
@@ -27,12 +27,12 @@ class Opens(Protocol):
 @contextmanager
 def opened(data: Path, *, token: str = "", **settings: str) -> Iterator[House]:
     """nexus on a data directory, killed at the end unless the journey ended it."""
-    with serve(data, **settings) as process:
-        user = User(url_of(process.ready()), token=token)
+    with Server(data, **settings) as server:
+        user = User(server.ready(), token=token)
         try:
-            yield House(process, user, data)
+            yield House(server, user, data)
         except Exception as error:
-            error.add_note("The server said:\n" + "".join(process.said[-40:]))
+            error.add_note("The server said:\n" + "".join(server.said[-40:]))
             raise
         finally:
             user.close()
@@ -49,4 +49,4 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """One nexus with default settings in a fresh directory, for the journeys that do it no harm."""
     with opened(tmp_path_factory.mktemp("house") / "data") as house:
         yield house
-        assert house.process.stop() == 0
+        assert house.server.stop() == 0

@@ -1,5 +1,6 @@
 """The processes of a journey: nexus itself, the scripted model provider beside it, and commands that end by themselves."""
 
+import asyncio
 import os
 import queue
 import signal
@@ -7,17 +8,18 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Self
+from typing import Any, Self
 
-import msgspec
+from tests.openai_server import OpenAIServer
 
-ROOT = Path(__file__).parents[2]
+NEXUS = (sys.executable, "-m", "nexus")
+SIGN = "nexus is ready at "
 READY_SECONDS = 20.0
 STOP_SECONDS = 25.0
+KEY = "sk-journey"
 
 
 def environment(**settings: str) -> dict[str, str]:
@@ -26,44 +28,44 @@ def environment(**settings: str) -> dict[str, str]:
     return {**kept, "PYTHONUNBUFFERED": "1", **settings}
 
 
-class Process:
-    """A process that says on one of its pipes when it is ready. `said` is all of that pipe, for whoever wants to know why."""
+class Server:
+    """`nexus serve` on a free port. `said` is its stderr, for whoever wants to know why."""
 
-    def __init__(
-        self, command: Sequence[str], *, sign: str, env: Mapping[str, str], folder: Path = ROOT, pipe: str = "stderr"
-    ) -> None:
+    def __init__(self, data: Path, **settings: str) -> None:
         self.said = list[str]()
-        self._sign = sign
+        self.seconds_to_ready = 0.0
         self._ready: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.STDOUT if pipe == "stdout" else subprocess.PIPE}
         self._began = monotonic()
         self._process = subprocess.Popen(
-            list(command), cwd=folder, env=dict(env), stdin=subprocess.DEVNULL, **{**pipes, pipe: subprocess.PIPE}
+            [*NEXUS, "serve", "--port", "0", "--data-dir", str(data)],
+            env=environment(**settings),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
-        stream = self._process.stdout if pipe == "stdout" else self._process.stderr
-        assert stream is not None
-        self._stream = stream
+        assert self._process.stderr is not None
+        self._stream = self._process.stderr
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
     def _read(self) -> None:
         for line in self._stream:
             self.said.append(line.decode(errors="replace"))
-            if self._sign in self.said[-1]:
-                self._ready.put(self.said[-1])
+            if SIGN in self.said[-1]:
+                self._ready.put(self.said[-1].partition(SIGN)[2].split()[0])
         self._ready.put(None)
 
     def ready(self) -> str:
-        """The line that says so."""
+        """Its URL, once it says that it is ready."""
         try:
-            line = self._ready.get(timeout=READY_SECONDS)
+            url = self._ready.get(timeout=READY_SECONDS)
         except queue.Empty:
-            line = None
-        if line is None:
+            url = None
+        if url is None:
             self.kill()
             raise AssertionError("It never was ready. It said:\n" + "".join(self.said))
         self.seconds_to_ready = monotonic() - self._began
-        return line
+        return url
 
     @property
     def pid(self) -> int:
@@ -108,50 +110,70 @@ class Process:
             self._closed()
 
 
-def serve(data: Path, **settings: str) -> Process:
-    """`nexus serve` on a free port."""
-    command = [sys.executable, "-m", "nexus", "serve", "--port", "0", "--data-dir", str(data)]
-    return Process(command, sign="nexus is ready at ", env=environment(**settings))
+class _Listening(OpenAIServer):
+    """Tells what it is asked before it answers."""
 
+    def __init__(self, heard: Callable[[str], None], **script: Any) -> None:
+        super().__init__(**script)
+        self._heard = heard
 
-def url_of(ready: str) -> str:
-    return ready.partition("ready at ")[2].split()[0]
+    async def _note(self, body: dict[str, Any]) -> None:
+        await super()._note(body)
+        self._heard(self._topic(body).removeprefix("build_"))
 
 
 class Provider:
-    """The scripted model provider: lives on while nexus dies. Its log tells what it was asked."""
+    """The scripted model provider, in a thread of the journey: it lives on while nexus dies, and knows what it was asked."""
 
-    def __init__(self, process: Process, log: Path) -> None:
-        self._log, self.url = log, process.ready().strip()
+    def __init__(self, script: Mapping[str, Any]) -> None:
+        self._asked = list[str]()
+        self._more = threading.Condition()
+        self._urls: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._stop: Callable[[], object] = lambda: None
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._answers(script)))
+
+    async def _answers(self, script: Mapping[str, Any]) -> None:
+        stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+        self._stop = lambda: loop.call_soon_threadsafe(stopped.set)
+        async with _Listening(self._heard, **script) as server:
+            self._urls.put(server.url)
+            await stopped.wait()
+
+    def _heard(self, topic: str) -> None:
+        with self._more:
+            self._asked.append(topic)
+            self._more.notify_all()
 
     @property
     def settings(self) -> dict[str, str]:
-        return {"NEXUS_MODEL__BASE_URL": self.url, "NEXUS_MODEL__API_KEY": "sk-journey", "NEXUS_MODEL__NAME": "scripted"}
+        """What nexus has to be told to use it."""
+        return {"NEXUS_MODEL__BASE_URL": self.url, "NEXUS_MODEL__API_KEY": KEY, "NEXUS_MODEL__NAME": "scripted"}
 
     def asked(self) -> list[str]:
-        """For each request the stage that asked, or `chat`."""
-        topics = list[str]()
-        for line in self._log.read_text().splitlines() if self._log.exists() else []:
-            form = msgspec.json.decode(line).get("response_format") or {}
-            name = (form.get("json_schema") or {}).get("name", "chat")
-            topics.append(name.removeprefix("build_"))
-        return topics
+        """For each request, in order, the stage that asked, or `chat`."""
+        with self._more:
+            return list(self._asked)
 
+    def wait_for(self, topic: str, times: int = 1) -> None:
+        """Returns once it was asked this so often."""
+        with self._more:
+            enough = self._more.wait_for(lambda: self._asked.count(topic) >= times, READY_SECONDS)
+        assert enough, f"{topic} was not asked {times} times: {self.asked()}"
 
-@contextmanager
-def provider(folder: Path, script: Mapping[str, object]) -> Iterator[Provider]:
-    path, log = folder / "script.json", folder / "asked.jsonl"
-    path.write_bytes(msgspec.json.encode(script))
-    command = [sys.executable, "-m", "tests.openai_server", "--script", str(path), "--log", str(log)]
-    with Process(command, sign="http://", env=environment(), pipe="stdout") as process:
-        yield Provider(process, log)
-        process.stop()
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.url = self._urls.get(timeout=READY_SECONDS)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+        self._thread.join()
 
 
 def command(*arguments: str, folder: Path, seconds: float = 60, **settings: str) -> subprocess.CompletedProcess[str]:
     """A `nexus` command that ends by itself."""
     return subprocess.run(
-        [sys.executable, "-m", "nexus", *arguments],
+        [*NEXUS, *arguments],
         cwd=folder,
         env=environment(**settings),
         stdin=subprocess.DEVNULL,

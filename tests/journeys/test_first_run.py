@@ -13,7 +13,15 @@ from tests.journeys.doubler import STAGES
 ENGLISH = "An agent that converts units and computes loan payments, and explains its steps"
 CHINESE = "一个能换算单位、计算贷款月供并解释步骤的智能体"
 DOCUMENTS = ("docs/brief.md", "docs/requirements.md", "docs/architecture.md")
-PACKAGE = ("agent.toml", "prompt.md", "README.md", "requirements.txt", "tests/cases.toml", "docs/design.md", "docs/report.md")
+PACKAGE = (
+    "agent.toml",
+    "prompt.md",
+    "README.md",
+    "requirements.txt",
+    "tests/cases.toml",
+    "docs/design.md",
+    "docs/report.md",
+)
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -51,7 +59,7 @@ def test_a_sentence_becomes_an_agent_that_answers(
     tmp_path: Path, opens: Opens, requirement: str, report: str, questions: list[tuple[str, str, str, str]]
 ) -> None:
     with opens(tmp_path / "data") as house:
-        assert house.process.seconds_to_ready < 10
+        assert house.server.seconds_to_ready < 10
         began = monotonic()
         project_id = house.user.started(requirement)
         events = house.user.followed(project_id)
@@ -73,11 +81,15 @@ def _files_are_there(house: House, project_id: str, slug: str) -> None:
     folder = house.project_folder(project_id)
     wanted = {*DOCUMENTS, *(f"agents/{slug}/{path}" for path in PACKAGE)}
     assert wanted <= set(house.user.files(project_id))
-    assert all((folder / path).read_text() == house.user.text(f"/projects/{project_id}/files/{path}") for path in wanted)
+    assert all(
+        (folder / path).read_text() == house.user.text(f"/projects/{project_id}/files/{path}") for path in wanted
+    )
     assert tomllib.loads((folder / f"agents/{slug}/agent.toml").read_text())
     assert keys_of(folder) == [f"1/{stage}" for stage in STAGES]
     assert git(folder, "status", "--porcelain") == ""
-    assert [commit["key"] for commit in house.user.get(f"/projects/{project_id}/commits")["items"]][::-1] == keys_of(folder)
+    assert [commit["key"] for commit in house.user.get(f"/projects/{project_id}/commits")["items"]][::-1] == keys_of(
+        folder
+    )
 
 
 def _conversation_goes_on(house: House, agent_id: str, questions: list[tuple[str, str, str, str]]) -> None:

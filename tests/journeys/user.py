@@ -72,6 +72,13 @@ class Stream:
                 return heard
         raise AssertionError(f"The stream ended before {tags}: {[event.tag for event in heard]}")
 
+    def until_text(self, text: str) -> list[Event]:
+        """Everything up to the piece with which a reply says this."""
+        heard = list[Event]()
+        while Heard(heard).text != text:
+            heard += self.until("reply.delta")
+        return heard
+
     def rest(self) -> list[Event]:
         """What comes until the connection ends, however it does."""
         heard = list[Event]()

@@ -7,17 +7,16 @@ from typing import Any, NamedTuple
 from msgspec import structs
 
 from nexus.domain.projects.rules import ANY_CONTROL, MOVES
-from tests.model.invariants import JOINT
 from tests.model.state import Bounds
+from tests.model.state_space import STUCK
 
 JOINT_RULE = "project, task and wish go together"
 STALE_RULE = "nothing is written under an old fence"
-STUCK_RULE = "from every state the build can come to rest without another command"
-assert JOINT
 
 
 class Mutant(NamedTuple):
-    """`moves`: the fields of a move that are other than in the table; `bounds`: flags for what the table does not hold."""
+    """`moves`: the fields of a move that are other than in the table. `bounds`: flags for what the table does not hold, and how much
+    has to happen until it shows. `breaks`: the rule that must be found broken."""
 
     moves: Mapping[str, Mapping[str, Any]] = {}
     bounds: Mapping[str, Any] = {}
@@ -36,9 +35,11 @@ MUTANTS = {
         moves={"claim": {"control": ANY_CONTROL}, "pause_now": {"to": "queued", "task_to": "queued"}}, breaks=JOINT_RULE
     ),
     "the sweeper only ever takes over": Mutant(
-        moves={"pause_done": {"who": ("executor",)}, "stop_done": {"who": ("executor",)}}, breaks=STUCK_RULE
+        moves={"pause_done": {"who": ("executor",)}, "stop_done": {"who": ("executor",)}},
+        bounds={"commands": 1, "crashes": 0},
+        breaks=STUCK
     ),
-    "there is no sweeper": Mutant(bounds={"sweeper": False}, breaks=STUCK_RULE),
+    "there is no sweeper": Mutant(bounds={"sweeper": False}, breaks=STUCK),
     "a run is paused whatever is wanted": Mutant(moves={"pause_done": {"control": ANY_CONTROL}}, breaks=JOINT_RULE),
     "a stop can be undone": Mutant(
         moves={"unpause": {"control": ("paused", "stopped")}}, breaks="who wants a build stopped is not overruled"
@@ -50,12 +51,12 @@ MUTANTS = {
         moves={"stop_now": {"project": ("completed",), "task": ("completed",)}},
         breaks="what has ended changes only by a new build",
     ),
-    "a stage stays running when its run is taken over": Mutant(moves={"take_over": {"stage_to": None}}, breaks=STUCK_RULE),
+    "a stage stays running when its run is taken over": Mutant(moves={"take_over": {"stage_to": None}}, bounds={"commands": 0}, breaks=STUCK),
     "a stage stays running when its run is released": Mutant(
         moves={"release": {"stage_to": None}}, breaks="at most one stage runs, and only while the task does"
     ),
     "what is resumed stays paused": Mutant(moves={"resume": {"wants": None}}, breaks=JOINT_RULE),
-    "a deletion looks first and commits later": Mutant(bounds={"delete_in_one_commit": False}, breaks=STUCK_RULE),
+    "a deletion looks first and commits later": Mutant(bounds={"delete_in_one_commit": False, "crashes": 0}, breaks=STUCK),
 }
 
 

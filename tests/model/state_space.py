@@ -61,10 +61,11 @@ class StateSpace:
                 self._verbs.add(step.what)
                 if rule := next(broken_by(state, step), None):
                     return self._counterexample(rule, at, step)
-                number, is_new = self._number(plain(step.after), (at, step))
+                step = step._replace(after=plain(step.after))
+                number, is_new = self._number(step.after, (at, step))
                 if step.kind == "progress":
                     self._back[number].append(at)
-                if is_new and (rule := next(_broken(self._states[number]), None)):
+                if is_new and (rule := next(_broken(step.after), None)):
                     return self._counterexample(rule, at, step)
             at += 1
         return None

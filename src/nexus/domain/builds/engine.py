@@ -36,10 +36,8 @@ class Failure(Struct, frozen=True):
     retryable: bool
 
 
-class StorageFull(Unavailable):
+class StorageFull(Exception):
     """The disk is full: no fault of the work. It waits, and goes on by itself."""
-
-    title = "The disk is full"
 
 
 class Wish:

@@ -1,0 +1,123 @@
+"""What can be found when all is over: the rows, the histories, the ledger, the processes and the directories."""
+
+import json
+import os
+import sqlite3
+import subprocess
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.harness import Bench, Violation, must, rooms_of
+
+JSON = dict[str, Any]
+TABLES = ("projects", "builds", "stages", "tasks", "steps", "events", "sessions", "messages", "replies", "agents", "versions")
+
+
+class Evidence:
+    """Read after the last server has ended; nothing is changed."""
+
+    def __init__(self, world: Bench) -> None:
+        self.data, self.ledger = world.data, world.model.lines()
+        with closing(opened(world.data)) as store:
+            [(verdict,)] = store.execute("pragma integrity_check").fetchall()
+            must(verdict == "ok", f"The store is broken: {verdict}")
+            self.rows = {name: _rows(store, name) for name in TABLES}
+            self.log_topics: dict[str, list[JSON]] = _log(store)
+        self.topics: dict[str, list[JSON]] = defaultdict(list)
+        for event in sorted(self.rows["events"], key=lambda event: (event["topic"], event["position"])):
+            self.topics[event["topic"]].append(event)
+
+    @property
+    def builds(self) -> Iterator[tuple[JSON, list[JSON]]]:
+        """Every build with its events."""
+        for build in self.rows["builds"]:
+            yield build, self.topics[f"build:{build['project_id']}/{build['build_no']}"]
+
+    def marks(self) -> dict[str, JSON]:
+        """Projects by the mark of their run."""
+        return {project["requirement"].split("_")[1]: project for project in self.rows["projects"]}
+
+    def asked(self) -> dict[str, Counter[str]]:
+        """By mark: how often each question was put to the model server."""
+        found: dict[str, Counter[str]] = defaultdict(Counter)
+        for line in self.ledger:
+            if line["what"] == "asked":
+                found[line["mark"]][f"{line['topic']}/{line['digest']}"] += 1
+        return found
+
+    def commits(self, project_id: str) -> list[str]:
+        """The keys of a project's history, oldest first."""
+        tree = self.data / "projects" / project_id
+        if not (tree / ".git").exists():
+            return []
+        command = ["git", "-c", "safe.directory=*", "-C", str(tree), "log", "--reverse", "--format=%(trailers:key=Nexus-Key,valueonly)"]
+        told = subprocess.run(command, capture_output=True, text=True, check=True)
+        return [line for line in told.stdout.splitlines() if line]
+
+    def state_of_files(self, project_id: str) -> str:
+        """What differs between the newest commit and the working tree; empty when nothing does."""
+        tree = self.data / "projects" / project_id
+        command = ["git", "-c", "safe.directory=*", "-C", str(tree), "status", "--porcelain"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    def leftovers(self) -> list[str]:
+        """Directories and files that only a run in progress has a use for."""
+        found = [str(path) for path in rooms_of(self.data).glob("*")]
+        projects = self.data / "projects"
+        for pattern in (".nexus-write-*", "*/.nexus-write-*", "*/.git/*.lock", "*/.git/refs/heads/*.lock", "*/**/.nexus-write-*"):
+            found += [str(path) for path in projects.glob(pattern)]
+        return found
+
+
+def opened(data: Path) -> sqlite3.Connection:
+    """The store, only to be read; also while a server works on it."""
+    return sqlite3.connect(f"file:{data / 'nexus.db'}?mode=ro", uri=True, timeout=10)
+
+
+def in_flight(data: Path) -> int:
+    """How many builds and replies are being worked on, by the store."""
+    with closing(opened(data)) as store:
+        running = sum(task["status"] == "running" for task in _rows(store, "tasks"))
+        return running + sum(reply["status"] == "running" for reply in _rows(store, "replies"))
+
+
+def _rows(store: sqlite3.Connection, table: str) -> list[JSON]:
+    return [json.loads(row) for (row,) in store.execute(f"select row from nexus_{table}")]
+
+
+def _log(store: sqlite3.Connection) -> dict[str, list[JSON]]:
+    found: dict[str, list[JSON]] = defaultdict(list)
+    for topic, first, body in store.execute("select topic, first, body from nexus_log order by topic, first"):
+        for position, line in enumerate(bytes(body).split(b"\n"), first):
+            found[topic].append({"position": position, **json.loads(line)})
+    return found
+
+
+def orphans(known: set[int]) -> list[str]:
+    """Processes that came to this one because who started them is gone."""
+    own, found = os.getpid(), list[str]()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) in known:
+            continue
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[1]) == own and fields[0] != "Z":
+                found.append(f"{entry.name}: {(entry / 'cmdline').read_bytes().replace(bytes(1), b' ').decode()}")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def resident_mb(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise Violation(f"process {pid} has no memory")
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,82 @@
+"""E1: many builds, while the server is killed again and again at random moments."""
+
+import asyncio
+import time
+from typing import Any
+
+from nexus.domain.core.instants import epoch
+from tests.chaos.evidence import Evidence, in_flight
+from tests.chaos.experiments import Figures, examined, percentile
+from tests.chaos.harness import TERMINAL, Bench, bench, must
+from tests.chaos.model import Script
+
+JSON = dict[str, Any]
+RECOVERY_SECONDS = 5.0
+
+
+async def run(seed: int, runs: int) -> Figures:
+    async with bench("e01", seed, Script(latency=0.01)) as world:
+        began, kills = time.monotonic(), Kills(world)
+        await world.nexus.start()
+        killing = asyncio.ensure_future(kills.go_on())
+        try:
+            acknowledged = [await world.api.begin(number) for number in range(runs)]
+            ended = [await world.api.until(one["project_id"], *TERMINAL, within=240 + runs) for one in acknowledged]
+        finally:
+            killing.cancel()
+            await asyncio.gather(killing, return_exceptions=True)
+        if not world.nexus.alive:
+            await world.nexus.start()
+        await world.nexus.terminate()
+        bad = [(one["project_id"], one["error_info"]) for one in ended if one["status"] != "completed"]
+        must(not bad, f"{len(bad)} of {runs} builds did not complete: {bad[:3]}")
+        must(kills.in_flight and all(kills.in_flight), f"A kill met nothing in flight: {kills.in_flight}")
+        evidence, inspected = examined(world, acknowledged)
+        recovered = recoveries(evidence, kills.restarts)
+        must(percentile(recovered, 0.95) <= RECOVERY_SECONDS, f"Recovery took {percentile(recovered, 0.95):.2f} s (p95).")
+        asked = [count for each in evidence.asked().values() for count in each.values()]
+        return {
+            "builds": f"{runs} of {runs} completed",
+            "kills": len(kills.in_flight),
+            "in flight at a kill": round(sum(kills.in_flight) / len(kills.in_flight), 1),
+            "recovery p50": f"{percentile(recovered, 0.5):.2f} s",
+            "recovery p95": f"{percentile(recovered, 0.95):.2f} s",
+            "calls": f"{sum(asked)} for {len(asked)} steps",
+            "inspected": inspected,
+            "seconds": round(time.monotonic() - began),
+        }
+
+
+class Kills:
+    """Kills the server every 0.2 to 2 seconds while there is work, and starts it again. What has no work in flight is let live."""
+
+    def __init__(self, world: Bench) -> None:
+        self._world = world
+        self.in_flight: list[int] = []
+        self.restarts: list[tuple[float, float]] = []
+
+    async def go_on(self) -> None:
+        world = self._world
+        while True:
+            await asyncio.sleep(world.random.uniform(0.2, 2.0))
+            if not (flying := in_flight(world.data)):
+                continue
+            await world.nexus.kill()
+            self.in_flight.append(flying)
+            began = time.time()
+            await world.nexus.start()
+            self.restarts.append((began, time.time()))
+
+
+def recoveries(evidence: Evidence, restarts: list[tuple[float, float]]) -> list[float]:
+    """For each start: how long until the first change of a build was committed."""
+    told = sorted(epoch(event["created_at"]) for event in evidence.rows["events"])
+    found = list[float]()
+    for began, _ in restarts:
+        if first := next((at for at in told if at > began), None):
+            found.append(first - began)
+    return found
+
+
+
+

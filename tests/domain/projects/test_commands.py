@@ -1,0 +1,41 @@
+"""Thousands of commands in an order by chance: none does what the table does not say, and nobody who lost a run writes."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
+from msgspec import structs
+
+from nexus.adapters.memory.tables import MemoryTables
+from nexus.domain.core.errors import NexusError
+from nexus.domain.ports.database import Tables
+from nexus.domain.ports.rows import Write
+from nexus.domain.projects.tables import PROJECTS
+from nexus.domain.tallies.model import NOW
+from nexus.domain.tallies.tables import TALLIES
+from tests.domain.builds.test_builds import WANTED
+from tests.domain.projects.walk import Walk
+from tests.house import ANN, House, open_house, world
+
+PROJECTS_IN_A_WALK, STEPS = 25, 1_200
+NEEDED = {
+    *(f"{command} {how}" for command in ("pause", "resume", "stop", "retry", "restart") for how in ("done", "refused")),
+    *(f"late {verb}" for verb in ("complete", "fail", "finish", "pause_done", "release", "retry", "skip", "start")),
+    *("claimed", "claimed in vain", "take_over", "end_for", "finish", "skip", "start halted", "delete done"),
+}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_a_walk_through_all_commands_stays_on_the_table(seed: int) -> None:
+    async with open_house(serving=False) as house:
+        walk = Walk(house, seed)
+        await walk.start(PROJECTS_IN_A_WALK)
+        for number in range(STEPS):
+            try:
+                await walk.step()
+            except (AssertionError, NexusError) as error:
+                error.add_note(f"seed {seed}, step {number}")
+                raise
+        assert NEEDED - walk.seen.keys() == set()
+        tables = Tables(house.world.tables, secret=house.world.secret, clock=house.clock)
+        tally = await tables.get(TALLIES, ANN.tenant_id, NOW)
+        assert tally.builds_active >= await walk.under_way()

@@ -1,0 +1,285 @@
+"""A long walk through the commands of users and the verbs of executors, by a seed, that looks after each step whether all still fits."""
+
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, get_args
+
+from msgspec import Struct
+
+from nexus.domain.core.errors import NotFound
+from nexus.domain.events.tables import EVENTS
+from nexus.domain.ports.database import Tables, Window
+from nexus.domain.projects import rules
+from nexus.domain.projects.model import Command, Halted, Lost, Project, Run, Stage, StageResult, WrongState, topic
+from nexus.domain.projects.runs import Runs
+from nexus.domain.projects.tables import PROJECTS, STAGES
+from nexus.domain.tasks.model import Task
+from nexus.domain.tasks.tables import TASKS
+from tests.domain.builds.test_builds import WANTED
+from tests.house import ANN, House
+from tests.model.invariants import JOINT
+from tests.model.state import DONE
+
+COMMANDS: tuple[Command, ...] = get_args(Command)
+WORKERS = ("w1", "w2")
+RESULT = StageResult(output_data={"summary": "done"}, input_tokens=3, output_tokens=2)
+ERROR = {"code": "internal", "message": "It went wrong.", "retryable": True}
+
+Rows = tuple[Project, Task, list[Stage]]
+
+
+class Known(Struct):
+    """A project as the walk knows it: the position it has read to, and all runs that anybody ever held, the newest last."""
+
+    project_id: str
+    position: int = 0
+    runs: list[Run] = []
+
+
+class Walk:
+    def __init__(self, house: House, seed: int) -> None:
+        self._services, self._clock = house.services, house.clock
+        self._runs: Runs = house.services.builds._runs
+        self._tables = Tables(house.world.tables, secret=house.world.secret, clock=house.clock)
+        self._random = random.Random(seed)
+        self._known: list[Known] = []
+        self.seen = Counter[str]()
+
+    async def start(self, projects: int) -> None:
+        for _ in range(projects):
+            self._known.append(await self._started())
+
+    async def _started(self) -> Known:
+        known = Known((await self._services.builds.start(ANN, WANTED)).project_id)
+        await self._looked(known)
+        return known
+
+    async def step(self) -> None:
+        """Something happens to one of the projects; then everything about it must fit."""
+        at = self._random.randrange(len(self._known))
+        known = self._known[at]
+        acts: list[tuple[Callable[[Known], Awaitable[None]], int]] = [
+            (self._command, 5), (self._claim, 3), (self._work, 12), (self._end, 3), (self._sweep, 2), (self._late, 4),
+        ]  # fmt: skip
+        if self._random.random() < 0.01:
+            await self._delete(known)
+            self._known[at] = await self._started()
+            return
+        [act] = self._random.choices([act for act, _ in acts], [weight for _, weight in acts])
+        await act(known)
+        await self._looked(known)
+
+    # --- users
+
+    async def _command(self, known: Known) -> None:
+        """Twice: the second answer is that of a command whose wish is met, or the same refusal."""
+        command = self._random.choice(COMMANDS)
+        project, _, stages = await self._rows(known)
+        from_stage = None
+        if command in rules.AGAIN and self._random.random() < 0.5:
+            from_stage = self._random.choice(stages[: _begin(stages) + 1]).stage_name
+        first, second = [await self._answer(known, command, from_stage) for _ in range(2)]
+        self.seen[f"{command} {'refused' if isinstance(first, WrongState) else 'done'}"] += 1
+        if command in rules.AGAIN and isinstance(first, Project):
+            assert first.build_no == project.build_no + 1
+            assert isinstance(second, WrongState), "a second build begins only once the first has ended"
+        elif isinstance(first, WrongState):
+            assert isinstance(second, WrongState)
+            assert first.facts == second.facts
+            assert first.facts["status"] in (project.status, (await self._rows(known))[1].status)
+        else:
+            assert first == second == (await self._rows(known))[0]
+
+    async def _answer(self, known: Known, command: Command, from_stage: str | None) -> Project | WrongState:
+        try:
+            return await self._services.builds.command(ANN, known.project_id, command, from_stage=from_stage)
+        except WrongState as refused:
+            return refused
+
+    async def _delete(self, known: Known) -> None:
+        project, _, _ = await self._rows(known)
+        if project.status in ("queued", "building"):
+            try:
+                await self._services.projects.delete(ANN, known.project_id)
+            except WrongState as refused:
+                assert refused.facts["status"] == project.status
+                self.seen["delete refused"] += 1
+        await self._services.projects.delete(ANN, known.project_id, stop_first=True)
+        self.seen["delete done"] += 1
+        for verb in (self._services.projects.get(ANN, known.project_id), self._answer(known, "stop", None)):
+            try:
+                await verb
+            except NotFound:
+                continue
+            raise AssertionError("what is deleted is gone")
+
+    # --- executors and sweepers
+
+    async def _claim(self, known: Known) -> None:
+        """Two workers hear the same hint: one has the run, if it is to be had at all."""
+        project, task, _ = before = await self._rows(known)
+        free = project.status == "queued"
+        won = list[Run]()
+        for worker in self._random.sample(WORKERS, 2):
+            try:
+                won.append(await self._runs.claim(task.task_id, worker))
+            except Lost:
+                continue
+        assert len(won) == free
+        known.runs += won
+        self.seen["claimed" if won else "claimed in vain"] += 1
+        if not won:
+            assert await self._rows(known) == before
+
+    async def _work(self, known: Known) -> None:
+        """The executor goes on: a stage is started, told about, completed, tried again or skipped."""
+        if not (run := await self._holding(known)):
+            return
+        project, task, stages = await self._rows(known)
+        begin, worker = _begin(stages), self._runs
+        if begin == len(stages):
+            await worker.finish(run)
+            self.seen["finish"] += 1
+            return
+        stage, progress = stages[begin], rules.progress_of(begin + 1, len(stages))
+        if stage.status == "pending":
+            await self._stage_started(run, task, stage)
+            return
+        what = self._random.choice(("complete", "complete", "complete", "tell", "retry", "skip"))
+        self.seen[what] += 1
+        if what == "complete":
+            await worker.complete_stage(run, stage, RESULT, progress=progress)
+        elif what == "tell":
+            await worker.tell(run, stage, "stage.log", {"line": "so far, so good"}, logs=["so far, so good"])
+        elif what == "retry":
+            await worker.retry_stage(run, stage, "It went wrong.")
+        elif stage.optional:
+            await worker.skip_stage(run, stage, "It went wrong.", progress=progress)
+        else:
+            await self._refused(known, lambda: worker.skip_stage(run, stage, "no", progress=progress), WrongState)
+        if what in ("complete", "skip") and (stage.optional or what == "complete"):
+            assert (await self._rows(known))[0].progress == progress
+
+    async def _stage_started(self, run: Run, task: Task, stage: Stage) -> None:
+        try:
+            started = await self._runs.start_stage(run, stage)
+        except Halted as halted:
+            assert halted.facts["control"] == task.control_status != "running"
+            self.seen["start halted"] += 1
+        else:
+            assert task.control_status == "running"
+            assert started.attempt == max(1, stage.attempt)
+            self.seen["start"] += 1
+
+    async def _end(self, known: Known) -> None:
+        """The executor lets go: as is wanted, or because it fails or its host is drained. What does not fit the wish is refused."""
+        if not (run := await self._holding(known)):
+            return
+        control = (await self._rows(known))[1].control_status
+        verb = self._random.choice(("pause_done", "stop_done", "release", "fail"))
+        fits = control in rules.MOVES[verb].control
+        self.seen[f"{verb} {'done' if fits else 'refused'}"] += 1
+        if fits:
+            await self._act(run, verb)
+        else:
+            await self._refused(known, lambda: self._act(run, verb), Lost)
+
+    async def _sweep(self, known: Known) -> None:
+        """The lease is over, whether or not its holder is dead."""
+        _, task, _ = before = await self._rows(known)
+        worker = self._random.choice(WORKERS)
+        if task.status == "running" and task.control_status != "running":
+            await self._runs.end_for(task)
+            self.seen["end_for"] += 1
+        elif task.status == "running":
+            known.runs.append(await self._runs.take_over(task, worker))
+            self.seen["take_over"] += 1
+        else:
+            for verb in (lambda: self._runs.take_over(task, worker), lambda: self._runs.end_for(task)):
+                await self._refused(known, verb, Lost)
+            assert await self._rows(known) == before
+
+    async def _late(self, known: Known) -> None:
+        """Whoever lost the run tries to write all the same."""
+        _, task, stages = await self._rows(known)
+        stale = [run for run in known.runs if not _holds(run, task)]
+        if not stale:
+            return
+        run, stage, runs = self._random.choice(stale), self._random.choice(stages), self._runs
+        optional = next(stage for stage in stages if stage.optional)
+        verbs: dict[str, Callable[[], Awaitable[Any]]] = {
+            "start": lambda: runs.start_stage(run, stage),
+            "complete": lambda: runs.complete_stage(run, stage, RESULT, progress=99.0),
+            "retry": lambda: runs.retry_stage(run, stage, "late"),
+            "skip": lambda: runs.skip_stage(run, optional, "late", progress=99.0),
+            "tell": lambda: runs.tell(run, stage, "stage.log", {"line": "late"}, logs=["late"]),
+            "finish": lambda: runs.finish(run),
+        } | {verb: lambda verb=verb: self._act(run, verb) for verb in ("fail", "release", "pause_done", "stop_done")}
+        verb = self._random.choice(sorted(verbs))
+        await self._refused(known, verbs[verb], Lost)
+        assert await self._services.tasks.beat(run.task.task_id, run.task.fence) is False
+        self.seen[f"late {verb}"] += 1
+
+    async def _act(self, run: Run, verb: str) -> None:
+        if verb == "fail":
+            await self._runs.fail(run, ERROR)
+        else:
+            await getattr(self._runs, verb)(run)
+
+    async def _refused(self, known: Known, verb: Callable[[], Awaitable[Any]], error: type[Exception]) -> None:
+        """The verb raises, and changes nothing."""
+        before = await self._rows(known)
+        try:
+            await verb()
+        except error:
+            assert await self._rows(known) == before
+            return
+        raise AssertionError(f"{error.__name__} was to be raised in {before}")
+
+    async def _holding(self, known: Known) -> Run | None:
+        _, task, _ = await self._rows(known)
+        return next((run for run in reversed(known.runs) if _holds(run, task)), None)
+
+    # --- looking
+
+    async def _rows(self, known: Known) -> Rows:
+        project = await self._tables.get(PROJECTS, known.project_id)
+        stages = (await self._tables.page(STAGES, known.project_id, window=Window(limit=100))).items
+        task = await self._tables.get(TASKS, project.active_task_id)
+        return project, task, sorted(stages, key=lambda stage: stage.stage_number)
+
+    async def _looked(self, known: Known) -> None:
+        """The joint state is one of the table's; stages are in order; each new position was told exactly once."""
+        project, task, stages = await self._rows(known)
+        assert (task.status, task.control_status) in JOINT[project.status]
+        assert project.control_status == task.control_status
+        assert {stage.build_no for stage in stages} == {project.build_no} == {task.build_no}
+        begin = _begin(stages)
+        assert all(stage.status == "pending" for stage in stages[begin + 1 :])
+        assert project.status != "completed" or begin == len(stages)
+        positions = await self._told(project, known.position)
+        assert sorted(positions) == list(range(known.position + 1, project.events + 1))
+        known.position = project.events
+
+    async def _told(self, project: Project, after: int) -> Sequence[int]:
+        """The positions behind one, in the feed of this build and of the one before it."""
+        positions = list[int]()
+        for build_no in {max(1, project.build_no - 1), project.build_no}:
+            window = Window(limit=100, since=after + 1)
+            page = await self._tables.page(EVENTS, topic(project.project_id, build_no), window=window)
+            positions += [event.position for event in page.items]
+        return positions
+
+    async def under_way(self) -> int:
+        """How many of the builds that the walk knows have not ended."""
+        found = [(await self._rows(known))[0].status for known in self._known]
+        return sum(status in rules.STOPPABLE for status in found)
+
+
+def _begin(stages: Sequence[Stage]) -> int:
+    return next((n for n, stage in enumerate(stages) if stage.status not in DONE), len(stages))
+
+
+def _holds(run: Run, task: Task) -> bool:
+    return (run.task.task_id, run.task.fence, "running") == (task.task_id, task.fence, task.status)

@@ -1,0 +1,148 @@
+"""kill -9 in every stage of a build, and in the middle of a reply."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from tests.journeys.conftest import House, Opens
+from tests.journeys.doubler import CALL, REQUIREMENT, STAGES, WORDS, held_at, said
+from tests.journeys.server import Provider
+from tests.journeys.test_first_run import git, keys_of
+from tests.journeys.user import REPLY_ENDS, Event, Heard, User
+
+RECOVERY_SECONDS = 5
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "assembly"])
+def test_a_build_goes_on_by_itself_after_its_server_was_killed_in_a_stage(
+    tmp_path: Path, opens: Opens, stage: str
+) -> None:
+    data = tmp_path / "data"
+    with Provider(held_at(stage)) as model:
+        with opens(data, **model.settings) as house:
+            project_id = house.user.started(REQUIREMENT)
+            with house.user.stream(f"/projects/{project_id}/events") as stream:
+                before = stream.until("stage.started", of=stage)
+                _until_asked(model, stage)
+                house.server.kill()
+        asked_before = model.asked()
+        with opens(data, **model.settings) as house:
+            _goes_on(house, project_id, before, stage)
+            _calls_were_made_once(asked_before, model.asked(), stage)
+
+
+def test_a_build_goes_on_by_itself_after_its_server_died_in_a_stage_without_a_model(
+    tmp_path: Path, opens: Opens
+) -> None:
+    data, seventh = tmp_path / "data", "before:stage.commit@7"
+    with Provider(said()) as model:
+        with opens(data, NEXUS_CHAOS__FAILPOINT=seventh, **model.settings) as house:
+            project_id = house.user.started(REQUIREMENT)
+            with house.user.stream(f"/projects/{project_id}/events") as stream:
+                before = stream.rest()
+            assert house.server.ended() == 137
+            assert before[-1].data["stage"] == "assembly"
+        with opens(data, **model.settings) as house:
+            _goes_on(house, project_id, before, "assembly")
+            assert Counter(model.asked()) == {**dict.fromkeys(STAGES[:6], 1), "chat": 4}
+
+
+def _until_asked(model: Provider, stage: str) -> None:
+    """The call that is held is in flight."""
+    model.wait_for(*{"verification": ("chat", 1), "deployment": ("chat", 3)}.get(stage, (stage, 1)))
+
+
+def _goes_on(house: House, project_id: str, before: Sequence[Event], stage: str) -> None:
+    """From the position of the reader that was cut off: soon, to the end, every position once, every stage once."""
+    ready = monotonic()
+    with house.user.stream(f"/projects/{project_id}/events", after=before[-1].position) as stream:
+        [first] = stream.until("build.started")[-1:]
+        assert monotonic() - ready < RECOVERY_SECONDS
+        after = [first, *stream.until("build.completed", "build.failed")]
+    assert after[-1].tag == "build.completed", after[-1].data
+    whole = house.user.followed(project_id)
+    assert [event.position for event in whole] == list(range(1, len(whole) + 1))
+    assert [*before, *after] == [event for event in whole if event in before or event in after]
+    assert whole[-len(after) :] == after
+    assert {row["stage_name"]: (row["status"], row["attempt"]) for row in house.user.stages(project_id)} == {
+        name: ("completed", 1) for name in STAGES
+    }
+    assert [event.data["stage"] for event in whole if event.tag == "stage.completed"] == list(STAGES)
+    started = Counter(event.data["stage"] for event in whole if event.tag == "stage.started")
+    assert started == {name: 2 if name == stage else 1 for name in STAGES}
+    folder = house.project_folder(project_id)
+    assert keys_of(folder) == [f"1/{name}" for name in STAGES]
+    assert git(folder, "status", "--porcelain") == ""
+    [agent_id] = house.user.project(project_id)["agent_ids"]
+    assert house.user.get(f"/agents/{agent_id}")["active_version"] == 1
+
+
+def _calls_were_made_once(before: Sequence[str], after: Sequence[str], stage: str) -> None:
+    """All but the one that was in flight."""
+    lost = stage if stage in STAGES[:6] else "chat"
+    planned = Counter({**dict.fromkeys(STAGES[:6], 1), "chat": 4})
+    assert Counter(after) == planned + Counter([lost])
+    assert after[: len(before)] == before
+    assert after[len(before)] == lost
+
+
+def test_a_reply_is_taken_over_or_ended_after_its_server_was_killed_and_no_reader_misses_anything(
+    tmp_path: Path, opens: Opens
+) -> None:
+    stalled = {"say": {"pieces": ["Half ", "of it "], "stall": True}}
+    with Provider(said(chat=[stalled, "All of it.", "Once more."])) as model:
+        with opens(tmp_path / "data", **model.settings) as house:
+            project = house.user.built(REQUIREMENT)
+            session_id = house.user.session(project["agent_ids"][0])
+            with house.user.stream(f"/sessions/{session_id}/stream", said="talk") as stream:
+                address = stream.response.headers["content-location"]
+                before = stream.until_text("Half of it ")
+                house.server.kill()
+        with opens(tmp_path / "data", **model.settings) as house:
+            rest = house.user.hears(address, after=before[-1].position)
+            whole = house.user.hears(address)
+            assert [*before, *rest.events] == whole.events
+            positions = [event.position for event in whole.events]
+            assert positions == sorted(set(positions))
+            _kept_as_it_was_heard(house.user, session_id, whole)
+            _can_be_written_again(house.user, session_id)
+
+
+def _kept_as_it_was_heard(user: User, session_id: str, whole: Heard) -> None:
+    [_, answer] = user.messages(session_id)
+    assert answer["content"] == whole.text
+    if whole.ending == "reply.interrupted":
+        assert (whole.text, answer["metadata"]) == ("Half of it ", {"status": "interrupted"})
+    else:
+        assert (whole.ending, whole.text, answer["metadata"]) == ("reply.completed", "All of it.", None)
+        assert "reply.reset" in [event.tag for event in whole.events]
+    session = user.get(f"/sessions/{session_id}")
+    assert (session["message_count"], session["active_reply"]) == (2, None)
+
+
+def _can_be_written_again(user: User, session_id: str) -> None:
+    [_, answer] = user.messages(session_id)
+    begun = user.post(f"/sessions/{session_id}/messages/{answer['message_id']}/regenerate")
+    again = user.hears(begun["events_url"])
+    assert again.ending == "reply.completed"
+    assert [message["content"] for message in user.messages(session_id)] == ["talk", again.text]
+
+
+def test_a_message_sent_twice_under_one_key_across_a_kill_is_answered_once(tmp_path: Path, opens: Opens) -> None:
+    with Provider(said(chat=[CALL, WORDS])) as model:
+        with opens(tmp_path / "data", **model.settings) as house:
+            project = house.user.built(REQUIREMENT)
+            session_id = house.user.session(project["agent_ids"][0])
+            path, key = f"/api/v2/sessions/{session_id}/messages", {"Idempotency-Key": "once"}
+            first = house.user.http.post(path, json={"content": "double 2"}, headers=key).json()
+            house.user.hears(first["events_url"])
+            house.server.kill()
+        with opens(tmp_path / "data", **model.settings) as house:
+            second = house.user.http.post(path, json={"content": "double 2"}, headers=key).json()
+            assert second["reply_id"] == first["reply_id"]
+            heard = house.user.hears(second["events_url"])
+            assert heard.events[-1].tag in REPLY_ENDS
+            assert [message["role"] for message in house.user.messages(session_id)] == ["user", "assistant"]

@@ -1,0 +1,100 @@
+"""Starting, refusing to start, stopping."""
+
+from pathlib import Path
+from time import monotonic
+
+from tests.journeys.conftest import Opens
+from tests.journeys.doubler import REQUIREMENT, STAGES, held_at
+from tests.journeys.server import Provider, command, free_port
+from tests.journeys.test_first_run import keys_of
+from tests.journeys.user import API
+
+EXIT_SECONDS = 20
+
+
+def test_a_second_server_on_the_same_directory_is_refused(tmp_path: Path, opens: Opens) -> None:
+    with opens(tmp_path / "data") as house:
+        second = command("serve", "--port", "0", "--data-dir", str(house.data), folder=tmp_path)
+        assert second.returncode != 0
+        assert f"process {house.server.pid}" in second.stderr
+        assert str(house.data) in second.stderr
+        assert "Traceback" not in second.stderr
+        assert house.user.http.get("/ready").status_code == 200
+
+
+def test_a_taken_port_is_refused(tmp_path: Path, opens: Opens) -> None:
+    with opens(tmp_path / "data") as house:
+        port = str(house.user.http.base_url.port)
+        second = command("serve", "--port", port, "--data-dir", str(tmp_path / "other"), folder=tmp_path)
+        assert second.returncode != 0
+        assert port in second.stderr
+        assert "Traceback" not in second.stderr
+
+
+def test_listening_to_other_machines_needs_a_token(tmp_path: Path) -> None:
+    refused = command(
+        "serve", "--port", "0", folder=tmp_path, NEXUS_HOST="0.0.0.0", NEXUS_DATA_DIR=str(tmp_path / "data")
+    )
+    assert refused.returncode != 0
+    assert "NEXUS_AUTH__TOKEN" in refused.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_misspelt_setting_is_refused_by_name(tmp_path: Path) -> None:
+    refused = command("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), folder=tmp_path, NEXUS_PROT="1")
+    assert refused.returncode != 0
+    assert "NEXUS_PROT" in refused.stderr
+    assert "NEXUS_PORT" in refused.stderr
+
+
+def test_a_token_is_asked_for_where_one_is_set(tmp_path: Path, opens: Opens) -> None:
+    settings = {"NEXUS_AUTH__TOKEN": "open-sesame", "NEXUS_HOST": "0.0.0.0"}
+    with opens(tmp_path / "data", token="open-sesame", **settings) as house:
+        assert house.user.get("/projects")["items"] == []
+        for shown in ({"Authorization": ""}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic open-sesame"}):
+            for method, path in (("GET", "/projects"), ("POST", "/projects"), ("GET", "/sessions"), ("GET", "/tools")):
+                answer = house.user.http.request(method, API + path, headers=shown)
+                assert answer.status_code == answer.json()["status"] == 401, (method, path, shown)
+                assert answer.headers["www-authenticate"].startswith("Bearer")
+        assert house.user.http.get("/health", headers={"Authorization": ""}).status_code == 200
+        house.server.stop()
+        assert not any("open-sesame" in line for line in house.server.said)
+
+
+def test_sigterm_ends_open_streams_and_hands_the_build_back(tmp_path: Path, opens: Opens) -> None:
+    with Provider(held_at("design")) as model:
+        with opens(tmp_path / "data", **model.settings) as house:
+            project_id = house.user.started(REQUIREMENT)
+            with house.user.stream(f"/projects/{project_id}/events") as stream:
+                before = stream.until("stage.started", of="design")
+                model.wait_for("design")
+                began = monotonic()
+                assert house.server.stop() == 0
+                assert monotonic() - began < EXIT_SECONDS
+                before += stream.rest()
+                assert stream.reconnect
+        with opens(tmp_path / "data", **model.settings) as house:
+            after = house.user.followed(project_id, after=before[-1].position)
+            assert after[-1].tag == "build.completed", after[-1].data
+            whole = house.user.followed(project_id)
+            assert [*before, *after] == whole
+            assert [event.position for event in whole] == list(range(1, len(whole) + 1))
+            assert [stage["attempt"] for stage in house.user.stages(project_id)] == [1] * len(STAGES)
+            assert keys_of(house.project_folder(project_id)) == [f"1/{stage}" for stage in STAGES]
+            assert model.asked().count("design") == 2
+
+
+def test_an_idle_server_ends_at_once(tmp_path: Path, opens: Opens) -> None:
+    with opens(tmp_path / "data") as house:
+        began = monotonic()
+        assert house.server.stop() == 0
+        assert monotonic() - began < 3
+
+
+def test_the_port_that_was_asked_for_is_the_one(tmp_path: Path, opens: Opens) -> None:
+    with opens(tmp_path / "data") as house:
+        health = house.user.http.get("/health").json()
+        assert (health["status"], health["parts"]["database"]["connected"]) == ("ok", True)
+        assert house.user.http.get("/openapi.json").json()["openapi"].startswith("3.1")
+        assert "<script>" in house.user.http.get("/docs").text
+        assert free_port() != house.user.http.base_url.port
