@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.harness import Bench, Violation, must, rooms_of
+from tests.chaos.model import plan
 
 JSON = dict[str, Any]
 TABLES = ("projects", "builds", "stages", "tasks", "steps", "events", "sessions", "messages", "replies", "agents", "versions")
@@ -41,12 +42,16 @@ class Evidence:
         return {project["requirement"].split("_")[1]: project for project in self.rows["projects"]}
 
     def asked(self) -> dict[str, Counter[str]]:
-        """By mark: how often each question was put to the model server."""
+        """By mark: how often each kind of question was put to the model server."""
         found: dict[str, Counter[str]] = defaultdict(Counter)
         for line in self.ledger:
             if line["what"] == "asked":
-                found[line["mark"]][f"{line['topic']}/{line['digest']}"] += 1
+                found[line["mark"]][line["topic"]] += 1
         return found
+
+    def repeated(self) -> dict[str, Counter[str]]:
+        """By mark: what was asked beyond the plan of an undisturbed build."""
+        return {mark: asked - Counter(plan(mark)) for mark, asked in self.asked().items()}
 
     def commits(self, project_id: str) -> list[str]:
         """The keys of a project's history, oldest first."""

@@ -75,7 +75,9 @@ async def test_streams_and_keys_are_described() -> None:
         "POST /api/v2/agents/{agent_id}/invoke",
         "POST /api/v2/agents/{agent_id}/sessions",
         "POST /api/v2/projects",
+        "POST /api/v2/projects/{project_id}/control",
         "POST /api/v2/sessions/{session_id}/messages",
+        "POST /api/v2/sessions/{session_id}/messages/{message_id}/regenerate",
         "POST /api/v2/sessions/{session_id}/stream",
     ]
 

@@ -1,5 +1,7 @@
 """What the scripted provider says to build one small agent, and to let it speak."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from tests.domain.builds import scripts
@@ -24,12 +26,12 @@ OUTPUTS = {
 }
 
 
-def said(*, chat: list[object] | None = None, **stages: list[object]) -> Json:
+def said(*, chat: Sequence[object] = (), **stages: Sequence[object]) -> Json:
     """The script of a whole build; `chat` is said after it, and a stage may say something else."""
-    answers = {stage: [msgspec.to_builtins(output)] for stage, output in OUTPUTS.items()} | stages
+    answers = {stage: [output(stage)] for stage in OUTPUTS} | stages
     return {
         "answers": {f"build_{stage}": given for stage, given in answers.items()},
-        "chat": [*REHEARSALS, *(chat or [])],
+        "chat": [*REHEARSALS, *chat],
     }
 
 
@@ -38,16 +40,15 @@ def output(stage: str) -> Json:
     return answer
 
 
-def held(answer: object = "never heard") -> Json:
-    """An answer that does not come before the test is over."""
-    return {"say": {"text": answer if isinstance(answer, str) else "", "first_byte": 300}}
+HELD = {"say": {"text": "never heard", "first_byte": 300}}
+"""An answer that does not come before the journey is over."""
 
 
 def held_at(stage: str) -> Json:
     """The script of a build that stays in a stage: its model call is answered only when it is made again."""
     if stage in OUTPUTS:
-        return said(**{stage: [held(), output(stage)]})
+        return said(chat=(), **{stage: [HELD, output(stage)]})
     rehearsed = 0 if stage == "verification" else 2
     script = said()
-    script["chat"] = [*REHEARSALS[:rehearsed], held(), *REHEARSALS[rehearsed:]]
+    script["chat"] = [*REHEARSALS[:rehearsed], HELD, *REHEARSALS[rehearsed:]]
     return script

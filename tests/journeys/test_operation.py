@@ -3,9 +3,9 @@
 from pathlib import Path
 from time import monotonic
 
-from tests.journeys.conftest import Opens
+from tests.journeys.conftest import House, Opens
 from tests.journeys.doubler import REQUIREMENT, STAGES, held_at
-from tests.journeys.server import Provider, command, free_port
+from tests.journeys.server import Provider, command
 from tests.journeys.test_first_run import keys_of
 from tests.journeys.user import API
 
@@ -91,10 +91,8 @@ def test_an_idle_server_ends_at_once(tmp_path: Path, opens: Opens) -> None:
         assert monotonic() - began < 3
 
 
-def test_the_port_that_was_asked_for_is_the_one(tmp_path: Path, opens: Opens) -> None:
-    with opens(tmp_path / "data") as house:
-        health = house.user.http.get("/health").json()
-        assert (health["status"], health["parts"]["database"]["connected"]) == ("ok", True)
-        assert house.user.http.get("/openapi.json").json()["openapi"].startswith("3.1")
-        assert "<script>" in house.user.http.get("/docs").text
-        assert free_port() != house.user.http.base_url.port
+def test_a_server_tells_how_it_is_and_what_it_can_be_asked(house: House) -> None:
+    health = house.user.http.get("/health").json()
+    assert (health["status"], health["parts"]["database"]["connected"]) == ("ok", True)
+    assert house.user.http.get("/openapi.json").json()["openapi"].startswith("3.1")
+    assert "<script>" in house.user.http.get("/docs").text

@@ -34,14 +34,15 @@ async def run(seed: int, runs: int) -> Figures:
         evidence, inspected = examined(world, acknowledged)
         recovered = recoveries(evidence, kills.restarts)
         must(percentile(recovered, 0.95) <= RECOVERY_SECONDS, f"Recovery took {percentile(recovered, 0.95):.2f} s (p95).")
-        asked = [count for each in evidence.asked().values() for count in each.values()]
+        asked = sum(each.total() for each in evidence.asked().values())
+        repeated = sum(each.total() for each in evidence.repeated().values())
         return {
             "builds": f"{runs} of {runs} completed",
             "kills": len(kills.in_flight),
             "in flight at a kill": round(sum(kills.in_flight) / len(kills.in_flight), 1),
             "recovery p50": f"{percentile(recovered, 0.5):.2f} s",
             "recovery p95": f"{percentile(recovered, 0.95):.2f} s",
-            "calls": f"{sum(asked)} for {len(asked)} steps",
+            "calls": f"{asked}, {repeated} of them again",
             "inspected": inspected,
             "seconds": round(time.monotonic() - began),
         }

@@ -60,7 +60,7 @@ class Walk:
         at = self._random.randrange(len(self._known))
         known = self._known[at]
         acts: list[tuple[Callable[[Known], Awaitable[None]], int]] = [
-            (self._command, 5), (self._claim, 3), (self._work, 12), (self._end, 3), (self._sweep, 2), (self._late, 4),
+            (self._command, 5), (self._claim, 3), (self._work, 40), (self._end, 2), (self._sweep, 2), (self._late, 4),
         ]  # fmt: skip
         if self._random.random() < 0.01:
             await self._delete(known)
@@ -74,7 +74,7 @@ class Walk:
 
     async def _command(self, known: Known) -> None:
         """Twice: the second answer is that of a command whose wish is met, or the same refusal."""
-        command = self._random.choice(COMMANDS)
+        [command] = self._random.choices(COMMANDS, [4 if command != "stop" else 1 for command in COMMANDS])
         project, _, stages = await self._rows(known)
         from_stage = None
         if command in rules.AGAIN and self._random.random() < 0.5:
@@ -105,14 +105,28 @@ class Walk:
             except WrongState as refused:
                 assert refused.facts["status"] == project.status
                 self.seen["delete refused"] += 1
-        await self._services.projects.delete(ANN, known.project_id, stop_first=True)
+        deleted = await self._services.projects.delete(ANN, known.project_id, stop_first=True)
         self.seen["delete done"] += 1
+        await self._purged(known, deleted.active_task_id)
         for verb in (self._services.projects.get(ANN, known.project_id), self._answer(known, "stop", None)):
             try:
                 await verb
             except NotFound:
                 continue
             raise AssertionError("what is deleted is gone")
+
+    async def _purged(self, known: Known, purge_id: str) -> None:
+        """A purge waits for the end of the build; afterwards nothing is left."""
+        _, task, _ = await self._rows(known)
+        if task.status == "running":
+            assert await self._services.projects.to_purge(purge_id) is None
+            await self._runs.end_for(task)
+            self.seen["purge waited"] += 1
+        gone = await self._services.projects.to_purge(purge_id)
+        assert gone is not None
+        await self._services.projects.purge(purge_id, gone)
+        assert await self._tables.find(PROJECTS, known.project_id) is None
+        assert (await self._tables.page(STAGES, known.project_id)).items == []
 
     # --- executors and sweepers
 
@@ -272,7 +286,7 @@ class Walk:
         return positions
 
     async def under_way(self) -> int:
-        """How many of the builds that the walk knows have not ended."""
+        """How many builds have not ended."""
         found = [(await self._rows(known))[0].status for known in self._known]
         return sum(status in rules.STOPPABLE for status in found)
 

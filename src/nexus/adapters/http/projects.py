@@ -131,12 +131,13 @@ async def control_project(
     data: JSONBody[ControlCommand],
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
+    once: NamedDependency[Once | None],
 ) -> ProjectView:
     """Pauses, resumes or stops the build, tries again after a failure, or builds anew from a stage on. Asking twice is fine."""
     if data.from_stage is not None and data.action != "restart":
         message = "Only a restart begins at a stage."
         raise InvalidInput(message, errors=[{"pointer": "/from_stage", "message": message}])
-    project = await services.builds.command(caller, project_id, data.action, from_stage=data.from_stage)
+    project = await services.builds.command(caller, project_id, data.action, from_stage=data.from_stage, once=once)
     return view(project, ProjectView)
 
 

@@ -194,9 +194,10 @@ async def regenerate_message(
     message_id: FromPath[str],
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
+    once: NamedDependency[Once | None],
 ) -> Response[ReplyStartedView | ReplyView]:
     """Writes the last answer again; the old one is gone."""
-    return _begun(await services.sessions.regenerate(caller, session_id, message_id))
+    return _begun(await services.sessions.regenerate(caller, session_id, message_id, once=once))
 
 
 def _events_url(reply: Reply) -> str:

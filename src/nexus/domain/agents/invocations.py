@@ -55,8 +55,10 @@ class Invocations:
         self._tallies, self._requests, self._clock, self._new_id = tallies, requests, clock, new_id
 
     async def page(self, caller: Principal, agent_id: str, window: Window) -> Page[Invocation]:
+        """The caller's own calls of an agent; those of others leave gaps: a page may be short."""
         await self._agents.get(caller, agent_id)
-        return await self._tables.of(caller).page(INVOCATIONS, agent_id, index="AgentIndex", window=window)
+        page = await self._tables.of(caller).page(INVOCATIONS, agent_id, index="AgentIndex", window=window)
+        return Page([row for row in page.items if row.user_id == caller.user_id], page.cursor)
 
     async def invoke(self, caller: Principal, agent_id: str, content: str, *, once: Once | None = None) -> Invocation:
         """One question, one answer, no session. A failure is an invocation with status `failed`, kept as well."""

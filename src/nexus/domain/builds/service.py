@@ -77,11 +77,18 @@ class Builds:
         return started
 
     async def command(
-        self, caller: Principal, project_id: str, command: Command, *, from_stage: str | None = None
+        self,
+        caller: Principal,
+        project_id: str,
+        command: Command,
+        *,
+        from_stage: str | None = None,
+        once: Once | None = None,
     ) -> Project:
         """Pause, resume, stop, retry or restart. Idempotent, or WrongState with the present one."""
         if command in ("retry", "restart"):
-            project = await self._projects.again(caller, project_id, command, from_stage=from_stage)
+            again = partial(self._projects.again, caller, project_id, command, from_stage=from_stage)
+            project = await self._requests.settle(caller, once, Project, again)
         else:
             project = await self._projects.command(caller, project_id, command)
         if project.status == "queued":

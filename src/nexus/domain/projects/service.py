@@ -20,6 +20,7 @@ from nexus.domain.ports.rows import R, Table, Write, delete, insert, patch, when
 from nexus.domain.projects import rules
 from nexus.domain.projects.model import Build, Command, Project, Stage, StagePlan, WrongState, topic
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
+from nexus.domain.requests.service import Keep
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.model import Task, TaskType
 from nexus.domain.tasks.rules import shard
@@ -95,9 +96,10 @@ class Projects:
         return self._events.follow(topic(project_id, project.build_no), after)
 
     async def has_read_all(self, caller: Principal, project_id: str, after: int) -> bool:
-        """Whether the build is over and a reader at this position has seen its end."""
+        """Whether the build is over and a reader at this position has seen its end, or all that is still kept of it."""
         project = await self.get(caller, project_id)
-        return project.status in ("completed", "failed", "cancelled") and after >= project.events
+        over = project.status in ("completed", "failed", "cancelled")
+        return over and not await self._events.read(topic(project_id, project.build_no), after, limit=1)
 
     async def files(self, caller: Principal, project_id: str, *, at: str | None = None) -> Sequence[str]:
         await self.get(caller, project_id)
@@ -221,7 +223,7 @@ class Projects:
         )
 
     async def again(
-        self, caller: Principal, project_id: str, command: str, *, from_stage: str | None = None
+        self, caller: Principal, project_id: str, command: str, keep: Keep[Project], *, from_stage: str | None = None
     ) -> Project:
         """T21, T22: another build of the project with the next number. Completed stages before `from_stage` (default: before the
         first that is not completed; for a restart, none) are kept, the others begin anew."""
@@ -231,14 +233,14 @@ class Projects:
             rules.must_be(command, project)
             stages = await self.stages(caller, project_id)
             begin = rules.first_anew(command, stages, from_stage)
-            return await self._begun_again(caller, command, project, (stages, begin))
+            return await self._begun_again(caller, command, project, (stages, begin, keep))
 
         return await self._tables.settle(attempt)
 
     async def _begun_again(
-        self, caller: Principal, command: str, project: Project, plan: tuple[list[Stage], int]
+        self, caller: Principal, command: str, project: Project, plan: tuple[list[Stage], int, Keep[Project]]
     ) -> Project:
-        (stages, begin), now = plan, instant(self._clock())
+        (stages, begin, keep), now = plan, instant(self._clock())
         fresh: dict[str, Any] = {
             "status": "queued",
             "control_status": "running",
@@ -251,7 +253,7 @@ class Projects:
             "completed_at": None,
             "updated_at": now,
         }
-        new = structs.replace(project, **fresh)
+        new = structs.replace(project, revision=project.revision + 1, **fresh)
         old = await self._tables.get(BUILDS, project.project_id, project.build_no)
         build = Build(
             project_id=project.project_id,
@@ -280,8 +282,9 @@ class Projects:
             self._audit.noting(caller, f"project.{command}", project.project_id, build_no=new.build_no),
             *self._tallies.counting(project.tenant_id, builds_started=1),
             await self._tallies.admitting(project.tenant_id, most=self._admitted),
+            *keep(new),
         )
-        return structs.replace(new, revision=project.revision + 1)
+        return new
 
     async def delete(self, caller: Principal, project_id: str, *, stop_first: bool = False) -> Project:
         """T23: a tombstone; the project is gone for the API at once, a purge empties the rooms. WrongState while it is built, unless

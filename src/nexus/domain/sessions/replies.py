@@ -86,9 +86,10 @@ class Replies:
         """Everything behind a position, then live; None when the reply is over and was read to its end."""
         topic = rules.topic(reply.reply_id)
         if reply.status != "running":
-            if reply.dispatch and reply.worker_id != self._worker_id:
+            end = await self._stream.end(topic)
+            if not end or (reply.dispatch and reply.worker_id != self._worker_id):
                 await self._told(reply)
-            if after and after >= await self._stream.end(topic):
+            elif after and after >= end:
                 return None
         return self._stream.batches(topic, after)
 
@@ -300,10 +301,11 @@ class Replies:
         told = await self._stream.read(topic)
         if not (told and isinstance(told[-1].event, ENDS)):
             writing = Writing(self._stream, topic, at=told[-1].position if told else 0)
-            if not told:
-                await writing.tell(ReplyReset("The log of this reply was lost."))
-                await writing.tell(TextDelta(reply.content))
-            await writing.end(rules.ending(reply))
+            with contextlib.suppress(Conflict):  # another reader had it told meanwhile
+                if not told:
+                    await writing.tell(ReplyReset("The log of this reply was lost."))
+                    await writing.tell(TextDelta(reply.content))
+                await writing.end(rules.ending(reply))
         await self._tables.commit(patch(REPLIES, reply, when(status=reply.status), dispatch=None, due_at=None))
 
 

@@ -1,6 +1,7 @@
 """Sessions as users see them: what is said, and how a reply is asked for, followed and stopped."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 from msgspec import structs
 
@@ -153,10 +154,12 @@ class Sessions:
         await self._tables.of(caller).commit(*writes, insert(REPLIES, reply), *keep(reply))
         return reply
 
-    async def regenerate(self, caller: Principal, session_id: str, message_id: str) -> Reply:
+    async def regenerate(
+        self, caller: Principal, session_id: str, message_id: str, *, once: Once | None = None
+    ) -> Reply:
         """Writes the last answer again; the old one is gone once the new one is asked for. NotLast for any other message."""
 
-        async def attempt() -> Reply:
+        async def attempt(keep: Keep[Reply]) -> Reply:
             session, agent = await self._ready(caller, session_id)
             old = await self._tables.of(caller).get(MESSAGES, session_id, message_id)
             if old.role != "assistant" or session.last_message_id != message_id:
@@ -165,10 +168,13 @@ class Sessions:
             _, reply_id = rules.next_ids(session.last_message_id, self._new_id)
             reply = self._replies.beginning(session, agent, asked=asked, reply_id=reply_id)
             engaging = self._engaging(session, reply, message_count=session.message_count - 1)
-            await self._tables.of(caller).commit(delete(MESSAGES, old), engaging, insert(REPLIES, reply))
+            await self._tables.of(caller).commit(delete(MESSAGES, old), engaging, insert(REPLIES, reply), *keep(reply))
             return reply
 
-        reply = await self._tables.settle(attempt)
+        async def make(keep: Keep[Reply]) -> Reply:
+            return await self._tables.settle(partial(attempt, keep))
+
+        reply = await self._requests.settle(caller, once, Reply, make)
         await self._offered(reply)
         return reply
 
