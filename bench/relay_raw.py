@@ -1,6 +1,6 @@
 """The limit: a relay on bare asyncio protocols that does nothing but decode the model's tokens and send them on as events.
 
-No routes, no rows, no log, no resume; an event for every token, one write for every read."""
+No routes, no rows, no log, no resume; an event for every token, or with `--joined` for every read; one write for every read."""
 
 import argparse
 import asyncio
@@ -109,20 +109,24 @@ class Relaying(asyncio.Protocol):
         self._transport.write(_HEAD)
 
     def tell(self, events: list[bytes]) -> None:
-        frames = []
-        for event in events:
-            if event == b"data: [DONE]":
-                frames.append(b"event: done\ndata: {}\n\n")
-                self._end(b"".join(frames))
-                return
-            for choice in _chunk(event[6:]).choices:
-                if choice.delta.content:
-                    self._at += 1
-                    frames.append(
-                        b"id: %d\nevent: text.delta\ndata: %b\n\n" % (self._at, _encode(TextDelta(choice.delta.content)))
-                    )
-        if frames:
-            self._transport.write(_framed(b"".join(frames)))
+        ended = events[-1:] == [b"data: [DONE]"]
+        texts = [
+            choice.delta.content
+            for event in (events[:-1] if ended else events)
+            for choice in _chunk(event[6:]).choices
+            if choice.delta.content
+        ]
+        if self._model.joined and texts:
+            texts = ["".join(texts)]
+        frames = b"".join([self._frame(text) for text in texts])
+        if ended:
+            self._end(frames + b"event: done\ndata: {}\n\n")
+        elif frames:
+            self._transport.write(_framed(frames))
+
+    def _frame(self, text: str) -> bytes:
+        self._at += 1
+        return b"id: %d\nevent: text.delta\ndata: %b\n\n" % (self._at, _encode(TextDelta(text)))
 
     def _end(self, body: bytes) -> None:
         self._transport.write(_framed(body) + b"0\r\n\r\n")
@@ -134,8 +138,8 @@ class Relaying(asyncio.Protocol):
 class Model:
     """The connections to the model."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._host, self._port = host, port
+    def __init__(self, host: str, port: int, *, joined: bool) -> None:
+        self._host, self._port, self.joined = host, port, joined
         self._free = list[Upstream]()
         self._opening = set[asyncio.Task[None]]()
 
@@ -167,9 +171,9 @@ def _framed(body: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(body), body)
 
 
-async def _serve(port: int, model_url: str) -> None:
+async def _serve(port: int, model_url: str, joined: bool) -> None:
     address = urlsplit(model_url)
-    model = Model(address.hostname or "127.0.0.1", address.port or 80)
+    model = Model(address.hostname or "127.0.0.1", address.port or 80, joined=joined)
     server = await asyncio.get_running_loop().create_server(lambda: Relaying(model), "127.0.0.1", port, backlog=8192)
     await server.serve_forever()
 
@@ -178,5 +182,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--model-url", required=True)
+    parser.add_argument("--joined", action="store_true")
     given = parser.parse_args()
-    uvloop.run(_serve(given.port, given.model_url))
+    uvloop.run(_serve(given.port, given.model_url, given.joined))

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -30,8 +31,9 @@ class Process:
     def __init__(self, command: Sequence[str], *, port: int, ready: str, core: int, env: Mapping[str, str]) -> None:
         pinned = ["taskset", "-c", str(core), *command] if shutil.which("taskset") and len(CORES) > 1 else [*command]
         self.port, self._ready, self._began = port, ready, time.perf_counter()
+        self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            pinned, cwd=ROOT, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            pinned, cwd=ROOT, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=self._log
         )
         self.pid = self._process.pid
 
@@ -63,11 +65,11 @@ class Process:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if self._process.stderr:
-            self._process.stderr.close()
+        self._log.close()
 
     def _told(self) -> str:
-        return self._process.stderr.read().decode(errors="replace")[-2000:] if self._process.stderr else ""
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")[-2000:]
 
 
 def free_port() -> int:
@@ -134,6 +136,15 @@ class Raw(System):
 
     def command(self, port: int, model_url: str) -> Sequence[str]:
         return [sys.executable, "-m", "bench.relay_raw", "--port", str(port), "--model-url", model_url]
+
+
+class RawJoined(Raw):
+    """What one read brought is one event, as nexus does it."""
+
+    name = "raw relay, joined"
+
+    def command(self, port: int, model_url: str) -> Sequence[str]:
+        return [*super().command(port, model_url), "--joined"]
 
 
 class FastAPIRelay(System):
@@ -222,14 +233,13 @@ class Nexus(System):
         address = self.process.address
         return [posted(address, f"/api/v2/sessions/{one['session_id']}/stream", body) for one in opened]
 
-    async def following(self, count: int) -> tuple[bytes, list[bytes]]:
-        """A request whose answer never ends, and followers of it."""
+    async def following(self, count: int) -> list[bytes]:
+        """So many followers of a reply that does not go on."""
         async with self._session() as session:
             opened = await self._posted(session, f"agents/{self.agent_id}/sessions", {})
             path = f"sessions/{opened['session_id']}/messages"
             reply = await self._posted(session, path, {"content": "stream 1 0ms silent"})
-        request = got(self.process.address, reply["events_url"])
-        return request, [request] * count
+        return [got(self.process.address, reply["events_url"])] * count
 
     def reading(self) -> bytes | None:
         return got(self.process.address, f"/api/v2/projects/{self.project_id}")
@@ -252,4 +262,4 @@ def model() -> Process:
     return Process(command, port=port, ready="/v1/models", core=CLIENT_CORE, env={})
 
 
-SYSTEMS = (Raw, Nexus, FastAPIRelay, Agno)
+SYSTEMS: tuple[type[System], ...] = (Raw, RawJoined, Nexus, FastAPIRelay, Agno)

@@ -16,7 +16,7 @@ from nexus.domain.runtime.model import AgentSpec
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.tools.service import Tools
 from nexus.settings import Settings
-from nexus.wiring import directory_of, open_model
+from nexus.house import directory_of, open_model
 
 
 @asynccontextmanager

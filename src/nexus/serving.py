@@ -11,7 +11,7 @@ from nexus.adapters.structlog import logs
 from nexus.domain.core import failpoints
 from nexus.domain.core.errors import InvalidInput
 from nexus.settings import Settings, problems
-from nexus.wiring import open_house
+from nexus.house import open_house
 
 
 def run(settings: Settings, *, ready: Callable[[str], None]) -> None:

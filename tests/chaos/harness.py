@@ -14,7 +14,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -242,11 +242,13 @@ class Api:
 class Bench:
     """One experiment's world: a directory of its own, both servers, a client, and chance."""
 
-    def __init__(self, directory: Path, seed: int, script: Script, http: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, directory: Path, seed: int, script: Script, http: aiohttp.ClientSession, model: ModelServer | None = None
+    ) -> None:
         self.directory, self.random = directory, Random(seed)
         self.data = directory / "data"
         lock = str(self.data / "lock")
-        self.model = ModelServer(directory, msgspec.structs.replace(script, lock=lock))
+        self.model = model or ModelServer(directory, msgspec.structs.replace(script, lock=lock))
         self._http, self._before = http, children()
         self.nexus = self.another()
         self.api = Api(self.nexus.url, http)
@@ -270,8 +272,11 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(name: str, seed: int, script: Script | None = None, *, like: Path | None = None) -> AsyncIterator[Bench]:
-    """A world, gone at the end with all that was started in it. `like`: a data directory to begin with."""
+async def bench(
+    name: str, seed: int, script: Script | None = None, *, like: Path | None = None, model: ModelServer | None = None
+) -> AsyncIterator[Bench]:
+    """A world, gone at the end with all that was started in it. `like`: a data directory to begin with; `model`: a model server that
+    several worlds share."""
     async with AsyncExitStack() as stack:
         directory = Path(tempfile.mkdtemp(prefix=f"nexus-chaos-{name}-"))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
@@ -281,11 +286,24 @@ async def bench(name: str, seed: int, script: Script | None = None, *, like: Pat
         timeout = aiohttp.ClientTimeout(total=30, connect=2)
         connector = aiohttp.TCPConnector(limit=0)
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout, connector=connector))
-        world = Bench(directory, seed, script or Script(), http)
-        await world.model.start()
-        stack.push_async_callback(world.model.kill)
+        world = Bench(directory, seed, script or Script(), http, model)
+        if model is None:
+            await world.model.start()
+            stack.push_async_callback(world.model.kill)
         stack.push_async_callback(_stopped, world)
         yield world
+
+
+@asynccontextmanager
+async def model_server(script: Script) -> AsyncIterator[ModelServer]:
+    """One for several worlds."""
+    with tempfile.TemporaryDirectory(prefix="nexus-chaos-model-") as directory:
+        server = ModelServer(Path(directory), script)
+        await server.start()
+        try:
+            yield server
+        finally:
+            await server.kill()
 
 
 async def _stopped(world: Bench) -> None:
@@ -294,8 +312,20 @@ async def _stopped(world: Bench) -> None:
         await world.nexus.kill()
 
 
+@asynccontextmanager
+async def alongside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Runs something beside what is inside, until that is over; what goes wrong in either ends both."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(work)
+            yield
+            task.cancel()
+    except BaseExceptionGroup as several:
+        raise several.exceptions[0] from None
+
+
 @contextlib.contextmanager
-def adopting() -> Any:
+def adopting() -> Iterator[None]:
     """Orphans of a killed server come to this process, where they can be counted."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from nexus.adapters.http.app import make_app
 from nexus.adapters.http.sse import Streams
 from nexus.domain.core.principal import LOCAL_OWNER
-from nexus.domain.projects.service import Opening
+from nexus.domain.projects.openings import Opening
 from tests.domain.builds.scripts import script
 from tests.house import House, open_house, world
 

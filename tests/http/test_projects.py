@@ -4,7 +4,7 @@ import asyncio
 
 import msgspec
 
-from nexus.domain.projects.service import Opening
+from nexus.domain.projects.openings import Opening
 from tests.house import EVE
 from tests.http.edge import WANTED, Reader, frames, open_edge, open_site, tags
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.journeys.conftest import House
 from tests.journeys.server import command, free_port
 
 README = "An agent that converts units and computes loan payments, and explains its steps"
@@ -32,14 +33,11 @@ def test_one_command_builds_an_agent_from_nothing(built: Path) -> None:
     assert (built / "data/nexus.db").is_file()
 
 
-@pytest.mark.parametrize(
-    ("said", "answer"), [("convert 10 km to miles", "6.2137"), ("贷款20万，年利率5%，30年，每月还多少", "1073.64")]
-)
-def test_one_command_talks_to_it(built: Path, said: str, answer: str) -> None:
-    url = f"http://127.0.0.1:{free_port()}"
-    talked = command("chat", "--serve", "--url", url, "--message", said, folder=built)
+def test_one_command_talks_to_it_in_two_languages(built: Path) -> None:
+    url, said = f"http://127.0.0.1:{free_port()}", ("convert 10 km to miles", "贷款20万，年利率5%，30年，每月还多少")
+    talked = command("chat", "--serve", "--url", url, "--message", *said, folder=built)
     assert talked.returncode == 0, talked.stderr
-    assert answer in talked.stdout
+    assert talked.stdout.index("6.2137") < talked.stdout.index("1073.64")
 
 
 def test_one_command_runs_the_package_without_a_server(built: Path) -> None:
@@ -48,22 +46,28 @@ def test_one_command_runs_the_package_without_a_server(built: Path) -> None:
     assert "6.2137" in ran.stdout
 
 
-def test_what_is_asked_as_json_is_json(built: Path) -> None:
-    url = f"http://127.0.0.1:{free_port()}"
-    talked = command("chat", "--serve", "--url", url, "--json", "--message", "convert 10 km to miles", folder=built)
+def test_what_is_asked_as_json_is_json(house: House) -> None:
+    url = str(house.user.http.base_url)
+    made = command("build", README, "--url", url, "--json", folder=house.data)
+    told = [json.loads(line) for line in made.stdout.splitlines()]
+    assert (made.returncode, [event["event"] for event in told][-2:]) == (0, ["build.completed", "result"])
+    [agent] = told[-1]["data"]["agents"]
+    said = ("chat", agent["agent_id"], "--url", url, "--json", "--message", "convert 10 km to miles")
+    talked = command(*said, folder=house.data)
     told = [json.loads(line) for line in talked.stdout.splitlines()]
     assert told[-1]["event"] == "reply.completed"
     assert "6.2137" in "".join(event["data"].get("text", "") for event in told if event["event"] == "reply.delta")
 
 
-def test_a_build_that_cannot_be_ends_with_its_reason_and_another_exit_code(tmp_path: Path) -> None:
-    url = f"http://127.0.0.1:{free_port()}"
-    failed = command("build", "hello there how are you", "--serve", "--url", url, folder=tmp_path)
-    assert failed.returncode == 1
-    assert "no task" in failed.stdout + failed.stderr
-    refused = command("build", "hi", "--serve", "--url", url, folder=tmp_path)
-    assert refused.returncode == 4
-    assert "requirement" in refused.stderr
+@pytest.mark.parametrize(
+    ("requirement", "code", "word"), [("hello there how are you", 1, "no task"), ("hi", 4, "requirement")]
+)
+def test_a_build_that_cannot_be_ends_with_its_reason_and_its_own_exit_code(
+    house: House, requirement: str, code: int, word: str
+) -> None:
+    done = command("build", requirement, "--url", str(house.user.http.base_url), folder=house.data)
+    assert done.returncode == code
+    assert word in done.stdout + done.stderr
 
 
 def test_a_command_without_a_server_says_how_to_start_one(tmp_path: Path) -> None:

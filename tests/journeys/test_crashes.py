@@ -8,7 +8,7 @@ from time import monotonic
 import pytest
 
 from tests.journeys.conftest import House, Opens
-from tests.journeys.doubler import CALL, REQUIREMENT, STAGES, WORDS, held_at, said
+from tests.journeys.doubler import REQUIREMENT, STAGES, held_at, said
 from tests.journeys.server import Provider
 from tests.journeys.test_first_run import git, keys_of
 from tests.journeys.user import REPLY_ENDS, Event, Heard, User
@@ -96,13 +96,15 @@ def test_a_reply_is_taken_over_or_ended_after_its_server_was_killed_and_no_reade
         with opens(tmp_path / "data", **model.settings) as house:
             project = house.user.built(REQUIREMENT)
             session_id = house.user.session(project["agent_ids"][0])
-            with house.user.stream(f"/sessions/{session_id}/stream", said="talk") as stream:
+            with house.user.stream(f"/sessions/{session_id}/stream", said="talk", key="once") as stream:
                 address = stream.response.headers["content-location"]
                 before = stream.until_text("Half of it ")
                 house.server.kill()
         with opens(tmp_path / "data", **model.settings) as house:
             rest = house.user.hears(address, after=before[-1].position)
             whole = house.user.hears(address)
+            with house.user.stream(f"/sessions/{session_id}/stream", said="talk", key="once") as stream:
+                assert stream.until(*REPLY_ENDS) == whole.events, "the same key is the same reply"
             assert [*before, *rest.events] == whole.events
             positions = [event.position for event in whole.events]
             assert positions == sorted(set(positions))
@@ -145,20 +147,3 @@ def test_builds_that_ran_and_builds_that_waited_all_end_after_a_kill(tmp_path: P
             assert keys_of(house.project_folder(project_id)) == [f"1/{name}" for name in STAGES]
             assert git(house.project_folder(project_id), "status", "--porcelain") == ""
         assert len(house.user.get("/agents")["items"]) == len(ids)
-
-
-def test_a_message_sent_twice_under_one_key_across_a_kill_is_answered_once(tmp_path: Path, opens: Opens) -> None:
-    with Provider(said(chat=[CALL, WORDS])) as model:
-        with opens(tmp_path / "data", **model.settings) as house:
-            project = house.user.built(REQUIREMENT)
-            session_id = house.user.session(project["agent_ids"][0])
-            path, key = f"/api/v2/sessions/{session_id}/messages", {"Idempotency-Key": "once"}
-            first = house.user.http.post(path, json={"content": "double 2"}, headers=key).json()
-            house.user.hears(first["events_url"])
-            house.server.kill()
-        with opens(tmp_path / "data", **model.settings) as house:
-            second = house.user.http.post(path, json={"content": "double 2"}, headers=key).json()
-            assert second["reply_id"] == first["reply_id"]
-            heard = house.user.hears(second["events_url"])
-            assert heard.events[-1].tag in REPLY_ENDS
-            assert [message["role"] for message in house.user.messages(session_id)] == ["user", "assistant"]

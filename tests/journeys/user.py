@@ -115,8 +115,12 @@ class User:
         return response
 
     @contextmanager
-    def stream(self, path: str, *, after: int | None = None, said: str | None = None) -> Iterator[Stream]:
+    def stream(
+        self, path: str, *, after: int | None = None, said: str | None = None, key: str | None = None
+    ) -> Iterator[Stream]:
+        """Follows what is there, or what is said now."""
         headers = {} if after is None else {"Last-Event-ID": str(after)}
+        headers |= {} if key is None else {"Idempotency-Key": key}
         body = None if said is None else {"content": said}
         with self.http.stream("GET" if said is None else "POST", API + path, json=body, headers=headers) as response:
             assert response.status_code == 200, response.read().decode()

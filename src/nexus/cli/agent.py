@@ -32,9 +32,9 @@ def run(asked: Asked) -> int:
     from contextlib import AsyncExitStack
 
     from nexus import settings
+    from nexus.alone import open_agent
     from nexus.cli.alone import Alone
     from nexus.cli.replies import leave
-    from nexus.alone import open_agent
 
     directory = Path(asked.arguments.directory)
     if not (directory / "agent.toml").is_file():

@@ -5,6 +5,7 @@ from msgspec import Struct
 from nexus.domain.agents.invocations import Invocations
 from nexus.domain.agents.service import Agents
 from nexus.domain.builds.service import Builds
+from nexus.domain.projects.deletions import Deletions
 from nexus.domain.projects.service import Projects
 from nexus.domain.sessions.replies import Replies
 from nexus.domain.sessions.service import Sessions
@@ -15,6 +16,7 @@ from nexus.domain.tools.service import Tools
 
 class Services(Struct, frozen=True, kw_only=True):
     projects: Projects
+    deletions: Deletions
     builds: Builds
     agents: Agents
     invocations: Invocations

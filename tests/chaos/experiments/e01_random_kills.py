@@ -5,9 +5,9 @@ import time
 from typing import Any
 
 from nexus.domain.core.instants import epoch
-from tests.chaos.evidence import Evidence, in_flight
+from tests.chaos.evidence import Evidence, in_flight, settled
 from tests.chaos.experiments import Figures, examined, percentile
-from tests.chaos.harness import TERMINAL, Bench, bench, must
+from tests.chaos.harness import TERMINAL, Bench, alongside, bench, must
 from tests.chaos.model import Script
 
 JSON = dict[str, Any]
@@ -18,19 +18,16 @@ async def run(seed: int, runs: int) -> Figures:
     async with bench("e01", seed, Script(latency=0.01)) as world:
         began, kills = time.monotonic(), Kills(world)
         await world.nexus.start()
-        killing = asyncio.ensure_future(kills.go_on())
-        try:
+        async with alongside(kills.go_on()):
             acknowledged = [await world.api.begin(number) for number in range(runs)]
             ended = [await world.api.until(one["project_id"], *TERMINAL, within=240 + runs) for one in acknowledged]
-        finally:
-            killing.cancel()
-            await asyncio.gather(killing, return_exceptions=True)
         if not world.nexus.alive:
             await world.nexus.start()
         await world.nexus.terminate()
-        bad = [(one["project_id"], one["error_info"]) for one in ended if one["status"] != "completed"]
+        bad = [(one["project_id"], one.get("error_info")) for one in ended if one["status"] != "completed"]
         must(not bad, f"{len(bad)} of {runs} builds did not complete: {bad[:3]}")
         must(kills.in_flight and all(kills.in_flight), f"A kill met nothing in flight: {kills.in_flight}")
+        await settled(world)
         evidence, inspected = examined(world, acknowledged)
         recovered = recoveries(evidence, kills.restarts)
         must(percentile(recovered, 0.95) <= RECOVERY_SECONDS, f"Recovery took {percentile(recovered, 0.95):.2f} s (p95).")

@@ -5,7 +5,7 @@ import pytest
 from nexus.adapters.memory.models import Gate, turn
 from nexus.domain.core.errors import NotFound, Unavailable
 from nexus.domain.projects.model import WrongState
-from nexus.domain.projects.service import Opening
+from nexus.domain.projects.openings import Opening
 from tests.domain.builds.scripts import BRIEF, DESIGN, PROMPT, REQUIREMENTS, said, script
 from tests.domain.builds.test_builds import WANTED, over
 from tests.house import ANN, EVE, House, open_house, world
@@ -146,7 +146,7 @@ async def test_others_projects_do_not_exist() -> None:
             house.services.builds.command(EVE, started.project_id, "stop"),
             house.services.projects.stages(EVE, started.project_id),
             house.services.projects.files(EVE, started.project_id),
-            house.services.projects.delete(EVE, started.project_id),
+            house.services.deletions.delete(EVE, started.project_id),
             house.services.tasks.get(EVE, started.task_id),
         ):
             with pytest.raises(NotFound):

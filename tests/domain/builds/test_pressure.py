@@ -10,7 +10,7 @@ from nexus.adapters.memory.repository import MemoryRepository
 from nexus.domain.builds.model import RunBuild
 from nexus.domain.builds.service import Pace
 from nexus.domain.core.errors import QuotaExceeded, Unavailable
-from nexus.domain.projects.service import Opening
+from nexus.domain.projects.openings import Opening
 from tests.domain.builds.scripts import script
 from tests.domain.builds.test_builds import WANTED, over
 from tests.house import ANN, EVE, open_house, world

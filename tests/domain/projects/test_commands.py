@@ -1,26 +1,29 @@
 """Thousands of commands in an order by chance: none does what the table does not say, and nobody who lost a run writes."""
 
-from collections.abc import Awaitable, Callable, Sequence
-
 import pytest
-from msgspec import structs
 
-from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import NexusError
 from nexus.domain.ports.database import Tables
-from nexus.domain.ports.rows import Write
-from nexus.domain.projects.tables import PROJECTS
 from nexus.domain.tallies.model import NOW
 from nexus.domain.tallies.tables import TALLIES
-from tests.domain.builds.test_builds import WANTED
 from tests.domain.projects.walk import Walk
-from tests.house import ANN, House, open_house, world
+from tests.house import ANN, open_house
 
 PROJECTS_IN_A_WALK, STEPS = 50, 6_000
 NEEDED = {
     *(f"{command} {how}" for command in ("pause", "resume", "stop", "retry", "restart") for how in ("done", "refused")),
     *(f"late {verb}" for verb in ("complete", "fail", "finish", "pause_done", "release", "retry", "skip", "start")),
-    *("claimed", "claimed in vain", "take_over", "end_for", "finish", "skip", "start halted", "delete done", "purge waited"),
+    *(
+        "claimed",
+        "claimed in vain",
+        "take_over",
+        "end_for",
+        "finish",
+        "skip",
+        "start halted",
+        "delete done",
+        "purge waited",
+    ),
 }
 
 

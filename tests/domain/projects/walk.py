@@ -101,11 +101,11 @@ class Walk:
         project, _, _ = await self._rows(known)
         if project.status in ("queued", "building"):
             try:
-                await self._services.projects.delete(ANN, known.project_id)
+                await self._services.deletions.delete(ANN, known.project_id)
             except WrongState as refused:
                 assert refused.facts["status"] == project.status
                 self.seen["delete refused"] += 1
-        deleted = await self._services.projects.delete(ANN, known.project_id, stop_first=True)
+        deleted = await self._services.deletions.delete(ANN, known.project_id, stop_first=True)
         self.seen["delete done"] += 1
         await self._purged(known, deleted.active_task_id)
         for verb in (self._services.projects.get(ANN, known.project_id), self._answer(known, "stop", None)):
@@ -119,12 +119,12 @@ class Walk:
         """A purge waits for the end of the build; afterwards nothing is left."""
         _, task, _ = await self._rows(known)
         if task.status == "running":
-            assert await self._services.projects.to_purge(purge_id) is None
+            assert await self._services.deletions.to_purge(purge_id) is None
             await self._runs.end_for(task)
             self.seen["purge waited"] += 1
-        gone = await self._services.projects.to_purge(purge_id)
+        gone = await self._services.deletions.to_purge(purge_id)
         assert gone is not None
-        await self._services.projects.purge(purge_id, gone)
+        await self._services.deletions.purge(purge_id, gone)
         assert await self._tables.find(PROJECTS, known.project_id) is None
         assert (await self._tables.page(STAGES, known.project_id)).items == []
 

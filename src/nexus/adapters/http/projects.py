@@ -14,7 +14,7 @@ from nexus.adapters.http.sse import EventStream, Streams
 from nexus.domain.core.errors import InvalidInput, NotFound
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Window
-from nexus.domain.projects.service import Opening
+from nexus.domain.projects.openings import Opening
 from nexus.domain.requests.model import Once
 from nexus.domain.services import Services
 from nexus.wire.lists import Listed
@@ -92,7 +92,7 @@ async def delete_project(
     stop_first: Annotated[bool, QueryParameter(description="Stops a build that runs; else that is a 409.")] = False,
 ) -> Response[ProjectDeleted]:
     """The project is gone at once; a task empties its rooms."""
-    deleted = await services.projects.delete(caller, project_id, stop_first=stop_first)
+    deleted = await services.deletions.delete(caller, project_id, stop_first=stop_first)
     content = ProjectDeleted(project_id=project_id, task_id=deleted.active_task_id)
     return Response(content, headers={"location": f"{API}/tasks/{deleted.active_task_id}"})
 

@@ -19,8 +19,9 @@ from nexus.domain.ports.database import Tables
 from nexus.domain.ports.jobs import JobQueue
 from nexus.domain.ports.pulse import Pulse
 from nexus.domain.projects.model import Command, Halted, Lost, Project, Run
+from nexus.domain.projects.openings import Opening, Openings
 from nexus.domain.projects.runs import Runs
-from nexus.domain.projects.service import Opening, Projects
+from nexus.domain.projects.service import Projects
 from nexus.domain.requests.model import Once
 from nexus.domain.requests.service import Keep, Requests
 from nexus.domain.tasks.model import Task
@@ -43,6 +44,7 @@ class Builds:
         *,
         tables: Tables,
         projects: Projects,
+        openings: Openings,
         runs: Runs,
         engine: Engine,
         events: Events,
@@ -54,7 +56,8 @@ class Builds:
         pace: Pace = Pace(),
         timer: Callable[[], float] = lambda: asyncio.get_running_loop().time(),
     ) -> None:
-        self._tables, self._projects, self._runs, self._engine = tables, projects, runs, engine
+        self._tables, self._projects, self._openings = tables, projects, openings
+        self._runs, self._engine = runs, engine
         self._events, self._requests, self._queue, self._workflow = events, requests, queue, workflow
         self._pulse, self._worker_id, self._pace, self._timer = pulse, worker_id, pace, timer
 
@@ -64,7 +67,7 @@ class Builds:
 
         async def make(keep: Keep[Started]) -> Started:
             plans = [stage.plan for stage in self._workflow.stages]
-            project, writes = await self._projects.opening(caller, wanted, plans)
+            project, writes = await self._openings.opening(caller, wanted, plans)
             started = _started(project)
             hit("before:project.create")
             await self._tables.of(caller).commit(*writes, *keep(started))
@@ -87,7 +90,7 @@ class Builds:
     ) -> Project:
         """Pause, resume, stop, retry or restart. Idempotent, or WrongState with the present one."""
         if command in ("retry", "restart"):
-            again = partial(self._projects.again, caller, project_id, command, from_stage=from_stage)
+            again = partial(self._openings.again, caller, project_id, command, from_stage=from_stage)
             project = await self._requests.settle(caller, once, Project, again)
         else:
             project = await self._projects.command(caller, project_id, command)

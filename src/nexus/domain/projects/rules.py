@@ -8,7 +8,7 @@ from msgspec import Struct
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.rows import When, when
 from nexus.domain.projects.model import Command, Project, ProjectStatus, Stage, StageStatus, WrongState
-from nexus.domain.tasks.model import ENDED, Control, Task, TaskStatus
+from nexus.domain.tasks.model import ENDED, Control, Task, TaskStatus, TaskType
 from nexus.domain.tasks.rules import shard
 
 Actor = Literal["user", "executor", "sweeper"]
@@ -201,3 +201,36 @@ def summary(stages: Sequence[Stage]) -> dict[str, Any]:
         "output_tokens": sum(stage.output_tokens for stage in stages),
         "tool_calls": sum(stage.tool_calls for stage in stages),
     }
+
+
+def begun_anew(project: Project, task_id: str, *, progress: float, now: str) -> dict[str, Any]:
+    """The fields of a project whose next build begins."""
+    return {
+        "status": "queued",
+        "control_status": "running",
+        "build_no": project.build_no + 1,
+        "active_task_id": task_id,
+        "events": project.events + 1,
+        "progress": progress,
+        "current_stage": None,
+        "error_info": None,
+        "completed_at": None,
+        "updated_at": now,
+    }
+
+
+def task_of(project: Project, task_type: TaskType, *, due: str) -> Task:
+    """The task of the project's current build, or of its purge."""
+    return Task(
+        task_id=project.active_task_id,
+        task_type=task_type,
+        tenant_id=project.tenant_id,
+        user_id=project.user_id,
+        project_id=project.project_id,
+        priority=project.priority,
+        build_no=project.build_no,
+        payload={"project_id": project.project_id, "build_no": project.build_no},
+        dispatch=shard(project.active_task_id),
+        due_at=due,
+        created_at=project.updated_at,
+    )

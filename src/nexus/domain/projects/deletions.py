@@ -1,0 +1,89 @@
+"""How projects end: a tombstone at once, then a purge that empties the rooms."""
+
+from msgspec import structs
+
+from nexus.domain.audit.service import Audit
+from nexus.domain.core.ids import NewId
+from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.principal import Principal
+from nexus.domain.ports.database import Tables, Window
+from nexus.domain.ports.files import FileStore
+from nexus.domain.ports.rows import R, Table, delete, patch, when
+from nexus.domain.projects import rules
+from nexus.domain.projects.model import Project, WrongState
+from nexus.domain.projects.service import Projects
+from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
+from nexus.domain.tallies.service import Tallies
+from nexus.domain.tasks.model import Task
+from nexus.domain.tasks.service import Tasks
+
+
+class Deletions:
+    def __init__(
+        self,
+        *,
+        tables: Tables,
+        projects: Projects,
+        tasks: Tasks,
+        tallies: Tallies,
+        audit: Audit,
+        files: FileStore,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._tables, self._projects, self._tasks, self._tallies = tables, projects, tasks, tallies
+        self._audit, self._files, self._clock, self._new_id = audit, files, clock, new_id
+
+    async def delete(self, caller: Principal, project_id: str, *, stop_first: bool = False) -> Project:
+        """T23: a tombstone; the project is gone for the API at once, a purge empties the rooms. WrongState while it is built, unless
+        `stop_first`: then the build is told to stop, and the purge waits for its end."""
+        project = await self._projects.get(caller, project_id)
+        if project.status in ("queued", "building") and not stop_first:
+            raise WrongState(f"Cannot delete what is {project.status}: stop it first.", status=project.status)
+        if project.status in rules.STOPPABLE:
+            await self._projects.command(caller, project_id, "stop")
+
+        async def attempt() -> Project:
+            project = await self._projects.get(caller, project_id)
+            now = instant(self._clock())
+            purged = structs.replace(project, active_task_id=self._new_id("tsk"), updated_at=now)
+            task = rules.task_of(purged, "purge", due=now)
+            await self._tables.commit(
+                patch(PROJECTS, project, when(status=project.status, deleted_at=None), deleted_at=now),
+                self._tasks.queued(task),
+                self._audit.noting(caller, "project.deleted", project_id),
+                *self._tallies.counting(project.tenant_id, projects=-1),
+            )
+            return structs.replace(project, active_task_id=task.task_id, deleted_at=now)
+
+        return await self._tables.settle(attempt)
+
+    async def to_purge(self, task_id: str) -> Project | None:
+        """The deleted project of a purge; None while a build of it has not ended, or when it is gone already."""
+        task = await self._tasks.find(task_id)
+        if task is None or task.status != "queued":
+            return None
+        project = await self._tables.find(PROJECTS, task.project_id or "")
+        if project is None:
+            await self._ended(task)
+            return None
+        return project if project.deleted_at and project.status not in rules.STOPPABLE else None
+
+    async def purge(self, task_id: str, project: Project) -> None:
+        """Removes rows and files, the project's own row last: a purge that was cut goes on from there."""
+        await self._files.remove(f"projects/{project.project_id}")
+        await self._emptied(STAGES, project.project_id)
+        await self._emptied(BUILDS, project.project_id)
+        await self._tables.commit(delete(PROJECTS, project))
+        await self._ended(await self._tasks.read(task_id))
+
+    async def _emptied(self, table: Table[R], project_id: str) -> None:
+        while rows := (await self._tables.page(table, project_id, window=Window(limit=100))).items:
+            await self._tables.commit(*(delete(table, row) for row in rows))
+
+    async def _ended(self, task: Task) -> None:
+        now = instant(self._clock())
+        gone = rules.placed(task, "completed", due=now)
+        await self._tables.commit(
+            self._tasks.moving(task, when(status="queued"), status="completed", completed_at=now, **gone)
+        )

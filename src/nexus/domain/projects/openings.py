@@ -1,0 +1,173 @@
+"""How builds begin: the first one of a new project, and those that come after."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct, structs
+
+from nexus.domain.audit.service import Audit
+from nexus.domain.core.ids import NewId
+from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.principal import Principal
+from nexus.domain.events.service import Events
+from nexus.domain.ports.database import Tables
+from nexus.domain.ports.rows import Write, insert, patch, when
+from nexus.domain.projects import rules
+from nexus.domain.projects.model import Build, Project, Stage, StagePlan, topic
+from nexus.domain.projects.service import Projects
+from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
+from nexus.domain.requests.service import Keep
+from nexus.domain.tallies.service import Tallies
+from nexus.domain.tasks.model import TaskType
+from nexus.domain.tasks.service import Tasks
+
+HINT_SECONDS = 30.0
+"""When the sweeper looks at a queued task whose hint may have been lost."""
+
+
+class Opening(Struct, frozen=True, kw_only=True):
+    """What a first build of a new project is opened with."""
+
+    requirement: str
+    name: str | None = None
+    priority: int = 3
+    tags: list[str] = []
+    user_name: str = ""
+    workflow: str = "agent_build"
+    task_type: TaskType = "build_agent"
+
+
+class Openings:
+    """`admitted`: how many builds of one tenant may wait or run."""
+
+    def __init__(
+        self,
+        *,
+        tables: Tables,
+        projects: Projects,
+        tasks: Tasks,
+        events: Events,
+        tallies: Tallies,
+        audit: Audit,
+        clock: Clock,
+        new_id: NewId,
+        admitted: int,
+    ) -> None:
+        self._tables, self._projects, self._tasks, self._events = tables, projects, tasks, events
+        self._tallies, self._audit, self._clock, self._new_id = tallies, audit, clock, new_id
+        self._admitted = admitted
+
+    async def opening(
+        self, caller: Principal, wanted: Opening, plans: Sequence[StagePlan]
+    ) -> tuple[Project, list[Write]]:
+        """T1: a project, its first build, task and stages, and the event that tells it; the caller commits them. QuotaExceeded when
+        the tenant has as many builds under way as it may."""
+        now, project_id, task_id = instant(self._clock()), self._new_id("prj"), self._new_id("tsk")
+        project = Project(
+            project_id=project_id,
+            project_name=wanted.name or wanted.requirement.strip().splitlines()[0][:60],
+            requirement=wanted.requirement,
+            tenant_id=caller.tenant_id,
+            user_id=caller.user_id,
+            user_name=wanted.user_name or caller.user_name,
+            priority=wanted.priority,
+            tags=wanted.tags,
+            active_task_id=task_id,
+            events=1,
+            created_at=now,
+            updated_at=now,
+        )
+        writes = [insert(PROJECTS, project), *self._build_rows(project, wanted, plans)]
+        writes += self._tallies.counting(caller.tenant_id, projects=1, builds_started=1)
+        writes.append(await self._tallies.admitting(caller.tenant_id, most=self._admitted))
+        return project, [*writes, self._audit.noting(caller, "project.created", project_id)]
+
+    def _build_rows(self, project: Project, wanted: Opening, plans: Sequence[StagePlan]) -> list[Write]:
+        owned: dict[str, Any] = {"tenant_id": project.tenant_id, "user_id": project.user_id}
+        build = Build(
+            project_id=project.project_id,
+            build_no=project.build_no,
+            workflow=wanted.workflow,
+            task_id=project.active_task_id,
+            request={"requirement": wanted.requirement},
+            created_at=project.created_at,
+            **owned,
+        )
+        stages = [
+            Stage(
+                project_id=project.project_id,
+                stage_name=plan.name,
+                stage_number=number,
+                display_name=plan.display_name,
+                optional=plan.optional,
+                **owned,
+            )
+            for number, plan in enumerate(plans, 1)
+        ]
+        queued = {
+            "project_id": project.project_id,
+            "build_no": project.build_no,
+            "stages": [plan.name for plan in plans],
+        }
+        return [
+            insert(BUILDS, build),
+            self._tasks.queued(rules.task_of(project, wanted.task_type, due=self._due())),
+            *(insert(STAGES, stage) for stage in stages),
+            self._events.telling(topic(project.project_id, project.build_no), project.events, "build.queued", queued),
+        ]
+
+    async def again(
+        self, caller: Principal, project_id: str, command: str, keep: Keep[Project], *, from_stage: str | None = None
+    ) -> Project:
+        """T21, T22: another build of the project with the next number. Completed stages before `from_stage` (default: before the
+        first that is not completed; for a restart, none) are kept, the others begin anew."""
+
+        async def attempt() -> Project:
+            project = await self._projects.get(caller, project_id)
+            rules.must_be(command, project)
+            stages = await self._projects.stages(caller, project_id)
+            begin = rules.first_anew(command, stages, from_stage)
+            return await self._begun_again(caller, command, project, (stages, begin, keep))
+
+        return await self._tables.settle(attempt)
+
+    async def _begun_again(
+        self, caller: Principal, command: str, project: Project, plan: tuple[list[Stage], int, Keep[Project]]
+    ) -> Project:
+        (stages, begin, keep), now = plan, instant(self._clock())
+        fresh = rules.begun_anew(project, self._new_id("tsk"), progress=rules.progress_of(begin, len(stages)), now=now)
+        new = structs.replace(project, revision=project.revision + 1, **fresh)
+        told = {
+            "project_id": new.project_id,
+            "build_no": new.build_no,
+            "stages": [s.stage_name for s in stages[begin:]],
+        }
+        await self._tables.commit(
+            patch(PROJECTS, project, when(status=project.status, events=project.events), **fresh),
+            insert(BUILDS, await self._next_build(new, command)),
+            self._tasks.queued(rules.task_of(new, "build_agent", due=self._due())),
+            *(patch(STAGES, stage, build_no=new.build_no) for stage in stages[:begin]),
+            *(patch(STAGES, stage, **rules.anew(stage, new.build_no)) for stage in stages[begin:]),
+            self._events.telling(topic(new.project_id, new.build_no), new.events, "build.queued", told),
+            self._audit.noting(caller, f"project.{command}", project.project_id, build_no=new.build_no),
+            *self._tallies.counting(project.tenant_id, builds_started=1),
+            await self._tallies.admitting(project.tenant_id, most=self._admitted),
+            *keep(new),
+        )
+        return new
+
+    async def _next_build(self, project: Project, command: str) -> Build:
+        old = await self._tables.get(BUILDS, project.project_id, project.build_no - 1)
+        return Build(
+            project_id=project.project_id,
+            build_no=project.build_no,
+            tenant_id=project.tenant_id,
+            user_id=project.user_id,
+            workflow=old.workflow,
+            task_id=project.active_task_id,
+            request=old.request | {"command": command},
+            created_at=project.updated_at,
+        )
+
+    def _due(self) -> str:
+        return instant(self._clock() + HINT_SECONDS)

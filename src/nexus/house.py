@@ -1,0 +1,182 @@
+"""The laptop's house: settings in, adapters opened in order, services that work, and all closed in reverse."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from nexus.adapters.confined.runner import ConfinedRunner
+from nexus.adapters.directory.files import DirectoryFiles
+from nexus.adapters.git.repository import GitRepository
+from nexus.adapters.inprocess.jobs import InProcessJobs
+from nexus.adapters.inprocess.pulse import Beat, ThreadPulse
+from nexus.adapters.sqlite.lock import DirectoryLock
+from nexus.adapters.sqlite.log import SqliteLog
+from nexus.adapters.sqlite.tables import SqliteTables
+from nexus.adapters.sqlite.writer import Writer
+from nexus.adapters.web.guarded import GuardedWeb
+from nexus.domain.core.instants import system_clock
+from nexus.domain.ports.database import TableDriver, Tables
+from nexus.domain.ports.log import EventLog
+from nexus.domain.ports.models import ChatModel
+from nexus.domain.services import Services
+from nexus.domain.tasks.service import Tasks
+from nexus.jobs.runner import run_job
+from nexus.jobs.sweeper import Sweeper
+from nexus.settings import Settings
+from nexus.wiring import TABLES, World, services
+
+
+class House(Struct, frozen=True, kw_only=True):
+    """A house that works: its services, and what tells how it is."""
+
+    services: Services
+    world: World
+    queue: InProcessJobs
+
+    async def parts(self) -> Mapping[str, Any]:
+        """What `/health` shows of the parts."""
+        try:
+            await self.services.tasks.find("tsk_none")
+            connected = True
+        except Exception:
+            connected = False
+        tier = self.world.code.tier()
+        return {
+            "database": {"connected": connected},
+            "llm": {"model": self.world.model.name},
+            "code": {"level": tier.level, "name": tier.name},
+        }
+
+
+def directory_of(settings: Settings) -> Path:
+    """Where everything is kept."""
+    return Path(settings.data_dir).absolute()
+
+
+@asynccontextmanager
+async def open_house(settings: Settings) -> AsyncIterator[House]:
+    """Opens everything in order, and closes it in reverse. Conflict when another process holds the data directory."""
+    async with AsyncExitStack() as stack:
+        world, queue = await _world(settings, stack)
+        house = House(services=services(world), world=world, queue=queue)
+        await house.services.tools.register_library()
+        sweeper = Sweeper(
+            services=house.services, queue=queue, worker_id=world.worker_id, lease=settings.builds.lease_seconds
+        )
+        await stack.enter_async_context(queue)
+        await sweeper.start(alone=settings.tables.backend == "sqlite")
+        queue.serve(partial(run_job, house.services))
+        await stack.enter_async_context(_beside(sweeper.run(settings.builds.sweep_seconds), world.log.beat()))
+        yield house
+
+
+async def _world(settings: Settings, stack: AsyncExitStack) -> tuple[World, InProcessJobs]:
+    data = directory_of(settings)
+    stack.enter_context(DirectoryLock(data))
+    writer = Writer(data / "nexus.db")
+    await writer.open()
+    stack.push_async_callback(writer.close)
+    log = SqliteLog(writer)
+    await log.open()
+    stack.callback(log.close)
+    files = DirectoryFiles(data)
+    queue = InProcessJobs(places=settings.builds.concurrency, interactive=settings.limits.replies)
+    world = World(
+        tables=await _tables(settings, writer, stack),
+        log=EventLog(log),
+        files=files,
+        repository=GitRepository(root=data, files=files),
+        queue=queue,
+        model=await open_model(settings, stack),
+        code=await stack.enter_async_context(ConfinedRunner(data=data)),
+        web=GuardedWeb(),
+        pulse=await stack.enter_async_context(_pulse(settings)),
+        secret=_secret(data / "secret"),
+        worker_id=f"{os.getpid()}-{secrets.token_hex(4)}",
+        admitted=settings.builds.per_tenant,
+    )
+    return world, queue
+
+
+def _pulse(settings: Settings) -> ThreadPulse:
+    """Signs of life over a connection of its own, in a loop of its own."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Beat]:
+        async with AsyncExitStack() as stack:
+            writer = Writer(directory_of(settings) / "nexus.db")
+            await writer.open()
+            stack.push_async_callback(writer.close)
+            tables = Tables(await _tables(settings, writer, stack), secret=b"pulse", clock=system_clock)
+            yield Tasks(tables=tables, clock=system_clock).beat
+
+    return ThreadPulse(opened, every=settings.builds.heartbeat_seconds)
+
+
+async def _tables(settings: Settings, writer: Writer, stack: AsyncExitStack) -> TableDriver:
+    if settings.tables.backend == "sqlite":
+        tables = SqliteTables(writer, TABLES)
+        await tables.open()
+        stack.callback(tables.close)
+        return tables
+    from nexus.adapters.dynamodb.provision import provision
+    from nexus.adapters.dynamodb.tables import DynamoTables, connected
+
+    wanted = settings.tables
+    client = await stack.enter_async_context(connected(region=wanted.region, endpoint_url=wanted.endpoint_url or None))
+    await provision(client, TABLES, prefix=wanted.prefix)
+    return DynamoTables(client, prefix=wanted.prefix)
+
+
+async def open_model(settings: Settings, stack: AsyncExitStack) -> ChatModel:
+    """The configured model; what only one provider needs is imported for it alone."""
+    if settings.model.provider == "offline":
+        from nexus.adapters.offline.model import OfflineModel
+
+        return OfflineModel()
+    import aiohttp
+
+    from nexus.adapters.openai.model import OpenAIModel
+
+    session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+    return OpenAIModel(
+        session=session,
+        base_url=settings.model.base_url,
+        api_key=settings.model.api_key.reveal(),
+        name=settings.model.name,
+        idle=settings.model.timeout,
+    )
+
+
+def _secret(path: Path) -> bytes:
+    """What seals cursors: made once for a data directory, readable by its owner alone."""
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(32))
+            file.flush()
+            os.fsync(file.fileno())
+    if len(secret := path.read_bytes()) != 32:
+        path.unlink()
+        return _secret(path)
+    return secret
+
+
+@asynccontextmanager
+async def _beside(*loops: Any) -> AsyncIterator[None]:
+    """Runs loops for as long as the context is open."""
+    tasks = [asyncio.ensure_future(loop) for loop in loops]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,152 @@
+"""What somebody does with nexus while a failpoint is armed: small, and such that each failpoint is passed in one of them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from msgspec import Struct
+
+from tests.chaos.harness import KILLED, TERMINAL, Bench, must
+from tests.chaos.model import Script
+from tests.chaos.streams import Reader
+
+JSON = dict[str, Any]
+END_SECONDS = 60.0
+
+
+class Scenario(Struct, frozen=True, kw_only=True):
+    """`do` acts as a user and gives what was acknowledged; `ends` are the states that what it began may end in. `first` is a failpoint
+    that kills the server before, so that the one under test is passed by the next."""
+
+    name: str
+    do: Callable[[Bench, int], Awaitable[JSON]]
+    ends: tuple[str, ...] = ("completed",)
+    script: Script = Script()
+    first: str = ""
+    on_agent: bool = False
+    accounts: bool = True
+    drains: bool = False
+
+
+async def building(world: Bench, mark: int) -> JSON:
+    started = await world.api.begin(mark)
+    await world.api.until(started["project_id"], *TERMINAL, within=END_SECONDS)
+    return started
+
+
+async def _in_a_stage(world: Bench, mark: int) -> JSON:
+    started = await world.api.begin(mark)
+    while not (await world.api.project(started["project_id"]))["current_stage"]:
+        await asyncio.sleep(0.02)
+    return started
+
+
+async def pausing(world: Bench, mark: int) -> JSON:
+    started = await _in_a_stage(world, mark)
+    await world.api.control(started["project_id"], "pause")
+    await world.api.until(started["project_id"], "paused", within=END_SECONDS)
+    await world.api.control(started["project_id"], "resume")
+    await world.api.until(started["project_id"], *TERMINAL, within=END_SECONDS)
+    return started
+
+
+async def unpausing(world: Bench, mark: int) -> JSON:
+    """Pause and resume at once: the wish changes while the executor works."""
+    started = await _in_a_stage(world, mark)
+    await world.api.control(started["project_id"], "pause")
+    await world.api.control(started["project_id"], "resume")
+    await world.api.until(started["project_id"], *TERMINAL, within=END_SECONDS)
+    return started
+
+
+async def stopping(world: Bench, mark: int) -> JSON:
+    started = await _in_a_stage(world, mark)
+    await world.api.control(started["project_id"], "stop")
+    await world.api.until(started["project_id"], *TERMINAL, within=END_SECONDS)
+    return started
+
+
+async def draining(world: Bench, mark: int) -> JSON:
+    """SIGTERM in the middle of a build: the supervisor starts the next server."""
+    started = await _in_a_stage(world, mark)
+    await world.nexus.terminate()
+    await world.api.until(started["project_id"], *TERMINAL, within=END_SECONDS)
+    return started
+
+
+async def replying(world: Bench, mark: int) -> JSON:
+    """Says something to an agent that is there, and hears the reply to its end."""
+    agents = (await world.api.insist("GET", "/agents"))[1]["items"]
+    must(agents, "There is no agent to talk to.")
+    agent = agents[0]["agent_id"]
+    _, session = await world.api.insist("POST", f"/agents/{agent}/sessions", {}, key=f"session-{mark}")
+    path = f"/sessions/{session['session_id']}"
+    status, reply = await world.api.insist("POST", f"{path}/messages", {"content": "double 2"}, key=f"message-{mark}")
+    must(status == 202, f"A message was answered {status}: {reply}")
+    reader = Reader(world.nexus.url + reply["events_url"])
+    await reader.follow(within=END_SECONDS)
+    positions = [heard.position for heard in reader.heard]
+    must(positions == sorted(set(positions)), f"A reader heard positions out of order or twice: {positions}")
+    _, messages = await world.api.insist("GET", f"{path}/messages")
+    said = [message["role"] for message in messages["items"]]
+    must(said == ["user", "assistant"], f"The conversation has {said}.")
+    return {"heard": reader.heard, "kept": messages["items"][1]["content"], **reply}
+
+
+SLOW = Script(latency=0.15)
+SCENARIOS = (
+    Scenario(name="build", do=building),
+    Scenario(name="pause", do=pausing, script=SLOW, accounts=False),
+    Scenario(name="unpause", do=unpausing, script=SLOW, accounts=False),
+    Scenario(name="stop", do=stopping, script=SLOW, ends=("cancelled",), accounts=False),
+    Scenario(name="garbled", do=building, script=Script(garbles=["build_design"]), ends=("failed",), accounts=False),
+    Scenario(name="refused", do=building, script=Script(fails={"build_design": 4}), accounts=False),
+    Scenario(name="unverified", do=building, script=Script(answer="I do not know."), accounts=False),
+    Scenario(name="drain", do=draining, script=SLOW, accounts=False, drains=True),
+    Scenario(name="reply", do=replying, script=Script(delay=0.02), on_agent=True),
+    Scenario(
+        name="take over a reply", do=replying, script=Script(delay=0.02), on_agent=True, first="after:reply.delta@2",
+        ends=("completed", "interrupted"),
+    ),
+)  # fmt: skip
+
+MEANT: dict[str, tuple[str, ...]] = {
+    "build": (
+        "build.started", "build.completed", "stage.started", "stage.progress", "stage.log", "stage.completed", "project.create",
+        "stage.call", "stage.commit", "step.start", "step.call", "step.finish", "step.tool", "task.beat", "git.objects", "git.branch",
+        "git.files",
+    ),
+    "pause": ("build.paused", "project.command"),
+    "unpause": ("control.changed",),
+    "stop": ("build.cancelled",),
+    "garbled": ("build.failed",),
+    "refused": ("stage.retried",),
+    "unverified": ("stage.skipped",),
+    "drain": ("build.queued",),
+    "reply": ("reply.send", "reply.start", "reply.delta", "reply.keep", "reply.end", "reply.leave"),
+    "take over a reply": ("reply.take_over",),
+}  # fmt: skip
+"""In which scenario a failpoint is passed."""
+
+
+def scenario_of(failpoint: str) -> Scenario:
+    name = next((scene for scene, points in MEANT.items() if failpoint.partition(":")[2] in points), "")
+    must(name, f"No scenario is meant for the failpoint {failpoint}.")
+    return next(scenario for scenario in SCENARIOS if scenario.name == name)
+
+
+class Supervisor:
+    """Starts the server again whenever it ends, without a failpoint; `deaths` are those by a failpoint."""
+
+    def __init__(self, world: Bench, *arms: str) -> None:
+        self._world, self._arms = world, list(arms)
+        self.deaths = 0
+        self.began_again: list[float] = []
+
+    async def go_on(self) -> None:
+        while True:
+            arm = self._arms.pop(0) if self._arms else ""
+            await self._world.nexus.start(NEXUS_CHAOS__FAILPOINT=arm)
+            code = await self._world.nexus.ended(within=600)
+            must(code in (KILLED, 0), f"The server ended with {code}: {self._world.nexus.words()}")
+            self.deaths += code == KILLED

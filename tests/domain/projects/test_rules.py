@@ -1,0 +1,179 @@
+"""What a command means in each state, and what a move sets."""
+
+from collections.abc import Sequence
+from typing import get_args
+
+import pytest
+
+from nexus.domain.core.errors import InvalidInput
+from nexus.domain.projects import rules
+from nexus.domain.projects.model import Command, Project, ProjectStatus, Stage, StageStatus, WrongState
+from nexus.domain.tasks.model import Control, Task, TaskStatus
+from nexus.domain.tasks.rules import SHARDS
+
+NOW, EARLIER, LEASE = "2027-01-15T08:00:00.000Z", "2027-01-15T07:00:00.000Z", "2027-01-15T08:00:30.000Z"
+OWNED = {"tenant_id": "tnt_one", "user_id": "usr_ann"}
+
+MEANT: dict[tuple[TaskStatus, Control], tuple[str | None, str | None, str | None]] = {
+    ("pending", "running"): ("pause_now", None, "stop_now"),
+    ("pending", "paused"): (None, "resume", "stop_now"),
+    ("pending", "stopped"): ("pause_now", "refused", None),
+    ("queued", "running"): ("pause_now", None, "stop_now"),
+    ("queued", "paused"): (None, "refused", "stop_now"),
+    ("queued", "stopped"): ("pause_now", "refused", None),
+    ("running", "running"): ("ask_pause", None, "ask_stop"),
+    ("running", "paused"): (None, "unpause", "ask_stop"),
+    ("running", "stopped"): ("refused", "refused", None),
+    **{(ended, wish): ("refused",) * 3 for ended in ("completed", "failed") for wish in get_args(Control)},
+    ("cancelled", "running"): ("refused", "refused", "refused"),
+    ("cancelled", "paused"): ("refused", "refused", "refused"),
+    ("cancelled", "stopped"): ("refused", "refused", None),
+}
+"""By what is and what is wanted: which moves pause, resume and stop mean; None where the wish is met already."""
+
+NEVER_TOGETHER = {("pending", "stopped"), ("queued", "paused"), ("queued", "stopped"), ("cancelled", "running"), ("cancelled", "paused")}  # fmt: skip
+"""What no move leads to: there a command may do anything that the table allows."""
+
+
+def task(status: TaskStatus = "queued", control: Control = "running", **fields: object) -> Task:
+    return Task(task_id="tsk_1", task_type="build_agent", status=status, control_status=control, created_at=EARLIER, **OWNED, **fields)  # type: ignore[arg-type]  # fields of a task  # fmt: skip
+
+
+def project(status: ProjectStatus = "queued", **fields: object) -> Project:
+    return Project(project_id="prj_1", project_name="p", requirement="r", status=status, active_task_id="tsk_1", created_at=EARLIER, updated_at=EARLIER, **OWNED, **fields)  # type: ignore[arg-type]  # fields of a project  # fmt: skip
+
+
+def stages(*statuses: StageStatus) -> Sequence[Stage]:
+    return [
+        Stage(project_id="prj_1", stage_name=name, stage_number=number, display_name=name, status=status, **OWNED)
+        for number, (name, status) in enumerate(zip("abcdefghi", statuses, strict=False), 1)
+    ]
+
+
+def test_every_pair_of_state_and_wish_is_in_the_table_below() -> None:
+    assert set(MEANT) == {(status, wish) for status in get_args(TaskStatus) for wish in get_args(Control)}
+
+
+@pytest.mark.parametrize(("status", "control"), MEANT)
+@pytest.mark.parametrize(("at", "command"), [(0, "pause"), (1, "resume"), (2, "stop")])
+def test_a_command_means_one_move_is_met_already_or_is_refused(
+    status: TaskStatus, control: Control, at: int, command: Command
+) -> None:
+    meant = MEANT[status, control][at]
+    if meant == "refused":
+        with pytest.raises(WrongState) as refused:
+            rules.verb_for(command, task(status, control))
+        assert refused.value.facts == {"status": status, "control_status": control}
+    else:
+        assert rules.verb_for(command, task(status, control)) == meant
+
+
+@pytest.mark.parametrize(("status", "control"), [pair for pair in MEANT if pair not in NEVER_TOGETHER])
+@pytest.mark.parametrize("command", ["pause", "resume", "stop"])
+def test_a_command_that_was_obeyed_is_met_when_it_comes_again(
+    status: TaskStatus, control: Control, command: Command
+) -> None:
+    try:
+        verb = rules.verb_for(command, task(status, control))
+    except WrongState:
+        return
+    move = rules.MOVES[verb] if verb else None
+    after = task(move.task_to, move.wants or control) if move else task(status, control)
+    assert rules.verb_for(command, after) is None
+
+
+def test_pairs_that_are_called_impossible_are_led_to_by_no_move() -> None:
+    reached = {("queued", "running")}
+    for _ in range(len(MEANT)):
+        reached |= {
+            (move.task_to, move.wants or wish)
+            for status, wish in reached
+            for move in rules.MOVES.values()
+            if status in move.task and wish in move.control
+        }
+    assert reached & NEVER_TOGETHER == set()
+    assert reached == set(MEANT) - NEVER_TOGETHER - {("pending", "running")}
+
+
+@pytest.mark.parametrize("status", get_args(ProjectStatus))
+@pytest.mark.parametrize("command", rules.AGAIN)
+def test_a_new_build_begins_only_where_the_last_one_has_ended(command: str, status: ProjectStatus) -> None:
+    ended = {"retry": {"failed"}}.get(command, {"failed", "completed", "cancelled"})
+    if status in ended:
+        rules.must_be(command, project(status))
+    else:
+        with pytest.raises(WrongState) as refused:
+            rules.must_be(command, project(status))
+        assert refused.value.facts == {"status": status}
+
+
+@pytest.mark.parametrize(
+    ("command", "statuses", "from_stage", "begin"),
+    [
+        ("retry", ("completed", "failed", "pending"), None, 1),
+        ("retry", ("failed", "pending", "pending"), None, 0),
+        ("retry", ("completed", "skipped", "failed"), None, 2),
+        ("retry", ("completed", "completed", "completed"), None, 2),
+        ("retry", ("completed", "completed", "failed"), "b", 1),
+        ("retry", ("completed", "failed", "pending"), "b", 1),
+        ("restart", ("completed", "completed", "completed"), None, 0),
+        ("restart", ("completed", "completed", "skipped"), "c", 2),
+        ("restart", ("completed", "pending", "pending"), None, 0),
+        ("restart", ("completed", "pending", "pending"), "b", 1),
+        ("restart", ("completed", "pending", "pending"), "a", 0),
+        ("update", ("completed", "completed", "completed"), "b", 1),
+    ],
+)
+def test_a_new_build_keeps_what_is_done_before_its_first_stage(
+    command: str, statuses: Sequence[StageStatus], from_stage: str | None, begin: int
+) -> None:
+    assert rules.first_anew(command, stages(*statuses), from_stage) == begin
+
+
+@pytest.mark.parametrize("from_stage", ["c", "z", "", "../a", "阶段"])
+def test_a_new_build_begins_at_no_stage_that_is_unknown_or_not_yet_reachable(from_stage: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        rules.first_anew("restart", stages("completed", "failed", "pending"), from_stage)
+    assert refused.value.facts["errors"][0]["pointer"] == "/from_stage"
+
+
+@pytest.mark.parametrize("status", get_args(TaskStatus))
+def test_a_task_lies_before_the_sweeper_until_it_has_ended(status: TaskStatus) -> None:
+    placed = rules.placed(task(), status, due=NOW)
+    if status in ("completed", "failed", "cancelled"):
+        assert placed == {"dispatch": None, "due_at": None}
+    else:
+        assert placed["due_at"] == NOW
+        assert placed["dispatch"] in SHARDS
+
+
+@pytest.mark.parametrize("verb", rules.MOVES)
+def test_a_move_sets_the_states_that_the_table_says_and_an_end_where_it_ends(verb: str) -> None:
+    move = rules.MOVES[verb]
+    on_project, on_task = rules.times(move, project(), task(fence=4), now=NOW, lease_until=LEASE)
+    assert (on_project["status"], on_task["status"]) == (move.to, move.task_to)
+    ended = move.task_to in ("completed", "failed", "cancelled")
+    assert (on_project.get("completed_at"), on_task.get("completed_at")) == ((NOW, NOW) if ended else (None, None))
+    assert (on_task["dispatch"] is None) == ended
+
+
+@pytest.mark.parametrize("verb", ["claim", "take_over"])
+def test_who_begins_gets_the_next_fence_and_a_lease_and_keeps_the_first_start(verb: str) -> None:
+    move = rules.MOVES[verb]
+    on_project, on_task = rules.times(move, project(), task(fence=4), now=NOW, lease_until=LEASE)
+    assert (on_task["fence"], on_task["due_at"], on_task["not_before"]) == (5, LEASE, None)
+    assert (on_project["started_at"], on_task["started_at"]) == (NOW, NOW)
+    begun = project(started_at=EARLIER), task(fence=5, started_at=EARLIER)
+    on_project, on_task = rules.times(move, *begun, now=NOW, lease_until=LEASE)
+    assert (on_project["started_at"], on_task["started_at"], on_task["fence"]) == (EARLIER, EARLIER, 6)
+
+
+@pytest.mark.parametrize("verb", sorted(set(rules.MOVES) - {"claim", "take_over"}))
+def test_no_other_move_touches_the_fence(verb: str) -> None:
+    _, on_task = rules.times(rules.MOVES[verb], project(), task(fence=4), now=NOW, lease_until=LEASE)
+    assert "fence" not in on_task
+
+
+@pytest.mark.parametrize(("done", "of", "progress"), [(0, 9, 0.0), (1, 9, 11.1), (9, 9, 100.0), (0, 0, 100.0)])
+def test_progress_is_the_part_of_the_stages_that_is_done(done: int, of: int, progress: float) -> None:
+    assert rules.progress_of(done, of) == progress
