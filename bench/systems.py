@@ -23,6 +23,7 @@ PEER_PYTHON = ROOT / ".bench-venv" / "bin" / "python"
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 SERVER_CORE, CLIENT_CORE = CORES[0], CORES[-1]
 START_SECONDS = 60.0
+STOP_SECONDS = 3.0
 
 
 class Process:
@@ -61,7 +62,7 @@ class Process:
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(20)
+            self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

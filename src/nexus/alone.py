@@ -15,8 +15,8 @@ from nexus.domain.ports.database import Tables
 from nexus.domain.runtime.model import AgentSpec
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.tools.service import Tools
-from nexus.settings import Settings
 from nexus.house import directory_of, open_model
+from nexus.settings import Settings
 
 
 @asynccontextmanager

@@ -13,8 +13,8 @@ from msgspec import Struct
 from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.sqlite.lock import DirectoryLock
 from nexus.domain.core.errors import Conflict
-from nexus.settings import Settings, problems
 from nexus.house import directory_of
+from nexus.settings import Settings, problems
 
 LEAST_FREE = 500 * 1024 * 1024
 LEAST_PYTHON = (3, 11)

@@ -10,8 +10,8 @@ from nexus.adapters.http.sse import Streams
 from nexus.adapters.structlog import logs
 from nexus.domain.core import failpoints
 from nexus.domain.core.errors import InvalidInput
-from nexus.settings import Settings, problems
 from nexus.house import open_house
+from nexus.settings import Settings, problems
 
 
 def run(settings: Settings, *, ready: Callable[[str], None]) -> None:

@@ -42,6 +42,7 @@ from nexus.domain.runtime.journal import Crowd, Guard, Journal
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.runtime.tables import STEPS
 from nexus.domain.services import Services
+from nexus.domain.sessions.keeping import Keeping
 from nexus.domain.sessions.replies import Replies
 from nexus.domain.sessions.service import Sessions
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
@@ -83,6 +84,7 @@ class World(Struct, frozen=True, kw_only=True):
 class _Ground(Struct, frozen=True, kw_only=True):
     """What all modules stand on."""
 
+    clock: Clock
     tables: Tables
     events: Events
     tallies: Tallies
@@ -100,6 +102,7 @@ def _ground(world: World) -> _Ground:
     tools = Tools(tables=tables, web=world.web, clock=clock)
     models = Models(model=world.model, clock=clock, sleep=asyncio.sleep)
     return _Ground(
+        clock=clock,
         tables=tables,
         events=Events(tables=tables, clock=clock),
         tallies=Tallies(tables=tables, clock=clock),
@@ -129,9 +132,10 @@ def services(world: World) -> Services:
         tables=tables, agents=agents, runtime=on.runtime, tools=on.tools, tallies=tallies, requests=on.requests,
         clock=clock, new_id=new_id,
     )  # fmt: skip
+    keeping = Keeping(tables=tables, agents=agents, invocations=invocations, clock=clock)
     replies = Replies(
-        tables=tables, agents=agents, invocations=invocations, log=world.log, worker_id=world.worker_id, clock=clock,
-        journals=partial(_journal, on, clock, eager=False),
+        tables=tables, agents=agents, keeping=keeping, log=world.log, worker_id=world.worker_id, clock=clock,
+        journals=partial(_journal, on, eager=False),
     )  # fmt: skip
     sessions = Sessions(
         tables=tables, agents=agents, replies=replies, requests=on.requests, tallies=tallies, queue=world.queue,
@@ -151,7 +155,7 @@ def _builds(world: World, on: _Ground, projects: Projects, agents: Agents) -> Bu
     )  # fmt: skip
     runs = Runs(tables=on.tables, tasks=on.tasks, events=on.events, tallies=on.tallies, clock=world.clock)
     rooms = Rooms(models=on.models, runtime=on.runtime, code=world.code, agents=agents, repository=world.repository)
-    engine = Engine(runs=runs, rooms=rooms, journals=partial(_journal, on, world.clock, crowd=Crowd()))
+    engine = Engine(runs=runs, rooms=rooms, journals=partial(_journal, on, crowd=Crowd()))
     return Builds(
         tables=on.tables, projects=projects, openings=openings, runs=runs, engine=engine, events=on.events,
         requests=on.requests, queue=world.queue, workflow=AGENT_BUILD, pulse=world.pulse, worker_id=world.worker_id,
@@ -159,7 +163,5 @@ def _builds(world: World, on: _Ground, projects: Projects, agents: Agents) -> Bu
     )  # fmt: skip
 
 
-def _journal(
-    on: _Ground, clock: Clock, scope: str, guard: Guard, *, crowd: Crowd | None = None, eager: bool = True
-) -> Journal:
-    return Journal(tables=on.tables, clock=clock, scope=scope, guard=guard, crowd=crowd, eager=eager)
+def _journal(on: _Ground, scope: str, guard: Guard, *, crowd: Crowd | None = None, eager: bool = True) -> Journal:
+    return Journal(tables=on.tables, clock=on.clock, scope=scope, guard=guard, crowd=crowd, eager=eager)

@@ -13,8 +13,9 @@ MODULE_FILES = {"__init__", "model", "tables", "rules", "service"}
 NOUNS = {
     "agents": {"invocations", "package"},
     "builds": {"agent_build", "documents", "engine", "outputs", "report", "work", "workflow"},
-    "projects": {"runs"},
-    "sessions": {"replies", "writing"},
+    "projects": {"deletions", "openings", "runs"},
+    "runtime": {"journal", "steps"},
+    "sessions": {"keeping", "replies", "writing"},
     "tools": {"arguments", "schema"},
 }
 """What a module has besides, each a noun of its field."""

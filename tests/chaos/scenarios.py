@@ -35,8 +35,9 @@ async def building(world: Bench, mark: int) -> JSON:
 
 
 async def _in_a_stage(world: Bench, mark: int) -> JSON:
+    """A build that has two stages behind it, and is in another one."""
     started = await world.api.begin(mark)
-    while not (await world.api.project(started["project_id"]))["current_stage"]:
+    while (await world.api.project(started["project_id"]))["progress"] < 20:
         await asyncio.sleep(0.02)
     return started
 
@@ -101,7 +102,7 @@ SCENARIOS = (
     Scenario(name="stop", do=stopping, script=SLOW, ends=("cancelled",), accounts=False),
     Scenario(name="garbled", do=building, script=Script(garbles=["build_design"]), ends=("failed",), accounts=False),
     Scenario(name="refused", do=building, script=Script(fails={"build_design": 4}), accounts=False),
-    Scenario(name="unverified", do=building, script=Script(answer="I do not know."), accounts=False),
+    Scenario(name="unverified", do=building, script=Script(answer="I do not know.", pieces=1), accounts=False),
     Scenario(name="drain", do=draining, script=SLOW, accounts=False, drains=True),
     Scenario(name="reply", do=replying, script=Script(delay=0.02), on_agent=True),
     Scenario(

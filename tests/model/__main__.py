@@ -11,7 +11,9 @@ NUMBERS = [name for name, kind in Bounds.__annotations__.items() if kind is int]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.model", description="Visits every state a build can come to.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.model", description="Visits every state a build can come to."
+    )
     for name in NUMBERS:
         parser.add_argument(f"--{name}", type=int, default=Bounds._field_defaults[name])
     began = time.monotonic()

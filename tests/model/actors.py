@@ -1,18 +1,18 @@
 """Who acts on a build: users, executors, sweepers, the queue and bad luck. Changes of state are those of the table in the rules."""
 
 from collections.abc import Iterator
-from typing import get_args
+from typing import Any, get_args
 
 from nexus.domain.core.errors import NexusError
 from nexus.domain.projects import rules
 from nexus.domain.projects.model import Command, Project, Stage
 from nexus.domain.tasks.model import Control, Task, TaskStatus
-from tests.model.state import DONE, EARLIER, IDLE, NOBODY, Bounds, Hand, StageRow, State, Step, Store
+from tests.model.state import EARLIER, IDLE, NOBODY, Bounds, Hand, StageRow, State, Step, Store
 
 NOW = "2027-01-15T08:00:00.000Z"
 MOST_HINTS = 2
 DIRECT: tuple[Command, ...] = tuple(command for command in get_args(Command) if command not in rules.AGAIN)
-OWNED = {"tenant_id": "tnt_one", "user_id": "usr_ann"}
+OWNED: dict[str, Any] = {"tenant_id": "tnt_one", "user_id": "usr_ann"}
 PROJECT = Project(project_id="prj", project_name="p", requirement="r", active_task_id="tsk", created_at=NOW, updated_at=NOW, **OWNED)  # fmt: skip
 TASK = Task(task_id="tsk", task_type="build_agent", created_at=NOW, **OWNED)
 
@@ -62,10 +62,10 @@ class Actors:
             if (after := self._commanded(state.store, command)) is not None:
                 told = after.told != state.store.told or self._verb(state.store, command) is not None
                 yield Step("the user", command, _offered(left._replace(store=after)), "command", told)
-        for command, statuses in rules.AGAIN.items():
+        for again, statuses in rules.AGAIN.items():
             if state.store.project in statuses:
-                for begin in self._anew(command, state.store):
-                    yield Step("the user", f"{command} from stage {begin + 1}", _again(left, begin), "command", True, anew=True)  # fmt: skip
+                for begin in self._anew(again, state.store):
+                    yield Step("the user", f"{again} from stage {begin + 1}", _again(left, begin), "command", True, anew=True)  # fmt: skip
         yield from self._deletion(state.store, left)
 
     def _deletion(self, store: Store, left: State) -> Iterator[Step]:
@@ -251,7 +251,3 @@ def _again(state: State, begin: int) -> State:
     store = Store("queued", "queued", "running", 1, NOBODY, kept, state.store.deleted)
     hands = tuple(hand._replace(fence=EARLIER) for hand in state.hands)
     return state._replace(store=store, hands=hands, hints=1)
-
-
-def is_done(stage: StageRow) -> bool:
-    return stage.status in DONE

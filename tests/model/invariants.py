@@ -1,6 +1,7 @@
 """What must hold of every state, and of every step from one to the next."""
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 
 from nexus.domain.projects.rules import STOPPABLE
 from nexus.domain.tasks.model import ENDED
@@ -24,7 +25,7 @@ def _joint(state: State) -> bool:
 
 def _in_order(state: State) -> bool:
     stages = state.store.stages
-    return all(before.status in DONE or after.status == "pending" for before, after in zip(stages, stages[1:], strict=False))  # fmt: skip
+    return all(before.status in DONE or after.status == "pending" for before, after in pairwise(stages))
 
 
 def _one_commit(state: State) -> bool:

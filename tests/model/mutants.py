@@ -37,7 +37,7 @@ MUTANTS = {
     "the sweeper only ever takes over": Mutant(
         moves={"pause_done": {"who": ("executor",)}, "stop_done": {"who": ("executor",)}},
         bounds={"commands": 1, "crashes": 0},
-        breaks=STUCK
+        breaks=STUCK,
     ),
     "there is no sweeper": Mutant(bounds={"sweeper": False}, breaks=STUCK),
     "a run is paused whatever is wanted": Mutant(moves={"pause_done": {"control": ANY_CONTROL}}, breaks=JOINT_RULE),
@@ -51,12 +51,16 @@ MUTANTS = {
         moves={"stop_now": {"project": ("completed",), "task": ("completed",)}},
         breaks="what has ended changes only by a new build",
     ),
-    "a stage stays running when its run is taken over": Mutant(moves={"take_over": {"stage_to": None}}, bounds={"commands": 0}, breaks=STUCK),
+    "a stage stays running when its run is taken over": Mutant(
+        moves={"take_over": {"stage_to": None}}, bounds={"commands": 0}, breaks=STUCK
+    ),
     "a stage stays running when its run is released": Mutant(
         moves={"release": {"stage_to": None}}, breaks="at most one stage runs, and only while the task does"
     ),
     "what is resumed stays paused": Mutant(moves={"resume": {"wants": None}}, breaks=JOINT_RULE),
-    "a deletion looks first and commits later": Mutant(bounds={"delete_in_one_commit": False, "crashes": 0}, breaks=STUCK),
+    "a deletion looks first and commits later": Mutant(
+        bounds={"delete_in_one_commit": False, "crashes": 0}, breaks=STUCK
+    ),
 }
 
 

@@ -1,7 +1,7 @@
 """What a command means in each state, and what a move sets."""
 
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -12,7 +12,7 @@ from nexus.domain.tasks.model import Control, Task, TaskStatus
 from nexus.domain.tasks.rules import SHARDS
 
 NOW, EARLIER, LEASE = "2027-01-15T08:00:00.000Z", "2027-01-15T07:00:00.000Z", "2027-01-15T08:00:30.000Z"
-OWNED = {"tenant_id": "tnt_one", "user_id": "usr_ann"}
+OWNED: dict[str, Any] = {"tenant_id": "tnt_one", "user_id": "usr_ann"}
 
 MEANT: dict[tuple[TaskStatus, Control], tuple[str | None, str | None, str | None]] = {
     ("pending", "running"): ("pause_now", None, "stop_now"),

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, get_args
 
 from msgspec import Struct
@@ -14,7 +15,7 @@ from nexus.domain.projects import rules
 from nexus.domain.projects.model import Command, Halted, Lost, Project, Run, Stage, StageResult, WrongState, topic
 from nexus.domain.projects.runs import Runs
 from nexus.domain.projects.tables import PROJECTS, STAGES
-from nexus.domain.tasks.model import Task
+from nexus.domain.tasks.model import ENDED, Task
 from nexus.domain.tasks.tables import TASKS
 from tests.domain.builds.test_builds import WANTED
 from tests.house import ANN, House
@@ -35,6 +36,7 @@ class Known(Struct):
     project_id: str
     position: int = 0
     runs: list[Run] = []
+    last: Project | None = None
 
 
 class Walk:
@@ -150,7 +152,7 @@ class Walk:
         """The executor goes on: a stage is started, told about, completed, tried again or skipped."""
         if not (run := await self._holding(known)):
             return
-        project, task, stages = await self._rows(known)
+        _, task, stages = await self._rows(known)
         begin, worker = _begin(stages), self._runs
         if begin == len(stages):
             await worker.finish(run)
@@ -204,6 +206,7 @@ class Walk:
         _, task, _ = before = await self._rows(known)
         worker = self._random.choice(WORKERS)
         if task.status == "running" and task.control_status != "running":
+            await self._refused(known, lambda: self._runs.take_over(task, worker), Lost)
             await self._runs.end_for(task)
             self.seen["end_for"] += 1
         elif task.status == "running":
@@ -229,7 +232,7 @@ class Walk:
             "skip": lambda: runs.skip_stage(run, optional, "late", progress=99.0),
             "tell": lambda: runs.tell(run, stage, "stage.log", {"line": "late"}, logs=["late"]),
             "finish": lambda: runs.finish(run),
-        } | {verb: lambda verb=verb: self._act(run, verb) for verb in ("fail", "release", "pause_done", "stop_done")}
+        } | {verb: partial(self._act, run, verb) for verb in ("fail", "release", "pause_done", "stop_done")}
         verb = self._random.choice(sorted(verbs))
         await self._refused(known, verbs[verb], Lost)
         assert await self._services.tasks.beat(run.task.task_id, run.task.fence) is False
@@ -264,8 +267,12 @@ class Walk:
         return project, task, sorted(stages, key=lambda stage: stage.stage_number)
 
     async def _looked(self, known: Known) -> None:
-        """The joint state is one of the table's; stages are in order; each new position was told exactly once."""
+        """The joint state is one of the table's; stages are in order; each new position was told exactly once; neither an end nor a
+        stop is undone but by a new build."""
         project, task, stages = await self._rows(known)
+        if known.last and known.last.build_no == project.build_no:
+            assert known.last.status not in ENDED or known.last == project
+            assert known.last.control_status != "stopped" or project.control_status == "stopped"
         assert (task.status, task.control_status) in JOINT[project.status]
         assert project.control_status == task.control_status
         assert {stage.build_no for stage in stages} == {project.build_no} == {task.build_no}
@@ -274,7 +281,7 @@ class Walk:
         assert project.status != "completed" or begin == len(stages)
         positions = await self._told(project, known.position)
         assert sorted(positions) == list(range(known.position + 1, project.events + 1))
-        known.position = project.events
+        known.position, known.last = project.events, project
 
     async def _told(self, project: Project, after: int) -> Sequence[int]:
         """The positions behind one, in the feed of this build and of the one before it."""

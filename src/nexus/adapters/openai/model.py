@@ -76,8 +76,7 @@ class OpenAIModel:
             answer = await self._posted(encoded(request, model=self._name, dialect=dialect))
             try:
                 if answer.status == 200:
-                    if lasting and self._dialect == known:
-                        self._dialect = dialect
+                    self._dialect = dialect if lasting and self._dialect == known else self._dialect
                     yield answer
                     return
                 body = await self._refusal(answer)

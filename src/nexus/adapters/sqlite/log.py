@@ -1,6 +1,7 @@
 """The log in SQLite: one row a batch, in the group commit that the tables share."""
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 
 from nexus.adapters.sqlite.writer import LogRow, Writer, unavailable
@@ -38,22 +39,11 @@ class SqliteLog:
         self._writer.submit(_Appending(append))
 
     async def read(self, topic: str, after: int, limit: int) -> Batch:
-        first, events = after + 1, list[bytes]()
         try:
             with closing(self._reader.execute(_FROM, (topic, after + 1))) as rows:
-                for start, body in rows:
-                    fresh = body.split(b"\n")[max(0, after + 1 - start) :]
-                    start = max(start, after + 1)
-                    if not events:
-                        first = start
-                    elif start != first + len(events):
-                        break
-                    events += fresh
-                    if len(events) >= limit:
-                        break
+                return _batch(rows, after + 1, limit)
         except sqlite3.Error as error:
             raise unavailable(error) from error
-        return Batch(first, events)
 
     async def end(self, topic: str) -> int:
         try:
@@ -70,6 +60,22 @@ class SqliteLog:
 
         while gone:
             await self._writer.do(forget)
+
+
+def _batch(rows: Iterable[tuple[int, bytes]], wanted: int, limit: int) -> Batch:
+    """Events from the position `wanted` on, out of rows that hold several each; a leap ends the batch."""
+    first, events = wanted, list[bytes]()
+    for start, body in rows:
+        fresh = body.split(b"\n")[max(0, wanted - start) :]
+        start = max(start, wanted)
+        if not events:
+            first = start
+        elif start != first + len(events):
+            break
+        events += fresh
+        if len(events) >= limit:
+            break
+    return Batch(first, events)
 
 
 class _Appending:

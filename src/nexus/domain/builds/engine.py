@@ -13,11 +13,11 @@ from nexus.domain.builds.agent_build import WORKFLOWS
 from nexus.domain.builds.model import StageFailed
 from nexus.domain.builds.outputs import Architecture
 from nexus.domain.builds.work import Rooms, Work
-from nexus.domain.builds.workflow import Made, Settled, StageSpec, Workflow
+from nexus.domain.builds.workflow import Made, StageSpec, Workflow
 from nexus.domain.core.errors import NexusError, NotFound, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.models.model import Spent
-from nexus.domain.projects.model import JSON, Halted, Lost, Part, Run, Stage, StageResult
+from nexus.domain.projects.model import JSON, Halted, Lost, Part, Run, Settled, Stage, StageResult
 from nexus.domain.projects.rules import progress_of
 from nexus.domain.projects.runs import Runs
 from nexus.domain.runtime.journal import Journals
@@ -144,9 +144,7 @@ class Engine:
             work = self._work(held, spec, stage, ({**outputs, spec.name: found}, "settle"), wish)
             settled = await spec.settle(work, made, commit_id)
         result = _result(made, parts, commit_id, spec)
-        await self._runs.complete_stage(
-            run, stage, result, progress=progress, writes=settled.writes, project=settled.project
-        )
+        await self._runs.complete_stage(run, stage, result, progress=progress, settled=settled)
         outputs[spec.name] = found
 
     async def _made(

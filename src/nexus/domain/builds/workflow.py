@@ -1,14 +1,12 @@
 """What a workflow is: declared stages, and what the engine holds them to."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import Struct
 
 from nexus.domain.builds.outputs import PlannedAgent
 from nexus.domain.builds.work import Work
-from nexus.domain.ports.rows import Write
-from nexus.domain.projects.model import StagePlan
+from nexus.domain.projects.model import Settled, StagePlan
 
 
 class Made(Struct, frozen=True, kw_only=True):
@@ -17,13 +15,6 @@ class Made(Struct, frozen=True, kw_only=True):
     output: Struct
     files: Mapping[str, str] = {}
     summary: str = ""
-
-
-class Settled(Struct, frozen=True, kw_only=True):
-    """What a finished stage changes besides its own row, in the same commit."""
-
-    writes: Sequence[Write] = ()
-    project: Mapping[str, Any] = {}
 
 
 Whole = Callable[[Work], Awaitable[Made]]

@@ -54,7 +54,9 @@ class Tier(Struct, frozen=True):
 class CodeRunner(Protocol):
     """Runs untrusted code without network, without the server's files, memory or environment. Raises Unavailable at level 0."""
 
-    def tier(self) -> Tier: ...
+    def tier(self) -> Tier:
+        """The boundary that is in force now."""
+        ...
 
     async def call(self, program: Program, function: str, arguments: JSON, *, limits: Limits = Limits()) -> Outcome:
         """Calls `function` (`tools/vat.py:vat`) with keyword arguments. A fresh process each time; cancelling kills it."""

@@ -154,11 +154,11 @@ class EventLog:
         while True:
             await asyncio.sleep(every / parts)
             turn = (turn + 1) % parts
-            for held in list(self._topics.values()):
-                if held.turn % parts == turn and held.waiting:
-                    if held.quiet:
-                        held.wake()
-                    held.quiet = True
+            due = [held for held in self._topics.values() if held.turn % parts == turn and held.waiting]
+            for held in due:
+                if held.quiet:
+                    held.wake()
+                held.quiet = True
 
     def _held(self, name: str) -> Topic:
         if (held := self._topics.get(name)) is None:

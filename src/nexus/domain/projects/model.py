@@ -1,12 +1,13 @@
 """Projects: what a user asked for, its builds and their stages."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from nexus.domain.core.errors import Conflict
 from nexus.domain.ports.jobs import Job
-from nexus.domain.ports.rows import Entity
+from nexus.domain.ports.rows import Entity, Write
 from nexus.domain.tasks.model import Control, Task
 
 JSON = dict[str, Any]
@@ -134,6 +135,13 @@ class StageResult(Struct, frozen=True, kw_only=True):
     usage_unknown: bool = False
     tool_calls: int = 0
     parts: list[Part] = []
+
+
+class Settled(Struct, frozen=True, kw_only=True):
+    """What a finished stage changes besides its own row, in the same commit: other rows, and fields of the project."""
+
+    writes: Sequence[Write] = ()
+    project: Mapping[str, Any] = {}
 
 
 class WrongState(Conflict):

@@ -11,7 +11,7 @@ from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.rows import When, Write, patch, when
 from nexus.domain.projects import rules
-from nexus.domain.projects.model import JSON, Halted, Lost, Project, Run, Stage, StageResult, WrongState
+from nexus.domain.projects.model import JSON, Halted, Lost, Project, Run, Settled, Stage, StageResult, WrongState
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.model import Task
@@ -115,14 +115,7 @@ class Runs:
         return structs.replace(stage, revision=stage.revision + 1, **fields)
 
     async def complete_stage(
-        self,
-        run: Run,
-        stage: Stage,
-        result: StageResult,
-        *,
-        progress: float,
-        writes: Sequence[Write] = (),
-        project: Mapping[str, Any] | None = None,
+        self, run: Run, stage: Stage, result: StageResult, *, progress: float, settled: Settled = Settled()
     ) -> None:
         """T7: the stage, the project's progress, what the stage makes of other modules' rows, and the event: once, or not at all."""
         now = instant(self._clock())
@@ -135,8 +128,8 @@ class Runs:
         told = {"stage": stage.stage_name, "number": stage.stage_number, "progress": progress}
         told |= {"seconds": fields["duration_seconds"], "summary": result.output_data.get("summary")}
         change = Change(
-            project={"progress": progress, **(project or {})},
-            writes=[patch(STAGES, stage, self._running(run), **fields), *writes],
+            project={"progress": progress, **settled.project},
+            writes=[patch(STAGES, stage, self._running(run), **fields), *settled.writes],
             tag="stage.completed",
             told=told,
         )

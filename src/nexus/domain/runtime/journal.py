@@ -190,22 +190,26 @@ class _JournaledModel:
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
         asked = digest("model", self.name, msgspec.json.encode(request).decode())
-        async with self._journal.step(request.purpose, asked) as step:
-            if step.result is not None:
-                said = msgspec.json.decode(step.result, type=Said)
-                if said.text or said.reasoning:
-                    yield Delta(said.text, said.reasoning)
-                yield End(said.stop, said.calls, said.usage)
-                return
-            hit("before:step.call")
-            async with aclosing(self._asked(request)) as items:
-                async for item in items:
-                    if isinstance(item, Said):
-                        hit("after:step.call")
-                        await self._journal.finished(step, item)
-                        yield End(item.stop, item.calls, item.usage)
-                    else:
-                        yield item
+        async with self._journal.step(request.purpose, asked) as step, aclosing(self._told(step, request)) as items:
+            async for item in items:
+                yield item
+
+    async def _told(self, step: Step, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
+        if step.result is not None:
+            said = msgspec.json.decode(step.result, type=Said)
+            if said.text or said.reasoning:
+                yield Delta(said.text, said.reasoning)
+            yield End(said.stop, said.calls, said.usage)
+            return
+        hit("before:step.call")
+        async with aclosing(self._asked(request)) as items:
+            async for item in items:
+                if isinstance(item, Said):
+                    hit("after:step.call")
+                    await self._journal.finished(step, item)
+                    yield End(item.stop, item.calls, item.usage)
+                else:
+                    yield item
 
     async def _asked(self, request: ModelRequest) -> AsyncGenerator[Delta | Said, None]:
         """The call itself: its pieces, then the whole."""

@@ -10,7 +10,7 @@ import msgspec
 from nexus.domain.core.errors import InvalidInput, NexusError, Unavailable
 from nexus.domain.models.service import Models
 from nexus.domain.ports.code import CodeRunner, Limits
-from nexus.domain.ports.models import ChatMessage, End, ModelRequest, ToolCall
+from nexus.domain.ports.models import ChatMessage, Delta, End, ModelRequest, ToolCall
 from nexus.domain.runtime.journal import Journal
 from nexus.domain.runtime.model import (
     AgentSpec,
@@ -32,6 +32,36 @@ RESULT_CHARACTERS = 20_000
 DEPTH = 3
 
 
+class Utterance:
+    """What the model says in one call: its pieces as they come, and afterwards the whole."""
+
+    def __init__(self) -> None:
+        self._text = list[str]()
+        self._end: End | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(self._text)
+
+    @property
+    def end(self) -> End:
+        if self._end is None:
+            raise Unavailable("The model's stream had no end.")
+        return self._end
+
+    async def heard(self, items: AsyncGenerator[Delta | End, None]) -> AsyncGenerator[AnswerEvent, None]:
+        async with aclosing(items):
+            async for item in items:
+                if isinstance(item, End):
+                    self._end = item
+                    continue
+                if item.text:
+                    self._text.append(item.text)
+                    yield TextDelta(item.text)
+                if item.reasoning:
+                    yield ReasoningDelta(item.reasoning)
+
+
 class Runtime:
     def __init__(
         self, *, models: Models, tools: Tools, code: CodeRunner, timer: Callable[[], float] = time.monotonic
@@ -49,27 +79,19 @@ class Runtime:
         messages = [ChatMessage("system", spec.prompt), *history]
         offered, tokens = tuple(tool.spec for tool in spec.tools), 0
         for _ in range(spec.limits.steps):
-            end, text = None, list[str]()
+            said = Utterance()
             request = ModelRequest(messages=tuple(messages), tools=offered, purpose="reply")
-            async with aclosing(models.stream(request)) as items:
-                async for item in items:
-                    if isinstance(item, End):
-                        end = item
-                        continue
-                    if item.text:
-                        text.append(item.text)
-                        yield TextDelta(item.text)
-                    if item.reasoning:
-                        yield ReasoningDelta(item.reasoning)
-            if end is None:
-                raise Unavailable("The model's stream had no end.")
+            async with aclosing(said.heard(models.stream(request))) as pieces:
+                async for piece in pieces:
+                    yield piece
+            end = said.end
             recorded = self._recorded(end)
             tokens += recorded.input_tokens + recorded.output_tokens
             yield recorded
             if not end.calls:
                 yield Answered(end.stop)
                 return
-            messages.append(ChatMessage("assistant", "".join(text), calls=end.calls))
+            messages.append(ChatMessage("assistant", said.text, calls=end.calls))
             for call in end.calls:
                 yield ToolCalled(call.call_id, call.name, call.arguments)
                 finished = await self._finished(spec, call, journal, depth)
@@ -86,10 +108,12 @@ class Runtime:
         """The answer, collected. Unavailable when it takes longer than the agent's limits allow."""
         heard = list[AnswerEvent | Answered]()
         try:
-            async with asyncio.timeout(spec.limits.seconds):
-                async with aclosing(self.answer(spec, history, journal=journal, depth=depth)) as answer:
-                    async for item in answer:
-                        heard.append(item)
+            async with (
+                asyncio.timeout(spec.limits.seconds),
+                aclosing(self.answer(spec, history, journal=journal, depth=depth)) as answer,
+            ):
+                async for item in answer:
+                    heard.append(item)
         except TimeoutError as error:
             raise Unavailable(f"{spec.name} took longer than {spec.limits.seconds:g} s.") from error
         return collected(heard)

@@ -6,27 +6,24 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import get_args
 
-import msgspec
 import structlog
 
-from nexus.domain.agents.invocations import Called, Invocations
 from nexus.domain.agents.model import Agent
 from nexus.domain.agents.service import Agents
 from nexus.domain.core.errors import Conflict, NexusError, Stale, Unavailable
 from nexus.domain.core.failpoints import hit
-from nexus.domain.core.instants import Clock, epoch, instant
-from nexus.domain.core.principal import Principal
+from nexus.domain.core.instants import Clock, instant
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.log import Batch, EventLog, Stream
 from nexus.domain.ports.models import ChatMessage
-from nexus.domain.ports.rows import check, insert, patch, when
+from nexus.domain.ports.rows import check, patch, when
 from nexus.domain.runtime.journal import Guard, Journals
 from nexus.domain.runtime.model import TextDelta
 from nexus.domain.runtime.steps import OutcomeUnknown
 from nexus.domain.sessions import rules
+from nexus.domain.sessions.keeping import Keeping, owner
 from nexus.domain.sessions.model import (
     Ending,
-    Message,
     Reply,
     ReplyEvent,
     ReplyReset,
@@ -35,7 +32,7 @@ from nexus.domain.sessions.model import (
     Session,
     WriteReply,
 )
-from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
+from nexus.domain.sessions.tables import MESSAGES, REPLIES
 from nexus.domain.sessions.writing import Writing
 
 LEASE_SECONDS = 45.0
@@ -55,13 +52,13 @@ class Replies:
         *,
         tables: Tables,
         agents: Agents,
-        invocations: Invocations,
+        keeping: Keeping,
         log: EventLog,
         journals: Journals,
         worker_id: str,
         clock: Clock,
     ) -> None:
-        self._tables, self._agents, self._invocations = tables, agents, invocations
+        self._tables, self._agents, self._keeping = tables, agents, keeping
         self._journals, self._held = journals, dict[str, Reply]()
         self._worker_id, self._clock = worker_id, clock
         self._stream: Stream[ReplyEvent] = Stream(log, kinds=get_args(ReplyEvent), ends=ENDS)
@@ -146,7 +143,7 @@ class Replies:
         hit("after:reply.start")
 
     async def _answered(self, reply: Reply, writing: Writing) -> None:
-        agent = await self._agents.get(_owner(reply), reply.agent_id)
+        agent = await self._agents.get(owner(reply), reply.agent_id)
         limits = (await self._agents.resolve(agent)).limits
         history, journal = await self._history(reply), self._journals(rules.topic(reply.reply_id), self._guard(reply))
         async with (
@@ -183,7 +180,7 @@ class Replies:
         """Rows first, then the last event, then the reply leaves the sweeper: whatever a crash leaves, `recover` goes on."""
         hit("before:reply.keep")
         try:
-            ended = await self._kept(reply, writing, status, error)
+            ended = await self._keeping.kept(reply, writing, status, error)
         except Stale:
             logger.info("reply.ended_elsewhere", reply_id=reply.reply_id)
             return
@@ -191,66 +188,6 @@ class Replies:
         await writing.end(rules.ending(ended))
         hit("after:reply.end")
         await self._tables.commit(patch(REPLIES, ended, when(status=ended.status), dispatch=None, due_at=None))
-
-    async def _kept(self, reply: Reply, writing: Writing, status: ReplyStatus, error: str | None) -> Reply:
-        text, now = writing.text, instant(self._clock())
-        fields: dict[str, object] = {
-            "status": status,
-            "content": text,
-            "error_message": error,
-            "input_tokens": writing.input_tokens,
-            "output_tokens": writing.output_tokens,
-            "usage_unknown": writing.usage_unknown,
-            "completed_at": now,
-        }
-        called = Called(
-            input_text=await self._asked(reply),
-            output_text=text,
-            duration_ms=round((self._clock() - epoch(reply.created_at)) * 1000),
-            input_tokens=writing.input_tokens,
-            output_tokens=writing.output_tokens,
-            tools=writing.tools,
-            session_id=reply.session_id,
-            error=None if status in ("completed", "cancelled") else error,
-            metadata={"reply_id": reply.reply_id, "status": status, "stop": writing.stop},
-        )
-
-        async def attempt() -> None:
-            session = await self._tables.get(SESSIONS, reply.session_id)
-            agent = await self._agents.known(reply.agent_id)
-            _, accounting = self._invocations.recording(_owner(reply), agent, called)
-            await self._tables.commit(
-                patch(REPLIES, reply, when(status="running", fence=reply.fence), **fields),
-                insert(MESSAGES, self._message(reply, text, status, now)),
-                patch(
-                    SESSIONS,
-                    session,
-                    when(active_reply=reply.reply_id, message_count=session.message_count),
-                    active_reply=None,
-                    message_count=session.message_count + 1,
-                    last_active_at=now,
-                ),
-                *accounting,
-            )
-
-        await self._tables.settle(attempt)
-        return msgspec.structs.replace(reply, revision=reply.revision + 1, **fields)
-
-    async def _asked(self, reply: Reply) -> str:
-        asked = await self._tables.find(MESSAGES, reply.session_id, reply.asked)
-        return asked.content if asked else ""
-
-    def _message(self, reply: Reply, text: str, status: ReplyStatus, now: str) -> Message:
-        return Message(
-            session_id=reply.session_id,
-            message_id=reply.reply_id,
-            tenant_id=reply.tenant_id,
-            user_id=reply.user_id,
-            role="assistant",
-            content=text,
-            created_at=now,
-            metadata=None if status == "completed" else {"status": status},
-        )
 
     async def beat(self) -> None:
         """Tells that the replies of this process are being written."""
@@ -307,7 +244,3 @@ class Replies:
                     await writing.tell(TextDelta(reply.content))
                 await writing.end(rules.ending(reply))
         await self._tables.commit(patch(REPLIES, reply, when(status=reply.status), dispatch=None, due_at=None))
-
-
-def _owner(reply: Reply) -> Principal:
-    return Principal(reply.tenant_id, reply.user_id)

@@ -8,7 +8,8 @@ from nexus.domain.builds.model import StageFailed
 from nexus.domain.builds.outputs import Architecture, Design
 from nexus.domain.builds.report import Verified
 from nexus.domain.builds.work import Work
-from nexus.domain.builds.workflow import Made, Settled
+from nexus.domain.builds.workflow import Made
+from nexus.domain.projects.model import Settled
 
 
 class Deployed(Struct, frozen=True, kw_only=True):

@@ -6,7 +6,8 @@ from nexus.domain.builds import documents
 from nexus.domain.builds.model import StageFailed
 from nexus.domain.builds.outputs import Brief, IntakeInput
 from nexus.domain.builds.work import Work
-from nexus.domain.builds.workflow import Made, Settled
+from nexus.domain.builds.workflow import Made
+from nexus.domain.projects.model import Settled
 
 
 async def intake(work: Work) -> Made:

@@ -14,10 +14,10 @@ from nexus.domain.builds.report import CaseResult, Findings, Verified
 from nexus.domain.builds.stages.prompt import question
 from nexus.domain.builds.stages.tools import TEST_LIMITS
 from nexus.domain.builds.work import Work
-from nexus.domain.builds.workflow import Made, Settled
+from nexus.domain.builds.workflow import Made
 from nexus.domain.core.errors import NexusError
 from nexus.domain.ports.code import TestResult
-from nexus.domain.projects.model import Project
+from nexus.domain.projects.model import Project, Settled
 from nexus.domain.runtime.model import AgentSpec, Answer
 
 

@@ -1,0 +1,85 @@
+"""What a reply came to, kept once: its row, its message, its session, and the accounting, in one commit."""
+
+from msgspec import structs
+
+from nexus.domain.agents.invocations import Called, Invocations
+from nexus.domain.agents.service import Agents
+from nexus.domain.core.instants import Clock, epoch, instant
+from nexus.domain.core.principal import Principal
+from nexus.domain.ports.database import Tables
+from nexus.domain.ports.rows import Write, insert, patch, when
+from nexus.domain.sessions.model import Message, Reply, ReplyStatus
+from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
+from nexus.domain.sessions.writing import Writing
+
+
+class Keeping:
+    def __init__(self, *, tables: Tables, agents: Agents, invocations: Invocations, clock: Clock) -> None:
+        self._tables, self._agents, self._invocations, self._clock = tables, agents, invocations, clock
+
+    async def kept(self, reply: Reply, writing: Writing, status: ReplyStatus, error: str | None) -> Reply:
+        """The reply as it ended. Stale when it is no longer this fence's to end."""
+        now = instant(self._clock())
+        fields: dict[str, object] = {
+            "status": status,
+            "content": writing.text,
+            "error_message": error,
+            "input_tokens": writing.input_tokens,
+            "output_tokens": writing.output_tokens,
+            "usage_unknown": writing.usage_unknown,
+            "completed_at": now,
+        }
+        ended = structs.replace(reply, revision=reply.revision + 1, **fields)
+        called = await self._called(ended, writing)
+
+        async def attempt() -> None:
+            agent = await self._agents.known(reply.agent_id)
+            _, accounting = self._invocations.recording(owner(reply), agent, called)
+            await self._tables.commit(
+                patch(REPLIES, reply, when(status="running", fence=reply.fence), **fields),
+                insert(MESSAGES, _message(ended, now)),
+                await self._released(reply, now),
+                *accounting,
+            )
+
+        await self._tables.settle(attempt)
+        return ended
+
+    async def _released(self, reply: Reply, now: str) -> Write:
+        """The session, free for the next message."""
+        session = await self._tables.get(SESSIONS, reply.session_id)
+        count = session.message_count
+        ours = when(active_reply=reply.reply_id, message_count=count)
+        return patch(SESSIONS, session, ours, active_reply=None, message_count=count + 1, last_active_at=now)
+
+    async def _called(self, ended: Reply, writing: Writing) -> Called:
+        asked = await self._tables.find(MESSAGES, ended.session_id, ended.asked)
+        failed = ended.status not in ("completed", "cancelled")
+        return Called(
+            input_text=asked.content if asked else "",
+            output_text=ended.content,
+            duration_ms=round((self._clock() - epoch(ended.created_at)) * 1000),
+            input_tokens=ended.input_tokens,
+            output_tokens=ended.output_tokens,
+            tools=writing.tools,
+            session_id=ended.session_id,
+            error=ended.error_message if failed else None,
+            metadata={"reply_id": ended.reply_id, "status": ended.status, "stop": writing.stop},
+        )
+
+
+def _message(ended: Reply, now: str) -> Message:
+    return Message(
+        session_id=ended.session_id,
+        message_id=ended.reply_id,
+        tenant_id=ended.tenant_id,
+        user_id=ended.user_id,
+        role="assistant",
+        content=ended.content,
+        created_at=now,
+        metadata=None if ended.status == "completed" else {"status": ended.status},
+    )
+
+
+def owner(reply: Reply) -> Principal:
+    return Principal(reply.tenant_id, reply.user_id)
