@@ -11,6 +11,9 @@ REQUIREMENT = "An agent that doubles numbers"
 STAGES = (
     "intake", "requirements", "architecture", "design", "tools", "prompt", "assembly", "verification", "deployment",
 )  # fmt: skip
+HOLDABLE = tuple(stage for stage in STAGES if stage != "assembly")
+"""The stages that ask a model."""
+
 CALL = {"say": {"calls": [{"name": "double_it", "arguments": {"number": 2}}]}}
 WORDS = {"say": {"pieces": ["That ", "is ", "4."], "delay": 0.01}}
 REHEARSALS = [CALL, WORDS, CALL, WORDS]
@@ -49,6 +52,22 @@ def held_at(stage: str) -> Json:
     if stage in OUTPUTS:
         return said(chat=(), **{stage: [HELD, output(stage)]})
     rehearsed = 0 if stage == "verification" else 2
-    script = said()
-    script["chat"] = [*REHEARSALS[:rehearsed], HELD, *REHEARSALS[rehearsed:]]
-    return script
+    return {**said(), "chat": [*REHEARSALS[:rehearsed], HELD, *REHEARSALS[rehearsed:]]}
+
+
+def marked(text: str, mark: str) -> str:
+    return f"{text} (marked {mark})"
+
+
+def all_held() -> Json:
+    """The script of many builds at once, each marked with the stage in which it stays. All that a model is asked bears the mark."""
+    answers: Json = {}
+    for stage in HOLDABLE:
+        script = held_at(stage)
+        for outputs, field in (("build_intake", "summary"), ("build_prompt", "prompt")):
+            for answer in script["answers"][outputs]:
+                if field in answer:
+                    answer[field] = marked(answer[field], stage)
+        answers |= {f"{topic}@{stage}": given for topic, given in script["answers"].items()}
+        answers[f"chat@{stage}"] = script["chat"]
+    return {"answers": answers}

@@ -1,8 +1,10 @@
 """The processes of a journey: nexus itself, the scripted model provider beside it, and commands that end by themselves."""
 
 import asyncio
+import json
 import os
 import queue
+import re
 import signal
 import socket
 import subprocess
@@ -20,6 +22,7 @@ SIGN = "nexus is ready at "
 READY_SECONDS = 20.0
 STOP_SECONDS = 25.0
 KEY = "sk-journey"
+MARK = re.compile(r"\(marked (\w+)\)")
 
 
 def environment(**settings: str) -> dict[str, str]:
@@ -111,7 +114,7 @@ class Server:
 
 
 class _Listening(OpenAIServer):
-    """Tells what it is asked before it answers."""
+    """Tells what it is asked before it answers. Where a conversation bears a mark, the answers under `topic@mark` are given."""
 
     def __init__(self, heard: Callable[[str], None], **script: Any) -> None:
         super().__init__(**script)
@@ -120,6 +123,10 @@ class _Listening(OpenAIServer):
     async def _note(self, body: dict[str, Any]) -> None:
         await super()._note(body)
         self._heard(self._topic(body).removeprefix("build_"))
+
+    def _topic(self, body: dict[str, Any]) -> str:
+        topic, marked = super()._topic(body), MARK.search(json.dumps(body["messages"], ensure_ascii=False))
+        return f"{topic}@{marked[1]}" if marked else topic
 
 
 class Provider:
@@ -149,10 +156,11 @@ class Provider:
         """What nexus has to be told to use it."""
         return {"NEXUS_MODEL__BASE_URL": self.url, "NEXUS_MODEL__API_KEY": KEY, "NEXUS_MODEL__NAME": "scripted"}
 
-    def asked(self) -> list[str]:
-        """For each request, in order, the stage that asked, or `chat`."""
+    def asked(self, mark: str = "") -> list[str]:
+        """For each request, in order, the stage that asked, or `chat`; of the conversations with a mark, if one is given."""
         with self._more:
-            return list(self._asked)
+            known = list(self._asked)
+        return [topic.partition("@")[0] for topic in known if not mark or topic.endswith(f"@{mark}")]
 
     def wait_for(self, topic: str, times: int = 1) -> None:
         """Returns once it was asked this so often."""

@@ -1,14 +1,16 @@
 """kill -9 in every stage of a build, and in the middle of a reply."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
+from typing import NamedTuple
 
 import pytest
 
-from tests.journeys.conftest import House, Opens
-from tests.journeys.doubler import REQUIREMENT, STAGES, held_at, said
+from tests.journeys.conftest import House, Opens, opened
+from tests.journeys.doubler import HOLDABLE, OUTPUTS, REQUIREMENT, STAGES, all_held, marked, said
 from tests.journeys.server import Provider
 from tests.journeys.test_first_run import git, keys_of
 from tests.journeys.user import REPLY_ENDS, Event, Heard, User
@@ -16,22 +18,49 @@ from tests.journeys.user import REPLY_ENDS, Event, Heard, User
 RECOVERY_SECONDS = 5
 
 
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "assembly"])
+class Survivor(NamedTuple):
+    """A build whose server was killed in a stage, now on a new one."""
+
+    house: House
+    project_id: str
+    before: Sequence[Event]
+    ready: datetime
+    asked: Sequence[str]
+
+
+@pytest.fixture(scope="module")
+def survivors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Survivor]]:
+    """One build for each stage that asks a model, in flight in that stage when their common server is killed."""
+    data = tmp_path_factory.mktemp("killed") / "data"
+    before = dict[str, Sequence[Event]]()
+    with Provider(all_held()) as model:
+        settings = {**model.settings, "NEXUS_BUILDS__CONCURRENCY": str(len(HOLDABLE))}
+        with opened(data, **settings) as house, ExitStack() as streams:
+            ids = {stage: house.user.started(marked(REQUIREMENT, stage)) for stage in HOLDABLE}
+            for stage, project_id in ids.items():
+                stream = streams.enter_context(house.user.stream(f"/projects/{project_id}/events"))
+                before[stage] = stream.until("stage.started", of=stage)
+            for stage in HOLDABLE:
+                model.wait_for(f"{stage if stage in OUTPUTS else 'chat'}@{stage}", 3 if stage == "deployment" else 1)
+            house.server.kill()
+        with opened(data, **settings) as house:
+            ready = datetime.now(UTC)
+            for project_id in ids.values():
+                house.user.followed(project_id)
+            yield {
+                stage: Survivor(house, project_id, before[stage], ready, model.asked(stage))
+                for stage, project_id in ids.items()
+            }
+
+
+@pytest.mark.parametrize("stage", HOLDABLE)
 def test_a_build_goes_on_by_itself_after_its_server_was_killed_in_a_stage(
-    tmp_path: Path, opens: Opens, stage: str
+    survivors: Mapping[str, Survivor], stage: str
 ) -> None:
-    data = tmp_path / "data"
-    with Provider(held_at(stage)) as model:
-        with opens(data, **model.settings) as house:
-            project_id = house.user.started(REQUIREMENT)
-            with house.user.stream(f"/projects/{project_id}/events") as stream:
-                before = stream.until("stage.started", of=stage)
-                _until_asked(model, stage)
-                house.server.kill()
-        asked_before = model.asked()
-        with opens(data, **model.settings) as house:
-            _goes_on(house, project_id, before, stage)
-            _calls_were_made_once(asked_before, model.asked(), stage)
+    survivor = survivors[stage]
+    _went_on(survivor.house, survivor.project_id, survivor.before, stage, survivor.ready)
+    lost = stage if stage in OUTPUTS else "chat"
+    assert Counter(survivor.asked) == Counter([*OUTPUTS, *["chat"] * 4, lost]), "only the call in flight is made again"
 
 
 def test_a_build_goes_on_by_itself_after_its_server_died_in_a_stage_without_a_model(
@@ -46,46 +75,30 @@ def test_a_build_goes_on_by_itself_after_its_server_died_in_a_stage_without_a_mo
             assert house.server.ended() == 137
             assert before[-1].data["stage"] == "assembly"
         with opens(data, **model.settings) as house:
-            _goes_on(house, project_id, before, "assembly")
+            _went_on(house, project_id, before, "assembly", datetime.now(UTC))
             assert model.asked() == [*STAGES[:6], *["chat"] * 4]
 
 
-def _until_asked(model: Provider, stage: str) -> None:
-    """The call that is held is in flight."""
-    model.wait_for(*{"verification": ("chat", 1), "deployment": ("chat", 3)}.get(stage, (stage, 1)))
-
-
-def _goes_on(house: House, project_id: str, before: Sequence[Event], stage: str) -> None:
+def _went_on(house: House, project_id: str, before: Sequence[Event], stage: str, ready: datetime) -> None:
     """From the position of the reader that was cut off: soon, to the end, every position once, every stage once."""
-    ready = monotonic()
-    with house.user.stream(f"/projects/{project_id}/events", after=before[-1].position) as stream:
-        after = stream.until("build.started")
-        assert monotonic() - ready < RECOVERY_SECONDS
-        after += stream.until("build.completed", "build.failed")
-    assert after[-1].tag == "build.completed", after[-1].data
+    after = house.user.followed(project_id, after=before[-1].position)
     whole = house.user.followed(project_id)
     assert [*before, *after] == whole
     assert [event.position for event in whole] == list(range(1, len(whole) + 1))
+    assert after[-1].tag == "build.completed", after[-1].data
+    [again] = [event for event in after if event.tag == "build.started"]
+    assert (datetime.fromisoformat(again.data["at"]) - ready).total_seconds() < RECOVERY_SECONDS
     assert {
         row["stage_name"]: (row["status"], row["attempt"]) for row in house.user.stages(project_id)
     } == dict.fromkeys(STAGES, ("completed", 1))
     assert [event.data["stage"] for event in whole if event.tag == "stage.completed"] == list(STAGES)
     started = Counter(event.data["stage"] for event in whole if event.tag == "stage.started")
-    assert started == {name: 2 if name == stage else 1 for name in STAGES}
+    assert started == Counter([*STAGES, stage])
     folder = house.project_folder(project_id)
     assert keys_of(folder) == [f"1/{name}" for name in STAGES]
     assert git(folder, "status", "--porcelain") == ""
     [agent_id] = house.user.project(project_id)["agent_ids"]
     assert house.user.get(f"/agents/{agent_id}")["active_version"] == 1
-
-
-def _calls_were_made_once(before: Sequence[str], after: Sequence[str], stage: str) -> None:
-    """All but the one that was in flight."""
-    lost = stage if stage in STAGES[:6] else "chat"
-    planned = Counter([*STAGES[:6], *["chat"] * 4])
-    assert Counter(after) == planned + Counter([lost])
-    assert after[: len(before)] == before
-    assert after[len(before)] == lost
 
 
 def test_a_reply_is_taken_over_or_ended_after_its_server_was_killed_and_no_reader_misses_anything(

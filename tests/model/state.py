@@ -64,7 +64,7 @@ class Bounds(NamedTuple):
     stages: int = 2
     commands: int = 3
     crashes: int = 2
-    failures: int = 2
+    failures: int = 1
     attempts: int = 2
     sweeper: bool = True
     stage_writes_fenced: bool = True

@@ -5,10 +5,14 @@ import signal
 import sys
 import threading
 from argparse import SUPPRESS
+from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK, Ended
 from nexus.cli.parsing import Topics, shared, whole
+
+if TYPE_CHECKING:
+    from nexus.settings import Settings
 
 
 def add(topics: Topics) -> None:
@@ -34,13 +38,17 @@ def serve(asked: Asked) -> int:
     if wanted.attached:
         threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        serving.run(
-            found, ready=lambda url: asked.output.note(f"nexus is ready at {url} (docs: {url}/docs, stop: Ctrl-C)")
-        )
+        serving.run(found, ready=lambda url: asked.output.note(f"nexus is ready at {url} ({_about(found, url)})"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise Ended(FAILED, f"Cannot serve on {found.host}:{found.port} from {found.data_dir}: {reason}.") from error
     return OK
+
+
+def _about(found: "Settings", url: str) -> str:
+    model = found.model
+    answers = "offline, no AI" if model.provider == "offline" else f"{model.name} at {model.base_url}"
+    return f"model: {answers}; docs: {url}/docs; stop: Ctrl-C"
 
 
 def _end_with_parent() -> None:

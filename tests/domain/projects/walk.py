@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, get_args
 
@@ -225,7 +225,7 @@ class Walk:
             return
         run, stage, runs = self._random.choice(stale), self._random.choice(stages), self._runs
         optional = next(stage for stage in stages if stage.optional)
-        verbs: dict[str, Callable[[], Awaitable[Any]]] = {
+        verbs: Mapping[str, Callable[[], Awaitable[Any]]] = {
             "start": lambda: runs.start_stage(run, stage),
             "complete": lambda: runs.complete_stage(run, stage, RESULT, progress=99.0),
             "retry": lambda: runs.retry_stage(run, stage, "late"),

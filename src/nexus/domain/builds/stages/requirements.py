@@ -9,10 +9,10 @@ from nexus.domain.builds.workflow import Made
 async def requirements(work: Work) -> Made:
     brief = work.earlier(Brief, "intake")
     found = await work.ask(Requirements, RequirementsInput(work.project.requirement, brief), check=_distinct)
-    count = f"{len(found.functional)} + {len(found.nonfunctional)}"
-    await work.note(f"{count}: {', '.join(entry.title for entry in found.functional)}")
+    titles = ", ".join(entry.title for entry in found.functional)
+    await work.note(titles)
     text = documents.requirements(found, brief.language)
-    return Made(output=found, files={"docs/requirements.md": text}, summary=count)
+    return Made(output=found, files={"docs/requirements.md": text}, summary=titles)
 
 
 def _distinct(found: Requirements) -> None:
