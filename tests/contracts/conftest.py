@@ -10,13 +10,16 @@ from uuid import uuid4
 
 import pytest
 
+from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.dynamodb.provision import dropped, provision
 from nexus.adapters.dynamodb.tables import DynamoTables, connected
+from nexus.adapters.memory.code import MemoryCode
 from nexus.adapters.memory.log import MemoryLog
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.adapters.sqlite.log import SqliteLog
 from nexus.adapters.sqlite.tables import SqliteTables
 from nexus.adapters.sqlite.writer import Writer
+from nexus.domain.ports.code import CodeRunner
 from nexus.domain.ports.database import TableDriver, Tables
 from nexus.domain.ports.log import LogDriver
 from nexus.domain.ports.rows import Table
@@ -114,3 +117,21 @@ async def log_driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIte
             yield MemoryLog()
         else:
             yield await stack.enter_async_context(sqlite_log(tmp_path / "nexus.db"))
+
+
+_NO_BOUNDARY = "this machine offers no boundary for generated code: "
+
+
+@pytest.fixture
+async def confined(tmp_path: Path) -> AsyncIterator[ConfinedRunner]:
+    async with ConfinedRunner(data=tmp_path / "data") as runner:
+        if runner.tier().level == 0:
+            pytest.skip(_NO_BOUNDARY + runner.tier().detail)
+        yield runner
+
+
+@pytest.fixture(params=["memory", "confined"])
+def runner(request: pytest.FixtureRequest) -> CodeRunner:
+    if request.param == "memory":
+        return MemoryCode()
+    return request.getfixturevalue("confined")  # type: ignore[no-any-return]  # pytest knows no types of fixtures

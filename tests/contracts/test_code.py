@@ -6,33 +6,14 @@ import select
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nexus.adapters.confined.runner import ConfinedRunner
-from nexus.adapters.memory.code import MemoryCode
 from nexus.domain.core.errors import InvalidInput, Unavailable
 from nexus.domain.ports.code import CodeRunner, Limits, Outcome, Program
-
-_NO_BOUNDARY = "this machine offers no boundary for generated code: "
-
-
-@pytest.fixture
-async def confined(tmp_path: Path) -> AsyncIterator[ConfinedRunner]:
-    async with ConfinedRunner(data=tmp_path / "data") as runner:
-        if runner.tier().level == 0:
-            pytest.skip(_NO_BOUNDARY + runner.tier().detail)
-        yield runner
-
-
-@pytest.fixture(params=["memory", "confined"])
-def runner(request: pytest.FixtureRequest) -> CodeRunner:
-    if request.param == "memory":
-        return MemoryCode()
-    return request.getfixturevalue("confined")  # type: ignore[no-any-return]  # pytest knows no types of fixtures
 
 
 async def result(runner: CodeRunner, source: str, limits: Limits = Limits(), **arguments: Any) -> Outcome:
@@ -269,7 +250,7 @@ async def test_cancelling_kills_the_process_and_leaves_nothing(tmp_path: Path) -
     room = tmp_path / "runs"
     async with ConfinedRunner(data=tmp_path / "data", workspaces=room) as confined:
         if confined.tier().level == 0:
-            pytest.skip(_NO_BOUNDARY + confined.tier().detail)
+            pytest.skip("this machine offers no boundary for generated code: " + confined.tier().detail)
         task = asyncio.create_task(result(confined, "import time\ndef tool():\n    time.sleep(60)\n"))
         while not (children := await asyncio.to_thread(_children, os.getpid())):
             await asyncio.sleep(0)
@@ -317,7 +298,7 @@ asyncio.run(main())
     level = await server.stdout.readline()
     try:
         if level.strip() == b"0":
-            pytest.skip(_NO_BOUNDARY + "see the other tests")
+            pytest.skip("this machine offers no boundary for generated code: " + "see the other tests")
         while not (inner := [kin for pid in _children(server.pid) for kin in _children(pid)]):
             await asyncio.sleep(0)
         pids = [os.pidfd_open(pid) for pid in inner]

@@ -3,32 +3,10 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-
 from nexus.adapters.confined.runner import ConfinedRunner
-from nexus.adapters.memory.code import MemoryCode
 from nexus.domain.ports.code import CodeRunner, Limits, Program
-
-_NO_BOUNDARY = "this machine offers no boundary for generated code: "
-
-
-@pytest.fixture
-async def confined(tmp_path: Path) -> AsyncIterator[ConfinedRunner]:
-    async with ConfinedRunner(data=tmp_path / "data") as runner:
-        if runner.tier().level == 0:
-            pytest.skip(_NO_BOUNDARY + runner.tier().detail)
-        yield runner
-
-
-@pytest.fixture(params=["memory", "confined"])
-def runner(request: pytest.FixtureRequest) -> CodeRunner:
-    if request.param == "memory":
-        return MemoryCode()
-    return request.getfixturevalue("confined")  # type: ignore[no-any-return]  # pytest knows no types of fixtures
-
 
 TESTED = Program(
     files={

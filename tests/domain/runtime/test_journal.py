@@ -1,0 +1,173 @@
+"""The journal: what is finished is replayed, what was in flight is repeated or owned up to, what kills its hosts is given up."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from nexus.adapters.memory.models import ScriptedModel, turn
+from nexus.adapters.memory.tables import MemoryTables
+from nexus.domain.core.errors import Unavailable
+from nexus.domain.models.service import Models
+from nexus.domain.ports.database import Tables
+from nexus.domain.ports.models import ChatMessage, Delta, End, ModelRequest, ToolCall
+from nexus.domain.runtime.journal import Crowd, Journal, digest
+from nexus.domain.runtime.steps import ALONE_DEATHS, OutcomeUnknown, Poisonous, Returned
+
+ASKED = ModelRequest(messages=(ChatMessage("user", "hello"),))
+
+
+class Died(BaseException):
+    """The host is gone: nothing that would run afterwards does."""
+
+
+def clock() -> float:
+    return 1_800_000_000.0
+
+
+async def paused(seconds: float) -> None:
+    """No time to lose."""
+
+
+@pytest.fixture
+def tables() -> Tables:
+    return Tables(MemoryTables(), secret=b"s" * 32, clock=clock)
+
+
+def journal(tables: Tables, crowd: Crowd | None = None) -> Journal:
+    """What the next host opens over the same store."""
+    return Journal(tables=tables, clock=clock, scope="reply:1", guard=lambda: (), crowd=crowd)
+
+
+def over(model: ScriptedModel, steps: Journal) -> Models:
+    return steps.models(Models(model=model, clock=clock, sleep=paused))
+
+
+async def heard(models: Models, request: ModelRequest = ASKED) -> list[Delta | End]:
+    return [item async for item in models.stream(request)]
+
+
+async def test_a_finished_call_is_replayed_in_one_piece_and_not_paid_again(tables: Tables) -> None:
+    model = ScriptedModel(turn("hel", "lo", ToolCall("c1", "calculate", "{}")), "more")
+    first = journal(tables)
+    live = await heard(over(model, first))
+    second = journal(tables)
+    replayed = await heard(over(model, second))
+    assert live[-1] == replayed[-1]
+    assert replayed[0] == Delta("hello")
+    assert (len(model.requests), second.replayed, second.unknown) == (1, 1, False)
+    assert (await heard(over(model, second)))[0] == Delta("more")
+
+
+async def test_another_question_at_the_same_place_is_asked_anew(tables: Tables) -> None:
+    model = ScriptedModel("one", "two")
+    await heard(over(model, journal(tables)))
+    other = ModelRequest(messages=(ChatMessage("user", "something else"),))
+    assert (await heard(over(model, journal(tables)), other))[0] == Delta("two")
+
+
+async def test_a_call_that_failed_is_no_death_and_keeps_its_place(tables: Tables) -> None:
+    model = ScriptedModel(turn(Unavailable("away")), "here")
+    steps = journal(tables)
+    assert (await heard(over(model, steps)))[0] == Delta("here")
+    again = journal(tables)
+    assert (await heard(over(model, again)))[0] == Delta("here")
+    assert (len(model.requests), again.unknown) == (2, False)
+
+
+async def test_a_call_in_flight_when_the_host_died_is_repeated_and_its_cost_unknown(tables: Tables) -> None:
+    model = ScriptedModel("whole")
+    dying = journal(tables)
+    await dying._begun("model", ASKED.purpose, _digest(model), eager=True)
+    steps = journal(tables)
+    assert (await heard(over(model, steps)))[0] == Delta("whole")
+    assert steps.unknown
+
+
+def _digest(model: ScriptedModel) -> str:
+    return digest("model", model.name, msgspec.json.encode(ASKED).decode())
+
+
+async def test_a_tool_is_called_once_and_gets_the_same_key_when_it_is_repeated(tables: Tables) -> None:
+    keys = list[str]()
+
+    async def call(key: str) -> Returned:
+        keys.append(key)
+        if len(keys) == 1:
+            raise Unavailable("not now")
+        return Returned(ok=True, result="4", seconds=0.1)
+
+    with pytest.raises(Unavailable):
+        await journal(tables).tool("double", "{}", "external", call)
+    first = await journal(tables).tool("double", "{}", "external", call)
+    again = await journal(tables).tool("double", "{}", "external", call)
+    assert first == again
+    assert keys == ["reply:1#0"] * 2
+
+
+@pytest.mark.parametrize("effect", ["write_own", "external", "spend", "destructive"])
+async def test_a_tool_that_changes_the_world_is_not_repeated_when_the_host_died_under_it(
+    tables: Tables, effect: str
+) -> None:
+    async def dies(key: str) -> Returned:
+        raise Died
+
+    async def call(key: str) -> Returned:
+        raise AssertionError("it must not be called again")
+
+    dying = journal(tables)
+    dying._forgotten = _nothing  # type: ignore[method-assign]  # a dead host forgets nothing
+    with pytest.raises(Died):
+        await dying.tool("send", "{}", effect, dies)  # type: ignore[arg-type]  # one of the effects
+    with pytest.raises(OutcomeUnknown):
+        await journal(tables).tool("send", "{}", effect, call)  # type: ignore[arg-type]  # one of the effects
+
+
+async def _nothing(step: object) -> None:
+    """What a host does after its death."""
+
+
+async def test_a_step_that_kills_every_host_runs_alone_and_is_then_given_up(tables: Tables) -> None:
+    crowd, alone = Crowd(), 0
+
+    async def dies(key: str) -> Returned:
+        nonlocal alone
+        alone += crowd._lonely
+        raise Died
+
+    for _ in range(1 + ALONE_DEATHS):
+        dying = journal(tables, crowd)
+        dying._forgotten = _nothing  # type: ignore[method-assign]  # a dead host forgets nothing
+        with pytest.raises(Died):
+            await dying.tool("crash", "{}", "pure", dies)
+    assert alone == ALONE_DEATHS
+    with pytest.raises(Poisonous):
+        await journal(tables, crowd).tool("crash", "{}", "pure", dies)
+
+
+async def test_nothing_else_is_in_flight_while_a_suspect_runs() -> None:
+    crowd, order = Crowd(), list[str]()
+    begun, release = asyncio.Event(), asyncio.Event()
+
+    async def ordinary(name: str) -> None:
+        async with crowd.among_others():
+            order.append(f"{name} in")
+            begun.set()
+            await release.wait()
+            order.append(f"{name} out")
+
+    async def suspect() -> None:
+        async with crowd.alone():
+            order.append("suspect in")
+            await asyncio.sleep(0)
+            order.append("suspect out")
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(ordinary("a"))
+        await begun.wait()
+        group.create_task(suspect())
+        await asyncio.sleep(0)
+        group.create_task(ordinary("b"))
+        await asyncio.sleep(0)
+        release.set()
+    assert order == ["a in", "a out", "suspect in", "suspect out", "b in", "b out"]
