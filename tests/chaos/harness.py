@@ -80,6 +80,7 @@ class Nexus:
         self._environ = {name: text for name, text in os.environ.items() if not name.startswith("NEXUS_")}
         self._environ |= {**PACE, "TMPDIR": str(rooms_of(data)), **environ}
         self._command, self._process = command, None
+        self.also: dict[str, str] = {}
         self.said = data.parent / f"{data.name}.log"
 
     _process: asyncio.subprocess.Process | None
@@ -99,7 +100,7 @@ class Nexus:
         serve = (sys.executable, "-m", "nexus", "serve", "--attached", "--port", str(self.port), "--data-dir", str(self.data))
         with self.said.open("ab") as said:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command, *serve, env=self._environ | environ, cwd=ROOT,
+                *self._command, *serve, env=self._environ | self.also | environ, cwd=ROOT,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=said, start_new_session=True,
             )  # fmt: skip
         self.starts += 1
@@ -181,6 +182,17 @@ class ModelServer:
         assert self._process.stdout is not None
         await self._process.stdout.read()
         await self._process.wait()
+
+    @property
+    def script(self) -> Script:
+        return self._script
+
+    async def say(self, script: Script) -> None:
+        """From now on this, by another process at the same address."""
+        lock, port = self._script.lock, self._script.port
+        self._script = msgspec.structs.replace(script, lock=lock, port=port)
+        await self.kill()
+        await self.start()
 
     def lines(self) -> list[JSON]:
         """The ledger; a line that a kill cut is none."""

@@ -30,7 +30,7 @@ SLUG = "doubler"
 
 class Script(Struct, frozen=True, kw_only=True):
     """`latency` before each answer and `delay` between its pieces are seconds. A chat answer has `pieces` pieces
-    and begins with `answer`.
+    and begins with `answer`; each piece is at least so many `letters` long.
 
     `fails`: by topic, how many requests of a run are refused with 503 before one is answered (-1: all of them).
     `garbles`: topics answered with what is no JSON. `kills`: by mark, the topic that has the server process shot that asks, as often as
@@ -40,6 +40,7 @@ class Script(Struct, frozen=True, kw_only=True):
     delay: float = 0.0
     pieces: int = 4
     answer: str = "That is 4."
+    letters: int = 0
     fails: dict[str, int] = {}
     garbles: list[str] = []
     kills: dict[str, str] = {}
@@ -119,7 +120,7 @@ class MarkedModel(OpenAIServer):
         if topic == "chat":
             call = Call("double_it", {"number": 2}, "c1") if forges(mark) else Call("calculate", {"expression": "2 * 2"}, "c1")
             return Say(calls=(call,), first_byte=told.latency, cut=4096)
-        words = (told.answer, *(f" Word {n}." for n in range(2, told.pieces + 1)))
+        words = (told.answer, *(f" Word {n}.".ljust(told.letters, "x") for n in range(2, told.pieces + 1)))
         return Say(pieces=words, first_byte=told.latency, delay=told.delay)
 
     async def _noted(self, what: str, line: dict[str, str]) -> None:

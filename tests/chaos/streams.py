@@ -81,6 +81,15 @@ class Reader:
             self.writer.close()
             self.writer = None
 
+    async def follow_open(self) -> None:
+        """What is open already, to the end of the connection."""
+        try:
+            await self.listen()
+        except (OSError, asyncio.IncompleteReadError, ValueError):
+            return
+        finally:
+            self.close()
+
     async def follow(self, *, within: float = 60) -> None:
         """To the end, coming again as often as it takes."""
         async with asyncio.timeout(within):

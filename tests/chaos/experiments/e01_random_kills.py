@@ -28,9 +28,9 @@ async def run(seed: int, runs: int) -> Figures:
         must(not bad, f"{len(bad)} of {runs} builds did not complete: {bad[:3]}")
         must(kills.in_flight and all(kills.in_flight), f"A kill met nothing in flight: {kills.in_flight}")
         await settled(world)
-        evidence, inspected = examined(world, acknowledged)
-        recovered = recoveries(evidence, kills.restarts)
+        recovered = recoveries(Evidence(world), kills.restarts)
         must(percentile(recovered, 0.95) <= RECOVERY_SECONDS, f"Recovery took {percentile(recovered, 0.95):.2f} s (p95).")
+        evidence, inspected = examined(world, acknowledged)
         asked = sum(each.total() for each in evidence.asked().values())
         repeated = sum(each.total() for each in evidence.repeated().values())
         return {

@@ -111,9 +111,6 @@ async def test_of_two_restarts_at_one_moment_one_begins_a_build() -> None:
         assert (await house.services.projects.get(ANN, started.project_id)).build_no == 2
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a deletion judges the state before its commit: the new build is deleted and never ends"
-)
 async def test_a_deletion_that_a_restart_overtakes_is_refused() -> None:
     store = Overtaken()
     async with open_house(structs.replace(world(), tables=store), serving=False) as house:
@@ -125,10 +122,6 @@ async def test_a_deletion_that_a_restart_overtakes_is_refused() -> None:
         assert refused.value.facts["status"] == "queued"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="who halted for a pause lets go of the run when it is resumed meanwhile: it lies still for a lease",
-)
 async def test_a_build_that_is_resumed_while_it_halts_goes_on_at_once() -> None:
     gate, store = Gate(), Overtaken()
     model = script(requirements=[turn(gate, *said(REQUIREMENTS).pieces), said(REQUIREMENTS)])
@@ -143,9 +136,6 @@ async def test_a_build_that_is_resumed_while_it_halts_goes_on_at_once() -> None:
         assert (await house.services.projects.get(ANN, started.project_id)).status != "building"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="what is raised before the first stage ends no build: it is taken over again and again"
-)
 async def test_a_build_whose_finished_files_are_gone_fails_and_says_so() -> None:
     async with open_house(world(script(requirements=[])), serving=False) as first:
         started = await first.services.builds.start(ANN, WANTED)

@@ -1,9 +1,11 @@
 """Chat models over the OpenAI wire: any endpoint that speaks chat completions."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from typing import Self
 
 import aiohttp
 
@@ -137,15 +139,16 @@ class OpenAIModel:
         """What each read brought, until `[DONE]`, the end, or a finished answer whose usage does not come."""
         splitter = Splitter()
         wait, received = first_byte, 0
-        while piece := await self._read(answer, wait, assembly):
-            received += len(piece)
-            if received > _LONGEST_ANSWER:
-                raise Unavailable("The answer of the model does not end.")
-            if payloads := splitter.feed(piece):
-                yield payloads
-            if splitter.done:
-                return
-            wait = self._patience(assembly)
+        with Patience(answer.content) as patience:
+            while piece := await self._read(patience, wait, assembly):
+                received += len(piece)
+                if received > _LONGEST_ANSWER:
+                    raise Unavailable("The answer of the model does not end.")
+                if payloads := splitter.feed(piece):
+                    yield payloads
+                if splitter.done:
+                    return
+                wait = self._patience(assembly)
 
     def _patience(self, assembly: Assembly) -> float:
         if assembly.complete:
@@ -156,12 +159,13 @@ class OpenAIModel:
         """The one document of an endpoint that does not stream."""
         parts: list[bytes] = []
         wait, received = first_byte, 0
-        while piece := await self._read(answer, wait, None):
-            received += len(piece)
-            if received > _LONGEST_ANSWER:
-                raise Unavailable("The answer of the model does not end.")
-            parts.append(piece)
-            wait = self._idle
+        with Patience(answer.content) as patience:
+            while piece := await self._read(patience, wait, None):
+                received += len(piece)
+                if received > _LONGEST_ANSWER:
+                    raise Unavailable("The answer of the model does not end.")
+                parts.append(piece)
+                wait = self._idle
         yield [b"".join(parts)]
 
     def _taken(self, assembly: Assembly, payloads: list[bytes]) -> Delta | None:
@@ -170,17 +174,54 @@ class OpenAIModel:
         except FaultStream as told:
             raise problem_in_stream(told.fault, key=self._key) from None
 
-    async def _read(self, answer: aiohttp.ClientResponse, wait: float, assembly: Assembly | None) -> bytes:
+    async def _read(self, patience: "Patience", wait: float, assembly: Assembly | None) -> bytes:
         """One raw read; empty at the end. Once the answer is finished, what breaks is no loss."""
         try:
-            async with asyncio.timeout(wait):
-                return await answer.content.readany()
+            return await patience.read(wait)
         except (TimeoutError, aiohttp.ClientError, OSError) as problem:
             if assembly is not None and assembly.finished:
                 return b""
             if isinstance(problem, TimeoutError):
                 raise Unavailable("The model provider stopped sending.") from None
             raise Unavailable("The answer of the model broke off.") from None
+
+
+class Patience:
+    """Reads that may wait so long. One timer serves a whole answer: one for each read would cost more than the read."""
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content, self._loop = content, asyncio.get_running_loop()
+        self._until = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def read(self, wait: float) -> bytes:
+        """What is there, or comes; empty at the end. TimeoutError after so many seconds, and from then on."""
+        until = self._until = self._loop.time() + wait
+        if self._timer is None or self._timer.when() > until:
+            self._set(until)
+        try:
+            return await self._content.readany()
+        finally:
+            self._until = math.inf
+
+    def _set(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(at, self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        if self._until <= self._loop.time():
+            self._content.set_exception(TimeoutError("nothing came"))
+        elif self._until < math.inf:
+            self._set(self._until)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 async def _drain(answer: aiohttp.ClientResponse) -> None:

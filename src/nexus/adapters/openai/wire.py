@@ -1,6 +1,6 @@
 """The chat-completions wire: what is sent, and what comes back in pieces."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -37,18 +37,18 @@ class Dialect(Struct, frozen=True):
     temperature: bool = True
 
 
-class FunctionPiece(Struct):
+class FunctionPiece(Struct, gc=False):
     name: str | None = None
     arguments: str | None = None
 
 
-class CallPiece(Struct):
+class CallPiece(Struct, gc=False):
     index: int | None = None
     id: str | None = None
     function: FunctionPiece | None = None
 
 
-class Words(Struct):
+class Words(Struct, gc=False):
     """A delta of a stream, or the whole message of an endpoint that does not stream."""
 
     content: str | None = None
@@ -58,13 +58,13 @@ class Words(Struct):
     tool_calls: list[CallPiece] | None = None
 
 
-class Choice(Struct):
+class Choice(Struct, gc=False):
     delta: Words | None = None
     message: Words | None = None
     finish_reason: str | None = None
 
 
-class Tokens(Struct):
+class Tokens(Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
@@ -77,7 +77,7 @@ class Fault(Struct):
     type: str | None = None
 
 
-class Chunk(Struct):
+class Chunk(Struct, gc=False):
     id: str | None = None
     choices: list[Choice] | None = None
     usage: Tokens | None = None
@@ -159,13 +159,18 @@ class Assembly:
         text: list[str] = []
         reasoning: list[str] = []
         for payload in payloads:
-            for words in self._words(_decoded(payload)):
-                text.append(words.content or words.refusal or "")
-                reasoning.append(words.reasoning_content or words.reasoning or "")
+            for choice in self._choices(_decoded(payload)):
+                if choice.finish_reason:
+                    self._stop = choice.finish_reason
+                if (words := choice.delta or choice.message) is None:
+                    continue
+                if said := words.content or words.refusal:
+                    text.append(said)
+                if thought := words.reasoning_content or words.reasoning:
+                    reasoning.append(thought)
                 for piece in words.tool_calls or ():
                     self._add(piece)
-        delta = Delta(text="".join(text), reasoning="".join(reasoning))
-        return delta if delta.text or delta.reasoning else None
+        return Delta(text="".join(text), reasoning="".join(reasoning)) if text or reasoning else None
 
     def end(self) -> End:
         """Only for an assembly that is `finished`. Calls of an answer that was cut off may be halves: there are none."""
@@ -177,16 +182,14 @@ class Assembly:
             raise Unavailable("The model provider sent a tool call without a name.")
         return End(stop="tool_calls" if calls else "end", calls=calls, usage=self._usage)
 
-    def _words(self, chunk: Chunk) -> Iterable[Words]:
+    def _choices(self, chunk: Chunk) -> Sequence[Choice]:
         if chunk.error is not None:
             raise FaultStream(Fault(message=chunk.error) if isinstance(chunk.error, str) else chunk.error)
         if (told := chunk.usage) and told.prompt_tokens is not None and told.completion_tokens is not None:
             self._usage = Usage(told.prompt_tokens, told.completion_tokens)
-        self._id = self._id or chunk.id or ""
-        for choice in chunk.choices or ():
-            self._stop = choice.finish_reason or self._stop
-            if (words := choice.delta or choice.message) is not None:
-                yield words
+        if not self._id:
+            self._id = chunk.id or ""
+        return chunk.choices or ()
 
     def _add(self, piece: CallPiece) -> None:
         call = self._call_of(piece)

@@ -70,7 +70,11 @@ class Engine:
     async def run(self, run: Run, workflow: str, wish: Wish) -> None:
         """All stages that are not done, in order; the build is completed or failed when this returns. Raises Halted and Lost."""
         declared, stages = self._workflows[workflow], await self._runs.stages(run)
-        outputs = await self._outputs(run, stages)
+        try:
+            outputs = await self._outputs(run, stages)
+        except StageFailed as lost:
+            await self._runs.fail(run, {"code": lost.facts["code"], "message": lost.detail, "retryable": False})
+            return
         for stage in stages:
             if stage.status in DONE:
                 continue

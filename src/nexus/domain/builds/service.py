@@ -1,6 +1,7 @@
 """Builds: started and commanded by users, run by jobs."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from functools import partial
 
@@ -120,44 +121,55 @@ class Builds:
         """The job: claims the build, or goes on with one taken over, until it is over, halted or somebody else's."""
         try:
             run = await self._runs.resume(task_id, self._worker_id)
+            self._pulse.hold(task_id, run.task.fence)
+            while not await self._driven(run):
+                logger.info("build.goes_on", task_id=task_id)
         except Lost as lost:
-            logger.info("build.not_claimed", task_id=task_id, reason=lost.detail)
-            return
-        build = await self._projects.build(_owner(run.project), run.project.project_id)
-        wish = Wish()
-        work = asyncio.ensure_future(self._engine.run(run, build.workflow, wish))
+            logger.info("build.not_ours", task_id=task_id, reason=lost.detail)
+        finally:
+            self._pulse.drop(task_id)
+
+    async def _driven(self, run: Run) -> bool:
+        """Runs stages until the build is over, handed back or halted; False when it was to halt and is wanted again. Raises Lost."""
+        workflow, wish = await self._runs.workflow(run), Wish()
+        work = asyncio.ensure_future(self._engine.run(run, workflow, wish))
         watch = asyncio.ensure_future(self._watched(run, wish, work))
-        self._pulse.hold(task_id, run.task.fence)
         try:
             await work
         except asyncio.CancelledError:
-            if not wish.lost and wish.control == "running":
-                await self._runs.release(run)
+            if _is_cancelled():
+                await self._let_go(run)
                 raise
-        except Lost:
-            wish.lost = True
         except StorageFull:
-            await self._runs.release(run, reason=STORAGE_FULL, seconds=self._pace.storage)
-            wish.lost = True
+            with contextlib.suppress(Lost):
+                await self._runs.release(run, reason=STORAGE_FULL, seconds=self._pace.storage)
+                return True
         except Halted as halted:
             wish.control = halted.facts["control"]
+        else:
+            return True
         finally:
-            self._pulse.drop(task_id)
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
-        await self._halted(run, wish)
+        return await self._halted(run)
 
-    async def _halted(self, run: Run, wish: Wish) -> None:
-        """Writes the state that was wanted, now that nothing of the run goes on."""
-        if wish.lost:
-            return
-        try:
-            if wish.control == "paused":
+    async def _halted(self, run: Run) -> bool:
+        """Writes the state that is wanted, now that nothing of the run goes on. False when that is to go on after all."""
+        control = (await self._runs.held(run)).task.control_status
+        with contextlib.suppress(Lost):  # the wish changed once more: look again
+            if control == "paused":
                 await self._runs.pause_done(run)
-            elif wish.control == "stopped":
+                return True
+            if control == "stopped":
                 await self._runs.stop_done(run)
-        except Lost as lost:
-            logger.info("build.ended_elsewhere", task_id=run.task.task_id, reason=lost.detail)
+                return True
+        return False
+
+    async def _let_go(self, run: Run) -> None:
+        """This process ends: the run goes back into the queue, or into the state that is wanted of it."""
+        while not await self._halted(run):
+            with contextlib.suppress(Lost):  # another wish came in between: look again
+                return await self._runs.release(run)
 
     async def _watched(self, run: Run, wish: Wish, work: "asyncio.Future[None]") -> None:
         """Listens for what is wanted, and cuts the work: at once to stop it, after some grace to pause it."""
@@ -186,5 +198,7 @@ def _started(project: Project) -> Started:
     )
 
 
-def _owner(project: Project) -> Principal:
-    return Principal(project.tenant_id, project.user_id)
+def _is_cancelled() -> bool:
+    """Whether it is the job itself that is cancelled, and not the work that it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

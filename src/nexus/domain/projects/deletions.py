@@ -37,19 +37,19 @@ class Deletions:
     async def delete(self, caller: Principal, project_id: str, *, stop_first: bool = False) -> Project:
         """T23: a tombstone; the project is gone for the API at once, a purge empties the rooms. WrongState while it is built, unless
         `stop_first`: then the build is told to stop, and the purge waits for its end."""
-        project = await self._projects.get(caller, project_id)
-        if project.status in ("queued", "building") and not stop_first:
-            raise WrongState(f"Cannot delete what is {project.status}: stop it first.", status=project.status)
-        if project.status in rules.STOPPABLE:
-            await self._projects.command(caller, project_id, "stop")
 
         async def attempt() -> Project:
             project = await self._projects.get(caller, project_id)
+            if project.status in ("queued", "building") and not stop_first:
+                raise WrongState(f"Cannot delete what is {project.status}: stop it first.", status=project.status)
+            if project.status in rules.STOPPABLE:
+                project = await self._projects.command(caller, project_id, "stop")
             now = instant(self._clock())
             purged = structs.replace(project, active_task_id=self._new_id("tsk"), updated_at=now)
             task = rules.task_of(purged, "purge", due=now)
+            held = {"status": project.status, "control_status": project.control_status, "build_no": project.build_no}
             await self._tables.commit(
-                patch(PROJECTS, project, when(status=project.status, deleted_at=None), deleted_at=now),
+                patch(PROJECTS, project, when(**held, deleted_at=None), deleted_at=now),
                 self._tasks.queued(task),
                 self._audit.noting(caller, "project.deleted", project_id),
                 *self._tallies.counting(project.tenant_id, projects=-1),

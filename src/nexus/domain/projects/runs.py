@@ -78,6 +78,10 @@ class Runs:
             raise Lost(f"Task {task.task_id} is {task.status} under fence {task.fence}.", status=task.status)
         return Run(project=await self._project(task), task=task)
 
+    async def workflow(self, run: Run) -> str:
+        """The name of the workflow that the build follows."""
+        return (await self._tables.get(BUILDS, run.project.project_id, run.project.build_no)).workflow
+
     def guard(self, run: Run) -> Write:
         """What holds while the run is ours: beside it, other modules may write for the run."""
         return self._tasks.holding(run.task, when(fence=run.task.fence, status="running"))

@@ -1,0 +1,89 @@
+"""E7: every so often the store does what it is told, or not, and the answer is lost. Inside one process, on the store's driver."""
+
+import asyncio
+from collections.abc import Sequence
+from random import Random
+
+from msgspec import structs
+
+from nexus.adapters.memory.tables import MemoryTables
+from nexus.domain.core.errors import Unavailable
+from nexus.domain.ports.database import Query
+from nexus.domain.ports.rows import Item, Key, Table, Write
+from nexus.domain.projects.openings import Opening
+from tests.chaos.experiments import Figures
+from tests.chaos.harness import TERMINAL, must
+from tests.domain.builds.scripts import script
+from tests.house import ANN, House, open_house, world
+
+EVERY = 5
+ROUNDS = 20
+ASKED = 50
+
+
+class Forgetful:
+    """A driver whose answers to writes are lost: after the write was done, or before."""
+
+    def __init__(self, driver: MemoryTables, chance: Random) -> None:
+        self._driver, self._chance = driver, chance
+        self.lost_after = self.lost_before = 0
+        self.calm = False
+
+    async def read(self, table: Table[Item], keys: Sequence[Key]) -> list[Item | None]:
+        return await self._driver.read(table, keys)
+
+    async def query(self, query: Query[Item]) -> tuple[list[Item], bool]:
+        return await self._driver.query(query)
+
+    async def write(self, writes: Sequence[Write]) -> None:
+        lost = not self.calm and self._chance.randrange(EVERY) == 0
+        if lost and self._chance.random() < 0.5:
+            self.lost_before += 1
+            raise Unavailable("The answer was lost.")
+        await self._driver.write(writes)
+        if lost:
+            self.lost_after += 1
+            raise Unavailable("The answer was lost.")
+
+
+async def run(seed: int, runs: int) -> Figures:
+    lost, inspected, restarts = 0, 0, 0
+    for number in range(ROUNDS):
+        found = await _one(Random(seed + number))
+        lost, inspected, restarts = lost + found[0], inspected + found[1], restarts + found[2]
+    must(lost >= ROUNDS, f"Only {lost} answers were lost.")
+    return {"builds": ROUNDS, "answers lost": lost, "taken up again": restarts, "inspected": inspected, "over": "the driver in one process"}
+
+
+async def _one(chance: Random) -> tuple[int, int, int]:
+    on = world(script())
+    driver = Forgetful(MemoryTables(), chance)
+    driver.calm = True
+    async with open_house(structs.replace(on, tables=driver)) as house:
+        started = await house.services.builds.start(ANN, Opening(requirement="Double every number that I give you."))
+        driver.calm = False
+        takes = await _until_over(house, started.project_id, driver)
+        project = await house.services.projects.get(ANN, started.project_id)
+        must(project.status == "completed", f"A build with lost answers is {project.status}: {project.error_info}")
+        commits = [commit.key for commit in await house.services.projects.commits(ANN, project.project_id)]
+        must(len(commits) == len(set(commits)) == 9, f"The history has {commits}.")
+        asked = len(house.world.model.requests)  # type: ignore[attr-defined]  # the scripted model
+        overview = await house.services.statistics.overview(ANN)
+        must(overview.projects == 1, f"One project is counted {overview.projects} times.")
+        return driver.lost_after + driver.lost_before, len(commits) + asked, takes
+
+
+async def _until_over(house: House, project_id: str, driver: Forgetful) -> int:
+    """Sweeps, as a house does; what nobody works on any more is taken up by a sweeper that sees nobody alive."""
+    takes = 0
+    for _ in range(ASKED * 40):
+        await asyncio.sleep(0.002)
+        project = await house.services.projects.get(ANN, project_id)
+        if project.status in TERMINAL:
+            break
+        task = await house.services.projects.task(ANN, project_id)
+        if task.task_id not in house.queue._running:
+            takes += 1
+            await house.services.builds.take_over(task) if task.status == "running" else await house.services.builds.offer(task)
+    driver.calm = True
+    return takes
