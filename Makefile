@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: help run setup test check model-check format docs clean
+.PHONY: help run setup test check model-check format docs bench clean
 
 help:
 	@echo "make run      set up what serving needs, then serve    (ARGS=\"--port 9000\")"
@@ -16,6 +16,7 @@ help:
 	@echo "make model-check  every state that a build can come to   (ARGS=\"--commands 4\")"
 	@echo "make format   format the code, and mend what can be mended"
 	@echo "make docs     write the pages that are generated"
+	@echo "make bench    measure nexus beside a bare relay and its peers   (ARGS=\"--only nexus raw --rounds 3\")"
 	@echo "make clean    remove .venv and caches; data stays"
 
 run: .venv/.serving
@@ -43,8 +44,12 @@ format: setup
 docs: setup
 	$(BIN)/python -m tests.architecture.states
 
+bench: setup
+	-@bench/setup
+	@$(BIN)/python -m bench.run $(ARGS)
+
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .bench-venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # What is installed is what uv.lock says; these files tell that it has been done since that last changed.
 .venv/.development: $(UV) pyproject.toml uv.lock

@@ -15,9 +15,7 @@ WANTED = re.compile(rb"stream (\d+) (\d+)ms( silent)?")
 DEFAULT = (b"20", b"0", None)
 
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
-_START = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
-)
+_START = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
 _MODELS = b'{"object":"list","data":[{"id":"bench","object":"model"}]}'
 
 

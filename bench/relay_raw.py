@@ -39,7 +39,9 @@ class TextDelta(msgspec.Struct, tag="text.delta"):
 _chunk = msgspec.json.Decoder(Chunk).decode
 _asked = msgspec.json.Decoder(Asked).decode
 _encode = msgspec.json.Encoder().encode
-_ITEM = _encode({"project_id": "prj_" + "0" * 26, "requirement": "An agent that converts units. " * 8, "status": "completed"})
+_ITEM = _encode(
+    {"project_id": "prj_" + "0" * 26, "requirement": "An agent that converts units. " * 8, "status": "completed"}
+)
 
 
 class Upstream(asyncio.Protocol):

@@ -19,7 +19,7 @@ from bench.systems import System
 
 
 class Sizes(Struct, frozen=True):
-    """How much is asked; `rounds` of everything that is measured again and again, all systems in turn."""
+    """How much is asked; `rounds` of everything that is measured again and again, all systems in turn. 0: not measured."""
 
     rounds: int = 5
     starts: int = 3
@@ -33,7 +33,9 @@ class Sizes(Struct, frozen=True):
     chats: int = 500
 
 
-QUICK = Sizes(rounds=1, starts=1, streams=3, tokens=20, alone=3, paced_streams=3, paced_tokens=3, gets=5, idle=5, chats=3)
+QUICK = Sizes(
+    rounds=1, starts=1, streams=3, tokens=20, alone=3, paced_streams=3, paced_tokens=3, gets=5, idle=5, chats=3
+)
 GAP_MS = 20
 """Between two tokens of a paced stream: 50 in a second."""
 IDLE_SECONDS = 10.0
@@ -77,7 +79,8 @@ class Bench:
         return None
 
     async def _starts(self, system: System) -> None:
-        self._log(f"{system.name}: start and idle memory")
+        if self._sizes.starts:
+            self._log(f"{system.name}: start and idle memory")
         for _ in range(self._sizes.starts):
             with _running(system.start(self._url)) as process:
                 self._keep("start, s", system.name, await process.answers())
@@ -114,7 +117,8 @@ class Bench:
         self._keep("paced: first token, ms", name, median(paced.firsts) * 1000)
         planned = sizes.paced_tokens * GAP_MS / 1000
         self._keep("paced: time over plan", name, paced.wall / planned)
-        await self._first_token(system)
+        if sizes.alone:
+            await self._first_token(system)
         if request := system.reading():
             cpu, wait = await load.gets(system.process.address, request, count=sizes.gets, pid=system.process.pid)
             self._keep("GET: CPU, µs", name, cpu)
@@ -136,13 +140,15 @@ class Bench:
         return await load.streamed(process.address, requests, tokens=tokens, pid=process.pid)
 
     async def _idling(self, system: System) -> None:
-        self._log(f"{system.name}: idle streams")
-        with _running(system.start(self._url)) as process:
-            await process.answers()
-            await self._stream(system, 5, 0, 20)
-            chats = await system.asking("stream 1 0ms silent", self._sizes.chats)
-            await self._held("silent chat", system, chats, seconds=0.5)
-        if isinstance(system, systems.Nexus):
+        if self._sizes.chats:
+            self._log(f"{system.name}: silent chats")
+            with _running(system.start(self._url)) as process:
+                await process.answers()
+                await self._stream(system, 5, 0, 20)
+                chats = await system.asking("stream 1 0ms silent", self._sizes.chats)
+                await self._held("silent chat", system, chats, seconds=0.5)
+        if self._sizes.idle and isinstance(system, systems.Nexus):
+            self._log(f"{system.name}: idle followers")
             with _running(system.start(self._url)) as process:
                 await process.answers()
                 await self._stream(system, 5, 0, 20)
@@ -178,10 +184,16 @@ def _running(process: systems.Process) -> Iterator[systems.Process]:
 
 def _machine() -> str:
     model = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
         platform.processor(),
     )
-    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()} {platform.release()}"
+    return (
+        f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()} {platform.release()}"
+    )
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ class Process:
     def __init__(self, command: Sequence[str], *, port: int, ready: str, core: int, env: Mapping[str, str]) -> None:
         pinned = ["taskset", "-c", str(core), *command] if shutil.which("taskset") and len(CORES) > 1 else [*command]
         self.port, self._ready, self._began = port, ready, time.perf_counter()
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop
         self._process = subprocess.Popen(
             pinned, cwd=ROOT, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=self._log
         )
@@ -203,7 +203,12 @@ class Nexus(System):
         plain = {name: "" for name in os.environ if name.startswith("NEXUS_")}
         if not model_url:
             return {**plain, "NEXUS_MODEL__PROVIDER": "offline"}
-        return {**plain, "NEXUS_MODEL__PROVIDER": "openai", "NEXUS_MODEL__BASE_URL": model_url, "NEXUS_MODEL__NAME": "bench"}
+        return {
+            **plain,
+            "NEXUS_MODEL__PROVIDER": "openai",
+            "NEXUS_MODEL__BASE_URL": model_url,
+            "NEXUS_MODEL__NAME": "bench",
+        }
 
     async def prepare(self) -> None:
         process = self.start("")

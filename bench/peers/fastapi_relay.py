@@ -24,7 +24,9 @@ class Project(BaseModel):
 def make_app(model_url: str) -> FastAPI:
     app = FastAPI()
     client = httpx.AsyncClient(base_url=model_url, timeout=600, limits=httpx.Limits(max_connections=None))
-    project = Project(project_id="prj_" + "0" * 26, requirement="An agent that converts units. " * 8, status="completed")
+    project = Project(
+        project_id="prj_" + "0" * 26, requirement="An agent that converts units. " * 8, status="completed"
+    )
 
     async def relayed(content: str) -> AsyncIterator[str]:
         asked = {"model": "bench", "stream": True, "messages": [{"role": "user", "content": content}]}

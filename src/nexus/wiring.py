@@ -123,10 +123,12 @@ def services(world: World) -> Services:
         tables=tables, tasks=tasks, events=events, tallies=tallies, audit=audit, repository=world.repository, clock=clock
     )  # fmt: skip
     agents = Agents(
-        tables=tables, runtime=on.runtime, repository=world.repository, tallies=tallies, audit=audit, clock=clock, new_id=new_id
+        tables=tables, runtime=on.runtime, repository=world.repository, tasks=tasks, tallies=tallies, audit=audit,
+        clock=clock, new_id=new_id,
     )  # fmt: skip
     deletions = Deletions(
-        tables=tables, projects=projects, tasks=tasks, tallies=tallies, audit=audit, files=world.files, clock=clock, new_id=new_id
+        tables=tables, projects=projects, agents=agents, tasks=tasks, tallies=tallies, audit=audit, files=world.files,
+        clock=clock, new_id=new_id,
     )  # fmt: skip
     invocations = Invocations(
         tables=tables, agents=agents, runtime=on.runtime, tools=on.tools, tallies=tallies, requests=on.requests,

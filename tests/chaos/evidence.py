@@ -57,7 +57,7 @@ class Evidence:
     def commits(self, project_id: str) -> list[str]:
         """The keys of a project's history, oldest first."""
         tree = self.data / "projects" / project_id
-        if not (tree / ".git").exists():
+        if not (tree / ".git" / "refs" / "heads" / "main").exists():
             return []
         command = ["git", "-c", "safe.directory=*", "-C", str(tree), "log", "--reverse", "--format=%(trailers:key=Nexus-Key,valueonly)"]
         told = subprocess.run(command, capture_output=True, text=True, check=True)

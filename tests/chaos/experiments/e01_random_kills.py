@@ -15,17 +15,21 @@ RECOVERY_SECONDS = 5.0
 
 
 async def run(seed: int, runs: int) -> Figures:
+    return await killed(seed, builds=runs, most_kills=10 * runs)
+
+
+async def killed(seed: int, *, builds: int, most_kills: int) -> Figures:
     async with bench("e01", seed, Script(latency=0.01)) as world:
-        began, kills = time.monotonic(), Kills(world)
+        began, kills = time.monotonic(), Kills(world, most_kills)
         await world.nexus.start()
         async with alongside(kills.go_on()):
-            acknowledged = [await world.api.begin(number) for number in range(runs)]
-            ended = [await world.api.until(one["project_id"], *TERMINAL, within=240 + runs) for one in acknowledged]
+            acknowledged = [await world.api.begin(number) for number in range(builds)]
+            ended = [await world.api.until(one["project_id"], *TERMINAL, within=240 + builds) for one in acknowledged]
         if not world.nexus.alive:
             await world.nexus.start()
         await world.nexus.terminate()
         bad = [(one["project_id"], one.get("error_info")) for one in ended if one["status"] != "completed"]
-        must(not bad, f"{len(bad)} of {runs} builds did not complete: {bad[:3]}")
+        must(not bad, f"{len(bad)} of {builds} builds did not complete: {bad[:3]}")
         must(kills.in_flight and all(kills.in_flight), f"A kill met nothing in flight: {kills.in_flight}")
         await settled(world)
         recovered = recoveries(Evidence(world), kills.restarts)
@@ -34,7 +38,7 @@ async def run(seed: int, runs: int) -> Figures:
         asked = sum(each.total() for each in evidence.asked().values())
         repeated = sum(each.total() for each in evidence.repeated().values())
         return {
-            "builds": f"{runs} of {runs} completed",
+            "builds": f"{builds} of {builds} completed",
             "kills": len(kills.in_flight),
             "in flight at a kill": round(sum(kills.in_flight) / len(kills.in_flight), 1),
             "recovery p50": f"{percentile(recovered, 0.5):.2f} s",
@@ -48,14 +52,14 @@ async def run(seed: int, runs: int) -> Figures:
 class Kills:
     """Kills the server every 0.2 to 2 seconds while there is work, and starts it again. What has no work in flight is let live."""
 
-    def __init__(self, world: Bench) -> None:
-        self._world = world
+    def __init__(self, world: Bench, most: int) -> None:
+        self._world, self._most = world, most
         self.in_flight: list[int] = []
         self.restarts: list[tuple[float, float]] = []
 
     async def go_on(self) -> None:
         world = self._world
-        while True:
+        while len(self.in_flight) < self._most:
             await asyncio.sleep(world.random.uniform(0.2, 2.0))
             if not (flying := in_flight(world.data)):
                 continue

@@ -25,8 +25,8 @@ async def run(seed: int, runs: int) -> Figures:
     return await tried(FAILPOINTS, seed)
 
 
-async def tried(failpoints: Sequence[str], seed: int) -> Figures:
-    """Each failpoint in the scenario meant for it; all that went wrong is told together."""
+async def tried(failpoints: Sequence[str], seed: int, *, calm_first: bool = True) -> Figures:
+    """Each failpoint in the scenario meant for it, and each scenario without any; all that went wrong is told together."""
     scenes = {scenario_of(point).name: scenario_of(point) for point in failpoints}
     async with AsyncExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nexus-chaos-agent-")))
@@ -42,8 +42,9 @@ async def tried(failpoints: Sequence[str], seed: int) -> Figures:
                 except (Violation, TimeoutError) as wrong:
                     return failpoint, wrong
 
-        calm = await asyncio.gather(*(one(900 + n, scene, "") for n, scene in enumerate(scenes.values())))
-        restless = [f"{name}: {found}" for name, (_, found) in zip(scenes, calm, strict=True) if isinstance(found, Exception)]
+        calmly = list(scenes.values()) if calm_first else []
+        calm = await asyncio.gather(*(one(900 + n, scene, "") for n, scene in enumerate(calmly)))
+        restless = [f"{scene.name}: {found}" for scene, (_, found) in zip(calmly, calm, strict=True) if isinstance(found, Exception)]
         must(not restless, f"Without any failpoint: {restless}")
         tried = await asyncio.gather(*(one(n, scenario_of(point), point) for n, point in enumerate(failpoints)))
     wrong = [f"{point}: {found}" for point, found in tried if isinstance(found, Exception)]

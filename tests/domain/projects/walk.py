@@ -120,13 +120,14 @@ class Walk:
     async def _purged(self, known: Known, purge_id: str) -> None:
         """A purge waits for the end of the build; afterwards nothing is left."""
         _, task, _ = await self._rows(known)
+        purging = await self._services.tasks.read(purge_id)
         if task.status == "running":
-            assert await self._services.deletions.to_purge(purge_id) is None
+            assert await self._services.deletions.to_purge(purging) is None
             await self._runs.end_for(task)
             self.seen["purge waited"] += 1
-        gone = await self._services.deletions.to_purge(purge_id)
+        gone = await self._services.deletions.to_purge(purging)
         assert gone is not None
-        await self._services.deletions.purge(purge_id, gone)
+        await self._services.deletions.purge(purging, gone)
         assert await self._tables.find(PROJECTS, known.project_id) is None
         assert (await self._tables.page(STAGES, known.project_id)).items == []
 

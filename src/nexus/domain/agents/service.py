@@ -18,11 +18,14 @@ from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Page, Tables, Window
 from nexus.domain.ports.models import ChatMessage
 from nexus.domain.ports.repository import Repository
-from nexus.domain.ports.rows import Write, insert, patch, when
+from nexus.domain.ports.rows import R, Table, Write, delete, insert, patch, when
 from nexus.domain.runtime.journal import Journal
 from nexus.domain.runtime.model import AgentSpec, Answered, AnswerEvent
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.tallies.service import Tallies
+from nexus.domain.tasks.model import Task
+from nexus.domain.tasks.rules import shard
+from nexus.domain.tasks.service import Tasks
 
 KNOWN_SPECS = 256
 
@@ -34,13 +37,15 @@ class Agents:
         tables: Tables,
         runtime: Runtime,
         repository: Repository,
+        tasks: Tasks,
         tallies: Tallies,
         audit: Audit,
         clock: Clock,
         new_id: NewId,
     ) -> None:
         self._tables, self._runtime, self._repository = tables, runtime, repository
-        self._tallies, self._audit, self._clock, self._new_id = tallies, audit, clock, new_id
+        self._tasks, self._tallies, self._audit = tasks, tallies, audit
+        self._clock, self._new_id = clock, new_id
         self._specs: dict[tuple[str, int], AgentSpec] = {}
 
     async def get(self, caller: Principal, agent_id: str) -> Agent:
@@ -86,27 +91,53 @@ class Agents:
         return await self._tables.settle(attempt)
 
     async def delete(self, caller: Principal, agent_id: str) -> None:
-        """A tombstone: the agent is gone for the API at once, its project keeps the files."""
+        """A tombstone: the agent and its sessions are gone for the API at once, a purge empties their rooms; its project keeps the files."""
 
         async def attempt() -> None:
             agent = await self.get(caller, agent_id)
+            now, task_id = instant(self._clock()), self._new_id("tsk")
+            purge = Task(
+                task_id=task_id,
+                task_type="purge",
+                tenant_id=agent.tenant_id,
+                user_id=agent.user_id,
+                project_id=agent.project_id,
+                payload={"agent_id": agent_id},
+                dispatch=shard(task_id),
+                due_at=now,
+                created_at=now,
+            )
             await self._tables.commit(
-                patch(AGENTS, agent, deleted_at=instant(self._clock()), status="offline", active_version=0),
+                self._buried(agent),
+                self._tasks.queued(purge),
                 self._audit.noting(caller, "agent.deleted", agent_id),
                 *self._tallies.counting(agent.tenant_id, agents=-1),
             )
 
         await self._tables.settle(attempt)
 
-    async def bury(self, owner: Principal, agent_ids: Sequence[str]) -> list[Agent]:
-        """Deletes all agents of a deleted project; answers them, for what else was theirs."""
-        for agent_id in agent_ids:
-            try:
-                await self.delete(owner, agent_id)
-            except NotFound:
-                continue
+    async def burying(self, agent_ids: Sequence[str]) -> list[Write]:
+        """The tombstones of agents whose project is deleted, one each that is not buried yet; the caller commits and counts them."""
         found = [await self._tables.find(AGENTS, agent_id) for agent_id in agent_ids]
-        return [agent for agent in found if agent]
+        return [self._buried(agent) for agent in found if agent and not agent.deleted_at]
+
+    def _buried(self, agent: Agent) -> Write:
+        now = instant(self._clock())
+        return patch(AGENTS, agent, deleted_at=now, status="offline", active_version=0)
+
+    async def left_of(self, project_id: str) -> list[Agent]:
+        """What a purge of the project still finds, buried or not."""
+        return (await self._tables.page(AGENTS, project_id, index="ProjectIndex", window=Window(limit=100))).items
+
+    async def purge(self, agent: Agent) -> None:
+        """Removes an agent's rows, its own last."""
+        await self._emptied(VERSIONS, agent.agent_id)
+        await self._emptied(DEPLOYMENTS, agent.agent_id)
+        await self._tables.commit(delete(AGENTS, agent))
+
+    async def _emptied(self, table: Table[R], agent_id: str) -> None:
+        while rows := (await self._tables.page(table, agent_id, window=Window(limit=100))).items:
+            await self._tables.commit(*(delete(table, row) for row in rows))
 
     def id_of(self, project_id: str, slug: str) -> str:
         """Where a project's agent lives: the same in every build."""
@@ -133,6 +164,11 @@ class Agents:
     async def known(self, agent_id: str) -> Agent:
         """For the house's own accounting, deleted or not."""
         return await self._tables.get(AGENTS, agent_id)
+
+    async def is_there(self, agent_id: str) -> bool:
+        """Whether the agent has not been deleted."""
+        agent = await self._tables.find(AGENTS, agent_id)
+        return agent is not None and not agent.deleted_at
 
     async def newest(self, agent_id: str) -> tuple[Agent, Version]:
         """The newest version of an agent, for the house's own work."""

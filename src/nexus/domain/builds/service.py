@@ -169,7 +169,8 @@ class Builds:
         """This process ends: the run goes back into the queue, or into the state that is wanted of it."""
         while not await self._halted(run):
             with contextlib.suppress(Lost):  # another wish came in between: look again
-                return await self._runs.release(run)
+                await self._runs.release(run)
+                return
 
     async def _watched(self, run: Run, wish: Wish, work: "asyncio.Future[None]") -> None:
         """Listens for what is wanted, and cuts the work: at once to stop it, after some grace to pause it."""

@@ -2,6 +2,7 @@
 
 from msgspec import structs
 
+from nexus.domain.agents.service import Agents
 from nexus.domain.audit.service import Audit
 from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
@@ -24,6 +25,7 @@ class Deletions:
         *,
         tables: Tables,
         projects: Projects,
+        agents: Agents,
         tasks: Tasks,
         tallies: Tallies,
         audit: Audit,
@@ -31,7 +33,8 @@ class Deletions:
         clock: Clock,
         new_id: NewId,
     ) -> None:
-        self._tables, self._projects, self._tasks, self._tallies = tables, projects, tasks, tallies
+        self._tables, self._projects, self._agents = tables, projects, agents
+        self._tasks, self._tallies = tasks, tallies
         self._audit, self._files, self._clock, self._new_id = audit, files, clock, new_id
 
     async def delete(self, caller: Principal, project_id: str, *, stop_first: bool = False) -> Project:
@@ -47,43 +50,42 @@ class Deletions:
             now = instant(self._clock())
             purged = structs.replace(project, active_task_id=self._new_id("tsk"), updated_at=now)
             task = rules.task_of(purged, "purge", due=now)
+            buried = await self._agents.burying(project.agent_ids)
             held = {"status": project.status, "control_status": project.control_status, "build_no": project.build_no}
             await self._tables.commit(
                 patch(PROJECTS, project, when(**held, deleted_at=None), deleted_at=now),
                 self._tasks.queued(task),
                 self._audit.noting(caller, "project.deleted", project_id),
-                *self._tallies.counting(project.tenant_id, projects=-1),
+                *buried,
+                *self._tallies.counting(project.tenant_id, projects=-1, agents=-len(buried)),
             )
             return structs.replace(project, active_task_id=task.task_id, deleted_at=now)
 
         return await self._tables.settle(attempt)
 
-    async def to_purge(self, task_id: str) -> Project | None:
+    async def to_purge(self, task: Task) -> Project | None:
         """The deleted project of a purge; None while a build of it has not ended, or when it is gone already."""
-        task = await self._tasks.find(task_id)
-        if task is None or task.status != "queued":
-            return None
         project = await self._tables.find(PROJECTS, task.project_id or "")
         if project is None:
-            await self._ended(task)
+            await self.purged(task)
             return None
         return project if project.deleted_at and project.status not in rules.STOPPABLE else None
 
-    async def purge(self, task_id: str, project: Project) -> None:
+    async def purge(self, task: Task, project: Project) -> None:
         """Removes rows and files, the project's own row last: a purge that was cut goes on from there."""
         await self._files.remove(f"projects/{project.project_id}")
         await self._emptied(STAGES, project.project_id)
         await self._emptied(BUILDS, project.project_id)
         await self._tables.commit(delete(PROJECTS, project))
-        await self._ended(await self._tasks.read(task_id))
+        await self.purged(task)
+
+    async def purged(self, task: Task) -> None:
+        """The purge is over."""
+        now = instant(self._clock())
+        gone = rules.placed(task, "completed", due=now)
+        over = self._tasks.moving(task, when(status="queued"), status="completed", completed_at=now, **gone)
+        await self._tables.commit(over)
 
     async def _emptied(self, table: Table[R], project_id: str) -> None:
         while rows := (await self._tables.page(table, project_id, window=Window(limit=100))).items:
             await self._tables.commit(*(delete(table, row) for row in rows))
-
-    async def _ended(self, task: Task) -> None:
-        now = instant(self._clock())
-        gone = rules.placed(task, "completed", due=now)
-        await self._tables.commit(
-            self._tasks.moving(task, when(status="queued"), status="completed", completed_at=now, **gone)
-        )

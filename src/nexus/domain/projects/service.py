@@ -16,7 +16,7 @@ from nexus.domain.ports.log import Batch
 from nexus.domain.ports.repository import Commit, Repository
 from nexus.domain.ports.rows import patch
 from nexus.domain.projects import rules
-from nexus.domain.projects.model import Build, Command, Project, Stage, topic
+from nexus.domain.projects.model import Build, Command, Project, Stage, WrongState, topic
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.model import Task
@@ -96,7 +96,13 @@ class Projects:
         async def attempt() -> Project:
             project = await self.get(caller, project_id)
             task = await self._tasks.get(caller, project.active_task_id)
-            if (verb := rules.verb_for(command, task)) is None:
+            try:
+                verb = rules.verb_for(command, task)
+            except WrongState as wrong:
+                now = "being stopped" if project.status == "building" else project.status
+                told = {"status": project.status, "control_status": project.control_status}
+                raise WrongState(f"Cannot {command} what is {now}.", **told) from wrong
+            if verb is None:
                 return project
             return await self._commanded(caller, verb, project, task)
 

@@ -51,7 +51,8 @@ class Message(Row, frozen=True, kw_only=True):
 
 
 class Reply(Entity, frozen=True, kw_only=True):
-    """The answer to one message, while and after it is written. Once over, `content` is what it came to."""
+    """The answer to one message, while and after it is written. Once over, `content` is what it came to. `deaths`: of processes that
+    wrote it; one that ended in good order let go of it (no `worker_id`) and does not count."""
 
     session_id: str
     reply_id: str
@@ -64,7 +65,7 @@ class Reply(Entity, frozen=True, kw_only=True):
     worker_id: str | None = None
     fence: int = 1
     heartbeat: int = 0
-    take_overs: int = 0
+    deaths: int = 0
     dispatch: str | None = None
     due_at: str | None = None
     content: str = ""

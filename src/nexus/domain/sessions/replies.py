@@ -36,7 +36,7 @@ from nexus.domain.sessions.tables import MESSAGES, REPLIES
 from nexus.domain.sessions.writing import Writing
 
 LEASE_SECONDS = 45.0
-TAKE_OVERS = 1
+MOST_DEATHS = 1
 HISTORY = 60
 RESTARTED = "The server died twice while it wrote."
 TAKEN_OVER = "The server was restarted while it wrote: the answer begins anew."
@@ -133,7 +133,7 @@ class Replies:
     async def _begun(self, reply: Reply, writing: Writing) -> None:
         """The first event; or, after a take-over, that everything heard so far is void."""
         hit("before:reply.start")
-        if reply.take_overs:
+        if reply.fence > 1:
             await writing.recall()
             writing.usage_unknown = True
         if writing.position:
@@ -169,12 +169,14 @@ class Replies:
         return rules.context(page.items[::-1])
 
     async def _cancelled(self, session_id: str, reply_id: str, writing: Writing) -> None:
-        """Stopped by its user, or by the end of this process: what was written so far is kept."""
+        """Stopped by its user: what was written so far is kept. By the end of this process: the next one goes on with it."""
         reply = await self._tables.get(REPLIES, session_id, reply_id)
         if reply.control_status == "stopped":
             await self._finish(reply, writing, "cancelled")
-        else:
-            await self._finish(reply, writing, "interrupted", "The server was stopped while it wrote.")
+            return
+        with contextlib.suppress(Stale):
+            ours = when(status="running", fence=self._held[reply_id].fence)
+            await self._tables.commit(patch(REPLIES, reply, ours, worker_id=None, due_at=instant(self._clock())))
 
     async def _finish(self, reply: Reply, writing: Writing, status: ReplyStatus, error: str | None = None) -> None:
         """Rows first, then the last event, then the reply leaves the sweeper: whatever a crash leaves, `recover` goes on."""
@@ -205,7 +207,7 @@ class Replies:
         return [reply for reply in page.items if reply.reply_id not in self._held]
 
     async def take_over(self, seen: Reply) -> WriteReply | None:
-        """Goes on in place of a process that is gone: once, then the reply is interrupted. Answers the job to run, if there is one."""
+        """Goes on in place of a process that is gone; after its second death the reply is interrupted. Answers the job to run, if there is one."""
         reply = await self._tables.get(REPLIES, seen.session_id, seen.reply_id)
         if reply.fence != seen.fence or reply.reply_id in self._held:
             return None
@@ -213,10 +215,11 @@ class Replies:
             await self._told(reply)
             return None
         hit("before:reply.take_over")
-        if reply.take_overs >= TAKE_OVERS or reply.control_status == "stopped":
+        deaths = reply.deaths + (reply.worker_id is not None)
+        if deaths > MOST_DEATHS or reply.control_status == "stopped":
             await self._given_up(reply)
             return None
-        fields = {"fence": reply.fence + 1, "take_overs": reply.take_overs + 1, "worker_id": self._worker_id}
+        fields = {"fence": reply.fence + 1, "deaths": deaths, "worker_id": self._worker_id}
         with contextlib.suppress(Stale):
             ours = when(status="running", fence=reply.fence)
             due = instant(self._clock() + LEASE_SECONDS)

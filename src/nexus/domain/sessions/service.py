@@ -80,7 +80,7 @@ class Sessions:
 
     async def get(self, caller: Principal, session_id: str) -> Session:
         session = await self._tables.of(caller).get(SESSIONS, session_id)
-        if session.deleted_at:
+        if session.deleted_at or not await self._agents.is_there(session.agent_id):
             raise NotFound("There is no such session.")
         return session
 

@@ -1,0 +1,36 @@
+"""A small part of the bench with every run of the tests: kills among builds, a few failpoints, a reply that is taken over."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos.experiments import Figures
+from tests.chaos.experiments.e01_random_kills import killed
+from tests.chaos.experiments.e02_failpoints import tried
+from tests.chaos.harness import adopting
+
+SEED = 20_261
+FAILPOINTS = (
+    "after:stage.commit",
+    "before:stage.completed",
+    "after:step.call",
+    "before:reply.keep",
+    "after:reply.end",
+    "before:reply.take_over",
+)
+
+
+@pytest.fixture(autouse=True)
+def orphans_come_here() -> Iterator[None]:
+    with adopting():
+        yield
+
+
+async def test_builds_go_on_through_three_kills_and_nothing_is_done_twice() -> None:
+    found: Figures = await killed(SEED, builds=4, most_kills=3)
+    assert found["kills"] == 3
+
+
+async def test_what_a_failpoint_leaves_is_gone_on_with() -> None:
+    found = await tried(FAILPOINTS, SEED, calm_first=False)
+    assert found["deaths"] == len(FAILPOINTS) + 1
