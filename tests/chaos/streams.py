@@ -26,6 +26,8 @@ class Reader:
         self.status = 0
         self.told_to_reconnect = 0
         self.over = False
+        self.last_tag, self.reads = "", 0
+        self._rest = b""
         self._buffer, self._keep = receive_buffer, keep
         self.writer: asyncio.StreamWriter | None = None
         self.reader: asyncio.StreamReader | None = None
@@ -47,22 +49,32 @@ class Reader:
         ask = f"GET {self.path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nAccept: text/event-stream\r\n{after}\r\n"
         self.writer.write(ask.encode())
         head = await self.reader.readuntil(b"\r\n\r\n")
+        self._rest = b""
         self.status = int(head.split(b" ", 2)[1])
 
     async def listen(self, *, pieces: int | None = None) -> None:
         """Hears events until the stream ends; of `pieces` reads, no more."""
         assert self.reader is not None
-        rest, count = b"", 0
+        count = 0
         while self.status == 200 and (pieces is None or count < pieces):
             size = int((await self.reader.readline()).strip() or b"0", 16)
             if size == 0:
                 break
-            rest += (await self.reader.readexactly(size + 2))[:-2]
-            *frames, rest = rest.split(b"\n\n")
+            self._rest += (await self.reader.readexactly(size + 2))[:-2]
+            *frames, self._rest = self._rest.split(b"\n\n")
             for frame in frames:
                 self._take(frame.decode())
             count += 1
+            self.reads += 1
         self.over = self.over or self.status == 204
+
+    async def hear(self, tag: str) -> None:
+        """Listens until such an event has come."""
+        while self.last_tag != tag:
+            before = self.reads
+            await self.listen(pieces=1)
+            if self.reads == before:
+                raise asyncio.IncompleteReadError(b"", None)
 
     def _take(self, frame: str) -> None:
         fields = dict(line.split(": ", 1) for line in frame.splitlines() if ": " in line and not line.startswith(":"))
@@ -71,7 +83,7 @@ class Reader:
             self.told_to_reconnect += 1
         if "id" not in fields:
             return
-        self.position = int(fields["id"])
+        self.position, self.last_tag = int(fields["id"]), tag
         if self._keep:
             self.heard.append(Heard(self.position, tag, json.loads(fields["data"])))
         self.over = tag.split(".")[-1] in ("completed", "failed", "cancelled", "interrupted") and tag[:5] in ("reply", "build")

@@ -36,7 +36,18 @@ from nexus.domain.ports.models import Delta, End, ModelRequest, ToolCall, Usage
 from nexus.domain.ports.rows import ROW_BYTES
 from nexus.domain.projects.model import StageResult
 from nexus.domain.projects.openings import Opening
-from tests.domain.builds.scripts import AGENT, ARCHITECTURE, BRIEF, CASE, DESIGN, PROMPT, REQUIREMENTS, WRITTEN, said, script
+from tests.domain.builds.scripts import (
+    AGENT,
+    ARCHITECTURE,
+    BRIEF,
+    CASE,
+    DESIGN,
+    PROMPT,
+    REQUIREMENTS,
+    WRITTEN,
+    said,
+    script,
+)
 from tests.domain.builds.test_builds import STAGES, WANTED, over
 from tests.domain.builds.test_control import until
 from tests.domain.projects.test_behaviour import several

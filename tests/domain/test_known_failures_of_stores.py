@@ -1,23 +1,24 @@
 """Failures that other platforms are known for where things are kept, listed, counted and removed; the table of all stands in
 `test_known_failures.py`."""
 
-from collections.abc import Sequence
+from typing import Any
 
-import msgspec
 import pytest
 
 from nexus.adapters.memory.models import ScriptedModel, turn
+from nexus.domain.agents.model import Invocation
 from nexus.domain.agents.tables import AGENTS, DEPLOYMENTS, VERSIONS
 from nexus.domain.core.errors import InvalidInput, NotFound
 from nexus.domain.ports.database import Page, Tables, Window
-from nexus.domain.ports.models import ToolCall
-from nexus.domain.ports.rows import Entity, Row, Table, insert
-from nexus.domain.projects.model import Project
+from nexus.domain.ports.rows import Table
+from nexus.domain.projects.model import Project, Purge
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.sessions import rules
-from nexus.domain.sessions.model import Message, Role, Session
+from nexus.domain.sessions.model import Message, Session
 from nexus.domain.sessions.rules import CONTEXT_CHARACTERS
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
+from nexus.domain.tasks.model import Task
+from nexus.jobs.runner import encode, run_job
 from tests.domain.builds.scripts import doubling, script
 from tests.domain.builds.test_builds import WANTED, over
 from tests.domain.projects.test_races import command
@@ -87,32 +88,151 @@ async def test_a_page_is_not_disturbed_by_what_begins_or_changes_between_two_pag
         await command(house, ids[19], "stop")
         rest = await house.services.projects.page(ANN, Window(limit=100, cursor=first.cursor, newest_first=True))
         assert [project.project_id for project in (*first.items, *rest.items)] == ids[::-1]
-        for strange in ({"status": "queued"}, {"status": "cancelled"}):
-            with pytest.raises(InvalidInput):
-                await house.services.projects.page(ANN, Window(cursor=first.cursor, newest_first=True), **strange)
-        with pytest.raises(InvalidInput):
-            await house.services.projects.page(EVE, Window(cursor=first.cursor, newest_first=True))
+        again = Window(cursor=first.cursor, newest_first=True)
+        for caller, status in ((ANN, "queued"), (EVE, None)):
+            with pytest.raises(InvalidInput, match="not one of this list"):
+                await house.services.projects.page(caller, again, status=status)
 
 
 # --- C5
+
+
+async def calls_of(house: House, agent_id: str) -> list[Invocation]:
+    found, cursor, more = list[Invocation](), None, True
+    while more:
+        page = await house.services.invocations.page(ANN, agent_id, Window(limit=50, cursor=cursor))
+        found, cursor, more = found + page.items, page.cursor, page.cursor is not None
+    return found
 
 
 async def test_every_call_is_recorded_and_the_statistics_are_its_sum() -> None:
     async with open_house(world(script())) as house:
         [agent_id] = (await built(house)).agent_ids
         session = await talked(house, agent_id, "Is it so?")
-        for number in range(120):
+        for number in range(110):
             scripted(house).add(*doubling(number), purpose="reply")
             await house.services.invocations.invoke(ANN, agent_id, f"double {number}")
         failed = await house.services.invocations.invoke(ANN, agent_id, "the script is at its end")
-        calls, cursor = list[Row](), None
-        while len(calls) < 200:
-            page = await house.services.invocations.page(ANN, agent_id, Window(limit=50, cursor=cursor))
-            calls, cursor = calls + page.items, page.cursor
-            if cursor is None:
-                break
-        rows = [house_row for house_row in calls if hasattr(house_row, "status")]
-        assert len(rows) == 122
+        calls = await calls_of(house, agent_id)
+        assert [(call.input_text, call.status, call.session_id) for call in calls] == [
+            ("Is it so?", "success", session.session_id),
+            *((f"double {number}", "success", None) for number in range(110)),
+            (failed.input_text, "failed", None),
+        ]
+        assert failed.error_message == "The script has no turn left for reply."
+        assert sum(call.input_tokens for call in calls) == 10 + 110 * 20
         overview = await house.services.statistics.overview(ANN)
-        assert (failed.status, overview.invocations, overview.invocations_failed) == ("failed", 122, 1)
-        assert session.agent_id == agent_id
+        assert (overview.projects, overview.agents, overview.sessions, overview.builds_completed) == (1, 1, 1, 1)
+        assert (overview.invocations, overview.invocations_failed) == (112, 1)
+        assert overview.input_tokens == sum(call.input_tokens for call in calls)
+        assert overview.output_tokens == sum(call.output_tokens for call in calls)
+        assert overview.today.invocation_ms == sum(call.duration_ms for call in calls) > 0
+        yesterday, today = await house.services.statistics.days(ANN, 2)
+        assert (yesterday.invocations, today) == (0, overview.today)
+        assert (await house.services.statistics.overview(EVE)).invocations == 0
+
+
+# --- C9, C10
+
+
+def store(house: House) -> Tables:
+    return Tables(house.world.tables, secret=house.world.secret, clock=house.clock)
+
+
+async def left(house: House, *tables: Table[Any]) -> dict[str, int]:
+    """How many rows there are in some tables; those without any do not appear."""
+    found = dict[str, int]()
+    for table in tables:
+        cursor, more = None, True
+        while more:
+            page = await store(house).walk(table, Window(limit=100, cursor=cursor))
+            found[table.name] = found.get(table.name, 0) + len(page.items)
+            cursor, more = page.cursor, page.cursor is not None
+    return {name: count for name, count in found.items() if count}
+
+
+async def much_was_said(house: House, agent_id: str) -> None:
+    """More than a hundred sessions, and more than a hundred messages in one of them."""
+    for _ in range(120):
+        await house.services.sessions.open(ANN, agent_id)
+    session = await talked(house, agent_id, *(f"{number}?" for number in range(60)))
+    assert (await house.services.sessions.get(ANN, session.session_id)).message_count == 120
+
+
+async def deleted(house: House, what: str, project: Project) -> None:
+    if what == "agent":
+        await house.services.agents.delete(ANN, project.agent_ids[0])
+    else:
+        await house.services.deletions.delete(ANN, project.project_id)
+    await house.sweeper.sweep()
+    await house.queue.settled()
+
+
+@pytest.mark.parametrize("what", ["agent", "project"])
+async def test_nothing_of_what_is_deleted_stays_and_nothing_else_goes(what: str) -> None:
+    async with open_house(world(script())) as house:
+        other = await built(house)
+        theirs = await talked(house, other.agent_ids[0], "Do I stay?")
+        kept = await left(house, PROJECTS, BUILDS, STAGES, AGENTS, VERSIONS, DEPLOYMENTS, SESSIONS, MESSAGES, REPLIES)
+        files = await house.world.files.list("projects")
+        for purpose, turns in script()._by_purpose.items():
+            scripted(house).add(*turns, purpose=purpose)
+        project = await built(house)
+        await much_was_said(house, project.agent_ids[0])
+        await deleted(house, what, project)
+        sessions = {name: kept[name] for name in ("sessions", "messages", "replies")}
+        assert await left(house, SESSIONS, MESSAGES, REPLIES) == sessions
+        if what == "project":
+            assert await left(house, PROJECTS, BUILDS, STAGES, AGENTS, VERSIONS, DEPLOYMENTS) | sessions == kept
+            assert await house.world.files.list("projects") == files
+        assert await house.services.tasks.unfinished() == []
+        for verb in (
+            house.services.agents.get(ANN, project.agent_ids[0]),
+            house.services.sessions.open(ANN, project.agent_ids[0]),
+            house.services.invocations.invoke(ANN, project.agent_ids[0], "Are you there?"),
+        ):
+            with pytest.raises(NotFound):
+                await verb
+        assert (await house.services.sessions.get(ANN, theirs.session_id)).message_count == 2
+
+
+async def test_a_deletion_leaves_builds_that_wait_as_they_are() -> None:
+    async with open_house(world(script()), serving=False) as house:
+        waiting = [await house.services.builds.start(ANN, WANTED) for _ in range(12)]
+        started = await house.services.builds.start(ANN, WANTED)
+        await house.services.builds.run(started.task_id)
+        project = await house.services.projects.get(ANN, started.project_id)
+        assert project.status == "completed"
+        before = [await house.services.tasks.get(ANN, one.task_id) for one in waiting]
+        await house.services.deletions.delete(ANN, started.project_id)
+        await run_job(house.services, encode(Purge(task_id=(await purge_of(house, started.project_id)).task_id)))
+        assert [await house.services.tasks.get(ANN, one.task_id) for one in waiting] == before
+        assert {(task.status, task.retry_count, task.fence) for task in before} == {("queued", 0, 0)}
+
+
+async def purge_of(house: House, project_id: str) -> Task:
+    page = await house.services.tasks.page_of_project(ANN, project_id, Window())
+    [found] = [task for task in page.items if task.task_type == "purge"]
+    return found
+
+
+# --- C16
+
+
+async def test_a_chinese_conversation_is_cut_at_whole_messages_and_its_newest_is_kept() -> None:
+    said = ["增值税怎么算？" * 500 for _ in range(20)]
+    async with open_house(world(script())) as house:
+        [agent_id] = (await built(house)).agent_ids
+        await talked(house, agent_id, *said, "那么消费税呢？")
+        system, *history = scripted(house).requests[-1].messages
+        assert (system.role, history[-1].content) == ("system", "那么消费税呢？")
+        assert {message.content for message in history} == {said[0], "Yes.", "那么消费税呢？"}
+        assert CONTEXT_CHARACTERS - 2 * len(said[0]) < sum(len(message.content) for message in history)
+        assert sum(len(message.content) for message in history) <= CONTEXT_CHARACTERS
+
+
+def test_one_message_beyond_all_bounds_is_answered_all_the_same_and_alone() -> None:
+    message = Message(
+        session_id="s", message_id="m", tenant_id="t", user_id="u", role="user", content="税" * 50_000, created_at="now"
+    )
+    assert [kept.content for kept in rules.context([message, message])] == [message.content]

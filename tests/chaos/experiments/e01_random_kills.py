@@ -18,9 +18,11 @@ async def run(seed: int, runs: int) -> Figures:
     return await killed(seed, builds=runs, most_kills=10 * runs)
 
 
-async def killed(seed: int, *, builds: int, most_kills: int) -> Figures:
+async def killed(
+    seed: int, *, builds: int, most_kills: int, pauses: tuple[float, float] = (0.2, 2.0)
+) -> Figures:
     async with bench("e01", seed, Script(latency=0.01)) as world:
-        began, kills = time.monotonic(), Kills(world, most_kills)
+        began, kills = time.monotonic(), Kills(world, most_kills, pauses)
         await world.nexus.start()
         async with alongside(kills.go_on()):
             acknowledged = [await world.api.begin(number) for number in range(builds)]
@@ -50,17 +52,17 @@ async def killed(seed: int, *, builds: int, most_kills: int) -> Figures:
 
 
 class Kills:
-    """Kills the server every 0.2 to 2 seconds while there is work, and starts it again. What has no work in flight is let live."""
+    """Kills the server after pauses of such seconds while there is work, and starts it again. What has no work in flight is let live."""
 
-    def __init__(self, world: Bench, most: int) -> None:
-        self._world, self._most = world, most
+    def __init__(self, world: Bench, most: int, pauses: tuple[float, float]) -> None:
+        self._world, self._most, self._pauses = world, most, pauses
         self.in_flight: list[int] = []
         self.restarts: list[tuple[float, float]] = []
 
     async def go_on(self) -> None:
         world = self._world
         while len(self.in_flight) < self._most:
-            await asyncio.sleep(world.random.uniform(0.2, 2.0))
+            await asyncio.sleep(world.random.uniform(*self._pauses))
             if not (flying := in_flight(world.data)):
                 continue
             await world.nexus.kill()

@@ -187,6 +187,7 @@ class Builds:
             asked = None if wish.control == "running" else asked or now
             if wish.lost or wish.control == "stopped" or (asked is not None and now - asked >= self._pace.grace):
                 work.cancel()
+                return
 
 
 def _started(project: Project) -> Started:

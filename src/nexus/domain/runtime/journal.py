@@ -25,39 +25,45 @@ Guard = Callable[[], Sequence[Write]]
 
 
 class Crowd:
-    """Who is in flight in this process. A step under which a host died is let in alone."""
+    """Who is in flight in this process. A step under which a host died is let in alone. Counting never waits: no cancellation can
+    leave a count behind."""
 
     def __init__(self) -> None:
         self._inside, self._lonely = 0, 0
-        self._changed = asyncio.Condition()
+        self._waiting = list[asyncio.Future[None]]()
 
     @asynccontextmanager
     async def among_others(self) -> AsyncIterator[None]:
-        async with self._changed:
-            await self._changed.wait_for(lambda: not self._lonely)
-            self._inside += 1
+        await self._until(lambda: not self._lonely)
+        self._inside += 1
         try:
             yield
         finally:
-            await self._left(inside=1)
+            self._inside -= 1
+            self._wake()
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        async with self._changed:
-            await self._changed.wait_for(lambda: not self._lonely)
-            self._lonely = 1
+        await self._until(lambda: not self._lonely)
+        self._lonely = 1
         try:
-            async with self._changed:
-                await self._changed.wait_for(lambda: not self._inside)
+            await self._until(lambda: not self._inside)
             yield
         finally:
-            await self._left(lonely=1)
+            self._lonely = 0
+            self._wake()
 
-    async def _left(self, *, inside: int = 0, lonely: int = 0) -> None:
-        async with self._changed:
-            self._inside -= inside
-            self._lonely -= lonely
-            self._changed.notify_all()
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            await waiter
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
 
 
 class Journal:
