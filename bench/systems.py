@@ -19,7 +19,9 @@ import aiohttp
 
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / "bench" / "peers"
-PEER_PYTHON = ROOT / ".bench-venv" / "bin" / "python"
+PEER_PYTHON = ROOT / ".bench-venv" / "peers" / "bin" / "python"
+NEXUS_PYTHON = ROOT / ".bench-venv" / "nexus" / "bin" / "python"
+"""Without what development needs: litestar, for one, loads pydantic where it finds it."""
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 SERVER_CORE, CLIENT_CORE = CORES[0], CORES[-1]
 START_SECONDS = 60.0
@@ -197,7 +199,8 @@ class Nexus(System):
         return ""
 
     def command(self, port: int, model_url: str) -> Sequence[str]:
-        return [sys.executable, "-m", "nexus", "serve", "--port", str(port), "--data-dir", str(self.data / "nexus")]
+        python = str(NEXUS_PYTHON) if NEXUS_PYTHON.exists() else sys.executable
+        return [python, "-m", "nexus", "serve", "--port", str(port), "--data-dir", str(self.data / "nexus")]
 
     def env(self, model_url: str) -> Mapping[str, str]:
         plain = {name: "" for name in os.environ if name.startswith("NEXUS_")}

@@ -41,7 +41,9 @@ async def tried(stem: str, seed: int, runs: int) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--seed", type=int, default=None, help="where chance begins; printed, so that a failure can be had again")
+    parser.add_argument(
+        "--seed", type=int, default=None, help="where chance begins; printed, so that a failure can be had again"
+    )
     parser.add_argument("--runs", type=int, default=RUNS, help=f"builds of the longest experiment ({RUNS})")
     parser.add_argument("--only", default="", help="experiments by their numbers: e01,e09")
     given = parser.parse_args()

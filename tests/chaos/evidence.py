@@ -15,7 +15,19 @@ from tests.chaos.harness import Bench, Violation, must, rooms_of
 from tests.chaos.model import plan
 
 JSON = dict[str, Any]
-TABLES = ("projects", "builds", "stages", "tasks", "steps", "events", "sessions", "messages", "replies", "agents", "versions")
+TABLES = (
+    "projects",
+    "builds",
+    "stages",
+    "tasks",
+    "steps",
+    "events",
+    "sessions",
+    "messages",
+    "replies",
+    "agents",
+    "versions",
+)
 
 
 class Evidence:
@@ -59,7 +71,16 @@ class Evidence:
         tree = self.data / "projects" / project_id
         if not (tree / ".git" / "refs" / "heads" / "main").exists():
             return []
-        command = ["git", "-c", "safe.directory=*", "-C", str(tree), "log", "--reverse", "--format=%(trailers:key=Nexus-Key,valueonly)"]
+        command = [
+            "git",
+            "-c",
+            "safe.directory=*",
+            "-C",
+            str(tree),
+            "log",
+            "--reverse",
+            "--format=%(trailers:key=Nexus-Key,valueonly)",
+        ]
         told = subprocess.run(command, capture_output=True, text=True, check=True)
         return [line for line in told.stdout.splitlines() if line]
 
@@ -72,7 +93,13 @@ class Evidence:
     def leftovers(self) -> list[str]:
         """Directories and files that only a run in progress has a use for."""
         projects, found = self.data / "projects", list[str]()
-        for pattern in (".nexus-write-*", "*/.nexus-write-*", "*/.git/*.lock", "*/.git/refs/heads/*.lock", "*/**/.nexus-write-*"):
+        for pattern in (
+            ".nexus-write-*",
+            "*/.nexus-write-*",
+            "*/.git/*.lock",
+            "*/.git/refs/heads/*.lock",
+            "*/**/.nexus-write-*",
+        ):
             found += [str(path) for path in projects.glob(pattern)]
         return found
 

@@ -97,7 +97,17 @@ class Nexus:
     async def start(self, **environ: str) -> float:
         """Returns once requests are answered: the seconds that took. A server that a failpoint ends before answers `inf`."""
         began = time.time()
-        serve = (sys.executable, "-m", "nexus", "serve", "--attached", "--port", str(self.port), "--data-dir", str(self.data))
+        serve = (
+            sys.executable,
+            "-m",
+            "nexus",
+            "serve",
+            "--attached",
+            "--port",
+            str(self.port),
+            "--data-dir",
+            str(self.data),
+        )
         with self.said.open("ab") as said:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, *serve, env=self._environ | self.also | environ, cwd=ROOT,
@@ -272,7 +282,11 @@ class Bench:
 
     def another(self, *, command: tuple[str, ...] = (), **environ: str) -> Nexus:
         """A server on this data directory, not started; one at a time may work in it."""
-        model = {"NEXUS_MODEL__BASE_URL": self.model.url, "NEXUS_MODEL__NAME": "marked", "NEXUS_MODEL__PROVIDER": "openai"}
+        model = {
+            "NEXUS_MODEL__BASE_URL": self.model.url,
+            "NEXUS_MODEL__NAME": "marked",
+            "NEXUS_MODEL__PROVIDER": "openai",
+        }
         return Nexus(self.data, environ=model | environ, command=command)
 
     def use(self, nexus: Nexus) -> None:

@@ -14,7 +14,15 @@ ENDS = ("build.completed", "build.failed", "build.cancelled")
 STILL = ("completed", "failed", "cancelled", "paused")
 STEP_TOKENS = 10
 
-_INSIDE = ("stage.started", "stage.progress", "stage.log", "stage.retried", "stage.completed", "stage.skipped", "control.changed")
+_INSIDE = (
+    "stage.started",
+    "stage.progress",
+    "stage.log",
+    "stage.retried",
+    "stage.completed",
+    "stage.skipped",
+    "control.changed",
+)
 _OVER = ("build.completed", "build.failed", "build.cancelled", "build.paused", "build.queued")
 _STEP = (*_INSIDE, *_OVER, "build.started")
 NEXT: Mapping[str, Collection[str]] = {
@@ -53,7 +61,10 @@ def one_commit_for_each_stage(evidence: Evidence) -> int:
         must(len(set(told)) == len(told), f"A stage of {build['project_id']} was completed twice: {told}")
         keys = evidence.commits(build["project_id"])
         for stage in told:
-            must(f"{build['build_no']}/{stage}" in keys, f"{stage} of {build['project_id']} is completed without a commit.")
+            must(
+                f"{build['build_no']}/{stage}" in keys,
+                f"{stage} of {build['project_id']} is completed without a commit.",
+            )
         seen += len(told)
     return seen
 
@@ -63,7 +74,9 @@ def stages_in_order(evidence: Evidence) -> int:
     seen = 0
     for build, events in evidence.builds:
         done = [event["data"]["number"] for event in events if event["tag"] in ("stage.completed", "stage.skipped")]
-        must(all(two == one + 1 for one, two in pairwise(done)), f"Stages of {build['project_id']} out of order: {done}")
+        must(
+            all(two == one + 1 for one, two in pairwise(done)), f"Stages of {build['project_id']} out of order: {done}"
+        )
         if build["status"] == "completed":
             stages = [row for row in evidence.rows["stages"] if row["project_id"] == build["project_id"]]
             current = [row for row in stages if row["build_no"] == build["build_no"]]
@@ -128,7 +141,10 @@ def counted_exactly_or_unknown(evidence: Evidence) -> int:
         stages = [row for row in evidence.rows["stages"] if row["project_id"] == project["project_id"]]
         counted, steps = sum(row["input_tokens"] for row in stages), sum(plan(mark).values())
         must(counted == STEP_TOKENS * steps, f"Run {mark}: {steps} steps, {counted} tokens counted.")
-        must(build["input_tokens"] == counted, f"Run {mark}: the build says {build['input_tokens']}, its stages {counted}.")
+        must(
+            build["input_tokens"] == counted,
+            f"Run {mark}: the build says {build['input_tokens']}, its stages {counted}.",
+        )
         unknown = any(row["usage_unknown"] for row in stages)
         repeats = repeated.get(mark, Counter())
         must(unknown or not repeats, f"Run {mark}: {dict(repeats)} were asked again, and nothing is marked unknown.")
@@ -153,11 +169,18 @@ def logs_without_gap(evidence: Evidence) -> int:
             event["position"] for topic, events in evidence.topics.items()
             for event in events if topic.startswith(f"build:{project['project_id']}/")
         )  # fmt: skip
-        must(numbers == list(range(1, project["events"] + 1)), f"The events of {project['project_id']} have holes: {numbers}")
+        must(
+            numbers == list(range(1, project["events"] + 1)),
+            f"The events of {project['project_id']} have holes: {numbers}",
+        )
         seen += len(numbers)
     for topic, lines in evidence.log_topics.items():
         for before, line in pairwise(lines):
-            whole = line["position"] == before["position"] + 1 or line["type"] in ("reply.reset", "reply.interrupted", "reply.cancelled")
+            whole = line["position"] == before["position"] + 1 or line["type"] in (
+                "reply.reset",
+                "reply.interrupted",
+                "reply.cancelled",
+            )
             must(whole and line["position"] > before["position"], f"{topic} leaps from {before['position']} to {line}.")
             seen += 1
     return seen
@@ -195,7 +218,12 @@ ACCOUNTS = (paid_once_beyond_crashes, counted_exactly_or_unknown)
 
 
 def hold(
-    evidence: Evidence, *, acknowledged: Collection[JSON], known: set[int], accounts: bool = True, processes: bool = True
+    evidence: Evidence,
+    *,
+    acknowledged: Collection[JSON],
+    known: set[int],
+    accounts: bool = True,
+    processes: bool = True,
 ) -> dict[str, int]:
     """All of them: by name, how much each looked at. Where there were builds, none may have looked at nothing."""
     seen = {check.__name__: check(evidence) for check in (*ALWAYS, *(ACCOUNTS if accounts else ()))}

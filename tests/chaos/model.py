@@ -118,7 +118,11 @@ class MarkedModel(OpenAIServer):
         if topic in ANSWERS:
             return Say(text=marked(topic, mark), first_byte=told.latency, cut=4096)
         if topic == "chat":
-            call = Call("double_it", {"number": 2}, "c1") if forges(mark) else Call("calculate", {"expression": "2 * 2"}, "c1")
+            call = (
+                Call("double_it", {"number": 2}, "c1")
+                if forges(mark)
+                else Call("calculate", {"expression": "2 * 2"}, "c1")
+            )
             return Say(calls=(call,), first_byte=told.latency, cut=4096)
         words = (told.answer, *(f" Word {n}.".ljust(told.letters, "x") for n in range(2, told.pieces + 1)))
         return Say(pieces=words, first_byte=told.latency, delay=told.delay)

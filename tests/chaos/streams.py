@@ -86,7 +86,10 @@ class Reader:
         self.position, self.last_tag = int(fields["id"]), tag
         if self._keep:
             self.heard.append(Heard(self.position, tag, json.loads(fields["data"])))
-        self.over = tag.split(".")[-1] in ("completed", "failed", "cancelled", "interrupted") and tag[:5] in ("reply", "build")
+        self.over = tag.split(".")[-1] in ("completed", "failed", "cancelled", "interrupted") and tag[:5] in (
+            "reply",
+            "build",
+        )
 
     def close(self) -> None:
         if self.writer is not None:

@@ -17,6 +17,9 @@ def add(topics: Topics) -> None:
     about = "check this machine and its settings, and say what to do"
     parser = topics.add_parser("doctor", help=about, description=about, parents=[shared()])
     parser.add_argument("--data-dir", help="where everything is kept (default: NEXUS_DATA_DIR, or ./data)")
+    parser.add_argument(
+        "--chaos", action="store_true", help="kill a server of its own at work, and see that nothing is lost"
+    )
     parser.set_defaults(run=doctor)
 
 
@@ -25,6 +28,10 @@ def doctor(asked: Asked) -> int:
 
     from nexus import settings
 
+    if asked.arguments.chaos:
+        from nexus.cli.rehearsal import rehearse
+
+        return told(asked, asyncio.run(rehearse(asked.output.note, asked.environ)))
     found = settings.read(asked.settings_environ, data_dir=asked.arguments.data_dir)
     return told(asked, asyncio.run(_examined(asked, found)))
 

@@ -18,9 +18,7 @@ async def run(seed: int, runs: int) -> Figures:
     return await killed(seed, builds=runs, most_kills=10 * runs)
 
 
-async def killed(
-    seed: int, *, builds: int, most_kills: int, pauses: tuple[float, float] = (0.2, 2.0)
-) -> Figures:
+async def killed(seed: int, *, builds: int, most_kills: int, pauses: tuple[float, float] = (0.2, 2.0)) -> Figures:
     async with bench("e01", seed, Script(latency=0.01)) as world:
         began, kills = time.monotonic(), Kills(world, most_kills, pauses)
         await world.nexus.start()
@@ -35,7 +33,9 @@ async def killed(
         must(kills.in_flight and all(kills.in_flight), f"A kill met nothing in flight: {kills.in_flight}")
         await settled(world)
         recovered = recoveries(Evidence(world), kills.restarts)
-        must(percentile(recovered, 0.95) <= RECOVERY_SECONDS, f"Recovery took {percentile(recovered, 0.95):.2f} s (p95).")
+        must(
+            percentile(recovered, 0.95) <= RECOVERY_SECONDS, f"Recovery took {percentile(recovered, 0.95):.2f} s (p95)."
+        )
         evidence, inspected = examined(world, acknowledged)
         asked = sum(each.total() for each in evidence.asked().values())
         repeated = sum(each.total() for each in evidence.repeated().values())
@@ -80,7 +80,3 @@ def recoveries(evidence: Evidence, restarts: list[tuple[float, float]]) -> list[
         if first := next((at for at in told if at > began), None):
             found.append(first - began)
     return found
-
-
-
-

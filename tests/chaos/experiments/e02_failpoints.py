@@ -44,7 +44,11 @@ async def tried(failpoints: Sequence[str], seed: int, *, calm_first: bool = True
 
         calmly = list(scenes.values()) if calm_first else []
         calm = await asyncio.gather(*(one(900 + n, scene, "") for n, scene in enumerate(calmly)))
-        restless = [f"{scene.name}: {found}" for scene, (_, found) in zip(calmly, calm, strict=True) if isinstance(found, Exception)]
+        restless = [
+            f"{scene.name}: {found}"
+            for scene, (_, found) in zip(calmly, calm, strict=True)
+            if isinstance(found, Exception)
+        ]
         must(not restless, f"Without any failpoint: {restless}")
         tried = await asyncio.gather(*(one(n, scenario_of(point), point) for n, point in enumerate(failpoints)))
     wrong = [f"{point}: {found}" for point, found in tried if isinstance(found, Exception)]
@@ -77,7 +81,10 @@ class Trial:
             async with alongside(supervisor.go_on()):
                 told = await scene.do(world, self._mark)
                 await self._swept(world)
-            must(supervisor.deaths == len(arms), f"{supervisor.deaths} deaths, not {len(arms)}: the failpoint was not passed.")
+            must(
+                supervisor.deaths == len(arms),
+                f"{supervisor.deaths} deaths, not {len(arms)}: the failpoint was not passed.",
+            )
             if world.nexus.alive:
                 await world.nexus.terminate()
             return {"deaths": supervisor.deaths, "seen": self._judged(Evidence(world), world, told)}
@@ -136,13 +143,23 @@ def _reply_judged(evidence: Evidence, scene: Scenario, told: JSON) -> int:
     must(told["kept"] == reply["content"], f"The message is {told['kept']!r}, the reply {reply['content']!r}.")
     log = evidence.log_topics[f"reply:{reply['reply_id']}"]
     heard = [one.position for one in told["heard"]]
-    must(heard == [line["position"] for line in log], f"The reader heard {heard}, the log has {[line['position'] for line in log]}.")
+    must(
+        heard == [line["position"] for line in log],
+        f"The reader heard {heard}, the log has {[line['position'] for line in log]}.",
+    )
     text = ""
     for line in log:
         text = "" if line["type"] == "reply.reset" else text + line.get("text", "") * (line["type"] == "reply.delta")
     must(text == reply["content"], f"The events come to {text!r}, the reply to {reply['content']!r}.")
-    ends = [line["type"] for line in log if line["type"] in ("reply.completed", "reply.failed", "reply.interrupted", "reply.cancelled")]
-    must(len(ends) == 1 and ends[0] == f"reply.{reply['status']}", f"The log ends with {ends}, the row is {reply['status']}.")
+    ends = [
+        line["type"]
+        for line in log
+        if line["type"] in ("reply.completed", "reply.failed", "reply.interrupted", "reply.cancelled")
+    ]
+    must(
+        len(ends) == 1 and ends[0] == f"reply.{reply['status']}",
+        f"The log ends with {ends}, the row is {reply['status']}.",
+    )
     return len(log) + 2
 
 

@@ -75,7 +75,13 @@ async def run(seed: int, runs: int) -> Figures:
     for found in await asyncio.gather(*(_one(Random(seed + number)) for number in range(ROUNDS))):
         lost, inspected, restarts = lost + found[0], inspected + found[1], restarts + found[2]
     must(lost >= ROUNDS, f"Only {lost} answers were lost.")
-    return {"builds": ROUNDS, "answers lost": lost, "taken up again": restarts, "inspected": inspected, "over": "the driver in one process"}
+    return {
+        "builds": ROUNDS,
+        "answers lost": lost,
+        "taken up again": restarts,
+        "inspected": inspected,
+        "over": "the driver in one process",
+    }
 
 
 async def _one(chance: Random) -> tuple[int, int, int]:
@@ -108,6 +114,8 @@ async def _until_over(house: House, project_id: str, driver: Forgetful) -> int:
         task = await house.services.projects.task(ANN, project_id)
         if task.task_id not in house.queue._running:
             takes += 1
-            await house.services.builds.take_over(task) if task.status == "running" else await house.services.builds.offer(task)
+            await house.services.builds.take_over(
+                task
+            ) if task.status == "running" else await house.services.builds.offer(task)
     driver.calm = True
     return takes

@@ -34,7 +34,9 @@ async def stormed(seed: int, *, projects: int, commands: int) -> Figures:
         async with alongside(storm.kills_go_on()):
             acknowledged = [await world.api.begin(number) for number in range(projects)]
             each = commands // projects
-            await asyncio.gather(*(storm.on(one["project_id"], each, Random(seed + n)) for n, one in enumerate(acknowledged)))
+            await asyncio.gather(
+                *(storm.on(one["project_id"], each, Random(seed + n)) for n, one in enumerate(acknowledged))
+            )
         if not world.nexus.alive:
             await world.nexus.start()
         for one in acknowledged:
@@ -42,7 +44,10 @@ async def stormed(seed: int, *, projects: int, commands: int) -> Figures:
                 await storm.calmed(one["project_id"])
         await asyncio.sleep(1)
         await world.nexus.terminate()
-        must(storm.kills and sum(map(bool, storm.kills)) * 2 > len(storm.kills), f"Kills met nothing in flight: {storm.kills}")
+        must(
+            storm.kills and sum(map(bool, storm.kills)) * 2 > len(storm.kills),
+            f"Kills met nothing in flight: {storm.kills}",
+        )
         must(storm.effects, "No effect was measured.")
         slowest = percentile(storm.effects, 0.99)
         must(slowest <= EFFECT_SECONDS, f"A command took effect after {slowest:.2f} s (p99).")
@@ -94,7 +99,9 @@ class Storm:
         self.sent += 1
         self.answers[status] += 1
         must(status in (202, 409, 429), f"{action} was answered {status}: {told}")
-        must(status != 409 or told.get("type", "").startswith("urn:nexus:problem:"), f"A 409 that is no problem: {told}")
+        must(
+            status != 409 or told.get("type", "").startswith("urn:nexus:problem:"), f"A 409 that is no problem: {told}"
+        )
         return status, told
 
     async def _measured(self, project_id: str, action: str) -> None:

@@ -32,4 +32,10 @@ async def run(seed: int, runs: int) -> Figures:
         await settled(world)
         evidence, inspected = examined(world, acknowledged)
         again = sum(event["tag"] == "build.started" for event in evidence.rows["events"]) - BUILDS
-        return {"freezes": FREEZES, "in flight": flying, "taken over": again, "completed": BUILDS, "inspected": inspected}
+        return {
+            "freezes": FREEZES,
+            "in flight": flying,
+            "taken over": again,
+            "completed": BUILDS,
+            "inspected": inspected,
+        }

@@ -19,8 +19,13 @@ async def run(seed: int, runs: int) -> Figures:
             acknowledged = [await world.api.begin(number) for number in range(BUILDS)]
             ended = [await world.api.until(one["project_id"], *TERMINAL, within=90) for one in acknowledged]
         await world.nexus.terminate()
-        status = {number: (one["status"], (one.get("error_info") or {}).get("code")) for number, one in enumerate(ended)}
-        must(status.pop(POISON) == ("failed", "poisonous"), f"The poisonous build is {ended[POISON]['status']}: {ended[POISON].get('error_info')}")
+        status = {
+            number: (one["status"], (one.get("error_info") or {}).get("code")) for number, one in enumerate(ended)
+        }
+        must(
+            status.pop(POISON) == ("failed", "poisonous"),
+            f"The poisonous build is {ended[POISON]['status']}: {ended[POISON].get('error_info')}",
+        )
         innocent = [number for number, found in status.items() if found != ("completed", None)]
         must(not innocent, f"Given up with the poisonous one: {[(number, status[number]) for number in innocent]}")
         must(3 <= len(deaths) <= 4, f"It took {len(deaths)} deaths to give it up.")

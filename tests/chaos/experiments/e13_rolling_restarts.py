@@ -41,6 +41,9 @@ async def run(seed: int, runs: int) -> Figures:
         spent = [row["stage_name"] for row in evidence.rows["stages"] if row["attempt"] > 1]
         must(not spent, f"A restart cost an attempt: {spent}")
         handed = recoveries(evidence, restarts)
-        must(percentile(handed, 0.95) <= RECOVERY_SECONDS, f"The next server went on after {percentile(handed, 0.95):.2f} s (p95).")
+        must(
+            percentile(handed, 0.95) <= RECOVERY_SECONDS,
+            f"The next server went on after {percentile(handed, 0.95):.2f} s (p95).",
+        )
         return {"restarts": RESTARTS, "in flight": flying, "taken over, not handed back": kept, "went on p95": f"{percentile(handed, 0.95):.2f} s",
                 "slowest exit": f"{percentile(exits, 1.0):.2f} s", "inspected": inspected}  # fmt: skip

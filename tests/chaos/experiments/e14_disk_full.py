@@ -46,12 +46,19 @@ async def run(seed: int, runs: int) -> Figures:
             evidence, inspected = examined(world, acknowledged, accounts=False)
         told = sum("storage_full" in str(event["data"]) for event in evidence.rows["events"])
         states = sorted({one["status"] for one in during})
-        return {"while full": states, "told storage_full": told, "completed after space": f"{took:.1f} s", "inspected": inspected}
+        return {
+            "while full": states,
+            "told storage_full": told,
+            "completed after space": f"{took:.1f} s",
+            "inspected": inspected,
+        }
 
 
 @contextmanager
 def _small_disk(directory: Path) -> Iterator[None]:
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(directory)], capture_output=True, text=True)
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(directory)], capture_output=True, text=True
+    )
     if made.returncode:
         raise Skipped(f"no tmpfs can be mounted: {made.stderr.strip()}")
     try:

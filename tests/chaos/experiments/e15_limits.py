@@ -34,7 +34,9 @@ async def run(seed: int, runs: int) -> Figures:
         took = time.monotonic() - released
         must(took <= RECOVERY_SECONDS, f"Requests were answered again only after {took:.1f} s.")
         project = await world.api.until(acknowledged[1]["project_id"], *TERMINAL)
-        must(project["status"] == "completed", f"The build after it is {project['status']}: {project.get('error_info')}")
+        must(
+            project["status"] == "completed", f"The build after it is {project['status']}: {project.get('error_info')}"
+        )
         await world.nexus.terminate()
         await settled(world)
         _, inspected = examined(world, acknowledged)

@@ -39,7 +39,10 @@ async def run(seed: int, runs: int) -> Figures:
                 reader.close()
         must(memory <= MOST_MB, f"{STREAMS} idle streams take {memory:.0f} MB.")
         must(busy <= MOST_CPU, f"{STREAMS} idle streams keep {busy:.1%} of a core busy.")
-        must(percentile(late, 0.99) <= FAN_OUT_SECONDS, f"The last hundredth heard {percentile(late, 0.99):.2f} s after the first.")
+        must(
+            percentile(late, 0.99) <= FAN_OUT_SECONDS,
+            f"The last hundredth heard {percentile(late, 0.99):.2f} s after the first.",
+        )
         return {
             "streams": STREAMS, "opened in": f"{took:.1f} s", "memory": f"{memory:.0f} MB", "idle CPU": f"{busy:.1%}",
             "fan-out p99": f"{percentile(late, 0.99):.2f} s", "missing": 0,

@@ -41,5 +41,14 @@ async def run(seed: int, runs: int) -> Figures:
         wrong = [number for number, reader in enumerate(readers) if [one.position for one in reader.heard] != log]
         must(not wrong, f"{len(wrong)} of {READERS} readers did not hear exactly the log.")
         must(readers[0].heard[-1].tag == "reply.completed", f"The reply ended with {readers[0].heard[-1].tag}.")
-        must(percentile(resumed, 0.95) <= RESUME_SECONDS, f"Readers went on after {percentile(resumed, 0.95):.2f} s (p95).")
-        return {"readers": READERS, "events each": len(log), "went on p95": f"{percentile(resumed, 0.95):.2f} s", "gaps": 0, "repeats": 0}
+        must(
+            percentile(resumed, 0.95) <= RESUME_SECONDS,
+            f"Readers went on after {percentile(resumed, 0.95):.2f} s (p95).",
+        )
+        return {
+            "readers": READERS,
+            "events each": len(log),
+            "went on p95": f"{percentile(resumed, 0.95):.2f} s",
+            "gaps": 0,
+            "repeats": 0,
+        }

@@ -67,4 +67,6 @@ async def _closed(port: int, began: float) -> float:
 def connections(port: int) -> int:
     """Established connections of the server at this port that have unsent bytes, by the kernel."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return sum(line[1].endswith(f":{port:04X}") and line[3] == "01" and not line[4].startswith("00000000") for line in lines)
+    return sum(
+        line[1].endswith(f":{port:04X}") and line[3] == "01" and not line[4].startswith("00000000") for line in lines
+    )

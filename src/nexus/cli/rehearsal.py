@@ -1,0 +1,182 @@
+"""`nexus doctor --chaos`: kills a server of its own in the middle of a build and of a reply, and watches what becomes of them."""
+
+import asyncio
+import os
+import socket
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nexus.client import Client, Event, Unreachable
+
+if TYPE_CHECKING:
+    from nexus.doctor import Finding
+
+REQUIREMENT = "An agent that converts kilometres to miles, and miles to kilometres."
+SAID = "How many miles are 42 kilometres?"
+DIES_AFTER = 3
+READY_SECONDS = 60.0
+END_SECONDS = 120.0
+KILLED_WHILE_IT_WROTE = "after:reply.delta@3"
+
+Told = Callable[[str], None]
+
+
+class Broken(Exception):
+    """What happened that must not, as a sentence."""
+
+
+class _Server:
+    """Servers on one throw-away directory and one port, one after the other."""
+
+    def __init__(self, directory: Path, environ: Mapping[str, str]) -> None:
+        self._directory, self._port = directory, _free_port()
+        self._environ = {name: text for name, text in environ.items() if not name.startswith("NEXUS_")}
+        self._child: asyncio.subprocess.Process | None = None
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    async def start(self, failpoint: str = "") -> None:
+        """Returns once it takes work."""
+        data, port = str(self._directory / "data"), str(self._port)
+        own = {"NEXUS_MODEL__PROVIDER": "offline", "NEXUS_LOG__LEVEL": "error", "NEXUS_CHAOS__FAILPOINT": failpoint}
+        serve = ("-m", "nexus", "serve", "--attached", "--host", "127.0.0.1", "--port", port, "--data-dir", data)
+        self._child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *serve,
+            env=self._environ | own | {"TMPDIR": str(self._directory)},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        async with asyncio.timeout(READY_SECONDS), Client(self.url) as client:
+            while True:
+                with suppress(Unreachable):
+                    if await client.ready():
+                        return
+                if self._child.returncode is not None:
+                    raise Broken("The server did not start.")
+                await asyncio.sleep(0.05)
+
+    async def kill(self) -> None:
+        """As the system does it when memory runs out: at once, without a word."""
+        if self._child is not None:
+            with suppress(ProcessLookupError):
+                self._child.kill()
+            await self.ended()
+
+    async def ended(self) -> None:
+        assert self._child is not None
+        async with asyncio.timeout(READY_SECONDS):
+            await self._child.wait()
+        if self._child.stdin is not None:
+            self._child.stdin.close()
+
+
+@asynccontextmanager
+async def _server(environ: Mapping[str, str]) -> AsyncIterator[_Server]:
+    async with AsyncExitStack() as stack:
+        directory = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="nexus-rehearsal-", ignore_cleanup_errors=True)
+        )
+        server = _Server(Path(directory), environ)
+        stack.push_async_callback(server.kill)
+        yield server
+
+
+async def rehearse(told: Told, environ: Mapping[str, str] = os.environ) -> "list[Finding]":
+    """A crash in a build, then one in a reply; nothing of it stays on the machine."""
+    async with _server(environ) as server:
+        try:
+            told("A server of its own is started in a throw-away directory …")
+            await server.start()
+            found = [_finding("a crash in a build", await _build(server, told))]
+            found.append(_finding("a crash in a reply", await _reply(server, told)))
+        except (Broken, TimeoutError, Unreachable) as wrong:
+            return [_finding("rehearsal", str(wrong) or "It took too long.", state="fail")]
+    return found
+
+
+async def _build(server: _Server, told: Told) -> str:
+    async with Client(server.url) as client:
+        started = await client.create_project(REQUIREMENT)
+        position, before = await _until_stage(client, started.project_id)
+        told(f"Killed (-9) after {len(before)} stages of a build.")
+        await server.kill()
+    began = time.monotonic()
+    await server.start()
+    async with Client(server.url) as client, asyncio.timeout(END_SECONDS):
+        first, events = 0.0, list[Event]()
+        async for event in client.project_events(started.project_id, after=position):
+            first = first or time.monotonic() - began
+            events.append(event)
+        after = [str(event.data["stage"]) for event in events if event.tag == "stage.completed"]
+        begun = Counter(str(event.data["stage"]) for event in events if event.tag == "stage.started")
+        project = await client.project(started.project_id)
+        commits = Counter(commit.key for commit in await client.commits(started.project_id))
+    if project.status != "completed":
+        raise Broken(f"The build that was killed is {project.status}: {project.error_info}")
+    if twice := sorted({*before} & {*after} | {key for key, count in commits.items() if count > 1}):
+        raise Broken(f"Done twice after the kill: {', '.join(twice)}")
+    again = [stage for stage in begun if stage not in before][:1]
+    return (
+        f"killed after {len(before)} of {len(before) + len(after)} stages; went on {first:.1f} s after the restart and was completed; "
+        f"begun again: {', '.join(again) or 'nothing'}; completed twice: none"
+    )
+
+
+async def _until_stage(client: Client, project_id: str) -> tuple[int, list[str]]:
+    """The position and the completed stages, when enough of them are done and another one has begun."""
+    done = list[str]()
+    async with asyncio.timeout(END_SECONDS), aclosing(client.project_events(project_id)) as events:
+        async for event in events:
+            if event.tag == "stage.completed":
+                done.append(str(event.data["stage"]))
+            elif event.tag == "stage.started" and len(done) >= DIES_AFTER:
+                return event.position, done
+    raise Broken(f"The build was over after {len(done)} stages, before it could be killed.")
+
+
+async def _reply(server: _Server, told: Told) -> str:
+    await server.kill()
+    await server.start(KILLED_WHILE_IT_WROTE)
+    async with Client(server.url) as client:
+        agent = (await client.agents()).items[0]
+        session = await client.open_session(agent.agent_id)
+        reply = await client.send(session.session_id, SAID)
+        await server.ended()
+    told("Killed while it wrote a reply.")
+    began = time.monotonic()
+    await server.start()
+    async with Client(server.url) as client, asyncio.timeout(END_SECONDS):
+        tags, text = list[str](), ""
+        async for event in client.reply_events(session.session_id, reply.reply_id):
+            tags.append(event.tag)
+            text = "" if event.tag == "reply.reset" else text + str(event.data.get("text", ""))
+        took = time.monotonic() - began
+        kept = [message for message in (await client.messages(session.session_id)).items if message.role == "assistant"]
+    if not tags or tags[-1] != "reply.completed":
+        raise Broken(f"The reply that was killed ended with {tags[-1:] or 'nothing'}.")
+    if [message.content for message in kept] != [text]:
+        raise Broken(f"The reply was told as {text!r} and is kept as {[message.content for message in kept]}.")
+    return (
+        f"killed at its third piece; begun anew and completed {took:.1f} s after the restart; kept once, as it was told"
+    )
+
+
+def _finding(name: str, detail: str, state: str = "ok") -> "Finding":
+    from nexus.doctor import Finding
+
+    return Finding(name=name, state="ok" if state == "ok" else "fail", detail=detail)
+
+
+def _free_port() -> int:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port: int = unused.getsockname()[1]
+        return port
