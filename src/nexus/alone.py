@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.memory.tables import MemoryTables
-from nexus.adapters.web.guarded import GuardedWeb
+from nexus.adapters.web.deferred import DeferredWeb
 from nexus.domain.agents import package
 from nexus.domain.core.instants import system_clock
 from nexus.domain.models.service import Models
@@ -26,7 +26,7 @@ async def open_agent(directory: Path, settings: Settings) -> AsyncIterator[tuple
         packages = {found.manifest.agent.slug: found for found in _packages(directory)}
         code = await stack.enter_async_context(ConfinedRunner(data=directory_of(settings)))
         tables = Tables(MemoryTables(), secret=b"alone", clock=system_clock)
-        tools = Tools(tables=tables, web=GuardedWeb(), clock=system_clock)
+        tools = Tools(tables=tables, web=DeferredWeb(), clock=system_clock)
         models = Models(model=await open_model(settings, stack), clock=system_clock, sleep=asyncio.sleep)
         slug = next(iter(packages))
         others = {other: found for other, found in packages.items() if other != slug}

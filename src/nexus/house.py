@@ -21,7 +21,7 @@ from nexus.adapters.sqlite.lock import DirectoryLock
 from nexus.adapters.sqlite.log import SqliteLog
 from nexus.adapters.sqlite.tables import SqliteTables
 from nexus.adapters.sqlite.writer import Writer
-from nexus.adapters.web.guarded import GuardedWeb
+from nexus.adapters.web.deferred import DeferredWeb
 from nexus.domain.core.instants import system_clock
 from nexus.domain.ports.database import TableDriver, Tables
 from nexus.domain.ports.log import EventLog
@@ -97,7 +97,7 @@ async def _world(settings: Settings, stack: AsyncExitStack) -> tuple[World, InPr
         queue=queue,
         model=await open_model(settings, stack),
         code=await stack.enter_async_context(ConfinedRunner(data=data)),
-        web=GuardedWeb(),
+        web=DeferredWeb(),
         pulse=await stack.enter_async_context(_pulse(settings)),
         secret=_secret(data / "secret"),
         worker_id=f"{os.getpid()}-{secrets.token_hex(4)}",

@@ -125,7 +125,7 @@ def story(evidence: Evidence) -> list[str]:
 _ALL = ("intake", "requirements", "architecture", "design", "tools", "prompt", "assembly", "verification", "deployment")
 _WHOLE = [*(f"stage.completed {stage}" for stage in _ALL), "build.completed"]
 EXPECTED = {
-    **{name: _WHOLE for name in ("build", "pause", "unpause", "refused", "drain")},
+    **dict.fromkeys(("build", "pause", "unpause", "refused", "drain"), _WHOLE),
     "garbled": [*_WHOLE[:3], "build.failed"],
     "unverified": [*_WHOLE[:8], "stage.skipped deployment", "build.completed"],
 }

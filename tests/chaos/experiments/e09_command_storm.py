@@ -86,7 +86,7 @@ class Storm:
                 await self._delete(project_id)
                 return
             [action] = chance.choices(ACTIONS, WEIGHTS)
-            status, told = await self._send(project_id, action)
+            status, _ = await self._send(project_id, action)
             if action in ASLEEP and chance.random() < 0.4:
                 again, after = await self._send(project_id, action)
                 same = again == status or (again == 409 and after.get("status") in (409, *TERMINAL))

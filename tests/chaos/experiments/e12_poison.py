@@ -2,8 +2,8 @@
 
 import asyncio
 
-from tests.chaos.experiments import Figures, examined
 from tests.chaos.evidence import settled
+from tests.chaos.experiments import Figures, examined
 from tests.chaos.harness import TERMINAL, Bench, alongside, bench, must
 from tests.chaos.model import Script
 

@@ -4,8 +4,8 @@ import asyncio
 import os
 import subprocess
 import time
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.chaos.evidence import settled

@@ -5,8 +5,8 @@ import contextlib
 import shutil
 import time
 
-from tests.chaos.experiments import Figures, Skipped, examined
 from tests.chaos.evidence import settled
+from tests.chaos.experiments import Figures, Skipped, examined
 from tests.chaos.harness import TERMINAL, bench, must
 from tests.chaos.model import Script
 
