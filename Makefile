@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: help run setup test check model-check format docs bench clean
+.PHONY: help run setup test check chaos model-check format docs bench clean
 
 help:
 	@echo "make run      set up what serving needs, then serve    (ARGS=\"--port 9000\")"
@@ -14,6 +14,7 @@ help:
 	@echo "make test     run the tests                            (ARGS=\"tests/domain -k pause\")"
 	@echo "make check    formatting, lint, types, imports, architecture"
 	@echo "make model-check  every state that a build can come to   (ARGS=\"--commands 4\")"
+	@echo "make chaos    kill it in every way, and look at what is left (SEED=7 RUNS=200 ARGS=\"--only e01,e09\")"
 	@echo "make format   format the code, and mend what can be mended"
 	@echo "make docs     write the pages that are generated"
 	@echo "make bench    measure nexus beside a bare relay and its peers   (ARGS=\"--only nexus raw --rounds 3\")"
@@ -36,6 +37,9 @@ check: setup
 
 model-check: setup
 	$(BIN)/python -m tests.model $(ARGS)
+
+chaos: setup
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 format: setup
 	$(BIN)/ruff check --fix

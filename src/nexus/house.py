@@ -22,6 +22,7 @@ from nexus.adapters.sqlite.log import SqliteLog
 from nexus.adapters.sqlite.tables import SqliteTables
 from nexus.adapters.sqlite.writer import Writer
 from nexus.adapters.web.deferred import DeferredWeb
+from nexus.domain.core.ids import ulids
 from nexus.domain.core.instants import system_clock
 from nexus.domain.ports.database import TableDriver, Tables
 from nexus.domain.ports.log import EventLog
@@ -88,6 +89,7 @@ async def _world(settings: Settings, stack: AsyncExitStack) -> tuple[World, InPr
     await log.open()
     stack.callback(log.close)
     files = DirectoryFiles(data)
+    await stack.enter_async_context(_beside(files.tidy()))
     queue = InProcessJobs(places=settings.builds.concurrency, interactive=settings.limits.replies)
     world = World(
         tables=await _tables(settings, writer, stack),
@@ -116,7 +118,7 @@ def _pulse(settings: Settings) -> ThreadPulse:
             await writer.open()
             stack.push_async_callback(writer.close)
             tables = Tables(await _tables(settings, writer, stack), secret=b"pulse", clock=system_clock)
-            yield Tasks(tables=tables, clock=system_clock).beat
+            yield Tasks(tables=tables, clock=system_clock, new_id=ulids()).beat
 
     return ThreadPulse(opened, every=settings.builds.heartbeat_seconds)
 

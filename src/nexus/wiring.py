@@ -108,7 +108,7 @@ def _ground(world: World) -> _Ground:
         tallies=Tallies(tables=tables, clock=clock),
         audit=Audit(clock=clock, new_id=world.new_id),
         requests=Requests(tables=tables, clock=clock),
-        tasks=Tasks(tables=tables, clock=clock),
+        tasks=Tasks(tables=tables, clock=clock, new_id=world.new_id),
         tools=tools,
         models=models,
         runtime=Runtime(models=models, tools=tools, code=world.code),
@@ -140,7 +140,8 @@ def services(world: World) -> Services:
         journals=partial(_journal, on, eager=False),
     )  # fmt: skip
     sessions = Sessions(
-        tables=tables, agents=agents, replies=replies, requests=on.requests, tallies=tallies, queue=world.queue,
+        tables=tables, agents=agents, replies=replies, invocations=invocations, requests=on.requests, tasks=tasks,
+        tallies=tallies, audit=audit, queue=world.queue,
         clock=clock, new_id=new_id,
     )  # fmt: skip
     return Services(

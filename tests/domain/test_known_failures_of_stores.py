@@ -9,13 +9,14 @@ from nexus.adapters.memory.models import ScriptedModel, turn
 from nexus.domain.agents.model import Invocation
 from nexus.domain.agents.tables import AGENTS, DEPLOYMENTS, VERSIONS
 from nexus.domain.core.errors import InvalidInput, NotFound
+from nexus.domain.core.texts import weight
 from nexus.domain.ports.database import Page, Tables, Window
 from nexus.domain.ports.rows import Table
 from nexus.domain.projects.model import Project, Purge
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.sessions import rules
 from nexus.domain.sessions.model import Message, Session
-from nexus.domain.sessions.rules import CONTEXT_CHARACTERS
+from nexus.domain.sessions.rules import CONTEXT_WEIGHT
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
 from nexus.domain.tasks.model import Task
 from nexus.jobs.runner import encode, run_job
@@ -227,8 +228,8 @@ async def test_a_chinese_conversation_is_cut_at_whole_messages_and_its_newest_is
         system, *history = scripted(house).requests[-1].messages
         assert (system.role, history[-1].content) == ("system", "那么消费税呢？")
         assert {message.content for message in history} == {said[0], "Yes.", "那么消费税呢？"}
-        assert CONTEXT_CHARACTERS - 2 * len(said[0]) < sum(len(message.content) for message in history)
-        assert sum(len(message.content) for message in history) <= CONTEXT_CHARACTERS
+        assert CONTEXT_WEIGHT - 2 * weight(said[0]) < sum(weight(message.content) for message in history)
+        assert sum(weight(message.content) for message in history) <= CONTEXT_WEIGHT
 
 
 def test_one_message_beyond_all_bounds_is_answered_all_the_same_and_alone() -> None:

@@ -55,10 +55,7 @@ class _Server:
             start_new_session=True,
         )
         async with asyncio.timeout(READY_SECONDS), Client(self.url) as client:
-            while True:
-                with suppress(Unreachable):
-                    if await client.ready():
-                        return
+            while not await _takes_work(client):
                 if self._child.returncode is not None:
                     raise Broken("The server did not start.")
                 await asyncio.sleep(0.05)
@@ -76,6 +73,13 @@ class _Server:
             await self._child.wait()
         if self._child.stdin is not None:
             self._child.stdin.close()
+
+
+async def _takes_work(client: Client) -> bool:
+    try:
+        return await client.ready()
+    except Unreachable:
+        return False
 
 
 @asynccontextmanager

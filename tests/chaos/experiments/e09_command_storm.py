@@ -73,7 +73,7 @@ class Storm:
     async def kills_go_on(self) -> None:
         world = self._world
         while True:
-            await asyncio.sleep(world.random.uniform(2.0, 5.0))
+            await asyncio.sleep(world.random.uniform(1.0, 3.0))
             self.kills.append(in_flight(world.data))
             await world.nexus.kill()
             await world.nexus.start(NEXUS_BUILDS__CONCURRENCY="6")
@@ -81,7 +81,7 @@ class Storm:
     async def on(self, project_id: str, count: int, chance: Random) -> None:
         """A user of one build who cannot make up their mind."""
         for number in range(count):
-            await asyncio.sleep(chance.uniform(0, 0.25))
+            await asyncio.sleep(chance.uniform(0, 0.6))
             if number == count - 1 and chance.random() < 0.3:
                 await self._delete(project_id)
                 return

@@ -13,7 +13,7 @@ from tests.chaos.streams import Reader
 
 STOPPED = 20
 QUICK = 5
-PIECES = 1000
+PIECES = 45
 LETTERS = 8000
 CLOSED_SECONDS = 30.0
 MOST_MB = 50.0 + 2 * PIECES * LETTERS / 2**20
@@ -21,10 +21,10 @@ MOST_MB = 50.0 + 2 * PIECES * LETTERS / 2**20
 
 
 async def run(seed: int, runs: int) -> Figures:
-    async with bench("e18", seed, Script(pieces=PIECES, delay=0.005, letters=LETTERS)) as world:
+    async with bench("e18", seed, Script(pieces=PIECES, delay=0.03, letters=LETTERS)) as world:
         await world.model.say(Script())
         agent = await with_agent(world)
-        await world.model.say(Script(pieces=PIECES, delay=0.005, letters=LETTERS))
+        await world.model.say(Script(pieces=PIECES, delay=0.03, letters=LETTERS))
         before = resident_mb(world.nexus.pid)
         reply = await asked(world, agent, "slow")
         stopped = [reader_of(world, reply, receive_buffer=4096) for _ in range(STOPPED)]

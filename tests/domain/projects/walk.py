@@ -127,7 +127,7 @@ class Walk:
             self.seen["purge waited"] += 1
         gone = await self._services.deletions.to_purge(purging)
         assert gone is not None
-        await self._services.deletions.purge(purging, gone)
+        await self._services.deletions.purge(gone)
         assert await self._tables.find(PROJECTS, known.project_id) is None
         assert (await self._tables.page(STAGES, known.project_id)).items == []
 

@@ -11,9 +11,10 @@ from nexus.domain.core.errors import NexusError
 from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
+from nexus.domain.core.texts import within
 from nexus.domain.ports.database import Page, Tables, Window
 from nexus.domain.ports.models import ChatMessage
-from nexus.domain.ports.rows import Write, insert
+from nexus.domain.ports.rows import Write, delete, insert
 from nexus.domain.requests.model import Once
 from nexus.domain.requests.service import Keep, Requests
 from nexus.domain.runtime.model import Answer
@@ -21,7 +22,7 @@ from nexus.domain.runtime.service import Runtime
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tools.service import Tools
 
-KEPT_CHARACTERS = 60_000
+KEPT_BYTES = 120_000
 
 
 class Called(Struct, frozen=True, kw_only=True):
@@ -35,6 +36,7 @@ class Called(Struct, frozen=True, kw_only=True):
     tools: Sequence[str] = ()
     session_id: str | None = None
     error: str | None = None
+    messages: int = 0
     metadata: JSON | None = None
 
 
@@ -59,6 +61,17 @@ class Invocations:
         await self._agents.get(caller, agent_id)
         page = await self._tables.of(caller).page(INVOCATIONS, agent_id, index="AgentIndex", window=window)
         return Page([row for row in page.items if row.user_id == caller.user_id], page.cursor)
+
+    async def forget(self, *, agent_id: str | None = None, session_id: str | None = None) -> None:
+        """Removes the calls of an agent, or of a session, that is gone; the counters keep what they counted."""
+        index, value = ("AgentIndex", agent_id) if agent_id else ("SessionIndex", session_id)
+        cursor, more = None, True
+        while more:
+            window = Window(limit=100, cursor=cursor)
+            page = await self._tables.page(INVOCATIONS, value or "", index=index, window=window)
+            if page.items:
+                await self._tables.commit(*(delete(INVOCATIONS, row) for row in page.items))
+            cursor, more = page.cursor, page.cursor is not None
 
     async def invoke(self, caller: Principal, agent_id: str, content: str, *, once: Once | None = None) -> Invocation:
         """One question, one answer, no session. A failure is an invocation with status `failed`, kept as well."""
@@ -86,8 +99,8 @@ class Invocations:
             tenant_id=caller.tenant_id,
             user_id=caller.user_id,
             session_id=called.session_id,
-            input_text=called.input_text[:KEPT_CHARACTERS],
-            output_text=called.output_text[:KEPT_CHARACTERS],
+            input_text=within(called.input_text, KEPT_BYTES),
+            output_text=within(called.output_text, KEPT_BYTES),
             status="failed" if called.error else "success",
             duration_ms=called.duration_ms,
             input_tokens=called.input_tokens,
@@ -99,6 +112,7 @@ class Invocations:
         counts = self._tallies.counting(
             caller.tenant_id,
             invocations=1,
+            messages=called.messages,
             invocations_failed=int(bool(called.error)),
             invocation_ms=called.duration_ms,
             input_tokens=called.input_tokens,

@@ -23,8 +23,6 @@ from nexus.domain.runtime.journal import Journal
 from nexus.domain.runtime.model import AgentSpec, Answered, AnswerEvent
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.tallies.service import Tallies
-from nexus.domain.tasks.model import Task
-from nexus.domain.tasks.rules import shard
 from nexus.domain.tasks.service import Tasks
 
 KNOWN_SPECS = 256
@@ -95,21 +93,10 @@ class Agents:
 
         async def attempt() -> None:
             agent = await self.get(caller, agent_id)
-            now, task_id = instant(self._clock()), self._new_id("tsk")
-            purge = Task(
-                task_id=task_id,
-                task_type="purge",
-                tenant_id=agent.tenant_id,
-                user_id=agent.user_id,
-                project_id=agent.project_id,
-                payload={"agent_id": agent_id},
-                dispatch=shard(task_id),
-                due_at=now,
-                created_at=now,
-            )
+            purge = self._tasks.purging(caller, {"agent_id": agent_id}, project_id=agent.project_id)
             await self._tables.commit(
                 self._buried(agent),
-                self._tasks.queued(purge),
+                purge,
                 self._audit.noting(caller, "agent.deleted", agent_id),
                 *self._tallies.counting(agent.tenant_id, agents=-1),
             )
@@ -127,7 +114,13 @@ class Agents:
 
     async def left_of(self, project_id: str) -> list[Agent]:
         """What a purge of the project still finds, buried or not."""
-        return (await self._tables.page(AGENTS, project_id, index="ProjectIndex", window=Window(limit=100))).items
+        found, cursor, more = list[Agent](), None, True
+        while more:
+            window = Window(limit=100, cursor=cursor)
+            page = await self._tables.page(AGENTS, project_id, index="ProjectIndex", window=window)
+            found += page.items
+            cursor, more = page.cursor, page.cursor is not None
+        return found
 
     async def purge(self, agent: Agent) -> None:
         """Removes an agent's rows, its own last."""
@@ -155,7 +148,7 @@ class Agents:
                 writes.append(patch(AGENTS, known, deleted_at=None, **fields))
             else:
                 writes.append(insert(AGENTS, rules.first(agent_id, origin, registration, fields)))
-            new += not known
+            new += not known or bool(known.deleted_at)
             writes.append(
                 insert(VERSIONS, rules.version(agent_id, number, origin, registration, instant(self._clock())))
             )

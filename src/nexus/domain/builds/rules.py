@@ -3,6 +3,7 @@
 import unicodedata
 
 from nexus.domain.core.errors import InvalidInput
+from nexus.domain.core.texts import is_cjk
 
 SHORTEST, LONGEST = 10, 10_000
 
@@ -16,15 +17,6 @@ def check_requirement(text: str) -> None:
         raise _refused("A requirement needs words: say what the agent is to do.")
     if sum(2 if is_cjk(character) else 1 for character in text.strip()) < SHORTEST:
         raise _refused(f"A requirement has at least {SHORTEST} characters: say what the agent is to do.")
-
-
-def is_cjk(character: str) -> bool:
-    return (
-        "\u2e80" <= character <= "\u9fff"
-        or "\uac00" <= character <= "\ud7af"
-        or "\uf900" <= character <= "\ufaff"
-        or character >= "\U00020000"
-    )
 
 
 def _refused(message: str) -> InvalidInput:

@@ -50,7 +50,8 @@ class Deletions:
             now = instant(self._clock())
             purged = structs.replace(project, active_task_id=self._new_id("tsk"), updated_at=now)
             task = rules.task_of(purged, "purge", due=now)
-            buried = await self._agents.burying(project.agent_ids)
+            built = {agent.agent_id for agent in await self._agents.left_of(project_id)} | set(project.agent_ids)
+            buried = await self._agents.burying(sorted(built))
             held = {"status": project.status, "control_status": project.control_status, "build_no": project.build_no}
             await self._tables.commit(
                 patch(PROJECTS, project, when(**held, deleted_at=None), deleted_at=now),
@@ -71,13 +72,12 @@ class Deletions:
             return None
         return project if project.deleted_at and project.status not in rules.STOPPABLE else None
 
-    async def purge(self, task: Task, project: Project) -> None:
+    async def purge(self, project: Project) -> None:
         """Removes rows and files, the project's own row last: a purge that was cut goes on from there."""
         await self._files.remove(f"projects/{project.project_id}")
         await self._emptied(STAGES, project.project_id)
         await self._emptied(BUILDS, project.project_id)
         await self._tables.commit(delete(PROJECTS, project))
-        await self.purged(task)
 
     async def purged(self, task: Task) -> None:
         """The purge is over."""

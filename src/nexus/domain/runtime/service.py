@@ -17,6 +17,7 @@ from nexus.domain.runtime.model import (
     Answer,
     Answered,
     AnswerEvent,
+    AnswerStop,
     BoundTool,
     ReasoningDelta,
     TextDelta,
@@ -73,33 +74,34 @@ class Runtime:
     ) -> AsyncGenerator[AnswerEvent | Answered, None]:
         """Model call, tool calls, model call … until the model is done or a limit is met; the last item is `Answered`.
 
-        `history` ends with what the user said. What the `journal` has is not called again. The seconds of the limits are the caller's
+        `history` ends with what the user said. When a limit is met, one last call without tools says what is known so far. What the
+        `journal` has is not called again. The seconds of the limits are the caller's
         to enforce, by cancelling."""
         models = journal.models(self._models) if journal else self._models
         messages = [ChatMessage("system", spec.prompt), *history]
-        offered, tokens = tuple(tool.spec for tool in spec.tools), 0
-        for _ in range(spec.limits.steps):
+        offered, tokens, out_of = tuple(tool.spec for tool in spec.tools), 0, list[AnswerStop]()
+        for step in range(1, spec.limits.steps + 1):
+            if step == spec.limits.steps and step > 1:
+                out_of.append("steps")
             said = Utterance()
-            request = ModelRequest(messages=tuple(messages), tools=offered, purpose="reply")
+            request = ModelRequest(messages=tuple(messages), tools=() if out_of else offered, purpose="reply")
             async with aclosing(said.heard(models.stream(request))) as pieces:
                 async for piece in pieces:
                     yield piece
-            end = said.end
-            recorded = self._recorded(end)
+            recorded = self._recorded(said.end)
             tokens += recorded.input_tokens + recorded.output_tokens
             yield recorded
-            if not end.calls:
-                yield Answered(end.stop)
+            if out_of or not said.end.calls:
+                yield Answered(out_of[0] if out_of else said.end.stop)
                 return
-            messages.append(ChatMessage("assistant", said.text, calls=end.calls))
-            for call in end.calls:
+            messages.append(ChatMessage("assistant", said.text, calls=said.end.calls))
+            for call in said.end.calls:
                 yield ToolCalled(call.call_id, call.name, call.arguments)
                 finished = await self._finished(spec, call, journal, depth)
                 messages.append(ChatMessage("tool", finished.result, call_id=call.call_id))
                 yield finished
             if tokens > spec.limits.tokens:
-                yield Answered("tokens")
-                return
+                out_of.append("tokens")
         yield Answered("steps")
 
     async def whole(

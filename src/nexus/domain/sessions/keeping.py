@@ -6,11 +6,15 @@ from nexus.domain.agents.invocations import Called, Invocations
 from nexus.domain.agents.service import Agents
 from nexus.domain.core.instants import Clock, epoch, instant
 from nexus.domain.core.principal import Principal
+from nexus.domain.core.texts import within
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.rows import Write, insert, patch, when
 from nexus.domain.sessions.model import Message, Reply, ReplyStatus
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
 from nexus.domain.sessions.writing import Writing
+
+KEPT_BYTES = 300_000
+"""A row has its bounds; the log has the whole."""
 
 
 class Keeping:
@@ -22,7 +26,7 @@ class Keeping:
         now = instant(self._clock())
         fields: dict[str, object] = {
             "status": status,
-            "content": writing.text,
+            "content": within(writing.text, KEPT_BYTES),
             "error_message": error,
             "input_tokens": writing.input_tokens,
             "output_tokens": writing.output_tokens,
@@ -64,6 +68,7 @@ class Keeping:
             tools=writing.tools,
             session_id=ended.session_id,
             error=ended.error_message if failed else None,
+            messages=1,
             metadata={"reply_id": ended.reply_id, "status": ended.status, "stop": writing.stop},
         )
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from nexus.domain.core.ids import NewId, after
+from nexus.domain.core.texts import weight
 from nexus.domain.ports.models import ChatMessage
 from nexus.domain.sessions.model import (
     Ending,
@@ -15,7 +16,8 @@ from nexus.domain.sessions.model import (
 )
 
 NAME_CHARACTERS = 40
-CONTEXT_CHARACTERS = 48_000
+CONTEXT_WEIGHT = 12_000
+"""Tokens of a conversation that a model is shown, counted as in `texts.weight`."""
 DISPATCH = "reply"
 
 
@@ -39,11 +41,11 @@ def next_ids(last: str | None, new_id: NewId) -> tuple[str, str]:
 
 def context(messages: Sequence[Message]) -> list[ChatMessage]:
     """The newest messages that fit, oldest first; what came to nothing is left out."""
-    kept, room = list[ChatMessage](), CONTEXT_CHARACTERS
+    kept, room = list[ChatMessage](), CONTEXT_WEIGHT
     for message in reversed(messages):
         if not message.content:
             continue
-        room -= len(message.content)
+        room -= weight(message.content)
         if room < 0 and kept:
             break
         kept.append(ChatMessage(message.role, message.content))

@@ -1,13 +1,16 @@
 """Sessions as users see them: what is said, and how a reply is asked for, followed and stopped."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from functools import partial
 
 from msgspec import structs
 
+from nexus.domain.agents.invocations import Invocations
 from nexus.domain.agents.model import Agent, NotDeployed
 from nexus.domain.agents.service import Agents
-from nexus.domain.core.errors import InvalidInput, NotFound, QuotaExceeded
+from nexus.domain.audit.service import Audit
+from nexus.domain.core.errors import InvalidInput, NotFound, QuotaExceeded, Stale
 from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
@@ -31,6 +34,7 @@ from nexus.domain.sessions.model import (
 from nexus.domain.sessions.replies import Replies
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
 from nexus.domain.tallies.service import Tallies
+from nexus.domain.tasks.service import Tasks
 
 
 class Sessions:
@@ -40,14 +44,18 @@ class Sessions:
         tables: Tables,
         agents: Agents,
         replies: Replies,
+        invocations: Invocations,
         requests: Requests,
+        tasks: Tasks,
         tallies: Tallies,
+        audit: Audit,
         queue: JobQueue,
         clock: Clock,
         new_id: NewId,
     ) -> None:
         self._tables, self._agents, self._replies, self._requests = tables, agents, replies, requests
-        self._tallies, self._queue, self._clock, self._new_id = tallies, queue, clock, new_id
+        self._invocations, self._tasks, self._tallies, self._audit = invocations, tasks, tallies, audit
+        self._queue, self._clock, self._new_id = queue, clock, new_id
 
     async def open(
         self,
@@ -101,15 +109,19 @@ class Sessions:
         )
 
     async def delete(self, caller: Principal, session_id: str) -> None:
-        """A tombstone; a reply that is being written is cancelled."""
+        """A tombstone, and a purge soon; a reply that is being written is cancelled."""
         session = await self.get(caller, session_id)
         if session.active_reply:
             await self.cancel(caller, session_id, session.active_reply)
 
         async def attempt() -> None:
             session = await self.get(caller, session_id)
+            now = instant(self._clock())
+            purge = self._tasks.purging(caller, {"session_id": session_id})
             await self._tables.of(caller).commit(
-                patch(SESSIONS, session, deleted_at=instant(self._clock()), status="closed")
+                patch(SESSIONS, session, deleted_at=now, status="closed"),
+                purge,
+                *self._tallies.counting(session.tenant_id, sessions=-1),
             )
 
         await self._tables.settle(attempt)
@@ -233,13 +245,41 @@ class Sessions:
             self._queue.cancel(reply_id)
         return reply
 
-    async def purge(self, agent_id: str) -> None:
-        """Removes all sessions of an agent that is gone, messages first."""
-        while rows := (await self._tables.page(SESSIONS, agent_id, index="AgentIndex", window=Window(limit=50))).items:
-            for session in rows:
-                await self._emptied(MESSAGES, session.session_id)
-                await self._emptied(REPLIES, session.session_id)
-                await self._tables.commit(delete(SESSIONS, session))
+    async def purge(self, agent_id: str) -> bool:
+        """Removes all sessions of an agent that is gone. False while a reply in one is being ended: ask again."""
+        cursor, more, whole = None, True, True
+        while more:
+            window = Window(limit=50, cursor=cursor)
+            page = await self._tables.page(SESSIONS, agent_id, index="AgentIndex", window=window)
+            for session in page.items:
+                whole &= await self.purge_one(session.session_id)
+            cursor, more = page.cursor, page.cursor is not None
+        return whole
+
+    async def purge_one(self, session_id: str) -> bool:
+        """Removes a session and all that was said in it. False while a reply is being ended."""
+        session = await self._tables.find(SESSIONS, session_id)
+        if session is None:
+            return True
+        if session.active_reply:
+            await self.cancel_for(session)
+            return False
+        await self._emptied(REPLIES, session_id)
+        await self._emptied(MESSAGES, session_id)
+        await self._invocations.forget(session_id=session_id)
+        owner = Principal(session.tenant_id, session.user_id)
+        counted = [] if session.deleted_at else self._tallies.counting(session.tenant_id, sessions=-1)
+        noted = self._audit.noting(owner, "session.purged", session_id)
+        await self._tables.commit(delete(SESSIONS, session), noted, *counted)
+        return True
+
+    async def cancel_for(self, session: Session) -> None:
+        """Stops the reply of a session that is going."""
+        reply = await self._tables.find(REPLIES, session.session_id, session.active_reply or "")
+        if reply and reply.status == "running" and reply.control_status != "stopped":
+            with contextlib.suppress(Stale):
+                await self._tables.commit(patch(REPLIES, reply, when(status="running"), control_status="stopped"))
+        self._queue.cancel(session.active_reply or "")
 
     async def _emptied(self, table: Table[R], session_id: str) -> None:
         while rows := (await self._tables.page(table, session_id, window=Window(limit=100))).items:

@@ -2,18 +2,19 @@
 
 from nexus.domain.core.errors import NotFound
 from nexus.domain.core.failpoints import hit
+from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Page, Tables, Window
 from nexus.domain.ports.rows import When, Write, check, insert, patch, when
-from nexus.domain.tasks.model import Task
-from nexus.domain.tasks.rules import LEASE_SECONDS, SHARDS
+from nexus.domain.tasks.model import JSON, Task
+from nexus.domain.tasks.rules import LEASE_SECONDS, SHARDS, shard
 from nexus.domain.tasks.tables import TASKS
 
 
 class Tasks:
-    def __init__(self, *, tables: Tables, clock: Clock) -> None:
-        self._tables, self._clock = tables, clock
+    def __init__(self, *, tables: Tables, clock: Clock, new_id: NewId) -> None:
+        self._tables, self._clock, self._new_id = tables, clock, new_id
 
     async def get(self, caller: Principal, task_id: str) -> Task:
         return await self._tables.of(caller).get(TASKS, task_id)
@@ -48,25 +49,43 @@ class Tasks:
     async def due(self) -> list[Task]:
         """What the sweeper should look at now: unfinished tasks whose time has come, as they stand."""
         now, found = instant(self._clock()), list[Task]()
-        for shard in SHARDS:
-            page = await self._tables.page(TASKS, shard, index="DispatchIndex", window=Window(limit=100, until=now))
+        for place in SHARDS:
+            page = await self._tables.page(TASKS, place, index="DispatchIndex", window=Window(limit=100, until=now))
             found += page.items
         return found
 
     async def unfinished(self) -> list[Task]:
         """Everything that has not ended, for the first look after a start."""
         found = list[Task]()
-        for shard in SHARDS:
+        for place in SHARDS:
             cursor, more = None, True
             while more:
                 window = Window(limit=100, cursor=cursor)
-                page = await self._tables.page(TASKS, shard, index="DispatchIndex", window=window)
+                page = await self._tables.page(TASKS, place, index="DispatchIndex", window=window)
                 found += page.items
                 cursor, more = page.cursor, page.cursor is not None
         return found
 
     def queued(self, task: Task) -> Write:
         return insert(TASKS, task)
+
+    def purging(self, owner: Principal, payload: JSON, *, project_id: str | None = None) -> Write:
+        """A task that removes what was deleted: `agent_id` or `session_id`, or the project."""
+        now, task_id = instant(self._clock()), self._new_id("tsk")
+        return insert(
+            TASKS,
+            Task(
+                task_id=task_id,
+                task_type="purge",
+                tenant_id=owner.tenant_id,
+                user_id=owner.user_id,
+                project_id=project_id,
+                payload=payload,
+                dispatch=shard(task_id),
+                due_at=now,
+                created_at=now,
+            ),
+        )
 
     def moving(self, task: Task, condition: When, /, **fields: object) -> Write:
         return patch(TASKS, task, condition, **fields)
