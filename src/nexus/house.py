@@ -89,13 +89,15 @@ async def _world(settings: Settings, stack: AsyncExitStack) -> tuple[World, InPr
     await log.open()
     stack.callback(log.close)
     files = DirectoryFiles(data)
+    repository = GitRepository(root=data, files=files)
+    await repository.tidy()
     await stack.enter_async_context(_beside(files.tidy()))
     queue = InProcessJobs(places=settings.builds.concurrency, interactive=settings.limits.replies)
     world = World(
         tables=await _tables(settings, writer, stack),
         log=EventLog(log),
         files=files,
-        repository=GitRepository(root=data, files=files),
+        repository=repository,
         queue=queue,
         model=await open_model(settings, stack),
         code=await stack.enter_async_context(ConfinedRunner(data=data)),

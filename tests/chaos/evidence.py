@@ -135,6 +135,13 @@ def in_flight(data: Path) -> int:
         return running + sum(reply["status"] == "running" for reply in _rows(store, "replies"))
 
 
+def stages_told(data: Path) -> int:
+    """How many events of stages there are."""
+    with closing(opened(data)) as store:
+        [(count,)] = store.execute("select count(*) from nexus_events where row ->> 'tag' like 'stage.%'").fetchall()
+        return int(count)
+
+
 def _rows(store: sqlite3.Connection, table: str) -> list[JSON]:
     return [json.loads(row) for (row,) in store.execute(f"select row from nexus_{table}")]
 

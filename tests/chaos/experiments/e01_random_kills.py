@@ -5,17 +5,18 @@ import time
 from typing import Any
 
 from nexus.domain.core.instants import epoch
-from tests.chaos.evidence import Evidence, in_flight, settled
+from tests.chaos.evidence import Evidence, in_flight, settled, stages_told
 from tests.chaos.experiments import Figures, examined, percentile
 from tests.chaos.harness import TERMINAL, Bench, alongside, bench, must
 from tests.chaos.model import Script
 
 JSON = dict[str, Any]
 RECOVERY_SECONDS = 5.0
+MOST_KILLS = 60
 
 
 async def run(seed: int, runs: int) -> Figures:
-    return await killed(seed, builds=runs, most_kills=10 * runs)
+    return await killed(seed, builds=runs, most_kills=MOST_KILLS)
 
 
 async def killed(seed: int, *, builds: int, most_kills: int, pauses: tuple[float, float] = (0.2, 2.0)) -> Figures:
@@ -52,7 +53,7 @@ async def killed(seed: int, *, builds: int, most_kills: int, pauses: tuple[float
 
 
 class Kills:
-    """Kills the server after pauses of such seconds while there is work, and starts it again. What has no work in flight is let live."""
+    """Kills the server, after pauses of such seconds in which builds move, and starts it again. A server with nothing to do lives."""
 
     def __init__(self, world: Bench, most: int, pauses: tuple[float, float]) -> None:
         self._world, self._most, self._pauses = world, most, pauses
@@ -60,16 +61,22 @@ class Kills:
         self.restarts: list[tuple[float, float]] = []
 
     async def go_on(self) -> None:
-        world = self._world
+        world, told = self._world, 0
         while len(self.in_flight) < self._most:
+            await self._moved(told)
             await asyncio.sleep(world.random.uniform(*self._pauses))
             if not (flying := in_flight(world.data)):
                 continue
             await world.nexus.kill()
             self.in_flight.append(flying)
-            began = time.time()
+            began, told = time.time(), stages_told(world.data)
             await world.nexus.start()
             self.restarts.append((began, time.time()))
+
+    async def _moved(self, told: int) -> None:
+        """A server that is killed before it does anything shows only how long it takes to start."""
+        while stages_told(self._world.data) <= told:
+            await asyncio.sleep(0.05)
 
 
 def recoveries(evidence: Evidence, restarts: list[tuple[float, float]]) -> list[float]:

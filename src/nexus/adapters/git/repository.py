@@ -64,6 +64,12 @@ class GitRepository:
         self._worktree = Worktree(git=self._git, root=self._root, files=files)
         self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
 
+    async def tidy(self) -> None:
+        """Removes what a crash left half-made beside the projects. For who holds the folder for itself."""
+        left = await asyncio.to_thread(lambda: list((self._root / "projects").glob(f"{TEMPORARY}*")))
+        for folder in left:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
     async def commit(self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str) -> str:
         tree = self._root / project_folder(project_id)
         check_change(files, message=message, key=key)

@@ -9,6 +9,7 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import NamedTuple
@@ -119,8 +120,9 @@ def _settle(tree: Path, index: Path, commit_id: str) -> None:
     if (repository / "HEAD").read_bytes() != _HEAD:
         replace(repository / "HEAD", _HEAD)
     for left in repository.glob(f"{_INDEX}*"):
-        if time.time() - left.stat().st_mtime > _ABANDONED:
-            left.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # a rival's, and gone meanwhile
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                left.unlink()
     replace(repository / _SHOWN, f"{commit_id}\n".encode())
 
 

@@ -12,7 +12,7 @@ from litestar.openapi.config import OpenAPIConfig
 
 from nexus.adapters.http import agents, projects, requests, sessions, statistics, system, tasks, tools
 from nexus.adapters.http.answers import API
-from nexus.adapters.http.auth import caller, known_by_syntax, signed_in
+from nexus.adapters.http.auth import admitted, caller
 from nexus.adapters.http.edge import MOST_BYTES, Edge
 from nexus.adapters.http.openapi import configured, document
 from nexus.adapters.http.problems import handle
@@ -55,7 +55,7 @@ def _application(token: str | None, held: Mapping[str, Any], config: OpenAPIConf
     api = Router(
         API,
         route_handlers=[route for area in AREAS for route in area.ROUTES],
-        guards=[signed_in(token), known_by_syntax],
+        guards=[admitted(token)],
         dependencies={
             "caller": Provide(caller, sync_to_thread=False),
             "window": Provide(requests.window, sync_to_thread=False),

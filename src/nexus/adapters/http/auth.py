@@ -1,7 +1,7 @@
 """Who calls: the local owner, who shows a token where one is configured."""
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from litestar import Request
@@ -13,7 +13,7 @@ from nexus.domain.core.ids import is_id
 from nexus.domain.core.principal import LOCAL_OWNER, Principal
 
 Connection = ASGIConnection[Any, Any, Any, Any]
-Guard = Callable[[Connection, BaseRouteHandler], None]
+Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 
 PREFIXES = {
     "project_id": "prj",
@@ -26,28 +26,30 @@ PREFIXES = {
 }
 
 
-def signed_in(token: str | None) -> Guard:
-    """A guard that lets only the owner of the token pass; without a token, everybody is the local owner."""
+def admitted(token: str | None) -> Guard:
+    """A guard that lets only the owner of the token pass, and only to what may be an id; without a token, everybody is the local owner.
+
+    It is a coroutine, because a plain function would be run in a thread for each request."""
     expected = None if token is None else token.encode()
 
-    def guard(connection: Connection, handler: BaseRouteHandler) -> None:
+    async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         if expected is not None:
-            scheme, _, shown = connection.headers.get("authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not hmac.compare_digest(shown.strip().encode("latin-1"), expected):
-                raise Unauthenticated("Send the header `Authorization: Bearer` with the token of this server.")
+            _check(connection, expected)
         connection.scope["user"] = LOCAL_OWNER
+        for name, value in connection.path_params.items():
+            if (prefix := PREFIXES.get(name)) is not None and not is_id(value, prefix):
+                raise NotFound
 
     return guard
 
 
-def known_by_syntax(connection: Connection, handler: BaseRouteHandler) -> None:
-    """What cannot be an id is answered as one that is nobody's."""
-    for name, value in connection.path_params.items():
-        if (prefix := PREFIXES.get(name)) is not None and not is_id(value, prefix):
-            raise NotFound
+def _check(connection: Connection, expected: bytes) -> None:
+    scheme, _, shown = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not hmac.compare_digest(shown.strip().encode("latin-1"), expected):
+        raise Unauthenticated("Send the header `Authorization: Bearer` with the token of this server.")
 
 
 def caller(request: Request[Any, Any, Any]) -> Principal:
-    """The one whom `signed_in` let pass."""
+    """The one whom the guard let pass."""
     principal: Principal = request.user
     return principal

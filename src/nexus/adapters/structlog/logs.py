@@ -4,6 +4,7 @@ import logging
 import sys
 from typing import Literal
 
+import msgspec
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
@@ -19,27 +20,36 @@ def configure(level: str, form: Literal["auto", "json", "pretty"]) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _masked,
     ]
-    last: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
-        if pretty
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
-    )
+    foreign: structlog.typing.Processor = structlog.dev.ConsoleRenderer() if pretty else _json
+    own: list[structlog.typing.Processor] = [foreign] if pretty else [structlog.processors.format_exc_info, _json]
+    factory = structlog.PrintLoggerFactory(sys.stderr) if pretty else structlog.BytesLoggerFactory(sys.stderr.buffer)
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared, *own],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=factory,
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
+    plain = foreign if pretty else _json_text
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
+            foreign_pre_chain=[*shared, structlog.processors.format_exc_info],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, plain],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+def _json(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
+    """One line; what JSON has no word for is told as text."""
+    return msgspec.json.encode(event, enc_hook=repr)
+
+
+def _json_text(logger: WrappedLogger, method: str, event: EventDict) -> str:
+    return _json(logger, method, event).decode()
 
 
 def _masked(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from weakref import WeakValueDictionary
 
 from msgspec import structs
 
@@ -45,6 +46,7 @@ class Agents:
         self._tasks, self._tallies, self._audit = tasks, tallies, audit
         self._clock, self._new_id = clock, new_id
         self._specs: dict[tuple[str, int], AgentSpec] = {}
+        self._resolving: WeakValueDictionary[tuple[str, int], asyncio.Lock] = WeakValueDictionary()
 
     async def get(self, caller: Principal, agent_id: str) -> Agent:
         agent = await self._tables.of(caller).get(AGENTS, agent_id)
@@ -190,8 +192,13 @@ class Agents:
         number = version or agent.active_version
         if not number:
             raise NotDeployed(f"{agent.agent_name} has no deployed version: see the report of its project.")
-        if (known := self._specs.get((agent.agent_id, number))) is not None:
+        key = (agent.agent_id, number)
+        if (known := self._specs.get(key)) is not None:
             return known
+        async with self._resolving.setdefault(key, asyncio.Lock()):
+            return self._specs.get(key) or await self._resolved(agent, number)
+
+    async def _resolved(self, agent: Agent, number: int) -> AgentSpec:
         row = await self._tables.get(VERSIONS, agent.agent_id, number)
         resolved = await self.spec_at(agent.project_id, agent.slug, at=row.commit_id)
         while len(self._specs) >= KNOWN_SPECS:
