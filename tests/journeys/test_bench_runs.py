@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench import report
+from bench import chart, growth, report
 from bench.run import Bench, Sizes
 from bench.systems import Agno, Nexus, Raw, System
+from nexus.domain.core.principal import LOCAL_OWNER, Principal
+from nexus.house import open_house
+from nexus.settings import read
 
 ROOT = Path(__file__).parents[2]
 TINY = Sizes(
@@ -67,3 +70,31 @@ def test_a_figure_stands_beside_its_ratio_to_the_raw_relay(tmp_path: Path) -> No
     report.write(tmp_path, text, figures, "a machine")
     assert (tmp_path / "results.md").read_text(encoding="utf-8").count("×2.00") == 1
     assert b'"nexus": [' in (tmp_path / "results.json").read_bytes()
+
+
+async def test_growth_is_measured_at_every_size_and_drawn(tmp_path: Path) -> None:
+    figures = await growth.measured(growth.QUICK, tmp_path, lambda line: None)
+    assert len(figures) == 10
+    assert all(len(figures[measure][size]) == 1 for measure in figures for size in (5, 10))
+    assert all(cost.wall > 0 for costs in figures.values() for values in costs.values() for cost in values)
+    drawn = chart.lines("Growth & cost", (5, 10), growth.ratios(figures, (5, 10)), limit=growth.FLAT)
+    assert drawn.count("<polyline") == len(figures)
+    assert "Growth &amp; cost" in drawn
+
+
+def test_growth_that_is_not_flat_is_said_to_be_so() -> None:
+    costs = {size: [growth.Cost(cpu, cpu)] for size, cpu in ((5, 100.0), (10, 150.0))}
+    assert "| page | 100 (100) | 150 (150) | 1.50 | not flat |" in growth.table({"page": costs}, (5, 10))
+
+
+async def test_a_grown_store_holds_its_copies_as_rows_of_their_users(tmp_path: Path) -> None:
+    async with open_house(read({}, data_dir=str(tmp_path))) as house:
+        await growth.Grown(house, 5).grow()
+        mine = await house.services.projects.page(LOCAL_OWNER, growth.NEWEST)
+        other = Principal("tnt_00000003", "usr_00000003")
+        theirs = await house.services.projects.page(other, growth.NEWEST)
+        sessions = await house.services.sessions.page(other, growth.NEWEST)
+        told = await house.services.sessions.messages(other, sessions.items[0].session_id, growth.NEWEST)
+    assert len(mine.items) == 6
+    assert len(theirs.items) == len(sessions.items) == 1
+    assert [message.role for message in told.items] == ["assistant", "user"]

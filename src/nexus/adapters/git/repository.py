@@ -153,9 +153,10 @@ class GitRepository:
         try:
             await asyncio.to_thread(fresh.mkdir, parents=True)
             await self._git.prepare(fresh)
-            await asyncio.to_thread(_furnish, fresh, tree)
-        finally:
+        except BaseException:
             await asyncio.to_thread(shutil.rmtree, fresh, ignore_errors=True)
+            raise
+        await asyncio.to_thread(_furnish, fresh, tree)  # whoever waits may be cancelled: it cleans up by itself
 
     async def _newest(self, tree: Path, commit_id: str | None) -> _Newest | None:
         if commit_id is None:
@@ -227,16 +228,18 @@ def _commit(commit_id: str, seconds: str, text: str) -> Commit:
 
 
 def _furnish(fresh: Path, tree: Path) -> None:
-    (fresh / "info").mkdir(exist_ok=True)
-    replace(fresh / "config", _CONFIGURATION)
-    replace(fresh / "info/exclude", f"{TEMPORARY}*\n".encode())
-    replace(fresh / "info/attributes", _ATTRIBUTES)
-    tree.mkdir(parents=True, exist_ok=True)
     try:
+        (fresh / "info").mkdir(exist_ok=True)
+        replace(fresh / "config", _CONFIGURATION)
+        replace(fresh / "info/exclude", f"{TEMPORARY}*\n".encode())
+        replace(fresh / "info/attributes", _ATTRIBUTES)
+        tree.mkdir(parents=True, exist_ok=True)
         fresh.rename(tree / ".git")
     except OSError:
         if not is_open(tree):  # else another process was first
             raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _forget_stale_locks(tree: Path) -> None:

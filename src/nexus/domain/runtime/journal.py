@@ -111,15 +111,16 @@ class Journal:
 
     @asynccontextmanager
     async def _step(self, kind: str, name: str, asked: str, *, eager: bool) -> AsyncIterator[Step]:
-        step = await self._begun(kind, name, asked, eager=eager)
-        if step.result is not None:
+        known = await self._known(asked)
+        if known is not None and known.result is not None:
             self.replayed += 1
             self._done += 1
-            yield step
+            yield known
             return
         async with AsyncExitStack() as stack:
-            if self._crowd:
-                await stack.enter_async_context(self._crowd.alone() if step.deaths else self._crowd.among_others())
+            if self._crowd:  # what waits to be let in has not begun: no death is its fault
+                await stack.enter_async_context(self._crowd.alone() if known else self._crowd.among_others())
+            step = await self._died_under(known) if known else await self._begun(kind, name, asked, eager=eager)
             try:
                 yield step
             except BaseException:
@@ -127,13 +128,16 @@ class Journal:
                     await self._forgotten(step)
                 raise
 
+    async def _known(self, asked: str) -> Step | None:
+        """The step at this place, where it is this one: finished, or begun under a host that died."""
+        known = await self._tables.find(STEPS, self._scope, self._done)
+        if known is None or known.digest != asked:
+            return None
+        self.unknown |= known.kind == "model" and (known.deaths > 0 or known.result is None)
+        return known
+
     async def _begun(self, kind: str, name: str, asked: str, *, eager: bool) -> Step:
         known = await self._tables.find(STEPS, self._scope, self._done)
-        if known and known.digest == asked:
-            self.unknown |= known.kind == "model" and (known.deaths > 0 or known.result is None)
-            if known.result is not None:
-                return known
-            return await self._died_under(known)
         now = self._clock()
         fresh = Step(
             scope=self._scope,
