@@ -51,6 +51,7 @@ docs: setup
 bench: setup
 	-@bench/setup
 	@$(BIN)/python -m bench.run $(ARGS)
+	@$(BIN)/python -m bench.growth $(filter --quick --write,$(ARGS))
 
 clean:
 	rm -rf .venv .bench-venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

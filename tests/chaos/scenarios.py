@@ -118,7 +118,7 @@ MEANT: dict[str, tuple[str, ...]] = {
         "git.files",
     ),
     "pause": ("build.paused", "project.command"),
-    "unpause": ("control.changed",),
+    "unpause": (),
     "stop": ("build.cancelled",),
     "garbled": ("build.failed",),
     "refused": ("stage.retried",),

@@ -84,7 +84,7 @@ async def test_growth_is_measured_at_every_size_and_drawn(tmp_path: Path) -> Non
 
 def test_growth_that_is_not_flat_is_said_to_be_so() -> None:
     costs = {size: [growth.Cost(cpu, cpu)] for size, cpu in ((5, 100.0), (10, 150.0))}
-    assert "| page | 100 (100) | 150 (150) | 1.50 | not flat |" in growth.table({"page": costs}, (5, 10))
+    assert "| page | 100 (100) | 150 (150) | 1.50 | not flat | ×1.0 |" in growth.table({"page": costs}, (5, 10))
 
 
 async def test_a_grown_store_holds_its_copies_as_rows_of_their_users(tmp_path: Path) -> None:

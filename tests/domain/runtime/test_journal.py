@@ -123,7 +123,7 @@ async def test_a_tool_that_changes_the_world_is_not_repeated_when_the_host_died_
         await journal(tables).tool("send", "{}", effect, call)  # type: ignore[arg-type]  # one of the effects
 
 
-async def _nothing(step: object) -> None:
+async def _nothing(step: object, *, cut: bool = False) -> None:
     """What a host does after its death."""
 
 

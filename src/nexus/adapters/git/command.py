@@ -129,4 +129,4 @@ def _file_of(stdin: bytes) -> Iterator[IO[bytes] | int]:
 def refused(verb: str, answer: Answer) -> Unavailable:
     if any(sign in answer.problem for sign in _FULL):
         return Unavailable("The storage is full.", reason="storage_full")
-    return Unavailable(f"git {verb} failed.", part="git", code=answer.code, problem=answer.problem[-500:])
+    return Unavailable(f"git {verb} failed.", part="git", exit_code=answer.code, problem=answer.problem[-500:])

@@ -148,7 +148,8 @@ class GitRepository:
     async def _open(self, tree: Path) -> None:
         """A repository appears whole: it is made beside the tree and moved into its place."""
         if await asyncio.to_thread(is_open, tree):
-            return await asyncio.to_thread(_forget_stale_locks, tree)
+            await asyncio.to_thread(_forget_stale_locks, tree)
+            return
         fresh = tree.with_name(TEMPORARY + token_hex(8))
         try:
             await asyncio.to_thread(fresh.mkdir, parents=True)

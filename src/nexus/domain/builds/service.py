@@ -119,11 +119,16 @@ class Builds:
 
     async def run(self, task_id: str) -> None:
         """The job: claims the build, or goes on with one taken over, until it is over, halted or somebody else's."""
+        claiming = asyncio.ensure_future(self._runs.resume(task_id, self._worker_id))
         try:
-            run = await self._runs.resume(task_id, self._worker_id)
+            run = await asyncio.shield(claiming)
             self._pulse.hold(task_id, run.task.fence)
             while not await self._driven(run):
                 logger.info("build.goes_on", task_id=task_id)
+        except asyncio.CancelledError:  # this process ends; a claim that is under way would be kept for nothing
+            with contextlib.suppress(Lost):
+                await self._let_go(await claiming)
+            raise
         except Lost as lost:
             logger.info("build.not_ours", task_id=task_id, reason=lost.detail)
         finally:
@@ -138,7 +143,6 @@ class Builds:
             await work
         except asyncio.CancelledError:
             if _is_cancelled():
-                await self._let_go(run)
                 raise
         except StorageFull:
             with contextlib.suppress(Lost):

@@ -8,7 +8,7 @@ from nexus.domain.core.errors import InvalidInput
 
 _TOLD = (
     "build.queued", "build.started", "build.paused", "build.cancelled", "build.completed", "build.failed",
-    "control.changed", "stage.started", "stage.progress", "stage.log", "stage.retried", "stage.completed", "stage.skipped",
+    "stage.started", "stage.progress", "stage.log", "stage.retried", "stage.completed", "stage.skipped",
 )  # fmt: skip
 _DONE = (
     "project.create", "project.command", "stage.call", "stage.commit", "step.start", "step.call", "step.finish",

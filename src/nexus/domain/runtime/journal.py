@@ -20,6 +20,7 @@ from nexus.domain.runtime.tables import STEPS
 from nexus.domain.tools.model import Effect
 
 KEPT_SECONDS = 7 * 86_400
+KEPT_BYTES = 300_000
 REPEATABLE: tuple[Effect, ...] = ("pure", "read")
 Guard = Callable[[], Sequence[Write]]
 
@@ -123,9 +124,9 @@ class Journal:
             step = await self._died_under(known) if known else await self._begun(kind, name, asked, eager=eager)
             try:
                 yield step
-            except BaseException:
+            except BaseException as error:
                 if eager:
-                    await self._forgotten(step)
+                    await self._forgotten(step, cut=not isinstance(error, Exception))
                 raise
 
     async def _known(self, asked: str) -> Step | None:
@@ -134,7 +135,7 @@ class Journal:
         if known is None or known.digest != asked:
             return None
         self.unknown |= known.kind == "model" and (known.deaths > 0 or known.result is None)
-        return known
+        return None if known.cut and known.result is None else known
 
     async def _begun(self, kind: str, name: str, asked: str, *, eager: bool) -> Step:
         known = await self._tables.find(STEPS, self._scope, self._done)
@@ -169,19 +170,22 @@ class Journal:
         text = msgspec.json.encode(result).decode()
         hit("before:step.finish")
         known = await self._tables.find(STEPS, step.scope, step.ordinal)
-        if known is None:
+        if len(text.encode()) > KEPT_BYTES:  # no row can hold it: after a crash it is asked again
+            await self._forgotten(step)
+        elif known is None:
             await self._tables.commit(insert(STEPS, msgspec.structs.replace(step, result=text)), *self._guard())
         else:
             await self._tables.commit(patch(STEPS, known, when(digest=step.digest), result=text), *self._guard())
         hit("after:step.finish")
         self._done += 1
 
-    async def _forgotten(self, step: Step) -> None:
+    async def _forgotten(self, step: Step, *, cut: bool = False) -> None:
         """The work failed or was cut, the host lives: no death is counted. Another executor's step is left alone."""
         known = await self._tables.find(STEPS, step.scope, step.ordinal)
         if known and known.result is None:
+            gone = patch(STEPS, known, cut=True) if cut and known.kind == "model" else delete(STEPS, known)
             with contextlib.suppress(Conflict, NotFound):
-                await self._tables.commit(delete(STEPS, known), *self._guard())
+                await self._tables.commit(gone, *self._guard())
 
 
 Journals = Callable[[str, Guard], Journal]

@@ -15,7 +15,8 @@ ALONE_DEATHS = 3
 class Step(Entity, frozen=True, kw_only=True):
     """The call at place `ordinal` of a scope (`build:<project>/<build_no>/<stage>`, `reply:<id>`).
 
-    `digest` is that of what was asked; `result` is JSON, present once it is finished. `deaths` counts the hosts that died under it.
+    `digest` is that of what was asked; `result` is JSON, present once it is finished. `deaths` counts the hosts that died under it; one that
+    was `cut` on purpose is no death, but what it cost is not known.
     """
 
     scope: str
@@ -25,6 +26,7 @@ class Step(Entity, frozen=True, kw_only=True):
     digest: str
     result: str | None = None
     deaths: int = 0
+    cut: bool = False
     created_at: str
     expires_at: int
 

@@ -151,6 +151,7 @@ class Replies:
             aclosing(self._agents.answer(agent, history, journal=journal)) as answer,
         ):
             async for item in answer:
+                hit("before:reply.delta")
                 await writing.hear(item)
                 hit("after:reply.delta")
 
@@ -187,9 +188,12 @@ class Replies:
             logger.info("reply.ended_elsewhere", reply_id=reply.reply_id)
             return
         hit("after:reply.keep")
+        hit("before:reply.end")
         await writing.end(rules.ending(ended))
         hit("after:reply.end")
+        hit("before:reply.leave")
         await self._tables.commit(patch(REPLIES, ended, when(status=ended.status), dispatch=None, due_at=None))
+        hit("after:reply.leave")
 
     async def beat(self) -> None:
         """Tells that the replies of this process are being written."""

@@ -11,6 +11,7 @@ from nexus.domain.agents.model import Agent, NotDeployed
 from nexus.domain.agents.service import Agents
 from nexus.domain.audit.service import Audit
 from nexus.domain.core.errors import InvalidInput, NotFound, QuotaExceeded, Stale
+from nexus.domain.core.failpoints import hit
 from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
@@ -163,7 +164,9 @@ class Sessions:
             self._engaging(session, reply, message_count=session.message_count + 1, name=rules.named(content)),
             *self._tallies.counting(caller.tenant_id, messages=1),
         ]
+        hit("before:reply.send")
         await self._tables.of(caller).commit(*writes, insert(REPLIES, reply), *keep(reply))
+        hit("after:reply.send")
         return reply
 
     async def regenerate(
