@@ -126,7 +126,7 @@ class Bench:
 
     async def _first_token(self, system: System) -> None:
         """Streams one after the other, each beside one that goes straight to the model."""
-        own, direct = [], []
+        own, direct = list[float](), list[float]()
         said = b'{"stream":true,"messages":[{"role":"user","content":"stream 2 0ms"}]}'
         straight = systems.posted(self._model.address, "/v1/chat/completions", said)
         for _ in range(self._sizes.alone):
@@ -214,7 +214,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="nexus-bench-") as data:
         bench = Bench(sizes, Path(data), lambda line: print(line, flush=True))
         uvloop.run(bench.run(kinds))
-    print(text := report.table(bench.figures, [kind.name for kind in kinds], _machine()))
+    text = report.table(bench.figures, [kind.name for kind in kinds], _machine())
+    if given.quick:
+        text = f"Tiny sizes (`--quick`): whether it runs, not how fast.\n\n{text}"
+    print(text)
     if given.write:
         report.write(Path(__file__).parent, text, bench.figures, _machine())
 
