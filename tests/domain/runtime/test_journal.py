@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from nexus.adapters.memory.models import ScriptedModel, turn
+from nexus.adapters.memory.models import Gate, ScriptedModel, turn
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.models.service import Models
@@ -171,3 +171,18 @@ async def test_nothing_else_is_in_flight_while_a_suspect_runs() -> None:
         await asyncio.sleep(0)
         release.set()
     assert order == ["a in", "a out", "suspect in", "suspect out", "b in", "b out"]
+
+
+async def test_a_call_that_was_cut_is_no_death_but_what_it_cost_is_unknown(tables: Tables) -> None:
+    gate = Gate()
+    model = ScriptedModel(turn("half", gate, "never"), "whole")
+    cut = asyncio.ensure_future(heard(over(model, journal(tables))))
+    await gate.reached.wait()
+    cut.cancel()
+    await asyncio.gather(cut, return_exceptions=True)
+    steps = journal(tables)
+    assert (await heard(over(model, steps)))[0] == Delta("whole")
+    assert steps.unknown
+    again = journal(tables)
+    assert (await heard(over(model, again)))[0] == Delta("whole")
+    assert again.unknown

@@ -134,7 +134,7 @@ class Journal:
         known = await self._tables.find(STEPS, self._scope, self._done)
         if known is None or known.digest != asked:
             return None
-        self.unknown |= known.kind == "model" and (known.deaths > 0 or known.result is None)
+        self.unknown |= known.kind == "model" and (known.lost or known.deaths > 0 or known.result is None)
         return None if known.cut and known.result is None else known
 
     async def _begun(self, kind: str, name: str, asked: str, *, eager: bool) -> Step:
@@ -148,6 +148,7 @@ class Journal:
             digest=asked,
             created_at=instant(now),
             expires_at=int(now) + KEPT_SECONDS,
+            lost=known is not None and known.digest == asked and known.lost,
         )
         if known:
             await self._tables.commit(delete(STEPS, known), *self._guard())
@@ -183,7 +184,7 @@ class Journal:
         """The work failed or was cut, the host lives: no death is counted. Another executor's step is left alone."""
         known = await self._tables.find(STEPS, step.scope, step.ordinal)
         if known and known.result is None:
-            gone = patch(STEPS, known, cut=True) if cut and known.kind == "model" else delete(STEPS, known)
+            gone = patch(STEPS, known, cut=True, lost=True) if cut and known.kind == "model" else delete(STEPS, known)
             with contextlib.suppress(Conflict, NotFound):
                 await self._tables.commit(gone, *self._guard())
 
