@@ -1,7 +1,6 @@
 """Serving: the house behind a socket, from the first request to the last."""
 
 import asyncio
-import gc
 import signal
 from collections.abc import Callable
 
@@ -47,8 +46,6 @@ async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
             house.services, token=token, hosts=[settings.host], streams=streams, parts=house.parts, ready=lambda: state
         )
         async with listening(app, listener):
-            gc.collect()
-            gc.freeze()  # what start-up made stays for good: no collection need look at it again
             host, port = listener.getsockname()[:2]
             ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
             await stopping.wait()
