@@ -33,10 +33,13 @@ def main() -> NoReturn:
         kernel.die_with_parent()  # not earlier: a change of rights takes it back
         if os.getppid() != request["server"]:
             os._exit(1)
+        alive, held = os.pipe()  # the second end is open for as long as this process lives
         child = os.fork()
         if child:
             _wait(child, pipe, request["seconds"])
-        _inside(request, plan, told)
+        os.close(held)
+        os.set_blocking(alive, False)
+        _inside(request, plan, told, alive)
     except Exception as error:
         told.tell({"type": "refused", "reason": f"{type(error).__name__}: {error}"})
     os._exit(1)
@@ -52,15 +55,25 @@ def _own_pipes() -> int:
     return pipe
 
 
-def _inside(request: dict[str, Any], plan: walls.Plan, told: harness.Told) -> None:
+def _inside(request: dict[str, Any], plan: walls.Plan, told: harness.Told, alive: int) -> None:
     root = walls.enter(plan, request["directory"], request["files"])
     walls.limit(memory_mb=request["memory_mb"], seconds=request["seconds"], alone=plan.user is not None)
     walls.close(plan, request["directory"])
+    _end_if_alone(alive)
     told.tell({"type": "started"})
     if request["function"] is None:
         harness.run(lambda: harness.test(request["tests"], told, root), told, root)
     else:
         harness.run(lambda: harness.call(request["function"], request["arguments"]), told, root)
+
+
+def _end_if_alone(alive: int) -> None:
+    """Whoever died before this process asked to die with it has left the pipe closed."""
+    try:
+        if os.read(alive, 1) == b"":
+            os._exit(1)
+    except BlockingIOError:
+        os.close(alive)
 
 
 def _wait(child: int, pipe: int, seconds: float) -> NoReturn:
