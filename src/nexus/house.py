@@ -27,6 +27,7 @@ from nexus.domain.core.instants import system_clock
 from nexus.domain.ports.database import TableDriver, Tables
 from nexus.domain.ports.log import EventLog
 from nexus.domain.ports.models import ChatModel
+from nexus.domain.projects.admission import Limits
 from nexus.domain.services import Services
 from nexus.domain.tasks.service import Tasks
 from nexus.jobs.runner import run_job
@@ -105,7 +106,7 @@ async def _world(settings: Settings, stack: AsyncExitStack) -> tuple[World, InPr
         pulse=await stack.enter_async_context(_pulse(settings)),
         secret=_secret(data / "secret"),
         worker_id=f"{os.getpid()}-{secrets.token_hex(4)}",
-        admitted=settings.builds.per_tenant,
+        admission=Limits(settings.builds.per_tenant, settings.builds.held_per_tenant),
     )
     return world, queue
 

@@ -82,9 +82,12 @@ class TableStorage(_Group, frozen=True, kw_only=True):
 
 class Builds(_Group, frozen=True, kw_only=True):
     concurrency: Annotated[int, Meta(description="How many builds run at once in this process.", ge=1, le=256)] = 4
-    per_tenant: Annotated[int, Meta(description="How many builds of one tenant may wait or run.", ge=1, le=100_000)] = (
-        100
-    )
+    per_tenant: Annotated[
+        int, Meta(description="How many builds of one tenant may be queued or run; others are held.", ge=1, le=100_000)
+    ] = 100
+    held_per_tenant: Annotated[
+        int, Meta(description="How many builds of one tenant may be held; others are refused.", ge=0, le=100_000)
+    ] = 1000
     heartbeat_seconds: Annotated[
         float, Meta(description="Seconds between two signs of life of a build.", gt=0, le=60)
     ] = 2.0

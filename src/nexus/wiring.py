@@ -31,6 +31,8 @@ from nexus.domain.ports.pulse import Pulse
 from nexus.domain.ports.repository import Repository
 from nexus.domain.ports.rows import Table
 from nexus.domain.ports.web import Web
+from nexus.domain.projects.admission import Admission, Limits
+from nexus.domain.projects.commits import Commits
 from nexus.domain.projects.deletions import Deletions
 from nexus.domain.projects.openings import Openings
 from nexus.domain.projects.runs import Runs
@@ -78,7 +80,7 @@ class World(Struct, frozen=True, kw_only=True):
     clock: Clock = system_clock
     new_id: NewId = ulids()
     pace: Pace = Pace()
-    admitted: int = 100
+    admission: Limits = Limits()
 
 
 class _Ground(Struct, frozen=True, kw_only=True):
@@ -88,6 +90,7 @@ class _Ground(Struct, frozen=True, kw_only=True):
     tables: Tables
     events: Events
     tallies: Tallies
+    admission: Admission
     audit: Audit
     requests: Requests
     tasks: Tasks
@@ -100,12 +103,14 @@ def _ground(world: World) -> _Ground:
     clock = world.clock
     tables = Tables(world.tables, secret=world.secret, clock=clock)
     tools = Tools(tables=tables, web=world.web, clock=clock)
+    tallies = Tallies(tables=tables, clock=clock)
     models = Models(model=world.model, clock=clock, sleep=asyncio.sleep)
     return _Ground(
         clock=clock,
         tables=tables,
         events=Events(tables=tables, clock=clock),
-        tallies=Tallies(tables=tables, clock=clock),
+        tallies=tallies,
+        admission=Admission(tallies=tallies, limits=world.admission),
         audit=Audit(clock=clock, new_id=world.new_id),
         requests=Requests(tables=tables, clock=clock),
         tasks=Tasks(tables=tables, clock=clock, new_id=world.new_id),
@@ -120,7 +125,8 @@ def services(world: World) -> Services:
     on, clock, new_id = _ground(world), world.clock, world.new_id
     tables, tallies, events, audit, tasks = on.tables, on.tallies, on.events, on.audit, on.tasks
     projects = Projects(
-        tables=tables, tasks=tasks, events=events, tallies=tallies, audit=audit, repository=world.repository, clock=clock
+        tables=tables, tasks=tasks, events=events, tallies=tallies, admission=on.admission, audit=audit,
+        repository=world.repository, clock=clock,
     )  # fmt: skip
     agents = Agents(
         tables=tables, runtime=on.runtime, repository=world.repository, tasks=tasks, tallies=tallies, audit=audit,
@@ -153,16 +159,19 @@ def services(world: World) -> Services:
 
 def _builds(world: World, on: _Ground, projects: Projects, agents: Agents) -> Builds:
     openings = Openings(
-        tables=on.tables, projects=projects, tasks=on.tasks, events=on.events, tallies=on.tallies, audit=on.audit,
-        clock=world.clock, new_id=world.new_id, admitted=world.admitted,
+        tables=on.tables, projects=projects, tasks=on.tasks, events=on.events, tallies=on.tallies,
+        admission=on.admission, audit=on.audit, clock=world.clock, new_id=world.new_id,
     )  # fmt: skip
-    runs = Runs(tables=on.tables, tasks=on.tasks, events=on.events, tallies=on.tallies, clock=world.clock)
+    commits = Commits(tables=on.tables, tasks=on.tasks, events=on.events, clock=world.clock)
+    runs = Runs(
+        tables=on.tables, tasks=on.tasks, commits=commits, admission=on.admission, tallies=on.tallies, clock=world.clock
+    )
     rooms = Rooms(models=on.models, runtime=on.runtime, code=world.code, agents=agents, repository=world.repository)
     engine = Engine(runs=runs, rooms=rooms, journals=partial(_journal, on, crowd=Crowd()))
     return Builds(
-        tables=on.tables, projects=projects, openings=openings, runs=runs, engine=engine, events=on.events,
-        requests=on.requests, queue=world.queue, workflow=AGENT_BUILD, pulse=world.pulse, worker_id=world.worker_id,
-        pace=world.pace,
+        tables=on.tables, projects=projects, openings=openings, admission=on.admission, runs=runs, engine=engine,
+        events=on.events, requests=on.requests, queue=world.queue, workflow=AGENT_BUILD, pulse=world.pulse,
+        worker_id=world.worker_id, pace=world.pace,
     )  # fmt: skip
 
 

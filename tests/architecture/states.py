@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from nexus.domain.projects.rules import AGAIN, ANY_CONTROL, MOVES, Move
+from nexus.domain.projects.rules import ACTIVE, AGAIN, ANY_CONTROL, CREATE, MOVES, STAGE_MOVES, Move, StageMove
 from tests.architecture.sources import ROOT
 
 PAGE = ROOT / "docs" / "states.md"
-AGAIN_CODES = {"retry": "T21", "restart": "T22", "update": "T24"}
 
 HEAD = """# States of a project and its task
 
@@ -27,20 +26,63 @@ MOVES_TEXT = """
 `stage`: what becomes of the running stage.
 """
 
-AGAIN_TEXT = """
-## A new build of the same project
+HELD_TEXT = """
+## Held
 
-These write a new build and queue it: the project is `queued` again, and completed stages before the first one are kept.
+T2: a move that may be held leads to `pending` for the project and its task while the tenant has as many builds queued or running as
+`NEXUS_BUILDS__PER_TENANT` says, or while others of its builds are held already. The event tells how many are before it. `admit`
+lets the highest priority in first, then the oldest: at the end of a build of that tenant, or by the sweeper. When
+`NEXUS_BUILDS__HELD_PER_TENANT` are held, one more is refused: 429, with its position. What is paused takes no place.
 """
 
-ROW_COLUMNS = ("", "move", "who", "project", "task", "wanted", "then wanted", "fenced", "stage", "event", "counts")
+AGAIN_TEXT = """
+## The first build, and a new build of the same project
+
+These write a new task. Completed stages before the first one that runs anew are kept; the others become `pending`, of the new build.
+"""
+
+STAGES_TEXT = """
+## Stages
+
+Moves of an executor on a stage of its run; each holds only for the fence and the build of the run. Besides, the moves above say what
+becomes of a running stage.
+"""
+
+OTHERS_TEXT = f"""
+## Neither here nor there
+
+T3, the hint to an executor that something is queued, changes no row: it may be lost or come twice. T23, `delete`, writes a tombstone in
+any state and leaves the states as they are; while a project is {" or ".join(ACTIVE)}, only when it is told to stop first. The purge
+that empties the rooms is a task of its own: `queued`, then `completed`.
+"""
+
+ROW_COLUMNS = (
+    "",
+    "move",
+    "who",
+    "project",
+    "task",
+    "wanted",
+    "then wanted",
+    "fenced",
+    "stage",
+    "event",
+    "counts",
+    "may be held",
+)
 
 
 def page() -> str:
     moves = [_cells(name, move) for name, move in MOVES.items()]
-    again = [(AGAIN_CODES[name], f"`{name}`", _any(statuses)) for name, statuses in AGAIN.items()]
+    begins = [_cells(name, move) for name, move in {"create": CREATE, **AGAIN}.items()]
+    stages = [_stage_cells(name, move) for name, move in STAGE_MOVES.items()]
     parts = [HEAD, "\n## Picture\n\n```mermaid\nstateDiagram-v2\n", *_edges(), "```\n", MOVES_TEXT, "\n"]
-    return "".join([*parts, *_table(ROW_COLUMNS, moves), AGAIN_TEXT, "\n", *_table(("", "command", "from"), again)])
+    parts += [*_table(ROW_COLUMNS, moves), AGAIN_TEXT, "\n", *_table(ROW_COLUMNS, begins), HELD_TEXT, STAGES_TEXT, "\n"]
+    return "".join([*parts, *_table(("", "move", "stage", "wanted", "event"), stages), OTHERS_TEXT])
+
+
+def _stage_cells(name: str, move: StageMove) -> Sequence[str]:
+    return (move.code, f"`{name}`", _step(move.stage, move.to), _wanted(move), f"`{move.event}`")
 
 
 def _cells(name: str, move: Move) -> Sequence[str]:
@@ -50,17 +92,22 @@ def _cells(name: str, move: Move) -> Sequence[str]:
         _any(move.who),
         _step(move.project, move.to),
         _step(move.task, move.task_to),
-        "any" if move.control == ANY_CONTROL else _any(move.control),
+        _wanted(move),
         move.wants or "",
         "yes" if move.fenced else "",
         move.stage_to or "",
-        f"`{move.event}`" if move.event else "",
+        f"`{move.event}`",
         f"`{move.counts}`" if move.counts else "",
+        "yes" if move.may_be_held else "",
     )
 
 
+def _wanted(move: Move | StageMove) -> str:
+    return "any" if move.control == ANY_CONTROL else _any(move.control)
+
+
 def _step(before: Sequence[str], after: str) -> str:
-    return after if list(before) == [after] else f"{_any(before)} → {after}"
+    return after if list(before) == [after] else f"{_any(before) or 'none'} → {after}"
 
 
 def _any(names: Iterable[str]) -> str:
@@ -69,13 +116,12 @@ def _any(names: Iterable[str]) -> str:
 
 def _edges() -> Iterator[str]:
     """One arrow for each pair of project states, with all the moves that lead along it."""
-    arrows: dict[tuple[str, str], list[str]] = {("[*]", "queued"): ["create"]}
-    for name, move in MOVES.items():
-        for before in move.project:
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for name, move in {"create": CREATE, **MOVES, **AGAIN}.items():
+        for before in move.project or ("[*]",):
             arrows.setdefault((before, move.to), []).append(name)
-    for name, statuses in AGAIN.items():
-        for before in statuses:
-            arrows.setdefault((before, "queued"), []).append(name)
+            if move.may_be_held:
+                arrows.setdefault((before, "pending"), []).append(name)
     return (f"    {before} --> {after}: {_any(names)}\n" for (before, after), names in arrows.items())
 
 

@@ -13,7 +13,7 @@ MODULE_FILES = {"__init__", "model", "tables", "rules", "service"}
 NOUNS = {
     "agents": {"invocations", "package"},
     "builds": {"agent_build", "documents", "engine", "outputs", "report", "work", "workflow"},
-    "projects": {"deletions", "openings", "runs"},
+    "projects": {"admission", "commits", "deletions", "openings", "runs"},
     "runtime": {"journal", "steps"},
     "sessions": {"keeping", "replies", "writing"},
     "tools": {"arguments", "schema"},

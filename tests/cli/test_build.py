@@ -157,6 +157,12 @@ def board_after(*told: tuple[str, dict[str, object]], timer: Timer | None = None
     return board
 
 
+def test_a_build_that_is_held_says_how_many_are_before_it(fake: Fake, nexus: Nexus):
+    fake.on("GET", "/ready", say.good({"status": "ready"}))
+    fake.on("POST", "/api/v2/projects", say.good(started() | {"status": "pending", "position": 7}, 202))
+    assert "7 of your builds are before it" in nexus("build", REQUIREMENT, "--detach").err
+
+
 def test_the_board_counts_the_seconds_of_a_running_stage_and_keeps_those_of_a_finished_one():
     timer = Timer()
     board = board_after(("build.started", {}), ("stage.started", {"stage": "intake", "attempt": 1}), timer=timer)
@@ -176,6 +182,8 @@ def test_the_board_knows_attempts_failures_pauses_and_stages_of_other_workflows(
     assert (board.stages["tools"].attempt, board.stages["tools"].line) == (2, "again: slow")
     assert board_after(begun, ("stage.log", {"stage": "unheard_of", "line": "x"})).ending is None
     assert board_after(begun, ("control.changed", {"control": "paused"})).state == "pausing"
+    assert board_after(("build.queued", {"position": 4})).state == "pending"
+    assert board_after(("build.queued", {"position": 4}), ("build.queued", {})).state == "queued"
     paused = board_after(("build.started", {}), begun, ("build.paused", {}))
     assert (paused.state, paused.stages["tools"].status, paused.ending) == ("paused", "pending", None)
     failed = board_after(("build.started", {}), begun, ("build.failed", {"error": {"message": "no"}}))

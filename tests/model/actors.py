@@ -62,10 +62,17 @@ class Actors:
             if (after := self._commanded(state.store, command)) is not None:
                 told = after.told != state.store.told or self._verb(state.store, command) is not None
                 yield Step("the user", command, _offered(left._replace(store=after)), "command", told)
-        for again, statuses in rules.AGAIN.items():
-            if state.store.project in statuses:
+                if state.crowded and command == "resume" and after.project == "queued" != state.store.project:
+                    held = after._replace(project="pending", task="pending")
+                    yield Step("the user", "resume, and is held", left._replace(store=held), "command", told)
+        for again, move in rules.AGAIN.items():
+            if state.store.project in move.project:
                 for begin in self._anew(again, state.store):
-                    yield Step("the user", f"{again} from stage {begin + 1}", _again(left, begin), "command", True, anew=True)  # fmt: skip
+                    what = f"{again} from stage {begin + 1}"
+                    yield Step("the user", what, _again(left, move, begin), "command", True, anew=True)
+                    if state.crowded:
+                        held = _again(left, rules.held(move), begin)
+                        yield Step("the user", f"{what}, and is held", held, "command", True, anew=True)
         yield from self._deletion(state.store, left)
 
     def _deletion(self, store: Store, left: State) -> Iterator[Step]:
@@ -160,24 +167,26 @@ class Actors:
     def _stage_started(self, state: State, number: int, hand: Hand) -> Step:
         """T6."""
         stage = state.store.stages[hand.at]
-        fields = {"status": "running", "fence": hand.fence, "attempt": max(1, stage.attempt)}
-        return self._stage_written(state, number, ("pending", fields), f"starts stage {hand.at + 1}", "working")
+        fields = {"fence": hand.fence, "attempt": max(1, stage.attempt)}
+        return self._stage_written(state, number, ("start_stage", fields), f"starts stage {hand.at + 1}", "working")
 
     def _in_stage(self, state: State, number: int, hand: Hand) -> Iterator[Step]:
         """T7, and T9 to T11 while the work may fail."""
         stage, at = state.store.stages[hand.at], hand.at + 1
-        fields = {"status": "completed", "fence": EARLIER, "commits": stage.commits + 1}
-        yield self._stage_written(state, number, ("running", fields), f"commits stage {at}", "ready", further=1)
+        fields = {"fence": EARLIER, "commits": stage.commits + 1}
+        yield self._stage_written(state, number, ("complete_stage", fields), f"commits stage {at}", "ready", further=1)
         if not state.failures:
             return
         state = state._replace(failures=state.failures - 1)
         if stage.attempt < self._bounds.attempts:
-            again = {"status": "pending", "fence": EARLIER, "attempt": stage.attempt + 1}
-            step = self._stage_written(state, number, ("running", again), f"fails in stage {at} and retries", "ready")
+            again = {"fence": EARLIER, "attempt": stage.attempt + 1}
+            step = self._stage_written(
+                state, number, ("retry_stage", again), f"fails in stage {at} and retries", "ready"
+            )
             yield step._replace(kind="mishap")
         if _is_optional(hand.at, state.store):
-            skip = {"status": "skipped", "fence": EARLIER}
-            step = self._stage_written(state, number, ("running", skip), f"skips stage {at}", "ready", further=1)
+            skip: dict[str, object] = {"fence": EARLIER}
+            step = self._stage_written(state, number, ("skip_stage", skip), f"skips stage {at}", "ready", further=1)
             yield step._replace(kind="mishap")
         else:
             yield self._ended(state, number, "fail", "mishap")
@@ -185,14 +194,14 @@ class Actors:
     def _stage_written(
         self, state: State, number: int, change: tuple[str, dict[str, object]], what: str, then: str, *, further: int = 0
     ) -> Step:  # fmt: skip
-        """A commit on one stage under the executor's fence."""
-        (status, fields), hand, store, who = change, state.hands[number], state.store, f"executor {number + 1}"
-        held, stage = _holds(hand, store), store.stages[hand.at]
-        ours = stage.fence == hand.fence or status == "pending"
+        """A move of a stage out of the table, under the executor's fence."""
+        (verb, fields), hand, store, who = change, state.hands[number], state.store, f"executor {number + 1}"
+        move, held, stage = rules.STAGE_MOVES[verb], _holds(hand, store), store.stages[hand.at]
+        ours = stage.fence == hand.fence or move.stage != ("running",)
         allowed = held and ours if self._bounds.stage_writes_fenced else hand.fence != EARLIER
-        if not allowed or stage.status != status:
+        if not allowed or stage.status not in move.stage or store.control not in move.control:
             return Step(who, f"{what}, and is refused", state.with_hand(number, IDLE))
-        after = store.with_stage(hand.at, **fields)
+        after = store.with_stage(hand.at, status=move.to, **fields)
         hand = hand._replace(mode=then, at=hand.at + further)
         return Step(who, what, state.with_hand(number, hand, after), tells=True, stale=not held)
 
@@ -202,6 +211,8 @@ class Actors:
         """Of a running task the lease may have expired at any moment."""
         if state.store.task == "queued":
             yield Step("the sweeper", "offers the task", _hinted(state))
+        if (admitted := self._moved(state.store, "admit")) is not None:
+            yield Step("the sweeper", "admit", _hinted(state._replace(store=admitted)), tells=True)
         for verb in ("take_over", "pause_done", "stop_done"):
             if "sweeper" not in self._moves[verb].who:
                 continue
@@ -245,9 +256,9 @@ def _offered(state: State) -> State:
     return _hinted(state) if state.store.project == "queued" else state
 
 
-def _again(state: State, begin: int) -> State:
-    """T21, T22: a new task under a new number; whoever holds the old one, and every hint of it, means nothing any more."""
+def _again(state: State, move: rules.Move, begin: int) -> State:
+    """T21, T22, T24: a new task under a new number; whoever holds the old one, and every hint of it, means nothing any more."""
     kept = tuple(stage if n < begin else StageRow() for n, stage in enumerate(state.store.stages))
-    store = Store("queued", "queued", "running", 1, NOBODY, kept, state.store.deleted)
+    store = Store(move.to, move.task_to, "running", 1, NOBODY, kept, state.store.deleted)
     hands = tuple(hand._replace(fence=EARLIER) for hand in state.hands)
-    return state._replace(store=store, hands=hands, hints=1)
+    return state._replace(store=store, hands=hands, hints=int(move.to == "queued"))

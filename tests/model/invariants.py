@@ -8,6 +8,7 @@ from nexus.domain.tasks.model import ENDED
 from tests.model.state import DONE, State, Step
 
 JOINT = {
+    "pending": {("pending", "running")},
     "queued": {("queued", "running")},
     "building": {("running", "running"), ("running", "paused"), ("running", "stopped")},
     "paused": {("pending", "paused")},

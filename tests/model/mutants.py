@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from msgspec import structs
 
-from nexus.domain.projects.rules import ANY_CONTROL, MOVES
+from nexus.domain.projects.rules import ANY_CONTROL, MOVES, STAGE_MOVES
 from tests.model.state import Bounds
 from tests.model.state_space import STUCK
 
@@ -57,6 +57,13 @@ MUTANTS = {
     "a stage stays running when its run is released": Mutant(
         moves={"release": {"stage_to": None}}, breaks="at most one stage runs, and only while the task does"
     ),
+    "what is held is never admitted": Mutant(moves={"admit": {"project": ("paused",)}}, breaks=STUCK),
+    "what is held is admitted when its user wants it paused": Mutant(
+        moves={"admit": {"project": ("pending", "paused"), "control": ANY_CONTROL}}, breaks=JOINT_RULE
+    ),
+    "a stage that was committed stays pending": Mutant(
+        moves={"complete_stage": {"to": "pending"}}, breaks="what is completed has all its stages completed or skipped"
+    ),
     "what is resumed stays paused": Mutant(moves={"resume": {"wants": None}}, breaks=JOINT_RULE),
     "a deletion looks first and commits later": Mutant(
         bounds={"delete_in_one_commit": False, "crashes": 0}, breaks=STUCK
@@ -67,9 +74,12 @@ MUTANTS = {
 @contextmanager
 def mutated(mutant: Mutant) -> Iterator[Bounds]:
     """The table with the mutant's moves while it lasts, and small bounds with its flags."""
-    kept = dict(MOVES)
-    MOVES.update({verb: structs.replace(MOVES[verb], **fields) for verb, fields in mutant.moves.items()})
+    tables: tuple[dict[str, Any], ...] = (MOVES, STAGE_MOVES)
+    kept = [dict(table) for table in tables]
+    for table in tables:
+        table.update({verb: structs.replace(table[verb], **mutant.moves[verb]) for verb in table.keys() & mutant.moves})
     try:
         yield Bounds(commands=2, crashes=1, failures=0, stages=1)._replace(**mutant.bounds)
     finally:
-        MOVES.update(kept)
+        for table, before in zip(tables, kept, strict=True):
+            table.update(before)

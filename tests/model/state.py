@@ -66,6 +66,7 @@ class Bounds(NamedTuple):
     crashes: int = 2
     failures: int = 1
     attempts: int = 2
+    crowded: bool = True
     sweeper: bool = True
     stage_writes_fenced: bool = True
     delete_in_one_commit: bool = True
@@ -79,6 +80,8 @@ class State(NamedTuple):
     commands: int
     crashes: int
     failures: int
+    crowded: bool = True
+    """Whether the tenant may have too many builds for one more."""
 
     def with_hand(self, number: int, hand: Hand, store: Store | None = None) -> "State":
         hands = (*self.hands[:number], hand, *self.hands[number + 1 :])
@@ -98,9 +101,11 @@ class Step(NamedTuple):
 
 
 def first(bounds: Bounds) -> State:
-    """T1: queued, and a hint under way."""
+    """T1: queued, and a hint under way. (T2, held from the first, is a resume that is held.)"""
     store = Store("queued", "queued", "running", 1, NOBODY, (StageRow(),) * bounds.stages)
-    return State(store, (IDLE,) * bounds.executors, 1, False, bounds.commands, bounds.crashes, bounds.failures)
+    return State(
+        store, (IDLE,) * bounds.executors, 1, False, bounds.commands, bounds.crashes, bounds.failures, bounds.crowded
+    )
 
 
 def plain(state: State) -> State:

@@ -41,7 +41,8 @@ class Board:
         """Takes an event in; answers the stage that it is about."""
         data = event.data
         if event.tag.startswith("build."):
-            self._build(event.tag.removeprefix("build."), data)
+            held = event.tag == "build.queued" and "position" in data
+            self._build("pending" if held else event.tag.removeprefix("build."), data)
             return None
         if event.tag == "control.changed":
             self.state = {"paused": "pausing", "stopped": "stopping"}.get(data.get("control", ""), "building")

@@ -53,8 +53,14 @@ def _detached(asked: Asked, started: "ProjectStarted") -> int:
         asked.output.document(started)
         return OK
     asked.output.line(started.project_id)
+    _held(asked, started)
     asked.output.note(_ways(started.project_id))
     return OK
+
+
+def _held(asked: Asked, started: "ProjectStarted") -> None:
+    if started.position is not None:
+        asked.output.note(f"It waits for a place: {started.position} of your builds are before it.")
 
 
 def _ways(project_id: str) -> str:
@@ -69,6 +75,7 @@ async def _followed(asked: Asked, client: "Client", started: "ProjectStarted", o
     from nexus.cli.watching import watched
 
     asked.output.note(f"{started.project_name} ({started.project_id})")
+    _held(asked, started)
     board = board_of(await client.stages(started.project_id))
     try:
         async with aclosing(client.project_events(started.project_id)) as events:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -60,11 +60,13 @@ class Sweeper:
 
     async def start(self, *, alone: bool) -> None:
         """The first look. `alone`: this process holds the store for itself, so whoever else ran anything is dead."""
-        for task in await self._services.tasks.unfinished():
+        tasks = await self._services.tasks.unfinished()
+        for task in tasks:
             if task.status == "running" and alone and task.worker_id != self._worker_id:
                 await self._safely(self._services.builds.take_over(task), task.task_id)
             else:
                 await self._safely(self._offered(task), task.task_id)
+        await self._admitted(tasks)
         for reply in await self._services.replies.due(alone=alone):
             await self._safely(self._reply_taken(reply), reply.reply_id)
 
@@ -85,6 +87,7 @@ class Sweeper:
         for task in tasks:
             act = self._watched(task) if task.status == "running" else self._offered(task)
             await self._safely(act, task.task_id)
+        await self._admitted(tasks)
         for reply in replies:
             mine, state = reply.worker_id == self._worker_id, (reply.fence, reply.heartbeat)
             if mine or reply.status != "running" or self._still.unmoved(reply.reply_id, state):
@@ -97,13 +100,18 @@ class Sweeper:
             await self._services.tools.fold_library()
 
     async def _offered(self, task: Task) -> None:
-        """Queued work whose hint may have been lost. A task that waits for its user (`pending`) is left alone."""
+        """Queued work whose hint may have been lost."""
         if task.status != "queued":
             return
         if task.task_type == "purge":
             await self._queue.enqueue(Purge(task_id=task.task_id), key=task.task_id, priority=1)
         else:
             await self._services.builds.offer(task)
+
+    async def _admitted(self, tasks: Sequence[Task]) -> None:
+        """Builds that are held, where a place was left and nobody said so."""
+        for tenant_id in sorted({task.tenant_id for task in tasks if task.status == "pending"}):
+            await self._safely(self._services.builds.admit(tenant_id), tenant_id)
 
     async def _watched(self, task: Task) -> None:
         """A run whose lease is over; or one that was told to halt and did not answer, as nobody may be alive to hear it."""

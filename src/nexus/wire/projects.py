@@ -34,12 +34,14 @@ class NewProject(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 
 
 class ProjectStarted(Struct, frozen=True, kw_only=True):
-    """A build goes on behind this answer: its task, and where its events are."""
+    """A build goes on behind this answer: its task, and where its events are. `position`: how many builds are before one that is
+    `pending` because there is no place for it yet."""
 
     project_id: str
     task_id: str
     project_name: str
     status: ProjectStatus
+    position: int | None = None
     created_at: str
     events_url: str
 

@@ -44,8 +44,8 @@ def doubling(call: int = 1) -> list[Turn]:
     return [turn(ToolCall(f"c{call}", "double_it", '{"number": 2}')), turn("That ", "is 4.")]
 
 
-def script(**other: list[Turn]) -> ScriptedModel:
-    """A model that builds the doubler; `other` replaces what it says for a stage or a reply."""
+def script(*, builds: int = 1, **other: list[Turn]) -> ScriptedModel:
+    """A model that builds the doubler so many times; `other` replaces what it says for a stage or a reply."""
     turns: dict[str, list[Turn]] = {
         "build.intake": [said(BRIEF)],
         "build.requirements": [said(REQUIREMENTS)],
@@ -56,4 +56,4 @@ def script(**other: list[Turn]) -> ScriptedModel:
         "reply": [*doubling(1), *doubling(2)],
     }
     turns |= {("reply" if name == "reply" else f"build.{name}"): said_then for name, said_then in other.items()}
-    return ScriptedModel(by_purpose=turns)
+    return ScriptedModel(by_purpose={purpose: said * builds for purpose, said in turns.items()})

@@ -9,7 +9,7 @@ from nexus.domain.core.errors import InvalidInput
 from nexus.domain.projects import rules
 from nexus.domain.projects.model import Command, Project, ProjectStatus, Stage, StageStatus, WrongState
 from nexus.domain.tasks.model import Control, Task, TaskStatus
-from nexus.domain.tasks.rules import SHARDS
+from nexus.domain.tasks.rules import HELD, SHARDS
 
 NOW, EARLIER, LEASE = "2027-01-15T08:00:00.000Z", "2027-01-15T07:00:00.000Z", "2027-01-15T08:00:30.000Z"
 OWNED: dict[str, Any] = {"tenant_id": "tnt_one", "user_id": "usr_ann"}
@@ -88,11 +88,11 @@ def test_pairs_that_are_called_impossible_are_led_to_by_no_move() -> None:
         reached |= {
             (move.task_to, move.wants or wish)
             for status, wish in reached
-            for move in rules.MOVES.values()
+            for move in (*rules.MOVES.values(), rules.held(rules.MOVES["resume"]))
             if status in move.task and wish in move.control
         }
     assert reached & NEVER_TOGETHER == set()
-    assert reached == set(MEANT) - NEVER_TOGETHER - {("pending", "running")}
+    assert reached == set(MEANT) - NEVER_TOGETHER
 
 
 @pytest.mark.parametrize("status", get_args(ProjectStatus))
@@ -138,23 +138,42 @@ def test_a_new_build_begins_at_no_stage_that_is_unknown_or_not_yet_reachable(fro
 
 
 @pytest.mark.parametrize("status", get_args(TaskStatus))
-def test_a_task_lies_before_the_sweeper_until_it_has_ended(status: TaskStatus) -> None:
-    placed = rules.placed(task(), status, due=NOW)
-    if status in ("completed", "failed", "cancelled"):
+@pytest.mark.parametrize("wants", get_args(Control))
+def test_a_task_lies_before_the_sweeper_until_it_has_ended_or_waits_for_its_user(
+    status: TaskStatus, wants: Control
+) -> None:
+    placed = rules.placed("tsk_1", status, wants, due=NOW)
+    if status in ("completed", "failed", "cancelled") or (status, wants) == ("pending", "paused"):
         assert placed == {"dispatch": None, "due_at": None}
     else:
         assert placed["due_at"] == NOW
-        assert placed["dispatch"] in SHARDS
+        assert placed["dispatch"] in (HELD if status == "pending" else SHARDS)
+
+
+@pytest.mark.parametrize("after", get_args(ProjectStatus))
+@pytest.mark.parametrize("before", [None, *get_args(ProjectStatus)])
+def test_a_change_of_state_adds_to_the_account_what_it_takes_away_when_undone(
+    before: ProjectStatus | None, after: ProjectStatus
+) -> None:
+    added = rules.accounts(before, after)
+    assert set(added) <= {"builds_active", "builds_held"}
+    if before:
+        assert rules.accounts(after, before) == {name: -number for name, number in added.items()}
+    assert (added.get("builds_active", 0) > 0) == (
+        after in ("queued", "building") and before not in ("queued", "building")
+    )
+    assert (added.get("builds_held", 0) > 0) == (after == "pending" != before)
 
 
 @pytest.mark.parametrize("verb", rules.MOVES)
 def test_a_move_sets_the_states_that_the_table_says_and_an_end_where_it_ends(verb: str) -> None:
     move = rules.MOVES[verb]
-    on_project, on_task = rules.times(move, project(), task(fence=4), now=NOW, lease_until=LEASE)
+    wished = task(control=move.control[0], fence=4)
+    on_project, on_task = rules.times(move, project(), wished, now=NOW, lease_until=LEASE)
     assert (on_project["status"], on_task["status"]) == (move.to, move.task_to)
     ended = move.task_to in ("completed", "failed", "cancelled")
     assert (on_project.get("completed_at"), on_task.get("completed_at")) == ((NOW, NOW) if ended else (None, None))
-    assert (on_task["dispatch"] is None) == ended
+    assert (on_task["dispatch"] is None) == (ended or move.to == "paused")
 
 
 @pytest.mark.parametrize("verb", ["claim", "take_over"])

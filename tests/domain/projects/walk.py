@@ -71,6 +71,7 @@ class Walk:
         [act] = self._random.choices([act for act, _ in acts], [weight for _, weight in acts])
         await act(known)
         await self._looked(known)
+        await self._services.builds.admit(ANN.tenant_id)
 
     # --- users
 
@@ -280,6 +281,7 @@ class Walk:
         begin = _begin(stages)
         assert all(stage.status == "pending" for stage in stages[begin + 1 :])
         assert project.status != "completed" or begin == len(stages)
+        self.seen[project.status] += 1
         positions = await self._told(project, known.position)
         assert sorted(positions) == list(range(known.position + 1, project.events + 1))
         known.position, known.last = project.events, project
@@ -293,10 +295,10 @@ class Walk:
             positions += [event.position for event in page.items]
         return positions
 
-    async def under_way(self) -> int:
-        """How many builds have not ended."""
+    async def account(self) -> tuple[int, int]:
+        """How many builds are under way, and how many are held."""
         found = [(await self._rows(known))[0].status for known in self._known]
-        return sum(status in rules.STOPPABLE for status in found)
+        return sum(status in rules.ACTIVE for status in found), found.count("pending")
 
 
 def _begin(stages: Sequence[Stage]) -> int:

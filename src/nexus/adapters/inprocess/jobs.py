@@ -1,127 +1,137 @@
-"""Two lanes in this process: interactive jobs start at once, background jobs wait for one of a few places."""
+"""Two lanes in this process, each with so many places: interactive jobs (what a user waits for) and background jobs."""
 
 import asyncio
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from nexus.domain.ports.jobs import Job
+import structlog
+
+from nexus.adapters.inprocess.lanes import Lane, Waiting
+from nexus.domain.ports.jobs import Job, Room
 from nexus.jobs.registry import SPECS
 from nexus.jobs.runner import encode
 
 Run = Callable[[bytes], Awaitable[object]]
 
+BACK_SECONDS = 10.0
+BACK_AT_ONCE = 50
 
-class _Waiting(NamedTuple):
-    key: str
-    body: bytes
+logger = structlog.get_logger()
 
 
-class _Order:
-    """What waits: the highest priority first; within one, the groups in turn; within a group, as it came."""
-
-    def __init__(self) -> None:
-        self._groups: dict[int, OrderedDict[str, deque[_Waiting]]] = {}
-        self.keys = set[str]()
-
-    def push(self, waiting: _Waiting, priority: int, group: str) -> None:
-        self._groups.setdefault(priority, OrderedDict()).setdefault(group, deque()).append(waiting)
-        self.keys.add(waiting.key)
-
-    def pop(self) -> _Waiting | None:
-        for priority in sorted(self._groups, reverse=True):
-            groups = self._groups[priority]
-            while groups:
-                group, line = groups.popitem(last=False)
-                waiting = line.popleft()
-                if line:
-                    groups[group] = line
-                if waiting.key in self.keys:
-                    self.keys.discard(waiting.key)
-                    return waiting
-            del self._groups[priority]
-        return None
+class _Running(NamedTuple):
+    task: asyncio.Task[None]
+    waiting: Waiting
+    lane: Lane
 
 
 class InProcessJobs:
-    """A JobQueue whose jobs live and die with `async with`. Both lanes run the bytes that a queue between processes would carry."""
+    """A JobQueue whose jobs live and die with `async with`. Both lanes run the bytes that a queue between processes would carry.
 
-    def __init__(self, *, places: int = 4, interactive: int = 1000) -> None:
-        self._free, self._interactive = places, interactive
-        self._waiting = _Order()
-        self._running: dict[str, asyncio.Task[None]] = {}
-        self._background = set[str]()
+    `places` of the background lane; of the interactive one, `interactive` in all and `per_group` of them for one group, of which
+    `waiting` more may wait."""
+
+    def __init__(
+        self, *, places: int = 4, interactive: int = 1000, per_group: int | None = None, waiting: int = 1000
+    ) -> None:
+        self._lanes = {
+            "background": Lane(places=places),
+            "interactive": Lane(places=interactive, per_group=per_group, waiting=waiting),
+        }
+        self._running: dict[str, _Running] = {}
+        self._unbegun = set[str]()
         self._run: Run | None = None
+        self._back: Run | None = None
         self._closed = False
 
-    def serve(self, run: Run) -> None:
-        """From now on jobs are run; what was enqueued before starts."""
-        self._run = run
-        self._start_waiting()
+    def serve(self, run: Run, *, back: Run | None = None) -> None:
+        """From now on jobs are run; what was enqueued before starts. `back`: what becomes of a job that cannot be begun any more."""
+        self._run, self._back = run, back
+        for lane in self._lanes.values():
+            self._start_waiting(lane)
 
-    async def enqueue(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> None:
-        if key in self._running or key in self._waiting.keys or self._closed:
-            return
-        if SPECS[type(job)].lane == "interactive" and self._run:
-            self._start(self._run, _Waiting(key, encode(job)), background=False)
-            return
-        self._waiting.push(_Waiting(key, encode(job)), priority, group)
-        self._start_waiting()
+    async def enqueue(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> int | None:
+        lane = self._lanes[SPECS[type(job)].lane]
+        if key in self._running or key in lane.order:
+            return None
+        waiting = Waiting(key, encode(job), priority, group)
+        if self._closed:
+            await self._handed_back([waiting])
+        elif self._run and lane.has_place(group):
+            self._start(self._run, waiting, lane)
+        else:
+            return lane.order.push(waiting)
+        return None
 
-    def has_room(self, job: type[Job]) -> bool:
-        if SPECS[job].lane == "background":
-            return not self._closed
-        return not self._closed and len(self._running) - len(self._background) < self._interactive
+    def room(self, job: type[Job], *, group: str = "") -> Room:
+        lane = self._lanes[SPECS[job].lane]
+        return lane.room(group)._replace(most=0) if self._closed else lane.room(group)
 
     def cancel(self, key: str) -> bool:
-        if task := self._running.get(key):
-            return task.cancel()
-        waits = key in self._waiting.keys
-        self._waiting.keys.discard(key)
-        return waits
+        if running := self._running.get(key):
+            return running.task.cancel()
+        return any([lane.order.remove(key) is not None for lane in self._lanes.values()])
 
-    def _start_waiting(self) -> None:
-        while self._run and self._free and not self._closed and (waiting := self._waiting.pop()):
-            self._free -= 1
-            self._start(self._run, waiting, background=True)
+    def _start_waiting(self, lane: Lane) -> None:
+        while self._run and not self._closed and (waiting := lane.next()):
+            self._start(self._run, waiting, lane)
 
-    def _start(self, run: Run, waiting: _Waiting, *, background: bool) -> None:
-        key, body = waiting
+    def _start(self, run: Run, waiting: Waiting, lane: Lane) -> None:
+        key = waiting.key
 
         async def ran() -> None:
-            await run(body)
+            self._unbegun.discard(key)
+            await run(waiting.body)
 
         def ended(_: asyncio.Task[None]) -> None:
             del self._running[key]
-            self._background.discard(key)
-            if background:
-                self._free += 1
-                self._start_waiting()
+            self._unbegun.discard(key)
+            lane.leave(waiting.group)
+            self._start_waiting(lane)
 
-        self._running[key] = task = asyncio.ensure_future(ran())
-        if background:
-            self._background.add(key)
+        lane.take(waiting.group)
+        self._unbegun.add(key)
+        task = asyncio.ensure_future(ran())
+        self._running[key] = _Running(task, waiting, lane)
         task.add_done_callback(ended)
 
     async def settled(self) -> None:
         """Waits until nothing runs or waits here."""
         while self._running:
-            await asyncio.wait(self._running.values())
+            await asyncio.wait([running.task for running in self._running.values()])
 
     async def drain(self, within: float) -> None:
-        """Takes no more jobs. Background jobs are cancelled at once: they hand their work back; interactive ones have some seconds
-        before they are."""
+        """Takes no more jobs. What waits is handed back unbegun. Background jobs are cancelled at once: they hand their work back;
+        interactive ones have some seconds before they are."""
         self._closed = True
-        await self._cancelled([task for key, task in self._running.items() if key in self._background])
+        waiting = [one for lane in self._lanes.values() for one in lane.order.emptied()]
+        background = [one for one in self._running.values() if one.lane is self._lanes["background"]]
+        await asyncio.gather(self._handed_back(waiting), self._cancelled(background))
         if self._running and within > 0:
-            await asyncio.wait(self._running.values(), timeout=within)
+            await asyncio.wait([running.task for running in self._running.values()], timeout=within)
         await self._cancelled(list(self._running.values()))
 
-    async def _cancelled(self, tasks: Sequence[asyncio.Task[None]]) -> None:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async def _cancelled(self, running: Sequence[_Running]) -> None:
+        """A task that is cancelled before its first step never takes it: its job is handed back like one that waits."""
+        unbegun = [one.waiting for one in running if one.waiting.key in self._unbegun]
+        for one in running:
+            one.task.cancel()
+        await asyncio.gather(*(one.task for one in running), return_exceptions=True)
+        await self._handed_back(unbegun)
+
+    async def _handed_back(self, jobs: Sequence[Waiting]) -> None:
+        """Some at a time; what is not handed back in time is found by the next process, as after a crash."""
+        if not jobs or self._back is None:
+            return
+        left = len(jobs)
+        try:
+            async with asyncio.timeout(BACK_SECONDS):
+                for some in _slices(jobs):
+                    await asyncio.gather(*(self._back(job.body) for job in some))
+                    left -= len(some)
+        except TimeoutError:
+            logger.warning("jobs.not_handed_back", left=left)
 
     async def __aenter__(self) -> Self:
         return self
@@ -129,5 +139,8 @@ class InProcessJobs:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._closed = True
-        await self._cancelled(list(self._running.values()))
+        await self.drain(0)
+
+
+def _slices(jobs: Sequence[Waiting]) -> Iterable[Sequence[Waiting]]:
+    return (jobs[first : first + BACK_AT_ONCE] for first in range(0, len(jobs), BACK_AT_ONCE))

@@ -16,12 +16,13 @@ class RunBuild(Job, frozen=True, kw_only=True, tag="builds.run"):
 
 
 class Started(Struct, frozen=True, kw_only=True):
-    """The answer to who asked for a build."""
+    """The answer to who asked for a build. `position`: how many of the tenant's builds are before one that is held."""
 
     project_id: str
     task_id: str
     project_name: str
     status: ProjectStatus
+    position: int | None = None
     created_at: str
 
 

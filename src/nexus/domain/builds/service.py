@@ -12,14 +12,15 @@ from nexus.domain.builds import rules
 from nexus.domain.builds.engine import STORAGE_FULL, Engine, StorageFull, Wish
 from nexus.domain.builds.model import RunBuild, Started
 from nexus.domain.builds.workflow import Workflow
-from nexus.domain.core.errors import Unavailable
+from nexus.domain.core.errors import QuotaExceeded, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.principal import Principal
 from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.jobs import JobQueue
 from nexus.domain.ports.pulse import Pulse
-from nexus.domain.projects.model import Command, Halted, Lost, Project, Run
+from nexus.domain.projects.admission import Admission
+from nexus.domain.projects.model import Command, Halted, Lost, Project, ProjectStatus, Run
 from nexus.domain.projects.openings import Opening, Openings
 from nexus.domain.projects.runs import Runs
 from nexus.domain.projects.service import Projects
@@ -46,6 +47,7 @@ class Builds:
         tables: Tables,
         projects: Projects,
         openings: Openings,
+        admission: Admission,
         runs: Runs,
         engine: Engine,
         events: Events,
@@ -58,18 +60,18 @@ class Builds:
         timer: Callable[[], float] = lambda: asyncio.get_running_loop().time(),
     ) -> None:
         self._tables, self._projects, self._openings = tables, projects, openings
-        self._runs, self._engine = runs, engine
+        self._admission, self._runs, self._engine = admission, runs, engine
         self._events, self._requests, self._queue, self._workflow = events, requests, queue, workflow
         self._pulse, self._worker_id, self._pace, self._timer = pulse, worker_id, pace, timer
 
     async def start(self, caller: Principal, wanted: Opening, *, once: Once | None = None) -> Started:
-        """A project and its first build; InvalidInput when the requirement cannot be one."""
+        """A project and its first build, held where there is no place for it; InvalidInput when the requirement cannot be one."""
         rules.check_requirement(wanted.requirement)
 
         async def make(keep: Keep[Started]) -> Started:
             plans = [stage.plan for stage in self._workflow.stages]
-            project, writes = await self._openings.opening(caller, wanted, plans)
-            started = _started(project)
+            project, before, writes = await self._openings.opening(caller, wanted, plans)
+            started = _started(project, before)
             hit("before:project.create")
             await self._tables.of(caller).commit(*writes, *keep(started))
             hit("after:project.create")
@@ -77,7 +79,7 @@ class Builds:
 
         attempt = partial(self._requests.settle, caller, once, Started, make)
         started = await self._tables.settle(attempt)
-        await self._enqueued(started.task_id, wanted.priority, caller.tenant_id)
+        await self._offered(started.status, started.task_id, wanted.priority, caller.tenant_id)
         return started
 
     async def command(
@@ -95,9 +97,29 @@ class Builds:
             project = await self._requests.settle(caller, once, Project, again)
         else:
             project = await self._projects.command(caller, project_id, command)
-        if project.status == "queued":
-            await self._enqueued(project.active_task_id, project.priority, project.tenant_id)
+        await self._offered(project.status, project.active_task_id, project.priority, project.tenant_id)
         return project
+
+    async def _offered(self, status: ProjectStatus, task_id: str, priority: int, tenant_id: str) -> None:
+        """After a change: what is queued may run; and where a place may have become free, what is held may."""
+        if status == "queued":
+            await self._enqueued(task_id, priority, tenant_id)
+        elif status != "building":
+            await self.admit(tenant_id)
+
+    async def admit(self, tenant_id: str) -> None:
+        """Lets builds of a tenant that are held into the queue while there is room."""
+        with contextlib.suppress(QuotaExceeded):  # somebody else was faster
+            while await self._admission.has_room(tenant_id) and await self._next_admitted(tenant_id):
+                pass
+
+    async def _next_admitted(self, tenant_id: str) -> bool:
+        for project in await self._projects.held(tenant_id):
+            with contextlib.suppress(Lost):  # the index lags: it is not held any more
+                run = await self._runs.admit(project.active_task_id)
+                await self.offer(run.task)
+                return True
+        return False
 
     async def offer(self, task: Task) -> None:
         """Hints a queued task again: what the sweeper does when a hint was lost."""
@@ -111,6 +133,7 @@ class Builds:
         try:
             if seen.control_status != "running":
                 await self._runs.end_for(seen)
+                await self.admit(seen.tenant_id)
                 return
             run = await self._runs.take_over(seen, self._worker_id)
         except Lost:
@@ -125,6 +148,7 @@ class Builds:
             self._pulse.hold(task_id, run.task.fence)
             while not await self._driven(run):
                 logger.info("build.goes_on", task_id=task_id)
+            await self.admit(run.project.tenant_id)
         except asyncio.CancelledError:  # this process ends; a claim that is under way would be kept for nothing
             with contextlib.suppress(Lost):
                 await self._let_go(await claiming)
@@ -194,8 +218,9 @@ class Builds:
                 return
 
 
-def _started(project: Project) -> Started:
+def _started(project: Project, before: int | None) -> Started:
     return Started(
+        position=before,
         project_id=project.project_id,
         task_id=project.active_task_id,
         project_name=project.project_name,

@@ -1,6 +1,6 @@
 """Jobs: work to do later, as tagged Structs in bytes."""
 
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -11,16 +11,29 @@ class Job(Struct, frozen=True, kw_only=True, tag_field="job"):
     """Base of all jobs. A job carries ids only: the rows are the truth, the queue is a hint."""
 
 
+class Room(NamedTuple):
+    """How many jobs of a group run or wait here (`taken`), and how many may (`most`; None: any number, 0: this process ends)."""
+
+    taken: int
+    most: int | None
+
+    def is_full(self, coming: int = 0) -> bool:
+        """Whether one more is too many, beside so many that are on their way."""
+        return self.most is not None and self.taken + coming >= self.most
+
+
 class JobQueue(Protocol):
-    async def enqueue(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> None:
+    async def enqueue(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> int | None:
         """Hands a job over, at least once; where the queue can, 5 before 1, and groups (tenants) of one priority in turn. The same key
-        while a job of that key waits or runs here is dropped. Loss is allowed: the sweeper offers it again."""
+        while a job of that key waits or runs here is dropped. Loss is allowed: the sweeper offers it again.
+
+        How many wait before it, where it has to wait here; None when it starts at once, or when that is not known."""
         ...
 
-    def has_room(self, job: type[Job]) -> bool:
-        """Whether a job of this kind would be started at once, or wait behind no more than this process bears."""
+    def room(self, job: type[Job], *, group: str = "") -> Room:
+        """What there is of jobs of this kind and group in this process, and what it bears. A bound for who asks: enqueue refuses none."""
         ...
 
     def cancel(self, key: str) -> bool:
-        """Cancels the job of that key when it runs or waits in this process. False when it is not here."""
+        """Cancels the job of that key when it runs or waits in this process; what waited never runs. False when it is not here."""
         ...

@@ -43,7 +43,7 @@ class Deletions:
 
         async def attempt() -> Project:
             project = await self._projects.get(caller, project_id)
-            if project.status in ("queued", "building") and not stop_first:
+            if project.status in rules.ACTIVE and not stop_first:
                 raise WrongState(f"Cannot delete what is {project.status}: stop it first.", status=project.status)
             if project.status in rules.STOPPABLE:
                 project = await self._projects.command(caller, project_id, "stop")
@@ -82,7 +82,7 @@ class Deletions:
     async def purged(self, task: Task) -> None:
         """The purge is over."""
         now = instant(self._clock())
-        gone = rules.placed(task, "completed", due=now)
+        gone = rules.placed(task.task_id, "completed", "running", due=now)
         over = self._tasks.moving(task, when(status="queued"), status="completed", completed_at=now, **gone)
         await self._tables.commit(over)
 

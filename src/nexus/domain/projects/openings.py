@@ -13,12 +13,13 @@ from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.rows import Write, insert, patch, when
 from nexus.domain.projects import rules
-from nexus.domain.projects.model import Build, Project, Stage, StagePlan, topic
+from nexus.domain.projects.admission import Admission
+from nexus.domain.projects.model import JSON, Build, Project, Stage, StagePlan, topic
 from nexus.domain.projects.service import Projects
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.requests.service import Keep
 from nexus.domain.tallies.service import Tallies
-from nexus.domain.tasks.model import TaskType
+from nexus.domain.tasks.model import Task, TaskStatus, TaskType
 from nexus.domain.tasks.service import Tasks
 
 HINT_SECONDS = 30.0
@@ -38,8 +39,6 @@ class Opening(Struct, frozen=True, kw_only=True):
 
 
 class Openings:
-    """`admitted`: how many builds of one tenant may wait or run."""
-
     def __init__(
         self,
         *,
@@ -48,20 +47,21 @@ class Openings:
         tasks: Tasks,
         events: Events,
         tallies: Tallies,
+        admission: Admission,
         audit: Audit,
         clock: Clock,
         new_id: NewId,
-        admitted: int,
     ) -> None:
         self._tables, self._projects, self._tasks, self._events = tables, projects, tasks, events
-        self._tallies, self._audit, self._clock, self._new_id = tallies, audit, clock, new_id
-        self._admitted = admitted
+        self._tallies, self._admission, self._audit = tallies, admission, audit
+        self._clock, self._new_id = clock, new_id
 
     async def opening(
         self, caller: Principal, wanted: Opening, plans: Sequence[StagePlan]
-    ) -> tuple[Project, list[Write]]:
-        """T1: a project, its first build, task and stages, and the event that tells it; the caller commits them. QuotaExceeded when
-        the tenant has as many builds under way as it may."""
+    ) -> tuple[Project, int | None, list[Write]]:
+        """T1: a project, its first build, task and stages, and the event that tells it; the caller commits them. T2: it is held where
+        the tenant has as many builds under way as it may, behind so many others; QuotaExceeded when too many are."""
+        move, before = await self._admission.place(caller.tenant_id, rules.CREATE)
         now, project_id, task_id = instant(self._clock()), self._new_id("prj"), self._new_id("tsk")
         project = Project(
             project_id=project_id,
@@ -72,23 +72,27 @@ class Openings:
             user_name=wanted.user_name or caller.user_name,
             priority=wanted.priority,
             tags=wanted.tags,
+            status=move.to,
             active_task_id=task_id,
             events=1,
             created_at=now,
             updated_at=now,
         )
-        writes = [insert(PROJECTS, project), *self._build_rows(project, wanted, plans)]
+        writes = [insert(PROJECTS, project), *self._build_rows(project, wanted, plans, before)]
         writes += self._tallies.counting(caller.tenant_id, projects=1, builds_started=1)
-        writes.append(await self._tallies.admitting(caller.tenant_id, most=self._admitted))
-        return project, [*writes, self._audit.noting(caller, "project.created", project_id)]
+        writes += self._admission.moving(caller.tenant_id, None, move.to)
+        return project, before, [*writes, self._audit.noting(caller, "project.created", project_id)]
 
-    def _build_rows(self, project: Project, wanted: Opening, plans: Sequence[StagePlan]) -> list[Write]:
+    def _build_rows(
+        self, project: Project, wanted: Opening, plans: Sequence[StagePlan], before: int | None
+    ) -> list[Write]:
         owned: dict[str, Any] = {"tenant_id": project.tenant_id, "user_id": project.user_id}
         build = Build(
             project_id=project.project_id,
             build_no=project.build_no,
             workflow=wanted.workflow,
             task_id=project.active_task_id,
+            status=project.status,
             request={"requirement": wanted.requirement},
             created_at=project.created_at,
             **owned,
@@ -104,14 +108,10 @@ class Openings:
             )
             for number, plan in enumerate(plans, 1)
         ]
-        queued = {
-            "project_id": project.project_id,
-            "build_no": project.build_no,
-            "stages": [plan.name for plan in plans],
-        }
+        queued = _told(project, [plan.name for plan in plans], before)
         return [
             insert(BUILDS, build),
-            self._tasks.queued(rules.task_of(project, wanted.task_type, due=self._due())),
+            self._tasks.queued(self._task(project, wanted.task_type)),
             *(insert(STAGES, stage) for stage in stages),
             self._events.telling(topic(project.project_id, project.build_no), project.events, "build.queued", queued),
         ]
@@ -135,23 +135,21 @@ class Openings:
         self, caller: Principal, command: str, project: Project, plan: tuple[list[Stage], int, Keep[Project]]
     ) -> Project:
         (stages, begin, keep), now = plan, instant(self._clock())
-        fresh = rules.begun_anew(project, self._new_id("tsk"), progress=rules.progress_of(begin, len(stages)), now=now)
+        move, before = await self._admission.place(project.tenant_id, rules.AGAIN[command])
+        progress, task_id = rules.progress_of(begin, len(stages)), self._new_id("tsk")
+        fresh = rules.begun_anew(project, move, task_id, progress=progress, now=now)
         new = structs.replace(project, revision=project.revision + 1, **fresh)
-        told = {
-            "project_id": new.project_id,
-            "build_no": new.build_no,
-            "stages": [s.stage_name for s in stages[begin:]],
-        }
+        told = _told(new, [stage.stage_name for stage in stages[begin:]], before)
         await self._tables.commit(
             patch(PROJECTS, project, when(status=project.status, events=project.events), **fresh),
             insert(BUILDS, await self._next_build(new, command)),
-            self._tasks.queued(rules.task_of(new, "build_agent", due=self._due())),
+            self._tasks.queued(self._task(new, "build_agent")),
             *(patch(STAGES, stage, build_no=new.build_no) for stage in stages[:begin]),
             *(patch(STAGES, stage, **rules.anew(stage, new.build_no)) for stage in stages[begin:]),
             self._events.telling(topic(new.project_id, new.build_no), new.events, "build.queued", told),
             self._audit.noting(caller, f"project.{command}", project.project_id, build_no=new.build_no),
             *self._tallies.counting(project.tenant_id, builds_started=1),
-            await self._tallies.admitting(project.tenant_id, most=self._admitted),
+            *self._admission.moving(project.tenant_id, project.status, move.to),
             *keep(new),
         )
         return new
@@ -163,11 +161,20 @@ class Openings:
             build_no=project.build_no,
             tenant_id=project.tenant_id,
             user_id=project.user_id,
+            status=project.status,
             workflow=old.workflow,
             task_id=project.active_task_id,
             request=old.request | {"command": command},
             created_at=project.updated_at,
         )
 
-    def _due(self) -> str:
-        return instant(self._clock() + HINT_SECONDS)
+    def _task(self, project: Project, task_type: TaskType) -> Task:
+        """The sweeper looks at it once its hint should have been heard."""
+        status: TaskStatus = "pending" if project.status == "pending" else "queued"
+        return rules.task_of(project, task_type, due=instant(self._clock() + HINT_SECONDS), status=status)
+
+
+def _told(project: Project, stages: Sequence[str], before: int | None) -> JSON:
+    """`position`: how many builds are before one that is held."""
+    held = {} if before is None else {"position": before}
+    return {"project_id": project.project_id, "build_no": project.build_no, "stages": stages, **held}

@@ -1,9 +1,9 @@
-"""The joint life of a project and its task, as data. Every change of state is one commit whose condition is this table inverted."""
+"""The joint life of a project, its task and its stages, as data. Every change of state is one commit whose condition is this table inverted."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.rows import When, when
@@ -12,18 +12,23 @@ from nexus.domain.tasks.model import ENDED, Control, Task, TaskStatus, TaskType
 from nexus.domain.tasks.rules import shard
 
 Actor = Literal["user", "executor", "sweeper"]
+Actors = tuple[Actor, ...]
 ANY_CONTROL: tuple[Control, ...] = ("running", "paused", "stopped")
+USER: Actors = ("user",)
+EXECUTOR: Actors = ("executor",)
+SWEEPER: Actors = ("executor", "sweeper")
 
 
 class Move(Struct, frozen=True, kw_only=True):
-    """From which joint states a verb leads where.
+    """From which joint states a verb leads where; `task=()`: to a new task.
 
     `control` is what must be wanted now, `wants` what is wanted afterwards; `fenced` moves hold only for the fence that was read;
-    `stage_to` is what becomes of a running stage; `event` tells it, `counts` names the tally.
+    `stage_to` is what becomes of a running stage; `event` tells it, `counts` names the tally. `may_be_held`: leads to `pending` (T2)
+    while the tenant has as many builds under way as it may.
     """
 
     code: str
-    who: tuple[Actor, ...]
+    who: Actors
     project: tuple[ProjectStatus, ...]
     to: ProjectStatus
     task: tuple[TaskStatus, ...]
@@ -32,8 +37,9 @@ class Move(Struct, frozen=True, kw_only=True):
     wants: Control | None = None
     fenced: bool = False
     stage_to: StageStatus | None = None
-    event: str | None = None
+    event: str = "control.changed"
     counts: str | None = None
+    may_be_held: bool = False
 
     def fits(self, project: Project, task: Task) -> bool:
         return project.status in self.project and task.status in self.task and task.control_status in self.control
@@ -46,12 +52,42 @@ class Move(Struct, frozen=True, kw_only=True):
         return when(status=self.task, control_status=self.control, **fence)
 
 
-Actors = tuple[Actor, ...]
-USER: Actors = ("user",)
-EXECUTOR: Actors = ("executor",)
-SWEEPER: Actors = ("executor", "sweeper")
+class StageMove(Struct, frozen=True, kw_only=True):
+    """What an executor makes of a stage of its run. Holds only for the fence of the run, of its build, and under the wishes of `control`."""
+
+    code: str
+    stage: tuple[StageStatus, ...]
+    to: StageStatus
+    event: str
+    control: tuple[Control, ...] = ANY_CONTROL
+
+    def of_stage(self, task: Task) -> When:
+        """A stage that runs is the one that was started under the same fence."""
+        fence = {"fence": task.fence} if self.stage == ("running",) else {}
+        return when(status=self.stage, build_no=task.build_no, **fence)
+
+    def of_task(self, task: Task) -> When:
+        return when(status="running", fence=task.fence, control_status=self.control)
+
+
+CREATE = Move(
+    code="T1", who=USER, project=(), to="queued", task=(), task_to="queued", event="build.queued", may_be_held=True
+)
+"""A project and its first build."""
+
+AGAIN: dict[str, Move] = {
+    "retry": Move(code="T21", who=USER, project=("failed",), to="queued", task=(), task_to="queued", wants="running",
+                  event="build.queued", may_be_held=True),
+    "restart": Move(code="T22", who=USER, project=("completed", "failed", "cancelled"), to="queued", task=(),
+                    task_to="queued", wants="running", event="build.queued", may_be_held=True),
+    "update": Move(code="T24", who=USER, project=("completed", "failed", "cancelled"), to="queued", task=(),
+                   task_to="queued", wants="running", event="build.queued", may_be_held=True),
+}  # fmt: skip
+"""A new build of the same project, with the next number."""
 
 MOVES: dict[str, Move] = {
+    "admit": Move(code="T2", who=SWEEPER, project=("pending",), to="queued", task=("pending",), task_to="queued",
+                  control=("running",), event="build.queued"),
     "claim": Move(code="T4", who=EXECUTOR, project=("queued",), to="building", task=("queued",), task_to="running",
                   control=("running",), event="build.started"),
     "take_over": Move(code="T5", who=SWEEPER, project=("building",), to="building", task=("running",), task_to="running",
@@ -65,32 +101,50 @@ MOVES: dict[str, Move] = {
     "pause_now": Move(code="T13", who=USER, project=("pending", "queued"), to="paused", task=("pending", "queued"),
                       task_to="pending", wants="paused", event="build.paused"),
     "ask_pause": Move(code="T14", who=USER, project=("building",), to="building", task=("running",), task_to="running",
-                      control=("running",), wants="paused", event="control.changed"),
+                      control=("running",), wants="paused"),
     "pause_done": Move(code="T15", who=SWEEPER, project=("building",), to="paused", task=("running",), task_to="pending",
                        control=("paused",), fenced=True, stage_to="pending", event="build.paused"),
     "resume": Move(code="T16", who=USER, project=("paused",), to="queued", task=("pending",), task_to="queued",
-                   control=("paused",), wants="running", event="build.queued"),
+                   control=("paused",), wants="running", event="build.queued", may_be_held=True),
     "unpause": Move(code="T17", who=USER, project=("building",), to="building", task=("running",), task_to="running",
-                    control=("paused",), wants="running", event="control.changed"),
+                    control=("paused",), wants="running"),
     "stop_now": Move(code="T18", who=USER, project=("pending", "queued", "paused"), to="cancelled",
                      task=("pending", "queued"), task_to="cancelled", wants="stopped", event="build.cancelled",
                      counts="builds_cancelled"),
     "ask_stop": Move(code="T19", who=USER, project=("building",), to="building", task=("running",), task_to="running",
-                     control=("running", "paused"), wants="stopped", event="control.changed"),
+                     control=("running", "paused"), wants="stopped"),
     "stop_done": Move(code="T20", who=SWEEPER, project=("building",), to="cancelled", task=("running",), task_to="cancelled",
                       control=("stopped",), fenced=True, stage_to="pending", event="build.cancelled",
                       counts="builds_cancelled"),
 }  # fmt: skip
-"""T1 (create), T6, T7, T9, T10 (stages), T21, T22, T24 (a new build) and T23 (delete) write other rows too: see `service` and `runs`."""
+"""Of one build. T3, the hint to an executor that something is queued, changes no row."""
 
-AGAIN: dict[str, tuple[ProjectStatus, ...]] = {
-    "retry": ("failed",),
-    "restart": ("completed", "failed", "cancelled"),
-    "update": ("completed", "failed", "cancelled"),
+STAGE_MOVES: dict[str, StageMove] = {
+    "start_stage": StageMove(code="T6", stage=("pending",), to="running", control=("running",), event="stage.started"),
+    "complete_stage": StageMove(code="T7", stage=("running",), to="completed", event="stage.completed"),
+    "skip_stage": StageMove(code="T9", stage=("running",), to="skipped", event="stage.skipped"),
+    "retry_stage": StageMove(code="T10", stage=("running",), to="pending", event="stage.retried"),
 }
-"""From which states a new build of the same project may begin (T21, T22, T24)."""
 
-STOPPABLE: tuple[ProjectStatus, ...] = ("pending", "queued", "building", "paused")
+ACTIVE: tuple[ProjectStatus, ...] = ("queued", "building")
+"""Under way: what a tenant may have so many of. T23: such a project is deleted only when it is told to stop first."""
+
+STOPPABLE: tuple[ProjectStatus, ...] = ("pending", *ACTIVE, "paused")
+
+
+def held(move: Move) -> Move:
+    """T2: what a move does instead where the tenant has no place for one more."""
+    return structs.replace(move, to="pending", task_to="pending")
+
+
+def accounts(before: ProjectStatus | None, after: ProjectStatus) -> dict[str, int]:
+    """What a change of state adds to how many builds a tenant has under way, and how many are held."""
+    added = {
+        "builds_active": (after in ACTIVE) - (before in ACTIVE),
+        "builds_held": (after == "pending") - (before == "pending"),
+    }
+    return {name: number for name, number in added.items() if number}
+
 
 _WISHES: dict[Command, Control] = {"pause": "paused", "resume": "running", "stop": "stopped"}
 _VERBS: dict[Command, tuple[str, ...]] = {
@@ -112,10 +166,11 @@ def verb_for(command: Command, task: Task) -> str | None:
     raise WrongState(f"Cannot {command} what is {task.status}.", status=task.status, control_status=task.control_status)
 
 
-def placed(task: Task, status: TaskStatus, *, due: str) -> dict[str, Any]:
-    """The fields that place a task before the sweeper: none once it has ended."""
-    ended = status in ENDED
-    return {"dispatch": None if ended else shard(task.task_id), "due_at": None if ended else due}
+def placed(task_id: str, status: TaskStatus, wants: Control, *, due: str) -> dict[str, Any]:
+    """The fields that place a task before the sweeper: none once it has ended, or while it waits for its user."""
+    if status in ENDED or (status == "pending" and wants == "paused"):
+        return {"dispatch": None, "due_at": None}
+    return {"dispatch": shard(task_id, held=status == "pending"), "due_at": due}
 
 
 def progress_of(completed: int, of: int) -> float:
@@ -124,7 +179,7 @@ def progress_of(completed: int, of: int) -> float:
 
 def must_be(command: str, project: Project) -> None:
     """Raises WrongState where a new build may not begin."""
-    if project.status not in AGAIN[command]:
+    if project.status not in AGAIN[command].project:
         raise WrongState(f"Cannot {command} what is {project.status}.", status=project.status)
 
 
@@ -173,7 +228,8 @@ def times(
     ended = move.task_to in ENDED
     begins = move.task_to == "running" and move.who != USER
     on_project: dict[str, Any] = {"status": move.to}
-    on_task: dict[str, Any] = {"status": move.task_to, **placed(task, move.task_to, due=lease_until if begins else now)}
+    due, wants = lease_until if begins else now, move.wants or task.control_status
+    on_task: dict[str, Any] = {"status": move.task_to, **placed(task.task_id, move.task_to, wants, due=due)}
     if begins:
         on_project |= {"started_at": project.started_at or now, "error_info": None}
         on_task |= {"started_at": task.started_at or now, "fence": task.fence + 1, "not_before": None}
@@ -203,10 +259,10 @@ def summary(stages: Sequence[Stage]) -> dict[str, Any]:
     }
 
 
-def begun_anew(project: Project, task_id: str, *, progress: float, now: str) -> dict[str, Any]:
+def begun_anew(project: Project, move: Move, task_id: str, *, progress: float, now: str) -> dict[str, Any]:
     """The fields of a project whose next build begins."""
     return {
-        "status": "queued",
+        "status": move.to,
         "control_status": "running",
         "build_no": project.build_no + 1,
         "active_task_id": task_id,
@@ -219,7 +275,7 @@ def begun_anew(project: Project, task_id: str, *, progress: float, now: str) -> 
     }
 
 
-def task_of(project: Project, task_type: TaskType, *, due: str) -> Task:
+def task_of(project: Project, task_type: TaskType, *, due: str, status: TaskStatus = "queued") -> Task:
     """The task of the project's current build, or of its purge."""
     return Task(
         task_id=project.active_task_id,
@@ -230,7 +286,7 @@ def task_of(project: Project, task_type: TaskType, *, due: str) -> Task:
         priority=project.priority,
         build_no=project.build_no,
         payload={"project_id": project.project_id, "build_no": project.build_no},
-        dispatch=shard(project.active_task_id),
-        due_at=due,
+        status=status,
         created_at=project.updated_at,
+        **placed(project.active_task_id, status, "running", due=due),
     )

@@ -3,16 +3,17 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import structs
 
-from nexus.domain.core.failpoints import hit
+from nexus.domain.core.errors import QuotaExceeded
 from nexus.domain.core.instants import Clock, instant, seconds_between
-from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Tables, Window
-from nexus.domain.ports.rows import When, Write, patch, when
+from nexus.domain.ports.rows import Write, patch, when
 from nexus.domain.projects import rules
-from nexus.domain.projects.model import JSON, Halted, Lost, Project, Run, Settled, Stage, StageResult, WrongState
-from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
+from nexus.domain.projects.admission import Admission
+from nexus.domain.projects.commits import Change, Commits
+from nexus.domain.projects.model import JSON, Halted, Lost, Run, Settled, Stage, StageResult, WrongState
+from nexus.domain.projects.tables import BUILDS, STAGES
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.model import Task
 from nexus.domain.tasks.rules import LEASE_SECONDS
@@ -21,21 +22,23 @@ from nexus.domain.tasks.service import Tasks
 LOG_LINES = 20
 
 
-class Change(Struct, frozen=True, kw_only=True):
-    """One commit of a run: fields of the project and the task, other writes, and the event that tells it."""
-
-    project: Mapping[str, Any] = {}
-    task: Mapping[str, Any] = {}
-    writes: Sequence[Write] = ()
-    tag: str
-    told: JSON = {}
-    on_project: When | None = None
-    on_task: When | None = None
-
-
 class Runs:
-    def __init__(self, *, tables: Tables, tasks: Tasks, events: Events, tallies: Tallies, clock: Clock) -> None:
-        self._tables, self._tasks, self._events, self._tallies, self._clock = tables, tasks, events, tallies, clock
+    def __init__(
+        self, *, tables: Tables, tasks: Tasks, commits: Commits, admission: Admission, tallies: Tallies, clock: Clock
+    ) -> None:
+        self._tables, self._tasks, self._commits = tables, tasks, commits
+        self._admission, self._tallies, self._clock = admission, tallies, clock
+
+    async def admit(self, task_id: str) -> Run:
+        """T2: what was held may be claimed. QuotaExceeded while there is no room; Lost when it is not held any more."""
+
+        async def look() -> Run:
+            run = await self._commits.run_of(await self._tasks.read(task_id))
+            if not await self._admission.has_room(run.project.tenant_id):
+                raise QuotaExceeded("There is no room yet.")
+            return run
+
+        return await self._moved("admit", look)
 
     async def claim(self, task_id: str, worker_id: str) -> Run:
         """T4: of many who try, one has it. Lost when it is not to be had."""
@@ -44,7 +47,7 @@ class Runs:
             task = await self._tasks.read(task_id)
             if task.not_before and task.not_before > instant(self._clock()):
                 raise Lost("It is not due yet.", status=task.status, not_before=task.not_before)
-            return Run(project=await self._project(task), task=task)
+            return await self._commits.run_of(task)
 
         return await self._moved("claim", look, task={"worker_id": worker_id})
 
@@ -56,7 +59,7 @@ class Runs:
         """The run of a task that this executor took over already, or claims now."""
         task = await self._tasks.read(task_id)
         if task.status == "running" and task.worker_id == worker_id:
-            return Run(project=await self._project(task), task=task)
+            return await self._commits.run_of(task)
         return await self.claim(task_id, worker_id)
 
     async def end_for(self, seen: Task) -> None:
@@ -69,14 +72,11 @@ class Runs:
         task = await self._tasks.read(seen.task_id)
         if task.fence != seen.fence or task.status != "running" or (task.heartbeat != seen.heartbeat and not beating):
             raise Lost(f"Task {task.task_id} moved meanwhile.", status=task.status)
-        return Run(project=await self._project(task), task=task)
+        return await self._commits.run_of(task)
 
     async def held(self, run: Run) -> Run:
         """The run as it stands in the store. Lost when its fence has fallen."""
-        task = await self._tasks.read(run.task.task_id)
-        if task.fence != run.task.fence or task.status != "running":
-            raise Lost(f"Task {task.task_id} is {task.status} under fence {task.fence}.", status=task.status)
-        return Run(project=await self._project(task), task=task)
+        return await self._commits.held(run)
 
     async def workflow(self, run: Run) -> str:
         """The name of the workflow that the build follows."""
@@ -93,77 +93,45 @@ class Runs:
     async def start_stage(self, run: Run, stage: Stage) -> Stage:
         """T6. The attempt grows only when one failed, so a restart of the host costs none. Halted when that is what is wanted."""
         now, attempt = instant(self._clock()), max(1, stage.attempt)
-        fields = {
-            "status": "running",
-            "fence": run.task.fence,
-            "attempt": attempt,
-            "started_at": stage.started_at or now,
-        }
-        pending = when(status="pending", build_no=run.project.build_no)
-        told = {"stage": stage.stage_name, "number": stage.stage_number, "attempt": attempt}
-        change = Change(
-            project={"current_stage": stage.stage_name},
-            writes=[patch(STAGES, stage, pending, **fields)],
-            on_task=when(fence=run.task.fence, status="running", control_status="running"),
-            tag="stage.started",
-            told=told,
-        )
-
-        async def begun() -> Run:
-            held = await self.held(run)
-            if (control := held.task.control_status) != "running":
-                raise Halted("The run is to halt.", control=control)
-            return await self._written(held, change)
-
-        await self._tables.settle(begun)
-        return structs.replace(stage, revision=stage.revision + 1, **fields)
+        fields = {"fence": run.task.fence, "attempt": attempt, "started_at": stage.started_at or now}
+        change = Change(project={"current_stage": stage.stage_name}, told={"attempt": attempt})
+        return await self._stage_moved("start_stage", run, stage, change, **fields)
 
     async def complete_stage(
         self, run: Run, stage: Stage, result: StageResult, *, progress: float, settled: Settled = Settled()
     ) -> None:
         """T7: the stage, the project's progress, what the stage makes of other modules' rows, and the event: once, or not at all."""
         now = instant(self._clock())
-        fields = structs.asdict(result) | {
-            "status": "completed",
-            "completed_at": now,
-            "duration_seconds": seconds_between(stage.started_at or now, now),
-            "error_message": None,
-        }
-        told = {"stage": stage.stage_name, "number": stage.stage_number, "progress": progress}
-        told |= {"seconds": fields["duration_seconds"], "summary": result.output_data.get("summary")}
-        change = Change(
-            project={"progress": progress, **settled.project},
-            writes=[patch(STAGES, stage, self._running(run), **fields), *settled.writes],
-            tag="stage.completed",
-            told=told,
-        )
-        await self._commit(run, change)
+        seconds = seconds_between(stage.started_at or now, now)
+        fields = {"completed_at": now, "duration_seconds": seconds, "error_message": None}
+        told = {"progress": progress, "seconds": seconds, "summary": result.output_data.get("summary")}
+        change = Change(project={"progress": progress, **settled.project}, writes=settled.writes, told=told)
+        await self._stage_moved("complete_stage", run, stage, change, **structs.asdict(result), **fields)
 
     async def skip_stage(self, run: Run, stage: Stage, reason: str, *, progress: float) -> None:
         """T9: only what is optional."""
         if not stage.optional:
             raise WrongState(f"Stage {stage.stage_name} is not optional.", status=stage.status)
-        fields = {"status": "skipped", "completed_at": instant(self._clock()), "output_data": {"summary": reason}}
-        change = Change(
-            project={"progress": progress, "current_stage": stage.stage_name},
-            writes=[patch(STAGES, stage, when(status=("pending", "running"), build_no=run.project.build_no), **fields)],
-            tag="stage.skipped",
-            told={"stage": stage.stage_name, "number": stage.stage_number, "reason": reason, "progress": progress},
-        )
-        await self._commit(run, change)
+        fields = {"completed_at": instant(self._clock()), "output_data": {"summary": reason}}
+        change = Change(project={"progress": progress}, told={"reason": reason, "progress": progress})
+        await self._stage_moved("skip_stage", run, stage, change, **fields)
 
     async def retry_stage(self, run: Run, stage: Stage, reason: str) -> Stage:
         """T10: the stage's work failed and may be tried again; this is what an attempt is spent on."""
-        fields = {"status": "pending", "attempt": stage.attempt + 1, "error_message": reason}
-        told = {"stage": stage.stage_name, "attempt": stage.attempt + 1, "reason": reason}
-        change = Change(writes=[patch(STAGES, stage, self._running(run), **fields)], tag="stage.retried", told=told)
-        await self._commit(run, change)
-        return structs.replace(stage, revision=stage.revision + 1, **fields)
+        attempt = stage.attempt + 1
+        change = Change(told={"attempt": attempt, "reason": reason})
+        return await self._stage_moved("retry_stage", run, stage, change, attempt=attempt, error_message=reason)
 
     async def tell(self, run: Run, stage: Stage, tag: str, told: JSON, *, logs: Sequence[str] | None = None) -> None:
         """`stage.progress` or `stage.log`; the row keeps the last lines."""
-        writes = [] if logs is None else [patch(STAGES, stage, self._running(run), logs=list(logs[-LOG_LINES:]))]
-        await self._commit(run, Change(writes=writes, tag=tag, told={"stage": stage.stage_name, **told}))
+        running = rules.STAGE_MOVES["complete_stage"].of_stage(run.task)
+        writes = [] if logs is None else [patch(STAGES, stage, running, logs=list(logs[-LOG_LINES:]))]
+        change = Change(writes=writes, tag=tag, told={"stage": stage.stage_name, **told})
+
+        async def attempt() -> None:
+            await self._commits.written(await self.held(run), change)
+
+        await self._tables.settle(attempt)
 
     async def finish(self, run: Run) -> None:
         """T8."""
@@ -200,6 +168,27 @@ class Runs:
         """T20."""
         await self._moved("stop_done", lambda: self.held(run), task={"worker_id": None})
 
+    async def _stage_moved(self, verb: str, run: Run, stage: Stage, change: Change, **fields: Any) -> Stage:
+        """One transition of a stage out of the table. Halted when it is another state that is wanted of the run."""
+        move = rules.STAGE_MOVES[verb]
+        fields["status"] = move.to
+        change = structs.replace(
+            change,
+            writes=[patch(STAGES, stage, move.of_stage(run.task), **fields), *change.writes],
+            tag=move.event,
+            told={"stage": stage.stage_name, "number": stage.stage_number, **change.told},
+            on_task=move.of_task(run.task),
+        )
+
+        async def attempt() -> None:
+            held = await self.held(run)
+            if (control := held.task.control_status) not in move.control:
+                raise Halted("The run is to halt.", control=control)
+            await self._commits.written(held, change)
+
+        await self._tables.settle(attempt)
+        return structs.replace(stage, revision=stage.revision + 1, **fields)
+
     async def _moved(
         self,
         verb: str,
@@ -224,21 +213,20 @@ class Runs:
                 writes=[
                     *await self._stage_writes(at, move.stage_to, on_project),
                     await self._build_write(at, on_project),
+                    *self._admission.moving(at.project.tenant_id, at.project.status, move.to),
                     *self._counted(move, at.project.tenant_id),
                 ],
-                tag=move.event or "control.changed",
+                tag=move.event,
                 told={"project_id": at.project.project_id, "build_no": at.project.build_no, **(told or {})},
                 on_project=move.of_project(at.project.events),
                 on_task=move.of_task(at.task),
             )
-            return await self._written(at, change)
+            return await self._commits.written(at, change)
 
         return await self._tables.settle(attempt)
 
     def _counted(self, move: rules.Move, tenant_id: str) -> list[Write]:
-        if not move.counts:
-            return []
-        return [*self._tallies.counting(tenant_id, **{move.counts: 1}), self._tallies.leaving(tenant_id)]
+        return self._tallies.counting(tenant_id, **{move.counts: 1}) if move.counts else []
 
     async def _stage_writes(self, run: Run, to: str | None, project: Mapping[str, Any]) -> list[Write]:
         if not to or not run.project.current_stage:
@@ -255,38 +243,6 @@ class Runs:
         if project["status"] in ("completed", "failed", "cancelled"):
             fields |= rules.summary(await self.stages(run))
         return patch(BUILDS, build, **fields)
-
-    async def _commit(self, run: Run, change: Change) -> Run:
-        async def attempt() -> Run:
-            return await self._written(await self.held(run), change)
-
-        return await self._tables.settle(attempt)
-
-    async def _written(self, at: Run, change: Change) -> Run:
-        """The one place where a run's changes are committed: beside its event, under its fence, at its position."""
-        position = at.project.events + 1
-        fields = {**change.project, "events": position, "updated_at": instant(self._clock())}
-        on_project = change.on_project or when(status="building", events=at.project.events)
-        on_task = change.on_task or when(fence=at.task.fence, status="running")
-        hit(f"before:{change.tag}")
-        await self._tables.commit(
-            patch(PROJECTS, at.project, on_project, **fields),
-            self._tasks.moving(at.task, on_task, **change.task)
-            if change.task
-            else self._tasks.holding(at.task, on_task),
-            *change.writes,
-            self._events.telling(at.topic, position, change.tag, change.told),
-        )
-        hit(f"after:{change.tag}")
-        self._events.wake(at.topic)
-        project = structs.replace(at.project, revision=at.project.revision + 1, **fields)
-        return Run(project=project, task=structs.replace(at.task, **change.task))
-
-    async def _project(self, task: Task) -> Project:
-        return await self._tables.get(PROJECTS, task.project_id or "")
-
-    def _running(self, run: Run) -> When:
-        return when(status="running", fence=run.task.fence, build_no=run.project.build_no)
 
     def _in(self, seconds: float) -> str:
         return instant(self._clock() + seconds)

@@ -16,6 +16,7 @@ from nexus.domain.ports.log import Batch
 from nexus.domain.ports.repository import Commit, Repository
 from nexus.domain.ports.rows import patch
 from nexus.domain.projects import rules
+from nexus.domain.projects.admission import Admission
 from nexus.domain.projects.model import Build, Command, Project, Stage, WrongState, topic
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.tallies.service import Tallies
@@ -31,12 +32,13 @@ class Projects:
         tasks: Tasks,
         events: Events,
         tallies: Tallies,
+        admission: Admission,
         audit: Audit,
         repository: Repository,
         clock: Clock,
     ) -> None:
         self._tables, self._tasks, self._events, self._tallies = tables, tasks, events, tallies
-        self._audit, self._repository, self._clock = audit, repository, clock
+        self._admission, self._audit, self._repository, self._clock = admission, audit, repository, clock
 
     async def get(self, caller: Principal, project_id: str) -> Project:
         project = await self._tables.of(caller).get(PROJECTS, project_id)
@@ -78,6 +80,12 @@ class Projects:
         over = project.status in ("completed", "failed", "cancelled")
         return over and not await self._events.read(topic(project_id, project.build_no), after, limit=1)
 
+    async def held(self, tenant_id: str) -> list[Project]:
+        """Those of a tenant that wait for a place: the highest priority first, then the oldest. At most 100."""
+        window = Window(limit=100)
+        page = await self._tables.page(PROJECTS, tenant_id, "pending", index="TenantStatusIndex", window=window)
+        return sorted(page.items, key=lambda project: -project.priority)
+
     async def files(self, caller: Principal, project_id: str, *, at: str | None = None) -> Sequence[str]:
         await self.get(caller, project_id)
         return await self._repository.list(project_id, at=at)
@@ -109,22 +117,24 @@ class Projects:
         return await self._tables.settle(attempt)
 
     async def _commanded(self, caller: Principal, verb: str, project: Project, task: Task) -> Project:
-        move, now = rules.MOVES[verb], instant(self._clock())
+        move, before = await self._admission.place(project.tenant_id, rules.MOVES[verb])
+        now, position = instant(self._clock()), project.events + 1
         wants = move.wants or project.control_status
         fields: dict[str, Any] = {"status": move.to, "control_status": wants, "updated_at": now}
         ended = {"completed_at": now} if move.to == "cancelled" else {}
-        position = project.events + 1
+        on_task = rules.placed(task.task_id, move.task_to, wants, due=now)
+        on_task |= {"status": move.task_to, "control_status": wants} | ended
         where = topic(project.project_id, project.build_no)
-        on_task = rules.placed(task, move.task_to, due=now) | {"status": move.task_to, "control_status": wants} | ended
+        told = {"control": wants} if before is None else {"control": wants, "position": before}
         writes = [
             patch(PROJECTS, project, move.of_project(project.events), events=position, **fields, **ended),
             self._tasks.moving(task, move.of_task(task), **on_task),
-            self._events.telling(where, position, move.event or "control.changed", {"control": wants}),
+            self._events.telling(where, position, move.event, told),
             self._audit.noting(caller, f"project.{verb}", project.project_id),
+            *self._admission.moving(project.tenant_id, project.status, move.to),
         ]
         if move.counts:
             writes += self._tallies.counting(project.tenant_id, **{move.counts: 1})
-            writes.append(self._tallies.leaving(project.tenant_id))
         hit("before:project.command")
         await self._tables.commit(*writes)
         hit("after:project.command")

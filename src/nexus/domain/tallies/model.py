@@ -4,7 +4,7 @@ from nexus.domain.ports.rows import Row
 
 
 class Tally(Row, frozen=True, kw_only=True):
-    """What a tenant has (`day="total"`), did on a day (`2026-01-31`), or has under way (`day="now"`: `builds_active`)."""
+    """What a tenant has (`day="total"`), did on a day (`2026-01-31`), or has under way (`day="now"`: `builds_active`, `builds_held`)."""
 
     tenant_id: str
     day: str
@@ -17,6 +17,7 @@ class Tally(Row, frozen=True, kw_only=True):
     builds_failed: int = 0
     builds_cancelled: int = 0
     builds_active: int = 0
+    builds_held: int = 0
     build_seconds: int = 0
     invocations: int = 0
     invocations_failed: int = 0

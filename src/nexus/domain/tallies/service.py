@@ -1,14 +1,11 @@
 """Counters that are exact: each is changed in the commit that inserts what it counts."""
 
-from nexus.domain.core.errors import QuotaExceeded
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Tables, Window
-from nexus.domain.ports.rows import Below, Write, tally, when
+from nexus.domain.ports.rows import When, Write, tally
 from nexus.domain.tallies.model import NOW, TOTAL, Tally
 from nexus.domain.tallies.tables import TALLIES
-
-RETRY_SECONDS = 10
 
 
 class Tallies:
@@ -20,24 +17,13 @@ class Tallies:
         today = instant(self._clock())[:10]
         return [tally(TALLIES, (tenant_id, day), **add) for day in (today, TOTAL)]
 
-    async def admitting(self, tenant_id: str, *, most: int) -> Write:
-        """One more build under way; the commit that holds it is refused, like this, when there are as many as may be.
+    async def now(self, tenant_id: str) -> Tally:
+        """What the tenant has under way."""
+        return await self._tables.find(TALLIES, tenant_id, NOW) or Tally(tenant_id=tenant_id, day=NOW)
 
-        QuotaExceeded: `facts["position"]` is how many are before it."""
-        row = await self._tables.find(TALLIES, tenant_id, NOW)
-        if row and row.builds_active >= most:
-            active = row.builds_active
-            raise QuotaExceeded(
-                f"{active} builds wait or run already; {most} may.",
-                position=active,
-                limit=most,
-                retry_after=RETRY_SECONDS,
-            )
-        return tally(TALLIES, (tenant_id, NOW), when(builds_active=Below(most)), builds_active=1)
-
-    def leaving(self, tenant_id: str) -> Write:
-        """One build less under way."""
-        return tally(TALLIES, (tenant_id, NOW), builds_active=-1)
+    def under_way(self, tenant_id: str, condition: When = When(), /, **add: int) -> Write:
+        """Adds to what the tenant has under way, if the condition holds of it."""
+        return tally(TALLIES, (tenant_id, NOW), condition, **add)
 
     async def total(self, caller: Principal) -> Tally:
         found = await self._tables.of(caller).find(TALLIES, caller.tenant_id, TOTAL)

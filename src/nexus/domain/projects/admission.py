@@ -1,0 +1,61 @@
+"""How many builds of one tenant may be under way; what comes beyond that is held, and beyond that refused."""
+
+from msgspec import Struct
+
+from nexus.domain.core.errors import QuotaExceeded
+from nexus.domain.ports.rows import Below, Write, when
+from nexus.domain.projects import rules
+from nexus.domain.projects.model import ProjectStatus
+from nexus.domain.tallies.service import Tallies
+
+RETRY_SECONDS = 10
+
+
+class Limits(Struct, frozen=True):
+    """For each tenant: how many builds are queued or run (`active`), and how many more wait for that (`held`)."""
+
+    active: int = 100
+    held: int = 1000
+
+
+class Admission:
+    def __init__(self, *, tallies: Tallies, limits: Limits = Limits()) -> None:
+        self._tallies, self._limits = tallies, limits
+
+    async def place(self, tenant_id: str, move: rules.Move) -> tuple[rules.Move, int | None]:
+        """The move as it is to be made now, and how many builds are before one that is held. Nobody overtakes those that wait.
+
+        QuotaExceeded: `facts["position"]` is how many there are."""
+        if not move.may_be_held:
+            return move, None
+        now, limits = await self._tallies.now(tenant_id), self._limits
+        if now.builds_active < limits.active and not now.builds_held:
+            return move, None
+        before = now.builds_active + now.builds_held
+        if now.builds_held < limits.held:
+            return rules.held(move), before
+        raise QuotaExceeded(
+            f"{now.builds_active} builds are under way and {now.builds_held} wait already.",
+            position=before,
+            limit=limits.active + limits.held,
+            retry_after=RETRY_SECONDS,
+        )
+
+    async def has_room(self, tenant_id: str) -> bool:
+        """Whether somebody waits who may begin."""
+        now = await self._tallies.now(tenant_id)
+        return now.builds_held > 0 and now.builds_active < self._limits.active
+
+    def moving(self, tenant_id: str, before: ProjectStatus | None, after: ProjectStatus) -> list[Write]:
+        """Keeps the account of a change of state; the commit that holds it is refused where the limits are reached."""
+        added = rules.accounts(before, after)
+        if not added:
+            return []
+        bounds: dict[str, Below | tuple[int | None, ...]] = {}
+        if added.get("builds_active", 0) > 0:
+            bounds["builds_active"] = Below(self._limits.active)
+            if before != "pending":
+                bounds["builds_held"] = (None, 0)
+        if added.get("builds_held", 0) > 0:
+            bounds["builds_held"] = Below(self._limits.held)
+        return [self._tallies.under_way(tenant_id, when(**bounds), **added)]

@@ -1,0 +1,63 @@
+"""The one place where a run's changes are committed: beside their event, under the fence, at the next position."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct, structs
+
+from nexus.domain.core.failpoints import hit
+from nexus.domain.core.instants import Clock, instant
+from nexus.domain.events.service import Events
+from nexus.domain.ports.database import Tables
+from nexus.domain.ports.rows import When, Write, patch, when
+from nexus.domain.projects.model import JSON, Lost, Run
+from nexus.domain.projects.tables import PROJECTS
+from nexus.domain.tasks.model import Task
+from nexus.domain.tasks.service import Tasks
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """One commit of a run: fields of the project and the task, other writes, and the event (`tag`) that tells it."""
+
+    project: Mapping[str, Any] = {}
+    task: Mapping[str, Any] = {}
+    writes: Sequence[Write] = ()
+    tag: str = ""
+    told: JSON = {}
+    on_project: When | None = None
+    on_task: When | None = None
+
+
+class Commits:
+    def __init__(self, *, tables: Tables, tasks: Tasks, events: Events, clock: Clock) -> None:
+        self._tables, self._tasks, self._events, self._clock = tables, tasks, events, clock
+
+    async def run_of(self, task: Task) -> Run:
+        return Run(project=await self._tables.get(PROJECTS, task.project_id or ""), task=task)
+
+    async def held(self, run: Run) -> Run:
+        """The run as it stands in the store. Lost when its fence has fallen."""
+        task = await self._tasks.read(run.task.task_id)
+        if task.fence != run.task.fence or task.status != "running":
+            raise Lost(f"Task {task.task_id} is {task.status} under fence {task.fence}.", status=task.status)
+        return await self.run_of(task)
+
+    async def written(self, at: Run, change: Change) -> Run:
+        """Stale when anything has moved since `at` was read."""
+        position = at.project.events + 1
+        fields = {**change.project, "events": position, "updated_at": instant(self._clock())}
+        on_project = change.on_project or when(status="building", events=at.project.events)
+        on_task = change.on_task or when(fence=at.task.fence, status="running")
+        hit(f"before:{change.tag}")
+        await self._tables.commit(
+            patch(PROJECTS, at.project, on_project, **fields),
+            self._tasks.moving(at.task, on_task, **change.task)
+            if change.task
+            else self._tasks.holding(at.task, on_task),
+            *change.writes,
+            self._events.telling(at.topic, position, change.tag, change.told),
+        )
+        hit(f"after:{change.tag}")
+        self._events.wake(at.topic)
+        project = structs.replace(at.project, revision=at.project.revision + 1, **fields)
+        return Run(project=project, task=structs.replace(at.task, **change.task))
