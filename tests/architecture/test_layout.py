@@ -12,7 +12,7 @@ from tests.architecture.sources import DOMAIN, HOUSE, ROOT, Source, sources
 MODULE_FILES = {"__init__", "model", "tables", "rules", "service"}
 NOUNS = {
     "agents": {"invocations", "package"},
-    "builds": {"agent_build", "documents", "engine", "outputs", "report", "work", "workflow"},
+    "builds": {"agent_build", "documents", "engine", "outputs", "report", "wishes", "work", "workflow"},
     "projects": {"admission", "commits", "deletions", "openings", "runs"},
     "runtime": {"journal", "steps"},
     "sessions": {"keeping", "replies", "writing"},

@@ -16,6 +16,7 @@ from nexus.domain.tasks.model import Task
 
 LEASE_SECONDS = 30.0
 ANSWER_SECONDS = 4.0
+TICK_SECONDS = 0.25
 FOLD_EVERY = 12
 logger = structlog.get_logger()
 
@@ -71,15 +72,21 @@ class Sweeper:
             await self._safely(self._reply_taken(reply), reply.reply_id)
 
     async def run(self, every: float = 5.0) -> None:
-        """Sweeps for ever."""
+        """Sweeps for ever; what was asked through this process and is not answered is looked at more often."""
         while True:
-            await asyncio.sleep(every)
-            try:
-                await self.sweep()
-            except NexusError as error:
-                logger.warning("sweep.failed", reason=error.detail)
-            except Exception:
-                logger.exception("sweep.crashed")
+            for _ in range(max(1, round(every / TICK_SECONDS))):
+                await asyncio.sleep(min(every, TICK_SECONDS))
+                await self._goes_on(self._services.builds.end_unanswered())
+            await self._goes_on(self.sweep())
+
+    async def _goes_on(self, act: Coroutine[Any, Any, None]) -> None:
+        """Whatever goes wrong, there is a next time."""
+        try:
+            await act
+        except NexusError as error:
+            logger.warning("sweep.failed", reason=error.detail)
+        except Exception:
+            logger.exception("sweep.crashed")
 
     async def sweep(self) -> None:
         await self._services.replies.beat()

@@ -1,9 +1,12 @@
 """An executor that died, or only seemed to: the next one goes on, and nothing the first one writes later counts."""
 
 import pytest
+from msgspec import structs
 
 from nexus.adapters.memory.models import Gate, Turn, turn
+from nexus.domain.builds.service import Pace
 from nexus.domain.ports.database import Window
+from nexus.domain.projects.model import Command
 from tests.domain.builds.scripts import (
     ARCHITECTURE,
     BRIEF,
@@ -71,13 +74,13 @@ async def test_what_was_queued_when_the_process_died_starts_by_itself() -> None:
 
 
 @pytest.mark.parametrize(("command", "status"), [("pause", "paused"), ("stop", "cancelled")])
-async def test_a_wish_that_nobody_alive_heard_is_met_by_the_next_process(command: str, status: str) -> None:
+async def test_a_wish_that_nobody_alive_heard_is_met_by_the_next_process(command: Command, status: str) -> None:
     gate = Gate()
     async with open_house(world(script(design=[turn(gate, "late")]))) as dead:
         started = await dead.services.builds.start(ANN, WANTED)
         await gate.reached.wait()
         project = await dead.services.projects.get(ANN, started.project_id)
-        await dead.services.projects.command(ANN, project.project_id, command)  # type: ignore[arg-type]  # one of the commands
+        await dead.services.projects.command(ANN, project.project_id, command)
         async with open_house(world(like=dead.world, clock=dead.clock, worker_id="w2")) as house:
             await house.sweeper.start(alone=True)
             assert (await house.services.projects.get(ANN, started.project_id)).status == status
@@ -100,3 +103,51 @@ async def test_a_sweeper_takes_over_only_what_did_not_beat_for_a_lease() -> None
             await house.sweeper.sweep()
             assert (await over(house, started.project_id)).status == "completed"
             assert (await house.services.projects.task(ANN, started.project_id)).worker_id == "w2"
+
+
+@pytest.mark.parametrize(("command", "status"), [("pause", "paused"), ("stop", "cancelled")])
+async def test_a_wish_that_no_executor_answers_is_met_without_it(command: Command, status: str) -> None:
+    gate = Gate()
+    async with open_house(world(script(design=[turn(gate, "late")]))) as hung:
+        started = await hung.services.builds.start(ANN, WANTED)
+        await gate.reached.wait()
+        impatient = structs.replace(world(like=hung.world, clock=hung.clock, worker_id="w2"), pace=Pace(answer=0.0))
+        async with open_house(impatient) as house:
+            asked = await house.services.builds.command(ANN, started.project_id, command)
+            assert (asked.status, asked.control_status) == ("building", "paused" if command == "pause" else "stopped")
+            await house.services.builds.end_unanswered()
+            ended = await house.services.projects.get(ANN, started.project_id)
+            assert ended.status == status
+            gate.opened.set()
+            await hung.queue.drain(5)
+            assert await house.services.projects.get(ANN, started.project_id) == ended
+
+
+@pytest.mark.parametrize(("command", "status"), [("pause", "paused"), ("stop", "cancelled")])
+async def test_a_run_that_was_taken_over_and_waits_for_a_place_answers_to_wishes(command: Command, status: str) -> None:
+    gate = Gate()
+    async with open_house(world(script(design=[turn(gate, "late")]))) as dead:
+        started = await dead.services.builds.start(ANN, WANTED)
+        await gate.reached.wait()
+        after = structs.replace(world(like=dead.world, clock=dead.clock, worker_id="w2"), pace=Pace(answer=0.0))
+        async with open_house(after, serving=False) as house:
+            await house.sweeper.start(alone=True)
+            assert (await house.services.builds.command(ANN, started.project_id, command)).status == "building"
+            await house.services.builds.end_unanswered()
+            assert (await house.services.projects.get(ANN, started.project_id)).status == status
+
+
+async def test_a_wish_that_was_taken_back_in_time_ends_nothing() -> None:
+    gate = Gate()
+    async with open_house(world(script(design=[turn(gate, *said(DESIGN).pieces)]))) as hung:
+        started = await hung.services.builds.start(ANN, WANTED)
+        await gate.reached.wait()
+        after = structs.replace(world(like=hung.world, clock=hung.clock, worker_id="w2"), pace=Pace(answer=0.0))
+        async with open_house(after, serving=False) as house:
+            await house.services.builds.command(ANN, started.project_id, "pause")
+            await house.services.builds.command(ANN, started.project_id, "resume")
+            await house.services.builds.end_unanswered()
+            project = await house.services.projects.get(ANN, started.project_id)
+            assert (project.status, project.control_status) == ("building", "running")
+            gate.opened.set()
+        assert (await over(hung, started.project_id)).status == "completed"

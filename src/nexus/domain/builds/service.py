@@ -11,6 +11,7 @@ from msgspec import Struct
 from nexus.domain.builds import rules
 from nexus.domain.builds.engine import STORAGE_FULL, Engine, StorageFull, Wish
 from nexus.domain.builds.model import RunBuild, Started
+from nexus.domain.builds.wishes import Wishes
 from nexus.domain.builds.workflow import Workflow
 from nexus.domain.core.errors import QuotaExceeded, Unavailable
 from nexus.domain.core.failpoints import hit
@@ -32,11 +33,12 @@ logger = structlog.get_logger()
 
 
 class Pace(Struct, frozen=True, kw_only=True):
-    """Seconds: between two looks for what is wanted where no hint came, how long a paused run may take to its next step before it is cut, and how long one waits that
-    found the disk full."""
+    """Seconds: between two looks for what is wanted where no hint came; how long a paused run may take to its next step before it is
+    cut, and how long any executor may take to answer before it is ended in its place; how long a run waits that found the disk full."""
 
     look: float = 1.0
     grace: float = 4.0
+    answer: float = 4.5
     storage: float = 10.0
 
 
@@ -63,6 +65,7 @@ class Builds:
         self._admission, self._runs, self._engine = admission, runs, engine
         self._events, self._requests, self._queue, self._workflow = events, requests, queue, workflow
         self._pulse, self._worker_id, self._pace, self._timer = pulse, worker_id, pace, timer
+        self._wishes = Wishes(runs=runs, patience=pace.answer, timer=timer)
 
     async def start(self, caller: Principal, wanted: Opening, *, once: Once | None = None) -> Started:
         """A project and its first build, held where there is no place for it; InvalidInput when the requirement cannot be one."""
@@ -97,6 +100,7 @@ class Builds:
             project = await self._requests.settle(caller, once, Project, again)
         else:
             project = await self._projects.command(caller, project_id, command)
+            self._wishes.note(project)
         await self._offered(project.status, project.active_task_id, project.priority, project.tenant_id)
         return project
 
@@ -140,6 +144,11 @@ class Builds:
             return
         await self._enqueued(run.task.task_id, run.task.priority, run.task.tenant_id)
 
+    async def end_unanswered(self) -> None:
+        """Ends builds as their users asked through this process, where their executors did not answer in time."""
+        for task in await self._wishes.end_unanswered():
+            await self.admit(task.tenant_id)
+
     async def run(self, task_id: str) -> None:
         """The job: claims the build, or goes on with one taken over, until it is over, halted or somebody else's."""
         claiming = asyncio.ensure_future(self._runs.resume(task_id, self._worker_id))
@@ -157,6 +166,12 @@ class Builds:
             logger.info("build.not_ours", task_id=task_id, reason=lost.detail)
         finally:
             self._pulse.drop(task_id)
+
+    async def hand_back(self, seen: Task) -> None:
+        """A build that this process took over and could not begin goes back into the queue, or into the state that is wanted of it."""
+        if seen.status == "running" and seen.worker_id == self._worker_id:
+            with contextlib.suppress(Lost):
+                await self._let_go(await self._runs.resume(seen.task_id, self._worker_id))
 
     async def _driven(self, run: Run) -> bool:
         """Runs stages until the build is over, handed back or halted; False when it was to halt and is wanted again. Raises Lost."""

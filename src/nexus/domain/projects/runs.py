@@ -15,7 +15,7 @@ from nexus.domain.projects.commits import Change, Commits
 from nexus.domain.projects.model import JSON, Halted, Lost, Run, Settled, Stage, StageResult, WrongState
 from nexus.domain.projects.tables import BUILDS, STAGES
 from nexus.domain.tallies.service import Tallies
-from nexus.domain.tasks.model import Task
+from nexus.domain.tasks.model import Control, Task
 from nexus.domain.tasks.rules import LEASE_SECONDS
 from nexus.domain.tasks.service import Tasks
 
@@ -67,6 +67,14 @@ class Runs:
         verb = "pause_done" if seen.control_status == "paused" else "stop_done"
         fallen: JSON = {"fence": seen.fence + 1, "worker_id": None}
         await self._moved(verb, lambda: self._unmoved(seen, beating=True), task=fallen)
+
+    async def end_unanswered(self, task_id: str, wish: Control) -> Task:
+        """As `end_for`, where the task still runs under this wish; Lost when it does not."""
+        task = await self._tasks.read(task_id)
+        if task.status != "running" or task.control_status != wish:
+            raise Lost(f"Task {task_id} answered.", status=task.status)
+        await self.end_for(task)
+        return task
 
     async def _unmoved(self, seen: Task, *, beating: bool = False) -> Run:
         task = await self._tasks.read(seen.task_id)
