@@ -3,6 +3,7 @@
 import pytest
 
 from nexus.adapters.memory.models import Gate, turn
+from nexus.domain.builds.rules import rest
 from nexus.domain.core.errors import NotFound, Unavailable
 from nexus.domain.projects.model import WrongState
 from nexus.domain.projects.openings import Opening
@@ -123,6 +124,32 @@ async def test_a_model_that_is_away_costs_an_attempt_and_the_next_one_succeeds()
         assert (await over(house, started.project_id)).status == "completed"
         [intake, *_] = await house.services.projects.stages(ANN, started.project_id)
         assert (intake.attempt, intake.status) == (2, "completed")
+
+
+async def test_a_model_that_asks_for_minutes_is_given_them_without_keeping_a_place() -> None:
+    busy = turn(Unavailable("Too many requests.", code="rate_limited", retry_after=120.0))
+    async with open_house(world(script(intake=[busy, said(BRIEF)]))) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        await house.queue.settled()
+        waiting = await house.services.projects.get(ANN, started.project_id)
+        assert waiting.status == "queued"
+        assert waiting.error_info
+        assert waiting.error_info["code"] == "rate_limited"
+        for seconds, status in ((100, "queued"), (22, "completed")):
+            house.clock.now += seconds
+            await house.sweeper.sweep()
+            await house.queue.settled()
+            assert (await house.services.projects.get(ANN, started.project_id)).status == status
+        [intake, *_] = await house.services.projects.stages(ANN, started.project_id)
+        assert intake.attempt == 2
+
+
+def test_a_rest_grows_is_spread_and_is_never_shorter_than_was_asked_for() -> None:
+    assert [rest(failed, told=None, jitter=1.0) for failed in (1, 2, 3, 6, 20)] == [2, 4, 8, 60, 60]
+    assert rest(2, told=None, jitter=0.0) == 2
+    assert rest(1, told=30.0, jitter=0.5) == 30.5
+    assert rest(5, told=1.0, jitter=1.0) == 32
+    assert rest(1, told=1e9, jitter=0.0) == 600
 
 
 async def test_an_unclear_requirement_ends_in_an_honest_failure_without_files() -> None:

@@ -1,17 +1,19 @@
 """Runs the stages of a claimed build, and holds them to what their workflow declares."""
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import structlog
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from nexus.domain.builds.agent_build import WORKFLOWS
 from nexus.domain.builds.model import StageFailed
 from nexus.domain.builds.outputs import Architecture
+from nexus.domain.builds.rules import rest
 from nexus.domain.builds.work import Rooms, Work
 from nexus.domain.builds.workflow import Made, StageSpec, Workflow
 from nexus.domain.core.errors import NexusError, NotFound, Unavailable
@@ -25,6 +27,7 @@ from nexus.domain.tasks.model import Control
 
 DONE = ("completed", "skipped")
 STORAGE_FULL = "storage_full"
+LONG_REST_SECONDS = 15.0
 logger = structlog.get_logger()
 
 
@@ -34,10 +37,15 @@ class Failure(Struct, frozen=True):
     code: str
     message: str
     retryable: bool
+    retry_after: float | None = None
 
 
-class StorageFull(Exception):
-    """The disk is full: no fault of the work. It waits, and goes on by itself."""
+class Waits(Exception):
+    """The run is to lie still for some seconds and go on by itself: it keeps no place meanwhile."""
+
+    def __init__(self, reason: str, *, seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason, self.seconds = reason, seconds
 
 
 class Wish:
@@ -62,10 +70,11 @@ class Engine:
         journals: Journals,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         timer: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
         workflows: Mapping[str, Workflow] = WORKFLOWS,
     ) -> None:
         self._runs, self._rooms, self._journals = runs, rooms, journals
-        self._sleep, self._timer, self._workflows = sleep, timer, workflows
+        self._sleep, self._timer, self._jitter, self._workflows = sleep, timer, jitter, workflows
 
     async def run(self, run: Run, workflow: str, wish: Wish) -> None:
         """All stages that are not done, in order; the build is completed or failed when this returns. Raises Halted and Lost."""
@@ -79,8 +88,8 @@ class Engine:
             if stage.status in DONE:
                 continue
             if failure := await self._stage(run, declared, stage, (stages, outputs), wish):
-                error = structs.asdict(failure) | {"stage": stage.stage_name}
-                await self._runs.fail(run, error)
+                error = {"code": failure.code, "message": failure.message, "retryable": failure.retryable}
+                await self._runs.fail(run, error | {"stage": stage.stage_name})
                 return
             stages = await self._runs.stages(run)
         await self._runs.finish(run)
@@ -102,12 +111,19 @@ class Engine:
                 return None
             if failure.retryable and stage.attempt < spec.attempts:
                 stage = await self._runs.retry_stage(run, stage, failure.message)
-                await self._sleep(min(60.0, 2.0 ** (stage.attempt - 1)))
+                await self._rested(stage, failure)
                 continue
             if not spec.optional:
                 return failure
             await self._runs.skip_stage(run, stage, failure.message, progress=progress)
             return None
+
+    async def _rested(self, stage: Stage, failure: Failure) -> None:
+        """Before the next attempt. Waits when that is far off."""
+        seconds = rest(stage.attempt - 1, told=failure.retry_after, jitter=self._jitter())
+        if seconds > LONG_REST_SECONDS:
+            raise Waits(failure.code, seconds=seconds)
+        await self._sleep(seconds)
 
     async def _attempt(
         self, run: Run, spec: StageSpec, stage: Stage, outputs: dict[str, Any], at: tuple[Wish, float]
@@ -121,9 +137,10 @@ class Engine:
             return Failure("timed_out", f"{spec.name} took longer than {spec.seconds:g} s.", retryable=True)
         except NexusError as error:
             if error.facts.get("reason") == STORAGE_FULL:
-                raise StorageFull(error.detail) from error
+                raise Waits(STORAGE_FULL) from error
             code = str(error.facts.get("code", type(error).__name__))
-            return Failure(code, error.detail, retryable=isinstance(error, Unavailable))
+            told = error.facts.get("retry_after")
+            return Failure(code, error.detail, isinstance(error, Unavailable), None if told is None else float(told))
         except Exception:
             logger.exception("stage.crashed", stage=spec.name, project_id=run.project.project_id)
             return Failure("internal", f"Something went wrong inside {spec.name}.", retryable=True)

@@ -1,4 +1,4 @@
-"""What can be a requirement. Pure."""
+"""What can be a requirement, and how long to wait after an attempt that failed. Pure."""
 
 import unicodedata
 
@@ -6,6 +6,7 @@ from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.texts import is_cjk
 
 SHORTEST, LONGEST = 10, 10_000
+LONGEST_REST, LONGEST_TOLD = 60.0, 600.0
 
 
 def check_requirement(text: str) -> None:
@@ -17,6 +18,13 @@ def check_requirement(text: str) -> None:
         raise _refused("A requirement needs words: say what the agent is to do.")
     if sum(2 if is_cjk(character) else 1 for character in text.strip()) < SHORTEST:
         raise _refused(f"A requirement has at least {SHORTEST} characters: say what the agent is to do.")
+
+
+def rest(failed: int, *, told: float | None, jitter: float) -> float:
+    """Seconds before the next attempt after so many that failed, spread by `jitter` (0 to 1); never less than a provider asked for,
+    up to ten minutes."""
+    grown = min(LONGEST_REST, 2.0**failed) * (0.5 + jitter / 2)
+    return grown if told is None else max(grown, min(told, LONGEST_TOLD) + jitter)
 
 
 def _refused(message: str) -> InvalidInput:

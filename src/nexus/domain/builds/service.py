@@ -9,7 +9,7 @@ import structlog
 from msgspec import Struct
 
 from nexus.domain.builds import rules
-from nexus.domain.builds.engine import STORAGE_FULL, Engine, StorageFull, Wish
+from nexus.domain.builds.engine import Engine, Waits, Wish
 from nexus.domain.builds.model import RunBuild, Started
 from nexus.domain.builds.wishes import Wishes
 from nexus.domain.builds.workflow import Workflow
@@ -183,9 +183,9 @@ class Builds:
         except asyncio.CancelledError:
             if _is_cancelled():
                 raise
-        except StorageFull:
+        except Waits as waits:
             with contextlib.suppress(Lost):
-                await self._runs.release(run, reason=STORAGE_FULL, seconds=self._pace.storage)
+                await self._runs.release(run, reason=waits.reason, seconds=waits.seconds or self._pace.storage)
                 return True
         except Halted as halted:
             wish.control = halted.facts["control"]
