@@ -5,8 +5,11 @@ from msgspec import structs
 
 from nexus.adapters.memory.models import Gate, Turn, turn
 from nexus.domain.builds.service import Pace
-from nexus.domain.ports.database import Window
+from nexus.domain.ports.database import Tables, Window
+from nexus.domain.ports.rows import insert
 from nexus.domain.projects.model import Command
+from nexus.domain.projects.rules import placed
+from nexus.domain.tasks.tables import TASKS
 from tests.domain.builds.scripts import (
     ARCHITECTURE,
     BRIEF,
@@ -71,6 +74,21 @@ async def test_what_was_queued_when_the_process_died_starts_by_itself() -> None:
         async with open_house(world(like=dead.world, clock=dead.clock, worker_id="w2")) as house:
             await house.sweeper.start(alone=True)
             assert (await over(house, started.project_id)).status == "completed"
+
+
+async def test_a_dead_run_is_seen_behind_two_thousand_that_are_queued() -> None:
+    gate = Gate()
+    async with open_house(world(script(design=[turn(gate, "late"), said(DESIGN)]))) as dead:
+        started = await dead.services.builds.start(ANN, WANTED)
+        await gate.reached.wait()
+        queued = structs.replace(await dead.services.tasks.read(started.task_id), status="queued")
+        tables = Tables(dead.world.tables, secret=dead.world.secret, clock=dead.clock)
+        for number in range(2000):
+            task_id = f"tsk_{number}"
+            place = placed(task_id, "queued", "running", due=queued.created_at)
+            await tables.commit(insert(TASKS, structs.replace(queued, task_id=task_id, **place)))
+        dead.clock.now += 60
+        assert started.task_id in {task.task_id for task in await dead.services.tasks.due()}
 
 
 @pytest.mark.parametrize(("command", "status"), [("pause", "paused"), ("stop", "cancelled")])

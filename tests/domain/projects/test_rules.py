@@ -9,7 +9,7 @@ from nexus.domain.core.errors import InvalidInput
 from nexus.domain.projects import rules
 from nexus.domain.projects.model import Command, Project, ProjectStatus, Stage, StageStatus, WrongState
 from nexus.domain.tasks.model import Control, Task, TaskStatus
-from nexus.domain.tasks.rules import HELD, SHARDS
+from nexus.domain.tasks.rules import SHARDS
 
 NOW, EARLIER, LEASE = "2027-01-15T08:00:00.000Z", "2027-01-15T07:00:00.000Z", "2027-01-15T08:00:30.000Z"
 OWNED: dict[str, Any] = {"tenant_id": "tnt_one", "user_id": "usr_ann"}
@@ -147,7 +147,7 @@ def test_a_task_lies_before_the_sweeper_until_it_has_ended_or_waits_for_its_user
         assert placed == {"dispatch": None, "due_at": None}
     else:
         assert placed["due_at"] == NOW
-        assert placed["dispatch"] in (HELD if status == "pending" else SHARDS)
+        assert placed["dispatch"] in SHARDS[status]
 
 
 @pytest.mark.parametrize("after", get_args(ProjectStatus))

@@ -170,7 +170,7 @@ def placed(task_id: str, status: TaskStatus, wants: Control, *, due: str) -> dic
     """The fields that place a task before the sweeper: none once it has ended, or while it waits for its user."""
     if status in ENDED or (status == "pending" and wants == "paused"):
         return {"dispatch": None, "due_at": None}
-    return {"dispatch": shard(task_id, held=status == "pending"), "due_at": due}
+    return {"dispatch": shard(task_id, status), "due_at": due}
 
 
 def progress_of(completed: int, of: int) -> float:

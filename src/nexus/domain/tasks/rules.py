@@ -2,17 +2,25 @@
 
 import zlib
 
-SHARDS = tuple(f"d#{number:02d}" for number in range(16))
-"""The partitions of the dispatch index: small, so that no status is one hot partition."""
+from nexus.domain.tasks.model import ENDED, TaskStatus
 
-HELD = tuple(f"h#{number:02d}" for number in range(4))
-"""Those of tasks that wait until their tenant may have one more: many of them must not stand before what runs."""
+SHARDS: dict[TaskStatus, tuple[str, ...]] = {
+    "running": tuple(f"running#{number}" for number in range(8)),
+    "queued": tuple(f"queued#{number}" for number in range(8)),
+    "pending": tuple(f"held#{number}" for number in range(4)),
+}
+"""The partitions of the dispatch index: several, so that none is hot; and for each state its own, so that the many that are queued do not
+stand before the few whose executor died."""
 
+PLACES = tuple(place for places in SHARDS.values() for place in places)
 
 LEASE_SECONDS = 30.0
 """When the sweeper looks at a running task that gave no sign of life; how long it then watches is its own patience."""
 
 
-def shard(task_id: str, *, held: bool = False) -> str:
-    places = HELD if held else SHARDS
+def shard(task_id: str, status: TaskStatus) -> str | None:
+    """Where a task of this state is found; nowhere once it has ended."""
+    if status in ENDED:
+        return None
+    places = SHARDS[status]
     return places[zlib.crc32(task_id.encode()) % len(places)]

@@ -8,7 +8,7 @@ from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Page, Tables, Window
 from nexus.domain.ports.rows import When, Write, check, insert, patch, when
 from nexus.domain.tasks.model import JSON, Task
-from nexus.domain.tasks.rules import HELD, LEASE_SECONDS, SHARDS, shard
+from nexus.domain.tasks.rules import LEASE_SECONDS, PLACES, shard
 from nexus.domain.tasks.tables import TASKS
 
 
@@ -49,7 +49,7 @@ class Tasks:
     async def due(self) -> list[Task]:
         """What the sweeper should look at now: unfinished tasks whose time has come, as they stand."""
         now, found = instant(self._clock()), list[Task]()
-        for place in (*SHARDS, *HELD):
+        for place in PLACES:
             page = await self._tables.page(TASKS, place, index="DispatchIndex", window=Window(limit=100, until=now))
             found += page.items
         return found
@@ -57,7 +57,7 @@ class Tasks:
     async def unfinished(self) -> list[Task]:
         """Everything that has not ended, for the first look after a start."""
         found = list[Task]()
-        for place in (*SHARDS, *HELD):
+        for place in PLACES:
             cursor, more = None, True
             while more:
                 window = Window(limit=100, cursor=cursor)
@@ -81,7 +81,7 @@ class Tasks:
                 user_id=owner.user_id,
                 project_id=project_id,
                 payload=payload,
-                dispatch=shard(task_id),
+                dispatch=shard(task_id, "queued"),
                 due_at=now,
                 created_at=now,
             ),
