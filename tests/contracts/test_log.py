@@ -300,3 +300,55 @@ async def test_a_typed_stream_is_read_to_its_present_end(stream: Stream[Grown | 
     events = [Grown(str(n)) for n in range(2 * PAGE + 5)]
     await stream.append("t", events, after=0)
     assert [event for _, event in await stream.read("t")] == events
+
+
+class Ahead:
+    """A store that shows more than the process has been told is committed: `shown` events, of which the process knows `told`."""
+
+    def __init__(self, shown: int) -> None:
+        self.shown = shown
+
+    def write(self, append: Append) -> None:
+        append.landed()
+
+    async def read(self, topic: str, after: int, limit: int) -> Batch:
+        return Batch(after + 1, lines(after + 1, self.shown - after))
+
+    async def end(self, topic: str) -> int:
+        return self.shown
+
+    async def trim(self, first: str, before: str) -> None:
+        raise AssertionError("nothing is trimmed")
+
+
+@pytest.mark.parametrize("after", [3, 4])
+async def test_a_reader_that_saw_more_than_its_process_was_told_goes_on_without_gap(after: int) -> None:
+    driver = Ahead(2)
+    log = EventLog(driver)
+    first = log.follow("t")
+    assert (await anext(first)).last == 2
+    driver.shown = 4
+    again = log.follow("t", after)
+    going_on = asyncio.ensure_future(anext(again))
+    await asyncio.sleep(0)
+    if after < driver.shown:
+        assert await going_on == Batch(4, lines(4, 1))
+        return
+    assert not going_on.done()
+    driver.shown = 5
+    assert await log.append("t", lines(3, 3), after=2) == 5
+    assert await going_on == Batch(5, lines(5, 1))
+
+
+async def test_a_reader_goes_on_after_it_read_what_its_process_was_not_told_yet() -> None:
+    driver = Ahead(2)
+    log = EventLog(driver)
+    reader = log.follow("t")
+    assert (await anext(reader)).last == 2
+    late = log.follow("t", 1)
+    driver.shown = 3
+    assert (await anext(late)).last in (2, 3)
+    waiting = asyncio.ensure_future(anext(reader))
+    await asyncio.sleep(0)
+    assert await log.append("t", lines(3, 1), after=2) == 3
+    assert await waiting == Batch(3, lines(3, 1))

@@ -12,7 +12,8 @@ from typing import IO, NamedTuple
 
 from nexus.domain.core.errors import Unavailable
 
-_FULL = ("No space left on device", "Disk quota exceeded")
+_FULL = ("No space left on device", "Disk quota exceeded", "Out of diskspace")
+_PATIENCE = 2.0
 _CONFIGURATION = {
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
@@ -87,10 +88,7 @@ class Git:
         except TimeoutError:
             raise Unavailable(f"git {arguments[0]} took longer than {self._seconds:g} s.", part="git") from None
         finally:
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
+            await _ended(process)
         return Answer(process.returncode or 0, out, problem.decode(errors="replace").strip())
 
     async def _started(
@@ -112,6 +110,17 @@ class Git:
                 )
         except OSError as error:
             raise Unavailable("The program git does not start.", part="git") from error
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """A git that is told to end takes its locks away with it; one that does not hear is killed."""
+    for number, patience in ((signal.SIGTERM, _PATIENCE), (signal.SIGKILL, None)):
+        if process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), patience)
 
 
 @contextmanager

@@ -244,7 +244,7 @@ def _furnish(fresh: Path, tree: Path) -> None:
 
 
 def _forget_stale_locks(tree: Path) -> None:
-    """A killed git leaves its lock. One call takes milliseconds, so an old lock is nobody's."""
+    """What a killed git left: one call takes milliseconds, so an old lock is nobody's; a report is read by nobody."""
     for name in ("HEAD.lock", f"{_MAIN}.lock", "packed-refs.lock"):
         lock = tree / ".git" / name
         try:
@@ -252,3 +252,5 @@ def _forget_stale_locks(tree: Path) -> None:
                 lock.unlink()
         except FileNotFoundError:
             continue
+    for report in (tree / ".git").glob("fast_import_crash_*"):
+        report.unlink(missing_ok=True)

@@ -86,6 +86,7 @@ class Worktree:
             await asyncio.to_thread(_settle, tree, index, commit_id)
         finally:
             index.unlink(missing_ok=True)
+            index.with_name(f"{index.name}.lock").unlink(missing_ok=True)  # of a git that was cut
 
 
 def state(tree: Path) -> tuple[str | None, str | None]:

@@ -56,16 +56,19 @@ class Cursor:
 
     async def __anext__(self) -> Batch:
         topic = self._topic
-        end = topic.end if topic.end is not None else await self._asked()
-        if end < self._at:
-            raise Beyond(topic=topic.name, after=self._at, end=end)
-        if end == self._at:
+        end = told = topic.end if topic.end is not None else await self._asked()
+        if told < self._at and not self._sure:  # the store may show what is committed and not yet told here
+            end = await self._driver.end(topic.name)
+            if end < self._at:
+                raise Beyond(topic=topic.name, after=self._at, end=end)
+        if end <= self._at:
             self._sure = True
             await self._wait()
             if (end := topic.end or 0) <= self._at:
                 return Batch(self._at + 1, ())
+            told = end
         behind = end - self._at
-        if behind <= len(topic.tail) - (not self._sure):
+        if end == told and behind <= len(topic.tail) - (not self._sure):
             batch = Batch(self._at + 1, topic.tail[-behind:])
         else:
             batch = await self._stored()
