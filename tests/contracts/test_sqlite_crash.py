@@ -132,8 +132,9 @@ async def test_rows_and_events_share_commits_and_fail_alone(tmp_path: Path, cloc
         for n in range(700):
             assert await log.append(f"t{n}", [b"1"], after=0) == 1
         assert await rival.append("t0", [b"rival"], after=1) == 2
+        commits = [asyncio.ensure_future(tables.commit(insert(JOBS, Job(job_id=f"j{n}")))) for n in range(3)]
+        await asyncio.sleep(0)
         both = [log.append(f"t{n}", [b"2"], after=1) for n in range(700)]
-        commits = [tables.commit(insert(JOBS, Job(job_id=f"j{n}"))) for n in range(3)]
         answers = await asyncio.gather(*both, *commits, return_exceptions=True)
         assert [n for n, answer in enumerate(answers) if isinstance(answer, Exception)] == [0, 701]
         assert isinstance(answers[0], Conflict) and isinstance(answers[701], AlreadyExists)
@@ -155,8 +156,8 @@ async def test_works_submitted_together_fail_alone(tmp_path: Path, clock: Clock)
 class _Looking:
     """A work that looks how it is going to be committed."""
 
-    def __init__(self, *, durable: bool) -> None:
-        self.durable = durable
+    def __init__(self, *, durable: bool, said: list[str] | None = None) -> None:
+        self.durable, self._said = durable, [] if said is None else said
         self.synchronous = -1
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -165,8 +166,10 @@ class _Looking:
 
     def run(self, connection: sqlite3.Connection) -> None:
         [(self.synchronous,)] = connection.execute("pragma synchronous")
+        self._said.append("row runs" if self.durable else "delta runs")
 
     def landed(self, error: Exception | None) -> None:
+        self._said.append("row landed" if self.durable else "delta landed")
         self.done.set_result(None)
 
 
@@ -179,6 +182,19 @@ async def test_rows_are_synced_and_deltas_are_not(tmp_path: Path) -> None:
             await work.done
             seen.append(work.synchronous)
         assert seen == [2, 1, 2, 1]
+
+
+async def test_deltas_do_not_wait_for_the_disk_that_a_later_row_must_reach(tmp_path: Path) -> None:
+    async with sqlite_writer(tmp_path / "nexus.db") as writer:
+        await writer.do(lambda connection: None)
+        said = list[str]()
+        works = [_Looking(durable=durable, said=said) for durable in (False, True, False, True)]
+        for work in works:
+            writer.submit(work)
+        await asyncio.gather(*(work.done for work in works))
+        together = ["row runs", "delta runs", "row runs", "row landed", "delta landed", "row landed"]
+        assert said == ["delta runs", "delta landed", *together]
+        assert [work.synchronous for work in works] == [1, 2, 2, 2]
 
 
 async def test_a_closed_database_is_unavailable(tmp_path: Path, clock: Clock) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 
 import httpx
 from litestar import Litestar
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from nexus.adapters.http.app import make_app
 from nexus.adapters.http.sse import Streams
+from nexus.adapters.inprocess.jobs import InProcessJobs
 from nexus.domain.core.principal import LOCAL_OWNER
 from nexus.domain.projects.openings import Opening
 from tests.domain.builds.scripts import script
@@ -54,9 +55,15 @@ class Site(Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def open_edge(
-    *, token: str | None = None, serving: bool = True, streams: Streams | None = None, **others: Any
+    *,
+    token: str | None = None,
+    serving: bool = True,
+    streams: Streams | None = None,
+    queue: InProcessJobs | None = None,
+    **others: Any,
 ) -> AsyncIterator[Edge]:
-    async with open_house(world(script()), serving=serving) as house:
+    on = structs.replace(world(script()), queue=queue or InProcessJobs())
+    async with open_house(on, serving=serving) as house:
         held = Streams() if streams is None else streams
         app = make_app(house.services, parts=house.parts, token=token, streams=held, **others)
         served: Any = app

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from litestar import Litestar
+from litestar.routes import HTTPRoute
 from structlog.testing import capture_logs
 
 from tests.http.edge import NOBODYS, WANTED, Reader, open_edge
@@ -64,6 +65,14 @@ ANONYMOUS = {
 
 def routes(app: Litestar) -> set[str]:
     return {f"{method} {route.path_format}" for route in app.routes for method in route.methods - {"OPTIONS"}}
+
+
+async def test_what_routes_are_given_needs_no_task_group() -> None:
+    async with open_edge() as edge:
+        found = [route for route in edge.app.routes if isinstance(route, HTTPRoute)]
+        models = [model for route in found for _, model in route.route_handler_map.values()]
+        assert any(len(model.dependency_batches) > 2 for model in models)
+        assert all(len(batch) == 1 for model in models for batch in model.dependency_batches)
 
 
 def named(template: str) -> str:

@@ -60,6 +60,11 @@ def test_how_long_to_wait_is_also_a_header() -> None:
     assert (answer.status, answer.headers["retry-after"], problem.retry_after) == (429, "3", 2.3)
 
 
+def test_who_comes_too_late_is_told_how_many_are_before_it() -> None:
+    _, problem = told(QuotaExceeded("Later.", position=7, limit=7))
+    assert (problem.position, problem.limit) == (7, 7)
+
+
 def test_the_store_and_broken_parts_are_not_quoted() -> None:
     for error in (
         Stale("Changed: nexus_projects prj_1", table="nexus_projects"),

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from nexus.adapters.inprocess.jobs import InProcessJobs
 from nexus.adapters.memory.models import Gate, turn
 from tests.domain.builds.scripts import doubling
 from tests.house import EVE
@@ -138,6 +139,63 @@ async def test_a_drain_does_not_make_who_waits_wait() -> None:
         site.edge.streams.drain()
         assert (await waiting).status_code == 202
         assert (await site.client.get("/ready")).status_code == 503
+
+
+async def crowded(site: Site) -> tuple[Gate, str, str]:
+    """The only place is taken: the gate at which its reply stands, and the addresses of two more sessions."""
+    gate = Gate()
+    site.will_say(turn("one ", gate, "two"))
+    assert (await site.client.post(url_of(site, "/messages"), json={"content": "first"})).status_code == 202
+    await gate.reached.wait()
+    made = [await site.client.post(f"/api/v2/agents/{site.agent_id}/sessions", json={}) for _ in range(2)]
+    first, second = (answer.headers["location"] for answer in made)
+    return gate, first, second
+
+
+async def test_a_stream_opens_though_its_reply_has_to_wait_and_then_tells_the_reply() -> None:
+    async with open_site(queue=InProcessJobs(interactive=1)) as site:
+        gate, second, third = await crowded(site)
+        site.will_say(turn("Second."), turn("Third."))
+        async with Reader(site.edge.app, "POST", f"{second}/stream", body=b'{"content":"hello"}') as reader:
+            heard = b""
+            while b"reply.waiting" not in heard:
+                heard += await reader.piece()
+            waits = asyncio.ensure_future(
+                site.client.post(f"{third}/messages", json={"content": "hello"}, headers={"prefer": "wait=60"})
+            )
+            gate.opened.set()
+            heard += await reader.rest()
+        assert [(frame["id"], frame["event"]) for frame in frames(heard.decode())] == [
+            ("1", "reply.waiting"), ("2", "reply.started"), ("3", "reply.delta"), ("4", "usage.recorded"), ("5", "reply.completed"),
+        ]  # fmt: skip
+        assert b'"reason":"queue","position":0' in heard
+        answer = await waits
+        assert (answer.status_code, answer.json()["content"]) == (200, "Third.")
+
+
+async def test_a_reply_that_waits_is_cancelled_at_once() -> None:
+    async with open_site(queue=InProcessJobs(interactive=1)) as site:
+        gate, second, _ = await crowded(site)
+        begun = (await site.client.post(f"{second}/messages", json={"content": "hello"})).json()
+        ended = await site.client.post(f"{second}/replies/{begun['reply_id']}/cancel")
+        assert (ended.status_code, ended.json()["status"]) == (202, "cancelled")
+        assert tags((await site.client.get(begun["events_url"])).text) == ["reply.waiting", "reply.cancelled"]
+        gate.opened.set()
+
+
+async def test_who_comes_when_as_many_wait_as_may_is_told_how_many() -> None:
+    async with open_site(queue=InProcessJobs(interactive=1, waiting=1)) as site:
+        gate, second, third = await crowded(site)
+        site.will_say(turn("Second."))
+        assert (await site.client.post(f"{second}/messages", json={"content": "hello"})).status_code == 202
+        for route in ("messages", "stream"):
+            refused = await site.client.post(f"{third}/{route}", json={"content": "hello"})
+            problem = refused.json()
+            assert (refused.status_code, problem["type"]) == (429, "urn:nexus:problem:quota-exceeded")
+            assert (problem["position"], problem["limit"], problem["retry_after"]) == (2, 2, 1)
+            assert refused.headers["retry-after"] == "1"
+        assert (await site.client.get(f"{third}/messages")).json()["items"] == []
+        gate.opened.set()
 
 
 async def test_one_reply_at_a_time_and_cancel_keeps_what_was_written() -> None:

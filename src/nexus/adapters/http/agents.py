@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from litestar import Request, Response, delete, get, post, put
+from litestar import Request, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import UNSET, structs
 
-from nexus.adapters.http.answers import listed, tagged, view
+from nexus.adapters.http.answers import Answer, listed, tagged, view
 from nexus.adapters.http.openapi import documented
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.principal import Principal
@@ -36,7 +36,7 @@ async def get_agent(
     agent_id: FromPath[str],
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
-) -> Response[AgentView | None]:
+) -> Answer[AgentView | None]:
     """An agent as it stands."""
     agent = await services.agents.get(caller, agent_id)
     return tagged(request, agent.revision, view(agent, AgentView))
@@ -50,7 +50,7 @@ async def update_agent(
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
     revision: NamedDependency[int | None],
-) -> Response[AgentView | None]:
+) -> Answer[AgentView | None]:
     """Changes what an agent is called and who sees it; what it does changes with a build."""
     changes = {name: value for name, value in structs.asdict(data).items() if value is not UNSET}
     if not changes:

@@ -1,19 +1,17 @@
 """Who calls: the local owner, who shows a token where one is configured."""
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from litestar import Request
-from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
+from litestar.types import ASGIApp
 
 from nexus.domain.core.errors import NotFound, Unauthenticated
 from nexus.domain.core.ids import is_id
 from nexus.domain.core.principal import LOCAL_OWNER, Principal
 
-Connection = ASGIConnection[Any, Any, Any, Any]
-Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
+Middleware = Callable[[ASGIApp], ASGIApp]
 
 PREFIXES = {
     "project_id": "prj",
@@ -26,26 +24,31 @@ PREFIXES = {
 }
 
 
-def admitted(token: str | None) -> Guard:
-    """A guard that lets only the owner of the token pass, and only to what may be an id; without a token, everybody is the local owner.
+def admitted(token: str | None) -> Middleware:
+    """Lets only the owner of the token pass, and only to what may be an id; without a token, everybody is the local owner.
 
-    It is a coroutine, because a plain function would be run in a thread for each request."""
+    It stands behind the routes. A guard of litestar's would cost a copy of the route for each request."""
     expected = None if token is None else token.encode()
 
-    async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
-        if expected is not None:
-            _check(connection, expected)
-        connection.scope["user"] = LOCAL_OWNER
-        for name, value in connection.path_params.items():
-            if (prefix := PREFIXES.get(name)) is not None and not is_id(value, prefix):
-                raise NotFound
+    def around(app: ASGIApp) -> ASGIApp:
+        def admit(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+            if expected is not None:
+                _check(scope["headers"], expected)
+            scope["user"] = LOCAL_OWNER
+            for name, value in scope["path_params"].items():
+                if (prefix := PREFIXES.get(name)) is not None and not is_id(value, prefix):
+                    raise NotFound
+            return app(scope, receive, send)
 
-    return guard
+        return admit
+
+    return around
 
 
-def _check(connection: Connection, expected: bytes) -> None:
-    scheme, _, shown = connection.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not hmac.compare_digest(shown.strip().encode("latin-1"), expected):
+def _check(headers: Iterable[tuple[bytes, bytes]], expected: bytes) -> None:
+    header = next((value for name, value in headers if name == b"authorization"), b"")
+    scheme, _, shown = header.partition(b" ")
+    if scheme.lower() != b"bearer" or not hmac.compare_digest(shown.strip(), expected):
         raise Unauthenticated("Send the header `Authorization: Bearer` with the token of this server.")
 
 

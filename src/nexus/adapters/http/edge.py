@@ -1,14 +1,14 @@
 """What every request passes first: its id and trace, the name it used for us, the site it comes from, its size; and one log line."""
 
+import os
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from nexus.adapters.http import problems
 from nexus.adapters.http.problems import ContentTooLarge, ForeignHost, ForeignOrigin, MalformedBody
@@ -22,7 +22,6 @@ _TRACE = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-
 _READS = ("GET", "HEAD", "OPTIONS")
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
-logger = structlog.get_logger()
 
 
 class Trace(NamedTuple):
@@ -33,10 +32,11 @@ class Trace(NamedTuple):
     flags: str
 
     @classmethod
-    def of(cls, header: str) -> "Trace":
+    def of(cls, header: str, chance: str) -> "Trace":
+        """Out of the header, and of 48 hexadecimal digits of chance."""
         known = _TRACE.fullmatch(header)
-        trace_id, flags = known.groups() if known else (secrets.token_hex(16), "00")
-        return cls(trace_id, secrets.token_hex(8), flags)
+        trace_id, flags = known.groups() if known else (chance[16:48], "00")
+        return cls(trace_id, chance[:16], flags)
 
     def __str__(self) -> str:
         return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
@@ -47,32 +47,32 @@ class Edge:
     guard of a server that asks for no token."""
 
     def __init__(self, app: App, *, hosts: Collection[str] | None) -> None:
-        self._app = app
+        self._app, self._log = app, structlog.get_logger().bind()
         self._hosts = None if hosts is None else LOOPBACK | {_bare(host) for host in hosts}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        wanted, trace = headers.get(b"x-request-id", ""), Trace.of(headers.get(b"traceparent", ""))
-        scope["request_id"] = wanted if _REQUEST_ID.fullmatch(wanted) else "req_" + secrets.token_hex(12)
+        headers, chance = {name: value.decode("latin-1") for name, value in scope["headers"]}, os.urandom(36).hex()
+        wanted, trace = headers.get(b"x-request-id", ""), Trace.of(headers.get(b"traceparent", ""), chance)
+        scope["request_id"] = wanted if _REQUEST_ID.fullmatch(wanted) else "req_" + chance[48:]
         seen = _Seen(send, [(b"x-request-id", scope["request_id"].encode()), (b"traceparent", str(trace).encode())])
-        began = time.perf_counter()
-        with bound_contextvars(request_id=scope["request_id"], trace_id=trace.trace_id):
-            try:
-                if (refusal := self._refusal(scope["method"], headers)) is not None:
-                    await _refused(scope, seen, refusal)
-                else:
-                    await self._app(scope, receive, seen)
-            finally:
-                logger.info(
-                    "http.request",
-                    method=scope["method"],
-                    path=scope.get("path_template") or scope["path"][:200],
-                    status=seen.status,
-                    ms=round((time.perf_counter() - began) * 1000, 1),
-                )
+        bound, began = bind_contextvars(request_id=scope["request_id"], trace_id=trace.trace_id), time.perf_counter()
+        try:
+            if (refusal := self._refusal(scope["method"], headers)) is not None:
+                await _refused(scope, seen, refusal)
+            else:
+                await self._app(scope, receive, seen)
+        finally:
+            self._log.info(
+                "http.request",
+                method=scope["method"],
+                path=scope.get("path_template") or scope["path"][:200],
+                status=seen.status,
+                ms=round((time.perf_counter() - began) * 1000, 1),
+            )
+            reset_contextvars(**bound)
 
     def _refusal(self, method: str, headers: dict[bytes, str]) -> NexusError | None:
         host, origin, length = headers.get(b"host", ""), headers.get(b"origin"), headers.get(b"content-length", "0")

@@ -39,6 +39,7 @@ _REFUSALS = {
     415: "The body is not `application/json`.",
     421: "The server does not go by this name.",
     422: "The input breaks a rule: `errors` says which, and where.",
+    429: "Too much at once: `position` of `limit`, and `retry_after`.",
     500: "Something went wrong inside the server.",
     503: "A part of the server does not answer now.",
 }

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 import structlog
-from litestar import Request, Response
+from litestar import Request
 from litestar.exceptions import HTTPException
 
+from nexus.adapters.http import answers
 from nexus.domain.core.errors import (
     AlreadyExists,
     Conflict,
@@ -85,6 +86,8 @@ _FACTS: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
     "control_status": ("control_status", str),
     "reply_id": ("reply_id", str),
     "revision": ("revision", int),
+    "position": ("position", int),
+    "limit": ("limit", int),
     "retry_after": ("retry_after", (int, float)),
 }
 """What may be told of an error's facts, and under which name."""
@@ -151,7 +154,7 @@ def _faults(error: NexusError) -> list[Fault]:
     return msgspec.convert(told, list[Fault]) if isinstance(error, InvalidInput) and told else []
 
 
-def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def handle(request: Request[Any, Any, Any], error: Exception) -> answers.Answer[bytes]:
     """For everything that a route, or the way to one, raises."""
     if isinstance(error, HTTPException):
         known = _of_framework(error)
@@ -167,7 +170,7 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
         request_id=str(request.scope.get("request_id", "")),
         conditional="if-match" in request.headers,
     )
-    return Response(told.body, status_code=told.status, headers=told.headers, media_type=MEDIA_TYPE)
+    return answers.Answer(told.body, status_code=told.status, headers=told.headers, media_type=MEDIA_TYPE)
 
 
 def _of_framework(error: HTTPException) -> NexusError:

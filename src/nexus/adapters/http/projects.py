@@ -3,12 +3,12 @@
 import re
 from typing import Annotated, Any
 
-from litestar import Request, Response, delete, get, post
+from litestar import Request, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import structs
 
-from nexus.adapters.http.answers import API, listed, tagged, url_of, view, written
+from nexus.adapters.http.answers import API, Answer, listed, tagged, url_of, view, written
 from nexus.adapters.http.openapi import documented, streamed
 from nexus.adapters.http.sse import EventStream, Streams
 from nexus.domain.core.errors import InvalidInput, NotFound
@@ -39,13 +39,13 @@ REPORT = re.compile(r"agents/[^/]+/docs/report\.md")
 At = Annotated[str | None, QueryParameter(pattern="^[0-9a-f]{40}$", description="A commit; else the newest one.")]
 
 
-@post("/projects", operation_id="createProject", status_code=202, **documented("projects", 409))
+@post("/projects", operation_id="createProject", status_code=202, **documented("projects", 409, 429))
 async def create_project(
     data: JSONBody[NewProject],
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
     once: NamedDependency[Once | None],
-) -> Response[ProjectStarted]:
+) -> Answer[ProjectStarted]:
     """Begins to build an agent. What goes on is told at `events_url`; the task is its entry in the ledger."""
     wanted = Opening(
         requirement=data.requirement,
@@ -57,7 +57,7 @@ async def create_project(
     started = await services.builds.start(caller, wanted, once=once)
     url = f"{API}/projects/{started.project_id}"
     content = ProjectStarted(**structs.asdict(started), events_url=f"{url}/events")
-    return Response(content, headers={"location": url})
+    return Answer(content, headers={"location": url})
 
 
 @get("/projects", operation_id="listProjects", **documented("projects"))
@@ -78,7 +78,7 @@ async def get_project(
     project_id: FromPath[str],
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
-) -> Response[ProjectView | None]:
+) -> Answer[ProjectView | None]:
     """A project as it stands."""
     project = await services.projects.get(caller, project_id)
     return tagged(request, project.revision, view(project, ProjectView))
@@ -90,11 +90,11 @@ async def delete_project(
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
     stop_first: Annotated[bool, QueryParameter(description="Stops a build that runs; else that is a 409.")] = False,
-) -> Response[ProjectDeleted]:
+) -> Answer[ProjectDeleted]:
     """The project is gone at once; a task empties its rooms."""
     deleted = await services.deletions.delete(caller, project_id, stop_first=stop_first)
     content = ProjectDeleted(project_id=project_id, task_id=deleted.active_task_id)
-    return Response(content, headers={"location": f"{API}/tasks/{deleted.active_task_id}"})
+    return Answer(content, headers={"location": f"{API}/tasks/{deleted.active_task_id}"})
 
 
 @get("/projects/{project_id:str}/stages", operation_id="listStages", **documented("projects"))
@@ -124,7 +124,10 @@ async def get_build(
 
 
 @post(
-    "/projects/{project_id:str}/control", operation_id="controlProject", status_code=202, **documented("projects", 409)
+    "/projects/{project_id:str}/control",
+    operation_id="controlProject",
+    status_code=202,
+    **documented("projects", 409, 429),
 )
 async def control_project(
     project_id: FromPath[str],
@@ -190,7 +193,7 @@ async def read_file(
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
     at: At = None,
-) -> Response[bytes]:
+) -> Answer[bytes]:
     """A file, as text where it is text. Never as a page: it was written by a model."""
     content = await services.projects.file(caller, project_id, path.removeprefix("/"), at=at)
     return written(content, "text/plain")
@@ -201,7 +204,7 @@ async def read_file(
 )
 async def read_report(
     project_id: FromPath[str], caller: NamedDependency[Principal], services: NamedDependency[Services], at: At = None
-) -> Response[bytes]:
+) -> Answer[bytes]:
     """What verification found, as Markdown: one report after the other where there are several agents."""
     paths = [path for path in await services.projects.files(caller, project_id, at=at) if REPORT.fullmatch(path)]
     if not paths:

@@ -60,10 +60,13 @@ async def listening(app: Any, listener: socket.socket) -> AsyncIterator[None]:
     """Serves an ASGI app on a socket while the context is open; leaving ends open connections within some seconds."""
     config = uvicorn.Config(
         app,
+        http="httptools",
+        ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )

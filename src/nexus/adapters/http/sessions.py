@@ -1,15 +1,16 @@
 """Routes of sessions: conversations, their messages, and replies as they are written."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 
 import msgspec
-from litestar import Response, delete, get, patch, post
+from litestar import delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from msgspec import structs
 
-from nexus.adapters.http.answers import API, listed, view
+from nexus.adapters.http.answers import API, Answer, listed, view
 from nexus.adapters.http.openapi import documented, streamed
 from nexus.adapters.http.sse import EventStream, Streams
 from nexus.domain.core.errors import InvalidInput
@@ -40,7 +41,7 @@ async def create_session(
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
     once: NamedDependency[Once | None],
-) -> Response[SessionView]:
+) -> Answer[SessionView]:
     """Begins a conversation with an agent."""
     if len(msgspec.json.encode(data.metadata)) > METADATA_BYTES:
         message = f"At most {METADATA_BYTES} bytes."
@@ -49,7 +50,7 @@ async def create_session(
         caller, agent_id, display_name=data.display_name, metadata=data.metadata, once=once
     )
     headers = {"location": f"{API}/sessions/{session.session_id}"}
-    return Response(view(session, SessionView), headers=headers)
+    return Answer(view(session, SessionView), headers=headers)
 
 
 @get("/agents/{agent_id:str}/sessions", operation_id="listSessionsOfAgent", **documented("sessions"))
@@ -111,7 +112,12 @@ async def list_messages(
     return listed(await services.sessions.messages(caller, session_id, window), MessageView)
 
 
-@post("/sessions/{session_id:str}/messages", operation_id="sendMessage", status_code=202, **documented("sessions", 409))
+@post(
+    "/sessions/{session_id:str}/messages",
+    operation_id="sendMessage",
+    status_code=202,
+    **documented("sessions", 409, 429),
+)
 async def send_message(
     session_id: FromPath[str],
     data: JSONBody[NewMessage],
@@ -120,12 +126,12 @@ async def send_message(
     streams: NamedDependency[Streams],
     once: NamedDependency[Once | None],
     wait: NamedDependency[int],
-) -> Response[ReplyStartedView | ReplyView]:
+) -> Answer[ReplyStartedView | ReplyView]:
     """Says something. The reply is told at `events_url`; with `Prefer: wait=N`, the answer is the finished reply (200) when it
     ends in that time."""
     reply = await services.sessions.send(caller, session_id, data.content, once=once)
     if wait and (ended := await _ended(services, caller, reply, streams, wait)) is not None:
-        return Response(view(ended, ReplyView), status_code=200, headers={"preference-applied": f"wait={wait}"})
+        return Answer(view(ended, ReplyView), status_code=200, headers={"preference-applied": f"wait={wait}"})
     return _begun(reply)
 
 
@@ -133,7 +139,7 @@ async def send_message(
     "/sessions/{session_id:str}/stream",
     operation_id="streamReply",
     status_code=200,
-    **streamed("sessions", "reply", 409),
+    **streamed("sessions", "reply", 409, 429),
 )
 async def stream_reply(
     session_id: FromPath[str],
@@ -146,6 +152,7 @@ async def stream_reply(
     """Says something, and answers with the reply's events as they come. Closing the connection stops nothing; to go on reading,
     use the address in `Content-Location`."""
     reply = await services.sessions.send(caller, session_id, data.content, once=once)
+    await asyncio.sleep(0)  # the reply begins: its model is asked while the rest of this is done
     return await _stream(services, caller, reply, streams, 0)
 
 
@@ -187,7 +194,7 @@ async def cancel_reply(
     "/sessions/{session_id:str}/messages/{message_id:str}/regenerate",
     operation_id="regenerateMessage",
     status_code=202,
-    **documented("sessions", 409),
+    **documented("sessions", 409, 429),
 )
 async def regenerate_message(
     session_id: FromPath[str],
@@ -195,7 +202,7 @@ async def regenerate_message(
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
     once: NamedDependency[Once | None],
-) -> Response[ReplyStartedView | ReplyView]:
+) -> Answer[ReplyStartedView | ReplyView]:
     """Writes the last answer again; the old one is gone."""
     return _begun(await services.sessions.regenerate(caller, session_id, message_id, once=once))
 
@@ -204,12 +211,12 @@ def _events_url(reply: Reply) -> str:
     return f"{API}/sessions/{reply.session_id}/replies/{reply.reply_id}/events"
 
 
-def _begun(reply: Reply) -> Response[ReplyStartedView | ReplyView]:
+def _begun(reply: Reply) -> Answer[ReplyStartedView | ReplyView]:
     url = _events_url(reply)
     content = ReplyStartedView(
         session_id=reply.session_id, reply_id=reply.reply_id, status=reply.status, events_url=url
     )
-    return Response(content, status_code=202, headers={"location": url})
+    return Answer(content, status_code=202, headers={"location": url})
 
 
 async def _stream(services: Services, caller: Principal, reply: Reply, streams: Streams, after: int) -> EventStream:

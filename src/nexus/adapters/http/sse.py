@@ -1,10 +1,11 @@
 """Server-sent events out of batches: an ASGI response that writes what is there in one go, and sees when its reader leaves."""
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 import structlog
 
@@ -67,7 +68,8 @@ class Streams:
 
 class EventStream:
     """The ASGI response. Without batches it is 204: over, and all of it was read. `ends` are the tags after which nothing comes
-    of an endless iterator; `again` follows from the beginning where the reader's position is no longer there."""
+    of an endless iterator; `again` follows from the beginning where the reader's position is no longer there; who takes nothing for
+    `stall` seconds is cut off."""
 
     def __init__(
         self,
@@ -77,8 +79,9 @@ class EventStream:
         ends: frozenset[bytes] = frozenset(),
         again: Follow | None = None,
         headers: Mapping[str, str] | None = None,
+        stall: float = STALL_SECONDS,
     ) -> None:
-        self._batches, self._streams, self._ends, self._again = batches, streams, ends, again
+        self._batches, self._streams, self._ends, self._again, self._stall = batches, streams, ends, again, stall
         self._headers = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -99,9 +102,9 @@ class EventStream:
         """Everything until the end, or until this stream has to go; a reader without a last event comes again."""
         farewell = b""
         try:
-            async with self._streams.opened() as deadline:
-                await _sent(send, RETRY)
-                await self._written(batches, send)
+            async with self._streams.opened() as deadline, Writes(send, self._stall) as writes:
+                await writes.write(RETRY)
+                await self._written(batches, writes)
         except TimeoutError:
             if not deadline.expired():
                 return
@@ -116,23 +119,23 @@ class EventStream:
         except TimeoutError:
             logger.info("stream.abandoned")
 
-    async def _written(self, batches: AsyncIterator[Batch], send: Send) -> None:
+    async def _written(self, batches: AsyncIterator[Batch], writes: "Writes") -> None:
         try:
-            await self._copied(batches, send)
+            await self._copied(batches, writes)
         except (Beyond, Trimmed):
             if self._again is None:
                 raise
-            await _sent(send, RESET)
+            await writes.write(RESET)
             if (anew := await self._again()) is not None:
-                await self._copied(anew, send)
+                await self._copied(anew, writes)
 
-    async def _copied(self, batches: AsyncIterator[Batch], send: Send) -> None:
+    async def _copied(self, batches: AsyncIterator[Batch], writes: "Writes") -> None:
         try:
             async for batch in batches:
                 if not batch.events:
-                    await _sent(send, PING)
+                    await writes.write(PING)
                     continue
-                await _sent(send, frames(batch))
+                await writes.write(frames(batch))
                 if self._ends and tag(batch.events[-1]) in self._ends:
                     return
         finally:
@@ -150,10 +153,41 @@ async def _watched(receive: Receive) -> None:
     raise _Gone
 
 
-async def _sent(send: Send, body: bytes) -> None:
-    """TimeoutError for a reader that takes nothing any more."""
-    async with asyncio.timeout(STALL_SECONDS):
-        await send({"type": "http.response.body", "body": body, "more_body": True})
+class Writes:
+    """Writes to one reader: TimeoutError for what is inside, when one is not taken for so many seconds. One timer serves a whole
+    stream: one for each write would cost more than the write."""
+
+    __slots__ = ("_cut", "_loop", "_seconds", "_send", "_timer", "_until")
+
+    def __init__(self, send: Send, seconds: float) -> None:
+        self._send, self._seconds = send, seconds
+        self._cut, self._loop, self._until = asyncio.timeout(None), asyncio.get_running_loop(), math.inf
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._cut.__aenter__()
+        return self
+
+    async def __aexit__(self, *raised: Any) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._cut.__aexit__(*raised)
+
+    async def write(self, body: bytes) -> None:
+        self._until = self._loop.time() + self._seconds
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._until, self._due)
+        try:
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        finally:
+            self._until = math.inf
+
+    def _due(self) -> None:
+        self._timer = None
+        if self._until <= (now := self._loop.time()):
+            self._cut.reschedule(now)
+        elif self._until < math.inf:
+            self._timer = self._loop.call_at(self._until, self._due)
 
 
 def tag(event: bytes) -> bytes:

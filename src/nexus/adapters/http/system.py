@@ -7,11 +7,12 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from litestar import Response, get
+from litestar import get
 from litestar.di import NamedDependency
 from litestar.response import Redirect
 from msgspec import Struct
 
+from nexus.adapters.http.answers import Answer
 from nexus.adapters.http.openapi import documented
 from nexus.adapters.http.sse import Streams
 from nexus.wire.system import HealthView, ReadyView
@@ -36,33 +37,33 @@ async def get_health(system: NamedDependency[System]) -> HealthView:
 
 
 @get("/api/health", operation_id="getApiHealth", **documented("system"))
-async def get_api_health(system: NamedDependency[System]) -> Response[dict[str, Any]]:
+async def get_api_health(system: NamedDependency[System]) -> Answer[dict[str, Any]]:
     """As `/health`, with the parts side by side: `database.connected`, `llm`."""
-    return Response({**await system.parts(), "status": "ok", "version": system.version})
+    return Answer({**await system.parts(), "status": "ok", "version": system.version})
 
 
 @get("/ready", operation_id="getReadiness", **documented("system"))
-async def get_readiness(system: NamedDependency[System], streams: NamedDependency[Streams]) -> Response[ReadyView]:
+async def get_readiness(system: NamedDependency[System], streams: NamedDependency[Streams]) -> Answer[ReadyView]:
     """200 when requests should be sent here; 503 while the store is away or the server is about to end."""
     parts = dict(await system.parts())
     database = parts.get("database")
     connected = not isinstance(database, Mapping) or bool(database.get("connected", True))
     if streams.draining or not connected or system.ready().get("status") != "ready":
-        return Response(ReadyView(status="not ready", parts=parts), status_code=503)
-    return Response(ReadyView(status="ready", parts=parts))
+        return Answer(ReadyView(status="not ready", parts=parts), status_code=503)
+    return Answer(ReadyView(status="ready", parts=parts))
 
 
 @get("/openapi.json", include_in_schema=False)
-async def get_document(system: NamedDependency[System]) -> Response[bytes]:
+async def get_document(system: NamedDependency[System]) -> Answer[bytes]:
     """What can be asked here, as OpenAPI 3.1."""
-    return Response(system.document(), media_type="application/json", headers={"cache-control": "no-cache"})
+    return Answer(system.document(), media_type="application/json", headers={"cache-control": "no-cache"})
 
 
 @get("/docs", include_in_schema=False)
-async def get_docs() -> Response[bytes]:
+async def get_docs() -> Answer[bytes]:
     """The same as a page. It fetches nothing but the document."""
     page, policy = _page()
-    return Response(page, media_type="text/html", headers={"content-security-policy": policy})
+    return Answer(page, media_type="text/html", headers={"content-security-policy": policy})
 
 
 @get("/redoc", include_in_schema=False)

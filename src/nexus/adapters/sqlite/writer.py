@@ -102,7 +102,8 @@ class Writer:
     def _next(self) -> None:
         self._resting = None
         if self._pending:
-            group, self._pending = self._pending[:_GROUP_LIMIT], self._pending[_GROUP_LIMIT:]
+            end = _together(self._pending)
+            group, self._pending = self._pending[:end], self._pending[end:]
             self._groups.put(group)
         else:
             self._busy = False
@@ -191,6 +192,12 @@ class Writer:
         if self._synchronous != (wanted := "full" if full else "normal"):
             self._connection.execute(f"pragma synchronous={wanted}")
             self._synchronous = wanted
+
+
+def _together(pending: Sequence[Work]) -> int:
+    """How many of these are one group. What need not be on the disk goes ahead: a delta does not wait for a disk that takes its time."""
+    first = next((at for at, work in enumerate(pending[:_GROUP_LIMIT]) if work.durable), 0)
+    return first or _GROUP_LIMIT
 
 
 class Job:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -20,7 +21,7 @@ def configure(level: str, form: Literal["auto", "json", "pretty"]) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _masked,
     ]
-    foreign: structlog.typing.Processor = structlog.dev.ConsoleRenderer() if pretty else _json
+    foreign: structlog.typing.Processor = _pretty() if pretty else _json
     own: list[structlog.typing.Processor] = [foreign] if pretty else [structlog.processors.format_exc_info, _json]
     factory = structlog.PrintLoggerFactory(sys.stderr) if pretty else structlog.BytesLoggerFactory(sys.stderr.buffer)
     structlog.configure(
@@ -43,6 +44,11 @@ def configure(level: str, form: Literal["auto", "json", "pretty"]) -> None:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
+def _pretty() -> structlog.typing.Processor:
+    """Tracebacks without the values of variables: they may be secrets."""
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+
+
 def _json(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
     """One line; what JSON has no word for is told as text."""
     return msgspec.json.encode(event, enc_hook=repr)
@@ -55,6 +61,11 @@ def _json_text(logger: WrappedLogger, method: str, event: EventDict) -> str:
 def _masked(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """No secret reaches a log by its usual name."""
     for key in event:
-        if any(word in key.lower() for word in LEAST_SECRET) and not isinstance(event[key], bool | int | float):
+        if _is_secret(key) and not isinstance(event[key], bool | int | float):
             event[key] = "***"
     return event
+
+
+@lru_cache(maxsize=1000)
+def _is_secret(key: str) -> bool:
+    return any(word in key.lower() for word in LEAST_SECRET)

@@ -3,22 +3,25 @@
 import ipaddress
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import date
-from typing import Any, Literal
-
-import regex
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
 from nexus.domain.tools.library.words import bounded_text
 from nexus.domain.tools.model import ToolError
+
+if TYPE_CHECKING:
+    import regex
 
 _SECONDS = 2.0
 _MOST_FOUND = 1000
 _LONGEST_PATTERN = 500
 _MOST_REPEATS = 10_000
 _LONGEST_SEARCHED = 200_000
-_REPEAT = regex.compile(r"\{(\d*)(?:,(\d*))?\}")
-_UNBOUNDED = regex.compile(r"\(\?(?:R|[+-]?\d|&|P>|\(DEFINE)|\{(?=[^}]*[eids])[eids<>=,+\d\s]*[}:]|\\L<")
+_REPEAT = re.compile(r"\{(\d*)(?:,(\d*))?\}")
+_UNBOUNDED = re.compile(r"\(\?(?:R|[+-]?\d|&|P>|\(DEFINE)|\{(?=[^}]*[eids])[eids<>=,+\d\s]*[}:]|\\L<")
 _LINES = 500
 Kind = Literal["email", "url", "ipv4", "date", "time", "number", "phone", "uuid", "log_level"]
 
@@ -34,15 +37,14 @@ _FORMS: Mapping[str, str] = {
     "uuid": r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b",
     "log_level": r"\b(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|CRITICAL|FATAL|SEVERE)\b",
 }
-_COMPILED = {kind: regex.compile(form, regex.ASCII) for kind, form in _FORMS.items()}
 _DISGUISED = ("date", "ipv4", "uuid", "time", "url")
 """What has the digits of a phone number and is none."""
 _LEVELS = ("TRACE", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL")
 _SAME_LEVEL = {"WARN": "WARNING", "FATAL": "CRITICAL", "SEVERE": "CRITICAL", "ERR": "ERROR"}
-_LEVEL = regex.compile(
-    r"\b(TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERR(?:OR)?|CRITICAL|FATAL|SEVERE)\b", regex.IGNORECASE | regex.ASCII
+_LEVEL = re.compile(
+    r"\b(TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERR(?:OR)?|CRITICAL|FATAL|SEVERE)\b", re.IGNORECASE | re.ASCII
 )
-_STAMP = regex.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})?|\d{2}/[A-Z][a-z]{2}/\d{4}:\d{2}:\d{2}:\d{2} [+-]\d{4}|[A-Z][a-z]{2} +\d{1,2} \d{2}:\d{2}:\d{2}")  # fmt: skip
+_STAMP = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})?|\d{2}/[A-Z][a-z]{2}/\d{4}:\d{2}:\d{2}:\d{2} [+-]\d{4}|[A-Z][a-z]{2} +\d{1,2} \d{2}:\d{2}:\d{2}")  # fmt: skip
 
 
 def extract_pattern(text: str, pattern: str, group: int = 0, ignore_case: bool = False) -> dict[str, Any]:
@@ -71,13 +73,13 @@ def extract_entities(text: str, kind: Kind) -> dict[str, Any]:
         text: The text to search.
         kind: What to look for.
     """
-    if kind not in _COMPILED:
-        raise ToolError(f"kind must be one of {', '.join(_COMPILED)}.")
+    if kind not in _FORMS:
+        raise ToolError(f"kind must be one of {', '.join(_FORMS)}.")
     text = bounded_text(text)
     for other in _DISGUISED if kind == "phone" else ():
-        text = _COMPILED[other].sub(lambda found: "\n" * len(found[0]), text)
+        text = _form(other).sub(lambda found: "\n" * len(found[0]), text)
     entities: dict[str, dict[str, Any]] = {}
-    for match in _all(_COMPILED[kind], text):
+    for match in _all(_form(kind), text):
         value = match.group()
         if kind == "url":
             value = _url(value)
@@ -121,6 +123,13 @@ def parse_log_lines(text: str, level: str = "", contains: str = "", limit: int =
     }
 
 
+@cache
+def _form(kind: str) -> "regex.Pattern[str]":
+    import regex  # not above: see _compiled
+
+    return regex.compile(_FORMS[kind], regex.ASCII)
+
+
 def _compiled(pattern: str, ignore_case: bool) -> "regex.Pattern[str]":
     """Repeats of repeats, recursion and fuzzy matching are refused: unbounded, compiling alone could take all memory."""
     if not 0 < len(pattern) <= _LONGEST_PATTERN:
@@ -130,6 +139,8 @@ def _compiled(pattern: str, ignore_case: bool) -> "regex.Pattern[str]":
         raise ToolError(f"The pattern repeats more than {_MOST_REPEATS} times; make it simpler.")
     if _UNBOUNDED.search(pattern):
         raise ToolError("Recursion and fuzzy matching are not possible in a pattern.")
+    import regex  # not above: a start would wait 70 ms for what most servers never search
+
     try:
         return regex.compile(pattern, regex.IGNORECASE if ignore_case else 0)
     except (regex.error, RecursionError, OverflowError, ValueError) as error:
@@ -171,7 +182,7 @@ def _is_ipv4(value: str) -> bool:
 
 def _is_date(value: str) -> bool:
     """Numeric dates must be in the calendar; day and month may stand either way round where the year is last."""
-    numbers = [int(number) for number in regex.findall(r"\d+", value)]
+    numbers = [int(number) for number in re.findall(r"\d+", value)]
     if len(numbers) != 3:
         return True
     first, middle, last = numbers
