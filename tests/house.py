@@ -9,6 +9,7 @@ from msgspec import Struct
 from nexus.adapters.inprocess.jobs import InProcessJobs
 from nexus.adapters.memory.code import MemoryCode
 from nexus.adapters.memory.files import MemoryFiles
+from nexus.adapters.memory.jobs import MemoryJobs
 from nexus.adapters.memory.log import MemoryLog
 from nexus.adapters.memory.models import ScriptedModel
 from nexus.adapters.memory.pulse import MemoryPulse
@@ -20,7 +21,7 @@ from nexus.domain.core.principal import Principal
 from nexus.domain.ports.log import EventLog
 from nexus.domain.ports.models import ChatModel
 from nexus.domain.services import Services
-from nexus.jobs.runner import run_job
+from nexus.jobs.runner import hand_back, run_job
 from nexus.jobs.sweeper import Sweeper
 from nexus.wiring import World, services
 
@@ -44,7 +45,7 @@ class House(Struct, frozen=True, kw_only=True):
     services: Services
     world: World
     clock: MovableClock
-    queue: InProcessJobs
+    queue: InProcessJobs | MemoryJobs
     sweeper: Sweeper
 
     async def parts(self) -> dict[str, object]:
@@ -82,12 +83,12 @@ def world(
 async def open_house(on: World | None = None, *, serving: bool = True) -> AsyncIterator[House]:
     """A house in which jobs run as they come; with `serving=False`, only those that a test runs."""
     on = on or world()
-    assert isinstance(on.queue, InProcessJobs)
+    assert isinstance(on.queue, InProcessJobs | MemoryJobs)
     assert isinstance(on.clock, MovableClock)
     made = services(on)
     await made.tools.register_library()
     sweeper = Sweeper(services=made, queue=on.queue, worker_id=on.worker_id)
     async with on.queue:
         if serving:
-            on.queue.serve(partial(run_job, made))
+            on.queue.serve(partial(run_job, made), back=partial(hand_back, made))
         yield House(services=made, world=on, clock=on.clock, queue=on.queue, sweeper=sweeper)

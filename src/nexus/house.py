@@ -30,7 +30,7 @@ from nexus.domain.ports.models import ChatModel
 from nexus.domain.projects.admission import Limits
 from nexus.domain.services import Services
 from nexus.domain.tasks.service import Tasks
-from nexus.jobs.runner import run_job
+from nexus.jobs.runner import hand_back, run_job
 from nexus.jobs.sweeper import Sweeper
 from nexus.settings import Settings
 from nexus.wiring import TABLES, World, services
@@ -42,6 +42,7 @@ class House(Struct, frozen=True, kw_only=True):
     services: Services
     world: World
     queue: InProcessJobs
+    sweeper: Sweeper
 
     async def parts(self) -> Mapping[str, Any]:
         """What `/health` shows of the parts."""
@@ -55,6 +56,7 @@ class House(Struct, frozen=True, kw_only=True):
             "database": {"connected": connected},
             "llm": {"model": self.world.model.name},
             "code": {"level": tier.level, "name": tier.name},
+            "work": {"stuck_runs": self.sweeper.stuck_runs},
         }
 
 
@@ -68,16 +70,14 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
     """Opens everything in order, and closes it in reverse. Conflict when another process holds the data directory."""
     async with AsyncExitStack() as stack:
         world, queue = await _world(settings, stack)
-        house = House(services=services(world), world=world, queue=queue)
-        await house.services.tools.register_library()
-        sweeper = Sweeper(
-            services=house.services, queue=queue, worker_id=world.worker_id, lease=settings.builds.lease_seconds
-        )
+        made = services(world)
+        await made.tools.register_library()
+        sweeper = Sweeper(services=made, queue=queue, worker_id=world.worker_id, lease=settings.builds.lease_seconds)
         await stack.enter_async_context(queue)
         await sweeper.start(alone=settings.tables.backend == "sqlite")
-        queue.serve(partial(run_job, house.services))
+        queue.serve(partial(run_job, made), back=partial(hand_back, made))
         await stack.enter_async_context(_beside(sweeper.run(settings.builds.sweep_seconds), world.log.beat()))
-        yield house
+        yield House(services=made, world=world, queue=queue, sweeper=sweeper)
 
 
 async def _world(settings: Settings, stack: AsyncExitStack) -> tuple[World, InProcessJobs]:
@@ -93,7 +93,13 @@ async def _world(settings: Settings, stack: AsyncExitStack) -> tuple[World, InPr
     repository = GitRepository(root=data, files=files)
     await repository.tidy()
     await stack.enter_async_context(_beside(files.tidy()))
-    queue = InProcessJobs(places=settings.builds.concurrency, interactive=settings.limits.replies)
+    limits = settings.limits
+    queue = InProcessJobs(
+        places=settings.builds.concurrency,
+        interactive=limits.replies,
+        per_group=limits.replies_per_tenant,
+        waiting=limits.replies_waiting,
+    )
     world = World(
         tables=await _tables(settings, writer, stack),
         log=EventLog(log),

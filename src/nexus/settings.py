@@ -115,6 +115,12 @@ class Limits(_Group, frozen=True, kw_only=True):
     replies: Annotated[
         int, Meta(description="How many replies are written at once in this process.", ge=1, le=100_000)
     ] = 1000
+    replies_per_tenant: Annotated[
+        int, Meta(description="How many of them may be those of one tenant; others wait.", ge=1, le=100_000)
+    ] = 1000
+    replies_waiting: Annotated[
+        int, Meta(description="How many replies of one tenant may wait; others are refused.", ge=0, le=100_000)
+    ] = 1000
 
 
 class Chaos(_Group, frozen=True, kw_only=True):

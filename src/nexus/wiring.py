@@ -48,6 +48,7 @@ from nexus.domain.sessions.keeping import Keeping
 from nexus.domain.sessions.replies import Replies
 from nexus.domain.sessions.service import Sessions
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
+from nexus.domain.sessions.turns import Turns
 from nexus.domain.statistics.service import Statistics
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tallies.tables import TALLIES
@@ -147,8 +148,7 @@ def services(world: World) -> Services:
     )  # fmt: skip
     sessions = Sessions(
         tables=tables, agents=agents, replies=replies, invocations=invocations, requests=on.requests, tasks=tasks,
-        tallies=tallies, audit=audit, queue=world.queue,
-        clock=clock, new_id=new_id,
+        tallies=tallies, audit=audit, turns=Turns(queue=world.queue, replies=replies), clock=clock, new_id=new_id,
     )  # fmt: skip
     return Services(
         projects=projects, deletions=deletions, builds=_builds(world, on, projects, agents), agents=agents,

@@ -76,6 +76,26 @@ def test_a_reply_that_failed_is_a_failure_and_nothing_more_is_said(talking: Fake
     assert len(talking.asked("POST", STREAM)) == 1
 
 
+def test_a_reply_that_has_to_wait_says_so_beside_the_answer(talking: Fake, nexus: Nexus):
+    waiting = frame(1, "reply.waiting", session_id="ses_1", reply_id="msg_1", reason="queue", position=3)
+    begun = frame(2, "reply.started", session_id="ses_1", reply_id="msg_1")
+    talking.on("POST", STREAM, say.events(waiting, begun, *TEXT, OVER))
+    said = nexus("chat", "--message", "3 km?")
+    assert (said.code, said.out) == (0, "三公里 is 1.86 mi.\n")
+    assert "(waiting, 3 before you)" in said.err
+
+
+def test_ctrl_c_stops_a_reply_that_waits(talking: Fake, nexus: Nexus):
+    waiting = frame(1, "reply.waiting", session_id="ses_1", reply_id="msg_1", reason="queue", position=3)
+    talking.on("POST", STREAM, say.events(waiting, after=asyncio.Event().wait))
+    talking.on("POST", CANCEL, say.good(reply(), 202))
+    talking.on("GET", REPLY, say.events(frame(2, "reply.cancelled", reply_id="msg_1")))
+    said = nexus("chat", "--message", "3 km?", press_at="3 before you")
+    assert (said.code, said.out) == (130, "")
+    assert len(talking.asked("POST", CANCEL)) == 1
+    assert talking.asked("GET", REPLY)[0].headers["Last-Event-ID"] == "1"
+
+
 def test_a_reply_that_begins_anew_is_told(talking: Fake, nexus: Nexus):
     reset = frame(5, "reply.reset", reason="another model")
     talking.on(

@@ -129,7 +129,7 @@ def dropped() -> Answer:
     return answer
 
 
-def frame(position: int | None, tag: str, **data: object) -> bytes:
+def frame(position: int | None, tag: str, /, **data: object) -> bytes:
     mark = "" if position is None else f"id: {position}\n"
     return f"{mark}event: {tag}\ndata: {json.dumps({'type': tag, **data})}\n\n".encode()
 

@@ -126,6 +126,14 @@ async def test_a_message_that_was_perhaps_not_heard_is_sent_again_under_its_key(
     assert len({seen.headers["Idempotency-Key"] for seen in fake.seen}) == 1
 
 
+async def test_a_reply_that_waits_is_gone_on_with_at_its_own_address(fake: Fake, client: Client):
+    waiting = frame(1, "reply.waiting", reply_id="msg_1", reason="queue", position=0)
+    fake.on("POST", STREAM, say.events(waiting, cut=True))
+    fake.on("GET", REPLY, say.events(frame(2, "reply.started", reply_id="msg_1"), frame(3, "reply.completed")))
+    assert await positions(client.stream("ses_1", "Hi")) == [1, 2, 3]
+    assert fake.asked("GET", REPLY)[0].headers["Last-Event-ID"] == "1"
+
+
 async def test_a_second_reply_at_the_same_time_is_refused(fake: Fake, client: Client):
     fake.on("POST", STREAM, say.problem(409, title="One reply at a time", reply_id="msg_9"))
     with pytest.raises(ApiError) as refused:

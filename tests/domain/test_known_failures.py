@@ -2,7 +2,7 @@
 
 | | the failure | shown by |
 |---|---|---|
-| C1 | pause, resume and stop work in some states only | the eight below, `projects/test_rules.py` |
+| C1 | pause, resume and stop work in some states only | `projects/test_behaviour.py` names eight, `projects/test_rules.py` |
 | C2 | a build of several agents never ends | `projects/test_behaviour.py`: `test_several_agents_are_built_in_one_pass_…` |
 | C3 | what failed or was stopped starts again after an hour | `test_what_ended_or_was_paused_does_not_start_again_however_late_it_is_looked_at` |
 | C4 | lists end early, filtered ones lack rows | `test_known_failures_of_stores.py`: `test_lists_page_through_everything_and_filters_lose_no_rows` |
@@ -18,19 +18,6 @@
 | C14 | builds at the same time write over each other's files | `test_two_builds_at_once_do_not_touch_each_others_files` |
 | C15 | a malformed package passes | `test_a_malformed_package_is_refused_with_file_and_place` |
 | C16 | what fits the model is reckoned as if all text were English | `test_known_failures_of_stores.py`: `test_a_chinese_conversation_…`, `test_purges_and_bounds.py`: `test_a_conversation_takes_as_much_of_the_model_in_chinese_as_in_english` |
-
-How others' commands fail, and the test in `projects/test_behaviour.py`:
-
-| the failure | shown by |
-|---|---|
-| a build that is paused while queued runs all the same | `test_a_build_that_is_paused_while_queued_does_not_run_…` |
-| a build that is stopped while queued runs to its end | `test_a_build_that_is_stopped_while_queued_or_paused_never_runs_…` |
-| a build that is stopped in a stage is called failed, and comes back | `test_a_build_that_is_stopped_in_a_stage_ends_cancelled_not_failed_…` |
-| a cancelled build is completed | the same: cancel is stop, and there is one word for it |
-| a stage that raises ends the build at once | `test_a_stage_that_raises_is_tried_again_up_to_its_attempts_and_no_further` |
-| resume ignores where the build was; restart hangs, because nobody is told | `test_a_resumed_build_goes_on_at_its_first_unfinished_stage_…`, `test_a_restarted_build_is_queued_with_a_hint_…` |
-| two agents make a build that calls itself without end | `test_several_agents_are_built_in_one_pass_…` |
-| progress stays at nothing until it is all | `test_progress_moves_with_every_stage_from_nothing_to_all` |
 """
 
 from collections.abc import AsyncGenerator, Mapping

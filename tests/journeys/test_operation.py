@@ -1,13 +1,16 @@
 """Starting, refusing to start, stopping."""
 
+import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from time import monotonic
 
 from tests.journeys.conftest import House, Opens
-from tests.journeys.doubler import REQUIREMENT, STAGES, held_at
+from tests.journeys.doubler import HELD, REQUIREMENT, STAGES, held_at, said
 from tests.journeys.server import Provider, command
 from tests.journeys.test_first_run import keys_of
-from tests.journeys.user import API
+from tests.journeys.user import API, Json
 
 EXIT_SECONDS = 20
 
@@ -82,6 +85,60 @@ def test_sigterm_ends_open_streams_and_hands_the_build_back(tmp_path: Path, open
             assert [stage["attempt"] for stage in house.user.stages(project_id)] == [1] * len(STAGES)
             assert keys_of(house.project_folder(project_id)) == [f"1/{stage}" for stage in STAGES]
             assert model.asked().count("design") == 2
+
+
+def rows(data: Path, table: str) -> list[Json]:
+    """What a server that has ended left in a table."""
+    with closing(sqlite3.connect(f"file:{data / 'nexus.db'}?mode=ro", uri=True)) as store:
+        return [json.loads(row) for (row,) in store.execute(f"select row from nexus_{table}")]
+
+
+def test_sigterm_hands_back_the_builds_that_wait_after_a_kill(tmp_path: Path, opens: Opens) -> None:
+    data = tmp_path / "data"
+    with Provider(said(intake=[HELD])) as model:
+        with opens(data, NEXUS_BUILDS__CONCURRENCY="6", **model.settings) as house:
+            ids = [house.user.started(f"An agent that converts units, number {number}") for number in range(6)]
+            model.wait_for("intake", 6)
+            house.server.kill()
+        with opens(data, NEXUS_BUILDS__CONCURRENCY="1", **model.settings) as house:
+            model.wait_for("intake", 7)
+            assert {house.user.project(project_id)["status"] for project_id in ids} == {"building"}
+            assert house.server.stop() == 0
+        assert model.asked().count("intake") == 7, "one ran, five waited"
+    builds = [task for task in rows(data, "tasks") if task["task_type"] != "purge"]
+    assert [(task["status"], task.get("worker_id")) for task in builds] == [("queued", None)] * 6
+    with opens(data) as house:
+        for project_id in ids:
+            assert house.user.followed(project_id)[-1].tag == "build.completed"
+            assert {stage["attempt"] for stage in house.user.stages(project_id)} == {1}
+
+
+def test_sigterm_hands_back_the_replies_that_wait_and_they_lose_nothing(tmp_path: Path, opens: Opens) -> None:
+    data, stalled = tmp_path / "data", {"say": {"pieces": ["Half ", "of it "], "stall": True}}
+    with Provider(said(chat=[stalled, "Good."])) as model:
+        crowded = {"NEXUS_LIMITS__REPLIES": "1", "NEXUS_LIMITS__DRAIN_SECONDS": "0.1"}
+        with opens(data, **crowded, **model.settings) as house:
+            [agent_id] = house.user.built(REQUIREMENT)["agent_ids"]
+            sessions = [house.user.session(agent_id) for _ in range(4)]
+            with house.user.stream(f"/sessions/{sessions[0]}/stream", said="talk") as stream:
+                addresses = [stream.response.headers["content-location"]]
+                stream.until_text("Half of it ")
+                for session_id in sessions[1:]:
+                    with house.user.stream(f"/sessions/{session_id}/stream", said="talk") as waiting:
+                        addresses.append(waiting.response.headers["content-location"])
+                        assert waiting.until("reply.waiting")[0].data["position"] == len(addresses) - 2
+                assert house.server.stop() == 0
+        left = rows(data, "replies")
+        assert [(row["status"], row.get("worker_id"), row["deaths"]) for row in left] == [("running", None, 0)] * 4
+        with opens(data, **model.settings) as house:
+            first, *others = [house.user.hears(address) for address in addresses]
+            assert (first.text, first.ending) == ("Good.", "reply.completed")
+            for heard in others:
+                assert (heard.text, heard.ending) == ("Good.", "reply.completed")
+                assert [event.tag for event in heard.events][:2] == ["reply.waiting", "reply.started"]
+                assert "reply.reset" not in [event.tag for event in heard.events]
+            assert house.server.stop() == 0
+        assert {(row["status"], row["deaths"], row["fence"]) for row in rows(data, "replies")} == {("completed", 0, 2)}
 
 
 def test_an_idle_server_ends_at_once(tmp_path: Path, opens: Opens) -> None:

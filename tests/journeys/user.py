@@ -1,7 +1,7 @@
 """A user of the HTTP API, who knows nothing of what is behind it."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
 import httpx
@@ -54,7 +54,7 @@ class Stream:
         self.reconnect = False
         self._events = self._read()
 
-    def _read(self) -> Iterator[Event]:
+    def _read(self) -> Generator[Event, None, None]:
         parser = Parser()
         for chunk in self.response.iter_raw():
             for frame in parser.feed(chunk):
@@ -62,6 +62,9 @@ class Stream:
                     self.reconnect = True
                 elif frame.id is not None:
                     yield Event(int(frame.id), frame.event, msgspec.json.decode(frame.data))
+
+    def close(self) -> None:
+        self._events.close()
 
     def until(self, *tags: str, of: str | None = None) -> list[Event]:
         """Everything up to the first event with one of these tags (`of`: of that stage)."""
@@ -124,7 +127,9 @@ class User:
         body = None if said is None else {"content": said}
         with self.http.stream("GET" if said is None else "POST", API + path, json=body, headers=headers) as response:
             assert response.status_code == 200, response.read().decode()
-            yield Stream(response)
+            # Closed in order: what the collector closes later, it closes in the middle of another request of this client.
+            with closing(Stream(response)) as stream:
+                yield stream
 
     def started(self, requirement: str) -> str:
         """A build of it goes on; the project's id."""

@@ -24,7 +24,7 @@ class Voice:
 
     def say(self, event: Event) -> None:
         self.position = event.position
-        if event.tag == "reply.started":
+        if event.tag in ("reply.waiting", "reply.started"):
             self.reply_id = event.data.get("reply_id")
         if event.tag in ("reply.completed", "reply.failed", "reply.cancelled", "reply.interrupted"):
             self.ending = event.tag
@@ -44,6 +44,8 @@ class Voice:
             case "tool.finished":
                 mark = "←" if data.get("ok", True) else "✘"
                 self._beside(f"{mark} {data.get('name')} {data.get('result', '')}")
+            case "reply.waiting":
+                self._beside(f"(waiting, {data.get('position', 0)} before you)")
             case "reply.reset":
                 self._beside(f"(the answer begins anew: {data.get('reason', '')})")
             case "reply.completed":

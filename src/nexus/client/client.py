@@ -210,7 +210,7 @@ class Client:
         replies = list[str]()
 
         def heard(event: Event) -> None:
-            if event.tag == "reply.started":
+            if event.tag in ("reply.waiting", "reply.started"):
                 replies.append(event.data["reply_id"])
 
         def resumed() -> Request | None:

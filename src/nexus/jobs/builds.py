@@ -6,3 +6,8 @@ from nexus.domain.services import Services
 
 async def run_build(services: Services, job: RunBuild) -> None:
     await services.builds.run(job.task_id)
+
+
+async def hand_back(services: Services, job: RunBuild) -> None:
+    if task := await services.tasks.find(job.task_id):
+        await services.builds.hand_back(task)

@@ -42,3 +42,19 @@ async def run_job(services: Services, body: bytes) -> Verdict:
             logger.exception("job.crashed")
             return "retryable"
     return "completed"
+
+
+async def hand_back(services: Services, body: bytes) -> None:
+    """What is done with a job that waited when this process ended. One that cannot be helped keeps no other from it: the sweeper of
+    the next process finds it as after a crash."""
+    job = _decode(body)
+    spec = SPECS[type(job)]
+    if spec.back is None:
+        return
+    with structlog.contextvars.bound_contextvars(job=str(type(job).__struct_config__.tag)):
+        try:
+            await spec.back(services, job)
+        except NexusError as error:
+            logger.warning("job.not_handed_back", reason=error.detail)
+        except Exception:
+            logger.exception("job.not_handed_back")

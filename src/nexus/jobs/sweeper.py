@@ -16,6 +16,7 @@ from nexus.domain.tasks.model import Task
 
 LEASE_SECONDS = 30.0
 ANSWER_SECONDS = 4.0
+STUCK_SECONDS = 60.0
 TICK_SECONDS = 0.25
 FOLD_EVERY = 12
 logger = structlog.get_logger()
@@ -43,7 +44,9 @@ class Stillness:
 
 
 class Sweeper:
-    """Takes over what did not beat for a lease, offers what lies queued, and ends what nobody alive will end."""
+    """Takes over what did not beat for a lease, offers what lies queued, and ends what nobody alive will end.
+
+    `stuck_runs`: how many builds and replies have been unfinished, unowned and unexplained for a minute. It must be 0."""
 
     def __init__(
         self,
@@ -57,7 +60,8 @@ class Sweeper:
         self._services, self._queue, self._worker_id = services, queue, worker_id
         self._still = Stillness(seconds=lease, timer=timer)
         self._answered = Stillness(seconds=ANSWER_SECONDS, timer=timer)
-        self._rounds = 0
+        self._stuck = Stillness(seconds=STUCK_SECONDS, timer=timer)
+        self._rounds = self.stuck_runs = 0
 
     async def start(self, *, alone: bool) -> None:
         """The first look. `alone`: this process holds the store for itself, so whoever else ran anything is dead."""
@@ -91,6 +95,7 @@ class Sweeper:
     async def sweep(self) -> None:
         await self._services.replies.beat()
         tasks, replies = await self._services.tasks.due(), await self._services.replies.due()
+        self._count_stuck(tasks, replies)
         for task in tasks:
             act = self._watched(task) if task.status == "running" else self._offered(task)
             await self._safely(act, task.task_id)
@@ -100,11 +105,24 @@ class Sweeper:
             if mine or reply.status != "running" or self._still.unmoved(reply.reply_id, state):
                 await self._safely(self._reply_taken(reply), reply.reply_id)
         looked_at = {task.task_id for task in tasks} | {reply.reply_id for reply in replies}
-        self._still.keep(looked_at)
-        self._answered.keep(looked_at)
+        for stillness in (self._still, self._answered, self._stuck):
+            stillness.keep(looked_at)
         self._rounds += 1
         if self._rounds % FOLD_EVERY == 0:
             await self._services.tools.fold_library()
+
+    def _count_stuck(self, tasks: Sequence[Task], replies: Sequence[Reply]) -> None:
+        """What is held waits for its tenant, and what is in the queue for its turn: those are not stuck."""
+        seen: list[tuple[str, object]] = [(reply.reply_id, (reply.fence, reply.heartbeat)) for reply in replies]
+        seen += [
+            (task.task_id, (task.status, task.fence, task.heartbeat, task.worker_id))
+            for task in tasks
+            if task.status != "pending" and not self._queue.holds(task.task_id)
+        ]
+        stuck = [key for key, state in seen if self._stuck.unmoved(key, state)]
+        self.stuck_runs = len(stuck)
+        if stuck:
+            logger.error("stuck_runs", count=len(stuck), first=stuck[:5])
 
     async def _offered(self, task: Task) -> None:
         """Queued work whose hint may have been lost."""
@@ -122,7 +140,8 @@ class Sweeper:
 
     async def _watched(self, task: Task) -> None:
         """A run whose lease is over; or one that was told to halt and did not answer, as nobody may be alive to hear it."""
-        dead = self._still.unmoved(task.task_id, (task.fence, task.heartbeat))
+        ours = task.worker_id == self._worker_id and self._queue.holds(task.task_id)
+        dead = self._still.unmoved(task.task_id, (task.fence, task.heartbeat)) and not ours
         deaf = task.control_status != "running" and self._answered.unmoved(task.task_id, (task.fence, task.heartbeat))
         if dead or deaf:
             logger.info("task.taken_over", task_id=task.task_id, from_worker=task.worker_id)
@@ -130,7 +149,7 @@ class Sweeper:
 
     async def _reply_taken(self, reply: Reply) -> None:
         if job := await self._services.replies.take_over(reply):
-            await self._queue.enqueue(job, key=reply.reply_id)
+            await self._queue.enqueue(job, key=reply.reply_id, group=reply.tenant_id)
 
     async def _safely(self, act: Coroutine[Any, Any, None], about: str) -> None:
         """One that cannot be helped keeps no other from it."""

@@ -25,4 +25,6 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     control_status: str | None = None
     reply_id: str | None = None
     revision: int | None = None
+    position: int | None = None
+    limit: int | None = None
     retry_after: float | None = None

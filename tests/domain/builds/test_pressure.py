@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 import pytest
 from msgspec import structs
 
-from nexus.adapters.inprocess.jobs import InProcessJobs
 from nexus.adapters.memory.repository import MemoryRepository
-from nexus.domain.builds.model import RunBuild, Started
+from nexus.domain.builds.model import Started
 from nexus.domain.builds.service import Pace
 from nexus.domain.core.errors import QuotaExceeded, Unavailable
-from nexus.domain.ports.database import Window
+from nexus.domain.ports.database import TableDriver, Window
+from nexus.domain.ports.rows import Write
 from nexus.domain.projects.admission import Limits
 from nexus.domain.projects.model import Command
 from tests.domain.builds.scripts import script
@@ -28,6 +28,23 @@ class FullDisk(MemoryRepository):
             self.refusals -= 1
             raise Unavailable("The storage is full.", reason="storage_full")
         return await super().commit(project_id, files, message=message, key=key)
+
+
+class Flaky:
+    """A store of which every so many writes fail, in turn before they are made and after; `every=0` for none."""
+
+    def __init__(self, store: TableDriver, every: int) -> None:
+        self.read, self.query, self._store = store.read, store.query, store
+        self.every, self._writes, self.lost = every, 0, 0
+
+    async def write(self, writes: Sequence[Write]) -> None:
+        self._writes += 1
+        fails = self.every and self._writes % self.every == 0
+        if not fails or self.lost % 2:
+            await self._store.write(writes)
+        if fails:
+            self.lost += 1
+            raise Unavailable("The database does not answer.", reason="database")
 
 
 async def started(house: House, *, priority: int = 3) -> Started:
@@ -126,23 +143,6 @@ async def test_the_sweeper_lets_in_what_is_held() -> None:
         assert await statuses(house, second) == ["queued"]
 
 
-async def test_priority_orders_and_tenants_take_turns() -> None:
-    ran = list[str]()
-
-    async def run(body: bytes) -> None:
-        ran.append(body.decode())
-
-    async with InProcessJobs(places=1) as queue:
-        waits = [("a1", 3, "a"), ("a2", 3, "a"), ("a3", 3, "a"), ("b1", 3, "b"), ("low", 1, "b"), ("high", 5, "a")]
-        for key, priority, group in waits:
-            await queue.enqueue(RunBuild(task_id=key), key=key, priority=priority, group=group)
-        queue.cancel("a3")
-        queue.serve(run)
-        await queue.settled()
-    order = [next(key for key, _, _ in waits if f'"{key}"' in body) for body in ran]
-    assert order == ["high", "a1", "b1", "a2", "low"]
-
-
 async def test_a_full_disk_costs_no_attempt_and_the_build_goes_on_by_itself() -> None:
     disk = FullDisk()
     disk.refusals = 2
@@ -166,3 +166,26 @@ async def test_a_full_disk_costs_no_attempt_and_the_build_goes_on_by_itself() ->
         stages = await house.services.projects.stages(ANN, started.project_id)
         assert {stage.attempt for stage in stages} == {1}
         assert len(house.world.model.requests) == 10  # type: ignore[attr-defined]  # the scripted one keeps them
+
+
+@pytest.mark.parametrize("every", [5, 7, 11])
+async def test_a_store_that_fails_again_and_again_costs_no_attempt_and_nothing_is_done_twice(every: int) -> None:
+    on = world(script())
+    store = Flaky(on.tables, every=0)
+    patient = Pace(storage=0.0, store=0.0, retries=(0.0,) * 20)
+    async with open_house(structs.replace(on, tables=store, pace=patient)) as house:
+        build = await started(house)
+        store.every = every
+        while (await statuses(house, build))[0] not in ("completed", "failed", "cancelled"):
+            await house.queue.settled()
+            house.clock.now += 6
+            await house.sweeper.sweep()
+        store.every = 0
+        project = await house.services.projects.get(ANN, build.project_id)
+        assert (project.status, project.error_info) == ("completed", None)
+        assert store.lost > 5
+        assert len(house.world.model.requests) == 10  # type: ignore[attr-defined]  # the scripted one keeps them
+        stages = await house.services.projects.stages(ANN, build.project_id)
+        assert {(stage.status, stage.attempt) for stage in stages} == {("completed", 1)}
+        commits = await house.services.projects.commits(ANN, build.project_id)
+        assert len({commit.key for commit in commits}) == len(commits) == 9

@@ -1,4 +1,16 @@
-"""What people have been let down by in builders of this kind, one test for each."""
+"""What people have been let down by in builders of this kind, one test for each.
+
+| the failure | shown by |
+|---|---|
+| a build that is paused while queued runs all the same | `test_a_build_that_is_paused_while_queued_does_not_run_…` |
+| a build that is stopped while queued runs to its end | `test_a_build_that_is_stopped_while_queued_or_paused_never_runs_…` |
+| a build that is stopped in a stage is called failed, and comes back | `test_a_build_that_is_stopped_in_a_stage_ends_cancelled_not_failed_…` |
+| a cancelled build is completed | the same: cancel is stop, and there is one word for it |
+| a stage that raises ends the build at once | `test_a_stage_that_raises_is_tried_again_up_to_its_attempts_and_no_further` |
+| resume ignores where the build was; restart hangs, because nobody is told | `test_a_resumed_build_goes_on_at_its_first_unfinished_stage_…`, `test_a_restarted_build_is_queued_with_a_hint_…` |
+| two agents make a build that calls itself without end | `test_several_agents_are_built_in_one_pass_…` |
+| progress stays at nothing until it is all | `test_progress_moves_with_every_stage_from_nothing_to_all` |
+"""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from nexus.adapters.memory.models import Gate, turn
 from nexus.domain.core.errors import NotFound, Unavailable
@@ -19,9 +21,9 @@ from tests.house import ANN, BEN, EVE, House, open_house, world
 
 
 @asynccontextmanager
-async def talking() -> AsyncIterator[tuple[House, Session]]:
+async def talking(**adapters: Any) -> AsyncIterator[tuple[House, Session]]:
     """A house with a deployed agent and an open session; the model's script for replies is empty again."""
-    async with open_house(world(script())) as house:
+    async with open_house(structs.replace(world(script()), **adapters)) as house:
         started = await house.services.builds.start(ANN, WANTED)
         assert (await over(house, started.project_id)).status == "completed"
         [agent] = (await house.services.agents.page(ANN, Window())).items

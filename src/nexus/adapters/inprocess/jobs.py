@@ -22,7 +22,6 @@ logger = structlog.get_logger()
 
 class _Running(NamedTuple):
     task: asyncio.Task[None]
-    waiting: Waiting
     lane: Lane
 
 
@@ -40,7 +39,6 @@ class InProcessJobs:
             "interactive": Lane(places=interactive, per_group=per_group, waiting=waiting),
         }
         self._running: dict[str, _Running] = {}
-        self._unbegun = set[str]()
         self._run: Run | None = None
         self._back: Run | None = None
         self._closed = False
@@ -53,7 +51,7 @@ class InProcessJobs:
 
     async def enqueue(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> int | None:
         lane = self._lanes[SPECS[type(job)].lane]
-        if key in self._running or key in lane.order:
+        if self.holds(key):
             return None
         waiting = Waiting(key, encode(job), priority, group)
         if self._closed:
@@ -68,10 +66,13 @@ class InProcessJobs:
         lane = self._lanes[SPECS[job].lane]
         return lane.room(group)._replace(most=0) if self._closed else lane.room(group)
 
+    def holds(self, key: str) -> bool:
+        return key in self._running or any(key in lane.order for lane in self._lanes.values())
+
     def cancel(self, key: str) -> bool:
         if running := self._running.get(key):
             return running.task.cancel()
-        return any([lane.order.remove(key) is not None for lane in self._lanes.values()])
+        return any(lane.order.remove(key) for lane in self._lanes.values())
 
     def _start_waiting(self, lane: Lane) -> None:
         while self._run and not self._closed and (waiting := lane.next()):
@@ -81,44 +82,38 @@ class InProcessJobs:
         key = waiting.key
 
         async def ran() -> None:
-            self._unbegun.discard(key)
             await run(waiting.body)
 
         def ended(_: asyncio.Task[None]) -> None:
             del self._running[key]
-            self._unbegun.discard(key)
             lane.leave(waiting.group)
             self._start_waiting(lane)
 
         lane.take(waiting.group)
-        self._unbegun.add(key)
         task = asyncio.ensure_future(ran())
-        self._running[key] = _Running(task, waiting, lane)
+        self._running[key] = _Running(task, lane)
         task.add_done_callback(ended)
 
     async def settled(self) -> None:
         """Waits until nothing runs or waits here."""
         while self._running:
-            await asyncio.wait([running.task for running in self._running.values()])
+            await asyncio.wait(self._tasks())
 
     async def drain(self, within: float) -> None:
         """Takes no more jobs. What waits is handed back unbegun. Background jobs are cancelled at once: they hand their work back;
         interactive ones have some seconds before they are."""
         self._closed = True
+        # What was started just now takes its first step: from there on it lets go of its work by itself.
+        await asyncio.sleep(0)
         waiting = [one for lane in self._lanes.values() for one in lane.order.emptied()]
-        background = [one for one in self._running.values() if one.lane is self._lanes["background"]]
-        await asyncio.gather(self._handed_back(waiting), self._cancelled(background))
+        background = [one.task for one in self._running.values() if one.lane is self._lanes["background"]]
+        await asyncio.gather(self._handed_back(waiting), _cancelled(background))
         if self._running and within > 0:
-            await asyncio.wait([running.task for running in self._running.values()], timeout=within)
-        await self._cancelled(list(self._running.values()))
+            await asyncio.wait(self._tasks(), timeout=within)
+        await _cancelled(self._tasks())
 
-    async def _cancelled(self, running: Sequence[_Running]) -> None:
-        """A task that is cancelled before its first step never takes it: its job is handed back like one that waits."""
-        unbegun = [one.waiting for one in running if one.waiting.key in self._unbegun]
-        for one in running:
-            one.task.cancel()
-        await asyncio.gather(*(one.task for one in running), return_exceptions=True)
-        await self._handed_back(unbegun)
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        return [running.task for running in self._running.values()]
 
     async def _handed_back(self, jobs: Sequence[Waiting]) -> None:
         """Some at a time; what is not handed back in time is found by the next process, as after a crash."""
@@ -144,3 +139,9 @@ class InProcessJobs:
 
 def _slices(jobs: Sequence[Waiting]) -> Iterable[Sequence[Waiting]]:
     return (jobs[first : first + BACK_AT_ONCE] for first in range(0, len(jobs), BACK_AT_ONCE))
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -72,7 +72,8 @@ class Order:
         if not lines:
             del self._lines[waiting.priority]
         self._of[waiting.group] -= 1
-        self._of += Counter()  # forgets who has none
+        if not self._of[waiting.group]:
+            del self._of[waiting.group]
         return waiting
 
     def emptied(self) -> list[Waiting]:

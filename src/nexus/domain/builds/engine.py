@@ -26,7 +26,9 @@ from nexus.domain.runtime.journal import Journals
 from nexus.domain.tasks.model import Control
 
 DONE = ("completed", "skipped")
-STORAGE_FULL = "storage_full"
+OURS = ("storage_full", "storage", "database")
+"""Reasons of Unavailable that are the house's own, and no fault of the work: they cost no attempt."""
+
 LONG_REST_SECONDS = 15.0
 logger = structlog.get_logger()
 
@@ -43,7 +45,7 @@ class Failure(Struct, frozen=True):
 class Waits(Exception):
     """The run is to lie still for some seconds and go on by itself: it keeps no place meanwhile."""
 
-    def __init__(self, reason: str, *, seconds: float | None = None) -> None:
+    def __init__(self, reason: str, *, seconds: float) -> None:
         super().__init__(reason)
         self.reason, self.seconds = reason, seconds
 
@@ -136,8 +138,8 @@ class Engine:
         except TimeoutError:
             return Failure("timed_out", f"{spec.name} took longer than {spec.seconds:g} s.", retryable=True)
         except NexusError as error:
-            if error.facts.get("reason") == STORAGE_FULL:
-                raise Waits(STORAGE_FULL) from error
+            if is_ours(error):
+                raise
             code = str(error.facts.get("code", type(error).__name__))
             told = error.facts.get("retry_after")
             return Failure(code, error.detail, isinstance(error, Unavailable), None if told is None else float(told))
@@ -229,6 +231,10 @@ class Engine:
                     raise StageFailed(f"The files of {stage.stage_name} are gone.", code="files_lost") from error
                 outputs[stage.stage_name] = msgspec.json.decode(text)
         return outputs
+
+
+def is_ours(error: NexusError) -> bool:
+    return isinstance(error, Unavailable) and error.facts.get("reason") in OURS
 
 
 def _output_path(stage: str) -> str:

@@ -9,7 +9,7 @@ import structlog
 from msgspec import Struct
 
 from nexus.domain.builds import rules
-from nexus.domain.builds.engine import Engine, Waits, Wish
+from nexus.domain.builds.engine import Engine, Waits, Wish, is_ours
 from nexus.domain.builds.model import RunBuild, Started
 from nexus.domain.builds.wishes import Wishes
 from nexus.domain.builds.workflow import Workflow
@@ -34,12 +34,15 @@ logger = structlog.get_logger()
 
 class Pace(Struct, frozen=True, kw_only=True):
     """Seconds: between two looks for what is wanted where no hint came; how long a paused run may take to its next step before it is
-    cut, and how long any executor may take to answer before it is ended in its place; how long a run waits that found the disk full."""
+    cut, and how long any executor may take to answer before it is ended in its place; how long a run waits that found the disk full, or the
+    store away; and between tries to tell such a store so."""
 
     look: float = 1.0
     grace: float = 4.0
     answer: float = 4.5
     storage: float = 10.0
+    store: float = 1.0
+    retries: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
 
 class Builds:
@@ -183,9 +186,11 @@ class Builds:
         except asyncio.CancelledError:
             if _is_cancelled():
                 raise
-        except Waits as waits:
+        except (Waits, Unavailable) as why:
+            if (waits := self._waits(why)) is None:
+                raise
             with contextlib.suppress(Lost):
-                await self._runs.release(run, reason=waits.reason, seconds=waits.seconds or self._pace.storage)
+                await self._laid_down(run, waits)
                 return True
         except Halted as halted:
             wish.control = halted.facts["control"]
@@ -195,6 +200,28 @@ class Builds:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
         return await self._halted(run)
+
+    def _waits(self, why: Waits | Unavailable) -> Waits | None:
+        """What the house's own trouble comes to: what it did to the last write is unknown, so the run is claimed and looked at anew."""
+        if isinstance(why, Waits):
+            return why
+        reason = str(why.facts.get("reason"))
+        return (
+            Waits(reason, seconds=self._pace.storage if reason == "storage_full" else self._pace.store)
+            if is_ours(why)
+            else None
+        )
+
+    async def _laid_down(self, run: Run, waits: Waits) -> None:
+        """Back into the queue; tried for a while, as the store may be what is away."""
+        for pause in self._pace.retries:
+            try:
+                await self._runs.release(run, reason=waits.reason, seconds=waits.seconds)
+                return
+            except Unavailable as error:
+                logger.warning("build.not_released", task_id=run.task.task_id, reason=error.detail)
+                await asyncio.sleep(pause)
+        await self._runs.release(run, reason=waits.reason, seconds=waits.seconds)
 
     async def _halted(self, run: Run) -> bool:
         """Writes the state that is wanted, now that nothing of the run goes on. False when that is to go on after all."""

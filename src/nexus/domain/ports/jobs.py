@@ -34,6 +34,10 @@ class JobQueue(Protocol):
         """What there is of jobs of this kind and group in this process, and what it bears. A bound for who asks: enqueue refuses none."""
         ...
 
+    def holds(self, key: str) -> bool:
+        """Whether the job of that key waits or runs in this process."""
+        ...
+
     def cancel(self, key: str) -> bool:
         """Cancels the job of that key when it runs or waits in this process; what waited never runs. False when it is not here."""
         ...

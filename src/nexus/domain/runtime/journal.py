@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 import msgspec
 
-from nexus.domain.core.errors import Conflict, NotFound
+from nexus.domain.core.errors import Conflict, NotFound, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.models.service import Models
@@ -21,6 +21,9 @@ from nexus.domain.tools.model import Effect
 
 KEPT_SECONDS = 7 * 86_400
 KEPT_BYTES = 300_000
+KEEPING_PAUSES = (0.0, 0.2, 0.4, 0.8, 1.6, 3.2)
+"""Seconds between tries to keep a result."""
+
 REPEATABLE: tuple[Effect, ...] = ("pure", "read")
 Guard = Callable[[], Sequence[Write]]
 
@@ -167,9 +170,22 @@ class Journal:
         return msgspec.structs.replace(step, deaths=deaths, revision=step.revision + 1)
 
     async def finished(self, step: Step, result: object) -> None:
-        """Keeps the result of a step: from now on it is replayed."""
+        """Keeps the result of a step: from now on it is replayed. What has been paid for is not given up because the store is away."""
         text = msgspec.json.encode(result).decode()
         hit("before:step.finish")
+        for pause in KEEPING_PAUSES:
+            try:
+                await self._kept(step, text)
+                break
+            except Unavailable:
+                await asyncio.sleep(pause)
+        else:
+            await self._kept(step, text)
+        hit("after:step.finish")
+        self._done += 1
+
+    async def _kept(self, step: Step, text: str) -> None:
+        """May be repeated: what an earlier try did is read first."""
         known = await self._tables.find(STEPS, step.scope, step.ordinal)
         if len(text.encode()) > KEPT_BYTES:  # no row can hold it: after a crash it is asked again
             await self._forgotten(step)
@@ -177,8 +193,6 @@ class Journal:
             await self._tables.commit(insert(STEPS, msgspec.structs.replace(step, result=text)), *self._guard())
         else:
             await self._tables.commit(patch(STEPS, known, when(digest=step.digest), result=text), *self._guard())
-        hit("after:step.finish")
-        self._done += 1
 
     async def _forgotten(self, step: Step, *, cut: bool = False) -> None:
         """The work failed or was cut, the host lives: no death is counted. Another executor's step is left alone."""

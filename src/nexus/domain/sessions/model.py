@@ -87,6 +87,15 @@ class ReplyStarted(Told, frozen=True, tag="reply.started"):
     reply_id: str
 
 
+class ReplyWaiting(Told, frozen=True, tag="reply.waiting"):
+    """It has to wait before it starts by itself. `position`: how many were before it when it was asked for."""
+
+    session_id: str
+    reply_id: str
+    reason: Literal["queue"]
+    position: int
+
+
 class ReplyReset(Told, frozen=True, tag="reply.reset"):
     """Everything heard of this reply so far is void; what follows begins anew."""
 
@@ -115,6 +124,7 @@ class ReplyInterrupted(Told, frozen=True, tag="reply.interrupted"):
 Ending = ReplyCompleted | ReplyFailed | ReplyCancelled | ReplyInterrupted
 ReplyEvent = (
     ReplyStarted
+    | ReplyWaiting
     | ReplyReset
     | TextDelta
     | ReasoningDelta

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import get_args
 
 import structlog
+from msgspec import structs
 
 from nexus.domain.agents.model import Agent
 from nexus.domain.agents.service import Agents
@@ -18,7 +19,6 @@ from nexus.domain.ports.log import Batch, EventLog, Stream
 from nexus.domain.ports.models import ChatMessage
 from nexus.domain.ports.rows import check, patch, when
 from nexus.domain.runtime.journal import Guard, Journals
-from nexus.domain.runtime.model import TextDelta
 from nexus.domain.runtime.steps import OutcomeUnknown
 from nexus.domain.sessions import rules
 from nexus.domain.sessions.keeping import Keeping, owner
@@ -26,14 +26,14 @@ from nexus.domain.sessions.model import (
     Ending,
     Reply,
     ReplyEvent,
-    ReplyReset,
     ReplyStarted,
     ReplyStatus,
+    ReplyWaiting,
     Session,
     WriteReply,
 )
 from nexus.domain.sessions.tables import MESSAGES, REPLIES
-from nexus.domain.sessions.writing import Writing
+from nexus.domain.sessions.writing import Offered, Writing
 
 LEASE_SECONDS = 45.0
 MOST_DEATHS = 1
@@ -59,8 +59,8 @@ class Replies:
         clock: Clock,
     ) -> None:
         self._tables, self._agents, self._keeping = tables, agents, keeping
-        self._journals, self._held = journals, dict[str, Reply]()
-        self._worker_id, self._clock = worker_id, clock
+        self._journals, self._worker_id, self._clock = journals, worker_id, clock
+        self._offered, self._held = dict[str, Offered](), dict[str, Reply]()
         self._stream: Stream[ReplyEvent] = Stream(log, kinds=get_args(ReplyEvent), ends=ENDS)
 
     def beginning(self, session: Session, agent: Agent, *, asked: str, reply_id: str) -> Reply:
@@ -90,26 +90,59 @@ class Replies:
                 return None
         return self._stream.batches(topic, after)
 
+    def expect(self, reply: Reply) -> bool:
+        """Its job is about to be offered: until that begins, the reply is in the hands of this process. False when it is already."""
+        if self._has(reply):
+            return False
+        self._offered[reply.reply_id] = Offered(reply, self._writing(reply.reply_id))
+        return True
+
+    async def wait(self, reply: Reply, before: int) -> None:
+        """Tells that so many replies are before this one, which has told nothing yet."""
+        if offered := self._offered.get(reply.reply_id):
+            await offered.writing.tell(ReplyWaiting(reply.session_id, reply.reply_id, "queue", before))
+
+    async def stop(self, reply: Reply) -> bool:
+        """Ends a reply that is to be stopped, where its job has not begun and does not any more. False where that has."""
+        if reply.worker_id != self._worker_id or (offered := self._offered.pop(reply.reply_id, None)) is None:
+            return False
+        if reply.fence > 1:
+            await self._recalled(reply, offered.writing)
+        await self._finish(reply, offered.writing, "cancelled")
+        return True
+
+    async def hand_back(self, session_id: str, reply_id: str) -> None:
+        """This process ends before the reply's job could begin: the next one begins it, and nothing was lost."""
+        if offered := self._offered.pop(reply_id, None):
+            await self._let_go(await self._tables.get(REPLIES, session_id, reply_id), offered.reply.fence)
+
     async def write(self, session_id: str, reply_id: str) -> None:
         """The job: the agent's answer becomes events as it comes; the text is kept once, then the last event says so."""
-        reply = await self._tables.get(REPLIES, session_id, reply_id)
+        offered = self._offered.pop(reply_id, None)
+        writing = offered.writing if offered else self._writing(reply_id)
+        try:
+            reply = await self._tables.get(REPLIES, session_id, reply_id)
+        except asyncio.CancelledError:
+            if offered:
+                await self._cancelled(offered.reply, writing)
+            raise
         if reply.status != "running" or reply.worker_id != self._worker_id or reply_id in self._held:
             return
-        writing = Writing(self._stream, rules.topic(reply_id))
         self._held[reply_id] = reply
         try:
             await self._written(reply, writing)
         finally:
             del self._held[reply_id]
 
+    def _writing(self, reply_id: str) -> Writing:
+        return Writing(self._stream, rules.topic(reply_id))
+
     async def _written(self, reply: Reply, writing: Writing) -> None:
         try:
-            if reply.control_status == "stopped":
-                raise asyncio.CancelledError
             await self._begun(reply, writing)
             await self._answered(reply, writing)
         except asyncio.CancelledError:
-            await self._cancelled(reply.session_id, reply.reply_id, writing)
+            await self._cancelled(reply, writing)
             raise
         except OutcomeUnknown as unknown:
             await self._finish(reply, writing, "interrupted", f"{unknown.detail} You decide whether to ask again.")
@@ -131,16 +164,22 @@ class Replies:
             await self._finish(reply, writing, "completed")
 
     async def _begun(self, reply: Reply, writing: Writing) -> None:
-        """The first event; or, after a take-over, that everything heard so far is void."""
+        """That it has started; or, after a take-over, that everything heard so far is void."""
         hit("before:reply.start")
         if reply.fence > 1:
-            await writing.recall()
-            writing.usage_unknown = True
-        if writing.position:
+            await self._recalled(reply, writing)
+        if reply.control_status == "stopped":
+            raise asyncio.CancelledError
+        if writing.has_begun:
             await writing.reset(TAKEN_OVER)
         else:
             await writing.tell(ReplyStarted(reply.session_id, reply.reply_id))
         hit("after:reply.start")
+
+    async def _recalled(self, reply: Reply, writing: Writing) -> None:
+        """What it cost is unknown, unless it was handed back before it began."""
+        await writing.recall()
+        writing.usage_unknown = writing.has_begun or reply.deaths > 0
 
     async def _answered(self, reply: Reply, writing: Writing) -> None:
         agent = await self._agents.get(owner(reply), reply.agent_id)
@@ -169,14 +208,17 @@ class Replies:
         page = await self._tables.page(MESSAGES, reply.session_id, window=window)
         return rules.context(page.items[::-1])
 
-    async def _cancelled(self, session_id: str, reply_id: str, writing: Writing) -> None:
+    async def _cancelled(self, held: Reply, writing: Writing) -> None:
         """Stopped by its user: what was written so far is kept. By the end of this process: the next one goes on with it."""
-        reply = await self._tables.get(REPLIES, session_id, reply_id)
+        reply = await self._tables.get(REPLIES, held.session_id, held.reply_id)
         if reply.control_status == "stopped":
             await self._finish(reply, writing, "cancelled")
-            return
+        else:
+            await self._let_go(reply, held.fence)
+
+    async def _let_go(self, reply: Reply, fence: int) -> None:
         with contextlib.suppress(Stale):
-            ours = when(status="running", fence=self._held[reply_id].fence)
+            ours = when(status="running", fence=fence)
             await self._tables.commit(patch(REPLIES, reply, ours, worker_id=None, due_at=instant(self._clock())))
 
     async def _finish(self, reply: Reply, writing: Writing, status: ReplyStatus, error: str | None = None) -> None:
@@ -196,8 +238,8 @@ class Replies:
         hit("after:reply.leave")
 
     async def beat(self) -> None:
-        """Tells that the replies of this process are being written."""
-        for reply in list(self._held.values()):
+        """Tells that the replies of this process are being written, or wait here until they are."""
+        for reply in [*self._held.values(), *(offered.reply for offered in self._offered.values())]:
             now = await self._tables.get(REPLIES, reply.session_id, reply.reply_id)
             fields = {"heartbeat": now.heartbeat + 1, "due_at": instant(self._clock() + LEASE_SECONDS)}
             with contextlib.suppress(Stale):
@@ -206,14 +248,21 @@ class Replies:
     async def due(self, *, alone: bool = False) -> list[Reply]:
         """Replies that somebody should look at: their time has come, or (`alone`) they are not this process' own."""
         until = None if alone else instant(self._clock())
-        window = Window(limit=100, until=until)
-        page = await self._tables.page(REPLIES, rules.DISPATCH, index="DispatchIndex", window=window)
-        return [reply for reply in page.items if reply.reply_id not in self._held]
+        found, cursor, more = list[Reply](), None, True
+        while more:
+            window = Window(limit=100, until=until, cursor=cursor)
+            page = await self._tables.page(REPLIES, rules.DISPATCH, index="DispatchIndex", window=window)
+            found += (reply for reply in page.items if not self._has(reply))
+            cursor, more = page.cursor, alone and page.cursor is not None
+        return found
+
+    def _has(self, reply: Reply) -> bool:
+        return reply.reply_id in self._held or reply.reply_id in self._offered
 
     async def take_over(self, seen: Reply) -> WriteReply | None:
         """Goes on in place of a process that is gone; after its second death the reply is interrupted. Answers the job to run, if there is one."""
         reply = await self._tables.get(REPLIES, seen.session_id, seen.reply_id)
-        if reply.fence != seen.fence or reply.reply_id in self._held:
+        if reply.fence != seen.fence or self._has(reply):
             return None
         if reply.status != "running":
             await self._told(reply)
@@ -223,19 +272,18 @@ class Replies:
         if deaths > MOST_DEATHS or reply.control_status == "stopped":
             await self._given_up(reply)
             return None
-        fields = {"fence": reply.fence + 1, "deaths": deaths, "worker_id": self._worker_id}
+        due = instant(self._clock() + LEASE_SECONDS)
+        fields = {"fence": reply.fence + 1, "deaths": deaths, "worker_id": self._worker_id, "due_at": due}
         with contextlib.suppress(Stale):
-            ours = when(status="running", fence=reply.fence)
-            due = instant(self._clock() + LEASE_SECONDS)
-            await self._tables.commit(patch(REPLIES, reply, ours, due_at=due, **fields))
+            await self._tables.commit(patch(REPLIES, reply, when(status="running", fence=reply.fence), **fields))
             hit("after:reply.take_over")
+            self.expect(structs.replace(reply, **fields))
             return WriteReply(session_id=reply.session_id, reply_id=reply.reply_id)
         return None
 
     async def _given_up(self, reply: Reply) -> None:
-        writing = Writing(self._stream, rules.topic(reply.reply_id))
-        await writing.recall()
-        writing.usage_unknown = True
+        writing = self._writing(reply.reply_id)
+        await self._recalled(reply, writing)
         status: ReplyStatus = "cancelled" if reply.control_status == "stopped" else "interrupted"
         await self._finish(reply, writing, status, None if status == "cancelled" else RESTARTED)
 
@@ -246,8 +294,7 @@ class Replies:
         if not (told and isinstance(told[-1].event, ENDS)):
             writing = Writing(self._stream, topic, at=told[-1].position if told else 0)
             with contextlib.suppress(Conflict):  # another reader had it told meanwhile
-                if not told:
-                    await writing.tell(ReplyReset("The log of this reply was lost."))
-                    await writing.tell(TextDelta(reply.content))
+                for event in rules.lost(reply, [one.event for one in told]):
+                    await writing.tell(event)
                 await writing.end(rules.ending(reply))
         await self._tables.commit(patch(REPLIES, reply, when(status=reply.status), dispatch=None, due_at=None))

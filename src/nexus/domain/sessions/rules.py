@@ -5,14 +5,18 @@ from collections.abc import Sequence
 from nexus.domain.core.ids import NewId, after
 from nexus.domain.core.texts import weight
 from nexus.domain.ports.models import ChatMessage
+from nexus.domain.runtime.model import TextDelta
 from nexus.domain.sessions.model import (
     Ending,
     Message,
     Reply,
     ReplyCancelled,
     ReplyCompleted,
+    ReplyEvent,
     ReplyFailed,
     ReplyInterrupted,
+    ReplyReset,
+    ReplyWaiting,
 )
 
 NAME_CHARACTERS = 40
@@ -63,3 +67,11 @@ def ending(reply: Reply) -> Ending:
             return ReplyFailed(reply.reply_id, reply.error_message or "")
         case _:
             return ReplyInterrupted(reply.reply_id, reply.error_message or "")
+
+
+def lost(reply: Reply, told: Sequence[ReplyEvent]) -> list[ReplyEvent]:
+    """What takes the place of all that the log of a reply that is over should hold, where it holds nothing of it."""
+    begun = any(not isinstance(event, ReplyWaiting) for event in told)
+    if begun or (told and not reply.content):
+        return []
+    return [ReplyReset("The log of this reply was lost."), TextDelta(reply.content)]

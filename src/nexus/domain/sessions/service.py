@@ -10,13 +10,12 @@ from nexus.domain.agents.invocations import Invocations
 from nexus.domain.agents.model import Agent, NotDeployed
 from nexus.domain.agents.service import Agents
 from nexus.domain.audit.service import Audit
-from nexus.domain.core.errors import InvalidInput, NotFound, QuotaExceeded, Stale
+from nexus.domain.core.errors import InvalidInput, NotFound, Stale
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Page, Tables, Window
-from nexus.domain.ports.jobs import JobQueue
 from nexus.domain.ports.log import Batch
 from nexus.domain.ports.rows import R, Table, Write, delete, insert, patch, when
 from nexus.domain.requests.model import Once
@@ -30,10 +29,10 @@ from nexus.domain.sessions.model import (
     ReplyRunning,
     Session,
     SessionClosed,
-    WriteReply,
 )
 from nexus.domain.sessions.replies import Replies
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
+from nexus.domain.sessions.turns import Asking, Turns
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.service import Tasks
 
@@ -50,13 +49,13 @@ class Sessions:
         tasks: Tasks,
         tallies: Tallies,
         audit: Audit,
-        queue: JobQueue,
+        turns: Turns,
         clock: Clock,
         new_id: NewId,
     ) -> None:
         self._tables, self._agents, self._replies, self._requests = tables, agents, replies, requests
         self._invocations, self._tasks, self._tallies, self._audit = invocations, tasks, tallies, audit
-        self._queue, self._clock, self._new_id = queue, clock, new_id
+        self._turns, self._clock, self._new_id = turns, clock, new_id
 
     async def open(
         self,
@@ -139,14 +138,15 @@ class Sessions:
         """Keeps what the user said and asks for the reply; both, or neither. ReplyRunning while another is written."""
 
         async def make(keep: Keep[Reply]) -> Reply:
-            return await self._tables.settle(lambda: self._sent(caller, session_id, content, keep))
+            return await self._tables.settle(lambda: self._sent(caller, session_id, content, keep, asking))
 
-        reply = await self._requests.settle(caller, once, Reply, make)
-        await self._offered(reply)
+        with self._turns.asking(caller.tenant_id) as asking:
+            reply = await self._requests.settle(caller, once, Reply, make)
+            await asking.offer(reply)
         return reply
 
-    async def _sent(self, caller: Principal, session_id: str, content: str, keep: Keep[Reply]) -> Reply:
-        session, agent = await self._ready(caller, session_id)
+    async def _sent(self, caller: Principal, session_id: str, content: str, keep: Keep[Reply], asking: Asking) -> Reply:
+        session, agent = await self._ready(caller, session_id, asking)
         now = instant(self._clock())
         message_id, reply_id = rules.next_ids(session.last_message_id, self._new_id)
         said = Message(
@@ -175,7 +175,7 @@ class Sessions:
         """Writes the last answer again; the old one is gone once the new one is asked for. NotLast for any other message."""
 
         async def attempt(keep: Keep[Reply]) -> Reply:
-            session, agent = await self._ready(caller, session_id)
+            session, agent = await self._ready(caller, session_id, asking)
             old = await self._tables.of(caller).get(MESSAGES, session_id, message_id)
             if old.role != "assistant" or session.last_message_id != message_id:
                 raise NotLast("Only the last answer of a session can be written again.")
@@ -189,21 +189,21 @@ class Sessions:
         async def make(keep: Keep[Reply]) -> Reply:
             return await self._tables.settle(partial(attempt, keep))
 
-        reply = await self._requests.settle(caller, once, Reply, make)
-        await self._offered(reply)
+        with self._turns.asking(caller.tenant_id) as asking:
+            reply = await self._requests.settle(caller, once, Reply, make)
+            await asking.offer(reply)
         return reply
 
-    async def _ready(self, caller: Principal, session_id: str) -> tuple[Session, Agent]:
+    async def _ready(self, caller: Principal, session_id: str, asking: Asking) -> tuple[Session, Agent]:
         session = await self.get(caller, session_id)
         if session.status == "closed":
             raise SessionClosed("The session is closed.")
         if session.active_reply:
             raise ReplyRunning("A reply is being written.", reply_id=session.active_reply)
         agent = await self._agents.get(caller, session.agent_id)
-        if not self._queue.has_room(WriteReply):
-            raise QuotaExceeded("As many replies are being written as this server bears.", retry_after=1)
         if not agent.active_version:
             raise NotDeployed(f"{agent.agent_name} has no deployed version.")
+        asking.let_in()
         return session, agent
 
     def _engaging(self, session: Session, reply: Reply, *, message_count: int, name: str = "") -> Write:
@@ -217,11 +217,6 @@ class Sessions:
             message_count=message_count,
             display_name=session.display_name or name,
         )
-
-    async def _offered(self, reply: Reply) -> None:
-        if reply.status == "running":
-            job = WriteReply(session_id=reply.session_id, reply_id=reply.reply_id)
-            await self._queue.enqueue(job, key=reply.reply_id)
 
     async def follow(
         self, caller: Principal, session_id: str, reply_id: str, after: int = 0
@@ -244,8 +239,8 @@ class Sessions:
             return structs.replace(reply, control_status="stopped", revision=reply.revision + 1)
 
         reply = await self._tables.settle(attempt)
-        if reply.status == "running":
-            self._queue.cancel(reply_id)
+        if reply.status == "running" and await self._turns.stop(reply):
+            return await self.reply(caller, session_id, reply_id)
         return reply
 
     async def purge(self, agent_id: str) -> bool:
@@ -282,7 +277,9 @@ class Sessions:
         if reply and reply.status == "running" and reply.control_status != "stopped":
             with contextlib.suppress(Stale):
                 await self._tables.commit(patch(REPLIES, reply, when(status="running"), control_status="stopped"))
-        self._queue.cancel(session.active_reply or "")
+                reply = structs.replace(reply, control_status="stopped", revision=reply.revision + 1)
+        if reply and reply.control_status == "stopped":
+            await self._turns.stop(reply)
 
     async def _emptied(self, table: Table[R], session_id: str) -> None:
         while rows := (await self._tables.page(table, session_id, window=Window(limit=100))).items:

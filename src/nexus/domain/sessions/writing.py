@@ -1,10 +1,11 @@
 """The hand that writes a reply: what was said so far, and where in the log it stands. The hot path of a token."""
 
 import asyncio
+from typing import NamedTuple
 
 from nexus.domain.ports.log import LEAP, Stream
 from nexus.domain.runtime.model import Answered, AnswerEvent, AnswerStop, TextDelta, ToolFinished, UsageRecorded
-from nexus.domain.sessions.model import Ending, ReplyEvent, ReplyReset
+from nexus.domain.sessions.model import Ending, Reply, ReplyEvent, ReplyReset, ReplyWaiting
 
 
 class Writing:
@@ -16,6 +17,7 @@ class Writing:
         "_stream",
         "_text",
         "_topic",
+        "has_begun",
         "input_tokens",
         "output_tokens",
         "stop",
@@ -29,13 +31,8 @@ class Writing:
         self._text = list[str]()
         self.tools = list[str]()
         self.input_tokens = self.output_tokens = 0
-        self.usage_unknown = False
+        self.usage_unknown = self.has_begun = False
         self.stop: AnswerStop = "end"
-
-    @property
-    def position(self) -> int:
-        """Where the next event follows; 0 before the first."""
-        return self._at
 
     @property
     def text(self) -> str:
@@ -83,6 +80,7 @@ class Writing:
         somebody may have seen and the disk has lost does not come back as another."""
         for told in await self._stream.read(self._topic):
             self._count(told.event)
+            self.has_begun |= not isinstance(told.event, ReplyWaiting)
             self._at = told.position
         self._at += LEAP if self._at else 0
 
@@ -91,3 +89,10 @@ class Writing:
         if self._landed is not None and not self._landed.cancelled():
             await self._landed
         await self._stream.append(self._topic, (event,), after=self._at)
+
+
+class Offered(NamedTuple):
+    """A reply whose job is offered and has not begun, and the hand that may have told already that it waits."""
+
+    reply: Reply
+    writing: Writing

@@ -1,0 +1,75 @@
+"""Whose turn it is: which replies are let in, how they come into the queue, and what those are told that wait there."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nexus.domain.core.errors import QuotaExceeded, Unavailable
+from nexus.domain.ports.jobs import JobQueue
+from nexus.domain.sessions.model import Reply, WriteReply
+from nexus.domain.sessions.replies import Replies
+
+RETRY_SECONDS = 1
+
+
+class Turns:
+    def __init__(self, *, queue: JobQueue, replies: Replies) -> None:
+        self._queue, self._replies = queue, replies
+        self._coming = Counter[str]()
+
+    @contextmanager
+    def asking(self, tenant_id: str) -> Iterator["Asking"]:
+        """From when it is let in until it is in the queue, a request counts: many at once do not get beyond the bound."""
+        asking = Asking(self, tenant_id)
+        try:
+            yield asking
+        finally:
+            if asking.is_in:
+                self._coming[tenant_id] -= 1
+            if not self._coming[tenant_id]:
+                del self._coming[tenant_id]
+
+    def let_in(self, tenant_id: str) -> None:
+        """QuotaExceeded: `facts["position"]` is how many of the tenant's replies are written or wait already."""
+        room, coming = self._queue.room(WriteReply, group=tenant_id), self._coming[tenant_id]
+        if room.most == 0:
+            raise Unavailable("The server is about to end.", retry_after=RETRY_SECONDS)
+        if room.is_full(coming):
+            taken = room.taken + coming
+            raise QuotaExceeded(
+                f"{taken} replies are written or wait already; {room.most} may.",
+                position=taken,
+                limit=room.most,
+                retry_after=RETRY_SECONDS,
+            )
+        self._coming[tenant_id] += 1
+
+    async def offer(self, reply: Reply, *, is_new: bool) -> None:
+        """Into the queue. One that is new and has to wait there tells so; one that was asked for twice may have told things already."""
+        if reply.status != "running" or not self._replies.expect(reply):
+            return
+        job = WriteReply(session_id=reply.session_id, reply_id=reply.reply_id)
+        before = await self._queue.enqueue(job, key=reply.reply_id, group=reply.tenant_id)
+        if before is not None and is_new:
+            await self._replies.wait(reply, before)
+
+    async def stop(self, reply: Reply) -> bool:
+        """Cancels the job of a reply that is to be stopped. True when it had not begun: it has ended."""
+        self._queue.cancel(reply.reply_id)
+        return await self._replies.stop(reply)
+
+
+class Asking:
+    """A request for one reply: let in once, however often its commit is tried."""
+
+    def __init__(self, turns: Turns, tenant_id: str) -> None:
+        self._turns, self._tenant_id = turns, tenant_id
+        self.is_in = False
+
+    def let_in(self) -> None:
+        if not self.is_in:
+            self._turns.let_in(self._tenant_id)
+            self.is_in = True
+
+    async def offer(self, reply: Reply) -> None:
+        await self._turns.offer(reply, is_new=self.is_in)

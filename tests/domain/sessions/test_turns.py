@@ -1,0 +1,290 @@
+"""More replies than there are places for: they wait, say so, and start by themselves."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+import pytest
+
+from nexus.adapters.inprocess.jobs import InProcessJobs
+from nexus.adapters.memory.jobs import MemoryJobs
+from nexus.adapters.memory.log import MemoryLog
+from nexus.adapters.memory.models import Gate, turn
+from nexus.adapters.memory.tables import MemoryTables
+from nexus.domain.core.errors import QuotaExceeded, Unavailable
+from nexus.domain.ports.database import Window
+from nexus.domain.ports.log import Batch, EventLog
+from nexus.domain.requests.model import once
+from nexus.domain.sessions.model import Reply, Session, WriteReply
+from nexus.jobs.runner import run_job
+from tests.domain.sessions.test_sessions import heard, talking
+from tests.house import ANN, House, open_house, world
+
+WRITTEN = ["reply.started", "reply.delta", "usage.recorded", "reply.completed"]
+
+
+class Talk:
+    """Sessions with the one agent, and a first reply that stands at a gate: it has the only place."""
+
+    def __init__(self, house: House, session: Session) -> None:
+        self.house, self.first, self.gate = house, session, Gate()
+
+    async def begun(self) -> Reply:
+        self.says(turn("one ", self.gate, "two"))
+        reply = await self.house.services.sessions.send(ANN, self.first.session_id, "first")
+        await self.gate.reached.wait()
+        return reply
+
+    def says(self, *turns: Any) -> None:
+        model: Any = self.house.world.model
+        model.add(*turns, purpose="reply")
+
+    async def another(self, content: str = "hello") -> tuple[Session, Reply]:
+        session = await self.house.services.sessions.open(ANN, self.first.agent_id)
+        return session, await self.house.services.sessions.send(ANN, session.session_id, content)
+
+    async def row(self, reply: Reply) -> Reply:
+        return await self.house.services.sessions.reply(ANN, reply.session_id, reply.reply_id)
+
+
+async def told(house: House, reply: Reply) -> list[tuple[int, str]]:
+    """Positions and tags of a reply to its end."""
+    batches = await house.services.sessions.follow(ANN, reply.session_id, reply.reply_id)
+    assert batches is not None
+    return [
+        (position, msgspec.json.decode(event)["type"])
+        async for batch in batches
+        for position, event in enumerate(batch.events, batch.first)
+    ]
+
+
+def tags(events: Sequence[tuple[int, str]]) -> list[str]:
+    return [tag for _, tag in events]
+
+
+async def test_a_reply_without_a_place_is_accepted_says_that_it_waits_and_starts_by_itself() -> None:
+    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+        talk = Talk(house, session)
+        await talk.begun()
+        talk.says(turn("Second."), turn("Third."))
+        (second_session, second), (third_session, third) = [await talk.another() for _ in range(2)]
+        assert (second.status, (await house.services.sessions.get(ANN, second.session_id)).active_reply) == (
+            "running",
+            second.reply_id,
+        )
+        talk.gate.opened.set()
+        assert await told(house, second) == list(enumerate(["reply.waiting", *WRITTEN], 1))
+        assert await told(house, third) == list(enumerate(["reply.waiting", *WRITTEN], 1))
+        waits = [(await heard(house, s, r.reply_id))[0] for s, r in ((second_session, second), (third_session, third))]
+        assert [(event["reason"], event["position"], event["reply_id"]) for event in waits] == [
+            ("queue", 0, second.reply_id),
+            ("queue", 1, third.reply_id),
+        ]
+        assert [(await talk.row(reply)).content for reply in (second, third)] == ["Second.", "Third."]
+        assert [(await talk.row(reply)).usage_unknown for reply in (second, third)] == [False, False]
+
+
+async def test_a_reply_with_a_place_says_nothing_of_waiting_and_reads_no_log() -> None:
+    class Log(MemoryLog):
+        reads = 0
+
+        async def read(self, topic: str, after: int, limit: int) -> Batch:
+            self.reads += 1
+            return await super().read(topic, after, limit)
+
+        async def end(self, topic: str) -> int:
+            self.reads += 1
+            return await super().end(topic)
+
+    class Tables(MemoryTables):
+        writes = 0
+
+        async def write(self, writes: Any) -> None:
+            self.writes += 1
+            await super().write(writes)
+
+    log, tables = Log(), Tables()
+    async with talking(log=EventLog(log), tables=tables) as (house, session):
+        before = tables.writes
+        Talk(house, session).says(turn("Good."))
+        reply = await house.services.sessions.send(ANN, session.session_id, "hello")
+        await house.queue.settled()
+        assert (log.reads, tables.writes - before) == (0, 4), "said, the journal's step, kept, left"
+        assert tags(await told(house, reply)) == WRITTEN
+
+
+@pytest.mark.parametrize("how", ["cancel", "delete"])
+async def test_what_is_stopped_while_it_waits_ends_at_once_and_asks_no_model(how: str) -> None:
+    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+        talk = Talk(house, session)
+        await talk.begun()
+        model: Any = house.world.model
+        asked = len(model.requests)
+        _, reply = await talk.another()
+        batches = await house.services.sessions.follow(ANN, reply.session_id, reply.reply_id)
+        assert batches is not None
+        if how == "cancel":
+            ended = await house.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
+            assert (ended.status, ended.content) == ("cancelled", "")
+            free = await house.services.sessions.get(ANN, reply.session_id)
+            assert (free.active_reply, free.message_count) == (None, 2)
+        else:
+            await house.services.sessions.delete(ANN, reply.session_id)
+        events = [(b.first, msgspec.json.decode(event)["type"]) async for b in batches for event in b.events]
+        assert [tag for _, tag in events] == ["reply.waiting", "reply.cancelled"]
+        talk.gate.opened.set()
+        await house.queue.settled()
+        assert len(model.requests) == asked
+
+
+async def test_one_that_was_cancelled_makes_room_and_the_next_one_starts() -> None:
+    async with talking(queue=InProcessJobs(interactive=1, waiting=1)) as (house, session):
+        talk = Talk(house, session)
+        await talk.begun()
+        _, gone = await talk.another()
+        await house.services.sessions.cancel(ANN, gone.session_id, gone.reply_id)
+        talk.says(turn("Here."))
+        _, reply = await talk.another()
+        talk.gate.opened.set()
+        assert tags(await told(house, reply)) == ["reply.waiting", *WRITTEN]
+
+
+async def test_only_when_as_many_wait_as_may_one_is_refused_with_its_position_and_nothing_is_kept_of_it() -> None:
+    async with talking(queue=InProcessJobs(interactive=1, waiting=1)) as (house, session):
+        talk = Talk(house, session)
+        await talk.begun()
+        talk.says(turn("Second."), turn("Third."))
+        _, second = await talk.another()
+        late = await house.services.sessions.open(ANN, session.agent_id)
+        with pytest.raises(QuotaExceeded) as refused:
+            await house.services.sessions.send(ANN, late.session_id, "late")
+        assert refused.value.facts == {"position": 2, "limit": 2, "retry_after": 1}
+        assert (await house.services.sessions.messages(ANN, late.session_id, Window())).items == []
+        assert (await house.services.sessions.get(ANN, late.session_id)).active_reply is None
+        talk.gate.opened.set()
+        await told(house, second)
+        reply = await house.services.sessions.send(ANN, late.session_id, "late")
+        assert tags(await told(house, reply))[-1] == "reply.completed"
+
+
+async def test_many_at_once_do_not_get_beyond_the_bound() -> None:
+    class Slow(MemoryTables):
+        async def write(self, writes: Any) -> None:
+            await asyncio.sleep(0)
+            await super().write(writes)
+
+    async with talking(queue=InProcessJobs(interactive=1, waiting=2), tables=Slow()) as (house, session):
+        talk = Talk(house, session)
+        talk.says(*(turn("Good.") for _ in range(3)))
+        sessions = [await house.services.sessions.open(ANN, session.agent_id) for _ in range(10)]
+        answers = await asyncio.gather(
+            *(house.services.sessions.send(ANN, one.session_id, "now") for one in sessions), return_exceptions=True
+        )
+        let_in = [answer for answer in answers if isinstance(answer, Reply)]
+        assert [type(answer) for answer in answers if answer not in let_in] == [QuotaExceeded] * 7
+        assert len(let_in) == 3
+        for reply in let_in:
+            assert tags(await told(house, reply))[-1] == "reply.completed"
+
+
+async def test_what_waits_longer_than_a_lease_stays_in_the_hands_of_its_process() -> None:
+    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+        talk = Talk(house, session)
+        await talk.begun()
+        talk.says(turn("Good."))
+        _, reply = await talk.another()
+        for _ in range(5):
+            house.clock.now += 40
+            await house.sweeper.sweep()
+        row = await talk.row(reply)
+        assert (row.fence, row.deaths, row.heartbeat) == (1, 0, 5)
+        talk.gate.opened.set()
+        assert tags(await told(house, reply)) == ["reply.waiting", *WRITTEN]
+
+
+async def test_a_reply_that_waited_when_its_process_died_is_started_by_the_next_one() -> None:
+    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+        talk = Talk(house, session)
+        first = await talk.begun()
+        _, reply = await talk.another()
+        talk.says(turn("First."), turn("Good."))
+        async with open_house(world(like=house.world, clock=house.clock, worker_id="w2"), serving=False) as again:
+            await again.sweeper.start(alone=True)
+            for _ in range(3):  # what was taken over waits as well
+                house.clock.now += 60
+                await again.sweeper.sweep()
+            row = await talk.row(reply)
+            assert (row.worker_id, row.fence, row.deaths) == ("w2", 2, 1)
+            again.queue.serve(partial(run_job, again.services))
+            events = await told(again, reply)
+            assert tags(events) == ["reply.waiting", *WRITTEN]
+            assert (await talk.row(reply)).usage_unknown
+            assert "reply.reset" in tags(await told(again, first))
+            talk.gate.opened.set()
+            await house.queue.drain(5)
+            assert await told(again, reply) == events
+
+
+async def test_a_drain_hands_back_what_waits_and_the_next_process_counts_no_death() -> None:
+    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+        talk = Talk(house, session)
+        first = await talk.begun()
+        waiting = [(await talk.another())[1] for _ in range(3)]
+        await house.queue.drain(0)
+        rows = [await talk.row(reply) for reply in (first, *waiting)]
+        assert [(row.status, row.worker_id, row.fence, row.deaths) for row in rows] == [("running", None, 1, 0)] * 4
+        with pytest.raises(Unavailable):
+            await talk.another()
+        talk.says(*(turn("Good.") for _ in range(4)))
+        async with open_house(world(like=house.world, clock=house.clock, worker_id="w2")) as again:
+            await again.sweeper.start(alone=True)
+            for reply in waiting:
+                assert tags(await told(again, reply)) == ["reply.waiting", *WRITTEN]
+                row = await talk.row(reply)
+                assert (row.content, row.deaths, row.usage_unknown) == ("Good.", 0, False)
+            assert "reply.reset" in tags(await told(again, first))
+
+
+async def test_what_was_taken_over_and_waits_can_be_cancelled() -> None:
+    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+        talk = Talk(house, session)
+        first = await talk.begun()
+        async with open_house(world(like=house.world, clock=house.clock, worker_id="w2"), serving=False) as again:
+            await again.sweeper.start(alone=True)
+            ended = await again.services.sessions.cancel(ANN, first.session_id, first.reply_id)
+            assert (ended.status, ended.content) == ("cancelled", "one ")
+            assert tags(await told(again, first)) == ["reply.started", "reply.delta", "reply.cancelled"]
+            talk.gate.opened.set()
+            await house.queue.drain(5)
+
+
+async def test_the_same_request_twice_is_one_job_and_says_once_that_it_waits() -> None:
+    queue = MemoryJobs()
+    async with talking(queue=InProcessJobs()) as (built, session):
+        on = world(like=built.world, clock=built.clock, worker_id="w2")
+        async with open_house(msgspec.structs.replace(on, queue=queue)) as house:
+            Talk(house, session).says(turn("Good."))
+            key = once("k", "messages", b"hello")
+            replies = [await house.services.sessions.send(ANN, session.session_id, "hello", once=key) for _ in range(3)]
+            assert queue.handed == [WriteReply(session_id=session.session_id, reply_id=replies[0].reply_id)]
+            await queue.settled()
+            assert await told(house, replies[0]) == list(enumerate(["reply.waiting", *WRITTEN], 1))
+            again = await house.services.sessions.send(ANN, session.session_id, "hello", once=key)
+            await queue.settled()
+            assert again.reply_id == replies[0].reply_id
+            assert await told(house, again) == list(enumerate(["reply.waiting", *WRITTEN], 1))
+
+
+async def test_an_answer_that_is_written_again_waits_its_turn_too() -> None:
+    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+        talk = Talk(house, session)
+        talk.says(turn("Bad."))
+        other, bad = await talk.another()
+        await told(house, bad)
+        await talk.begun()
+        talk.says(turn("Better."))
+        again = await house.services.sessions.regenerate(ANN, other.session_id, bad.reply_id)
+        talk.gate.opened.set()
+        assert tags(await told(house, again)) == ["reply.waiting", *WRITTEN]

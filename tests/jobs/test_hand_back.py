@@ -1,0 +1,98 @@
+"""What becomes of work that waits when its process ends in good order."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from msgspec import structs
+
+from nexus.adapters.memory.jobs import MemoryJobs
+from nexus.adapters.memory.models import Gate, turn
+from nexus.domain.builds.model import RunBuild, Started
+from nexus.domain.projects.model import Purge
+from nexus.domain.sessions.model import Reply, WriteReply
+from nexus.domain.tasks.model import Task
+from nexus.jobs.registry import JOBS
+from nexus.jobs.runner import encode, hand_back
+from tests.domain.builds.scripts import BRIEF, said, script
+from tests.domain.builds.test_builds import WANTED
+from tests.house import ANN, House, open_house, world
+
+
+@asynccontextmanager
+async def taken_over(builds: int) -> AsyncIterator[tuple[House, list[Started]]]:
+    """A house that took over builds from a process which was in the middle of them; nothing runs in it by itself."""
+    gate = Gate()
+    answers = [*[turn(gate, "late")] * builds, *[said(BRIEF)] * builds]
+    async with open_house(world(script(builds=builds, intake=answers))) as dead:
+        started = [await dead.services.builds.start(ANN, WANTED) for _ in range(builds)]
+        model: Any = dead.world.model
+        while model.open < builds:
+            await asyncio.sleep(0)
+        on = structs.replace(world(like=dead.world, clock=dead.clock, worker_id="w2"), queue=MemoryJobs())
+        async with open_house(on) as house:
+            await house.sweeper.start(alone=True)
+            assert {(task.status, task.worker_id) for task in await tasks_of(house, started)} == {("running", "w2")}
+            yield house, started
+            gate.opened.set()
+            await dead.queue.drain(5)
+
+
+async def tasks_of(house: House, started: list[Started]) -> list[Task]:
+    return [await house.services.tasks.read(build.task_id) for build in started]
+
+
+async def test_builds_that_were_taken_over_and_wait_go_back_into_the_queue_and_then_go_on() -> None:
+    async with taken_over(3) as (house, started):
+        await house.queue.drain(0)
+        tasks = await tasks_of(house, started)
+        assert {(task.status, task.worker_id, task.retry_count) for task in tasks} == {("queued", None, 0)}
+        for build in started:
+            assert (await house.services.projects.get(ANN, build.project_id)).status == "queued"
+        on = structs.replace(world(like=house.world, clock=house.clock, worker_id="w3"), queue=MemoryJobs())
+        async with open_house(on) as last:
+            await last.sweeper.start(alone=True)
+            await last.queue.settled()
+            for build in started:
+                project = await last.services.projects.get(ANN, build.project_id)
+                assert (project.status, project.error_info) == ("completed", None)
+                stages = await last.services.projects.stages(ANN, build.project_id)
+                assert {stage.attempt for stage in stages} == {1}
+
+
+async def test_builds_that_are_to_pause_or_stop_when_they_are_handed_back_do() -> None:
+    async with taken_over(2) as (house, [first, second]):
+        await house.services.builds.command(ANN, first.project_id, "pause")
+        await house.services.builds.command(ANN, second.project_id, "stop")
+        await house.queue.drain(0)
+        assert [task.status for task in await tasks_of(house, [first, second])] == ["pending", "cancelled"]
+
+
+async def test_what_nobody_has_and_what_another_has_stays_as_it_is() -> None:
+    async with taken_over(1) as (house, [running]):
+        other = world(like=house.world, clock=house.clock, worker_id="w3")
+        async with open_house(other, serving=False) as beside:
+            queued = await beside.services.builds.start(ANN, WANTED)
+            before = await tasks_of(beside, [running, queued])
+            for task_id in (running.task_id, queued.task_id, "tsk_none"):
+                await hand_back(beside.services, encode(RunBuild(task_id=task_id)))
+            assert await tasks_of(beside, [running, queued]) == before
+
+
+async def test_a_purge_has_nothing_to_hand_back() -> None:
+    assert [spec.job for spec in JOBS if spec.back is None] == [Purge]
+    async with open_house(serving=False) as house:
+        await hand_back(house.services, encode(Purge(task_id="tsk_none")))
+
+
+async def test_what_cannot_be_handed_back_keeps_nothing_else_from_it() -> None:
+    gone = Reply(
+        session_id="ses", reply_id="msg", agent_id="agt", tenant_id="t", user_id="u", asked="msg_0", created_at="2026"
+    )
+    async with taken_over(1) as (house, [build]):
+        assert house.services.replies.expect(gone)
+        await house.queue.enqueue(WriteReply(session_id="ses", reply_id="msg"), key="msg", priority=5)
+        await house.queue.drain(0)
+        [task] = await tasks_of(house, [build])
+        assert task.status == "queued"

@@ -1,0 +1,99 @@
+"""What the sweeper leaves alone, and what it says when it cannot help."""
+
+from collections.abc import Sequence
+
+from msgspec import structs
+
+from nexus.adapters.memory.models import Gate, turn
+from nexus.domain.core.errors import Unavailable
+from nexus.domain.ports.database import TableDriver
+from nexus.domain.ports.rows import Write
+from nexus.domain.projects.admission import Limits
+from nexus.jobs.sweeper import Sweeper
+from tests.domain.builds.scripts import DESIGN, said, script
+from tests.domain.builds.test_builds import WANTED
+from tests.house import ANN, House, open_house, world
+
+
+class Watch:
+    """Monotonic seconds that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class ReadOnly:
+    """A store that cannot write while it is full."""
+
+    def __init__(self, store: TableDriver) -> None:
+        self.read, self.query, self._store, self.is_full = store.read, store.query, store, False
+
+    async def write(self, writes: Sequence[Write]) -> None:
+        if self.is_full:
+            raise Unavailable("The storage is full.")
+        await self._store.write(writes)
+
+
+def watching(house: House) -> tuple[Sweeper, Watch]:
+    watch = Watch()
+    on = house.world
+    return Sweeper(services=house.services, queue=on.queue, worker_id=on.worker_id, timer=watch), watch
+
+
+async def swept(house: House, sweeper: Sweeper, watch: Watch, *, seconds: int) -> None:
+    """As time goes by: a look every five seconds."""
+    for _ in range(seconds // 5):
+        house.clock.now += 5
+        watch.now += 5
+        await sweeper.sweep()
+
+
+async def test_a_run_that_was_taken_over_and_waits_here_is_not_taken_over_again() -> None:
+    gate = Gate()
+    async with open_house(world(script(design=[turn(gate, "late"), said(DESIGN)]))) as dead:
+        started = await dead.services.builds.start(ANN, WANTED)
+        await gate.reached.wait()
+        on = world(like=dead.world, clock=dead.clock, worker_id="w2")
+        async with open_house(on, serving=False) as house:
+            await house.sweeper.start(alone=True)
+            fence = (await house.services.tasks.read(started.task_id)).fence
+            sweeper, watch = watching(house)
+            await swept(house, sweeper, watch, seconds=300)
+            assert (await house.services.tasks.read(started.task_id)).fence == fence
+            assert sweeper.stuck_runs == 0
+        gate.opened.set()
+
+
+async def test_a_run_that_nobody_can_take_over_is_called_stuck_after_a_minute() -> None:
+    gate = Gate()
+    async with open_house(world(script(design=[turn(gate, "late")]))) as dead:
+        started = await dead.services.builds.start(ANN, WANTED)
+        await gate.reached.wait()
+        store = ReadOnly(dead.world.tables)
+        on = structs.replace(world(like=dead.world, clock=dead.clock, worker_id="w2"), tables=store)
+        async with open_house(on, serving=False) as house:
+            dead.clock.now += 60
+            store.is_full = True
+            sweeper, watch = watching(house)
+            await swept(house, sweeper, watch, seconds=60)
+            assert sweeper.stuck_runs == 0
+            await swept(house, sweeper, watch, seconds=10)
+            assert sweeper.stuck_runs == 1
+            store.is_full = False
+            await swept(house, sweeper, watch, seconds=10)
+            assert sweeper.stuck_runs == 0
+            assert (await house.services.tasks.read(started.task_id)).worker_id == "w2"
+        gate.opened.set()
+
+
+async def test_what_waits_in_the_queue_and_what_is_held_is_not_stuck() -> None:
+    on = structs.replace(world(script()), admission=Limits(1, 10))
+    async with open_house(on, serving=False) as house:
+        for _ in range(2):
+            await house.services.builds.start(ANN, WANTED)
+        sweeper, watch = watching(house)
+        await swept(house, sweeper, watch, seconds=300)
+        assert sweeper.stuck_runs == 0
