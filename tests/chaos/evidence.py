@@ -1,5 +1,6 @@
 """What can be found when all is over: the rows, the histories, the ledger, the processes and the directories."""
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -28,6 +29,9 @@ TABLES = (
     "agents",
     "versions",
 )
+
+_LISTENS, _IS_OVER = "0A", "06"
+"""States of a connection, in the kernel's numbers."""
 
 
 class Evidence:
@@ -98,6 +102,7 @@ class Evidence:
             "*/.nexus-write-*",
             "*/.git/*.lock",
             "*/.git/refs/heads/*.lock",
+            "*/.git/fast_import_crash_*",
             "*/**/.nexus-write-*",
         ):
             found += [str(path) for path in projects.glob(pattern)]
@@ -130,9 +135,18 @@ def opened(data: Path) -> sqlite3.Connection:
 
 def in_flight(data: Path) -> int:
     """How many builds and replies are being worked on, by the store."""
+    return len(running(data))
+
+
+def running(data: Path) -> list[str]:
+    """Which they are, and by whom."""
     with closing(opened(data)) as store:
-        running = sum(task["status"] == "running" for task in _rows(store, "tasks"))
-        return running + sum(reply["status"] == "running" for reply in _rows(store, "replies"))
+        rows = [*_rows(store, "tasks"), *_rows(store, "replies")]
+    return [
+        f"{row.get('task_id') or row.get('reply_id')} ({row.get('worker_id')})"
+        for row in rows
+        if row["status"] == "running"
+    ]
 
 
 def stages_told(data: Path) -> int:
@@ -174,6 +188,22 @@ def resident_mb(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     raise Violation(f"process {pid} has no memory")
+
+
+def connections(pid: int, port: int) -> dict[int, int]:
+    """What the kernel still keeps for a server's port: by the port of the other side, how many bytes wait to be sent or heard of."""
+    lines = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    ours = [line for line in lines if line[1].endswith(f":{port:04X}") and line[3] not in (_LISTENS, _IS_OVER)]
+    return {int(line[2].rpartition(":")[2], 16): int(line[4].partition(":")[0], 16) for line in ours}
+
+
+def open_sockets(pid: int) -> int:
+    """How many the process itself holds."""
+    found = 0
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found += str(entry.readlink()).startswith("socket:")
+    return found
 
 
 def cpu_seconds(pid: int) -> float:

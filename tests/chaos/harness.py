@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -29,6 +30,7 @@ JSON = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 30.0
 KILLED = 137
+PORTS = range(15_000, 32_000)
 TERMINAL = ("completed", "failed", "cancelled")
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -58,10 +60,12 @@ def children() -> set[int]:
 
 
 def free_port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port: int = unused.getsockname()[1]
-        return port
+    """Below those that the kernel gives to clients: no reader of another bench may sit on it while its server is down."""
+    while True:
+        port = PORTS.start + secrets.randbelow(len(PORTS))
+        with socket.socket() as unused, contextlib.suppress(OSError):
+            unused.bind(("127.0.0.1", port))
+            return port
 
 
 def rooms_of(data: Path) -> Path:
@@ -317,7 +321,11 @@ async def bench(
             await world.model.start()
             stack.push_async_callback(world.model.kill)
         stack.push_async_callback(_stopped, world)
-        yield world
+        try:
+            yield world
+        except Exception as wrong:
+            wrong.add_note(f"The servers said: {world.nexus.words()}")
+            raise
 
 
 @asynccontextmanager

@@ -25,12 +25,14 @@ from tests.domain.builds.scripts import ARCHITECTURE, BRIEF, DESIGN, PROMPT, REQ
 from tests.openai_server import Call, OpenAIServer, Say
 
 MARK = re.compile(r"run_(\d+)_x")
+STAMP = re.compile(r"@(\d+\.\d{4})@")
+"""Before a piece of an answer: when it was sent."""
 SLUG = "doubler"
 
 
 class Script(Struct, frozen=True, kw_only=True):
     """`latency` before each answer and `delay` between its pieces are seconds. A chat answer has `pieces` pieces
-    and begins with `answer`; each piece is at least so many `letters` long.
+    and begins with `answer`; each piece is at least so many `letters` long. With `stamps` each tells when it was sent.
 
     `fails`: by topic, how many requests of a run are refused with 503 before one is answered (-1: all of them).
     `garbles`: topics answered with what is no JSON. `kills`: by mark, the topic that has the server process shot that asks, as often as
@@ -41,6 +43,7 @@ class Script(Struct, frozen=True, kw_only=True):
     pieces: int = 4
     answer: str = "That is 4."
     letters: int = 0
+    stamps: bool = False
     fails: dict[str, int] = {}
     garbles: list[str] = []
     kills: dict[str, str] = {}
@@ -127,11 +130,29 @@ class MarkedModel(OpenAIServer):
         words = (told.answer, *(f" Word {n}.".ljust(told.letters, "x") for n in range(2, told.pieces + 1)))
         return Say(pieces=words, first_byte=told.latency, delay=told.delay)
 
+    async def _answered(self, request: web.Request, body: dict[str, Any], say: Say, chat_id: str) -> web.StreamResponse:
+        if not (self._told.stamps and say.pieces):
+            return await super()._answered(request, body, say, chat_id)
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await answer.prepare(request)
+        for piece in say.pieces:
+            await answer.write(_chunk(chat_id, {"content": f"@{time.time():.4f}@{piece}"}, None))
+            await asyncio.sleep(say.delay)
+        await answer.write(_chunk(chat_id, {}, "stop") + b"data: [DONE]\n\n")
+        await answer.write_eof()
+        return answer
+
     async def _noted(self, what: str, line: dict[str, str]) -> None:
         if self._ledger is not None:
             text = json.dumps({"what": what, "at": time.time(), **line})
             async with self._writing:
                 await asyncio.to_thread(_append, self._ledger, text)
+
+
+def _chunk(chat_id: str, delta: dict[str, str], finish: str | None) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    chunk = {"id": chat_id, "object": "chat.completion.chunk", "created": 0, "model": "marked", "choices": [choice]}
+    return b"data: " + msgspec.json.encode(chunk) + b"\n\n"
 
 
 def _append(path: Path, line: str) -> None:

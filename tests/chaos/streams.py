@@ -16,9 +16,10 @@ class Heard(NamedTuple):
 
 
 class Reader:
-    """Follows one address. `listen` reads until the stream ends or is cut, and may be called again: it goes on after `position`."""
+    """Follows one address. `listen` reads until the stream ends or is cut, and may be called again: it goes on after `position`.
+    With a `pace` it takes no more than so many bytes a second."""
 
-    def __init__(self, url: str, *, receive_buffer: int = 0, keep: bool = True) -> None:
+    def __init__(self, url: str, *, receive_buffer: int = 0, keep: bool = True, pace: int = 0) -> None:
         parts = urlsplit(url)
         self.host, self.port, self.path = parts.hostname or "", parts.port or 80, parts.path
         self.position = 0
@@ -28,7 +29,7 @@ class Reader:
         self.over = False
         self.last_tag, self.reads = "", 0
         self._rest = b""
-        self._buffer, self._keep = receive_buffer, keep
+        self._buffer, self._keep, self._pace = receive_buffer, keep, pace
         self.writer: asyncio.StreamWriter | None = None
         self.reader: asyncio.StreamReader | None = None
 
@@ -91,10 +92,31 @@ class Reader:
             "build",
         )
 
+    @property
+    def own_port(self) -> int:
+        assert self.writer is not None
+        port: int = self.writer.get_extra_info("sockname")[1]
+        return port
+
     def close(self) -> None:
         if self.writer is not None:
             self.writer.close()
             self.writer = None
+
+    async def sip(self) -> None:
+        """What is open already, at this reader's pace, to the end of the connection or until cancelled."""
+        assert self.reader is not None
+        source, self.reader = self.reader, asyncio.StreamReader()
+        listening = asyncio.ensure_future(self.follow_open())
+        try:
+            while some := await source.read(self._pace):
+                self.reader.feed_data(some)
+                await asyncio.sleep(1)
+        except OSError:
+            return
+        finally:
+            self.reader.feed_eof()
+            await listening
 
     async def follow_open(self) -> None:
         """What is open already, to the end of the connection."""

@@ -1,45 +1,57 @@
-"""E7: every so often the store does what it is told, or not, and the answer is lost. Inside one process, on the store's driver."""
+"""E7: the store does what it is told, and the answer is lost.
+
+On the line to DynamoDB it is every fifth write's. Its driver asks again, knows what it wrote by its mark, and nobody notices. Then the
+driver itself gives up, after all its own tries: its callers hear Unavailable, and do not know whether anything was written. A stage that
+meets that begins another attempt, of which there are three, with up to a dozen writes each: so it is every twentieth write there, and
+none meets it three times."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncGenerator, Sequence
 from random import Random
+from typing import Any
 
 import msgspec
 from msgspec import structs
 
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import Unavailable
-from nexus.domain.ports.database import Query
+from nexus.domain.ports.database import Query, Window
 from nexus.domain.ports.models import Delta, End, ModelRequest, ToolCall, Usage
 from nexus.domain.ports.rows import Item, Key, Table, Write
 from nexus.domain.projects.openings import Opening
 from tests.chaos.experiments import Figures
 from tests.chaos.harness import TERMINAL, must
+from tests.chaos.line import dynamo_behind_line
 from tests.chaos.model import ANSWERS
 from tests.house import ANN, House, open_house, world
 
-EVERY = 10
+EVERY_ON_LINE = 5
+ON_LINE = 4
+EVERY = 20
 ROUNDS = 8
 WITHIN_SECONDS = 40.0
+INPUT_TOKENS = 10
 
 
 class Forgetful:
     """A driver whose answers to writes are lost: after the write was done, or before."""
 
     def __init__(self, driver: MemoryTables, chance: Random) -> None:
-        self._driver, self._chance = driver, chance
+        self._driver, self._chance, self._writes = driver, chance, chance.randrange(EVERY)
         self.lost_after = self.lost_before = 0
         self.calm = False
 
-    async def read(self, table: Table[Item], keys: Sequence[Key]) -> list[Item | None]:
+    async def read(self, table: Table[Any], keys: Sequence[Key]) -> list[Item | None]:
         return await self._driver.read(table, keys)
 
-    async def query(self, query: Query[Item]) -> tuple[list[Item], bool]:
+    async def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
         return await self._driver.query(query)
 
     async def write(self, writes: Sequence[Write]) -> None:
-        lost = not self.calm and self._chance.randrange(EVERY) == 0
+        self._writes += not self.calm
+        lost = not self.calm and self._writes % EVERY == 0
         if lost and self._chance.random() < 0.5:
             self.lost_before += 1
             raise Unavailable("The answer was lost.")
@@ -59,7 +71,7 @@ class Answering:
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
         self.asked += 1
-        topic, usage = request.purpose.replace(".", "_"), Usage(input_tokens=10, output_tokens=5)
+        topic, usage = request.purpose.replace(".", "_"), Usage(input_tokens=INPUT_TOKENS, output_tokens=5)
         if topic in ANSWERS:
             yield Delta(msgspec.json.encode(ANSWERS[topic]).decode())
             yield End("end", (), usage)
@@ -71,16 +83,70 @@ class Answering:
 
 
 async def run(seed: int, runs: int) -> Figures:
+    return {**await _over_line(), **await _over_driver(seed)}
+
+
+async def _over_line() -> Figures:
+    """Builds and a conversation while answers are lost on the line: each is there once, counted once, and no lease is thought lost."""
+    model = Answering()
+    async with (
+        dynamo_behind_line() as (tables, line),
+        open_house(structs.replace(world(model), tables=tables)) as house,
+    ):
+        line.lose(EVERY_ON_LINE)
+        begun = [
+            await house.services.builds.start(ANN, Opening(requirement=f"Double every number, {n}."))
+            for n in range(ON_LINE)
+        ]
+        for one in begun:
+            await _completed(house, one.project_id)
+        said = await _conversed(house)
+        line.lose(0)
+        tasks = [await house.services.projects.task(ANN, one.project_id) for one in begun]
+        must(all(task.fence == 1 for task in tasks), f"A lease was thought lost: {[task.fence for task in tasks]}")
+        over = await house.services.statistics.overview(ANN)
+        counted = (over.projects, over.builds_completed, over.sessions, over.messages, over.invocations)
+        must(counted == (ON_LINE, ON_LINE, 1, 2, 1), f"Counted were {counted}.")
+        builds = [await house.services.projects.build(ANN, one.project_id) for one in begun]
+        spent = over.input_tokens + sum(build.input_tokens for build in builds)
+        must(spent == INPUT_TOKENS * model.asked, f"{model.asked} calls are counted as {spent} tokens.")
+        must(said == ["user", "assistant"], f"The conversation has {said}.")
+        must(line.lost >= 10 * ON_LINE, f"Only {line.lost} answers were lost.")
+        return {
+            "on the line": f"{line.lost} of {line.writes} answers lost",
+            "builds there": ON_LINE,
+            "calls": model.asked,
+        }
+
+
+async def _completed(house: House, project_id: str) -> None:
+    async with asyncio.timeout(WITHIN_SECONDS):
+        while (project := await house.services.projects.get(ANN, project_id)).status not in TERMINAL:
+            await asyncio.sleep(0.05)
+    must(project.status == "completed", f"A build with lost answers is {project.status}: {project.error_info}")
+
+
+async def _conversed(house: House) -> list[str]:
+    services = house.services
+    [agent, *_] = (await services.agents.page(ANN, Window())).items
+    session = await services.sessions.open(ANN, agent.agent_id)
+    reply = await services.sessions.send(ANN, session.session_id, "double 2")
+    async with asyncio.timeout(WITHIN_SECONDS):
+        while (await services.sessions.reply(ANN, session.session_id, reply.reply_id)).status == "running":
+            await asyncio.sleep(0.05)
+    return [message.role for message in (await services.sessions.messages(ANN, session.session_id, Window())).items]
+
+
+async def _over_driver(seed: int) -> Figures:
     lost, inspected, restarts = 0, 0, 0
     for found in await asyncio.gather(*(_one(Random(seed + number)) for number in range(ROUNDS))):
         lost, inspected, restarts = lost + found[0], inspected + found[1], restarts + found[2]
     must(lost >= ROUNDS, f"Only {lost} answers were lost.")
     return {
+        "on the driver": f"{lost} answers lost",
         "builds": ROUNDS,
-        "answers lost": lost,
         "taken up again": restarts,
         "inspected": inspected,
-        "over": "the driver in one process",
     }
 
 
@@ -114,8 +180,8 @@ async def _until_over(house: House, project_id: str, driver: Forgetful) -> int:
         task = await house.services.projects.task(ANN, project_id)
         if task.task_id not in house.queue._running:
             takes += 1
-            await house.services.builds.take_over(
-                task
-            ) if task.status == "running" else await house.services.builds.offer(task)
+            builds = house.services.builds
+            with contextlib.suppress(Unavailable):
+                await (builds.take_over(task) if task.status == "running" else builds.offer(task))
     driver.calm = True
     return takes

@@ -12,7 +12,7 @@ from tests.chaos.replies import asked, opened, reader_of, with_agent
 from tests.chaos.streams import Reader
 
 STREAMS = 5000
-MOST_MB = 250.0
+MOST_MB = 150.0
 MOST_CPU = 0.05
 FAN_OUT_SECONDS = 1.0
 SILENCE = 35.0

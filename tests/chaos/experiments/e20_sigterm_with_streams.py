@@ -18,8 +18,9 @@ EXIT_SECONDS = 20.0
 
 
 async def run(seed: int, runs: int) -> Figures:
-    async with bench("e20", seed, Script(pieces=40, delay=0.05)) as world:
+    async with bench("e20", seed) as world:
         agent = await with_agent(world)
+        await world.model.say(Script(pieces=40, delay=0.05))
         world.nexus.also = {"NEXUS_LIMITS__DRAIN_SECONDS": "0.5"}
         await world.nexus.terminate()
         await world.nexus.start()
@@ -34,6 +35,7 @@ async def run(seed: int, runs: int) -> Figures:
             code, seconds = await world.nexus.terminate(within=EXIT_SECONDS)
         await asyncio.gather(*listening, return_exceptions=True)
         must(code == 0, f"SIGTERM ended the server with {code}: {world.nexus.words()}")
+        told_to = [reader.told_to_reconnect for reader in readers]
         told = sum(reader.told_to_reconnect or reader.over for reader in readers)
         must(told == STREAMS, f"{told} of {STREAMS} streams were told to come again.")
         broken = {name: count for name, count in answers.items() if name.startswith("5")}
@@ -45,7 +47,11 @@ async def run(seed: int, runs: int) -> Figures:
         evidence = Evidence(world)
         for number, reader in enumerate(readers):
             log = [line["position"] for line in evidence.log_topics[f"reply:{replies[number % REPLIES]['reply_id']}"]]
-            must([one.position for one in reader.heard] == log, f"Reader {number} did not hear exactly the log.")
+            heard = [one.position for one in reader.heard]
+            must(
+                heard == log,
+                f"Reader {number} heard {heard}, {told_to[number]} times told to come again; the log has {log}.",
+            )
         ends = Counter(row["status"] for row in evidence.rows["replies"])
         return {"streams": STREAMS, "exit": f"{seconds:.2f} s", "told": told, "answers": dict(answers), "replies": dict(ends),
                 "whole": f"{time.monotonic() - began:.0f} s"}  # fmt: skip
