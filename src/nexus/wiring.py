@@ -141,7 +141,7 @@ def services(world: World) -> Services:
         tables=tables, agents=agents, runtime=on.runtime, tools=on.tools, tallies=tallies, requests=on.requests,
         clock=clock, new_id=new_id,
     )  # fmt: skip
-    keeping = Keeping(tables=tables, agents=agents, invocations=invocations, clock=clock)
+    keeping = Keeping(tables=tables, agents=agents, invocations=invocations, tallies=tallies, clock=clock)
     replies = Replies(
         tables=tables, agents=agents, keeping=keeping, log=world.log, worker_id=world.worker_id, clock=clock,
         journals=partial(_journal, on, eager=False),
@@ -151,13 +151,13 @@ def services(world: World) -> Services:
         tallies=tallies, audit=audit, turns=Turns(queue=world.queue, replies=replies), clock=clock, new_id=new_id,
     )  # fmt: skip
     return Services(
-        projects=projects, deletions=deletions, builds=_builds(world, on, projects, agents), agents=agents,
+        projects=projects, deletions=deletions, builds=_builds(world, on, projects, deletions, agents), agents=agents,
         invocations=invocations, sessions=sessions, replies=replies, tasks=tasks, tools=on.tools,
         statistics=Statistics(tallies=tallies, clock=clock),
     )  # fmt: skip
 
 
-def _builds(world: World, on: _Ground, projects: Projects, agents: Agents) -> Builds:
+def _builds(world: World, on: _Ground, projects: Projects, deletions: Deletions, agents: Agents) -> Builds:
     openings = Openings(
         tables=on.tables, projects=projects, tasks=on.tasks, events=on.events, tallies=on.tallies,
         admission=on.admission, audit=on.audit, clock=world.clock, new_id=world.new_id,
@@ -169,7 +169,7 @@ def _builds(world: World, on: _Ground, projects: Projects, agents: Agents) -> Bu
     rooms = Rooms(models=on.models, runtime=on.runtime, code=world.code, agents=agents, repository=world.repository)
     engine = Engine(runs=runs, rooms=rooms, journals=partial(_journal, on, crowd=Crowd()))
     return Builds(
-        tables=on.tables, projects=projects, openings=openings, admission=on.admission, runs=runs, engine=engine,
+        tables=on.tables, projects=projects, openings=openings, deletions=deletions, admission=on.admission, runs=runs, engine=engine,
         events=on.events, requests=on.requests, queue=world.queue, workflow=AGENT_BUILD, pulse=world.pulse,
         worker_id=world.worker_id, pace=world.pace,
     )  # fmt: skip

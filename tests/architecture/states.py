@@ -31,7 +31,7 @@ HELD_TEXT = """
 
 T2: a move that may be held leads to `pending` for the project and its task while the tenant has as many builds queued or running as
 `NEXUS_BUILDS__PER_TENANT` says, or while others of its builds are held already. The event tells how many are before it. `admit`
-lets the highest priority in first, then the oldest: at the end of a build of that tenant, or by the sweeper. When
+lets the highest priority in first, of those who has waited longest: when a build of that tenant ends, pauses or is deleted, or by the sweeper. When
 `NEXUS_BUILDS__HELD_PER_TENANT` are held, one more is refused: 429, with its position. What is paused takes no place.
 """
 

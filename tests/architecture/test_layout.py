@@ -15,7 +15,7 @@ NOUNS = {
     "builds": {"agent_build", "documents", "engine", "outputs", "report", "wishes", "work", "workflow"},
     "projects": {"admission", "commits", "deletions", "openings", "runs"},
     "runtime": {"journal", "steps"},
-    "sessions": {"keeping", "replies", "turns", "writing"},
+    "sessions": {"endings", "keeping", "leases", "replies", "turns", "writing"},
     "tools": {"arguments", "schema"},
 }
 """What a module has besides, each a noun of its field."""

@@ -56,7 +56,11 @@ def must(holds: object, sentence: str) -> None:
 
 def children() -> set[int]:
     """Of this process, by their ids."""
-    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+    found = set[int]()
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a thread that has just ended
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
+    return found
 
 
 def free_port() -> int:

@@ -76,13 +76,16 @@ def test_a_reply_that_failed_is_a_failure_and_nothing_more_is_said(talking: Fake
     assert len(talking.asked("POST", STREAM)) == 1
 
 
-def test_a_reply_that_has_to_wait_says_so_beside_the_answer(talking: Fake, nexus: Nexus):
-    waiting = frame(1, "reply.waiting", session_id="ses_1", reply_id="msg_1", reason="queue", position=3)
+@pytest.mark.parametrize(("position", "said_of_it"), [(3, "(waiting, 3 before you)"), (0, "(waiting, you are next)")])
+def test_a_reply_that_has_to_wait_says_so_beside_the_answer(
+    talking: Fake, nexus: Nexus, position: int, said_of_it: str
+):
+    waiting = frame(1, "reply.waiting", session_id="ses_1", reply_id="msg_1", reason="queue", position=position)
     begun = frame(2, "reply.started", session_id="ses_1", reply_id="msg_1")
     talking.on("POST", STREAM, say.events(waiting, begun, *TEXT, OVER))
     said = nexus("chat", "--message", "3 km?")
     assert (said.code, said.out) == (0, "三公里 is 1.86 mi.\n")
-    assert "(waiting, 3 before you)" in said.err
+    assert said_of_it in said.err
 
 
 def test_ctrl_c_stops_a_reply_that_waits(talking: Fake, nexus: Nexus):

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from nexus.adapters.directory.files import DirectoryFiles
-from nexus.adapters.git.command import Answer, Git, refused
 from nexus.adapters.git.repository import GitRepository
 from nexus.adapters.memory.files import MemoryFiles
 from nexus.domain.core.errors import NotFound, Unavailable
@@ -197,38 +196,11 @@ async def test_a_full_disk_is_told_and_the_same_key_heals_it(tmp_path: Path) -> 
         await repository.history(PROJECT)
 
 
-@pytest.mark.parametrize(
-    "said",
-    [
-        "fatal: write error. Out of diskspace",
-        "error: unable to write file: No space left on device",
-        "Disk quota exceeded",
-    ],
-)
-def test_whatever_git_calls_a_full_disk_is_a_full_storage(said: str) -> None:
-    assert refused("fast-import", Answer(128, b"", said)).facts["reason"] == "storage_full"
-    assert "reason" not in refused("fast-import", Answer(128, b"", "fatal: not a tree")).facts
-
-
 async def test_what_a_failing_git_reported_is_swept_away(repository: GitRepository, tree: Path) -> None:
     await repository.commit(PROJECT, {"a": b"1"}, message="m", key="1")
     (tree / ".git" / "fast_import_crash_77").write_text("fast-import crash report")
     await repository.commit(PROJECT, {"a": b"2"}, message="m", key="2")
     assert not list((tree / ".git").glob("fast_import_crash_*"))
-
-
-async def test_a_git_that_is_cut_is_told_to_end_before_it_is_killed(tmp_path: Path) -> None:
-    program, told, running = tmp_path / "git", tmp_path / "told", tmp_path / "running"
-    program.write_text(
-        f"#!/bin/sh\ntrap 'echo ended > {told}; exit 1' TERM\ntouch {running}\nwhile :; do sleep 0.02; done\n"
-    )
-    program.chmod(0o755)
-    asking = asyncio.ensure_future(Git(program=str(program)).ask(tmp_path, "status"))
-    while not running.exists():
-        await asyncio.sleep(0.01)
-    asking.cancel()
-    await asyncio.gather(asking, return_exceptions=True)
-    assert told.read_text() == "ended\n"
 
 
 @pytest.mark.parametrize("lock", ["index.lock", "HEAD.lock", "refs/heads/main.lock", "packed-refs.lock", "config.lock"])

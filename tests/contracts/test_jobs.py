@@ -183,13 +183,34 @@ async def test_an_interactive_job_has_some_seconds_and_no_other_one_starts_in_it
     assert (desk.ran, desk.cancelled, desk.back) == (["one"], [], ["two"])
 
 
+async def test_the_seconds_of_an_interactive_job_begin_with_the_drain_and_not_behind_the_handing_back(
+    queue: Queue,
+) -> None:
+    desk, clock, back = Desk("one"), asyncio.get_running_loop().time, list[float]()
+
+    async def slowly(body: bytes) -> None:
+        await asyncio.sleep(0.5)
+        back.append(clock())
+
+    await reply(queue, "one")
+    await reply(queue, "two")
+    queue.serve(desk.run, back=slowly)
+    settling = asyncio.ensure_future(queue.settled())
+    await desk.reached.wait()
+    await queue.drain(0.5)
+    assert clock() - back[0] < 0.25
+    assert desk.cancelled == ["one"]
+    await settling
+
+
 async def test_what_comes_after_a_drain_is_handed_back_at_once(queue: Queue) -> None:
     queue.serve((desk := Desk()).run, back=desk.handed_back)
     await queue.drain(0)
-    assert queue.room(WriteReply, group="a").is_full()
-    assert queue.room(RunBuild).is_full()
-    assert await reply(queue, "late") is None
-    assert (desk.ran, desk.back) == ([], ["late"])
+    late = [f"{number}" for number in range(5)]
+    for name in late:
+        assert not queue.room(WriteReply, group="a").is_full()
+        assert await reply(queue, name) is None
+    assert (desk.ran, desk.back) == ([], late)
 
 
 async def test_leaving_hands_back_as_a_drain_does(queue: Queue) -> None:

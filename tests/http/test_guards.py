@@ -62,6 +62,11 @@ ANONYMOUS = {
 }
 """Every route, and what somebody without a token gets where one is asked for."""
 
+PATHS = {route.split(" ", 1)[1] for route in ANONYMOUS}
+OPTIONS = {f"OPTIONS {path}": 204 if path in OPEN else 401 for path in PATHS}
+HEAD = {f"HEAD {path}": 405 for path in PATHS}
+"""What nobody declared: OPTIONS, which every path has, and HEAD, which none has."""
+
 
 def routes(app: Litestar) -> set[str]:
     return {f"{method} {route.path_format}" for route in app.routes for method in route.methods - {"OPTIONS"}}
@@ -93,7 +98,7 @@ def named(template: str) -> str:
 async def test_every_route_has_a_decided_answer_for_those_without_a_token() -> None:
     async with open_edge(token=TOKEN) as edge:
         assert routes(edge.app) == set(ANONYMOUS)
-        for route, status in ANONYMOUS.items():
+        for route, status in (ANONYMOUS | OPTIONS | HEAD).items():
             method, path = route.split(" ", 1)
             answer = await edge.client.request(method, named(path))
             assert answer.status_code == status, route

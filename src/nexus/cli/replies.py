@@ -45,7 +45,8 @@ class Voice:
                 mark = "←" if data.get("ok", True) else "✘"
                 self._beside(f"{mark} {data.get('name')} {data.get('result', '')}")
             case "reply.waiting":
-                self._beside(f"(waiting, {data.get('position', 0)} before you)")
+                before = data.get("position", 0)
+                self._beside(f"(waiting, {before} before you)" if before else "(waiting, you are next)")
             case "reply.reset":
                 self._beside(f"(the answer begins anew: {data.get('reason', '')})")
             case "reply.completed":

@@ -5,8 +5,8 @@ from nexus.domain.sessions.model import WriteReply
 
 
 async def write_reply(services: Services, job: WriteReply) -> None:
-    await services.replies.write(job.session_id, job.reply_id)
+    await services.replies.write(job.reply_id)
 
 
 async def hand_back(services: Services, job: WriteReply) -> None:
-    await services.replies.hand_back(job.session_id, job.reply_id)
+    await services.replies.hand_back(job.reply_id)

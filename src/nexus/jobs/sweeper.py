@@ -11,7 +11,7 @@ from nexus.domain.core.errors import NexusError
 from nexus.domain.ports.jobs import JobQueue
 from nexus.domain.projects.model import Purge
 from nexus.domain.services import Services
-from nexus.domain.sessions.model import Reply
+from nexus.domain.sessions.model import Reply, WriteReply
 from nexus.domain.tasks.model import Task
 
 LEASE_SECONDS = 30.0
@@ -19,6 +19,7 @@ ANSWER_SECONDS = 4.0
 STUCK_SECONDS = 60.0
 TICK_SECONDS = 0.25
 FOLD_EVERY = 12
+AT_ONCE = 50
 logger = structlog.get_logger()
 
 
@@ -72,8 +73,8 @@ class Sweeper:
             else:
                 await self._safely(self._offered(task), task.task_id)
         await self._admitted(tasks)
-        for reply in await self._services.replies.due(alone=alone):
-            await self._safely(self._reply_taken(reply), reply.reply_id)
+        # Those that were written when the last process ended were asked for before those that waited.
+        await self._replies_taken(sorted(await self._services.replies.due(alone=alone), key=_age))
 
     async def run(self, every: float = 5.0) -> None:
         """Sweeps for ever; what was asked through this process and is not answered is looked at more often."""
@@ -93,23 +94,21 @@ class Sweeper:
             logger.exception("sweep.crashed")
 
     async def sweep(self) -> None:
-        await self._services.replies.beat()
+        await self._safely(self._services.replies.beat(), "replies")
         tasks, replies = await self._services.tasks.due(), await self._services.replies.due()
         self._count_stuck(tasks, replies)
         for task in tasks:
             act = self._watched(task) if task.status == "running" else self._offered(task)
             await self._safely(act, task.task_id)
-        await self._admitted(tasks)
-        for reply in replies:
-            mine, state = reply.worker_id == self._worker_id, (reply.fence, reply.heartbeat)
-            if mine or reply.status != "running" or self._still.unmoved(reply.reply_id, state):
-                await self._safely(self._reply_taken(reply), reply.reply_id)
+        await self._replies_taken([reply for reply in replies if self._is_left(reply)])
         looked_at = {task.task_id for task in tasks} | {reply.reply_id for reply in replies}
-        for stillness in (self._still, self._answered, self._stuck):
-            stillness.keep(looked_at)
+        self._still.keep(looked_at)
+        self._answered.keep(looked_at)
+        every_now_and_then = self._rounds % FOLD_EVERY == 0
         self._rounds += 1
-        if self._rounds % FOLD_EVERY == 0:
-            await self._services.tools.fold_library()
+        if every_now_and_then:
+            await self._safely(self._services.tools.fold_library(), "library")
+        await self._admitted(await self._services.tasks.held() if every_now_and_then else tasks)
 
     def _count_stuck(self, tasks: Sequence[Task], replies: Sequence[Reply]) -> None:
         """What is held waits for its tenant, and what is in the queue for its turn: those are not stuck."""
@@ -117,8 +116,9 @@ class Sweeper:
         seen += [
             (task.task_id, (task.status, task.fence, task.heartbeat, task.worker_id))
             for task in tasks
-            if task.status != "pending" and not self._queue.holds(task.task_id)
+            if task.status != "pending" and task.task_type != "purge" and not self._queue.holds(task.task_id)
         ]
+        self._stuck.keep({key for key, _ in seen})
         stuck = [key for key, state in seen if self._stuck.unmoved(key, state)]
         self.stuck_runs = len(stuck)
         if stuck:
@@ -140,16 +140,30 @@ class Sweeper:
 
     async def _watched(self, task: Task) -> None:
         """A run whose lease is over; or one that was told to halt and did not answer, as nobody may be alive to hear it."""
-        ours = task.worker_id == self._worker_id and self._queue.holds(task.task_id)
-        dead = self._still.unmoved(task.task_id, (task.fence, task.heartbeat)) and not ours
+        still = self._still.unmoved(task.task_id, (task.fence, task.heartbeat))
+        dead = not self._queue.holds(task.task_id) if task.worker_id == self._worker_id else still
         deaf = task.control_status != "running" and self._answered.unmoved(task.task_id, (task.fence, task.heartbeat))
         if dead or deaf:
             logger.info("task.taken_over", task_id=task.task_id, from_worker=task.worker_id)
             await self._services.builds.take_over(task)
 
-    async def _reply_taken(self, reply: Reply) -> None:
-        if job := await self._services.replies.take_over(reply):
-            await self._queue.enqueue(job, key=reply.reply_id, group=reply.tenant_id)
+    def _is_left(self, reply: Reply) -> bool:
+        """Whether nobody does for it what is to be done."""
+        mine, state = reply.worker_id == self._worker_id, (reply.fence, reply.heartbeat)
+        return mine or reply.status != "running" or self._still.unmoved(reply.reply_id, state)
+
+    async def _replies_taken(self, replies: Sequence[Reply]) -> None:
+        """Some at a time; into the queue they come in this order."""
+        for first in range(0, len(replies), AT_ONCE):
+            some, jobs = replies[first : first + AT_ONCE], dict[str, WriteReply]()
+            await asyncio.gather(*(self._safely(self._reply_taken(reply, jobs), reply.reply_id) for reply in some))
+            for reply in some:
+                if job := jobs.get(reply.reply_id):
+                    await self._queue.enqueue(job, key=reply.reply_id, group=reply.tenant_id)
+
+    async def _reply_taken(self, reply: Reply, jobs: dict[str, WriteReply]) -> None:
+        if not self._queue.holds(reply.reply_id) and (job := await self._services.replies.take_over(reply)):
+            jobs[reply.reply_id] = job
 
     async def _safely(self, act: Coroutine[Any, Any, None], about: str) -> None:
         """One that cannot be helped keeps no other from it."""
@@ -157,3 +171,9 @@ class Sweeper:
             await act
         except NexusError as error:
             logger.warning("sweep.failed_for", about=about, reason=error.detail)
+        except Exception:
+            logger.exception("sweep.crashed_for", about=about)
+
+
+def _age(reply: Reply) -> str:
+    return reply.reply_id

@@ -1,8 +1,9 @@
-"""E20: SIGTERM while hundreds of streams are open and requests come in."""
+"""E20: SIGTERM while hundreds of streams are open, and requests and messages come in."""
 
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 import aiohttp
 
@@ -14,6 +15,7 @@ from tests.chaos.replies import asked, opened, reader_of, spoken, with_agent
 
 STREAMS = 500
 REPLIES = 10
+MESSAGES = 200
 EXIT_SECONDS = 20.0
 
 
@@ -25,12 +27,17 @@ async def run(seed: int, runs: int) -> Figures:
         await world.nexus.terminate()
         await world.nexus.start()
         replies = [await asked(world, agent, f"drain-{number}") for number in range(REPLIES)]
+        free = [
+            (await world.api.insist("POST", f"/agents/{agent}/sessions", {}, key=f"free-{number}"))[1]["session_id"]
+            for number in range(MESSAGES)
+        ]
         readers = [reader_of(world, replies[number % REPLIES]) for number in range(STREAMS)]
         await opened(readers)
         listening = [asyncio.ensure_future(reader.follow_open()) for reader in readers]
         await spoken(world, replies[-1], pieces=2)
         answers: Counter[str] = Counter()
-        async with alongside(_asking(world, answers)):
+        said: Counter[str] = Counter()
+        async with alongside(_asking(world, answers)), alongside(_saying(world, free, said)):
             began = time.monotonic()
             code, seconds = await world.nexus.terminate(within=EXIT_SECONDS)
         await asyncio.gather(*listening, return_exceptions=True)
@@ -38,9 +45,10 @@ async def run(seed: int, runs: int) -> Figures:
         told_to = [reader.told_to_reconnect for reader in readers]
         told = sum(reader.told_to_reconnect or reader.over for reader in readers)
         must(told == STREAMS, f"{told} of {STREAMS} streams were told to come again.")
-        broken = {name: count for name, count in answers.items() if name.startswith("5")}
-        must(not broken, f"Requests were answered {broken} while the server drained.")
-        must(answers["200"], "No request was answered while streams were open.")
+        for what, told_of in (("Requests", answers), ("Messages", said)):
+            broken = {name: count for name, count in told_of.items() if name.startswith("5")}
+            must(not broken, f"{what} were answered {broken} while the server drained.")
+        must(answers["200"] and said["202"], f"Nothing was answered while streams were open: {answers}, {said}.")
         await world.nexus.start()
         await asyncio.gather(*(reader.follow(within=60) for reader in readers))
         await world.nexus.terminate()
@@ -53,7 +61,9 @@ async def run(seed: int, runs: int) -> Figures:
                 f"Reader {number} heard {heard}, {told_to[number]} times told to come again; the log has {log}.",
             )
         ends = Counter(row["status"] for row in evidence.rows["replies"])
-        return {"streams": STREAMS, "exit": f"{seconds:.2f} s", "told": told, "answers": dict(answers), "replies": dict(ends),
+        kept = sum(row["session_id"] in free for row in evidence.rows["replies"])
+        must(kept >= said["202"], f"{said['202']} messages were accepted, {kept} have a reply.")
+        return {"streams": STREAMS, "exit": f"{seconds:.2f} s", "told": told, "answers": dict(answers), "said": dict(said), "replies": dict(ends),
                 "whole": f"{time.monotonic() - began:.0f} s"}  # fmt: skip
 
 
@@ -65,3 +75,14 @@ async def _asking(world: Bench, answers: Counter[str]) -> None:
         except (aiohttp.ClientError, TimeoutError, ConnectionError):
             answers["refused"] += 1
         await asyncio.sleep(0.02)
+
+
+async def _saying(world: Bench, sessions: Sequence[str], answers: Counter[str]) -> None:
+    """A message for each session, one after the other, before and while the server drains."""
+    for session_id in sessions:
+        try:
+            status, _ = await world.api.call("POST", f"/sessions/{session_id}/messages", {"content": "double 2"})
+            answers[str(status)] += 1
+        except (aiohttp.ClientError, TimeoutError, ConnectionError):
+            answers["refused"] += 1
+        await asyncio.sleep(0.01)

@@ -8,11 +8,10 @@ from nexus.domain.ports.database import Tables
 from nexus.domain.projects.admission import Limits
 from nexus.domain.tallies.model import NOW
 from nexus.domain.tallies.tables import TALLIES
-from tests.domain.projects.walk import Walk
+from tests.domain.projects.walk import PLACES, Walk
 from tests.house import ANN, open_house, world
 
 PROJECTS_IN_A_WALK, STEPS = 50, 6_000
-PLACES = 25
 NEEDED = {
     *(f"{command} {how}" for command in ("pause", "resume", "stop", "retry", "restart") for how in ("done", "refused")),
     *(f"late {verb}" for verb in ("complete", "fail", "finish", "pause_done", "release", "retry", "skip", "start")),

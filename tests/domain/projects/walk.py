@@ -24,6 +24,8 @@ from tests.model.state import DONE
 
 COMMANDS: tuple[Command, ...] = get_args(Command)
 WORKERS = ("w1", "w2")
+PLACES = 25
+"""Of the walk's tenant: fewer than it has projects, so that some are held."""
 RESULT = StageResult(output_data={"summary": "done"}, input_tokens=3, output_tokens=2)
 ERROR = {"code": "internal", "message": "It went wrong.", "retryable": True}
 
@@ -65,13 +67,20 @@ class Walk:
             (self._command, 5), (self._claim, 3), (self._work, 40), (self._end, 2), (self._sweep, 2), (self._late, 4),
         ]  # fmt: skip
         if self._random.random() < 0.01:
+            runs = (await self._rows(known))[0].status == "building"
             await self._delete(known)
-            self._known[at] = await self._started()
+            del self._known[at]
+            if runs:  # nobody is there to end it and let others in
+                await self._services.builds.admit(ANN.tenant_id)
+            await self._nobody_waits_in_vain()
+            self._known.append(await self._started())
             return
         [act] = self._random.choices([act for act, _ in acts], [weight for _, weight in acts])
         await act(known)
         await self._looked(known)
-        await self._services.builds.admit(ANN.tenant_id)
+        if act != self._command:  # those let in whom they left a place for
+            await self._services.builds.admit(ANN.tenant_id)
+        await self._nobody_waits_in_vain()
 
     # --- users
 
@@ -104,11 +113,11 @@ class Walk:
         project, _, _ = await self._rows(known)
         if project.status in ("queued", "building"):
             try:
-                await self._services.deletions.delete(ANN, known.project_id)
+                await self._services.builds.delete(ANN, known.project_id)
             except WrongState as refused:
                 assert refused.facts["status"] == project.status
                 self.seen["delete refused"] += 1
-        deleted = await self._services.deletions.delete(ANN, known.project_id, stop_first=True)
+        deleted = await self._services.builds.delete(ANN, known.project_id, stop_first=True)
         self.seen["delete done"] += 1
         await self._purged(known, deleted.active_task_id)
         for verb in (self._services.projects.get(ANN, known.project_id), self._answer(known, "stop", None)):
@@ -294,6 +303,10 @@ class Walk:
             page = await self._tables.page(EVENTS, topic(project.project_id, build_no), window=window)
             positions += [event.position for event in page.items]
         return positions
+
+    async def _nobody_waits_in_vain(self) -> None:
+        active, held = await self.account()
+        assert not held or active >= PLACES, f"{active} of {PLACES} places are taken, and {held} builds wait"
 
     async def account(self) -> tuple[int, int]:
         """How many builds are under way, and how many are held."""

@@ -11,8 +11,10 @@ from nexus.domain.core.errors import Unavailable
 from nexus.domain.models.service import Models
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.models import ChatMessage, Delta, End, ModelRequest, ToolCall
+from nexus.domain.ports.rows import Write, check, when
 from nexus.domain.runtime.journal import Crowd, Journal, digest
 from nexus.domain.runtime.steps import ALONE_DEATHS, OutcomeUnknown, Poisonous, Returned
+from nexus.domain.runtime.tables import STEPS
 
 ASKED = ModelRequest(messages=(ChatMessage("user", "hello"),))
 
@@ -186,3 +188,35 @@ async def test_a_call_that_was_cut_is_no_death_but_what_it_cost_is_unknown(table
     again = journal(tables)
     assert (await heard(over(model, again)))[0] == Delta("whole")
     assert again.unknown
+
+
+async def test_a_tool_that_changes_the_world_and_was_cut_is_not_called_again(tables: Tables) -> None:
+    gate, keys = asyncio.Event(), list[str]()
+
+    async def call(key: str) -> Returned:
+        keys.append(key)
+        await gate.wait()
+        return Returned(ok=True, result="{}", seconds=0.0)
+
+    cut = asyncio.ensure_future(journal(tables).tool("pay", "{}", "destructive", call))
+    while not keys:
+        await asyncio.sleep(0)
+    cut.cancel()
+    await asyncio.gather(cut, return_exceptions=True)
+    with pytest.raises(OutcomeUnknown):
+        await journal(tables).tool("pay", "{}", "destructive", call)
+    assert len(keys) == 1
+
+
+async def test_a_call_that_was_cut_after_its_run_was_taken_away_is_no_death(tables: Tables) -> None:
+    gate = Gate()
+    model = ScriptedModel(turn(gate, "late"), "here")
+    guard = list[Write]()
+    steps = Journal(tables=tables, clock=clock, scope="reply:1", guard=lambda: guard)
+    asking = asyncio.ensure_future(heard(over(model, steps)))
+    await gate.reached.wait()
+    guard.append(check(STEPS, next(iter((await tables.walk(STEPS)).items)), when(digest="another's")))
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    [left] = (await tables.walk(STEPS)).items
+    assert (left.cut, left.deaths) == (True, 0)

@@ -13,7 +13,7 @@ from nexus.adapters.memory.jobs import MemoryJobs
 from nexus.adapters.memory.log import MemoryLog
 from nexus.adapters.memory.models import Gate, turn
 from nexus.adapters.memory.tables import MemoryTables
-from nexus.domain.core.errors import QuotaExceeded, Unavailable
+from nexus.domain.core.errors import QuotaExceeded
 from nexus.domain.ports.database import Window
 from nexus.domain.ports.log import Batch, EventLog
 from nexus.domain.requests.model import once
@@ -139,6 +139,24 @@ async def test_what_is_stopped_while_it_waits_ends_at_once_and_asks_no_model(how
         assert len(model.requests) == asked
 
 
+async def test_waiting_is_no_answering_and_what_never_began_is_no_call_of_the_agent() -> None:
+    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+        talk = Talk(house, session)
+        first = await talk.begun()
+        talk.says(turn("Good."))
+        (_, second), (_, gone) = [await talk.another() for _ in range(2)]
+        house.clock.now += 300
+        await house.services.sessions.cancel(ANN, gone.session_id, gone.reply_id)
+        talk.gate.opened.set()
+        await house.queue.settled()
+        calls = (await house.services.invocations.page(ANN, session.agent_id, Window())).items
+        took = {call.session_id: call.duration_ms for call in calls}
+        assert set(took) == {first.session_id, second.session_id}
+        assert (took[first.session_id] >= 300_000, 0 < took[second.session_id] < 1_000) == (True, True)
+        counted = await house.services.statistics.overview(ANN)
+        assert (counted.invocations, counted.messages) == (2, 6)
+
+
 async def test_one_that_was_cancelled_makes_room_and_the_next_one_starts() -> None:
     async with talking(queue=InProcessJobs(interactive=1, waiting=1)) as (house, session):
         talk = Talk(house, session)
@@ -215,12 +233,12 @@ async def test_a_reply_that_waited_when_its_process_died_is_started_by_the_next_
             for _ in range(3):  # what was taken over waits as well
                 house.clock.now += 60
                 await again.sweeper.sweep()
-            row = await talk.row(reply)
-            assert (row.worker_id, row.fence, row.deaths) == ("w2", 2, 1)
+            rows = [await talk.row(one) for one in (first, reply)]
+            assert [(row.worker_id, row.fence, row.deaths) for row in rows] == [("w2", 2, 1), ("w2", 2, 0)]
             again.queue.serve(partial(run_job, again.services))
             events = await told(again, reply)
             assert tags(events) == ["reply.waiting", *WRITTEN]
-            assert (await talk.row(reply)).usage_unknown
+            assert not (await talk.row(reply)).usage_unknown
             assert "reply.reset" in tags(await told(again, first))
             talk.gate.opened.set()
             await house.queue.drain(5)
@@ -235,16 +253,40 @@ async def test_a_drain_hands_back_what_waits_and_the_next_process_counts_no_deat
         await house.queue.drain(0)
         rows = [await talk.row(reply) for reply in (first, *waiting)]
         assert [(row.status, row.worker_id, row.fence, row.deaths) for row in rows] == [("running", None, 1, 0)] * 4
-        with pytest.raises(Unavailable):
-            await talk.another()
-        talk.says(*(turn("Good.") for _ in range(4)))
+        talk.says(*(turn("Good.") for _ in range(5)))
+        _, late = await talk.another()
+        row = await talk.row(late)
+        assert (row.status, row.worker_id, row.fence) == ("running", None, 1), "accepted, and handed back at once"
         async with open_house(world(like=house.world, clock=house.clock, worker_id="w2")) as again:
             await again.sweeper.start(alone=True)
             for reply in waiting:
                 assert tags(await told(again, reply)) == ["reply.waiting", *WRITTEN]
                 row = await talk.row(reply)
                 assert (row.content, row.deaths, row.usage_unknown) == ("Good.", 0, False)
+            assert tags(await told(again, late)) == WRITTEN
             assert "reply.reset" in tags(await told(again, first))
+
+
+async def test_after_a_drain_the_order_is_as_it_was() -> None:
+    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+        talk = Talk(house, session)
+        asked = [await talk.begun(), *[(await talk.another())[1] for _ in range(3)]]
+        await house.queue.drain(0)
+        queue = MemoryJobs()
+        on = world(like=house.world, clock=house.clock, worker_id="w2")
+        async with open_house(msgspec.structs.replace(on, queue=queue), serving=False) as again:
+            await again.sweeper.start(alone=True)
+            offered = [job.reply_id for job in queue.handed if isinstance(job, WriteReply)]
+            assert offered == [reply.reply_id for reply in asked]
+
+
+async def test_where_none_may_wait_and_others_have_all_places_one_is_refused_as_ever() -> None:
+    async with talking() as (built, session):
+        on = world(like=built.world, clock=built.clock, worker_id="w2")
+        async with open_house(msgspec.structs.replace(on, queue=MemoryJobs(most=0))) as house:
+            with pytest.raises(QuotaExceeded) as refused:
+                await house.services.sessions.send(ANN, session.session_id, "hello")
+            assert refused.value.facts == {"position": 0, "limit": 0, "retry_after": 1}
 
 
 async def test_what_was_taken_over_and_waits_can_be_cancelled() -> None:

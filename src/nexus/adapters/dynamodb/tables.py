@@ -154,7 +154,9 @@ class DynamoTables:
                 if not codes <= _PASSING and error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
                     break
             await asyncio.sleep(pause * random.random())
-        raise Unavailable("The database does not answer", reason="database", operation=operation) from lost
+        else:
+            raise Unavailable("The database does not answer", reason="database", operation=operation) from lost
+        raise Unavailable("The database refuses to answer", operation=operation) from lost
 
 
 def _reasons(error: ClientError) -> list[tuple[str, Item | None]]:

@@ -119,8 +119,13 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
             return
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-        with suppress(TimeoutError):
+        try:
             await asyncio.wait_for(process.wait(), patience)
+        except TimeoutError:
+            continue
+        except asyncio.CancelledError:  # once more: no time is left
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
 
 
 @contextmanager

@@ -63,8 +63,7 @@ class InProcessJobs:
         return None
 
     def room(self, job: type[Job], *, group: str = "") -> Room:
-        lane = self._lanes[SPECS[job].lane]
-        return lane.room(group)._replace(most=0) if self._closed else lane.room(group)
+        return self._lanes[SPECS[job].lane].room(group)
 
     def holds(self, key: str) -> bool:
         return key in self._running or any(key in lane.order for lane in self._lanes.values())
@@ -101,15 +100,15 @@ class InProcessJobs:
 
     async def drain(self, within: float) -> None:
         """Takes no more jobs. What waits is handed back unbegun. Background jobs are cancelled at once: they hand their work back;
-        interactive ones have some seconds before they are."""
-        self._closed = True
+        interactive ones have some seconds before they are, counted from now."""
+        self._closed, until = True, asyncio.get_running_loop().time() + within
         # What was started just now takes its first step: from there on it lets go of its work by itself.
         await asyncio.sleep(0)
         waiting = [one for lane in self._lanes.values() for one in lane.order.emptied()]
         background = [one.task for one in self._running.values() if one.lane is self._lanes["background"]]
         await asyncio.gather(self._handed_back(waiting), _cancelled(background))
-        if self._running and within > 0:
-            await asyncio.wait(self._tasks(), timeout=within)
+        if self._running and (rest := until - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(self._tasks(), timeout=rest)
         await _cancelled(self._tasks())
 
     def _tasks(self) -> list[asyncio.Task[None]]:

@@ -54,7 +54,7 @@ class MemoryJobs:
         lane = SPECS[job].lane
         here = [*self._waiting, *([self._now] if self._now else [])]
         taken = sum(one.group == group and SPECS[type(one.job)].lane == lane for one in here)
-        return Room(taken, 0 if self._closed else self._most if lane == "interactive" else None)
+        return Room(taken, self._most if lane == "interactive" else None)
 
     def holds(self, key: str) -> bool:
         return key in self._running or any(one.key == key for one in self._waiting)
@@ -89,12 +89,12 @@ class MemoryJobs:
 
     async def drain(self, within: float) -> None:
         """Takes no more jobs. What waits is handed back; what runs is cancelled, an interactive job only when its seconds are over."""
-        self._closed = True
+        self._closed, until = True, asyncio.get_running_loop().time() + within
         left, self._waiting = self._waiting, []
         await self._handed_back(left)
         patient = self._now is not None and SPECS[type(self._now.job)].lane == "interactive"
-        if self._running and patient and within > 0:
-            await asyncio.wait(self._running.values(), timeout=within)
+        if self._running and patient and (rest := until - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(self._running.values(), timeout=rest)
         for task in self._running.values():
             task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)

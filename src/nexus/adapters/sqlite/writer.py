@@ -229,12 +229,22 @@ def connected(path: Path, *pragmas: str) -> sqlite3.Connection:
     return connection
 
 
+_REASONS = {
+    sqlite3.SQLITE_FULL: "storage_full",
+    sqlite3.SQLITE_BUSY: "database",
+    sqlite3.SQLITE_LOCKED: "database",
+    sqlite3.SQLITE_IOERR: "database",
+    sqlite3.SQLITE_CANTOPEN: "database",
+}
+"""What passes: waiting helps."""
+
+
 def unavailable(error: Exception) -> Exception:
     """What the domain is told of an error: the database's own are Unavailable, others are what they are."""
     if not isinstance(error, sqlite3.Error):
         return error
-    full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-    told = Unavailable(f"The database does not answer: {error}", reason="storage_full" if full else "database")
+    reason = _REASONS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    told = Unavailable(f"The database does not answer: {error}", **({"reason": reason} if reason else {}))
     told.__cause__ = error
     return told
 

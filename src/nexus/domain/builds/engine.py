@@ -26,8 +26,8 @@ from nexus.domain.runtime.journal import Journals
 from nexus.domain.tasks.model import Control
 
 DONE = ("completed", "skipped")
-OURS = ("storage_full", "storage", "database")
-"""Reasons of Unavailable that are the house's own, and no fault of the work: they cost no attempt."""
+OURS = ("storage_full", "database")
+"""Reasons of Unavailable that are the house's own, that pass, and that are no fault of the work: they cost no attempt."""
 
 LONG_REST_SECONDS = 15.0
 logger = structlog.get_logger()
@@ -43,7 +43,7 @@ class Failure(Struct, frozen=True):
 
 
 class Waits(Exception):
-    """The run is to lie still for some seconds and go on by itself: it keeps no place meanwhile."""
+    """The run is to lie still for some seconds and go on by itself: it keeps no executor busy meanwhile."""
 
     def __init__(self, reason: str, *, seconds: float) -> None:
         super().__init__(reason)

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from functools import partial
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from nexus.domain.builds import rules
 from nexus.domain.builds.engine import Engine, Waits, Wish, is_ours
 from nexus.domain.builds.model import RunBuild, Started
 from nexus.domain.builds.wishes import Wishes
 from nexus.domain.builds.workflow import Workflow
-from nexus.domain.core.errors import QuotaExceeded, Unavailable
+from nexus.domain.core.errors import NexusError, QuotaExceeded, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.principal import Principal
 from nexus.domain.events.service import Events
@@ -21,6 +21,7 @@ from nexus.domain.ports.database import Tables
 from nexus.domain.ports.jobs import JobQueue
 from nexus.domain.ports.pulse import Pulse
 from nexus.domain.projects.admission import Admission
+from nexus.domain.projects.deletions import Deletions
 from nexus.domain.projects.model import Command, Halted, Lost, Project, ProjectStatus, Run
 from nexus.domain.projects.openings import Opening, Openings
 from nexus.domain.projects.runs import Runs
@@ -38,7 +39,7 @@ class Pace(Struct, frozen=True, kw_only=True):
     store away; and between tries to tell such a store so."""
 
     look: float = 1.0
-    grace: float = 4.0
+    grace: float = 3.0
     answer: float = 4.5
     storage: float = 10.0
     store: float = 1.0
@@ -52,6 +53,7 @@ class Builds:
         tables: Tables,
         projects: Projects,
         openings: Openings,
+        deletions: Deletions,
         admission: Admission,
         runs: Runs,
         engine: Engine,
@@ -65,7 +67,7 @@ class Builds:
         timer: Callable[[], float] = lambda: asyncio.get_running_loop().time(),
     ) -> None:
         self._tables, self._projects, self._openings = tables, projects, openings
-        self._admission, self._runs, self._engine = admission, runs, engine
+        self._deletions, self._admission, self._runs, self._engine = deletions, admission, runs, engine
         self._events, self._requests, self._queue, self._workflow = events, requests, queue, workflow
         self._pulse, self._worker_id, self._pace, self._timer = pulse, worker_id, pace, timer
         self._wishes = Wishes(runs=runs, patience=pace.answer, timer=timer)
@@ -107,6 +109,15 @@ class Builds:
         await self._offered(project.status, project.active_task_id, project.priority, project.tenant_id)
         return project
 
+    async def delete(self, caller: Principal, project_id: str, *, stop_first: bool = False) -> Project:
+        """As `Deletions.delete`; a build that is to stop first is ended in time, and its place is left to the next one."""
+        before = await self._projects.get(caller, project_id)
+        deleted = await self._deletions.delete(caller, project_id, stop_first=stop_first)
+        self._wishes.note(structs.replace(deleted, active_task_id=before.active_task_id))
+        if deleted.status != "building":
+            await self.admit(deleted.tenant_id)
+        return deleted
+
     async def _offered(self, status: ProjectStatus, task_id: str, priority: int, tenant_id: str) -> None:
         """After a change: what is queued may run; and where a place may have become free, what is held may."""
         if status == "queued":
@@ -116,9 +127,13 @@ class Builds:
 
     async def admit(self, tenant_id: str) -> None:
         """Lets builds of a tenant that are held into the queue while there is room."""
-        with contextlib.suppress(QuotaExceeded):  # somebody else was faster
+        try:
             while await self._admission.has_room(tenant_id) and await self._next_admitted(tenant_id):
                 pass
+        except QuotaExceeded:  # somebody else was faster
+            return
+        except NexusError as error:  # what was asked for is done all the same; the sweeper admits
+            logger.warning("builds.not_admitted", tenant_id=tenant_id, reason=error.detail)
 
     async def _next_admitted(self, tenant_id: str) -> bool:
         for project in await self._projects.held(tenant_id):
@@ -187,6 +202,8 @@ class Builds:
             if _is_cancelled():
                 raise
         except (Waits, Unavailable) as why:
+            if _is_cancelled():
+                raise asyncio.CancelledError from why
             if (waits := self._waits(why)) is None:
                 raise
             with contextlib.suppress(Lost):

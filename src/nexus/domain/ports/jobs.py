@@ -12,7 +12,7 @@ class Job(Struct, frozen=True, kw_only=True, tag_field="job"):
 
 
 class Room(NamedTuple):
-    """How many jobs of a group run or wait here (`taken`), and how many may (`most`; None: any number, 0: this process ends)."""
+    """How many jobs of a group run or wait here (`taken`), and how many may (`most`; None: any number)."""
 
     taken: int
     most: int | None
@@ -27,7 +27,8 @@ class JobQueue(Protocol):
         """Hands a job over, at least once; where the queue can, 5 before 1, and groups (tenants) of one priority in turn. The same key
         while a job of that key waits or runs here is dropped. Loss is allowed: the sweeper offers it again.
 
-        How many wait before it, where it has to wait here; None when it starts at once, or when that is not known."""
+        How many wait before it, where it has to wait here; None when it starts at once, or when that is not known. Where this process ends, it is
+        handed back at once."""
         ...
 
     def room(self, job: type[Job], *, group: str = "") -> Room:

@@ -81,10 +81,14 @@ class Projects:
         return over and not await self._events.read(topic(project_id, project.build_no), after, limit=1)
 
     async def held(self, tenant_id: str) -> list[Project]:
-        """Those of a tenant that wait for a place: the highest priority first, then the oldest. At most 100."""
-        window = Window(limit=100)
-        page = await self._tables.page(PROJECTS, tenant_id, "pending", index="TenantStatusIndex", window=window)
-        return sorted(page.items, key=lambda project: -project.priority)
+        """Those of a tenant that wait for a place: the highest priority first, of those who has waited longest."""
+        found, cursor, more = list[Project](), None, True
+        while more:
+            window = Window(limit=100, cursor=cursor)
+            page = await self._tables.page(PROJECTS, tenant_id, "pending", index="TenantStatusIndex", window=window)
+            found += page.items
+            cursor, more = page.cursor, page.cursor is not None
+        return sorted(found, key=lambda project: (-project.priority, project.updated_at))
 
     async def files(self, caller: Principal, project_id: str, *, at: str | None = None) -> Sequence[str]:
         await self.get(caller, project_id)
@@ -121,9 +125,13 @@ class Projects:
         now, position = instant(self._clock()), project.events + 1
         wants = move.wants or project.control_status
         fields: dict[str, Any] = {"status": move.to, "control_status": wants, "updated_at": now}
+        if move.to != "building":  # why it waited until now tells nothing any more
+            fields["error_info"] = None
         ended = {"completed_at": now} if move.to == "cancelled" else {}
         on_task = rules.placed(task.task_id, move.task_to, wants, due=now)
         on_task |= {"status": move.task_to, "control_status": wants} | ended
+        if verb == "resume":  # its user wants it now
+            on_task["not_before"] = None
         where = topic(project.project_id, project.build_no)
         told = {"control": wants} if before is None else {"control": wants, "position": before}
         writes = [

@@ -94,12 +94,12 @@ class Journal:
         world."""
         asked = digest("tool", name, arguments)
         repeatable = effect in REPEATABLE
-        async with self._step("tool", name, asked, eager=self._eager or not repeatable) as step:
+        async with self._step("tool", name, asked, eager=self._eager or not repeatable, repeatable=repeatable) as step:
             if step.result is not None:
                 return msgspec.json.decode(step.result, type=Returned)
             if step.deaths and not repeatable:
                 raise OutcomeUnknown(
-                    f"The server died while {name} was running: whether it did its work is not known.", tool=name
+                    f"{name} was cut off while it was running: whether it did its work is not known.", tool=name
                 )
             hit("before:step.tool")
             returned = await call(f"{self._scope}#{step.ordinal}")
@@ -110,11 +110,11 @@ class Journal:
     @asynccontextmanager
     async def step(self, name: str, asked: str) -> AsyncIterator[Step]:
         """A model call at the next place: with its result where it is finished; else it is to be made and `finished`."""
-        async with self._step("model", name, asked, eager=self._eager) as step:
+        async with self._step("model", name, asked, eager=self._eager, repeatable=True) as step:
             yield step
 
     @asynccontextmanager
-    async def _step(self, kind: str, name: str, asked: str, *, eager: bool) -> AsyncIterator[Step]:
+    async def _step(self, kind: str, name: str, asked: str, *, eager: bool, repeatable: bool) -> AsyncIterator[Step]:
         known = await self._known(asked)
         if known is not None and known.result is not None:
             self.replayed += 1
@@ -128,8 +128,9 @@ class Journal:
             try:
                 yield step
             except BaseException as error:
-                if eager:
-                    await self._forgotten(step, cut=not isinstance(error, Exception))
+                cut = not isinstance(error, Exception)
+                if eager and (repeatable or not cut):  # a change of the world that was cut may have happened
+                    await self._forgotten(step, cut=cut)
                 raise
 
     async def _known(self, asked: str) -> Step | None:
@@ -195,12 +196,16 @@ class Journal:
             await self._tables.commit(patch(STEPS, known, when(digest=step.digest), result=text), *self._guard())
 
     async def _forgotten(self, step: Step, *, cut: bool = False) -> None:
-        """The work failed or was cut, the host lives: no death is counted. Another executor's step is left alone."""
-        known = await self._tables.find(STEPS, step.scope, step.ordinal)
-        if known and known.result is None:
-            gone = patch(STEPS, known, cut=True, lost=True) if cut and known.kind == "model" else delete(STEPS, known)
-            with contextlib.suppress(Conflict, NotFound):
-                await self._tables.commit(gone, *self._guard())
+        """The work failed or was cut, the host lives: no death is counted, also when the run is another's by now. Another executor's step
+        is left alone. Where the store is away, a death is counted after all."""
+        if step.ordinal < self._done:  # it had its result already
+            return
+        own = when(revision=step.revision, created_at=step.created_at, result=None)
+        lost = (
+            patch(STEPS, step, own, cut=True, lost=True) if cut and step.kind == "model" else delete(STEPS, step, own)
+        )
+        with contextlib.suppress(Conflict, NotFound, Unavailable):
+            await self._tables.commit(lost)
 
 
 Journals = Callable[[str, Guard], Journal]

@@ -4,7 +4,7 @@ from msgspec import structs
 
 from nexus.domain.agents.invocations import Called, Invocations
 from nexus.domain.agents.service import Agents
-from nexus.domain.core.instants import Clock, epoch, instant
+from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.core.texts import within
 from nexus.domain.ports.database import Tables
@@ -12,14 +12,18 @@ from nexus.domain.ports.rows import Write, insert, patch, when
 from nexus.domain.sessions.model import Message, Reply, ReplyStatus
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
 from nexus.domain.sessions.writing import Writing
+from nexus.domain.tallies.service import Tallies
 
 KEPT_BYTES = 300_000
 """A row has its bounds; the log has the whole."""
 
 
 class Keeping:
-    def __init__(self, *, tables: Tables, agents: Agents, invocations: Invocations, clock: Clock) -> None:
-        self._tables, self._agents, self._invocations, self._clock = tables, agents, invocations, clock
+    def __init__(
+        self, *, tables: Tables, agents: Agents, invocations: Invocations, tallies: Tallies, clock: Clock
+    ) -> None:
+        self._tables, self._agents, self._invocations, self._tallies = tables, agents, invocations, tallies
+        self._clock = clock
 
     async def kept(self, reply: Reply, writing: Writing, status: ReplyStatus, error: str | None) -> Reply:
         """The reply as it ended. Stale when it is no longer this fence's to end."""
@@ -34,16 +38,14 @@ class Keeping:
             "completed_at": now,
         }
         ended = structs.replace(reply, revision=reply.revision + 1, **fields)
-        called = await self._called(ended, writing)
+        called = await self._called(ended, writing) if writing.has_begun else None
 
         async def attempt() -> None:
-            agent = await self._agents.known(reply.agent_id)
-            _, accounting = self._invocations.recording(owner(reply), agent, called)
             await self._tables.commit(
                 patch(REPLIES, reply, when(status="running", fence=reply.fence), **fields),
                 insert(MESSAGES, _message(ended, now)),
                 await self._released(reply, now),
-                *accounting,
+                *await self._accounting(reply, called),
             )
 
         await self._tables.settle(attempt)
@@ -56,13 +58,20 @@ class Keeping:
         ours = when(active_reply=reply.reply_id, message_count=count)
         return patch(SESSIONS, session, ours, active_reply=None, message_count=count + 1, last_active_at=now)
 
+    async def _accounting(self, reply: Reply, called: Called | None) -> list[Write]:
+        """One call of the agent; of a reply that never began, its message alone."""
+        if called is None:
+            return self._tallies.counting(reply.tenant_id, messages=1)
+        agent = await self._agents.known(reply.agent_id)
+        return self._invocations.recording(owner(reply), agent, called)[1]
+
     async def _called(self, ended: Reply, writing: Writing) -> Called:
         asked = await self._tables.find(MESSAGES, ended.session_id, ended.asked)
         failed = ended.status not in ("completed", "cancelled")
         return Called(
             input_text=asked.content if asked else "",
             output_text=ended.content,
-            duration_ms=round((self._clock() - epoch(ended.created_at)) * 1000),
+            duration_ms=0 if writing.began is None else max(0, round((self._clock() - writing.began) * 1000)),
             input_tokens=ended.input_tokens,
             output_tokens=ended.output_tokens,
             tools=writing.tools,

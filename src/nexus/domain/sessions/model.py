@@ -52,7 +52,7 @@ class Message(Row, frozen=True, kw_only=True):
 
 class Reply(Entity, frozen=True, kw_only=True):
     """The answer to one message, while and after it is written. Once over, `content` is what it came to. `deaths`: of processes that
-    wrote it; one that ended in good order let go of it (no `worker_id`) and does not count."""
+    had it since it began; one that ended in good order let go of it (no `worker_id`) and does not count."""
 
     session_id: str
     reply_id: str
@@ -88,7 +88,7 @@ class ReplyStarted(Told, frozen=True, tag="reply.started"):
 
 
 class ReplyWaiting(Told, frozen=True, tag="reply.waiting"):
-    """It has to wait before it starts by itself. `position`: how many were before it when it was asked for."""
+    """It has to wait before it starts by itself. `position`: how many others waited before it when it was asked for."""
 
     session_id: str
     reply_id: str

@@ -21,11 +21,14 @@ from nexus.domain.ports.rows import check, patch, when
 from nexus.domain.runtime.journal import Guard, Journals
 from nexus.domain.runtime.steps import OutcomeUnknown
 from nexus.domain.sessions import rules
+from nexus.domain.sessions.endings import Endings, whole
 from nexus.domain.sessions.keeping import Keeping, owner
+from nexus.domain.sessions.leases import Lease, Leases
 from nexus.domain.sessions.model import (
     Ending,
     Reply,
     ReplyEvent,
+    ReplyReset,
     ReplyStarted,
     ReplyStatus,
     ReplyWaiting,
@@ -33,15 +36,12 @@ from nexus.domain.sessions.model import (
     WriteReply,
 )
 from nexus.domain.sessions.tables import MESSAGES, REPLIES
-from nexus.domain.sessions.writing import Offered, Writing
+from nexus.domain.sessions.writing import Writing
 
-LEASE_SECONDS = 45.0
 MOST_DEATHS = 1
 HISTORY = 60
 RESTARTED = "The server died twice while it wrote."
 TAKEN_OVER = "The server was restarted while it wrote: the answer begins anew."
-
-ENDS = get_args(Ending)
 
 logger = structlog.get_logger()
 
@@ -58,14 +58,14 @@ class Replies:
         worker_id: str,
         clock: Clock,
     ) -> None:
-        self._tables, self._agents, self._keeping = tables, agents, keeping
+        self._tables, self._agents = tables, agents
         self._journals, self._worker_id, self._clock = journals, worker_id, clock
-        self._offered, self._held = dict[str, Offered](), dict[str, Reply]()
-        self._stream: Stream[ReplyEvent] = Stream(log, kinds=get_args(ReplyEvent), ends=ENDS)
+        self._leases = Leases(tables=tables, worker_id=worker_id, clock=clock)
+        self._stream: Stream[ReplyEvent] = Stream(log, kinds=get_args(ReplyEvent), ends=get_args(Ending))
+        self._endings = Endings(tables=tables, keeping=keeping, stream=self._stream)
 
     def beginning(self, session: Session, agent: Agent, *, asked: str, reply_id: str) -> Reply:
         """The row of a reply that this process is going to write."""
-        now = self._clock()
         return Reply(
             session_id=session.session_id,
             reply_id=reply_id,
@@ -75,8 +75,8 @@ class Replies:
             asked=asked,
             worker_id=self._worker_id,
             dispatch=rules.DISPATCH,
-            due_at=instant(now + LEASE_SECONDS),
-            created_at=instant(now),
+            due_at=self._leases.anew(),
+            created_at=instant(self._clock()),
         )
 
     async def follow(self, reply: Reply, after: int) -> AsyncIterator[Batch] | None:
@@ -85,101 +85,98 @@ class Replies:
         if reply.status != "running":
             end = await self._stream.end(topic)
             if not end or (reply.dispatch and reply.worker_id != self._worker_id):
-                await self._told(reply)
+                await self._endings.told(reply)
             elif after and after >= end:
                 return None
         return self._stream.batches(topic, after)
 
-    def expect(self, reply: Reply) -> bool:
-        """Its job is about to be offered: until that begins, the reply is in the hands of this process. False when it is already."""
-        if self._has(reply):
+    def expect(self, reply: Reply, *, again: bool = False) -> bool:
+        """Its job is about to be offered: until that begins, the reply is in the hands of this process. False when it is already.
+        `again`: an earlier job may have told things."""
+        if reply.reply_id in self._leases:
             return False
-        self._offered[reply.reply_id] = Offered(reply, self._writing(reply.reply_id))
+        writing = self._writing(reply.reply_id)
+        self._leases.hold(Lease(reply, writing, recalls=again or reply.fence > 1))
         return True
+
+    async def mine(self, reply: Reply) -> Reply | None:
+        """The reply as it is now; None when it is over, or not this process' to write."""
+        return await self._leases.mine(reply)
 
     async def wait(self, reply: Reply, before: int) -> None:
         """Tells that so many replies are before this one, which has told nothing yet."""
-        if offered := self._offered.get(reply.reply_id):
-            await offered.writing.tell(ReplyWaiting(reply.session_id, reply.reply_id, "queue", before))
+        if lease := self._leases.offered(reply.reply_id):
+            await lease.writing.tell(ReplyWaiting(reply.session_id, reply.reply_id, "queue", before))
 
-    async def stop(self, reply: Reply) -> bool:
-        """Ends a reply that is to be stopped, where its job has not begun and does not any more. False where that has."""
-        if reply.worker_id != self._worker_id or (offered := self._offered.pop(reply.reply_id, None)) is None:
+    async def stop(self, reply_id: str) -> bool:
+        """Ends a reply that is to be stopped, where its job has not begun and does not any more. False where that has, and where the
+        reply is another's by now."""
+        if (lease := self._leases.take(reply_id)) is None:
             return False
-        if reply.fence > 1:
-            await self._recalled(reply, offered.writing)
-        await self._finish(reply, offered.writing, "cancelled")
+        if (reply := await self._leases.ours(lease.reply)) is None:
+            return False
+        await _known(lease)
+        await self._endings.finish(reply, lease.writing, "cancelled")
         return True
 
-    async def hand_back(self, session_id: str, reply_id: str) -> None:
+    async def hand_back(self, reply_id: str) -> None:
         """This process ends before the reply's job could begin: the next one begins it, and nothing was lost."""
-        if offered := self._offered.pop(reply_id, None):
-            await self._let_go(await self._tables.get(REPLIES, session_id, reply_id), offered.reply.fence)
+        if lease := self._leases.take(reply_id):
+            reply = await self._tables.get(REPLIES, lease.reply.session_id, reply_id)
+            await self._leases.let_go(reply, lease.reply.fence)
 
-    async def write(self, session_id: str, reply_id: str) -> None:
+    async def write(self, reply_id: str) -> None:
         """The job: the agent's answer becomes events as it comes; the text is kept once, then the last event says so."""
-        offered = self._offered.pop(reply_id, None)
-        writing = offered.writing if offered else self._writing(reply_id)
-        try:
-            reply = await self._tables.get(REPLIES, session_id, reply_id)
-        except asyncio.CancelledError:
-            if offered:
-                await self._cancelled(offered.reply, writing)
-            raise
-        if reply.status != "running" or reply.worker_id != self._worker_id or reply_id in self._held:
+        if (lease := self._leases.begin(reply_id)) is None:
             return
-        self._held[reply_id] = reply
         try:
-            await self._written(reply, writing)
+            if reply := await self._leases.ours(lease.reply):
+                await self._written(reply, lease)
+        except asyncio.CancelledError:
+            await whole(self._cancelled(lease))
+            raise
         finally:
-            del self._held[reply_id]
+            self._leases.drop(lease)
 
     def _writing(self, reply_id: str) -> Writing:
         return Writing(self._stream, rules.topic(reply_id))
 
-    async def _written(self, reply: Reply, writing: Writing) -> None:
+    async def _written(self, reply: Reply, lease: Lease) -> None:
+        writing = lease.writing
         try:
-            await self._begun(reply, writing)
+            await self._begun(reply, lease)
             await self._answered(reply, writing)
-        except asyncio.CancelledError:
-            await self._cancelled(reply, writing)
-            raise
         except OutcomeUnknown as unknown:
-            await self._finish(reply, writing, "interrupted", f"{unknown.detail} You decide whether to ask again.")
+            await self._endings.finish(
+                reply, writing, "interrupted", f"{unknown.detail} You decide whether to ask again."
+            )
         except Unavailable as error:
-            await self._finish(reply, writing, "failed", error.detail)
+            await self._endings.finish(reply, writing, "failed", error.detail)
         except Conflict as error:
-            if not await self._is_ours(reply):
+            if await self._leases.ours(reply) is None:
                 logger.info("reply.lost", reply_id=reply.reply_id)
                 return
-            await self._finish(reply, writing, "failed", error.detail)
+            await self._endings.finish(reply, writing, "failed", error.detail)
         except NexusError as error:
-            await self._finish(reply, writing, "failed", error.detail)
+            await self._endings.finish(reply, writing, "failed", error.detail)
         except TimeoutError:
-            await self._finish(reply, writing, "failed", "The answer took longer than the agent's limit.")
+            await self._endings.finish(reply, writing, "failed", "The answer took longer than the agent's limit.")
         except Exception:
             logger.exception("reply.crashed", reply_id=reply.reply_id)
-            await self._finish(reply, writing, "failed", "Something went wrong inside the server.")
+            await self._endings.finish(reply, writing, "failed", "Something went wrong inside the server.")
         else:
-            await self._finish(reply, writing, "completed")
+            await self._endings.finish(reply, writing, "completed")
 
-    async def _begun(self, reply: Reply, writing: Writing) -> None:
+    async def _begun(self, reply: Reply, lease: Lease) -> None:
         """That it has started; or, after a take-over, that everything heard so far is void."""
         hit("before:reply.start")
-        if reply.fence > 1:
-            await self._recalled(reply, writing)
+        await lease.writing.settled()
+        await _known(lease)
         if reply.control_status == "stopped":
             raise asyncio.CancelledError
-        if writing.has_begun:
-            await writing.reset(TAKEN_OVER)
-        else:
-            await writing.tell(ReplyStarted(reply.session_id, reply.reply_id))
+        started = ReplyStarted(reply.session_id, reply.reply_id)
+        await lease.writing.begin(started, again=ReplyReset(TAKEN_OVER), now=self._clock())
         hit("after:reply.start")
-
-    async def _recalled(self, reply: Reply, writing: Writing) -> None:
-        """What it cost is unknown, unless it was handed back before it began."""
-        await writing.recall()
-        writing.usage_unknown = writing.has_begun or reply.deaths > 0
 
     async def _answered(self, reply: Reply, writing: Writing) -> None:
         agent = await self._agents.get(owner(reply), reply.agent_id)
@@ -198,81 +195,43 @@ class Replies:
         held = check(REPLIES, reply, when(status="running", fence=reply.fence))
         return lambda: (held,)
 
-    async def _is_ours(self, reply: Reply) -> bool:
-        now = await self._tables.get(REPLIES, reply.session_id, reply.reply_id)
-        return now.status == "running" and now.fence == reply.fence
-
     async def _history(self, reply: Reply) -> list[ChatMessage]:
         """What was said up to the message that is answered."""
         window = Window(limit=HISTORY, newest_first=True, until=reply.asked)
         page = await self._tables.page(MESSAGES, reply.session_id, window=window)
         return rules.context(page.items[::-1])
 
-    async def _cancelled(self, held: Reply, writing: Writing) -> None:
+    async def _cancelled(self, lease: Lease) -> None:
         """Stopped by its user: what was written so far is kept. By the end of this process: the next one goes on with it."""
-        reply = await self._tables.get(REPLIES, held.session_id, held.reply_id)
-        if reply.control_status == "stopped":
-            await self._finish(reply, writing, "cancelled")
-        else:
-            await self._let_go(reply, held.fence)
-
-    async def _let_go(self, reply: Reply, fence: int) -> None:
-        with contextlib.suppress(Stale):
-            ours = when(status="running", fence=fence)
-            await self._tables.commit(patch(REPLIES, reply, ours, worker_id=None, due_at=instant(self._clock())))
-
-    async def _finish(self, reply: Reply, writing: Writing, status: ReplyStatus, error: str | None = None) -> None:
-        """Rows first, then the last event, then the reply leaves the sweeper: whatever a crash leaves, `recover` goes on."""
-        hit("before:reply.keep")
-        try:
-            ended = await self._keeping.kept(reply, writing, status, error)
-        except Stale:
-            logger.info("reply.ended_elsewhere", reply_id=reply.reply_id)
-            return
-        hit("after:reply.keep")
-        hit("before:reply.end")
-        await writing.end(rules.ending(ended))
-        hit("after:reply.end")
-        hit("before:reply.leave")
-        await self._tables.commit(patch(REPLIES, ended, when(status=ended.status), dispatch=None, due_at=None))
-        hit("after:reply.leave")
+        reply = await self._leases.ours(lease.reply)
+        if reply and reply.control_status == "stopped":
+            await _known(lease)
+            await self._endings.finish(reply, lease.writing, "cancelled")
+        elif reply:
+            await self._leases.let_go(reply, reply.fence)
 
     async def beat(self) -> None:
         """Tells that the replies of this process are being written, or wait here until they are."""
-        for reply in [*self._held.values(), *(offered.reply for offered in self._offered.values())]:
-            now = await self._tables.get(REPLIES, reply.session_id, reply.reply_id)
-            fields = {"heartbeat": now.heartbeat + 1, "due_at": instant(self._clock() + LEASE_SECONDS)}
-            with contextlib.suppress(Stale):
-                await self._tables.commit(patch(REPLIES, now, when(status="running", fence=reply.fence), **fields))
+        await self._leases.beat()
 
     async def due(self, *, alone: bool = False) -> list[Reply]:
         """Replies that somebody should look at: their time has come, or (`alone`) they are not this process' own."""
-        until = None if alone else instant(self._clock())
-        found, cursor, more = list[Reply](), None, True
-        while more:
-            window = Window(limit=100, until=until, cursor=cursor)
-            page = await self._tables.page(REPLIES, rules.DISPATCH, index="DispatchIndex", window=window)
-            found += (reply for reply in page.items if not self._has(reply))
-            cursor, more = page.cursor, alone and page.cursor is not None
-        return found
-
-    def _has(self, reply: Reply) -> bool:
-        return reply.reply_id in self._held or reply.reply_id in self._offered
+        return await self._leases.due(alone=alone)
 
     async def take_over(self, seen: Reply) -> WriteReply | None:
         """Goes on in place of a process that is gone; after its second death the reply is interrupted. Answers the job to run, if there is one."""
         reply = await self._tables.get(REPLIES, seen.session_id, seen.reply_id)
-        if reply.fence != seen.fence or self._has(reply):
+        if reply.fence != seen.fence or reply.reply_id in self._leases:
             return None
         if reply.status != "running":
-            await self._told(reply)
+            await self._endings.told(reply)
             return None
         hit("before:reply.take_over")
-        deaths = reply.deaths + (reply.worker_id is not None)
+        deaths = reply.deaths + await self._died_writing(reply)
         if deaths > MOST_DEATHS or reply.control_status == "stopped":
             await self._given_up(reply)
             return None
-        due = instant(self._clock() + LEASE_SECONDS)
+        due = self._leases.anew()
         fields = {"fence": reply.fence + 1, "deaths": deaths, "worker_id": self._worker_id, "due_at": due}
         with contextlib.suppress(Stale):
             await self._tables.commit(patch(REPLIES, reply, when(status="running", fence=reply.fence), **fields))
@@ -281,20 +240,22 @@ class Replies:
             return WriteReply(session_id=reply.session_id, reply_id=reply.reply_id)
         return None
 
-    async def _given_up(self, reply: Reply) -> None:
-        writing = self._writing(reply.reply_id)
-        await self._recalled(reply, writing)
-        status: ReplyStatus = "cancelled" if reply.control_status == "stopped" else "interrupted"
-        await self._finish(reply, writing, status, None if status == "cancelled" else RESTARTED)
+    async def _died_writing(self, reply: Reply) -> bool:
+        """Whether it has a writer that is gone. One in whose hands it only waited does not count, nor a job that this process lost."""
+        if reply.worker_id in (None, self._worker_id):
+            return False
+        return rules.has_begun([told.event for told in await self._stream.read(rules.topic(reply.reply_id))])
 
-    async def _told(self, reply: Reply) -> None:
-        """The last event of a reply whose row says that it is over, if the log lacks it."""
-        topic = rules.topic(reply.reply_id)
-        told = await self._stream.read(topic)
-        if not (told and isinstance(told[-1].event, ENDS)):
-            writing = Writing(self._stream, topic, at=told[-1].position if told else 0)
-            with contextlib.suppress(Conflict):  # another reader had it told meanwhile
-                for event in rules.lost(reply, [one.event for one in told]):
-                    await writing.tell(event)
-                await writing.end(rules.ending(reply))
-        await self._tables.commit(patch(REPLIES, reply, when(status=reply.status), dispatch=None, due_at=None))
+    async def _given_up(self, reply: Reply) -> None:
+        lease = Lease(reply, self._writing(reply.reply_id), recalls=True)
+        await _known(lease)
+        status: ReplyStatus = "cancelled" if reply.control_status == "stopped" else "interrupted"
+        await self._endings.finish(reply, lease.writing, status, None if status == "cancelled" else RESTARTED)
+
+
+async def _known(lease: Lease) -> None:
+    """The hand knows what was told before it. What that cost is unknown, unless the reply was handed back before it began."""
+    if lease.recalls:
+        await lease.writing.recall()
+        lease.writing.usage_unknown = lease.writing.has_begun or lease.reply.deaths > 0
+        lease.recalls = False

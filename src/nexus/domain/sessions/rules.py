@@ -69,9 +69,13 @@ def ending(reply: Reply) -> Ending:
             return ReplyInterrupted(reply.reply_id, reply.error_message or "")
 
 
+def has_begun(told: Sequence[ReplyEvent]) -> bool:
+    """Whether more was told of a reply than that it waits."""
+    return any(not isinstance(event, ReplyWaiting) for event in told)
+
+
 def lost(reply: Reply, told: Sequence[ReplyEvent]) -> list[ReplyEvent]:
     """What takes the place of all that the log of a reply that is over should hold, where it holds nothing of it."""
-    begun = any(not isinstance(event, ReplyWaiting) for event in told)
-    if begun or (told and not reply.content):
+    if has_begun(told) or (told and not reply.content):
         return []
     return [ReplyReset("The log of this reply was lost."), TextDelta(reply.content)]

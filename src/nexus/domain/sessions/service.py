@@ -166,6 +166,7 @@ class Sessions:
         ]
         hit("before:reply.send")
         await self._tables.of(caller).commit(*writes, insert(REPLIES, reply), *keep(reply))
+        asking.has_made = True
         hit("after:reply.send")
         return reply
 
@@ -184,6 +185,7 @@ class Sessions:
             reply = self._replies.beginning(session, agent, asked=asked, reply_id=reply_id)
             engaging = self._engaging(session, reply, message_count=session.message_count - 1)
             await self._tables.of(caller).commit(delete(MESSAGES, old), engaging, insert(REPLIES, reply), *keep(reply))
+            asking.has_made = True
             return reply
 
         async def make(keep: Keep[Reply]) -> Reply:

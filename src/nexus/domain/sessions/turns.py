@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from nexus.domain.core.errors import QuotaExceeded, Unavailable
+from nexus.domain.core.errors import QuotaExceeded
 from nexus.domain.ports.jobs import JobQueue
 from nexus.domain.sessions.model import Reply, WriteReply
 from nexus.domain.sessions.replies import Replies
@@ -32,12 +32,10 @@ class Turns:
     def let_in(self, tenant_id: str) -> None:
         """QuotaExceeded: `facts["position"]` is how many of the tenant's replies are written or wait already."""
         room, coming = self._queue.room(WriteReply, group=tenant_id), self._coming[tenant_id]
-        if room.most == 0:
-            raise Unavailable("The server is about to end.", retry_after=RETRY_SECONDS)
         if room.is_full(coming):
             taken = room.taken + coming
             raise QuotaExceeded(
-                f"{taken} replies are written or wait already; {room.most} may.",
+                f"There is no place for a reply: {taken} are written or wait already, {room.most} may.",
                 position=taken,
                 limit=room.most,
                 retry_after=RETRY_SECONDS,
@@ -45,8 +43,10 @@ class Turns:
         self._coming[tenant_id] += 1
 
     async def offer(self, reply: Reply, *, is_new: bool) -> None:
-        """Into the queue. One that is new and has to wait there tells so; one that was asked for twice may have told things already."""
-        if reply.status != "running" or not self._replies.expect(reply):
+        """Into the queue. One that is new and has to wait there tells so; one that was asked for before may be over, or another's by now,
+        and may have told things already."""
+        found = reply if is_new else await self._replies.mine(reply)
+        if found is None or self._queue.holds(reply.reply_id) or not self._replies.expect(found, again=not is_new):
             return
         job = WriteReply(session_id=reply.session_id, reply_id=reply.reply_id)
         before = await self._queue.enqueue(job, key=reply.reply_id, group=reply.tenant_id)
@@ -56,15 +56,15 @@ class Turns:
     async def stop(self, reply: Reply) -> bool:
         """Cancels the job of a reply that is to be stopped. True when it had not begun: it has ended."""
         self._queue.cancel(reply.reply_id)
-        return await self._replies.stop(reply)
+        return await self._replies.stop(reply.reply_id)
 
 
 class Asking:
-    """A request for one reply: let in once, however often its commit is tried."""
+    """A request for one reply: let in once, however often its commit is tried. `has_made`: that commit is done, and the reply is new."""
 
     def __init__(self, turns: Turns, tenant_id: str) -> None:
         self._turns, self._tenant_id = turns, tenant_id
-        self.is_in = False
+        self.is_in = self.has_made = False
 
     def let_in(self) -> None:
         if not self.is_in:
@@ -72,4 +72,4 @@ class Asking:
             self.is_in = True
 
     async def offer(self, reply: Reply) -> None:
-        await self._turns.offer(reply, is_new=self.is_in)
+        await self._turns.offer(reply, is_new=self.has_made)

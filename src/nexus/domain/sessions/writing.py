@@ -1,15 +1,18 @@
 """The hand that writes a reply: what was said so far, and where in the log it stands. The hot path of a token."""
 
 import asyncio
-from typing import NamedTuple
 
+from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.log import LEAP, Stream
 from nexus.domain.runtime.model import Answered, AnswerEvent, AnswerStop, TextDelta, ToolFinished, UsageRecorded
-from nexus.domain.sessions.model import Ending, Reply, ReplyEvent, ReplyReset, ReplyWaiting
+from nexus.domain.sessions import rules
+from nexus.domain.sessions.model import Ending, ReplyEvent, ReplyReset, ReplyStarted
 
 
 class Writing:
-    """One append is under way at a time: what the model says meanwhile waits in its socket and comes joined."""
+    """One append is under way at a time: what the model says meanwhile waits in its socket and comes joined.
+
+    `has_begun`: more was told than that it waits; `began`: when it did so by this hand."""
 
     __slots__ = (
         "_at",
@@ -17,6 +20,7 @@ class Writing:
         "_stream",
         "_text",
         "_topic",
+        "began",
         "has_begun",
         "input_tokens",
         "output_tokens",
@@ -32,6 +36,7 @@ class Writing:
         self.tools = list[str]()
         self.input_tokens = self.output_tokens = 0
         self.usage_unknown = self.has_begun = False
+        self.began: float | None = None
         self.stop: AnswerStop = "end"
 
     @property
@@ -71,28 +76,33 @@ class Writing:
         self.tools.clear()
         self.input_tokens = self.output_tokens = 0
 
-    async def reset(self, reason: str) -> None:
-        self._begin_anew()
-        await self.tell(ReplyReset(reason))
+    async def begin(self, started: ReplyStarted, *, again: ReplyReset, now: float) -> None:
+        """From now on it is answered; where it was before, everything heard so far is void."""
+        self.began, had_begun, self.has_begun = now, self.has_begun, True
+        if had_begun:
+            self._begin_anew()
+        await self.tell(again if had_begun else started)
+
+    async def settled(self) -> None:
+        """What was told is in the log, or was lost on its way there and is forgotten."""
+        if self._landed is not None and not self._landed.cancelled():
+            try:
+                await self._landed
+            except Unavailable:
+                self._at = await self._stream.end(self._topic)
+        self._landed = None
 
     async def recall(self) -> None:
         """Everything told before a crash is counted and kept again. What follows begins behind a leap: a position that
         somebody may have seen and the disk has lost does not come back as another."""
-        for told in await self._stream.read(self._topic):
+        found = await self._stream.read(self._topic)
+        self.has_begun = rules.has_begun([told.event for told in found])
+        for told in found:
             self._count(told.event)
-            self.has_begun |= not isinstance(told.event, ReplyWaiting)
             self._at = told.position
         self._at += LEAP if self._at else 0
 
     async def end(self, event: Ending) -> None:
         """The last event, on the disk itself before it is shown."""
-        if self._landed is not None and not self._landed.cancelled():
-            await self._landed
+        await self.settled()
         await self._stream.append(self._topic, (event,), after=self._at)
-
-
-class Offered(NamedTuple):
-    """A reply whose job is offered and has not begun, and the hand that may have told already that it waits."""
-
-    reply: Reply
-    writing: Writing

@@ -1,5 +1,7 @@
 """Tasks as users see them, and the parts of a change that other modules commit."""
 
+from collections.abc import Sequence
+
 from nexus.domain.core.errors import NotFound
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.ids import NewId
@@ -8,7 +10,7 @@ from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Page, Tables, Window
 from nexus.domain.ports.rows import When, Write, check, insert, patch, when
 from nexus.domain.tasks.model import JSON, Task
-from nexus.domain.tasks.rules import LEASE_SECONDS, PLACES, shard
+from nexus.domain.tasks.rules import LEASE_SECONDS, PLACES, SHARDS, shard
 from nexus.domain.tasks.tables import TASKS
 
 
@@ -56,8 +58,15 @@ class Tasks:
 
     async def unfinished(self) -> list[Task]:
         """Everything that has not ended, for the first look after a start."""
+        return await self._all_of(PLACES)
+
+    async def held(self) -> list[Task]:
+        """Everything that waits until its tenant may have one more."""
+        return await self._all_of(SHARDS["pending"])
+
+    async def _all_of(self, places: Sequence[str]) -> list[Task]:
         found = list[Task]()
-        for place in PLACES:
+        for place in places:
             cursor, more = None, True
             while more:
                 window = Window(limit=100, cursor=cursor)

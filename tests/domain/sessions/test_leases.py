@@ -1,0 +1,310 @@
+"""In whose hands a reply is: asked for twice, stopped, lost and taken over in awkward moments. Nothing stays in hands that let go of it."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from nexus.adapters.inprocess.jobs import InProcessJobs
+from nexus.adapters.memory.jobs import MemoryJobs
+from nexus.adapters.memory.log import MemoryLog
+from nexus.adapters.memory.models import Gate, turn
+from nexus.adapters.memory.tables import MemoryTables
+from nexus.domain.core.errors import Unavailable
+from nexus.domain.ports.log import Append, EventLog
+from nexus.domain.ports.rows import Item, Key, Table, Write
+from nexus.domain.projects.model import Purge
+from nexus.domain.requests.model import once
+from nexus.domain.sessions.leases import AT_ONCE
+from nexus.domain.sessions.model import Reply, WriteReply
+from tests.domain.sessions.test_sessions import talking
+from tests.domain.sessions.test_turns import WRITTEN, Talk, tags, told
+from tests.house import ANN, House, open_house, world
+
+KEY = once("k", "messages", b"hello")
+GONE = Reply(
+    session_id="ses", reply_id="msg", agent_id="agt", tenant_id="t", user_id="u", asked="msg_0", created_at="2026"
+)
+
+
+class Halting(MemoryTables):
+    """Stands still once at a write, or at a read of replies, until it is let go on; `refuses` then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_write: Callable[[Write], bool] = lambda write: False
+        self.at_read = self.refuses = False
+        self.reached, self.opened = asyncio.Event(), asyncio.Event()
+
+    async def write(self, writes: Sequence[Write]) -> None:
+        if not self.reached.is_set() and any(map(self.at_write, writes)):
+            await self._halt()
+        await super().write(writes)
+
+    async def read(self, table: Table[Any], keys: Sequence[Key]) -> list[Item | None]:
+        if not self.reached.is_set() and self.at_read and table.name == "replies":
+            await self._halt()
+        return await super().read(table, keys)
+
+    async def _halt(self) -> None:
+        self.reached.set()
+        if self.refuses:
+            raise Unavailable("away")
+        await self.opened.wait()
+
+
+async def asked(house: House, talk: Talk) -> Reply:
+    """In a session of its own, or again, under the one key."""
+    return await house.services.sessions.send(ANN, talk.first.session_id, "hello", once=KEY)
+
+
+def keeping(status: str) -> Callable[[Write], bool]:
+    return lambda write: write.table.name == "replies" and bool(write.fields and write.fields.get("status") == status)
+
+
+async def test_one_that_is_over_and_asked_for_again_takes_no_place_in_the_line() -> None:
+    async with talking(queue=InProcessJobs(interactive=1, waiting=1)) as (house, session):
+        old = Talk(house, session)
+        old.says(turn("Done."))
+        reply = await asked(house, old)
+        await told(house, reply)
+        await house.queue.settled()
+        talk = Talk(house, await house.services.sessions.open(ANN, session.agent_id))
+        await talk.begun()
+        assert (await asked(house, old)).reply_id == reply.reply_id
+        assert house.queue.room(WriteReply, group=ANN.tenant_id).taken == 1
+        assert house.services.replies.expect(reply), "in nobody's hands"
+        await talk.another()
+        talk.says(turn("Good."))
+        talk.gate.opened.set()
+
+
+async def test_one_that_is_asked_for_again_in_the_first_step_of_its_job_is_left_to_that() -> None:
+    tables = Halting()
+    async with talking(tables=tables) as (house, session):
+        talk = Talk(house, session)
+        talk.says(turn("Good."))
+        reply = await asked(house, talk)
+        tables.at_read = True
+        await tables.reached.wait()
+        await asked(house, talk)
+        tables.opened.set()
+        await house.queue.settled()
+        assert tags(await told(house, reply)) == WRITTEN
+        assert house.services.replies.expect(reply), "in nobody's hands"
+
+
+async def test_one_whose_job_was_cut_is_not_held_by_who_asks_again_and_can_be_cancelled() -> None:
+    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+        old, gate = Talk(house, session), Gate()
+        old.says(turn("half ", gate))
+        reply = await asked(house, old)
+        await gate.reached.wait()
+        house.queue.cancel(reply.reply_id)  # as the time limit of a job does: nobody wants it stopped
+        await house.queue.settled()
+        talk = Talk(house, await house.services.sessions.open(ANN, session.agent_id))
+        await talk.begun()
+        await asked(house, old)
+        await house.services.sessions.cancel(ANN, session.session_id, reply.reply_id)
+        async with open_house(world(like=house.world, clock=house.clock, worker_id="w2"), serving=False) as again:
+            await again.sweeper.start(alone=True)
+            assert (await old.row(reply)).status == "cancelled"
+            assert tags(await told(again, reply)) == ["reply.started", "reply.delta", "reply.cancelled"]
+        assert house.services.replies.expect(reply), "in nobody's hands"
+
+
+async def test_one_whose_job_could_not_begin_goes_on_when_it_is_asked_for_again() -> None:
+    tables = Halting()
+    async with talking(tables=tables, queue=InProcessJobs(interactive=1)) as (house, session):
+        talk = Talk(house, await house.services.sessions.open(ANN, session.agent_id))
+        await talk.begun()
+        old = Talk(house, session)
+        reply = await asked(house, old)
+        tables.at_read = tables.refuses = True
+        talk.says(turn("Good."))
+        talk.gate.opened.set()
+        await house.queue.settled()
+        assert (tables.reached.is_set(), (await talk.row(reply)).status) == (True, "running")
+        await asked(house, old)
+        await house.queue.settled()
+        assert tags(await told(house, reply)) == ["reply.waiting", *WRITTEN]
+        row = await talk.row(reply)
+        assert (row.status, row.deaths, row.fence, row.usage_unknown) == ("completed", 0, 1, False)
+
+
+async def test_a_cancel_that_saw_it_before_it_was_taken_over_ends_it_in_the_new_hands() -> None:
+    class Moving(MemoryTables):
+        moved: Any = None
+
+        async def read(self, table: Table[Any], keys: Sequence[Key]) -> list[Item | None]:
+            found = await super().read(table, keys)
+            if table.name == "replies" and self.moved:
+                move, self.moved = self.moved, None
+                await move()
+            return found
+
+    tables = Moving()
+    async with talking(queue=InProcessJobs(interactive=1), tables=tables) as (house, session):
+        talk = Talk(house, session)
+        await talk.begun()
+        _, reply = await talk.another()
+        async with open_house(world(like=house.world, clock=house.clock, worker_id="w2"), serving=False) as again:
+
+            async def take() -> None:
+                job = await again.services.replies.take_over(await talk.row(reply))
+                assert job
+                await again.queue.enqueue(job, key=reply.reply_id)
+
+            tables.moved = take
+            ended = await again.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
+            assert (ended.status, again.queue.holds(reply.reply_id)) == ("cancelled", False)
+            assert tags(await told(again, reply)) == ["reply.waiting", "reply.cancelled"]
+            talk.gate.opened.set()
+
+
+@pytest.mark.parametrize("status", ["cancelled", "completed"])
+async def test_a_cancel_while_it_is_kept_cuts_nothing(status: str) -> None:
+    tables = Halting()
+    async with talking(tables=tables) as (house, session):
+        talk = Talk(house, session)
+        reply = await talk.begun()
+        tables.at_write = keeping(status)
+        hearing = asyncio.ensure_future(told(house, reply))
+        if status == "cancelled":
+            await house.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
+        else:
+            talk.gate.opened.set()
+        await tables.reached.wait()
+        await house.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
+        await asyncio.sleep(0)
+        tables.opened.set()
+        async with asyncio.timeout(5):
+            assert tags(await hearing)[-1] == f"reply.{status}"
+        await house.queue.settled()
+        row = await talk.row(reply)
+        assert (row.status, row.dispatch) == (status, None)
+
+
+@pytest.mark.parametrize("how", ["it begins", "it is cancelled"])
+async def test_that_it_waits_was_lost_on_the_way_to_the_log_and_nothing_else_is(how: str) -> None:
+    class Log(MemoryLog):
+        away = False
+
+        def write(self, append: Append) -> None:
+            if self.away:
+                asyncio.get_running_loop().call_soon(append.landed, Unavailable("away"))
+            else:
+                super().write(append)
+
+    log = Log()
+    async with talking(queue=InProcessJobs(interactive=1), log=EventLog(log)) as (house, session):
+        talk = Talk(house, session)
+        await talk.begun()
+        talk.says(turn("Good."))
+        log.away = True
+        _, reply = await talk.another()
+        await asyncio.sleep(0)
+        log.away = False
+        if how == "it is cancelled":
+            await house.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
+        talk.gate.opened.set()
+        await house.queue.settled()
+        expected = ["reply.cancelled"] if how == "it is cancelled" else WRITTEN
+        assert await told(house, reply) == list(enumerate(expected, 1))
+        assert (await talk.row(reply)).dispatch is None
+
+
+async def test_what_only_waited_is_not_given_up_however_many_processes_die() -> None:
+    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+        talk = Talk(house, session)
+        await talk.begun()
+        _, reply = await talk.another()
+        for number in range(2, 5):
+            on = world(like=house.world, clock=house.clock, worker_id=f"w{number}")
+            async with open_house(msgspec.structs.replace(on, queue=MemoryJobs()), serving=False) as dead:
+                await dead.sweeper.start(alone=True)
+                row = await talk.row(reply)
+                assert (row.status, row.worker_id, row.deaths, row.fence) == ("running", f"w{number}", 0, number)
+        talk.gate.opened.set()
+
+
+async def test_a_job_that_this_process_lost_is_no_death() -> None:
+    tables = Halting()
+    async with talking(tables=tables) as (house, session):
+        talk = Talk(house, session)
+        reply = await talk.begun()
+        tables.at_write, tables.refuses = keeping("completed"), True
+        talk.gate.opened.set()
+        await house.queue.settled()
+        talk.says(turn("Again."))
+        house.clock.now += 60
+        await house.sweeper.sweep()
+        await house.queue.settled()
+        row = await talk.row(reply)
+        assert (row.status, row.fence, row.deaths, row.content) == ("completed", 2, 0, "one two")
+
+
+async def test_a_lease_whose_reply_is_gone_keeps_no_sweep_from_its_work() -> None:
+    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+        talk = Talk(house, session)
+        reply = await talk.begun()
+        assert house.services.replies.expect(GONE)
+        house.clock.now += 20
+        await house.sweeper.sweep()
+        assert (await talk.row(reply)).heartbeat == 1
+        talk.gate.opened.set()
+
+
+async def test_a_beat_that_fails_keeps_no_sweep_from_its_other_work() -> None:
+    tables = Halting()
+    async with talking(tables=tables) as (built, session):
+        on = world(like=built.world, clock=built.clock, worker_id="w2")
+        queue = MemoryJobs()
+        async with open_house(msgspec.structs.replace(on, queue=queue)) as house:
+            await house.services.sessions.send(ANN, session.session_id, "hello")
+            other = await house.services.sessions.open(ANN, session.agent_id)
+            await house.services.sessions.delete(ANN, other.session_id)
+            tables.at_write = lambda write: bool(write.fields and "heartbeat" in write.fields)
+            tables.refuses = True
+            house.clock.now += 20
+            await house.sweeper.sweep()
+            assert tables.reached.is_set()
+            assert [type(job) for job in queue.handed] == [WriteReply, Purge]
+
+
+async def test_a_third_of_a_lease_goes_by_before_it_is_told_again_unless_the_clock_was_set_back() -> None:
+    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+        talk = Talk(house, session)
+        reply = await talk.begun()
+        beats = list[int]()
+        for seconds in (5, 5, 6, 5, -3600, 5, 5, 6, 3600):
+            house.clock.now += seconds
+            await house.sweeper.sweep()
+            beats.append((await talk.row(reply)).heartbeat)
+        assert beats == [0, 0, 1, 1, 2, 2, 2, 3, 4]
+        talk.gate.opened.set()
+
+
+async def test_many_are_told_alive_some_at_a_time() -> None:
+    class Counting(MemoryTables):
+        now = most = 0
+
+        async def write(self, writes: Sequence[Write]) -> None:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            await asyncio.sleep(0)
+            self.now -= 1
+            await super().write(writes)
+
+    tables = Counting()
+    async with talking(queue=InProcessJobs(interactive=1), tables=tables) as (house, session):
+        talk = Talk(house, session)
+        await talk.begun()
+        replies = [(await talk.another())[1] for _ in range(2 * AT_ONCE)]
+        house.clock.now += 20
+        await house.sweeper.sweep()
+        assert tables.most == AT_ONCE
+        assert {(await talk.row(reply)).heartbeat for reply in replies} == {1}
+        await house.queue.drain(0)
