@@ -7,6 +7,9 @@ from msgspec import Struct
 MOST_BYTES = 16 * 1024 * 1024
 """More than any line or event of an honest server: what exceeds it is not read into memory."""
 
+LINE_BYTES = 16
+"""What a line takes in memory beside its text."""
+
 
 class TooLong(ValueError):
     """A line or an event without an end."""
@@ -68,7 +71,7 @@ class Parser:
                 self.pings += 1
             case "data":
                 self._lines.append(value)
-                self._gathered += len(value) + 1
+                self._gathered += len(value) + LINE_BYTES
             case "event":
                 self._event = value
             case "id" if "\0" not in value:
