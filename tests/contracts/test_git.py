@@ -62,7 +62,7 @@ async def test_a_user_finds_an_ordinary_repository(tmp_path: Path, repository: G
         "nexus <nexus@localhost> T",
         "nexus <nexus@localhost> 题",
     ]
-    assert git(tree, "log", "-1", "--format=%(trailers:unfold)") == "Build: 1\nNexus-Key: 1/b"
+    assert git(tree, "log", "-1", "--format=%(trailers:unfold)") == "Build: 1\nNexus-Fence: 0/0\nNexus-Key: 1/b"
     assert (tree / "b").read_bytes() == b"$Id$\r\n"
     assert git(tree, "branch", "--all", "--format=%(refname)") == "refs/heads/main"
     await assert_whole(tmp_path, tree, repository)

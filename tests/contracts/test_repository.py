@@ -11,10 +11,10 @@ from nexus.adapters.directory.files import DirectoryFiles
 from nexus.adapters.git.repository import GitRepository
 from nexus.adapters.memory.files import MemoryFiles
 from nexus.adapters.memory.repository import MemoryRepository
-from nexus.domain.core.errors import InvalidInput, NotFound, Unavailable
+from nexus.domain.core.errors import Conflict, InvalidInput, NotFound, Unavailable
 from nexus.domain.core.ids import ulids
 from nexus.domain.ports.files import FileStore
-from nexus.domain.ports.repository import Repository
+from nexus.domain.ports.repository import Fence, Overtaken, Repository, Writer
 from tests.contracts.test_files import ESCAPES
 
 NEW_ID = ulids()
@@ -57,6 +57,10 @@ def repository(place: Place) -> Repository:
 @pytest.fixture
 def project_id() -> str:
     return NEW_ID("prj")
+
+
+def under(build_no: int, task: int) -> Writer:
+    return Writer(fence=Fence(build_no, task))
 
 
 async def shown(place: Place, project_id: str) -> dict[str, bytes]:
@@ -157,6 +161,9 @@ async def test_a_message_or_key_that_would_not_come_back_is_refused(
         "Nexus-Key: forged",
         "Title\n\nNexus-Key: forged",
         "data 5\ndone",
+        "Nexus-Fence: 9/9",
+        "Title\n\nNexus-Fence: 9/9",
+        "Title\n\nNexus-Fence: 9/9\nNexus-Key: forged",
         "题目：一",
     ],
 )
@@ -164,6 +171,10 @@ async def test_a_message_and_its_key_come_back(repository: Repository, project_i
     await repository.commit(project_id, {}, message=f"\n{message}\n", key="1/阶段 一")
     (commit,) = await repository.history(project_id)
     assert (commit.message, commit.key) == (message, "1/阶段 一")
+    await repository.commit(project_id, {}, message=message, key="1/b", writer=under(1, 2))
+    with pytest.raises(Overtaken):
+        await repository.commit(project_id, {}, message=message, key="1/c", writer=under(1, 1))
+    assert [commit.message for commit in await repository.history(project_id)] == [message, message]
 
 
 async def test_a_commit_may_change_nothing(repository: Repository, project_id: str) -> None:
@@ -289,3 +300,73 @@ async def test_a_full_disk_is_told_and_the_same_key_heals_it(project_id: str) ->
         await repository.commit(project_id, {"a": bytes(11)}, message="m", key="1")
     await repository.commit(project_id, {"a": bytes(9)}, message="m", key="1")
     assert len(await repository.history(project_id)) == 1
+
+
+@pytest.mark.parametrize("key", ["1/a", "1/b"], ids=["of the same work", "of other work"])
+@pytest.mark.parametrize(("newest", "stale"), [((1, 2), (1, 1)), ((2, 1), (1, 9)), ((1, 10), (1, 9)), ((0, 1), (0, 0))])
+async def test_a_writer_that_was_overtaken_is_refused_and_changes_nothing(
+    place: Place, project_id: str, newest: tuple[int, int], stale: tuple[int, int], key: str
+) -> None:
+    repository = place.repository
+    await repository.commit(project_id, {"a": b"1", "gone": b"1"}, message="m", key="1/0")
+    await repository.commit(project_id, {"a": b"2"}, message="m", key="1/a", writer=under(*newest))
+    before = await repository.history(project_id)
+    with pytest.raises(Overtaken):
+        await repository.commit(
+            project_id, {"a": b"stale", "gone": None, "new": b""}, message="m", key=key, writer=under(*stale)
+        )
+    assert await repository.history(project_id) == before
+    assert await repository.list(project_id) == ["a", "gone"]
+    assert await shown(place, project_id) == {"a": b"2", "gone": b"1"}
+    await repository.commit(project_id, {"a": b"3"}, message="m", key="1/c", writer=under(*newest))
+    assert await shown(place, project_id) == {"a": b"3", "gone": b"1"}
+
+
+async def test_what_a_stale_writer_leaves_just_before_its_successor_is_replaced(place: Place, project_id: str) -> None:
+    commit = place.repository.commit
+    await commit(project_id, {"kept": b"1"}, message="m", key="1/a", writer=under(1, 1))
+    await commit(project_id, {"stale": b"1"}, message="stale", key="1/b", writer=under(1, 1))
+    await commit(project_id, {"own": b"1"}, message="own", key="1/b", writer=under(1, 2))
+    with pytest.raises(Overtaken):
+        await commit(project_id, {"stale": b"2"}, message="stale", key="1/b", writer=under(1, 1))
+    assert [(one.key, one.message) for one in await place.repository.history(project_id)] == [
+        ("1/b", "own"),
+        ("1/a", "m"),
+    ]
+    assert await shown(place, project_id) == {"kept": b"1", "own": b"1"}
+
+
+async def test_a_writer_that_holds_its_fence_no_more_makes_nothing(place: Place, project_id: str) -> None:
+    commit = place.repository.commit
+
+    async def fallen() -> None:
+        raise Conflict("It has fallen.")
+
+    stale = Writer(fence=Fence(1, 1), held=fallen)
+    for key in ("1/a", "1/b"):
+        with pytest.raises(Conflict, match="It has fallen"):
+            await commit(project_id, {"stale": b"1"}, message="m", key=key, writer=stale)
+        await commit(project_id, {key: b"1"}, message="m", key=key, writer=under(1, 1))
+    assert [one.key for one in await place.repository.history(project_id)] == ["1/b", "1/a"]
+    assert await shown(place, project_id) == {"1/a": b"1", "1/b": b"1"}
+
+
+async def test_of_concurrent_writers_none_comes_after_a_later_one(repository: Repository, project_id: str) -> None:
+    order = [3, 1, 2, 8, 4, 5, 7, 6]
+    writes = [repository.commit(project_id, {}, message="m", key=str(n), writer=under(1, n)) for n in order]
+    made = await asyncio.gather(*writes, return_exceptions=True)
+    fences = [int(commit.key) for commit in reversed(await repository.history(project_id))]
+    assert fences == sorted(fences)
+    assert fences[-1] == 8
+    assert [type(one) for one in made] == [str if n in fences else Overtaken for n in order]
+
+
+@pytest.mark.parametrize("fence", [(-1, 0), (0, -1), (10**18, 0), (0, 10**18)])
+async def test_a_fence_that_would_not_come_back_is_refused(
+    repository: Repository, project_id: str, fence: tuple[int, int]
+) -> None:
+    with pytest.raises(InvalidInput):
+        await repository.commit(project_id, {}, message="m", key="k", writer=under(*fence))
+    await repository.commit(project_id, {}, message="m", key="k", writer=under(10**18 - 1, 10**18 - 1))
+    with pytest.raises(Overtaken):
+        await repository.commit(project_id, {}, message="m", key="k", writer=under(10**18 - 1, 10**18 - 2))

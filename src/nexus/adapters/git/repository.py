@@ -16,7 +16,7 @@ from nexus.domain.core.errors import NotFound, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, instant, system_clock
 from nexus.domain.ports.files import TEMPORARY, FileStore
-from nexus.domain.ports.repository import Commit, check_change, project_folder, tracked
+from nexus.domain.ports.repository import ANYONE, Commit, Fence, Writer, check_change, project_folder, tracked
 
 _MAIN = "refs/heads/main"
 _SCRATCH = "refs/nexus/scratch"
@@ -26,6 +26,8 @@ _STALE_LOCK = 2.0
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}")
 _TRAILER = re.compile(r"[A-Za-z][A-Za-z0-9-]*: \S.*")
 _KEY = "Nexus-Key: "
+_FENCE = "Nexus-Fence: "
+_FENCED = re.compile(rf"(?P<message>.*)\n{_FENCE}(?P<build_no>[0-9]{{1,18}})/(?P<task>[0-9]{{1,18}})", re.DOTALL)
 _CONFIGURATION = b"""[core]
 \trepositoryformatversion = 0
 \tbare = false
@@ -41,6 +43,15 @@ class _Newest(NamedTuple):
     commit_id: str
     parents: Sequence[str]
     key: str
+    fence: Fence
+
+
+class _Told(NamedTuple):
+    """What the text of a commit holds."""
+
+    message: str
+    key: str
+    fence: Fence
 
 
 class GitRepository:
@@ -70,18 +81,23 @@ class GitRepository:
         for folder in left:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    async def commit(self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str) -> str:
+    async def commit(
+        self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str, writer: Writer = ANYONE
+    ) -> str:
         tree = self._root / project_folder(project_id)
-        check_change(files, message=message, key=key)
+        check_change(files, message=message, key=key, fence=writer.fence)
+        text = _text(message.strip(), key, writer.fence)
         async with self._lock(tree):
             await self._open(tree)
             for _ in range(_TRIES):
                 newest = await self._newest(tree, await self._settled(tree))
-                change = _change(newest, files, text=_text(message.strip(), key), key=key, seconds=int(self._clock()))
+                writer.fence.follow(newest.fence if newest else Fence())
+                change = _change(newest, files, text=text, key=key, seconds=int(self._clock()))
                 hit("before:git.objects")
                 made = await self._git.tell(tree, "fast-import", "--quiet", "--done", stdin=change)
                 hit("after:git.objects")
                 commit_id = made.decode().strip()
+                await writer.held()
                 hit("before:git.branch")
                 if await self._advance(tree, newest, commit_id):
                     hit("after:git.branch")
@@ -165,7 +181,8 @@ class GitRepository:
         raw = (await self._git.tell(tree, "cat-file", "commit", commit_id)).decode(errors="replace")
         head, _, text = raw.partition("\n\n")
         parents = [line.removeprefix("parent ") for line in head.split("\n") if line.startswith("parent ")]
-        return _Newest(commit_id, parents, _message_and_key(text)[1])
+        told = _told(text)
+        return _Newest(commit_id, parents, told.key, told.fence)
 
     async def _advance(self, tree: Path, newest: _Newest | None, commit_id: str) -> bool:
         """Moves the branch; False when it moved meanwhile, or when what held it is gone."""
@@ -210,22 +227,28 @@ def _quoted(path: str) -> bytes:
     return b'"%b"' % path.replace('"', '\\"').encode()
 
 
-def _text(message: str, key: str) -> str:
-    """The key joins the trailers that the message may end with."""
+def _text(message: str, key: str, fence: Fence) -> str:
+    """Fence and key join the trailers that the message may end with. A fence is always there: what looks like one in the message is
+    not the last."""
     paragraphs = message.split("\n\n")
     last = paragraphs[-1].split("\n") if len(paragraphs) > 1 else []
     joined = bool(last) and all(_TRAILER.fullmatch(line) for line in last)
-    return f"{message}{'' if joined else chr(10)}\n{_KEY}{key}\n"
+    return f"{message}{'' if joined else chr(10)}\n{_FENCE}{fence}\n{_KEY}{key}\n"
 
 
-def _message_and_key(text: str) -> tuple[str, str]:
-    message, found, key = text.rstrip("\n").rpartition(f"\n{_KEY}")
-    return (message.strip(), key) if found and "\n" not in key else (text.strip(), "")
+def _told(text: str) -> _Told:
+    """Without the trailers that `_text` adds, or what users and older histories have of them."""
+    above, found, key = text.rstrip("\n").rpartition(f"\n{_KEY}")
+    if not found or "\n" in key:
+        return _Told(text.strip(), "", Fence())
+    if fenced := _FENCED.fullmatch(above):
+        return _Told(fenced["message"].strip(), key, Fence(int(fenced["build_no"]), int(fenced["task"])))
+    return _Told(above.strip(), key, Fence())
 
 
 def _commit(commit_id: str, seconds: str, text: str) -> Commit:
-    message, key = _message_and_key(text)
-    return Commit(commit_id=commit_id, message=message, key=key, created_at=instant(int(seconds)))
+    told = _told(text)
+    return Commit(commit_id=commit_id, message=told.message, key=told.key, created_at=instant(int(seconds)))
 
 
 def _furnish(fresh: Path, tree: Path) -> None:

@@ -11,11 +11,12 @@ from nexus.adapters.memory.files import MemoryFiles
 from nexus.domain.core.errors import NotFound
 from nexus.domain.core.instants import Clock, instant, system_clock
 from nexus.domain.ports.files import FileStore
-from nexus.domain.ports.repository import Commit, check_change, project_folder, tracked
+from nexus.domain.ports.repository import ANYONE, Commit, Fence, Writer, check_change, project_folder, tracked
 
 
 class _Kept(NamedTuple):
     commit: Commit
+    fence: Fence
     parent: str | None
     tree: Mapping[str, bytes]
 
@@ -30,24 +31,31 @@ class MemoryRepository:
         self._newest: dict[str, str] = {}
         self._one_at_a_time = asyncio.Lock()
 
-    async def commit(self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str) -> str:
-        folder = project_folder(project_id)
-        check_change(files, message=message, key=key)
+    async def commit(
+        self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str, writer: Writer = ANYONE
+    ) -> str:
+        folder, fence = project_folder(project_id), writer.fence
+        check_change(files, message=message, key=key, fence=fence)
         async with self._one_at_a_time:
-            before, kept = self._kept(project_id), self._made(project_id, files, message=message.strip(), key=key)
+            before = self._kept(project_id)
+            fence.follow(before.fence if before else Fence())
+            await writer.held()
+            kept = self._made(project_id, files, message=message.strip(), key=key, fence=fence)
             self._commits[project_id, kept.commit.commit_id] = kept
             self._newest[project_id] = kept.commit.commit_id
             await self._show(folder, before.tree if before else {}, kept.tree)
         return kept.commit.commit_id
 
-    def _made(self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str) -> _Kept:
+    def _made(
+        self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str, fence: Fence
+    ) -> _Kept:
         newest = self._kept(project_id)
         parent = newest.parent if newest and newest.commit.key == key else self._newest.get(project_id)
         below = self._commits[project_id, parent].tree if parent else {}
         number = f"{project_id} {len(self._commits)}".encode()
         commit_id = hashlib.sha1(number, usedforsecurity=False).hexdigest()
         commit = Commit(commit_id=commit_id, message=message, key=key, created_at=instant(int(self._clock())))
-        return _Kept(commit, parent, _changed(below, files))
+        return _Kept(commit, fence, parent, _changed(below, files))
 
     async def history(self, project_id: str, *, limit: int = 100) -> Sequence[Commit]:
         project_folder(project_id)

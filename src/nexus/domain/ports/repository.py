@@ -1,11 +1,11 @@
 """The history of a project's files."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
-from nexus.domain.core.errors import InvalidInput
+from nexus.domain.core.errors import Conflict, InvalidInput
 from nexus.domain.core.ids import is_id
 from nexus.domain.ports.files import checked
 
@@ -19,16 +19,57 @@ class Commit(Struct, frozen=True):
     created_at: str
 
 
+class Overtaken(Conflict):
+    """A writer with a higher fence has committed meanwhile: nothing of this one may come after it."""
+
+    title = "Another writer has gone on"
+
+
+class Fence(NamedTuple):
+    """Orders the writers of a project: a later build comes after an earlier one, and within a build a later hold of its task."""
+
+    build_no: int = 0
+    task: int = 0
+
+    def follow(self, newest: "Fence") -> None:
+        """Overtaken when what is newest was made under a higher fence."""
+        if self < newest:
+            raise Overtaken(f"The newest commit was made under fence {newest}, this one under {self}.")
+
+    def __str__(self) -> str:
+        return f"{self.build_no}/{self.task}"
+
+
+async def _nothing_to_hold() -> None:
+    """Of a writer that nobody can take the place of."""
+
+
+class Writer(Struct, frozen=True, kw_only=True):
+    """Who commits. `held` is awaited right before a commit counts, and raises when the writer holds its fence no more."""
+
+    fence: Fence = Fence()
+    held: Callable[[], Awaitable[object]] = _nothing_to_hold
+
+
+ANYONE = Writer()
+"""Comes after nobody: it may commit only where no fence was ever used, or where the newest commit is a user's own."""
+
+
 class Repository(Protocol):
     """One history of files for each project. Paths as in `FileStore`, where the newest state also lies as plain files
     below `projects/<project_id>`. An id that is no project's, a path, key or message against the rules is InvalidInput."""
 
-    async def commit(self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str) -> str:
+    async def commit(
+        self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str, writer: Writer = ANYONE
+    ) -> str:
         """Writes (None: removes) files as one commit on the newest one and answers its id. Makes the history on first use.
         A file takes the place of a folder and a folder that of a file. No files: an empty commit.
 
         When the newest commit has the same key, it is replaced, with all its files: work that is done again leaves one
-        commit. Unavailable: whether it was made is unknown, do it again."""
+        commit. Unavailable: whether it was made is unknown, do it again.
+
+        Overtaken, and nothing is made, when the newest commit has a higher fence than the writer; a commit that keeps none, as a
+        user's own, has the lowest. What `writer.held` raises is raised, and nothing is made."""
         ...
 
     async def history(self, project_id: str, *, limit: int = 100) -> Sequence[Commit]:
@@ -61,8 +102,8 @@ def tracked(path: str) -> str:
     return path
 
 
-def check_change(files: Mapping[str, bytes | None], *, message: str, key: str) -> None:
-    """InvalidInput unless these files, this message and this key can be one commit."""
+def check_change(files: Mapping[str, bytes | None], *, message: str, key: str, fence: Fence) -> None:
+    """InvalidInput unless these files, this message, this key and this fence can be one commit."""
     written = {tracked(path) for path, content in files.items() if content is not None}
     for path in files:
         parts = tuple(tracked(path).split("/"))
@@ -70,5 +111,7 @@ def check_change(files: Mapping[str, bytes | None], *, message: str, key: str) -
             raise InvalidInput(f"Of {path!r}, a part of the path is a file of the same commit.")
     if not (key.strip() == key and 0 < len(key) <= 200 and key.isprintable()):
         raise InvalidInput("A key is one line of 1 to 200 printable characters.")
+    if not all(0 <= part < 10**18 for part in fence):
+        raise InvalidInput("A fence is two numbers from 0 on, of at most 18 digits.")
     if not message.strip() or len(message) > 10_000 or not message.replace("\n", "").replace("\t", "").isprintable():
         raise InvalidInput("A message has 1 to 10 000 printable characters.")
