@@ -1,5 +1,6 @@
 """A whole house on memory adapters, with a clock that tests move: the fixture of the domain's and the edge's tests."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -76,7 +77,13 @@ def world(
         worker_id=worker_id,
         clock=clock,
         new_id=ulids(clock),
+        sleep=at_once,
     )
+
+
+async def at_once(seconds: float) -> None:
+    """A rest that takes no time: the clock of these houses stands still."""
+    await asyncio.sleep(0)
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """The composition root: adapters in, services out. The only file that knows every room of the domain."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -40,7 +40,8 @@ from nexus.domain.projects.service import Projects
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.requests.service import Requests
 from nexus.domain.requests.tables import REQUESTS
-from nexus.domain.runtime.journal import Crowd, Guard, Journal
+from nexus.domain.runtime.crowd import Crowd
+from nexus.domain.runtime.journal import Guard, Journal
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.runtime.tables import STEPS
 from nexus.domain.services import Services
@@ -81,6 +82,7 @@ class World(Struct, frozen=True, kw_only=True):
     clock: Clock = system_clock
     new_id: NewId = ulids()
     pace: Pace = Pace()
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     admission: Limits = Limits()
 
 
@@ -105,7 +107,7 @@ def _ground(world: World) -> _Ground:
     tables = Tables(world.tables, secret=world.secret, clock=clock)
     tools = Tools(tables=tables, web=world.web, clock=clock)
     tallies = Tallies(tables=tables, clock=clock)
-    models = Models(model=world.model, clock=clock, sleep=asyncio.sleep)
+    models = Models(model=world.model, clock=clock, sleep=world.sleep)
     return _Ground(
         clock=clock,
         tables=tables,
@@ -167,7 +169,11 @@ def _builds(world: World, on: _Ground, projects: Projects, deletions: Deletions,
         tables=on.tables, tasks=on.tasks, commits=commits, admission=on.admission, tallies=on.tallies, clock=world.clock
     )
     rooms = Rooms(models=on.models, runtime=on.runtime, code=world.code, agents=agents, repository=world.repository)
-    engine = Engine(runs=runs, rooms=rooms, journals=partial(_journal, on, crowd=Crowd()))
+    crowd = Crowd()
+    engine = Engine(
+        runs=runs, rooms=rooms, journals=partial(_journal, on, crowd=crowd), crowd=crowd, patience=world.pace.patience,
+        sleep=world.sleep,
+    )  # fmt: skip
     return Builds(
         tables=on.tables, projects=projects, openings=openings, deletions=deletions, admission=on.admission, runs=runs, engine=engine,
         events=on.events, requests=on.requests, queue=world.queue, workflow=AGENT_BUILD, pulse=world.pulse,

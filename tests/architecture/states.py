@@ -30,9 +30,13 @@ HELD_TEXT = """
 ## Held
 
 T2: a move that may be held leads to `pending` for the project and its task while the tenant has as many builds queued or running as
-`NEXUS_BUILDS__PER_TENANT` says, or while others of its builds are held already. The event tells how many are before it. `admit`
-lets the highest priority in first, of those who has waited longest: when a build of that tenant ends, pauses or is deleted, or by the sweeper. When
-`NEXUS_BUILDS__HELD_PER_TENANT` are held, one more is refused: 429, with its position. What is paused takes no place.
+`NEXUS_BUILDS__PER_TENANT` says, or while others of its builds are held already. `admit` lets the highest priority in first, of those who
+has waited longest: when a build of that tenant ends, pauses or is deleted, or by the sweeper. When `NEXUS_BUILDS__HELD_PER_TENANT` are
+held, one more is refused: 429, with how many there are. What is paused takes no place.
+
+`position` is how many builds of the tenant are before one that is held: those queued or running, and those held that `admit` will let in
+sooner. The answer to who asked for it and the event tell it as it was then; `GET /projects/{project_id}` tells it as it is now. It grows
+when somebody more urgent comes.
 """
 
 AGAIN_TEXT = """
@@ -46,6 +50,25 @@ STAGES_TEXT = """
 
 Moves of an executor on a stage of its run; each holds only for the fence and the build of the run. Besides, the moves above say what
 becomes of a running stage.
+
+A stage that is skipped was running before: only what is optional is skipped, and only once its work was tried and failed for good. So
+no stage is left out untried, and its row keeps its attempts and the reason.
+"""
+
+END_TEXT = """
+## The last stage and the end
+
+The end of the last stage (T7 or T9) and the end of the build (T8) are two commits. Between them the build is `building`, at 100 %, with
+nothing left to do; what can happen there is what can happen between any two stages:
+
+- The executor dies: T5 finds no stage to begin, and T8 follows. No stage and no call is made again, and the end is told once.
+- The executor dies after T8 and before anybody heard of it: the event was in that commit, and whoever reads the feed finds it.
+- A pause is wanted and met (T15): the build is `paused` at 100 %; T16, T4 and T8 end it. A stop (T20) leaves it `cancelled`, all its stages
+  done, as a stop a moment earlier would have.
+
+As one commit the two would gain nothing that a reader could tell, and T8 would be needed by itself all the same: after a take-over or a
+resume in builds that stand there. `tests/domain/projects/test_last_commit.py` holds a process at either side of T8;
+`tests/model` lets every process die there.
 """
 
 OTHERS_TEXT = f"""
@@ -78,7 +101,7 @@ def page() -> str:
     stages = [_stage_cells(name, move) for name, move in STAGE_MOVES.items()]
     parts = [HEAD, "\n## Picture\n\n```mermaid\nstateDiagram-v2\n", *_edges(), "```\n", MOVES_TEXT, "\n"]
     parts += [*_table(ROW_COLUMNS, moves), AGAIN_TEXT, "\n", *_table(ROW_COLUMNS, begins), HELD_TEXT, STAGES_TEXT, "\n"]
-    return "".join([*parts, *_table(("", "move", "stage", "wanted", "event"), stages), OTHERS_TEXT])
+    return "".join([*parts, *_table(("", "move", "stage", "wanted", "event"), stages), END_TEXT, OTHERS_TEXT])
 
 
 def _stage_cells(name: str, move: StageMove) -> Sequence[str]:

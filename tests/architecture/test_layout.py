@@ -12,9 +12,9 @@ from tests.architecture.sources import DOMAIN, HOUSE, ROOT, Source, sources
 MODULE_FILES = {"__init__", "model", "tables", "rules", "service"}
 NOUNS = {
     "agents": {"invocations", "package"},
-    "builds": {"agent_build", "documents", "engine", "outputs", "report", "wishes", "work", "workflow"},
+    "builds": {"agent_build", "documents", "engine", "outputs", "report", "results", "troubles", "wishes", "work", "workflow"},
     "projects": {"admission", "commits", "deletions", "openings", "runs"},
-    "runtime": {"journal", "steps"},
+    "runtime": {"crowd", "journal", "steps"},
     "sessions": {"endings", "keeping", "leases", "replies", "turns", "writing"},
     "tools": {"arguments", "schema"},
 }

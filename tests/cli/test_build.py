@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from nexus.cli.board import Board, board_of
-from nexus.cli.watching import drawn
-from nexus.client import Event
+from nexus.cli.watching import drawn, looked
+from nexus.client import Event, Unreachable
 from nexus.wire.projects import StageView
 from tests.cli.conftest import Nexus
 from tests.client import fake as say
@@ -157,10 +157,54 @@ def board_after(*told: tuple[str, dict[str, object]], timer: Timer | None = None
     return board
 
 
+def text_of(board: Board) -> str:
+    drawing = io.StringIO()
+    Console(file=drawing, width=100, force_terminal=False).print(drawn(board))
+    return drawing.getvalue()
+
+
 def test_a_build_that_is_held_says_how_many_are_before_it(fake: Fake, nexus: Nexus):
     fake.on("GET", "/ready", say.good({"status": "ready"}))
     fake.on("POST", "/api/v2/projects", say.good(started() | {"status": "pending", "position": 7}, 202))
     assert "7 of your builds are before it" in nexus("build", REQUIREMENT, "--detach").err
+
+
+def test_the_board_says_how_many_are_before_a_build_that_is_held_and_no_longer_once_it_is_let_in(
+    building: Fake, nexus: Nexus
+):
+    told = [frame(1, "build.queued", position=2), frame(2, "build.queued"), frame(3, "build.started"), *BUILT[2:]]
+    building.on("GET", EVENTS, say.events(*told))
+    said = nexus("build", REQUIREMENT)
+    assert "build pending, 2 of your builds are before it\nbuild queued\nbuild building\n" in said.err
+    assert "1 of your builds is before it" in text_of(board_after(("build.queued", {"position": 1})))
+    assert "before it" not in text_of(board_after(("build.queued", {"position": 1}), ("build.cancelled", {})))
+
+
+async def test_the_board_is_kept_up_to_date_while_others_are_let_in_and_survives_a_server_that_is_away():
+    board, asked = board_after(("build.queued", {"position": 4})), list[int]()
+    answers = iter([3, Unreachable("http://127.0.0.1:1", "gone"), None, 1])
+
+    async def position() -> int | None:
+        assert board.before is not None
+        asked.append(board.before)
+        match next(answers, 0):
+            case Exception() as error:
+                raise error
+            case 0:
+                board.hear(Event(position=2, tag="build.queued", data={}))
+                return 9
+            case now:
+                return now
+
+    looking = asyncio.ensure_future(looked(board, position, every=0))
+    while board.before is not None:
+        await asyncio.sleep(0)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    looking.cancel()
+    await asyncio.gather(looking, return_exceptions=True)
+    assert asked == [4, 3, 3, 3, 1]
+    assert (board.state, board.before) == ("queued", None)
 
 
 def test_the_board_counts_the_seconds_of_a_running_stage_and_keeps_those_of_a_finished_one():
@@ -193,9 +237,7 @@ def test_the_board_knows_attempts_failures_pauses_and_stages_of_other_workflows(
 def test_the_board_is_drawn_with_all_stages_and_without_what_could_steer_the_terminal():
     log = ("stage.log", {"stage": "intake", "line": "read\x1b[2J\nit"})
     board = board_after(("build.started", {}), ("stage.started", {"stage": "intake", "attempt": 2}), log)
-    drawing = io.StringIO()
-    Console(file=drawing, width=100, force_terminal=False).print(drawn(board))
-    text = drawing.getvalue()
+    text = text_of(board)
     assert "▶ Intake" in text
     assert "×2" in text
     assert "read[2J it" in text

@@ -97,6 +97,17 @@ def test_a_project_is_commanded(fake: Fake, nexus: Nexus):
     assert [seen.json for seen in fake.seen] == [{"action": "restart", "from_stage": "prompt"}, {"action": "pause"}]
 
 
+def test_a_project_that_is_held_is_shown_with_how_many_are_before_it(fake: Fake, nexus: Nexus):
+    fake.on("POST", "/api/v2/projects/prj_1/control", say.good(project(status="pending"), 202))
+    fake.on("GET", "/api/v2/projects/prj_1", say.good(project(status="pending", position=1)))
+    said = nexus("projects", "retry", "prj_1")
+    assert "prj_1 is pending" in said.out
+    assert "It waits for a place: 1 of your builds is before it." in said.err
+    assert [line.split() for line in nexus("projects", "show", "prj_1").out.splitlines()][3:5] == [
+        ["status", "pending"], ["position", "1"],
+    ]  # fmt: skip
+
+
 def test_a_command_that_does_not_fit_is_refused_with_the_servers_words(fake: Fake, nexus: Nexus):
     refusal = say.problem(
         409, title="The project's state does not allow this", detail="Cannot retry what is completed."

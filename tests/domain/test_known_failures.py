@@ -33,6 +33,7 @@ from nexus.domain.builds.outputs import Design
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.database import Window
 from nexus.domain.ports.models import Delta, End, ModelRequest, ToolCall, Usage
+from nexus.domain.ports.repository import ANYONE, Writer
 from nexus.domain.ports.rows import ROW_BYTES
 from nexus.domain.projects.model import StageResult
 from nexus.domain.projects.openings import Opening
@@ -254,9 +255,11 @@ async def test_a_tool_that_does_not_exist_fails_the_build_with_its_name() -> Non
 class Losing(MemoryRepository):
     """A repository that loses the sources of tools."""
 
-    async def commit(self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str) -> str:
+    async def commit(
+        self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str, writer: Writer = ANYONE
+    ) -> str:
         kept = {path: content for path, content in files.items() if "/tools/" not in path}
-        return await super().commit(project_id, kept, message=message, key=key)
+        return await super().commit(project_id, kept, message=message, key=key, writer=writer)
 
 
 async def test_a_package_whose_tool_is_gone_fails_the_build_and_no_agent_runs_without_it() -> None:

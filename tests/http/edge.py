@@ -14,6 +14,7 @@ from nexus.adapters.http.app import make_app
 from nexus.adapters.http.sse import Streams
 from nexus.adapters.inprocess.jobs import InProcessJobs
 from nexus.domain.core.principal import LOCAL_OWNER
+from nexus.domain.projects.admission import Limits
 from nexus.domain.projects.openings import Opening
 from tests.domain.builds.scripts import script
 from tests.house import House, open_house, world
@@ -60,9 +61,10 @@ async def open_edge(
     serving: bool = True,
     streams: Streams | None = None,
     queue: InProcessJobs | None = None,
+    admission: Limits = Limits(),
     **others: Any,
 ) -> AsyncIterator[Edge]:
-    on = structs.replace(world(script()), queue=queue or InProcessJobs())
+    on = structs.replace(world(script()), queue=queue or InProcessJobs(), admission=admission)
     async with open_house(on, serving=serving) as house:
         held = Streams() if streams is None else streams
         app = make_app(house.services, parts=house.parts, token=token, streams=held, **others)

@@ -4,6 +4,7 @@ import asyncio
 
 import msgspec
 
+from nexus.domain.projects.admission import Limits
 from nexus.domain.projects.openings import Opening
 from tests.house import EVE
 from tests.http.edge import WANTED, Reader, frames, open_edge, open_site, tags
@@ -224,6 +225,44 @@ async def test_an_etag_that_is_still_right_is_304() -> None:
         same = await site.client.get(url, headers={"if-none-match": etag})
         assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", etag)
         assert (await site.client.get(url, headers={"if-none-match": '"0"'})).status_code == 200
+
+
+async def test_a_project_that_is_held_tells_how_many_are_before_it_now() -> None:
+    async with open_edge(serving=False, admission=Limits(1, 10)) as edge:
+        answers = [
+            (await edge.client.post("/api/v2/projects", json=WANTED | {"priority": priority})).json()
+            for priority in (3, 1, 5)
+        ]
+        assert [(answer["status"], answer["position"]) for answer in answers] == [
+            ("queued", None), ("pending", 1), ("pending", 1),
+        ]  # fmt: skip
+        running, low, urgent = [f"/api/v2/projects/{answer['project_id']}" for answer in answers]
+        shown = [await edge.client.get(url) for url in (running, urgent, low)]
+        assert [answer.json()["position"] for answer in shown] == [None, 1, 2]
+        boards = [(await edge.client.get(f"{url}/build")).json() for url in (urgent, low)]
+        assert [board["project"]["position"] for board in boards] == [1, 2]
+        listed = (await edge.client.get("/api/v2/projects")).json()["items"]
+        assert {project["position"] for project in listed} == {None}
+        known = {"if-none-match": shown[2].headers["etag"]}
+        assert (await edge.client.get(low, headers=known)).status_code == 304
+        await edge.client.post(f"{urgent}/control", json={"action": "stop"})
+        moved = await edge.client.get(low, headers=known)
+        assert (moved.status_code, moved.json()["position"]) == (200, 1)
+        await edge.client.post(f"{running}/control", json={"action": "stop"})
+        let_in = (await edge.client.get(low)).json()
+        assert (let_in["status"], let_in["position"]) == ("queued", None)
+
+
+async def test_a_new_build_tells_when_it_started_itself() -> None:
+    async with open_site() as site:
+        url = f"/api/v2/projects/{site.project_id}"
+        first = (await site.client.get(f"{url}/build")).json()
+        await site.client.post(f"{url}/control", json={"action": "restart", "from_stage": "deployment"})
+        await site.client.get(f"{url}/events")
+        second = (await site.client.get(f"{url}/build")).json()
+        assert second["build"]["build_no"] == 2
+        assert first["build"]["completed_at"] < second["build"]["created_at"] < second["build"]["started_at"]
+        assert second["project"]["started_at"] == second["build"]["started_at"]
 
 
 async def test_what_is_anothers_is_answered_as_what_is_nowhere() -> None:

@@ -48,3 +48,14 @@ def test_a_provider_that_refuses_the_key_fails_the_build_without_telling_it(tmp_
         assert model.asked() == ["intake"]
         house.server.stop()
         assert not any(KEY in line for line in house.server.said)
+
+
+def test_a_provider_that_fails_for_a_while_is_waited_for_and_costs_no_attempt(tmp_path: Path, opens: Opens) -> None:
+    fails = {"say": {"status": 503, "retry_after": "0"}}
+    script = said(design=[*[fails] * 4, output("design")])
+    with Provider(script) as model, opens(tmp_path / "data", **model.settings) as house:
+        project = house.user.built(REQUIREMENT)
+        assert (project["status"], project["error_info"]) == ("completed", None)
+        assert project["metrics"]["verdict"] == "passed"
+        assert {stage["attempt"] for stage in house.user.stages(project["project_id"])} == {1}
+        assert model.asked().count("design") == 5

@@ -28,12 +28,13 @@ class Stage:
 
 @dataclass
 class Board:
-    """`ending` is the event that ended the build, `error` what it said went wrong."""
+    """`before`: how many builds are before one that is held; `ending` is the event that ended the build, `error` what it said went wrong."""
 
     stages: dict[str, Stage]
     timer: Callable[[], float] = time.monotonic
     progress: float = 0.0
     state: str = "queued"
+    before: int | None = None
     ending: str | None = None
     error: dict[str, Any] = field(default_factory=dict)
 
@@ -41,8 +42,8 @@ class Board:
         """Takes an event in; answers the stage that it is about."""
         data = event.data
         if event.tag.startswith("build."):
-            held = event.tag == "build.queued" and "position" in data
-            self._build("pending" if held else event.tag.removeprefix("build."), data)
+            self.before = data.get("position") if event.tag == "build.queued" else None
+            self._build(event.tag.removeprefix("build.") if self.before is None else "pending", data)
             return None
         if event.tag == "control.changed":
             self.state = {"paused": "pausing", "stopped": "stopping"}.get(data.get("control", ""), "building")
@@ -83,11 +84,20 @@ class Board:
             case "failed":
                 stage.status, stage.line = "failed", str(data.get("reason", ""))
 
+    @property
+    def standing(self) -> str:
+        """The state in words."""
+        return self.state if self.before is None else f"{self.state}, {ahead(self.before)}"
+
     def seconds(self, stage: Stage) -> float | None:
         """How long a stage took, or has been running."""
         if stage.status == "running" and stage.began is not None:
             return self.timer() - stage.began
         return stage.seconds
+
+
+def ahead(before: int) -> str:
+    return f"{before} of your builds {'is' if before == 1 else 'are'} before it"
 
 
 def board_of(views: Sequence[StageView], timer: Callable[[], float] = time.monotonic) -> Board:

@@ -53,14 +53,16 @@ def _detached(asked: Asked, started: "ProjectStarted") -> int:
         asked.output.document(started)
         return OK
     asked.output.line(started.project_id)
-    _held(asked, started)
+    held(asked, started.position)
     asked.output.note(_ways(started.project_id))
     return OK
 
 
-def _held(asked: Asked, started: "ProjectStarted") -> None:
-    if started.position is not None:
-        asked.output.note(f"It waits for a place: {started.position} of your builds are before it.")
+def held(asked: Asked, before: int | None) -> None:
+    if before is not None:
+        from nexus.cli.board import ahead
+
+        asked.output.note(f"It waits for a place: {ahead(before)}.")
 
 
 def _ways(project_id: str) -> str:
@@ -75,11 +77,15 @@ async def _followed(asked: Asked, client: "Client", started: "ProjectStarted", o
     from nexus.cli.watching import watched
 
     asked.output.note(f"{started.project_name} ({started.project_id})")
-    _held(asked, started)
+    held(asked, started.position)
     board = board_of(await client.stages(started.project_id))
+
+    async def position() -> int | None:
+        return (await client.project(started.project_id)).position
+
     try:
         async with aclosing(client.project_events(started.project_id)) as events:
-            await watched(events, board, asked.output)
+            await watched(events, board, asked.output, position=position)
     except asyncio.CancelledError:
         asked.output.note(_interrupted(started.project_id, own))
         raise

@@ -153,7 +153,11 @@ async def command(asked: Asked, client: "Client") -> int:
         asked.output.document(project)
         return OK
     asked.output.line(f"{project.project_id} is {project.status}; wanted: {project.control_status}.")
-    if project.status == "queued":
+    if project.status == "pending":
+        from nexus.cli.build import held
+
+        held(asked, (await client.project(project.project_id)).position)
+    if project.status in ("pending", "queued"):
         asked.output.note(f"Follow it: nexus projects events {project.project_id}")
     return OK
 

@@ -1,12 +1,13 @@
 """Three ways to watch a build: a board that lives on a terminal, lines for a log, JSON lines for a program."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from nexus.cli.board import MARKS, Board
 from nexus.cli.output import Output, one_line
-from nexus.client import Event
+from nexus.client import ApiError, Event, Unreachable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -16,11 +17,30 @@ STYLES = {"pending": "dim", "running": "bold cyan", "completed": "green", "faile
 WIDTH = 24
 
 
-async def watched(events: AsyncIterator[Event], board: Board, output: Output) -> None:
-    """Shows every event as it comes, up to the one that ends the build."""
-    with _watch(board, output) as watch:
-        async for event in events:
-            watch(event)
+Position = Callable[[], Awaitable[int | None]]
+LOOK_SECONDS = 5.0
+
+
+async def watched(events: AsyncIterator[Event], board: Board, output: Output, *, position: Position) -> None:
+    """Shows every event as it comes, up to the one that ends the build; of one that is held, meanwhile its present `position`."""
+    looking = asyncio.ensure_future(looked(board, position))
+    try:
+        with _watch(board, output) as watch:
+            async for event in events:
+                watch(event)
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+
+async def looked(board: Board, position: Position, *, every: float = LOOK_SECONDS) -> None:
+    """No event tells that those before it became fewer."""
+    while True:
+        await asyncio.sleep(every)
+        if board.before is not None:
+            with suppress(ApiError, Unreachable):  # the events tell that the server is away
+                now = await position()
+                board.before = now if board.state == "pending" and now is not None else board.before
 
 
 @contextmanager
@@ -56,7 +76,7 @@ def as_line(event: Event) -> str:
 
 def _noted(board: Board, event: Event, output: Output) -> None:
     if (stage := board.hear(event)) is None:
-        output.note(f"build {board.state}")
+        output.note(f"build {board.standing}")
         return
     match event.tag:
         case "stage.started":
@@ -104,6 +124,6 @@ def drawn(board: Board) -> "RenderableType":
         )
     done = round(board.progress / 100 * WIDTH)
     bar = Text.assemble(
-        ("━" * done, "green"), ("━" * (WIDTH - done), "dim"), f"  {board.progress:.0f} %  {board.state}"
+        ("━" * done, "green"), ("━" * (WIDTH - done), "dim"), f"  {board.progress:.0f} %  {board.standing}"
     )
     return Group(table, bar)

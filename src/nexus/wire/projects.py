@@ -34,8 +34,8 @@ class NewProject(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 
 
 class ProjectStarted(Struct, frozen=True, kw_only=True):
-    """A build goes on behind this answer: its task, and where its events are. `position`: how many builds are before one that is
-    `pending` because there is no place for it yet."""
+    """A build goes on behind this answer: its task, and where its events are. `position`, of one that is `pending` because there is no
+    place for it yet: how many of your tenant's builds were before it when it was asked for."""
 
     project_id: str
     task_id: str
@@ -61,12 +61,15 @@ class ProjectDeleted(Struct, frozen=True, kw_only=True):
 
 
 class ProjectView(Struct, frozen=True, kw_only=True):
-    """`status` is what is, `control_status` what is wanted; `active_task_id` is the task of the current build."""
+    """`status` is what is, `control_status` what is wanted; `active_task_id` is the task of the current build. `position`, of one that is
+    `pending` because there is no place for it yet: how many of your tenant's builds are before it now (those that are queued or run, and those
+    that wait and will be let in sooner). It is told where one project is read; in lists and after commands it is null."""
 
     project_id: str
     project_name: str
     kind: Literal["agent", "tool"]
     status: ProjectStatus
+    position: int | None = None
     control_status: Control
     requirement: str
     user_id: str

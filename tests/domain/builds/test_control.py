@@ -117,15 +117,6 @@ async def test_a_completed_build_restarts_from_a_stage_under_the_next_number() -
         assert sum(request.purpose == "build.intake" for request in model.requests) == 1
 
 
-async def test_a_model_that_is_away_costs_an_attempt_and_the_next_one_succeeds() -> None:
-    away = [turn(Unavailable("away"))] * 4
-    async with open_house(world(script(intake=[*away, said(BRIEF)]))) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        assert (await over(house, started.project_id)).status == "completed"
-        [intake, *_] = await house.services.projects.stages(ANN, started.project_id)
-        assert (intake.attempt, intake.status) == (2, "completed")
-
-
 async def test_a_model_that_asks_for_minutes_is_given_them_without_keeping_a_place() -> None:
     busy = turn(Unavailable("Too many requests.", code="rate_limited", retry_after=120.0))
     async with open_house(world(script(intake=[busy, said(BRIEF)]))) as house:
@@ -141,7 +132,7 @@ async def test_a_model_that_asks_for_minutes_is_given_them_without_keeping_a_pla
             await house.queue.settled()
             assert (await house.services.projects.get(ANN, started.project_id)).status == status
         [intake, *_] = await house.services.projects.stages(ANN, started.project_id)
-        assert intake.attempt == 2
+        assert intake.attempt == 1
 
 
 def test_a_rest_grows_is_spread_and_is_never_shorter_than_was_asked_for() -> None:

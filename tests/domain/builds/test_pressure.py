@@ -13,6 +13,7 @@ from nexus.domain.builds.model import Started
 from nexus.domain.builds.service import Pace
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.database import TableDriver
+from nexus.domain.ports.repository import ANYONE, Writer
 from nexus.domain.ports.rows import Write
 from nexus.jobs.sweeper import Sweeper
 from tests.domain.builds.scripts import BRIEF, said, script
@@ -25,11 +26,13 @@ class FullDisk(MemoryRepository):
 
     refusals = 0
 
-    async def commit(self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str) -> str:
+    async def commit(
+        self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str, writer: Writer = ANYONE
+    ) -> str:
         if self.refusals:
             self.refusals -= 1
             raise Unavailable("The storage is full.", reason="storage_full")
-        return await super().commit(project_id, files, message=message, key=key)
+        return await super().commit(project_id, files, message=message, key=key, writer=writer)
 
 
 class Flaky:

@@ -23,6 +23,7 @@ from nexus.adapters.memory.repository import MemoryRepository
 from nexus.domain.builds.outputs import Case, Design, Parameter, PlannedAgent, PlannedTool, WrittenTool
 from nexus.domain.ports.database import Window
 from nexus.domain.ports.models import ToolCall
+from nexus.domain.ports.repository import ANYONE, Writer
 from tests.domain.builds.scripts import (
     AGENT,
     ARCHITECTURE,
@@ -44,11 +45,13 @@ class Raising(MemoryRepository):
 
     stage, left = "", 0
 
-    async def commit(self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str) -> str:
+    async def commit(
+        self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str, writer: Writer = ANYONE
+    ) -> str:
         if self.left and key.endswith(f"/{self.stage}"):
             self.left -= 1
             raise RuntimeError("boom")
-        return await super().commit(project_id, files, message=message, key=key)
+        return await super().commit(project_id, files, message=message, key=key, writer=writer)
 
 
 def raising(stage: str, times: int) -> Raising:

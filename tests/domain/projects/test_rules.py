@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 import pytest
+from msgspec import structs
 
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.projects import rules
+from nexus.domain.projects.admission import turn
 from nexus.domain.projects.model import Command, Project, ProjectStatus, Stage, StageStatus, WrongState
 from nexus.domain.tasks.model import Control, Task, TaskStatus
 from nexus.domain.tasks.rules import SHARDS
@@ -185,6 +187,21 @@ def test_who_begins_gets_the_next_fence_and_a_lease_and_keeps_the_first_start(ve
     begun = project(started_at=EARLIER), task(fence=5, started_at=EARLIER)
     on_project, on_task = rules.times(move, *begun, now=NOW, lease_until=LEASE)
     assert (on_project["started_at"], on_task["started_at"], on_task["fence"]) == (EARLIER, EARLIER, 6)
+
+
+@pytest.mark.parametrize("command", rules.AGAIN)
+def test_a_new_build_has_not_started_yet(command: str) -> None:
+    ended = project("failed", started_at=EARLIER, completed_at=EARLIER)
+    fresh = rules.begun_anew(ended, rules.AGAIN[command], "tsk_2", progress=0.0, now=NOW)
+    assert (fresh["started_at"], fresh["completed_at"]) == (None, None)
+
+
+def test_the_higher_priority_is_let_in_first_and_then_who_has_waited_longest() -> None:
+    low, old, late, urgent = [
+        structs.replace(project("pending", priority=priority), updated_at=since)
+        for priority, since in ((1, EARLIER), (3, EARLIER), (3, NOW), (5, LEASE))
+    ]
+    assert sorted((late, low, old, urgent), key=turn) == [urgent, old, late, low]
 
 
 @pytest.mark.parametrize("verb", sorted(set(rules.MOVES) - {"claim", "take_over"}))

@@ -12,7 +12,8 @@ from nexus.domain.models.service import Models
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.models import ChatMessage, Delta, End, ModelRequest, ToolCall
 from nexus.domain.ports.rows import Write, check, when
-from nexus.domain.runtime.journal import Crowd, Journal, digest
+from nexus.domain.runtime.crowd import Crowd
+from nexus.domain.runtime.journal import Journal, digest
 from nexus.domain.runtime.steps import ALONE_DEATHS, OutcomeUnknown, Poisonous, Returned
 from nexus.domain.runtime.tables import STEPS
 

@@ -56,9 +56,11 @@ def listed(page: Page[Any], kind: type[T]) -> Listed[T]:
     return Listed(items=[view(item, kind) for item in page.items], next_cursor=page.cursor)
 
 
-def tagged(request: Request[Any, Any, Any], revision: int, content: T) -> Answer[T | None]:
-    """With the revision as its ETag; 304 when that is what the caller has."""
-    etag = f'"{revision}"'
+def tagged(
+    request: Request[Any, Any, Any], revision: int, content: T, *, beside: int | None = None
+) -> Answer[T | None]:
+    """With the revision as its ETag, and what may change `beside` it; 304 when that is what the caller has."""
+    etag = f'"{revision}"' if beside is None else f'"{revision}.{beside}"'
     headers = {"etag": etag, "cache-control": "no-cache"}
     known = b",".join([value for name, value in request.scope["headers"] if name == b"if-none-match"])
     if known and request.method == "GET" and etag.encode() in [one.strip() for one in known.split(b",")]:

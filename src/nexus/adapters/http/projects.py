@@ -14,6 +14,7 @@ from nexus.adapters.http.sse import EventStream, Streams
 from nexus.domain.core.errors import InvalidInput, NotFound
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Window
+from nexus.domain.projects.model import Project
 from nexus.domain.projects.openings import Opening
 from nexus.domain.requests.model import Once
 from nexus.domain.services import Services
@@ -81,7 +82,8 @@ async def get_project(
 ) -> Answer[ProjectView | None]:
     """A project as it stands."""
     project = await services.projects.get(caller, project_id)
-    return tagged(request, project.revision, view(project, ProjectView))
+    shown = await _shown(services, caller, project)
+    return tagged(request, project.revision, shown, beside=shown.position)
 
 
 @delete("/projects/{project_id:str}", operation_id="deleteProject", status_code=202, **documented("projects", 409))
@@ -113,7 +115,7 @@ async def get_build(
     project = await services.projects.get(caller, project_id)
     stages = [view(stage, StageView) for stage in await services.projects.stages(caller, project_id)]
     return Dashboard(
-        project=view(project, ProjectView),
+        project=await _shown(services, caller, project),
         build=view(await services.projects.build(caller, project_id), BuildView),
         task=view(await services.projects.task(caller, project_id), TaskView),
         stages=stages,
@@ -219,6 +221,13 @@ async def list_commits(
 ) -> Listed[CommitView]:
     """The history of the files, newest first; the last hundred."""
     return Listed(items=[view(commit, CommitView) for commit in await services.projects.commits(caller, project_id)])
+
+
+async def _shown(services: Services, caller: Principal, project: Project) -> ProjectView:
+    """With its present position, where it is held."""
+    shown = view(project, ProjectView)
+    position = await services.projects.position(caller, project)
+    return shown if position is None else structs.replace(shown, position=position)
 
 
 ROUTES = [

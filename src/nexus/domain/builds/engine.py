@@ -4,50 +4,46 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import structs
 
 from nexus.domain.builds.agent_build import WORKFLOWS
 from nexus.domain.builds.model import StageFailed
-from nexus.domain.builds.outputs import Architecture
-from nexus.domain.builds.rules import rest
+from nexus.domain.builds.results import output_path, part_of, planned, result_of
+from nexus.domain.builds.rules import rest, wait
+from nexus.domain.builds.troubles import (
+    HOUSE_SECONDS,
+    LONG_REST_SECONDS,
+    STAGE_DEATHS,
+    SUSPICIOUS_DEATHS,
+    Failure,
+    Waits,
+    failure_of,
+    is_ours,
+    poisonous,
+)
 from nexus.domain.builds.work import Rooms, Work
 from nexus.domain.builds.workflow import Made, StageSpec, Workflow
-from nexus.domain.core.errors import NexusError, NotFound, Unavailable
+from nexus.domain.core.errors import NexusError, NotFound
 from nexus.domain.core.failpoints import hit
-from nexus.domain.models.model import Spent
-from nexus.domain.projects.model import JSON, Halted, Lost, Part, Run, Settled, Stage, StageResult
+from nexus.domain.ports.repository import Fence, Overtaken, Writer
+from nexus.domain.projects.model import JSON, Halted, Lost, Part, Run, Settled, Stage
 from nexus.domain.projects.rules import progress_of
 from nexus.domain.projects.runs import Runs
-from nexus.domain.runtime.journal import Journals
+from nexus.domain.runtime.crowd import Crowd
+from nexus.domain.runtime.journal import Journal, Journals
 from nexus.domain.tasks.model import Control
 
 DONE = ("completed", "skipped")
-OURS = ("storage_full", "database")
-"""Reasons of Unavailable that are the house's own, that pass, and that are no fault of the work: they cost no attempt."""
+SETTLING = ":settle"
+"""The part of a stage, beside its agents' (no slug has a colon), that turns what was made into rows."""
 
-LONG_REST_SECONDS = 15.0
 logger = structlog.get_logger()
-
-
-class Failure(Struct, frozen=True):
-    """Why an attempt gave nothing, and whether another one may."""
-
-    code: str
-    message: str
-    retryable: bool
-    retry_after: float | None = None
-
-
-class Waits(Exception):
-    """The run is to lie still for some seconds and go on by itself: it keeps no executor busy meanwhile."""
-
-    def __init__(self, reason: str, *, seconds: float) -> None:
-        super().__init__(reason)
-        self.reason, self.seconds = reason, seconds
 
 
 class Wish:
@@ -64,18 +60,22 @@ class Wish:
 
 
 class Engine:
+    """`patience`: the seconds in all that a stage may lie still because a part of the world is away."""
+
     def __init__(
         self,
         *,
         runs: Runs,
         rooms: Rooms,
         journals: Journals,
+        crowd: Crowd,
+        patience: float = 3600.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         timer: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
         workflows: Mapping[str, Workflow] = WORKFLOWS,
     ) -> None:
-        self._runs, self._rooms, self._journals = runs, rooms, journals
+        self._runs, self._rooms, self._journals, self._crowd, self._patience = runs, rooms, journals, crowd, patience
         self._sleep, self._timer, self._jitter, self._workflows = sleep, timer, jitter, workflows
 
     async def run(self, run: Run, workflow: str, wish: Wish) -> None:
@@ -90,8 +90,7 @@ class Engine:
             if stage.status in DONE:
                 continue
             if failure := await self._stage(run, declared, stage, (stages, outputs), wish):
-                error = {"code": failure.code, "message": failure.message, "retryable": failure.retryable}
-                await self._runs.fail(run, error | {"stage": stage.stage_name})
+                await self._runs.fail(run, failure.told(stage.stage_name))
                 return
             stages = await self._runs.stages(run)
         await self._runs.finish(run)
@@ -103,29 +102,55 @@ class Engine:
         (stages, outputs), spec = before, declared.stage(stage.stage_name)
         status = {other.stage_name: other.status for other in stages}
         if unmet := [need for need in spec.needs if status[need] not in DONE]:
-            return Failure("prerequisite", f"{spec.name} needs {', '.join(unmet)}.", retryable=False)
+            return Failure("prerequisite", f"{spec.name} needs {', '.join(unmet)}.")
         progress = progress_of(sum(other.status in DONE for other in stages) + 1, len(stages))
-        while True:
-            await wish.step()
-            stage = await self._runs.start_stage(run, stage)
-            failure = await self._attempt(run, spec, stage, outputs, (wish, progress))
-            if failure is None:
-                return None
-            if failure.retryable and stage.attempt < spec.attempts:
-                stage = await self._runs.retry_stage(run, stage, failure.message)
-                await self._rested(stage, failure)
-                continue
-            if not spec.optional:
-                return failure
+        if stage.fallen:
+            stage = structs.replace(stage, deaths=await self._deaths(run, spec, stage, outputs))
+        async with self._crowd.alone_with_parts() if stage.deaths >= SUSPICIOUS_DEATHS else nullcontext():
+            failure = await self._attempts(run, spec, stage, outputs, (wish, progress))
+        if failure and spec.optional:
             await self._runs.skip_stage(run, stage, failure.message, progress=progress)
             return None
+        return failure
 
-    async def _rested(self, stage: Stage, failure: Failure) -> None:
-        """Before the next attempt. Waits when that is far off."""
-        seconds = rest(stage.attempt - 1, told=failure.retry_after, jitter=self._jitter())
+    async def _deaths(self, run: Run, spec: StageSpec, stage: Stage, outputs: Mapping[str, Any]) -> int:
+        """How often in a row hosts died in this stage outside its steps: what happens inside them, their journal counts."""
+        for part in self._parts(spec, outputs):
+            if await self._journal(run, spec, part).is_open():
+                return 0
+        return stage.deaths + 1
+
+    async def _attempts(
+        self, run: Run, spec: StageSpec, stage: Stage, outputs: dict[str, Any], at: tuple[Wish, float]
+    ) -> Failure | None:
+        """None when the stage is done."""
+        wish, _ = at
+        while True:
+            await wish.step()
+            if stage.status != "running":
+                stage = await self._runs.start_stage(run, stage)
+            if stage.deaths >= STAGE_DEATHS:
+                return poisonous(spec.name, stage.deaths)
+            failure = await self._attempt(run, spec, stage, outputs, at)
+            if failure is None:
+                return None
+            if failure.away and stage.waited < (self._patience if failure.outside else HOUSE_SECONDS):
+                stage = await self._waited(run, stage, failure)
+            elif failure.again and stage.attempt < spec.attempts:
+                stage = await self._runs.retry_stage(run, stage, failure.message)
+                await self._sleep(rest(stage.attempt - 1, told=None, jitter=self._jitter()))
+            else:
+                return failure
+
+    async def _waited(self, run: Run, stage: Stage, failure: Failure) -> Stage:
+        """After what is away was given time. Waits when that is long."""
+        seconds = wait(stage.waited, told=failure.retry_after, jitter=self._jitter())
+        line = f"{failure.message} It is tried again in {seconds:.0f} s."
+        stage = await self._runs.note_wait(run, stage, line, seconds=seconds)
         if seconds > LONG_REST_SECONDS:
-            raise Waits(failure.code, seconds=seconds)
+            raise Waits(failure.code, failure.message, seconds=seconds)
         await self._sleep(seconds)
+        return stage
 
     async def _attempt(
         self, run: Run, spec: StageSpec, stage: Stage, outputs: dict[str, Any], at: tuple[Wish, float]
@@ -136,16 +161,14 @@ class Engine:
         except (Halted, Lost):
             raise
         except TimeoutError:
-            return Failure("timed_out", f"{spec.name} took longer than {spec.seconds:g} s.", retryable=True)
+            return Failure("timed_out", f"{spec.name} took longer than {spec.seconds:g} s.", again=True)
         except NexusError as error:
             if is_ours(error):
                 raise
-            code = str(error.facts.get("code", type(error).__name__))
-            told = error.facts.get("retry_after")
-            return Failure(code, error.detail, isinstance(error, Unavailable), None if told is None else float(told))
+            return failure_of(error)
         except Exception:
             logger.exception("stage.crashed", stage=spec.name, project_id=run.project.project_id)
-            return Failure("internal", f"Something went wrong inside {spec.name}.", retryable=True)
+            return Failure("internal", f"Something went wrong inside {spec.name}.", again=True)
         return None
 
     async def _done(
@@ -164,9 +187,9 @@ class Engine:
         hit("after:stage.commit")
         settled = Settled()
         if spec.settle:
-            work = self._work(held, spec, stage, ({**outputs, spec.name: found}, "settle"), wish)
+            work = self._work(held, spec, stage, ({**outputs, spec.name: found}, SETTLING), wish)
             settled = await spec.settle(work, made, commit_id)
-        result = _result(made, parts, commit_id, spec)
+        result = result_of(made, parts, commit_id, spec)
         await self._runs.complete_stage(run, stage, result, progress=progress, settled=settled)
         outputs[spec.name] = found
 
@@ -175,19 +198,17 @@ class Engine:
     ) -> tuple[dict[str, Made], list[Part]]:
         if spec.whole:
             work = self._work(run, spec, stage, (outputs, ""), wish)
-            return {"": await spec.whole(work)}, [_part("", stage, work, 0.0)]
+            return {"": await spec.whole(work)}, [part_of("", stage, work, 0.0)]
         made, parts = dict[str, Made](), list[Part]()
-        planned = msgspec.convert(outputs["architecture"][""], Architecture).agents
-        for agent in planned:
+        for agent in planned(outputs):
             work, began = self._work(run, spec, stage, (outputs, agent.slug), wish), self._timer()
             assert spec.per_agent is not None
             made[agent.slug] = await spec.per_agent(work, agent)
-            parts.append(_part(agent.slug, stage, work, self._timer() - began))
+            parts.append(part_of(agent.slug, stage, work, self._timer() - began))
         return made, parts
 
     def _work(self, run: Run, spec: StageSpec, stage: Stage, known: tuple[Mapping[str, Any], str], wish: Wish) -> Work:
         (outputs, part), lines = known, list(stage.logs)
-        scope = f"build:{run.project.project_id}/{run.project.build_no}/{spec.name}/{part}#{stage.attempt}"
 
         async def tell(line: str) -> None:
             lines.append(line)
@@ -204,18 +225,30 @@ class Engine:
             step=wish.step,
             tell=tell,
             advance=advance,
-            journal=self._journals(scope, lambda: (self._runs.guard(run),)),
+            journal=self._journal(run, spec, part),
         )
+
+    def _journal(self, run: Run, spec: StageSpec, part: str) -> Journal:
+        """One for all attempts: what was paid for in an earlier one is replayed."""
+        scope = f"build:{run.project.project_id}/{run.project.build_no}/{spec.name}/{part}"
+        return self._journals(scope, lambda: (self._runs.guard(run),))
+
+    def _parts(self, spec: StageSpec, outputs: Mapping[str, Any]) -> Sequence[str]:
+        return [*([""] if spec.whole else [agent.slug for agent in planned(outputs)]), SETTLING]
 
     async def _kept(self, run: Run, spec: StageSpec, stage: Stage, made: Mapping[str, Made]) -> str:
         """One commit for what the stage made for all its agents: its typed output, and the files for people."""
         files = {path: text.encode() for part in made.values() for path, text in part.files.items()}
         output = msgspec.json.encode({agent: part.output for agent, part in made.items()})
-        files[_output_path(spec.name)] = msgspec.json.format(output, indent=2) + b"\n"
-        build_no = run.project.build_no
+        files[output_path(spec.name)] = msgspec.json.format(output, indent=2) + b"\n"
+        build_no = run.task.build_no
         message = f"{spec.display_name}\n\nBuild {build_no}, stage {spec.name}, attempt {stage.attempt}"
-        project_id = run.project.project_id
-        return await self._rooms.repository.commit(project_id, files, message=message, key=f"{build_no}/{spec.name}")
+        writer = Writer(fence=Fence(build_no, run.task.fence), held=partial(self._runs.held, run))
+        project_id, key, commit = run.project.project_id, f"{build_no}/{spec.name}", self._rooms.repository.commit
+        try:
+            return await commit(project_id, files, message=message, key=key, writer=writer)
+        except Overtaken as error:
+            raise Lost(error.detail) from error
 
     async def _outputs(self, run: Run, stages: Sequence[Stage]) -> dict[str, Any]:
         """What completed stages gave, out of the files that their rows point to."""
@@ -231,44 +264,3 @@ class Engine:
                     raise StageFailed(f"The files of {stage.stage_name} are gone.", code="files_lost") from error
                 outputs[stage.stage_name] = msgspec.json.decode(text)
         return outputs
-
-
-def is_ours(error: NexusError) -> bool:
-    return isinstance(error, Unavailable) and error.facts.get("reason") in OURS
-
-
-def _output_path(stage: str) -> str:
-    return f"stages/{stage}.json"
-
-
-def _part(agent: str, stage: Stage, work: Work, seconds: float) -> Part:
-    return Part(
-        agent=agent,
-        status="completed",
-        attempt=stage.attempt,
-        duration_seconds=round(seconds, 3),
-        input_tokens=work.spent.input_tokens,
-        output_tokens=work.spent.output_tokens,
-        usage_unknown=work.spent.unknown,
-        tool_calls=work.tool_calls,
-    )
-
-
-def _result(made: Mapping[str, Made], parts: list[Part], commit_id: str, spec: StageSpec) -> StageResult:
-    summary = "; ".join(part.summary for part in made.values() if part.summary)[:500]
-    files = sorted(path for part in made.values() for path in part.files)
-    artifact = {"commit": commit_id, "path": _output_path(spec.name)}
-    data: JSON = {"summary": summary, "files": files, "artifact": artifact}
-    spent = Spent()
-    for part in parts:
-        spent = spent.plus(
-            Spent(input_tokens=part.input_tokens, output_tokens=part.output_tokens, unknown=part.usage_unknown)
-        )
-    return StageResult(
-        output_data=data,
-        input_tokens=spent.input_tokens,
-        output_tokens=spent.output_tokens,
-        usage_unknown=spent.unknown,
-        tool_calls=sum(part.tool_calls for part in parts),
-        parts=[part for part in parts if part.agent],
-    )

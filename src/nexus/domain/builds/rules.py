@@ -6,7 +6,7 @@ from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.texts import is_cjk
 
 SHORTEST, LONGEST = 10, 10_000
-LONGEST_REST, LONGEST_TOLD = 60.0, 600.0
+SHORTEST_REST, LONGEST_REST, LONGEST_TOLD = 2.0, 60.0, 600.0
 
 
 def check_requirement(text: str) -> None:
@@ -23,7 +23,16 @@ def check_requirement(text: str) -> None:
 def rest(failed: int, *, told: float | None, jitter: float) -> float:
     """Seconds before the next attempt after so many that failed, spread by `jitter` (0 to 1); never less than a provider asked for,
     up to ten minutes."""
-    grown = min(LONGEST_REST, 2.0**failed) * (0.5 + jitter / 2)
+    return _spread(2.0**failed, told=told, jitter=jitter)
+
+
+def wait(waited: float, *, told: float | None, jitter: float) -> float:
+    """Seconds before what is away is asked again, when it has been waited for so long: about as long once more."""
+    return _spread(max(SHORTEST_REST, waited), told=told, jitter=jitter)
+
+
+def _spread(seconds: float, *, told: float | None, jitter: float) -> float:
+    grown = min(LONGEST_REST, seconds) * (0.5 + jitter / 2)
     return grown if told is None else max(grown, min(told, LONGEST_TOLD) + jitter)
 
 

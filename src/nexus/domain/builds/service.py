@@ -9,8 +9,9 @@ import structlog
 from msgspec import Struct, structs
 
 from nexus.domain.builds import rules
-from nexus.domain.builds.engine import Engine, Waits, Wish, is_ours
+from nexus.domain.builds.engine import Engine, Wish
 from nexus.domain.builds.model import RunBuild, Started
+from nexus.domain.builds.troubles import Waits, is_ours
 from nexus.domain.builds.wishes import Wishes
 from nexus.domain.builds.workflow import Workflow
 from nexus.domain.core.errors import NexusError, QuotaExceeded, Unavailable
@@ -36,13 +37,14 @@ logger = structlog.get_logger()
 class Pace(Struct, frozen=True, kw_only=True):
     """Seconds: between two looks for what is wanted where no hint came; how long a paused run may take to its next step before it is
     cut, and how long any executor may take to answer before it is ended in its place; how long a run waits that found the disk full, or the
-    store away; and between tries to tell such a store so."""
+    store away; between tries to tell such a store so; and for how long in all a stage waits for what is away outside, a provider say."""
 
     look: float = 1.0
     grace: float = 3.0
     answer: float = 4.5
     storage: float = 10.0
     store: float = 1.0
+    patience: float = 3600.0
     retries: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
 
@@ -224,7 +226,7 @@ class Builds:
             return why
         reason = str(why.facts.get("reason"))
         return (
-            Waits(reason, seconds=self._pace.storage if reason == "storage_full" else self._pace.store)
+            Waits(reason, why.detail, seconds=self._pace.storage if reason == "storage_full" else self._pace.store)
             if is_ours(why)
             else None
         )
@@ -233,12 +235,12 @@ class Builds:
         """Back into the queue; tried for a while, as the store may be what is away."""
         for pause in self._pace.retries:
             try:
-                await self._runs.release(run, reason=waits.reason, seconds=waits.seconds)
+                await self._runs.release(run, reason=waits.reason, message=waits.message, seconds=waits.seconds)
                 return
             except Unavailable as error:
                 logger.warning("build.not_released", task_id=run.task.task_id, reason=error.detail)
                 await asyncio.sleep(pause)
-        await self._runs.release(run, reason=waits.reason, seconds=waits.seconds)
+        await self._runs.release(run, reason=waits.reason, message=waits.message, seconds=waits.seconds)
 
     async def _halted(self, run: Run) -> bool:
         """Writes the state that is wanted, now that nothing of the run goes on. False when that is to go on after all."""

@@ -5,7 +5,7 @@ from msgspec import Struct
 from nexus.domain.core.errors import QuotaExceeded
 from nexus.domain.ports.rows import Below, Write, when
 from nexus.domain.projects import rules
-from nexus.domain.projects.model import ProjectStatus
+from nexus.domain.projects.model import Project, ProjectStatus
 from nexus.domain.tallies.service import Tallies
 
 RETRY_SECONDS = 10
@@ -18,25 +18,29 @@ class Limits(Struct, frozen=True):
     held: int = 1000
 
 
+def turn(project: Project) -> tuple[int, str, str]:
+    """The order in which what is held is let in: the highest priority first, of those who has waited longest."""
+    return -project.priority, project.updated_at, project.project_id
+
+
 class Admission:
     def __init__(self, *, tallies: Tallies, limits: Limits = Limits()) -> None:
         self._tallies, self._limits = tallies, limits
 
-    async def place(self, tenant_id: str, move: rules.Move) -> tuple[rules.Move, int | None]:
-        """The move as it is to be made now, and how many builds are before one that is held. Nobody overtakes those that wait.
+    async def place(self, tenant_id: str, move: rules.Move) -> rules.Move:
+        """The move as it is to be made now. Nobody overtakes those that wait.
 
-        QuotaExceeded: `facts["position"]` is how many there are."""
+        QuotaExceeded: `facts["position"]` is how many builds are under way or wait."""
         if not move.may_be_held:
-            return move, None
+            return move
         now, limits = await self._tallies.now(tenant_id), self._limits
         if now.builds_active < limits.active and not now.builds_held:
-            return move, None
-        before = now.builds_active + now.builds_held
+            return move
         if now.builds_held < limits.held:
-            return rules.held(move), before
+            return rules.held(move)
         raise QuotaExceeded(
             f"{now.builds_active} builds are under way and {now.builds_held} wait already.",
-            position=before,
+            position=now.builds_active + now.builds_held,
             limit=limits.active + limits.held,
             retry_after=RETRY_SECONDS,
         )

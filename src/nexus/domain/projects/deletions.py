@@ -4,6 +4,7 @@ from msgspec import structs
 
 from nexus.domain.agents.service import Agents
 from nexus.domain.audit.service import Audit
+from nexus.domain.core.failpoints import hit
 from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
@@ -53,6 +54,7 @@ class Deletions:
             built = {agent.agent_id for agent in await self._agents.left_of(project_id)} | set(project.agent_ids)
             buried = await self._agents.burying(sorted(built))
             held = {"status": project.status, "control_status": project.control_status, "build_no": project.build_no}
+            hit("before:project.delete")
             await self._tables.commit(
                 patch(PROJECTS, project, when(**held, deleted_at=None), deleted_at=now),
                 self._tasks.queued(task),
@@ -60,6 +62,7 @@ class Deletions:
                 *buried,
                 *self._tallies.counting(project.tenant_id, projects=-1, agents=-len(buried)),
             )
+            hit("after:project.delete")
             return structs.replace(project, active_task_id=task.task_id, deleted_at=now)
 
         return await self._tables.settle(attempt)
@@ -74,17 +77,23 @@ class Deletions:
 
     async def purge(self, project: Project) -> None:
         """Removes rows and files, the project's own row last: a purge that was cut goes on from there."""
+        hit("before:purge.files")
         await self._files.remove(f"projects/{project.project_id}")
+        hit("after:purge.files")
         await self._emptied(STAGES, project.project_id)
         await self._emptied(BUILDS, project.project_id)
+        hit("before:purge.rows")
         await self._tables.commit(delete(PROJECTS, project))
+        hit("after:purge.rows")
 
     async def purged(self, task: Task) -> None:
         """The purge is over."""
         now = instant(self._clock())
         gone = rules.placed(task.task_id, "completed", "running", due=now)
         over = self._tasks.moving(task, when(status="queued"), status="completed", completed_at=now, **gone)
+        hit("before:purge.end")
         await self._tables.commit(over)
+        hit("after:purge.end")
 
     async def _emptied(self, table: Table[R], project_id: str) -> None:
         while rows := (await self._tables.page(table, project_id, window=Window(limit=100))).items:

@@ -60,7 +60,11 @@ class Part(Struct, frozen=True, kw_only=True):
 
 
 class Stage(Entity, frozen=True, kw_only=True):
-    """A stage of the current build. `output_data` is a summary and pointers, never the output itself."""
+    """A stage of the current build. `output_data` is a summary and pointers, never the output itself.
+
+    `waited`: the seconds it lay still because a part of the world was away. `fallen`: it ran when its executor was replaced; `deaths`: how often
+    that was so while none of its steps was in flight.
+    """
 
     project_id: str
     stage_name: str
@@ -73,6 +77,9 @@ class Stage(Entity, frozen=True, kw_only=True):
     build_no: int = 1
     fence: int = 0
     attempt: int = 0
+    waited: float = 0.0
+    fallen: bool = False
+    deaths: int = 0
     agent_name: str | None = None
     started_at: str | None = None
     completed_at: str | None = None

@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from nexus.domain.audit.service import Audit
+from nexus.domain.core.failpoints import hit
 from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
@@ -61,7 +62,7 @@ class Openings:
     ) -> tuple[Project, int | None, list[Write]]:
         """T1: a project, its first build, task and stages, and the event that tells it; the caller commits them. T2: it is held where
         the tenant has as many builds under way as it may, behind so many others; QuotaExceeded when too many are."""
-        move, before = await self._admission.place(caller.tenant_id, rules.CREATE)
+        move = await self._admission.place(caller.tenant_id, rules.CREATE)
         now, project_id, task_id = instant(self._clock()), self._new_id("prj"), self._new_id("tsk")
         project = Project(
             project_id=project_id,
@@ -78,6 +79,7 @@ class Openings:
             created_at=now,
             updated_at=now,
         )
+        before = await self._projects.position(caller, project)
         writes = [insert(PROJECTS, project), *self._build_rows(project, wanted, plans, before)]
         writes += self._tallies.counting(caller.tenant_id, projects=1, builds_started=1)
         writes += self._admission.moving(caller.tenant_id, None, move.to)
@@ -135,11 +137,13 @@ class Openings:
         self, caller: Principal, command: str, project: Project, plan: tuple[list[Stage], int, Keep[Project]]
     ) -> Project:
         (stages, begin, keep), now = plan, instant(self._clock())
-        move, before = await self._admission.place(project.tenant_id, rules.AGAIN[command])
+        move = await self._admission.place(project.tenant_id, rules.AGAIN[command])
         progress, task_id = rules.progress_of(begin, len(stages)), self._new_id("tsk")
         fresh = rules.begun_anew(project, move, task_id, progress=progress, now=now)
         new = structs.replace(project, revision=project.revision + 1, **fresh)
+        before = await self._projects.position(caller, new)
         told = _told(new, [stage.stage_name for stage in stages[begin:]], before)
+        hit(f"before:project.{command}")
         await self._tables.commit(
             patch(PROJECTS, project, when(status=project.status, events=project.events), **fresh),
             insert(BUILDS, await self._next_build(new, command)),
@@ -152,6 +156,7 @@ class Openings:
             *self._admission.moving(project.tenant_id, project.status, move.to),
             *keep(new),
         )
+        hit(f"after:project.{command}")
         return new
 
     async def _next_build(self, project: Project, command: str) -> Build:

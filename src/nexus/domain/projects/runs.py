@@ -102,6 +102,7 @@ class Runs:
         """T6. The attempt grows only when one failed, so a restart of the host costs none. Halted when that is what is wanted."""
         now, attempt = instant(self._clock()), max(1, stage.attempt)
         fields = {"fence": run.task.fence, "attempt": attempt, "started_at": stage.started_at or now}
+        fields |= {"fallen": False, "deaths": stage.deaths}
         change = Change(project={"current_stage": stage.stage_name}, told={"attempt": attempt})
         return await self._stage_moved("start_stage", run, stage, change, **fields)
 
@@ -130,10 +131,19 @@ class Runs:
         change = Change(told={"attempt": attempt, "reason": reason})
         return await self._stage_moved("retry_stage", run, stage, change, attempt=attempt, error_message=reason)
 
+    async def note_wait(self, run: Run, stage: Stage, line: str, *, seconds: float) -> Stage:
+        """That the stage is to lie still for so long because a part of the world is away: it costs no attempt."""
+        waited = stage.waited + seconds
+        await self._told(run, stage, "stage.log", {"line": line}, waited=waited, error_message=line)
+        return structs.replace(stage, waited=waited)
+
     async def tell(self, run: Run, stage: Stage, tag: str, told: JSON, *, logs: Sequence[str] | None = None) -> None:
         """`stage.progress` or `stage.log`; the row keeps the last lines."""
+        await self._told(run, stage, tag, told, **({} if logs is None else {"logs": list(logs[-LOG_LINES:])}))
+
+    async def _told(self, run: Run, stage: Stage, tag: str, told: JSON, **fields: Any) -> None:
         running = rules.STAGE_MOVES["complete_stage"].of_stage(run.task)
-        writes = [] if logs is None else [patch(STAGES, stage, running, logs=list(logs[-LOG_LINES:]))]
+        writes = [patch(STAGES, stage, running, **fields)] if fields else []
         change = Change(writes=writes, tag=tag, told={"stage": stage.stage_name, **told})
 
         async def attempt() -> None:
@@ -152,11 +162,11 @@ class Runs:
             "fail", lambda: self.held(run), task=on_task, project={"error_info": error}, told={"error": error}
         )
 
-    async def release(self, run: Run, *, reason: str | None = None, seconds: float = 0.0) -> None:
+    async def release(self, run: Run, *, reason: str | None = None, message: str = "", seconds: float = 0.0) -> None:
         """T12: back into the queue, the attempt unchanged; with a `reason`, not before so many seconds have gone by."""
         waits = {"not_before": self._in(seconds), "due_at": self._in(seconds)} if reason else {}
         error = (
-            {"code": reason, "message": f"It waits and goes on by itself: {reason}.", "retryable": True}
+            {"code": reason, "message": f"{message} It waits and goes on by itself.".strip(), "retryable": True}
             if reason
             else None
         )
@@ -165,7 +175,7 @@ class Runs:
             lambda: self.held(run),
             task={"worker_id": None, **waits},
             project={"error_info": error},
-            told={"reason": reason} if reason else None,
+            told={"reason": reason, "message": message} if reason else None,
         )
 
     async def pause_done(self, run: Run) -> None:
@@ -219,7 +229,7 @@ class Runs:
                 project=on_project,
                 task={**on_task, **(task or {})},
                 writes=[
-                    *await self._stage_writes(at, move.stage_to, on_project),
+                    *await self._stage_writes(at, move, on_project),
                     await self._build_write(at, on_project),
                     *self._admission.moving(at.project.tenant_id, at.project.status, move.to),
                     *self._counted(move, at.project.tenant_id),
@@ -236,14 +246,15 @@ class Runs:
     def _counted(self, move: rules.Move, tenant_id: str) -> list[Write]:
         return self._tallies.counting(tenant_id, **{move.counts: 1}) if move.counts else []
 
-    async def _stage_writes(self, run: Run, to: str | None, project: Mapping[str, Any]) -> list[Write]:
-        if not to or not run.project.current_stage:
+    async def _stage_writes(self, run: Run, move: rules.Move, project: Mapping[str, Any]) -> list[Write]:
+        if not move.stage_to or not run.project.current_stage:
             return []
         stage = await self._tables.get(STAGES, run.project.project_id, run.project.current_stage)
         if stage.status != "running":
             return []
         error = (project.get("error_info") or {}).get("message")
-        return [patch(STAGES, stage, when(status="running", fence=stage.fence), status=to, error_message=error)]
+        fields = {"status": move.stage_to, "error_message": error, "fallen": move.fells or stage.fallen}
+        return [patch(STAGES, stage, when(status="running", fence=stage.fence), **fields)]
 
     async def _build_write(self, run: Run, project: Mapping[str, Any]) -> Write:
         build = await self._tables.get(BUILDS, run.project.project_id, run.project.build_no)

@@ -1,5 +1,6 @@
 """Projects as users see and command them."""
 
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -14,9 +15,9 @@ from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Page, Tables, Window
 from nexus.domain.ports.log import Batch
 from nexus.domain.ports.repository import Commit, Repository
-from nexus.domain.ports.rows import patch
+from nexus.domain.ports.rows import Write, patch
 from nexus.domain.projects import rules
-from nexus.domain.projects.admission import Admission
+from nexus.domain.projects.admission import Admission, turn
 from nexus.domain.projects.model import Build, Command, Project, Stage, WrongState, topic
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.tallies.service import Tallies
@@ -81,14 +82,22 @@ class Projects:
         return over and not await self._events.read(topic(project_id, project.build_no), after, limit=1)
 
     async def held(self, tenant_id: str) -> list[Project]:
-        """Those of a tenant that wait for a place: the highest priority first, of those who has waited longest."""
+        """Those of a tenant that wait for a place, in the order in which they are let in."""
         found, cursor, more = list[Project](), None, True
         while more:
             window = Window(limit=100, cursor=cursor)
             page = await self._tables.page(PROJECTS, tenant_id, "pending", index="TenantStatusIndex", window=window)
             found += page.items
             cursor, more = page.cursor, page.cursor is not None
-        return sorted(found, key=lambda project: (-project.priority, project.updated_at))
+        return sorted(found, key=turn)
+
+    async def position(self, caller: Principal, project: Project) -> int | None:
+        """How many builds of the tenant are before one that is held: those under way, and those held that are let in sooner. None
+        for one that is not held."""
+        if project.status != "pending":
+            return None
+        held, now = await self.held(caller.tenant_id), await self._tallies.now(caller.tenant_id)
+        return now.builds_active + bisect_left(held, turn(project), key=turn)
 
     async def files(self, caller: Principal, project_id: str, *, at: str | None = None) -> Sequence[str]:
         await self.get(caller, project_id)
@@ -121,7 +130,7 @@ class Projects:
         return await self._tables.settle(attempt)
 
     async def _commanded(self, caller: Principal, verb: str, project: Project, task: Task) -> Project:
-        move, before = await self._admission.place(project.tenant_id, rules.MOVES[verb])
+        move = await self._admission.place(project.tenant_id, rules.MOVES[verb])
         now, position = instant(self._clock()), project.events + 1
         wants = move.wants or project.control_status
         fields: dict[str, Any] = {"status": move.to, "control_status": wants, "updated_at": now}
@@ -133,18 +142,31 @@ class Projects:
         if verb == "resume":  # its user wants it now
             on_task["not_before"] = None
         where = topic(project.project_id, project.build_no)
+        fields |= {"events": position} | ended
+        new = structs.replace(project, revision=project.revision + 1, **fields)
+        before = await self.position(caller, new)
         told = {"control": wants} if before is None else {"control": wants, "position": before}
         writes = [
-            patch(PROJECTS, project, move.of_project(project.events), events=position, **fields, **ended),
+            patch(PROJECTS, project, move.of_project(project.events), **fields),
             self._tasks.moving(task, move.of_task(task), **on_task),
             self._events.telling(where, position, move.event, told),
             self._audit.noting(caller, f"project.{verb}", project.project_id),
             *self._admission.moving(project.tenant_id, project.status, move.to),
         ]
+        if move.to != "building":  # no executor will write it
+            writes.append(await self._build_write(caller, new))
         if move.counts:
             writes += self._tallies.counting(project.tenant_id, **{move.counts: 1})
         hit("before:project.command")
         await self._tables.commit(*writes)
         hit("after:project.command")
         self._events.wake(where)
-        return structs.replace(project, events=position, revision=project.revision + 1, **fields, **ended)
+        return new
+
+    async def _build_write(self, caller: Principal, project: Project) -> Write:
+        """What a command makes of the row of the build."""
+        build = await self._tables.of(caller).get(BUILDS, project.project_id, project.build_no)
+        if project.status != "cancelled":
+            return patch(BUILDS, build, status=project.status)
+        summary = rules.summary(await self.stages(caller, project.project_id))
+        return patch(BUILDS, build, status=project.status, completed_at=project.completed_at, **summary)

@@ -12,9 +12,10 @@ from nexus.domain.core.errors import Conflict, NotFound, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.models.service import Models
-from nexus.domain.ports.database import Tables
+from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.models import ChatModel, Delta, End, ModelRequest
 from nexus.domain.ports.rows import Write, delete, insert, patch, when
+from nexus.domain.runtime.crowd import Crowd
 from nexus.domain.runtime.steps import ALONE_DEATHS, OutcomeUnknown, Poisonous, Returned, Said, Step
 from nexus.domain.runtime.tables import STEPS
 from nexus.domain.tools.model import Effect
@@ -26,48 +27,6 @@ KEEPING_PAUSES = (0.0, 0.2, 0.4, 0.8, 1.6, 3.2)
 
 REPEATABLE: tuple[Effect, ...] = ("pure", "read")
 Guard = Callable[[], Sequence[Write]]
-
-
-class Crowd:
-    """Who is in flight in this process. A step under which a host died is let in alone. Counting never waits: no cancellation can
-    leave a count behind."""
-
-    def __init__(self) -> None:
-        self._inside, self._lonely = 0, 0
-        self._waiting = list[asyncio.Future[None]]()
-
-    @asynccontextmanager
-    async def among_others(self) -> AsyncIterator[None]:
-        await self._until(lambda: not self._lonely)
-        self._inside += 1
-        try:
-            yield
-        finally:
-            self._inside -= 1
-            self._wake()
-
-    @asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
-        await self._until(lambda: not self._lonely)
-        self._lonely = 1
-        try:
-            await self._until(lambda: not self._inside)
-            yield
-        finally:
-            self._lonely = 0
-            self._wake()
-
-    async def _until(self, holds: Callable[[], bool]) -> None:
-        while not holds():
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiter)
-            await waiter
-
-    def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for waiter in waiting:
-            if not waiter.done():
-                waiter.set_result(None)
 
 
 class Journal:
@@ -106,6 +65,11 @@ class Journal:
             hit("after:step.tool")
             await self.finished(step, returned)
         return returned
+
+    async def is_open(self) -> bool:
+        """Whether a step is noted that has begun and has no end: one under which a host died."""
+        steps = await self._tables.page(STEPS, self._scope, window=Window(limit=100, newest_first=True))
+        return any(step.result is None and not step.cut for step in steps.items)
 
     @asynccontextmanager
     async def step(self, name: str, asked: str) -> AsyncIterator[Step]:

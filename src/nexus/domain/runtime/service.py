@@ -25,7 +25,7 @@ from nexus.domain.runtime.model import (
     ToolFinished,
     UsageRecorded,
 )
-from nexus.domain.runtime.steps import OutcomeUnknown, Poisonous, Returned
+from nexus.domain.runtime.steps import Returned, TookTooLong
 from nexus.domain.tools.arguments import arguments_of
 from nexus.domain.tools.service import Tools
 
@@ -47,7 +47,7 @@ class Utterance:
     @property
     def end(self) -> End:
         if self._end is None:
-            raise Unavailable("The model's stream had no end.")
+            raise Unavailable("The model's stream had no end.", reason="provider")
         return self._end
 
     async def heard(self, items: AsyncGenerator[Delta | End, None]) -> AsyncGenerator[AnswerEvent, None]:
@@ -107,7 +107,7 @@ class Runtime:
     async def whole(
         self, spec: AgentSpec, history: Sequence[ChatMessage], *, journal: Journal | None = None, depth: int = 0
     ) -> Answer:
-        """The answer, collected. Unavailable when it takes longer than the agent's limits allow."""
+        """The answer, collected. TookTooLong when it takes longer than the agent's limits allow."""
         heard = list[AnswerEvent | Answered]()
         try:
             async with (
@@ -117,7 +117,7 @@ class Runtime:
                 async for item in answer:
                     heard.append(item)
         except TimeoutError as error:
-            raise Unavailable(f"{spec.name} took longer than {spec.limits.seconds:g} s.") from error
+            raise TookTooLong(f"{spec.name} took longer than {spec.limits.seconds:g} s.") from error
         return collected(heard)
 
     def _recorded(self, end: End) -> UsageRecorded:
@@ -126,16 +126,16 @@ class Runtime:
         return UsageRecorded(self._models.name, end.usage.input_tokens, end.usage.output_tokens)
 
     async def _finished(self, spec: AgentSpec, call: ToolCall, journal: Journal | None, depth: int) -> ToolFinished:
-        """A tool that fails is told to the model, which may do better; it never ends the answer. OutcomeUnknown does."""
+        """A tool that fails is told to the model, which may do better; it never ends the answer. What happens to another agent's steps is
+        no failure of a tool: only what that agent itself got wrong is told."""
         tool = next((tool for tool in spec.tools if tool.spec.name == call.name), None)
+        told = (InvalidInput, TookTooLong) if tool and tool.kind == "agent" else NexusError
 
         async def called(key: str) -> Returned:
             began = self._timer()
             try:
                 ok, result = True, await self._result(spec, tool, call, (key, journal, depth))
-            except (OutcomeUnknown, Poisonous):
-                raise
-            except NexusError as error:
+            except told as error:
                 ok, result = False, msgspec.json.encode({"error": error.detail}).decode()
             if len(result) > RESULT_CHARACTERS:
                 result = result[:RESULT_CHARACTERS] + "… (cut)"

@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from nexus.domain.core.errors import Conflict
+from nexus.domain.core.errors import Conflict, Unavailable
 from nexus.domain.ports.models import StopReason, ToolCall, Usage
 from nexus.domain.ports.rows import Entity
 
@@ -54,6 +54,13 @@ class OutcomeUnknown(Conflict):
     """The host died while a tool was changing the world: whether it did is not known, and it is not done again."""
 
     title = "The outcome of a tool call is unknown"
+    code = "outcome_unknown"
+
+
+class TookTooLong(Unavailable):
+    """The agent did not come to an end within its own limits."""
+
+    title = "The answer took too long"
 
 
 class Poisonous(Conflict):

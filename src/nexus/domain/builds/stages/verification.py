@@ -15,10 +15,11 @@ from nexus.domain.builds.stages.prompt import question
 from nexus.domain.builds.stages.tools import TEST_LIMITS
 from nexus.domain.builds.work import Work
 from nexus.domain.builds.workflow import Made
-from nexus.domain.core.errors import NexusError
+from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.code import TestResult
 from nexus.domain.projects.model import Project, Settled
 from nexus.domain.runtime.model import AgentSpec, Answer
+from nexus.domain.runtime.steps import TookTooLong
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -90,7 +91,7 @@ def _problems(found: Package) -> list[str]:
 async def _behaves(work: Work, spec: AgentSpec, case: Case) -> CaseResult:
     try:
         answer = await work.converse(spec, case.input)
-    except NexusError as error:
+    except (InvalidInput, TookTooLong) as error:  # what the agent or its request is to blame for, and nothing else
         return CaseResult(case=case, passed=False, problem=error.detail, answer="")
     problem = _missing(case, answer)
     return CaseResult(case=case, passed=problem is None, problem=problem, answer=answer.text[:2000])

@@ -1,0 +1,182 @@
+"""An executor that stood still at its commit of a stage and goes on when others have gone on: none of its files come in."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from msgspec import structs
+
+from nexus.adapters.directory.files import DirectoryFiles
+from nexus.adapters.git.repository import GitRepository
+from nexus.adapters.memory.files import MemoryFiles
+from nexus.adapters.memory.models import Gate, ScriptedModel, turn
+from nexus.adapters.memory.repository import MemoryRepository
+from nexus.domain.builds.model import Started
+from nexus.domain.builds.service import Pace
+from nexus.domain.core.errors import Conflict
+from nexus.domain.ports.files import FileStore
+from nexus.domain.ports.repository import ANYONE, Overtaken, Repository, Writer
+from nexus.domain.projects.model import Command, Lost
+from nexus.wiring import World
+from tests.domain.builds.scripts import BRIEF, REQUIREMENTS, said, script
+from tests.domain.builds.test_builds import STAGES, WANTED, over
+from tests.house import ANN, open_house, world
+
+STALE = "stale.txt"
+FROZEN = Pace(look=3600.0)
+"""An executor that stands still does not look for what is wanted of it, either."""
+
+
+class Stalling:
+    """The repository of an executor that stands still at its commit of one stage: before it looks whether it holds its run, or after."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.history, self.list, self.read, self.diff = (
+            repository.history,
+            repository.list,
+            repository.read,
+            repository.diff,
+        )
+        self.repository, self.at, self.after_its_look = repository, Gate(), False
+        self.key, self.refused = "", list[type[Conflict]]()
+
+    async def commit(
+        self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str, writer: Writer = ANYONE
+    ) -> str:
+        if key != self.key:
+            return await self.repository.commit(project_id, files, message=message, key=key, writer=writer)
+        if self.after_its_look:
+            await writer.held()
+            writer = Writer(fence=writer.fence)
+        await self.at.passed()
+        files = {**files, STALE: b"stale"}
+        try:
+            return await self.repository.commit(project_id, files, message=message, key=key, writer=writer)
+        except Conflict as refused:
+            self.refused.append(type(refused))
+            raise
+
+
+class Stalled(NamedTuple):
+    stalling: Stalling
+    build: Started
+    going: asyncio.Task[None]
+    next_one: World
+
+    async def goes_on(self) -> list[type[Conflict]]:
+        """Lets the executor go on to its end, and says how its commit was refused."""
+        self.stalling.at.opened.set()
+        await self.going
+        return self.stalling.refused
+
+
+class Ground:
+    """Two executors over one store: the first one stalls, the second one goes on."""
+
+    def __init__(self, files: FileStore, first: Repository, second: Repository) -> None:
+        self.files, self.second, self.stalling = files, second, Stalling(first)
+
+    @asynccontextmanager
+    async def stalled(
+        self, key: str, model: ScriptedModel | None = None, *, after_its_look: bool = False
+    ) -> AsyncIterator["Stalled"]:
+        """A build whose executor stands still at the commit of this key."""
+        self.stalling.key, self.stalling.after_its_look = key, after_its_look
+        on = structs.replace(world(model or script()), files=self.files, repository=self.stalling, pace=FROZEN)
+        async with open_house(on, serving=False) as house, asyncio.TaskGroup() as group:
+            started = await house.services.builds.start(ANN, WANTED)
+            going = group.create_task(house.services.builds.run(started.task_id))
+            await self.stalling.at.reached.wait()
+            next_one = world(like=on, clock=house.clock, worker_id="w2")
+            next_one = structs.replace(next_one, repository=self.second, pace=Pace(answer=0.0))
+            yield Stalled(self.stalling, started, going, next_one)
+
+    async def history(self, project_id: str) -> list[str]:
+        """The keys, oldest first; nothing stale is in the commits or among the files."""
+        assert STALE not in await self.second.list(project_id)
+        assert f"projects/{project_id}/{STALE}" not in await self.files.list(f"projects/{project_id}")
+        return [commit.key for commit in reversed(await self.second.history(project_id))]
+
+
+@pytest.fixture(params=["memory", "git"])
+def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Ground:
+    if request.param == "memory":
+        shared = MemoryRepository(files=(files := MemoryFiles()))
+        return Ground(files, shared, shared)
+    directory = DirectoryFiles(tmp_path)
+    first, second = (GitRepository(root=tmp_path, files=directory) for _ in range(2))
+    return Ground(directory, first, second)
+
+
+LOOKS = pytest.mark.parametrize("after_its_look", [False, True], ids=["before its look", "after its look"])
+
+
+@LOOKS
+@pytest.mark.parametrize("stage", ["intake", "prompt", "deployment"])
+async def test_nothing_of_a_stalled_executor_comes_after_what_its_successor_built(
+    ground: Ground, stage: str, after_its_look: bool
+) -> None:
+    async with ground.stalled(f"1/{stage}", after_its_look=after_its_look) as stalled:
+        project_id = stalled.build.project_id
+        async with open_house(stalled.next_one) as house:
+            await house.sweeper.start(alone=True)
+            project = await over(house, project_id)
+            commits = await house.services.projects.commits(ANN, project_id)
+            assert await stalled.goes_on() == [Overtaken]
+            assert await ground.history(project_id) == [f"1/{name}" for name in STAGES]
+            assert await house.services.projects.commits(ANN, project_id) == commits
+            assert (project.status, project.error_info) == ("completed", None)
+            assert await house.services.projects.get(ANN, project_id) == project
+
+
+@LOOKS
+async def test_nothing_of_a_stalled_executor_comes_after_the_first_commit_of_the_next_build(
+    ground: Ground, after_its_look: bool
+) -> None:
+    gate = Gate()
+    model = script(intake=[said(BRIEF)] * 2, requirements=[turn(gate, *said(REQUIREMENTS).pieces)])
+    async with ground.stalled("1/intake", model, after_its_look=after_its_look) as stalled:
+        project_id = stalled.build.project_id
+        async with open_house(stalled.next_one) as house:
+            await house.services.builds.command(ANN, project_id, "stop")
+            await house.services.builds.end_unanswered()
+            await house.services.builds.command(ANN, project_id, "restart")
+            await gate.reached.wait()
+            assert await stalled.goes_on() == [Overtaken]
+            assert await ground.history(project_id) == ["2/intake"]
+            gate.opened.set()
+            assert (await over(house, project_id)).status == "completed"
+            assert await ground.history(project_id) == [f"2/{name}" for name in STAGES]
+
+
+@pytest.mark.parametrize(("command", "status"), [("stop", "cancelled"), ("pause", "paused")])
+async def test_nothing_of_a_stalled_executor_comes_in_when_its_build_was_halted_and_nobody_went_on(
+    ground: Ground, command: Command, status: str
+) -> None:
+    async with ground.stalled("1/requirements") as stalled:
+        project_id = stalled.build.project_id
+        async with open_house(stalled.next_one, serving=False) as house:
+            await house.services.builds.command(ANN, project_id, command)
+            await house.services.builds.end_unanswered()
+            halted = await house.services.projects.get(ANN, project_id)
+            assert halted.status == status
+            assert await stalled.goes_on() == [Lost]
+            assert await ground.history(project_id) == ["1/intake"]
+            assert await house.services.projects.get(ANN, project_id) == halted
+
+
+async def test_what_a_stalled_executor_leaves_before_its_successor_comes_to_the_stage_is_replaced(
+    ground: Ground,
+) -> None:
+    async with ground.stalled("1/requirements", after_its_look=True) as stalled:
+        project_id = stalled.build.project_id
+        async with open_house(stalled.next_one, serving=False) as house:
+            await house.sweeper.start(alone=True)
+            assert await stalled.goes_on() == []
+            assert STALE in await ground.second.list(project_id)
+            await house.services.builds.run(stalled.build.task_id)
+            assert (await house.services.projects.get(ANN, project_id)).status == "completed"
+            assert await ground.history(project_id) == [f"1/{name}" for name in STAGES]

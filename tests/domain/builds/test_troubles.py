@@ -1,0 +1,257 @@
+"""Whose trouble it is when a stage comes to nothing: the work's own costs attempts, that of the world is waited for, a death has one to blame."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+import pytest
+from msgspec import structs
+
+from nexus.adapters.memory.code import MemoryCode
+from nexus.adapters.memory.models import Gate, turn
+from nexus.adapters.memory.repository import MemoryRepository
+from nexus.domain.builds.outputs import Architecture
+from nexus.domain.builds.rules import wait
+from nexus.domain.builds.service import Pace
+from nexus.domain.builds.troubles import STAGE_DEATHS
+from nexus.domain.core.errors import NexusError, PermissionDenied, QuotaExceeded, Unavailable
+from nexus.domain.ports.code import JSON, Limits, Outcome, Program, TestResult
+from nexus.domain.ports.repository import ANYONE, Writer
+from nexus.domain.projects.model import Project
+from nexus.domain.runtime.steps import ALONE_DEATHS
+from nexus.jobs.sweeper import Sweeper
+from tests.domain.builds.scripts import (
+    AGENT,
+    BRIEF,
+    DESIGN,
+    PROMPT,
+    WRITTEN,
+    doubling,
+    said,
+    script,
+)
+from tests.domain.builds.test_builds import WANTED, over
+from tests.house import ANN, House, open_house, world
+
+AWAY = turn(Unavailable("The model provider failed (503)."))
+SENDS = structs.replace(WRITTEN, effect="external")
+
+
+async def waited_out(house: House, project_id: str, *, seconds: float = 70.0) -> Project:
+    """The project once its build is over, each rest having gone by as soon as nothing else is left to do."""
+    sweeper = Sweeper(services=house.services, queue=house.queue, worker_id=house.world.worker_id, timer=house.clock)
+    while True:
+        await house.queue.settled()
+        project = await house.services.projects.get(ANN, project_id)
+        if project.status in ("completed", "failed", "cancelled"):
+            return project
+        house.clock.now += seconds
+        await sweeper.sweep()
+
+
+def purposes(house: House) -> list[str]:
+    return [request.purpose for request in house.world.model.requests]  # type: ignore[attr-defined]  # the scripted one keeps them
+
+
+@pytest.mark.parametrize("stage", ["intake", "prompt", "reply"])
+async def test_a_provider_that_is_away_is_waited_for_and_costs_no_attempt(stage: str) -> None:
+    answers = {"intake": [said(BRIEF)], "prompt": [said(PROMPT)], "reply": [*doubling(1), *doubling(2)]}[stage]
+    long = turn(Unavailable("The model provider asks to slow down (429).", retry_after=120.0))
+    turns = [*[AWAY] * 4, long, long, long, *answers]
+    async with open_house(world(script(**{stage: turns}))) as house:  # type: ignore[arg-type]  # no stage is called `builds`
+        started = await house.services.builds.start(ANN, WANTED)
+        project = await waited_out(house, started.project_id)
+        assert (project.status, project.error_info) == ("completed", None)
+        assert project.metrics is not None
+        assert project.metrics["verdict"] == "passed"
+        stages = await house.services.projects.stages(ANN, started.project_id)
+        assert {row.attempt for row in stages} == {1}
+        assert sum(row.waited > 360 for row in stages) == 1
+
+
+async def test_while_a_provider_is_away_the_project_says_so_and_keeps_no_place() -> None:
+    long = turn(Unavailable("The model provider asks to slow down (429).", retry_after=120.0))
+    async with open_house(world(script(design=[long, said(DESIGN)]))) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        await house.queue.settled()
+        waiting = await house.services.projects.get(ANN, started.project_id)
+        assert waiting.status == "queued"
+        assert waiting.error_info == {
+            "code": "provider",
+            "message": "The model provider asks to slow down (429). It waits and goes on by itself.",
+            "retryable": True,
+        }
+
+
+async def test_a_provider_that_never_comes_back_fails_the_build_in_the_end_and_says_why() -> None:
+    place = structs.replace(world(script(intake=[AWAY] * 400)), pace=Pace(patience=300.0))
+    async with open_house(place) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        project = await waited_out(house, started.project_id)
+        assert project.status == "failed"
+        assert project.error_info == {
+            "code": "provider",
+            "message": "The model provider failed (503).",
+            "retryable": True,
+            "stage": "intake",
+        }
+        assert len(purposes(house)) < 100
+
+
+async def test_a_part_of_the_house_that_stays_away_fails_the_build_sooner_and_costs_no_attempt() -> None:
+    class Broken(MemoryCode):
+        async def test(self, program: Program, *, limits: Limits = Limits()) -> tuple[Outcome, list[TestResult]]:
+            raise Unavailable("The confined process did not start.", part="code")
+
+    async with open_house(structs.replace(world(script()), code=Broken())) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        began = house.clock.now
+        project = await waited_out(house, started.project_id)
+        assert project.status == "failed"
+        assert project.error_info is not None
+        assert (project.error_info["code"], project.error_info["retryable"]) == ("code", True)
+        assert house.clock.now - began < 600
+        [row] = [row for row in await house.services.projects.stages(ANN, started.project_id) if row.status == "failed"]
+        assert row.attempt == 1
+
+
+@pytest.mark.parametrize("refusal", [PermissionDenied("The key was refused."), QuotaExceeded("The credit is used up.")])
+async def test_what_a_provider_refuses_is_no_failure_of_the_agent_under_test(refusal: NexusError) -> None:
+    async with open_house(world(script(reply=[turn(refusal)]))) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        project = await over(house, started.project_id)
+        assert project.status == "failed"
+        assert project.error_info is not None
+        assert (project.error_info["stage"], project.error_info["message"]) == ("verification", refusal.detail)
+        assert purposes(house).count("build.prompt") == 1
+
+
+async def test_what_was_paid_for_before_another_agents_call_broke_off_is_not_asked_again() -> None:
+    second = structs.replace(AGENT, slug="doubler_two", name="Doubler two")
+    both = Architecture(overview="Two agents.", agents=[AGENT, second])
+    broken = turn("Never mind.", Unavailable("The answer broke off."))
+    model = script(
+        architecture=[said(both)],
+        design=[said(DESIGN), *[broken] * 4, said(DESIGN)],
+        tools=[said(WRITTEN)] * 2,
+        prompt=[said(PROMPT)] * 2,
+        reply=[turn for call in range(1, 5) for turn in doubling(call)],
+    )
+    async with open_house(world(model)) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        project = await waited_out(house, started.project_id)
+        assert (project.status, project.error_info) == ("completed", None)
+        assert purposes(house).count("build.design") == 6
+
+
+class Hanging(MemoryCode):
+    """Generated code of which the first call does not come back."""
+
+    def __init__(self) -> None:
+        self.reached, self.calls = asyncio.Event(), 0
+
+    async def call(self, program: Program, function: str, arguments: JSON, *, limits: Limits = Limits()) -> Outcome:
+        self.calls += 1
+        if self.calls == 1:
+            self.reached.set()
+            await asyncio.Event().wait()
+        return await super().call(program, function, arguments, limits=limits)
+
+
+async def test_a_tool_that_changes_the_world_and_was_cut_in_verification_is_not_called_again_but_owned_up_to() -> None:
+    code, model = Hanging(), script(tools=[said(SENDS)], reply=doubling(1)[:1])
+    async with open_house(structs.replace(world(model), code=code)) as dead:
+        started = await dead.services.builds.start(ANN, WANTED)
+        await code.reached.wait()
+        after = structs.replace(world(like=dead.world, clock=dead.clock, worker_id="w2"), code=code)
+        async with open_house(after) as house:
+            await house.sweeper.start(alone=True)
+            project = await over(house, started.project_id)
+            assert code.calls == 1
+            assert project.status == "failed"
+            assert project.error_info is not None
+            assert project.error_info["code"] == "outcome_unknown"
+            assert project.error_info["retryable"]
+            assert "whether it did its work is not known. You decide" in project.error_info["message"]
+            assert purposes(house).count("build.prompt") == 1
+            model.add(*doubling(1), *doubling(2), purpose="reply")
+            await house.services.builds.command(ANN, started.project_id, "retry")
+            assert (await over(house, started.project_id)).status == "completed"
+
+
+async def _house(stack: AsyncExitStack, houses: list[House]) -> House:
+    """The next process over the same store; the ones before it stand still wherever they are."""
+    like, clock = houses[0].world, houses[0].clock
+    house = await stack.enter_async_context(open_house(world(like=like, clock=clock, worker_id=f"w{len(houses) + 1}")))
+    houses.append(house)
+    await house.sweeper.start(alone=True)
+    return house
+
+
+async def test_a_case_under_which_every_host_dies_fails_the_build() -> None:
+    gates = [Gate() for _ in range(1 + ALONE_DEATHS)]
+    model = script(reply=[turn(gate, "late") for gate in gates])
+    async with AsyncExitStack() as stack:
+        houses = [await stack.enter_async_context(open_house(world(model)))]
+        started = await houses[0].services.builds.start(ANN, WANTED)
+        for gate in gates:
+            await gate.reached.wait()
+            await _house(stack, houses)
+        project = await over(houses[-1], started.project_id)
+        assert project.status == "failed"
+        assert project.error_info is not None
+        assert (project.error_info["code"], project.error_info["stage"]) == ("poisonous", "verification")
+        assert purposes(houses[-1]).count("reply") == len(gates)
+
+
+class Deadly(MemoryRepository):
+    """A repository in which no host survives the commits of one key."""
+
+    def __init__(self, key: str, *, deaths: int) -> None:
+        super().__init__()
+        self.reached = asyncio.Queue[None]()
+        self._key, self._deaths = key, deaths
+
+    async def commit(
+        self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str, writer: Writer = ANYONE
+    ) -> str:
+        if key == self._key and self._deaths:
+            self._deaths -= 1
+            self.reached.put_nowait(None)
+            await asyncio.Event().wait()
+        return await super().commit(project_id, files, message=message, key=key, writer=writer)
+
+
+async def test_a_build_that_kills_every_host_outside_its_calls_is_given_up() -> None:
+    disk = Deadly("1/design", deaths=100)
+    async with AsyncExitStack() as stack:
+        houses = [await stack.enter_async_context(open_house(structs.replace(world(script()), repository=disk)))]
+        started = await houses[0].services.builds.start(ANN, WANTED)
+        for _ in range(STAGE_DEATHS):
+            await disk.reached.get()
+            await _house(stack, houses)
+        project = await over(houses[-1], started.project_id)
+        assert project.status == "failed"
+        assert project.error_info is not None
+        assert (project.error_info["code"], project.error_info["stage"]) == ("poisonous", "design")
+        assert disk.reached.empty()
+        assert purposes(houses[-1]).count("build.design") == 1
+
+
+async def test_a_build_whose_hosts_die_fewer_times_than_that_completes() -> None:
+    disk = Deadly("1/design", deaths=STAGE_DEATHS - 1)
+    async with AsyncExitStack() as stack:
+        houses = [await stack.enter_async_context(open_house(structs.replace(world(script()), repository=disk)))]
+        started = await houses[0].services.builds.start(ANN, WANTED)
+        for _ in range(STAGE_DEATHS - 1):
+            await disk.reached.get()
+            await _house(stack, houses)
+        project = await over(houses[-1], started.project_id)
+        assert (project.status, project.error_info) == ("completed", None)
+
+
+def test_what_is_away_is_waited_for_about_as_long_once_more_and_as_long_as_it_says() -> None:
+    assert [wait(waited, told=None, jitter=1.0) for waited in (0, 2, 10, 3000)] == [2, 2, 10, 60]
+    assert wait(10, told=None, jitter=0.0) == 5
+    assert wait(0, told=120.0, jitter=0.5) == 120.5
+    assert wait(0, told=1e9, jitter=0.0) == 600

@@ -1,0 +1,108 @@
+"""The last stage is one commit and the end of the build the next one: whatever happens between them, the build ends once, and nothing is
+done again."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import pytest
+from msgspec import structs
+
+from nexus.adapters.memory.models import ScriptedModel, turn
+from nexus.adapters.memory.tables import MemoryTables
+from nexus.domain.ports.database import Tables
+from nexus.domain.ports.rows import Write
+from nexus.domain.projects.model import Command, topic
+from nexus.domain.tallies.model import TOTAL
+from nexus.domain.tallies.tables import TALLIES
+from tests.domain.builds.scripts import doubling, script
+from tests.domain.builds.test_builds import WANTED, over
+from tests.house import ANN, House, open_house, world
+
+
+class Dying(MemoryTables):
+    """A store whose first writer of a build's end is never seen again: it is held `before` the commit, or after it."""
+
+    def __init__(self, *, before: bool) -> None:
+        super().__init__()
+        self.reached, self.opened, self._before = asyncio.Event(), asyncio.Event(), before
+
+    async def write(self, writes: Sequence[Write]) -> None:
+        ends = any(write.table.name == "projects" and write.fields.get("status") == "completed" for write in writes)
+        dies = ends and not self.reached.is_set()
+        if dies and not self._before:
+            await super().write(writes)
+        if dies:
+            self.reached.set()
+            await self.opened.wait()
+        if not dies or self._before:
+            await super().write(writes)
+
+
+def skipping() -> ScriptedModel:
+    """A model whose agent says nothing in deployment, which is optional."""
+    return script(reply=[*doubling(1), turn("")])
+
+
+def calls(house: House) -> int:
+    """How many calls of the model were paid for."""
+    assert isinstance(house.world.model, ScriptedModel)
+    return len(house.world.model.requests)
+
+
+async def tags(house: House, project_id: str) -> Sequence[str]:
+    events = await house.services.projects._events.read(topic(project_id, 1), limit=100)
+    assert [event.position for event in events] == list(range(1, len(events) + 1))
+    return [event.tag for event in events]
+
+
+@pytest.mark.parametrize(("model", "last"), [(script, "completed"), (skipping, "skipped")])
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_build_whose_process_died_around_its_end_ends_once_and_does_nothing_again(
+    model: Callable[[], ScriptedModel], last: str, before: bool
+) -> None:
+    store = Dying(before=before)
+    async with open_house(structs.replace(world(model()), tables=store)) as dead:
+        project_id = (await dead.services.builds.start(ANN, WANTED)).project_id
+        await store.reached.wait()
+        between, paid = await dead.services.projects.get(ANN, project_id), calls(dead)
+        stages = await dead.services.projects.stages(ANN, project_id)
+        assert (between.status, between.progress) == ("building" if before else "completed", 100.0)
+        assert [stage.status for stage in stages] == ["completed"] * 8 + [last]
+        async with open_house(world(like=dead.world, clock=dead.clock, worker_id="w2")) as house:
+            await house.sweeper.start(alone=True)
+            project = await over(house, project_id)
+            assert (project.status, project.error_info) == ("completed", None)
+            taken_over = ["build.started"] if before else []
+            assert (await tags(house, project_id))[-2 - before :] == [f"stage.{last}", *taken_over, "build.completed"]
+            assert await house.services.projects.stages(ANN, project_id) == stages
+            assert calls(house) == paid
+            store.opened.set()
+            await dead.queue.drain(5)
+            assert await house.services.projects.get(ANN, project_id) == project
+            assert (await tags(house, project_id)).count("build.completed") == 1
+            tables = Tables(store, secret=dead.world.secret, clock=dead.clock)
+            assert (await tables.get(TALLIES, ANN.tenant_id, TOTAL)).builds_completed == 1
+
+
+@pytest.mark.parametrize(("command", "status"), [("pause", "paused"), ("stop", "cancelled")])
+async def test_a_wish_that_comes_between_the_last_stage_and_the_end_is_met_by_the_next_process(
+    command: Command, status: str
+) -> None:
+    store = Dying(before=True)
+    async with open_house(structs.replace(world(script()), tables=store)) as dead:
+        project_id = (await dead.services.builds.start(ANN, WANTED)).project_id
+        await store.reached.wait()
+        stages, paid = await dead.services.projects.stages(ANN, project_id), calls(dead)
+        await dead.services.projects.command(ANN, project_id, command)
+        async with open_house(world(like=dead.world, clock=dead.clock, worker_id="w2")) as house:
+            await house.sweeper.start(alone=True)
+            ended = await house.services.projects.get(ANN, project_id)
+            assert (ended.status, ended.progress) == (status, 100.0)
+            store.opened.set()
+            await dead.queue.drain(5)
+            assert await house.services.projects.get(ANN, project_id) == ended
+            if status == "paused":
+                await house.services.builds.command(ANN, project_id, "resume")
+                assert (await over(house, project_id)).status == "completed"
+            assert await house.services.projects.stages(ANN, project_id) == stages
+            assert calls(house) == paid
