@@ -4,16 +4,19 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Mapping
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
+from nexus.adapters.confined.rooms import Rooms
 from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.directory.files import DirectoryFiles
+from nexus.adapters.git.leavings import GitLeavings
 from nexus.adapters.git.repository import GitRepository
 from nexus.adapters.inprocess.jobs import InProcessJobs
 from nexus.adapters.inprocess.pulse import Beat, ThreadPulse
@@ -22,6 +25,7 @@ from nexus.adapters.sqlite.log import SqliteLog
 from nexus.adapters.sqlite.tables import SqliteTables
 from nexus.adapters.sqlite.writer import Writer
 from nexus.adapters.web.deferred import DeferredWeb
+from nexus.domain.builds.service import Pace
 from nexus.domain.core.ids import ulids
 from nexus.domain.core.instants import system_clock
 from nexus.domain.ports.database import TableDriver, Tables
@@ -31,7 +35,7 @@ from nexus.domain.projects.admission import Limits
 from nexus.domain.services import Services
 from nexus.domain.tasks.service import Tasks
 from nexus.jobs.runner import hand_back, run_job
-from nexus.jobs.sweeper import Sweeper
+from nexus.jobs.sweeper import Collect, Sweeper
 from nexus.settings import Settings
 from nexus.wiring import TABLES, World, services
 
@@ -60,19 +64,36 @@ class House(Struct, frozen=True, kw_only=True):
         }
 
 
+class _Opened(NamedTuple):
+    world: World
+    queue: InProcessJobs
+    collects: Mapping[str, Collect]
+
+
 def directory_of(settings: Settings) -> Path:
     """Where everything is kept."""
     return Path(settings.data_dir).absolute()
+
+
+def rehearsals(data: Path) -> Sequence[Rooms]:
+    """Where a rehearsal of crashes keeps its things: on the disk of the data, and where generated code runs."""
+    return Rooms(data, ".rehearsal-"), Rooms(Path(tempfile.gettempdir()), "nexus-rehearsal-")
 
 
 @asynccontextmanager
 async def open_house(settings: Settings) -> AsyncIterator[House]:
     """Opens everything in order, and closes it in reverse. Conflict when another process holds the data directory."""
     async with AsyncExitStack() as stack:
-        world, queue = await _world(settings, stack)
+        world, queue, collects = await _opened(settings, stack)
         made = services(world)
         await made.tools.register_library()
-        sweeper = Sweeper(services=made, queue=queue, worker_id=world.worker_id, lease=settings.builds.lease_seconds)
+        sweeper = Sweeper(
+            services=made,
+            queue=queue,
+            worker_id=world.worker_id,
+            lease=settings.builds.lease_seconds,
+            collects=collects,
+        )
         await stack.enter_async_context(queue)
         await sweeper.start(alone=settings.tables.backend == "sqlite")
         queue.serve(partial(run_job, made), back=partial(hand_back, made))
@@ -80,7 +101,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         yield House(services=made, world=world, queue=queue, sweeper=sweeper)
 
 
-async def _world(settings: Settings, stack: AsyncExitStack) -> tuple[World, InProcessJobs]:
+async def _opened(settings: Settings, stack: AsyncExitStack) -> _Opened:
     data = directory_of(settings)
     stack.enter_context(DirectoryLock(data))
     writer = Writer(data / "nexus.db")
@@ -93,13 +114,8 @@ async def _world(settings: Settings, stack: AsyncExitStack) -> tuple[World, InPr
     repository = GitRepository(root=data, files=files)
     await repository.tidy()
     await stack.enter_async_context(_beside(files.tidy()))
-    limits = settings.limits
-    queue = InProcessJobs(
-        places=settings.builds.concurrency,
-        interactive=limits.replies,
-        per_group=limits.replies_per_tenant,
-        waiting=limits.replies_waiting,
-    )
+    queue = _queue(settings)
+    code = await stack.enter_async_context(ConfinedRunner(data=data))
     world = World(
         tables=await _tables(settings, writer, stack),
         log=EventLog(log),
@@ -107,14 +123,39 @@ async def _world(settings: Settings, stack: AsyncExitStack) -> tuple[World, InPr
         repository=repository,
         queue=queue,
         model=await open_model(settings, stack),
-        code=await stack.enter_async_context(ConfinedRunner(data=data)),
+        code=code,
         web=DeferredWeb(),
         pulse=await stack.enter_async_context(_pulse(settings)),
         secret=_secret(data / "secret"),
         worker_id=f"{os.getpid()}-{secrets.token_hex(4)}",
         admission=Limits(settings.builds.per_tenant, settings.builds.held_per_tenant),
+        pace=Pace(patience=settings.builds.patience_seconds),
     )
-    return world, queue
+    return _Opened(world, queue, _collects(data, files=files, code=code))
+
+
+def _queue(settings: Settings) -> InProcessJobs:
+    limits = settings.limits
+    return InProcessJobs(
+        places=settings.builds.concurrency,
+        interactive=limits.replies,
+        per_group=limits.replies_per_tenant,
+        waiting=limits.replies_waiting,
+    )
+
+
+def _collects(data: Path, *, files: DirectoryFiles, code: ConfinedRunner) -> Mapping[str, Collect]:
+    """What processes that are dead may have left, and what removes it."""
+
+    async def rehearsed() -> int:
+        return await asyncio.to_thread(lambda: sum(rooms.collect() for rooms in rehearsals(data)))
+
+    return {
+        "code": code.collect,
+        "files": files.collect,
+        "git": GitLeavings(root=data).collect,
+        "rehearsal": rehearsed,
+    }
 
 
 def _pulse(settings: Settings) -> ThreadPulse:

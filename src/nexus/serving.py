@@ -39,7 +39,7 @@ async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
     logs.configure(settings.log.level, settings.log.format)
     stopping = _stopping()
     async with open_house(settings) as house:
-        streams, state = Streams(), {"status": "ready"}
+        streams, state = Streams(longest=settings.limits.stream_seconds), {"status": "ready"}
         listener = bind(settings.host, settings.port)
         token = settings.auth.token.reveal() if settings.auth.token else None
         app = make_app(

@@ -97,6 +97,10 @@ class Builds(_Group, frozen=True, kw_only=True):
     sweep_seconds: Annotated[
         float, Meta(description="Seconds between two looks for work that was left.", gt=0, le=600)
     ] = 5.0
+    patience_seconds: Annotated[
+        float,
+        Meta(description="Seconds that a stage waits in all for a model provider that is away.", ge=0, le=604_800),
+    ] = 3600.0
 
 
 class Log(_Group, frozen=True, kw_only=True):
@@ -121,6 +125,9 @@ class Limits(_Group, frozen=True, kw_only=True):
     replies_waiting: Annotated[
         int, Meta(description="How many replies of one tenant may wait; others are refused.", ge=0, le=100_000)
     ] = 1000
+    stream_seconds: Annotated[
+        float, Meta(description="Seconds after which a stream asks its reader to come again.", gt=0, le=86_400)
+    ] = 600.0
 
 
 class Chaos(_Group, frozen=True, kw_only=True):

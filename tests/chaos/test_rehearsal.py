@@ -16,8 +16,10 @@ def test_doctor_kills_a_server_of_its_own_and_finds_nothing_lost() -> None:
         assert told.returncode == 0, told.stdout + told.stderr
         found = json.loads(told.stdout)
         assert [(one["name"], one["state"]) for one in found] == [
+            ("what is rehearsed", "ok"),
             ("a crash in a build", "ok"),
             ("a crash in a reply", "ok"),
         ]
-        assert "completed twice: none" in found[0]["detail"]
+        assert f"the disk of {directory}/untouched" in found[0]["detail"]
+        assert "completed twice: none" in found[1]["detail"]
         assert list(Path(directory).iterdir()) == []

@@ -224,6 +224,60 @@ async def test_what_a_crash_left_is_not_listed_and_goes_when_it_is_old(root: Pat
     assert (old.exists(), new.exists()) == (False, True)
 
 
+async def test_what_cut_writes_left_is_collected_wherever_it_is_and_what_goes_on_stays(root: Path) -> None:
+    files = DirectoryFiles(root)
+    await files.write("a/b/kept", b"kept")
+    left = [root / ".nexus-write-1", root / "a/b/.nexus-write-2", root / "a/.nexus-write-folder"]
+    left[2].mkdir()
+    (left[2] / "inside").write_text("half")
+    for path in left[:2]:
+        path.write_text("half")
+    (root / "a/.nexus-write-new").write_text("goes on")
+    (root / "a/.git").mkdir()
+    (root / "a/.git/.nexus-write-3").write_text("not ours")
+    for path in (*left, root / "a/.git/.nexus-write-3"):
+        os.utime(path, (0, 0))
+    assert (await files.collect(), await files.collect()) == (3, 0)
+    assert sorted(path.name for path in (root / "a").iterdir()) == [".git", ".nexus-write-new", "b"]
+    assert (root / "a/.git/.nexus-write-3").exists()
+    assert await files.list() == ["a/b/kept"]
+
+
+async def test_a_large_tree_is_looked_through_some_folders_at_a_time_and_then_again(root: Path) -> None:
+    files = DirectoryFiles(root)
+
+    def leave() -> None:
+        for number in range(5):
+            (root / f"{number}").mkdir(exist_ok=True)
+            (root / f"{number}/.nexus-write-x").write_text("half")
+            os.utime(root / f"{number}/.nexus-write-x", (0, 0))
+
+    for _ in range(2):
+        leave()
+        found = [await files.collect(folders=2) for _ in range(4)]
+        assert (sum(found), max(found)) == (5, 2)
+
+
+async def test_a_write_whose_file_was_collected_begins_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, taken, sync = DirectoryFiles(root), list[str](), os.fsync
+
+    def slow(descriptor: int) -> None:
+        sync(descriptor)
+        if not taken:
+            taken.extend(path.name for path in root.glob(".nexus-write-*"))
+            (root / taken[0]).unlink()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", slow)
+        await files.write("a", b"content")
+    assert len(taken) == 1
+    assert (await files.read("a"), [path.name for path in root.iterdir()]) == (b"content", ["a"])
+
+
+async def test_there_is_nothing_to_collect_where_no_folder_is(tmp_path: Path) -> None:
+    assert await DirectoryFiles(tmp_path / "none").collect() == 0
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 async def test_a_full_disk_is_told_and_leaves_what_was_there(
     root: Path, monkeypatch: pytest.MonkeyPatch, number: int

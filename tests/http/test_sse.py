@@ -11,6 +11,7 @@ import pytest
 from nexus.adapters.http.sse import PING, RECONNECT, RESET, RETRY, EventStream, Streams, frames
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.log import Batch, Beyond, Trimmed
+from nexus.settings import Settings, read
 
 
 def event(tag: str, text: str = "") -> bytes:
@@ -126,6 +127,22 @@ async def test_a_drain_ends_open_streams_and_those_that_come_later() -> None:
 async def test_a_stream_that_grew_old_asks_its_reader_to_come_again() -> None:
     socket = await ran(EventStream(follow(then=asyncio.Event()), streams=Streams(longest=0.01)))
     assert socket.bodies == [RETRY, RECONNECT]
+
+
+async def test_no_stream_grows_older_than_it_may_and_those_that_came_together_do_not_end_together() -> None:
+    streams, now = Streams(longest=600), asyncio.get_running_loop().time()
+    ends = set[float]()
+    for _ in range(200):
+        async with streams.opened() as deadline:
+            ends.add(round((deadline.when() or 0) - now))
+    assert max(ends) <= 600 + 1
+    assert min(ends) >= 480 - 1
+    assert len(ends) > 20
+
+
+async def test_a_stream_is_ten_minutes_old_at_most_unless_the_settings_say_otherwise() -> None:
+    assert Settings().limits.stream_seconds == 600
+    assert read({"NEXUS_LIMITS__STREAM_SECONDS": "30"}).limits.stream_seconds == 30
 
 
 async def test_a_reader_that_leaves_ends_the_stream_and_closes_what_it_followed() -> None:

@@ -28,11 +28,11 @@ def doctor(asked: Asked) -> int:
 
     from nexus import settings
 
+    found = settings.read(asked.settings_environ, data_dir=asked.arguments.data_dir)
     if asked.arguments.chaos:
         from nexus.cli.rehearsal import rehearse
 
-        return told(asked, asyncio.run(rehearse(asked.output.note, asked.environ)))
-    found = settings.read(asked.settings_environ, data_dir=asked.arguments.data_dir)
+        return told(asked, asyncio.run(rehearse(asked.output.note, found, asked.settings_environ)))
     return told(asked, asyncio.run(_examined(asked, found)))
 
 

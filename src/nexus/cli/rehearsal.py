@@ -1,21 +1,20 @@
 """`nexus doctor --chaos`: kills a server of its own in the middle of a build and of a reply, and watches what becomes of them."""
 
 import asyncio
-import os
 import socket
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nexus.cli.playhouse import Place, about, taken
 from nexus.client import Client, Event, Unreachable
 
 if TYPE_CHECKING:
     from nexus.doctor import Finding
+    from nexus.settings import Settings
 
 REQUIREMENT = "An agent that converts kilometres to miles, and miles to kilometres."
 SAID = "How many miles are 42 kilometres?"
@@ -32,23 +31,21 @@ class Broken(Exception):
 
 
 class _Server:
-    """Servers on one throw-away directory and one port, one after the other."""
+    """Servers on one place and one port, one after the other."""
 
-    def __init__(self, directory: Path, environ: Mapping[str, str]) -> None:
-        self._directory, self._port = directory, _free_port()
-        self._environ = {name: text for name, text in environ.items() if not name.startswith("NEXUS_")}
+    def __init__(self, place: Place) -> None:
+        self._place, self._port = place, _free_port()
         self._child: asyncio.subprocess.Process | None = None
         self.url = f"http://127.0.0.1:{self._port}"
 
     async def start(self, failpoint: str = "") -> None:
         """Returns once it takes work."""
-        data, port = str(self._directory / "data"), str(self._port)
-        own = {"NEXUS_MODEL__PROVIDER": "offline", "NEXUS_LOG__LEVEL": "error", "NEXUS_CHAOS__FAILPOINT": failpoint}
+        data, port = str(self._place.data), str(self._port)
         serve = ("-m", "nexus", "serve", "--attached", "--host", "127.0.0.1", "--port", port, "--data-dir", data)
         self._child = await asyncio.create_subprocess_exec(
             sys.executable,
             *serve,
-            env=self._environ | own | {"TMPDIR": str(self._directory)},
+            env={**self._place.environ, "NEXUS_CHAOS__FAILPOINT": failpoint},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
@@ -83,26 +80,28 @@ async def _takes_work(client: Client) -> bool:
 
 
 @asynccontextmanager
-async def _server(environ: Mapping[str, str]) -> AsyncIterator[_Server]:
+async def _server(settings: "Settings", environ: Mapping[str, str]) -> AsyncIterator[_Server]:
     async with AsyncExitStack() as stack:
-        directory = stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="nexus-rehearsal-", ignore_cleanup_errors=True)
-        )
-        server = _Server(Path(directory), environ)
+        server = _Server(stack.enter_context(taken(settings, environ)))
         stack.push_async_callback(server.kill)
         yield server
 
 
-async def rehearse(told: Told, environ: Mapping[str, str] = os.environ) -> "list[Finding]":
+async def rehearse(told: Told, settings: "Settings", environ: Mapping[str, str]) -> "list[Finding]":
     """A crash in a build, then one in a reply; nothing of it stays on the machine."""
-    async with _server(environ) as server:
-        try:
+    found: list[Finding] = []
+    try:
+        async with _server(settings, environ) as server:
+            found.append(_finding("what is rehearsed", about(settings, environ)))
             told("A server of its own is started in a throw-away directory …")
             await server.start()
-            found = [_finding("a crash in a build", await _build(server, told))]
+            found.append(_finding("a crash in a build", await _build(server, told)))
             found.append(_finding("a crash in a reply", await _reply(server, told)))
-        except (Broken, TimeoutError, Unreachable) as wrong:
-            return [_finding("rehearsal", str(wrong) or "It took too long.", state="fail")]
+    except (Broken, TimeoutError, Unreachable) as wrong:
+        return [*found, _finding("rehearsal", str(wrong) or "It took too long.", state="fail")]
+    except OSError as wrong:
+        reason = f"{settings.data_dir}: {wrong.strerror or wrong}"
+        return [*found, _finding("rehearsal", reason, state="fail")]
     return found
 
 

@@ -15,11 +15,14 @@ from msgspec import Struct
 from nexus.adapters.confined.inside import landlock
 from nexus.adapters.confined.inside.attacks import ATTACKS
 from nexus.adapters.confined.process import Plan, Run, carry_out
+from nexus.adapters.confined.rooms import Rooms
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.code import Limits, Outcome, Program, Tier
 
 _ATTACKS = Path(__file__).parent / "inside" / "attacks.py"
 _LIMITS = Limits(seconds=20.0, memory_mb=512)
+ROOM = "nexus-code-"
+_CANARY = ".canary-"
 
 
 class Found(Struct, frozen=True):
@@ -37,7 +40,7 @@ async def strongest(*, data: Path, room: Path, user: int) -> Found:
     with contextlib.ExitStack() as stack:
         try:
             attacked = stack.enter_context(targets(data, room))
-        except OSError as error:
+        except (OSError, Unavailable) as error:
             return _none(f"the self-test could not be prepared: {error}")
         for plan in plans(root=os.geteuid() == 0, landlock=landlock.version() > 0, user=user):
             reason = await weakness(plan, attacked, room)
@@ -79,15 +82,19 @@ def _judged(outcome: Outcome) -> str | None:
     return f"not refused: {', '.join(open_ways)}" if open_ways else None
 
 
+def left_by_targets(data: Path) -> tuple[Rooms, Rooms]:
+    """Where `targets` makes directories outside of the room; the second has a short path, as sockets need."""
+    return Rooms(data, _CANARY), Rooms(Path(tempfile.gettempdir()), ROOM)
+
+
 @contextlib.contextmanager
 def targets(data: Path, room: Path) -> Iterator[dict[str, Any]]:
     """Things worth attacking, all of them within reach of an unconfined program."""
     data.mkdir(parents=True, exist_ok=True)
     name = f"nexus-{secrets.token_hex(8)}"
     with contextlib.ExitStack() as stack:
-        kept = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".canary-", dir=data)))
+        kept, near = (stack.enter_context(rooms.take()).path for rooms in left_by_targets(data))
         outside = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="outside-", dir=room)))
-        near = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nexus-")))  # a short path, as sockets need
         near.chmod(0o755)
         for directory in (kept, outside):
             directory.chmod(0o777)

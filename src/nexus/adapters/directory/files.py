@@ -6,16 +6,19 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import TypeVar
 
+import structlog
+
 from nexus.domain.core.errors import Conflict, NotFound, Unavailable
 from nexus.domain.ports.files import LONGEST_PATH, MOST_PARTS, TEMPORARY, checked, is_part
 
 _ABANDONED = 3600.0
+_SETTLED = 60.0
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
@@ -23,12 +26,15 @@ _NO_FILE = (errno.ELOOP, errno.ENXIO)
 _NO_FOLDER = (errno.ENOTDIR, errno.ELOOP)
 T = TypeVar("T")
 
+logger = structlog.get_logger()
+
 
 class DirectoryFiles:
     """A `FileStore`. Every part of a path is opened below the folder before it, so that no link can lead outside."""
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
+        self._walk = _left_by_writes(self._root)
 
     async def read(self, path: str) -> bytes:
         parts = checked(path)
@@ -48,7 +54,21 @@ class DirectoryFiles:
 
     async def tidy(self) -> int:
         """Removes what writes left that were cut by the end of their process; how many. For a process that has the tree for itself."""
-        return await asyncio.to_thread(_tidied, self._root, time.time())
+        return await asyncio.to_thread(_removed_before, time.time(), _left_by_writes(self._root))
+
+    async def collect(self, *, folders: int = 1000) -> int:
+        """Removes what cut writes left in the next so many folders; how many. Any process may: a write that goes on for a minute
+        without a byte, and loses its file by this, begins again."""
+        return await asyncio.to_thread(self._collected, folders)
+
+    def _collected(self, folders: int) -> int:
+        removed = 0
+        for _ in range(folders):
+            if (left := next(self._walk, None)) is None:
+                self._walk = _left_by_writes(self._root)
+                break
+            removed += _removed_before(time.time() - _SETTLED, [left])
+        return removed
 
     def _read(self, parts: tuple[str, ...]) -> bytes:
         try:
@@ -232,14 +252,17 @@ def _files_below(name: str, folder: int, prefix: str) -> Iterator[str]:
         os.close(below)
 
 
-def _tidied(root: Path, before: float) -> int:
-    """What is younger than this process' start belongs to a write that goes on."""
-    removed = 0
+def _left_by_writes(root: Path) -> Iterator[Sequence[Path]]:
+    """Folder by folder, what has the name of a file that is still written."""
     for at, folders, names in os.walk(root):
         left = [name for name in (*folders, *names) if name.startswith(TEMPORARY)]
         folders[:] = [name for name in folders if name not in left and name != ".git"]
-        removed += sum(_removed_old(Path(at, name), before) for name in left)
-    return removed
+        yield [Path(at, name) for name in left]
+
+
+def _removed_before(before: float, left: Iterable[Sequence[Path]]) -> int:
+    """What is younger belongs to a write that goes on."""
+    return sum(_removed_old(path, before) for paths in left for path in paths)
 
 
 def _removed_old(path: Path, before: float) -> bool:
@@ -248,6 +271,9 @@ def _removed_old(path: Path, before: float) -> bool:
             return False
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     except FileNotFoundError:
+        return False
+    except OSError as error:
+        logger.warning("files.not_collected", path=str(path), reason=error.strerror)
         return False
     return True
 

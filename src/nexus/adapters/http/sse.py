@@ -36,7 +36,8 @@ logger = structlog.get_logger()
 
 
 class Streams:
-    """All streams that are open here. None lives longer than `longest` seconds, give or take; `drain` ends them all."""
+    """All streams that are open here. None lives longer than `longest` seconds, most of them a little less, so that those that came
+    together do not come again together; `drain` ends them all."""
 
     def __init__(self, *, longest: float = LONGEST_SECONDS) -> None:
         self._longest = longest
@@ -46,7 +47,7 @@ class Streams:
     @asynccontextmanager
     async def opened(self, within: float | None = None) -> AsyncIterator[asyncio.Timeout]:
         """TimeoutError for what is inside, when its time is over or the server drains."""
-        seconds = self._longest * random.uniform(1 - JITTER, 1 + JITTER) if within is None else within
+        seconds = self._longest * random.uniform(1 - JITTER, 1) if within is None else within
         async with asyncio.timeout(0 if self.draining else seconds) as deadline:
             self._open.add(deadline)
             try:

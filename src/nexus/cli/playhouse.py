@@ -1,0 +1,77 @@
+"""Where a rehearsal of crashes plays: the user's own disk and limits, and stand-ins for all that must not be touched."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from nexus.house import directory_of, rehearsals
+from nexus.settings import PREFIX, Secret, variables
+
+if TYPE_CHECKING:
+    from nexus.settings import Settings
+
+HOLDS = ("builds", "limits")
+"""Groups of settings that are rehearsed as they are; all others are stand-ins."""
+STAND_INS = {"NEXUS_MODEL__PROVIDER": "offline", "NEXUS_TABLES__BACKEND": "sqlite", "NEXUS_LOG__LEVEL": "error"}
+OF_THE_SYSTEM = ("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "VIRTUAL_ENV")
+SYSTEM_PREFIXES = ("LC_", "LD_", "PYTHON")
+"""What a process needs to find its programs, libraries and language. Keys and tokens of other programs are not among it."""
+
+
+class Place(NamedTuple):
+    """The data directory of the rehearsal's servers, and their environment."""
+
+    data: Path
+    environ: Mapping[str, str]
+
+
+@contextmanager
+def taken(settings: "Settings", environ: Mapping[str, str]) -> Iterator[Place]:
+    """A hidden directory in the data directory, and one below TMPDIR for generated code. Both are gone afterwards, and so is what an
+    earlier rehearsal left that was killed."""
+    data = directory_of(settings)
+    with ExitStack() as stack:
+        stack.enter_context(_made(data))
+        kinds = rehearsals(data)
+        for kind in kinds:
+            kind.collect()
+        kept, temporary = (stack.enter_context(kind.take()).path for kind in kinds)
+        yield Place(kept / "data", {**passed_on(environ), **STAND_INS, "TMPDIR": str(temporary)})
+
+
+@contextmanager
+def _made(directory: Path) -> Iterator[None]:
+    """What had to be made for it goes again, if nobody put anything there."""
+    missing = [path for path in (directory, *directory.parents) if not path.exists()]
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # in use by now
+            for path in missing:
+                path.rmdir()
+
+
+def passed_on(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the rehearsal's servers get of an environment."""
+    plain = {one.name for one in variables() if one.group in HOLDS and one.type is not Secret}
+    return {
+        name: text
+        for name, text in environ.items()
+        if name in plain or name in OF_THE_SYSTEM or name.startswith(SYSTEM_PREFIXES)
+    }
+
+
+def about(settings: "Settings", environ: Mapping[str, str]) -> str:
+    """What was rehearsed as it is, and what with a stand-in."""
+    own = [name for name in passed_on(environ) if name.startswith(PREFIX) and environ[name].strip()]
+    as_they_are = [f"the disk of {directory_of(settings)}", "generated code on this machine"]
+    as_they_are.append(f"your {', '.join(sorted(own))}" if own else "the limits that hold by default")
+    stand_ins = ["the offline model" + ("" if settings.model.provider == "offline" else f" for {settings.model.name}")]
+    if settings.tables.backend != "sqlite":
+        stand_ins.append(f"SQLite for the tables in {settings.tables.backend}")
+    if settings.auth.token:
+        stand_ins.append("no token for yours")
+    stand_ins.append("a port of its own on 127.0.0.1")
+    return f"as it is: {'; '.join(as_they_are)}. With a stand-in: {'; '.join(stand_ins)}"

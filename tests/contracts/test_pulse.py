@@ -1,0 +1,303 @@
+"""What a `Pulse` promises: it beats for what it holds while the process lives, and for nothing else."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from nexus.adapters.inprocess.pulse import Beat, ThreadPulse
+from nexus.adapters.memory.pulse import MemoryPulse
+from nexus.domain.core.errors import Unavailable
+from nexus.domain.core.ids import ulids
+from nexus.domain.core.instants import system_clock
+from nexus.domain.ports.database import TableDriver, Tables
+from nexus.domain.ports.rows import insert
+from nexus.domain.tasks.model import Task
+from nexus.domain.tasks.service import Tasks
+from nexus.domain.tasks.tables import TASKS
+from tests.contracts.conftest import sqlite_tables
+
+EVERY = 0.005
+LONG = 30.0
+"""Seconds in which everything must have happened: a test that waits so long has failed."""
+
+Answer = Callable[[str, int], Awaitable[bool]]
+
+
+class Store:
+    """What the pulse beats against, in the pulse's own thread. `answer` says what becomes of a beat."""
+
+    def __init__(self, answer: Answer | None = None, *, away: int = 0) -> None:
+        self.beats: list[tuple[str, int]] = []
+        self.opened = self.closed = 0
+        self._answer, self._away = answer, away
+        self._moved = threading.Condition()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Beat]:
+        with self._moved:
+            self.opened += 1
+        if self.opened <= self._away:
+            raise Unavailable("The store is away.") if self.opened % 2 else OSError("no route to the store")
+        try:
+            yield self.beat
+        finally:
+            with self._moved:
+                self.closed += 1
+
+    async def beat(self, key: str, fence: int) -> bool:
+        with self._moved:
+            self.beats.append((key, fence))
+            self._moved.notify_all()
+        return True if self._answer is None else await self._answer(key, fence)
+
+    def count(self, key: str) -> int:
+        return sum(beaten == key for beaten, _ in self.beats)
+
+    async def more(self, key: str, times: int = 2) -> None:
+        """Waits for so many more beats of a key, while the loop of the test goes on."""
+        wanted = self.count(key) + times
+        assert await asyncio.to_thread(self._reached, lambda: self.count(key) >= wanted), f"{key} was not beaten for"
+
+    def _reached(self, holds: Callable[[], bool]) -> bool:
+        with self._moved:
+            return self._moved.wait_for(holds, LONG)
+
+
+def pulse(store: Store, *, patience: float = LONG, answer: float = LONG) -> ThreadPulse:
+    return ThreadPulse(store.open, every=EVERY, patience=patience, answer=answer)
+
+
+def held_up(until: Callable[[], bool]) -> None:
+    """Holds the loop of the process, as a computation would that nobody sent off the loop."""
+    over = time.monotonic() + LONG
+    while not until():
+        assert time.monotonic() < over, "it did not happen while the loop was held up"
+
+
+def tables_of(driver: TableDriver) -> Tables:
+    return Tables(driver, secret=b"s" * 32, clock=system_clock)
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "pulse"]
+
+
+async def test_it_beats_for_what_it_holds_under_the_fence_of_each() -> None:
+    store = Store()
+    async with pulse(store) as held:
+        held.hold("a", 1)
+        held.hold("b", 7)
+        await store.more("a")
+        await store.more("b")
+    assert set(store.beats) == {("a", 1), ("b", 7)}
+
+
+async def test_it_beats_while_the_loop_of_the_process_is_busy() -> None:
+    store = Store()
+    async with pulse(store) as held:
+        held.hold("a", 1)
+        await store.more("a")
+        before = store.count("a")
+        held_up(lambda: store.count("a") >= before + 5)
+
+
+async def test_it_stops_when_the_loop_is_hung_and_comes_back_with_it() -> None:
+    store = Store()
+    with capture_logs() as told:
+
+        def rounds_hung() -> int:
+            return sum(entry["event"] == "pulse.hung" for entry in told)
+
+        async with pulse(store, patience=0.1) as held:
+            held.hold("a", 1)
+            await store.more("a")
+            held_up(lambda: rounds_hung() >= 2)
+            before = store.count("a")
+            held_up(lambda: rounds_hung() >= 6)
+            assert store.count("a") == before
+            await store.more("a", 3)
+
+
+async def test_a_fresh_pulse_that_waited_long_to_be_opened_does_not_think_the_loop_hung() -> None:
+    store = Store()
+    waiting, made_at = pulse(store, patience=0.05), time.monotonic()
+    held_up(lambda: time.monotonic() > made_at + 0.1)
+    with capture_logs() as told:
+        async with waiting as held:
+            held.hold("a", 1)
+            held_up(lambda: store.count("a") >= 1 or any(entry["event"] == "pulse.hung" for entry in told))
+    assert store.count("a") >= 1
+
+
+async def test_what_is_dropped_is_beaten_for_no_more() -> None:
+    store = Store()
+    async with pulse(store) as held:
+        held.hold("a", 1)
+        held.hold("b", 1)
+        await store.more("a")
+        held.drop("a")
+        held.drop("a")
+        held.drop("never held")
+        await store.more("b")  # a round that had begun before is over
+        before = store.count("a")
+        await store.more("b", 3)
+        assert store.count("a") == before
+
+
+async def test_what_is_refused_is_dropped_and_nothing_else() -> None:
+    async def answer(key: str, fence: int) -> bool:
+        return key != "a"
+
+    store = Store(answer)
+    async with pulse(store) as held:
+        held.hold("a", 1)
+        held.hold("b", 1)
+        await store.more("b", 4)
+    assert store.count("a") == 1
+
+
+async def test_a_refusal_of_an_old_fence_does_not_drop_what_was_taken_up_again() -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    async def answer(key: str, fence: int) -> bool:
+        if fence == 1:
+            asked.set()
+            await asyncio.to_thread(answered.wait, LONG)
+        return fence == 2
+
+    store = Store(answer)
+    async with pulse(store) as held:
+        held.hold("a", 1)
+        assert await asyncio.to_thread(asked.wait, LONG)
+        held.hold("a", 2)
+        answered.set()
+        await store.more("a", 3)
+    assert store.beats[1:] and set(store.beats[1:]) == {("a", 2)}
+
+
+@pytest.mark.parametrize("error", [Unavailable("away"), OSError("broken pipe"), ValueError("nonsense")], ids=repr)
+async def test_a_beat_that_fails_is_tried_again_and_keeps_no_other_from_it(error: Exception) -> None:
+    async def answer(key: str, fence: int) -> bool:
+        if key == "a" and store.count("a") < 3:
+            raise error
+        return True
+
+    store = Store(answer)
+    with capture_logs() as told:
+        async with pulse(store) as held:
+            held.hold("a", 1)
+            held.hold("b", 1)
+            await store.more("a", 5)
+            await store.more("b")
+    assert [entry["key"] for entry in told if entry["event"] == "pulse.failed"] == ["a", "a"]
+
+
+async def test_a_store_that_does_not_open_is_tried_again() -> None:
+    store = Store(away=3)
+    with capture_logs() as told:
+        async with pulse(store) as held:
+            held.hold("a", 1)
+            await store.more("a")
+    assert store.opened == 4
+    assert [entry["event"] for entry in told] == ["pulse.not_opened"] * 3
+
+
+async def test_a_beat_that_is_never_answered_is_given_up_and_tried_again() -> None:
+    async def answer(key: str, fence: int) -> bool:
+        if key == "a" and store.count("a") < 3:
+            await asyncio.Event().wait()
+        return True
+
+    store = Store(answer)
+    with capture_logs():
+        async with pulse(store, answer=0.05) as held:
+            held.hold("b", 1)
+            held.hold("a", 1)
+            await store.more("a", 4)
+            await store.more("b")
+
+
+async def test_it_ends_with_its_owner_and_closes_its_store() -> None:
+    store = Store()
+    async with pulse(store) as held:
+        held.hold("a", 1)
+        await store.more("a")
+        assert threads() == ["pulse"]
+    beats = len(store.beats)
+    assert (threads(), store.closed) == ([], 1)
+    assert len(store.beats) == beats
+
+
+async def test_it_ends_with_an_owner_that_fails() -> None:
+    store = Store()
+    with pytest.raises(ZeroDivisionError):
+        async with pulse(store) as held:
+            held.hold("a", 1)
+            await store.more("a")
+            raise ZeroDivisionError
+    assert (threads(), store.closed) == ([], 1)
+
+
+async def test_it_ends_though_its_store_never_opened() -> None:
+    async with pulse(Store(away=10**9)):
+        pass
+    assert threads() == []
+
+
+async def test_it_ends_though_a_beat_is_not_answered() -> None:
+    async def answer(key: str, fence: int) -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    store = Store(answer)
+    async with asyncio.timeout(LONG / 2), pulse(store) as held:
+        held.hold("a", 1)
+        await store.more("a", 1)
+    assert (threads(), store.closed) == ([], 1)
+
+
+async def test_a_lease_in_a_real_store_is_kept_through_a_busy_loop(tmp_path: Path) -> None:
+    task = Task(
+        task_id="tsk_1", task_type="purge", tenant_id="t", user_id="u", status="running", fence=1, created_at="2026"
+    )
+    beaten = threading.Semaphore(0)
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Beat]:
+        async with sqlite_tables(tmp_path / "nexus.db", [TASKS]) as own:
+            tasks = Tasks(tables=tables_of(own), clock=system_clock, new_id=ulids())
+
+            async def beat(key: str, fence: int) -> bool:
+                kept = await tasks.beat(key, fence)
+                beaten.release()
+                return kept
+
+            yield beat
+
+    async with sqlite_tables(tmp_path / "nexus.db", [TASKS]) as driver:
+        tables = tables_of(driver)
+        await tables.commit(insert(TASKS, task))
+        async with ThreadPulse(opened, every=EVERY) as held:
+            held.hold(task.task_id, 1)
+            for _ in range(3):
+                held_up(lambda: beaten.acquire(blocking=False))
+        assert (await tables.get(TASKS, task.task_id)).heartbeat >= 3
+
+
+async def test_a_memory_pulse_holds_drops_and_forgets_what_is_refused() -> None:
+    async def answer(key: str, fence: int) -> bool:
+        return key != "refused"
+
+    store, held = Store(answer), MemoryPulse()
+    for key in ("a", "dropped", "refused"):
+        held.hold(key, 1)
+    held.drop("dropped")
+    held.drop("never held")
+    await held.beat(store.beat)
+    assert (store.beats, held.held) == ([("a", 1), ("refused", 1)], {"a": 1})
