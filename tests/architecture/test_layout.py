@@ -12,7 +12,18 @@ from tests.architecture.sources import DOMAIN, HOUSE, ROOT, Source, sources
 MODULE_FILES = {"__init__", "model", "tables", "rules", "service"}
 NOUNS = {
     "agents": {"invocations", "package"},
-    "builds": {"agent_build", "documents", "engine", "outputs", "report", "results", "troubles", "wishes", "work", "workflow"},
+    "builds": {
+        "agent_build",
+        "documents",
+        "engine",
+        "outputs",
+        "report",
+        "results",
+        "troubles",
+        "wishes",
+        "work",
+        "workflow",
+    },
     "projects": {"admission", "commits", "deletions", "openings", "runs"},
     "runtime": {"crowd", "journal", "steps"},
     "sessions": {"endings", "keeping", "leases", "replies", "turns", "writing"},
