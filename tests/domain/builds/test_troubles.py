@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from nexus.adapters.memory.code import MemoryCode
-from nexus.adapters.memory.models import Gate, turn
+from nexus.adapters.memory.models import Gate, ScriptedModel, Turn, turn
 from nexus.adapters.memory.repository import MemoryRepository
 from nexus.domain.builds.outputs import Architecture
 from nexus.domain.builds.rules import wait
@@ -34,7 +34,13 @@ from tests.domain.builds.test_builds import WANTED, over
 from tests.house import ANN, House, open_house, world
 
 AWAY = turn(Unavailable("The model provider failed (503)."))
-SENDS = structs.replace(WRITTEN, effect="external")
+SENDS = structs.replace(
+    WRITTEN,
+    effect="external",
+    code=WRITTEN.code.replace("number: float)", 'number: float, idempotency_key: str = "")').replace(
+        "What to double.", "What to double.\n        idempotency_key: The same when it is called again."
+    ),
+)
 
 
 async def waited_out(house: House, project_id: str, *, seconds: float = 70.0) -> Project:
@@ -127,31 +133,70 @@ async def test_what_a_provider_refuses_is_no_failure_of_the_agent_under_test(ref
 
 
 async def test_what_was_paid_for_before_another_agents_call_broke_off_is_not_asked_again() -> None:
-    second = structs.replace(AGENT, slug="doubler_two", name="Doubler two")
-    both = Architecture(overview="Two agents.", agents=[AGENT, second])
     broken = turn("Never mind.", Unavailable("The answer broke off."))
-    model = script(
-        architecture=[said(both)],
-        design=[said(DESIGN), *[broken] * 4, said(DESIGN)],
-        tools=[said(WRITTEN)] * 2,
-        prompt=[said(PROMPT)] * 2,
-        reply=[turn for call in range(1, 5) for turn in doubling(call)],
-    )
-    async with open_house(world(model)) as house:
+    async with open_house(world(two_agents(design=[said(DESIGN), *[broken] * 4, said(DESIGN)]))) as house:
         started = await house.services.builds.start(ANN, WANTED)
         project = await waited_out(house, started.project_id)
         assert (project.status, project.error_info) == ("completed", None)
         assert purposes(house).count("build.design") == 6
 
 
+def two_agents(**other: list[Turn]) -> ScriptedModel:
+    second = structs.replace(AGENT, slug="doubler_two", name="Doubler two")
+    both = Architecture(overview="Two agents.", agents=[AGENT, second])
+    return script(
+        architecture=[said(both)],
+        prompt=[said(PROMPT)] * 2,
+        reply=[turn for call in range(1, 5) for turn in doubling(call)],
+        **({"design": [said(DESIGN)] * 2, "tools": [said(WRITTEN)] * 2} | other),  # type: ignore[arg-type]  # no stage is called `builds`
+    )
+
+
+async def test_a_retry_asks_again_what_was_answered_badly_and_nothing_that_was_answered_well() -> None:
+    model = two_agents(design=[said(DESIGN), *[turn("nonsense")] * 4, said(DESIGN)])
+    async with open_house(world(model)) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        assert (await over(house, started.project_id)).status == "failed"
+        await house.services.builds.command(ANN, started.project_id, "retry")
+        project = await over(house, started.project_id)
+        assert (project.status, project.build_no, project.error_info) == ("completed", 2, None)
+        assert purposes(house).count("build.design") == 6
+
+
+async def test_a_retry_of_a_tool_that_failed_its_tests_has_it_written_from_the_beginning() -> None:
+    wrong = said(structs.replace(WRITTEN, code=WRITTEN.code.replace("* 2", "* 3")))
+    async with open_house(world(script(tools=[*[wrong] * 4, said(WRITTEN)]))) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        failed = await over(house, started.project_id)
+        assert failed.error_info is not None
+        assert failed.error_info["code"] == "tool_failed"
+        await house.services.builds.command(ANN, started.project_id, "retry")
+        assert (await over(house, started.project_id)).status == "completed"
+        asked = [request for request in house.world.model.requests if request.purpose == "build.tools"]  # type: ignore[attr-defined]  # as above
+        assert asked[4].messages == asked[0].messages
+
+
+async def test_a_restart_asks_everything_of_its_stages_anew() -> None:
+    model = two_agents(design=[said(DESIGN)] * 4, tools=[said(WRITTEN)] * 4)
+    async with open_house(world(model)) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        assert (await over(house, started.project_id)).status == "completed"
+        model.add(said(PROMPT), said(PROMPT), purpose="build.prompt")
+        model.add(*(turn for call in range(1, 5) for turn in doubling(call)), purpose="reply")
+        await house.services.builds.command(ANN, started.project_id, "restart", from_stage="design")
+        assert (await over(house, started.project_id)).status == "completed"
+        assert [purposes(house).count(f"build.{stage}") for stage in ("architecture", "design", "tools")] == [1, 4, 4]
+
+
 class Hanging(MemoryCode):
     """Generated code of which the first call does not come back."""
 
     def __init__(self) -> None:
-        self.reached, self.calls = asyncio.Event(), 0
+        self.reached, self.calls, self.keys = asyncio.Event(), 0, list[object]()
 
     async def call(self, program: Program, function: str, arguments: JSON, *, limits: Limits = Limits()) -> Outcome:
         self.calls += 1
+        self.keys.append(arguments.pop("idempotency_key"))
         if self.calls == 1:
             self.reached.set()
             await asyncio.Event().wait()
@@ -177,6 +222,7 @@ async def test_a_tool_that_changes_the_world_and_was_cut_in_verification_is_not_
             model.add(*doubling(1), *doubling(2), purpose="reply")
             await house.services.builds.command(ANN, started.project_id, "retry")
             assert (await over(house, started.project_id)).status == "completed"
+            assert code.keys[1] == code.keys[0]
 
 
 async def _house(stack: AsyncExitStack, houses: list[House]) -> House:

@@ -116,7 +116,7 @@ class Engine:
     async def _deaths(self, run: Run, spec: StageSpec, stage: Stage, outputs: Mapping[str, Any]) -> int:
         """How often in a row hosts died in this stage outside its steps: what happens inside them, their journal counts."""
         for part in self._parts(spec, outputs):
-            if await self._journal(run, spec, part).is_open():
+            if await self._journal(run, stage, part).is_open():
                 return 0
         return stage.deaths + 1
 
@@ -198,12 +198,14 @@ class Engine:
     ) -> tuple[dict[str, Made], list[Part]]:
         if spec.whole:
             work = self._work(run, spec, stage, (outputs, ""), wish)
-            return {"": await spec.whole(work)}, [part_of("", stage, work, 0.0)]
+            async with work.answers():
+                return {"": await spec.whole(work)}, [part_of("", stage, work, 0.0)]
         made, parts = dict[str, Made](), list[Part]()
         for agent in planned(outputs):
             work, began = self._work(run, spec, stage, (outputs, agent.slug), wish), self._timer()
             assert spec.per_agent is not None
-            made[agent.slug] = await spec.per_agent(work, agent)
+            async with work.answers():
+                made[agent.slug] = await spec.per_agent(work, agent)
             parts.append(part_of(agent.slug, stage, work, self._timer() - began))
         return made, parts
 
@@ -225,12 +227,12 @@ class Engine:
             step=wish.step,
             tell=tell,
             advance=advance,
-            journal=self._journal(run, spec, part),
+            journal=self._journal(run, stage, part),
         )
 
-    def _journal(self, run: Run, spec: StageSpec, part: str) -> Journal:
-        """One for all attempts: what was paid for in an earlier one is replayed."""
-        scope = f"build:{run.project.project_id}/{run.project.build_no}/{spec.name}/{part}"
+    def _journal(self, run: Run, stage: Stage, part: str) -> Journal:
+        """One for all attempts and retries: what was paid for in an earlier one is replayed."""
+        scope = f"build:{run.project.project_id}/{stage.journal_no}/{stage.stage_name}/{part}"
         return self._journals(scope, lambda: (self._runs.guard(run),))
 
     def _parts(self, spec: StageSpec, outputs: Mapping[str, Any]) -> Sequence[str]:

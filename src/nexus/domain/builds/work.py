@@ -1,6 +1,7 @@
 """What a stage function works with: the project, what earlier stages gave, the model, and a way to tell what it does."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Any, TypeVar
 
@@ -8,13 +9,14 @@ import msgspec
 from msgspec import Struct
 
 from nexus.domain.agents.service import Agents
-from nexus.domain.core.errors import NotFound
-from nexus.domain.models.model import Spent
+from nexus.domain.builds.model import StageFailed
+from nexus.domain.core.errors import NexusError, NotFound, Unavailable
+from nexus.domain.models.model import Spent, Unparseable
 from nexus.domain.models.service import Models
 from nexus.domain.ports.code import CodeRunner
 from nexus.domain.ports.models import ChatMessage, ModelRequest
 from nexus.domain.ports.repository import Repository
-from nexus.domain.projects.model import Project
+from nexus.domain.projects.model import Halted, Lost, Project
 from nexus.domain.runtime.journal import Journal
 from nexus.domain.runtime.model import AgentSpec, Answer
 from nexus.domain.runtime.service import Runtime
@@ -48,7 +50,7 @@ class Work:
         journal: Journal,
     ) -> None:
         self.project, self.stage, self.rooms = project, stage, rooms
-        self._outputs, self._step, self._journal = outputs, step, journal
+        self._outputs, self._step, self._journal, self._asked = outputs, step, journal, 0
         self.note, self.advance = tell, advance
         self.spent, self.tool_calls = Spent(), 0
 
@@ -57,7 +59,7 @@ class Work:
     ) -> T:
         """The model's typed answer for this stage, or for another one's `prompt`. `check` raises ValueError for what does not hold:
         that is repaired as well."""
-        await self._step()
+        await self._begins()
         name = prompt or self.stage
         text = resources.files(__package__).joinpath(f"prompts/{name}.md").read_text(encoding="utf-8")
         asked = msgspec.json.encode(question).decode()
@@ -72,7 +74,7 @@ class Work:
 
     async def converse(self, spec: AgentSpec, said: str) -> Answer:
         """What an agent answers, counted to this stage."""
-        await self._step()
+        await self._begins()
         answer = await self.rooms.runtime.whole(spec, [ChatMessage("user", said)], journal=self._journal)
         used = Spent(
             input_tokens=answer.input_tokens,
@@ -83,6 +85,25 @@ class Work:
         self._spend(used)
         self.tool_calls += len(answer.calls)
         return answer
+
+    async def _begins(self) -> None:
+        await self._step()
+        self._asked = self._journal.done
+
+    @asynccontextmanager
+    async def answers(self) -> AsyncIterator[None]:
+        """For what is done inside: when it fails by what was answered, a retry asks that anew, and replays what was not to blame."""
+        try:
+            yield
+        except (Unavailable, Halted, Lost):
+            raise
+        except StageFailed:
+            await self._journal.forget(0)
+            raise
+        except Exception as error:
+            blameless = isinstance(error, NexusError) and not isinstance(error, Unparseable)
+            await self._journal.forget(self._journal.done if blameless else self._asked)
+            raise
 
     def _spend(self, spent: Spent) -> None:
         self.spent = self.spent.plus(spent).plus(Spent(unknown=self._journal.unknown))

@@ -62,7 +62,7 @@ class Part(Struct, frozen=True, kw_only=True):
 class Stage(Entity, frozen=True, kw_only=True):
     """A stage of the current build. `output_data` is a summary and pointers, never the output itself.
 
-    `waited`: the seconds it lay still because a part of the world was away. `fallen`: it ran when its executor was replaced; `deaths`: how often
+    `journal_no`: the build under whose number its steps are kept, which is that of the build that is retried. `waited`: the seconds it lay still because a part of the world was away. `fallen`: it ran when its executor was replaced; `deaths`: how often
     that was so while none of its steps was in flight.
     """
 
@@ -75,6 +75,7 @@ class Stage(Entity, frozen=True, kw_only=True):
     optional: bool = False
     status: StageStatus = "pending"
     build_no: int = 1
+    journal_no: int = 1
     fence: int = 0
     attempt: int = 0
     waited: float = 0.0

@@ -149,7 +149,7 @@ class Openings:
             insert(BUILDS, await self._next_build(new, command)),
             self._tasks.queued(self._task(new, "build_agent")),
             *(patch(STAGES, stage, build_no=new.build_no) for stage in stages[:begin]),
-            *(patch(STAGES, stage, **rules.anew(stage, new.build_no)) for stage in stages[begin:]),
+            *(patch(STAGES, stage, **rules.anew(stage, new.build_no, command=command)) for stage in stages[begin:]),
             self._events.telling(topic(new.project_id, new.build_no), new.events, "build.queued", told),
             self._audit.noting(caller, f"project.{command}", project.project_id, build_no=new.build_no),
             *self._tallies.counting(project.tenant_id, builds_started=1),

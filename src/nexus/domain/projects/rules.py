@@ -202,11 +202,12 @@ def first_anew(command: str, stages: Sequence[Stage], from_stage: str | None) ->
     return wanted
 
 
-def anew(stage: Stage, build_no: int) -> dict[str, Any]:
-    """The fields of a stage that begins again in a new build."""
+def anew(stage: Stage, build_no: int, *, command: str) -> dict[str, Any]:
+    """The fields of a stage that begins again in a new build. A retry goes on with the steps that are done."""
     return {
         "status": "pending",
         "build_no": build_no,
+        "journal_no": stage.journal_no if command == "retry" else build_no,
         "attempt": 0,
         "waited": 0.0,
         "fallen": False,

@@ -66,6 +66,17 @@ class Journal:
             await self.finished(step, returned)
         return returned
 
+    @property
+    def done(self) -> int:
+        """How many steps have their result: the place of the next one."""
+        return self._done
+
+    async def forget(self, since: int) -> None:
+        """From this place on, whoever comes next asks anew."""
+        window = Window(limit=50, newest_first=True, since=since)
+        while steps := (await self._tables.page(STEPS, self._scope, window=window)).items:
+            await self._tables.commit(*(delete(STEPS, step) for step in steps), *self._guard())
+
     async def is_open(self) -> bool:
         """Whether a step is noted that has begun and has no end: one under which a host died."""
         steps = await self._tables.page(STEPS, self._scope, window=Window(limit=100, newest_first=True))
