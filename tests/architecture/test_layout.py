@@ -14,6 +14,7 @@ NOUNS = {
     "agents": {"invocations", "package"},
     "builds": {
         "agent_build",
+        "attempts",
         "documents",
         "engine",
         "outputs",

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from nexus.adapters.confined.rooms import MARK
 from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.domain.core.errors import InvalidInput, Unavailable
 from nexus.domain.ports.code import CodeRunner, Limits, Outcome, Program
@@ -259,7 +260,7 @@ async def test_cancelling_kills_the_process_and_leaves_nothing(tmp_path: Path) -
         with pytest.raises(asyncio.CancelledError):
             await task
         assert all(_is_gone(pid) for pid in pids)
-        assert list(next(room.iterdir()).iterdir()) == []
+        assert [path.name for path in next(room.iterdir()).iterdir()] == [MARK]
         assert (await result(confined, "def tool():\n    return 1\n")).value == 1
     assert list(room.iterdir()) == []
 

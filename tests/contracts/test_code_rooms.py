@@ -4,10 +4,12 @@ import asyncio
 import errno
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +18,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from nexus.adapters.confined.process import Plan
-from nexus.adapters.confined.rooms import Rooms
+from nexus.adapters.confined.process import Plan, Run, carry_out
+from nexus.adapters.confined.rooms import MARK, Rooms
 from nexus.adapters.confined.runner import ConfinedRunner
-from nexus.domain.ports.code import Program
+from nexus.adapters.sqlite.lock import DirectoryLock
+from nexus.domain.core.errors import Unavailable
+from nexus.domain.ports.code import Limits, Program
+from nexus.house import rehearsals
 from tests.contracts.test_code import _children, _wait_for_end
 
 RUNNER = """
@@ -95,6 +100,16 @@ def killed(process: subprocess.Popen[str]) -> None:
     process.wait(10)
 
 
+def left_room(parent: Path, name: str, **files: str) -> Path:
+    """What a dead process leaves."""
+    room = parent / name
+    room.mkdir(mode=0o700, parents=True)
+    (room / MARK).touch()
+    for file, text in files.items():
+        (room / file).write_text(text)
+    return room
+
+
 def test_a_room_is_there_and_gone_and_may_be_removed_twice(tmp_path: Path) -> None:
     with Rooms(tmp_path / "new", "room-").take() as room:
         (room.path / "file").write_text("x")
@@ -128,23 +143,133 @@ def test_what_is_no_room_stays(tmp_path: Path) -> None:
     rooms = Rooms(tmp_path / "here", "room-")
     assert rooms.collect() == 0
     (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere/file").write_text("x")
+    (tmp_path / f"elsewhere/{MARK}").touch()
     (tmp_path / "here/other").mkdir(parents=True)
-    (tmp_path / "here/room-link").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "here/room-file").write_text("x")
-    os.mkfifo(tmp_path / "here/room-pipe")
+    (tmp_path / "here/room-linklink").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "here/room-filefile").write_text("x")
+    os.mkfifo(tmp_path / "here/room-pipepipe")
     assert rooms.collect() == 0
     names = sorted(path.name for path in (tmp_path / "here").iterdir())
-    assert names == ["other", "room-file", "room-link", "room-pipe"]
-    assert (tmp_path / "elsewhere/file").exists()
+    assert names == ["other", "room-filefile", "room-linklink", "room-pipepipe"]
+    assert (tmp_path / "elsewhere" / MARK).exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["room-", "room-abcdefg", "room-abcdefghi", "room-Abcdefgh", "room-abcd.fgh", "Xroom-abcdefgh"]
+)
+def test_what_is_not_named_as_a_room_stays_even_with_a_mark(tmp_path: Path, name: str) -> None:
+    left_room(tmp_path, name)
+    assert Rooms(tmp_path, "room-").collect() == 0
+    assert (tmp_path / name / MARK).exists()
+
+
+def test_what_is_named_as_a_room_but_bears_no_mark_stays_however_old_it_is(tmp_path: Path) -> None:
+    (tmp_path / "room-checkout/src").mkdir(parents=True, mode=0o700)
+    (tmp_path / "room-checkout/src/thesis").write_text("x")
+    (tmp_path / "room-checkout").chmod(0o700)
+    os.utime(tmp_path / "room-checkout", (0, 0))
+    assert Rooms(tmp_path, "room-").collect() == 0
+    assert (tmp_path / "room-checkout/src/thesis").read_text() == "x"
+
+
+@pytest.mark.parametrize("kind", ["link", "directory", "pipe"])
+def test_a_mark_is_a_file_and_nothing_else(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "file").write_text("x")
+    mark = tmp_path / "room-abcdefgh" / MARK
+    mark.parent.mkdir()
+    if kind == "link":
+        mark.symlink_to(tmp_path / "file")
+    elif kind == "directory":
+        mark.mkdir()
+    else:
+        os.mkfifo(mark)
+    assert Rooms(tmp_path, "room-").collect() == 0
+    assert os.path.lexists(mark)
+
+
+async def test_a_checkout_and_a_data_directory_in_use_that_are_named_like_rooms_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in ("nexus-code-review", "nexus-code-checkout", "nexus-rehearsal-checkout"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "thesis").write_text("x")
+    with DirectoryLock(tmp_path / "nexus-rehearsal-data"), DirectoryLock(tmp_path / "nexus-rehearsal-my__data"):
+        before = set(tmp_path.rglob("*"))
+        assert await ConfinedRunner(data=tmp_path / "data").collect() == 0
+        assert sum(rooms.collect() for rooms in rehearsals(tmp_path / "data")) == 0
+        assert set(tmp_path.rglob("*")) == before
+
+
+def test_links_in_a_room_are_removed_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/file").write_text("x")
+    room = left_room(tmp_path / "here", "room-abcdefgh", file="x")
+    (room / "link").symlink_to(tmp_path / "mine")
+    (room / "inside").mkdir()
+    (room / "inside/link").symlink_to(tmp_path / "mine/file")
+    assert Rooms(tmp_path / "here", "room-").collect() == 1
+    assert list((tmp_path / "here").iterdir()) == []
+    assert (tmp_path / "mine/file").read_text() == "x"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
-def test_another_users_room_stays(tmp_path: Path) -> None:
-    (tmp_path / "room-other").mkdir()
-    os.chown(tmp_path / "room-other", 61_191, 61_191)
+@pytest.mark.parametrize("whose", [(".", MARK), (".",), (MARK,)], ids=["both", "the room", "the mark"])
+def test_another_users_room_or_mark_makes_it_stay(tmp_path: Path, whose: tuple[str, ...]) -> None:
+    room, unfinished = left_room(tmp_path, "room-abcdefgh"), tmp_path / "room-ijklmnop"
+    unfinished.mkdir(mode=0o700)
+    for path in (unfinished, *(room / name for name in whose)):
+        os.chown(path, 61_191, 61_191)
+        os.utime(path, (0, 0))
     assert Rooms(tmp_path, "room-").collect() == 0
-    assert (tmp_path / "room-other").exists()
+    assert (room / MARK).exists()
+    assert unfinished.exists()
+
+
+def test_what_a_process_left_that_died_before_the_mark_is_collected_after_a_while(tmp_path: Path) -> None:
+    rooms, left = Rooms(tmp_path, "room-"), Path(tempfile.mkdtemp(prefix="room-", dir=tmp_path))
+    (tmp_path / "room-of_mine_").mkdir()
+    (tmp_path / "room-of_mine_").chmod(0o755)
+    os.utime(tmp_path / "room-of_mine_", (0, 0))
+    assert rooms.collect() == 0
+    long_ago = time.time() - 61
+    os.utime(left, (long_ago, long_ago))
+    assert (rooms.collect(), rooms.collect()) == (1, 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["room-of_mine_"]
+
+
+def test_a_removal_that_was_cut_short_is_finished_by_the_next_collector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed_here(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    for module, name, remains in ((shutil, "rmtree", 9), (os, "unlink", 1), (os, "rmdir", 0)):
+        room = left_room(tmp_path, "room-abcdefgh")
+        for number in range(0 if name == "rmdir" else 8):
+            (room / f"{number}").mkdir()
+        room.chmod(0o711)
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(module, name, killed_here)
+            Rooms(tmp_path, "room-").collect()
+        assert (len(list(room.iterdir())), (room / MARK).exists()) == (remains, remains > 0)
+        os.utime(room, (0, 0))
+        assert Rooms(tmp_path, "room-").collect() == 1
+
+
+def test_a_room_that_cannot_be_marked_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = os.open
+
+    def full(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
+        if path == MARK:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return opened(path, flags, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", full)
+        with pytest.raises(OSError, match="No space"):
+            Rooms(tmp_path, "room-").take()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_collector_that_comes_before_the_lock_costs_a_try_and_no_room(
@@ -155,6 +280,7 @@ def test_a_collector_that_comes_before_the_lock_costs_a_try_and_no_room(
     def made_and_collected(*arguments: Any, **options: Any) -> str:
         path: str = made(*arguments, **options)
         if not collected:
+            os.utime(path, (0, 0))
             collected.append(rooms.collect())
         return path
 
@@ -185,7 +311,7 @@ def test_where_directories_cannot_be_locked_there_are_rooms_but_nothing_is_colle
 async def test_many_may_take_and_collect_at_once_and_none_loses_its_room(tmp_path: Path) -> None:
     rooms = Rooms(tmp_path, "room-")
     for number in range(20):
-        (tmp_path / f"room-left{number}").mkdir()
+        left_room(tmp_path, f"room-left__{number:02}", file="x")
 
     def taken(_: int) -> bool:
         with rooms.take() as room:
@@ -205,7 +331,7 @@ async def test_many_may_take_and_collect_at_once_and_none_loses_its_room(tmp_pat
 
 async def test_a_runner_collects_what_a_killed_one_left_and_leaves_the_living_their_own(tmp_path: Path) -> None:
     data, runs = tmp_path / "data", tmp_path / "runs"
-    (data / ".canary-left").mkdir(parents=True)
+    left_room(data, ".canary-leftleft", canary="sings")
     async with ConfinedRunner(data=data, workspaces=runs) as beside:
         [own] = runs.iterdir()
         with running(RUNNER, data, runs) as (dies, word), running(RUNNER, tmp_path / "other", runs) as (_, other):
@@ -219,6 +345,34 @@ async def test_a_runner_collects_what_a_killed_one_left_and_leaves_the_living_th
         await beside.collect()
         assert list(runs.iterdir()) == [own]
     assert list(runs.iterdir()) == list(data.iterdir()) == []
+
+
+GREEDY = f"""
+import contextlib, os
+
+def tool():
+    found = [top for start in ("..", "/", "/tmp") for top, _, files in os.walk(start) if {MARK!r} in files]
+    for path in ("../{MARK}", "../../{MARK}", "../../../{MARK}"):
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+            found.append(path)
+        with contextlib.suppress(OSError):
+            open(path, "x").close()
+    return found
+"""
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.__repr__().removeprefix("Plan"))
+async def test_generated_code_can_neither_find_nor_remove_nor_make_a_mark(tmp_path: Path, plan: Plan) -> None:
+    run = Run(program=Program(files={"t.py": GREEDY}), limits=Limits(), plan=plan, function="t.py:tool")
+    with Rooms(tmp_path, "room-").take() as room:
+        room.path.chmod(0o711)
+        try:
+            outcome, _ = await carry_out(run, room.path)
+        except Unavailable as refused:
+            pytest.skip(f"not possible on this machine: {refused}")
+        assert (outcome.status, outcome.value) == ("ok", []), outcome.error
+        assert list(tmp_path.rglob("*")) == [room.path, room.path / MARK]
 
 
 async def test_a_runner_that_could_not_open_leaves_nothing(tmp_path: Path) -> None:

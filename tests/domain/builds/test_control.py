@@ -118,7 +118,7 @@ async def test_a_completed_build_restarts_from_a_stage_under_the_next_number() -
 
 
 async def test_a_model_that_asks_for_minutes_is_given_them_without_keeping_a_place() -> None:
-    busy = turn(Unavailable("Too many requests.", code="rate_limited", retry_after=120.0))
+    busy = turn(Unavailable("Too many requests.", reason="provider", code="rate_limited", retry_after=120.0))
     async with open_house(world(script(intake=[busy, said(BRIEF)]))) as house:
         started = await house.services.builds.start(ANN, WANTED)
         await house.queue.settled()

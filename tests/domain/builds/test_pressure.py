@@ -109,7 +109,7 @@ async def test_a_store_that_fails_again_and_again_costs_no_attempt_and_nothing_i
 
 
 async def test_what_is_paused_while_it_waits_for_a_provider_tells_no_reason_any_more_and_is_resumed_at_once() -> None:
-    busy = turn(Unavailable("Too many requests.", code="rate_limited", retry_after=600.0))
+    busy = turn(Unavailable("Too many requests.", reason="provider", code="rate_limited", retry_after=600.0))
     async with open_house(world(script(intake=[busy, said(BRIEF)]))) as house:
         build = await started(house)
         await house.queue.settled()

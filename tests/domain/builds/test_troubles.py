@@ -33,7 +33,7 @@ from tests.domain.builds.scripts import (
 from tests.domain.builds.test_builds import WANTED, over
 from tests.house import ANN, House, open_house, world
 
-AWAY = turn(Unavailable("The model provider failed (503)."))
+AWAY = turn(Unavailable("The model provider failed (503).", reason="provider"))
 SENDS = structs.replace(
     WRITTEN,
     effect="external",
@@ -62,7 +62,7 @@ def purposes(house: House) -> list[str]:
 @pytest.mark.parametrize("stage", ["intake", "prompt", "reply"])
 async def test_a_provider_that_is_away_is_waited_for_and_costs_no_attempt(stage: str) -> None:
     answers = {"intake": [said(BRIEF)], "prompt": [said(PROMPT)], "reply": [*doubling(1), *doubling(2)]}[stage]
-    long = turn(Unavailable("The model provider asks to slow down (429).", retry_after=120.0))
+    long = turn(Unavailable("The model provider asks to slow down (429).", reason="provider", retry_after=120.0))
     turns = [*[AWAY] * 4, long, long, long, *answers]
     async with open_house(world(script(**{stage: turns}))) as house:  # type: ignore[arg-type]  # no stage is called `builds`
         started = await house.services.builds.start(ANN, WANTED)
@@ -76,7 +76,7 @@ async def test_a_provider_that_is_away_is_waited_for_and_costs_no_attempt(stage:
 
 
 async def test_while_a_provider_is_away_the_project_says_so_and_keeps_no_place() -> None:
-    long = turn(Unavailable("The model provider asks to slow down (429).", retry_after=120.0))
+    long = turn(Unavailable("The model provider asks to slow down (429).", reason="provider", retry_after=120.0))
     async with open_house(world(script(design=[long, said(DESIGN)]))) as house:
         started = await house.services.builds.start(ANN, WANTED)
         await house.queue.settled()

@@ -195,7 +195,8 @@ class _Conversation:
             return
         said = frame.reason if isinstance(frame, _Refused) else (line + await pipe.read(4096)).decode(errors="replace")
         kill(self._process)
-        raise Unavailable(f"The confined process did not start: {shortened(said.strip() or 'no word from it', 500)}")
+        told = shortened(said.strip() or "no word from it", 500)
+        raise Unavailable(f"The confined process did not start: {told}", part="code")
 
     async def _listen_to_output(self) -> None:
         pipe = self._process.stdout

@@ -87,7 +87,7 @@ class ConfinedRunner:
         _check(program)
         async with self._user() as user:
             if self._plan is None or self._room is None:
-                raise Unavailable(self._tier.detail)
+                raise Unavailable(self._tier.detail, part="code")
             plan = self._plan if self._plan.user is None else msgspec.structs.replace(self._plan, user=user)
             run = Run(program=program, limits=limits, plan=plan, function=function, arguments=arguments)
             return await carry_out(run, self._room.path)

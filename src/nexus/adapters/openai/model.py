@@ -105,9 +105,10 @@ class OpenAIModel:
         except aiohttp.InvalidURL:
             raise InvalidInput("The address of the model provider is not a URL.") from None
         except TimeoutError:
-            raise Unavailable("The model provider did not answer in time.") from None
+            raise Unavailable("The model provider did not answer in time.", reason="provider") from None
         except (aiohttp.ClientError, OSError) as problem:
-            raise Unavailable(f"The model provider could not be reached ({type(problem).__name__}).") from None
+            told = f"The model provider could not be reached ({type(problem).__name__})."
+            raise Unavailable(told, reason="provider") from None
 
     async def _refusal(self, answer: aiohttp.ClientResponse) -> bytes:
         """The beginning of an error page; what of it came, when it breaks off."""

@@ -30,9 +30,9 @@ def problem_of(status: int, body: bytes, *, key: str, retry_after: float | None 
     if status == 402 or (status == 429 and "insufficient_quota" in (fault.code, fault.type)):
         return QuotaExceeded(f"The credit at the model provider is used up ({status}).", status=status, **pause)
     if status == 429:
-        return Unavailable("The model provider asks to slow down (429).", status=status, **pause)
+        return Unavailable("The model provider asks to slow down (429).", reason="provider", status=status, **pause)
     if status >= 500 or status in (408, 425):
-        return Unavailable(f"The model provider failed ({status}).", status=status, **pause)
+        return Unavailable(f"The model provider failed ({status}).", reason="provider", status=status, **pause)
     if status < 400:
         return InvalidInput(f"The address of the model provider answers {status}: not a chat endpoint.", status=status)
     said = spoken(fault.message or "", key=key)

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ import structlog
 from msgspec import structs
 
 from nexus.domain.builds.agent_build import WORKFLOWS
+from nexus.domain.builds.attempts import DONE, SETTLING, Attempt, Wish, lasting
 from nexus.domain.builds.model import StageFailed
 from nexus.domain.builds.results import output_path, part_of, planned, result_of
 from nexus.domain.builds.rules import rest, wait
@@ -23,40 +24,20 @@ from nexus.domain.builds.troubles import (
     SUSPICIOUS_DEATHS,
     Failure,
     Waits,
-    failure_of,
     is_ours,
     poisonous,
 )
 from nexus.domain.builds.work import Rooms, Work
-from nexus.domain.builds.workflow import Made, StageSpec, Workflow
-from nexus.domain.core.errors import NexusError, NotFound
+from nexus.domain.builds.workflow import Made, Workflow
+from nexus.domain.core.errors import NexusError, NotFound, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.ports.repository import Fence, Overtaken, Writer
 from nexus.domain.projects.model import JSON, Halted, Lost, Part, Run, Settled, Stage
-from nexus.domain.projects.rules import progress_of
 from nexus.domain.projects.runs import Runs
-from nexus.domain.runtime.crowd import Crowd
+from nexus.domain.runtime.crowd import Crowd, work_time
 from nexus.domain.runtime.journal import Journal, Journals
-from nexus.domain.tasks.model import Control
-
-DONE = ("completed", "skipped")
-SETTLING = ":settle"
-"""The part of a stage, beside its agents' (no slug has a colon), that turns what was made into rows."""
 
 logger = structlog.get_logger()
-
-
-class Wish:
-    """What is wanted of a run, as its watch last saw it."""
-
-    def __init__(self) -> None:
-        self.control: Control = "running"
-        self.lost = False
-
-    async def step(self) -> None:
-        """Called before each model call: a run that is to halt halts here."""
-        if self.lost or self.control != "running":
-            raise Halted("The run is to halt.", control=self.control)
 
 
 class Engine:
@@ -80,137 +61,139 @@ class Engine:
 
     async def run(self, run: Run, workflow: str, wish: Wish) -> None:
         """All stages that are not done, in order; the build is completed or failed when this returns. Raises Halted and Lost."""
-        declared, stages = self._workflows[workflow], await self._runs.stages(run)
-        try:
-            outputs = await self._outputs(run, stages)
-        except StageFailed as lost:
-            await self._runs.fail(run, {"code": lost.facts["code"], "message": lost.detail, "retryable": False})
-            return
+        declared, stages, outputs = self._workflows[workflow], await self._runs.stages(run), dict[str, Any]()
         for stage in stages:
             if stage.status in DONE:
                 continue
-            if failure := await self._stage(run, declared, stage, (stages, outputs), wish):
-                await self._runs.fail(run, failure.told(stage.stage_name))
+            spec = declared.stage(stage.stage_name)
+            at = Attempt(run=run, spec=spec, stage=stage, stages=stages, outputs=outputs, wish=wish)
+            if failure := await self._stage(at):
+                await self._runs.fail(run, failure.told(spec.name), lasting=lasting(failure))
                 return
             stages = await self._runs.stages(run)
         await self._runs.finish(run)
 
-    async def _stage(
-        self, run: Run, declared: Workflow, stage: Stage, before: tuple[Sequence[Stage], dict[str, Any]], wish: Wish
-    ) -> Failure | None:
+    async def _stage(self, at: Attempt) -> Failure | None:
         """One stage through its attempts. None when it is done or skipped."""
-        (stages, outputs), spec = before, declared.stage(stage.stage_name)
-        status = {other.stage_name: other.status for other in stages}
-        if unmet := [need for need in spec.needs if status[need] not in DONE]:
-            return Failure("prerequisite", f"{spec.name} needs {', '.join(unmet)}.")
-        progress = progress_of(sum(other.status in DONE for other in stages) + 1, len(stages))
-        if stage.fallen:
-            stage = structs.replace(stage, deaths=await self._deaths(run, spec, stage, outputs))
-        async with self._crowd.alone_with_parts() if stage.deaths >= SUSPICIOUS_DEATHS else nullcontext():
-            failure = await self._attempts(run, spec, stage, outputs, (wish, progress))
-        if failure and spec.optional:
-            await self._runs.skip_stage(run, stage, failure.message, progress=progress)
+        if unmet := at.unmet:
+            return Failure(code="prerequisite", message=f"{at.spec.name} needs {', '.join(unmet)}.")
+        if at.stage.fallen:
+            at.stage = structs.replace(at.stage, deaths=await self._deaths(at))
+        async with self._crowd.alone_with_parts() if _is_suspicious(at.stage) else nullcontext():
+            failure = await self._attempts(at)
+        if failure and at.spec.optional:
+            reason, left = failure.message, lasting(failure)
+            await self._runs.skip_stage(at.run, at.stage, reason, progress=at.progress, lasting=left)
             return None
         return failure
 
-    async def _deaths(self, run: Run, spec: StageSpec, stage: Stage, outputs: Mapping[str, Any]) -> int:
+    async def _deaths(self, at: Attempt) -> int:
         """How often in a row hosts died in this stage outside its steps: what happens inside them, their journal counts."""
-        for part in self._parts(spec, outputs):
-            if await self._journal(run, stage, part).is_open():
+        try:
+            await self._read(at)
+        except (Unavailable, StageFailed):  # which is told when the stage begins; nobody can say where the host died
+            return at.stage.deaths
+        for part in at.parts:
+            if await self._journal(at, part).is_open():
                 return 0
-        return stage.deaths + 1
+        return at.stage.deaths + 1
 
-    async def _attempts(
-        self, run: Run, spec: StageSpec, stage: Stage, outputs: dict[str, Any], at: tuple[Wish, float]
-    ) -> Failure | None:
+    async def _attempts(self, at: Attempt) -> Failure | None:
         """None when the stage is done."""
-        wish, _ = at
         while True:
-            await wish.step()
-            if stage.status != "running":
-                stage = await self._runs.start_stage(run, stage)
-            if stage.deaths >= STAGE_DEATHS:
-                return poisonous(spec.name, stage.deaths)
-            failure = await self._attempt(run, spec, stage, outputs, at)
+            await at.wish.step()
+            if at.stage.status != "running":
+                await self._begun(at)
+            if at.stage.deaths >= STAGE_DEATHS:
+                return poisonous(at.spec.name, at.stage.deaths)
+            failure = await self._tried(at)
             if failure is None:
                 return None
-            if failure.away and stage.waited < (self._patience if failure.outside else HOUSE_SECONDS):
-                stage = await self._waited(run, stage, failure)
-            elif failure.again and stage.attempt < spec.attempts:
-                stage = await self._runs.retry_stage(run, stage, failure.message)
-                await self._sleep(rest(stage.attempt - 1, told=None, jitter=self._jitter()))
+            if failure.away and _waited(at.stage, failure) < (self._patience if failure.outside else HOUSE_SECONDS):
+                await self._rested(at, failure)
+            elif failure.again and at.stage.attempt < at.spec.attempts:
+                told, anew = failure.message, failure.journal_from
+                at.stage = await self._runs.retry_stage(at.run, at.stage, told, journal_from=anew)
+                seconds = rest(at.stage.attempt - 1, told=failure.retry_after, jitter=self._jitter())
+                await self._slept(at, failure, seconds)
             else:
                 return failure
 
-    async def _waited(self, run: Run, stage: Stage, failure: Failure) -> Stage:
-        """After what is away was given time. Waits when that is long."""
-        seconds = wait(stage.waited, told=failure.retry_after, jitter=self._jitter())
+    async def _begun(self, at: Attempt) -> None:
+        """T6. What is to be asked anew is forgotten before, so that this is done once."""
+        for part, step in at.stage.journal_from.items():
+            await self._journal(at, part).forget(step)
+        at.stage = await self._runs.start_stage(at.run, at.stage)
+
+    async def _rested(self, at: Attempt, failure: Failure) -> None:
+        """After what is away was given time."""
+        waited = _waited(at.stage, failure)
+        seconds = wait(waited, told=failure.retry_after, jitter=self._jitter())
         line = f"{failure.message} It is tried again in {seconds:.0f} s."
-        stage = await self._runs.note_wait(run, stage, line, seconds=seconds)
-        if seconds > LONG_REST_SECONDS:
+        total = {"waited" if failure.outside else "stalled": waited + seconds}
+        at.stage = await self._runs.note_wait(at.run, at.stage, line, **total)
+        await self._slept(at, failure, seconds)
+
+    async def _slept(self, at: Attempt, failure: Failure, seconds: float) -> None:
+        """Waits where that is long, or where others wait meanwhile."""
+        if seconds > LONG_REST_SECONDS or _is_suspicious(at.stage):
             raise Waits(failure.code, failure.message, seconds=seconds)
         await self._sleep(seconds)
-        return stage
 
-    async def _attempt(
-        self, run: Run, spec: StageSpec, stage: Stage, outputs: dict[str, Any], at: tuple[Wish, float]
-    ) -> Failure | None:
+    async def _tried(self, at: Attempt) -> Failure | None:
+        at.begins()
         try:
-            async with asyncio.timeout(spec.seconds):
-                await self._done(run, spec, stage, outputs, at)
+            async with work_time(at.spec.seconds):
+                await self._read(at)
+                await self._done(at)
         except (Halted, Lost):
             raise
-        except TimeoutError:
-            return Failure("timed_out", f"{spec.name} took longer than {spec.seconds:g} s.", again=True)
         except NexusError as error:
             if is_ours(error):
                 raise
-            return failure_of(error)
-        except Exception:
-            logger.exception("stage.crashed", stage=spec.name, project_id=run.project.project_id)
-            return Failure("internal", f"Something went wrong inside {spec.name}.", again=True)
+            return at.failed(error)
+        except Exception as error:
+            if not isinstance(error, TimeoutError):
+                logger.exception("stage.crashed", stage=at.spec.name, project_id=at.run.project.project_id)
+            return at.failed(error)
         return None
 
-    async def _done(
-        self, run: Run, spec: StageSpec, stage: Stage, outputs: dict[str, Any], at: tuple[Wish, float]
-    ) -> None:
+    async def _done(self, at: Attempt) -> None:
         """The stage's function, its files as one commit, then its rows: the row is what makes it done."""
-        wish, progress = at
         hit("before:stage.call")
-        made, parts = await self._made(run, spec, stage, outputs, wish)
+        made, parts = await self._made(at)
         hit("after:stage.call")
         found = {agent: msgspec.to_builtins(part.output) for agent, part in made.items()}
-        await wish.step()
-        held = await self._runs.held(run)
+        await at.wish.step()
+        await self._runs.held(at.run)
         hit("before:stage.commit")
-        commit_id = await self._kept(held, spec, stage, made)
+        commit_id = await self._kept(at, made)
         hit("after:stage.commit")
         settled = Settled()
-        if spec.settle:
-            work = self._work(held, spec, stage, ({**outputs, spec.name: found}, SETTLING), wish)
-            settled = await spec.settle(work, made, commit_id)
-        result = result_of(made, parts, commit_id, spec)
-        await self._runs.complete_stage(run, stage, result, progress=progress, settled=settled)
-        outputs[spec.name] = found
+        if at.spec.settle:
+            settled = await at.spec.settle(
+                self._work(at, SETTLING, {**at.outputs, at.spec.name: found}), made, commit_id
+            )
+        result = result_of(made, parts, commit_id, at.spec)
+        await self._runs.complete_stage(at.run, at.stage, result, progress=at.progress, settled=settled)
+        at.outputs[at.spec.name] = found
 
-    async def _made(
-        self, run: Run, spec: StageSpec, stage: Stage, outputs: dict[str, Any], wish: Wish
-    ) -> tuple[dict[str, Made], list[Part]]:
-        if spec.whole:
-            work = self._work(run, spec, stage, (outputs, ""), wish)
-            async with work.answers():
-                return {"": await spec.whole(work)}, [part_of("", stage, work, 0.0)]
+    async def _made(self, at: Attempt) -> tuple[dict[str, Made], list[Part]]:
         made, parts = dict[str, Made](), list[Part]()
-        for agent in planned(outputs):
-            work, began = self._work(run, spec, stage, (outputs, agent.slug), wish), self._timer()
-            assert spec.per_agent is not None
-            async with work.answers():
-                made[agent.slug] = await spec.per_agent(work, agent)
-            parts.append(part_of(agent.slug, stage, work, self._timer() - began))
+        if at.spec.whole:
+            at.current = self._work(at, "", at.outputs)
+            made[""] = await at.spec.whole(at.current)
+            parts.append(part_of("", at.stage, at.current, 0.0))
+        elif at.spec.per_agent:
+            for agent in planned(at.outputs):
+                at.current, began = self._work(at, agent.slug, at.outputs), self._timer()
+                made[agent.slug] = await at.spec.per_agent(at.current, agent)
+                parts.append(part_of(agent.slug, at.stage, at.current, self._timer() - began))
+        at.current = None
         return made, parts
 
-    def _work(self, run: Run, spec: StageSpec, stage: Stage, known: tuple[Mapping[str, Any], str], wish: Wish) -> Work:
-        (outputs, part), lines = known, list(stage.logs)
+    def _work(self, at: Attempt, part: str, outputs: Mapping[str, Any]) -> Work:
+        run, stage, lines = at.run, at.stage, list(at.stage.logs)
 
         async def tell(line: str) -> None:
             lines.append(line)
@@ -219,50 +202,63 @@ class Engine:
         async def advance(done: int, of: int) -> None:
             await self._runs.tell(run, stage, "stage.progress", {"done": done, "of": of})
 
-        return Work(
+        work = Work(
             project=run.project,
-            stage=spec.name,
+            stage=at.spec.name,
+            part=part,
             rooms=self._rooms,
             outputs=outputs,
-            step=wish.step,
+            step=at.wish.step,
             tell=tell,
             advance=advance,
-            journal=self._journal(run, stage, part),
+            journal=self._journal(at, part),
         )
+        at.works.append(work)
+        return work
 
-    def _journal(self, run: Run, stage: Stage, part: str) -> Journal:
+    def _journal(self, at: Attempt, part: str) -> Journal:
         """One for all attempts and retries: what was paid for in an earlier one is replayed."""
-        scope = f"build:{run.project.project_id}/{stage.journal_no}/{stage.stage_name}/{part}"
-        return self._journals(scope, lambda: (self._runs.guard(run),))
+        scope = f"build:{at.run.project.project_id}/{at.stage.journal_no}/{at.spec.name}/{part}"
+        return self._journals(scope, lambda: (self._runs.guard(at.run),))
 
-    def _parts(self, spec: StageSpec, outputs: Mapping[str, Any]) -> Sequence[str]:
-        return [*([""] if spec.whole else [agent.slug for agent in planned(outputs)]), SETTLING]
-
-    async def _kept(self, run: Run, spec: StageSpec, stage: Stage, made: Mapping[str, Made]) -> str:
+    async def _kept(self, at: Attempt, made: Mapping[str, Made]) -> str:
         """One commit for what the stage made for all its agents: its typed output, and the files for people."""
+        spec, task = at.spec, at.run.task
         files = {path: text.encode() for part in made.values() for path, text in part.files.items()}
         output = msgspec.json.encode({agent: part.output for agent, part in made.items()})
         files[output_path(spec.name)] = msgspec.json.format(output, indent=2) + b"\n"
-        build_no = run.task.build_no
-        message = f"{spec.display_name}\n\nBuild {build_no}, stage {spec.name}, attempt {stage.attempt}"
-        writer = Writer(fence=Fence(build_no, run.task.fence), held=partial(self._runs.held, run))
-        project_id, key, commit = run.project.project_id, f"{build_no}/{spec.name}", self._rooms.repository.commit
+        message = f"{spec.display_name}\n\nBuild {task.build_no}, stage {spec.name}, attempt {at.stage.attempt}"
+        writer = Writer(fence=Fence(task.build_no, task.fence), held=partial(self._runs.held, at.run))
+        project_id, key, commit = (
+            at.run.project.project_id,
+            f"{task.build_no}/{spec.name}",
+            self._rooms.repository.commit,
+        )
         try:
             return await commit(project_id, files, message=message, key=key, writer=writer)
         except Overtaken as error:
-            raise Lost(error.detail) from error
+            await self._runs.held(at.run)
+            told = "The history of the files is ahead of the database. Was an older database put back? Start a new project."
+            raise StageFailed(told, code="history_ahead") from error
 
-    async def _outputs(self, run: Run, stages: Sequence[Stage]) -> dict[str, Any]:
+    async def _read(self, at: Attempt) -> None:
         """What completed stages gave, out of the files that their rows point to."""
-        outputs = dict[str, Any]()
-        for stage in stages:
-            if stage.status == "completed":
+        for stage in at.stages:
+            if stage.status == "completed" and stage.stage_name not in at.outputs:
                 pointer: JSON = (stage.output_data or {})["artifact"]
+                read = self._rooms.repository.read(at.run.project.project_id, pointer["path"], at=pointer["commit"])
                 try:
-                    text = await self._rooms.repository.read(
-                        run.project.project_id, pointer["path"], at=pointer["commit"]
-                    )
+                    at.outputs[stage.stage_name] = msgspec.json.decode(await read)
                 except NotFound as error:
                     raise StageFailed(f"The files of {stage.stage_name} are gone.", code="files_lost") from error
-                outputs[stage.stage_name] = msgspec.json.decode(text)
-        return outputs
+
+
+def _is_suspicious(stage: Stage) -> bool:
+    return stage.deaths >= SUSPICIOUS_DEATHS
+
+
+def _waited(stage: Stage, failure: Failure) -> float:
+    """The seconds for which it was waited already, since something was last paid for."""
+    if failure.progressed:
+        return 0.0
+    return stage.waited if failure.outside else stage.stalled

@@ -9,7 +9,8 @@ import structlog
 from msgspec import Struct, structs
 
 from nexus.domain.builds import rules
-from nexus.domain.builds.engine import Engine, Wish
+from nexus.domain.builds.attempts import Wish
+from nexus.domain.builds.engine import Engine
 from nexus.domain.builds.model import RunBuild, Started
 from nexus.domain.builds.troubles import Waits, is_ours
 from nexus.domain.builds.wishes import Wishes

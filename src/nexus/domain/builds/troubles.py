@@ -1,10 +1,12 @@
 """What can go wrong in a stage, and whose trouble it is: the work's own, the house's, or that of a part of the world that is away."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from nexus.domain.core.errors import NexusError, Unavailable
+from nexus.domain.models.model import Spent
 from nexus.domain.runtime.steps import OutcomeUnknown, TookTooLong
 
 OURS = ("storage_full", "database")
@@ -23,9 +25,10 @@ LONG_REST_SECONDS = 15.0
 """What rests longer keeps no executor busy meanwhile."""
 
 
-class Failure(Struct, frozen=True):
+class Failure(Struct, frozen=True, kw_only=True):
     """Why a try gave nothing. `again`: another attempt may succeed. `away`: no attempt is spent, a part of the world does not answer:
-    one `outside` the house, or one of its own."""
+    one `outside` the house, or one of its own. `progressed`: something was paid for before. `spent` is what the try cost, and `journal_from`
+    the step, by part, from which the next one asks anew."""
 
     code: str
     message: str
@@ -33,6 +36,9 @@ class Failure(Struct, frozen=True):
     away: bool = False
     outside: bool = False
     retry_after: float | None = None
+    progressed: bool = False
+    spent: Spent = Spent()
+    journal_from: Mapping[str, int] = {}
 
     def told(self, stage: str) -> dict[str, Any]:
         """As the project says it; `retryable`: its user may have it tried again with some hope."""
@@ -53,20 +59,25 @@ def is_ours(error: NexusError) -> bool:
 
 
 def failure_of(error: NexusError) -> Failure:
-    """What an error of a stage function comes to."""
+    """What an error of a stage comes to."""
     facts = error.facts
     if isinstance(error, TookTooLong):
-        return Failure("timed_out", error.detail, again=True)
+        return Failure(code="timed_out", message=error.detail, again=True)
     if isinstance(error, Unavailable):
-        code = str(facts.get("code") or facts.get("reason") or facts.get("part") or "unavailable")
-        outside, told = facts.get("reason") == "provider", facts.get("retry_after")
+        away, told = bool(facts.get("reason") or facts.get("part")), facts.get("retry_after")
         return Failure(
-            code, error.detail, away=True, outside=outside, retry_after=None if told is None else float(told)
+            code=str(facts.get("code") or facts.get("reason") or facts.get("part") or "unavailable"),
+            message=error.detail,
+            again=not away,
+            away=away,
+            outside=facts.get("reason") == "provider",
+            retry_after=None if told is None else float(told),
         )
     if isinstance(error, OutcomeUnknown):
-        return Failure(OutcomeUnknown.code, f"{error.detail} You decide: a retry calls it again.")
-    return Failure(str(facts.get("code", type(error).__name__)), error.detail)
+        return Failure(code=OutcomeUnknown.code, message=f"{error.detail} You decide: a retry calls it again.")
+    return Failure(code=str(facts.get("code", type(error).__name__)), message=error.detail)
 
 
 def poisonous(stage: str, deaths: int) -> Failure:
-    return Failure("poisonous", f"The server died {deaths} times in {stage}, outside its model and tool calls.")
+    told = f"The server died {deaths} times in {stage}, outside its model and tool calls."
+    return Failure(code="poisonous", message=told)

@@ -1,7 +1,6 @@
 """What a stage function works with: the project, what earlier stages gave, the model, and a way to tell what it does."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import resources
 from typing import Any, TypeVar
 
@@ -10,13 +9,13 @@ from msgspec import Struct
 
 from nexus.domain.agents.service import Agents
 from nexus.domain.builds.model import StageFailed
-from nexus.domain.core.errors import NexusError, NotFound, Unavailable
+from nexus.domain.core.errors import NexusError, NotFound
 from nexus.domain.models.model import Spent, Unparseable
 from nexus.domain.models.service import Models
 from nexus.domain.ports.code import CodeRunner
 from nexus.domain.ports.models import ChatMessage, ModelRequest
 from nexus.domain.ports.repository import Repository
-from nexus.domain.projects.model import Halted, Lost, Project
+from nexus.domain.projects.model import Project
 from nexus.domain.runtime.journal import Journal
 from nexus.domain.runtime.model import AgentSpec, Answer
 from nexus.domain.runtime.service import Runtime
@@ -42,6 +41,7 @@ class Work:
         *,
         project: Project,
         stage: str,
+        part: str,
         rooms: Rooms,
         outputs: Mapping[str, Any],
         step: Callable[[], Awaitable[None]],
@@ -50,7 +50,8 @@ class Work:
         journal: Journal,
     ) -> None:
         self.project, self.stage, self.rooms = project, stage, rooms
-        self._outputs, self._step, self._journal, self._asked = outputs, step, journal, 0
+        self.part, self.journal = part, journal
+        self._outputs, self._step, self._begun, self._asked = outputs, step, 0, 0
         self.note, self.advance = tell, advance
         self.spent, self.tool_calls = Spent(), 0
 
@@ -59,14 +60,14 @@ class Work:
     ) -> T:
         """The model's typed answer for this stage, or for another one's `prompt`. `check` raises ValueError for what does not hold:
         that is repaired as well."""
-        await self._begins()
+        await self._next()
         name = prompt or self.stage
         text = resources.files(__package__).joinpath(f"prompts/{name}.md").read_text(encoding="utf-8")
         asked = msgspec.json.encode(question).decode()
         request = ModelRequest(
             messages=(ChatMessage("system", text), ChatMessage("user", asked)), purpose=f"build.{name}"
         )
-        answer = await self._journal.models(self.rooms.models).structured(kind, request, check=check)
+        answer = await self.journal.models(self.rooms.models).structured(kind, request, check=check)
         self._spend(answer.spent)
         if answer.repairs:
             await self.note(f"The model's answer was repaired {answer.repairs} time(s).")
@@ -74,8 +75,8 @@ class Work:
 
     async def converse(self, spec: AgentSpec, said: str) -> Answer:
         """What an agent answers, counted to this stage."""
-        await self._begins()
-        answer = await self.rooms.runtime.whole(spec, [ChatMessage("user", said)], journal=self._journal)
+        await self._next()
+        answer = await self.rooms.runtime.whole(spec, [ChatMessage("user", said)], journal=self.journal)
         used = Spent(
             input_tokens=answer.input_tokens,
             output_tokens=answer.output_tokens,
@@ -86,27 +87,23 @@ class Work:
         self.tool_calls += len(answer.calls)
         return answer
 
-    async def _begins(self) -> None:
+    async def _next(self) -> None:
         await self._step()
-        self._asked = self._journal.done
+        self._asked = self.journal.done
 
-    @asynccontextmanager
-    async def answers(self) -> AsyncIterator[None]:
-        """For what is done inside: when it fails by what was answered, a retry asks that anew, and replays what was not to blame."""
-        try:
-            yield
-        except (Unavailable, Halted, Lost):
-            raise
-        except StageFailed:
-            await self._journal.forget(0)
-            raise
-        except Exception as error:
-            blameless = isinstance(error, NexusError) and not isinstance(error, Unparseable)
-            await self._journal.forget(self._journal.done if blameless else self._asked)
-            raise
+    def begins(self) -> None:
+        """From here on it is about something else: when that fails, what came before is not to blame."""
+        self._begun = self.journal.done
+
+    def blamed(self, error: Exception) -> int:
+        """The first step that a later try has to ask anew, after this error."""
+        if isinstance(error, StageFailed):
+            return self._begun
+        blameless = isinstance(error, NexusError) and not isinstance(error, Unparseable)
+        return self.journal.done if blameless else self._asked
 
     def _spend(self, spent: Spent) -> None:
-        self.spent = self.spent.plus(spent).plus(Spent(unknown=self._journal.unknown))
+        self.spent = self.spent.plus(spent).plus(Spent(unknown=self.journal.unknown))
 
     def earlier(self, kind: type[T], stage: str, agent: str = "") -> T:
         """The output of an earlier stage, or of one agent's part of it."""

@@ -86,7 +86,7 @@ class Models:
                 return
             except Unavailable as problem:
                 if shown:
-                    raise _of_provider(problem) from problem
+                    raise
                 await tries.pause(problem)
 
     async def _whole(self, request: ModelRequest) -> "_Said":
@@ -135,13 +135,8 @@ class _Tries:
         self._tried += 1
         pause = self._backoff.pause(problem, tried=self._tried, jitter=self._jitter())
         if pause is None or self._clock() + pause > self._deadline:
-            raise _of_provider(problem) from problem
+            raise problem
         await self._sleep(pause)
-
-
-def _of_provider(problem: Unavailable) -> Unavailable:
-    """Says who is away, where the problem does not say itself that it is somebody else."""
-    return Unavailable(problem.detail, **{"reason": "provider", **problem.facts})
 
 
 @asynccontextmanager

@@ -81,7 +81,8 @@ class ChatModel(Protocol):
     def stream(self, request: ModelRequest) -> AsyncIterator[Delta | End]:
         """Any number of Deltas, then exactly one End. Closing the iterator ends the call at the provider.
 
-        Raises Unavailable (time-outs, resets, 429, 5xx, a stream that breaks off; `retry_after` where told),
+        Raises Unavailable (time-outs, resets, 429, 5xx, a stream that breaks off; `retry_after` where told; `reason` is `provider`
+        where it did not begin to answer),
         PermissionDenied (401, 403: the key), QuotaExceeded (402), InvalidInput (other 4xx: asking again is useless).
         Never yields half a tool call.
         """

@@ -62,8 +62,9 @@ class Part(Struct, frozen=True, kw_only=True):
 class Stage(Entity, frozen=True, kw_only=True):
     """A stage of the current build. `output_data` is a summary and pointers, never the output itself.
 
-    `journal_no`: the build under whose number its steps are kept, which is that of the build that is retried. `waited`: the seconds it lay still because a part of the world was away. `fallen`: it ran when its executor was replaced; `deaths`: how often
-    that was so while none of its steps was in flight.
+    `journal_no`: the build under whose number its steps are kept, which is that of the build that is retried; `journal_from`: by part,
+    the step from which they are asked anew. The seconds it lay still because a part of the world was away: `waited` for one outside the
+    house, `stalled` for one of its own. `fallen`: it ran when its executor died; `deaths`: how often, while none of its steps was in flight.
     """
 
     project_id: str
@@ -78,7 +79,9 @@ class Stage(Entity, frozen=True, kw_only=True):
     journal_no: int = 1
     fence: int = 0
     attempt: int = 0
+    journal_from: dict[str, int] = {}
     waited: float = 0.0
+    stalled: float = 0.0
     fallen: bool = False
     deaths: int = 0
     agent_name: str | None = None
@@ -143,6 +146,15 @@ class StageResult(Struct, frozen=True, kw_only=True):
     usage_unknown: bool = False
     tool_calls: int = 0
     parts: list[Part] = []
+
+
+class Lasting(Struct, frozen=True, kw_only=True):
+    """What a try that came to nothing leaves in the row of its stage."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usage_unknown: bool = False
+    journal_from: dict[str, int] = {}
 
 
 class Settled(Struct, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ class Move(Struct, frozen=True, kw_only=True):
     """From which joint states a verb leads where; `task=()`: to a new task.
 
     `control` is what must be wanted now, `wants` what is wanted afterwards; `fenced` moves hold only for the fence that was read;
-    `stage_to` is what becomes of a running stage, `fells` that it is noted to have lost its executor; `event` tells it, `counts` names the tally. `may_be_held`: leads to `pending` (T2)
+    `stage_to` is what becomes of a running stage; `event` tells it, `counts` names the tally. `may_be_held`: leads to `pending` (T2)
     while the tenant has as many builds under way as it may.
     """
 
@@ -37,7 +37,6 @@ class Move(Struct, frozen=True, kw_only=True):
     wants: Control | None = None
     fenced: bool = False
     stage_to: StageStatus | None = None
-    fells: bool = False
     event: str = "control.changed"
     counts: str | None = None
     may_be_held: bool = False
@@ -92,7 +91,7 @@ MOVES: dict[str, Move] = {
     "claim": Move(code="T4", who=EXECUTOR, project=("queued",), to="building", task=("queued",), task_to="running",
                   control=("running",), event="build.started"),
     "take_over": Move(code="T5", who=SWEEPER, project=("building",), to="building", task=("running",), task_to="running",
-                      control=("running",), fenced=True, stage_to="pending", fells=True, event="build.started"),
+                      control=("running",), fenced=True, stage_to="pending", event="build.started"),
     "finish": Move(code="T8", who=EXECUTOR, project=("building",), to="completed", task=("running",), task_to="completed",
                    fenced=True, event="build.completed", counts="builds_completed"),
     "fail": Move(code="T11", who=SWEEPER, project=("building",), to="failed", task=("running",), task_to="failed",
@@ -208,8 +207,10 @@ def anew(stage: Stage, build_no: int, *, command: str) -> dict[str, Any]:
         "status": "pending",
         "build_no": build_no,
         "journal_no": stage.journal_no if command == "retry" else build_no,
+        "journal_from": stage.journal_from if command == "retry" else {},
         "attempt": 0,
         "waited": 0.0,
+        "stalled": 0.0,
         "fallen": False,
         "deaths": 0,
         "started_at": None,

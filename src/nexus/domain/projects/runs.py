@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from nexus.domain.core.errors import QuotaExceeded
 from nexus.domain.core.instants import Clock, instant, seconds_between
@@ -12,7 +12,7 @@ from nexus.domain.ports.rows import Write, patch, when
 from nexus.domain.projects import rules
 from nexus.domain.projects.admission import Admission
 from nexus.domain.projects.commits import Change, Commits
-from nexus.domain.projects.model import JSON, Halted, Lost, Run, Settled, Stage, StageResult, WrongState
+from nexus.domain.projects.model import JSON, Halted, Lasting, Lost, Run, Settled, Stage, StageResult, WrongState
 from nexus.domain.projects.tables import BUILDS, STAGES
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.model import Control, Task
@@ -20,6 +20,18 @@ from nexus.domain.tasks.rules import LEASE_SECONDS
 from nexus.domain.tasks.service import Tasks
 
 LOG_LINES = 20
+
+
+Left = list[tuple[Stage, dict[str, Any]]]
+
+
+class Also(Struct, frozen=True, kw_only=True):
+    """What a move writes besides what the table says: fields by row, and facts of its event."""
+
+    task: Mapping[str, Any] = {}
+    project: Mapping[str, Any] = {}
+    stage: Mapping[str, Any] = {}
+    told: Mapping[str, Any] = {}
 
 
 class Runs:
@@ -49,11 +61,13 @@ class Runs:
                 raise Lost("It is not due yet.", status=task.status, not_before=task.not_before)
             return await self._commits.run_of(task)
 
-        return await self._moved("claim", look, task={"worker_id": worker_id})
+        return await self._moved("claim", look, Also(task={"worker_id": worker_id}))
 
     async def take_over(self, seen: Task, worker_id: str) -> Run:
         """T5: from an executor whose heartbeat did not move while it was watched. Lost when it moved after all."""
-        return await self._moved("take_over", lambda: self._unmoved(seen), task={"worker_id": worker_id})
+        fallen = {"fallen": True} if seen.worker_id != worker_id else {}  # what we dropped ourselves did not die
+        also = Also(task={"worker_id": worker_id}, stage=fallen)
+        return await self._moved("take_over", lambda: self._unmoved(seen), also)
 
     async def resume(self, task_id: str, worker_id: str) -> Run:
         """The run of a task that this executor took over already, or claims now."""
@@ -66,7 +80,7 @@ class Runs:
         """T15 or T20 in place of an executor that did not answer to a wish: the fence rises, so that it can write no more."""
         verb = "pause_done" if seen.control_status == "paused" else "stop_done"
         fallen: JSON = {"fence": seen.fence + 1, "worker_id": None}
-        await self._moved(verb, lambda: self._unmoved(seen, beating=True), task=fallen)
+        await self._moved(verb, lambda: self._unmoved(seen, beating=True), Also(task=fallen))
 
     async def end_unanswered(self, task_id: str, wish: Control) -> Task:
         """As `end_for`, where the task still runs under this wish; Lost when it does not."""
@@ -102,7 +116,7 @@ class Runs:
         """T6. The attempt grows only when one failed, so a restart of the host costs none. Halted when that is what is wanted."""
         now, attempt = instant(self._clock()), max(1, stage.attempt)
         fields = {"fence": run.task.fence, "attempt": attempt, "started_at": stage.started_at or now}
-        fields |= {"fallen": False, "deaths": stage.deaths}
+        fields |= {"fallen": False, "deaths": stage.deaths, "journal_from": {}}
         change = Change(project={"current_stage": stage.stage_name}, told={"attempt": attempt})
         return await self._stage_moved("start_stage", run, stage, change, **fields)
 
@@ -117,25 +131,27 @@ class Runs:
         change = Change(project={"progress": progress, **settled.project}, writes=settled.writes, told=told)
         await self._stage_moved("complete_stage", run, stage, change, **structs.asdict(result), **fields)
 
-    async def skip_stage(self, run: Run, stage: Stage, reason: str, *, progress: float) -> None:
+    async def skip_stage(
+        self, run: Run, stage: Stage, reason: str, *, progress: float, lasting: Lasting = Lasting()
+    ) -> None:
         """T9: only what is optional."""
         if not stage.optional:
             raise WrongState(f"Stage {stage.stage_name} is not optional.", status=stage.status)
-        fields = {"completed_at": instant(self._clock()), "output_data": {"summary": reason}}
+        fields = structs.asdict(lasting) | {"completed_at": instant(self._clock()), "output_data": {"summary": reason}}
         change = Change(project={"progress": progress}, told={"reason": reason, "progress": progress})
         await self._stage_moved("skip_stage", run, stage, change, **fields)
 
-    async def retry_stage(self, run: Run, stage: Stage, reason: str) -> Stage:
+    async def retry_stage(self, run: Run, stage: Stage, reason: str, *, journal_from: Mapping[str, int] = {}) -> Stage:
         """T10: the stage's work failed and may be tried again; this is what an attempt is spent on."""
         attempt = stage.attempt + 1
         change = Change(told={"attempt": attempt, "reason": reason})
-        return await self._stage_moved("retry_stage", run, stage, change, attempt=attempt, error_message=reason)
+        fields = {"attempt": attempt, "error_message": reason, "journal_from": dict(journal_from)}
+        return await self._stage_moved("retry_stage", run, stage, change, **fields)
 
-    async def note_wait(self, run: Run, stage: Stage, line: str, *, seconds: float) -> Stage:
-        """That the stage is to lie still for so long because a part of the world is away: it costs no attempt."""
-        waited = stage.waited + seconds
-        await self._told(run, stage, "stage.log", {"line": line}, waited=waited, error_message=line)
-        return structs.replace(stage, waited=waited)
+    async def note_wait(self, run: Run, stage: Stage, line: str, **seconds: float) -> Stage:
+        """That the stage lies still because a part of the world is away, and how long that makes in all: it costs no attempt."""
+        await self._told(run, stage, "stage.log", {"line": line}, error_message=line, **seconds)
+        return structs.replace(stage, **seconds)
 
     async def tell(self, run: Run, stage: Stage, tag: str, told: JSON, *, logs: Sequence[str] | None = None) -> None:
         """`stage.progress` or `stage.log`; the row keeps the last lines."""
@@ -153,38 +169,40 @@ class Runs:
 
     async def finish(self, run: Run) -> None:
         """T8."""
-        await self._moved("finish", lambda: self.held(run), project={"progress": 100.0})
+        await self._moved("finish", lambda: self.held(run), Also(project={"progress": 100.0}))
 
-    async def fail(self, run: Run, error: JSON) -> None:
+    async def fail(self, run: Run, error: JSON, *, lasting: Lasting = Lasting()) -> None:
         """T11: `error` holds code, message, stage and whether a retry may help."""
-        on_task = {"error_message": error.get("message")}
-        await self._moved(
-            "fail", lambda: self.held(run), task=on_task, project={"error_info": error}, told={"error": error}
+        also = Also(
+            task={"error_message": error.get("message")},
+            project={"error_info": error},
+            stage=structs.asdict(lasting),
+            told={"error": error},
         )
+        await self._moved("fail", lambda: self.held(run), also)
 
     async def release(self, run: Run, *, reason: str | None = None, message: str = "", seconds: float = 0.0) -> None:
         """T12: back into the queue, the attempt unchanged; with a `reason`, not before so many seconds have gone by."""
         waits = {"not_before": self._in(seconds), "due_at": self._in(seconds)} if reason else {}
         error = (
-            {"code": reason, "message": f"{message} It waits and goes on by itself.".strip(), "retryable": True}
+            {"code": reason, "message": f"{_sentence(message)}It waits and goes on by itself.", "retryable": True}
             if reason
             else None
         )
-        await self._moved(
-            "release",
-            lambda: self.held(run),
+        also = Also(
             task={"worker_id": None, **waits},
             project={"error_info": error},
-            told={"reason": reason, "message": message} if reason else None,
+            told={"reason": reason, "message": message} if reason else {},
         )
+        await self._moved("release", lambda: self.held(run), also)
 
     async def pause_done(self, run: Run) -> None:
         """T15."""
-        await self._moved("pause_done", lambda: self.held(run), task={"worker_id": None})
+        await self._moved("pause_done", lambda: self.held(run), Also(task={"worker_id": None}))
 
     async def stop_done(self, run: Run) -> None:
         """T20."""
-        await self._moved("stop_done", lambda: self.held(run), task={"worker_id": None})
+        await self._moved("stop_done", lambda: self.held(run), Also(task={"worker_id": None}))
 
     async def _stage_moved(self, verb: str, run: Run, stage: Stage, change: Change, **fields: Any) -> Stage:
         """One transition of a stage out of the table. Halted when it is another state that is wanted of the run."""
@@ -207,35 +225,28 @@ class Runs:
         await self._tables.settle(attempt)
         return structs.replace(stage, revision=stage.revision + 1, **fields)
 
-    async def _moved(
-        self,
-        verb: str,
-        look: Callable[[], Awaitable[Run]],
-        *,
-        task: Mapping[str, Any] | None = None,
-        project: Mapping[str, Any] | None = None,
-        told: Mapping[str, Any] | None = None,
-    ) -> Run:
+    async def _moved(self, verb: str, look: Callable[[], Awaitable[Run]], also: Also | None = None) -> Run:
         """One joint transition out of the table: project, task, running stage, build, tally and event."""
-        move = rules.MOVES[verb]
+        move, also = rules.MOVES[verb], also or Also()
 
         async def attempt() -> Run:
             at, now = await look(), instant(self._clock())
             if not move.fits(at.project, at.task):
                 raise Lost(f"Cannot {verb}: the project is {at.project.status}.", status=at.project.status)
             on_project, on_task = rules.times(move, at.project, at.task, now=now, lease_until=self._in(LEASE_SECONDS))
-            on_project |= project or {}
+            on_project |= also.project
+            stage = await self._stage_left(at, move, also)
             change = Change(
                 project=on_project,
-                task={**on_task, **(task or {})},
+                task={**on_task, **also.task},
                 writes=[
-                    *await self._stage_writes(at, move, on_project),
-                    await self._build_write(at, on_project),
+                    *(patch(STAGES, was, when(status="running", fence=was.fence), **left) for was, left in stage),
+                    await self._build_write(at, on_project, stage),
                     *self._admission.moving(at.project.tenant_id, at.project.status, move.to),
                     *self._counted(move, at.project.tenant_id),
                 ],
                 tag=move.event,
-                told={"project_id": at.project.project_id, "build_no": at.project.build_no, **(told or {})},
+                told={"project_id": at.project.project_id, "build_no": at.project.build_no, **also.told},
                 on_project=move.of_project(at.project.events),
                 on_task=move.of_task(at.task),
             )
@@ -246,22 +257,27 @@ class Runs:
     def _counted(self, move: rules.Move, tenant_id: str) -> list[Write]:
         return self._tallies.counting(tenant_id, **{move.counts: 1}) if move.counts else []
 
-    async def _stage_writes(self, run: Run, move: rules.Move, project: Mapping[str, Any]) -> list[Write]:
+    async def _stage_left(self, run: Run, move: rules.Move, also: Also) -> Left:
+        """The stage that runs, and what becomes of it."""
         if not move.stage_to or not run.project.current_stage:
             return []
         stage = await self._tables.get(STAGES, run.project.project_id, run.project.current_stage)
         if stage.status != "running":
             return []
-        error = (project.get("error_info") or {}).get("message")
-        fields = {"status": move.stage_to, "error_message": error, "fallen": move.fells or stage.fallen}
-        return [patch(STAGES, stage, when(status="running", fence=stage.fence), **fields)]
+        error = (also.project.get("error_info") or {}).get("message")
+        return [(stage, {"status": move.stage_to, "error_message": error, **also.stage})]
 
-    async def _build_write(self, run: Run, project: Mapping[str, Any]) -> Write:
+    async def _build_write(self, run: Run, project: Mapping[str, Any], left: Left) -> Write:
         build = await self._tables.get(BUILDS, run.project.project_id, run.project.build_no)
         fields = {name: project[name] for name in ("status", "started_at", "completed_at") if name in project}
         if project["status"] in ("completed", "failed", "cancelled"):
-            fields |= rules.summary(await self.stages(run))
+            now = {stage.stage_name: structs.replace(stage, **fields) for stage, fields in left}
+            fields |= rules.summary([now.get(stage.stage_name, stage) for stage in await self.stages(run)])
         return patch(BUILDS, build, **fields)
 
     def _in(self, seconds: float) -> str:
         return instant(self._clock() + seconds)
+
+
+def _sentence(text: str) -> str:
+    return f"{text.rstrip('.')}. " if text else ""

@@ -154,7 +154,7 @@ class Projects:
             *self._admission.moving(project.tenant_id, project.status, move.to),
         ]
         if move.to != "building":  # no executor will write it
-            writes.append(await self._build_write(caller, new))
+            writes += await self._left_alone(caller, verb, new)
         if move.counts:
             writes += self._tallies.counting(project.tenant_id, **{move.counts: 1})
         hit("before:project.command")
@@ -163,10 +163,15 @@ class Projects:
         self._events.wake(where)
         return new
 
-    async def _build_write(self, caller: Principal, project: Project) -> Write:
-        """What a command makes of the row of the build."""
+    async def _left_alone(self, caller: Principal, verb: str, project: Project) -> list[Write]:
+        """What a command makes of the rows of the build and of its stage. Who resumes has new patience."""
         build = await self._tables.of(caller).get(BUILDS, project.project_id, project.build_no)
-        if project.status != "cancelled":
-            return patch(BUILDS, build, status=project.status)
-        summary = rules.summary(await self.stages(caller, project.project_id))
-        return patch(BUILDS, build, status=project.status, completed_at=project.completed_at, **summary)
+        if project.status == "cancelled":
+            summary = rules.summary(await self.stages(caller, project.project_id))
+            return [patch(BUILDS, build, status="cancelled", completed_at=project.completed_at, **summary)]
+        writes: list[Write] = [patch(BUILDS, build, status=project.status)]
+        if verb == "resume" and project.current_stage:
+            stage = await self._tables.of(caller).get(STAGES, project.project_id, project.current_stage)
+            if stage.waited or stage.stalled:
+                writes.append(patch(STAGES, stage, waited=0.0, stalled=0.0))
+        return writes

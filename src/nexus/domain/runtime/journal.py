@@ -102,10 +102,13 @@ class Journal:
             step = await self._died_under(known) if known else await self._begun(kind, name, asked, eager=eager)
             try:
                 yield step
+            except OutcomeUnknown:  # nobody knows more about it the next time
+                raise
             except BaseException as error:
                 cut = not isinstance(error, Exception)
                 if eager and (repeatable or not cut):  # a change of the world that was cut may have happened
-                    await self._forgotten(step, cut=cut)
+                    paid = isinstance(error, Unavailable) and "begun" in error.facts
+                    await self._forgotten(step, cut=cut or paid)
                 raise
 
     async def _known(self, asked: str) -> Step | None:
@@ -235,6 +238,11 @@ class _JournaledModel:
                 text.append(item.text)
                 reasoning.append(item.reasoning)
                 yield item
+        except Unavailable as error:
+            if not text:
+                raise
+            facts = {name: fact for name, fact in error.facts.items() if name != "reason"}
+            raise Unavailable(error.detail, **facts, begun=True) from error
         finally:
             if isinstance(items, AsyncGenerator):
                 await items.aclose()

@@ -1,6 +1,5 @@
 """The tool-calling loop."""
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -11,6 +10,7 @@ from nexus.domain.core.errors import InvalidInput, NexusError, Unavailable
 from nexus.domain.models.service import Models
 from nexus.domain.ports.code import CodeRunner, Limits
 from nexus.domain.ports.models import ChatMessage, Delta, End, ModelRequest, ToolCall
+from nexus.domain.runtime.crowd import work_time
 from nexus.domain.runtime.journal import Journal
 from nexus.domain.runtime.model import (
     AgentSpec,
@@ -47,7 +47,7 @@ class Utterance:
     @property
     def end(self) -> End:
         if self._end is None:
-            raise Unavailable("The model's stream had no end.", reason="provider")
+            raise Unavailable("The model's stream had no end.")
         return self._end
 
     async def heard(self, items: AsyncGenerator[Delta | End, None]) -> AsyncGenerator[AnswerEvent, None]:
@@ -111,7 +111,7 @@ class Runtime:
         heard = list[AnswerEvent | Answered]()
         try:
             async with (
-                asyncio.timeout(spec.limits.seconds),
+                work_time(spec.limits.seconds),
                 aclosing(self.answer(spec, history, journal=journal, depth=depth)) as answer,
             ):
                 async for item in answer:
@@ -126,16 +126,17 @@ class Runtime:
         return UsageRecorded(self._models.name, end.usage.input_tokens, end.usage.output_tokens)
 
     async def _finished(self, spec: AgentSpec, call: ToolCall, journal: Journal | None, depth: int) -> ToolFinished:
-        """A tool that fails is told to the model, which may do better; it never ends the answer. What happens to another agent's steps is
-        no failure of a tool: only what that agent itself got wrong is told."""
+        """A tool that fails is told to the model, which may do better; it never ends the answer. What happens to the house under it, or
+        to the steps of another agent, is no failure of the tool."""
         tool = next((tool for tool in spec.tools if tool.spec.name == call.name), None)
-        told = (InvalidInput, TookTooLong) if tool and tool.kind == "agent" else NexusError
 
         async def called(key: str) -> Returned:
             began = self._timer()
             try:
                 ok, result = True, await self._result(spec, tool, call, (key, journal, depth))
-            except told as error:
+            except NexusError as error:
+                if tool is not None and not _is_its_own(tool, error):
+                    raise
                 ok, result = False, msgspec.json.encode({"error": error.detail}).decode()
             if len(result) > RESULT_CHARACTERS:
                 result = result[:RESULT_CHARACTERS] + "… (cut)"
@@ -173,6 +174,17 @@ class Runtime:
         if outcome.status != "ok":
             raise InvalidInput(outcome.error or f"The tool {outcome.status.replace('_', ' ')}.")
         return outcome.value
+
+
+def _is_its_own(tool: BoundTool, error: NexusError) -> bool:
+    """Whether the tool is to blame, and not what it runs in."""
+    match tool.kind:
+        case "agent":
+            return isinstance(error, InvalidInput | TookTooLong)
+        case "generated":
+            return isinstance(error, InvalidInput)
+        case "library":
+            return not (isinstance(error, Unavailable) and error.facts.keys() & {"reason", "part"})
 
 
 def collected(heard: Sequence[AnswerEvent | Answered]) -> Answer:

@@ -48,6 +48,7 @@ async def tools(work: Work, agent: PlannedAgent) -> Made:
 
 async def _written(work: Work, agent: PlannedAgent, planned: PlannedTool) -> tuple[KeptTool, dict[str, str]]:
     """Asks for the tool until its own tests pass, at most three repairs."""
+    work.begins()
     brief, previous, failure = work.earlier(Brief, "intake"), None, None
     for repairs in range(REPAIRS + 1):
         question = ToolInput(brief, agent, planned, previous, failure)

@@ -21,6 +21,9 @@ from nexus.domain.projects.model import Project, Settled
 from nexus.domain.runtime.model import AgentSpec, Answer
 from nexus.domain.runtime.steps import TookTooLong
 
+REFUSED = (400, 413, 422)
+"""What a provider answers to a request that it will not have: the agent's prompt or tools are to blame."""
+
 
 class Candidate(Struct, frozen=True, kw_only=True):
     """The package under test, and those that it may ask."""
@@ -91,7 +94,9 @@ def _problems(found: Package) -> list[str]:
 async def _behaves(work: Work, spec: AgentSpec, case: Case) -> CaseResult:
     try:
         answer = await work.converse(spec, case.input)
-    except (InvalidInput, TookTooLong) as error:  # what the agent or its request is to blame for, and nothing else
+    except (InvalidInput, TookTooLong) as error:
+        if isinstance(error, InvalidInput) and error.facts.get("status") not in REFUSED:
+            raise
         return CaseResult(case=case, passed=False, problem=error.detail, answer="")
     problem = _missing(case, answer)
     return CaseResult(case=case, passed=problem is None, problem=problem, answer=answer.text[:2000])

@@ -1,0 +1,232 @@
+"""What must not be blamed on the work, on a host or on the provider: each was once."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from msgspec import structs
+
+from nexus.adapters.memory.code import MemoryCode
+from nexus.adapters.memory.models import turn
+from nexus.adapters.memory.repository import MemoryRepository
+from nexus.domain.builds.service import Pace
+from nexus.domain.core.errors import InvalidInput, Unavailable
+from nexus.domain.ports.code import JSON, Limits, Outcome, Program
+from nexus.domain.ports.database import TableDriver
+from nexus.domain.ports.repository import ANYONE, Fence, Writer
+from nexus.domain.ports.rows import Write
+from tests.domain.builds.scripts import BRIEF, DESIGN, PROMPT, doubling, said, script
+from tests.domain.builds.test_builds import WANTED
+from tests.domain.builds.test_troubles import SENDS, Hanging, purposes, waited_out
+from tests.house import ANN, open_house, world
+
+
+class Store:
+    """A store that is away for the writes that a test names."""
+
+    def __init__(self, store: TableDriver) -> None:
+        self.read, self.query, self._store = store.read, store.query, store
+        self.away = False
+
+    async def write(self, writes: Sequence[Write]) -> None:
+        if self.refuses(writes):
+            raise Unavailable("The database does not answer.", reason="database")
+        await self._store.write(writes)
+
+    def refuses(self, writes: Sequence[Write]) -> bool:
+        return self.away
+
+
+class RefusesAFailureOnce(Store):
+    refused = False
+
+    def refuses(self, writes: Sequence[Write]) -> bool:
+        fails = any(write.verb == "patch" and write.fields.get("status") == "failed" for write in writes)
+        refuses, self.refused = fails and not self.refused, self.refused or fails
+        return refuses
+
+
+async def test_a_side_effect_is_not_repeated_when_the_store_is_away_for_the_failure_that_owns_up_to_it() -> None:
+    code, model = Hanging(), script(tools=[said(SENDS)], reply=[*doubling(1), *doubling(2)])
+    async with open_house(structs.replace(world(model), code=code)) as dead:
+        started = await dead.services.builds.start(ANN, WANTED)
+        await code.reached.wait()
+        place = structs.replace(world(like=dead.world, clock=dead.clock, worker_id="w2"), code=code)
+        store = RefusesAFailureOnce(place.tables)
+        async with open_house(structs.replace(place, tables=store)) as house:
+            await house.sweeper.start(alone=True)
+            project = await waited_out(house, started.project_id)
+            assert store.refused
+            assert (project.status, code.calls) == ("failed", 1)
+            assert project.error_info is not None
+            assert project.error_info["code"] == "outcome_unknown"
+
+
+class Disk(MemoryRepository):
+    """A repository before and after whose commits a test has something happen; `gone`: nothing can be read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gone = False
+
+    async def before(self, key: str) -> None:
+        """What a test has happen before a commit."""
+
+    async def after(self, key: str) -> None:
+        """What a test has happen after a commit."""
+
+    async def commit(
+        self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str, writer: Writer = ANYONE
+    ) -> str:
+        await self.before(key)
+        made = await super().commit(project_id, files, message=message, key=key, writer=writer)
+        await self.after(key)
+        return made
+
+    async def read(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
+        if self.gone:
+            raise Unavailable("git cat-file failed.", part="git")
+        return await super().read(project_id, path, at=at)
+
+
+async def test_git_that_stays_away_fails_the_build_and_says_so_although_nothing_can_be_read_any_more() -> None:
+    class Gone(Disk):
+        async def before(self, key: str) -> None:
+            self.gone = self.gone or key == "1/requirements"
+            if self.gone:
+                raise Unavailable("git fast-import failed.", part="git")
+
+    async with open_house(structs.replace(world(script()), repository=Gone())) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        project = await waited_out(house, started.project_id, seconds=20)
+        assert project.status == "failed"
+        assert project.error_info is not None
+        assert (project.error_info["code"], project.error_info["stage"]) == ("git", "requirements")
+
+
+async def test_the_first_hiccup_of_the_house_after_a_long_wait_for_the_provider_is_waited_for_too() -> None:
+    class Hiccup(Disk):
+        left = 1
+
+        async def before(self, key: str) -> None:
+            if self.left:
+                self.left -= 1
+                raise Unavailable("git fast-import took longer than 30 s.", part="git")
+
+    long = turn(Unavailable("The model provider asks to slow down (429).", reason="provider", retry_after=120.0))
+    place = structs.replace(world(script(intake=[long, said(BRIEF)])), repository=Hiccup())
+    async with open_house(place) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        assert (await waited_out(house, started.project_id)).status == "completed"
+
+
+async def test_who_resumes_a_build_that_waited_has_new_patience() -> None:
+    long = turn(Unavailable("The model provider asks to slow down (429).", reason="provider", retry_after=250.0))
+    place = structs.replace(world(script(intake=[long, long, said(BRIEF)])), pace=Pace(patience=250.0))
+    async with open_house(place) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        await house.queue.settled()
+        await house.services.builds.command(ANN, started.project_id, "pause")
+        await house.services.builds.command(ANN, started.project_id, "resume")
+        assert (await waited_out(house, started.project_id)).status == "completed"
+
+
+async def test_outages_of_the_store_are_no_deaths_of_a_host() -> None:
+    on = world(script())
+    store = Store(on.tables)
+
+    class Outages(Disk):
+        left = 6
+
+        async def after(self, key: str) -> None:
+            if key == "1/design" and self.left:
+                self.left -= 1
+                store.away = True
+
+    disk = Outages()
+    place = structs.replace(on, tables=store, repository=disk, pace=Pace(retries=(0.0,)))
+    async with open_house(place) as house:
+        project_id = (await house.services.builds.start(ANN, WANTED)).project_id
+        while True:
+            await house.queue.settled()
+            store.away = False
+            project = await house.services.projects.get(ANN, project_id)
+            if project.status in ("completed", "failed"):
+                break
+            house.clock.now += 70
+            await house.sweeper.sweep()
+        assert (project.status, disk.left) == ("completed", 0)
+
+
+async def test_a_history_that_is_ahead_of_the_database_fails_the_build_with_that_reason() -> None:
+    class Ahead(Disk):
+        done = False
+
+        async def before(self, key: str) -> None:
+            if key == "1/requirements" and not self.done:
+                self.done = True
+                later = Writer(fence=Fence(2, 1))
+                await super().commit(started.project_id, {"x": b"x"}, message="Later", key="2/intake", writer=later)
+
+    async with open_house(structs.replace(world(script()), repository=Ahead())) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        project = await waited_out(house, started.project_id)
+        assert project.status == "failed"
+        assert project.error_info is not None
+        assert project.error_info["code"] == "history_ahead"
+
+
+async def test_a_confined_process_that_does_not_start_is_no_failure_of_the_agent() -> None:
+    class Away(MemoryCode):
+        times = 3
+
+        async def call(self, program: Program, function: str, arguments: JSON, *, limits: Limits = Limits()) -> Outcome:
+            self.times -= 1
+            if self.times >= 0:
+                raise Unavailable("The confined process did not start.", part="code")
+            return await super().call(program, function, arguments, limits=limits)
+
+    async with open_house(structs.replace(world(script()), code=Away())) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        project = await waited_out(house, started.project_id)
+        assert (project.status, purposes(house).count("build.prompt")) == ("completed", 1)
+        assert project.metrics is not None
+        assert project.metrics["verdict"] == "passed"
+
+
+async def test_a_model_that_the_provider_does_not_have_is_no_failure_of_the_agent() -> None:
+    missing = InvalidInput("The model provider refused the request (404): there is no model x.", status=404)
+    async with open_house(world(script(reply=[turn(missing)]))) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        project = await waited_out(house, started.project_id)
+        assert (project.status, purposes(house).count("build.prompt")) == ("failed", 1)
+
+
+async def test_a_request_that_the_provider_will_not_have_is_a_failure_of_the_agent() -> None:
+    refused = InvalidInput("The model provider refused the request (400): too long.", status=400)
+    async with open_house(world(script(reply=[turn(refused)] * 2, prompt=[said(PROMPT)] * 2))) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        project = await waited_out(house, started.project_id)
+        assert project.metrics is not None
+        assert (project.status, project.metrics["verdict"]) == ("completed", "failed")
+
+
+async def test_answers_that_break_off_cost_attempts_and_are_marked_as_not_counted() -> None:
+    broken = turn("Half of it, paid for.", Unavailable("The answer of the model does not end."))
+    async with open_house(world(script(design=[broken] * 100))) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        project = await waited_out(house, started.project_id)
+        [row] = [row for row in await house.services.projects.stages(ANN, started.project_id) if row.status == "failed"]
+        build = await house.services.projects.build(ANN, started.project_id)
+        assert (project.status, purposes(house).count("build.design")) == ("failed", 12)
+        assert (row.attempt, row.usage_unknown) == (3, True)
+        assert [stage["status"] for stage in build.stages if stage["stage"] == "design"] == ["failed"]
+
+
+@pytest.mark.parametrize("times", [1, 4])
+async def test_what_broke_off_before_an_answer_came_is_marked_as_not_counted(times: int) -> None:
+    broken = turn("Half of it.", Unavailable("The answer broke off."))
+    async with open_house(world(script(design=[*[broken] * times, said(DESIGN)]))) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        assert (await waited_out(house, started.project_id)).status == "completed"
+        [row] = [row for row in await house.services.projects.stages(ANN, started.project_id) if row.stage_number == 4]
+        assert row.usage_unknown
