@@ -1,13 +1,15 @@
 """What can be found when all is over: the rows, the histories, the ledger, the processes and the directories."""
 
+import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import sqlite3
 import subprocess
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,9 @@ TABLES = (
     "versions",
 )
 
+COLLECT_SECONDS = 45.0
+"""A living server looks every half minute."""
+
 _LISTENS, _IS_OVER = "0A", "06"
 """States of a connection, in the kernel's numbers."""
 
@@ -42,7 +47,7 @@ class Evidence:
         with closing(opened(world.data)) as store:
             [(verdict,)] = store.execute("pragma integrity_check").fetchall()
             must(verdict == "ok", f"The store is broken: {verdict}")
-            self.rows = {name: _rows(store, name) for name in TABLES}
+            self.rows = {name: in_rows(store, name) for name in TABLES}
             self.log_topics: dict[str, list[JSON]] = _log(store)
         self.topics: dict[str, list[JSON]] = defaultdict(list)
         for event in sorted(self.rows["events"], key=lambda event: (event["topic"], event["position"])):
@@ -115,17 +120,58 @@ def rooms(data: Path) -> list[str]:
 
 
 async def settled(world: Bench) -> int:
-    """A room whose server died is removed by a later start, some minutes on. Makes it later, and starts; how many rooms there were."""
-    left = rooms(world.data)
-    temporary = list((world.data / "projects").rglob(".nexus-write-*"))
-    if left or temporary:
-        hour_ago = time.time() - 3600
-        for room in left:
-            os.utime(room, (hour_ago, hour_ago))
+    """What killed servers left is removed by the next living one. Waits for that, where the last one had no time for it; how much there
+    was. The server has ended, before and after."""
+    left = _left_by_the_dead(world.data)
+    if left:
         await world.nexus.start()
+        await collected(world.data)
         await world.nexus.terminate()
     must(not (still := rooms(world.data)), f"Rooms that nobody removes: {still[:3]}")
     return len(left)
+
+
+async def collected(data: Path, *, within: float = COLLECT_SECONDS) -> float:
+    """Seconds until a living server has removed what dead ones left."""
+    began = time.monotonic()
+    while left := _left_by_the_dead(data):
+        must(time.monotonic() - began < within, f"Not removed after {within:g} s: {left[:3]}")
+        await asyncio.sleep(0.1)
+    return time.monotonic() - began
+
+
+def _left_by_the_dead(data: Path) -> list[str]:
+    """Rooms that nobody holds, and files that nobody writes."""
+    left = [room for room in rooms(data) if not _is_held(Path(room))]
+    return [*left, *(str(path) for path in (data / "projects").rglob(".nexus-write-*"))]
+
+
+def _is_held(room: Path) -> bool:
+    """Whether its owner lives: who made a room keeps it locked."""
+    try:
+        handle = os.open(room, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return True  # removed meanwhile
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def left_of(data: Path, project_ids: Sequence[str]) -> list[str]:
+    """Rows, folders and unfinished tasks of projects that were deleted."""
+    with closing(opened(data)) as store:
+        rows = [(name, row) for name in TABLES if name != "events" for row in in_rows(store, name)]
+    found = [
+        f"{name}: {row['project_id']} {row.get('status', '')}"
+        for name, row in rows
+        if row.get("project_id") in project_ids
+        and (name != "tasks" or row["status"] not in ("completed", "failed", "cancelled"))
+    ]
+    return [*found, *(f"files of {one}" for one in project_ids if (data / "projects" / one).exists())]
 
 
 def opened(data: Path) -> sqlite3.Connection:
@@ -141,12 +187,18 @@ def in_flight(data: Path) -> int:
 def running(data: Path) -> list[str]:
     """Which they are, and by whom."""
     with closing(opened(data)) as store:
-        rows = [*_rows(store, "tasks"), *_rows(store, "replies")]
+        rows = [*in_rows(store, "tasks"), *in_rows(store, "replies")]
     return [
         f"{row.get('task_id') or row.get('reply_id')} ({row.get('worker_id')})"
         for row in rows
         if row["status"] == "running"
     ]
+
+
+def beats(data: Path) -> int:
+    """How many signs of life have been given for builds in all."""
+    with closing(opened(data)) as store:
+        return sum(int(row["heartbeat"]) for row in in_rows(store, "tasks"))
 
 
 def stages_told(data: Path) -> int:
@@ -156,7 +208,8 @@ def stages_told(data: Path) -> int:
         return int(count)
 
 
-def _rows(store: sqlite3.Connection, table: str) -> list[JSON]:
+def in_rows(store: sqlite3.Connection, table: str) -> list[JSON]:
+    """A table, as it stands."""
     return [json.loads(row) for (row,) in store.execute(f"select row from nexus_{table}")]
 
 
@@ -168,8 +221,8 @@ def _log(store: sqlite3.Connection) -> dict[str, list[JSON]]:
     return found
 
 
-def orphans(known: set[int]) -> list[str]:
-    """Processes that came to this one because who started them is gone."""
+def orphans(known: set[int], of: str = "") -> list[str]:
+    """Processes that came to this one because who started them is gone; those that name `of` in what they were started with, or where."""
     own, found = os.getpid(), list[str]()
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) in known:
@@ -177,8 +230,12 @@ def orphans(known: set[int]) -> list[str]:
         try:
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
             if int(fields[1]) == own and fields[0] != "Z":
-                found.append(f"{entry.name}: {(entry / 'cmdline').read_bytes().replace(bytes(1), b' ').decode()}")
-        except (FileNotFoundError, ProcessLookupError):
+                words = (entry / "cmdline").read_bytes().replace(bytes(1), b" ").decode()
+                known_by = (
+                    f"{words} {(entry / 'environ').read_bytes().decode(errors='replace')} {(entry / 'cwd').readlink()}"
+                )
+                found += [f"{entry.name}: {words}"] if of in known_by else []
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
     return found
 

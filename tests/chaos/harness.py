@@ -29,6 +29,8 @@ from tests.chaos.model import Script
 JSON = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 30.0
+ANSWER_SECONDS = 2.0
+_ANSWER = b"HTTP/1.1 "
 KILLED = 137
 PORTS = range(15_000, 32_000)
 TERMINAL = ("completed", "failed", "cancelled")
@@ -130,16 +132,28 @@ class Nexus:
         while time.time() - began < READY_SECONDS:
             if self._process.returncode is not None:
                 return float("inf")
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-                writer.close()
+            if await self._answers():
                 return time.time() - began
             await asyncio.sleep(0.02)
         raise Violation(f"The server was not ready after {READY_SECONDS:g} s. It said: {self.words()}")
 
+    async def _answers(self) -> bool:
+        """Whether a request is answered. A connection proves nothing: for some milliseconds the kernel takes them for a server that has
+        just been killed."""
+        with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                try:
+                    writer.write(f"GET /health HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n\r\n".encode())
+                    return await reader.readexactly(len(_ANSWER)) == _ANSWER
+                finally:
+                    writer.close()
+        return False
+
     def words(self) -> str:
-        """The end of what the servers said."""
-        return self.said.read_text(errors="replace")[-2000:] if self.said.exists() else ""
+        """The end of what the servers said, but that they are ready."""
+        said = self.said.read_text(errors="replace").splitlines() if self.said.exists() else []
+        return "\n".join(line for line in said if not line.startswith("nexus is ready"))[-2000:]
 
     def send(self, number: int) -> None:
         if self.alive:

@@ -187,8 +187,8 @@ def logs_without_gap(evidence: Evidence) -> int:
     return seen
 
 
-def nothing_is_left(evidence: Evidence, known: set[int], *, processes: bool = True) -> int:
-    """I10. Where several experiments go on at once, processes cannot be told apart."""
+def nothing_is_left(evidence: Evidence, known: set[int], *, apart: bool = False) -> int:
+    """I10. `apart`: several experiments go on at once, and only processes that name this one's directory are its own."""
     for task in evidence.rows["tasks"]:
         ended = task["status"] in ("completed", "failed", "cancelled")
         must(task["status"] != "running", f"{task['task_id']} is leased by nobody alive.")
@@ -202,7 +202,8 @@ def nothing_is_left(evidence: Evidence, known: set[int], *, processes: bool = Tr
             differs = evidence.state_of_files(project["project_id"])
             must(not differs, f"The files of {project['project_id']} are not those of its last commit: {differs}")
     must(not (left := evidence.leftovers()), f"Left behind: {left[:5]}")
-    must(not (alive := orphans(known) if processes else []), f"Still alive: {alive[:5]}")
+    alive = orphans(known, of=str(evidence.data.parent) if apart else "")
+    must(not alive, f"Still alive: {alive[:5]}")
     return len(evidence.rows["tasks"]) + 1
 
 
@@ -224,12 +225,12 @@ def hold(
     acknowledged: Collection[JSON],
     known: set[int],
     accounts: bool = True,
-    processes: bool = True,
+    apart: bool = False,
 ) -> dict[str, int]:
     """All of them: by name, how much each looked at. Where there were builds, none may have looked at nothing."""
     seen = {check.__name__: check(evidence) for check in (*ALWAYS, *(ACCOUNTS if accounts else ()))}
     seen[acknowledged_are_kept.__name__] = acknowledged_are_kept(evidence, acknowledged)
-    seen[nothing_is_left.__name__] = nothing_is_left(evidence, known, processes=processes)
+    seen[nothing_is_left.__name__] = nothing_is_left(evidence, known, apart=apart)
     blind = [name for name, count in seen.items() if not count]
     must(not blind, f"Nothing was looked at by {blind}.")
     return seen

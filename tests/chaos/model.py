@@ -34,9 +34,11 @@ class Script(Struct, frozen=True, kw_only=True):
     """`latency` before each answer and `delay` between its pieces are seconds. A chat answer has `pieces` pieces
     and begins with `answer`; each piece is at least so many `letters` long. With `stamps` each tells when it was sent.
 
-    `fails`: by topic, how many requests of a run are refused with 503 before one is answered (-1: all of them).
-    `garbles`: topics answered with what is no JSON. `kills`: by mark, the topic that has the server process shot that asks, as often as
-    it asks; its pid is read from `lock`. `port` lets a server that was killed come again where it was."""
+    `fails`: by topic, how many requests of a run are refused with 503 before one is answered (-1: all of them); `later`: the seconds
+    after which such a one is asked to come again.
+    `garbles`: topics answered with what is no JSON; `spoils`: by topic, how many answers to a run are. `kills`: by mark, the topic that has the server process shot that asks, as often as
+    it asks; its pid is read from `lock`. `port` lets a server that was killed come again where it was. `only`: by mark, runs that have a
+    script of their own."""
 
     latency: float = 0.02
     delay: float = 0.0
@@ -45,8 +47,11 @@ class Script(Struct, frozen=True, kw_only=True):
     letters: int = 0
     stamps: bool = False
     fails: dict[str, int] = {}
+    later: int = 0
     garbles: list[str] = []
+    spoils: dict[str, int] = {}
     kills: dict[str, str] = {}
+    only: dict[str, "Script"] = {}
     lock: str = ""
     port: int = 0
 
@@ -92,6 +97,7 @@ class MarkedModel(OpenAIServer):
         super().__init__(port=port, log=None)
         self._told, self._ledger = script, ledger
         self._failed: Counter[tuple[str, str]] = Counter()
+        self._spoilt: Counter[tuple[str, str]] = Counter()
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -112,11 +118,14 @@ class MarkedModel(OpenAIServer):
         return "said" if topic == "chat" and body["messages"][-1].get("role") == "tool" else topic
 
     def _say(self, mark: str, topic: str) -> Say:
-        told, failing = self._told, self._told.fails.get(topic, 0)
+        told = self._told.only.get(mark, self._told)
+        failing = told.fails.get(topic, 0)
         if failing < 0 or self._failed[mark, topic] < failing:
             self._failed[mark, topic] += 1
-            return Say(status=503, retry_after="0", first_byte=told.latency)
-        if topic in told.garbles:
+            return Say(status=503, retry_after=str(told.later), first_byte=told.latency)
+        spoilt = self._spoilt[mark, topic] < told.spoils.get(topic, 0)
+        self._spoilt[mark, topic] += spoilt
+        if spoilt or topic in told.garbles:
             return Say(text="no document", first_byte=told.latency)
         if topic in ANSWERS:
             return Say(text=marked(topic, mark), first_byte=told.latency, cut=4096)

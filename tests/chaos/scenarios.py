@@ -1,28 +1,35 @@
 """What somebody does with nexus while a failpoint is armed: small, and such that each failpoint is passed in one of them."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from msgspec import Struct
 
+from tests.chaos.evidence import left_of
 from tests.chaos.harness import KILLED, TERMINAL, Bench, must
 from tests.chaos.model import Script
 from tests.chaos.streams import Reader
 
 JSON = dict[str, Any]
+PURGE_SECONDS = 30.0
 END_SECONDS = 60.0
 
 
 class Scenario(Struct, frozen=True, kw_only=True):
     """`do` acts as a user and gives what was acknowledged; `ends` are the states that what it began may end in. `first` is a failpoint
-    that kills the server before, so that the one under test is passed by the next."""
+    that kills the server before, so that the one under test is passed by the next; `also` is armed beside it. `by_chance`: tags of events
+    that come or do not. `like`: the scenario whose undisturbed log this one's is, where it has none of its own."""
 
     name: str
     do: Callable[[Bench, int], Awaitable[JSON]]
     ends: tuple[str, ...] = ("completed",)
     script: Script = Script()
     first: str = ""
+    also: str = ""
+    by_chance: tuple[str, ...] = ()
+    like: str = ""
     on_agent: bool = False
     accounts: bool = True
     drains: bool = False
@@ -67,6 +74,49 @@ async def stopping(world: Bench, mark: int) -> JSON:
     return started
 
 
+async def retrying(world: Bench, mark: int) -> JSON:
+    """T21: a build that failed, and another one that goes on where it did."""
+    started = await building(world, mark)
+    await _again(world, started, "retry", mark)
+    return started
+
+
+async def restarting(world: Bench, mark: int) -> JSON:
+    """T22: a build, and another one from the first stage on."""
+    started = await building(world, mark)
+    await _again(world, started, "restart", mark)
+    return started
+
+
+async def _again(world: Bench, started: JSON, command: str, mark: int) -> None:
+    """Asked twice with one key: that is one build, and the same answer."""
+    path, body = f"/projects/{started['project_id']}/control", {"action": command}
+    answers = [await world.api.insist("POST", path, body, key=f"again-{mark}") for _ in range(2)]
+    told = [(status, project.get("build_no")) for status, project in answers]
+    must(told == [(202, 2), (202, 2)], f"{command} was answered {told}.")
+    await world.api.until(started["project_id"], *TERMINAL, within=END_SECONDS)
+
+
+async def deleting(world: Bench, mark: int) -> JSON:
+    """T23: a build that is over and one that runs are deleted; one beside them is not, and is what is given. Returns when nothing is
+    left of the two."""
+    over = await building(world, mark + 1)
+    runs = await _in_a_stage(world, mark + 2)
+    gone = [over["project_id"], runs["project_id"]]
+    for project_id in gone:
+        path = f"/projects/{project_id}"
+        status, told = await world.api.insist("DELETE", f"{path}?stop_first=true")
+        must(status in (202, 404), f"DELETE was answered {status}: {told}")
+        again = [(await world.api.insist(method, path))[0] for method in ("GET", "DELETE")]
+        must(again == [404, 404], f"After it is deleted, a project is answered {again}.")
+    beside = await building(world, mark)
+    until = time.monotonic() + PURGE_SECONDS
+    while left := left_of(world.data, gone):
+        must(time.monotonic() < until, f"Left of deleted projects after {PURGE_SECONDS:g} s: {left}")
+        await asyncio.sleep(0.1)
+    return beside
+
+
 async def draining(world: Bench, mark: int) -> JSON:
     """SIGTERM in the middle of a build: the supervisor starts the next server."""
     started = await _in_a_stage(world, mark)
@@ -98,16 +148,20 @@ SLOW = Script(latency=0.15)
 SCENARIOS = (
     Scenario(name="build", do=building),
     Scenario(name="pause", do=pausing, script=SLOW, accounts=False),
-    Scenario(name="unpause", do=unpausing, script=SLOW, accounts=False),
+    Scenario(name="unpause", do=unpausing, script=SLOW, accounts=False, by_chance=("build.paused",)),
     Scenario(name="stop", do=stopping, script=SLOW, ends=("cancelled",), accounts=False),
     Scenario(name="garbled", do=building, script=Script(garbles=["build_design"]), ends=("failed",), accounts=False),
     Scenario(name="refused", do=building, script=Script(fails={"build_design": 4}), accounts=False),
+    Scenario(name="failed once", do=building, also="before:stage.call@4=fail", accounts=False),
+    Scenario(name="retry", do=retrying, script=Script(spoils={"build_design": 4}), accounts=False),
+    Scenario(name="restart", do=restarting, accounts=False),
+    Scenario(name="delete", do=deleting, script=Script(latency=0.05), accounts=False, like="build"),
     Scenario(name="unverified", do=building, script=Script(answer="I do not know.", pieces=1), accounts=False),
     Scenario(name="drain", do=draining, script=SLOW, accounts=False, drains=True),
     Scenario(name="reply", do=replying, script=Script(delay=0.02), on_agent=True),
     Scenario(
         name="take over a reply", do=replying, script=Script(delay=0.02), on_agent=True, first="after:reply.delta@2",
-        ends=("completed", "interrupted"),
+        ends=("completed", "interrupted"), like="reply",
     ),
 )  # fmt: skip
 
@@ -119,9 +173,13 @@ MEANT: dict[str, tuple[str, ...]] = {
     ),
     "pause": ("build.paused", "project.command"),
     "unpause": (),
+    "refused": (),
     "stop": ("build.cancelled",),
     "garbled": ("build.failed",),
-    "refused": ("stage.retried",),
+    "failed once": ("stage.retried",),
+    "retry": ("project.retry",),
+    "restart": ("project.restart",),
+    "delete": ("project.delete", "purge.files", "purge.rows", "purge.end"),
     "unverified": ("stage.skipped",),
     "drain": ("build.queued",),
     "reply": ("reply.send", "reply.start", "reply.delta", "reply.keep", "reply.end", "reply.leave"),
@@ -129,11 +187,23 @@ MEANT: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """In which scenario a failpoint is passed."""
 
+BESIDE = (
+    ("unpause", "before:project.command@2"), ("unpause", "after:project.command@2"), ("stop", "before:project.command"),
+    ("stop", "after:project.command"), ("refused", "before:stage.log@4"), ("refused", "after:stage.log@4"), ("delete", "after:project.command"),
+    ("restart", "after:build.started@2"),
+)  # fmt: skip
+"""Where else the server dies: failpoints whose meaning is another one there."""
+
+
+def scene(name: str) -> Scenario:
+    return next(scenario for scenario in SCENARIOS if scenario.name == name)
+
 
 def scenario_of(failpoint: str) -> Scenario:
-    name = next((scene for scene, points in MEANT.items() if failpoint.partition(":")[2] in points), "")
+    passed = failpoint.split()[0].partition(":")[2]
+    name = next((scene for scene, points in MEANT.items() if passed in points), "")
     must(name, f"No scenario is meant for the failpoint {failpoint}.")
-    return next(scenario for scenario in SCENARIOS if scenario.name == name)
+    return scene(name)
 
 
 class Supervisor:

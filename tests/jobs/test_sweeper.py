@@ -8,8 +8,10 @@ from typing import Any
 from msgspec import structs
 from structlog.testing import capture_logs
 
+from nexus.adapters.memory.jobs import MemoryJobs
 from nexus.adapters.memory.models import Gate, turn
 from nexus.adapters.memory.tables import MemoryTables
+from nexus.domain.builds.model import RunBuild
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.database import TableDriver
 from nexus.domain.ports.rows import Write
@@ -184,3 +186,23 @@ async def running(endless: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_after_a_restart_what_had_begun_goes_on_before_what_is_new_and_the_urgent_before_both() -> None:
+    async with open_house(serving=False) as before:
+        runs = before.services.builds._runs
+        begun, new = list[str](), list[str]()
+        for number in range(12):
+            started = await before.services.builds.start(ANN, WANTED)
+            if number % 3:
+                new.append(started.task_id)
+            else:
+                begun.append(started.task_id)
+                await runs.release(await runs.claim(started.task_id, before.world.worker_id))
+        urgent = (await before.services.builds.start(ANN, structs.replace(WANTED, priority=5))).task_id
+        queue = MemoryJobs()
+        on = world(like=before.world, clock=before.clock, worker_id="w2")
+        async with open_house(structs.replace(on, queue=queue), serving=False) as house:
+            await house.sweeper.start(alone=True)
+        offered = [job.task_id for job in queue.handed if isinstance(job, RunBuild)]
+        assert offered == [urgent, *sorted(begun), *sorted(new)]

@@ -73,7 +73,7 @@ class Sweeper:
 
     async def start(self, *, alone: bool) -> None:
         """The first look. `alone`: this process holds the store for itself, so whoever else ran anything is dead."""
-        tasks = await self._services.tasks.unfinished()
+        tasks = sorted(await self._services.tasks.unfinished(), key=_turn)
         for task in tasks:
             if task.status == "running" and alone and task.worker_id != self._worker_id:
                 await self._safely(self._services.builds.take_over(task), task.task_id)
@@ -135,6 +135,7 @@ class Sweeper:
         self._rounds += 1
         if every_now_and_then:
             await self._safely(self._services.tools.fold_library(), "library")
+            await self._safely(self._services.tasks.redate(), "tasks")
         await self._admitted(await self._services.tasks.held() if every_now_and_then else tasks)
 
     def _count_stuck(self, tasks: Sequence[Task], replies: Sequence[Reply]) -> None:
@@ -200,6 +201,11 @@ class Sweeper:
             logger.warning("sweep.failed_for", about=about, reason=error.detail)
         except Exception:
             logger.exception("sweep.crashed_for", about=about)
+
+
+def _turn(task: Task) -> tuple[int, bool, str]:
+    """The most urgent first; of equals, what had begun goes on before what is new."""
+    return -task.priority, task.started_at is None, task.task_id
 
 
 def _age(reply: Reply) -> str:

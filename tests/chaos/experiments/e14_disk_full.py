@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from tests.chaos.evidence import in_flight, opened, settled
+from tests.chaos.evidence import in_flight, opened, resident_mb, settled
 from tests.chaos.experiments import Figures, Skipped, examined
 from tests.chaos.harness import TERMINAL, Bench, alongside, bench, must
 from tests.chaos.model import Script
@@ -20,6 +20,8 @@ BUILDS = 6
 FULL_SECONDS = 6.0
 SHOWN_SECONDS = 15.0
 RESUME_SECONDS = 60.0
+GROWTH_MB = 32.0
+LOG_BYTES = 20_000 * FULL_SECONDS
 STORAGE_FULL = "storage_full"
 
 
@@ -35,8 +37,10 @@ async def _everything_full(seed: int) -> Figures:
         with _small_disk(world.data) as disk:
             acknowledged = await _begun(world)
             async with alongside(disk.kept_full()):
+                before = _grown(world)
                 await asyncio.sleep(FULL_SECONDS)
                 during = await _waiting(world, acknowledged)
+                grown = _bounded(world, before)
                 refusal, _ = await world.api.call(
                     "POST", "/projects", {"requirement": "run_9_x: one for which there is no place."}
                 )
@@ -44,7 +48,7 @@ async def _everything_full(seed: int) -> Figures:
                 _sound(world)
             took = await _gone_on(world, acknowledged, disk)
             inspected = await _ended(world, acknowledged)
-        return {"all full": _states(during), "refused": refusal, "sound while full": "yes",
+        return {"all full": _states(during), "refused": refusal, "sound while full": "yes", **grown,
                 "completed after": f"{took:.1f} s", "inspected": inspected}  # fmt: skip
 
 
@@ -62,6 +66,19 @@ async def _files_full(seed: int) -> Figures:
             inspected = await _ended(world, acknowledged)
         return {"files full": _states(during), "showed storage_full": shown, "completed by themselves after": f"{took:.1f} s",
                 "inspected again": inspected}  # fmt: skip
+
+
+def _grown(world: Bench) -> tuple[float, int]:
+    """Megabytes of memory, and bytes of the log."""
+    return resident_mb(world.nexus.pid), world.nexus.said.stat().st_size
+
+
+def _bounded(world: Bench, before: tuple[float, int]) -> Figures:
+    """What cannot be written anywhere must not pile up elsewhere."""
+    memory, log = (after - start for after, start in zip(_grown(world), before, strict=True))
+    must(memory <= GROWTH_MB, f"The memory grew by {memory:.0f} MB while the disk was full.")
+    must(log <= LOG_BYTES, f"The log grew by {log} bytes while the disk was full: {world.nexus.words()[:500]}")
+    return {"memory grew by": f"{memory:.0f} MB", "log by": f"{log / 1024:.0f} KB"}
 
 
 async def _begun(world: Bench) -> list[JSON]:

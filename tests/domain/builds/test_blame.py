@@ -1,6 +1,8 @@
 """What must not be blamed on the work, on a host or on the provider: each was once."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 
 import pytest
 from msgspec import structs
@@ -9,13 +11,14 @@ from nexus.adapters.memory.code import MemoryCode
 from nexus.adapters.memory.models import turn
 from nexus.adapters.memory.repository import MemoryRepository
 from nexus.domain.builds.service import Pace
+from nexus.domain.builds.troubles import STAGE_DEATHS
 from nexus.domain.core.errors import InvalidInput, Unavailable
 from nexus.domain.ports.code import JSON, Limits, Outcome, Program
 from nexus.domain.ports.database import TableDriver
 from nexus.domain.ports.repository import ANYONE, Fence, Writer
 from nexus.domain.ports.rows import Write
 from tests.domain.builds.scripts import BRIEF, DESIGN, PROMPT, doubling, said, script
-from tests.domain.builds.test_builds import WANTED
+from tests.domain.builds.test_builds import WANTED, over
 from tests.domain.builds.test_troubles import SENDS, Hanging, purposes, waited_out
 from tests.house import ANN, open_house, world
 
@@ -230,3 +233,63 @@ async def test_what_broke_off_before_an_answer_came_is_marked_as_not_counted(tim
         assert (await waited_out(house, started.project_id)).status == "completed"
         [row] = [row for row in await house.services.projects.stages(ANN, started.project_id) if row.stage_number == 4]
         assert row.usage_unknown
+
+
+class HangsAtASkip(Store):
+    """A store in which no host survives the write that skips a stage."""
+
+    def __init__(self, store: TableDriver) -> None:
+        super().__init__(store)
+        self.reached = asyncio.Queue[None]()
+
+    async def write(self, writes: Sequence[Write]) -> None:
+        if any(write.table.name == "stages" and write.fields.get("status") == "skipped" for write in writes):
+            self.reached.put_nowait(None)
+            await asyncio.Event().wait()
+        await super().write(writes)
+
+
+async def test_a_stage_that_kills_every_host_when_it_is_skipped_fails_the_build() -> None:
+    place = world(script(reply=[turn("No.")] * 2, prompt=[said(PROMPT)] * 2))
+    store = HangsAtASkip(place.tables)
+    async with AsyncExitStack() as stack:
+        houses = [await stack.enter_async_context(open_house(structs.replace(place, tables=store)))]
+        started = await houses[0].services.builds.start(ANN, WANTED)
+        for number in range(STAGE_DEATHS):
+            await store.reached.get()
+            after = world(like=houses[0].world, clock=houses[0].clock, worker_id=f"w{number + 2}")
+            houses.append(await stack.enter_async_context(open_house(after)))
+            await houses[-1].sweeper.start(alone=True)
+        project = await over(houses[-1], started.project_id)
+        assert project.status == "failed"
+        assert project.error_info is not None
+        assert (project.error_info["code"], project.error_info["stage"]) == ("poisonous", "deployment")
+
+
+class EndsBeforeItIsStopped(Store):
+    """A store in which a build fails by itself in the moment in which it is told to stop."""
+
+    ended = False
+
+    def __init__(self, store: TableDriver, fail: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(store)
+        self._fail = fail
+
+    async def write(self, writes: Sequence[Write]) -> None:
+        if not self.ended and any(write.fields.get("control_status") == "stopped" for write in writes):
+            self.ended = True
+            await self._fail()
+        await super().write(writes)
+
+
+async def test_a_build_that_ends_while_it_is_told_to_stop_is_deleted_all_the_same() -> None:
+    async with open_house(serving=False) as first:
+        started = await first.services.builds.start(ANN, WANTED)
+        runs = first.services.builds._runs
+        run = await runs.claim(started.task_id, "w1")
+        on = world(like=first.world, clock=first.clock, worker_id="w2")
+        store = EndsBeforeItIsStopped(on.tables, lambda: runs.fail(run, {"message": "It went wrong."}))
+        async with open_house(structs.replace(on, tables=store), serving=False) as house:
+            deleted = await house.services.builds.delete(ANN, started.project_id, stop_first=True)
+            assert store.ended
+            assert (deleted.status, bool(deleted.deleted_at)) == ("failed", True)

@@ -73,7 +73,7 @@ _frames: msgspec.json.Decoder[_Frame] = msgspec.json.Decoder(_Frame)
 
 async def carry_out(run: Run, workspaces: Path) -> tuple[Outcome, list[TestResult]]:
     """Unavailable when the walls could not be built; everything else is an Outcome."""
-    async with _directory(workspaces) as directory, _process(directory) as process:
+    async with _directory(workspaces) as directory, launched(directory) as process:
         conversation = _Conversation(process, run.limits)
         await conversation.hold(_request(run, directory))
     return conversation.outcome(), conversation.results
@@ -89,17 +89,20 @@ async def _directory(workspaces: Path) -> AsyncIterator[Path]:
 
 
 @contextlib.asynccontextmanager
-async def _process(directory: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-I", "-S", "-u", "-X", "utf8", str(_LAUNCHER)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={},
-        cwd=directory,
-        start_new_session=True,
-    )
+async def launched(directory: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-I", "-S", "-u", "-X", "utf8", str(_LAUNCHER)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={},
+            cwd=directory,
+            start_new_session=True,
+        )
+    except OSError as error:  # no process, no memory or no descriptor is left
+        raise Unavailable(f"The confined process did not start: {error.strerror}.", part="code") from error
     try:
         yield process
     finally:

@@ -81,7 +81,7 @@ class Engine:
             at.stage = structs.replace(at.stage, deaths=await self._deaths(at))
         async with self._crowd.alone_with_parts() if _is_suspicious(at.stage) else nullcontext():
             failure = await self._attempts(at)
-        if failure and at.spec.optional:
+        if failure and at.spec.optional and at.stage.deaths < STAGE_DEATHS:
             reason, left = failure.message, lasting(failure)
             await self._runs.skip_stage(at.run, at.stage, reason, progress=at.progress, lasting=left)
             return None
@@ -166,9 +166,9 @@ class Engine:
         found = {agent: msgspec.to_builtins(part.output) for agent, part in made.items()}
         await at.wish.step()
         await self._runs.held(at.run)
-        hit("before:stage.commit")
+        hit("before:stage.commit", about=at.run.project.requirement)
         commit_id = await self._kept(at, made)
-        hit("after:stage.commit")
+        hit("after:stage.commit", about=at.run.project.requirement)
         settled = Settled()
         if at.spec.settle:
             settled = await at.spec.settle(

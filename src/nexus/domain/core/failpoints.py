@@ -1,4 +1,4 @@
-"""Points at which a test may have the process die, or stand still. Inert unless armed at start: `hit` is then one look at a global."""
+"""Points at which a test may have the process die, stand still or fail. Inert unless armed at start: `hit` is then one look at a global."""
 
 import os
 import re
@@ -23,16 +23,19 @@ FAILPOINTS: tuple[str, ...] = tuple(f"{side}:{name}" for name in (*_TOLD, *_DONE
 """`before:` and `after:` each write, file, message and call that a crash could part from the next one."""
 
 KILLED = 137
-_FORM = re.compile(r"((?:before|after):[a-z_.]+)(?:@(\d+|\*))?(?:=block:(\d+(?:\.\d+)?))?")
+_FORM = re.compile(r"((?:before|after):[a-z_.]+)(?:@(\d+|\*))?(?:~(\w+))?(?:=(?:(fail)|block:(\d+(?:\.\d+)?)))?")
 
 
 class _Charge:
-    """What happens at one of so many times that a failpoint is passed; None: at each."""
+    """What happens at one of so many times that a failpoint is passed; None: at each. With a `word` only those count that are about it: so
+    that one build of many is meant."""
 
-    def __init__(self, time: int | None, act: Callable[[], object]) -> None:
-        self._time, self._act, self._passed = time, act, 0
+    def __init__(self, time: int | None, word: str | None, act: Callable[[], object]) -> None:
+        self._time, self._word, self._act, self._passed = time, word, act, 0
 
-    def passed(self) -> None:
+    def passed(self, about: str) -> None:
+        if self._word and self._word not in about:
+            return
         self._passed += 1
         if self._time in (None, self._passed):
             self._act()
@@ -44,19 +47,25 @@ _armed: dict[str, list[_Charge]] = {}
 def arm(
     text: str, *, die: Callable[[int], object] = os._exit, stand_still: Callable[[float], object] = time.sleep
 ) -> None:
-    """`after:stage.commit@3`: the process dies at the third time, with `@*` at each; `after:stage.commit=block:2.5`: it stands still for
-    so many seconds instead. Several are parted by commas. InvalidInput for an unknown one."""
+    """`after:stage.commit@3`: the process dies at the third time, with `@*` at each; `@*~word`: at each that is about
+    that word. `…=block:2.5`: it stands still for so many seconds instead; `…=fail`: what goes on there fails. Several are parted by commas.
+    InvalidInput for an unknown one."""
     _armed.clear()
     for part in filter(None, (part.strip() for part in text.split(","))):
         found = _FORM.fullmatch(part)
         if not found or found[1] not in FAILPOINTS:
             raise InvalidInput(f"{part!r} is no failpoint.")
-        act = partial(stand_still, float(found[3])) if found[3] else partial(die, KILLED)
-        _armed.setdefault(found[1], []).append(_Charge(None if found[2] == "*" else int(found[2] or 1), act))
+        name, at, word, fails, seconds = found.groups()
+        act = partial(stand_still, float(seconds)) if seconds else _fail if fails else partial(die, KILLED)
+        _armed.setdefault(name, []).append(_Charge(None if at == "*" else int(at or 1), word, act))
 
 
-def hit(name: str) -> None:
-    """Here a test may have the process die, or stand still."""
+def _fail() -> None:
+    raise RuntimeError("A failpoint is armed to fail here.")
+
+
+def hit(name: str, *, about: str = "") -> None:
+    """Here a test may have the process die, stand still or fail."""
     if _armed and name in _armed:
         for charge in _armed[name]:
-            charge.passed()
+            charge.passed(about)

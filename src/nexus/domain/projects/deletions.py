@@ -1,5 +1,7 @@
 """How projects end: a tombstone at once, then a purge that empties the rooms."""
 
+from contextlib import suppress
+
 from msgspec import structs
 
 from nexus.domain.agents.service import Agents
@@ -47,7 +49,8 @@ class Deletions:
             if project.status in rules.ACTIVE and not stop_first:
                 raise WrongState(f"Cannot delete what is {project.status}: stop it first.", status=project.status)
             if project.status in rules.STOPPABLE:
-                project = await self._projects.command(caller, project_id, "stop")
+                with suppress(WrongState):  # it ended meanwhile: the commit below is refused, and this tried again
+                    project = await self._projects.command(caller, project_id, "stop")
             now = instant(self._clock())
             purged = structs.replace(project, active_task_id=self._new_id("tsk"), updated_at=now)
             task = rules.task_of(purged, "purge", due=now)

@@ -16,7 +16,7 @@ from nexus.domain.projects.model import JSON, Halted, Lasting, Lost, Run, Settle
 from nexus.domain.projects.tables import BUILDS, STAGES
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.model import Control, Task
-from nexus.domain.tasks.rules import LEASE_SECONDS
+from nexus.domain.tasks.rules import FAR_SECONDS, LEASE_SECONDS
 from nexus.domain.tasks.service import Tasks
 
 LOG_LINES = 20
@@ -57,7 +57,7 @@ class Runs:
 
         async def look() -> Run:
             task = await self._tasks.read(task_id)
-            if task.not_before and task.not_before > instant(self._clock()):
+            if task.not_before and self._in(0) < task.not_before < self._in(FAR_SECONDS):
                 raise Lost("It is not due yet.", status=task.status, not_before=task.not_before)
             return await self._commits.run_of(task)
 

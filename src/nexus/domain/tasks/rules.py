@@ -18,6 +18,10 @@ LEASE_SECONDS = 30.0
 """When the sweeper looks at a running task that gave no sign of life; how long it then watches is its own patience."""
 
 
+FAR_SECONDS = 900.0
+"""Nothing that waits was told to wait so long: an instant further ahead was written under another clock, and has come."""
+
+
 def shard(task_id: str, status: TaskStatus) -> str | None:
     """Where a task of this state is found; nowhere once it has ended."""
     if status in ENDED:

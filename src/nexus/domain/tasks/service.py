@@ -1,8 +1,9 @@
 """Tasks as users see them, and the parts of a change that other modules commit."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
-from nexus.domain.core.errors import NotFound
+from nexus.domain.core.errors import Conflict, NotFound
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
@@ -10,7 +11,7 @@ from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Page, Tables, Window
 from nexus.domain.ports.rows import When, Write, check, insert, patch, when
 from nexus.domain.tasks.model import JSON, Task
-from nexus.domain.tasks.rules import LEASE_SECONDS, PLACES, SHARDS, shard
+from nexus.domain.tasks.rules import FAR_SECONDS, LEASE_SECONDS, PLACES, SHARDS, shard
 from nexus.domain.tasks.tables import TASKS
 
 
@@ -50,10 +51,20 @@ class Tasks:
 
     async def due(self) -> list[Task]:
         """What the sweeper should look at now: unfinished tasks whose time has come, as they stand."""
-        now, found = instant(self._clock()), list[Task]()
+        return await self._in_window(Window(limit=100, until=instant(self._clock())))
+
+    async def redate(self) -> None:
+        """Has those looked at that were put off under a clock that ran ahead."""
+        now = self._clock()
+        for task in await self._in_window(Window(limit=100, since=instant(now + FAR_SECONDS))):
+            same = when(status=task.status, due_at=task.due_at)
+            with suppress(Conflict):  # somebody was here meanwhile
+                await self._tables.commit(patch(TASKS, task, same, due_at=instant(now)))
+
+    async def _in_window(self, window: Window) -> list[Task]:
+        found = list[Task]()
         for place in PLACES:
-            page = await self._tables.page(TASKS, place, index="DispatchIndex", window=Window(limit=100, until=now))
-            found += page.items
+            found += (await self._tables.page(TASKS, place, index="DispatchIndex", window=window)).items
         return found
 
     async def unfinished(self) -> list[Task]:
