@@ -1,0 +1,5 @@
+"""Logs as the house writes them: a traceback with the values of all variables takes seconds."""
+
+from nexus.adapters.structlog import logs
+
+logs.configure("debug", "pretty")
