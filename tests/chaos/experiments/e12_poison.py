@@ -39,10 +39,10 @@ POISONS = (
         name="a commit",
         script=Script(latency=LATENCY),
         failpoint=f"before:stage.commit@*~run_{POISON}_x",
-        deaths=(3, 5),
+        deaths=(8, 10),
     ),
     Poison(
-        name="the commit that gives a stage up", script=Script(latency=LATENCY, only={str(POISON): UNVERIFIED}), failpoint="before:stage.skipped@*", deaths=(3, 5)
+        name="the commit that gives a stage up", script=Script(latency=LATENCY, only={str(POISON): UNVERIFIED}), failpoint="before:stage.skipped@*", deaths=(8, 10)
     ),
 )  # fmt: skip
 

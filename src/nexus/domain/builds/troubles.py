@@ -12,10 +12,10 @@ from nexus.domain.runtime.steps import OutcomeUnknown, TookTooLong
 OURS = ("storage_full", "database")
 """Reasons of Unavailable that are the house's own and pass: the run lies down as it is."""
 
-STAGE_DEATHS = 5
+STAGE_DEATHS = 10
 """So often may the host die in a stage while none of its steps is in flight, the last times with nothing else in flight."""
 
-SUSPICIOUS_DEATHS = 2
+SUSPICIOUS_DEATHS = 3
 """From so many on the stage runs alone."""
 
 HOUSE_SECONDS = 60.0
