@@ -15,7 +15,7 @@ JSON = dict[str, Any]
 BUILDS = 8
 POISON = 2
 LONGEST_SECONDS = 120.0
-MOST_DEATHS = 8
+MOST_DEATHS = 12
 RIGHT = ("failed", "poisonous")
 
 
