@@ -14,7 +14,7 @@ from nexus.adapters.http.sse import EventStream, Streams
 from nexus.domain.core.errors import InvalidInput, NotFound
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Window
-from nexus.domain.projects.model import Project
+from nexus.domain.projects.model import DONE, Project
 from nexus.domain.projects.openings import Opening
 from nexus.domain.requests.model import Once
 from nexus.domain.services import Services
@@ -119,7 +119,7 @@ async def get_build(
         build=view(await services.projects.build(caller, project_id), BuildView),
         task=view(await services.projects.task(caller, project_id), TaskView),
         stages=stages,
-        completed_stages=sum(stage.status in ("completed", "skipped") for stage in stages),
+        completed_stages=sum(stage.status in DONE for stage in stages),
         total_stages=len(stages),
         events_url=f"{API}/projects/{project_id}/events",
     )

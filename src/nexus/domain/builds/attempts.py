@@ -12,11 +12,10 @@ from nexus.domain.builds.work import Work
 from nexus.domain.builds.workflow import StageSpec
 from nexus.domain.core.errors import NexusError, Unavailable
 from nexus.domain.models.model import Spent
-from nexus.domain.projects.model import Halted, Lasting, Run, Stage
+from nexus.domain.projects.model import DONE, Halted, Lasting, Run, Stage
 from nexus.domain.projects.rules import progress_of
 from nexus.domain.tasks.model import Control
 
-DONE = ("completed", "skipped")
 SETTLING = ":settle"
 """The part of a stage, beside its agents' (no slug has a colon), that turns what was made into rows."""
 
@@ -70,12 +69,15 @@ class Attempt:
 
     def failed(self, error: Exception) -> Failure:
         """What the error that ended the try comes to."""
-        return structs.replace(
-            self._kind_of(error),
-            progressed=any(work.journal.done > work.journal.replayed for work in self.works),
-            spent=self._spent(error),
+        spent = self._spent(error)
+        lasting = Lasting(
+            input_tokens=spent.input_tokens,
+            output_tokens=spent.output_tokens,
+            usage_unknown=spent.unknown,
             journal_from=self._blamed(error),
         )
+        progressed = any(work.journal.done > work.journal.replayed for work in self.works)
+        return structs.replace(self._kind_of(error), progressed=progressed, lasting=lasting)
 
     def _kind_of(self, error: Exception) -> Failure:
         if isinstance(error, NexusError):
@@ -99,14 +101,3 @@ class Attempt:
         if self.current is None or isinstance(error, Unavailable | TimeoutError):
             return {}
         return {self.current.part: self.current.blamed(error)}
-
-
-def lasting(failure: Failure) -> Lasting:
-    """What of a failure stays in the stage's row."""
-    spent = failure.spent
-    return Lasting(
-        input_tokens=spent.input_tokens,
-        output_tokens=spent.output_tokens,
-        usage_unknown=spent.unknown,
-        journal_from=dict(failure.journal_from),
-    )

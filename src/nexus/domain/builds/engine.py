@@ -13,7 +13,7 @@ import structlog
 from msgspec import structs
 
 from nexus.domain.builds.agent_build import WORKFLOWS
-from nexus.domain.builds.attempts import DONE, SETTLING, Attempt, Wish, lasting
+from nexus.domain.builds.attempts import SETTLING, Attempt, Wish
 from nexus.domain.builds.model import StageFailed
 from nexus.domain.builds.results import output_path, part_of, planned, result_of
 from nexus.domain.builds.rules import rest, wait
@@ -32,7 +32,7 @@ from nexus.domain.builds.workflow import Made, Workflow
 from nexus.domain.core.errors import NexusError, NotFound, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.ports.repository import Fence, Overtaken, Writer
-from nexus.domain.projects.model import JSON, Halted, Lost, Part, Run, Settled, Stage
+from nexus.domain.projects.model import DONE, JSON, Halted, Lost, Part, Run, Settled, Stage
 from nexus.domain.projects.runs import Runs
 from nexus.domain.runtime.crowd import Crowd, work_time
 from nexus.domain.runtime.journal import Journal, Journals
@@ -68,7 +68,7 @@ class Engine:
             spec = declared.stage(stage.stage_name)
             at = Attempt(run=run, spec=spec, stage=stage, stages=stages, outputs=outputs, wish=wish)
             if failure := await self._stage(at):
-                await self._runs.fail(run, failure.told(spec.name), lasting=lasting(failure))
+                await self._runs.fail(run, failure.told(spec.name), lasting=failure.lasting)
                 return
             stages = await self._runs.stages(run)
         await self._runs.finish(run)
@@ -82,8 +82,8 @@ class Engine:
         async with self._crowd.alone_with_parts() if _is_suspicious(at.stage) else nullcontext():
             failure = await self._attempts(at)
         if failure and at.spec.optional and at.stage.deaths < STAGE_DEATHS:
-            reason, left = failure.message, lasting(failure)
-            await self._runs.skip_stage(at.run, at.stage, reason, progress=at.progress, lasting=left)
+            reason, lasting = failure.message, failure.lasting
+            await self._runs.skip_stage(at.run, at.stage, reason, progress=at.progress, lasting=lasting)
             return None
         return failure
 
@@ -112,7 +112,7 @@ class Engine:
             if failure.away and _waited(at.stage, failure) < (self._patience if failure.outside else HOUSE_SECONDS):
                 await self._rested(at, failure)
             elif failure.again and at.stage.attempt < at.spec.attempts:
-                told, anew = failure.message, failure.journal_from
+                told, anew = failure.message, failure.lasting.journal_from
                 at.stage = await self._runs.retry_stage(at.run, at.stage, told, journal_from=anew)
                 seconds = rest(at.stage.attempt - 1, told=failure.retry_after, jitter=self._jitter())
                 await self._slept(at, failure, seconds)
@@ -165,15 +165,13 @@ class Engine:
         hit("after:stage.call")
         found = {agent: msgspec.to_builtins(part.output) for agent, part in made.items()}
         await at.wish.step()
-        await self._runs.held(at.run)
         hit("before:stage.commit", about=at.run.project.requirement)
         commit_id = await self._kept(at, made)
         hit("after:stage.commit", about=at.run.project.requirement)
         settled = Settled()
         if at.spec.settle:
-            settled = await at.spec.settle(
-                self._work(at, SETTLING, {**at.outputs, at.spec.name: found}), made, commit_id
-            )
+            work = self._work(at, SETTLING, {**at.outputs, at.spec.name: found})
+            settled = await at.spec.settle(work, made, commit_id)
         result = result_of(made, parts, commit_id, at.spec)
         await self._runs.complete_stage(at.run, at.stage, result, progress=at.progress, settled=settled)
         at.outputs[at.spec.name] = found
@@ -229,13 +227,9 @@ class Engine:
         files[output_path(spec.name)] = msgspec.json.format(output, indent=2) + b"\n"
         message = f"{spec.display_name}\n\nBuild {task.build_no}, stage {spec.name}, attempt {at.stage.attempt}"
         writer = Writer(fence=Fence(task.build_no, task.fence), held=partial(self._runs.held, at.run))
-        project_id, key, commit = (
-            at.run.project.project_id,
-            f"{task.build_no}/{spec.name}",
-            self._rooms.repository.commit,
-        )
+        project_id, key, repository = at.run.project.project_id, f"{task.build_no}/{spec.name}", self._rooms.repository
         try:
-            return await commit(project_id, files, message=message, key=key, writer=writer)
+            return await repository.commit(project_id, files, message=message, key=key, writer=writer)
         except Overtaken as error:
             await self._runs.held(at.run)
             told = "The history of the files is ahead of the database. Was an older database put back? Start a new project."

@@ -1,12 +1,11 @@
 """What can go wrong in a stage, and whose trouble it is: the work's own, the house's, or that of a part of the world that is away."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from nexus.domain.core.errors import NexusError, Unavailable
-from nexus.domain.models.model import Spent
+from nexus.domain.projects.model import Lasting
 from nexus.domain.runtime.steps import OutcomeUnknown, TookTooLong
 
 OURS = ("storage_full", "database")
@@ -27,8 +26,7 @@ LONG_REST_SECONDS = 15.0
 
 class Failure(Struct, frozen=True, kw_only=True):
     """Why a try gave nothing. `again`: another attempt may succeed. `away`: no attempt is spent, a part of the world does not answer:
-    one `outside` the house, or one of its own. `progressed`: something was paid for before. `spent` is what the try cost, and `journal_from`
-    the step, by part, from which the next one asks anew."""
+    one `outside` the house, or one of its own. `progressed`: something was paid for before. `lasting` stays in the stage's row."""
 
     code: str
     message: str
@@ -37,8 +35,7 @@ class Failure(Struct, frozen=True, kw_only=True):
     outside: bool = False
     retry_after: float | None = None
     progressed: bool = False
-    spent: Spent = Spent()
-    journal_from: Mapping[str, int] = {}
+    lasting: Lasting = Lasting()
 
     def told(self, stage: str) -> dict[str, Any]:
         """As the project says it; `retryable`: its user may have it tried again with some hope."""

@@ -8,10 +8,11 @@ from msgspec import Struct, structs
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.events.service import Events
-from nexus.domain.ports.database import Tables
+from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.rows import When, Write, patch, when
-from nexus.domain.projects.model import JSON, Lost, Run
-from nexus.domain.projects.tables import PROJECTS
+from nexus.domain.projects import rules
+from nexus.domain.projects.model import JSON, OVER, Lost, Project, Run, Stage
+from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.tasks.model import Task
 from nexus.domain.tasks.service import Tasks
 
@@ -26,6 +27,25 @@ class Change(Struct, frozen=True, kw_only=True):
     told: JSON = {}
     on_project: When | None = None
     on_task: When | None = None
+
+
+async def stages_of(tables: Tables, project_id: str) -> list[Stage]:
+    """Those of the current build, in their order."""
+    rows = (await tables.page(STAGES, project_id, window=Window(limit=100))).items
+    return sorted(rows, key=lambda stage: stage.stage_number)
+
+
+async def of_build(
+    tables: Tables, project: Project, fields: Mapping[str, Any], left: Mapping[str, Stage] | None = None
+) -> Write:
+    """What the row of the current build keeps of new fields of its project, and of its stages once it is over; `left` are those that change
+    in the same commit."""
+    build = await tables.get(BUILDS, project.project_id, project.build_no)
+    kept = {name: fields[name] for name in ("status", "started_at", "completed_at") if name in fields}
+    if fields["status"] in OVER:
+        stages = await stages_of(tables, project.project_id)
+        kept |= rules.summary([(left or {}).get(stage.stage_name, stage) for stage in stages])
+    return patch(BUILDS, build, **kept)
 
 
 class Commits:

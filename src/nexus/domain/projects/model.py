@@ -14,6 +14,8 @@ JSON = dict[str, Any]
 ProjectKind = Literal["agent", "tool"]
 ProjectStatus = Literal["pending", "queued", "building", "completed", "failed", "paused", "cancelled"]
 StageStatus = Literal["pending", "running", "completed", "failed", "skipped"]
+DONE: tuple[StageStatus, ...] = ("completed", "skipped")
+OVER: tuple[ProjectStatus, ...] = ("completed", "failed", "cancelled")
 Command = Literal["pause", "resume", "stop", "retry", "restart"]
 
 

@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.rows import When, when
-from nexus.domain.projects.model import Command, Project, ProjectStatus, Stage, StageStatus, WrongState
+from nexus.domain.projects.model import DONE, OVER, Command, Project, ProjectStatus, Stage, StageStatus, WrongState
 from nexus.domain.tasks.model import ENDED, Control, Task, TaskStatus, TaskType
 from nexus.domain.tasks.rules import shard
 
@@ -78,9 +78,9 @@ CREATE = Move(
 AGAIN: dict[str, Move] = {
     "retry": Move(code="T21", who=USER, project=("failed",), to="queued", task=(), task_to="queued", wants="running",
                   event="build.queued", may_be_held=True),
-    "restart": Move(code="T22", who=USER, project=("completed", "failed", "cancelled"), to="queued", task=(),
+    "restart": Move(code="T22", who=USER, project=OVER, to="queued", task=(),
                     task_to="queued", wants="running", event="build.queued", may_be_held=True),
-    "update": Move(code="T24", who=USER, project=("completed", "failed", "cancelled"), to="queued", task=(),
+    "update": Move(code="T24", who=USER, project=OVER, to="queued", task=(),
                    task_to="queued", wants="running", event="build.queued", may_be_held=True),
 }  # fmt: skip
 """A new build of the same project, with the next number."""
@@ -185,7 +185,7 @@ def must_be(command: str, project: Project) -> None:
 
 def first_anew(command: str, stages: Sequence[Stage], from_stage: str | None) -> int:
     """The index of the first stage that a new build runs anew. InvalidInput for a stage that is not there, or not yet reachable."""
-    done = next((n for n, stage in enumerate(stages) if stage.status not in ("completed", "skipped")), len(stages))
+    done = next((n for n, stage in enumerate(stages) if stage.status not in DONE), len(stages))
     if from_stage is None:
         return min(done, len(stages) - 1) if command == "retry" else 0
     names = [stage.stage_name for stage in stages]

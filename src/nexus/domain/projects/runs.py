@@ -7,11 +7,11 @@ from msgspec import Struct, structs
 
 from nexus.domain.core.errors import QuotaExceeded
 from nexus.domain.core.instants import Clock, instant, seconds_between
-from nexus.domain.ports.database import Tables, Window
+from nexus.domain.ports.database import Tables
 from nexus.domain.ports.rows import Write, patch, when
 from nexus.domain.projects import rules
 from nexus.domain.projects.admission import Admission
-from nexus.domain.projects.commits import Change, Commits
+from nexus.domain.projects.commits import Change, Commits, of_build, stages_of
 from nexus.domain.projects.model import JSON, Halted, Lasting, Lost, Run, Settled, Stage, StageResult, WrongState
 from nexus.domain.projects.tables import BUILDS, STAGES
 from nexus.domain.tallies.service import Tallies
@@ -109,8 +109,7 @@ class Runs:
         return self._tasks.holding(run.task, when(fence=run.task.fence, status="running"))
 
     async def stages(self, run: Run) -> list[Stage]:
-        rows = (await self._tables.page(STAGES, run.project.project_id, window=Window(limit=100))).items
-        return sorted(rows, key=lambda stage: stage.stage_number)
+        return await stages_of(self._tables, run.project.project_id)
 
     async def start_stage(self, run: Run, stage: Stage) -> Stage:
         """T6. The attempt grows only when one failed, so a restart of the host costs none. Halted when that is what is wanted."""
@@ -225,9 +224,9 @@ class Runs:
         await self._tables.settle(attempt)
         return structs.replace(stage, revision=stage.revision + 1, **fields)
 
-    async def _moved(self, verb: str, look: Callable[[], Awaitable[Run]], also: Also | None = None) -> Run:
+    async def _moved(self, verb: str, look: Callable[[], Awaitable[Run]], also: Also = Also()) -> Run:
         """One joint transition out of the table: project, task, running stage, build, tally and event."""
-        move, also = rules.MOVES[verb], also or Also()
+        move = rules.MOVES[verb]
 
         async def attempt() -> Run:
             at, now = await look(), instant(self._clock())
@@ -235,13 +234,14 @@ class Runs:
                 raise Lost(f"Cannot {verb}: the project is {at.project.status}.", status=at.project.status)
             on_project, on_task = rules.times(move, at.project, at.task, now=now, lease_until=self._in(LEASE_SECONDS))
             on_project |= also.project
-            stage = await self._stage_left(at, move, also)
+            left = await self._stage_left(at, move, also)
+            after = {stage.stage_name: structs.replace(stage, **fields) for stage, fields in left}
             change = Change(
                 project=on_project,
                 task={**on_task, **also.task},
                 writes=[
-                    *(patch(STAGES, was, when(status="running", fence=was.fence), **left) for was, left in stage),
-                    await self._build_write(at, on_project, stage),
+                    *(patch(STAGES, was, when(status="running", fence=was.fence), **fields) for was, fields in left),
+                    await of_build(self._tables, at.project, on_project, after),
                     *self._admission.moving(at.project.tenant_id, at.project.status, move.to),
                     *self._counted(move, at.project.tenant_id),
                 ],
@@ -266,14 +266,6 @@ class Runs:
             return []
         error = (also.project.get("error_info") or {}).get("message")
         return [(stage, {"status": move.stage_to, "error_message": error, **also.stage})]
-
-    async def _build_write(self, run: Run, project: Mapping[str, Any], left: Left) -> Write:
-        build = await self._tables.get(BUILDS, run.project.project_id, run.project.build_no)
-        fields = {name: project[name] for name in ("status", "started_at", "completed_at") if name in project}
-        if project["status"] in ("completed", "failed", "cancelled"):
-            now = {stage.stage_name: structs.replace(stage, **fields) for stage, fields in left}
-            fields |= rules.summary([now.get(stage.stage_name, stage) for stage in await self.stages(run)])
-        return patch(BUILDS, build, **fields)
 
     def _in(self, seconds: float) -> str:
         return instant(self._clock() + seconds)

@@ -18,7 +18,8 @@ from nexus.domain.ports.repository import Commit, Repository
 from nexus.domain.ports.rows import Write, patch
 from nexus.domain.projects import rules
 from nexus.domain.projects.admission import Admission, turn
-from nexus.domain.projects.model import Build, Command, Project, Stage, WrongState, topic
+from nexus.domain.projects.commits import of_build, stages_of
+from nexus.domain.projects.model import OVER, Build, Command, Project, Stage, WrongState, topic
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.model import Task
@@ -58,8 +59,7 @@ class Projects:
 
     async def stages(self, caller: Principal, project_id: str) -> list[Stage]:
         await self.get(caller, project_id)
-        rows = (await self._tables.of(caller).page(STAGES, project_id, window=Window(limit=100))).items
-        return sorted(rows, key=lambda stage: stage.stage_number)
+        return await stages_of(self._tables.of(caller), project_id)
 
     async def build(self, caller: Principal, project_id: str) -> Build:
         """The current build."""
@@ -78,7 +78,7 @@ class Projects:
     async def has_read_all(self, caller: Principal, project_id: str, after: int) -> bool:
         """Whether the build is over and a reader at this position has seen its end, or all that is still kept of it."""
         project = await self.get(caller, project_id)
-        over = project.status in ("completed", "failed", "cancelled")
+        over = project.status in OVER
         return over and not await self._events.read(topic(project_id, project.build_no), after, limit=1)
 
     async def held(self, tenant_id: str) -> list[Project]:
@@ -154,7 +154,9 @@ class Projects:
             *self._admission.moving(project.tenant_id, project.status, move.to),
         ]
         if move.to != "building":  # no executor will write it
-            writes += await self._left_alone(caller, verb, new)
+            writes.append(await of_build(self._tables.of(caller), project, fields))
+        if verb == "resume":
+            writes += await self._new_patience(caller, project)
         if move.counts:
             writes += self._tallies.counting(project.tenant_id, **{move.counts: 1})
         hit("before:project.command")
@@ -163,15 +165,9 @@ class Projects:
         self._events.wake(where)
         return new
 
-    async def _left_alone(self, caller: Principal, verb: str, project: Project) -> list[Write]:
-        """What a command makes of the rows of the build and of its stage. Who resumes has new patience."""
-        build = await self._tables.of(caller).get(BUILDS, project.project_id, project.build_no)
-        if project.status == "cancelled":
-            summary = rules.summary(await self.stages(caller, project.project_id))
-            return [patch(BUILDS, build, status="cancelled", completed_at=project.completed_at, **summary)]
-        writes: list[Write] = [patch(BUILDS, build, status=project.status)]
-        if verb == "resume" and project.current_stage:
-            stage = await self._tables.of(caller).get(STAGES, project.project_id, project.current_stage)
-            if stage.waited or stage.stalled:
-                writes.append(patch(STAGES, stage, waited=0.0, stalled=0.0))
-        return writes
+    async def _new_patience(self, caller: Principal, project: Project) -> list[Write]:
+        """Who resumes a build has it wait anew for what was away."""
+        if not project.current_stage:
+            return []
+        stage = await self._tables.of(caller).get(STAGES, project.project_id, project.current_stage)
+        return [patch(STAGES, stage, waited=0.0, stalled=0.0)] if stage.waited or stage.stalled else []
