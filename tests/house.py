@@ -12,7 +12,7 @@ from nexus.adapters.memory.code import MemoryCode
 from nexus.adapters.memory.files import MemoryFiles
 from nexus.adapters.memory.jobs import MemoryJobs
 from nexus.adapters.memory.log import MemoryLog
-from nexus.adapters.memory.models import ScriptedModel
+from nexus.adapters.memory.models import MemoryDiscovery, ScriptedModel
 from nexus.adapters.memory.pulse import MemoryPulse
 from nexus.adapters.memory.repository import MemoryRepository
 from nexus.adapters.memory.tables import MemoryTables
@@ -70,6 +70,7 @@ def world(
         repository=like.repository if like else MemoryRepository(files=files),
         queue=InProcessJobs(),
         model=model or (like.model if like else ScriptedModel()),
+        discovery=MemoryDiscovery(),
         code=MemoryCode(),
         web=MemoryWeb({}),
         pulse=MemoryPulse(),

@@ -20,6 +20,7 @@ from nexus.adapters.git.leavings import GitLeavings
 from nexus.adapters.git.repository import GitRepository
 from nexus.adapters.inprocess.jobs import InProcessJobs
 from nexus.adapters.inprocess.pulse import Beat, ThreadPulse
+from nexus.adapters.openai.discovery import LocalDiscovery, usual_places
 from nexus.adapters.sqlite.lock import DirectoryLock
 from nexus.adapters.sqlite.log import SqliteLog
 from nexus.adapters.sqlite.tables import SqliteTables
@@ -123,6 +124,7 @@ async def _opened(settings: Settings, stack: AsyncExitStack) -> _Opened:
         repository=repository,
         queue=queue,
         model=await open_model(settings, stack),
+        discovery=LocalDiscovery(usual_places(os.environ)),
         code=code,
         web=DeferredWeb(),
         pulse=await stack.enter_async_context(_pulse(settings)),

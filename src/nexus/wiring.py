@@ -26,7 +26,7 @@ from nexus.domain.ports.database import TableDriver, Tables
 from nexus.domain.ports.files import FileStore
 from nexus.domain.ports.jobs import JobQueue
 from nexus.domain.ports.log import EventLog
-from nexus.domain.ports.models import ChatModel
+from nexus.domain.ports.models import ChatModel, ModelDiscovery
 from nexus.domain.ports.pulse import Pulse
 from nexus.domain.ports.repository import Repository
 from nexus.domain.ports.rows import Table
@@ -74,6 +74,7 @@ class World(Struct, frozen=True, kw_only=True):
     repository: Repository
     queue: JobQueue
     model: ChatModel
+    discovery: ModelDiscovery
     code: CodeRunner
     web: Web
     pulse: Pulse
@@ -168,7 +169,10 @@ def _builds(world: World, on: _Ground, projects: Projects, deletions: Deletions,
     runs = Runs(
         tables=on.tables, tasks=on.tasks, commits=commits, admission=on.admission, tallies=on.tallies, clock=world.clock
     )
-    rooms = Rooms(models=on.models, runtime=on.runtime, code=world.code, agents=agents, repository=world.repository)
+    rooms = Rooms(
+        models=on.models, discovery=world.discovery, runtime=on.runtime, code=world.code, agents=agents,
+        repository=world.repository,
+    )  # fmt: skip
     crowd = Crowd()
     engine = Engine(
         runs=runs, rooms=rooms, journals=partial(_journal, on, crowd=crowd), crowd=crowd, patience=world.pace.patience,

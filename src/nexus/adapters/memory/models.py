@@ -1,4 +1,4 @@
-"""A chat model that says what it was told to say."""
+"""A chat model that says what it was told to say, and a machine that runs the models that it was given."""
 
 import asyncio
 from collections import defaultdict, deque
@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from msgspec import Struct
 
 from nexus.domain.core.errors import InvalidInput, NexusError
-from nexus.domain.ports.models import Delta, End, ModelRequest, StopReason, ToolCall, Usage
+from nexus.domain.ports.models import Delta, End, LocalModel, ModelRequest, StopReason, ToolCall, Usage
 
 
 class Gate:
@@ -97,3 +97,13 @@ class ScriptedModel:
 
 def _turn(said: Turn | str) -> Turn:
     return turn(said) if isinstance(said, str) else said
+
+
+class MemoryDiscovery:
+    """A ModelDiscovery of given servers."""
+
+    def __init__(self, *servers: LocalModel) -> None:
+        self._servers = servers
+
+    async def find_local(self) -> list[LocalModel]:
+        return list(self._servers)

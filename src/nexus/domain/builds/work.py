@@ -13,7 +13,7 @@ from nexus.domain.core.errors import NexusError, NotFound
 from nexus.domain.models.model import Spent, Unparseable
 from nexus.domain.models.service import Models
 from nexus.domain.ports.code import CodeRunner
-from nexus.domain.ports.models import ChatMessage, ModelRequest
+from nexus.domain.ports.models import ChatMessage, ModelDiscovery, ModelRequest
 from nexus.domain.ports.repository import Repository
 from nexus.domain.projects.model import Project
 from nexus.domain.runtime.journal import Journal
@@ -27,6 +27,7 @@ class Rooms(Struct, frozen=True, kw_only=True):
     """The services that stages draw on."""
 
     models: Models
+    discovery: ModelDiscovery
     runtime: Runtime
     code: CodeRunner
     agents: Agents

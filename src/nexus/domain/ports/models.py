@@ -1,4 +1,4 @@
-"""Chat models: what is asked, and what streams back."""
+"""Chat models: what is asked, what streams back, and which ones run on this machine."""
 
 from collections.abc import AsyncIterator
 from typing import Any, Literal, Protocol
@@ -85,5 +85,23 @@ class ChatModel(Protocol):
         where it did not begin to answer),
         PermissionDenied (401, 403: the key), QuotaExceeded (402), InvalidInput (other 4xx: asking again is useless).
         Never yields half a tool call.
+        """
+        ...
+
+
+class LocalModel(Struct, frozen=True, kw_only=True):
+    """A server of models on this machine. `provider` is one of `ollama`, `lmstudio`, `vllm`, `llamacpp`; `base_url` is what a
+    ChatModel on it takes; `names` are the models that it offers, those for chats first; empty where it has loaded none."""
+
+    provider: str
+    base_url: str
+    names: tuple[str, ...] = ()
+
+
+class ModelDiscovery(Protocol):
+    async def find_local(self) -> list[LocalModel]:
+        """The servers of models that answer on this machine's usual ports, in a fixed order; empty when there is none.
+
+        Takes less than a second, sends no key and nothing else that is secret, and never raises for what answers strangely.
         """
         ...
