@@ -1,0 +1,60 @@
+"""A text as tokens: words in lower case, numbers, single Chinese characters and signs. Linear in the length of the text."""
+
+import re
+import unicodedata
+from typing import NamedTuple
+
+from nexus.domain.builds.outputs import Language
+
+CJK = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
+_FRACTIONS = re.compile(r"[¼½¾⅐-⅞]")
+_TOKEN = re.compile(
+    r"\n|\d+(?:[.,]\d+)*|x(?=\d)|[㐀-䶿一-鿿豈-﫿]|[^\W\d㐀-䶿一-鿿豈-﫿]+(?:['’]?[^\W㐀-䶿一-鿿豈-﫿]+)*|\S",
+    re.IGNORECASE,
+)
+_SIGNS = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "「": '"', "」": '"', "『": '"', "』": '"', "−": "-",
+                        "–": "-", "×": "x", "²": "^2", "³": "^3", "´": "'", "′": "'", "″": '"'})  # fmt: skip
+_SIMPLER = str.maketrans(
+    "計貸單換發電郵關鍵詞總結統時區間幾還個萬億點錯誤數價稅圓圖翻譯寫詩與並長轉週碼強檢羅馬標題網頁讀錄誌報應該這樣體質預訂搜尋語歲壽從為變級輸顯費華溫攝氏憶兩張",
+    "计贷单换发电邮关键词总结统时区间几还个万亿点错误数价税圆图翻译写诗与并长转周码强检罗马标题网页读录志报应该这样体质预订搜寻语岁寿从为变级输显费华温摄氏忆两张",
+)
+
+
+class Token(NamedTuple):
+    """`word` is what is compared; `start` and `end` are places in the text that `plain` returned."""
+
+    word: str
+    start: int
+    end: int
+
+
+def plain(text: str) -> str:
+    """The text with half-width characters, straight quotes, one sign for each meaning and simplified characters."""
+    text = _FRACTIONS.sub(lambda found: " " + unicodedata.normalize("NFKC", found[0]).replace("⁄", "/"), text)
+    return unicodedata.normalize("NFKC", text.translate(_SIGNS)).translate(_SIGNS).translate(_SIMPLER)
+
+
+def tokens_of(text: str) -> list[Token]:
+    """The tokens of a plain text."""
+    return [Token(found[0].lower(), found.start(), found.end()) for found in _TOKEN.finditer(text)]
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of any text, as `tokens_of` has them, without signs: what two texts can be compared by."""
+    return tuple(token.word for token in tokens_of(plain(text)) if token.word[0].isalnum())
+
+
+def stem(word: str) -> str:
+    """A word without its endings: `converts`, `converting`, `converted` and `converter` are alike."""
+    for ending, instead in (("ies", "y"), ("sses", "ss"), ("ions", ""), ("ion", ""), ("ings", ""), ("ing", ""), ("ers", ""),
+                            ("er", ""), ("ors", ""), ("or", ""), ("ed", ""), ("es", ""), ("s", ""), ("e", "")):  # fmt: skip
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: len(word) - len(ending)] + instead
+    return word
+
+
+def language_of(text: str) -> Language:
+    """Chinese when there are at least as many Chinese characters as there are other words."""
+    shown = text[:4000]
+    chinese = len(CJK.findall(shown))
+    return "zh" if chinese and chinese >= len(re.findall(r"[A-Za-z]{2,}", shown)) else "en"
