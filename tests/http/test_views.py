@@ -38,7 +38,7 @@ VIEWS: list[tuple[type[Struct], type[Struct]]] = [
     (Overview, statistics.OverviewView),
 ]
 NESTED = {"parts", "today", "events_url"}
-RECKONED = {projects.ProjectView: {"position"}}
+RECKONED = {projects.ProjectView: {"position", "verdict"}}
 """What is told of an entity and is no field of it."""
 
 INTERNAL = {

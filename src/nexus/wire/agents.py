@@ -8,6 +8,7 @@ from nexus.wire.sessions import Content
 
 JSON = dict[str, Any]
 Visibility = Literal["private", "tenant", "public"]
+Verdict = Literal["passed", "partial", "failed"]
 
 
 class AgentChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -20,7 +21,8 @@ class AgentChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class AgentView(Struct, frozen=True, kw_only=True):
-    """`active_version` is what answers, 0 while nothing is deployed; `slug` is its folder in the project's files."""
+    """`active_version` is what answers, 0 while nothing is deployed; `verdict` is what verification said of the newest version; `slug` is
+    its folder in the project's files."""
 
     agent_id: str
     project_id: str
@@ -34,6 +36,7 @@ class AgentView(Struct, frozen=True, kw_only=True):
     version: str
     versions: int
     active_version: int
+    verdict: Verdict | None
     status: Literal["running", "offline", "error", "building", "deploying"]
     deployment_type: Literal["local", "agentcore"]
     capabilities: list[str]
@@ -46,17 +49,19 @@ class AgentView(Struct, frozen=True, kw_only=True):
 
 
 class VersionView(Struct, frozen=True, kw_only=True):
-    """An immutable state of an agent, and what verification said of it."""
+    """An immutable state of an agent, and what verification said of it: `partial` does what it claims and leaves requirements `unmet`, a
+    line each (`FR-2: why`)."""
 
     agent_id: str
     version: int
     project_id: str
     build_no: int
     commit_id: str | None
-    verdict: Literal["passed", "failed"]
+    verdict: Verdict
     tests_run: int
     tests_passed: int
     summary: str
+    unmet: list[str]
     created_at: str
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from nexus.wire.agents import Verdict
 from nexus.wire.tasks import TaskView
 
 JSON = dict[str, Any]
@@ -22,6 +23,9 @@ Requirement = Annotated[
 ]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
 Tag = Annotated[str, Meta(min_length=1, max_length=50)]
+AcceptPartial = Annotated[
+    bool, Meta(description="Deploy the agent also when it does not meet all requirements; else only when it passed.")
+]
 Priority = Annotated[int, Meta(ge=1, le=5, description="5 is built first.")]
 
 
@@ -30,6 +34,7 @@ class NewProject(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     project_name: Name | None = None
     priority: Priority = 3
     tags: Annotated[list[Tag], Meta(max_length=20)] = []
+    accept_partial: AcceptPartial = False
     user_name: Annotated[str, Meta(max_length=100)] = ""
 
 
@@ -63,7 +68,8 @@ class ProjectDeleted(Struct, frozen=True, kw_only=True):
 class ProjectView(Struct, frozen=True, kw_only=True):
     """`status` is what is, `control_status` what is wanted; `active_task_id` is the task of the current build. `position`, of one that is
     `pending` because there is no place for it yet: how many of your tenant's builds are before it now (those that are queued or run, and those
-    that wait and will be let in sooner). It is told where one project is read; in lists and after commands it is null."""
+    that wait and will be let in sooner). It is told where one project is read; in lists and after commands it is null. `verdict`: what
+    verification said of the build, once it is completed; `metrics` has its numbers and the requirements that are `unmet`."""
 
     project_id: str
     project_name: str
@@ -76,12 +82,14 @@ class ProjectView(Struct, frozen=True, kw_only=True):
     user_name: str
     priority: int
     tags: list[str]
+    accept_partial: bool
     progress: float
     current_stage: str | None
     active_task_id: str
     build_no: int
     agent_ids: list[str]
     error_info: JSON | None
+    verdict: Verdict | None
     metrics: JSON | None
     created_at: str
     updated_at: str

@@ -53,6 +53,7 @@ async def create_project(
         name=data.project_name,
         priority=data.priority,
         tags=data.tags,
+        accept_partial=data.accept_partial,
         user_name=data.user_name,
     )
     started = await services.builds.start(caller, wanted, once=once)

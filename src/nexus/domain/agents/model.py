@@ -8,11 +8,12 @@ from nexus.domain.ports.rows import Entity, Row
 JSON = dict[str, Any]
 AgentStatus = Literal["running", "offline", "error", "building", "deploying"]
 Visibility = Literal["private", "tenant", "public"]
-Verdict = Literal["passed", "failed"]
+Verdict = Literal["passed", "partial", "failed"]
 
 
 class Agent(Entity, frozen=True, kw_only=True):
-    """`active_version` is what answers, 0 while nothing is deployed; `slug` is its folder in the project's repository."""
+    """`active_version` is what answers, 0 while nothing is deployed; `verdict` is that of the newest version; `slug` is its folder in the
+    project's repository."""
 
     agent_id: str
     project_id: str
@@ -27,6 +28,7 @@ class Agent(Entity, frozen=True, kw_only=True):
     version: str = "1"
     versions: int = 1
     active_version: int = 0
+    verdict: Verdict | None = None
     status: AgentStatus = "offline"
     deployment_type: Literal["local", "agentcore"] = "local"
     agentcore_config: JSON | None = None
@@ -41,7 +43,9 @@ class Agent(Entity, frozen=True, kw_only=True):
 
 
 class Version(Row, frozen=True, kw_only=True):
-    """An immutable state of an agent: a commit of its project's repository, and what verification said of it."""
+    """An immutable state of an agent: a commit of its project's repository, and what verification said of it.
+
+    `unmet`: a line for each requirement that it does not meet, `FR-2: why`."""
 
     agent_id: str
     version: int
@@ -53,6 +57,7 @@ class Version(Row, frozen=True, kw_only=True):
     tests_run: int = 0
     tests_passed: int = 0
     summary: str = ""
+    unmet: list[str] = []
     created_at: str
 
 

@@ -1,11 +1,14 @@
 """What a build's findings make of an agent's rows."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
 
-from nexus.domain.agents.model import Agent, Version
+from nexus.domain.agents.model import Agent, Verdict, Version
 from nexus.domain.agents.package import Package
+
+_SEVERITIES: tuple[Verdict, ...] = ("passed", "partial", "failed")
 
 
 class Origin(Struct, frozen=True, kw_only=True):
@@ -23,10 +26,11 @@ class Registration(Struct, frozen=True, kw_only=True):
     package: Package
     folder: str
     commit_id: str | None
-    passed: bool
+    verdict: Verdict
     tests_run: int
     tests_passed: int
     summary: str
+    unmet: list[str] = []
 
 
 def described(found: Registration, number: int, *, now: str) -> dict[str, Any]:
@@ -41,6 +45,7 @@ def described(found: Registration, number: int, *, now: str) -> dict[str, Any]:
         "prompt_path": f"{found.folder}/prompt.md",
         "code_path": found.folder,
         "versions": number,
+        "verdict": found.verdict,
         "updated_at": now,
     }
 
@@ -67,9 +72,24 @@ def version(agent_id: str, number: int, origin: Origin, found: Registration, now
         project_id=origin.project_id,
         build_no=origin.build_no,
         commit_id=found.commit_id,
-        verdict="passed" if found.passed else "failed",
+        verdict=found.verdict,
         tests_run=found.tests_run,
         tests_passed=found.tests_passed,
         summary=found.summary,
+        unmet=found.unmet,
         created_at=now,
     )
+
+
+def worst(verdicts: Sequence[Verdict]) -> Verdict:
+    """That of a build, from those of its agents."""
+    return max(verdicts, key=_SEVERITIES.index)
+
+
+def refusal(version: Version, *, accept_partial: bool = False, accept_failed: bool = False) -> str | None:
+    """Why a version may not be deployed, as a sentence; None when it may."""
+    accepted = {"passed": True, "partial": accept_partial, "failed": accept_failed}
+    if accepted[version.verdict]:
+        return None
+    reasons = "; ".join(version.unmet) or version.summary or "no reason was given"
+    return f"Version {version.version} is {version.verdict}, which was not accepted: {reasons}"

@@ -42,6 +42,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "report": ("Verification report", "验证报告"),
     "verdict": ("Verdict", "结论"),
     "passed": ("passed", "通过"),
+    "partial": ("partial", "部分通过"),
     "failed": ("failed", "未通过"),
     "unit_tests": ("Unit tests", "单元测试"),
     "checks": ("Static checks", "静态检查"),

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from nexus.domain.agents.model import Verdict
 from nexus.domain.builds.documents import listed, word
 from nexus.domain.builds.outputs import Architecture, Case, Language, PlannedAgent, Unmet
 from nexus.domain.ports.code import TestResult
@@ -32,7 +33,7 @@ class Findings(Struct, frozen=True, kw_only=True):
 class Verified(Struct, frozen=True, kw_only=True):
     """Stage `verification`, per agent."""
 
-    passed: bool
+    verdict: Verdict
     tests_run: int
     tests_passed: int
     reason: str = ""
@@ -40,12 +41,13 @@ class Verified(Struct, frozen=True, kw_only=True):
 
 
 def verdict(findings: Findings, architecture: Architecture) -> Verified:
-    """Passed when nothing that was looked at failed, and the agent can do something at all."""
+    """Failed when something that was looked at failed, or the agent can do nothing at all; partial when a requirement is not met."""
     run = len(findings.tests) + len(findings.cases)
     good = sum(test.passed for test in findings.tests) + sum(case.passed for case in findings.cases)
     idle = bool(findings.unmet) and not any(
         agent.library_tools or agent.new_tools or agent.calls for agent in architecture.agents
     )
+    failed = good < run or bool(findings.problems) or idle
     reason = "; ".join(
         [
             *findings.problems,
@@ -55,7 +57,7 @@ def verdict(findings: Findings, architecture: Architecture) -> Verified:
         ]
     )
     return Verified(
-        passed=good == run and not findings.problems and not idle,
+        verdict="failed" if failed else "partial" if findings.unmet else "passed",
         tests_run=run,
         tests_passed=good,
         reason=reason[:2000],
@@ -64,7 +66,7 @@ def verdict(findings: Findings, architecture: Architecture) -> Verified:
 
 
 def line(found: Verified, say: Language) -> str:
-    return f"{word('passed' if found.passed else 'failed', say)}: {found.tests_passed}/{found.tests_run}"
+    return f"{word(found.verdict, say)}: {found.tests_passed}/{found.tests_run}"
 
 
 def text(agent: PlannedAgent, findings: Findings, verified: Verified, say: Language) -> str:

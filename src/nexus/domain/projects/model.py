@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from nexus.domain.agents.model import Verdict
 from nexus.domain.core.errors import Conflict
 from nexus.domain.ports.jobs import Job
 from nexus.domain.ports.rows import Entity, Write
@@ -20,7 +21,8 @@ Command = Literal["pause", "resume", "stop", "retry", "restart"]
 
 
 class Project(Entity, frozen=True, kw_only=True):
-    """`events` is the position of its last event; `active_task_id` the task of its current build."""
+    """`events` is the position of its last event; `active_task_id` the task of its current build; `accept_partial`: an agent is deployed
+    also when it does not meet all requirements; `metrics` are those of the newest verification."""
 
     project_id: str
     project_name: str
@@ -33,6 +35,7 @@ class Project(Entity, frozen=True, kw_only=True):
     user_name: str = ""
     priority: int = 3
     tags: list[str] = []
+    accept_partial: bool = False
     progress: float = 0.0
     current_stage: str | None = None
     active_task_id: str
@@ -46,6 +49,11 @@ class Project(Entity, frozen=True, kw_only=True):
     started_at: str | None = None
     completed_at: str | None = None
     deleted_at: str | None = None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What verification said of the build that was completed."""
+        return self.metrics.get("verdict") if self.metrics and self.status == "completed" else None
 
 
 class Part(Struct, frozen=True, kw_only=True):

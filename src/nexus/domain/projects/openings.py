@@ -34,6 +34,7 @@ class Opening(Struct, frozen=True, kw_only=True):
     name: str | None = None
     priority: int = 3
     tags: list[str] = []
+    accept_partial: bool = False
     user_name: str = ""
     workflow: str = "agent_build"
     task_type: TaskType = "build_agent"
@@ -73,6 +74,7 @@ class Openings:
             user_name=wanted.user_name or caller.user_name,
             priority=wanted.priority,
             tags=wanted.tags,
+            accept_partial=wanted.accept_partial,
             status=move.to,
             active_task_id=task_id,
             events=1,

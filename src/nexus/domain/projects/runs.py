@@ -167,8 +167,10 @@ class Runs:
         await self._tables.settle(attempt)
 
     async def finish(self, run: Run) -> None:
-        """T8."""
-        await self._moved("finish", lambda: self.held(run), Also(project={"progress": 100.0}))
+        """T8. The event tells the verdict, and the requirements that are not met."""
+        metrics = (await self.held(run)).project.metrics or {}
+        told: JSON = {name: metrics[name] for name in ("verdict", "unmet") if name in metrics}
+        await self._moved("finish", lambda: self.held(run), Also(project={"progress": 100.0}, told=told))
 
     async def fail(self, run: Run, error: JSON, *, lasting: Lasting = Lasting()) -> None:
         """T11: `error` holds code, message, stage and whether a retry may help."""

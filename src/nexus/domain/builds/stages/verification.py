@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from nexus.domain.agents import package
 from nexus.domain.agents.package import Package
-from nexus.domain.agents.rules import Origin, Registration
+from nexus.domain.agents.rules import Origin, Registration, worst
 from nexus.domain.builds import report
 from nexus.domain.builds.outputs import Architecture, Brief, Case, Design, PlannedAgent, PromptText
 from nexus.domain.builds.report import CaseResult, Findings, Verified
@@ -148,10 +148,11 @@ def _registration(found: Package, verified: Struct, commit_id: str) -> Registrat
         package=found,
         folder=f"agents/{found.manifest.agent.slug}",
         commit_id=commit_id,
-        passed=verified.passed,
+        verdict=verified.verdict,
         tests_run=verified.tests_run,
         tests_passed=verified.tests_passed,
         summary=verified.reason,
+        unmet=verified.unmet,
     )
 
 
@@ -159,5 +160,6 @@ def _metrics(found: Sequence[Registration]) -> dict[str, object]:
     return {
         "tests_run": sum(one.tests_run for one in found),
         "tests_passed": sum(one.tests_passed for one in found),
-        "verdict": "passed" if all(one.passed for one in found) else "failed",
+        "verdict": worst([one.verdict for one in found]),
+        "unmet": list(dict.fromkeys(line for one in found for line in one.unmet)),
     }
