@@ -6,12 +6,13 @@ UV := $(BIN)/uv
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: help run setup test check chaos model-check format docs bench clean
+.PHONY: help run setup test lowest check chaos model-check format docs bench clean
 
 help:
 	@echo "make run      set up what serving needs, then serve    (ARGS=\"--port 9000\")"
 	@echo "make setup    set up everything that development needs"
 	@echo "make test     run the tests                            (ARGS=\"tests/domain -k pause\")"
+	@echo "make lowest   what a Python version and a kernel can break, under the lowest Python here, with namespaces and without"
 	@echo "make check    formatting, lint, types, imports, architecture"
 	@echo "make model-check  every state that a build can come to   (ARGS=\"--commands 4\")"
 	@echo "make chaos    kill it in every way, and look at what is left (SEED=7 RUNS=200 ARGS=\"--only e01,e09\")"
@@ -27,6 +28,17 @@ setup: .venv/.development
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+LOWEST ?= /usr/bin/python3.11 /usr/bin/python3 python3.11 python3
+LOWEST_TESTS ?= tests/contracts/test_code*.py tests/contracts/test_confinement.py tests/contracts/test_no_namespaces.py tests/journeys/test_first_run.py
+lowest: setup
+	@set -e; found=; for python in $(LOWEST); do \
+		if $$python -c "import sys; sys.exit(sys.version_info < (3, 11))" >/dev/null 2>&1; then found=$$python; break; fi; \
+	done; \
+	echo "The lowest Python here: $$($$found --version)"; \
+	UV_PROJECT_ENVIRONMENT=.venv-lowest $(UV) sync --quiet --frozen --all-extras --python $$found
+	.venv-lowest/bin/python -m pytest -n 2 --dist loadfile $(LOWEST_TESTS)
+	.venv-lowest/bin/python -m tests.without_namespaces -m pytest -n 2 --dist loadfile $(LOWEST_TESTS)
 
 check: setup
 	$(BIN)/ruff format --check
@@ -54,7 +66,7 @@ bench: setup
 	@$(BIN)/python -m bench.growth $(filter --quick --write,$(ARGS))
 
 clean:
-	rm -rf .venv .bench-venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-lowest .bench-venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # What is installed is what uv.lock says; these files tell that it has been done since that last changed.
 .venv/.development: $(UV) pyproject.toml uv.lock

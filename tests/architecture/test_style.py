@@ -52,6 +52,14 @@ def patching(source: Source) -> Iterator[Offence]:
             yield Offence(source.path, f"line {node.lineno}: {node.arg}")
 
 
+def raises_in_a_group(source: Source) -> Iterator[Offence]:
+    """What is raised inside `except*` stays wrapped in a group before Python 3.11.4, and passes every `except` for it."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.TryStar):
+            inside = [part for handler in node.handlers for part in ast.walk(handler)]
+            yield from (Offence(source.path, f"line {one.lineno}") for one in inside if isinstance(one, ast.Raise))
+
+
 def _calls(source: Source, name: str) -> Iterator[Offence]:
     for node in ast.walk(source.tree):
         called = node.func if isinstance(node, ast.Call) else None
@@ -61,7 +69,7 @@ def _calls(source: Source, name: str) -> Iterator[Offence]:
             yield Offence(source.path, f"line {called.lineno}: {name}()")
 
 
-RULES = [bare_ignores, notes_for_later, prints, casts, patching]
+RULES = [bare_ignores, notes_for_later, prints, casts, patching, raises_in_a_group]
 
 
 def _found(rule: Callable[[Source], Iterator[Offence]]) -> list[Offence]:
@@ -93,6 +101,8 @@ def test_every_exception_is_still_needed() -> None:
         (patching, "tests/domain/a.py", "def test_a(monkeypatch): ...", True),
         (patching, "tests/domain/a.py", "from unittest.mock import Mock", True),
         (patching, "tests/cli/a.py", "def test_a(monkeypatch): ...", False),
+        (raises_in_a_group, "src/nexus/a.py", "try: ...\nexcept* A as b:\n raise b.exceptions[0]", True),
+        (raises_in_a_group, "src/nexus/a.py", "try: ...\nexcept* A: ...\nexcept* B: ...", False),
     ],
 )
 def test_a_rule_finds_what_it_is_for(

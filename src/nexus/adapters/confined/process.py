@@ -175,8 +175,13 @@ class _Conversation:
                 await self._listen_to_frames()
             await self._process.wait()
             self._seconds = round(time.perf_counter() - self._began, 6)
-        except* Unavailable as unavailable:
-            raise unavailable.exceptions[0] from None
+        except (
+            BaseExceptionGroup
+        ) as failures:  # not `except*`: what is raised inside one stays wrapped before Python 3.11.4
+            away, other = failures.split(Unavailable)
+            if away is None or other is not None:
+                raise
+            raise away.exceptions[0] from None
         finally:
             timer.cancel()
 

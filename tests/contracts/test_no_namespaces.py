@@ -1,0 +1,65 @@
+"""A machine whose kernel gives out no namespaces: the next plan of confinement is tried, and what is said about it is true."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from nexus.adapters.confined.inside import landlock
+from tests.architecture.sources import ROOT
+
+_OPENS = """
+import asyncio, json, sys
+from pathlib import Path
+from nexus.adapters.confined.runner import ConfinedRunner
+from nexus.domain.core.errors import Unavailable
+from nexus.domain.ports.code import Program
+
+async def main():
+    async with ConfinedRunner(data=Path(sys.argv[1])) as runner:
+        tier = runner.tier()
+        try:
+            found = (await runner.call(Program({"t.py": "def tool():\\n    return 6 * 7\\n"}), "t.py:tool", {})).value
+        except Unavailable as away:
+            found = away.detail
+    print(json.dumps([tier.level, tier.name, tier.detail, found]))
+
+asyncio.run(main())
+"""
+
+
+async def _in_a_world_without_namespaces(*arguments: str) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.without_namespaces", *arguments),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    out, problem = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), problem.decode()
+
+
+async def test_the_next_plan_is_in_force_or_the_reasons_are_given(tmp_path: Path) -> None:
+    code, out, problem = await _in_a_world_without_namespaces("-c", _OPENS, str(tmp_path / "data"))
+    assert (code, problem) == (0, "")
+    level, _, detail, found = json.loads(out)
+    assert "namespaces" not in detail or level == 0
+    if landlock.version():
+        assert level > 0, detail
+        assert found == 42
+    else:
+        assert (level, found) == (0, detail)
+
+
+async def test_the_doctor_says_what_holds_instead_of_breaking(tmp_path: Path) -> None:
+    _, out, problem = await _in_a_world_without_namespaces(
+        "-m", "nexus", "--json", "doctor", "--data-dir", str(tmp_path / "data")
+    )
+    assert "ExceptionGroup" not in out + problem
+    findings: list[dict[str, Any]] = json.loads(out)
+    code = next(finding for finding in findings if finding["name"] == "code runner")
+    assert code["state"] == ("ok" if landlock.version() else "warn"), code
