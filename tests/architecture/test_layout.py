@@ -28,7 +28,7 @@ NOUNS = {
     "projects": {"admission", "commits", "deletions", "openings", "runs"},
     "runtime": {"crowd", "journal", "steps"},
     "sessions": {"endings", "keeping", "leases", "replies", "turns", "writing"},
-    "tools": {"arguments", "schema"},
+    "tools": {"arguments", "calls", "schema", "workers"},
 }
 """What a module has besides, each a noun of its field."""
 

@@ -107,7 +107,7 @@ async def served() -> AsyncIterator[int]:
         "/gzip": _packed("gzip", gzip.compress(b"packed")), "/raw": _packed("deflate", zlib.compress(b"packed")[2:-4]), "/broken": _packed("gzip", b"nothing"),
         "/other": _packed("br", b"x"), "/once": _sent_to("/"), "/thrice": _sent_to("/twice", 301), "/twice": _sent_to("/once", 308),
         "/four": _sent_to("/thrice"), "/loop": _sent_to("/loop"), "/inside": _sent_to("http://127.0.0.1:PORT/"), "/metadata": _sent_to("http://169.254.169.254/"),
-        "/file": _sent_to("file:///etc/passwd"), "/elsewhere": _sent_to("http://elsewhere.test:PORT/headers"), "/rebound": _sent_to("http://inside.test:PORT/"),
+        "/file": _sent_to("file:///etc/passwd"), "/bracket": _sent_to("http://["), "/elsewhere": _sent_to("http://elsewhere.test:PORT/headers"), "/rebound": _sent_to("http://inside.test:PORT/"),
     }.items():  # fmt: skip
         app.router.add_get(path, handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -139,7 +139,7 @@ class World:
 def scripted(port: int) -> MemoryWeb:
     here = f"http://site.test:{port}"
     moved = {"/once": "/", "/twice": "/once", "/thrice": "/twice", "/four": "/thrice", "/loop": "/loop", "/inside": f"http://127.0.0.1:{port}/",
-             "/metadata": "http://169.254.169.254/", "/file": "file:///etc/passwd", "/rebound": f"http://inside.test:{port}/"}  # fmt: skip
+             "/metadata": "http://169.254.169.254/", "/file": "file:///etc/passwd", "/bracket": "http://[", "/rebound": f"http://inside.test:{port}/"}  # fmt: skip
     pages = {f"{here}{path}": ScriptedPage(status=302, location=location) for path, location in moved.items()}
     pages |= {f"{here}/": ScriptedPage(text="你好"), f"{here}/large": ScriptedPage(text="x" * 5000)}
     names = {"inside.test": ["127.0.0.1"], "mixed.test": ["127.0.0.9", "10.0.0.1"], "nothing.test": []}
@@ -181,9 +181,10 @@ async def test_a_redirect_to_what_is_not_public_is_refused(world: World, path: s
         await world.web.fetch(world.url(path))
 
 
-async def test_a_redirect_to_no_web_address_is_refused(world: World) -> None:
+@pytest.mark.parametrize("path", ["/file", "/bracket"])
+async def test_a_redirect_to_no_web_address_is_refused(world: World, path: str) -> None:
     with pytest.raises(InvalidInput):
-        await world.web.fetch(world.url("/file"))
+        await world.web.fetch(world.url(path))
 
 
 @pytest.mark.parametrize("host", ["inside.test", "mixed.test"])

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexus.domain.tools.library.http import readable
+from nexus.domain.tools.library.pages import readable
 
 
 def test_a_page_becomes_its_visible_text() -> None:

@@ -1,12 +1,11 @@
 """A web of scripted pages, guarded as the real one."""
 
 from collections.abc import Collection, Mapping, Sequence
-from urllib.parse import urljoin
 
 from msgspec import Struct, structs
 
 from nexus.domain.core.errors import PermissionDenied, Unavailable
-from nexus.domain.ports.addresses import PORTS, Target, permitted, target_of
+from nexus.domain.ports.addresses import PORTS, Target, join_location, permitted, target_of
 from nexus.domain.ports.web import Fetched
 
 _PUBLIC = ("93.184.215.14",)
@@ -46,7 +45,7 @@ class MemoryWeb:
             page = self._answer(target, headers)
             if page.location is None:
                 return _fetched(target, page, most)
-            moved = target_of(urljoin(target.url, page.location), ports=self._ports, allowed=self._allowed)
+            moved = target_of(join_location(target.url, page.location), ports=self._ports, allowed=self._allowed)
             if (moved.scheme, moved.host, moved.port) != (target.scheme, target.host, target.port):
                 headers = {}
             target = moved

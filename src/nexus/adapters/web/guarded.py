@@ -6,14 +6,13 @@ import re
 import socket
 import zlib
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from urllib.parse import urljoin
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from nexus.domain.core.errors import InvalidInput, NexusError, PermissionDenied, Unavailable
-from nexus.domain.ports.addresses import PORTS, Target, permitted, target_of
+from nexus.domain.ports.addresses import PORTS, Target, join_location, permitted, target_of
 from nexus.domain.ports.web import Fetched
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -61,8 +60,8 @@ class GuardedWeb:
                 return await self._followed(url, headers, most)
         except TimeoutError as error:
             raise Unavailable("The address did not answer in time") from error
-        except (aiohttp.InvalidURL, UnicodeError) as error:
-            raise InvalidInput("This is not a web address") from error
+        except ValueError as error:  # of a library that takes an address apart
+            raise _refusal(error) or InvalidInput("This is not a web address") from error
         except (aiohttp.ClientError, OSError, zlib.error) as error:
             raise _refusal(error) or Unavailable("The address could not be read") from error
 
@@ -140,7 +139,7 @@ async def _asked(
     async with session.get(_pinned(target), headers=_OWN_HEADERS | dict(headers), allow_redirects=False) as answer:
         location = answer.headers.get("Location")
         if answer.status in _MOVED and location:
-            return urljoin(target.url, location)
+            return join_location(target.url, location)
         return await _read(target, answer, most)
 
 

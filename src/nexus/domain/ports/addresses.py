@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Collection
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from msgspec import Struct
 
@@ -68,6 +68,14 @@ def target_of(url: str, *, ports: Collection[int] = PORTS, allowed: Collection[s
         raise PermissionDenied("This address is not public")
     literal = None if address is None else str(address)
     return Target(url=plain, scheme=parts.scheme, host=literal or name, port=port, address=literal)
+
+
+def join_location(url: str, location: str) -> str:
+    """Where an answer of `url` sends its reader. InvalidInput when that is no address."""
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise InvalidInput("This is not a web address") from None
 
 
 def address_of(host: str) -> Address | None:

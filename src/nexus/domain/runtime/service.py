@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 import msgspec
+import structlog
 
 from nexus.domain.core.errors import InvalidInput, NexusError, Unavailable
 from nexus.domain.models.service import Models
@@ -27,10 +28,13 @@ from nexus.domain.runtime.model import (
 )
 from nexus.domain.runtime.steps import Returned, TookTooLong
 from nexus.domain.tools.arguments import arguments_of
+from nexus.domain.tools.calls import describe_failure
 from nexus.domain.tools.service import Tools
 
 RESULT_CHARACTERS = 20_000
 DEPTH = 3
+
+logger = structlog.get_logger()
 
 
 class Utterance:
@@ -126,8 +130,8 @@ class Runtime:
         return UsageRecorded(self._models.name, end.usage.input_tokens, end.usage.output_tokens)
 
     async def _finished(self, spec: AgentSpec, call: ToolCall, journal: Journal | None, depth: int) -> ToolFinished:
-        """A tool that fails is told to the model, which may do better; it never ends the answer. What happens to the house under it, or
-        to the steps of another agent, is no failure of the tool."""
+        """A tool that fails, in whatever way, is told to the model, which may do better; it never ends the answer. What happens to the
+        house under it, or to the steps of another agent, is no failure of the tool."""
         tool = next((tool for tool in spec.tools if tool.spec.name == call.name), None)
 
         async def called(key: str) -> Returned:
@@ -137,7 +141,10 @@ class Runtime:
             except NexusError as error:
                 if tool is not None and not _is_its_own(tool, error):
                     raise
-                ok, result = False, msgspec.json.encode({"error": error.detail}).decode()
+                ok, result = False, _failure_result(error.detail)
+            except Exception as error:
+                logger.warning("tool.failed", tool=call.name[:80], exc_info=True)
+                ok, result = False, _failure_result(f"The tool failed ({describe_failure(error)}).")
             if len(result) > RESULT_CHARACTERS:
                 result = result[:RESULT_CHARACTERS] + "… (cut)"
             return Returned(ok=ok, result=result, seconds=round(self._timer() - began, 3))
@@ -174,6 +181,10 @@ class Runtime:
         if outcome.status != "ok":
             raise InvalidInput(outcome.error or f"The tool {outcome.status.replace('_', ' ')}.")
         return outcome.value
+
+
+def _failure_result(detail: str) -> str:
+    return msgspec.json.encode({"error": detail.encode(errors="replace").decode()}).decode()
 
 
 def _is_its_own(tool: BoundTool, error: NexusError) -> bool:

@@ -10,6 +10,7 @@ from nexus.domain.ports.models import ToolSpec
 from nexus.domain.tools.model import JSON, ToolError
 
 MOST = 200_000
+_SHOWN = 200
 _WORDS = {
     "string": "text",
     "integer": "a whole number",
@@ -60,8 +61,8 @@ def checked(spec: ToolSpec, arguments: Mapping[str, Any]) -> JSON:
                 wrong.append(found)
     wrong += [_Wrong(f"/{name}", "is missing") for name in required if name not in arguments]
     if wrong:
-        errors = [{"pointer": found.pointer, "message": found.message} for found in wrong]
-        said = "; ".join(f"{found.pointer[1:]} {found.message}" for found in wrong[:10])
+        errors = [{"pointer": found.pointer[:_SHOWN], "message": found.message} for found in wrong[:_SHOWN]]
+        said = "; ".join(f"{found.pointer[1:_SHOWN]} {found.message}" for found in wrong[:10])
         raise ToolError(f"The arguments of {spec.name} do not fit: {said}.", errors=errors)
     return fitting
 

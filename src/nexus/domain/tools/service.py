@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import structlog
 from msgspec import structs
 
-from nexus.domain.core.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
+from nexus.domain.core.errors import AlreadyExists, InvalidInput, NexusError, NotFound, Unavailable
 from nexus.domain.core.ids import is_id
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
@@ -19,12 +20,16 @@ from nexus.domain.ports.rows import Write, insert, tally
 from nexus.domain.ports.web import Web
 from nexus.domain.tools import rules
 from nexus.domain.tools.arguments import checked
+from nexus.domain.tools.calls import describe_failure
 from nexus.domain.tools.library.registry import LIBRARY, LibraryTool
 from nexus.domain.tools.model import HOUSE, JSON, Tool, ToolError
 from nexus.domain.tools.tables import TOOL_USES, TOOLS
+from nexus.domain.tools.workers import Workers
 
 _SECONDS = 30.0
 _OWN, _LIBRARY = "own.", "library."
+
+logger = structlog.get_logger()
 
 
 class Tools:
@@ -32,6 +37,7 @@ class Tools:
 
     def __init__(self, *, tables: Tables, web: Web, clock: Clock) -> None:
         self._tables, self._web, self._clock = tables, web, clock
+        self._workers = Workers()
 
     async def register_library(self) -> None:
         """Stores the library as this code has it. As often as wanted, by several processes at once; counts stay."""
@@ -65,18 +71,25 @@ class Tools:
         return await self._with_count(tool)
 
     async def call(self, name: str, arguments: Mapping[str, Any], *, seconds: float = _SECONDS) -> JSON:
-        """Calls a library tool. ToolError says what was wrong with the call, Unavailable that it took too long."""
+        """Calls a library tool. ToolError says what was wrong with the call, or broke in it; Unavailable that it took too long."""
         tool = _known(name)
-        wanted = checked(tool.spec, arguments) | {part: self._given()[part] for part in tool.given}
+        wanted = checked(tool.spec, arguments)
         try:
-            async with asyncio.timeout(seconds):
-                if inspect.iscoroutinefunction(tool.function):
-                    answer = await tool.function(**wanted)
-                else:
-                    answer = await asyncio.to_thread(tool.function, **wanted)
+            return await self._answer(tool, wanted, seconds)
+        except NexusError:
+            raise
         except TimeoutError:
             raise Unavailable(f"{name} did not finish within {seconds:g} seconds.") from None
-        return dict(answer)
+        except Exception as error:
+            logger.warning("tool.failed", tool=name, exc_info=True)
+            raise ToolError(f"{name} could not do that ({describe_failure(error)}).") from error
+
+    async def _answer(self, tool: LibraryTool, wanted: JSON, seconds: float) -> JSON:
+        given: JSON = {part: self._given()[part] for part in tool.given}
+        if not inspect.iscoroutinefunction(tool.function):
+            return await self._workers.run(tool.function, wanted, given, seconds=seconds)
+        async with asyncio.timeout(seconds):
+            return dict(await tool.function(**wanted, **given))
 
     def offered(self, names: Iterable[str]) -> tuple[ToolSpec, ...]:
         """What a model is told of these library tools. ToolError for a name that is none."""
@@ -103,7 +116,7 @@ class Tools:
                 await self.fold(tool.tool_id)
 
     def _given(self) -> Mapping[str, Any]:
-        return {"clock": self._clock, "web": self._web}
+        return {"clock": self._clock, "web": self._web, "workers": self._workers}
 
     async def _register(self, tool: LibraryTool) -> None:
         now, tool_id = instant(self._clock()), rules.system_id(tool.name)

@@ -12,7 +12,7 @@ from nexus.domain.tools.model import Effect
 from nexus.domain.tools.schema import spec_of
 
 Category = Literal["math", "finance", "dates", "text", "extraction", "tables", "web"]
-Given = Literal["clock", "web"]
+Given = Literal["clock", "web", "workers"]
 
 
 class LibraryTool(Struct, frozen=True, kw_only=True, dict=True):
@@ -70,7 +70,7 @@ _TOOLS = (
     _tool(layouts.format_table, "tables", "Table layout", "表格排版", "format table,markdown table,排版,制表,表格"),
     _tool(lists.sort_list, "tables", "Sort list", "列表排序", "sort,order,deduplicate,unique,排序,去重"),
     _tool(lists.count_values, "tables", "Count values", "计数", "count,frequency,tally,how often,计数,次数,频率"),
-    LibraryTool(function=http.http_get, category="web", en="Web page reader", zh="网页读取", effect="read", given=("web",),
+    LibraryTool(function=http.http_get, category="web", en="Web page reader", zh="网页读取", effect="read", given=("web", "workers"),
                 words=("http", "fetch", "web page", "website", "download", "网页", "网址", "抓取", "网站")),
 )  # fmt: skip
 

@@ -22,7 +22,7 @@ from nexus.domain.tools.library.conditions import (
 from nexus.domain.tools.library.layouts import table_text
 from nexus.domain.tools.model import ToolError
 
-_MOST, _MOST_ROWS, _MOST_COLUMNS, _LISTED = 2_000_000, 50_000, 200, 500
+_MOST, _MOST_ROWS, _MOST_COLUMNS, _MOST_CELLS, _LISTED = 2_000_000, 50_000, 200, 1_000_000, 500
 _SHOWN = 20
 
 
@@ -111,23 +111,32 @@ def read_csv(text: str) -> tuple[list[str], list[Row]]:
     plain = text.lstrip("\ufeff").strip("\r\n")
     head = plain.split("\n", 1)[0]
     mark = max(",;\t|", key=head.count)
-    try:
-        lines = [
-            line for line in csv.reader(io.StringIO(plain, newline=""), delimiter=mark, skipinitialspace=True) if line
-        ]
-    except csv.Error as error:
-        raise ToolError(f"The table cannot be read: {error}.") from None
+    lines = _lines(plain, mark)
     if not lines:
         raise ToolError("The table is empty.")
     columns = _named([name.strip() for name in lines[0]])
-    if len(columns) > _MOST_COLUMNS or len(lines) - 1 > _MOST_ROWS:
-        raise ToolError(f"A table may have at most {_MOST_COLUMNS} columns and {_MOST_ROWS} rows.")
+    if len(columns) * len(lines) > _MOST_CELLS:
+        raise ToolError(f"A table may have at most {_MOST_CELLS} cells.")
     if long := next((number for number, line in enumerate(lines[1:], 1) if len(line) > len(columns)), 0):
         raise ToolError(f"Row {long} has more cells than the head has names.")
     return columns, [
         dict(zip(columns, [*(cell.strip() for cell in line), *[""] * (len(columns) - len(line))], strict=True))
         for line in lines[1:]
     ]
+
+
+def _lines(plain: str, mark: str) -> list[list[str]]:
+    """The rows as they stand, counted while they are read: nothing is made of a table that is too large."""
+    lines: list[list[str]] = []
+    try:
+        for line in csv.reader(io.StringIO(plain, newline=""), delimiter=mark, skipinitialspace=True):
+            if len(line) > _MOST_COLUMNS or len(lines) > _MOST_ROWS:
+                raise ToolError(f"A table may have at most {_MOST_COLUMNS} columns and {_MOST_ROWS} rows.")
+            if line:
+                lines.append(line)
+    except csv.Error as error:
+        raise ToolError(f"The table cannot be read: {error}.") from None
+    return lines
 
 
 def _named(names: Sequence[str]) -> list[str]:
