@@ -5,13 +5,14 @@ import signal
 from collections.abc import Callable
 
 from nexus.adapters.http.app import make_app
+from nexus.adapters.http.connections import Bounds
 from nexus.adapters.http.server import bind, listening
 from nexus.adapters.http.sse import Streams
 from nexus.adapters.structlog import logs
 from nexus.domain.core import failpoints
 from nexus.domain.core.errors import InvalidInput
 from nexus.house import open_house
-from nexus.settings import Settings, problems
+from nexus.settings import Settings, networks, problems
 
 
 def run(settings: Settings, *, ready: Callable[[str], None]) -> None:
@@ -45,13 +46,25 @@ async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
         app = make_app(
             house.services, token=token, hosts=[settings.host], streams=streams, parts=house.parts, ready=lambda: state
         )
-        async with listening(app, listener):
+        async with listening(app, listener, _bounds(settings)):
             host, port = listener.getsockname()[:2]
             ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
             await stopping.wait()
             state["status"] = "draining"
             streams.drain()
             await house.queue.drain(settings.limits.drain_seconds)
+
+
+def _bounds(settings: Settings) -> Bounds:
+    limits = settings.limits
+    return Bounds(
+        head_seconds=limits.head_seconds,
+        body_seconds=limits.body_seconds,
+        idle_seconds=limits.idle_seconds,
+        per_address=limits.connections_per_address,
+        most=limits.connections,
+        trusted=networks(settings.trusted_proxies),
+    )
 
 
 def _stopping() -> asyncio.Event:

@@ -128,6 +128,21 @@ class Limits(_Group, frozen=True, kw_only=True):
     stream_seconds: Annotated[
         float, Meta(description="Seconds after which a stream asks its reader to come again.", gt=0, le=86_400)
     ] = 600.0
+    head_seconds: Annotated[
+        float, Meta(description="Seconds within which the head of a request must have come.", gt=0, le=3600)
+    ] = 20.0
+    body_seconds: Annotated[
+        float, Meta(description="Seconds within which the body of a request must have come.", gt=0, le=3600)
+    ] = 30.0
+    idle_seconds: Annotated[
+        float, Meta(description="Seconds that a connection is kept between two requests.", ge=1, le=3600)
+    ] = 75.0
+    connections: Annotated[
+        int, Meta(description="How many connections there may be; fewer where fewer files may be open.", ge=1)
+    ] = 10_000
+    connections_per_address: Annotated[
+        int, Meta(description="How many of them one address may hold: one that waits for its peer makes room.", ge=1)
+    ] = 500
 
 
 class Chaos(_Group, frozen=True, kw_only=True):
@@ -146,6 +161,9 @@ class Settings(_Group, frozen=True, kw_only=True):
     role: Annotated[
         Literal["all", "api", "worker"], Meta(description="What this process serves: requests, jobs, or both.")
     ] = "all"
+    trusted_proxies: Annotated[
+        str, Meta(description="Addresses and networks, comma-separated, whose connections are not counted by address.")
+    ] = ""
     model: Model = Model()
     auth: Auth = Auth()
     tables: TableStorage = TableStorage()
@@ -197,10 +215,19 @@ def problems(settings: Settings) -> list[str]:
         )
     if settings.role == "api" and settings.tables.backend == "sqlite":
         found.append("NEXUS_ROLE=api with SQLite: nobody would run its jobs. Use NEXUS_ROLE=all, or DynamoDB.")
+    try:
+        networks(settings.trusted_proxies)
+    except ValueError as error:
+        found.append(f"NEXUS_TRUSTED_PROXIES is wrong: {error}.")
     model = settings.model
     if model.provider == "openai" and model.base_url == OPENAI_URL and not model.api_key:
         found.append("NEXUS_MODEL__PROVIDER=openai needs NEXUS_MODEL__API_KEY, or another NEXUS_MODEL__BASE_URL.")
     return found
+
+
+def networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    """The addresses and networks of a list with commas. ValueError for what is neither."""
+    return tuple(ipaddress.ip_network(one.strip(), strict=False) for one in text.split(",") if one.strip())
 
 
 def variables() -> Iterator[Variable]:

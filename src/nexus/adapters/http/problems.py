@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problems: one table from kinds to status codes."""
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -33,12 +34,32 @@ class MalformedBody(InvalidInput):
     title = "The body is not JSON"
 
 
+class MalformedRequest(InvalidInput):
+    title = "The request is not well formed"
+
+
 class MethodNotAllowed(NexusError):
     title = "There is no such method here"
 
 
 class ContentTooLarge(NexusError):
     title = "The body is too large"
+
+
+class AddressTooLong(NexusError):
+    title = "The address is too long"
+
+
+class HeadTooLarge(NexusError):
+    title = "The head of the request is too large"
+
+
+class TooSlow(NexusError):
+    title = "The request came too slowly"
+
+
+class TooManyConnections(QuotaExceeded):
+    title = "Too many connections"
 
 
 class UnsupportedMediaType(NexusError):
@@ -59,18 +80,22 @@ class InternalError(NexusError):
 
 STATUSES: Mapping[type[NexusError], int] = {
     MalformedBody: 400,
+    MalformedRequest: 400,
     Unauthenticated: 401,
     PermissionDenied: 403,
     NotFound: 404,
     MethodNotAllowed: 405,
+    TooSlow: 408,
     AlreadyExists: 409,
     Conflict: 409,
     PreconditionFailed: 409,
     ContentTooLarge: 413,
+    AddressTooLong: 414,
     UnsupportedMediaType: 415,
     ForeignHost: 421,
     InvalidInput: 422,
     QuotaExceeded: 429,
+    HeadTooLarge: 431,
     NexusError: 500,
     Unavailable: 503,
 }
@@ -97,6 +122,10 @@ class Answer(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
+
+
+def new_request_id() -> str:
+    return f"req_{os.urandom(12).hex()}"
 
 
 def status_of(kind: type[NexusError]) -> int:

@@ -3,15 +3,20 @@
 import asyncio
 import contextlib
 import gc
+import math
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import uvicorn
+from msgspec.structs import replace
+
+from nexus.adapters.http.connections import Bounds, Connection, Connections
 
 SHUTDOWN_SECONDS = 5
-KEEP_ALIVE_SECONDS = 75
 BACKLOG = 2048
 COLLECTIONS = (20_000, 20, 50)
 """Requests make few cycles; what they do make is found a little later."""
@@ -21,8 +26,14 @@ UNHEARD_MS = 20_000
 """After so many milliseconds without an answer to what was sent, a connection counts as dead."""
 
 
+TICKS_BETWEEN_CHECKS = 5
+"""A tick of uvicorn's is a tenth of a second."""
+OTHER_FILES = 256
+"""Files that the store, git and the models' connections need beside the connections of the API."""
+
+
 class _Server(uvicorn.Server):
-    """Signals are the caller's; `listening` is set once connections are taken."""
+    """Signals are the caller's; `listening` is set once connections are taken; connections are looked at twice a second."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -35,6 +46,14 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.listening.set()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS_BETWEEN_CHECKS == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Connection):
+                    connection.check(now)
+        return await super().on_tick(counter)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -56,18 +75,19 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def listening(app: Any, listener: socket.socket) -> AsyncIterator[None]:
+async def listening(app: Any, listener: socket.socket, bounds: Bounds = Bounds()) -> AsyncIterator[None]:
     """Serves an ASGI app on a socket while the context is open; leaving ends open connections within some seconds."""
+    protocol: Any = partial(Connection, Connections(replace(bounds, most=min(bounds.most, _most_connections()))))
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=protocol,
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_keep_alive=math.ceil(bounds.idle_seconds),
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     server = _Server(config)
@@ -85,6 +105,16 @@ async def listening(app: Any, listener: socket.socket) -> AsyncIterator[None]:
         server.should_exit = True
         await serving
         listener.close()
+
+
+def _most_connections() -> int:
+    """As many as this process may have files open, less those that it needs otherwise."""
+    if sys.platform == "win32":
+        return sys.maxsize
+    import resource
+
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize if most == resource.RLIM_INFINITY else max(most - OTHER_FILES, most // 2)
 
 
 @contextlib.contextmanager
