@@ -56,11 +56,17 @@ def nexus(fake: Fake) -> Nexus:
     """Runs a command against the fake."""
 
     def command(
-        *argv: str, stdin: str = "", interactive: bool = False, press_at: str | None = None, **environ: str
+        *argv: str,
+        stdin: str = "",
+        interactive: bool = False,
+        press_at: str | None = None,
+        columns: int | None = None,
+        program: str = "nexus",
+        **environ: str,
     ) -> Said:
         out, err = Screen(press_at), Screen(press_at)
-        output = Output(stdin=io.StringIO(stdin), stdout=out, stderr=err, interactive=interactive)
-        code = run(argv, environ={"NEXUS_URL": fake.url, **environ}, output=output)
+        output = Output(stdin=io.StringIO(stdin), stdout=out, stderr=err, interactive=interactive, columns=columns)
+        code = run(argv, environ={"NEXUS_URL": fake.url, **environ}, output=output, program=program)
         return Said(code, out.getvalue(), err.getvalue())
 
     return command

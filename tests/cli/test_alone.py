@@ -57,7 +57,7 @@ def test_a_malformed_package_is_named_without_a_traceback(nexus: Nexus, package:
 
 
 def test_the_doctor_looks_at_every_part_and_at_the_server(fake: Fake, nexus: Nexus, tmp_path: Path):
-    fake.on("GET", "/ready", say.nothing(200))
+    fake.on("GET", "/ready", say.good({}))
     said = nexus("doctor", "--json", "--data-dir", str(tmp_path / "data"))
     found = {finding["name"]: finding["state"] for finding in said.json}
     assert {"python", "git", "data directory", "sqlite", "code runner", "model", "server"} <= found.keys()

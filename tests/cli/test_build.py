@@ -43,6 +43,7 @@ def building(fake: Fake) -> Fake:
     fake.on("POST", "/api/v2/projects", say.good(started(), 202))
     fake.on("GET", "/api/v2/projects/prj_1/stages", say.listed(stages()))
     fake.on("GET", "/api/v2/projects/prj_1", say.good(project()))
+    fake.on("GET", "/api/v2/agents", say.listed([agent()]))
     return fake.on("GET", "/api/v2/agents/agt_1", say.good(agent()))
 
 
@@ -97,6 +98,27 @@ def test_a_stopped_build_is_a_failure(building: Fake, nexus: Nexus):
     assert (said.code, "was cancelled" in said.out) == (1, True)
 
 
+def test_a_build_that_somebody_began_is_watched_from_its_beginning_though_it_is_over(building: Fake, nexus: Nexus):
+    building.on("GET", EVENTS, say.events(*BUILT))
+    said = nexus("projects", "watch", "prj_1")
+    assert said.code == 0
+    assert said.err.startswith("Unit converter (prj_1)\n")
+    assert said.err.count("✔ completed 0.5 s  fine") == 9
+    assert "Talk to it: nexus chat unit_converter\n" in said.out
+    assert building.asked("POST", "/api/v2/projects") == []
+
+
+def test_watching_a_build_that_failed_fails(building: Fake, nexus: Nexus):
+    building.on("GET", EVENTS, say.events(*story()[:2], frame(3, "build.failed", error={"message": "no"})))
+    assert nexus("projects", "watch", "prj_1", "--json").code == 1
+
+
+def test_where_another_agent_is_called_the_same_the_id_is_printed(building: Fake, nexus: Nexus):
+    building.answers["GET", "/api/v2/agents"] = [say.listed([agent(), agent("agt_2", agent_name="UNIT_CONVERTER")])]
+    building.on("GET", EVENTS, say.events(*BUILT))
+    assert "Talk to it: nexus chat agt_1\n" in nexus("build", REQUIREMENT).out
+
+
 def test_detached_it_only_says_which_project(building: Fake, nexus: Nexus):
     said = nexus("build", REQUIREMENT, "--detach")
     assert (said.code, said.out) == (0, "prj_1\n")
@@ -125,7 +147,7 @@ def test_ctrl_c_leaves_the_build_on_the_server_and_says_how_to_go_on(building: F
     said = nexus("build", REQUIREMENT, press_at="[1/9]")
     assert said.code == 130
     assert "goes on on the server" in said.err
-    assert "nexus projects events prj_1" in said.err
+    assert "nexus projects watch prj_1" in said.err
     assert "nexus projects stop prj_1" in said.err
     assert "Traceback" not in said.err
     assert [seen.method for seen in building.seen].count("POST") == 1

@@ -9,7 +9,7 @@ import pytest
 
 from nexus import cli
 from nexus.cli import run
-from nexus.cli.output import Output, cells, one_line, printable
+from nexus.cli.output import Output
 from tests.cli.conftest import Nexus
 from tests.client import fake as say
 from tests.client.fake import Fake
@@ -117,8 +117,39 @@ def test_settings_that_are_misspelt_are_named_and_the_clients_own_are_not_taken_
     assert "NEXUS_URL" not in said.err
 
 
-def test_text_is_measured_in_columns_and_made_harmless():
-    assert cells("ab税务") == 6
-    assert printable("a\x1b[31mb\r\x9b\u202ec\n\t") == "a[31mbc\n\t"
-    assert one_line("a\n b\t c") == "a b c"
-    assert one_line("x" * 300) == "x" * 199 + "…"
+FOREIGN = [
+    say.text(b"<html>no</html>", "text/html", status=404),
+    say.text(b"<html>home</html>", "text/html"),
+    say.good({"detail": "Not Found"}, 404),
+    say.good({"detail": "Not authenticated"}, 401),
+    say.nothing(301, Location="/login"),
+]
+
+
+@pytest.mark.parametrize("answer", FOREIGN)
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("agents", "list"),
+        ("projects", "report", "prj_1"),
+        ("projects", "events", "prj_1"),
+        ("projects", "cat", "prj_1", "a.md"),
+        ("build", "an agent that helps", "--serve"),
+        ("chat", "--serve"),
+        ("agents", "list", "--json"),
+    ],
+)
+def test_what_is_no_nexus_server_is_no_server(fake: Fake, nexus: Nexus, answer: say.Answer, argv: tuple[str, ...]):
+    fake.is_nexus = False
+    for path in (
+        "/ready",
+        *(
+            f"/api/v2/{rest}"
+            for rest in ("agents", *(f"projects/prj_1/{one}" for one in ("report", "events", "files/a.md")))
+        ),
+    ):
+        fake.on("GET", path, answer)
+    said = nexus(*argv)
+    assert (said.code, said.out) == (3, "")
+    assert "none of nexus" in said.err
+    assert len(said.err.splitlines()) == 1

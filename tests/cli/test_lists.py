@@ -121,11 +121,21 @@ def test_a_command_that_does_not_fit_is_refused_with_the_servers_words(fake: Fak
 
 def test_bad_input_names_its_fields(fake: Fake, nexus: Nexus):
     faults = [{"pointer": "/requirement", "message": "at least ten characters"}]
-    fake.on("GET", "/ready", say.nothing(200))
+    fake.on("GET", "/ready", say.good({}))
     fake.on("POST", "/api/v2/projects", say.problem(422, title="Not valid", detail="Too short.", errors=faults))
     said = nexus("build", "x")
     assert said.code == 4
     assert "/requirement: at least ten characters" in said.err
+
+
+def test_what_the_refusal_says_already_is_not_said_again(fake: Fake, nexus: Nexus):
+    told = "A requirement has at least 10 characters: say what the agent is to do."
+    faults = [{"pointer": "/requirement", "message": told}, {"pointer": "/tags", "message": "too many"}]
+    fake.on("GET", "/ready", say.good({}))
+    fake.on("POST", "/api/v2/projects", say.problem(422, title="The input is not valid", detail=told, errors=faults))
+    said = nexus("build", "tip split")
+    assert said.err.count(told) == 1
+    assert "/tags: too many" in said.err
 
 
 def test_stages_files_and_reports_are_shown(fake: Fake, nexus: Nexus):

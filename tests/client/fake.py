@@ -29,9 +29,12 @@ class Seen:
 
 @dataclass
 class Fake:
-    """`on` queues answers for an address; the last one stays. What was not told is a 404 problem."""
+    """`on` queues answers for an address; the last one stays. What was not told is a 404 problem.
+
+    `is_nexus`: whether its answers carry the mark of a nexus server."""
 
     url: str = ""
+    is_nexus: bool = True
     seen: list[Seen] = field(default_factory=list)
     answers: dict[tuple[str, str], list[Answer]] = field(default_factory=lambda: defaultdict(list))
 
@@ -50,8 +53,13 @@ class Fake:
             return await problem(404, title="There is no such thing", detail="Nothing was told.")(request)
         return await (queue.pop(0) if len(queue) > 1 else queue[0])(request)
 
+    async def _mark(self, _: web.Request, response: web.StreamResponse) -> None:
+        if self.is_nexus:
+            response.headers["X-Request-Id"] = "req_1"
+
     async def start(self) -> web.AppRunner:
         application = web.Application()
+        application.on_response_prepare.append(self._mark)
         application.router.add_route("*", "/{path:.*}", self._answer)
         runner = web.AppRunner(application, shutdown_timeout=1, handler_cancellation=True)
         await runner.setup()

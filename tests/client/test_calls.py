@@ -1,10 +1,11 @@
 """Calls: what is sent, what is tried again, what is told of failures."""
 
+import asyncio
 import socket
 
 import pytest
 
-from nexus.client import ApiError, Client, Pauses, Unreachable, every
+from nexus.client import ApiError, Client, NotNexus, Pauses, Unreachable, every
 from nexus.client.pauses import retry_after
 from tests.client import fake as say
 from tests.client.conftest import Clock
@@ -64,24 +65,70 @@ async def test_a_refusal_is_the_problem_that_was_told(fake: Fake, client: Client
     assert len(fake.seen) == 1
 
 
-@pytest.mark.parametrize("body", [b"<html>no</html>", b"[]", b'{"title": 3}', b"\xff\xfe", b""])
-async def test_a_refusal_without_a_problem_is_still_a_refusal(fake: Fake, client: Client, body: bytes):
-    fake.on("GET", "/api/v2/agents/agt_1", say.text(body, "text/html", status=403))
-    with pytest.raises(ApiError) as refused:
-        await client.agent("agt_1")
-    assert refused.value.problem.status == 403
+FOREIGN = [
+    *(say.text(b"<html>no</html>", "text/html", status=status) for status in (200, 204, 400, 401, 403, 404, 405, 500)),
+    *(say.good({"detail": "Not Found"}, status) for status in (200, 404, 422)),
+    say.good([]),
+    say.text(b'{"title": 3}', "application/problem+json", status=404),
+    say.problem(404, type="about:blank", title="Not Found"),
+    say.text(b"\xff\xfe", "application/octet-stream", status=418),
+    say.nothing(302, Location="http://elsewhere.invalid/"),
+    say.nothing(308, Location="/login"),
+]
 
 
-async def test_a_server_that_speaks_another_language_is_no_server(fake: Fake, client: Client):
-    fake.on("GET", "/api/v2/agents/agt_1", say.text(b"<html>hello</html>", "text/html"))
-    with pytest.raises(Unreachable, match="another language"):
-        await client.agent("agt_1")
+@pytest.mark.parametrize("answer", FOREIGN)
+async def test_whatever_another_server_answers_it_is_told_from_a_refusal(
+    fake: Fake, client: Client, answer: say.Answer
+):
+    fake.is_nexus = False
+    for path in ("/ready", "/api/v2/agents", "/api/v2/projects/prj_1/report", "/api/v2/projects/prj_1/events"):
+        fake.on("GET", path, answer)
+    for call in (
+        client.ready,
+        client.agents,
+        lambda: client.report("prj_1"),
+        lambda: anext(client.project_events("prj_1")),
+    ):
+        with pytest.raises(NotNexus, match="none of nexus"):
+            await call()
 
 
-async def test_a_redirect_is_not_followed_with_the_token(fake: Fake, client: Client):
+async def test_an_empty_answer_to_readers_of_events_is_the_end_only_from_a_nexus_server(fake: Fake, client: Client):
+    fake.on("GET", "/api/v2/projects/prj_1/events", say.nothing(204))
+    assert [event async for event in client.project_events("prj_1")] == []
+
+
+async def test_a_redirect_is_not_followed_with_the_token_and_names_the_other_address(fake: Fake, client: Client):
     fake.on("GET", "/api/v2/agents/agt_1", say.nothing(302, Location="http://elsewhere.invalid/"))
-    with pytest.raises(ApiError, match=r"elsewhere\.invalid"):
+    with pytest.raises(NotNexus, match=r"use http://elsewhere\.invalid/ as the URL"):
         await client.agent("agt_1")
+    assert len(fake.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "said", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x15\x03\x01\x00\x02\x02\x50", b"hello\n", b"HTTP/x 1\r\n\r\n"]
+)
+async def test_what_speaks_no_http_is_none_of_nexus_and_is_asked_once(said: bytes, clock: Clock):
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.write(said)
+        await writer.drain()
+        writer.close()
+
+    asked = list[bytes]()
+    server = await asyncio.start_server(speak, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, Client(url, sleep=clock.sleep) as client:
+        with pytest.raises(NotNexus, match="speaks no HTTP"):
+            await client.agents()
+    assert len(asked) == 1
+
+
+async def test_a_server_without_tls_is_told_when_tls_was_expected(fake: Fake, clock: Clock):
+    async with Client(fake.url.replace("http:", "https:"), sleep=clock.sleep) as client:
+        with pytest.raises(NotNexus, match="speaks no TLS"):
+            await client.agents()
 
 
 async def test_nobody_there_is_told_after_as_many_tries_as_the_caller_has_patience(clock: Clock):
@@ -97,7 +144,7 @@ async def test_nobody_there_is_told_after_as_many_tries_as_the_caller_has_patien
 
 
 async def test_readiness_is_asked_once(fake: Fake, client: Client):
-    fake.on("GET", "/ready", say.nothing(503), say.nothing(200))
+    fake.on("GET", "/ready", say.good({}, 503), say.good({}))
     assert [await client.ready(), await client.ready()] == [False, True]
     assert len(fake.seen) == 2
 

@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from nexus.cli import agent, agents, build, chat, doctor, projects, serve, sessions, tasks, tools
 from nexus.cli.asked import Asked
 from nexus.cli.exits import INTERRUPTED, OK, PIPE_CLOSED
+from nexus.cli.invocation import NAME, program_of
 from nexus.cli.output import Output
 from nexus.cli.parsing import shared
 
 TOPICS = (serve, build, chat, projects, agents, sessions, tasks, tools, doctor, agent)
-EPILOG = 'Start with: nexus build --serve "An agent that converts units" — and then: nexus chat --serve'
 
 
-def parser() -> ArgumentParser:
+def parser(program: str = NAME) -> ArgumentParser:
     whole = ArgumentParser(
-        prog="nexus",
+        prog=program,
         description="Describe an agent in a sentence; nexus builds it in visible stages, tests it, and you talk to it.",
-        epilog=EPILOG,
+        epilog=f"Start with: {program} build --serve 'An agent that converts units' — and then: {program} chat --serve",
         parents=[shared()],
     )
     topics = whole.add_subparsers(metavar="COMMAND", required=True)
@@ -27,13 +27,14 @@ def parser() -> ArgumentParser:
     return whole
 
 
-def run(argv: Sequence[str], *, environ: Mapping[str, str], output: Output) -> int:
+def run(argv: Sequence[str], *, environ: Mapping[str, str], output: Output, program: str = NAME) -> int:
     """One command; answers its exit code."""
     try:
-        arguments = parser().parse_args(argv)
+        arguments = parser(program).parse_args(argv)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else OK
-    asked = Asked(arguments=arguments, environ=environ, output=output.speaking(json=getattr(arguments, "json", False)))
+    speaking = output.speaking(json=getattr(arguments, "json", False))
+    asked = Asked(arguments=arguments, environ=environ, output=speaking, program=program)
     try:
         code = _command(asked)
         output.flush()
@@ -61,4 +62,7 @@ def _command(asked: Asked) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     import os
 
-    return run(sys.argv[1:] if argv is None else argv, environ=os.environ, output=Output())
+    output = Output()
+    output.accept_any_text()
+    program = program_of(sys.orig_argv, os.environ)
+    return run(sys.argv[1:] if argv is None else argv, environ=os.environ, output=output, program=program)

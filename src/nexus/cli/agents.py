@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from nexus.client import Client
 
 NAMED = "id, slug or name of the agent"
+LESSER = ("CREATED", "STATUS", "VERSION")
+"""What a narrow terminal does without, the first first."""
 
 
 def add(topics: Topics) -> None:
@@ -42,7 +44,12 @@ async def list_agents(asked: Asked, client: "Client") -> int:
         "CREATED": lambda agent: agent.created_at[:19],
         "NAME": lambda agent: agent.agent_name,
     }
-    asked.output.table(found.items, columns, empty='There is no agent yet. Build one: nexus build "what it should do"')
+    asked.output.table(
+        found.items,
+        columns,
+        empty=f"There is no agent yet. Build one: {asked.command('build', 'what it should do')}",
+        lesser=LESSER,
+    )
     return OK
 
 
@@ -70,7 +77,7 @@ async def versions(asked: Asked, client: "Client") -> int:
         "COMMIT": lambda version: (version.commit_id or "")[:12],
         "CREATED": lambda version: version.created_at[:19],
     }
-    asked.output.table(found.items, columns, empty="The agent has no versions.")
+    asked.output.table(found.items, columns, empty="The agent has no versions.", lesser=("COMMIT", "CREATED", "BUILD"))
     return OK
 
 

@@ -1,5 +1,6 @@
 """What was asked on the command line, and by whom."""
 
+import shlex
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,10 +17,17 @@ class Asked:
     arguments: Namespace
     environ: Mapping[str, str]
     output: Output
+    program: str = "nexus"
 
     @property
     def url(self) -> str:
         return getattr(self.arguments, "url", None) or self.environ.get("NEXUS_URL") or DEFAULT_URL
+
+    def command(self, *words: str) -> str:
+        """A command of nexus as it can be pasted into a shell: this program, the server that was named, these words."""
+        url = getattr(self.arguments, "url", None)
+        options = ("--url", url) if url and url != DEFAULT_URL else ()
+        return f"{self.program} {shlex.join((*words, *options))}"
 
     @property
     def token(self) -> str | None:

@@ -3,12 +3,11 @@
 from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
-from nexus.cli.exits import FAILED, OK, USAGE, Ended
+from nexus.cli.exits import OK, USAGE, Ended
 from nexus.cli.parsing import Topics, shared, whole
 from nexus.cli.texts import content_of, message_of
 
 if TYPE_CHECKING:
-    from nexus.cli.board import Board
     from nexus.client import Client
     from nexus.wire.projects import ProjectStarted
 
@@ -28,6 +27,7 @@ def add(topics: Topics) -> None:
 
 
 async def build(asked: Asked, client: "Client") -> int:
+    from nexus.cli.following import followed, held
     from nexus.cli.servers import server_for
 
     wanted = asked.arguments
@@ -38,7 +38,9 @@ async def build(asked: Asked, client: "Client") -> int:
         started = await client.create_project(requirement, name=wanted.name, priority=wanted.priority, tags=wanted.tag)
         if wanted.detach:
             return _detached(asked, started)
-        return await _followed(asked, client, started, own)
+        asked.output.note(f"{started.project_name} ({started.project_id})")
+        held(asked, started.position)
+        return await followed(asked, client, started.project_id, own=own)
 
 
 def _requirement(asked: Asked) -> str:
@@ -52,58 +54,9 @@ def _detached(asked: Asked, started: "ProjectStarted") -> int:
     if asked.output.json:
         asked.output.document(started)
         return OK
+    from nexus.cli.following import held, ways
+
     asked.output.line(started.project_id)
     held(asked, started.position)
-    asked.output.note(_ways(started.project_id))
+    asked.output.note(ways(asked, started.project_id))
     return OK
-
-
-def held(asked: Asked, before: int | None) -> None:
-    if before is not None:
-        from nexus.cli.board import ahead
-
-        asked.output.note(f"It waits for a place: {ahead(before)}.")
-
-
-def _ways(project_id: str) -> str:
-    return f"Follow it: nexus projects events {project_id}\nStop it:   nexus projects stop {project_id}"
-
-
-async def _followed(asked: Asked, client: "Client", started: "ProjectStarted", own: bool) -> int:
-    import asyncio
-    from contextlib import aclosing
-
-    from nexus.cli.board import board_of
-    from nexus.cli.watching import watched
-
-    asked.output.note(f"{started.project_name} ({started.project_id})")
-    held(asked, started.position)
-    board = board_of(await client.stages(started.project_id))
-
-    async def position() -> int | None:
-        return (await client.project(started.project_id)).position
-
-    try:
-        async with aclosing(client.project_events(started.project_id)) as events:
-            await watched(events, board, asked.output, position=position)
-    except asyncio.CancelledError:
-        asked.output.note(_interrupted(started.project_id, own))
-        raise
-    return await _verdict(asked, client, started.project_id, board)
-
-
-def _interrupted(project_id: str, own: bool) -> str:
-    if own:
-        return "Interrupted. The build goes on where it was as soon as a server runs again: nexus serve"
-    return f"Interrupted here; the build goes on on the server.\n{_ways(project_id)}"
-
-
-async def _verdict(asked: Asked, client: "Client", project_id: str, board: "Board") -> int:
-    from nexus.cli.verdicts import outcome_of, said
-
-    outcome = await outcome_of(client, project_id, board, asked.settings_environ)
-    if asked.output.json:
-        asked.output.json_line({"event": "result", "data": outcome})
-    else:
-        said(outcome, asked.output)
-    return OK if outcome.good else FAILED

@@ -1,5 +1,7 @@
 """What the exit codes of the command mean."""
 
+from collections.abc import Sequence
+
 OK = 0
 FAILED = 1
 USAGE = 2
@@ -10,8 +12,8 @@ PIPE_CLOSED = 141
 
 
 class Ended(Exception):
-    """The command can go no further; the sentence says why, to people."""
+    """The command can go no further; the sentence says why, to people, and `then` are the words of a command that helps."""
 
-    def __init__(self, code: int, sentence: str) -> None:
+    def __init__(self, code: int, sentence: str, then: Sequence[str] = ()) -> None:
         super().__init__(sentence)
-        self.code, self.sentence = code, sentence
+        self.code, self.sentence, self.then = code, sentence, then

@@ -4,7 +4,7 @@ import traceback
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, REFUSED, UNREACHABLE, USAGE, Ended
-from nexus.client.errors import ApiError, Unreachable
+from nexus.client.errors import ApiError, NotNexus, Unreachable
 from nexus.domain.core.errors import InvalidInput, NexusError
 
 
@@ -14,7 +14,7 @@ def told(error: Exception, asked: Asked) -> int:
         asked.output.err.writelines(traceback.format_exception(error))
     match error:
         case Ended():
-            asked.output.note(f"nexus: {error.sentence}")
+            asked.output.note(f"nexus: {error.sentence}" + (f" {asked.command(*error.then)}" if error.then else ""))
             return error.code
         case ApiError():
             return _refused(error, asked)
@@ -38,7 +38,8 @@ def _refused(error: ApiError, asked: Asked) -> int:
     said = problem.detail if problem.detail.startswith(problem.title) else f"{problem.title}: {problem.detail}"
     asked.output.note(f"nexus: {said} ({problem.status}{mark})")
     for fault in problem.errors:
-        asked.output.note(f"  {fault.pointer}: {fault.message}")
+        if fault.message not in problem.detail:
+            asked.output.note(f"  {fault.pointer}: {fault.message}")
     if problem.status == 401:
         asked.output.note("  Set NEXUS_TOKEN to the server's token.")
     if asked.output.json:
@@ -47,7 +48,9 @@ def _refused(error: ApiError, asked: Asked) -> int:
 
 
 def _away(error: Unreachable, asked: Asked) -> str:
-    ways = "Start one with `nexus serve`"
+    if isinstance(error, NotNexus):
+        return f"At {error.url}, {error.reason}. Name a nexus server with --url."
+    ways = f"Start one with `{asked.command('serve')}`"
     if "serve" in asked.arguments:
         ways += ", or add --serve to have one started for this command alone"
     return f"No server to work with at {error.url}: {error.reason}. {ways}, or name another with --url."

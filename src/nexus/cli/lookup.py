@@ -15,21 +15,32 @@ async def agent_of(client: Client, wanted: str | None) -> AgentView:
     found = [agent async for agent in every(lambda cursor: client.agents(limit=PAGE, cursor=cursor))]
     if wanted is None:
         return _latest(found)
-    meant = wanted.casefold()
-    matching = [agent for agent in found if meant in (agent.slug.casefold(), agent.agent_name.casefold())]
+    matching = [agent for agent in found if _is_called(agent, wanted)]
     match matching:
         case [agent]:
             return agent
         case []:
-            raise Ended(REFUSED, f"There is no agent {wanted!r}. `nexus agents list` shows those that there are.")
+            raise Ended(REFUSED, f"There is no agent {wanted!r}. This lists those that there are:", ("agents", "list"))
     ids = ", ".join(agent.agent_id for agent in matching)
     raise Ended(USAGE, f"Several agents are called {wanted!r}: say which by its id, one of {ids}.")
+
+
+async def reference_of(client: Client, agent: AgentView) -> str:
+    """The slug where no other agent is called so, else the id."""
+    async for other in every(lambda cursor: client.agents(limit=PAGE, cursor=cursor)):
+        if other.agent_id != agent.agent_id and _is_called(other, agent.slug):
+            return agent.agent_id
+    return agent.slug
+
+
+def _is_called(agent: AgentView, wanted: str) -> bool:
+    return wanted.casefold() in (agent.slug.casefold(), agent.agent_name.casefold())
 
 
 def _latest(found: list[AgentView]) -> AgentView:
     """The one that was made last, of those that answer if any does."""
     if not found:
-        raise Ended(REFUSED, 'There is no agent yet. Build one: nexus build "what it should do"')
+        raise Ended(REFUSED, "There is no agent yet. Build one:", ("build", "what it should do"))
     return max(found, key=lambda agent: (agent.active_version > 0, agent.created_at, agent.agent_id))
 
 
@@ -40,4 +51,4 @@ async def tool_of(client: Client, wanted: str) -> ToolView:
     async for tool in every(lambda cursor: client.tools(limit=PAGE, cursor=cursor)):
         if tool.tool_name == wanted:
             return tool
-    raise Ended(REFUSED, f"There is no tool {wanted!r}. `nexus tools list` shows those that there are.")
+    raise Ended(REFUSED, f"There is no tool {wanted!r}. This lists those that there are:", ("tools", "list"))

@@ -3,42 +3,28 @@
 import os
 import shutil
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from io import TextIOWrapper
 from typing import TextIO, TypeVar
+
+from nexus.cli.tables import lines_of
+from nexus.cli.terminal import escaped_json, one_line, printable
 
 T = TypeVar("T")
 Columns = Mapping[str, Callable[[T], object]]
 
-_STEERING = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
-_STEERING |= dict.fromkeys((0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
-
-
-def printable(text: str) -> str:
-    """Without what would move the cursor, recolour the terminal or turn the reading direction."""
-    return text.translate(_STEERING)
-
-
-def one_line(text: str, width: int = 200) -> str:
-    flat = " ".join(printable(text).split())
-    return flat if len(flat) <= width else f"{flat[: width - 1]}…"
-
-
-def cells(text: str) -> int:
-    """How many columns of a terminal the text takes."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """`terminal` and `err_terminal`: whether people look at it; None asks the streams."""
+    """`interactive`: whether somebody types, `columns`: how wide the terminal is; None asks the streams."""
 
     stdin: TextIO | None = None
     stdout: TextIO | None = None
     stderr: TextIO | None = None
     json: bool = False
     interactive: bool | None = None
+    columns: int | None = None
 
     @property
     def out(self) -> TextIO:
@@ -56,6 +42,14 @@ class Output:
     def is_interactive(self) -> bool:
         """Whether somebody types at the other end."""
         return self.source.isatty() if self.interactive is None else self.interactive
+
+    def accept_any_text(self) -> None:
+        """No text ends a command because a stream's encoding lacks it, or because what is read is none."""
+        for stream in (self.out, self.err):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        if isinstance(self.source, TextIOWrapper):
+            self.source.reconfigure(errors="surrogateescape")
 
     def speaking(self, *, json: bool) -> "Output":
         return replace(self, json=json)
@@ -80,17 +74,27 @@ class Output:
         self.err.write(f"\x1b[2m{shown}\x1b[0m\n" if self.err.isatty() else f"{shown}\n")
         self.err.flush()
 
+    @property
+    def room(self) -> int | None:
+        """How many columns stdout has; None where it is no terminal."""
+        if self.columns is not None:
+            return self.columns
+        return shutil.get_terminal_size().columns if self.out.isatty() else None
+
     def document(self, value: object) -> None:
         """The result as one JSON document."""
-        import msgspec
-
-        self.out.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+        self._json(_encoded(value, indent=2))
 
     def json_line(self, value: object) -> None:
-        import msgspec
-
-        self.out.write(msgspec.json.encode(value).decode() + "\n")
+        self._json(_encoded(value))
         self.out.flush()
+
+    def _json(self, document: str) -> None:
+        """As it is for programs; with escapes, which mean the same, where a terminal or another encoding shows it."""
+        utf8 = (self.out.encoding or "utf-8").replace("-", "").casefold() == "utf8"
+        if self.room is not None or not utf8:
+            document = escaped_json(document, ascii_only=not utf8)
+        self.out.write(f"{document}\n")
 
     def raw(self, content: bytes) -> None:
         """A file's content: as it is for programs, harmless for a terminal."""
@@ -102,17 +106,14 @@ class Output:
         buffer.write(content)
         buffer.flush()
 
-    def table(self, rows: Iterable[T], columns: Columns[T], *, empty: str) -> None:
-        """Aligned columns; `empty` is said to people where there is no row."""
-        shown = [[one_line(_word(value(row))) for value in columns.values()] for row in rows]
+    def table(self, rows: Iterable[T], columns: Columns[T], *, empty: str, lesser: Sequence[str] = ()) -> None:
+        """Aligned columns, without the `lesser` ones, the first first, where they do not fit; `empty` is said where there is no row."""
+        shown = [{name: one_line(_word(value(row))) for name, value in columns.items()} for row in rows]
         if not shown:
             self.note(empty)
             return
-        lines = [list(columns), *shown]
-        widths = [max(cells(line[column]) for line in lines) for column in range(len(columns))]
-        room = shutil.get_terminal_size().columns if self.out.isatty() else None
-        for line in lines:
-            self.line(_fitted(line, widths, room))
+        for line in lines_of(list(columns), shown, self.room, lesser):
+            self.line(line)
 
     def details(self, value: Mapping[str, object]) -> None:
         """One thing, a field a line; what is empty is left out."""
@@ -153,13 +154,16 @@ class Output:
         os.close(nowhere)
 
 
-def _fitted(line: Sequence[str], widths: Sequence[int], room: int | None) -> str:
-    text = "  ".join(field + " " * (width - cells(field)) for field, width in zip(line, widths, strict=True)).rstrip()
-    if room is None or cells(text) <= room:
-        return text
-    while cells(text) >= room:
-        text = text[:-1]
-    return f"{text}…"
+def _encoded(value: object, *, indent: int = -1) -> str:
+    """JSON on one line, or indented."""
+    import msgspec
+
+    try:
+        return msgspec.json.format(msgspec.json.encode(value), indent=indent).decode()
+    except UnicodeEncodeError:  # half a character, from the name of a file or an argument
+        import json
+
+        return json.dumps(msgspec.to_builtins(value), indent=None if indent < 0 else indent)
 
 
 def _word(value: object) -> str:

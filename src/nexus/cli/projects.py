@@ -34,6 +34,9 @@ def add(topics: Topics) -> None:
         ("report", report, "what verification found"),
     ):
         _of_project(verbs, name, about, run)
+    _of_project(
+        verbs, "watch", "show its current build as a board, from the beginning, whether it goes on or is over", watch
+    )
     content = _of_project(verbs, "cat", "the content of a file", cat)
     content.add_argument("path", help="path of the file, as `files` shows it")
     followed = _of_project(verbs, "events", "follow the events of the current build up to its end", events)
@@ -71,7 +74,12 @@ async def list_projects(asked: Asked, client: "Client") -> int:
         "CREATED": lambda project: project.created_at[:19],
         "NAME": lambda project: project.project_name,
     }
-    asked.output.table(found.items, columns, empty='There is no project. Begin one: nexus build "what it should do"')
+    asked.output.table(
+        found.items,
+        columns,
+        empty=f"There is no project. Begin one: {asked.command('build', 'what it should do')}",
+        lesser=("CREATED", "STAGE", "DONE"),
+    )
     return OK
 
 
@@ -95,7 +103,7 @@ async def stages(asked: Asked, client: "Client") -> int:
         "TOKENS": lambda stage: stage.input_tokens + stage.output_tokens,
         "SUMMARY": lambda stage: stage.error_message or (stage.output_data or {}).get("summary", ""),
     }
-    asked.output.table(found, columns, empty="The project has no stages.")
+    asked.output.table(found, columns, empty="The project has no stages.", lesser=("TOKENS", "ATTEMPT", "SECONDS"))
     return OK
 
 
@@ -132,6 +140,15 @@ async def report(asked: Asked, client: "Client") -> int:
     return OK
 
 
+async def watch(asked: Asked, client: "Client") -> int:
+    from nexus.cli.following import followed, held
+
+    project = await client.project(asked.arguments.project)
+    asked.output.note(f"{project.project_name} ({project.project_id})")
+    held(asked, project.position)
+    return await followed(asked, client, project.project_id)
+
+
 async def events(asked: Asked, client: "Client") -> int:
     from contextlib import aclosing
 
@@ -154,11 +171,11 @@ async def command(asked: Asked, client: "Client") -> int:
         return OK
     asked.output.line(f"{project.project_id} is {project.status}; wanted: {project.control_status}.")
     if project.status == "pending":
-        from nexus.cli.build import held
+        from nexus.cli.following import held
 
         held(asked, (await client.project(project.project_id)).position)
     if project.status in ("pending", "queued"):
-        asked.output.note(f"Follow it: nexus projects events {project.project_id}")
+        asked.output.note(f"Follow it: {asked.command('projects', 'watch', project.project_id)}")
     return OK
 
 

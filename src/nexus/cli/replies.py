@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
-from nexus.cli.output import Output, one_line
+from nexus.cli.output import Output
+from nexus.cli.terminal import one_line
 from nexus.cli.watching import as_json
 from nexus.client import ApiError, Client, Event, Unreachable
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import UNREACHABLE, USAGE, Ended
-from nexus.client import Client, Unreachable
+from nexus.client import Client, NotNexus, Unreachable
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -29,8 +29,8 @@ async def server_for(
     """A server answers inside; whether it is one that ends with this command. Unreachable when none does and none is wanted."""
     try:
         await client.ready()
-    except Unreachable:
-        if not asked.may_serve:
+    except Unreachable as away:
+        if not asked.may_serve or isinstance(away, NotNexus):
             raise
     else:
         yield False

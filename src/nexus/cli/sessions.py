@@ -41,7 +41,12 @@ async def list_sessions(asked: Asked, client: "Client") -> int:
         "LAST ACTIVE": lambda session: session.last_active_at[:19],
         "NAME": lambda session: session.display_name,
     }
-    asked.output.table(found.items, columns, empty="There is no session yet. Begin one: nexus chat")
+    asked.output.table(
+        found.items,
+        columns,
+        empty=f"There is no session yet. Begin one: {asked.command('chat')}",
+        lesser=("STATUS", "MESSAGES", "AGENT", "LAST ACTIVE"),
+    )
     return OK
 
 

@@ -31,7 +31,7 @@ async def list_tasks(asked: Asked, client: "Client") -> int:
         "CREATED": lambda task: task.created_at[:19],
         "ERROR": lambda task: task.error_message or "",
     }
-    asked.output.table(found.items, columns, empty="There is no task.")
+    asked.output.table(found.items, columns, empty="There is no task.", lesser=("CREATED", "TYPE", "PROJECT"))
     return OK
 
 

@@ -35,7 +35,7 @@ async def list_tools(asked: Asked, client: "Client") -> int:
         "USED": lambda tool: tool.usage_count,
         "DESCRIPTION": lambda tool: tool.description,
     }
-    asked.output.table(found.items, columns, empty="There is no such tool.")
+    asked.output.table(found.items, columns, empty="There is no such tool.", lesser=("SOURCE", "USED", "CATEGORY"))
     return OK
 
 

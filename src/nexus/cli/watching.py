@@ -6,7 +6,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from nexus.cli.board import MARKS, Board
-from nexus.cli.output import Output, one_line
+from nexus.cli.output import Output
+from nexus.cli.terminal import one_line
 from nexus.client import ApiError, Event, Unreachable
 
 if TYPE_CHECKING:

@@ -1,9 +1,9 @@
 """The client of a nexus server: typed calls, and streams that survive their connections."""
 
 from nexus.client.client import Client, every
-from nexus.client.errors import ApiError, Unreachable
+from nexus.client.errors import ApiError, NotNexus, Unreachable
 from nexus.client.pauses import Pauses
 from nexus.client.streams import Event
 from nexus.wire.problems import Problem
 
-__all__ = ["ApiError", "Client", "Event", "Pauses", "Problem", "Unreachable", "every"]
+__all__ = ["ApiError", "Client", "Event", "NotNexus", "Pauses", "Problem", "Unreachable", "every"]

@@ -11,7 +11,7 @@ from msgspec import Struct
 from nexus.client.pauses import Pauses
 from nexus.client.requests import API, Request, creating, escaped, events_of, part
 from nexus.client.streams import BUILD_ENDS, REPLY_ENDS, Event, Following
-from nexus.client.transport import DROPPED, Transport
+from nexus.client.transport import DROPPED, MARK, Transport
 from nexus.wire.agents import AgentChanges, AgentView, InvocationView, NewInvocation, VersionView
 from nexus.wire.lists import Listed
 from nexus.wire.projects import (
@@ -79,9 +79,11 @@ class Client:
         await self._transport.close()
 
     async def ready(self) -> bool:
-        """Whether the server takes work now: one try. Unreachable when nothing answers."""
+        """Whether the server takes work now: one try. Unreachable when nothing answers, or nothing of nexus."""
         try:
             async with asyncio.timeout(READY_SECONDS), self._transport.stream(Request(path="/ready")) as response:
+                if MARK not in response.headers or response.status not in (200, 503):
+                    raise await self._transport.refusal(response)
                 return response.status == 200
         except DROPPED as error:
             raise self._transport.lost(error) from error

@@ -4,6 +4,9 @@ import msgspec
 
 from nexus.wire.problems import Problem
 
+PROBLEMS = "urn:nexus:problem:"
+"""What the type of every problem of a nexus server begins with."""
+
 
 class ApiError(Exception):
     """The server understood and refused; `problem` is its explanation."""
@@ -21,15 +24,18 @@ class Unreachable(Exception):
         self.url, self.reason = url, reason
 
 
-def problem_of(status: int, reason: str, body: bytes) -> Problem:
-    """The problem in an answer's body, or the little that its status tells."""
-    known = unexplained(status, reason, f"HTTP {status} {reason}, without an explanation.")
+class NotNexus(Unreachable):
+    """Something answers at `url`, but it is no nexus server."""
+
+    def __init__(self, url: str, seen: str) -> None:
+        super().__init__(url, f"what answers is none of nexus: {seen}")
+
+
+def problem_of(status: int, body: bytes) -> Problem | None:
+    """The problem in the body of a refusal; None when no nexus server can have written it."""
     try:
         members = msgspec.json.decode(body, type=dict[str, object])
-        return msgspec.convert({**msgspec.structs.asdict(known), **members, "status": status}, Problem)
+        problem = msgspec.convert({**members, "status": status}, Problem)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return known
-
-
-def unexplained(status: int, title: str, detail: str) -> Problem:
-    return Problem(type="about:blank", title=title, status=status, detail=detail, instance="", request_id="")
+        return None
+    return problem if problem.type.startswith(PROBLEMS) else None

@@ -8,11 +8,11 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
-from nexus.client.errors import ApiError, Unreachable
+from nexus.client.errors import ApiError, NotNexus, Unreachable
 from nexus.client.pauses import retry_after
 from nexus.client.requests import Request
 from nexus.client.sse import Frame, Parser, TooLong
-from nexus.client.transport import AWAY, DROPPED, Transport, refusal
+from nexus.client.transport import AWAY, DROPPED, MARK, Transport, seen_of
 
 BUILD_ENDS = frozenset({"build.completed", "build.failed", "build.cancelled"})
 REPLY_ENDS = frozenset({"reply.completed", "reply.failed", "reply.cancelled", "reply.interrupted"})
@@ -99,14 +99,14 @@ class Following:
         return msgspec.structs.replace(request, headers=headers)
 
     async def _check(self, response: aiohttp.ClientResponse) -> None:
-        if response.status == 204:
+        if response.status == 204 and MARK in response.headers:
             self._over = True
         elif response.status in LATER:
-            raise Dropped(await refusal(response), retry_after(response.headers.get("Retry-After")))
+            raise Dropped(await self._transport.refusal(response), retry_after(response.headers.get("Retry-After")))
         elif response.status != 200:
-            raise await refusal(response)
+            raise await self._transport.refusal(response)
         elif response.content_type != "text/event-stream":
-            raise Unreachable(self._transport.url, f"what answers there sends no events but {response.content_type}")
+            raise NotNexus(self._transport.url, seen_of(response))
 
     async def _read(self, response: aiohttp.ClientResponse) -> AsyncGenerator[Event, None]:
         await self._check(response)
@@ -131,9 +131,7 @@ class Following:
             position = int(frame.id or 0)
             event = Event(position=position, tag=frame.event, data=msgspec.json.decode(frame.data, type=dict[str, Any]))
         except ValueError as error:
-            raise Unreachable(
-                self._transport.url, f"what answers there sends events of another kind: {error}"
-            ) from error
+            raise NotNexus(self._transport.url, f"it sends events of another kind: {error}") from error
         if frame.id is not None and position <= self._position:
             return None
         self._position, self._failures, self._over = position, 0, frame.event in self._ends

@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from nexus.client.errors import ApiError, Unreachable, problem_of, unexplained
+from nexus.client.errors import ApiError, NotNexus, Unreachable, problem_of
 from nexus.client.pauses import Pauses, retry_after
 from nexus.client.requests import Request
 
@@ -20,6 +20,8 @@ AWAY = frozenset({502, 503, 504})
 """Statuses that say nothing about the request: whoever should have answered it does not."""
 
 PROBLEM_BYTES = 256 * 1024
+MARK = "X-Request-Id"
+"""The header that every answer of a nexus server carries."""
 REFUSED = (aiohttp.ClientConnectorError, aiohttp.ClientConnectorDNSError)
 DROPPED = (aiohttp.ClientError, ConnectionError, TimeoutError, asyncio.IncompleteReadError)
 
@@ -52,12 +54,12 @@ class Transport:
             await self._session.close()
 
     async def json(self, request: Request, kind: type[T]) -> T:
-        """The answer as what it should be. Unreachable when it is something else: then this is no nexus server."""
+        """The answer as what it should be. NotNexus when it is something else."""
         body = await self.read(request)
         try:
             return msgspec.json.decode(body, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Unreachable(self.url, f"what answers there speaks another language: {error}") from error
+            raise NotNexus(self.url, f"it speaks another language: {error}") from error
 
     async def read(self, request: Request) -> bytes:
         """The body of a good answer. ApiError for a refusal, Unreachable when no answer came in all tries."""
@@ -74,10 +76,13 @@ class Transport:
         try:
             async with self._sent(request, limits) as response:
                 if response.status in AWAY:
-                    return _Failed(await refusal(response), retry_after(response.headers.get("Retry-After")))
+                    return _Failed(await self.refusal(response), retry_after(response.headers.get("Retry-After")))
                 return await self._good(response)
         except DROPPED as error:
-            return _Failed(self.lost(error))
+            failure = self.lost(error)
+            if isinstance(failure, NotNexus):
+                raise failure from error
+            return _Failed(failure)
 
     def _tries(self, request: Request, failure: ApiError | Unreachable) -> int:
         """How many in all. What may not be sent twice is sent again only when it cannot have arrived."""
@@ -115,28 +120,35 @@ class Transport:
 
     async def _good(self, response: aiohttp.ClientResponse) -> bytes:
         if response.status >= 300:
-            raise await refusal(response)
+            raise await self.refusal(response)
+        if MARK not in response.headers:
+            raise NotNexus(self.url, seen_of(response))
         return await response.read()
+
+    async def refusal(self, response: aiohttp.ClientResponse) -> ApiError | Unreachable:
+        """What an answer other than a good one means: the problem of a server, or that none of nexus answers."""
+        body = bytearray()
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > PROBLEM_BYTES:
+                break
+        problem = problem_of(response.status, bytes(body))
+        return NotNexus(self.url, seen_of(response)) if problem is None else ApiError(problem)
 
     def lost(self, error: BaseException) -> Unreachable:
         """What a connection's end means to who called."""
-        lost = Unreachable(self.url, reason_of(error))
+        foreign = foreign_of(error)
+        lost = Unreachable(self.url, reason_of(error)) if foreign is None else NotNexus(self.url, foreign)
         lost.__cause__ = error
         return lost
 
 
-async def refusal(response: aiohttp.ClientResponse) -> ApiError:
+def seen_of(response: aiohttp.ClientResponse) -> str:
+    """An answer in a few words: its status, its kind, where it sends to."""
     if 300 <= response.status < 400:
-        detail = (
-            f"The server sends you elsewhere: use {response.headers.get('Location', 'another address')} as its URL."
-        )
-        return ApiError(unexplained(response.status, "Moved", detail))
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > PROBLEM_BYTES:
-            break
-    return ApiError(problem_of(response.status, response.reason or "", bytes(body)))
+        return f"it sends you elsewhere: use {response.headers.get('Location', 'another address')} as the URL"
+    kind = response.headers.get("Content-Type", "no content").partition(";")[0].strip()
+    return f"it said {response.status} {response.reason or ''}".rstrip() + f" with {kind}"
 
 
 def checked_url(url: str) -> str:
@@ -157,9 +169,21 @@ def checked_token(token: str | None) -> str | None:
     return token or None
 
 
+def foreign_of(error: BaseException) -> str | None:
+    """What an error tells of a server that speaks no HTTP, or HTTP where TLS was expected; None for other errors."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return None
+        case ssl.SSLError() | aiohttp.ClientSSLError():
+            return "it speaks no TLS that is understood here; should the URL begin with http://?"
+        case aiohttp.ClientResponseError():
+            return "it speaks no HTTP; should the URL begin with https://?"
+    return None
+
+
 def reason_of(error: BaseException) -> str:
     match error:
-        case aiohttp.ClientConnectorCertificateError() | ssl.SSLError():
+        case aiohttp.ClientConnectorCertificateError():
             return f"its certificate is not trusted ({error})"
         case aiohttp.ClientConnectorDNSError():
             return "the host is not known"

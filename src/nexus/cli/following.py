@@ -1,0 +1,54 @@
+"""A build before one's eyes: from its first event to what it came to, whoever began it and whenever."""
+
+import asyncio
+from contextlib import aclosing
+
+from nexus.cli.asked import Asked
+from nexus.cli.board import Board, ahead, board_of
+from nexus.cli.exits import FAILED, OK
+from nexus.cli.verdicts import outcome_of, said
+from nexus.cli.watching import watched
+from nexus.client import Client
+
+
+async def followed(asked: Asked, client: Client, project_id: str, *, own: bool = False) -> int:
+    """Shows the current build from its beginning to its end. `own`: the server ends with this command."""
+    board = board_of(await client.stages(project_id))
+
+    async def position() -> int | None:
+        return (await client.project(project_id)).position
+
+    try:
+        async with aclosing(client.project_events(project_id)) as events:
+            await watched(events, board, asked.output, position=position)
+    except asyncio.CancelledError:
+        asked.output.note(_interrupted(asked, project_id, own))
+        raise
+    return await _verdict(asked, client, project_id, board)
+
+
+async def _verdict(asked: Asked, client: Client, project_id: str, board: Board) -> int:
+    outcome = await outcome_of(client, project_id, board, asked.settings_environ)
+    if asked.output.json:
+        asked.output.json_line({"event": "result", "data": outcome})
+    else:
+        said(outcome, asked)
+    return OK if outcome.good else FAILED
+
+
+def held(asked: Asked, before: int | None) -> None:
+    """Says that a build waits for a place."""
+    if before is not None:
+        asked.output.note(f"It waits for a place: {ahead(before)}.")
+
+
+def ways(asked: Asked, project_id: str) -> str:
+    """How to go on with a build that is not watched."""
+    watch, stop = (asked.command("projects", verb, project_id) for verb in ("watch", "stop"))
+    return f"Follow it: {watch}\nStop it:   {stop}"
+
+
+def _interrupted(asked: Asked, project_id: str, own: bool) -> str:
+    if own:
+        return f"Interrupted. The build goes on where it was as soon as a server runs again: {asked.command('serve')}"
+    return f"Interrupted here; the build goes on on the server.\n{ways(asked, project_id)}"

@@ -1,0 +1,74 @@
+"""Text that is safe on a terminal, and how much room it takes there."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+_STEERING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and newline, C1 among them
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u206a-\u206f\ufff9-\ufffb"  # what turns the direction, or hides text in text
+    "\u2028\u2029\ud800-\udfff]"  # separators of lines, and halves of characters, which no stream takes
+)
+_LOOKALIKES = {"\u2028": "\n", "\u2029": "\n"}
+_WIDE = frozenset("WF")
+_NO_ROOM = frozenset(("Mn", "Me", "Cf"))
+
+
+def printable(text: str) -> str:
+    """Without what would move the cursor, recolour the terminal or turn the reading direction; halves of characters become `�`."""
+    return _STEERING.sub(_harmless, text)
+
+
+def _harmless(found: re.Match[str]) -> str:
+    character = found.group()
+    return "\ufffd" if "\ud800" <= character <= "\udfff" else _LOOKALIKES.get(character, "")
+
+
+def escaped_json(document: str, *, ascii_only: bool = False) -> str:
+    """The same JSON, with escapes for what would steer a terminal; `ascii_only`: for all that is not ASCII."""
+    if ascii_only:
+        return re.sub(r"[^\n\x20-\x7e]", _escaped, document)
+    return _STEERING.sub(_escaped, document)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    units = found.group().encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+
+
+def one_line(text: str, width: int = 200) -> str:
+    """At most so many characters, on one line."""
+    flat = " ".join(printable(text).split())
+    return flat if len(flat) <= width else f"{flat[: width - 1]}…"
+
+
+def cells(text: str) -> int:
+    """How many columns of a terminal the text takes."""
+    return sum(map(_cells, text))
+
+
+def _cells(character: str) -> int:
+    if unicodedata.east_asian_width(character) in _WIDE:
+        return 2
+    return 0 if unicodedata.category(character) in _NO_ROOM else 1
+
+
+def folded(text: str, room: int) -> list[str]:
+    """The text on lines of at most so many columns: broken at spaces, and within words that are longer than a line."""
+    lines, line = list[str](), ""
+    for word in _pieces(text, room):
+        if cells(line) + cells(word.rstrip()) > room:
+            lines.append(line.rstrip())
+            line = ""
+        line += word
+    return [*lines, line.rstrip()]
+
+
+def _pieces(text: str, room: int) -> Iterator[str]:
+    """Words with the space behind them; long ones, and those without spaces between words, in parts that fit."""
+    for word in re.findall(r"\S+\s*", text):
+        while cells(word.rstrip()) > room:
+            end = max(1, next(end for end in range(len(word)) if cells(word[: end + 1]) > room))
+            yield word[:end]
+            word = word[end:]
+        yield word

@@ -1,0 +1,62 @@
+"""The commands that are printed work as they stand."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from nexus.cli.invocation import program_of
+from tests.cli.conftest import Nexus
+from tests.client import fake as say
+from tests.client.fake import Fake
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    found = tmp_path / ".venv" / "bin" / "nexus"
+    found.parent.mkdir(parents=True)
+    found.write_text("#!/bin/sh\n")
+    found.chmod(0o755)
+    return found
+
+
+def test_a_program_on_path_is_called_by_its_name(script: Path):
+    environ = {"PATH": f"/nowhere:{script.parent}"}
+    assert program_of(["/usr/bin/python3", str(script), "build"], environ) == "nexus"
+
+
+def test_another_program_of_that_name_on_path_is_not_meant(script: Path, tmp_path: Path):
+    other = tmp_path / "bin" / "nexus"
+    other.parent.mkdir()
+    other.write_text("#!/bin/sh\n")
+    other.chmod(0o755)
+    assert program_of(["python", str(script), "build"], {"PATH": str(other.parent)}) == ".venv/bin/nexus"
+
+
+@pytest.mark.parametrize(
+    ("called", "program"),
+    [
+        (["python", ".venv/bin/nexus", "build"], ".venv/bin/nexus"),
+        (["python", "../x/.venv/bin/nexus"], "../x/.venv/bin/nexus"),
+        (["python", "/opt/my tools/nexus"], "'/opt/my tools/nexus'"),
+        (["/usr/bin/python3", "-m", "nexus", "build"], "/usr/bin/python3 -m nexus"),
+        ([".venv/bin/python", "-X", "dev", "-m", "nexus"], ".venv/bin/python -m nexus"),
+        (["python", "-c", "import nexus"], "nexus"),
+        (["python", "-m"], "nexus"),
+    ],
+)
+def test_off_path_a_program_is_called_as_it_was_typed(script: Path, called: list[str], program: str):
+    assert program_of(called, {"PATH": "/nowhere"}) == program
+
+
+def test_what_uv_runs_is_run_by_uv_again(script: Path):
+    environ = {"PATH": str(script.parent), "UV_RUN_RECURSION_DEPTH": "1"}
+    assert program_of(["python", str(script), "build"], environ) == "uv run nexus"
+
+
+def test_a_printed_command_names_the_server_that_was_named_and_quotes_for_the_shell(fake: Fake, nexus: Nexus):
+    fake.on("GET", "/api/v2/agents", say.listed([]))
+    said = nexus("agents", "list", "--url", fake.url, program=".venv/bin/nexus")
+    command = said.err.partition("Build one: ")[2]
+    assert shlex.split(command) == [".venv/bin/nexus", "build", "what it should do", "--url", fake.url]

@@ -1,0 +1,115 @@
+"""What reaches a terminal: nothing that steers it, and nothing that is cut where it is needed whole."""
+
+import io
+import json
+import sys
+import unicodedata
+
+import pytest
+
+from nexus.cli.output import Output
+from nexus.cli.tables import lines_of
+from nexus.cli.terminal import cells, escaped_json, folded, one_line, printable
+
+BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+EVERY = [chr(code) for code in range(sys.maxunicode + 1)]
+STEERING = [
+    character
+    for character in EVERY
+    if (unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t")
+    or unicodedata.bidirectional(character) in BIDI
+    or character in "\u200e\u200f\u061c\u2028\u2029"
+]
+AGENT_ID = "agt_01JZZZZZZZZZZZZZZZZZZZZZZZ"
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_nothing_that_steers_a_terminal_is_printable():
+    assert len(STEERING) > 2100
+    left = set(printable("".join(STEERING)))
+    assert left == {"\n", "\ufffd"}
+    assert [printable(f"a{one}b") for one in STEERING if printable(f"a{one}b") not in ("ab", "a\ufffdb", "a\nb")] == []
+
+
+def test_all_other_text_stays_as_it_is():
+    harmless = "".join(one for one in EVERY if unicodedata.category(one) not in ("Cc", "Cs", "Cf", "Zl", "Zp"))
+    assert printable(harmless) == harmless
+    assert printable("naïve 税务 👩‍👩‍👧 می‌خواهم\n\t") == "naïve 税务 👩‍👩‍👧 می‌خواهم\n\t"
+    assert printable("a\x1b[31mb\r\x9b\u202ec\n\t") == "a[31mbc\n\t"
+
+
+def test_json_with_escapes_means_the_same_and_holds_nothing_that_steers():
+    value = {"all": "".join(one for one in STEERING if unicodedata.category(one) != "Cs"), "名": "👍"}
+    shown = escaped_json(json.dumps(value, ensure_ascii=False))
+    assert json.loads(shown) == value
+    assert printable(shown) == shown
+    assert "名" in shown
+    plain = escaped_json(json.dumps(value, ensure_ascii=False), ascii_only=True)
+    assert plain.isascii()
+    assert json.loads(plain) == value
+
+
+@pytest.mark.parametrize("write", ["document", "json_line"])
+def test_json_on_a_terminal_is_escaped_and_elsewhere_as_it_is(write: str):
+    value = {"text": "a\x7f\x85\x9b31m\u202eb", "half": "x"}
+    for out, raw in ((Terminal(), False), (io.StringIO(), True)):
+        getattr(Output(stdout=out, stderr=io.StringIO()), write)(value)
+        assert json.loads(out.getvalue()) == value
+        assert ("\x9b" in out.getvalue()) is raw
+
+
+def test_half_a_character_and_a_poor_encoding_end_no_command():
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    output = Output(stdin=io.StringIO(), stdout=out, stderr=out)
+    output.accept_any_text()
+    output.line("✔ \ud800")
+    output.document({"path": "caf\udce9", "name": "税"})
+    out.seek(0)
+    first, _, rest = out.read().partition("\n")
+    assert first == "? ?"
+    assert json.loads(rest) == {"path": "caf\udce9", "name": "税"}
+
+
+def test_text_is_measured_in_columns():
+    assert cells("ab税务") == 6
+    assert cells("e\u0301\u200d") == 1
+    assert one_line("a\n b\t c") == "a b c"
+    assert one_line("x" * 300) == "x" * 199 + "…"
+
+
+@pytest.mark.parametrize("room", [2, 3, 7, 40])
+def test_folded_text_fits_and_loses_nothing(room: int):
+    text = "converts units 长度和重量换算 of-a-very-long-kind  x"
+    lines = folded(text, room)
+    assert max(map(cells, lines)) <= room
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+ROWS = [
+    {"ID": AGENT_ID, "SLUG": "unit_converter_for_kitchens_2", "CREATED": "2026-03-04T05:06:07", "NAME": "厨房单位换算助手 for cooks"},
+    {"ID": AGENT_ID[:-1] + "Y", "SLUG": "bmi", "CREATED": "2026-03-04T05:06:07", "NAME": "BMI"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("room", [200, 100, 80, 60, 40, 20])
+def test_at_every_width_ids_slugs_and_names_are_whole(room: int):
+    lines = list(lines_of(list(ROWS[0]), ROWS, room, ["CREATED"]))
+    whole = " ".join(lines)
+    for row in ROWS:
+        assert row["ID"] in whole
+        assert row["SLUG"] in whole or room < 40
+        assert row["NAME"].replace(" ", "") in "".join(lines).replace(" ", "") or room > 40
+    assert "…" not in whole
+    assert max(map(cells, lines)) <= max(room, cells(AGENT_ID))
+
+
+def test_where_a_table_does_not_fit_its_lesser_columns_go_first():
+    assert "CREATED" in next(lines_of(list(ROWS[0]), ROWS, 120, ["CREATED"]))
+    assert next(lines_of(list(ROWS[0]), ROWS, 80, ["CREATED"])).split() == ["ID", "SLUG", "NAME"]
+    assert next(lines_of(list(ROWS[0]), ROWS, None, ["CREATED"])).split() == ["ID", "SLUG", "CREATED", "NAME"]
