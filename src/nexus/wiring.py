@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from nexus.domain.agents.deployments import Deployments
 from nexus.domain.agents.invocations import Invocations
 from nexus.domain.agents.service import Agents
 from nexus.domain.agents.tables import AGENTS, DEPLOYMENTS, INVOCATIONS, VERSIONS
@@ -155,6 +156,7 @@ def services(world: World) -> Services:
     )  # fmt: skip
     return Services(
         projects=projects, deletions=deletions, builds=_builds(world, on, projects, deletions, agents), agents=agents,
+        deployments=Deployments(tables=tables, agents=agents, requests=on.requests, audit=audit),
         invocations=invocations, sessions=sessions, replies=replies, tasks=tasks, tools=on.tools,
         statistics=Statistics(tallies=tallies, clock=clock),
     )  # fmt: skip

@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 from nexus.adapters.http.app import make_app
 from nexus.adapters.http.sse import Streams
 from nexus.adapters.inprocess.jobs import InProcessJobs
+from nexus.adapters.memory.models import ScriptedModel
 from nexus.domain.core.principal import LOCAL_OWNER
 from nexus.domain.projects.admission import Limits
 from nexus.domain.projects.openings import Opening
@@ -62,9 +63,10 @@ async def open_edge(
     streams: Streams | None = None,
     queue: InProcessJobs | None = None,
     admission: Limits = Limits(),
+    model: ScriptedModel | None = None,
     **others: Any,
 ) -> AsyncIterator[Edge]:
-    on = structs.replace(world(script()), queue=queue or InProcessJobs(), admission=admission)
+    on = structs.replace(world(model or script()), queue=queue or InProcessJobs(), admission=admission)
     async with open_house(on, serving=serving) as house:
         held = Streams() if streams is None else streams
         app = make_app(house.services, parts=house.parts, token=token, streams=held, **others)

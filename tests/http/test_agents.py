@@ -1,6 +1,7 @@
 """Agents over HTTP."""
 
-from tests.domain.builds.scripts import doubling
+from tests.domain.builds.scripts import doubling, script
+from tests.domain.builds.test_verdicts import PARTIAL, WHY
 from tests.http.edge import NOBODYS, open_site
 
 
@@ -73,3 +74,44 @@ async def test_a_deleted_agent_is_gone() -> None:
             await site.client.post(f"/api/v2/agents/{NOBODYS['agt']}/invoke", json={"content": "x"})
         ).status_code == 404
         assert (await site.client.get("/api/v2/agents")).json()["items"] == []
+
+
+async def test_a_deployment_is_made_once_listed_and_tells_what_it_lacks() -> None:
+    async with open_site(model=script(**PARTIAL)) as site:
+        url = f"/api/v2/agents/{site.agent_id}/deployments"
+        [version] = (await site.client.get(f"/api/v2/agents/{site.agent_id}/versions")).json()["items"]
+        assert (await site.client.get(url)).json()["items"] == []
+        refused = await site.client.post(url, json={})
+        assert (refused.status_code, refused.json()["type"]) == (409, "urn:nexus:problem:not-accepted")
+        assert (refused.json()["verdict"], refused.json()["unmet"]) == ("partial", version["unmet"])
+        assert "accept_partial" in refused.json()["detail"] and WHY in refused.json()["detail"]
+        key, wanted = {"idempotency-key": "k"}, {"accept_partial": True}
+        made = await site.client.post(url, json=wanted, headers=key)
+        assert (made.status_code, made.json()["version"], made.json()["verdict"]) == (201, 1, "partial")
+        assert (await site.client.post(url, json=wanted, headers=key)).content == made.content
+        assert (await site.client.get(url)).json()["items"] == [made.json()]
+        assert (await site.client.get(f"/api/v2/agents/{site.agent_id}")).json()["active_version"] == 1
+
+
+async def test_a_deployment_is_refused_for_what_was_not_read_or_is_not_there() -> None:
+    async with open_site() as site:
+        url = f"/api/v2/agents/{site.agent_id}"
+        etag = (await site.client.get(url)).headers["etag"]
+        assert (await site.client.post(f"{url}/deployments", json={}, headers={"if-match": etag})).status_code == 201
+        late = await site.client.post(f"{url}/deployments", json={}, headers={"if-match": etag})
+        assert (late.status_code, late.json()["type"]) == (412, "urn:nexus:problem:precondition-failed")
+        unknown = await site.client.post(f"{url}/deployments", json={"version": 7})
+        assert (unknown.status_code, unknown.json()["errors"][0]["pointer"]) == (422, "/version")
+        for wrong in ({"version": 0}, {"version": "1"}, {"accept_partial": 1}, {"accept": True}, [], {"version": 1.5}):
+            assert (await site.client.post(f"{url}/deployments", json=wrong)).status_code == 422, wrong
+        nobodys = f"/api/v2/agents/{NOBODYS['agt']}/deployments"
+        assert (await site.client.post(nobodys, json={})).status_code == 404
+        assert (await site.client.get(nobodys)).status_code == 404
+
+
+async def test_a_verdict_that_is_not_accepted_is_a_conflict_whatever_revision_was_read() -> None:
+    async with open_site(model=script(**PARTIAL)) as site:
+        url = f"/api/v2/agents/{site.agent_id}"
+        etag = (await site.client.get(url)).headers["etag"]
+        refused = await site.client.post(f"{url}/deployments", json={}, headers={"if-match": etag})
+        assert (refused.status_code, refused.json()["type"]) == (409, "urn:nexus:problem:not-accepted")

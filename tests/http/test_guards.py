@@ -37,6 +37,8 @@ ANONYMOUS = {
     "PUT /api/v2/agents/{agent_id}": 401,
     "DELETE /api/v2/agents/{agent_id}": 401,
     "GET /api/v2/agents/{agent_id}/versions": 401,
+    "POST /api/v2/agents/{agent_id}/deployments": 401,
+    "GET /api/v2/agents/{agent_id}/deployments": 401,
     "POST /api/v2/agents/{agent_id}/invoke": 401,
     "GET /api/v2/agents/{agent_id}/invocations": 401,
     "POST /api/v2/agents/{agent_id}/sessions": 401,

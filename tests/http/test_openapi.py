@@ -72,6 +72,7 @@ async def test_streams_and_keys_are_described() -> None:
         route for route, one in found.items() if any(p["name"] == "Idempotency-Key" for p in one.get("parameters", ()))
     ]
     assert sorted(keyed) == [
+        "POST /api/v2/agents/{agent_id}/deployments",
         "POST /api/v2/agents/{agent_id}/invoke",
         "POST /api/v2/agents/{agent_id}/sessions",
         "POST /api/v2/projects",

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from nexus.domain.agents.model import Agent, Invocation, Version
+from nexus.domain.agents.model import Agent, Deployment, Invocation, Version
 from nexus.domain.builds.model import Started
 from nexus.domain.ports.repository import Commit
 from nexus.domain.projects.model import Build, Part, Project, Stage
@@ -27,6 +27,7 @@ VIEWS: list[tuple[type[Struct], type[Struct]]] = [
     (Task, tasks.TaskView),
     (Agent, agents.AgentView),
     (Version, agents.VersionView),
+    (Deployment, agents.DeploymentView),
     (Invocation, agents.InvocationView),
     (Session, sessions.SessionView),
     (Message, sessions.MessageView),

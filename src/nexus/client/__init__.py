@@ -1,7 +1,8 @@
 """The client of a nexus server: typed calls, and streams that survive their connections."""
 
-from nexus.client.client import Client, every
+from nexus.client.client import Client
 from nexus.client.errors import ApiError, NotNexus, Unreachable
+from nexus.client.pages import every
 from nexus.client.pauses import Pauses
 from nexus.client.streams import Event
 from nexus.wire.problems import Problem

@@ -1,7 +1,7 @@
 """The API of a server as calls: what is sent and what comes back are the Structs of `nexus.wire`."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 
@@ -12,7 +12,15 @@ from nexus.client.pauses import Pauses
 from nexus.client.requests import API, Request, creating, escaped, events_of, part
 from nexus.client.streams import BUILD_ENDS, REPLY_ENDS, Event, Following
 from nexus.client.transport import DROPPED, MARK, Transport
-from nexus.wire.agents import AgentChanges, AgentView, InvocationView, NewInvocation, VersionView
+from nexus.wire.agents import (
+    AgentChanges,
+    AgentView,
+    DeploymentView,
+    InvocationView,
+    NewDeployment,
+    NewInvocation,
+    VersionView,
+)
 from nexus.wire.lists import Listed
 from nexus.wire.projects import (
     CommitView,
@@ -98,9 +106,12 @@ class Client:
         name: str | None = None,
         priority: int = 3,
         tags: Sequence[str] = (),
+        accept_partial: bool = False,
     ) -> ProjectStarted:
-        """Asks for an agent; it is built on the server from now on."""
-        wanted = NewProject(requirement=requirement, project_name=name, priority=priority, tags=list(tags))
+        """Asks for an agent; it is built on the server from now on. `accept_partial`: it is deployed also when it leaves requirements unmet."""
+        wanted = NewProject(
+            requirement=requirement, project_name=name, priority=priority, tags=[*tags], accept_partial=accept_partial
+        )
         return await self._transport.json(creating("/projects", wanted), ProjectStarted)
 
     async def projects(
@@ -174,6 +185,15 @@ class Client:
 
     async def versions(self, agent_id: str, *, limit: int = 50, cursor: str | None = None) -> Listed[VersionView]:
         return await self._get(f"/agents/{part(agent_id)}/versions", Listed[VersionView], limit=limit, cursor=cursor)
+
+    async def deploy(self, agent_id: str, wanted: NewDeployment = NewDeployment()) -> DeploymentView:
+        """A version answers from now on; the newest one where none is named."""
+        return await self._transport.json(creating(f"/agents/{part(agent_id)}/deployments", wanted), DeploymentView)
+
+    async def deployments(self, agent_id: str, *, limit: int = 50, cursor: str | None = None) -> Listed[DeploymentView]:
+        return await self._get(
+            f"/agents/{part(agent_id)}/deployments", Listed[DeploymentView], limit=limit, cursor=cursor
+        )
 
     async def open_session(self, agent_id: str, *, display_name: str = "") -> SessionView:
         request = creating(f"/agents/{part(agent_id)}/sessions", NewSession(display_name=display_name))
@@ -268,14 +288,3 @@ class Client:
 
     async def _delete(self, path: str) -> None:
         await self._transport.read(Request(method="DELETE", path=f"{API}{path}"))
-
-
-async def every(page: Callable[[str | None], Awaitable[Listed[T]]]) -> AsyncIterator[T]:
-    """All items of a list, page by page: `every(lambda cursor: client.agents(cursor=cursor))`."""
-    cursor: str | None = None
-    while True:
-        found = await page(cursor)
-        for item in found.items:
-            yield item
-        if (cursor := found.next_cursor) is None:
-            return

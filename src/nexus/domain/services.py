@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from nexus.domain.agents.deployments import Deployments
 from nexus.domain.agents.invocations import Invocations
 from nexus.domain.agents.service import Agents
 from nexus.domain.builds.service import Builds
@@ -19,6 +20,7 @@ class Services(Struct, frozen=True, kw_only=True):
     deletions: Deletions
     builds: Builds
     agents: Agents
+    deployments: Deployments
     invocations: Invocations
     sessions: Sessions
     replies: Replies

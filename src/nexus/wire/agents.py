@@ -65,6 +65,28 @@ class VersionView(Struct, frozen=True, kw_only=True):
     created_at: str
 
 
+class NewDeployment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which version is to answer. One that passed is deployed as it is; another one only when its verdict is accepted here."""
+
+    version: Annotated[int, Meta(ge=1, description="Null: the newest one.")] | None = None
+    accept_partial: Annotated[bool, Meta(description="Deploy it also when it leaves requirements unmet.")] = False
+    accept_failed: Annotated[bool, Meta(description="Deploy it also when it failed its verification.")] = False
+
+
+class DeploymentView(Struct, frozen=True, kw_only=True):
+    """A version put where it answers, by a build or by a user. `verdict`: what verification said of the version; null of deployments that were
+    made before it was kept. `smoke_test`: what the agent said when its build deployed it."""
+
+    agent_id: str
+    deployment_id: str
+    user_id: str | None
+    version: int
+    verdict: Verdict | None
+    deployment_type: Literal["local", "agentcore"]
+    smoke_test: str
+    created_at: str
+
+
 class NewInvocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     content: Content
 

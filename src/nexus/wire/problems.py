@@ -24,6 +24,8 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     current_status: str | None = None
     control_status: str | None = None
     reply_id: str | None = None
+    verdict: str | None = None
+    unmet: list[str] = []
     revision: int | None = None
     position: int | None = None
     limit: int | None = None

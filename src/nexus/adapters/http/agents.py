@@ -9,12 +9,21 @@ from msgspec import UNSET, structs
 
 from nexus.adapters.http.answers import Answer, listed, tagged, view
 from nexus.adapters.http.openapi import documented
+from nexus.domain.agents.deployments import Wanted
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Window
 from nexus.domain.requests.model import Once
 from nexus.domain.services import Services
-from nexus.wire.agents import AgentChanges, AgentView, InvocationView, NewInvocation, VersionView
+from nexus.wire.agents import (
+    AgentChanges,
+    AgentView,
+    DeploymentView,
+    InvocationView,
+    NewDeployment,
+    NewInvocation,
+    VersionView,
+)
 from nexus.wire.lists import Listed
 
 
@@ -79,6 +88,32 @@ async def list_versions(
     return listed(await services.agents.versions(caller, agent_id, newest), VersionView)
 
 
+@post("/agents/{agent_id:str}/deployments", operation_id="deployAgent", **documented("agents", 409, 412))
+async def deploy_agent(
+    agent_id: FromPath[str],
+    data: JSONBody[NewDeployment],
+    caller: NamedDependency[Principal],
+    services: NamedDependency[Services],
+    revision: NamedDependency[int | None],
+    once: NamedDependency[Once | None],
+) -> DeploymentView:
+    """A version answers from now on, whatever answered before. A build that ends later deploys its own."""
+    wanted = Wanted(**structs.asdict(data), revision=revision)
+    return view(await services.deployments.deploy(caller, agent_id, wanted, once=once), DeploymentView)
+
+
+@get("/agents/{agent_id:str}/deployments", operation_id="listDeployments", **documented("agents"))
+async def list_deployments(
+    agent_id: FromPath[str],
+    caller: NamedDependency[Principal],
+    services: NamedDependency[Services],
+    window: NamedDependency[Window],
+) -> Listed[DeploymentView]:
+    """The deployments of an agent, newest first; the first one answers."""
+    newest = structs.replace(window, newest_first=True)
+    return listed(await services.deployments.page(caller, agent_id, newest), DeploymentView)
+
+
 @post("/agents/{agent_id:str}/invoke", operation_id="invokeAgent", status_code=200, **documented("agents", 409))
 async def invoke_agent(
     agent_id: FromPath[str],
@@ -109,6 +144,8 @@ ROUTES = [
     update_agent,
     delete_agent,
     list_versions,
+    deploy_agent,
+    list_deployments,
     invoke_agent,
     list_invocations,
 ]

@@ -110,6 +110,8 @@ _FACTS: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
     "status": ("current_status", str),
     "control_status": ("control_status", str),
     "reply_id": ("reply_id", str),
+    "verdict": ("verdict", str),
+    "unmet": ("unmet", list),
     "revision": ("revision", int),
     "position": ("position", int),
     "limit": ("limit", int),

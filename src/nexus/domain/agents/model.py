@@ -62,12 +62,15 @@ class Version(Row, frozen=True, kw_only=True):
 
 
 class Deployment(Row, frozen=True, kw_only=True):
-    """A version put where it answers."""
+    """A version put where it answers: by the build that made it, or by a user. `verdict` is that of the version, so one that is not `passed`
+    was accepted as it is."""
 
     agent_id: str
     deployment_id: str
     tenant_id: str
+    user_id: str | None = None
     version: int
+    verdict: Verdict | None = None
     deployment_type: Literal["local", "agentcore"] = "local"
     smoke_test: str = ""
     created_at: str
@@ -94,6 +97,16 @@ class Invocation(Row, frozen=True, kw_only=True):
 
 class NotDeployed(PreconditionFailed):
     title = "The agent has no deployed version"
+
+
+class NotAccepted(Conflict):
+    """`facts`: the `verdict` of the version, and the lines of what is `unmet`."""
+
+    title = "The verdict of this version was not accepted"
+
+
+class NotDeployable(Conflict):
+    title = "This version cannot answer"
 
 
 class InUse(Conflict):

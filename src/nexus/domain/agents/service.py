@@ -19,7 +19,7 @@ from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Page, Tables, Window
 from nexus.domain.ports.models import ChatMessage
 from nexus.domain.ports.repository import Repository
-from nexus.domain.ports.rows import R, Table, Write, delete, insert, patch, when
+from nexus.domain.ports.rows import R, Table, When, Write, delete, insert, patch, when
 from nexus.domain.runtime.journal import Journal
 from nexus.domain.runtime.model import AgentSpec, Answered, AnswerEvent
 from nexus.domain.runtime.service import Runtime
@@ -146,8 +146,9 @@ class Agents:
             known = await self._tables.find(AGENTS, agent_id)
             number = known.versions + 1 if known else 1
             fields = rules.described(registration, number, now=instant(self._clock()))
-            if known:
-                writes.append(patch(AGENTS, known, deleted_at=None, **fields))
+            if known:  # what users change meanwhile, a name or what is deployed, does not matter here
+                present = when(versions=known.versions, deleted_at=known.deleted_at)
+                writes.append(patch(AGENTS, known, present, deleted_at=None, **fields))
             else:
                 writes.append(insert(AGENTS, rules.first(agent_id, origin, registration, fields)))
             new += not known or bool(known.deleted_at)
@@ -170,28 +171,33 @@ class Agents:
         agent = await self._tables.get(AGENTS, agent_id)
         return agent, await self._tables.get(VERSIONS, agent_id, agent.versions)
 
-    def deploying(self, agent: Agent, version: Version, *, smoke_test: str) -> list[Write]:
-        """The version answers from now on; the caller commits it."""
-        now = instant(self._clock())
+    def deploying(
+        self, agent: Agent, version: Version, *, user_id: str, smoke_test: str = "", condition: When | None = None
+    ) -> tuple[Deployment, list[Write]]:
+        """The version answers from now on; the caller commits it. Unless told otherwise it holds where no version and no deletion came
+        in between."""
+        now, present = instant(self._clock()), when(versions=agent.versions, deleted_at=None)
         deployment = Deployment(
             agent_id=agent.agent_id,
             deployment_id=self._new_id("dep"),
             tenant_id=agent.tenant_id,
+            user_id=user_id,
             version=version.version,
+            verdict=version.verdict,
             smoke_test=smoke_test,
             created_at=now,
         )
         fields = {"active_version": version.version, "version": str(version.version), "status": "running"}
-        return [
-            insert(DEPLOYMENTS, deployment),
-            patch(AGENTS, agent, when(versions=agent.versions), **fields, deployed_at=now, updated_at=now),
-        ]
+        deployed = patch(AGENTS, agent, condition or present, **fields, deployed_at=now, updated_at=now)
+        return deployment, [insert(DEPLOYMENTS, deployment), deployed]
 
     async def resolve(self, agent: Agent, version: int | None = None) -> AgentSpec:
         """What a version is made of; the active one unless another is named. NotDeployed when there is none."""
         number = version or agent.active_version
         if not number:
-            raise NotDeployed(f"{agent.agent_name} has no deployed version: see the report of its project.")
+            raise NotDeployed(
+                f"{agent.agent_name} has no deployed version: see the report of its project, or deploy one."
+            )
         key = (agent.agent_id, number)
         if (known := self._specs.get(key)) is not None:
             return known

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from nexus.domain.core.errors import NexusError, Unavailable
+from nexus.domain.core.errors import NexusError, Stale, Unavailable
 from nexus.domain.projects.model import Lasting
 from nexus.domain.runtime.steps import OutcomeUnknown, TookTooLong
 
@@ -72,7 +72,8 @@ def failure_of(error: NexusError) -> Failure:
         )
     if isinstance(error, OutcomeUnknown):
         return Failure(code=OutcomeUnknown.code, message=f"{error.detail} You decide: a retry calls it again.")
-    return Failure(code=str(facts.get("code", type(error).__name__)), message=error.detail)
+    code = str(facts.get("code", type(error).__name__))
+    return Failure(code=code, message=error.detail, again=isinstance(error, Stale))
 
 
 def poisonous(stage: str, deaths: int) -> Failure:

@@ -13,7 +13,7 @@ _TOLD = (
     "stage.started", "stage.progress", "stage.log", "stage.retried", "stage.completed", "stage.skipped",
 )  # fmt: skip
 _DONE = (
-    "project.create", "project.command", "project.retry", "project.restart", "project.delete", "purge.files", "purge.rows",
+    "project.create", "project.command", "project.retry", "project.restart", "project.delete", "agent.deploy", "purge.files", "purge.rows",
     "purge.end", "stage.call", "stage.commit", "step.start", "step.call", "step.finish", "step.tool", "task.beat", "reply.send",
     "reply.start", "reply.delta", "reply.keep", "reply.end", "reply.leave", "reply.take_over", "git.objects", "git.branch",
     "git.files",

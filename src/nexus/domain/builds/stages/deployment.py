@@ -10,6 +10,7 @@ from nexus.domain.builds.model import StageFailed
 from nexus.domain.builds.outputs import Architecture, Design
 from nexus.domain.builds.work import Work
 from nexus.domain.builds.workflow import Made
+from nexus.domain.ports.rows import Write
 from nexus.domain.projects.model import Settled
 
 
@@ -22,12 +23,13 @@ class Deployed(Struct, frozen=True, kw_only=True):
 
 async def deployment(work: Work) -> Made:
     planned = work.earlier(Architecture, "architecture").agents
-    newest = [await _newest(work, agent.slug) for agent in planned]
-    for known, version in newest:
-        if refused := refusal(version, accept_partial=work.project.accept_partial):
-            raise StageFailed(f"{known.slug} is not deployed. {refused}"[:500], code=f"verdict_{version.verdict}")
+    found = {agent.slug: await _newest(work, agent.slug) for agent in planned}
+    refused = await _refused(work, found)
     versions, said = dict[str, int](), dict[str, str]()
-    for agent, (known, version) in zip(planned, newest, strict=True):
+    for agent in planned:
+        if agent.slug in refused:
+            continue
+        known, version = found[agent.slug]
         spec = await work.rooms.agents.resolve(known, version.version)
         first = work.earlier(Design, "design", agent.slug).cases[0]
         answer = await work.converse(spec, first.input)
@@ -38,13 +40,30 @@ async def deployment(work: Work) -> Made:
     return Made(output=Deployed(versions=versions, smoke_tests=said), summary=", ".join(versions))
 
 
+async def _refused(work: Work, found: Mapping[str, tuple[Agent, Version]]) -> Mapping[str, str]:
+    """The agents that are not to be deployed, and why. StageFailed when none is to be: of a build that is not accepted as partial, one is
+    enough for that."""
+    accepted, refused = work.project.accept_partial, dict[str, str]()
+    for slug, (known, version) in found.items():
+        if known.deleted_at:
+            refused[slug] = f"{slug} was deleted meanwhile."
+        elif told := refusal(version, accept_partial=accepted):
+            refused[slug] = f"{slug} is not deployed. {told}"
+    if refused and (not accepted or len(refused) == len(found)):
+        raise StageFailed(" ".join(refused.values())[:500], code="not_accepted")
+    for told in refused.values():
+        await work.note(told[:500])
+    return refused
+
+
 async def settle(work: Work, made: Mapping[str, Made], commit_id: str) -> Settled:
-    writes = []
+    writes = list[Write]()
     deployed = made[""].output
     if isinstance(deployed, Deployed):
         for slug, said in deployed.smoke_tests.items():
             agent, version = await _newest(work, slug)
-            writes += work.rooms.agents.deploying(agent, version, smoke_test=said)
+            user_id = work.project.user_id
+            writes += work.rooms.agents.deploying(agent, version, user_id=user_id, smoke_test=said)[1]
     return Settled(writes=writes)
 
 
