@@ -2,6 +2,7 @@
 
 import pytest
 
+from nexus.cli.terminal import cells
 from tests.cli.conftest import Nexus
 from tests.client import fake as say
 from tests.client.fake import Fake
@@ -27,6 +28,46 @@ def test_lists_are_one_document_for_programs(fake: Fake, nexus: Nexus):
         {"status": "failed", "limit": "2"},
         {"status": "failed", "limit": "1", "cursor": "more"},
     ]
+
+
+def test_more_than_a_page_is_shown_when_it_is_asked_for(fake: Fake, nexus: Nexus):
+    pages = [say.listed([agent(f"agt_{page}_{number}") for number in range(100)], "more") for page in range(2)]
+    fake.on("GET", "/api/v2/agents", *pages, say.listed([agent("agt_last")]))
+    assert len(nexus("agents", "list", "--all").out.splitlines()) == 202
+    assert [seen.query.get("cursor") for seen in fake.seen] == [None, "more", "more"]
+
+
+def test_people_are_told_that_there_are_more(fake: Fake, nexus: Nexus):
+    fake.on("GET", "/api/v2/projects", say.listed([project(f"prj_{number}") for number in range(50)], "more"))
+    said = nexus("projects", "list")
+    assert len(said.out.splitlines()) == 51
+    assert "(The first 50: --all shows every one, --limit N so many.)" in said.err
+
+
+def test_agents_are_listed_by_category_state_and_verdict(fake: Fake, nexus: Nexus):
+    agents = [
+        agent("agt_1", verdict="passed"),
+        agent("agt_2", verdict="partial"),
+        agent("agt_3", verdict="partial", status="error"),
+    ]
+    fake.on("GET", "/api/v2/agents", say.listed(agents[:1], "more"), say.listed(agents[1:]))
+    said = nexus("agents", "list", "--category", "finance", "--status", "running", "--verdict", "partial", "--json")
+    assert [item["agent_id"] for item in said.json["items"]] == ["agt_2"]
+    assert [seen.query["category"] for seen in fake.seen] == ["finance", "finance"]
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_ids_slugs_and_names_are_whole_on_a_narrow_terminal(fake: Fake, nexus: Nexus, columns: int):
+    long = agent(
+        f"agt_{'0' * 26}", slug="unit_converter_for_kitchens_2", agent_name="Kitchen unit converter 厨房单位换算"
+    )
+    fake.on("GET", "/api/v2/agents", say.listed([long]))
+    lines = nexus("agents", "list", columns=columns).out.splitlines()
+    text = "".join(line.strip() for line in lines).replace(" ", "")
+    assert all(long[name] in " ".join(lines) for name in ("agent_id", "slug"))
+    assert "Kitchen" in text
+    assert "…" not in text
+    assert max(map(cells, lines)) <= columns
 
 
 def test_an_empty_list_says_what_to_do_on_stderr(fake: Fake, nexus: Nexus):

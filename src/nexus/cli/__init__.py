@@ -1,17 +1,17 @@
 """The `nexus` command: the parser, and what becomes of what goes wrong. Nothing heavy is imported before a command runs."""
 
 import sys
-from argparse import ArgumentParser
+from argparse import SUPPRESS, Action, ArgumentParser
 from collections.abc import Mapping, Sequence
 
-from nexus.cli import agent, agents, build, chat, doctor, projects, serve, sessions, tasks, tools
+from nexus.cli import agent, agents, build, chat, completion, doctor, projects, serve, sessions, tasks, tools
 from nexus.cli.asked import Asked
 from nexus.cli.exits import INTERRUPTED, OK, PIPE_CLOSED
 from nexus.cli.invocation import NAME, program_of
 from nexus.cli.output import Output
 from nexus.cli.parsing import shared
 
-TOPICS = (serve, build, chat, projects, agents, sessions, tasks, tools, doctor, agent)
+TOPICS = (serve, build, chat, projects, agents, sessions, tasks, tools, doctor, agent, completion)
 
 
 def parser(program: str = NAME) -> ArgumentParser:
@@ -21,10 +21,24 @@ def parser(program: str = NAME) -> ArgumentParser:
         epilog=f"Start with: {program} build --serve 'An agent that converts units' — and then: {program} chat --serve",
         parents=[shared()],
     )
+    whole.add_argument("--version", action=_Version, help="print the version and leave")
     topics = whole.add_subparsers(metavar="COMMAND", required=True)
     for topic in TOPICS:
         topic.add(topics)
     return whole
+
+
+class _Version(Action):
+    """Looked up when it is asked for: finding a package costs time."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:  # noqa: A002
+        super().__init__(option_strings, SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser: ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"{NAME} {version(NAME)}\n")
+        parser.exit()
 
 
 def run(argv: Sequence[str], *, environ: Mapping[str, str], output: Output, program: str = NAME) -> int:

@@ -4,20 +4,25 @@ from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK
+from nexus.cli.output import Columns
 from nexus.cli.parsing import Topics, listing, one_id, topic, verb
 from nexus.cli.texts import message_of
 
 if TYPE_CHECKING:
     from nexus.client import Client
+    from nexus.wire.agents import AgentView
 
 NAMED = "id, slug or name of the agent"
-LESSER = ("CREATED", "STATUS", "VERSION")
-"""What a narrow terminal does without, the first first."""
+STATUSES = ("running", "offline", "error", "building", "deploying")
+VERDICTS = ("passed", "partial", "failed")
 
 
 def add(topics: Topics) -> None:
     verbs = topic(topics, "agents", "see, call and delete agents")
-    listing(verbs, list_agents, "the agents, newest first")
+    listed = listing(verbs, list_agents, "the agents, newest first")
+    listed.add_argument("--category", help="only those of this category")
+    listed.add_argument("--status", choices=STATUSES, help="only those in this state")
+    listed.add_argument("--verdict", choices=VERDICTS, help="only those of whose newest version verification said this")
     for name, run, about in (
         ("show", show, "one agent"),
         ("versions", versions, "the versions of an agent and what verification said of them"),
@@ -30,13 +35,10 @@ def add(topics: Topics) -> None:
 
 
 async def list_agents(asked: Asked, client: "Client") -> int:
-    from nexus.cli.lists import gathered
+    from nexus.cli.lists import chosen, show_list
 
-    found = await gathered(lambda limit, cursor: client.agents(limit=limit, cursor=cursor), asked.arguments.limit)
-    if asked.output.json:
-        asked.output.document(found)
-        return OK
-    columns = {
+    wanted = asked.arguments
+    columns: Columns[AgentView] = {
         "ID": lambda agent: agent.agent_id,
         "SLUG": lambda agent: agent.slug,
         "STATUS": lambda agent: agent.status,
@@ -44,13 +46,18 @@ async def list_agents(asked: Asked, client: "Client") -> int:
         "CREATED": lambda agent: agent.created_at[:19],
         "NAME": lambda agent: agent.agent_name,
     }
-    asked.output.table(
-        found.items,
+
+    def is_wanted(agent: "AgentView") -> bool:
+        """What the server does not filter by."""
+        return wanted.status in (None, agent.status) and wanted.verdict in (None, agent.verdict)
+
+    return await show_list(
+        asked,
+        chosen(lambda limit, cursor: client.agents(category=wanted.category, limit=limit, cursor=cursor), is_wanted),
         columns,
-        empty=f"There is no agent yet. Build one: {asked.command('build', 'what it should do')}",
-        lesser=LESSER,
+        empty=f"There is no such agent. Build one: {asked.command('build', 'what it should do')}",
+        lesser=("CREATED", "STATUS", "VERSION"),
     )
-    return OK
 
 
 async def show(asked: Asked, client: "Client") -> int:
@@ -61,10 +68,11 @@ async def show(asked: Asked, client: "Client") -> int:
 
 
 async def versions(asked: Asked, client: "Client") -> int:
+    from nexus.cli.lists import gathered
     from nexus.cli.lookup import agent_of
 
     agent = await agent_of(client, asked.arguments.agent)
-    found = await client.versions(agent.agent_id, limit=100)
+    found = await gathered(lambda limit, cursor: client.versions(agent.agent_id, limit=limit, cursor=cursor), None)
     if asked.output.json:
         asked.output.document(found)
         return OK

@@ -54,7 +54,9 @@ def verb(
 def listing(verbs: Topics, on_server: OnServer, help: str) -> ArgumentParser:  # noqa: A002
     """The verb `list`."""
     parser = verb(verbs, "list", help, on_server=on_server)
-    parser.add_argument("--limit", type=whole(1, 10_000), default=50, help="how many at most (default: 50)")
+    many = parser.add_mutually_exclusive_group()
+    many.add_argument("--limit", type=whole(1, 10_000), default=50, metavar="N", help="how many at most (default: 50)")
+    many.add_argument("--all", action="store_true", help="every one")
     return parser
 
 

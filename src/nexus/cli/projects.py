@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import OK, USAGE, Ended
+from nexus.cli.output import Columns
 from nexus.cli.parsing import Topics, listing, one_id, topic, verb, whole
 
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
     from nexus.cli.parsing import OnServer
     from nexus.client import Client
+    from nexus.wire.projects import ProjectView
 
 STATUSES = ("pending", "queued", "building", "completed", "failed", "paused", "cancelled")
 COMMANDS = {
@@ -57,16 +59,10 @@ def _of_project(verbs: Topics, name: str, about: str, run: "OnServer") -> "Argum
 
 
 async def list_projects(asked: Asked, client: "Client") -> int:
-    from nexus.cli.lists import gathered
+    from nexus.cli.lists import show_list
 
     status = asked.arguments.status
-    found = await gathered(
-        lambda limit, cursor: client.projects(status=status, limit=limit, cursor=cursor), asked.arguments.limit
-    )
-    if asked.output.json:
-        asked.output.document(found)
-        return OK
-    columns = {
+    columns: Columns[ProjectView] = {
         "ID": lambda project: project.project_id,
         "STATUS": lambda project: project.status,
         "DONE": lambda project: f"{project.progress:.0f} %",
@@ -74,13 +70,13 @@ async def list_projects(asked: Asked, client: "Client") -> int:
         "CREATED": lambda project: project.created_at[:19],
         "NAME": lambda project: project.project_name,
     }
-    asked.output.table(
-        found.items,
+    return await show_list(
+        asked,
+        lambda limit, cursor: client.projects(status=status, limit=limit, cursor=cursor),
         columns,
-        empty=f"There is no project. Begin one: {asked.command('build', 'what it should do')}",
+        empty=f"There is no such project. Begin one: {asked.command('build', 'what it should do')}",
         lesser=("CREATED", "STAGE", "DONE"),
     )
-    return OK
 
 
 async def show(asked: Asked, client: "Client") -> int:

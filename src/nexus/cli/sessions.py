@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import OK
+from nexus.cli.output import Columns
 from nexus.cli.parsing import Topics, listing, one_id, topic, verb, whole
 
 if TYPE_CHECKING:
     from nexus.client import Client
+    from nexus.wire.sessions import SessionView
 
 
 def add(topics: Topics) -> None:
@@ -23,17 +25,11 @@ def add(topics: Topics) -> None:
 
 
 async def list_sessions(asked: Asked, client: "Client") -> int:
-    from nexus.cli.lists import gathered
+    from nexus.cli.lists import show_list
     from nexus.cli.lookup import agent_of
 
     agent_id = (await agent_of(client, asked.arguments.agent)).agent_id if asked.arguments.agent else None
-    found = await gathered(
-        lambda limit, cursor: client.sessions(agent_id=agent_id, limit=limit, cursor=cursor), asked.arguments.limit
-    )
-    if asked.output.json:
-        asked.output.document(found)
-        return OK
-    columns = {
+    columns: Columns[SessionView] = {
         "ID": lambda session: session.session_id,
         "AGENT": lambda session: session.agent_id,
         "STATUS": lambda session: session.status,
@@ -41,13 +37,13 @@ async def list_sessions(asked: Asked, client: "Client") -> int:
         "LAST ACTIVE": lambda session: session.last_active_at[:19],
         "NAME": lambda session: session.display_name,
     }
-    asked.output.table(
-        found.items,
+    return await show_list(
+        asked,
+        lambda limit, cursor: client.sessions(agent_id=agent_id, limit=limit, cursor=cursor),
         columns,
         empty=f"There is no session yet. Begin one: {asked.command('chat')}",
         lesser=("STATUS", "MESSAGES", "AGENT", "LAST ACTIVE"),
     )
-    return OK
 
 
 async def show(asked: Asked, client: "Client") -> int:

@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
-from nexus.cli.exits import OK
+from nexus.cli.output import Columns
 from nexus.cli.parsing import Topics, listing, one_id, topic, verb
 
 if TYPE_CHECKING:
     from nexus.client import Client
+    from nexus.wire.tasks import TaskView
 
 
 def add(topics: Topics) -> None:
@@ -17,13 +18,9 @@ def add(topics: Topics) -> None:
 
 
 async def list_tasks(asked: Asked, client: "Client") -> int:
-    from nexus.cli.lists import gathered
+    from nexus.cli.lists import show_list
 
-    found = await gathered(lambda limit, cursor: client.tasks(limit=limit, cursor=cursor), asked.arguments.limit)
-    if asked.output.json:
-        asked.output.document(found)
-        return OK
-    columns = {
+    columns: Columns[TaskView] = {
         "ID": lambda task: task.task_id,
         "TYPE": lambda task: task.task_type,
         "STATUS": lambda task: task.status,
@@ -31,8 +28,13 @@ async def list_tasks(asked: Asked, client: "Client") -> int:
         "CREATED": lambda task: task.created_at[:19],
         "ERROR": lambda task: task.error_message or "",
     }
-    asked.output.table(found.items, columns, empty="There is no task.", lesser=("CREATED", "TYPE", "PROJECT"))
-    return OK
+    return await show_list(
+        asked,
+        lambda limit, cursor: client.tasks(limit=limit, cursor=cursor),
+        columns,
+        empty="There is no task.",
+        lesser=("CREATED", "TYPE", "PROJECT"),
+    )
 
 
 async def show(asked: Asked, client: "Client") -> int:

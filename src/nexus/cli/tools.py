@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
-from nexus.cli.exits import OK
+from nexus.cli.output import Columns
 from nexus.cli.parsing import Topics, listing, one_id, topic, verb
 
 if TYPE_CHECKING:
     from nexus.client import Client
+    from nexus.wire.tools import ToolView
 
 
 def add(topics: Topics) -> None:
@@ -19,24 +20,23 @@ def add(topics: Topics) -> None:
 
 
 async def list_tools(asked: Asked, client: "Client") -> int:
-    from nexus.cli.lists import gathered
+    from nexus.cli.lists import show_list
 
     category = asked.arguments.category
-    found = await gathered(
-        lambda limit, cursor: client.tools(category=category, limit=limit, cursor=cursor), asked.arguments.limit
-    )
-    if asked.output.json:
-        asked.output.document(found)
-        return OK
-    columns = {
+    columns: Columns[ToolView] = {
         "NAME": lambda tool: tool.tool_name,
         "CATEGORY": lambda tool: tool.category,
         "SOURCE": lambda tool: tool.source,
         "USED": lambda tool: tool.usage_count,
         "DESCRIPTION": lambda tool: tool.description,
     }
-    asked.output.table(found.items, columns, empty="There is no such tool.", lesser=("SOURCE", "USED", "CATEGORY"))
-    return OK
+    return await show_list(
+        asked,
+        lambda limit, cursor: client.tools(category=category, limit=limit, cursor=cursor),
+        columns,
+        empty="There is no such tool.",
+        lesser=("SOURCE", "USED", "CATEGORY"),
+    )
 
 
 async def show(asked: Asked, client: "Client") -> int:

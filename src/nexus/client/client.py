@@ -164,8 +164,10 @@ class Client:
         body = await self._transport.read(Request(path=f"{API}/projects/{part(project_id)}/report"))
         return body.decode(errors="replace")
 
-    async def agents(self, *, limit: int = 50, cursor: str | None = None) -> Listed[AgentView]:
-        return await self._get("/agents", Listed[AgentView], limit=limit, cursor=cursor)
+    async def agents(
+        self, *, category: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Listed[AgentView]:
+        return await self._get("/agents", Listed[AgentView], category=category, limit=limit, cursor=cursor)
 
     async def agent(self, agent_id: str) -> AgentView:
         return await self._get(f"/agents/{part(agent_id)}", AgentView)
