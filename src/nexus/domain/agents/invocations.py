@@ -16,7 +16,7 @@ from nexus.domain.ports.database import Page, Tables, Window
 from nexus.domain.ports.models import ChatMessage
 from nexus.domain.ports.rows import Write, delete, insert
 from nexus.domain.requests.model import Once
-from nexus.domain.requests.service import Keep, Requests
+from nexus.domain.requests.service import Requests
 from nexus.domain.runtime.model import Answer
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.tallies.service import Tallies
@@ -75,21 +75,22 @@ class Invocations:
 
     async def invoke(self, caller: Principal, agent_id: str, content: str, *, once: Once | None = None) -> Invocation:
         """One question, one answer, no session. A failure is an invocation with status `failed`, kept as well."""
-        agent = await self._agents.get(caller, agent_id)
-        spec = await self._agents.resolve(agent)
+        async with self._requests.begin_long(caller, once, Invocation) as request:
+            if request.answer is None:
+                agent = await self._agents.get(caller, agent_id)
+                called = await self._call(agent, content)
+                invocation, writes = self.recording(caller, agent, called)
+                await self._tables.commit(*writes, *request.recording(invocation))
+                request.answer = invocation
+        return request.result
 
-        async def make(keep: Keep[Invocation]) -> Invocation:
-            began = self._clock()
-            try:
-                answer = await self._runtime.whole(spec, [ChatMessage("user", content)])
-                called = self._of(answer, content, began)
-            except NexusError as error:
-                called = Called(input_text=content, output_text="", duration_ms=self._since(began), error=error.detail)
-            invocation, writes = self.recording(caller, agent, called)
-            await self._tables.commit(*writes, *keep(invocation))
-            return invocation
-
-        return await self._requests.settle(caller, once, Invocation, make)
+    async def _call(self, agent: Agent, content: str) -> Called:
+        spec, began = await self._agents.resolve(agent), self._clock()
+        try:
+            answer = await self._runtime.whole(spec, [ChatMessage("user", content)])
+        except NexusError as error:
+            return Called(input_text=content, output_text="", duration_ms=self._since(began), error=error.detail)
+        return self._of(answer, content, began)
 
     def recording(self, caller: Principal, agent: Agent, called: Called) -> tuple[Invocation, list[Write]]:
         """The row, the tallies and the tools' uses of one call; the caller commits them."""

@@ -29,7 +29,7 @@ from nexus.domain.projects.openings import Opening, Openings
 from nexus.domain.projects.runs import Runs
 from nexus.domain.projects.service import Projects
 from nexus.domain.requests.model import Once
-from nexus.domain.requests.service import Keep, Requests
+from nexus.domain.requests.service import KeyedRequest, Requests
 from nexus.domain.tasks.model import Task
 
 logger = structlog.get_logger()
@@ -79,18 +79,19 @@ class Builds:
         """A project and its first build, held where there is no place for it; InvalidInput when the requirement cannot be one."""
         rules.check_requirement(wanted.requirement)
 
-        async def make(keep: Keep[Started]) -> Started:
-            plans = [stage.plan for stage in self._workflow.stages]
-            project, before, writes = await self._openings.opening(caller, wanted, plans)
-            started = _started(project, before)
-            hit("before:project.create")
-            await self._tables.of(caller).commit(*writes, *keep(started))
-            hit("after:project.create")
-            return started
+        async with self._requests.begin(caller, once, Started) as request:
+            if request.answer is None:
+                request.answer = await self._tables.settle(partial(self._start, caller, wanted, request))
+        await self._offered(request.result.status, request.result.task_id, wanted.priority, caller.tenant_id)
+        return request.result
 
-        attempt = partial(self._requests.settle, caller, once, Started, make)
-        started = await self._tables.settle(attempt)
-        await self._offered(started.status, started.task_id, wanted.priority, caller.tenant_id)
+    async def _start(self, caller: Principal, wanted: Opening, request: KeyedRequest[Started]) -> Started:
+        plans = [stage.plan for stage in self._workflow.stages]
+        project, before, writes = await self._openings.opening(caller, wanted, plans)
+        started = _started(project, before)
+        hit("before:project.create")
+        await self._tables.of(caller).commit(*writes, *request.recording(started))
+        hit("after:project.create")
         return started
 
     async def command(
@@ -104,8 +105,10 @@ class Builds:
     ) -> Project:
         """Pause, resume, stop, retry or restart. Idempotent, or WrongState with the present one."""
         if command in ("retry", "restart"):
-            again = partial(self._openings.again, caller, project_id, command, from_stage=from_stage)
-            project = await self._requests.settle(caller, once, Project, again)
+            async with self._requests.begin(caller, once, Project) as request:
+                again = partial(self._openings.again, caller, project_id, command, from_stage=from_stage)
+                request.answer = request.answer or await again(request.recording)
+            project = request.result
         else:
             project = await self._projects.command(caller, project_id, command)
             self._wishes.note(project)

@@ -4,7 +4,7 @@ import hashlib
 
 from msgspec import Struct
 
-from nexus.domain.ports.rows import Row
+from nexus.domain.ports.rows import Entity
 
 
 class Once(Struct, frozen=True):
@@ -15,12 +15,14 @@ class Once(Struct, frozen=True):
     digest: str
 
 
-class KeptAnswer(Row, frozen=True, kw_only=True):
-    """The answer to a request, kept in the commit of what it created."""
+class KeptAnswer(Entity, frozen=True, kw_only=True):
+    """The answer to a request (JSON), kept in the commit of what it created. While `claim` names who works on it, there is none yet; each
+    sign of life of that one is a revision."""
 
     key: str
     digest: str
-    answer: str
+    answer: str = ""
+    claim: str | None = None
     expires_at: int
 
 

@@ -66,25 +66,23 @@ class Sessions:
         metadata: JSON | None = None,
         once: Once | None = None,
     ) -> Session:
-        agent = await self._agents.get(caller, agent_id)
-
-        async def make(keep: Keep[Session]) -> Session:
-            now = instant(self._clock())
-            session = Session(
-                session_id=self._new_id("ses"),
-                agent_id=agent.agent_id,
-                tenant_id=caller.tenant_id,
-                user_id=caller.user_id,
-                display_name=display_name,
-                metadata=metadata,
-                created_at=now,
-                last_active_at=now,
-            )
-            counts = self._tallies.counting(caller.tenant_id, sessions=1)
-            await self._tables.of(caller).commit(insert(SESSIONS, session), *counts, *keep(session))
-            return session
-
-        return await self._requests.settle(caller, once, Session, make)
+        async with self._requests.begin(caller, once, Session) as request:
+            if request.answer is None:
+                agent, now = await self._agents.get(caller, agent_id), instant(self._clock())
+                session = Session(
+                    session_id=self._new_id("ses"),
+                    agent_id=agent.agent_id,
+                    tenant_id=caller.tenant_id,
+                    user_id=caller.user_id,
+                    display_name=display_name,
+                    metadata=metadata,
+                    created_at=now,
+                    last_active_at=now,
+                )
+                counts = self._tallies.counting(caller.tenant_id, sessions=1)
+                await self._tables.of(caller).commit(insert(SESSIONS, session), *counts, *request.recording(session))
+                request.answer = session
+        return request.result
 
     async def get(self, caller: Principal, session_id: str) -> Session:
         session = await self._tables.of(caller).get(SESSIONS, session_id)
@@ -137,15 +135,15 @@ class Sessions:
     async def send(self, caller: Principal, session_id: str, content: str, *, once: Once | None = None) -> Reply:
         """Keeps what the user said and asks for the reply; both, or neither. ReplyRunning while another is written."""
 
-        async def make(keep: Keep[Reply]) -> Reply:
-            return await self._tables.settle(lambda: self._sent(caller, session_id, content, keep, asking))
-
         with self._turns.asking(caller.tenant_id) as asking:
-            reply = await self._requests.settle(caller, once, Reply, make)
-            await asking.offer(reply)
-        return reply
+            async with self._requests.begin(caller, once, Reply) as request:
+                if request.answer is None:
+                    send = partial(self._send, caller, session_id, content, request.recording, asking)
+                    request.answer = await self._tables.settle(send)
+            await asking.offer(request.result)
+        return request.result
 
-    async def _sent(self, caller: Principal, session_id: str, content: str, keep: Keep[Reply], asking: Asking) -> Reply:
+    async def _send(self, caller: Principal, session_id: str, content: str, keep: Keep[Reply], asking: Asking) -> Reply:
         session, agent = await self._ready(caller, session_id, asking)
         now = instant(self._clock())
         message_id, reply_id = rules.next_ids(session.last_message_id, self._new_id)
@@ -175,25 +173,27 @@ class Sessions:
     ) -> Reply:
         """Writes the last answer again; the old one is gone once the new one is asked for. NotLast for any other message."""
 
-        async def attempt(keep: Keep[Reply]) -> Reply:
-            session, agent = await self._ready(caller, session_id, asking)
-            old = await self._tables.of(caller).get(MESSAGES, session_id, message_id)
-            if old.role != "assistant" or session.last_message_id != message_id:
-                raise NotLast("Only the last answer of a session can be written again.")
-            asked = (await self._tables.of(caller).get(REPLIES, session_id, message_id)).asked
-            _, reply_id = rules.next_ids(session.last_message_id, self._new_id)
-            reply = self._replies.beginning(session, agent, asked=asked, reply_id=reply_id)
-            engaging = self._engaging(session, reply, message_count=session.message_count - 1)
-            await self._tables.of(caller).commit(delete(MESSAGES, old), engaging, insert(REPLIES, reply), *keep(reply))
-            asking.has_made = True
-            return reply
-
-        async def make(keep: Keep[Reply]) -> Reply:
-            return await self._tables.settle(partial(attempt, keep))
-
         with self._turns.asking(caller.tenant_id) as asking:
-            reply = await self._requests.settle(caller, once, Reply, make)
-            await asking.offer(reply)
+            async with self._requests.begin(caller, once, Reply) as request:
+                if request.answer is None:
+                    again = partial(self._regenerate, caller, session_id, message_id, request.recording, asking)
+                    request.answer = await self._tables.settle(again)
+            await asking.offer(request.result)
+        return request.result
+
+    async def _regenerate(
+        self, caller: Principal, session_id: str, message_id: str, keep: Keep[Reply], asking: Asking
+    ) -> Reply:
+        session, agent = await self._ready(caller, session_id, asking)
+        old = await self._tables.of(caller).get(MESSAGES, session_id, message_id)
+        if old.role != "assistant" or session.last_message_id != message_id:
+            raise NotLast("Only the last answer of a session can be written again.")
+        asked = (await self._tables.of(caller).get(REPLIES, session_id, message_id)).asked
+        _, reply_id = rules.next_ids(session.last_message_id, self._new_id)
+        reply = self._replies.beginning(session, agent, asked=asked, reply_id=reply_id)
+        engaging = self._engaging(session, reply, message_count=session.message_count - 1)
+        await self._tables.of(caller).commit(delete(MESSAGES, old), engaging, insert(REPLIES, reply), *keep(reply))
+        asking.has_made = True
         return reply
 
     async def _ready(self, caller: Principal, session_id: str, asking: Asking) -> tuple[Session, Agent]:
