@@ -96,7 +96,7 @@ class Reader:
     def __init__(self, app: Any, method: str, path: str, *, headers: Mapping[str, str] = {}, body: bytes = b"") -> None:
         target, _, query = path.partition("?")
         fields = {"host": "localhost", "content-type": "application/json", **headers}
-        self._scope = {
+        self.scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
             "http_version": "1.1",
@@ -128,7 +128,7 @@ class Reader:
         await self._heard.put(message)
 
     async def __aenter__(self) -> "Reader":
-        self._task = asyncio.ensure_future(self._app(self._scope, self._receive, self._send))
+        self._task = asyncio.ensure_future(self._app(self.scope, self._receive, self._send))
         start = await self._heard.get()
         self.status = start["status"]
         self.headers = {name.decode().lower(): value.decode() for name, value in start["headers"]}

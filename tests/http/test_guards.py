@@ -1,13 +1,14 @@
 """What stands before every route: tokens, hosts, origins, sizes, ids, and the table of who may come in without a token."""
 
 import re
+from typing import Any
 
 import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 from structlog.testing import capture_logs
 
-from tests.http.edge import NOBODYS, WANTED, Reader, open_edge
+from tests.http.edge import NOBODYS, WANTED, Reader, open_edge, open_site
 
 TOKEN = "a token of this server"
 OPEN = {"/health", "/api/health", "/ready", "/openapi.json", "/docs", "/redoc"}
@@ -66,12 +67,13 @@ ANONYMOUS = {
 
 PATHS = {route.split(" ", 1)[1] for route in ANONYMOUS}
 OPTIONS = {f"OPTIONS {path}": 204 if path in OPEN else 401 for path in PATHS}
-HEAD = {f"HEAD {path}": 405 for path in PATHS}
-"""What nobody declared: OPTIONS, which every path has, and HEAD, which none has."""
+HEAD = {route.replace("GET", "HEAD"): status for route, status in ANONYMOUS.items() if route.startswith("GET")}
+"""What nobody declared: OPTIONS, which every path has, and HEAD, which is GET without its body."""
 
 
 def routes(app: Litestar) -> set[str]:
-    return {f"{method} {route.path_format}" for route in app.routes for method in route.methods - {"OPTIONS"}}
+    found = [(route.path_format, set(route.route_handler_map)) for route in app.routes if isinstance(route, HTTPRoute)]
+    return {f"{method} {path}" for path, methods in found for method in methods - {"OPTIONS"}}
 
 
 async def test_what_routes_are_given_needs_no_task_group() -> None:
@@ -106,7 +108,7 @@ async def test_every_route_has_a_decided_answer_for_those_without_a_token() -> N
             assert answer.status_code == status, route
             if status == 401:
                 assert answer.headers["www-authenticate"].startswith("Bearer")
-                assert answer.json()["type"] == "urn:nexus:problem:unauthenticated"
+                assert method == "HEAD" or answer.json()["type"] == "urn:nexus:problem:unauthenticated"
 
 
 @pytest.mark.parametrize(
@@ -131,11 +133,14 @@ async def test_the_token_opens_under_any_name_and_bad_bodies_do_not_come_before_
     [
         ("localhost", 200), ("LOCALHOST:8000", 200), ("127.0.0.1:1", 200), ("[::1]:8000", 200), ("[::1]", 200), ("box.lan:80", 200),
         ("evil.example", 421), ("localhost.evil.example", 421), ("127.0.0.1.evil.example:8000", 421), ("", 421), ("[::2]", 421),
+        ("localhost.", 200), ("localhost:", 200), ("localhost:80.evil.example", 421), ("localhost:80:80", 421), ("localhost:x", 421),
+        ("[::1", 421), ("[::1]evil.example", 421), ("[::1]:80.evil.example", 421), ("evil.example@localhost", 421),
+        ("localhost@evil.example", 421), ("localhost/evil.example", 421), ("localhost evil.example", 421), ("::1", 421), ("\u00fc", 421),
     ],
 )  # fmt: skip
 async def test_a_server_without_a_token_answers_to_its_own_names_only(host: str, status: int) -> None:
     async with open_edge(hosts=["box.lan"]) as edge:
-        answer = await edge.client.get("/api/v2/projects", headers={"host": host})
+        answer = await edge.client.get("/api/v2/projects", headers={b"host": host.encode("latin-1")})
         assert answer.status_code == status
         if status == 421:
             assert answer.json()["type"] == "urn:nexus:problem:foreign-host"
@@ -144,8 +149,25 @@ async def test_a_server_without_a_token_answers_to_its_own_names_only(host: str,
 
 async def test_pages_of_other_sites_change_nothing() -> None:
     async with open_edge(serving=False) as edge:
-        for origin in ("https://evil.example", "null", "http://localhost:9999", "http://localhost"):
-            refused = await edge.client.post("/api/v2/projects", json=WANTED, headers={"origin": origin})
+        for origin in (
+            "https://evil.example",
+            "null",
+            "http://localhost:9999",
+            "http://localhost",
+            "http://[",
+            "http://[::1",
+            "http://]",
+            "",
+            "http://localhost:8000@evil.example",
+            "http://localhost:8000.evil.example",
+            "//localhost:8000",
+            "http://\u212a",
+            "http://localhost:8000\\@evil.example",
+            "http://localhost:99999999",
+            "localhost:8000",
+            "http://localhost:8000/..",
+        ):
+            refused = await edge.client.post("/api/v2/projects", json=WANTED, headers={b"origin": origin.encode()})
             assert (refused.status_code, refused.json()["type"]) == (403, "urn:nexus:problem:foreign-origin"), origin
         assert (await edge.client.get("/api/v2/projects", headers={"origin": "https://evil.example"})).json()[
             "items"
@@ -217,3 +239,74 @@ async def test_a_request_leaves_one_line_without_its_secrets() -> None:
             ("GET", "/api/v2/tasks/{task_id}", 404),
         ]
         assert not re.search(f"hidden|{TOKEN}|doubles", str(lines))
+
+
+@pytest.mark.parametrize(
+    "name", ["Host", "Authorization", "Content-Type", "Idempotency-Key", "Origin", "Last-Event-ID"]
+)
+async def test_what_is_said_twice_is_refused_where_the_second_could_differ(name: str) -> None:
+    async with open_edge(token=TOKEN) as edge:
+        headers = [("authorization", f"Bearer {TOKEN}"), (name, f"Bearer {TOKEN}"), (name, "localhost")]
+        answer = await edge.client.get("/api/v2/projects", headers=headers)
+        assert (answer.status_code, answer.json()["type"]) == (400, "urn:nexus:problem:malformed-request")
+        lists = [("authorization", f"Bearer {TOKEN}"), ("accept", "text/html"), ("accept", "*/*")]
+        assert (await edge.client.get("/api/v2/projects", headers=lists)).status_code == 200
+
+
+async def test_head_is_get_without_a_body_and_allow_tells_all_methods() -> None:
+    known = dict[str, set[str]]()
+    for route in ANONYMOUS:
+        known.setdefault(named(route.split(" ")[1]), {"OPTIONS"}).add(route.split(" ")[0])
+    async with open_edge() as edge:
+        for path, methods in known.items():
+            methods |= {"HEAD"} if "GET" in methods else set()
+            for method in ("OPTIONS", "TRACE"):
+                told = (await edge.client.request(method, path)).headers["allow"]
+                assert set(told.split(", ")) == methods, (method, path)
+            head = await edge.client.head(path)
+            if "GET" not in methods:
+                assert (head.status_code, head.content) == (405, b"")
+                continue
+            got = await edge.client.get(path)
+            assert (head.status_code, head.content) == (got.status_code, b""), path
+            assert head.headers["content-type"] == got.headers["content-type"] if got.content else True
+            if "ms" not in got.text and got.status_code < 400:
+                assert head.headers.get("content-length") == got.headers.get("content-length"), path
+
+
+async def test_head_of_a_stream_tells_its_headers_and_ends() -> None:
+    async with open_site() as site:
+        head = await site.client.head(f"/api/v2/projects/{site.project_id}/events")
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-type"].startswith("text/event-stream")
+
+
+async def test_an_upload_that_breaks_off_is_the_peers_doing() -> None:
+    async with open_edge(serving=False) as edge:
+        said = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+        answers = list[dict[str, Any]]()
+
+        async def receive() -> Any:
+            return said.pop(0)
+
+        async def send(message: Any) -> None:
+            answers.append(message)
+
+        app: Any = edge.app
+        with capture_logs() as lines:
+            await app(Reader(app, "POST", "/api/v2/projects").scope, receive, send)
+        assert answers[0]["status"] == 400
+        assert [line["log_level"] for line in lines if line["event"] == "http.broken_off"] == ["warning"]
+        assert not [line for line in lines if line["log_level"] == "error"]
+
+
+async def test_an_address_is_told_back_without_what_steers_a_terminal() -> None:
+    async with open_edge() as edge:
+        answer = await edge.client.get("/%1b%5d0;X%07%1b%5b2J%c2%9b%e2%80%ae%7f")
+        assert answer.status_code == 404
+        assert answer.text.isascii() and answer.text.isprintable()
+        refused = await edge.client.post(
+            "/api/v2/projects", json={"requirement": "An agent that doubles", "\u202e\x9b\x7f": 1}
+        )
+        assert refused.status_code == 422
+        assert "u202e" in refused.text and not {"\u202e", "\x9b", "\x7f"} & set(refused.text)

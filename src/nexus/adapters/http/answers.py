@@ -1,5 +1,6 @@
 """What routes answer with."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -19,6 +20,10 @@ UNTRUSTED = {"content-security-policy": "default-src 'none'; sandbox", "cache-co
 """For what a model wrote: no browser may take it for a page."""
 
 _WITHOUT_BODY = (204, 304)
+_STEERING = re.compile(
+    rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]|\xef\xbf[\xb9-\xbb]|\xef\xbb\xbf"
+)
+"""DEL, C1, marks and overrides of direction, separators of lines, as UTF-8."""
 
 
 class Answer(Response[T]):
@@ -32,7 +37,7 @@ class Answer(Response[T]):
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
         body = b""
         if status not in _WITHOUT_BODY:
-            body = self.content if isinstance(self.content, bytes) else msgspec.json.encode(self.content)
+            body = self.content if isinstance(self.content, bytes) else encoded(self.content)
             fields += [(b"content-type", _typed(self.media_type)), (b"content-length", b"%d" % len(body))]
 
         async def answered(scope: Any, receive: Any, send: Any) -> None:
@@ -40,6 +45,14 @@ class Answer(Response[T]):
             await send({"type": "http.response.body", "body": body})
 
         return answered
+
+
+def encoded(content: object) -> bytes:
+    """As JSON, with escapes for what could steer a terminal or turn the reading direction where somebody looks at it as it is."""
+    body = msgspec.json.encode(content)
+    if body.isascii() and b"\x7f" not in body:
+        return body
+    return _STEERING.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), body)
 
 
 def _typed(media_type: str | None) -> bytes:

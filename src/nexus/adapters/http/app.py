@@ -16,7 +16,7 @@ from nexus.adapters.http.answers import API, Answer
 from nexus.adapters.http.auth import admitted, caller
 from nexus.adapters.http.edge import MOST_BYTES, Edge
 from nexus.adapters.http.openapi import configured, document
-from nexus.adapters.http.problems import handle
+from nexus.adapters.http.problems import allowed, handle
 from nexus.adapters.http.requests import JSONRequest
 from nexus.adapters.http.sse import Streams
 from nexus.adapters.http.system import Parts, Ready, System
@@ -48,7 +48,7 @@ def make_app(
 
     held = {"services": services, "streams": open_streams, "system": System(version, parts, ready, described)}
     app = _application(token, held)
-    app.asgi_handler = Edge(app.asgi_handler, hosts=hosts if token is None else None)
+    app.asgi_handler = Edge(app.asgi_handler, hosts=hosts if token is None else None, methods=_methods(app))
     return app
 
 
@@ -86,6 +86,14 @@ def _provide_in_turn(app: Litestar) -> None:
     for route in app.routes:
         for _, model in route.route_handler_map.values() if isinstance(route, HTTPRoute) else ():
             model.dependency_batches = [{one} for batch in model.dependency_batches for one in batch]
+
+
+def _methods(app: Litestar) -> dict[str, str]:
+    """What is allowed at each address; for litestar, several methods of one address are routes of their own."""
+    together = dict[str, set[str]]()
+    for route in app.routes:
+        together.setdefault(route.path_format, set()).update(route.methods)
+    return {path: allowed(methods) for path, methods in together.items()}
 
 
 def _giving(part: object) -> Provide:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Collection
 from itertools import chain
 from typing import Any, NoReturn
-from urllib.parse import quote
 
 import httptools
 import structlog
@@ -229,7 +228,9 @@ class Connection(HttpToolsProtocol):
 
 
 def _raw(error: NexusError, url: bytes) -> bytes:
-    told = problems.answer(error, path=quote(url[:200].partition(b"?")[0]), request_id=problems.new_request_id())
+    told = problems.answer(
+        error, path=url[:200].partition(b"?")[0].decode("latin-1"), request_id=problems.new_request_id()
+    )
     fields = {
         "content-type": problems.MEDIA_TYPE,
         "content-length": str(len(told.body)),

@@ -3,15 +3,15 @@
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import structlog
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from nexus.adapters.http import problems
-from nexus.adapters.http.problems import ContentTooLarge, ForeignHost, ForeignOrigin, MalformedBody
+from nexus.adapters.http.problems import ContentTooLarge, ForeignHost, ForeignOrigin, MalformedBody, MalformedRequest
 from nexus.domain.core.errors import NexusError
 
 MOST_BYTES = 1024 * 1024
@@ -19,7 +19,21 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _TRACE = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?")
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,253}?)\.?)(?::[0-9]{0,5})?")
 _READS = ("GET", "HEAD", "OPTIONS")
+_SAID_ONCE = frozenset(
+    (
+        b"host",
+        b"origin",
+        b"authorization",
+        b"content-type",
+        b"content-length",
+        b"content-encoding",
+        b"idempotency-key",
+        b"last-event-id",
+    )
+)
+"""Headers of which a second one would be a second opinion."""
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -44,11 +58,11 @@ class Trace(NamedTuple):
 
 class Edge:
     """Around the whole application. With `hosts` it answers to these names only and lets no other site's pages write: the
-    guard of a server that asks for no token."""
+    guard of a server that asks for no token. `methods` are those that each address allows."""
 
-    def __init__(self, app: App, *, hosts: Collection[str] | None) -> None:
-        self._app, self._log = app, structlog.get_logger().bind()
-        self._hosts = None if hosts is None else LOOPBACK | {_bare(host) for host in hosts}
+    def __init__(self, app: App, *, hosts: Collection[str] | None, methods: Mapping[str, str]) -> None:
+        self._app, self._methods, self._log = app, methods, structlog.get_logger().bind()
+        self._hosts = None if hosts is None else LOOPBACK | {host.strip("[]").rstrip(".").lower() for host in hosts}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -57,29 +71,47 @@ class Edge:
         headers, chance = {name: value.decode("latin-1") for name, value in scope["headers"]}, os.urandom(36).hex()
         wanted, trace = headers.get(b"x-request-id", ""), Trace.of(headers.get(b"traceparent", ""), chance)
         scope["request_id"] = wanted if _REQUEST_ID.fullmatch(wanted) else "req_" + chance[48:]
-        seen = _Seen(send, [(b"x-request-id", scope["request_id"].encode()), (b"traceparent", str(trace).encode())])
+        inner, seen = (
+            scope,
+            _Seen(send, [(b"x-request-id", scope["request_id"].encode()), (b"traceparent", str(trace).encode())]),
+        )
         bound, began = bind_contextvars(request_id=scope["request_id"], trace_id=trace.trace_id), time.perf_counter()
+        if scope["method"] == "HEAD":
+            inner, seen.is_bare = {**scope, "method": "GET"}, True
         try:
-            if (refusal := self._refusal(scope["method"], headers)) is not None:
+            if (refusal := self._refusal(scope, headers)) is not None:
                 await _refused(scope, seen, refusal)
             else:
-                await self._app(scope, receive, seen)
+                await self._app(inner, receive, seen if scope["method"] != "OPTIONS" else self._telling(inner, seen))
         finally:
             self._log.info(
                 "http.request",
                 method=scope["method"],
-                path=scope.get("path_template") or scope["path"][:200],
+                path=inner.get("path_template") or scope["path"][:200],
                 status=seen.status,
                 ms=round((time.perf_counter() - began) * 1000, 1),
             )
             reset_contextvars(**bound)
 
-    def _refusal(self, method: str, headers: dict[bytes, str]) -> NexusError | None:
-        host, origin, length = headers.get(b"host", ""), headers.get(b"origin"), headers.get(b"content-length", "0")
+    def _telling(self, scope: Any, send: Any) -> Any:
+        """A `send` of which `Allow` tells all methods of the address."""
+
+        def tell(message: Any) -> Awaitable[None]:
+            if message["type"] == "http.response.start" and message["status"] == 204:
+                message["headers"] = [(b"allow", self._methods[scope["path_template"]].encode())]
+            sent: Awaitable[None] = send(message)
+            return sent
+
+        return tell
+
+    def _refusal(self, scope: Any, headers: dict[bytes, str]) -> NexusError | None:
+        host, length = headers.get(b"host", ""), headers.get(b"content-length", "0")
+        if len(headers) != len(scope["headers"]) and (name := _said_twice(scope["headers"])) is not None:
+            return MalformedRequest(f"The header {name} was sent twice.")
         if self._hosts is not None:
             if _bare(host) not in self._hosts:
                 return ForeignHost("Use the name or address under which the server was started.")
-            if origin is not None and method not in _READS and urlsplit(origin).netloc.lower() != host.lower():
+            if scope["method"] not in _READS and not _is_same_site(headers.get(b"origin"), host):
                 return ForeignOrigin("Pages of other sites cannot change anything here.")
         if not (length.isascii() and length.isdecimal()):
             return MalformedBody("The Content-Length is not a number.")
@@ -87,29 +119,42 @@ class Edge:
 
 
 class _Seen:
-    """A `send` that adds headers to the answer and remembers its status."""
+    """A `send` that adds headers to the answer and remembers its status. `is_bare`: it ends behind the headers, whatever follows."""
 
-    __slots__ = ("_headers", "_send", "status")
+    __slots__ = ("_has_ended", "_headers", "_send", "is_bare", "status")
 
     def __init__(self, send: Any, headers: list[tuple[bytes, bytes]]) -> None:
-        self._send, self.status = send, 0
+        self._send, self.status, self.is_bare, self._has_ended = send, 0, False, False
         self._headers = [*headers, (b"x-content-type-options", b"nosniff")]
 
     def __call__(self, message: Any) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = [*message.get("headers", ()), *self._headers]
+        elif self.is_bare:
+            return self._end()
         sent: Awaitable[None] = self._send(message)
         return sent
 
+    async def _end(self) -> None:
+        if not self._has_ended:
+            self._has_ended = True
+            await self._send({"type": "http.response.body", "body": b""})
+
 
 def _bare(host: str) -> str:
-    """A host without its port and brackets."""
-    if host.startswith("["):
-        name = host[1:].partition("]")[0]
-    else:
-        name = host.partition(":")[0] if host.count(":") == 1 else host
-    return name.lower().rstrip(".")
+    """A host without its port and brackets; empty for what is no host."""
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2]).lower() if found else ""
+
+
+def _is_same_site(origin: str | None, host: str) -> bool:
+    return origin is None or origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower())
+
+
+def _said_twice(fields: Iterable[tuple[bytes, bytes]]) -> str | None:
+    names = Counter(name for name, _ in fields)
+    return next((name.decode() for name in _SAID_ONCE if names[name] > 1), None)
 
 
 def _too_large() -> ContentTooLarge:

@@ -3,8 +3,9 @@
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -27,11 +28,16 @@ from nexus.domain.core.errors import (
 from nexus.wire.problems import Fault, Problem
 
 MEDIA_TYPE = "application/problem+json"
+_PATH = "/:@!$&'()*+,;="
 logger = structlog.get_logger()
 
 
 class MalformedBody(InvalidInput):
     title = "The body is not JSON"
+
+
+class BrokenOff(InvalidInput):
+    title = "The body broke off"
 
 
 class MalformedRequest(InvalidInput):
@@ -80,6 +86,7 @@ class InternalError(NexusError):
 
 STATUSES: Mapping[type[NexusError], int] = {
     MalformedBody: 400,
+    BrokenOff: 400,
     MalformedRequest: 400,
     Unauthenticated: 401,
     PermissionDenied: 403,
@@ -126,6 +133,11 @@ class Answer(NamedTuple):
     body: bytes
 
 
+def allowed(methods: Collection[str]) -> str:
+    """The value of `Allow`: these methods, and HEAD beside GET."""
+    return ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))
+
+
 def new_request_id() -> str:
     return f"req_{os.urandom(12).hex()}"
 
@@ -152,7 +164,7 @@ def answer(error: NexusError, *, path: str, request_id: str, conditional: bool =
         "title": kind.title,
         "status": status,
         "detail": _detail(error),
-        "instance": path,
+        "instance": quote(path, safe=_PATH),
         "request_id": request_id,
         "errors": _faults(error),
     }
@@ -160,7 +172,7 @@ def answer(error: NexusError, *, path: str, request_id: str, conditional: bool =
         name: error.facts[fact] for fact, (name, form) in _FACTS.items() if isinstance(error.facts.get(fact), form)
     }
     problem = msgspec.convert(told | facts, Problem)
-    return Answer(status, _headers(error), msgspec.json.encode(problem))
+    return Answer(status, _headers(error), answers.encoded(problem))
 
 
 def _detail(error: NexusError) -> str:
@@ -195,6 +207,8 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> answers.Answer[
         known = InternalError()
     if status_of(type(known)) >= 500:
         logger.error("http.failed", exc_info=error)
+    elif isinstance(known, BrokenOff):
+        logger.warning("http.broken_off")
     told = answer(
         known,
         path=request.scope["path"],
@@ -209,7 +223,8 @@ def _of_framework(error: HTTPException) -> NexusError:
         case 404:
             return NotFound()
         case 405:
-            return MethodNotAllowed(allow=(error.headers or {}).get("allow", ""))
+            methods = {one.strip() for one in (error.headers or {}).get("allow", "").split(",")}
+            return MethodNotAllowed(allow=allowed(methods))
         case 413:
             return ContentTooLarge("The body has too many bytes.")
         case 400 if isinstance(error.extra, list):

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request
+from litestar.exceptions import InternalServerException
 from litestar.params import HeaderParameter, QueryParameter
 
-from nexus.adapters.http.problems import MalformedBody, UnsupportedMediaType
+from nexus.adapters.http.problems import BrokenOff, MalformedBody, UnsupportedMediaType
 from nexus.domain.core.errors import InvalidInput, PreconditionFailed
 from nexus.domain.ports.database import PAGE_LIMIT, Window
 from nexus.domain.requests.model import Once
@@ -30,12 +31,19 @@ class JSONRequest(Request[Any, Any, Any]):
         if media_type != "application/json" or self.headers.get("content-encoding", "identity") != "identity":
             raise UnsupportedMediaType("Send the body as `Content-Type: application/json`, not compressed.")
         field = self.scope["route_handler"].parsed_data_field
+        body = await self.body()
         try:
-            return msgspec.json.decode(await self.body(), type=field.annotation if field else Any)
+            return msgspec.json.decode(body, type=field.annotation if field else Any)
         except msgspec.ValidationError as error:
             raise _invalid(str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise MalformedBody("The body is not well-formed JSON in UTF-8.") from None
+
+    async def body(self) -> bytes:
+        try:
+            return await super().body()
+        except InternalServerException:  # what litestar raises for a peer who left
+            raise BrokenOff("The peer left before its body had come.") from None
 
 
 def _invalid(told: str) -> InvalidInput:

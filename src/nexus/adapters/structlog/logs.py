@@ -1,15 +1,19 @@
 """Logs: one JSON object a line, or pretty on a terminal; always on stderr, the standard library's records included."""
 
+import io
 import logging
 import sys
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal, TextIO
 
 import msgspec
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, WrappedLogger
+
+from nexus.domain.core.texts import escape_controls
 
 LEAST_SECRET = ("authorization", "api_key", "token", "secret", "password")
+OF_SEVERAL_LINES = ("exception", "stack")
 
 
 def configure(level: str, form: Literal["auto", "json", "pretty"]) -> None:
@@ -22,10 +26,10 @@ def configure(level: str, form: Literal["auto", "json", "pretty"]) -> None:
         _masked,
     ]
     foreign: structlog.typing.Processor = _pretty() if pretty else _json
-    own: list[structlog.typing.Processor] = [foreign] if pretty else [structlog.processors.format_exc_info, _json]
+    last: list[structlog.typing.Processor] = [_escaped] if pretty else [structlog.processors.format_exc_info, _escaped]
     factory = structlog.PrintLoggerFactory(sys.stderr) if pretty else structlog.BytesLoggerFactory(sys.stderr.buffer)
     structlog.configure(
-        processors=[*shared, *own],
+        processors=[*shared, *last, foreign],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         logger_factory=factory,
         cache_logger_on_first_use=False,
@@ -34,7 +38,7 @@ def configure(level: str, form: Literal["auto", "json", "pretty"]) -> None:
     plain = foreign if pretty else _json_text
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.processors.format_exc_info],
+            foreign_pre_chain=[*shared, structlog.processors.format_exc_info, _escaped],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, plain],
         )
     )
@@ -46,7 +50,13 @@ def configure(level: str, form: Literal["auto", "json", "pretty"]) -> None:
 
 def _pretty() -> structlog.typing.Processor:
     """Tracebacks without the values of variables: they may be secrets."""
-    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    return structlog.dev.ConsoleRenderer(exception_formatter=_traceback)
+
+
+def _traceback(out: TextIO, exc_info: ExcInfo) -> None:
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, exc_info)
+    out.write(escape_controls(text.getvalue()))
 
 
 def _json(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
@@ -56,6 +66,25 @@ def _json(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
 
 def _json_text(logger: WrappedLogger, method: str, event: EventDict) -> str:
     return _json(logger, method, event).decode()
+
+
+def _escaped(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Nothing that a stranger sent steers the terminal of who reads the log, or begins a line of its own there."""
+    for key, value in event.items():
+        if isinstance(value, str) and value.isprintable():
+            continue
+        event[key] = escape_controls(value) if key in OF_SEVERAL_LINES else _harmless(value)
+    return event
+
+
+def _harmless(value: Any) -> Any:
+    if isinstance(value, str):
+        return escape_controls(value).replace("\n", "\\n").replace("\t", "\\t")
+    if isinstance(value, dict):
+        return {_harmless(key): _harmless(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_harmless(one) for one in value]
+    return value
 
 
 def _masked(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

@@ -1,4 +1,11 @@
-"""How long a text is, in the ways that matter here."""
+"""How long a text is, in the ways that matter here, and how it is shown where it could steer a display."""
+
+import unicodedata
+
+_STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Categories of characters that move a cursor, colour a terminal, turn the reading direction or break a line."""
+_JOINERS = "\u200c\u200d"
+"""Of these, what scripts and emoji need."""
 
 
 def is_cjk(character: str) -> bool:
@@ -20,3 +27,22 @@ def within(text: str, most: int) -> str:
     """The text, cut so that it takes at most so many bytes where it is stored."""
     encoded = text.encode(errors="replace")
     return text if len(encoded) <= most else encoded[: most - 3].decode(errors="ignore") + "…"
+
+
+def escape_controls(text: str) -> str:
+    """The text with control, bidi and lone surrogate characters as `\\x1b` or `\\u202e`; line feeds and tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join(_escaped(one) if one not in "\n\t" + _JOINERS else one for one in text)
+
+
+def single_line(text: str) -> str:
+    """The text on one line, blanks joined, control characters escaped."""
+    return escape_controls(" ".join(text.split()))
+
+
+def _escaped(character: str) -> str:
+    if unicodedata.category(character) not in _STEERING:
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
