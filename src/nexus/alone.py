@@ -30,7 +30,7 @@ async def open_agent(directory: Path, settings: Settings) -> AsyncIterator[tuple
         models = Models(model=await open_model(settings, stack), clock=system_clock, sleep=asyncio.sleep)
         slug = next(iter(packages))
         others = {other: found for other, found in packages.items() if other != slug}
-        spec = package.spec(packages[slug], agent_id=slug, others=others)
+        spec = await package.spec(packages[slug], agent_id=slug, describe=code.describe, others=others)
         yield Runtime(models=models, tools=tools, code=code), spec
 
 

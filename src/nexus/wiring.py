@@ -134,8 +134,8 @@ def services(world: World) -> Services:
         repository=world.repository, clock=clock,
     )  # fmt: skip
     agents = Agents(
-        tables=tables, runtime=on.runtime, repository=world.repository, tasks=tasks, tallies=tallies, audit=audit,
-        clock=clock, new_id=new_id,
+        tables=tables, runtime=on.runtime, describe=world.code.describe, repository=world.repository, tasks=tasks,
+        tallies=tallies, audit=audit, clock=clock, new_id=new_id,
     )  # fmt: skip
     deletions = Deletions(
         tables=tables, projects=projects, agents=agents, tasks=tasks, tallies=tallies, audit=audit, files=world.files,

@@ -28,7 +28,7 @@ NOUNS = {
     "projects": {"admission", "commits", "deletions", "openings", "runs"},
     "runtime": {"crowd", "journal", "steps"},
     "sessions": {"endings", "keeping", "leases", "replies", "turns", "writing"},
-    "tools": {"arguments", "calls", "schema", "workers"},
+    "tools": {"arguments", "calls", "schema", "signatures", "workers"},
 }
 """What a module has besides, each a noun of its field."""
 

@@ -26,6 +26,7 @@ import msgspec
 import pytest
 from msgspec import structs
 
+from nexus.adapters.memory.code import MemoryCode
 from nexus.adapters.memory.models import Gate, ScriptedModel, Turn, turn
 from nexus.adapters.memory.repository import MemoryRepository
 from nexus.domain.agents import package
@@ -387,9 +388,11 @@ SOURCE = 'def vat(net: float) -> float:\n    """VAT.\n\n    Args:\n        net: 
         ({"tools/vat.py": "\ndef vat(:\n"}, r"vat cannot be read: .*line 2"),
     ],
 )
-def test_a_malformed_package_is_refused_with_file_and_place(files: Mapping[str, str | None], place: str) -> None:
+async def test_a_malformed_package_is_refused_with_file_and_place(files: Mapping[str, str | None], place: str) -> None:
     whole = {"agent.toml": MANIFEST + TOOL, "prompt.md": "You say the VAT.", "tools/vat.py": SOURCE}
-    assert [tool.target for tool in package.spec(package.read(whole), agent_id="a").tools] == ["tools/vat.py:vat"]
+    describe = MemoryCode().describe
+    fine = await package.spec(package.read(whole), agent_id="a", describe=describe)
+    assert [tool.target for tool in fine.tools] == ["tools/vat.py:vat"]
     broken = {path: text for path, text in {**whole, **files}.items() if text is not None}
     with pytest.raises(InvalidInput, match=place):
-        package.spec(package.read(broken), agent_id="a")
+        await package.spec(package.read(broken), agent_id="a", describe=describe)

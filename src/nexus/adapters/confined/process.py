@@ -89,11 +89,12 @@ async def _directory(workspaces: Path) -> AsyncIterator[Path]:
 
 
 @contextlib.asynccontextmanager
-async def launched(directory: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def launched(directory: Path, script: Path = _LAUNCHER) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A Python without environment and packages that runs `script` in a directory. Unavailable when it does not start."""
     try:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-I", "-S", "-u", "-X", "utf8", str(_LAUNCHER)),
+            *("-I", "-S", "-u", "-X", "utf8", str(script)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

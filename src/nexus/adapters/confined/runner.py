@@ -10,9 +10,11 @@ import msgspec
 
 from nexus.adapters.confined import probe
 from nexus.adapters.confined.process import Plan, Run, carry_out
+from nexus.adapters.confined.reading import SourceReader
 from nexus.adapters.confined.rooms import Room, Rooms
 from nexus.domain.core.errors import InvalidInput, Unavailable
 from nexus.domain.ports.code import JSON, Limits, Outcome, Program, TestResult, Tier
+from nexus.domain.ports.models import ToolSpec
 
 _FIRST_USER = 61_184  # systemd keeps this range for users that exist only while something runs
 _MOST_FILES, _MOST_BYTES = 500, 5_000_000
@@ -35,6 +37,7 @@ class ConfinedRunner:
         self._room: Room | None = None
         self._plan: Plan | None = None
         self._tier = _UNPROBED
+        self._reader = SourceReader()
         self._free = asyncio.Queue[int]()
         for number in range(at_once):
             self._free.put_nowait(_FIRST_USER + number)
@@ -72,6 +75,9 @@ class ConfinedRunner:
         """Removes the directories that runners left whose process is gone; how many. Any process may, at any time."""
         kinds = (self._rooms, *probe.left_by_targets(self._data))
         return await asyncio.to_thread(lambda: sum(rooms.collect() for rooms in kinds))
+
+    async def describe(self, source: str, function: str) -> ToolSpec:
+        return await self._reader.describe(source, function)
 
     async def call(self, program: Program, function: str, arguments: JSON, *, limits: Limits = Limits()) -> Outcome:
         outcome, _ = await self._run(program, limits, function=function, arguments=arguments)

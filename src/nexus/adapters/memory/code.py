@@ -18,6 +18,8 @@ from typing import Any
 import msgspec
 
 from nexus.domain.ports.code import JSON, Limits, Outcome, Program, TestResult, Tier
+from nexus.domain.ports.models import ToolSpec
+from nexus.domain.tools.schema import spec_of_source
 
 _runs = count(1)
 
@@ -27,6 +29,9 @@ class MemoryCode:
 
     def tier(self) -> Tier:
         return Tier(level=1, name="trusted fake", detail="Programs run in the process itself: for tests only.")
+
+    async def describe(self, source: str, function: str) -> ToolSpec:
+        return await asyncio.to_thread(spec_of_source, source, function)
 
     async def call(self, program: Program, function: str, arguments: JSON, *, limits: Limits = Limits()) -> Outcome:
         run = _Run(program)

@@ -1,7 +1,7 @@
 """The agent package: a folder that runs alone. Parsed strictly, whoever wrote it."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -14,7 +14,7 @@ from nexus.domain.ports.models import ToolSpec
 from nexus.domain.runtime.model import AgentSpec, AnswerLimits, BoundTool
 from nexus.domain.tools.library.registry import LIBRARY
 from nexus.domain.tools.model import Effect
-from nexus.domain.tools.schema import spec_of_source
+from nexus.domain.tools.schema import without
 
 MANIFEST = "agent.toml"
 KEY = "idempotency_key"
@@ -83,58 +83,65 @@ def manifest_text(manifest: Manifest) -> str:
     return tomli_w.dumps(_without_empty(msgspec.to_builtins(manifest)))
 
 
-def spec(package: Package, *, agent_id: str, others: Mapping[str, Package] = {}) -> AgentSpec:
+Describe = Callable[[str, str], Awaitable[ToolSpec]]
+"""`CodeRunner.describe`: what a function of a source text takes."""
+
+
+async def spec(package: Package, *, agent_id: str, describe: Describe, others: Mapping[str, Package] = {}) -> AgentSpec:
     """Every reference resolved, or InvalidInput that names the one that is not. `others`: packages that `agent:SLUG` may mean."""
-    return _spec(package, agent_id, others, ())
+    return await _Resolving(describe, others).resolve(package, agent_id, ())
 
 
-def _spec(package: Package, agent_id: str, others: Mapping[str, Package], asking: tuple[str, ...]) -> AgentSpec:
-    asking = (*asking, package.manifest.agent.slug)
-    bound, inside = list[BoundTool](), dict[str, AgentSpec]()
-    for entry in package.manifest.tools:
-        kind, _, target = entry.ref.partition(":")
-        match kind:
-            case "library":
-                bound.append(_library(target))
-            case "generated":
-                bound.append(_generated(package, entry, target))
-            case "agent":
-                if target in asking or target not in others:
-                    raise InvalidInput(f"{entry.ref}: there is no such agent, or it asks itself.")
-                bound.append(_agent(others[target], target))
-                inside[target] = _spec(others[target], f"{agent_id}/{target}", others, asking)
-            case _:
-                raise InvalidInput(
-                    f"{entry.ref!r} is no reference: library:NAME, generated:FILE:FUNCTION or agent:SLUG."
-                )
-    names = [tool.spec.name for tool in bound]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise InvalidInput(f"Two tools are named {', '.join(sorted(twice))}.")
-    return AgentSpec(
-        agent_id=agent_id,
-        name=package.manifest.agent.name,
-        prompt=package.prompt,
-        tools=tuple(bound),
-        program=package.program,
-        agents=inside,
-        limits=package.manifest.limits,
-    )
+class _Resolving:
+    def __init__(self, describe: Describe, others: Mapping[str, Package]) -> None:
+        self._describe, self._others = describe, others
+
+    async def resolve(self, package: Package, agent_id: str, asking: tuple[str, ...]) -> AgentSpec:
+        asking = (*asking, package.manifest.agent.slug)
+        bound, inside = list[BoundTool](), dict[str, AgentSpec]()
+        for entry in package.manifest.tools:
+            kind, _, target = entry.ref.partition(":")
+            match kind:
+                case "library":
+                    bound.append(_library(target))
+                case "generated":
+                    bound.append(await self._generated(package, entry, target))
+                case "agent":
+                    if target in asking or target not in self._others:
+                        raise InvalidInput(f"{entry.ref}: there is no such agent, or it asks itself.")
+                    bound.append(_agent(self._others[target], target))
+                    inside[target] = await self.resolve(self._others[target], f"{agent_id}/{target}", asking)
+                case _:
+                    raise InvalidInput(
+                        f"{entry.ref!r} is no reference: library:NAME, generated:FILE:FUNCTION or agent:SLUG."
+                    )
+        names = [tool.spec.name for tool in bound]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise InvalidInput(f"Two tools are named {', '.join(sorted(twice))}.")
+        return AgentSpec(
+            agent_id=agent_id,
+            name=package.manifest.agent.name,
+            prompt=package.prompt,
+            tools=tuple(bound),
+            program=package.program,
+            agents=inside,
+            limits=package.manifest.limits,
+        )
+
+    async def _generated(self, package: Package, entry: ToolEntry, target: str) -> BoundTool:
+        path, _, function = target.partition(":")
+        if path not in package.files:
+            raise InvalidInput(f"{entry.ref}: there is no such file.")
+        found = await self._describe(package.files[path], function)
+        takes_key = KEY in found.parameters["properties"]
+        shown = without(found, (KEY,))
+        return BoundTool(kind="generated", spec=shown, target=target, effect=entry.effect, takes_key=takes_key)
 
 
 def _library(name: str) -> BoundTool:
     if (tool := LIBRARY.get(name)) is None:
         raise InvalidInput(f"library:{name}: the library has no such tool.")
     return BoundTool(kind="library", spec=tool.spec, target=name, effect=tool.effect)
-
-
-def _generated(package: Package, entry: ToolEntry, target: str) -> BoundTool:
-    path, _, function = target.partition(":")
-    if path not in package.files:
-        raise InvalidInput(f"{entry.ref}: there is no such file.")
-    source = package.files[path]
-    found = spec_of_source(source, function, given=(KEY,))
-    takes_key = KEY in spec_of_source(source, function).parameters["properties"]
-    return BoundTool(kind="generated", spec=found, target=target, effect=entry.effect, takes_key=takes_key)
 
 
 def _agent(package: Package, slug: str) -> BoundTool:

@@ -35,6 +35,7 @@ class Agents:
         *,
         tables: Tables,
         runtime: Runtime,
+        describe: package.Describe,
         repository: Repository,
         tasks: Tasks,
         tallies: Tallies,
@@ -42,7 +43,7 @@ class Agents:
         clock: Clock,
         new_id: NewId,
     ) -> None:
-        self._tables, self._runtime, self._repository = tables, runtime, repository
+        self._tables, self._runtime, self._describe, self._repository = tables, runtime, describe, repository
         self._tasks, self._tallies, self._audit = tasks, tallies, audit
         self._clock, self._new_id = clock, new_id
         self._specs: dict[tuple[str, int], AgentSpec] = {}
@@ -218,7 +219,8 @@ class Agents:
         if slug not in packages:
             raise InvalidInput(f"agents/{slug}: there is no package.")
         others = {other: found for other, found in packages.items() if other != slug}
-        return package.spec(packages[slug], agent_id=self.id_of(project_id, slug), others=others)
+        agent_id = self.id_of(project_id, slug)
+        return await package.spec(packages[slug], agent_id=agent_id, describe=self._describe, others=others)
 
     async def packages(self, project_id: str, *, at: str | None = None) -> dict[str, package.Package]:
         """All agent packages of a project by slug."""

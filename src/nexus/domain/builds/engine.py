@@ -79,6 +79,8 @@ class Engine:
             return Failure(code="prerequisite", message=f"{at.spec.name} needs {', '.join(unmet)}.")
         if at.stage.fallen:
             at.stage = structs.replace(at.stage, deaths=await self._deaths(at))
+            if at.stage.deaths and at.stage.deaths % SUSPICIOUS_DEATHS == 0:
+                await self._forget_unsurvived(at)
         async with self._crowd.alone_with_parts() if _is_suspicious(at.stage) else nullcontext():
             failure = await self._attempts(at)
         if failure and at.spec.optional and at.stage.deaths < STAGE_DEATHS:
@@ -97,6 +99,13 @@ class Engine:
             if await self._journal(at, part).is_open():
                 return 0
         return at.stage.deaths + 1
+
+    async def _forget_unsurvived(self, at: Attempt) -> None:
+        """The answer that no host has outlived so far may be what kills them: it is not replayed to more of them."""
+        for part in reversed(at.parts):
+            if await self._journal(at, part).forget_answer():
+                logger.warning("stage.answer_forgotten", stage=at.spec.name, task_id=at.run.task.task_id)
+                return
 
     async def _attempts(self, at: Attempt) -> Failure | None:
         """None when the stage is done."""

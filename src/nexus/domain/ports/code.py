@@ -5,6 +5,8 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
+from nexus.domain.ports.models import ToolSpec
+
 JSON = dict[str, Any]
 
 
@@ -56,6 +58,11 @@ class CodeRunner(Protocol):
 
     def tier(self) -> Tier:
         """The boundary that is in force now."""
+        ...
+
+    async def describe(self, source: str, function: str) -> ToolSpec:
+        """What `function` of a source text takes and is for. The source is parsed, never run, in a process of its own with little time
+        and memory, at level 0 too. InvalidInput says what is wrong with it, also where it took the parser more than that."""
         ...
 
     async def call(self, program: Program, function: str, arguments: JSON, *, limits: Limits = Limits()) -> Outcome:

@@ -77,6 +77,14 @@ class Journal:
         while steps := (await self._tables.page(STEPS, self._scope, window=window)).items:
             await self._tables.commit(*(delete(STEPS, step) for step in steps), *self._guard())
 
+    async def forget_answer(self) -> bool:
+        """The newest step, where it is a model's answer, is asked anew by whoever comes next. False where it is none."""
+        newest = (await self._tables.page(STEPS, self._scope, window=Window(limit=1, newest_first=True))).items
+        answers = [step for step in newest if step.kind == "model" and step.result is not None]
+        if answers:
+            await self._tables.commit(*(delete(STEPS, step) for step in answers), *self._guard())
+        return bool(answers)
+
     async def is_open(self) -> bool:
         """Whether a step is noted that has begun and has no end: one under which a host died."""
         steps = await self._tables.page(STEPS, self._scope, window=Window(limit=100, newest_first=True))

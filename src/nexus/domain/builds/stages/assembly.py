@@ -28,7 +28,8 @@ async def assembly(work: Work, agent: PlannedAgent) -> Made:
         "requirements.txt": "# Tools of this agent use the Python standard library only.\n",
     }
     others = {other.slug: _outline(other) for other in architecture.agents if other.slug != agent.slug}
-    spec = package.spec(package.read(files), agent_id=agent.slug, others=others)
+    described = work.rooms.code.describe
+    spec = await package.spec(package.read(files), agent_id=agent.slug, describe=described, others=others)
     await work.note(f"{agent.slug}: {len(spec.tools)} tools, {len(files)} files")
     made = Assembled(folder=folder, tools=[entry.ref for entry in manifest.tools], files=sorted(files))
     return Made(output=made, files={f"{folder}/{path}": text for path, text in files.items()}, summary=folder)

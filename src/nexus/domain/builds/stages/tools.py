@@ -1,7 +1,5 @@
 """Stage 5, for each agent: writes the tools that the library lacks, and tests them where they can harm nobody."""
 
-import ast
-
 from msgspec import Struct
 
 from nexus.domain.builds.model import StageFailed
@@ -11,7 +9,6 @@ from nexus.domain.builds.workflow import Made
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.code import Limits, Program, TestResult
 from nexus.domain.tools.model import Effect
-from nexus.domain.tools.schema import spec_of_source
 
 REPAIRS = 3
 TEST_LIMITS = Limits(seconds=30.0)
@@ -53,18 +50,26 @@ async def _written(work: Work, agent: PlannedAgent, planned: PlannedTool) -> tup
     for repairs in range(REPAIRS + 1):
         question = ToolInput(brief, agent, planned, previous, failure)
         tool = await work.ask(WrittenTool, question, check=lambda found: _well_formed(found, planned))
-        program = sources(tool)
-        outcome, results = await work.rooms.code.test(Program(program), limits=TEST_LIMITS)
-        failure = _failure(outcome.error or outcome.status, outcome.status == "ok", results)
+        failure, tests = await _judged(work, tool)
         if failure is None:
-            await work.note(f"{tool.name}: {len(results)} tests passed")
-            kept = KeptTool(name=tool.name, effect=tool.effect, tests=[test.name for test in results], repairs=repairs)
-            return kept, program
+            await work.note(f"{tool.name}: {len(tests)} tests passed")
+            return KeptTool(name=tool.name, effect=tool.effect, tests=tests, repairs=repairs), sources(tool)
         await work.note(f"{tool.name}: {failure.splitlines()[0][:200]}")
         previous = tool
     raise StageFailed(
         f"The tool {planned.name} did not pass its tests after {REPAIRS} repairs: {failure}", code="tool_failed"
     )
+
+
+async def _judged(work: Work, tool: WrittenTool) -> tuple[str | None, list[str]]:
+    """What is wrong with it, in words for its author; and the names of its tests."""
+    try:
+        await work.rooms.code.describe(tool.code, tool.name)
+    except InvalidInput as error:
+        return error.detail, []
+    outcome, results = await work.rooms.code.test(Program(sources(tool)), limits=TEST_LIMITS)
+    failure = _failure(outcome.error or outcome.status, outcome.status == "ok", results)
+    return failure, [test.name for test in results]
 
 
 def sources(tool: WrittenTool) -> dict[str, str]:
@@ -82,12 +87,5 @@ def _failure(error: str, ran: bool, results: list[TestResult]) -> str | None:
 
 
 def _well_formed(tool: WrittenTool, planned: PlannedTool) -> None:
-    """A typed function of the planned name with a docstring, and tests that name it. Nothing is run here."""
     if tool.name != planned.name:
         raise ValueError(f"the tool is to be named {planned.name}")
-    try:
-        for source in (tool.code, tool.test_code):
-            ast.parse(source)
-        spec_of_source(tool.code, tool.name)
-    except (SyntaxError, InvalidInput) as error:
-        raise ValueError(str(error)) from error

@@ -1,6 +1,5 @@
 """Stage 8, for each agent: unit tests, static checks and behavioural cases against the assembled agent; then the version with its verdict."""
 
-import ast
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -36,9 +35,10 @@ class Candidate(Struct, frozen=True, kw_only=True):
         files = {**self.package.files, "prompt.md": prompt}
         return Candidate(agent=self.agent, package=package.read(files), others=self.others)
 
-    @property
-    def spec(self) -> AgentSpec:
-        return package.spec(self.package, agent_id=self.agent.slug, others=self.others)
+    async def spec(self, work: Work) -> AgentSpec:
+        """Every tool reference has a schema, or InvalidInput: what cannot be read is no tool."""
+        describe = work.rooms.code.describe
+        return await package.spec(self.package, agent_id=self.agent.slug, describe=describe, others=self.others)
 
 
 async def verification(work: Work, agent: PlannedAgent) -> Made:
@@ -60,7 +60,7 @@ async def verification(work: Work, agent: PlannedAgent) -> Made:
 
 async def _examined(work: Work, candidate: Candidate) -> Findings:
     cases = work.earlier(Design, "design", candidate.agent.slug).cases
-    problems = _problems(candidate.package)
+    problems, spec = list[str](), await candidate.spec(work)
     tests = list[TestResult]()
     if candidate.agent.new_tools:
         outcome, tests = await work.rooms.code.test(candidate.package.program, limits=TEST_LIMITS)
@@ -68,7 +68,7 @@ async def _examined(work: Work, candidate: Candidate) -> Findings:
             problems.append(f"unit tests: {outcome.error or outcome.status}")
     results = list[CaseResult]()
     for number, case in enumerate(cases, 1):
-        results.append(await _behaves(work, candidate.spec, case))
+        results.append(await _behaves(work, spec, case))
         await work.advance(number, len(cases))
     return Findings(
         model=work.rooms.models.name,
@@ -78,17 +78,6 @@ async def _examined(work: Work, candidate: Candidate) -> Findings:
         cases=results,
         unmet=work.earlier(Architecture, "architecture").unmet,
     )
-
-
-def _problems(found: Package) -> list[str]:
-    """Static checks: every Python file parses, every tool reference has a schema."""
-    problems = list[str]()
-    for path, text in found.program.files.items():
-        try:
-            ast.parse(text)
-        except SyntaxError as error:
-            problems.append(f"{path}:{error.lineno}: {error.msg}")
-    return problems
 
 
 async def _behaves(work: Work, spec: AgentSpec, case: Case) -> CaseResult:

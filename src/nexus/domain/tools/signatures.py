@@ -1,0 +1,280 @@
+"""The signature of a tool out of source text that is parsed and never run: name, description and JSON schema of its parameters.
+
+Knows the standard library only, as the process that reads foreign source knows nothing else. What it costs is bounded by `LONGEST_SOURCE`,
+`MOST_TYPES` and `DEEPEST_TYPE`, whatever the source says."""
+
+import ast
+import inspect
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+JSON = dict[str, Any]
+
+LONGEST_SOURCE = 200_000
+"""Characters."""
+MOST_TYPES = 2_000
+"""The types, names and constants that the annotations of a function may come to, aliases resolved; a long text counts as several."""
+DEEPEST_TYPE = 24
+MISSING = object()
+"""The default of a parameter that has none."""
+
+_TOO_DEEP = (RecursionError, MemoryError)
+_PLAIN = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+_LISTS = ("list", "List", "Sequence", "Iterable", "tuple")
+_DICTS = ("dict", "Dict", "Mapping")
+_ANYTHING = ("Any", "object")
+_SECTIONS = (
+    "args:",
+    "arguments:",
+    "parameters:",
+    "returns:",
+    "raises:",
+    "yields:",
+    "example:",
+    "examples:",
+    "note:",
+    "notes:",
+)
+
+
+class NotPossible(ValueError):
+    """Why this is no tool, as a sentence for who wrote it."""
+
+
+class Parameter:
+    def __init__(self, name: str, schema: JSON, default: object = MISSING) -> None:
+        self.name, self.schema, self.default = name, schema, default
+
+
+def read_signature(source: str, function: str, *, given: Sequence[str] = ()) -> JSON:
+    """`{"name", "description", "parameters"}` of the last function of this name at the top of the source, without the parameters in `given`.
+    NotPossible says what is wrong; the source may still take the parser more time or memory than there is: read foreign source in a process that can be ended."""
+    if len(source) > LONGEST_SOURCE:
+        raise NotPossible(f"The source of {function} is longer than {LONGEST_SOURCE} characters.")
+    try:
+        return _read(parse(source, function), function, given)
+    except _TOO_DEEP as error:
+        raise NotPossible(f"The source of {function} is nested too deep.") from error
+
+
+def parse(source: str, name: str) -> ast.Module:
+    """NotPossible for whatever no parser can read: syntax, null bytes, half characters, nesting beyond the parser's stack."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(source)
+    except _TOO_DEEP as error:
+        raise NotPossible(f"The source of {name} cannot be read: it is nested too deep.") from error
+    except (SyntaxError, ValueError) as error:
+        raise NotPossible(f"The source of {name} cannot be read: {error}") from error
+
+
+def _read(module: ast.Module, name: str, given: Sequence[str]) -> JSON:
+    found, types = _function(module, name), _Types(_aliases(module))
+    wanted = found.args
+    if wanted.vararg or wanted.kwarg or wanted.posonlyargs:
+        raise NotPossible(f"{name}: only plain named parameters are possible.")
+    missing: list[ast.expr | None] = [None] * (len(wanted.args) - len(wanted.defaults))
+    defaults = [*missing, *wanted.defaults, *wanted.kw_defaults]
+    parameters = [
+        Parameter(argument.arg, types.read(argument.annotation, argument.arg), _default(node, argument.arg))
+        for argument, node in zip([*wanted.args, *wanted.kwonlyargs], defaults, strict=True)
+        if argument.arg not in given
+    ]
+    return signature(name, ast.get_docstring(found) or "", parameters)
+
+
+def _aliases(module: ast.Module) -> Mapping[str, ast.expr]:
+    """Types that the source names itself: `Kind = Literal["a", "b"]`."""
+    return {
+        target.id: node.value
+        for node in module.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name) and isinstance(node.value, ast.Subscript | ast.BinOp | ast.Name)
+    }
+
+
+def _function(module: ast.Module, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef:
+    found = [
+        node for node in module.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name
+    ]
+    if not found:
+        raise NotPossible(f"There is no function {name} at the top of the source.")
+    return found[-1]
+
+
+def signature(name: str, doc: str, parameters: Sequence[Parameter]) -> JSON:
+    """The specification as JSON, with what the docstring says of each parameter."""
+    description, about = _documented(doc)
+    properties, required = {}, []
+    for parameter in parameters:
+        schema = dict(parameter.schema)
+        if about.get(parameter.name):
+            schema["description"] = about[parameter.name]
+        if parameter.default is MISSING:
+            required.append(parameter.name)
+        else:
+            schema["default"] = _plain(parameter.default)
+        properties[parameter.name] = schema
+    shape: JSON = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return {"name": name, "description": description, "parameters": shape}
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _default(node: ast.expr | None, name: str) -> object:
+    if node is None:
+        return MISSING
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        raise NotPossible(f"{name}: the default must be a plain value.") from None
+
+
+class _Types:
+    """Reads annotations into JSON schemas. An alias is resolved where it stands, and everything that is read is counted: names that double
+    with every line come to an end like everything else."""
+
+    def __init__(self, aliases: Mapping[str, ast.expr]) -> None:
+        self._aliases, self._left = aliases, MOST_TYPES
+
+    def read(self, node: ast.expr | None, name: str, depth: int = 0) -> JSON:
+        """The schema of an annotation as it stands in the source; without one, text."""
+        if node is None:
+            return {"type": "string"}
+        self._count(name, 1, depth)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            self._count(name, len(node.value) // 50, depth)
+            return self.read(_annotation(node.value, name), name, depth + 1)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+            return union([self._part(part, name, depth + 1) for part in _alternatives(node)])
+        if isinstance(node, ast.Subscript):
+            return self._subscript(node, name, depth)
+        if isinstance(node, ast.Name) and node.id in self._aliases:
+            return self.read(self._aliases[node.id], name, depth + 1)
+        return of_word(_word(node, name), [], name)
+
+    def _count(self, name: str, cost: int, depth: int) -> None:
+        self._left -= cost
+        if self._left < 0 or depth > DEEPEST_TYPE:
+            raise NotPossible(f"{name}: its type is too large, or nested too deep.")
+
+    def _subscript(self, node: ast.Subscript, name: str, depth: int) -> JSON:
+        word = _word(node.value, name)
+        inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        if word == "Literal":
+            return choice([self._constant(part, name, depth) for part in inner], name)
+        if word == "Annotated":
+            return self.read(inner[0], name, depth + 1)
+        if word in ("Optional", "Union"):
+            last: list[JSON | None] = [None] if word == "Optional" else []
+            return union([self._part(part, name, depth + 1) for part in inner] + last)
+        shown = [part for part in inner if not (isinstance(part, ast.Constant) and part.value is Ellipsis)]
+        return of_word(word, [self.read(part, name, depth + 1) for part in shown], name)
+
+    def _constant(self, node: ast.expr, name: str, depth: int) -> object:
+        value = _default(node, name)
+        self._count(name, 1 + (len(value) // 50 if isinstance(value, str) else 0), depth)
+        return value
+
+    def _part(self, node: ast.expr, name: str, depth: int) -> JSON | None:
+        return None if isinstance(node, ast.Constant) and node.value is None else self.read(node, name, depth)
+
+
+def _alternatives(node: ast.expr) -> list[ast.expr]:
+    """`a | b | c` from left to right; the parser nests it, however long it is."""
+    found = list[ast.expr]()
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        found.append(node.right)
+        node = node.left
+    return [node, *reversed(found)]
+
+
+def _annotation(text: str, name: str) -> ast.expr:
+    try:
+        return ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise NotPossible(f"{name}: the type {text[:80]!r} cannot be read.") from None
+
+
+def _word(node: ast.expr, name: str) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    raise NotPossible(f"{name}: the type {ast.unparse(node)[:80]} is not possible for a tool.")
+
+
+def of_word(word: str, inner: Sequence[JSON], name: str) -> JSON:
+    """The schema of `list[…]` and its like, by the name of the type and the schemas of what it holds."""
+    if word in _PLAIN:
+        return {"type": _PLAIN[word]}
+    if word in _LISTS:
+        return {"type": "array", "items": inner[0] if inner else {}}
+    if word in _DICTS:
+        return {"type": "object", "additionalProperties": inner[-1] if inner else {}}
+    if word in _ANYTHING:
+        return {}
+    raise NotPossible(f"{name}: the type {word[:80]} is not possible for a tool.")
+
+
+def choice(values: list[Any], name: str) -> JSON:
+    kinds = {type(value).__name__ for value in values}
+    if not kinds <= _PLAIN.keys():
+        raise NotPossible(f"{name}: a Literal holds text, numbers or truth values.")
+    return ({"type": _PLAIN[kinds.pop()]} if len(kinds) == 1 else {}) | {"enum": values}
+
+
+def union(parts: Sequence[JSON | None]) -> JSON:
+    shown: list[JSON] = []
+    for part in parts:
+        shown += [] if part is None else part.get("anyOf", [part])
+    if None in parts:
+        shown.append({"type": "null"})
+    if len(shown) == 1:
+        return shown[0]
+    if (
+        len(shown) == 2
+        and shown[1] == {"type": "null"}
+        and shown[0].keys() == {"type"}
+        and isinstance(shown[0]["type"], str)
+    ):
+        return {"type": [shown[0]["type"], "null"]}
+    return {"anyOf": [_flat(part) for part in shown]}
+
+
+def _flat(part: JSON) -> JSON:
+    return {"type": part["type"][0]} if isinstance(part.get("type"), list) else part
+
+
+def _documented(doc: str) -> tuple[str, Mapping[str, str]]:
+    """What the text before the sections says, and what `Args:` says of each parameter."""
+    description, about = list[str](), dict[str, list[str]]()
+    section, current, margin = "", "", 0
+    for line, text in _lines(doc):
+        indent = len(line) - len(line.lstrip())
+        if indent == 0 and text.lower() in _SECTIONS:
+            section, current, margin = text.lower(), "", 0
+        elif not section:
+            description.append(text)
+        elif section in _SECTIONS[:3] and text:
+            margin = margin or indent
+            name, colon, rest = text.partition(":")
+            if indent <= margin and colon:
+                current = name.split("(")[0].strip().lstrip("*")
+                about[current] = [rest.strip()]
+            elif current:
+                about[current].append(text)
+    return _joined(description), {name: _joined(lines) for name, lines in about.items()}
+
+
+def _lines(doc: str) -> Iterator[tuple[str, str]]:
+    return ((line, line.strip()) for line in inspect.cleandoc(doc).splitlines())
+
+
+def _joined(lines: Sequence[str]) -> str:
+    return " ".join(line for line in lines if line)

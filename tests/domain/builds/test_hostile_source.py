@@ -1,0 +1,66 @@
+"""What a model writes goes back to it when no parser can read it; what no process outlives is not replayed to all of them."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+from msgspec import structs
+
+from nexus.adapters.memory.code import MemoryCode
+from nexus.domain.ports.models import ToolSpec
+from tests.contracts.test_code_sources import HOSTILE
+from tests.domain.builds.scripts import WRITTEN, said, script
+from tests.domain.builds.test_builds import WANTED, over
+from tests.domain.builds.test_troubles import purposes
+from tests.house import ANN, House, open_house, world
+
+
+@pytest.mark.parametrize("what", sorted(HOSTILE.keys() - {"half a character"}))  # no answer in JSON can hold one
+async def test_a_tool_that_no_parser_can_read_is_written_again(what: str) -> None:
+    hostile = structs.replace(WRITTEN, code=HOSTILE[what].replace("def tool(", "def double_it(")[:40_000])
+    model = script(tools=[said(hostile), said(WRITTEN)])
+    async with open_house(world(model)) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        project = await over(house, started.project_id)
+        assert (project.status, project.error_info) == ("completed", None)
+        assert purposes(house).count("build.tools") == 2
+
+
+@pytest.mark.parametrize("source", ["x = " + "-" * 9000 + "1\n", "def test_a(:\n", "x = '\0'\n"])
+async def test_tests_that_no_parser_can_read_are_written_again(source: str) -> None:
+    model = script(tools=[said(structs.replace(WRITTEN, test_code=source)), said(WRITTEN)])
+    async with open_house(world(model)) as house:
+        started = await house.services.builds.start(ANN, WANTED)
+        assert (await over(house, started.project_id)).status == "completed"
+
+
+class Deadly(MemoryCode):
+    """A process that reads the source of one answer stands still for good."""
+
+    def __init__(self, poison: str) -> None:
+        self.reached = asyncio.Queue[None]()
+        self._poison = poison
+
+    async def describe(self, source: str, function: str) -> ToolSpec:
+        if source == self._poison:
+            self.reached.put_nowait(None)
+            await asyncio.Event().wait()
+        return await super().describe(source, function)
+
+
+async def test_an_answer_over_which_three_processes_died_is_asked_anew() -> None:
+    poison = structs.replace(WRITTEN, code=f"{WRITTEN.code}# poison\n")
+    code = Deadly(poison.code)
+    async with AsyncExitStack() as stack:
+        first = structs.replace(world(script(tools=[said(poison), said(WRITTEN)])), code=code)
+        houses: list[House] = [await stack.enter_async_context(open_house(first))]
+        started = await houses[0].services.builds.start(ANN, WANTED)
+        for number in range(3):
+            await code.reached.get()
+            after = world(like=houses[0].world, clock=houses[0].clock, worker_id=f"w{number + 2}")
+            houses.append(await stack.enter_async_context(open_house(structs.replace(after, code=code))))
+            await houses[-1].sweeper.start(alone=True)
+        project = await over(houses[-1], started.project_id)
+        assert (project.status, project.error_info) == ("completed", None)
+        assert code.reached.empty()
+        assert purposes(houses[-1]).count("build.tools") == 2
