@@ -13,6 +13,7 @@ MODULE_FILES = {"__init__", "model", "tables", "rules", "service"}
 NOUNS = {
     "agents": {"deployments", "invocations", "package"},
     "builds": {
+        "acceptance",
         "agent_build",
         "attempts",
         "documents",

@@ -20,7 +20,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from nexus.domain.builds.outputs import Case, PlannedAgent
+from nexus.domain.builds.outputs import Case, Duty, PlannedAgent
 from tests.domain.builds.scripts import ARCHITECTURE, BRIEF, DESIGN, PROMPT, REQUIREMENTS, WRITTEN
 from tests.openai_server import Call, OpenAIServer, Say
 
@@ -67,8 +67,14 @@ ANSWERS: dict[str, Any] = {
     "build_tools": WRITTEN,
     "build_prompt": PROMPT,
 }
-_BOUGHT = PlannedAgent(slug=SLUG, name="Doubler", purpose="Doubles numbers.", library_tools=["calculate"])
-_CASE = Case(name="doubles_two", input="double 2", calls=["calculate"], contains=["4"])
+_BOUGHT = PlannedAgent(
+    slug=SLUG,
+    name="Doubler",
+    purpose="Doubles numbers.",
+    library_tools=["calculate"],
+    duties=[Duty(requirement="FR-1", tools=["calculate"])],
+)
+_CASE = Case(name="doubles_two", input="double 2", calls=["calculate"], contains=["4"], requirements=["FR-1"])
 BOUGHT = {
     "build_architecture": msgspec.structs.replace(ARCHITECTURE, agents=[_BOUGHT]),
     "build_design": msgspec.structs.replace(DESIGN, cases=[_CASE]),

@@ -332,7 +332,9 @@ def tripling(gate: Gate) -> ScriptedModel:
     replies = [turn(ToolCall("c1", "double_it", '{"number": 2}')), turn("That is 6.")]
     return script(
         intake=[said(structs.replace(BRIEF, name="Tripler", summary="Triples numbers."))],
-        design=[said(structs.replace(DESIGN, cases=[structs.replace(CASE, input="triple 2", contains=["6"])]))],
+        design=[
+            said(structs.replace(DESIGN, cases=[structs.replace(CASE, input="triple, not double, 2", contains=["6"])]))
+        ],
         tools=[turn(gate, *written.pieces)],
         prompt=[said({"prompt": "You triple numbers with the tool double_it, and say the result in one sentence."})],
         reply=[*replies, *replies],

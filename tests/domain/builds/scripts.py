@@ -8,6 +8,7 @@ from nexus.domain.builds.outputs import (
     Brief,
     Case,
     Design,
+    Duty,
     Parameter,
     PlannedAgent,
     PlannedTool,
@@ -20,12 +21,22 @@ from nexus.domain.ports.models import ToolCall
 
 BRIEF = Brief(intent="new", name="Doubler", slug="doubler", language="en", category="math", summary="Doubles numbers.")
 REQUIREMENTS = Requirements(
-    functional=[Requirement(id="FR-1", title="Double", statement="Doubles a number.", acceptance=["2 gives 4"])]
+    functional=[
+        Requirement(
+            id="FR-1", title="Double", statement="Doubles a number.", acceptance=["2 gives 4"], keywords=["double"]
+        )
+    ]
 )
 DOUBLE = PlannedTool(name="double_it", purpose="Doubles a number.", parameters=[Parameter(name="number", type="float")])
-AGENT = PlannedAgent(slug="doubler", name="Doubler", purpose="Doubles numbers.", new_tools=[DOUBLE])
+AGENT = PlannedAgent(
+    slug="doubler",
+    name="Doubler",
+    purpose="Doubles numbers.",
+    new_tools=[DOUBLE],
+    duties=[Duty(requirement="FR-1", tools=["double_it"])],
+)
 ARCHITECTURE = Architecture(overview="One agent.", agents=[AGENT])
-CASE = Case(name="doubles_two", input="double 2", calls=["double_it"], contains=["4"])
+CASE = Case(name="doubles_two", input="double 2", calls=["double_it"], contains=["4"], requirements=["FR-1"])
 DESIGN = Design(role="Doubles numbers.", capabilities=["doubling"], cases=[CASE])
 WRITTEN = WrittenTool(
     name="double_it",

@@ -20,7 +20,7 @@ from msgspec import structs
 
 from nexus.adapters.memory.models import Gate, ScriptedModel, turn
 from nexus.adapters.memory.repository import MemoryRepository
-from nexus.domain.builds.outputs import Case, Design, Parameter, PlannedAgent, PlannedTool, WrittenTool
+from nexus.domain.builds.outputs import Design, Duty, Parameter, PlannedAgent, PlannedTool, WrittenTool
 from nexus.domain.ports.database import Window
 from nexus.domain.ports.models import ToolCall
 from nexus.domain.ports.repository import ANYONE, Writer
@@ -28,6 +28,7 @@ from tests.domain.builds.scripts import (
     AGENT,
     ARCHITECTURE,
     BRIEF,
+    CASE,
     DESIGN,
     REQUIREMENTS,
     WRITTEN,
@@ -180,8 +181,10 @@ def several() -> ScriptedModel:
     for number, name in enumerate(("double", "triple", "quadruple"), 2):
         verb = f"{name}_it"
         tool = PlannedTool(name=verb, purpose="Multiplies.", parameters=[Parameter(name="number", type="float")])
-        agents.append(structs.replace(AGENT, slug=f"{name}r", name=name.title(), new_tools=[tool]))
-        case = Case(name=f"{name}s_two", input=f"{name} 2", calls=[verb], contains=[str(2 * number)])
+        duty = Duty(requirement="FR-1", tools=[verb])
+        agents.append(structs.replace(AGENT, slug=f"{name}r", name=name.title(), new_tools=[tool], duties=[duty]))
+        said_then = f"double or {name} 2"
+        case = structs.replace(CASE, name=f"{name}s_two", input=said_then, calls=[verb], contains=[str(2 * number)])
         designs.append(structs.replace(DESIGN, cases=[case]))
         code = WRITTEN.code.replace("double_it", verb).replace("* 2", f"* {number}")
         test = WRITTEN.test_code.replace("double_it", verb).replace("== 4", f"== {2 * number}")

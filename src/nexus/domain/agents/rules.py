@@ -1,14 +1,11 @@
 """What a build's findings make of an agent's rows."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from nexus.domain.agents.model import Agent, Verdict, Version
 from nexus.domain.agents.package import Package
-
-_SEVERITIES: tuple[Verdict, ...] = ("passed", "partial", "failed")
 
 
 class Origin(Struct, frozen=True, kw_only=True):
@@ -79,11 +76,6 @@ def version(agent_id: str, number: int, origin: Origin, found: Registration, now
         unmet=found.unmet,
         created_at=now,
     )
-
-
-def worst(verdicts: Sequence[Verdict]) -> Verdict:
-    """That of a build, from those of its agents."""
-    return max(verdicts, key=_SEVERITIES.index)
 
 
 def refusal(version: Version, *, accept_partial: bool = False, accept_failed: bool = False) -> str | None:

@@ -1,7 +1,8 @@
 """The documents of a build, in the language of its requirement."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from nexus.domain.agents.package import Manifest
 from nexus.domain.builds.outputs import (
     Architecture,
     Brief,
@@ -12,6 +13,7 @@ from nexus.domain.builds.outputs import (
     Requirement,
     Requirements,
 )
+from nexus.domain.core.texts import escape_controls, single_line
 
 _WORDS: dict[str, tuple[str, str]] = {
     "brief": ("Brief", "需求简报"),
@@ -44,12 +46,36 @@ _WORDS: dict[str, tuple[str, str]] = {
     "passed": ("passed", "通过"),
     "partial": ("partial", "部分通过"),
     "failed": ("failed", "未通过"),
+    "requirement_head": ("Requirement", "需求"),
+    "result": ("Result", "结果"),
+    "met": ("met", "已满足"),
+    "not_met": ("not met", "未满足"),
+    "tests": ("tests", "测试"),
+    "shown_by": ("Shown by", "由用例验证"),
+    "examples": ("Examples", "示例"),
     "unit_tests": ("Unit tests", "单元测试"),
     "checks": ("Static checks", "静态检查"),
     "none": ("none", "无"),
     "said": ("said", "输入"),
-    "tools": ("Tools", "工具"),
+    "tools_head": ("Tools", "工具"),
     "run": ("Run it alone", "单独运行"),
+    "commands": (
+        "In this folder; `nexus` is the command that built the agent (in a checkout of nexus: its `.venv/bin/nexus`).",
+        "在本目录中运行；`nexus`就是构建此智能体的命令（在nexus的源码目录里是`.venv/bin/nexus`）。",
+    ),
+    "talk": ("talk to it", "与它对话"),
+    "test": ("its unit tests and cases", "运行单元测试和用例"),
+    "pytest": ("its unit tests alone", "只运行单元测试"),
+    "set_a_model": (
+        "No model was found on this machine. Set one, for example `nexus models use openai/gpt-4o-mini --key-env OPENAI_API_KEY` or, with "
+        "Ollama, `nexus models use ollama/NAME` (`nexus models` lists what there is); then restart the server and retry the build.",
+        "本机没有找到模型。请先设置一个，例如`nexus models use openai/gpt-4o-mini --key-env OPENAI_API_KEY`，或用Ollama："
+        "`nexus models use ollama/NAME`（`nexus models`列出可用的模型）；然后重启服务器并重试本次构建。",
+    ),
+    "use_this_model": (
+        "Found on this machine: {found}. Use it with `nexus models use {model}`, then restart the server and retry the build.",
+        "在本机找到：{found}。运行`nexus models use {model}`即可使用，然后重启服务器并重试本次构建。",
+    ),
     "boundary": ("Generated code ran confined by", "生成代码的隔离方式"),
     "model_note": ("Answers come from", "回答由以下模型给出"),
 }
@@ -60,16 +86,37 @@ def word(key: str, language: Language) -> str:
 
 
 def listed(lines: Iterable[str], language: Language) -> str:
-    return "\n".join(f"- {line}" for line in lines) or f"- {word('none', language)}"
+    return "\n".join(f"- {single_line(line)}" for line in lines) or f"- {word('none', language)}"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    shown = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(map(_cell, row))} |" for row in shown)
+
+
+def _cell(text: str) -> str:
+    return single_line(text).replace("|", "\\|")
+
+
+_CATEGORIES = {
+    "math": "数学", "finance": "金融", "dates": "日期", "text": "文本", "data": "数据", "web": "网络", "health": "健康",
+    "units": "单位", "conversion": "换算", "language": "语言", "integration": "集成", "general": "通用",
+    "security": "安全", "logs": "日志", "everyday": "日常",
+}  # fmt: skip
+
+
+def category(name: str, language: Language) -> str:
+    """As people read it: a Chinese document has the Chinese word, where there is one for it."""
+    return _CATEGORIES.get(name.casefold(), name) if language == "zh" else name
 
 
 def brief(requirement: str, made: Brief) -> str:
     say = made.language
-    return f"""# {word("brief", say)}: {made.name}
+    return f"""# {word("brief", say)}: {single_line(made.name)}
 
-{word("summary", say)}: {made.summary}
+{word("summary", say)}: {single_line(made.summary)}
 
-{word("category", say)}: {made.category}
+{word("category", say)}: {single_line(category(made.category, say))}
 
 ## {word("requirement", say)}
 
@@ -81,33 +128,43 @@ def brief(requirement: str, made: Brief) -> str:
 """
 
 
-def requirements(made: Requirements, say: Language) -> str:
+def requirements(made: Requirements, say: Language, cases: Mapping[str, Sequence[str]] = {}) -> str:
+    """`cases`: by the id of a requirement, those that exercise it, once they are known."""
     return f"""# {word("requirements", say)}
 
 ## {word("functional", say)}
 
-{_entries(made.functional, say)}
+{_entries(made.functional, say, cases)}
 ## {word("nonfunctional", say)}
 
-{_entries(made.nonfunctional, say)}
+{_entries(made.nonfunctional, say, {})}
 ## {word("out_of_scope", say)}
 
 {listed(made.out_of_scope, say)}
 """
 
 
-def _entries(entries: Sequence[Requirement], say: Language) -> str:
-    return "\n".join(
-        f"### {entry.id} {entry.title}\n\n{entry.statement}\n\n{word('acceptance', say)}:\n\n{listed(entry.acceptance, say)}\n"
-        for entry in entries
-    )
+def _entries(entries: Sequence[Requirement], say: Language, cases: Mapping[str, Sequence[str]]) -> str:
+    return "\n".join(_entry(entry, say, cases.get(entry.id) if cases else None) for entry in entries)
+
+
+def _entry(entry: Requirement, say: Language, cases: Sequence[str] | None) -> str:
+    shown = f"\n{word('shown_by', say)}:\n\n{listed(cases or (), say)}\n" if cases is not None else ""
+    return f"""### {entry.id} {single_line(entry.title)}
+
+{single_line(entry.statement)}
+
+{word("acceptance", say)}:
+
+{listed(entry.acceptance, say)}
+{shown}"""
 
 
 def architecture(made: Architecture, say: Language) -> str:
     unmet = [f"{entry.requirement_id}: {entry.reason}" for entry in made.unmet]
     return f"""# {word("architecture", say)}
 
-{made.overview}
+{escape_controls(made.overview)}
 
 ## {word("agents", say)}
 
@@ -129,9 +186,9 @@ def architecture(made: Architecture, say: Language) -> str:
 def _agent(agent: PlannedAgent, say: Language) -> str:
     written = [f"`{tool.name}`: {tool.purpose}" for tool in agent.new_tools]
     asks = f"\n{word('asks', say)}: {', '.join(agent.calls)}\n" if agent.calls else ""
-    return f"""### {agent.name} (`{agent.slug}`)
+    return f"""### {single_line(agent.name)} (`{agent.slug}`)
 
-{agent.purpose}
+{single_line(agent.purpose)}
 {asks}
 {word("library_tools", say)}:
 
@@ -145,9 +202,9 @@ def _agent(agent: PlannedAgent, say: Language) -> str:
 
 
 def design(agent: PlannedAgent, made: Design, say: Language) -> str:
-    return f"""# {word("design", say)}: {agent.name}
+    return f"""# {word("design", say)}: {single_line(agent.name)}
 
-{word("role", say)}: {made.role}
+{word("role", say)}: {single_line(made.role)}
 
 ## {word("capabilities", say)}
 
@@ -157,9 +214,9 @@ def design(agent: PlannedAgent, made: Design, say: Language) -> str:
 
 {listed(made.limits, say)}
 
-{word("model", say)}: {made.model_needs}
+{word("model", say)}: {single_line(made.model_needs)}
 
-{word("memory", say)}: {made.memory}
+{word("memory", say)}: {single_line(made.memory)}
 
 ## {word("cases", say)}
 
@@ -168,8 +225,49 @@ def design(agent: PlannedAgent, made: Design, say: Language) -> str:
 
 
 def _case(case: Case) -> str:
-    return f"`{case.name}`: {' '.join(case.input.split())[:200]}"
+    held = f" ({', '.join(case.requirements)})" if case.requirements else ""
+    return f"`{case.name}`{held}: {example(case)}"
+
+
+def example(case: Case) -> str:
+    """What a user says in a case, on one line."""
+    return single_line(case.input)[:200]
 
 
 def quoted(text: str) -> str:
-    return "\n".join(f"> {line}" for line in text.splitlines())
+    return "\n".join(f"> {escape_controls(line)}" for line in text.splitlines())
+
+
+def readme(manifest: Manifest, made: Design, unmet: Sequence[str], say: Language) -> str:
+    """`unmet`: a line for each thing that was asked for and that the agent cannot do."""
+    tests = any(entry.ref.startswith("generated:") for entry in manifest.tools)
+    alone = f"pytest               # {word('pytest', say)}\n" if tests else ""
+    return f"""# {single_line(manifest.agent.name)}
+
+{single_line(manifest.agent.description)}
+
+## {word("examples", say)}
+
+{listed((example(case) for case in made.cases[:5]), say)}
+
+## {word("unmet", say)}
+
+{listed(unmet, say)}
+
+## {word("limits", say)}
+
+{listed(made.limits, say)}
+
+## {word("tools_head", say)}
+
+{listed((f"`{entry.ref}`" for entry in manifest.tools), say)}
+
+## {word("run", say)}
+
+{word("commands", say)}
+
+```sh
+nexus agent run .    # {word("talk", say)}
+nexus agent test .   # {word("test", say)}
+{alone}```
+"""

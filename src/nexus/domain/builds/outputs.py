@@ -30,9 +30,10 @@ class IntakeInput(Struct, frozen=True):
 
 
 class Brief(Struct, frozen=True, kw_only=True):
-    """Stage `intake`. With `intent="unclear"` (no task in it, or an attempt to steer the builder) `problem` says why."""
+    """Stage `intake`. `problem` says why it is not `new`: `unclear` (no task in it, or an attempt to steer the builder), `change` (of an
+    agent that exists), `needs_language_model` (a stand-in without language answers so when it can do nothing of what is asked)."""
 
-    intent: Literal["new", "change", "unclear"]
+    intent: Literal["new", "change", "unclear", "needs_language_model"]
     problem: Line | None = None
     name: Name
     slug: Slug
@@ -49,12 +50,14 @@ class RequirementsInput(Struct, frozen=True):
 
 
 class Requirement(Struct, frozen=True, kw_only=True):
-    """One thing that must hold, e.g. `FR-1`, and how one sees that it does."""
+    """One thing that must hold, e.g. `FR-1`, and how one sees that it does. `keywords`, of a functional one: words of its acceptance
+    of which any user message that exercises it holds one (units, quantities, verbs, names)."""
 
     id: Annotated[str, Meta(pattern=r"^(FR|NFR)-[0-9]{1,3}$")]
     title: Name
     statement: Line
     acceptance: Annotated[list[Line], Meta(min_length=1, max_length=10)]
+    keywords: Annotated[list[Name], Meta(max_length=20)] = []
 
 
 class Requirements(Struct, frozen=True, kw_only=True):
@@ -88,8 +91,15 @@ class PlannedTool(Struct, frozen=True, kw_only=True):
     parameters: list[Parameter] = []
 
 
+class Duty(Struct, frozen=True, kw_only=True):
+    """A functional requirement that an agent fulfils, and the tools of its own that do it; none where language alone does."""
+
+    requirement: str
+    tools: list[str] = []
+
+
 class PlannedAgent(Struct, frozen=True, kw_only=True):
-    """`calls` names the slugs of agents that it may ask."""
+    """`calls` names the slugs of agents that it may ask; among the tools of its duties these are `ask_<slug>`."""
 
     slug: Slug
     name: Name
@@ -97,6 +107,13 @@ class PlannedAgent(Struct, frozen=True, kw_only=True):
     library_tools: list[str] = []
     new_tools: Annotated[list[PlannedTool], Meta(max_length=8)] = []
     calls: list[Slug] = []
+    duties: list[Duty] = []
+
+    @property
+    def tools(self) -> list[str]:
+        """The names of all that it may call."""
+        new = [tool.name for tool in self.new_tools]
+        return [*self.library_tools, *new, *(f"ask_{slug}" for slug in self.calls)]
 
 
 class Unmet(Struct, frozen=True, kw_only=True):
@@ -125,12 +142,14 @@ class DesignInput(Struct, frozen=True):
 
 
 class Case(Struct, frozen=True, kw_only=True):
-    """A behaviour that must hold: what a user says, which tools must be called, what the reply must contain (any case)."""
+    """A behaviour that must hold: what a user says, which tools must be called, what the reply must contain (any case), and the ids of
+    the requirements that this exercises."""
 
     name: Slug
     input: Annotated[str, Meta(min_length=1, max_length=2000)]
     calls: list[str] = []
     contains: list[Line] = []
+    requirements: list[str] = []
 
 
 class Design(Struct, frozen=True, kw_only=True):

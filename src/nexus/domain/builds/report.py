@@ -1,18 +1,15 @@
 """What verification found, the verdict that follows, and the report for people."""
 
-from msgspec import Struct
+from collections.abc import Sequence
+
+from msgspec import Struct, structs
 
 from nexus.domain.agents.model import Verdict
-from nexus.domain.builds.documents import listed, word
-from nexus.domain.builds.outputs import Architecture, Case, Language, PlannedAgent, Unmet
+from nexus.domain.builds.acceptance import CaseResult, RequirementResult, verdict_of
+from nexus.domain.builds.documents import listed, table, word
+from nexus.domain.builds.outputs import Language, PlannedAgent
+from nexus.domain.core.texts import single_line
 from nexus.domain.ports.code import TestResult
-
-
-class CaseResult(Struct, frozen=True, kw_only=True):
-    case: Case
-    passed: bool
-    problem: str | None
-    answer: str
 
 
 class Findings(Struct, frozen=True, kw_only=True):
@@ -23,64 +20,100 @@ class Findings(Struct, frozen=True, kw_only=True):
     problems: list[str]
     tests: list[TestResult]
     cases: list[CaseResult]
-    unmet: list[Unmet]
+    requirements: list[RequirementResult]
 
     @property
     def failed_cases(self) -> list[CaseResult]:
         return [found for found in self.cases if not found.passed]
 
+    @property
+    def failed_tests(self) -> list[TestResult]:
+        return [found for found in self.tests if not found.passed]
 
-class Verified(Struct, frozen=True, kw_only=True):
-    """Stage `verification`, per agent."""
 
-    verdict: Verdict
+class Verified(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Stage `verification`, per agent. `unmet` has a line for each requirement that is not met, with its id, title and reason. `passed` is
+    what results say that were stored before there were three verdicts."""
+
+    verdict: Verdict = "failed"
     tests_run: int
     tests_passed: int
     reason: str = ""
     unmet: list[str] = []
+    requirements: list[RequirementResult] = []
+    passed: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.passed is not None:
+            structs.force_setattr(self, "verdict", "passed" if self.passed else "failed")
 
 
-def verdict(findings: Findings, architecture: Architecture) -> Verified:
-    """Failed when something that was looked at failed, or the agent can do nothing at all; partial when a requirement is not met."""
+def verified(findings: Findings) -> Verified:
     run = len(findings.tests) + len(findings.cases)
-    good = sum(test.passed for test in findings.tests) + sum(case.passed for case in findings.cases)
-    idle = bool(findings.unmet) and not any(
-        agent.library_tools or agent.new_tools or agent.calls for agent in architecture.agents
-    )
-    failed = good < run or bool(findings.problems) or idle
-    reason = "; ".join(
-        [
-            *findings.problems,
-            *(f"{test.name}: {test.error}" for test in findings.tests if not test.passed),
-            *(f"{found.case.name}: {found.problem}" for found in findings.failed_cases),
-            *(f"{entry.requirement_id}: {entry.reason}" for entry in findings.unmet if idle),
-        ]
-    )
+    bad = len(findings.failed_tests) + len(findings.failed_cases)
+    usable = not findings.problems and not findings.failed_tests
+    unmet = [entry.line for entry in findings.requirements if not entry.met]
+    broken = [*findings.problems, *(f"{test.name}: {test.error}" for test in findings.failed_tests)]
+    wrong = [f"{found.case.name}: {found.problem}" for found in findings.failed_cases]
     return Verified(
-        verdict="failed" if failed else "partial" if findings.unmet else "passed",
+        verdict=verdict_of(findings.requirements, usable=usable, clean=not findings.failed_cases),
         tests_run=run,
-        tests_passed=good,
-        reason=reason[:2000],
-        unmet=[f"{entry.requirement_id}: {entry.reason}" for entry in findings.unmet],
+        tests_passed=run - bad,
+        reason="; ".join([*broken, *(unmet or wrong)])[:2000],
+        unmet=unmet,
+        requirements=findings.requirements,
     )
+
+
+def counts(found: Sequence[Verified]) -> dict[str, object]:
+    """What a build comes to in numbers. A requirement is met when it is for every agent that is responsible for it."""
+    entries = [entry for one in found for entry in one.requirements]
+    missed = {entry.id for entry in entries if not entry.met}
+    functional = {entry.id for entry in entries if entry.id.startswith("FR-")}
+    return {
+        "tests_run": sum(one.tests_run for one in found),
+        "tests_passed": sum(one.tests_passed for one in found),
+        "verdict": _verdict(found, functional, missed),
+        "requirements_met": len(functional - missed),
+        "requirements_total": len(functional),
+        "unmet": list(dict.fromkeys(line for one in found for line in one.unmet)),
+    }
+
+
+def _verdict(found: Sequence[Verified], functional: set[str], missed: set[str]) -> Verdict:
+    """Of a build. One agent that cannot be used, or does nothing that was asked for, leaves others that can: that is partial."""
+    verdicts = {one.verdict for one in found}
+    if verdicts == {"passed"}:
+        return "passed"
+    return "failed" if verdicts == {"failed"} or not functional - missed else "partial"
 
 
 def line(found: Verified, say: Language) -> str:
-    return f"{word(found.verdict, say)}: {found.tests_passed}/{found.tests_run}"
+    """The verdict in a line: how much is met, and what is not."""
+    functional = [entry for entry in found.requirements if entry.id.startswith("FR-")]
+    met = f"{sum(entry.met for entry in functional)}/{len(functional)}"
+    tests = f"{found.tests_passed}/{found.tests_run}"
+    told = f"{word(found.verdict, say)}: {word('met', say)} {met}, {word('tests', say)} {tests}"
+    missed = ", ".join(f"{entry.id} {entry.title}" for entry in found.requirements if not entry.met)
+    return single_line(f"{told}; {word('not_met', say)}: {missed}" if missed else told)
 
 
-def text(agent: PlannedAgent, findings: Findings, verified: Verified, say: Language) -> str:
+def text(agent: PlannedAgent, findings: Findings, found: Verified, say: Language) -> str:
     tests = [_mark(test.passed, test.name, test.error) for test in findings.tests]
     cases = [
         _mark(found.passed, f"{found.case.name}: {found.case.input[:120]!r}", found.problem) for found in findings.cases
     ]
-    return f"""# {word("report", say)}: {agent.name}
+    return f"""# {word("report", say)}: {single_line(agent.name)}
 
-{word("verdict", say)}: **{line(verified, say)}**
+{word("verdict", say)}: **{line(found, say)}**
 
-{word("model_note", say)}: `{findings.model}`
+{word("model_note", say)}: `{single_line(findings.model)}`
 
-{word("boundary", say)}: {findings.boundary}
+{word("boundary", say)}: {single_line(findings.boundary)}
+
+## {word("requirements", say)}
+
+{_requirements(findings.requirements, say)}
 
 ## {word("unit_tests", say)}
 
@@ -96,10 +129,22 @@ def text(agent: PlannedAgent, findings: Findings, verified: Verified, say: Langu
 
 ## {word("unmet", say)}
 
-{listed(verified.unmet, say)}
+{listed(found.unmet, say)}
 """
 
 
+def _requirements(entries: Sequence[RequirementResult], say: Language) -> str:
+    heads = [word(key, say) for key in ("requirement_head", "cases", "result")]
+    rows = [
+        [f"{entry.id} {entry.title}", ", ".join(f"`{name}`" for name in entry.cases) or "—", _met(entry, say)]
+        for entry in entries
+    ]
+    return table(heads, rows)
+
+
+def _met(entry: RequirementResult, say: Language) -> str:
+    return f"✔ {word('met', say)}" if entry.met else f"✘ {word('not_met', say)}: {entry.reason}"
+
+
 def _mark(passed: bool, name: str, problem: str | None) -> str:
-    flat = " ".join(name.split())
-    return f"✔ {flat}" if passed else f"✘ {flat}: {problem}"
+    return f"✔ {name}" if passed else f"✘ {name}: {problem}"

@@ -35,7 +35,7 @@ def part_of(agent: str, stage: Stage, work: Work, seconds: float) -> Part:
 
 def result_of(made: Mapping[str, Made], parts: list[Part], commit_id: str, spec: StageSpec) -> StageResult:
     summary = "; ".join(part.summary for part in made.values() if part.summary)[:500]
-    files = sorted(path for part in made.values() for path in part.files)
+    files = sorted({path for part in made.values() for path in part.files})
     artifact = {"commit": commit_id, "path": output_path(spec.name)}
     data: JSON = {"summary": summary, "files": files, "artifact": artifact}
     spent = Spent()

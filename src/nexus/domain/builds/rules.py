@@ -16,8 +16,21 @@ def check_requirement(text: str) -> None:
     letters = [character for character in text if unicodedata.category(character)[0] in "LN"]
     if not letters:
         raise _refused("A requirement needs words: say what the agent is to do.")
-    if sum(2 if is_cjk(character) else 1 for character in text.strip()) < SHORTEST:
-        raise _refused(f"A requirement has at least {SHORTEST} characters: say what the agent is to do.")
+    if (counted := sum(2 if is_cjk(character) else 1 for character in text.strip())) < SHORTEST:
+        raise _refused(_too_short(text.strip(), counted))
+
+
+def _too_short(text: str, counted: int) -> str:
+    """How it was counted, and what would do: in Chinese where it is."""
+    if any(map(is_cjk, text)):
+        return (
+            f"需求至少要有{SHORTEST}个字符，一个汉字算两个；这里只算{counted}个。"
+            "请用一句话说明智能体要做什么，例如“根据身高和体重计算BMI”。"
+        )
+    return (
+        f"A requirement has at least {SHORTEST} characters (a Chinese, Japanese or Korean one counts two); this one has {counted}. "
+        "Say in a sentence what the agent is to do, for example “splits a bill with a tip between friends”."
+    )
 
 
 def rest(failed: int, *, told: float | None, jitter: float) -> float:

@@ -168,10 +168,12 @@ class Lasting(Struct, frozen=True, kw_only=True):
 
 
 class Settled(Struct, frozen=True, kw_only=True):
-    """What a finished stage changes besides its own row, in the same commit: other rows, and fields of the project."""
+    """What a finished stage changes besides its own row, in the same commit: other rows, and fields of the project; and what its event
+    tells besides."""
 
     writes: Sequence[Write] = ()
     project: Mapping[str, Any] = {}
+    told: Mapping[str, Any] = {}
 
 
 class WrongState(Conflict):

@@ -126,7 +126,7 @@ class Runs:
         now = instant(self._clock())
         seconds = seconds_between(stage.started_at or now, now)
         fields = {"completed_at": now, "duration_seconds": seconds, "error_message": None}
-        told = {"progress": progress, "seconds": seconds, "summary": result.output_data.get("summary")}
+        told = {"progress": progress, "seconds": seconds, "summary": result.output_data.get("summary"), **settled.told}
         change = Change(project={"progress": progress, **settled.project}, writes=settled.writes, told=told)
         await self._stage_moved("complete_stage", run, stage, change, **structs.asdict(result), **fields)
 

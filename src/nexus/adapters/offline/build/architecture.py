@@ -9,6 +9,7 @@ from nexus.domain.builds.outputs import (
     Architecture,
     ArchitectureInput,
     Brief,
+    Duty,
     Language,
     PlannedAgent,
     PlannedTool,
@@ -53,8 +54,20 @@ def _text(requirement: Requirement) -> str:
 def _agent(slug: str, name: str, purpose: str, parts: list[_Part]) -> PlannedAgent:
     library = list(dict.fromkeys(tool for part in parts for tool in part.served.library))
     new = {tool.name: tool for part in parts for tool in part.served.new if tool.name not in library}
+    chosen = _most(new)
+    own = {*library, *(tool.name for tool in chosen)}
+    duties = [
+        Duty(requirement=part.requirement.id, tools=[tool for tool in part.served.tools if tool in own])
+        for part in parts
+        if not part.served.gaps and not part.served.empty
+    ]
     return PlannedAgent(
-        slug=slug, name=name, purpose=purpose[:500] or name, library_tools=library, new_tools=_most(new)
+        slug=slug,
+        name=name,
+        purpose=purpose[:500] or name,
+        library_tools=library,
+        new_tools=chosen,
+        duties=duties,
     )
 
 
@@ -81,8 +94,12 @@ def _several(brief: Brief, parts: list[_Part]) -> list[PlannedAgent]:
         if zh
         else f"Passes each question to the agent that can answer it: {asked}"
     )
+    duties = [
+        Duty(requirement=duty.requirement, tools=[f"ask_{agent.slug}"]) for agent in agents for duty in agent.duties
+    ]
+    calls = [agent.slug for agent in agents]
     return [
-        PlannedAgent(slug=brief.slug, name=brief.name, purpose=purpose[:500], calls=[agent.slug for agent in agents]),
+        PlannedAgent(slug=brief.slug, name=brief.name, purpose=purpose[:500], calls=calls, duties=duties),
         *agents,
     ]
 

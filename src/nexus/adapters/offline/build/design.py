@@ -1,10 +1,8 @@
 """Stage `design`: the role of an agent, and the cases that its tools must pass."""
 
-import re
+from msgspec.structs import replace
 
-from nexus.adapters.offline.build.gaps import GAPS
 from nexus.adapters.offline.build.naming import slug_of
-from nexus.adapters.offline.build.needs import needs_in
 from nexus.adapters.offline.skills.registry import SKILLS
 from nexus.adapters.offline.skills.skill import Skill
 from nexus.adapters.offline.templates.formula import formula_example
@@ -43,13 +41,13 @@ def _cases(given: DesignInput, tools: list[str]) -> list[Case]:
     language, new = given.brief.language, {tool.name: tool for tool in given.agent.new_tools}
     cases = [case for tool in tools for case in _of_tool(tool, new.get(tool), language)]
     cases += [case for slug in given.agent.calls if (case := _of_agent(slug, language))]
-    cases += _of_gaps(given)
-    asked = Case(
-        name="says_what_it_can_do",
-        input="你能做什么？" if language == "zh" else "What can you do?",
-        contains=["offline"],
-    )
-    return [*cases[: _MOST - 1], asked] if not cases or len(cases) < 3 else cases
+    duties = given.agent.duties
+    held = [
+        replace(case, requirements=[duty.requirement for duty in duties if {*case.calls} & {*duty.tools}])
+        for case in cases
+    ]
+    asked = Case(name="says_what_it_can_do", input="你能做什么？" if language == "zh" else "What can you do?")
+    return [case for case in held if case.requirements] or [asked]
 
 
 def _of_tool(tool: str, new: PlannedTool | None, language: Language) -> list[Case]:
@@ -75,14 +73,3 @@ def _of_agent(slug: str, language: Language) -> Case | None:
         if example
         else None
     )
-
-
-def _of_gaps(given: DesignInput) -> list[Case]:
-    """What cannot be done is said, not attempted."""
-    spoken = " ".join(one.statement for one in given.requirements.functional)
-    gaps = [one.gap for one in needs_in(spoken) if one.gap] if given.unmet else []
-    cases = []
-    for at, gap in enumerate(gaps[:3], 1):
-        if (text := gap.example(given.brief.language)) and gap in GAPS:
-            cases.append(Case(name=f"says_it_cannot_{at}", input=re.sub(r"\s+", " ", text), contains=["offline"]))
-    return cases

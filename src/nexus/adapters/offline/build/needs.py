@@ -91,6 +91,10 @@ class Served(Struct, frozen=True, kw_only=True):
     gaps: tuple[Gap, ...] = ()
 
     @property
+    def tools(self) -> list[str]:
+        return [*self.library, *(tool.name for tool in self.new)]
+
+    @property
     def empty(self) -> bool:
         return not (self.library or self.new or self.gaps)
 

@@ -1,6 +1,6 @@
 """Stage 3: which agents, which tools serve, which must be written, and what will not be met."""
 
-from nexus.domain.builds import documents
+from nexus.domain.builds import acceptance, documents
 from nexus.domain.builds.outputs import Architecture, ArchitectureInput, Brief, LibraryTool, Requirements
 from nexus.domain.builds.work import Work
 from nexus.domain.builds.workflow import Made
@@ -11,7 +11,7 @@ async def architecture(work: Work) -> Made:
     brief, needed = work.earlier(Brief, "intake"), work.earlier(Requirements, "requirements")
     library = [LibraryTool(name, tool.spec.description, tool.category) for name, tool in LIBRARY.items()]
     question = ArchitectureInput(work.project.requirement, brief, needed, library)
-    planned = await work.ask(Architecture, question, check=_holds_together)
+    planned = await work.ask(Architecture, question, check=lambda found: _holds_together(found, needed))
     for agent in planned.agents:
         chosen = [*agent.library_tools, *(f"{tool.name} (new)" for tool in agent.new_tools)]
         await work.note(f"{agent.slug}: {', '.join(chosen) or 'no tools'}")
@@ -19,7 +19,7 @@ async def architecture(work: Work) -> Made:
     return Made(output=planned, files={"docs/architecture.md": text}, summary=", ".join(a.slug for a in planned.agents))
 
 
-def _holds_together(planned: Architecture) -> None:
+def _holds_together(planned: Architecture, needed: Requirements) -> None:
     slugs = [agent.slug for agent in planned.agents]
     if len(set(slugs)) < len(slugs):
         raise ValueError("two agents have one slug")
@@ -28,10 +28,10 @@ def _holds_together(planned: Architecture) -> None:
             raise ValueError(f"{agent.slug}: the library has no {', '.join(unknown)}")
         if strangers := sorted(set(agent.calls) - set(slugs) | {agent.slug} & set(agent.calls)):
             raise ValueError(f"{agent.slug} cannot call {', '.join(strangers)}")
-        names = [*agent.library_tools, *(tool.name for tool in agent.new_tools)]
-        if len(set(names)) < len(names):
+        if len(set(agent.tools)) < len(agent.tools):
             raise ValueError(f"{agent.slug}: two tools have one name")
     _acyclic({agent.slug: agent.calls for agent in planned.agents})
+    acceptance.check_duties(planned, needed)
 
 
 def _acyclic(calls: dict[str, list[str]]) -> None:

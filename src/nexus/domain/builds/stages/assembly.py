@@ -4,11 +4,19 @@ from msgspec import Struct
 
 from nexus.domain.agents import package
 from nexus.domain.agents.package import Identity, Manifest, ToolEntry
-from nexus.domain.builds.documents import listed, word
-from nexus.domain.builds.outputs import Architecture, Brief, PlannedAgent
+from nexus.domain.builds import documents
+from nexus.domain.builds.outputs import Architecture, Brief, Design, Language, PlannedAgent, Requirements
 from nexus.domain.builds.stages.tools import ToolSet
 from nexus.domain.builds.work import Work
 from nexus.domain.builds.workflow import Made
+
+CONFTEST = '''"""Lets plain `pytest` in this folder find the tools, wherever it is called from."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+'''
 
 
 class Assembled(Struct, frozen=True, kw_only=True):
@@ -22,17 +30,35 @@ class Assembled(Struct, frozen=True, kw_only=True):
 async def assembly(work: Work, agent: PlannedAgent) -> Made:
     folder, architecture = f"agents/{agent.slug}", work.earlier(Architecture, "architecture")
     manifest = _manifest(work, agent)
+    unmet = [f"{entry.requirement_id}: {entry.reason}" for entry in architecture.unmet]
+    made, say = work.earlier(Design, "design", agent.slug), work.earlier(Brief, "intake").language
     files = await work.files(folder) | {
         package.MANIFEST: package.manifest_text(manifest),
-        "README.md": _readme(work, agent, manifest),
+        "README.md": documents.readme(manifest, made, unmet, say),
         "requirements.txt": "# Tools of this agent use the Python standard library only.\n",
+        "conftest.py": CONFTEST,
     }
     others = {other.slug: _outline(other) for other in architecture.agents if other.slug != agent.slug}
     described = work.rooms.code.describe
     spec = await package.spec(package.read(files), agent_id=agent.slug, describe=described, others=others)
     await work.note(f"{agent.slug}: {len(spec.tools)} tools, {len(files)} files")
-    made = Assembled(folder=folder, tools=[entry.ref for entry in manifest.tools], files=sorted(files))
-    return Made(output=made, files={f"{folder}/{path}": text for path, text in files.items()}, summary=folder)
+    assembled = Assembled(folder=folder, tools=[entry.ref for entry in manifest.tools], files=sorted(files))
+    placed = {f"{folder}/{path}": text for path, text in files.items()}
+    placed["docs/requirements.md"] = _requirements(work, architecture, say)
+    return Made(output=assembled, files=placed, summary=folder)
+
+
+def _requirements(work: Work, architecture: Architecture, say: Language) -> str:
+    """The page anew, now that each requirement has its cases, or none."""
+    cases = dict[str, list[str]]()
+    for agent in architecture.agents:
+        for case in work.earlier(Design, "design", agent.slug).cases:
+            for one in case.requirements:
+                shown = f"`{case.name}` (`agents/{agent.slug}/tests/cases.toml`): {documents.example(case)}"
+                cases.setdefault(one, []).append(shown)
+    for entry in architecture.unmet:
+        cases.setdefault(entry.requirement_id, []).append(f"{documents.word('not_met', say)}: {entry.reason}")
+    return documents.requirements(work.earlier(Requirements, "requirements"), say, cases)
 
 
 def _manifest(work: Work, agent: PlannedAgent) -> Manifest:
@@ -60,21 +86,3 @@ def _outline(agent: PlannedAgent) -> package.Package:
     """Another agent of the build, as far as a reference to it needs: it is assembled on its own."""
     manifest = Manifest(agent=Identity(slug=agent.slug, name=agent.name, description=agent.purpose))
     return package.Package(files={}, manifest=manifest, prompt="")
-
-
-def _readme(work: Work, agent: PlannedAgent, manifest: Manifest) -> str:
-    say = work.earlier(Brief, "intake").language
-    return f"""# {agent.name}
-
-{agent.purpose}
-
-## {word("tools", say)}
-
-{listed((f"`{entry.ref}`" for entry in manifest.tools), say)}
-
-## {word("run", say)}
-
-```sh
-nexus agent run .
-```
-"""

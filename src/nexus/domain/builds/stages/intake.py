@@ -1,27 +1,46 @@
 """Stage 1: reads the requirement."""
 
+import shlex
 from collections.abc import Mapping
 
 from nexus.domain.builds import documents
 from nexus.domain.builds.model import StageFailed
-from nexus.domain.builds.outputs import Brief, IntakeInput
+from nexus.domain.builds.outputs import Brief, IntakeInput, Language
 from nexus.domain.builds.work import Work
 from nexus.domain.builds.workflow import Made
+from nexus.domain.core.texts import single_line
 from nexus.domain.projects.model import Settled
 
 
 async def intake(work: Work) -> Made:
     requirement = work.project.requirement
     brief = await work.ask(Brief, IntakeInput(requirement))
-    if brief.intent == "unclear":
-        raise StageFailed(brief.problem or "The requirement has no task in it.", code="requirement_unclear")
-    if brief.intent == "change":
-        raise StageFailed(
-            brief.problem or "This asks to change an agent that exists; a new project can only make a new one.",
-            code="change_of_unknown_agent",
-        )
-    await work.note(f"{brief.name} ({brief.language}, {brief.category})")
+    if brief.intent != "new":
+        code, reason = _REFUSALS[brief.intent]
+        way_on = f" {await _way_to_a_model(work, brief.language)}" if code == "needs_language_model" else ""
+        raise StageFailed((brief.problem or reason) + way_on, code=code)
+    await work.note(f"{brief.name} ({brief.language}, {documents.category(brief.category, brief.language)})")
     return Made(output=brief, files={"docs/brief.md": documents.brief(requirement, brief)}, summary=brief.summary)
+
+
+_REFUSALS: Mapping[str, tuple[str, str]] = {
+    "unclear": ("requirement_unclear", "The requirement has no task in it."),
+    "change": (
+        "change_of_unknown_agent",
+        "This asks to change an agent that exists; a new project can only make a new one.",
+    ),
+    "needs_language_model": ("needs_language_model", "This needs a language model."),
+}
+"""By intent, the code of the failure, and what is said where the model said nothing."""
+
+
+async def _way_to_a_model(work: Work, say: Language) -> str:
+    """How a language model is set: with what was found on this machine, or with what there is elsewhere."""
+    servers = await work.rooms.discovery.find_local()
+    found = [single_line(f"{server.provider}/{name}")[:100] for server in servers for name in server.names[:1]]
+    if not found:
+        return documents.word("set_a_model", say)
+    return documents.word("use_this_model", say).format(found=", ".join(found), model=shlex.quote(found[0]))
 
 
 async def settle(work: Work, made: Mapping[str, Made], commit_id: str) -> Settled:

@@ -6,10 +6,12 @@ from msgspec import Struct
 
 from nexus.domain.agents import package
 from nexus.domain.agents.package import Package
-from nexus.domain.agents.rules import Origin, Registration, worst
-from nexus.domain.builds import report
-from nexus.domain.builds.outputs import Architecture, Brief, Case, Design, PlannedAgent, PromptText
-from nexus.domain.builds.report import CaseResult, Findings, Verified
+from nexus.domain.agents.rules import Origin, Registration
+from nexus.domain.builds import acceptance, report
+from nexus.domain.builds.acceptance import CaseResult, RequirementResult
+from nexus.domain.builds.documents import readme, word
+from nexus.domain.builds.outputs import Architecture, Brief, Case, Design, PlannedAgent, PromptText, Requirements
+from nexus.domain.builds.report import Findings, Verified
 from nexus.domain.builds.stages.prompt import question
 from nexus.domain.builds.stages.tools import TEST_LIMITS
 from nexus.domain.builds.work import Work
@@ -48,11 +50,14 @@ async def verification(work: Work, agent: PlannedAgent) -> Made:
     findings = await _examined(work, candidate)
     if findings.failed_cases:
         candidate, findings = await _repaired(work, candidate, findings)
-    verified = report.verdict(findings, work.earlier(Architecture, "architecture"))
-    await work.note(f"{agent.slug}: {verified.tests_passed} of {verified.tests_run} passed")
-    say = work.earlier(Brief, "intake").language
+    verified, say = report.verified(findings), work.earlier(Brief, "intake").language
+    for line in verified.unmet:
+        await work.note(f"{agent.slug}: {word('not_met', say)}: {line}")
+    await work.note(f"{agent.slug}: {report.line(verified, say)}")
+    made = work.earlier(Design, "design", agent.slug)
     files = {
         f"agents/{agent.slug}/prompt.md": candidate.package.prompt,
+        f"agents/{agent.slug}/README.md": readme(candidate.package.manifest, made, verified.unmet, say),
         f"agents/{agent.slug}/docs/report.md": report.text(agent, findings, verified, say),
     }
     return Made(output=verified, files=files, summary=report.line(verified, say))
@@ -76,8 +81,13 @@ async def _examined(work: Work, candidate: Candidate) -> Findings:
         problems=problems,
         tests=tests,
         cases=results,
-        unmet=work.earlier(Architecture, "architecture").unmet,
+        requirements=_met(work, candidate.agent, results),
     )
+
+
+def _met(work: Work, agent: PlannedAgent, cases: Sequence[CaseResult]) -> list[RequirementResult]:
+    planned, needed = work.earlier(Architecture, "architecture"), work.earlier(Requirements, "requirements")
+    return acceptance.results(agent, planned, needed, cases)
 
 
 async def _behaves(work: Work, spec: AgentSpec, case: Case) -> CaseResult:
@@ -113,12 +123,15 @@ async def _repaired(work: Work, candidate: Candidate, findings: Findings) -> tup
 
 
 async def settle(work: Work, made: Mapping[str, Made], commit_id: str) -> Settled:
-    """Every agent's next version with its verdict."""
+    """Every agent's next version with its verdict, and what the build comes to."""
     packages = await work.rooms.agents.packages(work.project.project_id, at=commit_id)
-    found = [_registration(packages[slug], part.output, commit_id) for slug, part in made.items()]
-    writes = await work.rooms.agents.registering(_origin(work.project), found)
-    ids = [work.rooms.agents.id_of(work.project.project_id, slug) for slug in made]
-    return Settled(writes=writes, project={"agent_ids": ids, "metrics": _metrics(found)})
+    verdicts = {slug: part.output for slug, part in made.items() if isinstance(part.output, Verified)}
+    registrations = [_registration(packages[slug], found, commit_id) for slug, found in verdicts.items()]
+    writes = await work.rooms.agents.registering(_origin(work.project), registrations)
+    ids = [work.rooms.agents.id_of(work.project.project_id, slug) for slug in verdicts]
+    metrics = report.counts(list(verdicts.values()))
+    told = {name: metrics[name] for name in ("verdict", "unmet")}
+    return Settled(writes=writes, project={"agent_ids": ids, "metrics": metrics}, told=told)
 
 
 def _origin(project: Project) -> Origin:
@@ -130,9 +143,7 @@ def _origin(project: Project) -> Origin:
     )
 
 
-def _registration(found: Package, verified: Struct, commit_id: str) -> Registration:
-    if not isinstance(verified, Verified):
-        raise TypeError(f"verification gave {type(verified).__name__}")
+def _registration(found: Package, verified: Verified, commit_id: str) -> Registration:
     return Registration(
         package=found,
         folder=f"agents/{found.manifest.agent.slug}",
@@ -143,12 +154,3 @@ def _registration(found: Package, verified: Struct, commit_id: str) -> Registrat
         summary=verified.reason,
         unmet=verified.unmet,
     )
-
-
-def _metrics(found: Sequence[Registration]) -> dict[str, object]:
-    return {
-        "tests_run": sum(one.tests_run for one in found),
-        "tests_passed": sum(one.tests_passed for one in found),
-        "verdict": worst([one.verdict for one in found]),
-        "unmet": list(dict.fromkeys(line for one in found for line in one.unmet)),
-    }
