@@ -82,14 +82,78 @@ def test_a_failed_build_is_a_failure_and_says_where_and_what_next(building: Fake
 
 def test_what_did_not_pass_verification_is_a_failure_too(building: Fake, nexus: Nexus):
     metrics = {"tests_run": 3, "tests_passed": 1, "verdict": "failed"}
-    building.answers["GET", "/api/v2/projects/prj_1"] = [say.good(project(metrics=metrics))]
-    building.answers["GET", "/api/v2/agents/agt_1"] = [say.good(agent(active_version=0))]
+    building.answers["GET", "/api/v2/projects/prj_1"] = [say.good(project(metrics=metrics, verdict="failed"))]
+    building.answers["GET", "/api/v2/agents/agt_1"] = [say.good(agent(active_version=0, verdict="failed"))]
     building.on("GET", EVENTS, say.events(*BUILT))
     said = nexus("build", REQUIREMENT)
     assert said.code == 1
     assert "1 of 3 tests passed" in said.out
     assert "is not deployed" in said.out
     assert "nexus projects report prj_1" in said.out
+
+
+UNMET = ["FR-2 Weight: there is no tool for it", "FR-3 Money: no case exercises it"]
+
+
+def partly(building: Fake, *, active_version: int) -> Fake:
+    metrics = {"tests_run": 3, "tests_passed": 3, "verdict": "partial", "unmet": UNMET}
+    building.answers["GET", "/api/v2/projects/prj_1"] = [say.good(project(metrics=metrics, verdict="partial"))]
+    partial = agent(active_version=active_version, verdict="partial")
+    building.answers["GET", "/api/v2/agents/agt_1"] = [say.good(partial)]
+    return building.on("GET", EVENTS, say.events(*BUILT[:-1], frame(30, "build.completed", verdict="partial")))
+
+
+def test_a_partial_build_has_a_code_of_its_own_names_all_that_is_unmet_and_how_to_deploy_it(
+    building: Fake, nexus: Nexus
+):
+    partly(building, active_version=0)
+    said = nexus("build", REQUIREMENT, program=".venv/bin/nexus")
+    assert said.code == 5
+    assert "Verification partial: 3 of 3 tests passed." in said.out
+    assert [line.strip() for line in said.out.splitlines() if line.startswith("  FR-")] == UNMET
+    assert "version 1 is not deployed" in said.out
+    assert "Deploy it all the same: .venv/bin/nexus agents deploy unit_converter --allow-partial\n" in said.out
+    assert "nexus chat" not in said.out
+    assert "build completed, partial" in said.err
+    assert "accept_partial" not in building.asked("POST", "/api/v2/projects")[0].json
+
+
+def test_a_partial_build_that_is_accepted_beforehand_answers_and_is_told_apart_all_the_same(
+    building: Fake, nexus: Nexus
+):
+    partly(building, active_version=1)
+    said = nexus("build", REQUIREMENT, "--allow-partial")
+    assert said.code == 5
+    assert building.asked("POST", "/api/v2/projects")[0].json["accept_partial"] is True
+    assert "Talk to it: nexus chat unit_converter" in said.out
+    assert "agents deploy" not in said.out
+
+
+def test_for_a_program_the_outcome_lists_what_is_unmet(building: Fake, nexus: Nexus):
+    partly(building, active_version=0)
+    said = nexus("build", REQUIREMENT, "--json")
+    outcome = said.json_lines[-1]["data"]
+    assert (said.code, outcome["good"], outcome["verdict"], outcome["unmet"]) == (5, False, "partial", UNMET)
+    assert outcome["agents"][0]["verdict"] == "partial"
+
+
+def test_what_a_build_with_a_server_of_its_own_prints_starts_one_as_well(building: Fake, nexus: Nexus):
+    partly(building, active_version=0)
+    said = nexus("build", REQUIREMENT, "--serve")
+    assert "nexus agents deploy unit_converter --allow-partial --serve\n" in said.out
+    assert "nexus projects report prj_1 --serve\n" in said.out
+
+
+@pytest.mark.parametrize(
+    ("verdict", "mark"), [("passed", "✔ completed"), ("partial", "◐ partial"), ("failed", "✘ failed")]
+)
+def test_the_board_shows_a_verdict_that_is_less_than_passed_in_the_place_of_the_stages_state(
+    building: Fake, nexus: Nexus, verdict: str, mark: str
+):
+    ended = {"stage": "intake", "number": 1, "progress": 11.0, "seconds": 0.5, "summary": "fine", "verdict": verdict}
+    events = [*BUILT[:4], frame(5, "stage.completed", **ended), frame(6, "build.completed", verdict=verdict)]
+    building.on("GET", EVENTS, say.events(*events))
+    assert f"{mark} 0.5 s  fine" in nexus("build", REQUIREMENT).err
 
 
 def test_a_stopped_build_is_a_failure(building: Fake, nexus: Nexus):

@@ -6,7 +6,7 @@ from nexus.cli.terminal import cells
 from tests.cli.conftest import Nexus
 from tests.client import fake as say
 from tests.client.fake import Fake
-from tests.client.things import agent, project, reply, session, stages, started, task
+from tests.client.things import agent, project, reply, session, stages, started, task, version
 
 
 def test_lists_are_tables_for_people(fake: Fake, nexus: Nexus):
@@ -14,8 +14,8 @@ def test_lists_are_tables_for_people(fake: Fake, nexus: Nexus):
     said = nexus("agents", "list")
     lines = said.out.splitlines()
     assert said.code == 0
-    assert lines[0].split() == ["ID", "SLUG", "STATUS", "VERSION", "CREATED", "NAME"]
-    assert lines[1].split() == ["agt_1", "unit_converter", "running", "1", "2026-03-04T05:06:07", "个税助手"]
+    assert lines[0].split() == ["ID", "SLUG", "STATUS", "VERDICT", "VERSION", "CREATED", "NAME"]
+    assert lines[1].split() == ["agt_1", "unit_converter", "running", "passed", "1", "2026-03-04T05:06:07", "个税助手"]
     assert len(lines) == 3
 
 
@@ -98,6 +98,7 @@ def test_the_token_comes_from_the_environment_and_is_never_shown(fake: Fake, nex
 @pytest.mark.parametrize("wanted", ["agt_1", "unit_converter", "unit CONVERTER"])
 def test_an_agent_is_named_by_id_slug_or_name(fake: Fake, nexus: Nexus, wanted: str):
     fake.on("GET", "/api/v2/agents/agt_1", say.good(agent()))
+    fake.on("GET", "/api/v2/agents/agt_1/versions", say.listed([version()]))
     fake.on("GET", "/api/v2/agents", say.listed([agent(), agent("agt_2", slug="other", agent_name="Other")]))
     assert nexus("agents", "show", wanted, "--json").json["agent_id"] == "agt_1"
 

@@ -72,6 +72,35 @@ def project(project_id: str = "prj_1", **fields: object) -> JSON:
     } | fields
 
 
+def version(number: int = 1, **fields: object) -> JSON:
+    return {
+        "agent_id": "agt_1",
+        "version": number,
+        "project_id": "prj_1",
+        "build_no": number,
+        "commit_id": "0" * 40,
+        "verdict": "passed",
+        "tests_run": 3,
+        "tests_passed": 3,
+        "summary": "",
+        "unmet": [],
+        "created_at": NOW,
+    } | fields
+
+
+def deployment(number: int = 1, **fields: object) -> JSON:
+    return {
+        "agent_id": "agt_1",
+        "deployment_id": "dep_1",
+        "user_id": "usr_local",
+        "version": number,
+        "verdict": "passed",
+        "deployment_type": "local",
+        "smoke_test": "",
+        "created_at": NOW,
+    } | fields
+
+
 def started(project_id: str = "prj_1") -> JSON:
     return {
         "project_id": project_id,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK
 from nexus.cli.output import Columns
-from nexus.cli.parsing import Topics, listing, one_id, topic, verb
+from nexus.cli.parsing import Topics, listing, one_id, topic, verb, whole
 from nexus.cli.texts import message_of
 
 if TYPE_CHECKING:
@@ -26,9 +26,15 @@ def add(topics: Topics) -> None:
     for name, run, about in (
         ("show", show, "one agent"),
         ("versions", versions, "the versions of an agent and what verification said of them"),
+        ("deploy", deploy, "let a version of an agent answer, the newest one unless another is named"),
         ("delete", delete, "delete an agent; its project keeps the files"),
     ):
-        verb(verbs, name, about, on_server=run).add_argument("agent", type=one_id, help=NAMED)
+        parser = verb(verbs, name, about, on_server=run)
+        parser.add_argument("agent", type=one_id, help=NAMED)
+        if name == "deploy":
+            parser.add_argument("--version", type=whole(1, 10**6), metavar="N", help="which one (default: the newest)")
+            parser.add_argument("--allow-partial", action="store_true", help="also when it leaves requirements unmet")
+            parser.add_argument("--allow-failed", action="store_true", help="also when it failed its verification")
     invoking = verb(verbs, "invoke", "one question, one answer, no session", on_server=invoke)
     invoking.add_argument("agent", type=one_id, help=NAMED)
     invoking.add_argument("message", help="what to say; - reads it from stdin")
@@ -42,6 +48,7 @@ async def list_agents(asked: Asked, client: "Client") -> int:
         "ID": lambda agent: agent.agent_id,
         "SLUG": lambda agent: agent.slug,
         "STATUS": lambda agent: agent.status,
+        "VERDICT": lambda agent: agent.verdict or "-",
         "VERSION": lambda agent: agent.active_version or "-",
         "CREATED": lambda agent: agent.created_at[:19],
         "NAME": lambda agent: agent.agent_name,
@@ -64,7 +71,9 @@ async def show(asked: Asked, client: "Client") -> int:
     from nexus.cli.lists import shown
     from nexus.cli.lookup import agent_of
 
-    return shown(asked, await agent_of(client, asked.arguments.agent))
+    agent = await agent_of(client, asked.arguments.agent)
+    newest = (await client.versions(agent.agent_id, limit=1)).items
+    return shown(asked, agent, unmet=newest[0].unmet if newest else [])
 
 
 async def versions(asked: Asked, client: "Client") -> int:
@@ -86,6 +95,31 @@ async def versions(asked: Asked, client: "Client") -> int:
         "CREATED": lambda version: version.created_at[:19],
     }
     asked.output.table(found.items, columns, empty="The agent has no versions.", lesser=("COMMIT", "CREATED", "BUILD"))
+    for version in found.items:
+        if version.unmet:
+            asked.output.line(f"Version {version.version} does not meet:")
+        for line in version.unmet:
+            asked.output.line(f"  {line}")
+    return OK
+
+
+async def deploy(asked: Asked, client: "Client") -> int:
+    from nexus.cli.lookup import agent_of
+    from nexus.wire.agents import NewDeployment
+
+    wanted = asked.arguments
+    agent = await agent_of(client, wanted.agent)
+    accepted = NewDeployment(
+        version=wanted.version, accept_partial=wanted.allow_partial, accept_failed=wanted.allow_failed
+    )
+    deployed = await client.deploy(agent.agent_id, accepted)
+    if asked.output.json:
+        asked.output.document(deployed)
+        return OK
+    asked.output.line(
+        f"Version {deployed.version} of {agent.agent_name} answers now. Verification: {deployed.verdict}."
+    )
+    asked.output.note(f"Talk to it: {asked.command('chat', wanted.agent)}")
     return OK
 
 

@@ -24,10 +24,11 @@ class Asked:
         return getattr(self.arguments, "url", None) or self.environ.get("NEXUS_URL") or DEFAULT_URL
 
     def command(self, *words: str) -> str:
-        """A command of nexus as it can be pasted into a shell: this program, the server that was named, these words."""
-        url = getattr(self.arguments, "url", None)
-        options = ("--url", url) if url and url != DEFAULT_URL else ()
-        return f"{self.program} {shlex.join((*words, *options))}"
+        """A command of nexus as it can be pasted into a shell: this program, these words, the server that was named, and one started
+        for it where this command asked for that."""
+        url, serving = getattr(self.arguments, "url", None), self.may_serve and words[0] != "serve"
+        options = ("--url", url) if url and (url != DEFAULT_URL or "NEXUS_URL" in self.environ) else ()
+        return f"{self.program} {shlex.join((*words, *options, *(['--serve'] if serving else [])))}"
 
     @property
     def token(self) -> str | None:

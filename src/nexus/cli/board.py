@@ -9,12 +9,12 @@ from nexus.client import Event
 from nexus.wire.projects import StageView
 
 StageStatus = Literal["pending", "running", "completed", "failed", "skipped"]
-MARKS: dict[StageStatus, str] = {"pending": "·", "running": "▶", "completed": "✔", "failed": "✘", "skipped": "–"}
+MARKS = {"pending": "·", "running": "▶", "completed": "✔", "partial": "◐", "failed": "✘", "skipped": "–"}
 
 
 @dataclass
 class Stage:
-    """`began` is by this machine's clock; `line` is the last thing that the stage said."""
+    """`began` is by this machine's clock; `line` is the last thing that the stage said, `verdict` what it found of what was built."""
 
     name: str
     number: int
@@ -24,6 +24,12 @@ class Stage:
     seconds: float | None = None
     began: float | None = None
     line: str = ""
+    verdict: str | None = None
+
+    @property
+    def outcome(self) -> str:
+        """Its state, or the verdict where that is less than `passed`."""
+        return self.verdict if self.verdict in ("partial", "failed") else self.status
 
 
 @dataclass
@@ -37,6 +43,7 @@ class Board:
     before: int | None = None
     ending: str | None = None
     error: dict[str, Any] = field(default_factory=dict)
+    verdict: str | None = None
 
     def hear(self, event: Event) -> Stage | None:
         """Takes an event in; answers the stage that it is about."""
@@ -58,7 +65,7 @@ class Board:
         self.state = "building" if state == "started" else state
         if state in ("completed", "failed", "cancelled"):
             self.ending = state
-            self.error = data.get("error") or {}
+            self.error, self.verdict = data.get("error") or {}, data.get("verdict")
         if state == "completed":
             self.progress = 100.0
         for stage in self.stages.values():
@@ -78,7 +85,7 @@ class Board:
                 stage.attempt, stage.line = data.get("attempt", stage.attempt + 1), f"again: {data.get('reason', '')}"
             case "completed":
                 stage.status, stage.seconds = "completed", data.get("seconds")
-                stage.line = data.get("summary") or stage.line
+                stage.line, stage.verdict = data.get("summary") or stage.line, data.get("verdict")
             case "skipped":
                 stage.status, stage.line = "skipped", str(data.get("reason", ""))
             case "failed":
@@ -87,7 +94,8 @@ class Board:
     @property
     def standing(self) -> str:
         """The state in words."""
-        return self.state if self.before is None else f"{self.state}, {ahead(self.before)}"
+        state = f"{self.state}, {self.verdict}" if self.verdict else self.state
+        return state if self.before is None else f"{state}, {ahead(self.before)}"
 
     def seconds(self, stage: Stage) -> float | None:
         """How long a stage took, or has been running."""

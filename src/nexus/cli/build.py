@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import OK, USAGE, Ended
-from nexus.cli.parsing import Topics, shared, whole
+from nexus.cli.parsing import Topics, may_serve, shared, whole
 from nexus.cli.texts import content_of, message_of
 
 if TYPE_CHECKING:
@@ -22,11 +22,18 @@ def add(topics: Topics) -> None:
     parser.add_argument("--priority", type=whole(1, 5), default=3, help="1 to 5, 5 is built first (default: 3)")
     parser.add_argument("--tag", action="append", default=[], help="a tag of the project; as often as wanted")
     parser.add_argument("--detach", action="store_true", help="do not wait: print the project and return")
-    parser.add_argument("--serve", action="store_true", help="if no server answers, start one for this command")
-    parser.set_defaults(on_server=build)
+    may_serve(parser)
+    parser.add_argument("--allow-partial", action="store_true", help="deploy it also when it leaves requirements unmet")
+    parser.set_defaults(run=build)
 
 
-async def build(asked: Asked, client: "Client") -> int:
+def build(asked: Asked) -> int:
+    from nexus.cli.connection import connected
+
+    return connected(asked, _built)
+
+
+async def _built(asked: Asked, client: "Client") -> int:
     from nexus.cli.following import followed, held
     from nexus.cli.servers import server_for
 
@@ -35,7 +42,13 @@ async def build(asked: Asked, client: "Client") -> int:
         raise Ended(USAGE, "--detach leaves the work to a server, --serve stops it at the end: use one of them.")
     requirement = _requirement(asked)
     async with server_for(asked, client) as own:
-        started = await client.create_project(requirement, name=wanted.name, priority=wanted.priority, tags=wanted.tag)
+        started = await client.create_project(
+            requirement,
+            name=wanted.name,
+            priority=wanted.priority,
+            tags=wanted.tag,
+            accept_partial=wanted.allow_partial,
+        )
         if wanted.detach:
             return _detached(asked, started)
         asked.output.note(f"{started.project_name} ({started.project_id})")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK, USAGE, Ended
-from nexus.cli.parsing import Topics, one_id, shared
+from nexus.cli.parsing import Topics, may_serve, one_id, shared
 from nexus.cli.texts import checked, message_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def add(topics: Topics) -> None:
         "--message", action="extend", nargs="+", default=[], metavar="TEXT",
         help="say this and leave; several are said one after the other; - reads one from stdin",
     )  # fmt: skip
-    parser.add_argument("--serve", action="store_true", help="if no server answers, start one for this command")
+    may_serve(parser)
     parser.set_defaults(run=chat)
 
 

@@ -7,6 +7,8 @@ FAILED = 1
 USAGE = 2
 UNREACHABLE = 3
 REFUSED = 4
+PARTIAL = 5
+"""Some of what was asked for is there, and some is not."""
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 

@@ -5,7 +5,6 @@ from contextlib import aclosing
 
 from nexus.cli.asked import Asked
 from nexus.cli.board import Board, ahead, board_of
-from nexus.cli.exits import FAILED, OK
 from nexus.cli.verdicts import outcome_of, said
 from nexus.cli.watching import watched
 from nexus.client import Client
@@ -33,7 +32,7 @@ async def _verdict(asked: Asked, client: Client, project_id: str, board: Board) 
         asked.output.json_line({"event": "result", "data": outcome})
     else:
         said(outcome, asked)
-    return OK if outcome.good else FAILED
+    return outcome.code
 
 
 def held(asked: Asked, before: int | None) -> None:

@@ -58,9 +58,11 @@ async def show_list(
     return OK
 
 
-def shown(asked: Asked, view: Struct) -> int:
+def shown(asked: Asked, view: Struct, **more: list[str]) -> int:
+    """One thing; of what there is `more` to tell, each entry is a line."""
+    fields = msgspec.structs.asdict(view)
     if asked.output.json:
-        asked.output.document(view)
+        asked.output.document(fields | more)
     else:
-        asked.output.details(msgspec.structs.asdict(view))
+        asked.output.details(fields | {name: "\n".join(lines) for name, lines in more.items()})
     return OK

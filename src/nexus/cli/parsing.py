@@ -45,10 +45,15 @@ def verb(
     """A command: one that runs here, or one that is handed a client."""
     parser = verbs.add_parser(name, help=help, description=help, parents=[shared()])
     if on_server is not None:
+        may_serve(parser)
         parser.set_defaults(on_server=on_server)
     else:
         parser.set_defaults(run=local)
     return parser
+
+
+def may_serve(parser: ArgumentParser) -> None:
+    parser.add_argument("--serve", action="store_true", help="if no server answers, start one for this command")
 
 
 def listing(verbs: Topics, on_server: OnServer, help: str) -> ArgumentParser:  # noqa: A002

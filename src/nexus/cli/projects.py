@@ -65,6 +65,7 @@ async def list_projects(asked: Asked, client: "Client") -> int:
     columns: Columns[ProjectView] = {
         "ID": lambda project: project.project_id,
         "STATUS": lambda project: project.status,
+        "VERDICT": lambda project: project.verdict or "-",
         "DONE": lambda project: f"{project.progress:.0f} %",
         "STAGE": lambda project: project.current_stage or "",
         "CREATED": lambda project: project.created_at[:19],
@@ -82,7 +83,8 @@ async def list_projects(asked: Asked, client: "Client") -> int:
 async def show(asked: Asked, client: "Client") -> int:
     from nexus.cli.lists import shown
 
-    return shown(asked, await client.project(asked.arguments.project))
+    project = await client.project(asked.arguments.project)
+    return shown(asked, project, unmet=(project.metrics or {}).get("unmet", []))
 
 
 async def stages(asked: Asked, client: "Client") -> int:

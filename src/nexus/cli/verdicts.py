@@ -8,24 +8,27 @@ from msgspec import Struct
 
 from nexus.cli.asked import Asked
 from nexus.cli.board import Board
+from nexus.cli.exits import FAILED, OK, PARTIAL
 from nexus.cli.lookup import reference_of
 from nexus.client import Client
 from nexus.wire.agents import AgentView
 
 
 class BuiltAgent(Struct, frozen=True, kw_only=True):
-    """`called`: what names this agent alone on a command line, its slug or else its id."""
+    """`called`: what names this agent alone on a command line, its slug or else its id; `verdict` is that of `version`, its newest one."""
 
     agent_id: str
     slug: str
     called: str
     name: str
     version: int
+    verdict: str | None
     deployed: bool
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """`good`: built, verified, and answering. `directory` is where its files lie, when that is on this machine."""
+    """`good`: built, and nothing is missing; `unmet` are the requirements that are. `directory` is where its files lie, when that is on this
+    machine."""
 
     project_id: str
     project_name: str
@@ -34,9 +37,16 @@ class Outcome(Struct, frozen=True, kw_only=True):
     verdict: str | None
     tests_run: int
     tests_passed: int
+    unmet: list[str]
     agents: list[BuiltAgent]
     error: dict[str, Any]
     directory: str | None
+
+    @property
+    def code(self) -> int:
+        """The exit code that tells it."""
+        is_partial = self.status == "completed" and self.verdict == "partial"
+        return OK if self.good else PARTIAL if is_partial else FAILED
 
 
 async def outcome_of(client: Client, project_id: str, board: Board, environ: Mapping[str, str]) -> Outcome:
@@ -44,16 +54,16 @@ async def outcome_of(client: Client, project_id: str, board: Board, environ: Map
     found = [await client.agent(agent_id) for agent_id in project.agent_ids]
     agents = [_built(agent, await reference_of(client, agent)) for agent in found]
     metrics = project.metrics or {}
-    verdict = metrics.get("verdict")
     status = board.ending or project.status
     return Outcome(
         project_id=project_id,
         project_name=project.project_name,
         status=status,
-        good=status == "completed" and verdict == "passed",
-        verdict=verdict,
+        good=status == "completed" and project.verdict == "passed",
+        verdict=project.verdict,
         tests_run=metrics.get("tests_run", 0),
         tests_passed=metrics.get("tests_passed", 0),
+        unmet=metrics.get("unmet", []) if project.verdict else [],
         agents=agents,
         error=board.error or project.error_info or {},
         directory=_directory(project_id, environ),
@@ -67,6 +77,7 @@ def _built(agent: AgentView, called: str) -> BuiltAgent:
         called=called,
         name=agent.agent_name,
         version=agent.versions,
+        verdict=agent.verdict,
         deployed=agent.active_version == agent.versions,
     )
 
@@ -94,11 +105,25 @@ def _completed(outcome: Outcome, asked: Asked) -> None:
     output = asked.output
     tests = f"{outcome.tests_passed} of {outcome.tests_run} tests passed"
     output.line(f"Built: {outcome.project_name}. Verification {outcome.verdict}: {tests}.")
+    if outcome.unmet:
+        output.line("Not met:")
+    for line in outcome.unmet:
+        output.line(f"  {line}")
     for agent in outcome.agents:
         where = "answers" if agent.deployed else "is not deployed"
         output.line(f"  {agent.agent_id}  {agent.slug}  {agent.name}: version {agent.version} {where}")
     output.line(f"Files: {outcome.directory or asked.command('projects', 'files', outcome.project_id)}")
-    if outcome.good and outcome.agents:
-        output.line(f"Talk to it: {asked.command('chat', outcome.agents[0].called)}")
-    elif not outcome.good:
+    if not outcome.good:
         output.line(f"Why: {asked.command('projects', 'report', outcome.project_id)}")
+    for agent in outcome.agents:
+        if not agent.deployed and agent.verdict:
+            output.line(f"Deploy it all the same: {deploying(asked, agent.called, agent.verdict)}")
+    if answering := [agent for agent in outcome.agents if agent.deployed]:
+        output.line(f"Talk to it: {asked.command('chat', answering[0].called)}")
+
+
+def deploying(asked: Asked, called: str, verdict: str, version: int | None = None) -> str:
+    """The command that deploys a version of this verdict, the newest one where none is named."""
+    named = [] if version is None else ["--version", str(version)]
+    accepting = [] if verdict == "passed" else [f"--allow-{verdict}"]
+    return asked.command("agents", "deploy", called, *named, *accepting)

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 Watch = Callable[[Event], None]
-STYLES = {"pending": "dim", "running": "bold cyan", "completed": "green", "failed": "bold red", "skipped": "yellow"}
+STYLES = {
+    "pending": "dim",
+    "running": "bold cyan",
+    "completed": "green",
+    "partial": "yellow",
+    "failed": "bold red",
+    "skipped": "yellow",
+}
 WIDTH = 24
 
 
@@ -89,7 +96,7 @@ def _noted(board: Board, event: Event, output: Output) -> None:
             output.note(f"      {one_line(stage.line)}")
         case "stage.completed" | "stage.skipped" | "stage.failed":
             took = f" {stage.seconds:.1f} s" if stage.seconds is not None else ""
-            output.note(f"      {MARKS[stage.status]} {stage.status}{took}  {one_line(stage.line)}".rstrip())
+            output.note(f"      {MARKS[stage.outcome]} {stage.outcome}{took}  {one_line(stage.line)}".rstrip())
 
 
 @contextmanager
@@ -114,11 +121,11 @@ def drawn(board: Board) -> "RenderableType":
     table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
     for stage in board.stages.values():
         seconds = board.seconds(stage)
-        style = STYLES[stage.status]
+        style = STYLES[stage.outcome]
         table.add_row(
             Text(str(stage.number), style="dim"),
-            Text(f"{MARKS[stage.status]} {one_line(stage.title, 40)}", style=style),
-            Text(stage.status, style=style),
+            Text(f"{MARKS[stage.outcome]} {one_line(stage.title, 40)}", style=style),
+            Text(stage.outcome, style=style),
             Text(f"×{stage.attempt}" if stage.attempt > 1 else "", style="yellow"),
             Text("" if seconds is None else f"{seconds:.1f} s", style="dim"),
             Text(one_line(stage.line), style="dim"),
