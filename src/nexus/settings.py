@@ -4,7 +4,6 @@
 
 import ipaddress
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -12,6 +11,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import fields, replace
 
 from nexus.domain.core.errors import InvalidInput
+from nexus.domain.core.texts import nearest
 
 PREFIX = "NEXUS_"
 OPENAI_URL = "https://api.openai.com/v1"
@@ -275,8 +275,8 @@ def _built(values: Mapping[str, Mapping[str, Any]]) -> Settings:
 
 
 def _nearest(name: str, known: Mapping[str, Variable]) -> str:
-    near = get_close_matches(name.removeprefix(PREFIX), [other.removeprefix(PREFIX) for other in known], n=1)
-    return f" Do you mean {PREFIX}{near[0]}?" if near else ""
+    near = nearest(name.removeprefix(PREFIX), (other.removeprefix(PREFIX) for other in known))
+    return f" Do you mean {PREFIX}{near}?" if near else ""
 
 
 def _reason(variable: Variable, error: msgspec.ValidationError) -> str:

@@ -235,8 +235,8 @@ async def test_a_request_leaves_one_line_without_its_secrets() -> None:
             )
         told = [line for line in lines if line["event"] == "http.request"]
         assert [(line["method"], line["path"], line["status"]) for line in told] == [
-            ("POST", "/api/v2/projects", 202),
-            ("GET", "/api/v2/tasks/{task_id}", 404),
+            ("POST", "/api/v2/projects", 422),
+            ("GET", "/api/v2/tasks/{task_id}", 422),
         ]
         assert not re.search(f"hidden|{TOKEN}|doubles", str(lines))
 

@@ -15,7 +15,7 @@ from nexus.adapters.http.app import make_app
 from nexus.domain.core.errors import NexusError, NotFound, PreconditionFailed, QuotaExceeded, Stale, Unavailable
 from nexus.domain.projects.model import WrongState
 from nexus.wire.problems import Problem
-from tests.http.edge import WANTED, open_edge
+from tests.http.edge import NOBODYS, WANTED, open_edge
 
 PAGE = Path(__file__).parents[2] / "docs" / "problems.md"
 
@@ -132,3 +132,51 @@ async def test_an_unexpected_error_tells_nothing_but_its_id() -> None:
         assert (answer.status_code, problem.type) == (500, "urn:nexus:problem:internal-error")
         assert problem.request_id == answer.headers["x-request-id"]
         assert b"secret" not in answer.content
+
+
+FAULTS = {
+    "GET /api/v2/projects?limit=0": ("query", "/limit", ""),
+    "GET /api/v2/projects?limit=x": ("query", "/limit", ""),
+    "GET /api/v2/projects?limit=1&limit=2": ("query", "/limit", "twice"),
+    "GET /api/v2/projects?limt=1": ("query", "/limt", "`limit`"),
+    "GET /api/v2/projects?status=odd": ("query", "/status", ""),
+    "GET /api/v2/projects?a%2Fb~=1": ("query", "/a~1b~0", ""),
+    "GET /api/v2/tasks?=": ("query", "/", ""),
+    f"GET /api/v2/projects/{NOBODYS['prj']}/events?after=x": ("query", "/after", ""),
+    f"GET /api/v2/projects/{NOBODYS['prj']}/report?at=HEAD": ("query", "/at", ""),
+    f"GET /api/v2/tasks/{NOBODYS['tsk']}?verbose": ("query", "/verbose", ""),
+    'POST /api/v2/projects {"requirment":"x"}': ("body", "/requirment", "`requirement`"),
+    'POST /api/v2/projects {"a/b~c`d":1}': ("body", "/a~1b~0c`d", ""),
+    "POST /api/v2/projects {}": ("body", "/requirement", ""),
+    'POST /api/v2/projects {"requirement":"An agent that doubles","tags":["a",1]}': ("body", "/tags/1", ""),
+    'POST /api/v2/projects {"requirement":1}': ("body", "/requirement", ""),
+}
+
+
+@pytest.mark.parametrize("asked", FAULTS)
+async def test_a_fault_points_at_its_place(asked: str) -> None:
+    method, path, body = (*asked.split(" ", 2), "")[:3]
+    place, pointer, said = FAULTS[asked]
+    async with open_edge(serving=False) as edge:
+        answer = await edge.client.request(
+            method, path, content=body.encode(), headers={"content-type": "application/json"} if body else {}
+        )
+        problem = msgspec.json.decode(answer.content, type=Problem)
+        assert (answer.status_code, problem.type) == (422, "urn:nexus:problem:invalid-input")
+        [fault] = problem.errors
+        assert (fault.place, fault.pointer) == (place, pointer)
+        assert said in fault.message
+
+
+async def test_a_fault_in_a_header_points_at_it_and_many_parameters_are_refused_at_once() -> None:
+    async with open_edge(serving=False) as edge:
+        for name, value in (("Idempotency-Key", "x" * 201), ("Last-Event-ID", "-1")):
+            path = "/api/v2/projects" if name.startswith("I") else f"/api/v2/projects/{NOBODYS['prj']}/events"
+            method = "POST" if name.startswith("I") else "GET"
+            answer = await edge.client.request(method, path, json=WANTED, headers={name: value})
+            assert (answer.status_code, answer.json()["errors"][0]["in"]) == (422, "header")
+            assert answer.json()["errors"][0]["pointer"] == f"/{name}"
+        many = await edge.client.get("/api/v2/projects?" + "&".join(f"a{at}=1" for at in range(5000)))
+        assert (many.status_code, len(many.content) < 1000) == (422, True)
+        long = await edge.client.get("/api/v2/projects?" + "limit" * 10_000)
+        assert long.status_code == 422

@@ -1,11 +1,14 @@
 """An error as RFC 9457 tells it."""
 
-from msgspec import Struct
+from typing import Literal
+
+from msgspec import Struct, field
 
 
 class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is wrong with a part of the input: a JSON pointer into the body, or the name of a parameter or header."""
+    """What is wrong with a part of the input: a JSON pointer (RFC 6901) into its body, its query or its headers (`/limit`)."""
 
+    place: Literal["body", "query", "header"] = field(default="body", name="in")
     pointer: str = ""
     message: str
 

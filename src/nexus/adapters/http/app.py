@@ -1,6 +1,6 @@
 """The application: all routes, and what stands before them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from importlib import metadata
 from typing import Any
@@ -53,10 +53,11 @@ def make_app(
 
 
 def _application(token: str | None, held: Mapping[str, Any], config: OpenAPIConfig | None = None) -> Litestar:
+    queries = dict[object, Collection[str]]()
     api = Router(
         API,
         route_handlers=[route for area in AREAS for route in area.ROUTES],
-        middleware=[admitted(token)],
+        middleware=[admitted(token, queries)],
         dependencies={
             "caller": Provide(caller, sync_to_thread=False),
             "window": Provide(requests.window, sync_to_thread=False),
@@ -78,6 +79,7 @@ def _application(token: str | None, held: Mapping[str, Any], config: OpenAPIConf
         debug=False,
     )
     _provide_in_turn(app)
+    queries.update(_queries(app))
     return app
 
 
@@ -86,6 +88,13 @@ def _provide_in_turn(app: Litestar) -> None:
     for route in app.routes:
         for _, model in route.route_handler_map.values() if isinstance(route, HTTPRoute) else ():
             model.dependency_batches = [{one} for batch in model.dependency_batches for one in batch]
+
+
+def _queries(app: Litestar) -> Iterator[tuple[object, Collection[str]]]:
+    """The parameters that each handler may be asked with."""
+    for route in app.routes:
+        for handler, model in route.route_handler_map.values() if isinstance(route, HTTPRoute) else ():
+            yield handler, sorted(parameter.field_alias for parameter in model.expected_query_params)
 
 
 def _methods(app: Litestar) -> dict[str, str]:

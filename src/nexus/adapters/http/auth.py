@@ -1,12 +1,13 @@
 """Who calls: the local owner, who shows a token where one is configured."""
 
 import hmac
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from litestar import Request
 from litestar.types import ASGIApp
 
+from nexus.adapters.http.requests import check_query
 from nexus.domain.core.errors import NotFound, Unauthenticated
 from nexus.domain.core.ids import is_id
 from nexus.domain.core.principal import LOCAL_OWNER, Principal
@@ -24,8 +25,9 @@ PREFIXES = {
 }
 
 
-def admitted(token: str | None) -> Middleware:
-    """Lets only the owner of the token pass, and only to what may be an id; without a token, everybody is the local owner.
+def admitted(token: str | None, queries: Mapping[object, Collection[str]]) -> Middleware:
+    """Lets only the owner of the token pass, and only to what may be an id, with parameters that the route knows (`queries`);
+    without a token, everybody is the local owner.
 
     It stands behind the routes. A guard of litestar's would cost a copy of the route for each request."""
     expected = None if token is None else token.encode()
@@ -38,6 +40,8 @@ def admitted(token: str | None) -> Middleware:
             for name, value in scope["path_params"].items():
                 if (prefix := PREFIXES.get(name)) is not None and not is_id(value, prefix):
                     raise NotFound
+            if scope["query_string"]:
+                check_query(scope["query_string"], queries.get(scope["route_handler"], ()))
             return app(scope, receive, send)
 
         return admit

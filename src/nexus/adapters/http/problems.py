@@ -239,4 +239,10 @@ def _of_framework(error: HTTPException) -> NexusError:
 def _fault(entry: Mapping[str, str]) -> dict[str, str]:
     if entry.get("source") == "body":
         return {"pointer": "", "message": "A JSON body is required."}
-    return {"pointer": entry.get("key", ""), "message": entry.get("message", "")}
+    place = entry.get("source", "query")
+    return {"in": place, "pointer": pointer_to(entry.get("key", "")), "message": entry.get("message", "")}
+
+
+def pointer_to(name: str) -> str:
+    """The JSON pointer to a member of this name."""
+    return "/" + name.replace("~", "~0").replace("/", "~1")

@@ -1,15 +1,18 @@
 """What is read from a request: its JSON body, a place in a list, a key, a position, a preference."""
 
 import re
+from collections.abc import Collection
 from typing import Annotated, Any
+from urllib.parse import parse_qsl
 
 import msgspec
 from litestar import Request
 from litestar.exceptions import InternalServerException
 from litestar.params import HeaderParameter, QueryParameter
 
-from nexus.adapters.http.problems import BrokenOff, MalformedBody, UnsupportedMediaType
+from nexus.adapters.http.problems import BrokenOff, MalformedBody, UnsupportedMediaType, pointer_to
 from nexus.domain.core.errors import InvalidInput, PreconditionFailed
+from nexus.domain.core.texts import nearest
 from nexus.domain.ports.database import PAGE_LIMIT, Window
 from nexus.domain.requests.model import Once
 from nexus.domain.requests.model import once as made_once
@@ -18,7 +21,8 @@ LONGEST_WAIT = 60
 
 _KEY = re.compile(r"[\x20-\x7e]{1,200}")
 _PLACE = re.compile(r"^(?P<message>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
-_FIELD = re.compile(r"(?:unknown|required) field `([^`]*)`")
+_FIELD = re.compile(r"(unknown|required) field `(.*)`$", re.DOTALL)
+MOST_PARAMETERS = 100
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})", re.IGNORECASE)
 _REVISION = re.compile(r'\s*(?:"(\d{1,15})"|\*)\s*')
 
@@ -35,7 +39,7 @@ class JSONRequest(Request[Any, Any, Any]):
         try:
             return msgspec.json.decode(body, type=field.annotation if field else Any)
         except msgspec.ValidationError as error:
-            raise _invalid(str(error)) from None
+            raise _invalid(str(error), field.annotation if field else None) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise MalformedBody("The body is not well-formed JSON in UTF-8.") from None
 
@@ -46,13 +50,41 @@ class JSONRequest(Request[Any, Any, Any]):
             raise BrokenOff("The peer left before its body had come.") from None
 
 
-def _invalid(told: str) -> InvalidInput:
+def _invalid(told: str, kind: Any) -> InvalidInput:
     found = _PLACE.match(told)
     message, path = (found["message"], found["path"] or "") if found else (told, "")
     pointer = re.sub(r"\[(\d+|\.\.\.)\]", r"/\1", path).replace(".", "/").replace("///", "/...")
     if (field := _FIELD.search(message)) is not None:
-        pointer += f"/{field[1]}"
+        if field[1] == "unknown" and not path:
+            message += _meant(field[2], getattr(kind, "__struct_encode_fields__", ()))
+        pointer += pointer_to(field[2])
     return InvalidInput(f"{pointer}: {message}".removeprefix(": "), errors=[{"pointer": pointer, "message": message}])
+
+
+def check_query(query: bytes, known: Collection[str]) -> None:
+    """InvalidInput for parameters that are not known here, or that were given twice."""
+    try:
+        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
+    except ValueError:
+        raise InvalidInput(f"A query has at most {MOST_PARAMETERS} parameters.") from None
+    names = [name for name, _ in pairs]
+    faults = [
+        _query_fault(name, f"There is no parameter `{name}` here.{_meant(name, known)}")
+        for name in names
+        if name not in known
+    ]
+    faults += [_query_fault(name, "This parameter was given twice.") for name in known if names.count(name) > 1]
+    if faults:
+        raise InvalidInput(" ".join(fault["message"] for fault in faults), errors=faults)
+
+
+def _query_fault(name: str, message: str) -> dict[str, str]:
+    return {"in": "query", "pointer": pointer_to(name), "message": message}
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    near = nearest(name, known)
+    return f" Do you mean `{near}`?" if near else ""
 
 
 def window(
@@ -77,7 +109,7 @@ async def once(
     if idempotency_key is None:
         return None
     if not _KEY.fullmatch(idempotency_key):
-        raise _refused("Idempotency-Key", "A key has 1 to 200 printable ASCII characters.")
+        raise _refused("header", "Idempotency-Key", "A key has 1 to 200 printable ASCII characters.")
     return made_once(idempotency_key, f"{request.method} {request.scope['path']}", await request.body())
 
 
@@ -92,7 +124,8 @@ def position(
     if not wanted:
         return 0
     if not (wanted.isascii() and wanted.isdecimal() and len(wanted) <= 15):
-        raise _refused(name, "A position is a number that an event of this stream had as its id.")
+        place = "query" if last_event_id is None else "header"
+        raise _refused(place, name, "A position is a number that an event of this stream had as its id.")
     return int(wanted)
 
 
@@ -123,5 +156,5 @@ def revision(
     return int(found[1]) if found[1] else None
 
 
-def _refused(name: str, message: str) -> InvalidInput:
-    return InvalidInput(message, errors=[{"pointer": name, "message": message}])
+def _refused(place: str, name: str, message: str) -> InvalidInput:
+    return InvalidInput(message, errors=[{"in": place, "pointer": pointer_to(name), "message": message}])

@@ -1,6 +1,8 @@
 """How long a text is, in the ways that matter here, and how it is shown where it could steer a display."""
 
 import unicodedata
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 _STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Categories of characters that move a cursor, colour a terminal, turn the reading direction or break a line."""
@@ -34,6 +36,11 @@ def escape_controls(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(_escaped(one) if one not in "\n\t" + _JOINERS else one for one in text)
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant."""
+    return next(iter(get_close_matches(name[:100], list(known), n=1)), None)
 
 
 def single_line(text: str) -> str:
