@@ -9,7 +9,9 @@ import pytest
 
 from nexus.cli import run
 from nexus.cli.output import Output
+from tests.client import fake as say
 from tests.client.fake import Fake, beside
+from tests.client.things import agent, session
 
 
 @dataclass(frozen=True)
@@ -70,3 +72,13 @@ def nexus(fake: Fake) -> Nexus:
         return Said(code, out.getvalue(), err.getvalue())
 
     return command
+
+
+@pytest.fixture
+def talking(fake: Fake) -> Fake:
+    fake.on("GET", "/ready", say.good({"status": "ready"}))
+    older = agent("agt_0", slug="older", agent_name="Older", created_at="2025-01-01T00:00:00.000Z")
+    fake.on("GET", "/api/v2/agents", say.listed([older, agent()]))
+    fake.on("GET", "/api/v2/agents/agt_1", say.good(agent()))
+    fake.on("GET", "/api/v2/sessions/ses_1", say.good(session()))
+    return fake.on("POST", "/api/v2/agents/agt_1/sessions", say.good(session(), 201))

@@ -9,7 +9,7 @@ from tests.cli.conftest import Nexus
 from tests.cli.interrupts import press
 from tests.client import fake as say
 from tests.client.fake import Fake, frame
-from tests.client.things import agent, reply, session
+from tests.client.things import reply, session
 
 STREAM = "/api/v2/sessions/ses_1/stream"
 REPLY = "/api/v2/sessions/ses_1/replies/msg_1/events"
@@ -19,16 +19,6 @@ CALLED = frame(2, "tool.called", call_id="c", name="convert_units", arguments='{
 FINISHED = frame(3, "tool.finished", call_id="c", name="convert_units", ok=True, result='{"text": "3 km"}', seconds=0.1)
 TEXT = [frame(4, "reply.delta", text="三公里 "), frame(5, "reply.delta", text="is 1.86 mi.")]
 OVER = frame(6, "reply.completed", reply_id="msg_1", stop="end")
-
-
-@pytest.fixture
-def talking(fake: Fake) -> Fake:
-    fake.on("GET", "/ready", say.good({"status": "ready"}))
-    older = agent("agt_0", slug="older", agent_name="Older", created_at="2025-01-01T00:00:00.000Z")
-    fake.on("GET", "/api/v2/agents", say.listed([older, agent()]))
-    fake.on("GET", "/api/v2/agents/agt_1", say.good(agent()))
-    fake.on("GET", "/api/v2/sessions/ses_1", say.good(session()))
-    return fake.on("POST", "/api/v2/agents/agt_1/sessions", say.good(session(), 201))
 
 
 def test_messages_are_said_one_after_the_other_and_only_the_answers_are_the_result(talking: Fake, nexus: Nexus):
@@ -125,11 +115,6 @@ def test_typed_lines_are_answered_until_the_end_of_input(talking: Fake, nexus: N
     assert (said.code, said.out) == (0, "三公里 is 1.86 mi.\n")
     assert "A reply is being written." in said.err
     assert "nexus chat --session ses_1" in said.err
-
-
-def test_a_word_leaves(talking: Fake, nexus: Nexus):
-    assert nexus("chat", stdin="/exit\nnever said\n", interactive=True).code == 0
-    assert talking.asked("POST", STREAM) == []
 
 
 def interrupted(talking: Fake) -> None:

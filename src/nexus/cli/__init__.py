@@ -47,7 +47,8 @@ def run(argv: Sequence[str], *, environ: Mapping[str, str], output: Output, prog
         arguments = parser(program).parse_args(argv)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else OK
-    speaking = output.speaking(json=getattr(arguments, "json", False))
+    wants_json, is_raw = (bool(getattr(arguments, name, False)) for name in ("json", "raw"))
+    speaking = output.speaking(json=wants_json, verbatim=is_raw)
     asked = Asked(arguments=arguments, environ=environ, output=speaking, program=program)
     try:
         code = _command(asked)
@@ -59,9 +60,9 @@ def run(argv: Sequence[str], *, environ: Mapping[str, str], output: Output, prog
         output.abandon()
         return PIPE_CLOSED
     except Exception as error:
-        from nexus.cli.failures import told
+        from nexus.cli.failures import tell
 
-        return told(error, asked)
+        return tell(error, asked)
 
 
 def _command(asked: Asked) -> int:

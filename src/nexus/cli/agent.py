@@ -4,27 +4,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
+from nexus.cli.conversation import Command, converse, given
 from nexus.cli.exits import FAILED, OK, USAGE, Ended
-from nexus.cli.parsing import Topics, topic, verb
-from nexus.cli.texts import checked, message_of
+from nexus.cli.parsing import Topics, say_options, topic, verb
 
 if TYPE_CHECKING:
     import asyncio
 
     from nexus.cli.alone import Alone
 
-PROMPT = "> "
-LEAVING = frozenset({"/exit", "/quit"})
-
 
 def add(topics: Topics) -> None:
     verbs = topic(topics, "agent", "run an agent package from its folder")
     parser = verb(verbs, "run", "talk to the package in a folder, without a server", local=run)
     parser.add_argument("directory", metavar="DIR", help="the folder that holds agent.toml")
-    parser.add_argument(
-        "--message", action="extend", nargs="+", default=[], metavar="TEXT",
-        help="say this and leave; several are said one after the other; - reads one from stdin",
-    )  # fmt: skip
+    say_options(parser)
 
 
 def run(asked: Asked) -> int:
@@ -51,16 +45,17 @@ def run(asked: Asked) -> int:
 
 
 def _conversed(asked: Asked, runner: "asyncio.Runner", alone: "Alone") -> int:
+    commands = {"new": Command("forget what was said so far", alone.forget)}
     if not asked.arguments.message and asked.output.is_interactive:
-        while (typed := asked.output.ask(PROMPT)) is not None and typed.strip() not in LEAVING:
-            if typed.strip():
-                runner.run(alone.answer(checked(typed)))
-        return OK
-    given = asked.arguments.message or [line for line in asked.output.source if line.strip()]
-    messages = [message_of(text, asked.output) for text in given]
-    if not messages:
-        raise Ended(USAGE, "There is nothing to say: use --message, or write to stdin.")
-    for message in messages:
+
+        def say(message: str) -> None:
+            try:
+                runner.run(alone.answer(message))
+            except KeyboardInterrupt:
+                asked.output.dim("(stopped)")
+
+        return converse(asked, commands, say)
+    for message in given(asked, commands):
         if not runner.run(alone.answer(message)):
             return FAILED
     return OK

@@ -30,9 +30,15 @@ class Alone:
             return self._failed(voice, f"The answer took longer than {self._spec.limits.seconds:g} s.")
         except NexusError as error:
             return self._failed(voice, error.detail)
+        finally:
+            voice.pause()
         voice.say(Event(position=voice.position + 1, tag="reply.completed", data={}))
         self._history += [asked, ChatMessage("assistant", text)]
         return True
+
+    def forget(self) -> str:
+        self._history.clear()
+        return "What was said so far is forgotten."
 
     async def _heard(self, voice: Voice, asked: ChatMessage) -> str:
         """The text of the answer, which was said as it came."""

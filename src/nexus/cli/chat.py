@@ -3,36 +3,32 @@
 from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
+from nexus.cli.conversation import Command, converse, given
 from nexus.cli.exits import FAILED, OK, USAGE, Ended
-from nexus.cli.parsing import Topics, may_serve, one_id, shared
-from nexus.cli.texts import checked, message_of
+from nexus.cli.parsing import Topics, may_serve, one_id, say_options, shared
 
 if TYPE_CHECKING:
     import asyncio
     from contextlib import AsyncExitStack
 
     from nexus.client import Client
-
-PROMPT = "> "
-LEAVING = frozenset({"/exit", "/quit"})
-HELP = "Ctrl-C stops a reply, Ctrl-D or /exit leaves."
+    from nexus.wire.sessions import SessionView
 
 
 def add(topics: Topics) -> None:
     about = "talk to an agent"
-    parser = topics.add_parser("chat", help=about, description=f"{about}; {HELP}", parents=[shared()])
+    parser = topics.add_parser(
+        "chat", help=about, description=f"{about}; /help lists what can be typed", parents=[shared()]
+    )
     parser.add_argument("agent", nargs="?", type=one_id, help="id, slug or name (default: the latest agent)")
     parser.add_argument("--session", type=one_id, metavar="ID", help="go on with a session")
-    parser.add_argument(
-        "--message", action="extend", nargs="+", default=[], metavar="TEXT",
-        help="say this and leave; several are said one after the other; - reads one from stdin",
-    )  # fmt: skip
+    say_options(parser)
     may_serve(parser)
     parser.set_defaults(run=chat)
 
 
 def chat(asked: Asked) -> int:
-    """The loop is not running while somebody types: then Ctrl-C ends the command; within a reply it stops the reply."""
+    """The loop is not running while somebody types: then Ctrl-C gives up the line; within a reply it stops the reply."""
     import asyncio
     from contextlib import AsyncExitStack
 
@@ -43,15 +39,12 @@ def chat(asked: Asked) -> int:
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         try:
-            client, session_id = runner.run(_begun(asked, stack))
-            if asked.arguments.message or not asked.output.is_interactive:
-                return _recited(asked, runner, client, session_id)
-            return _talked(asked, runner, client, session_id)
+            return Chat(asked, runner, *runner.run(_begun(asked, stack))).hold()
         finally:
             runner.run(leave(stack))
 
 
-async def _begun(asked: Asked, stack: "AsyncExitStack") -> "tuple[Client, str]":
+async def _begun(asked: Asked, stack: "AsyncExitStack") -> "tuple[Client, SessionView]":
     """A server, and a session with the agent that is meant."""
     from nexus.cli.connection import client_for
     from nexus.cli.lookup import agent_of
@@ -66,38 +59,54 @@ async def _begun(asked: Asked, stack: "AsyncExitStack") -> "tuple[Client, str]":
         agent = await agent_of(client, asked.arguments.agent)
         session = await client.open_session(agent.agent_id)
     asked.output.note(f"{agent.agent_name} ({agent.slug}), session {session.session_id}")
-    return client, session.session_id
+    return client, session
 
 
-def _recited(asked: Asked, runner: "asyncio.Runner", client: "Client", session_id: str) -> int:
-    """What was given is said, message by message: the arguments, or each line of stdin."""
-    from nexus.cli.replies import heard
+class Chat:
+    """A conversation with one agent: in one session, until a new one is wanted."""
 
-    given = asked.arguments.message or [line for line in asked.output.source if line.strip()]
-    messages = [message_of(text, asked.output) for text in given]
-    if not messages:
-        raise Ended(USAGE, "There is nothing to say: use --message, or write to stdin.")
-    for message in messages:
-        ending = runner.run(heard(asked.output, client, session_id, message))
-        if ending == "reply.cancelled":
-            raise KeyboardInterrupt
-        if ending != "reply.completed":
-            return FAILED
-    return OK
+    def __init__(self, asked: Asked, runner: "asyncio.Runner", client: "Client", session: "SessionView") -> None:
+        self._asked, self._runner, self._client, self._session = asked, runner, client, session
 
-
-def _talked(asked: Asked, runner: "asyncio.Runner", client: "Client", session_id: str) -> int:
-    """A line is a message, until the end of input."""
-    from nexus.cli.replies import heard
-    from nexus.client import ApiError
-
-    asked.output.note(HELP)
-    while (typed := asked.output.ask(PROMPT)) is not None and typed.strip() not in LEAVING:
-        if not typed.strip():
-            continue
+    def hold(self) -> int:
+        commands = {
+            "new": Command("begin a new session with the same agent", self._begin_anew),
+            "session": Command("how to go on with this session later", self._way_back),
+        }
+        if self._asked.arguments.message or not self._asked.output.is_interactive:
+            return self._recite(given(self._asked, commands))
         try:
-            runner.run(heard(asked.output, client, session_id, checked(typed)))
-        except ApiError as refused:
-            asked.output.note(f"nexus: {refused.problem.detail}")
-    asked.output.note(f"Go on later: nexus chat --session {session_id}")
-    return OK
+            return converse(self._asked, commands, self._say)
+        finally:
+            self._asked.output.note(self._way_back())
+
+    def _recite(self, messages: list[str]) -> int:
+        for message in messages:
+            ending = self._heard(message)
+            if ending == "reply.cancelled":
+                raise KeyboardInterrupt
+            if ending != "reply.completed":
+                return FAILED
+        return OK
+
+    def _heard(self, message: str) -> str:
+        from nexus.cli.replies import heard
+
+        return self._runner.run(heard(self._asked.output, self._client, self._session.session_id, message))
+
+    def _say(self, message: str) -> None:
+        """A message that fails ends no conversation: what comes next may work."""
+        from nexus.cli.failures import tell
+        from nexus.client import ApiError, Unreachable
+
+        try:
+            self._heard(message)
+        except (ApiError, Unreachable) as error:
+            tell(error, self._asked)
+
+    def _begin_anew(self) -> str:
+        self._session = self._runner.run(self._client.open_session(self._session.agent_id))
+        return f"A new session: {self._session.session_id}"
+
+    def _way_back(self) -> str:
+        return f"Go on later: {self._asked.command('chat', '--session', self._session.session_id)}"

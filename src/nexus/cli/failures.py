@@ -8,7 +8,7 @@ from nexus.client.errors import ApiError, NotNexus, Unreachable
 from nexus.domain.core.errors import InvalidInput, NexusError
 
 
-def told(error: Exception, asked: Asked) -> int:
+def tell(error: Exception, asked: Asked) -> int:
     """Says it, and answers the exit code."""
     if asked.debug:
         asked.output.err.writelines(traceback.format_exception(error))

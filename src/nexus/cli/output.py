@@ -17,12 +17,14 @@ Columns = Mapping[str, Callable[[T], object]]
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """`interactive`: whether somebody types, `columns`: how wide the terminal is; None asks the streams."""
+    """`interactive`: whether somebody types, `columns`: how wide the terminal is; None asks the streams. `verbatim`: texts of agents are
+    shown as they are written."""
 
     stdin: TextIO | None = None
     stdout: TextIO | None = None
     stderr: TextIO | None = None
     json: bool = False
+    verbatim: bool = False
     interactive: bool | None = None
     columns: int | None = None
 
@@ -51,8 +53,14 @@ class Output:
         if isinstance(self.source, TextIOWrapper):
             self.source.reconfigure(errors="surrogateescape")
 
-    def speaking(self, *, json: bool) -> "Output":
-        return replace(self, json=json)
+    def speaking(self, *, json: bool, verbatim: bool) -> "Output":
+        return replace(self, json=json, verbatim=verbatim)
+
+    @property
+    def formats(self) -> bool:
+        """Whether Markdown is shown as what it means: to people, on a terminal that can."""
+        is_able = self.out.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
+        return is_able and not (self.json or self.verbatim)
 
     def line(self, text: str = "") -> None:
         self.out.write(f"{printable(text)}\n")
@@ -126,22 +134,6 @@ class Output:
             self.line(f"{name:<{width}}  {first}")
             for line in more:
                 self.line(f"{'':<{width}}  {line}")
-
-    def ask(self, prompt: str) -> str | None:
-        """A line that somebody types; None at the end of input."""
-        if self.stdin is None and self.source.isatty() and self.out.isatty():
-            try:
-                import readline  # noqa: F401
-            except ImportError:
-                pass
-            try:
-                return input(prompt)
-            except EOFError:
-                self.out.write("\n")
-                return None
-        self.err.write(prompt)
-        self.err.flush()
-        return self.source.readline() or None
 
     def flush(self) -> None:
         self.out.flush()

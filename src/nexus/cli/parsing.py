@@ -65,6 +65,15 @@ def listing(verbs: Topics, on_server: OnServer, help: str) -> ArgumentParser:  #
     return parser
 
 
+def say_options(parser: ArgumentParser) -> None:
+    """What is said where nobody types, and how answers are shown."""
+    parser.add_argument(
+        "--message", action="extend", nargs="+", default=[], metavar="TEXT",
+        help="say this and leave; several are said one after the other; - reads one from stdin",
+    )  # fmt: skip
+    parser.add_argument("--raw", action="store_true", help="show answers as they are written, Markdown included")
+
+
 def whole(least: int, most: int) -> Callable[[str], int]:
     """The type of an option: a whole number within bounds."""
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
-from typing import Any
+from typing import Any, Protocol
 
 from nexus.cli.output import Output
 from nexus.cli.terminal import one_line
@@ -17,8 +17,7 @@ class Voice:
     """Says the events of one reply: its text to stdout, everything else beside it."""
 
     def __init__(self, output: Output) -> None:
-        self._output = output
-        self._in_line = False
+        self._output, self._writer = output, _writer(output)
         self.reply_id: str | None = None
         self.position = 0
         self.ending = ""
@@ -37,9 +36,7 @@ class Voice:
     def _tell(self, tag: str, data: dict[str, Any]) -> None:
         match tag:
             case "reply.delta":
-                text = str(data.get("text", ""))
-                self._output.text(text)
-                self._in_line = not text.endswith("\n") if text else self._in_line
+                self._writer.write(str(data.get("text", "")))
             case "tool.called":
                 self._beside(f"→ {data.get('name')} {data.get('arguments', '')}")
             case "tool.finished":
@@ -51,20 +48,51 @@ class Voice:
             case "reply.reset":
                 self._beside(f"(the answer begins anew: {data.get('reason', '')})")
             case "reply.completed":
-                self._end_line()
+                self.pause()
             case "reply.failed" | "reply.interrupted":
                 self._beside(f"✘ {tag.removeprefix('reply.')}: {data.get('reason', '')}")
             case "reply.cancelled":
                 self._beside("(stopped)")
 
     def _beside(self, line: str) -> None:
-        self._end_line()
+        self.pause()
         self._output.dim(one_line(line))
 
-    def _end_line(self) -> None:
+    def pause(self) -> None:
+        """Ends the line or block that is being written: something else is shown now."""
+        self._writer.finish()
+
+
+class Writer(Protocol):
+    def write(self, piece: str) -> None:
+        """Shows more of a text."""
+
+    def finish(self) -> None:
+        """Ends the text, where one was begun."""
+
+
+class PlainWriter:
+    """Writes a text as it comes."""
+
+    def __init__(self, output: Output) -> None:
+        self._output, self._in_line = output, False
+
+    def write(self, piece: str) -> None:
+        self._output.text(piece)
+        self._in_line = not piece.endswith("\n") if piece else self._in_line
+
+    def finish(self) -> None:
         if self._in_line:
             self._output.text("\n")
             self._in_line = False
+
+
+def _writer(output: Output) -> Writer:
+    if not output.formats:
+        return PlainWriter(output)
+    from nexus.cli.markdown import MarkdownWriter
+
+    return MarkdownWriter(output.out)
 
 
 async def heard(output: Output, client: Client, session_id: str, content: str) -> str:
@@ -77,6 +105,8 @@ async def heard(output: Output, client: Client, session_id: str, content: str) -
         if (task := asyncio.current_task()) is not None:
             task.uncancel()
         await _stopped(output, client, session_id, voice)
+    finally:
+        voice.pause()
     return voice.ending
 
 

@@ -1,0 +1,96 @@
+"""The way of a conversation on the command line: what is said one after the other, commands, and two Ctrl-C to leave."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from nexus.cli.asked import Asked
+from nexus.cli.exits import OK, USAGE, Ended
+from nexus.cli.prompt import QUOTES, Read, Typed, everything_typed, reader, typed
+from nexus.cli.texts import checked, message_of
+
+LEAVING = frozenset({"exit", "quit", "bye"})
+HELPING = frozenset({"help", "?", "h"})
+INTERRUPTED_ONCE = "(Ctrl-C again leaves, and so do Ctrl-D and /exit.)"
+
+
+class Command(NamedTuple):
+    """What is typed as `/name`; `run` may answer a sentence for people."""
+
+    about: str
+    run: Callable[[], str | None]
+
+
+Commands = Mapping[str, Command]
+
+
+def given(asked: Asked, commands: Commands) -> list[str]:
+    """The messages that the command line or a pipe holds, up to `/exit`. Ended for none, and for a command that is not known."""
+    if asked.arguments.message:
+        return [message_of(text, asked.output) for text in asked.arguments.message]
+    messages = list[str]()
+    for one in everything_typed(asked.output):
+        if one.command in LEAVING:
+            break
+        if one.command in HELPING:
+            asked.output.note(help_for(commands))
+        elif one.command is not None:
+            raise Ended(USAGE, _unknown(one.text, "in a pipe"))
+        elif one.text.strip():
+            messages.append(checked(one.text))
+    if not messages:
+        raise Ended(USAGE, "There is nothing to say: use --message, or write to stdin.")
+    return messages
+
+
+def converse(asked: Asked, commands: Commands, say: Callable[[str], None]) -> int:
+    """Says what is typed, until the end of input. KeyboardInterrupt when somebody presses Ctrl-C twice at the prompt."""
+    read = reader(asked.output)
+    asked.output.note("/help lists what you can do here. Ctrl-C stops a reply, Ctrl-D or /exit leaves.")
+    while True:
+        try:
+            one = _typed_or_twice_interrupted(asked, read)
+            if one is None or one.command in LEAVING:
+                return OK
+            _take(asked, commands, say, one)
+        except Ended as refused:
+            asked.output.note(f"nexus: {refused.sentence}")
+
+
+def _typed_or_twice_interrupted(asked: Asked, read: Read) -> Typed | None:
+    """The first Ctrl-C gives up the line and says what a second one does."""
+    try:
+        return typed(read)
+    except KeyboardInterrupt:
+        asked.output.note(f"\n{INTERRUPTED_ONCE}")
+        return typed(read)
+
+
+def _take(asked: Asked, commands: Commands, say: Callable[[str], None], one: Typed) -> None:
+    text, command = one
+    if command is None:
+        if text.strip():
+            say(checked(text))
+    elif command in HELPING:
+        asked.output.note(help_for(commands))
+    elif (known := commands.get(command)) is not None:
+        asked.output.note(known.run() or "")
+    else:
+        asked.output.note(_unknown(text, "here"))
+
+
+def _unknown(text: str, where: str) -> str:
+    return f"There is no command {text.split()[0]} {where}; /help lists those that there are. To say it to the agent, begin with //."
+
+
+def help_for(commands: Commands) -> str:
+    """What can be typed."""
+    listed = {
+        **{f"/{name}": command.about for name, command in commands.items()},
+        "/help": "this list",
+        "/exit": "leave; so do Ctrl-D, and Ctrl-C twice",
+        "//text": "say /text to the agent",
+        QUOTES: f"begins a text of several lines, up to the next {QUOTES}; a pasted text is one message as well",
+        "Ctrl-C": "stop a reply; at the prompt, give up the line",
+    }
+    width = max(map(len, listed))
+    return "\n".join(f"  {name:<{width}}  {about}" for name, about in listed.items())

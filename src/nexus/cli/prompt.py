@@ -1,0 +1,103 @@
+"""What somebody types: lines with editing and history, pasted texts and blocks as one, and commands."""
+
+import re
+import select
+import sys
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from nexus.cli.exits import USAGE, Ended
+from nexus.cli.output import Output
+
+PROMPT, GOES_ON = "> ", "… "
+QUOTES = '"""'
+PASTED_SECONDS = 0.03
+"""How soon the next line of a pasted text comes, where the terminal does not mark it."""
+
+Read = Callable[[str], str | None]
+"""A line, without its end, after a prompt; None at the end of input."""
+
+
+class Typed(NamedTuple):
+    """A text, or the name of a command."""
+
+    text: str
+    command: str | None = None
+
+
+def typed(read: Read) -> Typed | None:
+    """The next thing that is said; None at the end. What is quoted, or has several lines, is a text as it stands."""
+    if (first := read(PROMPT)) is None:
+        return None
+    if first.lstrip().startswith(QUOTES):
+        return Typed(_quoted(first.lstrip().removeprefix(QUOTES), read))
+    if "\n" in first.strip():
+        return Typed(first)
+    line = first.strip()
+    if re.match(r"[/／]{2}", line):
+        return Typed(line[1:])
+    if command := re.fullmatch(r"[/／]([\w?-]*)(\s.*)?", line):
+        return Typed(line, command[1].casefold())
+    return Typed(line)
+
+
+def _quoted(text: str, read: Read) -> str:
+    while not text.rstrip().endswith(QUOTES):
+        if (line := read(GOES_ON)) is None:
+            raise Ended(USAGE, f"A text that began with {QUOTES} has no {QUOTES} at its end; it was not sent.")
+        text = f"{text}\n{line}"
+    return text.rstrip().removesuffix(QUOTES)
+
+
+def everything_typed(output: Output) -> Iterator[Typed]:
+    """All of a stdin at which nobody sits."""
+
+    def read(_: str) -> str | None:
+        line = output.source.readline()
+        return line.removesuffix("\n") if line else None
+
+    while (one := typed(read)) is not None:
+        yield one
+
+
+def reader(output: Output) -> Read:
+    """Reads from whoever sits at the terminal."""
+    if output.stdin is not None or not (output.source.isatty() and output.out.isatty()):
+        return lambda prompt: _read_plainly(output, prompt)
+    if _edits_lines():
+        return _read_edited
+    return lambda prompt: _with_what_was_pasted(_read_edited(prompt))
+
+
+def _edits_lines() -> bool:
+    """Loads line editing and history; whether it also takes a pasted text as one line."""
+    try:
+        import readline
+    except ImportError:
+        return False
+    if "libedit" in (readline.__doc__ or ""):
+        return False
+    readline.parse_and_bind("set enable-bracketed-paste on")
+    return True
+
+
+def _read_edited(prompt: str) -> str | None:
+    try:
+        return input(prompt)
+    except EOFError:
+        sys.stdout.write("\n")
+        return None
+
+
+def _with_what_was_pasted(line: str | None) -> str | None:
+    """Lines that are there at once belong together."""
+    while line is not None and select.select([sys.stdin], [], [], PASTED_SECONDS)[0] and (more := sys.stdin.readline()):
+        line = f"{line}\n{more.removesuffix(chr(10))}"
+    return line
+
+
+def _read_plainly(output: Output, prompt: str) -> str | None:
+    output.err.write(prompt)
+    output.err.flush()
+    line = output.source.readline()
+    return line.removesuffix("\n") if line else None
