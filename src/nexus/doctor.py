@@ -1,10 +1,13 @@
 """What `nexus doctor` looks at: every part that a laptop needs, and what to do where one lacks."""
 
-import os
 import platform
+import shlex
 import shutil
 import sqlite3
+import stat
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +17,15 @@ from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.sqlite.lock import DirectoryLock
 from nexus.domain.core.errors import Conflict
 from nexus.house import directory_of
-from nexus.settings import Settings, problems
+from nexus.providers.checks import MEANINGS, Check, check_configured
+from nexus.providers.file import FILE
+from nexus.settings import Settings
+from nexus.start import DIRECTORY_ADVICE, GIT_ADVICE, directory_fault, setting_faults, setting_warnings
 
 LEAST_FREE = 500 * 1024 * 1024
 LEAST_PYTHON = (3, 11)
+MODEL_SECONDS = 20.0
+"""The most one call to the model may take here."""
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -37,15 +45,18 @@ async def examine(settings: Settings) -> list[Finding]:
         _python(),
         _git(),
         *_directory(data),
+        *_modes(data),
         _sqlite(),
         await _code(data),
-        _model(settings),
+        *await _model(settings),
     ]
 
 
 def _settings(settings: Settings) -> Finding:
-    wrong = problems(settings)
-    return Finding(name="settings", state="fail" if wrong else "ok", detail=" ".join(wrong) or "can be served")
+    if wrong := setting_faults(settings):
+        return Finding(name="settings", state="fail", detail=" ".join(wrong))
+    weak = setting_warnings(settings)
+    return Finding(name="settings", state="warn" if weak else "ok", detail=" ".join(weak) or "can be served")
 
 
 def _python() -> Finding:
@@ -55,28 +66,44 @@ def _python() -> Finding:
 
 
 def _git() -> Finding:
-    if path := shutil.which("git"):
-        return Finding(name="git", state="ok", detail=path)
-    return Finding(
-        name="git", state="fail", detail="not found", advice="Install git: projects are kept in repositories."
-    )
+    path = shutil.which("git")
+    if path is None:
+        return Finding(name="git", state="fail", detail="not found on PATH", advice=GIT_ADVICE)
+    try:
+        told = subprocess.run([path, "--version"], capture_output=True, timeout=10, check=True).stdout  # noqa: S603
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding(name="git", state="fail", detail=f"{path} does not run: {error}", advice=GIT_ADVICE)
+    return Finding(name="git", state="ok", detail=f"{path}, {told.decode(errors='replace').strip()}")
 
 
 def _directory(data: Path) -> list[Finding]:
+    if fault := directory_fault(data):
+        return [Finding(name="data directory", state="fail", detail=fault, advice=DIRECTORY_ADVICE)]
     try:
         with DirectoryLock(data):
-            free = shutil.disk_usage(data).free
+            detail = str(data)
     except Conflict as held:
-        return [Finding(name="data directory", state="ok", detail=f"{data} is in use: {held.detail}")]
+        detail = f"{data} is in use: {held.detail}"
     except OSError as error:
-        advice = "Choose another one with --data-dir."
-        return [Finding(name="data directory", state="fail", detail=f"{data}: {error.strerror}", advice=advice)]
-    found = [Finding(name="data directory", state="ok", detail=str(data))]
-    if not os.access(data, os.W_OK):
-        found = [Finding(name="data directory", state="fail", detail=f"{data} cannot be written")]
+        detail = f"{data}: {error.strerror}"
+        return [Finding(name="data directory", state="fail", detail=detail, advice=DIRECTORY_ADVICE)]
+    free = shutil.disk_usage(data).free
     state: Literal["ok", "warn"] = "ok" if free > LEAST_FREE else "warn"
     advice = "" if state == "ok" else "Free some space: builds pause when the disk is full."
-    return [*found, Finding(name="disk", state=state, detail=f"{free // 2**20} MB free", advice=advice)]
+    disk = Finding(name="disk", state=state, detail=f"{free // 2**20} MB free", advice=advice)
+    return [Finding(name="data directory", state="ok", detail=detail), disk]
+
+
+def _modes(data: Path) -> Iterator[Finding]:
+    """What holds a secret, and can be read by others."""
+    for path in (data / "secret", data / FILE):
+        try:
+            mode = stat.S_IMODE(path.stat().st_mode)
+        except OSError:  # not there, or told by the directory's own finding
+            continue
+        if mode & 0o077:
+            detail = f"{path} can be read or written by others (mode {mode:o})"
+            yield Finding(name=path.name, state="warn", detail=detail, advice=shlex.join(("chmod", "600", str(path))))
 
 
 def _sqlite() -> Finding:
@@ -93,8 +120,19 @@ async def _code(data: Path) -> Finding:
     return Finding(name="code runner", state="warn", detail=tier.detail, advice=advice)
 
 
-def _model(settings: Settings) -> Finding:
-    if settings.model.provider == "offline":
-        advice = "Set NEXUS_MODEL__API_KEY (and NEXUS_MODEL__BASE_URL, NEXUS_MODEL__NAME) for a real one."
-        return Finding(name="model", state="ok", detail="offline: the built-in stand-in, no AI", advice=advice)
-    return Finding(name="model", state="ok", detail=f"{settings.model.name} at {settings.model.base_url}")
+async def _model(settings: Settings) -> list[Finding]:
+    """What the model can really do, with one short call each."""
+    model = settings.model
+    if model.provider == "offline":
+        advice = "`nexus models` shows the real ones at hand, and how to choose one."
+        return [Finding(name="model", state="ok", detail="offline: the built-in stand-in, no AI", advice=advice)]
+    checks = await check_configured(settings, seconds=MODEL_SECONDS)
+    return [_tried(check, f"{model.name} at {model.base_url}: ") for check in checks]
+
+
+def _tried(check: Check, model: str) -> Finding:
+    words = check.name == "text"
+    detail = f"{model if words else ''}{check.detail} ({check.seconds:.1f} s)"
+    state: Literal["ok", "warn", "fail"] = "ok" if check.works else "warn" if check.name == "tool" else "fail"
+    advice = "" if check.works else MEANINGS[check.name]
+    return Finding(name="model" if words else f"model, {check.name}", state=state, detail=detail, advice=advice)

@@ -2,7 +2,9 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import Callable
+from contextlib import closing
 
 from nexus.adapters.http.app import make_app
 from nexus.adapters.http.connections import Bounds
@@ -12,7 +14,8 @@ from nexus.adapters.structlog import logs
 from nexus.domain.core import failpoints
 from nexus.domain.core.errors import InvalidInput
 from nexus.house import open_house
-from nexus.settings import Settings, networks, problems
+from nexus.settings import Settings, networks
+from nexus.start import address_fault, check_start
 
 
 def run(settings: Settings, *, ready: Callable[[str], None]) -> None:
@@ -32,16 +35,21 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
     """Serves until SIGTERM or SIGINT, then drains: readiness goes, streams are told, work is finished or handed back. `ready` hears
     the URL once requests are answered. InvalidInput for settings that must not be served."""
-    if wrong := problems(settings):
-        raise InvalidInput(" ".join(wrong))
+    check_start(settings)
     if settings.role != "all":
         raise InvalidInput(f"Role {settings.role} needs a queue between processes, which this release lacks: use all.")
     failpoints.arm(settings.chaos.failpoint)
     logs.configure(settings.log.level, settings.log.format)
     stopping = _stopping()
+    with closing(_bound(settings)) as listener:
+        await _served(settings, listener, stopping, ready)
+
+
+async def _served(
+    settings: Settings, listener: socket.socket, stopping: asyncio.Event, ready: Callable[[str], None]
+) -> None:
     async with open_house(settings) as house:
         streams, state = Streams(longest=settings.limits.stream_seconds), {"status": "ready"}
-        listener = bind(settings.host, settings.port)
         token = settings.auth.token.reveal() if settings.auth.token else None
         app = make_app(
             house.services, token=token, hosts=[settings.host], streams=streams, parts=house.parts, ready=lambda: state
@@ -53,6 +61,14 @@ async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
             state["status"] = "draining"
             streams.drain()
             await house.queue.drain(settings.limits.drain_seconds)
+
+
+def _bound(settings: Settings) -> socket.socket:
+    """Before anything is opened: a server that cannot listen must not begin to work."""
+    try:
+        return bind(settings.host, settings.port)
+    except OSError as error:
+        raise InvalidInput(address_fault(error, settings)) from error
 
 
 def _bounds(settings: Settings) -> Bounds:

@@ -209,7 +209,7 @@ def read(environ: Mapping[str, str], **overrides: object) -> Settings:
 def problems(settings: Settings) -> list[str]:
     """Why a server must not start with these settings; empty when it may."""
     found = []
-    if settings.role != "worker" and not settings.auth.token and not _is_loopback(settings.host):
+    if settings.role != "worker" and not settings.auth.token and not is_loopback(settings.host):
         found.append(
             f"NEXUS_HOST={settings.host} can be reached from other machines: set NEXUS_AUTH__TOKEN, or listen on 127.0.0.1."
         )
@@ -285,7 +285,8 @@ def _reason(variable: Variable, error: msgspec.ValidationError) -> str:
     return f"{error}."
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether nobody beyond this machine can reach it."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from nexus.adapters.sqlite.lock import find_holder
 from nexus.cli.asked import Asked
 from nexus.cli.exits import Ended
 from nexus.cli.output import Output
 from nexus.cli.servers import server_for
 from nexus.client import Client, Unreachable
+from nexus.providers.file import Entry, choose_model
 from tests.client import fake as say
 from tests.client.conftest import Clock
 from tests.client.fake import Fake
@@ -95,13 +97,22 @@ async def test_the_server_is_stopped_though_the_command_fails():
             await client.ready()
 
 
-def served(directory: Path, *options: str) -> "subprocess.Popen[str]":
+def served(directory: Path, *options: str, **settings: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "nexus", "serve", "--port", "0", "--data-dir", str(directory), *options]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("NEXUS_")}
     return subprocess.Popen(
-        command, env=environ | {"NEXUS_URL": "http://x", "NEXUS_LOG__LEVEL": "error"},
+        command, env=environ | {"NEXUS_URL": "http://x", "NEXUS_LOG__LEVEL": "error"} | settings,
         stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+
+
+def refused(directory: Path, *options: str, **settings: str) -> str:
+    """What a server says that does not start: one line, and exit code 2."""
+    with served(directory, *options, **settings) as process:
+        _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 2, complaint
+    assert len(complaint.splitlines()) == 1, complaint
+    return complaint
 
 
 def ready_url(process: "subprocess.Popen[str]") -> str:
@@ -132,20 +143,64 @@ def test_an_attached_server_ends_with_the_process_that_started_it(tmp_path: Path
             process.kill()
 
 
-def test_serve_names_the_address_that_is_taken_and_the_directory_that_is_in_use(tmp_path: Path):
+def test_serve_names_the_port_that_is_taken_and_what_to_do(tmp_path: Path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        with served(tmp_path / "data", "--port", port) as process:
-            _, complaint = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert f"127.0.0.1:{port}" in complaint
-    assert "Traceback" not in complaint
+        complaint = refused(tmp_path / "data", "--port", port)
+    assert f"Port {port} on 127.0.0.1 is taken" in complaint
+    assert "--port" in complaint
+    assert not (tmp_path / "data" / "nexus.db").exists(), "a server that cannot listen does not begin to work"
 
 
-def test_serve_refuses_an_open_address_without_a_token(tmp_path: Path):
-    with served(tmp_path / "data", "--host", "0.0.0.0") as process:
-        _, complaint = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert "NEXUS_AUTH__TOKEN" in complaint
+@pytest.mark.parametrize("host", ["203.0.113.7", "no-such-host.invalid"])
+def test_serve_names_an_address_that_is_not_of_this_machine(tmp_path: Path, host: str):
+    complaint = refused(tmp_path / "data", "--host", host, NEXUS_AUTH__TOKEN="sixteen-letters!")
+    assert f"Cannot listen on {host}" in complaint
+    assert "--host" in complaint
+
+
+def test_serve_explains_a_data_directory_that_is_a_file(tmp_path: Path):
+    (tmp_path / "README.md").write_text("# A file")
+    complaint = refused(tmp_path / "README.md")
+    assert "README.md is a file, not a directory" in complaint
+    assert "--data-dir" in complaint
+
+
+def test_serve_refuses_to_start_without_git(tmp_path: Path):
+    assert "no git on PATH. Install git" in refused(tmp_path / "data", PATH=str(tmp_path))
+
+
+@pytest.mark.parametrize("token", ["", "abc"])
+def test_serve_refuses_an_open_address_without_a_token_that_cannot_be_guessed(tmp_path: Path, token: str):
+    assert "NEXUS_AUTH__TOKEN" in refused(tmp_path / "data", "--host", "0.0.0.0", NEXUS_AUTH__TOKEN=token)
+
+
+def test_serve_warns_of_a_short_token_and_names_the_model_that_answers(tmp_path: Path):
+    data = tmp_path / "data"
+    choose_model(data, "custom/通义", Entry(name="custom/通义", base_url="http://127.0.0.1:9/v1"))
+    with served(data, NEXUS_AUTH__TOKEN="abc") as process:
+        try:
+            assert process.stderr is not None
+            warning, ready = next(process.stderr), next(process.stderr)
+            assert "NEXUS_AUTH__TOKEN has fewer than 16 characters" in warning
+            assert "model: 通义 at http://127.0.0.1:9/v1" in ready
+            assert find_holder(data) == str(process.pid)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+    assert find_holder(data) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("NEXUS_MODEL__BASE_URL", "http://a/v1/chat/completions", "write http://a/v1."),
+        ("NEXUS_MODEL__API_KEY", "Bearer canary", "NEXUS_MODEL__API_KEY is wrong"),
+    ],
+)
+def test_serve_refuses_an_address_or_a_key_that_cannot_work(tmp_path: Path, name: str, value: str, told: str):
+    complaint = refused(tmp_path / "data", **{name: value})
+    assert (told in complaint, "canary" in complaint) == (True, False)

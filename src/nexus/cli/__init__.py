@@ -4,14 +4,14 @@ import sys
 from argparse import SUPPRESS, Action, ArgumentParser
 from collections.abc import Mapping, Sequence
 
-from nexus.cli import agent, agents, build, chat, completion, doctor, projects, serve, sessions, tasks, tools
+from nexus.cli import agent, agents, build, chat, completion, doctor, models, projects, serve, sessions, tasks, tools
 from nexus.cli.asked import Asked
 from nexus.cli.exits import INTERRUPTED, OK, PIPE_CLOSED
 from nexus.cli.invocation import NAME, program_of
 from nexus.cli.output import Output
 from nexus.cli.parsing import shared
 
-TOPICS = (serve, build, chat, projects, agents, sessions, tasks, tools, doctor, agent, completion)
+TOPICS = (serve, build, chat, projects, agents, sessions, tasks, tools, models, doctor, agent, completion)
 
 
 def parser(program: str = NAME) -> ArgumentParser:

@@ -25,15 +25,15 @@ def run(asked: Asked) -> int:
     import asyncio
     from contextlib import AsyncExitStack
 
-    from nexus import settings
     from nexus.alone import open_agent
     from nexus.cli.alone import Alone
     from nexus.cli.replies import leave
+    from nexus.providers.choice import read_settings
 
     directory = Path(asked.arguments.directory)
     if not (directory / "agent.toml").is_file():
         raise Ended(USAGE, f"{directory} holds no agent.toml: it is no agent package.")
-    found = settings.read(asked.settings_environ)
+    found = read_settings(asked.settings_environ)
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         try:

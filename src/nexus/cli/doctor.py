@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK
+from nexus.cli.output import MARKS
 from nexus.cli.parsing import Topics, shared
 
 if TYPE_CHECKING:
     from nexus.doctor import Finding
     from nexus.settings import Settings
-
-MARKS = {"ok": "✔", "warn": "!", "fail": "✘"}
 
 
 def add(topics: Topics) -> None:
@@ -26,9 +25,9 @@ def add(topics: Topics) -> None:
 def doctor(asked: Asked) -> int:
     import asyncio
 
-    from nexus import settings
+    from nexus.providers.choice import read_settings
 
-    found = settings.read(asked.settings_environ, data_dir=asked.arguments.data_dir)
+    found = read_settings(asked.settings_environ, data_dir=asked.arguments.data_dir)
     if asked.arguments.chaos:
         from nexus.cli.rehearsal import rehearse
 
@@ -55,7 +54,7 @@ def told(asked: Asked, findings: "list[Finding]") -> int:
 
 async def _server(asked: Asked) -> "Finding":
     from nexus.cli.connection import client_for
-    from nexus.client import Unreachable
+    from nexus.client import ApiError, Unreachable
     from nexus.doctor import Finding
 
     async with client_for(asked) as client:
@@ -67,6 +66,13 @@ async def _server(asked: Asked) -> "Finding":
                 state="warn",
                 detail=f"{client.url} is not ready",
                 advice="It starts, ends, or has lost its store.",
+            )
+        except ApiError as refusal:
+            return Finding(
+                name="server",
+                state="warn",
+                detail=f"{client.url} answers /ready with {refusal.problem.status}",
+                advice="Name another server with --url.",
             )
         except Unreachable as away:
             return Finding(

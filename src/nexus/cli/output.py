@@ -13,6 +13,8 @@ from nexus.cli.terminal import escaped_json, one_line, printable
 
 T = TypeVar("T")
 Columns = Mapping[str, Callable[[T], object]]
+MARKS = {"ok": "✔", "warn": "!", "fail": "✘"}
+"""How a check stands before its line."""
 
 
 @dataclass(frozen=True, kw_only=True)

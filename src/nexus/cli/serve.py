@@ -31,12 +31,16 @@ def add(topics: Topics) -> None:
 
 def serve(asked: Asked) -> int:
     with lean("rich"):  # structlog would load it for coloured tracebacks, which are not printed here: 0.1 s, 3 MB
-        from nexus import serving, settings
+        from nexus import serving
+        from nexus.providers.choice import read_settings
+        from nexus.start import setting_warnings
 
     wanted = asked.arguments
-    found = settings.read(
+    found = read_settings(
         asked.settings_environ, host=wanted.host, port=wanted.port, data_dir=wanted.data_dir, role=wanted.role
     )
+    for warning in setting_warnings(found):
+        asked.output.note(f"nexus: {warning}")
     if wanted.attached:
         threading.Thread(target=_end_with_parent, daemon=True).start()
     try:

@@ -1,0 +1,149 @@
+"""What a model can do, tried with one call each: words, a typed answer, a tool."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing
+from typing import Literal, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from nexus.domain.core.errors import InvalidInput, NexusError, Unavailable
+from nexus.domain.core.instants import system_clock
+from nexus.domain.models.rules import Backoff, answer_schema, cut_short, parsed
+from nexus.domain.models.service import Models
+from nexus.domain.ports.models import ChatMessage, ChatModel, End, ModelRequest, ToolSpec
+from nexus.house import open_model
+from nexus.settings import Settings
+
+SECONDS = 60.0
+"""The most one call may take: a model on this machine may have to be loaded first."""
+MOST_TOKENS = 1024
+"""The most one answer may have: models that think first need some."""
+MEANINGS = {
+    "text": "Nothing works with this model until this does.",
+    "schema": "Builds need this: their stages are forms that the model fills in.",
+    "tool": "Agents on this model can talk, but use no tools.",
+}
+"""What the lack of each means."""
+_MOST_CHARACTERS = 50_000
+_SHOWN = 60
+
+
+class Check(Struct, frozen=True, kw_only=True):
+    """One call: whether the model can do it, what it gave or why not, and how long it took. Details hold no key."""
+
+    name: Literal["text", "schema", "tool"]
+    works: bool
+    detail: str
+    seconds: float = 0.0
+
+
+class _Sum(Struct):
+    sum: int
+
+
+class _Answer(NamedTuple):
+    text: str
+    thoughts: str
+    end: End
+
+
+_TOOL = ToolSpec(
+    "add",
+    "Adds two whole numbers.",
+    {
+        "type": "object",
+        "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+        "required": ["a", "b"],
+        "additionalProperties": False,
+    },
+)
+
+
+async def check_configured(settings: Settings, *, seconds: float = SECONDS) -> list[Check]:
+    """The checks of the model that is configured. A call takes at most so many seconds."""
+    async with AsyncExitStack() as stack:
+        return await check_model(await open_model(settings, stack), seconds=seconds)
+
+
+async def check_model(model: ChatModel, *, seconds: float = SECONDS) -> list[Check]:
+    """Words first; without them nothing else is tried."""
+    models = Models(model=model, clock=system_clock, sleep=asyncio.sleep, backoff=Backoff(tries=1))
+    words = await _tried("text", lambda: _words(models), seconds)
+    if not words.works:
+        return [words]
+    typed = await _tried("schema", lambda: _typed(models), seconds)
+    return [words, typed, await _tried("tool", lambda: _called(models), seconds)]
+
+
+async def _tried(name: Literal["text", "schema", "tool"], call: Callable[[], Awaitable[str]], seconds: float) -> Check:
+    began, works = time.monotonic(), False
+    try:
+        async with asyncio.timeout(seconds):
+            detail, works = await call(), True
+    except TimeoutError:
+        detail = f"There was no whole answer within {seconds:g} s."
+    except NexusError as problem:
+        detail = problem.detail
+    return Check(name=name, works=works, detail=detail, seconds=round(time.monotonic() - began, 2))
+
+
+async def _words(models: Models) -> str:
+    answer = await _asked(models, "This is a test of the connection. Answer with the one word: pong")
+    if answer.text.strip():
+        return f"It says {_shown(answer.text)}."
+    if answer.thoughts.strip() and answer.end.stop == "length":
+        return f"It thinks, and came to no words within {MOST_TOKENS} tokens."
+    raise InvalidInput(cut_short("the test", answer.end.stop) or "Its answer is empty.")
+
+
+async def _typed(models: Models) -> str:
+    answer = await _asked(models, "What is 17 plus 25?", schema=answer_schema(_Sum), schema_name="check_schema")
+    try:
+        return f"It fills in a form: {msgspec.json.encode(parsed(_Sum, answer.text)).decode()}."
+    except ValueError:
+        cut = cut_short("the test", answer.end.stop)
+        raise InvalidInput(cut or f"It gives {_shown(answer.text)} for a form that it was to fill in.") from None
+
+
+async def _called(models: Models) -> str:
+    answer = await _asked(models, "What is 17 plus 25? Use the tool.", tools=(_TOOL,))
+    for call in answer.end.calls:
+        if call.name != _TOOL.name:
+            raise InvalidInput(f"It calls a tool {_shown(call.name)} that it was not offered.")
+        try:
+            msgspec.json.decode(call.arguments, type=dict[str, int])
+        except msgspec.MsgspecError:
+            raise InvalidInput(f"It calls the tool with {_shown(call.arguments)}, which are no arguments.") from None
+        return f"It calls the tool with {_shown(call.arguments)}."
+    cut = cut_short("the test", answer.end.stop)
+    raise InvalidInput(cut or f"It says {_shown(answer.text)} instead of calling the tool.")
+
+
+async def _asked(models: Models, said: str, **wanted: object) -> _Answer:
+    request = msgspec.structs.replace(
+        ModelRequest(
+            messages=(ChatMessage("system", "You are a helpful assistant."), ChatMessage("user", said)),
+            purpose="check",
+            max_tokens=MOST_TOKENS,
+        ),
+        **wanted,
+    )
+    text, thoughts, size = list[str](), list[str](), 0
+    async with aclosing(models.stream(request)) as items:
+        async for item in items:
+            if isinstance(item, End):
+                return _Answer("".join(text), "".join(thoughts), item)
+            text.append(item.text)
+            thoughts.append(item.reasoning)
+            size += len(item.text) + len(item.reasoning)
+            if size > _MOST_CHARACTERS:
+                raise InvalidInput(f"Its answer does not end at {MOST_TOKENS} tokens.")
+    raise Unavailable("The answer broke off.")
+
+
+def _shown(text: str) -> str:
+    flat = " ".join(text.split())
+    return f"“{flat if len(flat) <= _SHOWN else flat[: _SHOWN - 1] + '…'}”"

@@ -1,0 +1,87 @@
+"""Which model answers, and why: the environment first, then `models.toml`, else the offline one."""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from msgspec.structs import replace
+
+from nexus.domain.core.errors import InvalidInput
+from nexus.house import directory_of
+from nexus.providers.catalog import OFFLINE, address_fault, key_fault
+from nexus.providers.file import Entry, ModelsFile, read_file
+from nexus.settings import PREFIX, Model, Settings, read
+
+_PLACE = ("PROVIDER", "BASE_URL", "API_KEY")
+"""Where a model is and its key belong together: one variable of them, and the file does not count."""
+
+
+class Choice(NamedTuple):
+    """`name` is `offline`, or what people call the model; `key_from` names where its key is, never the key.
+
+    `fault` says why it cannot be used as it is; `settings` then lack its key."""
+
+    settings: Settings
+    name: str
+    source: Literal["default", "environment", "models.toml"]
+    key_from: str = ""
+    fault: str = ""
+    file: ModelsFile | None = None
+
+    @property
+    def is_offline(self) -> bool:
+        return self.settings.model.provider == OFFLINE
+
+
+def read_settings(environ: Mapping[str, str], **overrides: object) -> Settings:
+    """As `settings.read`, with the model of `models.toml` where the environment names none. InvalidInput for what cannot be used."""
+    choice = choose(environ, **overrides)
+    if choice.fault:
+        raise InvalidInput(choice.fault)
+    return choice.settings
+
+
+def choose(environ: Mapping[str, str], **overrides: object) -> Choice:
+    """What answers with these settings. InvalidInput for wrong settings, and for a file that cannot be read."""
+    settings = read(environ, **overrides)
+    file = read_file(directory_of(settings))
+    if says_where(environ):
+        return _by_environment(settings, file)
+    if file is None or (entry := file.entry(file.default)) is None:
+        return Choice(settings, OFFLINE, "models.toml" if file else "default", file=file)
+    return _by_file(settings, file, entry, environ)
+
+
+def says_where(environ: Mapping[str, str]) -> list[str]:
+    """The variables that name a model's place or key, and so win over the file."""
+    names = [f"{PREFIX}MODEL__{name}" for name in _PLACE]
+    return [name for name in names if environ.get(name, "").strip()]
+
+
+def _by_environment(settings: Settings, file: ModelsFile | None) -> Choice:
+    model = settings.model
+    if model.provider == OFFLINE:
+        return Choice(settings, OFFLINE, "environment", file=file)
+    fault = ""
+    if found := address_fault(model.base_url):
+        fault = f"{PREFIX}MODEL__BASE_URL is wrong: {found}"
+    elif found := key_fault(model.api_key.reveal()):
+        fault = f"{PREFIX}MODEL__API_KEY is wrong: {found}"
+    key_from = f"{PREFIX}MODEL__API_KEY" if model.api_key else ""
+    return Choice(settings, model.name, "environment", key_from, fault, file)
+
+
+def _by_file(settings: Settings, file: ModelsFile, entry: Entry, environ: Mapping[str, str]) -> Choice:
+    name = environ.get(f"{PREFIX}MODEL__NAME", "").strip() or entry.model
+    key, fault = entry.key, ""
+    if entry.key_env:
+        key = type(key)(environ.get(entry.key_env, "").strip())
+        where = f"{file.path}, line {entry.line}: the variable {entry.key_env}"
+        if not key:
+            ways = f"Set it where nexus runs, or hand the key in: nexus models use {entry.name} --key-stdin"
+            fault = f"{where}, which holds the key of {entry.name}, is not set. {ways}"
+        elif found := key_fault(key.reveal()):
+            fault = f"{where} is wrong: {found}"
+    model = Model(provider="openai", base_url=entry.address, api_key=key, name=name, timeout=settings.model.timeout)
+    shown = entry.name if name == entry.model else f"{entry.name.partition('/')[0]}/{name}"
+    key_from = entry.key_env or ("models.toml" if key else "")
+    return Choice(replace(settings, model=model), shown, "models.toml", key_from, fault, file)

@@ -1,0 +1,74 @@
+"""What must hold before a server starts, and what is worth a warning."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+from nexus.domain.core.errors import InvalidInput
+from nexus.house import directory_of
+from nexus.settings import Settings, is_loopback, problems
+
+SHORTEST_TOKEN = 16
+GIT_ADVICE = (
+    "Install git (Debian, Ubuntu: apt install git; macOS: xcode-select --install): projects are git repositories."
+)
+_ADVICE = 'make one with python3 -c "import secrets; print(secrets.token_urlsafe())".'
+DIRECTORY_ADVICE = "Choose another one with --data-dir, or NEXUS_DATA_DIR."
+
+
+def check_start(settings: Settings) -> None:
+    """InvalidInput tells all that stands against a start, each with what to do."""
+    faults = setting_faults(settings)
+    if settings.role != "api" and shutil.which("git") is None:
+        faults.append(f"There is no git on PATH. {GIT_ADVICE}")
+    if fault := directory_fault(directory_of(settings)):
+        faults.append(f"{fault}. {DIRECTORY_ADVICE}")
+    if faults:
+        raise InvalidInput(" ".join(faults))
+
+
+def setting_faults(settings: Settings) -> list[str]:
+    """What in the settings alone stands against a start."""
+    short = _is_short(settings) and settings.role != "worker" and not is_loopback(settings.host)
+    reached = f"NEXUS_HOST={settings.host} can be reached from other machines"
+    told = f"{reached}, and NEXUS_AUTH__TOKEN has fewer than {SHORTEST_TOKEN} characters: {_ADVICE}"
+    return [*problems(settings), *([told] if short else [])]
+
+
+def setting_warnings(settings: Settings) -> list[str]:
+    """What is allowed on this machine alone, and should not be."""
+    if not _is_short(settings) or not is_loopback(settings.host):
+        return []
+    return [f"NEXUS_AUTH__TOKEN has fewer than {SHORTEST_TOKEN} characters, so it can be guessed: {_ADVICE}"]
+
+
+def directory_fault(data: Path) -> str:
+    """Why nothing can be kept in a directory, which is made where there is none; empty when it can."""
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        kind = "a link that leads nowhere" if data.is_symlink() and not data.exists() else "a file"
+        return f"The data directory {data} is {kind}, not a directory"
+    except NotADirectoryError:
+        return f"The data directory {data} lies below a file"
+    except OSError as error:
+        return f"The data directory {data} cannot be made: {error.strerror}"
+    if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
+        return f"The data directory {data} cannot be written by this user"
+    return ""
+
+
+def address_fault(error: OSError, settings: Settings) -> str:
+    """Why a server cannot listen where it should, and what to do."""
+    place = f"Port {settings.port} on {settings.host}"
+    if error.errno == errno.EADDRINUSE:
+        return f"{place} is taken by another program, perhaps another nexus. Choose another one with --port; 0 takes a free one."
+    if error.errno == errno.EACCES:
+        return f"{place} may not be used by this user. Choose one from 1024 on with --port."
+    reason = error.strerror or str(error)
+    return f"Cannot listen on {settings.host}: {reason}. Name an address of this machine with --host."
+
+
+def _is_short(settings: Settings) -> bool:
+    return 0 < len(settings.auth.token.reveal()) < SHORTEST_TOKEN

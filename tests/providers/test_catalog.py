@@ -1,0 +1,119 @@
+"""Names, addresses and keys: what is taken, and what is refused in words that help."""
+
+from pathlib import Path
+
+import pytest
+
+from nexus.adapters.openai.discovery import USUAL
+from nexus.domain.core.errors import InvalidInput
+from nexus.providers.catalog import PROVIDERS, TITLES, address_fault, is_local, key_fault, name_fault, provider_of
+
+PAGE = Path(__file__).parents[2] / "docs" / "models.md"
+
+
+def test_every_known_provider_can_be_used_as_it_is_listed():
+    for provider in PROVIDERS.values():
+        assert provider.name == "custom" or not address_fault(provider.base_url), provider
+        assert bool(provider.key_env) == bool(provider.example), provider
+        assert name_fault(f"{provider.name}/{provider.example or 'x'}") == ""
+
+
+def test_the_page_lists_the_providers_as_they_are():
+    rows = [
+        tuple(cell.strip(" `") for cell in row.split("|")[1:4])
+        for row in PAGE.read_text().splitlines()
+        if row.startswith("| `")
+    ]
+    assert rows[:-1] == [
+        (one.name, one.base_url, one.key_env or "–") for one in PROVIDERS.values() if one.name != "custom"
+    ]
+    assert rows[-1][0] == "custom"
+
+
+def test_every_server_that_is_looked_for_has_a_title():
+    assert {place.provider for place in USUAL} == set(TITLES) == {name for name in PROVIDERS if is_local(name)}
+
+
+@pytest.mark.parametrize(
+    ("name", "provider"),
+    [
+        ("openai/gpt-4o-mini", "openai"), ("ollama/qwen3:4b", "ollama"), ("vllm/Qwen/Qwen3-8B", "vllm"),
+        ("llamacpp//models/a b.gguf", "llamacpp"), ("custom/通义千问", "custom"), ("openrouter/openai/gpt-4o-mini", "openrouter"),
+    ],
+)  # fmt: skip
+def test_a_model_is_named_by_its_provider_and_its_own_name(name: str, provider: str):
+    assert provider_of(name).name == provider
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("", "is no model"), ("openai", "is no model"), ("openai/", "is no model"), ("openai/ ", "PROVIDER/NAME"), ("/x", "no provider"),
+        ("opnai/x", "Do you mean openai?"), ("OpenAI/x", "Do you mean openai?"), ("azure/x", "custom/NAME"),
+        ("ollama/a\nb", "PROVIDER/NAME"), ("ollama/a\x1b[2J", "PROVIDER/NAME"), (" ollama/x", "PROVIDER/NAME"),
+        ("ollama/" + "x" * 300, "300 characters"), ("gpt-4o-mini", "is no model"),
+    ],
+)  # fmt: skip
+def test_another_form_is_refused_with_the_right_one(name: str, told: str):
+    with pytest.raises(InvalidInput) as refusal:
+        provider_of(name)
+    assert told in refusal.value.detail
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.openai.com/v1", "http://127.0.0.1:11434/v1", "http://[::1]:8000/v1/", "https://x.example/models",
+        "https://例え.example/v1", "https://x.example", "http://x.example:80/a/b/c",
+    ],
+)  # fmt: skip
+def test_a_base_url_is_taken(url: str):
+    assert address_fault(url) == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://a.example/v1/chat/completions", "write https://a.example/v1."),
+        ("https://a.example/v1/chat/completions/", "write https://a.example/v1."),
+        ("https://a.example/v1/Chat/Completions", "write https://a.example/v1."),
+        ("https://a.example/v1/completions", "write https://a.example/v1."),
+        ("https://a.example/v1/responses", "write https://a.example/v1."),
+        ("https://a.example/v1?api-version=2", "write https://a.example/v1."),
+        ("https://a.example/v1/chat/completions?key=sk-canary", "write https://a.example/v1."),
+        ("https://a.example/v1?", "write https://a.example/v1."),
+        ("https://a.example/v1#x", "write https://a.example/v1."),
+        ("https://user:canary@a.example/v1", "give the key by itself"),
+        ("ftp://a.example/v1", "begins with http"), ("a.example/v1", "begins with http"), ("localhost:11434", "begins with http"),
+        ("", "begins with http"), ("http://", "begins with http"), ("http:///v1", "begins with http"), ("http://a:0/v1", "begins with http"),
+        ("http://a:99999/v1", "no URL"), ("http://a:x/v1", "no URL"), ("http://[::1/v1", "no URL"),
+        ("http://a.example/v 1", "white space"), ("http://a.example/v1\n", "white space"), ("http://a.example/\u202ev1", "white space"),
+    ],
+)  # fmt: skip
+def test_another_base_url_is_refused_with_its_right_form_and_without_its_secrets(url: str, told: str):
+    assert told in address_fault(url)
+    assert "canary" not in address_fault(url)
+
+
+@pytest.mark.parametrize("key", ["", "sk-abc", "a", "x" * 4000, "abc.def_ghi-jkl/+="])
+def test_a_key_is_taken(key: str):
+    assert key_fault(key) == ""
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        '"canary"',
+        "'canary'",
+        "“canary”",
+        "canary\n",
+        "Bearer canary",
+        "canary\r\nX: y",
+        "canary\x00",
+        "canary…",
+        "密钥canary",
+    ],
+)
+def test_another_key_is_refused_in_words_that_do_not_hold_it(key: str):
+    assert key_fault(key)
+    assert "canary" not in key_fault(key)

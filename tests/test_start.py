@@ -1,0 +1,55 @@
+"""What must hold before a server starts."""
+
+from pathlib import Path
+
+import pytest
+
+from nexus.domain.core.errors import InvalidInput
+from nexus.settings import read
+from nexus.start import check_start, directory_fault, setting_faults, setting_warnings
+
+SHORT, LONG = "fifteen-letters", "sixteen-letters!"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "nexus.example"])
+def test_a_short_token_is_refused_where_others_can_reach_the_server(host: str):
+    assert len(setting_faults(read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": SHORT}))) == 1
+    assert setting_faults(read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
+    assert setting_warnings(read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_a_short_token_is_a_warning_on_this_machine(host: str):
+    short = read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": SHORT})
+    assert setting_faults(short) == []
+    [warning] = setting_warnings(short)
+    assert ("NEXUS_AUTH__TOKEN" in warning, SHORT in warning) == (True, False)
+    assert setting_warnings(read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
+    assert setting_warnings(read({"NEXUS_HOST": host})) == []
+
+
+def test_a_directory_is_made_and_what_is_none_is_explained(tmp_path: Path):
+    made = tmp_path / "a" / "b"
+    assert (directory_fault(made), made.is_dir()) == ("", True)
+    (tmp_path / "README.md").write_text("")
+    (tmp_path / "lost").symlink_to(tmp_path / "nowhere")
+    assert directory_fault(tmp_path / "README.md").endswith("README.md is a file, not a directory")
+    assert directory_fault(tmp_path / "README.md" / "data").endswith("lies below a file")
+    assert directory_fault(tmp_path / "lost").endswith("is a link that leads nowhere, not a directory")
+    assert "cannot be made" in directory_fault(Path("/proc/nexus-data"))
+
+
+def test_all_that_stands_against_a_start_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "README.md").write_text("")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InvalidInput) as refusal:
+        check_start(read({"NEXUS_HOST": "0.0.0.0", "NEXUS_DATA_DIR": str(tmp_path / "README.md")}))
+    assert all(part in refusal.value.detail for part in ("NEXUS_AUTH__TOKEN", "no git", "is a file", "--data-dir"))
+
+
+def test_a_role_without_builds_needs_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    role = {"NEXUS_TABLES__BACKEND": "dynamodb", "NEXUS_DATA_DIR": str(tmp_path / "data")}
+    check_start(read({**role, "NEXUS_ROLE": "api"}))
+    with pytest.raises(InvalidInput, match="no git"):
+        check_start(read({**role, "NEXUS_ROLE": "worker"}))
