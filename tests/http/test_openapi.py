@@ -1,10 +1,20 @@
 """The document of the API says what the routes do."""
 
+import asyncio
 import re
-from typing import Any
+from pathlib import Path
+from typing import Any, Union
 
-from tests.http.edge import open_edge
-from tests.http.test_guards import routes
+import msgspec
+
+from nexus.domain.projects import rules
+from nexus.domain.sessions.model import ReplyEvent
+from nexus.wire.events import OF_BUILDS
+from nexus.wire.words import FIELDS
+from tests.http.edge import NOBODYS, frames, open_edge, open_site
+from tests.http.test_guards import named, routes
+
+PAGE = Path(__file__).parents[2] / "docs" / "events.md"
 
 UNDOCUMENTED = {"GET /openapi.json", "GET /docs", "GET /redoc"}
 
@@ -92,3 +102,94 @@ async def test_the_page_fetches_nothing_from_elsewhere() -> None:
         assert "unsafe-inline" not in page.headers["content-security-policy"].partition("script-src")[2]
         moved = await edge.client.get("/redoc")
         assert (moved.status_code, moved.headers["location"]) == (307, "/docs")
+
+
+async def test_every_field_and_parameter_is_explained_in_a_sentence() -> None:
+    document, _ = await described()
+    kinds = document["components"]["schemas"]
+    fields = {
+        f"{kind}.{name}": field for kind, one in kinds.items() for name, field in one.get("properties", {}).items()
+    }
+    parameters = {
+        f"{route} {one['name']}": one
+        for route, told in operations(document).items()
+        for one in told.get("parameters", ())
+    }
+    assert {
+        name for name, one in (fields | parameters).items() if not one.get("description", "").endswith(".")
+    } == set()
+
+
+def test_every_explanation_belongs_to_a_field() -> None:
+    document, _ = asyncio.run(described())
+    kinds = document["components"]["schemas"]
+    known = {name for one in kinds.values() for name in one.get("properties", {})}
+    known |= {f"{kind}.{name}" for kind, one in kinds.items() for name in one.get("properties", {})}
+    known |= {one["name"] for told in operations(document).values() for one in told.get("parameters", ())}
+    assert set(FIELDS) - known == set()
+
+
+async def test_what_is_strict_is_said_to_be_and_is() -> None:
+    document, _ = await described()
+    kinds = document["components"]["schemas"]
+    bodies = {
+        re.findall(r"schemas/(\w+)", str(one["requestBody"]))[0]
+        for one in operations(document).values()
+        if "requestBody" in one
+    }
+    assert bodies and all(kinds[name]["additionalProperties"] is False for name in bodies)
+    async with open_edge(serving=False) as edge:
+        for route, one in operations(document).items():
+            if "requestBody" in one:
+                method, path = route.split(" ", 1)
+                answer = await edge.client.request(method, named(path), json={"odd": 1})
+                assert answer.status_code == 422, route
+
+
+async def test_headers_have_patterns_and_no_parameter_is_null() -> None:
+    document, _ = await described()
+    found = [one for told in operations(document).values() for one in told.get("parameters", ())]
+    assert not [one for one in found if "null" in str(one["schema"])]
+    headers = {one["name"]: one["schema"].get("pattern") for one in found if one["in"] == "header"}
+    assert set(headers) == {"Idempotency-Key", "If-Match", "Last-Event-ID", "Prefer"} and all(headers.values())
+    ids = {one["name"]: one["schema"]["pattern"] for one in found if one["in"] == "path" and one["name"] != "path"}
+    assert all(re.match(pattern, NOBODYS[pattern[1:4]]) for pattern in ids.values())
+
+
+async def test_answers_that_come_only_sometimes_are_there() -> None:
+    found = operations((await described())[0])
+    assert {"200", "202"} <= found["POST /api/v2/sessions/{session_id}/messages"]["responses"].keys()
+    assert {"200", "503"} <= found["GET /ready"]["responses"].keys()
+    assert all("401" in told["responses"] for route, told in found.items() if "/api/v2" in route)
+
+
+async def test_every_event_has_a_schema_and_a_line_on_the_page() -> None:
+    document, _ = await described()
+    kinds = document["components"]["schemas"]
+    tags = set[str]()
+    for route, topic in (("projects/{project_id}/events", "build"), ("sessions/{session_id}/stream", "reply")):
+        told = next(one for path, one in operations(document).items() if path.endswith(route))
+        events = told["responses"]["200"]["content"]["text/event-stream"]["x-events"]
+        for tag, place in events["discriminator"]["mapping"].items():
+            assert kinds[place.rpartition("/")[2]]["properties"]["type"]["enum"] == [tag]
+        assert f"{topic}.completed" in events["discriminator"]["mapping"]
+        tags |= set(events["discriminator"]["mapping"])
+    assert tags == set(re.findall(r"`((?:build|stage|control|reply|tool|usage)\.[a-z]+)`", PAGE.read_text("utf-8"))) | {
+        "reconnect"
+    }
+    moves = (*rules.MOVES.values(), *rules.STAGE_MOVES.values())
+    assert {move.event for move in moves if move.event} <= tags
+
+
+async def test_what_streams_tell_fits_its_schema() -> None:
+    async with open_site() as site:
+        site.will_say("Good evening.")
+        text = (await site.client.get(f"/api/v2/projects/{site.project_id}/events")).text
+        asked = await site.client.post(f"/api/v2/sessions/{site.session_id}/stream", json={"content": "Hello"})
+        kinds: Any = Union[*OF_BUILDS]
+        for frame in frames(text):
+            event = msgspec.json.decode(frame["data"], type=kinds)
+            assert set(msgspec.json.decode(frame["data"])) <= {"type", *event.__struct_fields__}, frame
+        assert len(frames(asked.text)) > 2
+        for frame in frames(asked.text):
+            msgspec.json.decode(frame["data"], type=ReplyEvent)

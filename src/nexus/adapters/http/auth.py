@@ -7,22 +7,12 @@ from typing import Any
 from litestar import Request
 from litestar.types import ASGIApp
 
-from nexus.adapters.http.requests import check_query
+from nexus.adapters.http.requests import PREFIXES, check_query
 from nexus.domain.core.errors import NotFound, Unauthenticated
 from nexus.domain.core.ids import is_id
 from nexus.domain.core.principal import LOCAL_OWNER, Principal
 
 Middleware = Callable[[ASGIApp], ASGIApp]
-
-PREFIXES = {
-    "project_id": "prj",
-    "agent_id": "agt",
-    "session_id": "ses",
-    "reply_id": "msg",
-    "message_id": "msg",
-    "task_id": "tsk",
-    "tool_id": "tol",
-}
 
 
 def admitted(token: str | None, queries: Mapping[object, Collection[str]]) -> Middleware:

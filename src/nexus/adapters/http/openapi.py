@@ -1,7 +1,8 @@
 """The document of the API: made from the routes, completed with what every route answers when it refuses."""
 
 import re
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
 
 import msgspec
 from litestar import Litestar
@@ -11,7 +12,11 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, Example, SecurityScheme, Tag
 
 from nexus.adapters.http.problems import MEDIA_TYPE
+from nexus.adapters.http.requests import PATTERNS
+from nexus.domain.sessions.model import ReplyEvent
+from nexus.wire import agents, events, lists, problems, projects, sessions, statistics, system, tasks, tools
 from nexus.wire.problems import Problem
+from nexus.wire.words import FIELDS
 
 DESCRIPTION = """Describe an agent in a sentence; nexus builds it in visible stages, and people talk to it.
 
@@ -45,6 +50,13 @@ _REFUSALS = {
 }
 _ALWAYS = (403, 421, 500, 503)
 
+_KINDS = (agents, lists, problems, projects, sessions, statistics, system, tasks, tools)
+_EVENTS: dict[str, tuple[Any, ...]] = {
+    "build": (*events.OF_BUILDS, events.Reconnect),
+    "reply": (*get_args(ReplyEvent), events.Reconnect),
+}
+_REF = "#/components/schemas/{name}"
+
 _STREAMED = {
     "build": (
         "id: 3\nevent: stage.started\n"
@@ -54,9 +66,9 @@ _STREAMED = {
 }
 
 
-def documented(tag: str, *refusals: int, etag: bool = False) -> dict[str, Any]:
-    """For a route: its area, and the refusals that are not every route's."""
-    responses = {status: _refusal(status) for status in refusals}
+def documented(tag: str, *refusals: int, etag: bool = False, also: Mapping[int, ResponseSpec] = {}) -> dict[str, Any]:
+    """For a route: its area, the refusals that are not every route's, and what it may answer `also`."""
+    responses = {status: _refusal(status) for status in refusals} | dict(also)
     if etag:
         responses[304] = ResponseSpec(None, description="It is still what the `ETag` in `If-None-Match` says.")
     return {"tags": [tag], "responses": responses}
@@ -96,8 +108,40 @@ def document(app: Litestar, *, secured: bool) -> bytes:
     for path, item in schema["paths"].items():
         for operation in item.values():
             _complete(operation, path, secured=secured)
+    known = schema["components"]["schemas"]
+    for kinds in _EVENTS.values():
+        known |= msgspec.json.schema_components(kinds, ref_template=_REF)[1]
+    for name in _strict():
+        known[name]["additionalProperties"] = False
+    for name, kind in known.items():
+        _describe(name, kind)
     text = msgspec.json.encode(schema).decode()
     return re.sub(r"Listed_nexus\.wire\.\w+\.(\w+?)(?:View|Entry)?_", r"\1List", text).encode()
+
+
+def _strict() -> Iterator[str]:
+    """The names of bodies that refuse what they do not know."""
+    for module in _KINDS:
+        for name, kind in vars(module).items():
+            if (
+                isinstance(kind, type)
+                and issubclass(kind, msgspec.Struct)
+                and kind.__struct_config__.forbid_unknown_fields
+            ):
+                yield name
+
+
+def _describe(kind: str, schema: dict[str, Any]) -> None:
+    """Says of each field what it means, where its own declaration does not."""
+    for name, field in schema.get("properties", {}).items():
+        field.setdefault("description", FIELDS.get(f"{kind}.{name}") or FIELDS.get(name, ""))
+
+
+def _told(topic: str) -> dict[str, Any]:
+    """Of which kinds the `data` of a stream's events is."""
+    tags = {kind.__struct_config__.tag: _REF.format(name=kind.__name__) for kind in _EVENTS[topic]}
+    choices = [{"$ref": place} for place in tags.values()]
+    return {"oneOf": choices, "discriminator": {"propertyName": "type", "mapping": tags}}
 
 
 def _complete(operation: dict[str, Any], path: str, *, secured: bool) -> None:
@@ -105,16 +149,32 @@ def _complete(operation: dict[str, Any], path: str, *, secured: bool) -> None:
     responses.pop("400", None)
     mine = path.startswith("/api/v2")
     wanted = {*_ALWAYS} if mine else set[int]()
-    wanted |= {401} if secured and mine else set()
+    wanted |= {401} if mine else set()
     wanted |= {404} if "{" in path else set()
     wanted |= {400, 413, 415, 422} if body else set()
     wanted |= {422} if operation.get("parameters") else set()
+    for parameter in operation.get("parameters", ()):
+        _complete_parameter(parameter)
+    if (stream := responses.get("200", {}).get("content", {}).get("text/event-stream")) is not None:
+        stream["x-events"] = _told("build" if "/projects/" in path else "reply")
     for status in sorted(wanted):
         responses.setdefault(str(status), _problem(status))
     operation["summary"] = operation.get("description", operation["summary"]).split(". ")[0].rstrip(".")
     operation["responses"] = dict(sorted(responses.items()))
     if secured and mine:
         operation["security"] = [{"token": []}]
+
+
+def _complete_parameter(parameter: dict[str, Any]) -> None:
+    """No parameter is null: it is there or not."""
+    name, schema = parameter["name"], parameter["schema"]
+    choices = [one for one in schema.pop("oneOf", ()) if one != {"type": "null"}]
+    if isinstance(kinds := schema.get("type"), list):
+        schema["type"] = next(kind for kind in kinds if kind != "null")
+    if "enum" in schema:
+        schema["enum"] = [value for value in schema["enum"] if value is not None]
+    parameter["schema"] = {**(choices[0] if choices else {}), **schema, **PATTERNS.get(name, {})}
+    parameter.setdefault("description", FIELDS.get(name, ""))
 
 
 def _problem(status: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What is read from a request: its JSON body, a place in a list, a key, a position, a preference."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -18,11 +18,30 @@ from nexus.domain.requests.model import Once
 from nexus.domain.requests.model import once as made_once
 
 LONGEST_WAIT = 60
+PREFIXES = {
+    "project_id": "prj",
+    "agent_id": "agt",
+    "session_id": "ses",
+    "reply_id": "msg",
+    "message_id": "msg",
+    "task_id": "tsk",
+    "tool_id": "tol",
+}
 
 _KEY = re.compile(r"[\x20-\x7e]{1,200}")
 _PLACE = re.compile(r"^(?P<message>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _FIELD = re.compile(r"(unknown|required) field `(.*)`$", re.DOTALL)
 MOST_PARAMETERS = 100
+
+PATTERNS: Mapping[str, Mapping[str, Any]] = {
+    "Idempotency-Key": {"pattern": r"^[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?$"},
+    "Last-Event-ID": {"pattern": "^[0-9]{0,15}$"},
+    "after": {"pattern": "^[0-9]{0,15}$"},
+    "If-Match": {"pattern": r'^\s*("[0-9]{1,15}"|\*)\s*$'},
+    "Prefer": {"pattern": r"^[\x20-\x7e\t]*$", "examples": ["wait=10"]},
+    **{name: {"pattern": f"^{prefix}_[0-7][0-9A-HJKMNP-TV-Z]{{25}}$"} for name, prefix in PREFIXES.items()},
+}
+"""What the document says of parameters that are checked here."""
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})", re.IGNORECASE)
 _REVISION = re.compile(r'\s*(?:"(\d{1,15})"|\*)\s*')
 

@@ -7,6 +7,7 @@ from functools import partial
 import msgspec
 from litestar import delete, get, patch, post
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 from msgspec import structs
 
@@ -32,6 +33,9 @@ from nexus.wire.sessions import (
 )
 
 METADATA_BYTES = 16 * 1024
+FINISHED = ResponseSpec(
+    ReplyView, description="The finished reply, as `Prefer: wait` asked for.", generate_examples=False
+)
 
 
 @post("/agents/{agent_id:str}/sessions", operation_id="createSession", **documented("sessions"))
@@ -116,7 +120,7 @@ async def list_messages(
     "/sessions/{session_id:str}/messages",
     operation_id="sendMessage",
     status_code=202,
-    **documented("sessions", 409, 429),
+    **documented("sessions", 409, 429, also={200: FINISHED}),
 )
 async def send_message(
     session_id: FromPath[str],

@@ -9,6 +9,7 @@ from typing import Any
 
 from litestar import get
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Redirect
 from msgspec import Struct
 
@@ -19,6 +20,9 @@ from nexus.wire.system import HealthView, ReadyView
 
 Parts = Callable[[], Awaitable[Mapping[str, Any]]]
 Ready = Callable[[], Mapping[str, str]]
+
+
+UNREADY = ResponseSpec(ReadyView, description="No requests should be sent here now.", generate_examples=False)
 
 
 class System(Struct, frozen=True):
@@ -42,7 +46,7 @@ async def get_api_health(system: NamedDependency[System]) -> Answer[dict[str, An
     return Answer({**await system.parts(), "status": "ok", "version": system.version})
 
 
-@get("/ready", operation_id="getReadiness", **documented("system"))
+@get("/ready", operation_id="getReadiness", **documented("system", also={503: UNREADY}))
 async def get_readiness(system: NamedDependency[System], streams: NamedDependency[Streams]) -> Answer[ReadyView]:
     """200 when requests should be sent here; 503 while the store is away or the server is about to end."""
     parts = dict(await system.parts())
