@@ -5,12 +5,16 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from msgspec import Struct
+
 from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.adapters.web.deferred import DeferredWeb
 from nexus.domain.agents import package
+from nexus.domain.agents.package import Package
 from nexus.domain.core.instants import system_clock
 from nexus.domain.models.service import Models
+from nexus.domain.ports.code import CodeRunner
 from nexus.domain.ports.database import Tables
 from nexus.domain.runtime.model import AgentSpec
 from nexus.domain.runtime.service import Runtime
@@ -19,8 +23,18 @@ from nexus.house import directory_of, open_model
 from nexus.settings import Settings
 
 
+class OpenAgent(Struct, frozen=True, kw_only=True):
+    """An agent that can answer. `model`: what answers, in words."""
+
+    package: Package
+    spec: AgentSpec
+    runtime: Runtime
+    code: CodeRunner
+    model: str
+
+
 @asynccontextmanager
-async def open_agent(directory: Path, settings: Settings) -> AsyncIterator[tuple[Runtime, AgentSpec]]:
+async def open_agent(directory: Path, settings: Settings) -> AsyncIterator[OpenAgent]:
     """The agent package in a folder, alone: no server, no store. InvalidInput for what is missing or malformed in it."""
     async with AsyncExitStack() as stack:
         packages = {found.manifest.agent.slug: found for found in _packages(directory)}
@@ -31,10 +45,11 @@ async def open_agent(directory: Path, settings: Settings) -> AsyncIterator[tuple
         slug = next(iter(packages))
         others = {other: found for other, found in packages.items() if other != slug}
         spec = await package.spec(packages[slug], agent_id=slug, describe=code.describe, others=others)
-        yield Runtime(models=models, tools=tools, code=code), spec
+        runtime = Runtime(models=models, tools=tools, code=code)
+        yield OpenAgent(package=packages[slug], spec=spec, runtime=runtime, code=code, model=models.name)
 
 
-def _packages(directory: Path) -> Iterator[package.Package]:
+def _packages(directory: Path) -> Iterator[Package]:
     """The package in a folder, then those beside it, which it may ask."""
     own = directory.resolve()
     beside = sorted(path for path in own.parent.iterdir() if (path / package.MANIFEST).is_file() and path != own)

@@ -18,6 +18,7 @@ NOUNS = {
         "attempts",
         "documents",
         "engine",
+        "examination",
         "outputs",
         "report",
         "results",

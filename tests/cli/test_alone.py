@@ -135,3 +135,71 @@ def test_a_warning_is_no_failure():
 
     asked = Asked(arguments=Namespace(), environ={}, output=Output(stdout=io.StringIO(), stderr=io.StringIO()))
     assert told(asked, [Finding(name="a", state="ok", detail="x"), Finding(name="b", state="warn", detail="y")]) == 0
+
+
+CASES = """
+[[cases]]
+name = "length"
+input = "10 miles in km"
+calls = ["convert_units"]
+contains = ["16.09"]
+requirements = ["FR-1"]
+
+[[cases]]
+name = "weight"
+input = "2 kg in g"
+contains = ["2,001"]
+requirements = ["FR-1", "FR-2"]
+"""
+UNIT_TEST = "from tools.twice import twice\n\n\ndef test_twice():\n    assert twice(2) == {}\n"
+
+
+@pytest.fixture
+def tested(package: Path) -> Path:
+    (package / "tests").mkdir()
+    (package / "tools").mkdir()
+    (package / "tools" / "twice.py").write_text("def twice(x: int) -> int:\n    return 2 * x\n")
+    (package / "tests" / "test_twice.py").write_text(UNIT_TEST.format(4))
+    (package / "tests" / "cases.toml").write_text(CASES.replace("2,001", "2"))
+    return package
+
+
+def test_a_package_is_tested_by_requirement(nexus: Nexus, tested: Path, tmp_path: Path):
+    said = nexus("agent", "test", str(tested), NEXUS_DATA_DIR=str(tmp_path / "data"))
+    assert (said.code, said.err) == (0, "")
+    assert "✔ tests/test_twice.py::test_twice" in said.out
+    assert "✔ length (FR-1): 10 miles in km" in said.out
+    assert "✔ FR-2: met" in said.out
+    assert "3 of 3 passed (model: offline)." in said.out
+
+
+def test_a_package_fails_with_the_case_and_the_requirement_that_are_not_met(nexus: Nexus, tested: Path, tmp_path: Path):
+    (tested / "tests" / "cases.toml").write_text(CASES)
+    said = nexus("agent", "test", str(tested), NEXUS_DATA_DIR=str(tmp_path / "data"))
+    assert said.code == 1
+    assert "✘ weight (FR-1, FR-2): 2 kg in g\n    the reply lacks '2,001'" in said.out
+    assert "✘ FR-1: not met" in said.out
+    as_json = nexus("agent", "test", str(tested), "--json", NEXUS_DATA_DIR=str(tmp_path / "data"))
+    assert as_json.code == 1
+    assert as_json.json["requirements"] == {"FR-1": False, "FR-2": False}
+    assert [found["passed"] for found in as_json.json["cases"]] == [True, False]
+
+
+def test_a_unit_test_that_fails_or_cannot_be_run_fails_the_package(nexus: Nexus, tested: Path, tmp_path: Path):
+    for text in (UNIT_TEST.format(5), "import nowhere\n"):
+        (tested / "tests" / "test_twice.py").write_text(text)
+        said = nexus("agent", "test", str(tested), NEXUS_DATA_DIR=str(tmp_path / "data"))
+        assert said.code == 1
+        assert "✘" in said.out
+
+
+@pytest.mark.parametrize("cases", ["[[cases", '[[cases]]\nname = "x"\n', None])
+def test_a_package_without_tests_or_with_malformed_cases_is_refused(
+    nexus: Nexus, package: Path, tmp_path: Path, cases: str | None
+):
+    (package / "tests").mkdir()
+    if cases:
+        (package / "tests" / "cases.toml").write_text(cases)
+    said = nexus("agent", "test", str(package), NEXUS_DATA_DIR=str(tmp_path / "data"))
+    assert said.code == 2
+    assert "tests/cases.toml" in said.err

@@ -2,16 +2,16 @@
 
 from msgspec import Struct
 
+from nexus.domain.builds.examination import TEST_LIMITS
 from nexus.domain.builds.model import StageFailed
 from nexus.domain.builds.outputs import Brief, PlannedAgent, PlannedTool, ToolInput, WrittenTool
 from nexus.domain.builds.work import Work
 from nexus.domain.builds.workflow import Made
 from nexus.domain.core.errors import InvalidInput
-from nexus.domain.ports.code import Limits, Program, TestResult
+from nexus.domain.ports.code import Program, TestResult
 from nexus.domain.tools.model import Effect
 
 REPAIRS = 3
-TEST_LIMITS = Limits(seconds=30.0)
 
 
 class KeptTool(Struct, frozen=True, kw_only=True):

@@ -10,20 +10,15 @@ from nexus.domain.agents.rules import Origin, Registration
 from nexus.domain.builds import acceptance, report
 from nexus.domain.builds.acceptance import CaseResult, RequirementResult
 from nexus.domain.builds.documents import readme, word
-from nexus.domain.builds.outputs import Architecture, Brief, Case, Design, PlannedAgent, PromptText, Requirements
+from nexus.domain.builds.examination import run_case, run_unit_tests
+from nexus.domain.builds.outputs import Architecture, Brief, Design, PlannedAgent, PromptText, Requirements
 from nexus.domain.builds.report import Findings, Verified
 from nexus.domain.builds.stages.prompt import question
-from nexus.domain.builds.stages.tools import TEST_LIMITS
 from nexus.domain.builds.work import Work
 from nexus.domain.builds.workflow import Made
-from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.code import TestResult
 from nexus.domain.projects.model import Project, Settled
-from nexus.domain.runtime.model import AgentSpec, Answer
-from nexus.domain.runtime.steps import TookTooLong
-
-REFUSED = (400, 413, 422)
-"""What a provider answers to a request that it will not have: the agent's prompt or tools are to blame."""
+from nexus.domain.runtime.model import AgentSpec
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -68,12 +63,10 @@ async def _examined(work: Work, candidate: Candidate) -> Findings:
     problems, spec = list[str](), await candidate.spec(work)
     tests = list[TestResult]()
     if candidate.agent.new_tools:
-        outcome, tests = await work.rooms.code.test(candidate.package.program, limits=TEST_LIMITS)
-        if outcome.status != "ok":
-            problems.append(f"unit tests: {outcome.error or outcome.status}")
+        tests, problems = await run_unit_tests(work.rooms.code, candidate.package)
     results = list[CaseResult]()
     for number, case in enumerate(cases, 1):
-        results.append(await _behaves(work, spec, case))
+        results.append(await run_case(work.converse, spec, case))
         await work.advance(number, len(cases))
     return Findings(
         model=work.rooms.models.name,
@@ -88,25 +81,6 @@ async def _examined(work: Work, candidate: Candidate) -> Findings:
 def _met(work: Work, agent: PlannedAgent, cases: Sequence[CaseResult]) -> list[RequirementResult]:
     planned, needed = work.earlier(Architecture, "architecture"), work.earlier(Requirements, "requirements")
     return acceptance.results(agent, planned, needed, cases)
-
-
-async def _behaves(work: Work, spec: AgentSpec, case: Case) -> CaseResult:
-    try:
-        answer = await work.converse(spec, case.input)
-    except (InvalidInput, TookTooLong) as error:
-        if isinstance(error, InvalidInput) and error.facts.get("status") not in REFUSED:
-            raise
-        return CaseResult(case=case, passed=False, problem=error.detail, answer="")
-    problem = _missing(case, answer)
-    return CaseResult(case=case, passed=problem is None, problem=problem, answer=answer.text[:2000])
-
-
-def _missing(case: Case, answer: Answer) -> str | None:
-    called, said = {call.name for call in answer.calls}, answer.text.casefold()
-    wrong = [f"{name} was not called" for name in case.calls if name not in called]
-    wrong += [f"the reply lacks {text!r}" for text in case.contains if text.casefold() not in said]
-    wrong += [f"{result.name} failed: {result.result[:200]}" for result in answer.results if not result.ok]
-    return "; ".join(wrong) or None
 
 
 async def _repaired(work: Work, candidate: Candidate, findings: Findings) -> tuple[Candidate, Findings]:

@@ -1,0 +1,91 @@
+"""What the tests and cases of a package come to, line by line."""
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from nexus.alone import OpenAgent, open_agent
+from nexus.cli.exits import FAILED, OK, USAGE, Ended
+from nexus.cli.output import Output
+from nexus.cli.terminal import one_line
+from nexus.domain.builds.acceptance import CaseResult
+from nexus.domain.builds.examination import CASES, read_cases, run_case, run_unit_tests
+from nexus.domain.builds.outputs import Case
+from nexus.domain.ports.code import TestResult
+from nexus.domain.ports.models import ChatMessage
+from nexus.domain.runtime.model import AgentSpec, Answer
+from nexus.settings import Settings
+
+MARKS = {True: "✔", False: "✘"}
+
+
+class Tried(Struct, frozen=True, kw_only=True):
+    """`requirements`: by id, whether all of its cases passed; `good`: everything did."""
+
+    model: str
+    tests: list[TestResult]
+    problems: list[str]
+    cases: list[CaseResult]
+    requirements: dict[str, bool]
+    good: bool
+
+
+async def try_package(output: Output, directory: Path, settings: Settings) -> int:
+    """Runs what the folder holds of tests and cases. Ended when it holds none."""
+    async with open_agent(directory, settings) as agent:
+        cases = read_cases(agent.package)
+        tests = list[TestResult]()
+        problems = list[str]()
+        if has_tests := any(path.startswith("tests/test_") for path in agent.package.program.files):
+            tests, problems = await run_unit_tests(agent.code, agent.package)
+        if not (has_tests or cases):
+            raise Ended(USAGE, f"{directory} holds no tests/test_*.py and no {CASES}: there is nothing to run.")
+        for test in tests:
+            _say(output, test.passed, test.name, test.error)
+        results = [await _run_case(output, agent, case) for case in cases]
+    tried = _tried(agent.model, tests, problems, results)
+    _conclude(output, tried)
+    return OK if tried.good else FAILED
+
+
+async def _run_case(output: Output, agent: OpenAgent, case: Case) -> CaseResult:
+    async def converse(spec: AgentSpec, said: str) -> Answer:
+        return await agent.runtime.whole(spec, [ChatMessage("user", said)])
+
+    found = await run_case(converse, agent.spec, case)
+    exercised = f" ({', '.join(found.case.requirements)})" if found.case.requirements else ""
+    _say(output, found.passed, f"{found.case.name}{exercised}: {found.case.input}", found.problem)
+    return found
+
+
+def _say(output: Output, passed: bool, what: str, problem: str | None) -> None:
+    if output.json:
+        return
+    output.line(f"{MARKS[passed]} {one_line(what)}")
+    if problem:
+        output.line(f"    {one_line(problem, 500)}")
+    output.flush()
+
+
+def _tried(model: str, tests: list[TestResult], problems: list[str], cases: list[CaseResult]) -> Tried:
+    ids = sorted({one for found in cases for one in found.case.requirements})
+    return Tried(
+        model=model,
+        tests=tests,
+        problems=problems,
+        cases=cases,
+        requirements={one: all(found.passed for found in cases if one in found.case.requirements) for one in ids},
+        good=not problems and all(test.passed for test in tests) and all(found.passed for found in cases),
+    )
+
+
+def _conclude(output: Output, tried: Tried) -> None:
+    if output.json:
+        output.document(tried)
+        return
+    for problem in tried.problems:
+        output.line(f"{MARKS[False]} {problem}")
+    for one, is_met in tried.requirements.items():
+        output.line(f"{MARKS[is_met]} {one}: {'met' if is_met else 'not met'}")
+    passed = [*(test.passed for test in tried.tests), *(found.passed for found in tried.cases)]
+    output.line(f"{sum(passed)} of {len(passed)} passed (model: {tried.model}).")
