@@ -11,9 +11,10 @@ from structlog.testing import capture_logs
 from tests.http.edge import NOBODYS, WANTED, Reader, open_edge, open_site
 
 TOKEN = "a token of this server"
-OPEN = {"/health", "/api/health", "/ready", "/openapi.json", "/docs", "/redoc"}
+OPEN = {"/", "/health", "/api/health", "/ready", "/openapi.json", "/docs", "/redoc"}
 
 ANONYMOUS = {
+    "GET /": 200,
     "GET /health": 200,
     "GET /api/health": 200,
     "GET /ready": 200,

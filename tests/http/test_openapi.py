@@ -16,7 +16,7 @@ from tests.http.test_guards import named, routes
 
 PAGE = Path(__file__).parents[2] / "docs" / "events.md"
 
-UNDOCUMENTED = {"GET /openapi.json", "GET /docs", "GET /redoc"}
+UNDOCUMENTED = {"GET /", "GET /openapi.json", "GET /docs", "GET /redoc"}
 
 
 async def described(**others: Any) -> tuple[dict[str, Any], set[str]]:
@@ -93,15 +93,30 @@ async def test_streams_and_keys_are_described() -> None:
     ]
 
 
-async def test_the_page_fetches_nothing_from_elsewhere() -> None:
+async def test_pages_fetch_nothing_from_elsewhere() -> None:
     async with open_edge() as edge:
-        page = await edge.client.get("/docs")
-        assert page.headers["content-type"] == "text/html; charset=utf-8"
-        assert not re.search(r"https?://|//cdn|src=|@import|innerHTML", page.text)
-        assert "connect-src 'self'" in page.headers["content-security-policy"]
-        assert "unsafe-inline" not in page.headers["content-security-policy"].partition("script-src")[2]
+        for path in ("/docs", "/"):
+            page = await edge.client.get(path, headers={"accept": "text/html,*/*;q=0.8"})
+            assert page.headers["content-type"] == "text/html; charset=utf-8"
+            assert not re.search(r"https?://|//cdn|src=|@import|innerHTML", page.text)
+            assert "connect-src 'self'" in page.headers["content-security-policy"]
+            assert "unsafe-inline" not in page.headers["content-security-policy"].partition("script-src")[2]
         moved = await edge.client.get("/redoc")
         assert (moved.status_code, moved.headers["location"]) == (307, "/docs")
+
+
+async def test_the_root_leads_people_and_programs_on() -> None:
+    async with open_edge() as edge:
+        told = (await edge.client.get("/")).json()
+        assert told["name"] == "nexus"
+        page = await edge.client.get("/", headers={"accept": "text/html"})
+        links = set(re.findall(r'href="(/[^"]*)"', page.text)) | {
+            path for path in told.values() if path.startswith("/")
+        }
+        assert {"/docs", "/openapi.json", "/api/v2/agents", "/api/v2/projects"} <= links
+        for path in links:
+            assert (await edge.client.get(path)).status_code == 200, path
+        assert "curl" in page.text and "nexus chat" in page.text
 
 
 async def test_every_field_and_parameter_is_explained_in_a_sentence() -> None:

@@ -105,7 +105,6 @@ async def test_deep_nesting_is_refused_and_hurts_nobody() -> None:
 async def test_addresses_and_methods_that_are_not_there_are_problems() -> None:
     async with open_edge() as edge:
         for path in (
-            "/",
             "/nowhere",
             "/api/v2",
             "/api/v2/nowhere",

@@ -7,13 +7,13 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from litestar import get
+from litestar import Request, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Redirect
 from msgspec import Struct
 
-from nexus.adapters.http.answers import Answer
+from nexus.adapters.http.answers import API, Answer
 from nexus.adapters.http.openapi import documented
 from nexus.adapters.http.sse import Streams
 from nexus.wire.system import HealthView, ReadyView
@@ -23,6 +23,16 @@ Ready = Callable[[], Mapping[str, str]]
 
 
 UNREADY = ResponseSpec(ReadyView, description="No requests should be sent here now.", generate_examples=False)
+
+
+_LINKS = {
+    "docs": "/docs",
+    "openapi": "/openapi.json",
+    "health": "/health",
+    **{name: f"{API}/{name}" for name in ("agents", "projects", "sessions", "tasks", "tools")},
+    "build": f"POST {API}/projects",
+    "chat": f"POST {API}/agents/{{agent_id}}/sessions, then POST {API}/sessions/{{session_id}}/stream",
+}
 
 
 class System(Struct, frozen=True):
@@ -63,10 +73,19 @@ async def get_document(system: NamedDependency[System]) -> Answer[bytes]:
     return Answer(system.document(), media_type="application/json", headers={"cache-control": "no-cache"})
 
 
+@get("/", include_in_schema=False)
+async def get_home(request: Request[Any, Any, Any], system: NamedDependency[System]) -> Answer[Any]:
+    """Where to go from here: a page for people, JSON for programs."""
+    if "text/html" not in request.headers.get("accept", ""):
+        return Answer({"name": "nexus", "version": system.version, **_LINKS}, headers={"vary": "accept"})
+    page, policy = _page("home.html")
+    return Answer(page, media_type="text/html", headers={"content-security-policy": policy, "vary": "accept"})
+
+
 @get("/docs", include_in_schema=False)
 async def get_docs() -> Answer[bytes]:
     """The same as a page. It fetches nothing but the document."""
-    page, policy = _page()
+    page, policy = _page("docs.html")
     return Answer(page, media_type="text/html", headers={"content-security-policy": policy})
 
 
@@ -77,9 +96,9 @@ async def get_redoc() -> Redirect:
 
 
 @cache
-def _page() -> tuple[bytes, str]:
+def _page(name: str) -> tuple[bytes, str]:
     """The page, and the policy that lets its own script run and nothing else."""
-    page = resources.files("nexus.adapters.http").joinpath("docs.html").read_bytes()
+    page = resources.files("nexus.adapters.http").joinpath(name).read_bytes()
     script = page.partition(b"<script>")[2].partition(b"</script>")[0]
     digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
     return page, (
@@ -88,4 +107,4 @@ def _page() -> tuple[bytes, str]:
     )
 
 
-ROUTES = [get_health, get_api_health, get_readiness, get_document, get_docs, get_redoc]
+ROUTES = [get_home, get_health, get_api_health, get_readiness, get_document, get_docs, get_redoc]
