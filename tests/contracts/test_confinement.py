@@ -219,6 +219,33 @@ async def test_the_machine_cannot_be_read(path: str, plan: Plan, ground: dict[st
     assert outcome.status == "raised" or outcome.value == [".pyenv"], outcome  # the way to an interpreter below /root
 
 
+async def test_what_is_tested_finds_no_test_and_no_judge(plan: Plan, ground: dict[str, Any]) -> None:
+    """Behind every plan: the files, the memory, the pipes and the process of the judge are out of reach."""
+    code = """
+import os
+def find():
+    found = [os.path.join(at, name) for top in ("/", "..", "../..", "/space", "/tmp", "/proc/1") for at, _, names in os.walk(top)
+             for name in names if name.startswith("test_canary")]
+    for pid in {1, *range(os.getppid() - 3, os.getpid() + 6)} - {os.getpid()}:
+        for file in ("mem", "environ", "cmdline", "fd/3"):
+            try:
+                os.close(os.open(f"/proc/{pid}/{file}", os.O_RDONLY))
+                found.append(f"{pid}/{file}")
+            except OSError:
+                pass
+        try:
+            os.kill(pid, 0)
+            found.append(pid)
+        except OSError:
+            pass
+    return found
+"""
+    tests = "from tools.find import find\n\ndef test_nothing():\n    assert find() == []\n"
+    files = {"tools/find.py": code, "tests/test_canary.py": tests}
+    outcome, results = await carry_out(Run(program=Program(files), limits=Limits(), plan=plan), ground["room"])
+    assert (outcome.status, [result.error for result in results]) == ("ok", [None])
+
+
 async def test_a_fork_bomb_forks_nothing(plan: Plan, ground: dict[str, Any]) -> None:
     body = "n = 0\nfor _ in range(500):\n    try:\n        os.fork() or os._exit(0)\n        n += 1\n    except OSError:\n        pass\nreturn n"
     assert (await run(plan, ground, body)).value == 0

@@ -19,7 +19,7 @@ from msgspec import Struct
 from nexus.adapters.confined.inside.harness import MEMORY_EXIT
 from nexus.adapters.confined.inside.results import DEEPEST_VALUE, LONGEST_ERROR, shortened
 from nexus.domain.core.errors import Unavailable
-from nexus.domain.ports.code import JSON, Limits, Outcome, Program, TestResult
+from nexus.domain.ports.code import JSON, TESTS, Limits, Outcome, Program, TestResult
 
 _LAUNCHER = Path(__file__).parent / "inside" / "launcher.py"
 _START_SECONDS = 15.0
@@ -76,7 +76,13 @@ async def carry_out(run: Run, workspaces: Path) -> tuple[Outcome, list[TestResul
     async with _directory(workspaces) as directory, launched(directory) as process:
         conversation = _Conversation(process, run.limits)
         await conversation.hold(_request(run, directory))
-    return conversation.outcome(), conversation.results
+    outcome, tested = conversation.outcome(), conversation.results
+    passed = sum(result.passed for result in tested)
+    counted = {"passed": passed, "failed": len(tested) - passed}
+    if run.function is None and outcome.status == "ok" and outcome.value != counted:
+        error = "The results of the tests contradict each other"
+        return msgspec.structs.replace(outcome, status="crashed", value=None, error=error), []
+    return outcome, tested
 
 
 @contextlib.asynccontextmanager
@@ -127,20 +133,29 @@ def kill(process: asyncio.subprocess.Process) -> None:
 
 
 def _request(run: Run, directory: Path) -> bytes:
-    return json.dumps(
-        {
-            "server": os.getpid(),
-            "directory": str(directory),
-            "plan": msgspec.structs.asdict(run.plan),
-            "files": dict(run.program.files),
-            "tests": [path for path in run.program.files if _is_test(path)],
-            "function": run.function,
-            "arguments": run.arguments,
-            "seconds": run.limits.seconds,
-            "memory_mb": run.limits.memory_mb,
-            "output_bytes": run.limits.output_bytes,
-        }
-    ).encode()
+    """For a call, the program without its tests. For tests, the same first, then apart from it what only their judge may know."""
+    tests = {path: text for path, text in run.program.files.items() if path.startswith(TESTS)}
+    judged = {path: text for path, text in run.program.files.items() if path not in tests}
+    request = {
+        "server": os.getpid(),
+        "directory": str(directory),
+        "plan": msgspec.structs.asdict(run.plan),
+        "files": judged,
+        "function": run.function,
+        "arguments": run.arguments,
+        "seconds": run.limits.seconds,
+        "memory_mb": run.limits.memory_mb,
+        "output_bytes": run.limits.output_bytes,
+    }
+    if run.function is not None:
+        return _framed(request)
+    collected = [path for path in tests if _is_test(path)]
+    return _framed(request) + _framed({**request, "files": tests, "judged": list(judged), "tests": collected})
+
+
+def _framed(request: dict[str, Any]) -> bytes:
+    text = json.dumps(request).encode()
+    return b"%d\n%b" % (len(text), text)
 
 
 def _is_test(path: str) -> bool:

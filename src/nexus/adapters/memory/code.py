@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from nexus.domain.ports.code import JSON, Limits, Outcome, Program, TestResult, Tier
+from nexus.domain.ports.code import JSON, TESTS, Limits, Outcome, Program, TestResult, Tier
 from nexus.domain.ports.models import ToolSpec
 from nexus.domain.tools.schema import spec_of_source
 
@@ -34,7 +34,7 @@ class MemoryCode:
         return await asyncio.to_thread(spec_of_source, source, function)
 
     async def call(self, program: Program, function: str, arguments: JSON, *, limits: Limits = Limits()) -> Outcome:
-        run = _Run(program)
+        run = _Run(Program({path: text for path, text in program.files.items() if not path.startswith(TESTS)}))
         return await asyncio.to_thread(run.finished, lambda: run.called(function, arguments), limits)
 
     async def test(self, program: Program, *, limits: Limits = Limits()) -> tuple[Outcome, list[TestResult]]:
@@ -146,7 +146,9 @@ class _Run:
         for inner in wanted or ():
             if not hasattr(module, inner) and self._has(f"{name}.{inner}"):
                 self._module(f"{name}.{inner}")
-        return module if wanted else self._module(name.partition(".")[0])
+        found = module if wanted else self._module(name.partition(".")[0])
+        is_test = f"{space['__package__']}/" == TESTS
+        return _StandIn(found) if is_test and not f"{name}.".startswith("tests.") else found
 
     def _has(self, name: str) -> bool:
         return any(f"{_dotted(path)}.".startswith(f"{name}.") for path in self._files)
@@ -158,12 +160,35 @@ class _Run:
         said = error.msg if isinstance(error, SyntaxError) else str(error)
         place = (error.filename, error.lineno) if isinstance(error, SyntaxError) else (None, None)
         for frame, line in _steps(error):
-            if frame in self._files:
+            if frame in self._files and not isinstance(error, SyntaxError):
                 place = frame, line
         text = f"{type(error).__name__}: {said}" if said else type(error).__name__
         if isinstance(error, AssertionError) and not said and place[0] is not None:
             text = f"AssertionError: {_line(self._files[place[0]], place[1])}"
         return text[:2000] + (f" ({place[0]}, line {place[1]})" if place[0] else "")
+
+
+class _StandIn(types.ModuleType):
+    """A module of the program as its tests see it: what its functions are given and give is JSON."""
+
+    def __init__(self, module: types.ModuleType) -> None:
+        super().__init__(module.__name__)
+        self.__dict__["_module"] = module
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.__dict__["_module"], name)
+        if isinstance(found, types.ModuleType):
+            return _StandIn(found)
+        return _speaking_json(found) if isinstance(found, types.FunctionType) else found
+
+
+def _speaking_json(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*positional: Any, **named: Any) -> Any:
+        found = function(*_jsonable(positional), **_jsonable(named))
+        return found if inspect.iscoroutine(found) else _jsonable(found)
+
+    return call
 
 
 def _steps(error: BaseException) -> Iterator[tuple[str, int]]:

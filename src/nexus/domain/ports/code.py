@@ -10,6 +10,10 @@ from nexus.domain.ports.models import ToolSpec
 JSON = dict[str, Any]
 
 
+TESTS = "tests/"
+"""What lies below is for the judge of a program: what the program's own code runs in never holds it."""
+
+
 class Limits(Struct, frozen=True):
     """What one run may use. Exceeding one ends the run with the limit's name as `Outcome.status`."""
 
@@ -66,9 +70,12 @@ class CodeRunner(Protocol):
         ...
 
     async def call(self, program: Program, function: str, arguments: JSON, *, limits: Limits = Limits()) -> Outcome:
-        """Calls `function` (`tools/vat.py:vat`) with keyword arguments. A fresh process each time; cancelling kills it."""
+        """Calls `function` (`tools/vat.py:vat`) with keyword arguments. A fresh process each time, without the tests; cancelling kills it."""
         ...
 
     async def test(self, program: Program, *, limits: Limits = Limits()) -> tuple[Outcome, list[TestResult]]:
-        """Runs every `test_*` function of every `tests/test_*.py`: plain asserts, `with raises(Error):` from `pytest` works."""
+        """Runs every `test_*` function of every `tests/test_*.py`: plain asserts, `with raises(Error):` from `pytest` works.
+
+        The tests run apart from the code that they test. What they import from the rest of the program are its functions, called with JSON
+        and answering JSON, its exceptions by name, and plain values: what is tested can neither see nor change what it is held against."""
         ...

@@ -159,9 +159,12 @@ def _fail(reason: str = "") -> None:
 
 
 def compiled(source: str, path: str) -> types.CodeType:
-    """A test file whose plain assertions say, when they fail, what they compared."""
-    tree = _Speaking(source).visit(ast.parse(source, path))
-    return compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True)
+    """A test file whose plain assertions say, when they fail, what they compared. SyntaxError also for what overflows the parser."""
+    try:
+        tree = _Speaking(source).visit(ast.parse(source, path))
+        return compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True)
+    except (RecursionError, MemoryError):
+        raise SyntaxError("the source is nested too deep") from None
 
 
 def names() -> dict[str, Any]:

@@ -7,9 +7,12 @@ import sys
 import time
 import types
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nexus.adapters.confined.inside import results
+
+if TYPE_CHECKING:
+    from nexus.adapters.confined.inside.judge import Link
 
 MEMORY_EXIT = 97
 
@@ -64,19 +67,23 @@ def call(function: str, arguments: dict[str, Any]) -> Frame:
     found = getattr(module, name, None)
     if not callable(found):
         raise LookupError(f"{path} has no function {name}")
-    return {"value": results.jsonable(_awaited(found(**arguments)))}
+    return {"value": results.jsonable(awaited(found(**arguments)))}
 
 
-def test(files: list[str], told: Told, root: str) -> Frame:
-    """Every test is told as it ends, so that a later one that hangs does not take the earlier ones with it."""
-    from nexus.adapters.confined.inside import checks
+def test(request: dict[str, Any], told: Told, root: str, link: "Link") -> Frame:
+    """Runs the tests here, in the process of the judge; what they call runs in that of the judged, behind the link. Every test is told as it ends, so that a later one that hangs does not take the earlier ones with it."""
+    from nexus.adapters.confined.inside import checks, judge
 
     checks.install()
+    judge.Finder(link, request["judged"])
     counts = {True: 0, False: 0}
-    for path in files:
+    for path in request["tests"]:
         for name, work in _collected(path, f"{root}/{path}"):
             began = time.perf_counter()
+            failures = link.failures
             error = _failure(work, root)
+            if link.failures > failures:  # whatever the test made of it
+                error = f"The program did not outlive the test: {link.broken}"
             counts[error is None] += 1
             told.tell(
                 {
@@ -134,7 +141,7 @@ def _loaded(path: str, place: str) -> dict[str, Any]:
 
 def _failure(work: Callable[[], Any], root: str) -> str | None:
     try:
-        _awaited(work())
+        awaited(work())
     except MemoryError:
         raise
     except BaseException as error:
@@ -153,7 +160,7 @@ def _raising(error: BaseException) -> Callable[[], Any]:
     return work
 
 
-def _awaited(value: Any) -> Any:
+def awaited(value: Any) -> Any:
     if isinstance(value, types.CoroutineType):
         import asyncio  # a tenth of a second that most programs need not pay
 

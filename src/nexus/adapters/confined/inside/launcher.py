@@ -1,14 +1,15 @@
 """Started as `python -I -S launcher.py` with an empty environment; knows the standard library and its neighbours only.
 
-In: one JSON request on standard input. Out: what the program prints on standard output, frames on standard error.
+In: JSON requests on standard input, one for a call; for tests two, first what the judged may know. Out: what the program prints on standard output, frames on standard error.
 """
-# ruff: noqa: PTH100, PTH118, PTH120 (importing pathlib would cost every call some milliseconds)
+# ruff: noqa: PTH100, PTH101, PTH102, PTH118, PTH120 (importing pathlib would cost every call some milliseconds)
 
 import json
 import os
 import signal
 import sys
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
 
 _SOURCE = os.path.dirname(os.path.abspath(__file__)).removesuffix(
     os.path.join("nexus", "adapters", "confined", "inside")
@@ -19,27 +20,85 @@ from nexus.adapters.confined.inside import harness, kernel, walls  # noqa: E402 
 
 sys.path.remove(_SOURCE)
 
+if TYPE_CHECKING:
+    from nexus.adapters.confined.inside import judge
+
 
 def main() -> NoReturn:
-    request = json.loads(sys.stdin.buffer.read())
+    request = _read_request()
     os.environ.clear()  # the interpreter puts a locale there by itself
-    pipe = _own_pipes()
-    told = harness.Told(pipe, request["output_bytes"])
-    plan = walls.Plan(**request["plan"])
-    if request["function"] is None:
-        from nexus.adapters.confined.inside import checks  # noqa: F401 - loaded while its file can be read
+    if request["function"] is not None:
+        _confine(request, _own_pipes(), None)
+    judged = _start_judged(request)
+    request = _read_request()  # only now: the judged was begun before the tests were read
+    from nexus.adapters.confined.inside import checks, judge  # noqa: F401 - loaded while its file can be read
+
+    _confine(request, _own_pipes(), judge.Link(*judged, request["output_bytes"]))
+
+
+def _read_request() -> dict[str, Any]:
+    """A length in decimal, a line feed, and so many bytes of JSON; not a byte of what follows."""
+    head = b""
+    while not head.endswith(b"\n") and len(head) < 20:
+        head += os.read(0, 1) or b"\n"
+    left, parts = int(head), list[bytes]()
+    while left and (part := os.read(0, min(left, 1 << 20))):
+        parts.append(part)
+        left -= len(part)
+    request: dict[str, Any] = json.loads(b"".join(parts))
+    return request
+
+
+def _start_judged(request: dict[str, Any]) -> tuple[int, int]:
+    """Begins the process that runs what the tests call, and gives the pipes to it: for questions, and for answers."""
+    os.chmod(request["directory"], 0o711)  # noqa: S103 - its two halves are closed, and may belong to another user
+    above = os.getpid()
+    heard, questions = os.pipe()
+    answers, told = os.pipe()
+    if os.fork():
+        os.close(heard)
+        os.close(told)
+        return questions, answers
     try:
-        walls.unshare(plan)
-        kernel.die_with_parent()  # not earlier: a change of rights takes it back
+        from nexus.adapters.confined.inside import judged
+
+        for handle in (questions, answers):
+            os.close(handle)
+        os.close(_own_pipes())  # it has no part in the results
+        kernel.die_with_parent()
+        if os.getppid() == above:
+            request = {**request, "directory": _own_directory(request, "judged")}
+            _walled(request, (heard, told), lambda root: judged.serve(heard, told, root))
+    except Exception as error:
+        judged.send(told, {"id": 0, "refused": f"{type(error).__name__}: {error}"})
+    os._exit(1)
+
+
+def _own_directory(request: dict[str, Any], name: str) -> str:
+    made = os.path.join(request["directory"], name)
+    os.mkdir(made, 0o700)
+    return made
+
+
+def _confine(request: dict[str, Any], pipe: int, link: "judge.Link | None") -> NoReturn:
+    told = harness.Told(pipe, request["output_bytes"])
+
+    def start(root: str) -> None:
+        if link is not None and (reason := link.greet()):
+            told.tell({"type": "refused", "reason": reason})
+            os._exit(1)
+        told.tell({"type": "started"})
+        if link is None:
+            harness.run(lambda: harness.call(request["function"], request["arguments"]), told, root)
+        else:
+            harness.run(lambda: harness.test(request, told, root, link), told, root)
+
+    try:
         if os.getppid() != request["server"]:
             os._exit(1)
-        alive, held = os.pipe()  # the second end is open for as long as this process lives
-        child = os.fork()
-        if child:
-            _wait(child, pipe, request["seconds"])
-        os.close(held)
-        os.set_blocking(alive, False)
-        _inside(request, plan, told, alive)
+        if link is not None:
+            request = {**request, "directory": _own_directory(request, "judge")}
+        _walled(request, (pipe,), start)
     except Exception as error:
         told.tell({"type": "refused", "reason": f"{type(error).__name__}: {error}"})
     os._exit(1)
@@ -55,16 +114,24 @@ def _own_pipes() -> int:
     return pipe
 
 
-def _inside(request: dict[str, Any], plan: walls.Plan, told: harness.Told, alive: int) -> None:
+def _walled(request: dict[str, Any], pipes: tuple[int, ...], work: Callable[[str], None]) -> None:
+    """Forks into the walls; the child does the work, which never returns, and this process ends as it ends."""
+    above, plan = os.getppid(), walls.Plan(**request["plan"])
+    walls.unshare(plan)
+    kernel.die_with_parent()  # not earlier: a change of rights takes it back
+    if os.getppid() != above:
+        os._exit(1)
+    alive, held = os.pipe()  # the second end is open for as long as this process lives
+    child = os.fork()
+    if child:
+        _wait(child, pipes, request["seconds"])
+    os.close(held)
+    os.set_blocking(alive, False)
     root = walls.enter(plan, request["directory"], request["files"])
     walls.limit(memory_mb=request["memory_mb"], seconds=request["seconds"], alone=plan.user is not None)
     walls.close(plan, request["directory"])
     _end_if_alone(alive)
-    told.tell({"type": "started"})
-    if request["function"] is None:
-        harness.run(lambda: harness.test(request["tests"], told, root), told, root)
-    else:
-        harness.run(lambda: harness.call(request["function"], request["arguments"]), told, root)
+    work(root)
 
 
 def _end_if_alone(alive: int) -> None:
@@ -76,9 +143,9 @@ def _end_if_alone(alive: int) -> None:
         os.close(alive)
 
 
-def _wait(child: int, pipe: int, seconds: float) -> NoReturn:
+def _wait(child: int, pipes: tuple[int, ...], seconds: float) -> NoReturn:
     """Ends as the program ended: with its exit code, or with 128 and the signal."""
-    for handle in (0, 1, 2, pipe):
+    for handle in (0, 1, 2, *pipes):
         os.close(handle)
     _, status, used = os.wait4(child, 0)
     code = os.waitstatus_to_exitcode(status)

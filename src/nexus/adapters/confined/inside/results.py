@@ -8,6 +8,8 @@ from typing import Any
 
 LONGEST_ERROR = 2000
 DEEPEST_VALUE = 64
+PLACE = "_nexus_place"
+"""The attribute of an exception that came out of another process: where it was raised there."""
 
 
 class NotJson(TypeError):
@@ -75,8 +77,8 @@ def _in_order(values: Any) -> list[Any]:
 
 def described(error: BaseException, root: str) -> str:
     """`ValueError: too small (tools/vat.py, line 12)`; paths of the machine do not appear."""
-    place = _place(error, root)
-    said = str(error.msg) if isinstance(error, SyntaxError) else _said(error)
+    place = vars(error).get(PLACE) or place_of(error, root)
+    said = str(error.msg) if isinstance(error, SyntaxError) else text_of(error)
     text = f"{type(error).__name__}: {said}" if said else type(error).__name__
     return shortened(text.replace(f"{root}/", "").replace(sys.base_prefix + "/lib/", ""), LONGEST_ERROR) + place
 
@@ -85,14 +87,14 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
-def _said(error: BaseException) -> str:
+def text_of(error: BaseException) -> str:
     try:
         return str(error)
     except Exception as failure:
         return f"(its text could not be made: {type(failure).__name__})"
 
 
-def _place(error: BaseException, root: str) -> str:
+def place_of(error: BaseException, root: str) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         path, line = error.filename, error.lineno
     else:

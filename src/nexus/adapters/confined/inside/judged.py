@@ -1,0 +1,88 @@
+"""The process of the judged: runs the program for a judge that lives in another one, and knows of the tests what they call.
+
+A question is a line of JSON, `{"id", "do": "load" | "name" | "call", "module", "name", "positional", "named"}`; so is an answer, with its id."""
+
+import importlib
+import json
+import os
+import sys
+import types
+from typing import Any, NoReturn
+
+from nexus.adapters.confined.inside import results
+from nexus.adapters.confined.inside.harness import awaited
+
+_COROUTINE = 0x80
+READY = {"id": 0, "ready": True}
+Answer = dict[str, Any]
+
+
+def serve(questions: int, answers: int, root: str) -> NoReturn:
+    """Answers until the judge is gone. Whatever the program does to this function, it can only change its own answers."""
+    sys.path.insert(0, root)
+    sys.dont_write_bytecode = True
+    send(answers, READY)
+    with os.fdopen(questions, "rb") as lines:
+        for line in lines:
+            asked = json.loads(line)
+            send(answers, {"id": asked["id"], **_answer(asked, root)})
+    os._exit(0)
+
+
+def send(pipe: int, answer: Answer) -> None:
+    line = results.encoded(answer) + b"\n"
+    while line:
+        line = line[os.write(pipe, line) :]
+
+
+def _answer(asked: dict[str, Any], root: str) -> Answer:
+    try:
+        module = importlib.import_module(asked["module"])
+        match asked["do"]:
+            case "name":
+                return _shown(module, asked["name"])
+            case "call":
+                found = getattr(module, asked["name"])
+                return {"value": results.jsonable(awaited(found(*asked["positional"], **asked["named"])))}
+        return {}
+    except BaseException as error:
+        return {"raised": _described(error, root)}
+
+
+def _shown(module: types.ModuleType, name: str) -> Answer:
+    """What a test may hold of the program: its functions and exceptions by name, and values that JSON can hold."""
+    if name == "__all__" and not hasattr(module, name):
+        return {"kind": "value", "value": [one for one in vars(module) if not one.startswith("_")]}
+    if not hasattr(module, name):
+        return {"kind": "missing"}
+    found = getattr(module, name)
+    if isinstance(found, type) and issubclass(found, BaseException):
+        return {"kind": "error", "family": _family(found)}
+    if isinstance(found, type | types.ModuleType):
+        return {"kind": "other", "type": type(found).__name__}
+    if callable(found):
+        return {
+            "kind": "function",
+            "is_async": bool(getattr(getattr(found, "__code__", None), "co_flags", 0) & _COROUTINE),
+            "doc": str(found.__doc__ or ""),
+        }
+    return {"kind": "value", "value": results.jsonable(found)}
+
+
+def _described(error: BaseException, root: str) -> Answer:
+    try:
+        arguments = results.jsonable(list(error.args))
+    except Exception:
+        arguments = None
+    return {
+        "family": _family(type(error)),
+        "arguments": arguments,
+        "text": results.shortened(results.text_of(error), results.LONGEST_ERROR),
+        "place": results.place_of(error, root),
+    }
+
+
+def _family(kind: type[BaseException]) -> list[Any]:
+    """The module and the name of an exception, and its bases alike."""
+    bases = [] if kind.__module__ == "builtins" else [one for one in kind.__bases__ if issubclass(one, BaseException)]
+    return [kind.__module__, kind.__name__, [_family(one) for one in bases]]
