@@ -219,15 +219,21 @@ def problems(settings: Settings) -> list[str]:
         networks(settings.trusted_proxies)
     except ValueError as error:
         found.append(f"NEXUS_TRUSTED_PROXIES is wrong: {error}.")
-    model = settings.model
-    if model.provider == "openai" and model.base_url == OPENAI_URL and not model.api_key:
-        found.append("NEXUS_MODEL__PROVIDER=openai needs NEXUS_MODEL__API_KEY, or another NEXUS_MODEL__BASE_URL.")
+    if needed := missing_key(settings.model):
+        found.append(needed)
     return found
 
 
 def networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
     """The addresses and networks of a list with commas. ValueError for what is neither."""
     return tuple(ipaddress.ip_network(one.strip(), strict=False) for one in text.split(",") if one.strip())
+
+
+def missing_key(model: Model) -> str:
+    """What a provider that takes no call without a key lacks; empty when nothing."""
+    if model.provider == "openai" and model.base_url == OPENAI_URL and not model.api_key:
+        return "NEXUS_MODEL__PROVIDER=openai needs NEXUS_MODEL__API_KEY, or another NEXUS_MODEL__BASE_URL."
+    return ""
 
 
 def variables() -> Iterator[Variable]:

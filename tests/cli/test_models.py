@@ -63,10 +63,15 @@ def test_keys_in_the_environment_are_found_by_name_and_never_shown(nexus: Nexus,
     assert "canary" not in said.out + nexus("models", "--data-dir", data, **keys).out
 
 
-def test_a_key_that_is_meant_for_another_place_is_offered_with_that_place(nexus: Nexus):
+def test_a_key_that_is_meant_for_another_place_is_offered_with_that_place(nexus: Nexus, data: str):
     environ = {"OPENAI_API_KEY": "sk-canary", "OPENAI_BASE_URL": "https://proxy.example/v1"}
     [key] = nexus("models", "--json", **environ).json["keys"]
     assert key["use"].endswith("openai/gpt-4o-mini --base-url https://proxy.example/v1 --key-env OPENAI_API_KEY")
+    said = nexus("models", "use", "openai/x", "--data-dir", data, **environ)
+    assert (
+        "OPENAI_API_KEY seems to be for another place: use it there with --base-url https://proxy.example/v1"
+        in said.err
+    )
     [key] = nexus("models", "--json", **environ | {"OPENAI_BASE_URL": "https://u:canary@proxy.example"}).json["keys"]
     assert "--base-url" not in key["use"]
 
@@ -125,6 +130,8 @@ def test_another_address_does_not_get_the_key_of_the_provider_unless_that_is_sai
     said = nexus(*choose, OPENAI_API_KEY="sk-canary")
     assert "No key goes to https://a.example/v1" in said.err
     assert "key_env" not in (Path(data) / "models.toml").read_text()
+    own = ("https://api.openai.com/v1/", "--data-dir", data)
+    assert nexus("models", "use", "openai/y", "--base-url", *own, OPENAI_API_KEY="sk-canary").err == ""
     assert nexus(*choose, "--key-env", "OPENAI_API_KEY", OPENAI_API_KEY="sk-canary").err == ""
     assert shown(nexus, data, OPENAI_API_KEY="sk-canary").json["answers"]["key"] == "OPENAI_API_KEY"
 

@@ -93,6 +93,7 @@ def test_a_key_that_is_not_there_is_told_by_its_variable_and_line(data: str, key
 @pytest.mark.parametrize(
     ("environ", "told"),
     [
+        ({"NEXUS_MODEL__PROVIDER": "openai"}, "NEXUS_MODEL__PROVIDER=openai needs NEXUS_MODEL__API_KEY"),
         ({"NEXUS_MODEL__BASE_URL": "http://a/v1/chat/completions"}, "NEXUS_MODEL__BASE_URL is wrong: "),
         ({"NEXUS_MODEL__BASE_URL": "http://a/v1?x=y"}, "NEXUS_MODEL__BASE_URL is wrong: "),
         ({"NEXUS_MODEL__API_KEY": '"canary"'}, "NEXUS_MODEL__API_KEY is wrong: "),

@@ -1,5 +1,6 @@
 """The model that `nexus models use` names: its place and its key, each from where it may come."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
@@ -7,6 +8,7 @@ from nexus.cli.exits import USAGE, Ended
 
 if TYPE_CHECKING:
     from nexus.domain.ports.models import LocalModel
+    from nexus.providers.catalog import Provider
     from nexus.providers.file import Entry
 
 LONGEST_KEY = 8192
@@ -20,6 +22,16 @@ def find_local(asked: Asked) -> "list[LocalModel]":
     from nexus.adapters.openai.discovery import LocalDiscovery, usual_places
 
     return asyncio.run(LocalDiscovery(usual_places(asked.environ)).find_local())
+
+
+def options_elsewhere(asked: Asked, provider: "Provider") -> Sequence[str]:
+    """The options for a key that is meant for another place than the provider's own, as `OPENAI_BASE_URL` says it."""
+    from nexus.providers.catalog import address_fault
+
+    url = asked.environ.get(provider.key_env.replace("_API_KEY", "_BASE_URL"), "").strip()
+    if not url or url.rstrip("/") == provider.base_url or address_fault(url):
+        return ()
+    return ("--base-url", url, "--key-env", provider.key_env)
 
 
 def keeps_entry(asked: Asked, known: "Entry | None") -> bool:
@@ -46,8 +58,12 @@ def entry_of(asked: Asked) -> "Entry":
         raise Ended(USAGE, f"{wanted.model} needs --base-url, such as http://127.0.0.1:9000/v1.")
     if base_url and (fault := address_fault(base_url)):
         raise Ended(USAGE, f"--base-url is wrong: {fault}")
+    if base_url.rstrip("/") == provider.base_url:
+        base_url = ""
     if not base_url and is_local(provider.name):
         base_url = _address_here(asked, wanted.model)
+    if not wanted.base_url and (options := options_elsewhere(asked, provider)):
+        asked.output.note(f"{provider.key_env} seems to be for another place: use it there with {' '.join(options)}.")
     key = Secret(_read_key(asked)) if wanted.key_stdin else Secret()
     key_env = wanted.key_env or ("" if key or base_url else provider.key_env)
     _check_variable(asked, key_env, wanted.model)

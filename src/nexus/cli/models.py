@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK
-from nexus.cli.model_entry import SHOWN_NAMES, entry_of, find_local, keeps_entry
+from nexus.cli.model_entry import SHOWN_NAMES, entry_of, find_local, keeps_entry, options_elsewhere
 from nexus.cli.output import MARKS
 from nexus.cli.parsing import Topics, shared, verb
 
 if TYPE_CHECKING:
     from nexus.domain.ports.models import LocalModel
-    from nexus.providers.catalog import Provider
     from nexus.providers.checks import Check
     from nexus.providers.choice import Choice
 
@@ -121,20 +120,10 @@ def _keys(asked: Asked) -> list[dict[str, str]]:
         {
             "variable": one.key_env,
             "provider": one.name,
-            "use": _command(asked, f"{one.name}/{one.example}", *_elsewhere(asked, one)),
+            "use": _command(asked, f"{one.name}/{one.example}", *options_elsewhere(asked, one)),
         }
         for one in present
     ]
-
-
-def _elsewhere(asked: Asked, provider: "Provider") -> Sequence[str]:
-    """The options for a key that is meant for another place than the provider's own, as `OPENAI_BASE_URL` says it."""
-    from nexus.providers.catalog import address_fault
-
-    url = asked.environ.get(provider.key_env.replace("_API_KEY", "_BASE_URL"), "").strip()
-    if not url or url.rstrip("/") == provider.base_url or address_fault(url):
-        return ()
-    return ("--base-url", url, "--key-env", provider.key_env)
 
 
 def _place(asked: Asked, found: "LocalModel") -> dict[str, Any]:

@@ -9,7 +9,7 @@ from nexus.domain.core.errors import InvalidInput
 from nexus.house import directory_of
 from nexus.providers.catalog import OFFLINE, address_fault, key_fault
 from nexus.providers.file import Entry, ModelsFile, read_file
-from nexus.settings import PREFIX, Model, Settings, read
+from nexus.settings import PREFIX, Model, Settings, missing_key, read
 
 _PLACE = ("PROVIDER", "BASE_URL", "API_KEY")
 """Where a model is and its key belong together: one variable of them, and the file does not count."""
@@ -61,7 +61,7 @@ def _by_environment(settings: Settings, file: ModelsFile | None) -> Choice:
     model = settings.model
     if model.provider == OFFLINE:
         return Choice(settings, OFFLINE, "environment", file=file)
-    fault = ""
+    fault = missing_key(model)
     if found := address_fault(model.base_url):
         fault = f"{PREFIX}MODEL__BASE_URL is wrong: {found}"
     elif found := key_fault(model.api_key.reveal()):
