@@ -1,5 +1,6 @@
 """What must hold before a server starts."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,15 +29,25 @@ def test_a_short_token_is_a_warning_on_this_machine(host: str):
     assert setting_warnings(read({"NEXUS_HOST": host})) == []
 
 
-def test_a_directory_is_made_and_what_is_none_is_explained(tmp_path: Path):
-    made = tmp_path / "a" / "b"
-    assert (directory_fault(made), made.is_dir()) == ("", True)
+def test_a_directory_that_is_none_is_explained_and_none_is_made(tmp_path: Path):
+    new = tmp_path / "a" / "b"
+    assert (directory_fault(new), directory_fault(tmp_path), new.parent.exists()) == ("", "", False)
     (tmp_path / "README.md").write_text("")
     (tmp_path / "lost").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "found").symlink_to(tmp_path)
     assert directory_fault(tmp_path / "README.md").endswith("README.md is a file, not a directory")
-    assert directory_fault(tmp_path / "README.md" / "data").endswith("lies below a file")
-    assert directory_fault(tmp_path / "lost").endswith("is a link that leads nowhere, not a directory")
-    assert "cannot be made" in directory_fault(Path("/proc/nexus-data"))
+    assert directory_fault(tmp_path / "README.md" / "data").endswith("README.md, which is a file")
+    assert directory_fault(tmp_path / "lost").endswith("is a link that leads nowhere")
+    assert directory_fault(tmp_path / "found") == ""
+    assert "cannot be reached" in directory_fault(tmp_path / ("x" * 300))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_directory_that_this_user_may_not_write_is_explained(tmp_path: Path):
+    tmp_path.chmod(0o500)
+    assert "cannot be written" in directory_fault(tmp_path)
+    assert "may not write in" in directory_fault(tmp_path / "data")
+    tmp_path.chmod(0o700)
 
 
 def test_all_that_stands_against_a_start_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

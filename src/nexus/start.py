@@ -44,19 +44,24 @@ def setting_warnings(settings: Settings) -> list[str]:
 
 
 def directory_fault(data: Path) -> str:
-    """Why nothing can be kept in a directory, which is made where there is none; empty when it can."""
+    """Why nothing can be kept in a directory, or it cannot be made; empty when it can. Changes nothing."""
     try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except FileExistsError:
-        kind = "a link that leads nowhere" if data.is_symlink() and not data.exists() else "a file"
-        return f"The data directory {data} is {kind}, not a directory"
-    except NotADirectoryError:
-        return f"The data directory {data} lies below a file"
+        if data.is_dir():
+            return _access_fault(data, f"The data directory {data} cannot be written by this user")
+        if data.is_symlink() and not data.exists():
+            return f"The data directory {data} is a link that leads nowhere"
+        if data.exists():
+            return f"The data directory {data} is a file, not a directory"
+        above = next(path for path in data.parents if path.exists())
+        if not above.is_dir():
+            return f"The data directory {data} lies below {above}, which is a file"
+        return _access_fault(above, f"The data directory {data} cannot be made: this user may not write in {above}")
     except OSError as error:
-        return f"The data directory {data} cannot be made: {error.strerror}"
-    if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
-        return f"The data directory {data} cannot be written by this user"
-    return ""
+        return f"The data directory {data} cannot be reached: {error.strerror}"
+
+
+def _access_fault(directory: Path, fault: str) -> str:
+    return "" if os.access(directory, os.R_OK | os.W_OK | os.X_OK) else fault
 
 
 def address_fault(error: OSError, settings: Settings) -> str:

@@ -51,8 +51,8 @@ def test_a_misspelt_setting_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_a_token_is_asked_for_where_one_is_set(tmp_path: Path, opens: Opens) -> None:
-    settings = {"NEXUS_AUTH__TOKEN": "open-sesame", "NEXUS_HOST": "0.0.0.0"}
-    with opens(tmp_path / "data", token="open-sesame", **settings) as house:
+    settings = {"NEXUS_AUTH__TOKEN": "open-sesame-of-ali-baba", "NEXUS_HOST": "0.0.0.0"}
+    with opens(tmp_path / "data", token="open-sesame-of-ali-baba", **settings) as house:
         assert house.user.get("/projects")["items"] == []
         for shown in ({"Authorization": ""}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic open-sesame"}):
             for method, path in (("GET", "/projects"), ("POST", "/projects"), ("GET", "/sessions"), ("GET", "/tools")):
@@ -61,7 +61,7 @@ def test_a_token_is_asked_for_where_one_is_set(tmp_path: Path, opens: Opens) -> 
                 assert answer.headers["www-authenticate"].startswith("Bearer")
         assert house.user.http.get("/health", headers={"Authorization": ""}).status_code == 200
         house.server.stop()
-        assert not any("open-sesame" in line for line in house.server.said)
+        assert not any("open-sesame-of-ali-baba" in line for line in house.server.said)
 
 
 def test_sigterm_ends_open_streams_and_hands_the_build_back(tmp_path: Path, opens: Opens) -> None:
