@@ -1,71 +1,80 @@
-"""Every example that a skill or template gives for itself holds, and every template's own tests pass."""
+"""Every example of a card holds, alone and beside all other cards; every template passes its own tests; cards use what they read."""
 
 import pytest
 
-from nexus.adapters.offline.build.needs import RIVALS
-from nexus.adapters.offline.skills.registry import LIBRARY_SKILLS, SKILLS
-from nexus.adapters.offline.skills.skill import Example
-from nexus.adapters.offline.templates.formula import planned_formula, written_formula
-from nexus.adapters.offline.templates.registry import TEMPLATES
-from nexus.adapters.offline.templates.template import planned, written
+from nexus.adapters.offline.answers.readings import slot_names
+from nexus.adapters.offline.cards import CARDS
+from nexus.adapters.offline.writing import (
+    formula_example,
+    plan_formula,
+    plan_template,
+    spec_of_card,
+    write_formula,
+    write_template,
+)
+from nexus.domain.builds.outputs import WrittenTool
 from nexus.domain.tools.library.registry import LIBRARY
 from tests.offline.support import Package, run_tests
 
-EXAMPLES = [
-    (name, language, example)
-    for name, skill in SKILLS.items()
-    for language, examples in skill.examples.items()
-    for example in examples
-]
+TEMPLATES = [name for name, card in CARDS.items() if card.kind == "template"]
 
 
-@pytest.mark.parametrize(
-    ("name", "language", "example"),
-    EXAMPLES,
-    ids=[f"{name}-{language}-{at}" for at, (name, language, _) in enumerate(EXAMPLES)],
-)
-async def test_an_example_calls_its_tool_and_answers(name: str, language: str, example: Example) -> None:
-    own = [written(TEMPLATES[name], name)] if name in TEMPLATES else []
-    text, calls = await Package([] if own else [name], own).converse(example.input)
-    assert [call.name for call in calls] == [name], text
-    assert [part for part in example.contains if part.lower() not in text.lower()] == [], text
+def package(*names: str) -> Package:
+    return Package([name for name in names if name in LIBRARY], [written(name) for name in names if name in TEMPLATES])
 
 
-@pytest.mark.parametrize("name", [name for name in TEMPLATES if name not in RIVALS])
-async def test_a_template_s_example_holds_beside_the_whole_library(name: str) -> None:
-    package = Package(list(LIBRARY), [written(TEMPLATES[name], name)])
-    for examples in TEMPLATES[name].examples.values():
+def written(name: str) -> WrittenTool:
+    tool = write_template(name)
+    assert tool is not None
+    return tool
+
+
+@pytest.mark.parametrize("tools", ["alone", "beside all others"])
+@pytest.mark.parametrize("name", CARDS)
+async def test_the_examples_of_a_card_are_answered_by_its_tool(name: str, tools: str) -> None:
+    agent = package(name) if tools == "alone" else package(*CARDS)
+    for language, examples in CARDS[name].examples.items():
         for example in examples:
-            text, calls = await package.converse(example.input)
-            assert [call.name for call in calls] == [name], (example.input, text)
+            text, calls = await agent.converse(example.input)
+            if name == "http_get":
+                continue
+            assert [call.name for call in calls] == [name], (language, example.input, text)
+            assert [part for part in example.contains if part.lower() not in text.lower()] == [], text
 
 
-@pytest.mark.parametrize("name", LIBRARY_SKILLS)
-async def test_a_library_skill_s_example_holds_beside_all_others(name: str) -> None:
-    package = Package(list(LIBRARY))
-    for examples in LIBRARY_SKILLS[name].examples.values():
-        for example in examples:
-            text, calls = await package.converse(example.input)
-            assert [call.name for call in calls] == [name], (example.input, text)
+@pytest.mark.parametrize("name", CARDS)
+def test_a_card_has_an_example_of_every_topic_in_both_languages(name: str) -> None:
+    card = CARDS[name]
+    assert card.title("en")
+    assert card.title("zh")
+    for language in ("en", "zh"):
+        shown = {example.topic for example in card.examples.get(language, ())}
+        assert shown >= set(card.topics) or name == "http_get"
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_whatever_a_frame_reads_is_given_to_its_tool(name: str) -> None:
+    card = CARDS[name]
+    taken = set(spec_of_card(card).parameters["properties"])
+    lists = {part for patterns in card.lists.values() for pattern in patterns for part in pattern.split("{")[1:]}
+    for frame in card.frames:
+        used = (
+            taken
+            | {part.partition("}")[0] for text in map(str, frame.args.values()) for part in text.split("{")[1:]}
+            | {frame.each}
+        )
+        assert slot_names(frame) <= used, frame
+    assert bool(card.lists) == bool(lists)
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_a_template_passes_its_own_tests(name: str) -> None:
-    tool = written(TEMPLATES[name], name)
-    assert run_tests(tool) == len(TEMPLATES[name].checks) + len(TEMPLATES[name].refuses)
-    assert [parameter.name for parameter in planned(TEMPLATES[name]).parameters]
-    assert all(parameter.description for parameter in planned(TEMPLATES[name]).parameters)
-    assert "Args:" in tool.code
+    assert run_tests(written(name)) == len(CARDS[name].checks) + len(CARDS[name].refuses)
+    assert all(parameter.description for parameter in plan_template(name).parameters)
 
 
-def test_a_template_can_take_another_name() -> None:
-    tool = written(TEMPLATES["bmi"], "body_mass")
-    assert run_tests(tool) == len(TEMPLATES["bmi"].checks) + len(TEMPLATES["bmi"].refuses)
-
-
-def test_every_library_tool_has_a_skill_and_none_is_shadowed_by_a_template() -> None:
-    assert set(LIBRARY_SKILLS) == set(LIBRARY)
-    assert not set(TEMPLATES) & set(LIBRARY)
+def test_a_card_of_the_library_names_a_tool_of_the_library() -> None:
+    assert {name for name, card in CARDS.items() if card.kind == "library"} <= set(LIBRARY)
 
 
 @pytest.mark.parametrize(
@@ -76,27 +85,29 @@ def test_every_library_tool_has_a_skill_and_none_is_shadowed_by_a_template() -> 
         ("total = base plus 20% times base", "compute_total", "base + 20 / 100 * base"),
     ],
 )
-def test_a_formula_in_a_requirement_becomes_a_tool(text: str, name: str, expression: str) -> None:
-    planned_tool = planned_formula(text)
-    assert planned_tool is not None
-    tool = written_formula(planned_tool)
+async def test_a_formula_in_a_requirement_becomes_a_tool_that_is_asked_by_its_names(
+    text: str, name: str, expression: str
+) -> None:
+    planned = plan_formula(text)
+    assert planned is not None
+    tool = write_formula(planned)
     assert tool is not None
     assert tool.name == name
     assert f"round({expression}, 6)" in tool.code
     assert run_tests(tool) == 2
+    example = formula_example(planned)
+    assert example is not None
+    answer, calls = await Package([], [tool]).converse(example.input)
+    assert [call.name for call in calls] == [name]
+    assert example.contains[0] in answer
 
 
 @pytest.mark.parametrize(
     "text",
-    [
-        "x = __import__('os').system('id')",
-        "a = 9 ** 9 ** 9 ** b",
-        "ratio = one over zero minus zero times 1 over",
-        "=",
-        "a = b" + " times b" * 5000,
-    ],
-)
+    ["x = __import__('os').system('id')", "a = 9 ** 9 ** 9 ** b", "ratio = one over zero minus zero times 1 over", "=",
+     "a = b" + " times b" * 5000, "cost = price times quantity unless the customer is new"],
+)  # fmt: skip
 def test_a_formula_that_is_none_or_harmful_is_not_written(text: str) -> None:
-    planned_tool = planned_formula(text)
-    tool = written_formula(planned_tool) if planned_tool else None
+    planned = plan_formula(text)
+    tool = write_formula(planned) if planned else None
     assert tool is None or ("import" not in tool.code and len(tool.code) < 2000 and run_tests(tool) == 2)

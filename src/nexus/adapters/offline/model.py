@@ -5,16 +5,16 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
+from nexus.adapters.offline.answers.reply import Answered, reply
 from nexus.adapters.offline.build.answers import build_answer
-from nexus.adapters.offline.chat.reply import Answered, reply
-from nexus.adapters.offline.language.script import CJK
+from nexus.adapters.offline.reading.tokens import CJK
 from nexus.adapters.offline.schema import minimal_document
 from nexus.domain.core.instants import Clock, system_clock
 from nexus.domain.ports.models import Delta, End, ModelRequest, Usage
 
 _PIECE = re.compile(r"[㐀-䶿一-鿿豈-﫿，。！？；：、（）“”]{1,3}|[^\s㐀-䶿一-鿿豈-﫿，。！？；：、（）“”]{1,40}\s*|\s+")
 _WORD = re.compile(r"[^\s㐀-䶿一-鿿豈-﫿]+")
-_LONG = 4000
+_LONG = 16_000
 """Characters from which on reading a conversation leaves the event loop."""
 
 

@@ -24,14 +24,25 @@ class Example(Struct, frozen=True, forbid_unknown_fields=True):
 class Frame(Struct, frozen=True, forbid_unknown_fields=True):
     """One way to ask. `say` are patterns that may stand in any order, each once; together they consume the whole message.
 
-    `args` are arguments with the names of what was read in braces; `about` is what the answer is to dwell on. A `bare`
-    frame needs none of the card's own words.
+    `args` are arguments with the names of what was read in braces; `about` is what the answer is to dwell on; `each` is a list
+    slot of which every entry is a call of its own. A frame wants one of the card's words, or of its own `words` where it has some;
+    a `bare` one wants none. A `negative` frame goes back in time: its spans are below zero.
     """
 
     say: tuple[str, ...]
     args: JSON = {}
+    words: tuple[str, ...] = ()
     about: str = ""
+    each: str = ""
     bare: bool = False
+    negative: bool = False
+
+
+class Check(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the function of a template must answer for these arguments."""
+
+    given: JSON
+    result: Any
 
 
 class Card(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,6 +50,11 @@ class Card(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `requests` are words and phrases of requirements that name the skill as a whole; `topics` those that name a part of it
     (`weight`, `temperature` …), by the part. Phrases are compared by `words_of`, English words also by `stem`.
+    `words` are the patterns of messages that want the skill, `glue` those that may stand beside them; `lists` are the patterns
+    of the entries of list slots, `choices` the values of slots by what is said for them, `follows` patterns that an elliptical
+    follow-up may hold beside those of its frame. `yields` are the tools whose cards go first where both understand.
+    `tell` are the sentences of an answer by what it is about, then by language.
+    Of a template, `checks` and `refuses` become the tests of its tool.
     """
 
     tool: str
@@ -48,8 +64,16 @@ class Card(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     requests: tuple[str, ...]
     topics: Mapping[str, tuple[str, ...]] = {}
     words: tuple[str, ...] = ()
+    glue: tuple[str, ...] = ()
+    follows: tuple[str, ...] = ()
+    yields: tuple[str, ...] = ()
+    lists: Mapping[str, tuple[str, ...]] = {}
+    choices: Mapping[str, Mapping[str, str | int | float]] = {}
     frames: tuple[Frame, ...] = ()
-    tell: Mapping[str, Any] = {}
+    tell: Mapping[str, Mapping[Language, str]] = {}
+    values_zh: Mapping[str, str] = {}
+    checks: tuple[Check, ...] = ()
+    refuses: tuple[JSON, ...] = ()
     examples: Mapping[Language, tuple[Example, ...]]
 
     def title(self, language: Language) -> str:

@@ -20,8 +20,8 @@ def bmi(weight_kg: float, height_cm: float) -> dict[str, float | str]:
     index = weight_kg / metres**2
     for limit, category in ((18.5, "underweight"), (25, "normal weight"), (30, "overweight")):
         if index < limit:
-            return {"bmi": round(index, 1), "category": category}
-    return {"bmi": round(index, 1), "category": "obesity"}
+            return {"bmi": round(index, 1), "category": category, "height_m": metres}
+    return {"bmi": round(index, 1), "category": "obesity", "height_m": metres}
 
 
 def daily_calories(weight_kg: float, height_cm: float, age_years: int, sex: str = "female") -> int:

@@ -1,5 +1,6 @@
 """The small language in which rows are asked for: `amount > 100`, `sum(amount)`, `city contains 上海`."""
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -111,12 +112,18 @@ def _unquoted(text: str) -> str:
 
 
 def aggregate_of(text: str, columns: Sequence[str]) -> Aggregate:
-    """`sum(amount)`, `count(*)`, `avg(price) as mean price`."""
+    """`sum(amount)`, `count(*)`, `avg(price) as mean price`, `sum(price * quantity)`."""
     found = _AGGREGATE.match(text)
     if len(text) > 200 or not found:
         raise ToolError(f"{text[:80]!r} is not possible; write it like sum(amount), count(*), avg, min, max or median.")
     kind = "avg" if found["kind"].lower() == "mean" else found["kind"].lower()
-    column = "*" if kind == "count" and found["column"] in ("", "*") else column_of(found["column"], columns)
+    spoken = found["column"]
+    factors = [spoken] if spoken in columns or spoken == "*" else spoken.split("*")
+    column = (
+        "*"
+        if kind == "count" and spoken in ("", "*")
+        else " * ".join(column_of(one.strip(), columns) for one in factors)
+    )
     return Aggregate(found["name"] or f"{kind}({column})", kind, column)
 
 
@@ -124,7 +131,7 @@ def aggregated(wanted: Aggregate, rows: Sequence[Row]) -> Value:
     """Cells that hold no number are left out; with none left the answer is None (a sum is 0)."""
     if wanted.kind == "count":
         return len(rows) if wanted.column == "*" else sum(bool(row[wanted.column].strip()) for row in rows)
-    numbers = sorted(number for row in rows if (number := number_in(row[wanted.column])) is not None)
+    numbers = sorted(number for row in rows if (number := _measure(wanted.column, row)) is not None)
     if wanted.kind == "sum":
         return jsonable(sum(numbers, Fraction(0)))
     if not numbers:
@@ -133,6 +140,12 @@ def aggregated(wanted: Aggregate, rows: Sequence[Row]) -> Value:
     middle = numbers[half] if len(numbers) % 2 else (numbers[half - 1] + numbers[half]) / 2
     mean = sum(numbers, Fraction(0)) / len(numbers)
     return jsonable({"avg": mean, "min": numbers[0], "max": numbers[-1], "median": middle}[wanted.kind])
+
+
+def _measure(column: str, row: Row) -> Fraction | None:
+    """The number of a cell, or the product of two cells: `price * quantity`."""
+    cells = [number_in(row[name]) for name in ([column] if column in row else column.split(" * "))]
+    return None if None in cells else Fraction(math.prod(cell for cell in cells if cell is not None))
 
 
 def cell_value(text: str) -> Value:

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from nexus.domain.tools.model import ToolError
 
-_MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_name) if name}
-_MONTHS |= {name.lower(): number for number, name in enumerate(calendar.month_abbr) if name} | {"sept": 9}
+MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_name) if name}
+MONTHS |= {name.lower(): number for number, name in enumerate(calendar.month_abbr) if name} | {"sept": 9}
 _FORMS = (
     re.compile(r"(?P<year>\d{4})\s*(?:[-/.]|年)\s*(?P<month>\d{1,2})\s*(?:[-/.]|月)\s*(?P<day>\d{1,2})(?:\s*[日号])?"),
     re.compile(r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"),
@@ -57,7 +57,7 @@ def _split(text: str) -> tuple[date, str]:
 
 
 def _day(parts: Mapping[str, str], text: str) -> date:
-    month = _MONTHS.get(parts["name"].lower(), 0) if "name" in parts else int(parts["month"])
+    month = MONTHS.get(parts["name"].lower(), 0) if "name" in parts else int(parts["month"])
     try:
         return date(int(parts["year"]), month, int(parts["day"]))
     except ValueError:
@@ -92,6 +92,11 @@ def _hour(hour: int, half: str) -> int:
 
 
 _HALVES = {"上午": "am", "早上": "am", "凌晨": "am", "中午": "pm", "下午": "pm", "晚上": "pm"}
+
+
+def zone_names() -> tuple[str, ...]:
+    """The cities, countries and short names, in lower case, that `zone_of` knows beside the names of the database."""
+    return tuple(_ZONES)
 
 
 def zone_of(text: str) -> tuple[tzinfo, str]:

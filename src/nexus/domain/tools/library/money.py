@@ -123,7 +123,7 @@ def simple_interest(principal: float, annual_rate_percent: float, years: float) 
 def line_items_total(
     items: list[dict[str, Any]], tax_percent: float = 0.0, discount_percent: float = 0.0
 ) -> dict[str, Any]:
-    """Adds up the lines of an invoice: subtotal, discount, tax on what remains, and the total, each rounded to the cent.
+    """Adds up the lines of an invoice: subtotal, discount, tax on what remains, and the total. Only what is shown is rounded to the cent.
 
     Args:
         items: The lines, each with "price" (of one) and, if wished, "quantity" (1) and "description".
@@ -135,8 +135,8 @@ def line_items_total(
     lines = [_line(item, number) for number, item in enumerate(items, 1)]
     subtotal = sum((Fraction(str(line["total"])) for line in lines), Fraction(0))
     off, tax = _percent(discount_percent, "discount_percent", 100), _percent(tax_percent, "tax_percent", 1000)
-    discount = Fraction(rounded(subtotal * off, 2))
-    taxed = Fraction(rounded((subtotal - discount) * tax, 2))
+    discount = subtotal * off
+    taxed = (subtotal - discount) * tax
     total = subtotal - discount + taxed
     parts = {"subtotal": subtotal, "discount": discount, "tax": taxed, "total": total}
     said = (

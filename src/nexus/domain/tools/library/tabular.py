@@ -42,7 +42,7 @@ def query_csv(
         select: The columns to list; empty lists all.
         where: Conditions that must all hold, for example ["amount > 100", "city contains York", "status in open, late"].
         group_by: Columns whose equal values make one row.
-        aggregate: What to work out for each group or for all rows, for example ["sum(amount)", "count(*)", "avg(price)"].
+        aggregate: What to work out for each group or for all rows, for example ["sum(amount)", "count(*)", "avg(price)", "sum(price * quantity)"].
         order_by: A column or aggregate, with " desc" for the largest first.
         limit: How many rows to list, at most 500.
     """

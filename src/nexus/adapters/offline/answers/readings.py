@@ -1,0 +1,187 @@
+"""Readings of one message by one card: a reading counts only when it consumes everything that was said."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from msgspec import Struct
+
+from nexus.adapters.offline.cards import Card
+from nexus.adapters.offline.cards.card import Frame
+from nexus.adapters.offline.reading.message import Asked, Bound, Message
+from nexus.adapters.offline.reading.patterns import Node, literal, pattern, slots_of
+from nexus.domain.ports.models import JSON, ToolSpec
+
+_MOST_EACH = 8
+_SPANS = ("days", "weeks", "months", "years", "business_days")
+_FOLLOWING = literal(
+    "and what_about how_about what_if now then also instead but or for with at over in 那 如果 换成 改成 再 也 还有 呢 要是 若".split()
+)
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """What a card understands a message as. `taken` names what comes from the turn before."""
+
+    card: Card
+    frame: Frame
+    bound: Mapping[str, Bound]
+    arguments: JSON = {}
+    missing: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
+
+    @property
+    def doubts(self) -> list[Bound]:
+        return [one for one in self.bound.values() if one.doubt]
+
+    @property
+    def complete(self) -> bool:
+        return not (self.missing or self.doubts)
+
+
+@lru_cache(maxsize=256)
+def _vocabulary(phrases: tuple[str, ...]) -> tuple[Node, ...]:
+    return tuple(pattern(phrase) for phrase in phrases)
+
+
+def message_of(asked: Asked, today: date, card: Card) -> Message:
+    """The message with the lists of the card."""
+    lists = {name: _vocabulary(found) for name, found in card.lists.items()}
+    choices = {
+        name: [(literal(said.split("/")), value) for said, value in found.items()]
+        for name, found in card.choices.items()
+    }
+    return Message(asked, today, lists, choices)
+
+
+def readings(message: Message, card: Card, tool: ToolSpec) -> Iterator[Reading]:
+    """All frames of a card that consume the whole message; those that lack arguments name them."""
+    for frame in card.frames:
+        best = min(_consumed(message, card, frame), key=lambda found: len(_lacking(found, frame, tool)), default=None)
+        if best is not None:
+            yield from _built(card, frame, best, tool)
+
+
+def following(message: Message, before: Reading, tool: ToolSpec) -> Iterator[Reading]:
+    """The reading of the turn before, with what this message says anew; nothing but slots and their cues may be in it."""
+    for found in _consumed(message, before.card, before.frame, follows=True):
+        if len(found) > 1:
+            merged = {**before.bound, **found}
+            taken = tuple(name for name in before.bound if name not in found)
+            yield from _built(before.card, before.frame, merged, tool, taken)
+            return
+
+
+def _consumed(message: Message, card: Card, frame: Frame, *, follows: bool = False) -> list[dict[str, Bound]]:
+    """What the slots hold in every way to consume the message: the chunks of the frame once each, the words of the card freely."""
+    if not message.readable:
+        return []
+    chunks = _vocabulary((*frame.say, *(card.follows if follows else ())))
+    words, glue = _vocabulary(frame.words or card.words), [*_vocabulary(card.glue), *([_FOLLOWING] if follows else [])]
+    end, found, seen = len(message.tokens), list[dict[str, Bound]](), set[tuple[int, frozenset[int], bool]]()
+    open_: list[tuple[int, frozenset[int], bool, tuple[Bound, ...]]] = [(0, frozenset(), frame.bare or follows, ())]
+    while open_ and message.steps > 0:
+        at, used, evident, bound = open_.pop()
+        if (at, used, evident) in seen:
+            continue
+        seen.add((at, used, evident))
+        if end in message.reach(at) and evident and _has_material(message, bound):
+            found.append({"today": Bound("today", message.today.isoformat())} | {one.name: one for one in bound})
+        steps = [
+            (stop, used | {number}, evident, bound + more)
+            for number, node in enumerate(chunks) if number not in used for stop, more in message.match(node, at) if stop > at or more
+        ]  # fmt: skip
+        steps += [(stop, used, True, bound) for node in words for stop, _ in message.match(node, at)]
+        steps += [(stop, used, evident, bound) for node in glue for stop, _ in message.match(node, at)]
+        open_ += reversed(steps)
+    return found
+
+
+def _has_material(message: Message, bound: Sequence[Bound]) -> bool:
+    return message.asked.material is None or any(one.material for one in bound)
+
+
+def _values(bound: Mapping[str, Bound]) -> dict[str, Any]:
+    """By the names of slots; a slot `value+from_unit` holds two."""
+    values: dict[str, Any] = {}
+    for name, one in bound.items():
+        names = name.split("+")
+        values |= dict(zip(names, one.value, strict=True)) if len(names) > 1 else {name: one.value}
+    return values
+
+
+def _turned_back(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: -value if name in _SPANS else value for name, value in values.items()}
+
+
+def _lacking(bound: Mapping[str, Bound], frame: Frame, tool: ToolSpec) -> tuple[str, ...]:
+    """The names that the frame or the tool needs and the message does not hold."""
+    values = _values(bound)
+    wanted = [slot for text in _texts(frame.args) for slot in _placeholders(text)]
+    wanted += [name for name in tool.parameters.get("required", []) if name not in frame.args]
+    if frame.each:
+        wanted = [frame.each, *(name for name in wanted if name not in _entry_names(bound, frame))]
+    return tuple(dict.fromkeys(name for name in wanted if name not in values))
+
+
+def _entry_names(bound: Mapping[str, Bound], frame: Frame) -> set[str]:
+    entries = bound[frame.each].value if frame.each in bound else []
+    return {part for entry in entries[:1] for name in entry for part in name.split("+")}
+
+
+def _placeholders(text: str) -> list[str]:
+    return [part.partition("}")[0] for part in text.split("{")[1:]]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(part)
+
+
+def _built(
+    card: Card, frame: Frame, bound: Mapping[str, Bound], tool: ToolSpec, taken: tuple[str, ...] = ()
+) -> Iterator[Reading]:
+    missing = _lacking(bound, frame, tool)
+    shape = Reading(card=card, frame=frame, bound=bound, missing=missing, taken=taken)
+    if missing:
+        yield shape
+        return
+    for entry in bound[frame.each].value[:_MOST_EACH] if frame.each else [{}]:
+        values = _values({**bound, **{name: Bound(name, value) for name, value in entry.items()}})
+        values = _turned_back(values) if frame.negative else values
+        arguments = _fitted({name: _filled(part, values) for name, part in frame.args.items()}, values, tool)
+        if arguments is None:
+            return
+        yield Reading(card=card, frame=frame, bound=bound, arguments=arguments, taken=taken)
+
+
+def _filled(part: Any, values: Mapping[str, Any]) -> Any:
+    """A template with its names filled in; one that is a name alone keeps the type of its value."""
+    if isinstance(part, list):
+        return [_filled(one, values) for one in part]
+    if not isinstance(part, str):
+        return part
+    names = _placeholders(part)
+    if len(names) == 1 and part == "{" + names[0] + "}":
+        return values[names[0]]
+    return part.format_map(values)
+
+
+def _fitted(arguments: JSON, values: Mapping[str, Any], tool: ToolSpec) -> JSON | None:
+    """The arguments that the tool's schema takes; None where a value is not of its type."""
+    properties = tool.parameters.get("properties", {})
+    given = {name: value for name, value in values.items() if name in properties} | arguments
+    for name, value in given.items():
+        kind = properties.get(name, {}).get("type")
+        if name not in properties or (kind == "integer" and not isinstance(value, int)):
+            return None
+        if kind in ("number", "integer") and not isinstance(value, int | float):
+            return None
+    return given
+
+
+def slot_names(frame: Frame) -> set[str]:
+    """The names of all slots of a frame."""
+    return {part for node in _vocabulary(frame.say) for slot in slots_of(node) for part in slot.name.split("+")}

@@ -1,0 +1,239 @@
+"""The kinds of slots: what each reads from a token on, as places where it ends, values, and two readings where there is a doubt."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+from nexus.adapters.offline.reading.expressions import Expression
+from nexus.adapters.offline.reading.moments import Moments
+from nexus.adapters.offline.reading.patterns import literal
+from nexus.adapters.offline.reading.tokens import Token, plain, tokens_of
+from nexus.adapters.offline.reading.words import MEANINGFUL
+from nexus.domain.tools.library.tabular import read_csv
+from nexus.domain.tools.library.units import unit_named
+from nexus.domain.tools.model import ToolError
+
+OF_MATERIAL = ("text", "material", "csv", "rows", "items", "json")
+SEPARATORS = (",", "、", ";", "and", "和", "&", "\n", "与", "跟")
+_REVENUE = ("revenue", "sales", "turnover", "营业额", "销售额", "收入", "营收")
+_PRICES = ("price", "unit_price", "unit price", "单价", "价格")
+_COUNTS = ("qty", "quantity", "units", "count", "数量", "销量")
+_COMPARED = {sign: literal(words.split()).words for sign, words in {
+    ">": "> over above more_than greater_than is_over is_above 大于 超过 高于 多于", ">=": "at_least is_at_least >= 至少 不少于",
+    "<": "< under below less_than is_under is_below 小于 低于 少于", "<=": "at_most is_at_most <= 至多 不超过",
+    "!=": "is_not isn't 不是 不等于", "=": "= is equals 是 为 等于",
+}.items()}  # fmt: skip
+_FORMS = {
+    "address": re.compile(r"https?://[^\s<>\"'，。）)]+"), "regex": re.compile(r"/((?:[^/\n\\]|\\.)+)/"),
+    "path": re.compile(r"[A-Za-z_][\w.\[\]*-]*[\w\]]"), "roman": re.compile(r"[IVXLCDMivxlcdm]+(?![A-Za-z0-9])"),
+    "digits": re.compile(r"[0-9A-Fa-f]+(?![A-Za-z0-9.,])"), "colour": re.compile(r"#?(?:[0-9A-Fa-f]{6}|[0-9A-Fa-f]{3})(?![A-Za-z0-9])"),
+}  # fmt: skip
+Read = Iterator[tuple[int, Any, tuple[str, ...]]]
+
+
+class Source(Moments):
+    """Tokens with the material that came with them."""
+
+    def __init__(self, text: str, tokens: list[Token], today: date, material: str | None) -> None:
+        super().__init__(text, tokens)
+        self.today, self.material = today, material
+        self._columns: list[str] | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """The names in the head of the material, when it is a table."""
+        if self._columns is None:
+            try:
+                names, rows = read_csv(self.material) if self.material else ([], [])
+            except ToolError:
+                names, rows = [], []
+            self._columns = names if rows and len(names) > 1 else []
+        return self._columns
+
+    def literal(self, words: Mapping[str, Any], at: int) -> Iterator[int]:
+        """Where the phrases that stand at a token end."""
+        for phrase in words.get(self.word(at), ()):
+            if all(self.word(at + place) == word for place, word in enumerate(phrase)):
+                yield at + len(phrase)
+
+
+def number_of(value: Fraction) -> int | float:
+    """A fraction as JSON has it."""
+    return value.numerator if value.denominator == 1 else float(value)
+
+
+def _numbers(source: Source, at: int, detail: str) -> Read:
+    above = int(detail) if detail.isdecimal() else None
+    for found in source.numbers(at):
+        is_fitting = found.value.denominator == 1 or (detail != "whole" and above is None)
+        if is_fitting and (above is None or found.value > above):
+            yield found.end, number_of(found.value), found.doubt
+
+
+def _triples(source: Source, at: int, detail: str) -> Read:
+    """Three whole numbers, with brackets or without: a colour."""
+    for end, values, _ in _number_lists(source, at, detail):
+        if len(values) == 3 and all(isinstance(value, int) for value in values):
+            yield end, tuple(values), ()
+
+
+def _percents(source: Source, at: int, detail: str) -> Read:
+    yield from ((found.end, number_of(found.value), found.doubt) for found in source.percents(at))
+
+
+def _reductions(source: Source, at: int, detail: str) -> Read:
+    """`八折` is 20 per cent off, `85折` 15."""
+    for found in source.numbers(at):
+        if source.word(found.end) == "折" and 0 < found.value < 100:
+            yield found.end + 1, number_of(100 - found.value * (10 if found.value < 10 else 1)), ()
+
+
+def _quantities(source: Source, at: int, detail: str) -> Read:
+    yield from ((found.end, (number_of(found.value), found.symbol), ()) for found in source.quantities(at))
+
+
+def _dimension(source: Source, at: int, detail: str) -> Read:
+    """A quantity of the kind of the unit `detail`, as a number of that unit."""
+    for found in source.quantities(at):
+        if found.unit.kind == unit_named(detail).kind:
+            yield found.end, number_of(round(found.converted(detail), 9)), ()
+
+
+def _spans(source: Source, at: int, detail: str) -> Read:
+    """A whole number of exactly that unit: `3 weeks`."""
+    for found in source.quantities(at):
+        if found.unit.symbol == detail and found.value.denominator == 1:
+            yield found.end, int(found.value), ()
+
+
+def _dates(source: Source, at: int, detail: str) -> Read:
+    for found in source.dates(at):
+        if not (found.yearless and detail == "full"):
+            yield found.end, found.day.isoformat(), found.doubt
+
+
+def _texts(source: Source, at: int, detail: str) -> Read:
+    """The material, which stands behind all tokens; or a text in quotes."""
+    if at == len(source.tokens) and source.material and detail != "quoted":
+        yield at, source.material, ()
+    if source.word(at) in ('"', "'", "`") and detail != "material":
+        end = next((end for end in range(at + 1, len(source.tokens)) if source.word(end) == source.word(at)), None)
+        if end is not None:
+            yield end + 1, source.text[source.tokens[at].end : source.tokens[end].start], ()
+
+
+def _materials(source: Source, at: int, detail: str) -> Read:
+    """The material as a table, its rows, a document or a list of texts."""
+    if at < len(source.tokens) or not source.material:
+        return
+    if detail == "items":
+        yield at, [part.strip() for part in re.split(r"[,，、;；\n]", source.material) if part.strip()], ()
+    elif detail == "json":
+        yield from [(at, source.material, ())] if source.material.lstrip()[:1] in ("{", "[") else []
+    elif source.columns:
+        yield at, source.material if detail == "csv" else read_csv(source.material)[1], ()
+
+
+def _columns(source: Source, at: int, detail: str) -> Read:
+    """The name of a column, in the singular or the plural, with spaces or underscores."""
+    for name in source.columns:
+        words = [token.word for token in tokens_of(plain(name.replace("_", " ")))]
+        for spoken in (words, [name.lower()]):
+            size, last = len(spoken), spoken[-1] if spoken else ""
+            ends = {last, f"{last}s", f"{last}es", last.removesuffix("y") + "ies", last.removesuffix("s")}
+            begins = all(source.word(at + place) == word for place, word in enumerate(spoken[:-1]))
+            if begins and source.word(at + size - 1) in ends:
+                yield at + size, name, ()
+
+
+def _measures(source: Source, at: int, detail: str) -> Read:
+    """A column; or `revenue`, where only price and quantity are told: their product."""
+    found = list(_columns(source, at, detail))
+    yield from found
+    size = next((size for size in (1, 2, 3) if "".join(map(source.word, range(at, at + size))) in _REVENUE), 0)
+    price, count = (
+        next((name for name in source.columns if name.lower() in names), "") for names in (_PRICES, _COUNTS)
+    )
+    if size and not found and price and count:
+        yield at + size, f"{price} * {count}", ()
+
+
+def _conditions(source: Source, at: int, detail: str) -> Read:
+    """`amount > 6`, `region is north`, `price over 10`: a column, a sign and a value, as the table tool has them."""
+    signs = [(column, sign, stop) for end, column, _ in _columns(source, at, detail)
+             for sign, words in _COMPARED.items() for stop in source.literal(words, end)]  # fmt: skip
+    for column, sign, stop in signs:
+        for number in source.numbers(stop):
+            yield number.end, f"{column} {sign} {number_of(number.value)}", number.doubt
+        if sign in ("=", "!=") and (word := next(_words(source, stop, detail), None)):
+            yield word[0], f"{column} {sign} {word[1]}", ()
+
+
+def _forms(source: Source, at: int, detail: str) -> Read:
+    """What is known by its form alone, as it was written."""
+    if at < len(source.tokens) and (found := _FORMS[detail].match(source.text, source.tokens[at].start)):
+        yield source.end_of(found.end(), at), found[found.re.groups], ()
+
+
+def _number_lists(source: Source, at: int, detail: str) -> Read:
+    """Numbers one behind the other. Where a comma may part or group, both readings are named."""
+    values: list[Fraction] = []
+    stops: list[tuple[int, int]] = []
+    commas: list[str] = []
+    while True:
+        word, number = source.word(at), next(source.numbers(at), None)
+        parts = word.split(",") if "," in word else []
+        if number is None and parts and all(part.replace(".", "", 1).isdecimal() for part in parts):
+            values, end = [*values, *map(Fraction, parts)], at + 1
+        elif number is None or number.doubt:
+            break
+        else:
+            commas += [word] if parts else []
+            values, end = [*values, number.value], number.end
+        stops.append((end, len(values)))
+        at = end
+        while source.word(at) in SEPARATORS:
+            at += 1
+    are_groups = len(commas) > 1 and all(len(part) == 3 for one in commas for part in one.split(",")[1:])
+    for end, count in reversed(stops):
+        is_unsure = len(commas) == count or any(len(one.rpartition(",")[2]) != 3 for one in commas)
+        doubt = (commas[0], commas[0].replace(",", ", ")) if commas and is_unsure and not are_groups else ()
+        yield end, [number_of(value) for value in values[:count]], doubt
+
+
+def _expressions(source: Source, at: int, detail: str) -> Read:
+    found = Expression(source, at)
+    if found.end > at and found.operators:
+        yield found.end, found.text, found.doubt
+
+
+def _names(source: Source, at: int, detail: str) -> Read:
+    """A name that the user made up, of up to three words (eight Chinese characters), none of which changes a meaning."""
+    end = at
+    while end < len(source.tokens) and end - at < 8:
+        word = source.word(end)
+        latin = sum(token.word.isascii() for token in source.tokens[at : end + 1])
+        if not word[0].isalpha() or word in MEANINGFUL or latin > 3 or next(source.numbers(end), None):
+            break
+        end += 1
+    for stop in range(end, at, -1):
+        yield stop, source.text[source.tokens[at].start : source.tokens[stop - 1].end], ()
+
+
+def _words(source: Source, at: int, detail: str) -> Read:
+    if source.word(at)[:1].isalnum():
+        yield at + 1, source.text[source.tokens[at].start : source.tokens[at].end], ()
+
+
+KINDS: Mapping[str, Callable[[Source, int, str], Read]] = {
+    **dict.fromkeys(("number", "whole", "money", "above"), _numbers), **dict.fromkeys(("csv", "rows", "items", "json"), _materials),
+    **dict.fromkeys(("text", "material", "quoted"), _texts), **dict.fromkeys(_FORMS, _forms), "": _dimension, "triple": _triples,
+    "percent": _percents, "reduction": _reductions, "quantity": _quantities, "span": _spans, "date": _dates, "column": _columns,
+    "measure": _measures, "condition": _conditions, "numbers": _number_lists, "expression": _expressions, "name": _names,
+    "word": _words, "unit": lambda source, at, _: ((end, name, ()) for _, name, end in source.units(at)),
+    "clock": lambda source, at, _: ((end, time, ()) for time, end in source.clocks(at)),
+    "zone": lambda source, at, _: ((end, name, ()) for name, end in source.zones(at)),
+}  # fmt: skip
+"""What reads a slot of a kind; any other kind (`""`) is the name of a unit, to which quantities are converted."""
