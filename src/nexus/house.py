@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+import stat
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,11 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import structlog
 from msgspec import Struct
 
 from nexus.adapters.confined.rooms import Rooms
 from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.directory.files import DirectoryFiles
+from nexus.adapters.directory.modes import close_to_others
 from nexus.adapters.git.leavings import GitLeavings
 from nexus.adapters.git.repository import GitRepository
 from nexus.adapters.inprocess.jobs import InProcessJobs
@@ -39,6 +42,11 @@ from nexus.jobs.runner import hand_back, run_job
 from nexus.jobs.sweeper import Collect, Sweeper
 from nexus.settings import Settings
 from nexus.wiring import TABLES, World, services
+
+KEPT = ("nexus.db", "nexus.db-wal", "nexus.db-shm", "lock", "models.toml", "projects")
+"""What is kept in a data directory, beside `secret`: closed to other users, whatever the directory itself allows."""
+
+logger = structlog.get_logger()
 
 
 class House(Struct, frozen=True, kw_only=True):
@@ -105,6 +113,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
 async def _opened(settings: Settings, stack: AsyncExitStack) -> _Opened:
     data = directory_of(settings)
     stack.enter_context(DirectoryLock(data))
+    await asyncio.to_thread(close_to_others, [data / name for name in KEPT])
     writer = Writer(data / "nexus.db")
     await writer.open()
     stack.push_async_callback(writer.close)
@@ -211,17 +220,21 @@ async def open_model(settings: Settings, stack: AsyncExitStack) -> ChatModel:
 
 
 def _secret(path: Path) -> bytes:
-    """What seals cursors: made once for a data directory, readable by its owner alone."""
+    """What seals cursors: made once for a data directory, readable by its owner alone. One that others could read is made anew: it may
+    have been read, and a cursor is all that is lost."""
     with contextlib.suppress(FileExistsError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(secrets.token_bytes(32))
             file.flush()
             os.fsync(file.fileno())
-    if len(secret := path.read_bytes()) != 32:
-        path.unlink()
-        return _secret(path)
-    return secret
+        return path.read_bytes()
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        logger.warning("secret.replaced", path=str(path), reason="Other users could read it.")
+    elif len(secret := path.read_bytes()) == 32:
+        return secret
+    path.unlink()
+    return _secret(path)
 
 
 @asynccontextmanager

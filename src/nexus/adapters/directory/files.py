@@ -84,7 +84,7 @@ class DirectoryFiles:
         for _ in range(10):
             # a folder that just became empty may vanish between opening it and using it
             with suppress(FileNotFoundError):
-                self._root.mkdir(parents=True, exist_ok=True)
+                self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
                 with self._folder(parts[:-1], make=True) as folder:
                     return _replace(parts[-1], content, folder)
         raise Unavailable("The folder keeps vanishing.", reason="storage")
@@ -155,7 +155,7 @@ def _open_folder(name: str, folder: int) -> int:
 
 def _make(name: str, folder: int) -> None:
     with suppress(FileExistsError):
-        os.mkdir(name, 0o755, dir_fd=folder)
+        os.mkdir(name, 0o700, dir_fd=folder)
         os.fsync(folder)
 
 
@@ -177,7 +177,7 @@ def _content(name: str, folder: int) -> bytes | None:
 def _replace(name: str, content: bytes, folder: int) -> None:
     temporary = TEMPORARY + token_hex(8)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(temporary, flags, 0o644, dir_fd=folder), "wb") as file:
+    with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=folder), "wb") as file:
         try:
             file.write(content)
             file.flush()

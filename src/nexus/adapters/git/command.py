@@ -24,6 +24,7 @@ _CONFIGURATION = {
     "core.logAllRefUpdates": "false",
     "core.filesRefLockTimeout": "1000",
     "core.fsync": "objects,reference",
+    "core.sharedRepository": "0600",
     "gc.auto": "0",
     "maintenance.auto": "false",
     "log.showSignature": "false",

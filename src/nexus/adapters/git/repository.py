@@ -11,7 +11,7 @@ from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from nexus.adapters.git.command import Git, refused
-from nexus.adapters.git.worktree import Worktree, is_open, replace, state
+from nexus.adapters.git.worktree import Worktree, is_open, make_private, replace, state
 from nexus.domain.core.errors import NotFound, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, instant, system_clock
@@ -168,7 +168,7 @@ class GitRepository:
             return
         fresh = tree.with_name(TEMPORARY + token_hex(8))
         try:
-            await asyncio.to_thread(fresh.mkdir, parents=True)
+            await asyncio.to_thread(make_private, fresh)
             await self._git.prepare(fresh)
         except BaseException:
             await asyncio.to_thread(shutil.rmtree, fresh, ignore_errors=True)
@@ -253,11 +253,11 @@ def _commit(commit_id: str, seconds: str, text: str) -> Commit:
 
 def _furnish(fresh: Path, tree: Path) -> None:
     try:
-        (fresh / "info").mkdir(exist_ok=True)
+        make_private(fresh / "info")
         replace(fresh / "config", _CONFIGURATION)
         replace(fresh / "info/exclude", f"{TEMPORARY}*\n".encode())
         replace(fresh / "info/attributes", _ATTRIBUTES)
-        tree.mkdir(parents=True, exist_ok=True)
+        make_private(tree)
         fresh.rename(tree / ".git")
     except OSError:
         if not is_open(tree):  # else another process was first

@@ -5,7 +5,6 @@ always a list of all that may still be wrong."""
 
 import asyncio
 import os
-import shutil
 import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -109,10 +108,23 @@ def replace(path: Path, content: bytes) -> None:
     """One small file of a repository, whole or not at all."""
     fresh = path.with_name(f"{path.name}-{token_hex(8)}")
     try:
-        fresh.write_bytes(content)
+        _write_private(fresh, content)
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def make_private(folder: Path) -> None:
+    """The folder and those above it that are not there yet, for their owner alone."""
+    for path in (*reversed(folder.parents), folder):
+        if not path.is_dir():
+            path.mkdir(mode=0o700, exist_ok=True)
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+        file.write(content)
 
 
 def _settle(tree: Path, index: Path, commit_id: str) -> None:
@@ -129,7 +141,7 @@ def _settle(tree: Path, index: Path, commit_id: str) -> None:
 
 def _copy(index: Path, copy: Path) -> None:
     if index.exists():
-        shutil.copyfile(index, copy)
+        _write_private(copy, index.read_bytes())
 
 
 def _text(path: Path) -> str | None:
