@@ -64,7 +64,7 @@ def test_another_form_is_refused_with_the_right_one(name: str, told: str):
     "url",
     [
         "https://api.openai.com/v1", "http://127.0.0.1:11434/v1", "http://[::1]:8000/v1/", "https://x.example/models",
-        "https://例え.example/v1", "https://x.example", "http://x.example:80/a/b/c",
+        "https://例え.example/v1", "https://x.example", "http://model_runner:12434/v1", "http://localhost./v1", "http://x.example:80/a/b/c",
     ],
 )  # fmt: skip
 def test_a_base_url_is_taken(url: str):
@@ -86,6 +86,9 @@ def test_a_base_url_is_taken(url: str):
         ("https://user:canary@a.example/v1", "give the key by itself"),
         ("ftp://a.example/v1", "begins with http"), ("a.example/v1", "begins with http"), ("localhost:11434", "begins with http"),
         ("", "begins with http"), ("http://", "begins with http"), ("http:///v1", "begins with http"), ("http://a:0/v1", "begins with http"),
+        ("http://a..b/v1", "no URL"), ("http://" + "a" * 70 + ".com/v1", "no URL"), ("http://例え。。/v1", "no URL"), ("http://..../v1", "no URL"),
+        ("http://999.1.1.1/v1", "no URL"), ("http://127.1/v1", "no URL"), ("https://<host>/v1", "begins with http"),
+        ("https://{host}/v1", "begins with http"), ("http://a%20b/v1", "begins with http"), ("http://a\\b/v1", "begins with http"),
         ("http://a:99999/v1", "no URL"), ("http://a:x/v1", "no URL"), ("http://[::1/v1", "no URL"),
         ("http://a.example/v 1", "white space"), ("http://a.example/v1\n", "white space"), ("http://a.example/\u202ev1", "white space"),
     ],

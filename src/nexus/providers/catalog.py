@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ OFFLINE = "offline"
 CUSTOM = "custom"
 MOST_CHARACTERS = 300
 _CALLS = re.compile(r"(?i)(?:/chat/completions|/completions|/responses)/*\Z")
+_HOST = re.compile(r"[\w-]{1,63}(?:\.[\w-]{1,63})*\.?", re.ASCII)
 _QUOTES = "\"'`“”‘’"
 
 
@@ -77,18 +79,25 @@ def address_fault(url: str) -> str:
     try:
         parts = urlsplit(url)
         right = f"{parts.scheme}://{parts.netloc}{_CALLS.sub('', parts.path)}"
-        named = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        named = parts.scheme in ("http", "https") and _is_host(parts.hostname or "") and parts.port != 0
     except ValueError:
-        return "it is no URL."
+        return "it is no URL: a base URL looks like http://127.0.0.1:11434/v1."
     if not url.isprintable() or any(map(str.isspace, url)):
         return "it holds white space."
     if not named:
-        return "it is no URL that begins with http:// or https:// and a host."
+        return "it is no URL that begins with http:// or https:// and a host, such as http://127.0.0.1:11434/v1."
     if "@" in parts.netloc:
         return "it holds a user name or a password: give the key by itself."
     if "?" in url or "#" in url:
         return f"a base URL has no part behind ? or #: write {right}."
     return f"it is the address of one call: write {right}." if _CALLS.search(parts.path) else ""
+
+
+def _is_host(host: str) -> bool:
+    """Whether it is an address, or a name whose parts a resolver takes. ValueError for one that cannot be spelt."""
+    if ":" in host or re.fullmatch(r"[\d.]+", host):
+        return bool(ip_address(host))
+    return bool(_HOST.fullmatch(host.encode("idna").decode("ascii")))
 
 
 def key_fault(key: str) -> str:
