@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: help run setup test lowest check chaos model-check format docs bench clean
+.PHONY: help run setup test lowest check chaos model-check fuzz-api format docs bench clean
 
 help:
 	@echo "make run      set up what serving needs, then serve    (ARGS=\"--port 9000\")"
@@ -16,6 +16,7 @@ help:
 	@echo "make check    formatting, lint, types, imports, architecture"
 	@echo "make model-check  every state that a build can come to   (ARGS=\"--commands 4\")"
 	@echo "make chaos    kill it in every way, and look at what is left (SEED=7 RUNS=200 ARGS=\"--only e01,e09\")"
+	@echo "make fuzz-api five minutes of generated calls of the API  (ARGS=\"--seconds 60 --seed 7\")"
 	@echo "make format   format the code, and mend what can be mended"
 	@echo "make docs     write the pages that are generated"
 	@echo "make bench    measure nexus beside a bare relay and its peers   (ARGS=\"--only nexus raw --rounds 3\")"
@@ -52,6 +53,9 @@ model-check: setup
 
 chaos: setup
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(ARGS)
+
+fuzz-api: setup
+	@$(BIN)/python -m tests.http.fuzz $(ARGS)
 
 format: setup
 	$(BIN)/ruff check --fix

@@ -132,7 +132,7 @@ class Limits(_Group, frozen=True, kw_only=True):
         float, Meta(description="Seconds within which the head of a request must have come.", gt=0, le=3600)
     ] = 20.0
     body_seconds: Annotated[
-        float, Meta(description="Seconds within which the body of a request must have come.", gt=0, le=3600)
+        float, Meta(description="Seconds more within which the body of a request must have come.", gt=0, le=3600)
     ] = 30.0
     idle_seconds: Annotated[
         float, Meta(description="Seconds that a connection is kept between two requests.", ge=1, le=3600)

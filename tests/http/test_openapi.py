@@ -184,7 +184,9 @@ async def test_every_event_has_a_schema_and_a_line_on_the_page() -> None:
     tags = set[str]()
     for route, topic in (("projects/{project_id}/events", "build"), ("sessions/{session_id}/stream", "reply")):
         told = next(one for path, one in operations(document).items() if path.endswith(route))
-        events = told["responses"]["200"]["content"]["text/event-stream"]["x-events"]
+        events = told["responses"]["200"]["content"]["text/event-stream"]["schema"]["properties"]["data"][
+            "contentSchema"
+        ]
         for tag, place in events["discriminator"]["mapping"].items():
             assert kinds[place.rpartition("/")[2]]["properties"]["type"]["enum"] == [tag]
         assert f"{topic}.completed" in events["discriminator"]["mapping"]

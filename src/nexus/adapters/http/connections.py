@@ -148,7 +148,8 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._has_begun, self._head_bytes = True, 0
-        self._until = self.loop.time() + self._bounds.head_seconds
+        if self._until == math.inf:
+            self._until = self.loop.time() + self._bounds.head_seconds
 
     def on_url(self, url: bytes) -> None:
         self._head_bytes += len(url)
@@ -160,13 +161,16 @@ class Connection(HttpToolsProtocol):
         self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > HEAD_BYTES or len(self.headers) >= HEAD_FIELDS:
             self._fail(HeadTooLarge(TOO_LARGE))
-        super().on_header(name, value)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= PIPELINED:
             self._fail(MalformedRequest(f"At most {PIPELINED} requests may wait for their answers."))
         self._unread, self._has_begun, self._in_body = 0, False, True
-        self._until = self.loop.time() + self._bounds.body_seconds
+        self._until += self._bounds.body_seconds
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

@@ -58,11 +58,12 @@ _EVENTS: dict[str, tuple[Any, ...]] = {
 _REF = "#/components/schemas/{name}"
 
 _STREAMED = {
-    "build": (
-        "id: 3\nevent: stage.started\n"
-        'data: {"type":"stage.started","at":"2026-01-31T12:00:00.000Z","stage":"intake","attempt":1}\n\n'
-    ),
-    "reply": 'id: 2\nevent: reply.delta\ndata: {"type":"reply.delta","text":"Good"}\n\n',
+    "build": {
+        "id": "3",
+        "event": "stage.started",
+        "data": '{"type":"stage.started","at":"2026-01-31T12:00:00.000Z","stage":"intake","number":1,"attempt":1}',
+    },
+    "reply": {"id": "2", "event": "reply.delta", "data": '{"type":"reply.delta","text":"Good"}'},
 }
 
 
@@ -79,7 +80,8 @@ def streamed(tag: str, topic: str, *refusals: int) -> dict[str, Any]:
     told = documented(tag, *refusals)
     told["responses"][200] = ResponseSpec(
         str,
-        description=f"Server-sent events of a {topic}. `id` is the position, `event` the tag, `data` one JSON object.",
+        description=f"Server-sent events of a {topic}. `id` is the position, `event` the tag, `data` one JSON object. "
+        "The schema is that of one event.",
         media_type="text/event-stream",
         examples=[Example(summary="One event", value=_STREAMED[topic])],
         generate_examples=False,
@@ -137,11 +139,22 @@ def _describe(kind: str, schema: dict[str, Any]) -> None:
         field.setdefault("description", FIELDS.get(f"{kind}.{name}") or FIELDS.get(name, ""))
 
 
-def _told(topic: str) -> dict[str, Any]:
-    """Of which kinds the `data` of a stream's events is."""
+def _event(topic: str) -> dict[str, Any]:
+    """One event of a stream, as OpenAPI 3.2 describes them: `data` is a text that is JSON of one of these kinds."""
     tags = {kind.__struct_config__.tag: _REF.format(name=kind.__name__) for kind in _EVENTS[topic]}
     choices = [{"$ref": place} for place in tags.values()]
-    return {"oneOf": choices, "discriminator": {"propertyName": "type", "mapping": tags}}
+    kinds = {"oneOf": choices, "discriminator": {"propertyName": "type", "mapping": tags}}
+    fields = {
+        "id": {"type": "string", "pattern": "^[0-9]+$", "description": "The position; `reconnect` has none."},
+        "event": {"type": "string", "enum": list(tags), "description": "The tag."},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": kinds,
+            "description": "What happened.",
+        },
+    }
+    return {"type": "object", "required": ["event", "data"], "properties": fields}
 
 
 def _complete(operation: dict[str, Any], path: str, *, secured: bool) -> None:
@@ -156,7 +169,7 @@ def _complete(operation: dict[str, Any], path: str, *, secured: bool) -> None:
     for parameter in operation.get("parameters", ()):
         _complete_parameter(parameter)
     if (stream := responses.get("200", {}).get("content", {}).get("text/event-stream")) is not None:
-        stream["x-events"] = _told("build" if "/projects/" in path else "reply")
+        stream["schema"] = _event("build" if "/projects/" in path else "reply")
     for status in sorted(wanted):
         responses.setdefault(str(status), _problem(status))
     operation["summary"] = operation.get("description", operation["summary"]).split(". ")[0].rstrip(".")

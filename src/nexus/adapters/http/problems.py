@@ -151,8 +151,8 @@ def type_of(kind: type[NexusError]) -> str:
     return "urn:nexus:problem:" + re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
 
 
-def answer(error: NexusError, *, path: str, request_id: str, conditional: bool = False) -> Answer:
-    """The problem that tells an error; `conditional`: the request had an If-Match."""
+def answer(error: NexusError, *, path: str, request_id: str, conditional: bool = False, place: str = "body") -> Answer:
+    """The problem that tells an error; `conditional`: the request had an If-Match; `place`: where its faults are, unless they say so."""
     kind = type(error)
     status = status_of(kind)
     if status == 500:
@@ -166,7 +166,7 @@ def answer(error: NexusError, *, path: str, request_id: str, conditional: bool =
         "detail": _detail(error),
         "instance": quote(path, safe=_PATH),
         "request_id": request_id,
-        "errors": _faults(error),
+        "errors": _faults(error, place),
     }
     facts = {
         name: error.facts[fact] for fact, (name, form) in _FACTS.items() if isinstance(error.facts.get(fact), form)
@@ -192,9 +192,9 @@ def _headers(error: NexusError) -> dict[str, str]:
     return headers
 
 
-def _faults(error: NexusError) -> list[Fault]:
-    told = error.facts.get("errors")
-    return msgspec.convert(told, list[Fault]) if isinstance(error, InvalidInput) and told else []
+def _faults(error: NexusError, place: str) -> list[Fault]:
+    told: Any = error.facts.get("errors") if isinstance(error, InvalidInput) else None
+    return [msgspec.convert({"in": place, **fault}, Fault) for fault in told or ()]
 
 
 def handle(request: Request[Any, Any, Any], error: Exception) -> answers.Answer[bytes]:
@@ -214,6 +214,7 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> answers.Answer[
         path=request.scope["path"],
         request_id=str(request.scope.get("request_id", "")),
         conditional="if-match" in request.headers,
+        place="query" if request.method == "GET" else "body",
     )
     return answers.Answer(told.body, status_code=told.status, headers=told.headers, media_type=MEDIA_TYPE)
 

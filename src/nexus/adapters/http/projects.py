@@ -198,7 +198,10 @@ async def read_file(
     at: At = None,
 ) -> Answer[bytes]:
     """A file, as text where it is text. Never as a page: it was written by a model."""
-    content = await services.projects.file(caller, project_id, path.removeprefix("/"), at=at)
+    try:
+        content = await services.projects.file(caller, project_id, path.removeprefix("/"), at=at)
+    except InvalidInput:
+        raise NotFound from None  # no file can have this path
     return written(content, "text/plain")
 
 

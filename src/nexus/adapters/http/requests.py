@@ -32,18 +32,22 @@ _KEY = re.compile(r"[\x20-\x7e]{1,200}")
 _PLACE = re.compile(r"^(?P<message>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _FIELD = re.compile(r"(unknown|required) field `(.*)`$", re.DOTALL)
 MOST_PARAMETERS = 100
+_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})", re.IGNORECASE)
+_REVISION = re.compile(r'"([0-9]{1,15})"|\*')
+_TAG = r'(W/)?"[\x21\x23-\x7e]*"'
+_TAGS = rf"^(\*|{_TAG}(, *{_TAG})*)$"
 
 PATTERNS: Mapping[str, Mapping[str, Any]] = {
     "Idempotency-Key": {"pattern": r"^[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?$"},
     "Last-Event-ID": {"pattern": "^[0-9]{0,15}$"},
     "after": {"pattern": "^[0-9]{0,15}$"},
-    "If-Match": {"pattern": r'^\s*("[0-9]{1,15}"|\*)\s*$'},
-    "Prefer": {"pattern": r"^[\x20-\x7e\t]*$", "examples": ["wait=10"]},
+    "If-Match": {"pattern": _TAGS},
+    "Prefer": {"pattern": "^[^\\r\\n]*$", "examples": ["wait=10"]},
+    "cursor": {"pattern": "^[A-Za-z0-9_-]*$"},
+    "path": {"pattern": r"^[^\\\x00-\x1f\x7f-\x9f]+$"},
     **{name: {"pattern": f"^{prefix}_[0-7][0-9A-HJKMNP-TV-Z]{{25}}$"} for name, prefix in PREFIXES.items()},
 }
 """What the document says of parameters that are checked here."""
-_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})", re.IGNORECASE)
-_REVISION = re.compile(r'\s*(?:"(\d{1,15})"|\*)\s*')
 
 
 class JSONRequest(Request[Any, Any, Any]):
@@ -138,12 +142,15 @@ def position(
     ] = None,
     after: Annotated[str | None, QueryParameter(description="The same, for whom a header is too much.")] = None,
 ) -> int:
-    """The position behind which a stream begins."""
-    wanted, name = (after, "after") if last_event_id is None else (last_event_id, "Last-Event-ID")
+    """The position behind which a stream begins; the header counts, where both are given."""
+    asked = _position("query", "after", after)
+    return asked if last_event_id is None else _position("header", "Last-Event-ID", last_event_id)
+
+
+def _position(place: str, name: str, wanted: str | None) -> int:
     if not wanted:
         return 0
     if not (wanted.isascii() and wanted.isdecimal() and len(wanted) <= 15):
-        place = "query" if last_event_id is None else "header"
         raise _refused(place, name, "A position is a number that an event of this stream had as its id.")
     return int(wanted)
 
@@ -170,6 +177,8 @@ def revision(
     """The revision that must be the present one."""
     if if_match is None:
         return None
+    if not re.match(_TAGS, if_match):
+        raise _refused("header", "If-Match", "If-Match is an ETag in its quotes, or `*`.")
     if (found := _REVISION.fullmatch(if_match)) is None:
         raise PreconditionFailed("If-Match is one ETag of this resource, or `*`.")
     return int(found[1]) if found[1] else None

@@ -217,7 +217,8 @@ class Tables:
             raw = b""
         place = raw[_SEAL_BYTES:]
         if not hmac.compare_digest(raw[:_SEAL_BYTES], self._seal(query, place)):
-            raise InvalidInput("The cursor is not one of this list")
+            message = "The cursor is not one of this list"
+            raise InvalidInput(message, errors=[{"pointer": "/cursor", "message": message}])
         return msgspec.json.decode(place, type=Key)
 
     def _seal(self, query: Query[Any], place: bytes) -> bytes:
