@@ -119,13 +119,15 @@ async def test_a_key_that_comes_again_deploys_once() -> None:
             await house.services.deployments.deploy(ANN, agent.agent_id, PARTLY, once=other)
 
 
-async def test_one_key_at_the_same_time_deploys_once() -> None:
-    async with a_house(PARTIAL) as (house, agent, store):
+async def test_one_key_at_the_same_time_deploys_once_in_one_process_and_in_two() -> None:
+    async with a_house(PARTIAL) as (house, agent, store), open_house(world(like=house.world), serving=False) as other:
         key = once("k", "POST deployments", b"{}")
-        deploy = house.services.deployments.deploy
-        store.before("deployment_id", "anything", lambda: deploy(ANN, agent.agent_id, PARTLY, once=key))
+        deploy, elsewhere = house.services.deployments.deploy, other.services.deployments.deploy
+        store.before("deployment_id", "anything", lambda: elsewhere(ANN, agent.agent_id, PARTLY, once=key))
         made = await deploy(ANN, agent.agent_id, PARTLY, once=key)
         assert store.has_happened
+        both = await asyncio.gather(*(deploy(ANN, agent.agent_id, PARTLY, once=key) for _ in range(2)))
+        assert both == [made, made]
         assert await deployed(house, agent) == [made]
 
 

@@ -42,22 +42,24 @@ class Deployments:
 
         The model is not asked: verification asked it every case of this version, and a version that failed would answer no better now."""
 
-        async def make(keep: Keep[Deployment]) -> Deployment:
-            agent = await self._agents.get(caller, agent_id)
-            if wanted.revision is not None and wanted.revision != agent.revision:
-                raise PreconditionFailed("The agent changed meanwhile.", revision=agent.revision)
-            version = await self._acceptable(agent, wanted)
-            deployment, writes = self._agents.deploying(
-                agent, version, user_id=caller.user_id, condition=when(revision=agent.revision)
-            )
-            facts = {"version": version.version, "verdict": version.verdict, "build_no": version.build_no}
-            note = self._audit.noting(caller, "agent.deployed", agent_id, **facts)
-            hit("before:agent.deploy")
-            await self._tables.commit(*writes, note, *keep(deployment))
-            hit("after:agent.deploy")
-            return deployment
+        async with self._requests.begin(caller, once, Deployment) as request:
+            if request.answer is None:
+                attempt = partial(self._deploy, caller, agent_id, wanted, request.recording)
+                request.answer = await self._tables.settle(attempt)
+        return request.result
 
-        return await self._tables.settle(partial(self._requests.settle, caller, once, Deployment, make))
+    async def _deploy(self, caller: Principal, agent_id: str, wanted: Wanted, keep: Keep[Deployment]) -> Deployment:
+        agent = await self._agents.get(caller, agent_id)
+        if wanted.revision is not None and wanted.revision != agent.revision:
+            raise PreconditionFailed("The agent changed meanwhile.", revision=agent.revision)
+        version, as_read = await self._acceptable(agent, wanted), when(revision=agent.revision)
+        deployment, writes = self._agents.deploying(agent, version, user_id=caller.user_id, condition=as_read)
+        facts = {"version": version.version, "verdict": version.verdict, "build_no": version.build_no}
+        note = self._audit.noting(caller, "agent.deployed", agent_id, **facts)
+        hit("before:agent.deploy")
+        await self._tables.commit(*writes, note, *keep(deployment))
+        hit("after:agent.deploy")
+        return deployment
 
     async def _acceptable(self, agent: Agent, wanted: Wanted) -> Version:
         number = wanted.version or agent.versions

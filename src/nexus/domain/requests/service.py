@@ -6,7 +6,7 @@ together with `*request.recording(answer)`. Who is refused meanwhile, by what th
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
@@ -95,15 +95,6 @@ class Requests:
                 stack.push_async_callback(self._release, request)
                 await stack.enter_async_context(self._alive(request.row))
             yield request
-
-    async def settle(
-        self, caller: Principal, once: Once | None, kind: type[T], make: Callable[[Keep[T]], Awaitable[T]]
-    ) -> T:
-        """`begin`, for one call that commits what `keep` gives it."""
-        async with self.begin(caller, once, kind) as request:
-            if request.answer is None:
-                request.answer = await make(request.recording)
-        return request.result
 
     def _row(self, caller: Principal, once: Once) -> KeptAnswer:
         key = msgspec.json.encode((caller.tenant_id, caller.user_id, once.route, once.key)).decode()
