@@ -10,7 +10,8 @@ from msgspec import Struct
 from nexus.domain.agents.deployments import Deployments
 from nexus.domain.agents.invocations import Invocations
 from nexus.domain.agents.service import Agents
-from nexus.domain.agents.tables import AGENTS, DEPLOYMENTS, INVOCATIONS, VERSIONS
+from nexus.domain.agents.slugs import Slugs
+from nexus.domain.agents.tables import AGENTS, DEPLOYMENTS, INVOCATIONS, RESERVATIONS, VERSIONS
 from nexus.domain.audit.service import Audit
 from nexus.domain.audit.tables import AUDIT
 from nexus.domain.builds.agent_build import AGENT_BUILD
@@ -60,8 +61,8 @@ from nexus.domain.tools.service import Tools
 from nexus.domain.tools.tables import TOOL_USES, TOOLS
 
 TABLES: Sequence[Table[Any]] = (
-    PROJECTS, STAGES, BUILDS, AGENTS, VERSIONS, DEPLOYMENTS, INVOCATIONS, SESSIONS, MESSAGES, REPLIES, TASKS,
-    TOOLS, TOOL_USES, STEPS, EVENTS, REQUESTS, TALLIES, AUDIT,
+    PROJECTS, STAGES, BUILDS, AGENTS, VERSIONS, DEPLOYMENTS, RESERVATIONS, INVOCATIONS, SESSIONS, MESSAGES, REPLIES,
+    TASKS, TOOLS, TOOL_USES, STEPS, EVENTS, REQUESTS, TALLIES, AUDIT,
 )  # fmt: skip
 """Everything that is stored."""
 
@@ -102,6 +103,7 @@ class _Ground(Struct, frozen=True, kw_only=True):
     tools: Tools
     models: Models
     runtime: Runtime
+    slugs: Slugs
 
 
 def _ground(world: World) -> _Ground:
@@ -122,6 +124,7 @@ def _ground(world: World) -> _Ground:
         tools=tools,
         models=models,
         runtime=Runtime(models=models, tools=tools, code=world.code),
+        slugs=Slugs(tables=tables),
     )
 
 
@@ -138,8 +141,8 @@ def services(world: World) -> Services:
         tallies=tallies, audit=audit, clock=clock, new_id=new_id,
     )  # fmt: skip
     deletions = Deletions(
-        tables=tables, projects=projects, agents=agents, tasks=tasks, tallies=tallies, audit=audit, files=world.files,
-        clock=clock, new_id=new_id,
+        tables=tables, projects=projects, agents=agents, slugs=on.slugs, tasks=tasks, tallies=tallies, audit=audit,
+        files=world.files, clock=clock, new_id=new_id,
     )  # fmt: skip
     invocations = Invocations(
         tables=tables, agents=agents, runtime=on.runtime, tools=on.tools, tallies=tallies, requests=on.requests,
@@ -172,7 +175,7 @@ def _builds(world: World, on: _Ground, projects: Projects, deletions: Deletions,
         tables=on.tables, tasks=on.tasks, commits=commits, admission=on.admission, tallies=on.tallies, clock=world.clock
     )
     rooms = Rooms(
-        models=on.models, discovery=world.discovery, runtime=on.runtime, code=world.code, agents=agents,
+        models=on.models, discovery=world.discovery, runtime=on.runtime, code=world.code, agents=agents, slugs=on.slugs,
         repository=world.repository,
     )  # fmt: skip
     crowd = Crowd()

@@ -11,7 +11,7 @@ from tests.architecture.sources import DOMAIN, HOUSE, ROOT, Source, sources
 
 MODULE_FILES = {"__init__", "model", "tables", "rules", "service"}
 NOUNS = {
-    "agents": {"deployments", "invocations", "package"},
+    "agents": {"deployments", "invocations", "package", "slugs"},
     "builds": {
         "acceptance",
         "agent_build",

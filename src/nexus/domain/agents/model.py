@@ -76,6 +76,15 @@ class Deployment(Row, frozen=True, kw_only=True):
     created_at: str
 
 
+class Reservation(Row, frozen=True, kw_only=True):
+    """A slug that a project has for an agent for which its builder `wanted` a slug."""
+
+    tenant_id: str
+    slug: str
+    project_id: str
+    wanted: str
+
+
 class Invocation(Row, frozen=True, kw_only=True):
     """One call of an agent and its accounting."""
 

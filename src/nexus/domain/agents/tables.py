@@ -1,6 +1,6 @@
 """Where agents, versions, deployments and invocations are kept."""
 
-from nexus.domain.agents.model import Agent, Deployment, Invocation, Version
+from nexus.domain.agents.model import Agent, Deployment, Invocation, Reservation, Version
 from nexus.domain.ports.rows import Index, Table
 
 AGENTS = Table(
@@ -13,10 +13,18 @@ AGENTS = Table(
         Index("StatusIndex", "status", "created_at", keys_only=True),
         Index("CategoryIndex", "category", "created_at", keys_only=True),
         Index("TenantIndex", "tenant_id", "created_at"),
+        Index("TenantSlugIndex", "tenant_id", "slug"),
         Index("TenantCategoryIndex", "tenant_id+category", "created_at"),
     ),
 )
 VERSIONS = Table("versions", Version, ("agent_id", "version"), owner="tenant_id")
+RESERVATIONS = Table(
+    "reservations",
+    Reservation,
+    ("tenant_id", "slug"),
+    owner="tenant_id",
+    indexes=(Index("ProjectIndex", "project_id", "slug"),),
+)
 DEPLOYMENTS = Table("deployments", Deployment, ("agent_id", "deployment_id"), owner="tenant_id")
 INVOCATIONS = Table(
     "invocations",

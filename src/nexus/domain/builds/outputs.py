@@ -4,9 +4,10 @@ A model is asked with `purpose="build.<stage>"`, a system prompt from `prompts/<
 stage's `…Input`. Its answer is the JSON of the stage's output. Everything here is untrusted until it has been parsed.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from nexus.domain.tools.model import Effect
 
@@ -113,7 +114,24 @@ class PlannedAgent(Struct, frozen=True, kw_only=True):
     def tools(self) -> list[str]:
         """The names of all that it may call."""
         new = [tool.name for tool in self.new_tools]
-        return [*self.library_tools, *new, *(f"ask_{slug}" for slug in self.calls)]
+        return [*self.library_tools, *new, *map(_asking, self.calls)]
+
+    def rename(self, slugs: Mapping[str, str]) -> "PlannedAgent":
+        """With other slugs: its own, and those that it names."""
+        tools = {_asking(old): _asking(new) for old, new in slugs.items() if old in self.calls}
+        return structs.replace(
+            self,
+            slug=slugs[self.slug],
+            calls=[slugs[slug] for slug in self.calls],
+            duties=[
+                structs.replace(duty, tools=[tools.get(tool, tool) for tool in duty.tools]) for duty in self.duties
+            ],
+        )
+
+
+def _asking(slug: str) -> str:
+    """The name of the tool that asks another agent."""
+    return f"ask_{slug}"
 
 
 class Unmet(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from nexus.domain.agents.service import Agents
+from nexus.domain.agents.slugs import Slugs
 from nexus.domain.builds.model import StageFailed
 from nexus.domain.core.errors import NexusError, NotFound
 from nexus.domain.models.model import Spent, Unparseable
@@ -31,6 +32,7 @@ class Rooms(Struct, frozen=True, kw_only=True):
     runtime: Runtime
     code: CodeRunner
     agents: Agents
+    slugs: Slugs
     repository: Repository
 
 

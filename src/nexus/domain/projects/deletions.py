@@ -5,6 +5,7 @@ from contextlib import suppress
 from msgspec import structs
 
 from nexus.domain.agents.service import Agents
+from nexus.domain.agents.slugs import Slugs
 from nexus.domain.audit.service import Audit
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.ids import NewId
@@ -29,6 +30,7 @@ class Deletions:
         tables: Tables,
         projects: Projects,
         agents: Agents,
+        slugs: Slugs,
         tasks: Tasks,
         tallies: Tallies,
         audit: Audit,
@@ -36,7 +38,7 @@ class Deletions:
         clock: Clock,
         new_id: NewId,
     ) -> None:
-        self._tables, self._projects, self._agents = tables, projects, agents
+        self._tables, self._projects, self._agents, self._slugs = tables, projects, agents, slugs
         self._tasks, self._tallies = tasks, tallies
         self._audit, self._files, self._clock, self._new_id = audit, files, clock, new_id
 
@@ -83,6 +85,7 @@ class Deletions:
         hit("before:purge.files")
         await self._files.remove(f"projects/{project.project_id}")
         hit("after:purge.files")
+        await self._slugs.release(project.project_id)
         await self._emptied(STAGES, project.project_id)
         await self._emptied(BUILDS, project.project_id)
         hit("before:purge.rows")

@@ -1,0 +1,81 @@
+"""Slugs: each names one agent of a tenant, and the folder of that agent in its project. A project keeps its slugs as long as it is there."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
+
+from nexus.domain.agents.model import Agent, Reservation
+from nexus.domain.agents.tables import AGENTS, RESERVATIONS
+from nexus.domain.core.errors import AlreadyExists
+from nexus.domain.ports.database import Tables, Window
+from nexus.domain.ports.rows import R, Table, delete, insert
+
+LONGEST = 40
+STEM = 34
+"""What all slugs begin with that may be made of one: six characters are left for the number behind it."""
+
+
+class Slugs:
+    def __init__(self, *, tables: Tables) -> None:
+        self._tables = tables
+
+    async def reserve(self, tenant_id: str, project_id: str, wanted: Sequence[str]) -> Mapping[str, str]:
+        """By wanted slug the one that the project has, which is the same whenever it asks: with a number behind it (`converter_2`) where
+        another project was faster."""
+        while True:
+            chosen, new = dict[str, str](), list[Reservation]()
+            for slug in wanted:
+                reserved = await self._alike(RESERVATIONS, tenant_id, slug)
+                agents = await self._alike(AGENTS, tenant_id, slug, index="TenantSlugIndex")
+                own = _own(slug, project_id, reserved, agents)
+                kept = [one for one in own if one not in chosen.values()]
+                others = {*wanted, *chosen.values()} - {slug}
+                chosen[slug] = found = kept[0] if kept else _free(slug, project_id, reserved, agents, others)
+                if found not in {row.slug for row in reserved}:
+                    new.append(Reservation(tenant_id=tenant_id, slug=found, project_id=project_id, wanted=slug))
+            try:
+                await self._tables.commit(*(insert(RESERVATIONS, row) for row in new))
+            except AlreadyExists:  # another build was faster: look again
+                continue
+            return chosen
+
+    async def release(self, project_id: str) -> None:
+        """The slugs of a project that is gone are free."""
+        cursor, more = None, True
+        while more:
+            window = Window(limit=100, cursor=cursor)
+            page = await self._tables.page(RESERVATIONS, project_id, index="ProjectIndex", window=window)
+            await self._tables.commit(*(delete(RESERVATIONS, row) for row in page.items))
+            cursor, more = page.cursor, page.cursor is not None
+
+    async def _alike(self, table: Table[R], tenant_id: str, slug: str, *, index: str | None = None) -> list[R]:
+        """The tenant's rows whose slug begins as this one does."""
+        stem, found, cursor, more = slug[:STEM], list[R](), None, True
+        while more:
+            window = Window(limit=100, cursor=cursor, since=stem, until=f"{stem}~")
+            page = await self._tables.page(table, tenant_id, index=index, window=window)
+            found += page.items
+            cursor, more = page.cursor, page.cursor is not None
+        return found
+
+
+def _own(wanted: str, project_id: str, reserved: Sequence[Reservation], agents: Sequence[Agent]) -> list[str]:
+    """What the project has for a slug already; agents that are older than reservations count."""
+    strangers = {row.slug for row in reserved if row.project_id != project_id}
+    own = [row.slug for row in reserved if row.project_id == project_id and row.wanted == wanted]
+    own += [agent.slug for agent in agents if agent.project_id == project_id and agent.slug == wanted]
+    return [slug for slug in own if slug not in strangers]
+
+
+def _free(
+    wanted: str, project_id: str, reserved: Sequence[Reservation], agents: Sequence[Agent], others: set[str]
+) -> str:
+    """The first slug that nobody has, and that is none of the `others`."""
+    taken = others | {row.slug for row in reserved}
+    taken |= {agent.slug for agent in agents if agent.project_id != project_id and not agent.deleted_at}
+    return next(slug for slug in _numbered(wanted) if slug not in taken)
+
+
+def _numbered(slug: str) -> Iterator[str]:
+    yield slug
+    for number in count(2):
+        yield f"{slug[: LONGEST - len(str(number)) - 1]}_{number}"
