@@ -38,7 +38,9 @@ async def open_agent(directory: Path, settings: Settings) -> AsyncIterator[OpenA
     """The agent package in a folder, alone: no server, no store. InvalidInput for what is missing or malformed in it."""
     async with AsyncExitStack() as stack:
         packages = {found.manifest.agent.slug: found for found in _packages(directory)}
-        code = await stack.enter_async_context(ConfinedRunner(data=directory_of(settings)))
+        code = await stack.enter_async_context(
+            ConfinedRunner(data=directory_of(settings), min_tier=settings.code.min_tier)
+        )
         tables = Tables(MemoryTables(), secret=b"alone", clock=system_clock)
         tools = Tools(tables=tables, web=DeferredWeb(), clock=system_clock)
         models = Models(model=await open_model(settings, stack), clock=system_clock, sleep=asyncio.sleep)

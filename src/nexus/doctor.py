@@ -28,6 +28,10 @@ MODEL_SECONDS = 20.0
 """The most one call to the model may take here."""
 
 
+USUAL_TIER = 3
+SHARED_ADVICE = "Generated code runs as the server's own user, kept from its files by Landlock alone: allow user namespaces for more."
+
+
 class Finding(Struct, frozen=True, kw_only=True):
     """One part: how it is, in a line, and what to do about it."""
 
@@ -47,7 +51,7 @@ async def examine(settings: Settings) -> list[Finding]:
         *_directory(data),
         *_modes(data),
         _sqlite(),
-        await _code(data),
+        await _code(data, settings.code.min_tier),
         *await _model(settings),
     ]
 
@@ -110,12 +114,18 @@ def _sqlite() -> Finding:
     return Finding(name="sqlite", state="ok", detail=sqlite3.sqlite_version)
 
 
-async def _code(data: Path) -> Finding:
+async def _code(data: Path, least: int) -> Finding:
     """The boundary in force for generated code, tried for real."""
-    async with ConfinedRunner(data=data) as runner:
+    async with ConfinedRunner(data=data, min_tier=least) as runner:
         tier = runner.tier()
     if tier.level:
-        return Finding(name="code runner", state="ok", detail=f"level {tier.level} ({tier.name}): {tier.detail}")
+        state: Literal["ok", "warn"] = "warn" if tier.level < USUAL_TIER else "ok"
+        advice = SHARED_ADVICE if tier.level < USUAL_TIER else ""
+        detail = f"tier {tier.level} ({tier.name}): {tier.detail}"
+        return Finding(name="code runner", state=state, detail=detail, advice=advice)
+    if least:
+        advice = "Allow user namespaces on this machine, or lower NEXUS_CODE__MIN_TIER."
+        return Finding(name="code runner", state="fail", detail=tier.detail, advice=advice)
     advice = "Agents work with library tools only; tools in code need user namespaces, Landlock or seccomp (Linux)."
     return Finding(name="code runner", state="warn", detail=tier.detail, advice=advice)
 

@@ -30,6 +30,7 @@ from nexus.adapters.sqlite.tables import SqliteTables
 from nexus.adapters.sqlite.writer import Writer
 from nexus.adapters.web.deferred import DeferredWeb
 from nexus.domain.builds.service import Pace
+from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.ids import ulids
 from nexus.domain.core.instants import system_clock
 from nexus.domain.ports.database import TableDriver, Tables
@@ -125,7 +126,7 @@ async def _opened(settings: Settings, stack: AsyncExitStack) -> _Opened:
     await repository.tidy()
     await stack.enter_async_context(_beside(files.tidy()))
     queue = _queue(settings)
-    code = await stack.enter_async_context(ConfinedRunner(data=data))
+    code = await _code(settings, stack)
     world = World(
         tables=await _tables(settings, writer, stack),
         log=EventLog(log),
@@ -143,6 +144,14 @@ async def _opened(settings: Settings, stack: AsyncExitStack) -> _Opened:
         pace=Pace(patience=settings.builds.patience_seconds),
     )
     return _Opened(world, queue, _collects(data, files=files, code=code))
+
+
+async def _code(settings: Settings, stack: AsyncExitStack) -> ConfinedRunner:
+    least = settings.code.min_tier
+    code = await stack.enter_async_context(ConfinedRunner(data=directory_of(settings), min_tier=least))
+    if code.tier().level < least:
+        raise InvalidInput(f"NEXUS_CODE__MIN_TIER={least} cannot be reached. {code.tier().detail}")
+    return code
 
 
 def _queue(settings: Settings) -> InProcessJobs:

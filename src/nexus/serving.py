@@ -13,8 +13,9 @@ from nexus.adapters.http.sse import Streams
 from nexus.adapters.structlog import logs
 from nexus.domain.core import failpoints
 from nexus.domain.core.errors import InvalidInput
+from nexus.domain.ports.addresses import networks
 from nexus.house import open_house
-from nexus.settings import Settings, networks
+from nexus.settings import Settings
 from nexus.start import address_fault, check_start
 
 

@@ -2,7 +2,6 @@
 
 `NEXUS_PORT` is the field `port`, `NEXUS_MODEL__NAME` the field `name` of `model`. An empty value counts as not set."""
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -12,6 +11,7 @@ from msgspec.structs import fields, replace
 
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.texts import nearest
+from nexus.domain.ports.addresses import is_loopback, networks
 
 PREFIX = "NEXUS_"
 OPENAI_URL = "https://api.openai.com/v1"
@@ -145,6 +145,13 @@ class Limits(_Group, frozen=True, kw_only=True):
     ] = 500
 
 
+class Code(_Group, frozen=True, kw_only=True):
+    min_tier: Annotated[
+        int,
+        Meta(description="The least tier of the boundary: below it nothing is run, and no server starts.", ge=0, le=4),
+    ] = 0
+
+
 class Chaos(_Group, frozen=True, kw_only=True):
     failpoint: Annotated[
         str,
@@ -170,6 +177,7 @@ class Settings(_Group, frozen=True, kw_only=True):
     builds: Builds = Builds()
     log: Log = Log()
     limits: Limits = Limits()
+    code: Code = Code()
     chaos: Chaos = Chaos()
 
 
@@ -222,11 +230,6 @@ def problems(settings: Settings) -> list[str]:
     if needed := missing_key(settings.model):
         found.append(needed)
     return found
-
-
-def networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    """The addresses and networks of a list with commas. ValueError for what is neither."""
-    return tuple(ipaddress.ip_network(one.strip(), strict=False) for one in text.split(",") if one.strip())
 
 
 def missing_key(model: Model) -> str:
@@ -289,11 +292,3 @@ def _reason(variable: Variable, error: msgspec.ValidationError) -> str:
     if variable.choices:
         return f"one of {', '.join(variable.choices)}."
     return f"{error}."
-
-
-def is_loopback(host: str) -> bool:
-    """Whether nobody beyond this machine can reach it."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 
 from nexus.domain.core.errors import InvalidInput
+from nexus.domain.ports.addresses import is_loopback
 from nexus.house import directory_of
-from nexus.settings import Settings, is_loopback, problems
+from nexus.settings import Settings, problems
 
 SHORTEST_TOKEN = 16
 GIT_ADVICE = (

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from nexus.adapters.http.connections import HEAD_BYTES, PIPELINED
-from nexus.settings import networks
+from nexus.domain.ports.addresses import networks
 from nexus.wire.problems import Problem
 from tests.http.sockets import peer, serving
 

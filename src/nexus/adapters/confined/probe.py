@@ -25,6 +25,11 @@ ROOM = "nexus-code-"
 _CANARY = ".canary-"
 
 
+_LEVELS = ((4, "namespaces"), (3, "own user"), (2, "shared user"))
+"""Of plans with a private file system, network and processes; of Landlock under a user that nobody else is; of Landlock under that of
+the server, be it root."""
+
+
 class Found(Struct, frozen=True):
     """The plan in force, if any, and what to tell about it."""
 
@@ -33,7 +38,7 @@ class Found(Struct, frozen=True):
 
 
 async def strongest(*, data: Path, room: Path, user: int) -> Found:
-    """Level 2 with the first plan that refuses every attack, else level 0 with the reasons."""
+    """The tier of the first plan that refuses every attack, else level 0 with the reasons."""
     if not sys.platform.startswith("linux"):
         return _none(f"generated code is confined on Linux only, and this is {sys.platform}")
     reasons: list[str] = []
@@ -45,7 +50,8 @@ async def strongest(*, data: Path, room: Path, user: int) -> Found:
         for plan in plans(root=os.geteuid() == 0, landlock=landlock.version() > 0, user=user):
             reason = await weakness(plan, attacked, room)
             if reason is None:
-                return Found(plan, Tier(level=2, name="process", detail=_sentence(plan)))
+                level, name = _LEVELS[0 if plan.own_namespaces else 1 if plan.user is not None else 2]
+                return Found(plan, Tier(level=level, name=name, detail=_sentence(plan)))
             if reason not in reasons:
                 reasons.append(reason)
     return _none("; ".join(reasons) or "the kernel offers neither namespaces nor Landlock")
@@ -140,6 +146,11 @@ def _sentence(plan: Plan) -> str:
     return f"A fresh process with an empty environment behind {', '.join(layers[:-1])} and {layers[-1]}."
 
 
+def below(least: int, tier: Tier) -> Found:
+    """What is in force where the boundary that holds is not enough."""
+    return _none(f"at least tier {least} is asked for, and it reaches {tier.level} ({tier.name}). {tier.detail}")
+
+
 def _none(reason: str) -> Found:
-    detail = f"Generated code is not run on this machine: {reason}."
+    detail = f"Generated code is not run on this machine: {reason.removesuffix('.')}."
     return Found(None, Tier(level=0, name="none", detail=detail))

@@ -25,11 +25,11 @@ class ConfinedRunner:
     """`async with ConfinedRunner(data=…) as runner`: entering tests the boundary; leaving removes every trace.
 
     `data` is the server's directory, which a program must not see; `workspaces` is where the (usually empty) directories
-    of the runs are made, and lies outside of it.
+    of the runs are made, and lies outside of it. Below `min_tier` nothing is run.
     """
 
-    def __init__(self, *, data: Path, workspaces: Path | None = None, at_once: int = 8) -> None:
-        self._data = data.resolve()
+    def __init__(self, *, data: Path, workspaces: Path | None = None, at_once: int = 8, min_tier: int = 0) -> None:
+        self._data, self._min_tier = data.resolve(), min_tier
         own = (workspaces or Path(tempfile.gettempdir())).resolve()
         if own.is_relative_to(self._data):
             raise ValueError(f"the directories of runs must lie outside of {self._data}")
@@ -63,6 +63,8 @@ class ConfinedRunner:
         except BaseException:
             await self.close()
             raise
+        if 0 < found.tier.level < self._min_tier:
+            found = probe.below(self._min_tier, found.tier)
         self._plan, self._tier = found.plan, found.tier
 
     async def close(self) -> None:

@@ -113,6 +113,19 @@ def is_public(address: Address) -> bool:
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 
+def networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    """The addresses and networks of a list with commas. ValueError for what is neither."""
+    return tuple(ipaddress.ip_network(one.strip(), strict=False) for one in text.split(",") if one.strip())
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody beyond this machine can reach it."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
 def _read(part: str) -> int | None:
     try:
         if part[:2].lower() == "0x":

@@ -50,7 +50,8 @@ class TestResult(Struct, frozen=True):
 
 
 class Tier(Struct, frozen=True):
-    """The boundary in force: level 0 none (nothing is run), 1 language, 2 process; and a sentence on how it is made."""
+    """The boundary in force: level 0 none (nothing is run), 1 none that confines (fakes for tests), 2 Landlock under the server's own user,
+    3 under a user of its own, 4 namespaces; and a sentence on how it is made."""
 
     level: int
     name: str
