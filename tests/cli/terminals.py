@@ -1,5 +1,6 @@
 """A command on a terminal of its own, typed at and read."""
 
+import codecs
 import fcntl
 import os
 import pty
@@ -21,6 +22,7 @@ class Terminal:
 
     def __init__(self, process: int, descriptor: int) -> None:
         self.process, self._descriptor, self.raw, self._read = process, descriptor, "", 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     @property
     def said(self) -> str:
@@ -28,6 +30,12 @@ class Terminal:
 
     def type(self, text: str) -> None:
         os.write(self._descriptor, text.encode())
+
+    def press_ctrl_c(self, after: str) -> None:
+        """Once this was typed and is shown: line editing waits for a key then, and hears the signal at once."""
+        self.type(after)
+        self.until(after)
+        self.type("\x03")
 
     def paste(self, text: str) -> None:
         """As a terminal hands it on that was told to mark what is pasted."""
@@ -55,7 +63,7 @@ class Terminal:
             return False
         with suppress(OSError):  # the other side is closed
             if piece := os.read(self._descriptor, 65536):
-                self.raw += piece.decode(errors="replace")
+                self.raw += self._decoder.decode(piece)
                 return True
         return False
 

@@ -43,16 +43,16 @@ def test_ctrl_c_at_the_prompt_gives_up_the_line_and_only_the_second_one_leaves(t
     talking.on("POST", STREAM, answer("Seen."))
     with nexus_on_terminal("chat", environ={"NEXUS_URL": talking.url}) as terminal:
         terminal.until("> ")
-        terminal.type("never said\x03")
+        terminal.press_ctrl_c("never said")
         terminal.until("Ctrl-C again leaves")
         terminal.until("> ")
         terminal.type("said\r")
         terminal.until("Seen.")
         terminal.until("> ")
-        terminal.type("\x03")
+        terminal.press_ctrl_c("x")
         terminal.until("Ctrl-C again leaves")
         terminal.until("> ")
-        terminal.type("\x03")
+        terminal.press_ctrl_c("y")
         terminal.until("chat --session ses_1")
         assert terminal.end() == 130
     assert said_to(talking) == ["said"]

@@ -79,7 +79,8 @@ def _take(asked: Asked, commands: Commands, say: Callable[[str], None], one: Typ
 
 
 def _unknown(text: str, where: str) -> str:
-    return f"There is no command {text.split()[0]} {where}; /help lists those that there are. To say it to the agent, begin with //."
+    command = text.split()[0]
+    return f"There is no command {command} {where}. /help lists them; to say it to the agent, begin with //."
 
 
 def help_for(commands: Commands) -> str:
@@ -89,7 +90,7 @@ def help_for(commands: Commands) -> str:
         "/help": "this list",
         "/exit": "leave; so do Ctrl-D, and Ctrl-C twice",
         "//text": "say /text to the agent",
-        QUOTES: f"begins a text of several lines, up to the next {QUOTES}; a pasted text is one message as well",
+        QUOTES: "begins and ends a text of several lines; one that is pasted needs none",
         "Ctrl-C": "stop a reply; at the prompt, give up the line",
     }
     width = max(map(len, listed))

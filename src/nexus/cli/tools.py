@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from nexus.cli.asked import Asked
 from nexus.cli.output import Columns
 from nexus.cli.parsing import Topics, listing, one_id, topic, verb
+from nexus.cli.terminal import one_line
 
 if TYPE_CHECKING:
     from nexus.client import Client
@@ -28,7 +29,7 @@ async def list_tools(asked: Asked, client: "Client") -> int:
         "CATEGORY": lambda tool: tool.category,
         "SOURCE": lambda tool: tool.source,
         "USED": lambda tool: tool.usage_count,
-        "DESCRIPTION": lambda tool: tool.description,
+        "DESCRIPTION": lambda tool: one_line(tool.description, 100),
     }
     return await show_list(
         asked,

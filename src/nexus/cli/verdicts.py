@@ -111,7 +111,7 @@ def _completed(outcome: Outcome, asked: Asked) -> None:
         output.line(f"  {line}")
     for agent in outcome.agents:
         where = "answers" if agent.deployed else "is not deployed"
-        output.line(f"  {agent.agent_id}  {agent.slug}  {agent.name}: version {agent.version} {where}")
+        output.line(f"  {agent.agent_id}  {agent.slug}  version {agent.version} {where}")
     output.line(f"Files: {outcome.directory or asked.command('projects', 'files', outcome.project_id)}")
     if not outcome.good:
         output.line(f"Why: {asked.command('projects', 'report', outcome.project_id)}")

@@ -23,6 +23,7 @@ STYLES = {
     "skipped": "yellow",
 }
 WIDTH = 24
+NARROW = 60
 
 
 Position = Callable[[], Awaitable[int | None]]
@@ -105,17 +106,19 @@ def _live(board: Board, output: Output) -> Iterator[None]:
     from rich.live import Live
 
     console = Console(file=output.err)
-    with Live(get_renderable=lambda: drawn(board), console=console, refresh_per_second=8):
+    with Live(
+        get_renderable=lambda: drawn(board, is_narrow=console.width < NARROW), console=console, refresh_per_second=8
+    ):
         yield
 
 
-def drawn(board: Board) -> "RenderableType":
-    """The board as it stands."""
+def drawn(board: Board, *, is_narrow: bool = False) -> "RenderableType":
+    """The board as it stands; where it `is_narrow`, marks alone tell the states."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    table = Table.grid(padding=(0, 2), expand=True)
+    table = Table.grid(padding=(0, 1 if is_narrow else 2), expand=True)
     for justify in ("right", "left", "left", "right", "right"):
         table.add_column(justify=justify, no_wrap=True)
     table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
@@ -125,7 +128,7 @@ def drawn(board: Board) -> "RenderableType":
         table.add_row(
             Text(str(stage.number), style="dim"),
             Text(f"{MARKS[stage.outcome]} {one_line(stage.title, 40)}", style=style),
-            Text(stage.outcome, style=style),
+            Text("" if is_narrow else stage.outcome, style=style),
             Text(f"×{stage.attempt}" if stage.attempt > 1 else "", style="yellow"),
             Text("" if seconds is None else f"{seconds:.1f} s", style="dim"),
             Text(one_line(stage.line), style="dim"),

@@ -76,7 +76,8 @@ class Following:
         never_answered = not self._transport.answered
         if self._failures >= (pauses.first_contact if never_answered else pauses.streams):
             raise dropped.failure from dropped
-        self._transport.notice(f"{dropped.failure}; going on from event {self._position} …")
+        then = f"going on from event {self._position}" if self._position else "trying again"
+        self._transport.notice(f"{dropped.failure}; {then} …")
         await self._transport.sleep(pauses.before(self._failures, wished=dropped.wished))
 
     async def _connection(self) -> AsyncGenerator[Event, None]:
