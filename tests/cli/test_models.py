@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Nexus, Said
+from tests.cli.terminals import nexus_on_terminal
 from tests.journeys.server import Provider
 
 CALL = {"say": {"calls": [{"name": "add", "arguments": {"a": 17, "b": 25}}]}}
@@ -167,6 +168,20 @@ def test_a_named_variable_may_be_set_elsewhere_and_that_is_said(nexus: Nexus, da
     assert (said.code, "MY_KEY is not set here" in said.err) == (0, True)
 
 
+@pytest.mark.parametrize(
+    ("url", "open_wire"),
+    [
+        ("http://a.example/v1", True),
+        ("https://a.example/v1", False),
+        ("http://127.0.0.1:9/v1", False),
+        ("http://[::1]:9/v1", False),
+    ],
+)
+def test_a_key_that_would_leave_the_machine_unencrypted_is_told(nexus: Nexus, data: str, url: str, open_wire: bool):
+    said = nexus("models", "use", "custom/x", "--base-url", url, "--key-stdin", "--data-dir", data, stdin="sk-canary")
+    assert (said.code, "without encryption" in said.err) == (0, open_wire)
+
+
 def test_what_wins_over_the_file_is_said_and_how_it_is_shown_is_true(nexus: Nexus, data: str):
     environ = {"NEXUS_MODEL__BASE_URL": "http://b.example/v1", "NEXUS_MODEL__NAME": "m"}
     said = nexus("models", "use", "offline", "--json", "--data-dir", data, **environ)
@@ -253,3 +268,30 @@ def test_two_commands_at_once_leave_one_whole_file(data: str):
     models = json.loads(found.stdout)
     assert sorted(models["models"]) == sorted(written) == ["custom/0", "custom/1", "custom/2"]
     assert models["answers"]["model"] in written
+
+
+def test_a_key_that_is_typed_is_asked_for_and_not_echoed(data: str):
+    words = ("models", "use", "deepseek/deepseek-chat", "--key-stdin", "--data-dir", data)
+    with nexus_on_terminal(*words, environ={}) as terminal:
+        terminal.until("it is not shown")
+        terminal.type("sk-canary\r")
+        terminal.until("answers from now on")
+        assert terminal.end() == 0
+    assert "canary" not in terminal.said
+    assert 'key = "sk-canary"' in (Path(data) / "models.toml").read_text()
+
+
+def test_ctrl_c_ends_the_asking_for_a_key_and_a_test_that_waits(data: str):
+    words = ("models", "use", "deepseek/deepseek-chat", "--key-stdin", "--data-dir", data)
+    with nexus_on_terminal(*words, environ={}) as terminal:
+        terminal.until("it is not shown")
+        terminal.type("\x03")
+        assert terminal.end() == 130
+    assert not Path(data).exists()
+    with Provider({"chat": [{"say": {"text": "po", "stall": True}}]}) as server:
+        environ = {"NEXUS_MODEL__BASE_URL": server.url}
+        with nexus_on_terminal("models", "test", "--data-dir", data, environ=environ) as terminal:
+            server.wait_for("chat")
+            terminal.type("\x03")
+            assert terminal.end() == 130
+    assert "Traceback" not in terminal.said

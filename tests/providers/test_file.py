@@ -148,6 +148,16 @@ def test_a_file_that_is_wrong_is_not_written_over(tmp_path: Path):
     assert (tmp_path / FILE).read_text() == "default = \n"
 
 
+def test_a_file_that_could_not_be_read_again_is_not_written(tmp_path: Path):
+    choose_model(tmp_path, QWEN.name, QWEN)
+    with pytest.raises(InvalidInput, match="would be larger than 256 KB"):
+        choose_model(tmp_path, "custom/x", Entry(name="custom/x", base_url="http://a/v1", key=Secret("k" * 300_000)))
+    file = read_file(tmp_path)
+    assert file is not None
+    assert file.default == QWEN.name
+    assert names(tmp_path) == [FILE]
+
+
 def test_a_directory_in_the_place_of_the_file_and_a_file_in_the_place_of_the_directory_are_told(tmp_path: Path):
     (tmp_path / FILE).mkdir()
     with pytest.raises(InvalidInput, match="Is a directory"):

@@ -47,7 +47,7 @@ def keeps_entry(asked: Asked, known: "Entry | None") -> bool:
 
 def entry_of(asked: Asked) -> "Entry":
     """The model as it was named, with the place and the key of its provider where none were given."""
-    from nexus.providers.catalog import CUSTOM, address_fault, is_local, provider_of
+    from nexus.providers.catalog import CUSTOM, address_fault, is_local, is_open_wire, provider_of
     from nexus.providers.file import Entry
     from nexus.settings import Secret
 
@@ -69,6 +69,8 @@ def entry_of(asked: Asked) -> "Entry":
     _check_variable(asked, key_env, wanted.model)
     if provider.key_env and not key and not key_env:
         asked.output.note(f"No key goes to {base_url}: name one with --key-env, or hand it in with --key-stdin.")
+    if (key or key_env) and is_open_wire(base_url):
+        asked.output.note(f"The key goes to {base_url} without encryption: https:// would hide it.")
     return Entry(name=wanted.model, base_url=base_url or provider.base_url, key_env=key_env, key=key)
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from nexus.adapters.openai.discovery import USUAL
 from nexus.domain.core.errors import InvalidInput
+from nexus.domain.ports.addresses import is_loopback
 from nexus.settings import OPENAI_URL
 
 OFFLINE = "offline"
@@ -91,6 +92,12 @@ def address_fault(url: str) -> str:
     if "?" in url or "#" in url:
         return f"a base URL has no part behind ? or #: write {right}."
     return f"it is the address of one call: write {right}." if _CALLS.search(parts.path) else ""
+
+
+def is_open_wire(url: str) -> bool:
+    """Whether what goes to a base URL leaves this machine for all to read."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 def _is_host(host: str) -> bool:

@@ -100,6 +100,8 @@ def _alone_in(data: Path) -> Iterator[None]:
 
 def _write(data: Path, text: str) -> None:
     """The whole file or none of it, whatever happens; readable by its owner alone."""
+    if len(text.encode()) > _LARGEST:
+        raise InvalidInput(f"{data / FILE} would be larger than {_LARGEST // 1024} KB: remove models from it.")
     descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=data)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

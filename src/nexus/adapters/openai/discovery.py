@@ -1,7 +1,6 @@
 """Servers of models on this machine, found by asking the usual ports which models they have."""
 
 import asyncio
-import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from nexus.domain.ports.addresses import is_loopback
 from nexus.domain.ports.models import LocalModel
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _loopback_port(address: str) -> int | None:
     try:
         parts = urlsplit(address.strip() if "//" in address else f"//{address.strip()}")
         port, host = parts.port, parts.hostname or ""
-        local = host == "localhost" or ipaddress.ip_address(host).is_loopback or host == "0.0.0.0"  # noqa: S104
+        local = is_loopback(host) or host == "0.0.0.0"  # noqa: S104
     except ValueError:
         return None
     return port if local and parts.scheme in ("", "http") else None
