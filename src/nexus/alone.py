@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from nexus.adapters.confined.environment import hide_environment
 from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.adapters.web.deferred import DeferredWeb
@@ -36,6 +37,7 @@ class OpenAgent(Struct, frozen=True, kw_only=True):
 @asynccontextmanager
 async def open_agent(directory: Path, settings: Settings) -> AsyncIterator[OpenAgent]:
     """The agent package in a folder, alone: no server, no store. InvalidInput for what is missing or malformed in it."""
+    hide_environment()
     async with AsyncExitStack() as stack:
         packages = {found.manifest.agent.slug: found for found in _packages(directory)}
         code = await stack.enter_async_context(

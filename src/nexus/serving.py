@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from contextlib import closing
 
+from nexus.adapters.confined.environment import hide_environment
 from nexus.adapters.http.app import make_app
 from nexus.adapters.http.connections import Bounds
 from nexus.adapters.http.server import bind, listening
@@ -20,7 +21,8 @@ from nexus.start import address_fault, check_start
 
 
 def run(settings: Settings, *, ready: Callable[[str], None]) -> None:
-    """`serve` on the fastest loop that the machine has."""
+    """`serve` on the fastest loop that the machine has, in a process that shows its environment to nobody."""
+    hide_environment()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(settings, ready=ready))
 
