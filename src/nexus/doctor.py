@@ -107,7 +107,9 @@ def _modes(data: Path) -> Iterator[Finding]:
             continue
         if mode & 0o077:
             detail = f"{path} can be read or written by others (mode {mode:o})"
-            yield Finding(name=path.name, state="warn", detail=detail, advice=shlex.join(("chmod", "600", str(path))))
+            closing = f"{shlex.join(('chmod', '600', str(path)))}; a key that is in it may have been read: change it."
+            advice = closing if path.name == FILE else "The next start of a server makes a new one."
+            yield Finding(name=path.name, state="warn", detail=detail, advice=advice)
 
 
 def _sqlite() -> Finding:

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from nexus.adapters.openai.discovery import USUAL
 from nexus.domain.core.errors import InvalidInput
+from nexus.domain.core.texts import nearest
 from nexus.domain.ports.addresses import is_loopback
 from nexus.settings import OPENAI_URL
 
@@ -66,8 +66,8 @@ def name_fault(name: str) -> str:
     if len(name) > MOST_CHARACTERS or not name.isprintable() or name != name.strip():
         return f"A model is named PROVIDER/NAME in at most {MOST_CHARACTERS} characters, {example}."
     if slash and provider not in PROVIDERS:
-        near = get_close_matches(provider.lower(), PROVIDERS, n=1)
-        guess = f" Do you mean {near[0]}?" if near else ""
+        near = nearest(provider.lower(), PROVIDERS)
+        guess = f" Do you mean {near}?" if near else ""
         others = f"Known are {', '.join(PROVIDERS)}; an endpoint of another is {CUSTOM}/NAME with a base URL."
         return f"{provider!r} is no provider.{guess} {others}"
     if not slash or not model.strip():

@@ -3,11 +3,11 @@
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
 from nexus.domain.core.errors import InvalidInput
+from nexus.domain.core.texts import nearest
 from nexus.providers.catalog import CUSTOM, OFFLINE, PROVIDERS, address_fault, key_fault, name_fault
 from nexus.providers.file import Entry, ModelsFile
 from nexus.settings import Secret
@@ -92,8 +92,8 @@ class _Reader:
     def _check_keys(self, said: Mapping[str, Any], known: Sequence[str], *, entry: int | None) -> None:
         for key in said:
             if key not in known:
-                near = get_close_matches(key, known, n=1)
-                guess = f" Do you mean {near[0]}?" if near else f" Known are {', '.join(known)}."
+                near = nearest(key, known)
+                guess = f" Do you mean {near}?" if near else f" Known are {', '.join(known)}."
                 self._refuse(f"{key!r} is no key of this file.{guess}", key=key, entry=entry)
 
     def _refuse(self, sentence: str, *, key: str = "", entry: int | None = None, line: int = 0) -> NoReturn:
