@@ -163,6 +163,12 @@ def test_a_choice_that_cannot_work_is_refused_and_nothing_is_written(
     assert not Path(data).exists()
 
 
+def test_a_data_directory_that_is_a_file_is_explained(nexus: Nexus, tmp_path: Path):
+    (tmp_path / "README.md").write_text("# A file")
+    said = nexus("models", "use", "offline", "--data-dir", str(tmp_path / "README.md"))
+    assert (said.code, "README.md is a file, not a directory. Choose another one" in said.err) == (2, True)
+
+
 def test_a_named_variable_may_be_set_elsewhere_and_that_is_said(nexus: Nexus, data: str):
     said = nexus("models", "use", "openai/x", "--key-env", "MY_KEY", "--data-dir", data)
     assert (said.code, "MY_KEY is not set here" in said.err) == (0, True)

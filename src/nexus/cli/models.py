@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nexus.cli.asked import Asked
-from nexus.cli.exits import FAILED, OK
+from nexus.cli.exits import FAILED, OK, USAGE, Ended
 from nexus.cli.model_entry import SHOWN_NAMES, entry_of, find_local, keeps_entry, options_elsewhere
 from nexus.cli.output import MARKS
 from nexus.cli.parsing import Topics, shared, verb
@@ -148,9 +148,12 @@ def use(asked: Asked) -> int:
     from nexus.providers.choice import says_where
     from nexus.providers.file import choose_model, read_file
     from nexus.settings import read
+    from nexus.start import DIRECTORY_ADVICE, directory_fault
 
     settings = read(asked.settings_environ, data_dir=getattr(asked.arguments, "data_dir", None))
     data, name = directory_of(settings), asked.arguments.model
+    if fault := directory_fault(data):
+        raise Ended(USAGE, f"{fault}. {DIRECTORY_ADVICE}")
     now = read_file(data)
     entry = None if keeps_entry(asked, now.entry(name) if now else None) else entry_of(asked)
     file = choose_model(data, name, entry)
