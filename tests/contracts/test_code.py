@@ -278,7 +278,14 @@ async def test_runs_may_not_be_kept_inside_the_data_directory(tmp_path: Path) ->
         ConfinedRunner(data=tmp_path, workspaces=tmp_path / "runs")
 
 
-async def test_a_killed_server_takes_its_programs_along(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("verb", "processes"),
+    [
+        ("code.call(Program({'t.py': source}), 't.py:tool', {})", 1),
+        ("code.test(Program({'t.py': source, 'tests/test_t.py': tests}))", 2),
+    ],
+)
+async def test_a_killed_server_takes_its_programs_along(tmp_path: Path, verb: str, processes: int) -> None:
     script = f"""
 import asyncio
 from pathlib import Path
@@ -289,7 +296,8 @@ async def main():
     async with ConfinedRunner(data=Path({str(tmp_path / "data")!r}), workspaces=Path({str(tmp_path / "runs")!r})) as code:
         print(code.tier().level, flush=True)
         source = "import time\\ndef tool():\\n    print('here')\\n    time.sleep(60)\\n"
-        await code.call(Program(files={{"t.py": source}}), "t.py:tool", {{}})
+        tests = "from t import tool\\ndef test_tool():\\n    tool()\\n"
+        await {verb}
 
 asyncio.run(main())
 """
@@ -301,7 +309,7 @@ asyncio.run(main())
     try:
         if level.strip() == b"0":
             pytest.skip("this machine offers no boundary for generated code: " + "see the other tests")
-        while not (inner := [kin for pid in _children(server.pid) for kin in _children(pid)]):
+        while len(inner := _descendants(server.pid)) < 2 * processes:
             await asyncio.sleep(0)
         pids = [os.pidfd_open(pid) for pid in inner]
     finally:
@@ -310,6 +318,11 @@ asyncio.run(main())
     loop = asyncio.get_running_loop()
     for pid in pids:
         await asyncio.wait_for(loop.run_in_executor(None, _wait_for_end, pid), 10)
+
+
+def _descendants(pid: int) -> list[int]:
+    below = _children(pid)
+    return [*below, *(kin for child in below for kin in _descendants(child))]
 
 
 def _children(pid: int) -> list[int]:

@@ -6,6 +6,7 @@ import pytest
 
 from nexus.adapters.confined.inside import judge
 from nexus.adapters.confined.runner import ConfinedRunner
+from nexus.domain.agents import package
 from nexus.domain.ports.code import CodeRunner, Limits, Outcome, Program, TestResult
 
 WRONG = "def add(a: int, b: int) -> int:\n    return a - b\n"
@@ -314,3 +315,10 @@ async def test_tests_that_overflow_the_parser_are_a_failed_test(confined: Confin
 def test_a_family_of_errors_that_is_none_is_no_error(forged: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
         judge.family(forged)
+
+
+def test_the_program_of_a_package_holds_no_case_and_no_prompt() -> None:
+    """What the behavioural cases expect never reaches the process that generated code runs in."""
+    manifest = '[agent]\nslug = "a"\nname = "A"\n'
+    files = {"agent.toml": manifest, "prompt.md": "You add.", "tests/cases.toml": "", "tools/add.py": WRONG}
+    assert list(package.read(files).program.files) == ["tools/add.py"]

@@ -221,3 +221,31 @@ async def test_a_call_that_was_cut_after_its_run_was_taken_away_is_no_death(tabl
     await asyncio.gather(asking, return_exceptions=True)
     [left] = (await tables.walk(STEPS)).items
     assert (left.cut, left.deaths) == (True, 0)
+
+
+async def test_only_the_newest_answer_can_be_forgotten_and_never_what_a_tool_did(tables: Tables) -> None:
+    model = ScriptedModel("one", "two", "two again")
+    first, other = journal(tables), ModelRequest(messages=(ChatMessage("user", "and then"),))
+    assert not await first.forget_answer()
+    await heard(over(model, first))
+    await heard(over(model, first), other)
+    assert await journal(tables).forget_answer()
+    second = journal(tables)
+    assert [(await heard(over(model, second), asked))[0] for asked in (ASKED, other)] == [
+        Delta("one"),
+        Delta("two again"),
+    ]
+    calls = 0
+
+    async def send(key: str) -> Returned:
+        nonlocal calls
+        calls += 1
+        return Returned(ok=True, result="sent", seconds=0.0)
+
+    await second.tool("send", "{}", "external", send)
+    assert await journal(tables).forget_answer()
+    third = journal(tables)
+    for asked in (ASKED, other):
+        await heard(over(model, third), asked)
+    await third.tool("send", "{}", "external", send)
+    assert (calls, third.replayed) == (1, 3)

@@ -78,8 +78,9 @@ class Engine:
         if unmet := at.unmet:
             return Failure(code="prerequisite", message=f"{at.spec.name} needs {', '.join(unmet)}.")
         if at.stage.fallen:
-            at.stage = structs.replace(at.stage, deaths=await self._deaths(at))
-            if at.stage.deaths and at.stage.deaths % SUSPICIOUS_DEATHS == 0:
+            before, deaths = at.stage.deaths, await self._deaths(at)
+            at.stage = structs.replace(at.stage, deaths=deaths)
+            if deaths > before and deaths % SUSPICIOUS_DEATHS == 0:
                 await self._forget_unsurvived(at)
         async with self._crowd.alone_with_parts() if _is_suspicious(at.stage) else nullcontext():
             failure = await self._attempts(at)
@@ -104,7 +105,7 @@ class Engine:
         """The answer that no host has outlived so far may be what kills them: it is not replayed to more of them."""
         for part in reversed(at.parts):
             if await self._journal(at, part).forget_answer():
-                logger.warning("stage.answer_forgotten", stage=at.spec.name, task_id=at.run.task.task_id)
+                logger.warning("stage.answer_forgotten", stage=at.spec.name, part=part, task_id=at.run.task.task_id)
                 return
 
     async def _attempts(self, at: Attempt) -> Failure | None:

@@ -78,12 +78,12 @@ class Journal:
             await self._tables.commit(*(delete(STEPS, step) for step in steps), *self._guard())
 
     async def forget_answer(self) -> bool:
-        """The newest step, where it is a model's answer, is asked anew by whoever comes next. False where it is none."""
+        """The newest step, where it is a model's answer, is asked anew by whoever comes next. False where there is no step at all."""
         newest = (await self._tables.page(STEPS, self._scope, window=Window(limit=1, newest_first=True))).items
         answers = [step for step in newest if step.kind == "model" and step.result is not None]
         if answers:
             await self._tables.commit(*(delete(STEPS, step) for step in answers), *self._guard())
-        return bool(answers)
+        return bool(newest)
 
     async def is_open(self) -> bool:
         """Whether a step is noted that has begun and has no end: one under which a host died."""
