@@ -14,7 +14,7 @@ from nexus.domain.ports.models import Delta, End, ModelRequest, Usage
 
 _PIECE = re.compile(r"[㐀-䶿一-鿿豈-﫿，。！？；：、（）“”]{1,3}|[^\s㐀-䶿一-鿿豈-﫿，。！？；：、（）“”]{1,40}\s*|\s+")
 _WORD = re.compile(r"[^\s㐀-䶿一-鿿豈-﫿]+")
-_LONG = 16_000
+_LONG = 200
 """Characters from which on reading a conversation leaves the event loop."""
 
 

@@ -11,7 +11,9 @@ from nexus.adapters.offline.cards import Card
 from nexus.adapters.offline.cards.card import Frame
 from nexus.adapters.offline.reading.message import Asked, Bound, Message
 from nexus.adapters.offline.reading.patterns import Node, literal, pattern, slots_of
+from nexus.adapters.offline.reading.words import FILLERS
 from nexus.domain.ports.models import JSON, ToolSpec
+from nexus.domain.tools.library.units import unit_named
 
 _MOST_EACH = 8
 _SPANS = ("days", "weeks", "months", "years", "business_days")
@@ -57,7 +59,9 @@ def message_of(asked: Asked, today: date, card: Card) -> Message:
 def readings(message: Message, card: Card, tool: ToolSpec) -> Iterator[Reading]:
     """All frames of a card that consume the whole message; those that lack arguments name them."""
     for frame in card.frames:
-        best = min(_consumed(message, card, frame), key=lambda found: len(_lacking(found, frame, tool)), default=None)
+        best = min(
+            _consumed(message, card, frame), key=lambda found: len(_lacking(found, card, frame, tool)), default=None
+        )
         if best is not None:
             yield from _built(card, frame, best, tool)
 
@@ -67,6 +71,14 @@ def following(message: Message, before: Reading, tool: ToolSpec) -> Iterator[Rea
     for found in _consumed(message, before.card, before.frame, follows=True):
         if len(found) > 1:
             merged = {**before.bound, **found}
+            source, target = found.get("value+from_unit"), before.bound.get("value+from_unit")
+            if (
+                source
+                and target
+                and "to_unit" not in found
+                and unit_named(source.value[1]) == unit_named(str(merged["to_unit"].value))
+            ):
+                merged["to_unit"] = Bound("to_unit", target.value[1])
             taken = tuple(name for name in before.bound if name not in found)
             yield from _built(before.card, before.frame, merged, tool, taken)
             return
@@ -78,23 +90,30 @@ def _consumed(message: Message, card: Card, frame: Frame, *, follows: bool = Fal
         return []
     chunks = _vocabulary((*frame.say, *(card.follows if follows else ())))
     words, glue = _vocabulary(frame.words or card.words), [*_vocabulary(card.glue), *([_FOLLOWING] if follows else [])]
-    end, found, seen = len(message.tokens), list[dict[str, Bound]](), set[tuple[int, frozenset[int], bool]]()
-    open_: list[tuple[int, frozenset[int], bool, tuple[Bound, ...]]] = [(0, frozenset(), frame.bare or follows, ())]
+    end, found, seen = len(message.tokens), list[dict[str, Bound]](), set[tuple[int, frozenset[str], bool]]()
+    open_: list[tuple[int, frozenset[str], bool, tuple[Bound, ...]]] = [(0, frozenset(), frame.bare or follows, ())]
     while open_ and message.steps > 0:
         at, used, evident, bound = open_.pop()
         if (at, used, evident) in seen:
             continue
         seen.add((at, used, evident))
-        if end in message.reach(at) and evident and _has_material(message, bound):
+        if at == end and evident and _has_material(message, bound):
             found.append({"today": Bound("today", message.today.isoformat())} | {one.name: one for one in bound})
         steps = [
-            (stop, used | {number}, evident, bound + more)
-            for number, node in enumerate(chunks) if number not in used for stop, more in message.match(node, at) if stop > at or more
+            (stop, used | names, evident, bound + more)
+            for number, node in enumerate(chunks) if str(number) not in used for stop, more in message.match(node, at, True)
+            if (stop > at or more) and not (names := {str(number), *_parts(more)}) & used
         ]  # fmt: skip
-        steps += [(stop, used, True, bound) for node in words for stop, _ in message.match(node, at)]
-        steps += [(stop, used, evident, bound) for node in glue for stop, _ in message.match(node, at)]
+        steps += [(stop, used, True, bound) for node in words for stop, _ in message.match(node, at, True)]
+        steps += [(stop, used, evident, bound) for node in glue for stop, _ in message.match(node, at, True)]
+        steps += [(stop, used, evident, bound) for stop in message.literal(FILLERS, at)]
         open_ += reversed(steps)
     return found
+
+
+def _parts(bound: Sequence[Bound]) -> set[str]:
+    """The names that are bound: no two chunks may hold the same."""
+    return {part for one in bound for part in one.name.split("+")}
 
 
 def _has_material(message: Message, bound: Sequence[Bound]) -> bool:
@@ -114,19 +133,20 @@ def _turned_back(values: dict[str, Any]) -> dict[str, Any]:
     return {name: -value if name in _SPANS else value for name, value in values.items()}
 
 
-def _lacking(bound: Mapping[str, Bound], frame: Frame, tool: ToolSpec) -> tuple[str, ...]:
+def _lacking(bound: Mapping[str, Bound], card: Card, frame: Frame, tool: ToolSpec) -> tuple[str, ...]:
     """The names that the frame or the tool needs and the message does not hold."""
     values = _values(bound)
     wanted = [slot for text in _texts(frame.args) for slot in _placeholders(text)]
     wanted += [name for name in tool.parameters.get("required", []) if name not in frame.args]
     if frame.each:
-        wanted = [frame.each, *(name for name in wanted if name not in _entry_names(bound, frame))]
+        entry = {
+            part
+            for node in _vocabulary(card.lists[frame.each])
+            for slot in slots_of(node)
+            for part in slot.name.split("+")
+        }
+        wanted = [frame.each, *(name for name in wanted if name not in entry)]
     return tuple(dict.fromkeys(name for name in wanted if name not in values))
-
-
-def _entry_names(bound: Mapping[str, Bound], frame: Frame) -> set[str]:
-    entries = bound[frame.each].value if frame.each in bound else []
-    return {part for entry in entries[:1] for name in entry for part in name.split("+")}
 
 
 def _placeholders(text: str) -> list[str]:
@@ -143,7 +163,7 @@ def _texts(value: Any) -> Iterator[str]:
 def _built(
     card: Card, frame: Frame, bound: Mapping[str, Bound], tool: ToolSpec, taken: tuple[str, ...] = ()
 ) -> Iterator[Reading]:
-    missing = _lacking(bound, frame, tool)
+    missing = _lacking(bound, card, frame, tool)
     shape = Reading(card=card, frame=frame, bound=bound, missing=missing, taken=taken)
     if missing:
         yield shape

@@ -157,6 +157,7 @@ def _question(found: Understanding, tools: Sequence[ToolSpec], language: Languag
         about = [tool for tool in tools if tool.name in {one.card.tool for one in found.rivals}]
     else:
         lines.append(phrases.lost.format(part=found.unknown))
+        about = [tool for tool in tools if tool.name == found.near] or tools
     example = _example(about, language)
     lines.append(phrases.example.format(example=example) if example else _abilities(tools, language))
     return "\n\n".join(lines if found.asks or found.rivals else [*lines, phrases.key])

@@ -10,8 +10,9 @@ from msgspec import Struct
 from nexus.adapters.offline.answers.readings import Reading, following, message_of, readings
 from nexus.adapters.offline.answers.unknown import cards_for
 from nexus.adapters.offline.cards import Card
-from nexus.adapters.offline.reading.message import Asked, partings
+from nexus.adapters.offline.reading.message import partings
 from nexus.adapters.offline.reading.tokens import plain, tokens_of
+from nexus.adapters.offline.reading.words import FILLERS
 from nexus.domain.ports.models import ToolSpec
 
 _TURNS, _MOST_PARTS = 5, 8
@@ -20,18 +21,20 @@ _PARTS = re.compile(
     r"|,?\s+(?:and|also)\s+(?:also\s+|then\s+)?(?=(?:convert|how|what|when|calculate|compute|tell|find|which)\b)"
     r"|[，,]?(?:另外|还有|然后|并且|同时|顺便)[，,]?", re.IGNORECASE,
 )  # fmt: skip
+_ALIKE = re.compile(r",?\s+and\s+(?=\d)", re.IGNORECASE)
 _CURRENCIES = {"$": "$", "usd": "$", "dollars": "$", "dollar": "$", "€": "€", "eur": "€", "euro": "€", "euros": "€", "£": "£", "gbp": "£",
                "¥": "¥", "rmb": "¥", "cny": "¥", "yuan": "¥"}  # fmt: skip
 Offer = Sequence[tuple[Card, ToolSpec]]
 
 
 class Understanding(Struct, frozen=True, kw_only=True):
-    """`calls` are complete; else `asks` lacks something or has two meanings, `rivals` are meanings by several cards; else `unknown` is what was not understood."""
+    """`calls` are complete; else `asks` lacks something or has two meanings, `rivals` are meanings by several cards; else `unknown` is what was not understood, and `near` the tool whose card came farthest."""
 
     calls: tuple[Reading, ...] = ()
     asks: Reading | None = None
     rivals: tuple[Reading, ...] = ()
     unknown: str = ""
+    near: str = ""
 
     @property
     def last(self) -> Reading | None:
@@ -51,19 +54,23 @@ def _turn(text: str, offer: Offer, today: date, before: Reading | None) -> Under
     whole = _alone(text, offer, today)
     if whole.calls or whole.rivals:
         return whole
-    parts = [part for part in _PARTS.split(text) if part and _says_something(part)] if len(text) < 2000 else []
-    if 1 < len(parts) <= _MOST_PARTS:
-        found = [_alone(part, offer, today) for part in parts]
-        if all(one.calls for one in found):
-            return Understanding(calls=tuple(call for one in found for call in one.calls))
+    for pattern in (_PARTS, _ALIKE) if len(text) < 2000 else ():
+        parts = [part for part in pattern.split(text) if part and _says_something(part)]
+        found = [_alone(part, offer, today) for part in parts] if 1 < len(parts) <= _MOST_PARTS else []
+        calls = tuple(call for one in found for call in one.calls)
+        if (
+            found
+            and all(one.calls for one in found)
+            and (pattern is _PARTS or len({one.card.tool for one in calls}) == 1)
+        ):
+            return Understanding(calls=calls)
     if before is not None and (followed := _followed(text, offer, today, before)):
         return followed
     return whole
 
 
 def _says_something(part: str) -> bool:
-    message = message_of(Asked(part), date.min, _NO_CARD)
-    return len(message.tokens) not in message.reach(0)
+    return any((token.word,) not in FILLERS.get(token.word, ()) for token in tokens_of(plain(part)))
 
 
 _NO_CARD = Card(tool="none", titles={}, category="", requests=(), examples={})
@@ -71,7 +78,7 @@ _NO_CARD = Card(tool="none", titles={}, category="", requests=(), examples={})
 
 def _alone(text: str, offer: Offer, today: date) -> Understanding:
     asks: list[Reading] = []
-    reached: tuple[int, str] = (0, "")
+    reached: tuple[int, str, str] = (0, "", "")
     for asked in partings(text):
         complete: list[list[Reading]] = []
         for card, tool in offer:
@@ -80,12 +87,16 @@ def _alone(text: str, offer: Offer, today: date) -> Understanding:
             asks += [one for one in found if not one.complete and _is_sensible(one)]
             complete += [calls for calls in [[one for one in found if one.complete]] if calls]
             if asked.material is None:
-                reached = max(reached, (message.furthest, _rest(message.text, message.furthest)))
+                reached = max(
+                    reached,
+                    (message.furthest, _rest(message.text, message.furthest), tool.name),
+                    key=lambda one: one[0],
+                )
         if complete and not _has_two_currencies(asked.text):
             return _chosen(complete)
     doubted = [one for one in asks if not one.missing]
     best = doubted[0] if doubted else min(asks, key=lambda one: len(one.missing), default=None)
-    return Understanding(asks=best, unknown=reached[1] or text.strip()[:60])
+    return Understanding(asks=best, unknown=reached[1] or text.strip()[:60], near=reached[2])
 
 
 def _is_sensible(reading: Reading) -> bool:
@@ -95,7 +106,7 @@ def _is_sensible(reading: Reading) -> bool:
 
 def _rest(text: str, at: int) -> str:
     tokens = tokens_of(text)
-    return text[tokens[at].start :][:60].strip() if at < len(tokens) else ""
+    return text[tokens[at].start :].partition("\n")[0][:60].strip() if at < len(tokens) else ""
 
 
 def _has_two_currencies(text: str) -> bool:

@@ -72,7 +72,7 @@ class Expression:
         written = shown(number.value, 15) if is_exact else f"({number.value.numerator} / {number.value.denominator})"
         parts.append((f"{root}({written})" if root else written) + ("%" if percent else ""))
         self.at = number.end
-        if self._take("of"):
+        if (percent or number.value < 1) and self._take("of"):
             parts.append("×")
             self.operators += 1
             return self._number(parts, None)

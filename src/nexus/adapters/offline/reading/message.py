@@ -12,7 +12,7 @@ from nexus.adapters.offline.reading.slots import KINDS, OF_MATERIAL, SEPARATORS,
 from nexus.adapters.offline.reading.tokens import plain, tokens_of
 from nexus.adapters.offline.reading.words import FILLERS
 
-_LONGEST, _MOST_TOKENS, _STEPS = 1200, 400, 40_000
+_LONGEST, _MOST_TOKENS, _STEPS, _SKIPPED = 1200, 400, 40_000, 10
 _MATERIAL = re.compile(r"[:：](?!//)(?!\d\d)")
 
 
@@ -75,46 +75,40 @@ class Message(Source):
         self.readable = 0 < len(tokens) <= _MOST_TOKENS
         super().__init__(text, tokens if self.readable else [], today, asked.material)
         self.asked, self.steps, self.furthest, self.lists, self.choices = asked, _STEPS, 0, lists, choices
-        self._tight, self._reach = False, dict[int, list[int]]()
+        self._reach: dict[int, list[int]] = {}
 
-    def reach(self, at: int) -> list[int]:
-        """Every place that is `at` or lies behind harmless words from there."""
+    def reach(self, at: int, most: int = _SKIPPED) -> list[int]:
+        """The places that are `at` or lie behind harmless words from there, at most so many."""
         if at not in self._reach:
             found = [at]
             for place in found:
-                found += [end for end in self.literal(FILLERS, place) if end not in found]
+                found += [end for end in self.literal(FILLERS, place) if end not in found and len(found) < most]
             self._reach[at] = sorted(found)
         return self._reach[at]
 
-    def match(self, node: Node, at: int) -> Iterator[Match]:
-        """All ways in which a pattern consumes tokens from a place on. At most `_STEPS` for one message."""
+    def match(self, node: Node, at: int, tight: bool = False) -> Iterator[Match]:
+        """All ways in which a pattern consumes tokens from a place on; `tight`, without harmless words before. At most `_STEPS` in all."""
         self.steps -= 1
         if self.steps < 0:
             return
         if isinstance(node, Choice):
             for part in node.parts:
-                yield from self.match(part, at)
+                yield from self.match(part, at, tight)
         elif isinstance(node, Sequel):
-            yield from self._sequel(node.parts, at)
+            yield from self._sequel(node.parts, at, tight)
         elif isinstance(node, Tight):
-            kept, self._tight = self._tight, True
-            found = list(self.match(node.part, at))
-            self._tight = kept
-            yield from found
+            yield from self.match(node.part, at, True)
         else:
-            for place in [at] if self._tight else self.reach(at):
+            for place in [at] if tight else self.reach(at):
                 self.furthest = max(self.furthest, place)
-                found = list(self._atom(node, place))
-                yield from found
-                if found:
-                    break
+                yield from self._atom(node, place)
 
-    def _sequel(self, parts: tuple[Node, ...], at: int) -> Iterator[Match]:
+    def _sequel(self, parts: tuple[Node, ...], at: int, tight: bool) -> Iterator[Match]:
         if not parts:
             yield at, ()
             return
-        for end, bound in self.match(parts[0], at):
-            for last, more in self._sequel(parts[1:], end):
+        for end, bound in self.match(parts[0], at, tight):
+            for last, more in self._sequel(parts[1:], end, tight and end == at):
                 yield last, bound + more
 
     def _atom(self, node: Literal | Slot, at: int) -> Iterator[Match]:

@@ -87,7 +87,7 @@ class Moments(Quantities):
         yield from (day._replace(doubt=names if len(names) > 1 else ()) for day in days[:1])
 
     def _chinese_day(self, at: int) -> Iterator[Day]:
-        number, year = next(self.numbers(at), None), None
+        number, year = next(self.numbers(at), None) if self.word(at - 1) != "年" else None, None
         if number and self.word(number.end) == "年":
             year, number = int(number.value), next(self.numbers(number.end + 1), None)
         if number and self.word(number.end) == "月":
@@ -116,7 +116,8 @@ class Moments(Quantities):
             return
         if re.fullmatch(r"\d{4}", self.word(behind)):
             yield from self._day(int(self.word(behind)), month, day, behind + 1)
-        yield from self._day(None, month, day, end)
+        else:
+            yield from self._day(None, month, day, end)
 
     def _day(self, year: int | None, month: int, day: int, end: int) -> Iterator[Day]:
         try:

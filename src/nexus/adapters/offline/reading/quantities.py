@@ -167,8 +167,8 @@ class Quantities:
         )
 
     def _chinese(self, at: int) -> Number | None:
-        if self.word(at) == "半":
-            return Number(Fraction(1, 2), at + 1)
+        if self.word(at) == "半" or (self.word(at) == "一" and self.word(at + 1) == "半"):
+            return Number(Fraction(1, 2), at + (1 if self.word(at) == "半" else 2))
         end, total, section, digit, run = at, 0, 0, 0, ""
         while (sign := self.word(end)) in _DIGITS or sign in _PLACES:
             if sign in ("千", "百") and end > at and self.word(end + 1) and self.word(end + 1) in "分" + _BEFORE_UNITS:
@@ -238,7 +238,12 @@ class Quantities:
         """Names of units that begin at a token: the unit, its name and where it ends."""
         for size in range(min(8, len(self.tokens) - at), 0, -1):
             name = self.text[self.tokens[at].start : self.tokens[at + size - 1].end]
-            if (name[0].isalpha() or name[0] == "°") and len(name) <= 40 and "\n" not in name and (unit := _unit(name)):
+            if (
+                (name[0].isalpha() or name[0] == "°")
+                and len(name) <= 40
+                and name[-1] not in ".,;:!?"
+                and (unit := _unit(name))
+            ):
                 yield unit, name, at + size
 
     def quantities(self, at: int) -> Iterator[Quantity]:
@@ -310,7 +315,9 @@ class Quantities:
     def _tail(self, at: int) -> tuple[Fraction, int] | None:
         """`75` in `1米75`, `八` in `一米八`, `五` in `三块五`: decimals."""
         digits, end = "", at
-        if self.word(at).isdecimal() and self.touches(at):
+        if not self.touches(at):
+            return None
+        if self.word(at).isdecimal():
             digits, end = self.word(at), at + 1
         while not digits[2:] and self.word(end) in _DIGITS and end - at < 2 and not self.word(at).isdecimal():
             digits, end = digits + str(_DIGITS[self.word(end)]), end + 1

@@ -74,6 +74,9 @@ def _numbers(source: Source, at: int, detail: str) -> Read:
 
 def _triples(source: Source, at: int, detail: str) -> Read:
     """Three whole numbers, with brackets or without: a colour."""
+    parts = source.word(at).split(",")
+    if len(parts) == 3 and all(part.isdecimal() for part in parts):
+        yield at + 1, tuple(map(int, parts)), ()
     for end, values, _ in _number_lists(source, at, detail):
         if len(values) == 3 and all(isinstance(value, int) for value in values):
             yield end, tuple(values), ()
@@ -102,8 +105,9 @@ def _dimension(source: Source, at: int, detail: str) -> Read:
 
 
 def _spans(source: Source, at: int, detail: str) -> Read:
-    """A whole number of exactly that unit: `3 weeks`."""
-    for found in source.quantities(at):
+    """A whole number of exactly that unit: `3 weeks`; the year of a date is none."""
+    dates = {day.end for day in source.dates(at)}
+    for found in () if dates else source.quantities(at):
         if found.unit.symbol == detail and found.value.denominator == 1:
             yield found.end, int(found.value), ()
 
@@ -178,7 +182,7 @@ def _forms(source: Source, at: int, detail: str) -> Read:
 
 
 def _number_lists(source: Source, at: int, detail: str) -> Read:
-    """Numbers one behind the other. Where a comma may part or group, both readings are named."""
+    """Two numbers or more, one behind the other. Where a comma may part or group, both readings are named."""
     values: list[Fraction] = []
     stops: list[tuple[int, int]] = []
     commas: list[str] = []
@@ -197,7 +201,7 @@ def _number_lists(source: Source, at: int, detail: str) -> Read:
         while source.word(at) in SEPARATORS:
             at += 1
     are_groups = len(commas) > 1 and all(len(part) == 3 for one in commas for part in one.split(",")[1:])
-    for end, count in reversed(stops):
+    for end, count in ((end, count) for end, count in reversed(stops) if count > 1 or commas):
         is_unsure = len(commas) == count or any(len(one.rpartition(",")[2]) != 3 for one in commas)
         doubt = (commas[0], commas[0].replace(",", ", ")) if commas and is_unsure and not are_groups else ()
         yield end, [number_of(value) for value in values[:count]], doubt
@@ -213,9 +217,9 @@ def _names(source: Source, at: int, detail: str) -> Read:
     """A name that the user made up, of up to three words (eight Chinese characters), none of which changes a meaning."""
     end = at
     while end < len(source.tokens) and end - at < 8:
-        word = source.word(end)
+        is_meant = any(source.literal(MEANINGFUL, end))
         latin = sum(token.word.isascii() for token in source.tokens[at : end + 1])
-        if not word[0].isalpha() or word in MEANINGFUL or latin > 3 or next(source.numbers(end), None):
+        if not source.word(end)[0].isalpha() or is_meant or latin > 3 or next(source.numbers(end), None):
             break
         end += 1
     for stop in range(end, at, -1):

@@ -30,6 +30,7 @@ _ZONES: Mapping[str, str] = {
     "悉尼": "Australia/Sydney", "孟买": "Asia/Kolkata", "mumbai": "Asia/Kolkata", "delhi": "Asia/Kolkata", "india": "Asia/Kolkata",
     "san francisco": "America/Los_Angeles", "seattle": "America/Los_Angeles", "boston": "America/New_York",
     "washington": "America/New_York", "japan": "Asia/Tokyo", "korea": "Asia/Seoul", "germany": "Europe/Berlin", "uk": "Europe/London",
+    "pacific": "America/Los_Angeles", "eastern": "America/New_York", "central": "America/Chicago", "mountain": "America/Denver",
     "et": "America/New_York", "ct": "America/Chicago", "mt": "America/Denver", "pt": "America/Los_Angeles",
     "est": "America/New_York", "edt": "America/New_York", "pst": "America/Los_Angeles", "pdt": "America/Los_Angeles",
     "cet": "Europe/Paris", "cest": "Europe/Paris", "jst": "Asia/Tokyo", "ist": "Asia/Kolkata", "bst": "Europe/London",

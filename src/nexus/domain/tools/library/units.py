@@ -116,8 +116,20 @@ def convert_units(value: float, from_unit: str, to_unit: str) -> dict[str, Any]:
         "to_unit": target.symbol,
         "kind": source.kind,
         "result": jsonable(rounded),
+        "rule": _rule(amount, source, target),
         "text": f"{shown(amount)} {source.symbol} = {_readable(converted)} {target.symbol}",
     }
+
+
+def _rule(amount: Fraction, source: Unit, target: Unit) -> str:
+    """How one comes to the result: what one unit is of the other, for temperatures the way over kelvin."""
+    if source.offset or target.offset:
+        kelvin = amount * source.factor + source.offset
+        return (
+            f"{shown(amount)} {source.symbol} = {_readable(kelvin)} K; 0 {target.symbol} = {_readable(target.offset)} K"
+        )
+    each = _readable(source.factor / target.factor)
+    return f"1 {source.symbol} = {each} {target.symbol}; {shown(amount)} × {each} {target.symbol}"
 
 
 def unit_named(name: str) -> Unit:
