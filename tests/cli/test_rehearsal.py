@@ -156,7 +156,7 @@ def test_what_a_killed_rehearsal_left_is_collected_by_the_next(tmp_path: Path) -
             assert doctor.poll() is None
         ends = [os.pidfd_open(pid) for pid in servers]
         doctor.kill()
-        doctor.wait(10)
+        doctor.wait(50)
         for server in ends:
             _wait_for_end(server)
     assert len(left(tmp_path)) == 2

@@ -84,12 +84,12 @@ def beside(fake: Fake) -> Iterator[Fake]:
 
     thread = threading.Thread(target=lambda: asyncio.run(served()))
     thread.start()
-    assert started.wait(10)
+    assert started.wait(50)
     try:
         yield fake
     finally:
         ending[0]()
-        thread.join(10)
+        thread.join(50)
 
 
 def good(content: object, status: int = 200) -> Answer:

@@ -162,7 +162,7 @@ async def test_leaving_a_stream_closes_its_connection(fake: Fake, client: Client
     async with aclosing(client.project_events("prj_1")) as events:
         async for _ in events:
             break
-    await asyncio.wait_for(closed.wait(), 5)
+    await asyncio.wait_for(closed.wait(), 50)
 
 
 async def test_the_caller_is_told_of_a_drop(fake: Fake):

@@ -218,7 +218,7 @@ async def test_threads_that_a_program_leaves_do_not_delay_its_end(confined: Conf
     source = "import threading, time\ndef tool():\n    threading.Thread(target=time.sleep, args=(60,)).start()\n    return 1\n"
     began = time.monotonic()
     assert (await result(confined, source)).value == 1
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50
 
 
 async def test_a_program_that_talks_on_the_pipe_of_results_is_not_believed(confined: ConfinedRunner) -> None:
@@ -317,7 +317,7 @@ asyncio.run(main())
         await server.communicate()
     loop = asyncio.get_running_loop()
     for pid in pids:
-        await asyncio.wait_for(loop.run_in_executor(None, _wait_for_end, pid), 10)
+        await asyncio.wait_for(loop.run_in_executor(None, _wait_for_end, pid), 50)
 
 
 def _descendants(pid: int) -> list[int]:

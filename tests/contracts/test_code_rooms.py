@@ -97,7 +97,7 @@ def running(script: str, *arguments: Path | str) -> Iterator[tuple[subprocess.Po
 
 def killed(process: subprocess.Popen[str]) -> None:
     process.send_signal(signal.SIGKILL)
-    process.wait(10)
+    process.wait(50)
 
 
 def left_room(parent: Path, name: str, **files: str) -> Path:

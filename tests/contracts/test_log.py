@@ -51,7 +51,7 @@ def lines(first: int, count: int) -> list[bytes]:
 async def taken(batches: AsyncIterator[Batch], count: int) -> list[tuple[int, bytes]]:
     """The next `count` events and their positions."""
     told: list[tuple[int, bytes]] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(50):
         while len(told) < count:
             batch = await anext(batches)
             told += enumerate(batch.events, batch.first)
@@ -223,7 +223,7 @@ async def test_a_quiet_follower_hears_a_heart_beat(log: EventLog) -> None:
     await _appended(log, "t", 1, after=0)
     follower = log.follow("t", 1)
     beating = asyncio.create_task(log.beat(0.01))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(50):
         assert await anext(follower) == Batch(2, ())
     beating.cancel()
     await asyncio.gather(beating, return_exceptions=True)
@@ -288,7 +288,7 @@ async def test_a_typed_stream_ends_with_its_last_event(stream: Stream[Grown | Fi
     assert await stream.append("t", events[:2], after=0) == 2
     assert await stream.append("t", events[2:], after=2) == 4
     told = [Told(position, event) for position, event in enumerate(events, 1)]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(50):
         assert [one async for one in stream.follow("t")] == told == await stream.read("t")
         assert [one async for one in stream.follow("t", 2)] == told[2:]
         assert [one async for one in stream.follow("t", 4)] == []

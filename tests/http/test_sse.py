@@ -55,7 +55,7 @@ class Socket:
 
 async def ran(stream: EventStream, socket: Socket | None = None) -> Socket:
     socket = socket or Socket()
-    await asyncio.wait_for(stream({"type": "http"}, socket.receive, socket.send), 5)
+    await asyncio.wait_for(stream({"type": "http"}, socket.receive, socket.send), 50)
     return socket
 
 

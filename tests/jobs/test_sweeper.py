@@ -134,7 +134,7 @@ async def test_the_sweeper_collects_of_every_kind_again_and_again() -> None:
         kinds = {"rooms": collecting("rooms", 2), "files": collecting("files", 0)}
         sweeper = Sweeper(services=house.services, queue=house.queue, worker_id="w1", collects=kinds)
         with capture_logs() as told:
-            async with asyncio.timeout(10), running(sweeper.run(5, collect_every=0.001)):
+            async with asyncio.timeout(50), running(sweeper.run(5, collect_every=0.001)):
                 await enough.wait()
     assert {(entry["kind"], entry["count"]) for entry in told if entry["event"] == "sweep.collected"} == {("rooms", 2)}
 
@@ -172,7 +172,7 @@ async def test_a_collection_that_takes_its_time_holds_up_no_sweep() -> None:
     store = Looked(MemoryTables())
     async with open_house(structs.replace(world(), tables=store), serving=False) as house:
         sweeper = Sweeper(services=house.services, queue=house.queue, worker_id="w1", collects={"endless": endless})
-        async with asyncio.timeout(10), running(sweeper.run(0.001, collect_every=0.001)):
+        async with asyncio.timeout(50), running(sweeper.run(0.001, collect_every=0.001)):
             await begun.wait()
             for _ in range(100):
                 await store.again.acquire()

@@ -13,7 +13,6 @@ from typing import IO, NamedTuple
 from nexus.domain.core.errors import Unavailable
 
 _FULL = ("No space left on device", "Disk quota exceeded", "Out of diskspace")
-_PATIENCE = 2.0
 _CONFIGURATION = {
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
@@ -56,11 +55,12 @@ class Answer(NamedTuple):
 
 
 class Git:
-    """`program`: the path of git, None when this machine has none. `seconds`: the most one call may take."""
+    """`program`: the path of git, None when this machine has none. `seconds`: the most one call may take; `patience`: how many more
+    one has that was told to end."""
 
-    def __init__(self, *, program: str | None = None, seconds: float = 30.0) -> None:
+    def __init__(self, *, program: str | None = None, seconds: float = 30.0, patience: float = 2.0) -> None:
         self._program = shutil.which(program or "git")
-        self._seconds = seconds
+        self._seconds, self._patience = seconds, patience
 
     async def ask(self, tree: Path, *arguments: str, stdin: bytes = b"", index: Path | None = None) -> Answer:
         """Runs git in the repository of a working tree, with the given index in the place of its own."""
@@ -89,7 +89,7 @@ class Git:
         except TimeoutError:
             raise Unavailable(f"git {arguments[0]} took longer than {self._seconds:g} s.", part="git") from None
         finally:
-            await _ended(process)
+            await _ended(process, self._patience)
         return Answer(process.returncode or 0, out, problem.decode(errors="replace").strip())
 
     async def _started(
@@ -100,7 +100,7 @@ class Git:
         pipe = asyncio.subprocess.PIPE
         try:
             with _file_of(stdin) as given:
-                return await asyncio.create_subprocess_exec(
+                starting = asyncio.create_subprocess_exec(
                     self._program,
                     *arguments,
                     stdin=given,
@@ -109,23 +109,34 @@ class Git:
                     env={**_ENVIRONMENT, **where},
                     start_new_session=True,  # Ctrl-C in a terminal is for the server, not for a commit under way
                 )
+                return await self._await_start(asyncio.ensure_future(starting))
         except OSError as error:
             raise Unavailable("The program git does not start.", part="git") from error
 
+    async def _await_start(self, starting: "asyncio.Future[asyncio.subprocess.Process]") -> asyncio.subprocess.Process:
+        """A git that is cut while it starts runs already: it is told to end as well, where asyncio would kill it."""
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            with suppress(OSError):
+                await _ended(await starting, self._patience)
+            raise
 
-async def _ended(process: asyncio.subprocess.Process) -> None:
+
+async def _ended(process: asyncio.subprocess.Process, patience: float) -> None:
     """A git that is told to end takes its locks away with it; one that does not hear is killed."""
-    for number, patience in ((signal.SIGTERM, _PATIENCE), (signal.SIGKILL, None)):
+    for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, None)):
         if process.returncode is not None:
             return
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         try:
-            await asyncio.wait_for(process.wait(), patience)
+            await asyncio.wait_for(process.wait(), seconds)
         except TimeoutError:
             continue
         except asyncio.CancelledError:  # once more: no time is left
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             raise
 
 
