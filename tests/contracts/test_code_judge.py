@@ -154,6 +154,25 @@ async def test_a_program_cannot_pass_its_failing_tests(confined: ConfinedRunner,
     assert outcome.status != "ok" or not passed, (outcome, results)
 
 
+@pytest.mark.parametrize(
+    ("body", "check"),
+    [
+        ("raise StopIteration", "assert all(add(n, 1) == 0 for n in range(3))"),
+        ("raise StopIteration", "assert all(map(add, range(3), range(3)))"),
+        ("raise type('End', (StopIteration,), {})", "assert not list(map(add, range(3), range(3)))"),
+        ("raise GeneratorExit", "assert all(map(add, range(3), range(3)))"),
+        ("return '5'", "assert add(2, 3) == pytest.approx(5)"),
+        ("return float('nan')", "assert not add(2, 3) < 5"),
+        ("return {'__class__': 'x'}", "assert add(2, 3) == 5"),
+        ("return 10 ** 400", "assert add(2, 3) == pytest.approx(5)"),
+    ],
+)
+async def test_no_answer_makes_a_check_empty(confined: ConfinedRunner, body: str, check: str) -> None:
+    tests = f"import pytest\nfrom tools.add import add\n\ndef test_it():\n    {check}\n"
+    _, [result] = await judged(confined, f"def add(a, b):\n    {body}\n", tests)
+    assert not result.passed
+
+
 @pytest.mark.parametrize("caught", ["Exception", "BaseException", "(ValueError, OSError)"])
 async def test_a_death_of_the_program_is_no_error_that_a_test_expects(confined: ConfinedRunner, caught: str) -> None:
     tests = f"import pytest\nfrom tools.add import add\n\ndef test_refuses():\n    with pytest.raises({caught}):\n        add(1, 2)\n\n"

@@ -15,7 +15,7 @@ STAGE_DEATHS = 10
 """So often may the host die in a stage while none of its steps is in flight, the last times with nothing else in flight."""
 
 SUSPICIOUS_DEATHS = 3
-"""From so many on the stage runs alone."""
+"""From so many on the stage runs alone; every so many, the answer that no host outlived is asked anew."""
 
 HOUSE_SECONDS = 60.0
 """In all so long a stage waits for a part of the house that does not answer: git, the code runner. What does not come back then, will not."""

@@ -82,7 +82,12 @@ class Approx:
             return len(actual) == len(expected) and all(map(self._near, actual, expected))
         if actual == expected or isinstance(expected, (str, bool, type(None))):
             return bool(actual == expected)
-        if isinstance(expected, complex) or math.isinf(expected) or math.isnan(expected):
+        if (
+            isinstance(actual, (str, bytes))
+            or isinstance(expected, complex)
+            or math.isinf(expected)
+            or math.isnan(expected)
+        ):
             return False
         return self._close(actual, expected)
 

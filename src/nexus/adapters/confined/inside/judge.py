@@ -80,6 +80,10 @@ class Link:
             error.__dict__[results.PLACE] = str(raised["place"])[:300]
         except Exception:
             return self._break("the program answers what was not asked")
+        if isinstance(
+            error, StopIteration | StopAsyncIteration | GeneratorExit
+        ):  # `all(map(…))` would take it for its end
+            return RuntimeError(f"the program raised {type(error).__name__}")
         return error
 
 
