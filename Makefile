@@ -2,6 +2,7 @@
 
 PYTHONS ?= python3.13 python3.12 python3.11 python3
 BIN := .venv/bin
+QUICK := tests/domain tests/offline tests/http tests/client tests/cli tests/jobs --ignore tests/cli/test_rehearsal.py --ignore tests/cli/test_servers.py
 UV := $(BIN)/uv
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
@@ -11,7 +12,8 @@ export UV_PROJECT_ENVIRONMENT := .venv
 help:
 	@echo "make run      set up what serving needs, then serve    (ARGS=\"--port 9000\")"
 	@echo "make setup    set up everything that development needs"
-	@echo "make test     run the tests                            (ARGS=\"tests/domain -k pause\")"
+	@echo "make test     run all tests: 5 to 15 minutes, as the machine is busy   (ARGS=\"tests/domain -k pause\")"
+	@echo "make test-quick  without those of real processes, stores and crashes: up to 2 minutes"
 	@echo "make lowest   what a Python version and a kernel can break, under the lowest Python here, with namespaces and without"
 	@echo "make check    formatting, lint, types, imports, architecture"
 	@echo "make model-check  every state that a build can come to   (ARGS=\"--commands 4\")"
@@ -40,6 +42,9 @@ lowest: setup
 	UV_PROJECT_ENVIRONMENT=.venv-lowest $(UV) sync --quiet --frozen --all-extras --python $$found
 	.venv-lowest/bin/python -m pytest -n 2 --dist loadfile $(LOWEST_TESTS)
 	.venv-lowest/bin/python -m tests.without_namespaces -m pytest -n 2 --dist loadfile $(LOWEST_TESTS)
+
+test-quick: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(QUICK) $(ARGS)
 
 check: setup
 	$(BIN)/ruff format --check

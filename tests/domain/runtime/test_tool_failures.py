@@ -106,7 +106,9 @@ async def test_an_exception_around_generated_code_is_told_to_the_model(error: Ex
     assert type(error).__name__ in failure(await answered(MADE, "{}", code=Breaking(error)))
 
 
-@pytest.mark.parametrize("value", ["\ud800", {"a": "\udfff"}, 1 << 80, {1j: 1}, object()], ids=repr)
+@pytest.mark.parametrize(
+    "value", ["\ud800", {"a": "\udfff"}, 1 << 80, {1j: 1}, object()], ids=lambda value: type(value).__name__
+)
 async def test_a_value_that_is_no_json_is_told_to_the_model(value: object) -> None:
     answer = await answered(MADE, "{}", code=Answering(value))
     assert answer.text == "I could not do it."
