@@ -88,5 +88,12 @@ def load_cards() -> Mapping[str, Card]:
     for file in sorted(folder.iterdir(), key=lambda one: one.name):
         if file.name.endswith(".toml"):
             entries = tomllib.loads(file.read_text(encoding="utf-8"))
-            found |= {name: msgspec.convert({"tool": name, **entry}, Card) for name, entry in entries.items()}
+            found |= {name: _card(name, entry) for name, entry in entries.items()}
     return found
+
+
+def _card(tool: str, entry: JSON) -> Card:
+    """The card of an entry; its `about` holds the kind, the category and a title in each language."""
+    about = entry.pop("about")
+    kind, category = about.pop("kind", "library"), about.pop("category")
+    return msgspec.convert({"tool": tool, "kind": kind, "category": category, "titles": about, **entry}, Card)

@@ -68,27 +68,6 @@ def from_roman(numeral: str) -> int:
     return total
 
 
-def convert_base(digits: str, from_base: int = 10, to_base: int = 2) -> str:
-    """Converts a whole number from one number base to another.
-
-    Args:
-        digits: The number as written in the first base.
-        from_base: The base it is written in, 2 to 36.
-        to_base: The base wanted, 2 to 36.
-
-    Returns:
-        The number in the wanted base, with capital letters.
-    """
-    if not (2 <= from_base <= 36 and 2 <= to_base <= 36):
-        raise ValueError("Bases go from 2 to 36.")
-    value = int(digits, from_base)
-    sign, value, shown = ("-" if value < 0 else ""), abs(value), ""
-    while value:
-        value, rest = divmod(value, to_base)
-        shown = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[rest] + shown
-    return sign + (shown or "0")
-
-
 def hex_to_rgb(colour: str) -> dict[str, int]:
     """Turns a colour in hexadecimal form into red, green and blue.
 
@@ -165,33 +144,6 @@ def is_prime(number: int) -> dict[str, bool | list[int]]:
     if rest > 1:
         factors.append(rest)
     return {"prime": len(factors) == 1, "factors": factors}
-
-
-def reverse_text(text: str) -> str:
-    """Reverses a text.
-
-    Args:
-        text: The text.
-
-    Returns:
-        The same characters from last to first.
-    """
-    return text[::-1]
-
-
-def is_palindrome(text: str) -> bool:
-    """Says whether a text reads the same backwards, without regard to case and punctuation.
-
-    Args:
-        text: A word or a sentence.
-
-    Returns:
-        Whether it is a palindrome.
-    """
-    letters = [character for character in text.lower() if character.isalnum()]
-    if not letters:
-        raise ValueError("The text has no letters or digits.")
-    return letters == letters[::-1]
 
 
 def dice_odds(target_sum: int, dice: int, sides: int = 6, comparison: str = "exactly") -> dict[str, float]:
