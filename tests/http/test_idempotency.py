@@ -95,6 +95,11 @@ async def a_session(site: Site, clients: Sequence[httpx.AsyncClient]) -> None:
     assert {session["session_id"] for session in sessions} == {made["session_id"], site.session_id}
 
 
+async def a_deployment(site: Site, clients: Sequence[httpx.AsyncClient]) -> None:
+    made = one_answer(await send_to_all(clients, f"/api/v2/agents/{site.agent_id}/deployments", {"version": 1}))
+    assert made["version"] == 1
+
+
 async def a_message(site: Site, clients: Sequence[httpx.AsyncClient]) -> None:
     gate = Gate()
     site.will_say(turn(gate, "Hello."))
@@ -170,7 +175,7 @@ async def messages(site: Site) -> list[dict[str, Any]]:
 
 Request = Callable[[Site, Sequence[httpx.AsyncClient]], Awaitable[None]]
 REQUESTS: list[Request] = [
-    a_project, a_restart, a_session, a_message, a_message_whose_reply_is_over, a_stream, a_regeneration, an_invocation, a_failed_invocation,
+    a_project, a_restart, a_session, a_deployment, a_message, a_message_whose_reply_is_over, a_stream, a_regeneration, an_invocation, a_failed_invocation,
 ]  # fmt: skip
 
 

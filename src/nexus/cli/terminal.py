@@ -67,8 +67,11 @@ def folded(text: str, room: int) -> list[str]:
 def _pieces(text: str, room: int) -> Iterator[str]:
     """Words with the space behind them; long ones, and those without spaces between words, in parts that fit."""
     for word in re.findall(r"\S+\s*", text):
-        while cells(word.rstrip()) > room:
-            end = max(1, next(end for end in range(len(word)) if cells(word[: end + 1]) > room))
-            yield word[:end]
-            word = word[end:]
-        yield word
+        start = taken = 0
+        for at, character in enumerate(word.rstrip()):
+            width = _cells(character)
+            if taken + width > room and at > start:
+                yield word[start:at]
+                start, taken = at, 0
+            taken += width
+        yield word[start:]

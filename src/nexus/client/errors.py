@@ -36,6 +36,6 @@ def problem_of(status: int, body: bytes) -> Problem | None:
     try:
         members = msgspec.json.decode(body, type=dict[str, object])
         problem = msgspec.convert({**members, "status": status}, Problem)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return problem if problem.type.startswith(PROBLEMS) else None

@@ -58,7 +58,7 @@ class Transport:
         body = await self.read(request)
         try:
             return msgspec.json.decode(body, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise NotNexus(self.url, f"it speaks another language: {error}") from error
 
     async def read(self, request: Request) -> bytes:

@@ -30,7 +30,7 @@ PREFIXES = {
 
 _KEY = re.compile(r"[\x20-\x7e]{1,200}")
 _PLACE = re.compile(r"^(?P<message>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
-_FIELD = re.compile(r"(unknown|required) field `(.*)`$", re.DOTALL)
+_FIELD = re.compile(r"[^`]*(unknown|required) field `(.*)`", re.DOTALL)
 MOST_PARAMETERS = 100
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})", re.IGNORECASE)
 _REVISION = re.compile(r'"([0-9]{1,15})"|\*')
@@ -77,7 +77,7 @@ def _invalid(told: str, kind: Any) -> InvalidInput:
     found = _PLACE.match(told)
     message, path = (found["message"], found["path"] or "") if found else (told, "")
     pointer = re.sub(r"\[(\d+|\.\.\.)\]", r"/\1", path).replace(".", "/").replace("///", "/...")
-    if (field := _FIELD.search(message)) is not None:
+    if (field := _FIELD.fullmatch(message)) is not None:
         if field[1] == "unknown" and not path:
             message += _meant(field[2], getattr(kind, "__struct_encode_fields__", ()))
         pointer += pointer_to(field[2])

@@ -26,6 +26,7 @@ _STOPS: dict[str, StopReason] = {
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
 }
+_MOST_CALLS = 128
 
 
 class Dialect(Struct, frozen=True):
@@ -206,6 +207,8 @@ class Assembly:
         told = bool(piece.id) or piece.index is None
         if same and not (named and same[0].name and told and piece.id != same[0].call_id):
             return same[0]
+        if len(self._calls) >= _MOST_CALLS:
+            raise Unavailable("The model provider sent more tool calls than any answer needs.")
         self._calls.append(_OpenCall(piece.index))
         return self._calls[-1]
 

@@ -29,7 +29,7 @@ _FORBIDDEN = re.compile(
     r"host|connection|content-length|transfer-encoding|upgrade|te|trailer|expect|accept-encoding|keep-alive|proxy-.*",
     re.IGNORECASE,
 )
-_CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
+_CHARSET = re.compile(rb"charset\s*+=\s*+[\"']?\s*+([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
 _CODECS = re.compile(
     r"utf-?(8|16|32)(-?[bl]e|-sig)?|ascii|latin.?1|iso-?8859-\d+|cp\d+|windows-\d+|gb(k|2312|18030)|hz|big5(hkscs)?|shift_jis|euc[_-](jp|kr)|iso2022_\w+|koi8-[ru]|mac-\w+",
     re.IGNORECASE,

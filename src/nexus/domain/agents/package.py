@@ -17,6 +17,9 @@ from nexus.domain.tools.model import Effect
 from nexus.domain.tools.schema import without
 
 MANIFEST = "agent.toml"
+LONGEST_MANIFEST, MOST_DOTS = 100_000, 300
+"""Names that are joined by dots cost a reader of TOML more than their length."""
+
 KEY = "idempotency_key"
 """A parameter of this name is filled by the house, and not shown to the model."""
 
@@ -71,12 +74,21 @@ class Package(Struct, frozen=True, kw_only=True):
 def read(files: Mapping[str, str]) -> Package:
     """InvalidInput that names the file and the place, for whatever is missing or malformed."""
     try:
-        manifest = msgspec.convert(tomllib.loads(files[MANIFEST]), Manifest)
+        if len(text := files[MANIFEST]) > LONGEST_MANIFEST or any(
+            line.count(".") > MOST_DOTS for line in text.split("\n")
+        ):
+            raise InvalidInput(
+                f"{MANIFEST} has more than {LONGEST_MANIFEST} characters, or a line with more than {MOST_DOTS} dots."
+            )
+        manifest = msgspec.convert(tomllib.loads(text), Manifest)
         return Package(files=files, manifest=manifest, prompt=files["prompt.md"])
     except KeyError as error:
         raise InvalidInput(f"The package has no {error.args[0]}.") from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise InvalidInput(f"{MANIFEST}: {error}") from error
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # those of TOML and of its fit, and of a number or a nesting beyond all bounds
+        raise InvalidInput(f"{MANIFEST}: {str(error)[:500]}") from error
 
 
 def manifest_text(manifest: Manifest) -> str:

@@ -14,7 +14,7 @@ T = TypeVar("T")
 REPAIRS = 3
 _LONGEST_QUOTE = 20_000
 _THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
-_FENCED = re.compile(r"```[ \t]*\w*[ \t]*\r?\n(.*?)\r?\n?[ \t]*```", re.DOTALL)
+_FENCE = re.compile(r"```[ \t]*+\w*+[ \t]*+\r?\n")
 _SINGLE = ("items", "additionalProperties", "not")
 _LISTED = ("anyOf", "oneOf", "allOf", "prefixItems")
 _NAMED = ("properties", "$defs")
@@ -81,8 +81,9 @@ def bare(text: str) -> str:
     rest = _THOUGHTS.sub("", text).strip()
     if rest.startswith(("{", "[")):
         return rest
-    fenced = _FENCED.search(rest)
-    return fenced[1].strip() if fenced else rest
+    opening = _FENCE.search(rest)
+    end = rest.find("```", opening.end()) if opening else -1
+    return rest[opening.end() : end].strip() if opening and end >= 0 else rest
 
 
 def repairing(request: ModelRequest, text: str, error: str) -> ModelRequest:

@@ -13,7 +13,7 @@ from nexus.domain.tools.model import ToolError
 Row = Mapping[str, str]
 Value = str | int | float | None
 _CONDITION = re.compile(
-    r"^\s*(?P<column>\"[^\"]+\"|.+?)\s*(?P<sign>>=|<=|==|!=|<>|=|>|<|(?<=[\s\"])(?:not\s+contains|contains|starts\s+with|ends\s+with|not\s+in|in|is\s+not\s+empty|is\s+empty)\b)\s*(?P<wanted>.*)$",
+    r"^\s*+(?P<column>\"[^\"]+\"|.+?)\s*+(?P<sign>>=|<=|==|!=|<>|=|>|<|(?<=[\s\"])(?:not\s+contains|contains|starts\s+with|ends\s+with|not\s+in|in|is\s+not\s+empty|is\s+empty)\b)\s*(?P<wanted>.*)$",
     re.IGNORECASE | re.DOTALL,
 )
 _AGGREGATE = re.compile(
@@ -50,17 +50,18 @@ def column_of(name: str, columns: Sequence[str]) -> str:
     for column in columns:
         if column == plain:
             return column
+    folded = " ".join(plain.lower().split())
     for column in columns:
-        if column.strip().lower() == plain.lower():
+        if " ".join(column.lower().split()) == folded:
             return column
     raise ToolError(f"There is no column {plain[:80]!r}; there are: {', '.join(columns)[:500]}.")
 
 
 def condition_of(text: str, columns: Sequence[str]) -> Callable[[Row], bool]:
     """What a condition asks of a row. Numbers are compared as numbers, all else as text whatever its case."""
-    plain = "".join(_SIGNS.get(character, character) for character in text)
-    found = _CONDITION.match(plain)
-    if len(text) > 500 or not found:
+    plain = "".join(_SIGNS.get(character, character) for character in text[:500])
+    found = _CONDITION.match(plain) if len(text) <= 500 else None
+    if not found:
         raise ToolError(f"{text[:80]!r} is not a condition; write it like amount > 100 or city contains York.")
     column, sign = column_of(found["column"], columns), re.sub(r"\s+", " ", found["sign"].lower())
     wanted = found["wanted"].strip()
@@ -113,8 +114,8 @@ def _unquoted(text: str) -> str:
 
 def aggregate_of(text: str, columns: Sequence[str]) -> Aggregate:
     """`sum(amount)`, `count(*)`, `avg(price) as mean price`, `sum(price * quantity)`."""
-    found = _AGGREGATE.match(text)
-    if len(text) > 200 or not found:
+    found = _AGGREGATE.match(" ".join(text.split())) if len(text) <= 200 else None
+    if not found:
         raise ToolError(f"{text[:80]!r} is not possible; write it like sum(amount), count(*), avg, min, max or median.")
     kind = "avg" if found["kind"].lower() == "mean" else found["kind"].lower()
     spoken = found["column"]

@@ -23,7 +23,8 @@ from nexus.domain.tools.library.layouts import table_text
 from nexus.domain.tools.model import ToolError
 
 _MOST, _MOST_ROWS, _MOST_COLUMNS, _MOST_CELLS, _LISTED = 2_000_000, 50_000, 200, 1_000_000, 500
-_SHOWN = 20
+_SHOWN, _LONGEST_ORDER = 20, 500
+_WAYS = ("asc", "ascending", "desc", "descending")
 
 
 def query_csv(
@@ -167,10 +168,15 @@ def _sorted(rows: list[Any], order_by: str, names: Mapping[str, object]) -> list
     """By one column; what is empty always stands last."""
     if not order_by.strip() or not rows:
         return rows
-    found = re.fullmatch(r"\s*(.+?)(?:\s+(asc|desc)(?:ending)?)?\s*", order_by, re.IGNORECASE)
-    column = column_of(re.sub(r"\s*\(\s*(.*?)\s*\)", r"(\1)", found[1]) if found else order_by, list(names))
+    if len(order_by) > _LONGEST_ORDER:
+        raise ToolError(f"order_by is longer than {_LONGEST_ORDER} characters.")
+    plain = " ".join(order_by.split())
+    name, _, way = plain.rpartition(" ")
+    directed = name and way.lower() in _WAYS
+    wanted = (name if directed else plain).replace(" (", "(").replace("( ", "(").replace(" )", ")")
+    column = column_of(wanted, list(names))
     full = [row for row in rows if row[column] not in (None, "")]
-    full.sort(key=lambda row: place_of(row[column]), reverse=bool(found and (found[2] or "").lower() == "desc"))
+    full.sort(key=lambda row: place_of(row[column]), reverse=bool(directed and way.lower().startswith("desc")))
     return full + [row for row in rows if row[column] in (None, "")]
 
 
