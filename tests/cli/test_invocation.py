@@ -1,11 +1,14 @@
 """The commands that are printed work as they stand."""
 
 import shlex
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
+from nexus.cli.asked import Asked
 from nexus.cli.invocation import program_of
+from nexus.cli.output import Output
 from tests.cli.conftest import Nexus
 from tests.client import fake as say
 from tests.client.fake import Fake
@@ -60,3 +63,17 @@ def test_a_printed_command_names_the_server_that_was_named_and_quotes_for_the_sh
     said = nexus("agents", "list", "--url", fake.url, program=".venv/bin/nexus")
     command = said.err.partition("Build one: ")[2]
     assert shlex.split(command) == [".venv/bin/nexus", "build", "what it should do", "--url", fake.url]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Start one with `nexus serve`.", "Start one with `.venv/bin/nexus serve`."),
+        ("运行`nexus models use ollama/x`即可", "运行`.venv/bin/nexus models use ollama/x`即可"),
+        ("It is no nexus server.", "It is no nexus server."),
+        ("see /opt/nexus serve", "see /opt/nexus serve"),
+    ],
+)
+def test_commands_in_the_words_of_others_are_called_the_same_way(text: str, shown: str):
+    asked = Asked(arguments=Namespace(), environ={}, output=Output(), program=".venv/bin/nexus")
+    assert asked.as_called(text) == shown

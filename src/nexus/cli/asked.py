@@ -1,5 +1,6 @@
 """What was asked on the command line, and by whom."""
 
+import re
 import shlex
 from argparse import Namespace
 from collections.abc import Mapping
@@ -8,6 +9,10 @@ from dataclasses import dataclass
 from nexus.cli.output import Output
 
 DEFAULT_URL = "http://127.0.0.1:8000"
+COMMANDS = re.compile(
+    r"(?<![\w/.-])nexus (?=(?:serve|build|chat|models|projects|agents?|sessions|tasks|tools|doctor)\b)"
+)
+"""Where a command of nexus begins in a text."""
 OF_THE_CLIENT = frozenset({"NEXUS_URL", "NEXUS_TOKEN", "NEXUS_DEBUG"})
 """What the command itself reads of the environment; the rest of `NEXUS_…` are settings of a server."""
 
@@ -29,6 +34,10 @@ class Asked:
         url, serving = getattr(self.arguments, "url", None), self.may_serve and words[0] != "serve"
         options = ("--url", url) if url and (url != DEFAULT_URL or "NEXUS_URL" in self.environ) else ()
         return f"{self.program} {shlex.join((*words, *options, *(['--serve'] if serving else [])))}"
+
+    def as_called(self, text: str) -> str:
+        """A text of a server or another part of the house, whose commands begin with this program where they begin with `nexus`."""
+        return COMMANDS.sub(lambda _: f"{self.program} ", text)
 
     @property
     def token(self) -> str | None:

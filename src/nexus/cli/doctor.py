@@ -46,9 +46,9 @@ def told(asked: Asked, findings: "list[Finding]") -> int:
         asked.output.document(findings)
     else:
         for finding in findings:
-            asked.output.line(f"{MARKS[finding.state]} {finding.name}: {finding.detail}")
+            asked.output.line(f"{MARKS[finding.state]} {finding.name}: {asked.as_called(finding.detail)}")
             if finding.advice:
-                asked.output.line(f"    {finding.advice}")
+                asked.output.line(f"    {asked.as_called(finding.advice)}")
     return FAILED if any(finding.state == "fail" for finding in findings) else OK
 
 

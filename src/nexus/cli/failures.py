@@ -22,10 +22,10 @@ def tell(error: Exception, asked: Asked) -> int:
             asked.output.note(f"nexus: {_away(error, asked)}")
             return UNREACHABLE
         case InvalidInput():
-            asked.output.note(f"nexus: {error.detail}")
+            asked.output.note(f"nexus: {asked.as_called(error.detail)}")
             return USAGE
         case NexusError():
-            asked.output.note(f"nexus: {error.detail}")
+            asked.output.note(f"nexus: {asked.as_called(error.detail)}")
             return FAILED
     hint = "" if asked.debug else " NEXUS_DEBUG=1 shows where."
     asked.output.note(f"nexus: unexpected {type(error).__name__}: {error}.{hint}")

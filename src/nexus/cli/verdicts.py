@@ -94,7 +94,8 @@ def said(outcome: Outcome, asked: Asked) -> None:
         _completed(outcome, asked)
     elif outcome.status == "failed":
         stage = f" in stage {outcome.error['stage']}" if outcome.error.get("stage") else ""
-        output.line(f"The build failed{stage}: {outcome.error.get('message', 'no reason was given')}")
+        reason = asked.as_called(outcome.error.get("message") or "no reason was given")
+        output.line(f"The build failed{stage}: {reason}")
         output.note(f"Try again from there: {asked.command('projects', 'retry', outcome.project_id)}")
     else:
         output.line(f"The build was {outcome.status}.")
