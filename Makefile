@@ -34,7 +34,7 @@ test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 LOWEST ?= /usr/bin/python3.11 /usr/bin/python3 python3.11 python3
-LOWEST_TESTS ?= tests/contracts/test_code*.py tests/contracts/test_confinement.py tests/contracts/test_no_namespaces.py tests/journeys/test_first_run.py
+LOWEST_TESTS ?= tests/contracts/test_code*.py tests/contracts/test_confinement.py tests/contracts/test_no_namespaces.py tests/contracts/test_environment.py tests/contracts/test_modes.py tests/journeys/test_first_run.py
 lowest: setup
 	@set -e; found=; for python in $(LOWEST); do \
 		if $$python -c "import sys; sys.exit(sys.version_info < (3, 11))" >/dev/null 2>&1; then found=$$python; break; fi; \
