@@ -21,7 +21,7 @@ _PARTS = re.compile(
     r"|,?\s+(?:and|also)\s+(?:also\s+|then\s+)?(?=(?:convert|how|what|when|calculate|compute|tell|find|which)\b)"
     r"|[，,]?(?:另外|还有|然后|并且|同时|顺便)[，,]?", re.IGNORECASE,
 )  # fmt: skip
-_ALIKE = re.compile(r",?\s+and\s+(?=\d)", re.IGNORECASE)
+_ALIKE = re.compile(r",?\s+and\s+(?=\d)|[，；]", re.IGNORECASE)
 _CURRENCIES = {"$": "$", "usd": "$", "dollars": "$", "dollar": "$", "€": "€", "eur": "€", "euro": "€", "euros": "€", "£": "£", "gbp": "£",
                "¥": "¥", "rmb": "¥", "cny": "¥", "yuan": "¥"}  # fmt: skip
 Offer = Sequence[tuple[Card, ToolSpec]]

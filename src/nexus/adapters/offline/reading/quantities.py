@@ -101,6 +101,9 @@ class Quantities:
         """Numbers, with or without the sign or name of a currency."""
         if self.word(at) == "us" and self.word(at + 1) == "$":
             at += 1
+        if self.word(at) in ("负", "negative") or (self.word(at) == "零" and self.word(at + 1) == "下"):
+            yield from (one._replace(value=-one.value) for one in self.numbers(at + 1 + (self.word(at) == "零")))
+            return
         signed = self.word(at) in _SIGNS
         start = at + 1 if signed else at
         minus = self.word(start) == "-" and self.touches(start + 1) and not (self.touches(start) and start)
@@ -111,8 +114,9 @@ class Quantities:
         for size in (3, 2, 1):
             words = tuple(self.word(at) for at in range(number.end, number.end + size))
             if not signed and words in _CURRENCIES:
-                tail = self._tail(number.end + size) if words in (("块",), ("元",)) else None
-                yield (Number(number.value + tail[0], tail[1]) if tail else number._replace(end=number.end + size))
+                tail = self._tail(number.end + size) if words == ("块",) else None
+                yield from [Number(number.value + tail[0], tail[1])] if tail else []
+                yield number._replace(end=number.end + size)
                 break
         yield number
 
@@ -304,12 +308,8 @@ class Quantities:
                 yield from self._longer(joined)
                 yield joined
         inches = next(self.numbers(end), None) if first.unit.symbol == "ft" and self.word(end)[:1].isdigit() else None
-        if (
-            inches
-            and inches.value < 12
-            and not list(self._units_behind(inches.end))
-            and self.word(inches.end) not in ("x", "%")
-        ):
+        behind = [name for _, name, _ in self._units_behind(inches.end)] if inches else []
+        if inches and inches.value < 12 and behind in ([], ["in"]) and self.word(inches.end) not in ("x", "%"):
             yield Quantity(first.value * 12 + inches.value, unit_named("in"), "in", inches.end)
 
     def _tail(self, at: int) -> tuple[Fraction, int] | None:
