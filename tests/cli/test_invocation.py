@@ -77,3 +77,17 @@ def test_a_printed_command_names_the_server_that_was_named_and_quotes_for_the_sh
 def test_commands_in_the_words_of_others_are_called_the_same_way(text: str, shown: str):
     asked = Asked(arguments=Namespace(), environ={}, output=Output(), program=".venv/bin/nexus")
     assert asked.as_called(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "command"),
+    [
+        ("http://127.0.0.1:8000", "nexus serve"),
+        ("http://127.0.0.1:8123/", "nexus serve --port 8123"),
+        ("http://localhost", "nexus serve --port 80"),
+        ("https://nexus.example", "nexus serve"),
+    ],
+)
+def test_a_server_is_started_where_it_was_looked_for(url: str, command: str):
+    asked = Asked(arguments=Namespace(url=url), environ={}, output=Output())
+    assert asked.command("serve") == command

@@ -5,6 +5,7 @@ import shlex
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from nexus.cli.output import Output
 
@@ -31,9 +32,17 @@ class Asked:
     def command(self, *words: str) -> str:
         """A command of nexus as it can be pasted into a shell: this program, these words, the server that was named, and one started
         for it where this command asked for that."""
-        url, serving = getattr(self.arguments, "url", None), self.may_serve and words[0] != "serve"
+        if words[0] == "serve":
+            return f"{self.program} {shlex.join((*words, *self._port()))}"
+        url, serving = getattr(self.arguments, "url", None), self.may_serve
         options = ("--url", url) if url and (url != DEFAULT_URL or "NEXUS_URL" in self.environ) else ()
         return f"{self.program} {shlex.join((*words, *options, *(['--serve'] if serving else [])))}"
+
+    def _port(self) -> tuple[str, ...]:
+        """What makes a server of this machine answer at the address; nothing where that is the default, or another machine's."""
+        parts = urlsplit(self.url)
+        is_here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
+        return ("--port", str(parts.port or 80)) if is_here and self.url.rstrip("/") != DEFAULT_URL else ()
 
     def as_called(self, text: str) -> str:
         """A text of a server or another part of the house, whose commands begin with this program where they begin with `nexus`."""
