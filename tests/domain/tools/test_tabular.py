@@ -119,3 +119,20 @@ def test_lists_are_sorted_counted_and_measured() -> None:
     )
     with pytest.raises(ToolError):
         number_statistics([])
+
+
+@pytest.mark.parametrize("order", ["sum(amount) desc", "  sum ( amount )   DESCENDING ", "SUM(Amount)\tdesc"])
+def test_an_order_is_read_however_it_is_spaced(order: str) -> None:
+    found = query_csv("who,amount\na,1\nb,3\na,1\n", group_by=["who"], aggregate=["sum(amount)"], order_by=order)
+    assert [row["who"] for row in found["rows"]] == ["b", "a"]
+
+
+def test_a_column_of_several_words_is_found_and_may_end_like_an_order() -> None:
+    table = "unit  price,sort desc\n2,x\n1,y\n"
+    assert [row["sort desc"] for row in query_csv(table, order_by="Unit price asc")["rows"]] == ["y", "x"]
+    assert [row["unit  price"] for row in query_csv(table, order_by="sort desc desc")["rows"]] == [1, 2]
+
+
+def test_an_order_without_end_is_refused() -> None:
+    with pytest.raises(ToolError, match="order_by"):
+        query_csv("a\n1\n", order_by="a" + " " * 10_000)
