@@ -70,7 +70,7 @@ class Deployments:
         told = rules.refusal(version, accept_partial=wanted.accept_partial, accept_failed=wanted.accept_failed)
         if told:
             way = f"Send `accept_{version.verdict}` to deploy it all the same."
-            raise NotAccepted(f"{told}. {way}", verdict=version.verdict, unmet=version.unmet)
+            raise NotAccepted(f"{told.rstrip('.')}. {way}", verdict=version.verdict, unmet=version.unmet)
         try:
             await self._agents.resolve(agent, number)
         except (InvalidInput, NotFound) as error:
