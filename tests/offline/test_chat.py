@@ -44,7 +44,7 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
     ("房贷二十万元，利率百分之五，三十年，月供是多少？", "loan_payment", LOAN),
     ("贷款20万年利率5%期限30年", "loan_payment", LOAN),
     (
-        "If I invest 1000 at 5% compound interest for 10 years",
+        "If I invest 1000 at 5% compounded monthly for 10 years",
         "compound_interest",
         {"principal": 1000, "annual_rate_percent": 5, "years": 10},
     ),

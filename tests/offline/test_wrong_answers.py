@@ -38,6 +38,8 @@ RIGHT = [
     ("fuel_cost", "How much fuel for 120 km at 7.2 l/100km?", ["**8.64 l**"]),
     ("convert_time_zone", "If it's 3pm in New York on 2026-07-14, what time is it in Berlin and Singapore?",
      ["2026-07-14 21:00", "2026-07-15 03:00"]),
+    ("convert_time_zone", "time in New York when it's 9am in Sydney on 2026-02-01", ["2026-01-31 17:00"]),
+    ("loan_payment", "How much interest do I pay on a 10000 loan at 5% over 3 years?", ["**789.52**"]),
 ]  # fmt: skip
 ASKED = [
     ("convert_units", "5k in miles", "the unit of the value"),
@@ -80,3 +82,54 @@ async def test_a_value_of_an_earlier_turn_serves_an_elliptical_follow_up_alone_a
     assert "Taken from before: principal 200000 and annual rate (percent) 5" in text
     text, calls = await agent.converse("what would the payment be for a car?", history)
     assert calls == []
+
+
+FOLLOWED = [
+    ("Add 2 weeks to 3/4/2026", "2026-04-03", "2026-04-17"),
+    ("5k in miles", "5 km", "3.1069"),
+    ("convert 20 km", "to miles", "12.4274"),
+    ("convert 10 km to miles", "and 5 miles?", "8.0467 km"),
+    ("convert 10 km to miles", "and 5 feet?", "0.00094697 mi"),
+    ("把10公里换算成英里", "那5英尺呢？", "0.00094697 mi"),
+    ("BMI for 80kg", "180 cm", "24.7"),
+    ("average of 3 and 5", "and the median?", "median of 2 numbers is **4**"),
+    ("split 100 between 4", "and 5 people?", "20.00"),
+]
+
+
+@pytest.mark.parametrize(("first", "then", "contains"), FOLLOWED)
+async def test_an_elliptical_follow_up_completes_the_turn_before(first: str, then: str, contains: str) -> None:
+    agent, history = agent_with(*CARDS), list[ChatMessage]()
+    await agent.converse(first, history)
+    text, calls = await agent.converse(then, history)
+    assert calls, text
+    assert contains in text
+
+
+@pytest.mark.parametrize(
+    "then", ["ok", "what is it", "and then?", "why", "tell me a joke about 3 cats", "what is the weather", "怎么样"]
+)
+async def test_what_is_no_follow_up_takes_nothing(then: str) -> None:
+    for first in ("convert 10 km to miles", "average of 3 and 5", "monthly payment on 200000 at 5% over 30 years"):
+        agent, history = agent_with(*CARDS), list[ChatMessage]()
+        await agent.converse(first, history)
+        _, calls = await agent.converse(then, history)
+        assert calls == []
+
+
+HONEST = [
+    "each of 4 people pays 25, what is the total", "每人付25元，4个人，总共多少", "How old was he on 2020-01-01?", "2026-04-03",
+    "what's the sum of 5 and 7 divided by 3", "loan of 10000 at 1% per month for 2 years", "mortgage 300000, 20% down, 4% for 30 years",
+    "贷款100万，月利率0.5%，20年", "average of 3,5", "average of 100,200,300", "weighted average of 80 and 90", "2 tickets for 30",
+    "days between 2026-01-01 and 2026-02-01 excluding weekends", "probability of not rolling a 6 with one die", "is 5 miles more than 8 km?",
+    "probability of a 4 with 2 dice", "15 to 20 km in miles", "price including 20% VAT is 120, what is the net price", "10 dollars in euros",
+    "interest on 1000 at 5% for 3 years", "3 books at 20 each, tax included 13%", "存款10万，年利率3%，复利5年",
+    "It costs 80 after 25% off. How much did I save?", "5 plus 3, then times 2", "2 x 3 in $ and 4 x 5 in €", "what time is it in Springfield", "buy 2 get 1 free at 30 each",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("said", HONEST)
+async def test_what_no_card_models_is_not_answered_with_a_number(said: str) -> None:
+    text, calls = await agent_with(*CARDS).converse(said)
+    assert calls == [], text
+    assert "offline" in text

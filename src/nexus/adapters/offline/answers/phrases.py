@@ -62,7 +62,7 @@ _NAMES_ZH: Mapping[str, str] = {
     "principal": "本金", "annual_rate_percent": "年利率（%）", "years": "年数", "value": "数值", "from_unit": "原单位", "to_unit": "目标单位",
     "text": "文本（放在冒号后面）", "start": "开始日期", "end": "结束日期", "day": "日期", "items": "明细", "csv_text": "CSV表格", "url": "网址",
     "json_text": "JSON文档", "pattern": "正则表达式", "weight_kg": "体重", "height_cm": "身高", "number": "数字", "numbers": "数字",
-    "rows": "表格", "password": "密码", "from_zone": "原时区", "to_zone": "目标时区", "targets": "目标时区", "birth_date": "出生日期",
+    "compounds_per_year": "多久计一次复利（按年、按月…）", "rows": "表格", "password": "密码", "from_zone": "原时区", "to_zone": "目标时区", "targets": "目标时区", "birth_date": "出生日期",
     "price": "价格", "discount_percent": "折扣", "total": "账单金额", "people": "人数", "tip_percent": "小费比例", "clock": "时间",
     "distance_km": "距离", "litres_per_100_km": "百公里油耗", "before": "原来的值", "after": "后来的值", "cost": "成本", "revenue": "收入",
 }  # fmt: skip
@@ -70,7 +70,7 @@ _NAMES_EN: Mapping[str, str] = {
     "text": "the text (behind a colon)", "csv_text": "the table as CSV", "items": "the items", "targets": "the zone to convert to",
     "to_unit": "the unit to convert to", "from_unit": "the unit of the value", "weight_kg": "the weight", "height_cm": "the height",
     "annual_rate_percent": "annual rate (percent)", "json_text": "the JSON document", "clock": "the time", "total": "the amount of the bill",
-    "litres_per_100_km": "the consumption in l/100km", "distance_km": "the distance", "rows": "the table as CSV",
+    "compounds_per_year": "how often interest is compounded (annually, monthly …)", "litres_per_100_km": "the consumption in l/100km", "distance_km": "the distance", "rows": "the table as CSV",
 }  # fmt: skip
 
 

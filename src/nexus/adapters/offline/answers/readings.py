@@ -1,6 +1,6 @@
 """Readings of one message by one card: a reading counts only when it consumes everything that was said."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -67,31 +67,54 @@ def readings(message: Message, card: Card, tool: ToolSpec) -> Iterator[Reading]:
 
 
 def following(message: Message, before: Reading, tool: ToolSpec) -> Iterator[Reading]:
-    """The reading of the turn before, with what this message says anew; nothing but slots and their cues may be in it."""
-    for found in _consumed(message, before.card, before.frame, follows=True):
-        if len(found) > 1:
-            merged = {**before.bound, **found}
-            source, target = found.get("value+from_unit"), before.bound.get("value+from_unit")
-            if (
-                source
-                and target
-                and "to_unit" not in found
-                and unit_named(source.value[1]) == unit_named(str(merged["to_unit"].value))
-            ):
-                merged["to_unit"] = Bound("to_unit", target.value[1])
-            taken = tuple(name for name in before.bound if name not in found)
-            yield from _built(before.card, before.frame, merged, tool, taken)
-            return
+    """The reading of the turn before, with what this message says anew; nothing but slots, their cues and the words of a frame may be in it."""
+    known = {name for name in before.bound if name != "today"}
+    others = [
+        frame
+        for frame in before.card.frames
+        if frame is not before.frame and _parts(before.bound.values()) - {"today"} <= slot_names(frame)
+    ]
+    readings = [
+        reading
+        for frame in (before.frame, *others)
+        for found in _consumed(message, before.card, frame, follows=True, evident=frame is before.frame)[:1]
+        if len(found) > 1 or not (frame is before.frame or frame.bare)
+        for reading in _built(
+            before.card,
+            frame,
+            _merged(before.bound, found),
+            tool,
+            tuple(name for name in before.bound if name in known - found.keys()),
+        )
+    ]
+    yield from sorted(readings, key=lambda one: not one.complete)[:1]
 
 
-def _consumed(message: Message, card: Card, frame: Frame, *, follows: bool = False) -> list[dict[str, Bound]]:
+def _merged(before: Mapping[str, Bound], found: Mapping[str, Bound]) -> dict[str, Bound]:
+    """What was bound with what is said anew. `10 km to miles`, then `5 miles`: that is meant in kilometres."""
+    merged, source, target = {**before, **found}, found.get("value+from_unit"), before.get("value+from_unit")
+    wanted = before.get("to_unit")
+    if (
+        source
+        and target
+        and wanted
+        and "to_unit" not in found
+        and unit_named(source.value[1]) == unit_named(wanted.value)
+    ):
+        merged["to_unit"] = Bound("to_unit", target.value[1])
+    return merged
+
+
+def _consumed(
+    message: Message, card: Card, frame: Frame, *, follows: bool = False, evident: bool = False
+) -> list[dict[str, Bound]]:
     """What the slots hold in every way to consume the message: the chunks of the frame once each, the words of the card freely."""
     if not message.readable:
         return []
     chunks = _vocabulary((*frame.say, *(card.follows if follows else ())))
     words, glue = _vocabulary(frame.words or card.words), [*_vocabulary(card.glue), *([_FOLLOWING] if follows else [])]
     end, found, seen = len(message.tokens), list[dict[str, Bound]](), set[tuple[int, frozenset[str], bool]]()
-    open_: list[tuple[int, frozenset[str], bool, tuple[Bound, ...]]] = [(0, frozenset(), frame.bare or follows, ())]
+    open_: list[tuple[int, frozenset[str], bool, tuple[Bound, ...]]] = [(0, frozenset(), frame.bare or evident, ())]
     while open_ and message.steps > 0:
         at, used, evident, bound = open_.pop()
         if (at, used, evident) in seen:
@@ -111,7 +134,7 @@ def _consumed(message: Message, card: Card, frame: Frame, *, follows: bool = Fal
     return found
 
 
-def _parts(bound: Sequence[Bound]) -> set[str]:
+def _parts(bound: Iterable[Bound]) -> set[str]:
     """The names that are bound: no two chunks may hold the same."""
     return {part for one in bound for part in one.name.split("+")}
 

@@ -82,7 +82,8 @@ class Expression:
         """Whether a `/` that was read as a fraction divides by the rules of precedence: `2^1/2`, `6/2^2`."""
         written = self.source.text[self.source.tokens[self.at].start : self.source.tokens[number.end - 1].end]
         is_first = parts[-1:] in ([], ["+"], ["-"], ["("]) and self.source.word(number.end) != "^"
-        return "/" in written and (" " not in written or not is_first)
+        is_part = self.source.word(number.end) == "of"
+        return "/" in written and not is_part and (" " not in written or not is_first)
 
     def _word(self, kind: str) -> str | None:
         for sign, phrases in _WORDS[kind]:

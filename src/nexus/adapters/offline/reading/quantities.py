@@ -122,11 +122,19 @@ class Quantities:
 
     def _bare(self, at: int) -> Number | None:
         word = self.word(at)
+        if self.word(at + 1) == "分" and self.word(at + 2) == "之" and word != "百":
+            below, above = self._whole_part(at), self._bare(at + 3)
+            return Number(above.value / below, above.end) if below and above else None
         if word[:1].isdigit():
             return self._digits(at)
         if word in _DIGITS or word in ("十", "半"):
             return self._chinese(at)
         return self._spoken(at)
+
+    def _whole_part(self, at: int) -> int:
+        """The `三` of `三分之二`."""
+        word = self.word(at)
+        return int(word) if word.isdecimal() and len(word) < 5 else _DIGITS.get(word, 10 if word == "十" else 0)
 
     def _digits(self, at: int) -> Number | None:
         found = value_of_digits(self.word(at))

@@ -209,7 +209,8 @@ def _number_lists(source: Source, at: int, detail: str) -> Read:
 
 def _expressions(source: Source, at: int, detail: str) -> Read:
     found = Expression(source, at)
-    if found.end > at and found.operators:
+    is_date = any(True for place in range(at, found.end) for _ in source.dates(place))
+    if found.end > at and found.operators and not is_date:
         yield found.end, found.text, found.doubt
 
 
