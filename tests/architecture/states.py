@@ -53,6 +53,9 @@ becomes of a running stage.
 
 A stage that is skipped was running before: only what is optional is skipped, and only once its work was tried and failed for good. So
 no stage is left out untried, and its row keeps its attempts and the reason.
+
+A build whose verdict is `partial` and was not accepted, or `failed`, ends so: `deployment` is skipped with the reason, and the project is
+completed. Its version is kept, and is deployed when somebody asks for that: a deployment by a user moves no build.
 """
 
 END_TEXT = """
