@@ -274,3 +274,15 @@ async def test_anothers_session_is_nowhere() -> None:
                 assert answer.status_code == 404, path
         assert (await site.client.get(url_of(site, f"/replies/{reply}/events"))).status_code == 404
         assert (await site.client.get(url_of(site, "/replies/msg_1/events"))).status_code == 404
+
+
+async def test_metadata_that_nests_too_deep_is_refused_and_spoils_no_list() -> None:
+    async with open_site() as site:
+        url, fields = f"/api/v2/agents/{site.agent_id}/sessions", {"content-type": "application/json"}
+        for levels in (19, 20, 30, 31, 500, *range(940, 1000, 2), 3000):
+            body = '{"metadata":{"a":' + "[" * (levels - 1) + "]" * (levels - 1) + "}}"
+            answer = await site.client.post(url, content=body, headers=fields)
+            assert answer.status_code in ((201,) if levels <= 20 else (400, 422)), levels
+            if answer.status_code == 422:
+                assert answer.json()["errors"][0]["pointer"] == "/metadata"
+        assert (await site.client.get("/api/v2/sessions")).status_code == 200

@@ -131,7 +131,7 @@ class Following:
         try:
             position = int(frame.id or 0)
             event = Event(position=position, tag=frame.event, data=msgspec.json.decode(frame.data, type=dict[str, Any]))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise NotNexus(self._transport.url, f"it sends events of another kind: {error}") from error
         if frame.id is not None and position <= self._position:
             return None

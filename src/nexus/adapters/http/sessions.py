@@ -18,6 +18,7 @@ from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Window
 from nexus.domain.ports.log import Batch
+from nexus.domain.ports.rows import nests_deeper
 from nexus.domain.requests.model import Once
 from nexus.domain.services import Services
 from nexus.domain.sessions.model import Reply
@@ -32,7 +33,7 @@ from nexus.wire.sessions import (
     SessionView,
 )
 
-METADATA_BYTES = 16 * 1024
+METADATA_BYTES, METADATA_LEVELS = 16 * 1024, 20
 FINISHED = ResponseSpec(
     ReplyView, description="The finished reply, as `Prefer: wait` asked for.", generate_examples=False
 )
@@ -47,8 +48,8 @@ async def create_session(
     once: NamedDependency[Once | None],
 ) -> Answer[SessionView]:
     """Begins a conversation with an agent."""
-    if len(msgspec.json.encode(data.metadata)) > METADATA_BYTES:
-        message = f"At most {METADATA_BYTES} bytes."
+    if nests_deeper(data.metadata, METADATA_LEVELS) or len(msgspec.json.encode(data.metadata)) > METADATA_BYTES:
+        message = f"At most {METADATA_BYTES} bytes, nested at most {METADATA_LEVELS} levels deep."
         raise InvalidInput(message, errors=[{"pointer": "/metadata", "message": message}])
     session = await services.sessions.open(
         caller, agent_id, display_name=data.display_name, metadata=data.metadata, once=once

@@ -31,8 +31,11 @@ def read_cases(found: Package) -> Sequence[Case]:
     """The behavioural cases in a package's files; none without the file. InvalidInput for what is malformed in it."""
     try:
         return msgspec.convert(tomllib.loads(found.files.get(CASES, "")), CaseFile).cases
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise InvalidInput(f"{CASES}: {error}") from error
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # of TOML and of its fit, and of a number or a nesting beyond all bounds
+        raise InvalidInput(f"{CASES}: {str(error)[:500]}") from error
 
 
 async def run_unit_tests(code: CodeRunner, found: Package) -> tuple[list[TestResult], list[str]]:

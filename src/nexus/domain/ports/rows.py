@@ -17,6 +17,9 @@ Item = dict[str, Any]
 ROW_BYTES = 400_000
 """What a row may weigh as JSON: the narrowest of the stores sets the bound for all."""
 
+MOST_LEVELS = 30
+"""How many levels of lists and objects a row may nest: what nests deeper can be written by some code and be read by none."""
+
 PLACE_BYTES = 1_024
 """What a text may weigh that is a key or a place in an index."""
 
@@ -102,7 +105,10 @@ class Table(Struct, Generic[R], frozen=True, dict=True):
 
     def item(self, row: R) -> Item:
         """The row as stored. InvalidInput when no store could hold it; msgspec.ValidationError when it could not be read back."""
-        item = {field: value for field, value in to_builtins(row, str_keys=True).items() if value is not None}
+        try:
+            item = {field: value for field, value in to_builtins(row, str_keys=True).items() if value is not None}
+        except RecursionError as error:
+            raise InvalidInput("What is nested so deep cannot be stored", table=self.name) from error
         for index in self.joins:
             if all(part in item for part in index.parts):
                 item[index.partition] = joined([item[part] for part in index.parts])
@@ -114,6 +120,8 @@ class Table(Struct, Generic[R], frozen=True, dict=True):
             raise InvalidInput("Text that is not Unicode cannot be stored", table=self.name) from error
         if len(encoded) > ROW_BYTES:
             raise InvalidInput(f"{len(encoded)} bytes are more than a row can hold", table=self.name, limit=ROW_BYTES)
+        if encoded.count(b"[") + encoded.count(b"{") > MOST_LEVELS and nests_deeper(item, MOST_LEVELS):
+            raise InvalidInput("What is nested so deep cannot be stored", table=self.name)
         self._decoder.decode(encoded)
         return item
 
@@ -247,6 +255,17 @@ def is_place(value: Scalar) -> bool:
         return 0 < len(value.encode()) <= PLACE_BYTES and "\0" not in value
     except UnicodeEncodeError:
         return False
+
+
+def nests_deeper(value: object, levels: int) -> bool:
+    """Whether lists and objects lie in one another more than so many levels deep."""
+    level = [value]
+    for _ in range(levels + 1):
+        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [one for some in inner for one in some]
+        if not inner:
+            return False
+    return True
 
 
 def _known(table: Table[Any], condition: When) -> None:
