@@ -17,7 +17,7 @@ help:
 	@echo "make lowest   what a Python version and a kernel can break, under the lowest Python here, with namespaces and without"
 	@echo "make check    formatting, lint, types, imports, architecture"
 	@echo "make model-check  every state that a build can come to   (ARGS=\"--commands 4\")"
-	@echo "make fuzz     what every reader of text costs, up to its limit   (ARGS=\"--only csv\")"
+	@echo "make fuzz     what every reader of text costs, up to its limit   (ARGS=\"--few --only csv\")"
 	@echo "make chaos    kill it in every way, and look at what is left (SEED=7 RUNS=200 ARGS=\"--only e01,e09\")"
 	@echo "make fuzz-api five minutes of generated calls of the API  (ARGS=\"--seconds 60 --seed 7\")"
 	@echo "make format   format the code, and mend what can be mended"

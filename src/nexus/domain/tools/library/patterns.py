@@ -204,15 +204,17 @@ _CHECKS: Mapping[str, Callable[[str], bool]] = {"ipv4": _is_ipv4, "date": _is_da
 
 def _entries(text: str) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = []
+    lines: list[list[str]] = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         entry = _structured(line) or _plain(line)
         if entries and not entry["time"] and not entry["level"] and (line[0].isspace() or entries[-1]["time"]):
-            entries[-1]["line"] += f"\n{line}"
+            lines[-1].append(line)
         else:
-            entries.append({"number": number, **entry, "line": line})
-    return entries
+            entries.append({"number": number, **entry})
+            lines.append([line])
+    return [{**entry, "line": "\n".join(own)} for entry, own in zip(entries, lines, strict=True)]
 
 
 def _plain(line: str) -> dict[str, str]:
