@@ -123,7 +123,7 @@ HONEST = [
     "贷款100万，月利率0.5%，20年", "average of 3,5", "average of 100,200,300", "weighted average of 80 and 90", "2 tickets for 30",
     "days between 2026-01-01 and 2026-02-01 excluding weekends", "probability of not rolling a 6 with one die", "is 5 miles more than 8 km?",
     "probability of a 4 with 2 dice", "15 to 20 km in miles", "price including 20% VAT is 120, what is the net price", "10 dollars in euros",
-    "interest on 1000 at 5% for 3 years", "3 books at 20 each, tax included 13%", "存款10万，年利率3%，复利5年",
+    "probability of at least 9 or lower with 2 dice", "interest on 1000 at 5% for 3 years", "3 books at 20 each, tax included 13%", "存款10万，年利率3%，复利5年",
     "It costs 80 after 25% off. How much did I save?", "5 plus 3, then times 2", "2 x 3 in $ and 4 x 5 in €", "what time is it in Springfield", "buy 2 get 1 free at 30 each",
 ]  # fmt: skip
 

@@ -125,7 +125,7 @@ def _consumed(
         steps = [
             (stop, used | names, evident, bound + more)
             for number, node in enumerate(chunks) if str(number) not in used for stop, more in message.match(node, at, True)
-            if (stop > at or more) and not (names := {str(number), *_parts(more)}) & used
+            if (stop > at or more) and _is_single(more) and not (names := {str(number), *_parts(more)}) & used
         ]  # fmt: skip
         steps += [(stop, used, True, bound) for node in words for stop, _ in message.match(node, at, True)]
         steps += [(stop, used, evident, bound) for node in glue for stop, _ in message.match(node, at, True)]
@@ -137,6 +137,11 @@ def _consumed(
 def _parts(bound: Iterable[Bound]) -> set[str]:
     """The names that are bound: no two chunks may hold the same."""
     return {part for one in bound for part in one.name.split("+")}
+
+
+def _is_single(bound: Sequence[Bound]) -> bool:
+    """Whether no name is bound twice."""
+    return len(_parts(bound)) == sum(one.name.count("+") + 1 for one in bound)
 
 
 def _has_material(message: Message, bound: Sequence[Bound]) -> bool:

@@ -11,7 +11,7 @@ simply compute calculate find determine see here here's following come_out"""
 _ZH = """请 请问 帮我 帮 帮忙 我 我们 你 您 能 能不能 能否 可以 可不可以 吗 呢 吧 啊 呀 了 的 是 是多少 一下 多少 几 什么 怎么 如何 想 想要 要 知道 想知道 算
 计算 算出 求 求出 有 等于 那 那么 给 给我 告诉 告诉我 谢谢 麻烦 大概 大约 左右 约 是什么 得 得到 应 应该 应该是 会 会是 你好 看看 看 帮我算 算算 算一算 我想 一共是
 个 到底 现在 这 这个 这些 下面 以下 如下 为 结果 答案 问 问一下 有多少 有几个 共有 哪 哪个 和 以及 如果 的话 若"""
-_STOPS = ", . ? ! ; : 。 、 … ( ) \n ~ ".split(" ")
+_STOPS = "— , . ? ! ; : 。 、 … ( ) \n ~ ".split(" ")
 FILLERS = literal([*_EN.split(), *_ZH.split(), *(stop for stop in _STOPS if stop)]).words
 """Skipped wherever they stand, in all patterns."""
 
