@@ -51,10 +51,8 @@ def write_formula(tool: PlannedTool) -> WrittenTool | None:
     names = _names(expression)
     told = "\n".join(f"        {name}: The value of {name.replace('_', ' ')}." for name in names)
     signature = ", ".join(f"{name}: float" for name in names)
-    code = (
-        f'def {tool.name}({signature}) -> float:\n    """{tool.purpose}.\n\n    Args:\n{told}\n\n'
-        f'    Returns:\n        The result, rounded to six decimals.\n    """\n    return round({expression}, 6)\n'
-    )
+    head = f'def {tool.name}({signature}) -> float:\n    """{tool.purpose}.\n\n    Args:\n{told}\n    """\n'
+    code = f"{head}    return round({expression}, 6)\n"
     return WrittenTool(name=tool.name, code=code, test_code=_tests(tool.name, expression, names))
 
 

@@ -1,5 +1,6 @@
 """What a card is, and how the cards are read from the files beside this one."""
 
+import itertools
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -93,7 +94,12 @@ def load_cards() -> Mapping[str, Card]:
 
 
 def _card(tool: str, entry: JSON) -> Card:
-    """The card of an entry; its `about` holds the kind, the category and a title in each language."""
+    """The card of an entry; its `about` holds the kind, the category and a title in each language.
+
+    A frame that does not `say` how it is asked is asked like the one before, `more` patterns apart.
+    """
     about = entry.pop("about")
+    for before, frame in itertools.pairwise([{}, *entry.get("frames", ())]):
+        frame["say"] = [*frame.get("say", before.get("say", ())), *frame.pop("more", ())]
     kind, category = about.pop("kind", "library"), about.pop("category")
     return msgspec.convert({"tool": tool, "kind": kind, "category": category, "titles": about, **entry}, Card)

@@ -7,9 +7,6 @@ def bmi(weight_kg: float, height_cm: float) -> dict[str, float | str]:
     Args:
         weight_kg: The weight in kilograms.
         height_cm: The height in centimetres; below 3 it is taken as metres.
-
-    Returns:
-        The index, rounded to one decimal, and the category for adults.
     """
     if weight_kg <= 0 or height_cm <= 0:
         raise ValueError("Weight and height must be positive.")
@@ -27,9 +24,6 @@ def age_in_years(birth_date: str, on_date: str) -> int:
     Args:
         birth_date: The date of birth, as YYYY-MM-DD.
         on_date: The day on which the age is wanted, as YYYY-MM-DD.
-
-    Returns:
-        Full years.
     """
     born = [int(part) for part in birth_date.split("-")]
     day = [int(part) for part in on_date.split("-")]

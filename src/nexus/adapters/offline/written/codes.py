@@ -7,9 +7,6 @@ def morse_code(text: str, direction: str = "encode") -> str:
     Args:
         text: The text, or the code with spaces between letters and slashes between words.
         direction: Either "encode" or "decode".
-
-    Returns:
-        The code or the text.
     """
     table = (
         "a.- b-... c-.-. d-.. e. f..-. g--. h.... i.. j.--- k-.- l.-.. m-- n-. o--- p.--. q--.- r.-. s... t- u..- v...- w.-- x-..- y-.-- z--.. "
@@ -32,9 +29,6 @@ def to_roman(number: int) -> str:
 
     Args:
         number: A whole number from 1 to 3999.
-
-    Returns:
-        The Roman numeral.
     """
     if not 1 <= number <= 3999:
         raise ValueError("Roman numerals here go from 1 to 3999.")
@@ -53,9 +47,6 @@ def from_roman(numeral: str) -> int:
 
     Args:
         numeral: The Roman numeral, for example XIV.
-
-    Returns:
-        The number.
     """
     values = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
     letters = numeral.strip().upper()
@@ -73,9 +64,6 @@ def hex_to_rgb(colour: str) -> dict[str, int]:
 
     Args:
         colour: The colour, for example #ff8800 or #f80.
-
-    Returns:
-        Red, green and blue from 0 to 255.
     """
     digits = colour.strip().lstrip("#")
     if len(digits) == 3:
@@ -92,9 +80,6 @@ def rgb_to_hex(red: int, green: int, blue: int) -> str:
         red: Red, 0 to 255.
         green: Green, 0 to 255.
         blue: Blue, 0 to 255.
-
-    Returns:
-        The colour, for example #ff8800.
     """
     if any(not 0 <= part <= 255 for part in (red, green, blue)):
         raise ValueError("Every part is between 0 and 255.")
@@ -106,9 +91,6 @@ def password_strength(password: str) -> dict[str, int | str | list[str]]:
 
     Args:
         password: The password.
-
-    Returns:
-        A score from 0 to 5, the strength in a word, and advice.
     """
     rules = (
         (len(password) >= 8, "use at least 8 characters"),
@@ -129,9 +111,6 @@ def is_prime(number: int) -> dict[str, bool | list[int]]:
 
     Args:
         number: A whole number from 2 to 10**12.
-
-    Returns:
-        Whether it is prime, and its prime factors in order.
     """
     if not 2 <= number <= 10**12:
         raise ValueError("The number must be between 2 and 10**12.")
@@ -154,9 +133,6 @@ def dice_odds(target_sum: int, dice: int, sides: int = 6, comparison: str = "exa
         dice: How many dice, 1 to 10.
         sides: How many sides each has, 2 to 20.
         comparison: One of "exactly", "at least" and "at most".
-
-    Returns:
-        In how many ways it can fall, of how many, and the chance in per cent.
     """
     if not (1 <= dice <= 10 and 2 <= sides <= 20) or comparison not in ("exactly", "at least", "at most"):
         raise ValueError("Between 1 and 10 dice with 2 to 20 sides are possible.")

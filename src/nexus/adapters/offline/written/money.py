@@ -11,9 +11,6 @@ def apply_discount(
         discount_percent: The discount in per cent, 0 to 100.
         further_percent: A second discount in per cent, taken off what the first leaves.
         price_is_reduced: Whether the original price is wanted.
-
-    Returns:
-        The original price, what is saved and what is left to pay, rounded to cents.
     """
     if price < 0 or not (0 <= discount_percent <= 100 and 0 <= further_percent <= 100):
         raise ValueError("The price must not be negative and a discount must be between 0 and 100.")
@@ -32,9 +29,6 @@ def split_bill(total: float, people: int, tip_percent: float = 0.0) -> dict[str,
         total: The bill before the tip.
         people: How many people share it.
         tip_percent: The tip in per cent.
-
-    Returns:
-        The tip, the whole sum and the share of each person, rounded to cents.
     """
     if people < 1 or total < 0 or tip_percent < 0:
         raise ValueError("There must be at least one person, and no negative amounts.")
@@ -48,9 +42,6 @@ def compute_tip(total: float, tip_percent: float = 15.0) -> dict[str, float]:
     Args:
         total: The bill before the tip.
         tip_percent: The tip in per cent.
-
-    Returns:
-        The tip and the sum to pay, rounded to cents.
     """
     if total < 0 or tip_percent < 0:
         raise ValueError("Amounts must not be negative.")
@@ -65,9 +56,6 @@ def fuel_cost(distance_km: float, litres_per_100_km: float, price_per_litre: flo
         distance_km: The length of the trip in kilometres.
         litres_per_100_km: The consumption in litres per 100 km.
         price_per_litre: The price of one litre; 0 when only the fuel is wanted.
-
-    Returns:
-        The litres used and their cost, rounded to two decimals.
     """
     if min(distance_km, litres_per_100_km, price_per_litre) < 0:
         raise ValueError("Distance, consumption and price must not be negative.")
@@ -81,9 +69,6 @@ def profit_margin(cost: float, revenue: float) -> dict[str, float]:
     Args:
         cost: What it cost.
         revenue: What it was sold for.
-
-    Returns:
-        The profit, and the margin in per cent of the revenue.
     """
     if revenue <= 0:
         raise ValueError("The revenue must be positive.")
