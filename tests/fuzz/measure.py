@@ -46,10 +46,10 @@ class Finding(Struct, frozen=True):
 
 
 def text_of(reader: Reader, frame: str, piece: str, characters: int) -> str:
-    """A text of so many characters: the piece again and again, in the frame."""
+    """A text of so many characters at most: whole pieces again and again, in the frame."""
     before, _, behind = frame.partition("…")
     room = max(characters - len(before) - len(behind), 1)
-    return before + (piece * (room // len(piece) + 1))[:room] + behind
+    return before + piece * max(room // len(piece), 1) + behind
 
 
 def read_once(reader: Reader, text: str) -> float:
