@@ -5,7 +5,7 @@ from tests.journeys.user import API
 
 
 def test_a_deleted_project_is_gone_at_once_with_its_agent_and_its_conversations(house: House) -> None:
-    project = house.user.built("An agent that converts units, to be deleted")
+    project = house.user.built("An agent that converts units")
     [agent_id] = project["agent_ids"]
     session_id = house.user.session(agent_id)
     house.user.says(session_id, "convert 10 km to miles")
@@ -26,7 +26,7 @@ def test_a_deleted_project_is_gone_at_once_with_its_agent_and_its_conversations(
 
 
 def test_a_deleted_session_is_gone(house: House) -> None:
-    project = house.user.built("An agent that converts units, with one conversation less")
+    project = house.user.built("An agent that converts units")
     session_id = house.user.session(project["agent_ids"][0])
     house.user.says(session_id, "convert 10 km to miles")
     assert house.user.http.delete(f"{API}/sessions/{session_id}").is_success

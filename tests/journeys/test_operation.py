@@ -97,7 +97,7 @@ def test_sigterm_hands_back_the_builds_that_wait_after_a_kill(tmp_path: Path, op
     data = tmp_path / "data"
     with Provider(said(intake=[HELD])) as model:
         with opens(data, NEXUS_BUILDS__CONCURRENCY="6", **model.settings) as house:
-            ids = [house.user.started(f"An agent that converts units, number {number}") for number in range(6)]
+            ids = [house.user.started("An agent that converts units") for _ in range(6)]
             model.wait_for("intake", 6)
             house.server.kill()
         with opens(data, NEXUS_BUILDS__CONCURRENCY="1", **model.settings) as house:

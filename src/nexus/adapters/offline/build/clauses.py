@@ -1,96 +1,329 @@
-"""Falls a requirement into capabilities, and tells those from wishes about the manner."""
+"""A requirement as clauses: what the agent is to do, each consumed whole by one card or not at all, and the manner of it.
+
+A clause is understood when every word of it is a phrase of one card, a word of such a phrase, or says nothing (`fillers`). What is
+left over is named."""
 
 import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from itertools import pairwise
+from typing import NamedTuple
 
-from nexus.adapters.offline.build.needs import needs_in
-from nexus.adapters.offline.templates.formula import formula_in
+from msgspec import Struct
 
-_NOUN = r"(?:agents?|assistants?|(?:chat)?bots?|helpers?|apps?|tools?)"
-_LEAD = re.compile(
-    rf"^\W*(?:please\s+)?(?:(?:i|we)(?:\s+(?:want|need|would like|'d like)(?:\s+to (?:build|have|make))?)|build|make|create|give me|develop|design)?\s*(?:me\s+|us\s+)?(?:an?\s+|the\s+|one\s+|two\s+|three\s+)?(?:small\s+|simple\s+|smart\s+|ai\s+)*"
-    rf"{_NOUN}(?:\s+(?:called|named)\s+[\"“']?[\w-]+[\"”']?)?(?:\s*[:,]|\s+(?:that|which|who|to|for|can|should|will))*\s+",
-    re.IGNORECASE,
-)
-_LEAD_ZH = re.compile(
-    r"^(?:请|帮我|给我|我们?(?:想要?|需要|要)|想要|需要|做|创建|构建|建|开发|设计|生成|制作|打造|一个|一款|两个|三个|智能体|助手|机器人|[：:,，]|它|能够?|可以|用来|用于|会|名为\S{2,10}?的)+"
-)
-_TAIL_ZH = re.compile(r"的?(?:智能体|助手|机器人|代理|小工具|工具|应用)\W*$")
-_SENTENCE = re.compile(r"(?<=[^\d])[.!?](?:\s+|$)|[。！？；;\n]+")
-_PART = re.compile(
-    r"\s*,\s*(?:and\s+|or\s+|then\s+|but\s+)?(?:also\s+)?|\s+and\s+(?:also\s+|then\s+)?|\s+as well as\s+|\s*[，、]\s*(?:并且?|以及|还|同时|也)?(?:能够?|可以|会)?|并且|以及|同时|还(?:能够?|可以|会)|(?<=[一-鿿])[和与并](?=[一-鿿A-Z])",
-    re.IGNORECASE,
-)
-_EACH = re.compile(
-    r"^(?:and\s+)?(?:one|another|the other|the first|the second|the third|an?)(?:\s+agent)?\s+(?:that\s+|which\s+|to\s+|for\s+|who\s+)?|^(?:另?一个|第[一二三]个|一个)(?:智能体)?(?:负责|用来|用于|能)?",
-    re.IGNORECASE,
-)
-MANNER = re.compile(
-    r"\b(?:explain|show|describ)\w*\s+(?:(?:its|the|each|every|all|their|his|your)\s+)*(?:steps?|work(?:ings?)?|reasoning|calculations?|results?|answers?)|\bstep by step|\b(?:be|is|stays?|polite|friendly|concise|short|brief|clear)(?:ly)?\s*(?:and\s+)?(?:polite|friendly|concise|short|brief|clear)?(?:ly)?$"
-    r"|\b(?:answers?|repl(?:y|ies)|responds?|speaks?)\s+(?:(?:always|only|briefly|politely)\s+)*(?:in\s+(?:english|chinese)|briefly|politely|shortly)|\b(?:never|not)\s+(?:invents?|guess\w*|makes? (?:things|anything) up|hallucinat\w*)"
-    r"|(?:解释|说明|展示|讲解|列出|给出|写出)(?:计算|每个|每一|它的|其|推理|详细)*(?:步骤|过程|推理)|步骤说明|一步一步|礼貌|友好|简洁|简短|(?:用|以)(?:中文|英文|汉语|英语)(?:回答|回复|作答)|不(?:要)?(?:编造|猜测|瞎编)",
-    re.IGNORECASE,
-)
+from nexus.adapters.offline.build import fillers
+from nexus.adapters.offline.cards import CARDS, Card, Example
+from nexus.adapters.offline.reading.tokens import Token, language_of, plain, stem, tokens_of, words_of
+from nexus.adapters.offline.writing import plan_formula
+from nexus.domain.builds.outputs import Language, PlannedTool
+
+MOST = 20
+"""Clauses of a requirement; what lies beyond is one more, and not understood."""
+_LONGEST = 300
+_FIELD = "field"
+"""In place of a topic: the phrase only says in which field the card lies."""
+_RUN = 8
+"""So many parts of a sentence may be one clause."""
 
 
-_MOST = 40
-"""Sentences, and parts of one, that are looked at."""
+class Clause(Struct, frozen=True):
+    """A clause as written, the card that speaks of it with the topics that it names, and the words that were not understood."""
+
+    text: str
+    card: str | None = None
+    topics: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    formula: PlannedTool | None = None
+    manner: bool = False
+
+    @property
+    def served(self) -> bool:
+        return not self.left and (self.card is not None or self.formula is not None)
+
+    @property
+    def empty(self) -> bool:
+        """Whether it says nothing of what the agent is to do."""
+        return not self.left and not self.served
 
 
-def capabilities(requirement: str) -> list[str]:
-    """What the agent is to do, one entry per capability, in the words of the requirement."""
-    found: list[str] = []
-    for sentence in _SENTENCE.split(requirement)[:_MOST]:
-        for part in _parts(sentence.strip()):
-            if not is_manner(part):
-                found.append(part)
-    return list(dict.fromkeys(found))[:_MOST] or [requirement.strip()[:300]]
+class _Phrase(NamedTuple):
+    words: tuple[str, ...]
+    card: str
+    topic: str = ""
 
 
-def manners(requirement: str) -> list[str]:
-    """How it is to do it."""
-    parts = [
-        part.strip()
-        for sentence in _SENTENCE.split(requirement)[:_MOST]
-        for part in _PART.split(_body(sentence.strip()))[:_MOST]
-        if part
-    ]
-    return list(dict.fromkeys(_words(part) for part in parts if part and is_manner(part)))[:6]
+class _Match(NamedTuple):
+    start: int
+    end: int
+    phrase: _Phrase
 
 
-def is_manner(part: str) -> bool:
-    return bool(MANNER.search(part)) and not any(one.library or one.template for one in needs_in(MANNER.sub(" ", part)))
+def clauses_of(requirement: str) -> tuple[list[Clause], list[str]]:
+    """What the agent is to do, and how."""
+    text = plain(requirement)
+    said, manners = dict[str, Clause](), dict[str, str]()
+    for clause in (one for sentence in _sentences(text) for one in _clauses(sentence, language_of(text))):
+        if len(said) == MOST and clause.text.casefold() not in said:
+            said[""] = Clause(clause.text, left=(clause.text[:80], "…"))
+            break
+        if not clause.empty:
+            said.setdefault(clause.text.casefold(), clause)
+        elif clause.manner:
+            manners.setdefault(clause.text.casefold(), clause.text)
+    return list(said.values()), list(manners.values())[:6]
 
 
-def _parts(sentence: str) -> list[str]:
-    """The parts that stand by themselves; one that does not borrows the verb before it, or belongs to the part before it."""
-    if formula_in(sentence) and not needs_in(sentence):
-        return [_words(_body(sentence))]
-    parts: list[str] = []
-    for piece in _PART.split(_body(sentence))[:_MOST]:
-        piece = _words(_EACH.sub("", piece.strip())) if piece else ""
-        if not piece:
-            continue
-        if needs_in(piece) or is_manner(piece) or not parts:
-            parts.append(piece)
-        elif " " in parts[-1] and _gains(verb := parts[-1].split(" ")[0], piece):
-            parts.append(f"{verb} {piece}")
-        elif is_manner(parts[-1]):
-            parts.append(piece)
+def read_clause(text: str, language: Language) -> Clause:
+    """A clause by itself, as it stands in a functional requirement."""
+    return _read(plain(text), language)
+
+
+def examples_of(clause: Clause, language: Language) -> list[Example]:
+    """What the card of a clause answers, in the language, of the topics that the clause names; of all of it where it names none."""
+    if clause.card is None:
+        return []
+    known = CARDS[clause.card].examples.get(language, ())
+    if clause.topics:
+        return [one for topic in clause.topics for one in known if one.topic == topic][:6]
+    return list({one.topic: one for one in reversed(known)}.values())[::-1][:3]
+
+
+def _sentences(text: str) -> Iterator[tuple[str, list[Token]]]:
+    """With the text that the places of their tokens are of."""
+    sentence: list[Token] = []
+    for token in tokens_of(text):
+        if token.word in fillers.ENDS:
+            yield text, sentence
+            sentence = []
         else:
-            parts[-1] = f"{parts[-1]}, {piece}" if parts[-1].isascii() else f"{parts[-1]}、{piece}"
-    return parts
+            sentence.append(token)
+    yield text, sentence
 
 
-def _gains(verb: str, piece: str) -> bool:
-    """Whether a verb makes sense of a piece that speaks of nothing by itself."""
-    alone = {(one.library, one.template) for one in needs_in(verb)}
-    return any((one.library, one.template) not in alone for one in needs_in(f"{verb} {piece}"))
+def _clauses(sentence: tuple[str, list[Token]], language: Language) -> list[Clause]:
+    """The longest runs of parts that one card consumes whole; each part by itself where that is understood as well."""
+    text, tokens = sentence
+    name, tokens = _named(text, tokens)
+    parts = [part for part in _parts(tokens) if part]
+    found = list[Clause]()
+    if name and not _is_name(_text(text, [name]), [_read(_text(text, [part]), language) for part in parts[:_RUN]]):
+        found.append(_read(_text(text, [name]), language))
+    at = 0
+    while at < len(parts) and len(found) <= MOST:
+        end, clause = _longest(text, parts, at, language)
+        alone = [_read(_text(text, [part]), language) for part in parts[at:end]]
+        aside = text[: parts[at][0].start].rstrip().endswith("(")
+        for one in alone if all(_agrees(other, clause) for other in alone) else [clause]:
+            _append(found, one, aside=aside)
+        at = end
+    return found
 
 
-def _body(sentence: str) -> str:
-    body = _TAIL_ZH.sub("", _LEAD_ZH.sub("", _LEAD.sub("", sentence, count=1)))
-    return body if body.strip() else sentence
+def _agrees(part: Clause, whole: Clause) -> bool:
+    """Whether a part of a run stands by itself: a single word does only where it means what it does in the run."""
+    alone = part.card == whole.card or len(words_of(part.text)) > 1
+    return part.empty or (part.served and alone)
 
 
-def _words(part: str) -> str:
-    return re.sub(r"\s+", " ", part).strip(" ,.，。:：的")[:300]
+def _append(found: list[Clause], clause: Clause, *, aside: bool) -> None:
+    """A clause without a verb goes on with the one before it, and what is done with it is not understood where that was not. One in
+    brackets that names the same once more says nothing new."""
+    before = found[-1] if found else None
+    if before is None or _has_verb(clause.text):
+        found.append(clause)
+    elif before.left and not clause.empty:
+        found[-1] = Clause(f"{before.text}, {clause.text}"[:_LONGEST], left=(*before.left, clause.text)[:10])
+    elif not (aside and clause.served and clause.card == before.card and {*clause.topics} <= {*before.topics}):
+        found.append(clause)
+
+
+def _has_verb(text: str) -> bool:
+    first = next((word for word in words_of(text) if word not in fillers.LEADING), "")
+    return _key(first) in fillers.VERBS or re.match(fillers.VERBS_ZH, text) is not None
+
+
+def _longest(text: str, parts: Sequence[Sequence[Token]], at: int, language: Language) -> tuple[int, Clause]:
+    for end in range(min(len(parts), at + _RUN), at, -1):
+        clause = _read(_text(text, parts[at:end]), language)
+        if clause.served or end == at + 1:
+            return end, clause
+    raise AssertionError("a run has at least one part")
+
+
+def _named(text: str, tokens: list[Token]) -> tuple[list[Token], list[Token]]:
+    """What a sentence calls the agent (before the first `that` or colon; in Chinese also after the last `的`), and the rest of it."""
+    for at, token in enumerate(tokens):
+        called = token.word in fillers.BREAKS and fillers.NAMES.search(_text(text, [tokens[:at]]))
+        if token.word in fillers.RELATIVES or called:
+            return tokens[:at], tokens[at + 1 :]
+        if token.word in fillers.BREAKS:
+            break
+    ends = [at for at, token in enumerate(tokens) if token.word == "的"][-1:]
+    if ends and re.fullmatch(fillers.NAMES_ZH, _text(text, [tokens[ends[0] + 1 :]])):
+        return tokens[ends[0] + 1 :], tokens[: ends[0]]
+    return [], tokens
+
+
+def _is_name(name: str, clauses: Sequence[Clause]) -> bool:
+    """Whether it only names what the clauses say: nothing, a role, or the card or the field of one of them."""
+    cards = [CARDS[clause.card] for clause in clauses if clause.card and clause.served]
+    fields = {word for card in cards for word in _fields(card)}
+    called = re.sub(
+        "|".join(rf"\b{word}\b" if word.isascii() else word for word in [*fields, *fillers.ROLES]),
+        " ",
+        name,
+        flags=re.I,
+    )
+    known = _read(fillers.CALLED.sub(" ", called).strip(), "en")
+    return known.empty or (known.served and known.card in {card.tool for card in cards})
+
+
+def _parts(sentence: Sequence[Token]) -> Iterator[list[Token]]:
+    """Falls a sentence at commas, brackets and words such as `and`."""
+    part: list[Token] = []
+    for token in sentence:
+        if token.word in fillers.BREAKS:
+            yield part
+            part = []
+        else:
+            part.append(token)
+    yield part
+
+
+def _text(text: str, parts: Sequence[Sequence[Token]]) -> str:
+    """What these parts say, from the first to the last, without what only leads to it."""
+    tokens = [token for part in parts for token in part]
+    if not tokens:
+        return ""
+    first = next((token for token in tokens if token.word not in fillers.LEADING), tokens[0])
+    shown = re.sub(r"\s+", " ", text[first.start : tokens[-1].end]).strip()
+    return re.sub(fillers.LEADING_ZH, "", shown) or shown
+
+
+@lru_cache(maxsize=4096)
+def _read(shown: str, language: Language) -> Clause:
+    if len(shown) > _LONGEST:
+        return Clause(f"{shown[: _LONGEST - 1]}…", left=(f"{shown[:80]}…",))
+    tokens = [token for token in tokens_of(shown) if token.word[0].isalnum() or token.word == "…"]
+    words = [_key(token.word) for token in tokens]
+    harmless, manner = _harmless(words, language)
+    best = min(_readings(words, harmless, language), key=lambda one: (len(one[2]), -one[3]), default=None)
+    if (best is None or best[2]) and (formula := _formula(shown, words, harmless)):
+        return Clause(shown, formula=formula)
+    if best is None:
+        left = [at for at in range(len(words)) if at not in harmless]
+        return Clause(shown, left=_spans(shown, tokens, left), manner=manner and not left)
+    card, topics, left, _ = best
+    return Clause(shown, card=card, topics=topics, left=_spans(shown, tokens, left))
+
+
+def _readings(
+    words: Sequence[str], harmless: set[int], language: Language
+) -> Iterator[tuple[str, tuple[str, ...], list[int], int]]:
+    """By card that has a phrase in it: the topics, the places that are left over, and how many its phrases cover."""
+    matches: dict[str, list[_Match]] = defaultdict(list)
+    for match in _matches(words, _phrases()):
+        matches[match.phrase.card].append(match)
+    for card, found in matches.items():
+        covered = {at for match in found for at in range(match.start, match.end)}
+        if all(match.phrase.topic == _FIELD for match in found):
+            continue
+        topics = tuple(dict.fromkeys(one.phrase.topic for one in found if one.phrase.topic not in ("", _FIELD)))
+        shown = [topic for topic in topics if not _has_example(CARDS[card], topic, language)]
+        own = _vocabulary(card)
+        left = [at for at, word in enumerate(words) if at not in covered | harmless and word not in own]
+        strange = [at for match in found if match.phrase.topic in shown for at in range(match.start, match.end)]
+        if CARDS[card].examples.get(language):
+            yield card, topics, sorted({*left, *strange}), len(covered)
+
+
+def _has_example(card: Card, topic: str, language: Language) -> bool:
+    return any(one.topic == topic for one in card.examples.get(language, ()))
+
+
+def _formula(shown: str, words: Sequence[str], harmless: set[int]) -> PlannedTool | None:
+    """The tool for a formula that the clause spells out, where it says nothing else."""
+    if (tool := plan_formula(shown)) is None:
+        return None
+    said = {_key(word) for word in words_of(tool.purpose.replace("_", " "))}
+    whole = all(at in harmless or word in said | fillers.SPOKEN for at, word in enumerate(words))
+    return tool if whole and not said & fillers.CONDITIONS else None
+
+
+def _harmless(words: Sequence[str], language: Language) -> tuple[set[int], bool]:
+    """The places of words that say nothing of what is to be done; whether they say how."""
+    covered, manner = set[int](), False
+    for match in _matches(words, _silent(language)):
+        covered |= set(range(match.start, match.end))
+        manner = manner or match.phrase.topic == "manner"
+    return covered, manner
+
+
+def _matches(words: Sequence[str], phrases: Mapping[str, Sequence[_Phrase]]) -> Iterator[_Match]:
+    for start, word in enumerate(words):
+        for phrase in phrases.get(word, ()):
+            end = start + len(phrase.words)
+            if tuple(words[start:end]) == phrase.words:
+                yield _Match(start, end, phrase)
+
+
+def _key(word: str) -> str:
+    return stem(word) if word.isascii() else word
+
+
+def _indexed(phrases: Iterable[_Phrase]) -> Mapping[str, Sequence[_Phrase]]:
+    found: dict[str, list[_Phrase]] = defaultdict(list)
+    for phrase in phrases:
+        if phrase.words:
+            found[phrase.words[0]].append(phrase)
+    return found
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    return tuple(map(_key, words_of(text)))
+
+
+@cache
+def _phrases() -> Mapping[str, Sequence[_Phrase]]:
+    """Those of all cards by their first word."""
+    whole = [_Phrase(_keys(phrase), card.tool) for card in CARDS.values() for phrase in card.requests]
+    parts = [
+        _Phrase(_keys(phrase), card.tool, topic)
+        for card in CARDS.values()
+        for topic, phrases in card.topics.items()
+        for phrase in phrases
+    ]
+    fields = [_Phrase(_keys(field), card.tool, _FIELD) for card in CARDS.values() for field in _fields(card)[1:]]
+    return _indexed([*whole, *parts, *fields])
+
+
+@cache
+def _silent(language: Language) -> Mapping[str, Sequence[_Phrase]]:
+    spoken = fillers.MANNERS + fillers.LANGUAGES[language]
+    manners = [_Phrase(_keys(phrase), "", "manner") for phrase in spoken]
+    return _indexed([*(_Phrase(_keys(phrase), "") for phrase in (*fillers.FILLERS, *fillers.BREAKS)), *manners])
+
+
+@cache
+def _vocabulary(card: str) -> frozenset[str]:
+    """The Latin words of a card's phrases: beside a whole phrase they say nothing new."""
+    known = CARDS[card]
+    phrases = [*known.requests, *(phrase for phrases in known.topics.values() for phrase in phrases)]
+    return frozenset(word for phrase in [*phrases, known.category] for word in _keys(phrase) if word.isascii())
+
+
+def _fields(card: Card) -> tuple[str, ...]:
+    """What the field of a card is called."""
+    return card.category, *fillers.FIELDS_ZH.get(card.category, ())
+
+
+def _spans(text: str, tokens: Sequence[Token], places: Sequence[int]) -> tuple[str, ...]:
+    """The words at these places, as written; neighbours together."""
+    spans: list[list[int]] = [[places[0], places[0]]] if places else []
+    for before, at in pairwise(places):
+        if at == before + 1:
+            spans[-1][1] = at
+        else:
+            spans.append([at, at])
+    return tuple(text[tokens[first].start : tokens[last].end][:80] for first, last in spans)

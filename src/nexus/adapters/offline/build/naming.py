@@ -2,107 +2,60 @@
 
 import re
 import zlib
+from collections.abc import Sequence
 
-from nexus.adapters.offline.build.needs import Found, needs_in
+from nexus.adapters.offline.build.clauses import Clause
+from nexus.adapters.offline.cards import CARDS
 from nexus.domain.builds.outputs import Language
 
 _GIVEN = re.compile(
-    r"\b(?:called|named)\s+[\"“']?([A-Za-z][\w -]{1,38}?)[\"”']?(?=\s+(?:that|which|who|to|for)\b|[,.;]|$)|(?:名为|名叫|叫做|叫作|取名)[“\"「]?([\w一-鿿]{2,20}?)[”\"」]?(?=的|，|。|,|$)",
+    r"\b(?:called|named)\s+[\"“']?([A-Za-z][\w-]{1,30}(?-i:(?: [A-Z][\w-]{1,30})?))|(?:名为|名叫|叫做|叫作|取名)[“\"「]?([\w一-鿿]{2,20}?)[”\"」]?(?=的|，|。|,|$)",
     re.IGNORECASE,
 )
-_SMALL = {
-    "an",
-    "a",
-    "the",
-    "and",
-    "or",
-    "of",
-    "for",
-    "to",
-    "in",
-    "on",
-    "with",
-    "from",
-    "that",
-    "which",
-    "who",
-    "can",
-    "could",
-    "should",
-    "agent",
-    "agents",
-    "assistant",
-    "bot",
-    "chatbot",
-    "tool",
-    "i",
-    "we",
-    "want",
-    "need",
-    "would",
-    "like",
-    "build",
-    "make",
-    "create",
-    "me",
-    "us",
-    "my",
-    "our",
-    "please",
-    "it",
-    "its",
-    "helps",
-    "help",
-    "is",
-    "are",
-    "be",
-}
 
 
 def slug_of(text: str) -> str:
     """At most 40 characters, cut between words; empty when nothing of the text can be in a slug."""
-    words = re.findall(r"[a-z0-9]+", text.lower())
-    slug = "_".join(words)
-    while len(slug) > 40 and words:
+    words = re.findall(r"[a-z0-9]+", text.lower()[:400])
+    while len(slug := "_".join(words)) > 40 and len(words) > 1:
         words.pop()
-        slug = "_".join(words)
-    slug = slug or "".join(re.findall(r"[a-z0-9]+", text.lower()))[:40]
+    slug = slug[:40]
     return slug if re.fullmatch(r"[a-z][a-z0-9_]{2,39}", slug) else ""
 
 
-def agent_slug(requirement: str, found: list[Found]) -> str:
-    """From the English titles of what the agent does, else from its words, else by a number that its words give."""
-    given = _GIVEN.search(requirement)
-    titles = " ".join(_titles(found, "en"))
-    words = " ".join(word for word in re.findall(r"[A-Za-z]{3,}", requirement) if word.lower() not in _SMALL)
-    few = " ".join(words.split()[:4])
+def titles_of(clauses: Sequence[Clause], language: Language) -> list[str]:
+    """What the clauses that are understood are about, each once."""
+    titles = [
+        CARDS[clause.card].title(language) if clause.card else _formula_title(clause)
+        for clause in clauses
+        if clause.served
+    ]
+    return list(dict.fromkeys(titles))
+
+
+def _formula_title(clause: Clause) -> str:
+    return clause.formula.name.replace("_", " ").capitalize() if clause.formula else ""
+
+
+def agent_name(requirement: str, clauses: Sequence[Clause], language: Language) -> str:
+    """The given name, else what the agent does, else the first words of the requirement."""
+    if given := _GIVEN.search(requirement[:2000]):
+        return (given[1] or given[2]).strip()[:80]
+    titles = titles_of(clauses, language)
+    if not titles:
+        words = re.findall(r"[^\W\d_]+", requirement[:400])
+        return (" ".join(words[:6]) or "Agent")[:80] if language == "en" else (words[0] if words else "智能体")[:20]
+    if language == "zh":
+        return f"{'与'.join(titles) if len(titles) < 3 else '、'.join(titles[:2]) + '等'}助手"[:80]
+    return (" and ".join(titles) if len(titles) < 3 else f"{titles[0]}, {titles[1]} and more")[:80]
+
+
+def agent_slug(requirement: str, clauses: Sequence[Clause]) -> str:
+    """From the given name, or the English titles of what the agent does; else from a number that its words give."""
+    given = _GIVEN.search(requirement[:2000])
+    titles = " ".join(titles_of(clauses, "en")[:2])
     return (
         slug_of(given[1] if given and given[1] else "")
         or slug_of(titles)
-        or slug_of(few)
-        or f"agent_{zlib.crc32(requirement.encode()) & 0xFFFFFF:06x}"
+        or f"agent_{zlib.crc32(requirement.encode(errors='replace')) & 0xFFFFFF:06x}"
     )
-
-
-def agent_name(requirement: str, found: list[Found], language: Language) -> str:
-    """The given name, else what the agent does, else its first words."""
-    given = _GIVEN.search(requirement)
-    if given:
-        return (given[1] or given[2]).strip()[:80]
-    titles = _titles(found, language)
-    if titles:
-        return (("与" if language == "zh" else " and ").join(titles) + ("助手" if language == "zh" else ""))[:80]
-    if language == "zh":
-        return (re.sub(r"^(?:做|创建|我?需?要?|帮我)*一个|[，。！？\s].*$", "", requirement) or requirement)[:20]
-    words = [word for word in re.findall(r"[A-Za-z]{3,}", requirement) if word.lower() not in _SMALL][:4]
-    return (" ".join(words).capitalize() or "New agent")[:80]
-
-
-def _titles(found: list[Found], language: Language) -> list[str]:
-    """At most two, those that are possible first."""
-    possible = [one for one in found if one.gap is None] or found
-    return list(dict.fromkeys(one.topic.title(language) for one in possible))[:2]
-
-
-def titles_in(text: str, language: Language) -> list[str]:
-    return _titles(needs_in(text), language)

@@ -1,6 +1,6 @@
 """Stage `prompt`: the system prompt, in the language of the requirement."""
 
-from nexus.adapters.offline.skills.registry import SKILLS
+from nexus.adapters.offline.cards import CARDS
 from nexus.domain.builds.outputs import Language, OfferedTool, PromptInput, PromptText
 
 _HEADS = {
@@ -44,8 +44,8 @@ def prompt(given: PromptInput) -> PromptText:
 
 
 def _tool(tool: OfferedTool, language: Language) -> str:
-    skill = SKILLS.get(tool.name)
-    example = next((one.input.split("\n")[0] for one in skill.examples.get(language, ())), "") if skill else ""
+    card = CARDS.get(tool.name)
+    example = next((one.input.split("\n")[0] for one in card.examples.get(language, ())), "") if card else ""
     when = (
         (f" 例如：“{example}”。" if language == "zh" else f" Use it for requests like “{example}”.") if example else ""
     )

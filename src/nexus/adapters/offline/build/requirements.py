@@ -1,8 +1,8 @@
-"""Stage `requirements`: one functional requirement per capability, and what always holds."""
+"""Stage `requirements`: one functional requirement per clause, and what always holds."""
 
-from nexus.adapters.offline.build.clauses import capabilities, manners
-from nexus.adapters.offline.build.needs import Found, needs_in
-from nexus.adapters.offline.skills.registry import SKILLS
+from nexus.adapters.offline.build.clauses import Clause, clauses_of, examples_of, read_clause
+from nexus.adapters.offline.cards import Example
+from nexus.adapters.offline.writing import formula_example
 from nexus.domain.builds.outputs import Language, Requirement, Requirements, RequirementsInput
 
 _ALWAYS = {
@@ -17,54 +17,55 @@ _ALWAYS = {
         ("诚实", "不编造结果：工具做不到的，就直说。", "超出工具范围的问题，会说明做不到。"),
     ),
 }  # fmt: skip
+_SAYS: dict[Language, tuple[str, str]] = {"en": ("The agent can do this: ", "."), "zh": ("智能体能够：", "。")}
+_OUTSIDE: dict[Language, list[str]] = {
+    "en": ["Abilities that are not listed here.", "Keeping personal data."],
+    "zh": ["没有列出的能力。", "保存个人数据。"],
+}
 
 
 def requirements(given: RequirementsInput) -> Requirements:
     language = given.brief.language
-    functional = [_functional(at, text, language) for at, text in enumerate(capabilities(given.requirement)[:30], 1)]
-    always = [(title, statement, [check]) for title, statement, check in _ALWAYS[language]]
-    wished = [(text[:80], text, [_shown(text, language)]) for text in manners(given.requirement)]
-    nonfunctional = [
-        Requirement(id=f"NFR-{at}", title=title, statement=statement, acceptance=checks)
-        for at, (title, statement, checks) in enumerate([*always, *wished], 1)
-    ]
-    outside = (
-        ["没有列出的能力。", "保存个人数据。"]
-        if language == "zh"
-        else ["Abilities that are not listed here.", "Keeping personal data."]
+    clauses, manners = clauses_of(given.requirement)
+    always = [(title, statement, check) for title, statement, check in _ALWAYS[language]]
+    shown = "回答中可以看到：{}" if language == "zh" else "One sees it in the answers: {}"
+    wished = [(text[:80], text, shown.format(text)) for text in manners]
+    return Requirements(
+        functional=[_functional(at, clause, language) for at, clause in enumerate(clauses, 1)],
+        nonfunctional=[
+            Requirement(id=f"NFR-{at}", title=title, statement=statement, acceptance=[check])
+            for at, (title, statement, check) in enumerate([*always, *wished], 1)
+        ],
+        out_of_scope=_OUTSIDE[language],
     )
-    return Requirements(functional=functional, nonfunctional=nonfunctional, out_of_scope=outside)
 
 
-def _functional(number: int, text: str, language: Language) -> Requirement:
-    statement = f"智能体能够：{text}。" if language == "zh" else f"The agent can do this: {text}."
-    title = text[:1].upper() + text[1:]
+def clause_of(requirement: Requirement, language: Language) -> Clause:
+    """The clause that a functional requirement was made of."""
+    before, after = _SAYS[language]
+    return read_clause(requirement.statement.removeprefix(before).removesuffix(after), language)
+
+
+def shown_by(clause: Clause, language: Language) -> list[Example]:
+    """The messages that show that a clause is met."""
+    if clause.formula:
+        example = formula_example(clause.formula)
+        return [Example(example.input, tuple(example.contains))] if example else []
+    return examples_of(clause, language)
+
+
+def _functional(number: int, clause: Clause, language: Language) -> Requirement:
+    before, after = _SAYS[language]
     return Requirement(
-        id=f"FR-{number}", title=title[:80], statement=statement[:500], acceptance=_acceptance(needs_in(text), language)
+        id=f"FR-{number}",
+        title=(clause.text[:1].upper() + clause.text[1:])[:80],
+        statement=f"{before}{clause.text}{after}",
+        acceptance=_acceptance(clause, language),
     )
 
 
-def _acceptance(found: list[Found], language: Language) -> list[str]:
-    """An example per tool, and honesty per gap."""
-    lines = []
-    for one in found[:5]:
-        skill = SKILLS.get(one.library or one.template or "")
-        example = next(iter(skill.examples.get(language, ())), None) if skill else None
-        if example and example.contains:
-            shown, wanted = example.input.replace("\n", " ⏎ ")[:200], ", ".join(example.contains)
-            lines.append(
-                f"问“{shown}”时，回答包含“{wanted}”。"
-                if language == "zh"
-                else f"Asked “{shown}”, the answer contains “{wanted}”."
-            )
-        elif one.gap:
-            lines.append(one.gap.reason(language))
-    return lines or [
-        "用相应的请求可以验证。"
-        if language == "zh"
-        else "A request of this kind is answered with a result, or with what is missing for one."
-    ]
-
-
-def _shown(text: str, language: Language) -> str:
-    return f"回答中可以看到：{text}" if language == "zh" else f"One sees it in the answers: {text}"
+def _acceptance(clause: Clause, language: Language) -> list[str]:
+    asked = "问“{}”时，回答包含“{}”。" if language == "zh" else "Asked “{}”, the answer contains “{}”."
+    if clause.served and (examples := shown_by(clause, language)):
+        return [asked.format(" ".join(one.input.split())[:250], ", ".join(one.contains)[:150]) for one in examples]
+    return ["这样的请求得到结果。" if language == "zh" else "A request of this kind is answered with a result."]

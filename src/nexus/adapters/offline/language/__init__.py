@@ -1,1 +1,0 @@
-"""What the offline model knows of English and Chinese: scripts, numbers, dates, units and its own sentences."""
