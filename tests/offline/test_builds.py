@@ -6,6 +6,8 @@ import msgspec
 import pytest
 from msgspec import Struct
 
+from nexus.adapters.offline.cards import CARDS
+from nexus.domain.builds.documents import category
 from nexus.domain.builds.outputs import (
     Architecture,
     ArchitectureInput,
@@ -196,6 +198,7 @@ async def test_what_can_be_done_is_built_beside_what_cannot() -> None:
     assert agent.library_tools == ["convert_units"]
     assert [tool.name for tool in agent.new_tools] == ["bmi"]
     assert [unmet.requirement_id for unmet in built.architecture.unmet] == ["FR-2"]
+    assert agent.purpose == "converts units; computes BMI"
     await _cases_hold(built)
 
 
@@ -326,3 +329,7 @@ async def test_what_has_no_template_or_rules_fails_clearly() -> None:
         await ask("unheard_of", Brief, IntakeInput("computes the BMI"))
     with pytest.raises(InvalidInput):
         await answered(ModelRequest(messages=(ChatMessage("user", "not JSON"),), purpose="build.intake"))
+
+
+def test_a_chinese_document_has_a_chinese_word_for_the_category_of_every_card() -> None:
+    assert {card.category for card in CARDS.values() if category(card.category, "zh") == card.category} == set()

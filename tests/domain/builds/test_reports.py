@@ -13,7 +13,7 @@ from nexus.domain.builds.outputs import Brief
 from nexus.domain.builds.report import Verified
 from nexus.domain.ports.models import LocalModel
 from nexus.domain.projects.model import Project
-from tests.domain.builds.scripts import AGENT, ARCHITECTURE, BRIEF, said, script
+from tests.domain.builds.scripts import AGENT, ARCHITECTURE, BRIEF, DESIGN, said, script
 from tests.domain.builds.test_builds import WANTED, over
 from tests.domain.builds.test_verdicts import FAILED, PARTIAL, WHY
 from tests.house import ANN, House, open_house, world
@@ -73,6 +73,15 @@ async def test_each_requirement_names_its_case_or_why_there_is_none() -> None:
         double, triple = told.split("### FR-2")
         assert "Shown by:\n\n- `doubles_two` (`agents/doubler/tests/cases.toml`): double 2" in double
         assert f"Shown by:\n\n- not met: {WHY}" in triple
+
+
+async def test_a_readme_says_once_what_the_agent_cannot_do_and_what_one_can_ask() -> None:
+    limited = structs.replace(DESIGN, limits=[WHY, "Numbers only."])
+    async with open_house(world(script(**PARTIAL, design=[said(limited)]))) as house:
+        told = await text(house, await built(house), f"{FOLDER}/README.md")
+        assert told.count(WHY) == 1
+        assert "- double 2" in told
+        assert "- Numbers only." in told
 
 
 async def test_names_that_steer_a_display_are_escaped_in_every_document() -> None:

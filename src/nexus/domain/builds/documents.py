@@ -101,7 +101,7 @@ def _cell(text: str) -> str:
 _CATEGORIES = {
     "math": "数学", "finance": "金融", "dates": "日期", "text": "文本", "data": "数据", "web": "网络", "health": "健康",
     "units": "单位", "conversion": "换算", "language": "语言", "integration": "集成", "general": "通用",
-    "security": "安全", "logs": "日志", "everyday": "日常",
+    "security": "安全", "logs": "日志", "travel": "出行", "codes": "编码", "everyday": "日常",
 }  # fmt: skip
 
 
@@ -256,7 +256,7 @@ def readme(manifest: Manifest, made: Design, unmet: Sequence[str], say: Language
 
 ## {word("limits", say)}
 
-{listed(made.limits, say)}
+{listed((limit for limit in made.limits if not any(limit in line for line in unmet)), say)}
 
 ## {word("tools_head", say)}
 

@@ -58,7 +58,7 @@ def architecture(given: ArchitectureInput) -> Architecture:
             parts.append(part)
     agents = _several(given.brief, parts) if given.brief.topology == "multiple" else []
     if not agents:
-        agents = [_agent(given.brief.slug, given.brief.name, given.brief.summary, parts)]
+        agents = [_agent(given.brief.slug, given.brief.name, _purpose(parts, language), parts)]
     zh = language == "zh"
     return Architecture(
         overview="\n".join(f"- **{agent.name}** (`{agent.slug}`): {', '.join(agent.tools)}" for agent in agents),
@@ -89,6 +89,11 @@ def _not_understood(clause: Clause, language: Language) -> str:
     return _REASONS[language][0].format(left=("、" if language == "zh" else ", ").join(f"“{words}”" for words in left))[
         :500
     ]
+
+
+def _purpose(parts: Sequence[_Part], language: Language) -> str:
+    """What is served of the requirement, and nothing of the rest."""
+    return ("；" if language == "zh" else "; ").join(part.clause.text for part in parts)
 
 
 def _agent(slug: str, name: str, purpose: str, parts: Sequence[_Part]) -> PlannedAgent:
@@ -137,6 +142,5 @@ def _several(brief: Brief, parts: Sequence[_Part]) -> list[PlannedAgent]:
 def _specialist(brief: Brief, parts: Sequence[_Part]) -> PlannedAgent:
     clauses = [part.clause for part in parts]
     slug = slug_of(titles_of(clauses, "en")[0]) or slug_of(parts[0].tool)
-    purpose = ("；" if brief.language == "zh" else "; ").join(clause.text for clause in clauses)
     taken = f"{slug[:34]}_agent" if slug == brief.slug else slug
-    return _agent(taken, titles_of(clauses, brief.language)[0][:80], purpose, parts)
+    return _agent(taken, titles_of(clauses, brief.language)[0][:80], _purpose(parts, brief.language), parts)
