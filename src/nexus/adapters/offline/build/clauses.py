@@ -23,6 +23,7 @@ MOST = 20
 _LONGEST = 300
 _FIELD = "field"
 """In place of a topic: the phrase only says in which field the card lies."""
+_MANNER = "manner"
 _RUN = 8
 """So many parts of a sentence may be one clause."""
 
@@ -207,13 +208,15 @@ def _read(shown: str, language: Language) -> Clause:
         return Clause(f"{shown[: _LONGEST - 1]}…", left=(f"{shown[:80]}…",))
     tokens = [token for token in tokens_of(shown) if token.word[0].isalnum() or token.word == "…"]
     words = [_key(token.word) for token in tokens]
-    harmless, manner = _harmless(words, language)
+    silent, manner = _harmless(words, language)
+    telling = {at for at, word in enumerate(words) if word in fillers.TELLING}
+    harmless = silent | (manner - telling)
     best = min(_readings(words, harmless, language), key=lambda one: (len(one[2]), -one[3]), default=None)
     if (best is None or best[2]) and (formula := _formula(shown, words, harmless)):
         return Clause(shown, formula=formula)
     if best is None:
-        left = [at for at in range(len(words)) if at not in harmless]
-        return Clause(shown, left=_spans(shown, tokens, left), manner=manner and not left)
+        left = [at for at in range(len(words)) if at not in silent | manner]
+        return Clause(shown, left=_spans(shown, tokens, left), manner=bool(manner) and not left)
     card, topics, left, _ = best
     return Clause(shown, card=card, topics=topics, left=_spans(shown, tokens, left))
 
@@ -231,7 +234,7 @@ def _readings(
             continue
         topics = tuple(dict.fromkeys(one.phrase.topic for one in found if one.phrase.topic not in ("", _FIELD)))
         shown = [topic for topic in topics if not _has_example(CARDS[card], topic, language)]
-        own = _vocabulary(card)
+        own = _vocabulary(card, topics)
         left = [at for at, word in enumerate(words) if at not in covered | harmless and word not in own]
         strange = [at for match in found if match.phrase.topic in shown for at in range(match.start, match.end)]
         if CARDS[card].examples.get(language):
@@ -251,13 +254,12 @@ def _formula(shown: str, words: Sequence[str], harmless: set[int]) -> PlannedToo
     return tool if whole and not said & fillers.CONDITIONS else None
 
 
-def _harmless(words: Sequence[str], language: Language) -> tuple[set[int], bool]:
-    """The places of words that say nothing of what is to be done; whether they say how."""
-    covered, manner = set[int](), False
+def _harmless(words: Sequence[str], language: Language) -> tuple[set[int], set[int]]:
+    """The places of words that say nothing of what is to be done, and of those that say how."""
+    silent, manner = set[int](), set[int]()
     for match in _matches(words, _silent(language)):
-        covered |= set(range(match.start, match.end))
-        manner = manner or match.phrase.topic == "manner"
-    return covered, manner
+        (manner if match.phrase.topic == _MANNER else silent).update(range(match.start, match.end))
+    return silent, manner
 
 
 def _matches(words: Sequence[str], phrases: Mapping[str, Sequence[_Phrase]]) -> Iterator[_Match]:
@@ -301,16 +303,16 @@ def _phrases() -> Mapping[str, Sequence[_Phrase]]:
 @cache
 def _silent(language: Language) -> Mapping[str, Sequence[_Phrase]]:
     spoken = fillers.MANNERS + fillers.LANGUAGES[language]
-    manners = [_Phrase(_keys(phrase), "", "manner") for phrase in spoken]
+    manners = [_Phrase(_keys(phrase), "", _MANNER) for phrase in spoken]
     return _indexed([*(_Phrase(_keys(phrase), "") for phrase in (*fillers.FILLERS, *fillers.BREAKS)), *manners])
 
 
 @cache
-def _vocabulary(card: str) -> frozenset[str]:
-    """The Latin words of a card's phrases: beside a whole phrase they say nothing new."""
+def _vocabulary(card: str, topics: tuple[str, ...]) -> frozenset[str]:
+    """The Latin words of a card's phrases, and of those of the topics that are named: beside a whole phrase they say nothing new."""
     known = CARDS[card]
-    phrases = [*known.requests, *(phrase for phrases in known.topics.values() for phrase in phrases)]
-    return frozenset(word for phrase in [*phrases, known.category] for word in _keys(phrase) if word.isascii())
+    phrases = [*known.requests, *(phrase for topic in topics for phrase in known.topics[topic]), known.category]
+    return frozenset(word for phrase in phrases for word in _keys(phrase) if word.isascii())
 
 
 def _fields(card: Card) -> tuple[str, ...]:

@@ -32,6 +32,8 @@ LANGUAGES = {
 """How one says that the agent answers in the language of its requirement."""
 FIELDS_ZH = {field: tuple(said.split()) for field, said in _FOUND["fields_zh"].items()}
 EMPTY, VERBS, SPOKEN, CONDITIONS = _stems("empty"), _stems("verbs"), _stems("spoken"), _stems("conditions")
+TELLING = _stems("telling")
+"""Manners that are tasks of their own beside what a card does."""
 NOUNS_ZH, LEADING_ZH = _any("nouns_zh"), rf"^(?:{_any('leading_zh')})+"
 VERBS_ZH = rf"(?:并|还|能|可以|会)*(?:{_any('verbs_zh')})"
 NAMES = re.compile(rf"\b(?:{_any('nouns')})s?$|(?:{NOUNS_ZH})$", re.IGNORECASE)
