@@ -329,12 +329,11 @@ def tripling(gate: Gate) -> ScriptedModel:
     """Builds an agent under the same slug, with a tool of the same name, that triples."""
     code, test = WRITTEN.code.replace("* 2", "* 3"), WRITTEN.test_code.replace("== 4", "== 6")
     written = said(structs.replace(WRITTEN, code=code, test_code=test))
+    case = structs.replace(CASE, input="triple, not double, 2", contains=["6"])
     replies = [turn(ToolCall("c1", "double_it", '{"number": 2}')), turn("That is 6.")]
     return script(
         intake=[said(structs.replace(BRIEF, name="Tripler", summary="Triples numbers."))],
-        design=[
-            said(structs.replace(DESIGN, cases=[structs.replace(CASE, input="triple, not double, 2", contains=["6"])]))
-        ],
+        design=[said(structs.replace(DESIGN, cases=[case]))],
         tools=[turn(gate, *written.pieces)],
         prompt=[said({"prompt": "You triple numbers with the tool double_it, and say the result in one sentence."})],
         reply=[*replies, *replies],
@@ -347,22 +346,23 @@ async def test_two_builds_at_once_do_not_touch_each_others_files() -> None:
     async with open_house(world(Two(doubles, tripling(gates[1])))) as house:
         wanted = [WANTED, Opening(requirement="An agent that triples numbers")]
         ids = [(await house.services.builds.start(ANN, one)).project_id for one in wanted]
-        for gate in gates:
-            await gate.reached.wait()
+        [await gate.reached.wait() for gate in gates]
         for gate in gates:
             gate.opened.set()
         assert [(await over(house, one)).status for one in ids] == ["completed", "completed"]
         files = [await house.services.projects.files(ANN, one) for one in ids]
-        assert files[0] == files[1]
-        tool = "agents/doubler/tools/double_it.py"
-        sources = [(await house.services.projects.file(ANN, one, tool)).decode() for one in ids]
+        assert [path.replace("doubler_2/", "doubler/") for path in files[1]] == files[0]
+        tools = [next(path for path in found if path.endswith("/tools/double_it.py")) for found in files]
+        sources = [(await house.services.projects.file(ANN, *one)).decode() for one in zip(ids, tools, strict=True)]
         assert [source.count("* 2") for source in sources] == [1, 0]
         assert [source.count("* 3") for source in sources] == [0, 1]
         commits = [{commit.commit_id for commit in await house.services.projects.commits(ANN, one)} for one in ids]
         assert [len(found) for found in commits] == [9, 9]
         assert commits[0].isdisjoint(commits[1])
         on_disk = await house.world.files.list("projects")
-        assert sorted(on_disk) == sorted(f"projects/{one}/{path}" for one in ids for path in files[0])
+        assert sorted(on_disk) == sorted(
+            f"projects/{one}/{path}" for one, found in zip(ids, files, strict=True) for path in found
+        )
 
 
 # --- C15
