@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK
+from nexus.cli.lists import gathered, show_list
+from nexus.cli.lookup import agent_of
 from nexus.cli.output import Columns
 from nexus.cli.parsing import Topics, listing, one_id, topic, verb, whole
 from nexus.cli.texts import message_of
@@ -11,6 +13,7 @@ from nexus.cli.texts import message_of
 if TYPE_CHECKING:
     from nexus.client import Client
     from nexus.wire.agents import AgentView
+    from nexus.wire.lists import Listed
 
 NAMED = "id, slug or name of the agent"
 STATUSES = ("running", "offline", "error", "building", "deploying")
@@ -40,9 +43,7 @@ def add(topics: Topics) -> None:
     invoking.add_argument("message", help="what to say; - reads it from stdin")
 
 
-async def list_agents(asked: Asked, client: "Client") -> int:
-    from nexus.cli.lists import chosen, show_list
-
+async def list_agents(asked: Asked, client: "Client") -> None:
     wanted = asked.arguments
     columns: Columns[AgentView] = {
         "ID": lambda agent: agent.agent_id,
@@ -54,37 +55,34 @@ async def list_agents(asked: Asked, client: "Client") -> int:
         "NAME": lambda agent: agent.agent_name,
     }
 
-    def is_wanted(agent: "AgentView") -> bool:
-        """What the server does not filter by."""
-        return wanted.status in (None, agent.status) and wanted.verdict in (None, agent.verdict)
+    async def page(limit: int, cursor: str | None) -> "Listed[AgentView]":
+        """Without what is not wanted, which the server does not filter by all: it may be short, or empty."""
+        found = await client.agents(category=wanted.category, limit=limit, cursor=cursor)
+        found.items[:] = [
+            agent
+            for agent in found.items
+            if wanted.status in (None, agent.status) and wanted.verdict in (None, agent.verdict)
+        ]
+        return found
 
-    return await show_list(
+    await show_list(
         asked,
-        chosen(lambda limit, cursor: client.agents(category=wanted.category, limit=limit, cursor=cursor), is_wanted),
+        page,
         columns,
         empty=f"There is no such agent. Build one: {asked.command('build', 'what it should do')}",
         lesser=("CREATED", "STATUS", "VERSION"),
     )
 
 
-async def show(asked: Asked, client: "Client") -> int:
-    from nexus.cli.lists import shown
-    from nexus.cli.lookup import agent_of
-
+async def show(asked: Asked, client: "Client") -> None:
     agent = await agent_of(client, asked.arguments.agent)
     newest = (await client.versions(agent.agent_id, limit=1)).items
-    return shown(asked, agent, unmet=newest[0].unmet if newest else [])
+    asked.output.details(agent, unmet=newest[0].unmet if newest else [])
 
 
-async def versions(asked: Asked, client: "Client") -> int:
-    from nexus.cli.lists import gathered
-    from nexus.cli.lookup import agent_of
-
+async def versions(asked: Asked, client: "Client") -> None:
     agent = await agent_of(client, asked.arguments.agent)
-    found = await gathered(lambda limit, cursor: client.versions(agent.agent_id, limit=limit, cursor=cursor), None)
-    if asked.output.json:
-        asked.output.document(found)
-        return OK
+    found = await gathered(lambda limit, cursor: client.versions(agent.agent_id, limit=limit, cursor=cursor))
     columns = {
         "VERSION": lambda version: version.version,
         "ANSWERS": lambda version: "yes" if version.version == agent.active_version else "",
@@ -94,17 +92,13 @@ async def versions(asked: Asked, client: "Client") -> int:
         "COMMIT": lambda version: (version.commit_id or "")[:12],
         "CREATED": lambda version: version.created_at[:19],
     }
-    asked.output.table(found.items, columns, empty="The agent has no versions.", lesser=("COMMIT", "CREATED", "BUILD"))
+    asked.output.listed(found, columns, empty="The agent has no versions.", lesser=("COMMIT", "CREATED", "BUILD"))
     for version in found.items:
-        if version.unmet:
-            asked.output.line(f"Version {version.version} does not meet:")
-        for line in version.unmet:
-            asked.output.line(f"  {line}")
-    return OK
+        if version.unmet and not asked.output.json:
+            asked.output.line("\n  ".join([f"Version {version.version} does not meet:", *version.unmet]))
 
 
-async def deploy(asked: Asked, client: "Client") -> int:
-    from nexus.cli.lookup import agent_of
+async def deploy(asked: Asked, client: "Client") -> None:
     from nexus.wire.agents import NewDeployment
 
     wanted = asked.arguments
@@ -113,31 +107,20 @@ async def deploy(asked: Asked, client: "Client") -> int:
         version=wanted.version, accept_partial=wanted.allow_partial, accept_failed=wanted.allow_failed
     )
     deployed = await client.deploy(agent.agent_id, accepted)
-    if asked.output.json:
-        asked.output.document(deployed)
-        return OK
-    asked.output.line(
-        f"Version {deployed.version} of {agent.agent_name} answers now. Verification: {deployed.verdict}."
-    )
-    asked.output.note(f"Talk to it: {asked.command('chat', wanted.agent)}")
-    return OK
+    done = f"Version {deployed.version} of {agent.agent_name} answers now. Verification: {deployed.verdict}."
+    asked.output.result(deployed, done)
+    if not asked.output.json:
+        asked.output.note(f"Talk to it: {asked.command('chat', wanted.agent)}")
 
 
-async def delete(asked: Asked, client: "Client") -> int:
-    from nexus.cli.lookup import agent_of
-
+async def delete(asked: Asked, client: "Client") -> None:
     agent = await agent_of(client, asked.arguments.agent)
     await client.delete_agent(agent.agent_id)
-    if asked.output.json:
-        asked.output.document({"agent_id": agent.agent_id, "deleted": True})
-    else:
-        asked.output.line(f"Deleted {agent.agent_id} ({agent.agent_name}).")
-    return OK
+    done = f"Deleted {agent.agent_id} ({agent.agent_name})."
+    asked.output.result({"agent_id": agent.agent_id, "deleted": True}, done)
 
 
 async def invoke(asked: Asked, client: "Client") -> int:
-    from nexus.cli.lookup import agent_of
-
     agent = await agent_of(client, asked.arguments.agent)
     called = await client.invoke(agent.agent_id, message_of(asked.arguments.message, asked.output))
     if asked.output.json:

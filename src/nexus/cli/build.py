@@ -64,12 +64,10 @@ def _requirement(asked: Asked) -> str:
 
 
 def _detached(asked: Asked, started: "ProjectStarted") -> int:
-    if asked.output.json:
-        asked.output.document(started)
-        return OK
     from nexus.cli.following import held, ways
 
-    asked.output.line(started.project_id)
-    held(asked, started.position)
-    asked.output.note(ways(asked, started.project_id))
+    asked.output.result(started, started.project_id)
+    if not asked.output.json:
+        held(asked, started.position)
+        asked.output.note(ways(asked, started.project_id))
     return OK

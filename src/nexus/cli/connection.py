@@ -3,8 +3,9 @@
 import asyncio
 
 from nexus.cli.asked import Asked
-from nexus.cli.exits import USAGE, Ended
+from nexus.cli.exits import OK, USAGE, Ended
 from nexus.cli.parsing import OnServer
+from nexus.cli.servers import server_for
 from nexus.client import Client, Pauses
 
 
@@ -18,22 +19,17 @@ def client_for(asked: Asked) -> Client:
 
 def on_server(asked: Asked, work: OnServer) -> int:
     """What the work comes to on a server: the one that answers, or one of its own where that is wanted."""
-    return connected(asked, _served(work) if asked.may_serve else work)
 
-
-def _served(work: OnServer) -> OnServer:
-    async def worked(asked: Asked, client: Client) -> int:
-        from nexus.cli.servers import server_for
-
+    async def worked(asked: Asked, client: Client) -> int | None:
         async with server_for(asked, client):
             return await work(asked, client)
 
-    return worked
+    return connected(asked, worked if asked.may_serve else work)
 
 
 def connected(asked: Asked, work: OnServer) -> int:
     async def worked() -> int:
         async with client_for(asked) as client:
-            return await work(asked, client)
+            return await work(asked, client) or OK
 
     return asyncio.run(worked())

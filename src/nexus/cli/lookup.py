@@ -1,18 +1,21 @@
 """Which agent or tool is meant."""
 
+from typing import TYPE_CHECKING
+
 from nexus.cli.exits import REFUSED, USAGE, Ended
-from nexus.client import Client, every
-from nexus.wire.agents import AgentView
-from nexus.wire.tools import ToolView
+from nexus.cli.lists import gathered
 
-PAGE = 100
+if TYPE_CHECKING:
+    from nexus.client import Client
+    from nexus.wire.agents import AgentView
+    from nexus.wire.tools import ToolView
 
 
-async def agent_of(client: Client, wanted: str | None) -> AgentView:
+async def agent_of(client: "Client", wanted: str | None) -> "AgentView":
     """By id, slug or name; the latest when none is named. Ended when there is none, or more than one."""
     if wanted is not None and wanted.startswith("agt_"):
         return await client.agent(wanted)
-    found = [agent async for agent in every(lambda cursor: client.agents(limit=PAGE, cursor=cursor))]
+    found = await _agents(client)
     if wanted is None:
         return _latest(found)
     matching = [agent for agent in found if _is_called(agent, wanted)]
@@ -25,30 +28,33 @@ async def agent_of(client: Client, wanted: str | None) -> AgentView:
     raise Ended(USAGE, f"Several agents are called {wanted!r}: say which by its id, one of {ids}.")
 
 
-async def reference_of(client: Client, agent: AgentView) -> str:
+async def reference_of(client: "Client", agent: "AgentView") -> str:
     """The slug where no other agent is called so, else the id."""
-    async for other in every(lambda cursor: client.agents(limit=PAGE, cursor=cursor)):
-        if other.agent_id != agent.agent_id and _is_called(other, agent.slug):
-            return agent.agent_id
-    return agent.slug
+    others = [one for one in await _agents(client) if one.agent_id != agent.agent_id]
+    return agent.agent_id if any(_is_called(one, agent.slug) for one in others) else agent.slug
 
 
-def _is_called(agent: AgentView, wanted: str) -> bool:
+async def _agents(client: "Client") -> "list[AgentView]":
+    return (await gathered(lambda limit, cursor: client.agents(limit=limit, cursor=cursor))).items
+
+
+def _is_called(agent: "AgentView", wanted: str) -> bool:
     return wanted.casefold() in (agent.slug.casefold(), agent.agent_name.casefold())
 
 
-def _latest(found: list[AgentView]) -> AgentView:
+def _latest(found: "list[AgentView]") -> "AgentView":
     """The one that was made last, of those that answer if any does."""
     if not found:
         raise Ended(REFUSED, "There is no agent yet. Build one:", ("build", "what it should do"))
     return max(found, key=lambda agent: (agent.active_version > 0, agent.created_at, agent.agent_id))
 
 
-async def tool_of(client: Client, wanted: str) -> ToolView:
+async def tool_of(client: "Client", wanted: str) -> "ToolView":
     """By id or name."""
     if wanted.startswith("tol_"):
         return await client.tool(wanted)
-    async for tool in every(lambda cursor: client.tools(limit=PAGE, cursor=cursor)):
+    found = await gathered(lambda limit, cursor: client.tools(limit=limit, cursor=cursor))
+    for tool in found.items:
         if tool.tool_name == wanted:
             return tool
     raise Ended(REFUSED, f"There is no tool {wanted!r}. This lists those that there are:", ("tools", "list"))

@@ -3,13 +3,18 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import TextIOWrapper
-from typing import TextIO, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from nexus.cli.tables import lines_of
 from nexus.cli.terminal import escaped_json, one_line, printable
+
+if TYPE_CHECKING:
+    from msgspec import Struct
+
+    from nexus.wire.lists import Listed
 
 T = TypeVar("T")
 Columns = Mapping[str, Callable[[T], object]]
@@ -91,6 +96,13 @@ class Output:
             return self.columns
         return shutil.get_terminal_size().columns if self.out.isatty() else None
 
+    def result(self, value: object, text: str) -> None:
+        """The result: one JSON document for programs, the text for people."""
+        if self.json:
+            self.document(value)
+        else:
+            self.line(text)
+
     def document(self, value: object) -> None:
         """The result as one JSON document."""
         self._json(_encoded(value, indent=2))
@@ -116,25 +128,36 @@ class Output:
         buffer.write(content)
         buffer.flush()
 
-    def table(self, rows: Iterable[T], columns: Columns[T], *, empty: str, lesser: Sequence[str] = ()) -> None:
-        """Aligned columns, without the `lesser` ones, the first first, where they do not fit; `empty` is said where there is no row."""
-        shown = [{name: one_line(_word(value(row))) for name, value in columns.items()} for row in rows]
+    def listed(self, found: "Listed[T]", columns: Columns[T], *, empty: str, lesser: Sequence[str] = ()) -> None:
+        """The result: one JSON document for programs; for people aligned columns, without the `lesser` ones, the first first, where they do
+        not fit; `empty` is said where there is no row."""
+        if self.json:
+            self.document(found)
+            return
+        shown = [{name: one_line(_word(value(row))) for name, value in columns.items()} for row in found.items]
         if not shown:
             self.note(empty)
             return
         for line in lines_of(list(columns), shown, self.room, lesser):
             self.line(line)
 
-    def details(self, value: Mapping[str, object]) -> None:
-        """One thing, a field a line; what is empty is left out."""
+    def details(self, view: "Struct", **more: list[str]) -> None:
+        """One thing, a field a line for people; what is empty is left out. Of what there is `more` to tell, each entry is a line."""
+        import msgspec
+
+        fields = msgspec.structs.asdict(view)
+        if self.json:
+            self.document(fields | more)
+            return
+        fields |= {name: "\n".join(lines) for name, lines in more.items()}
         present = {
-            name.replace("_", " "): _word(field) for name, field in value.items() if field not in (None, "", [], {})
+            name.replace("_", " "): _word(field) for name, field in fields.items() if field not in (None, "", [], {})
         }
         width = max(map(len, present), default=0)
         for name, field in present.items():
-            first, *more = printable(field).splitlines() or [""]
+            first, *rest = printable(field).splitlines() or [""]
             self.line(f"{name:<{width}}  {first}")
-            for line in more:
+            for line in rest:
                 self.line(f"{'':<{width}}  {line}")
 
     def flush(self) -> None:

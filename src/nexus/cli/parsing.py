@@ -16,7 +16,8 @@ else:
     Topics = Any
 
 Local = Callable[[Asked], int]
-OnServer = Callable[[Asked, "Client"], Awaitable[int]]
+OnServer = Callable[[Asked, "Client"], Awaitable[int | None]]
+"""A command that is handed a client; its exit code, or None where all went well."""
 
 
 def shared() -> ArgumentParser:

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
-from nexus.cli.exits import OK, USAGE, Ended
+from nexus.cli.exits import USAGE, Ended
+from nexus.cli.lists import show_list
 from nexus.cli.output import Columns
 from nexus.cli.parsing import Topics, listing, one_id, topic, verb, whole
 
@@ -58,9 +59,7 @@ def _of_project(verbs: Topics, name: str, about: str, run: "OnServer") -> "Argum
     return parser
 
 
-async def list_projects(asked: Asked, client: "Client") -> int:
-    from nexus.cli.lists import show_list
-
+async def list_projects(asked: Asked, client: "Client") -> None:
     status = asked.arguments.status
     columns: Columns[ProjectView] = {
         "ID": lambda project: project.project_id,
@@ -71,7 +70,7 @@ async def list_projects(asked: Asked, client: "Client") -> int:
         "CREATED": lambda project: project.created_at[:19],
         "NAME": lambda project: project.project_name,
     }
-    return await show_list(
+    await show_list(
         asked,
         lambda limit, cursor: client.projects(status=status, limit=limit, cursor=cursor),
         columns,
@@ -80,18 +79,15 @@ async def list_projects(asked: Asked, client: "Client") -> int:
     )
 
 
-async def show(asked: Asked, client: "Client") -> int:
-    from nexus.cli.lists import shown
-
+async def show(asked: Asked, client: "Client") -> None:
     project = await client.project(asked.arguments.project)
-    return shown(asked, project, unmet=(project.metrics or {}).get("unmet", []))
+    asked.output.details(project, unmet=(project.metrics or {}).get("unmet", []))
 
 
-async def stages(asked: Asked, client: "Client") -> int:
-    found = await client.stages(asked.arguments.project)
-    if asked.output.json:
-        asked.output.document({"items": found, "next_cursor": None})
-        return OK
+async def stages(asked: Asked, client: "Client") -> None:
+    from nexus.wire.lists import Listed
+
+    found = Listed(items=await client.stages(asked.arguments.project))
     columns = {
         "": lambda stage: stage.stage_number,
         "STAGE": lambda stage: stage.stage_name,
@@ -101,23 +97,18 @@ async def stages(asked: Asked, client: "Client") -> int:
         "TOKENS": lambda stage: stage.input_tokens + stage.output_tokens,
         "SUMMARY": lambda stage: stage.error_message or (stage.output_data or {}).get("summary", ""),
     }
-    asked.output.table(found, columns, empty="The project has no stages.", lesser=("TOKENS", "ATTEMPT", "SECONDS"))
-    return OK
+    asked.output.listed(found, columns, empty="The project has no stages.", lesser=("TOKENS", "ATTEMPT", "SECONDS"))
 
 
-async def files(asked: Asked, client: "Client") -> int:
+async def files(asked: Asked, client: "Client") -> None:
     found = await client.files(asked.arguments.project)
-    if asked.output.json:
-        asked.output.document({"items": found, "next_cursor": None})
-        return OK
-    for entry in found:
-        asked.output.line(entry.path)
-    if not found:
+    if found or asked.output.json:
+        asked.output.result({"items": found, "next_cursor": None}, "\n".join(entry.path for entry in found))
+    else:
         asked.output.note("The project has no files yet.")
-    return OK
 
 
-async def cat(asked: Asked, client: "Client") -> int:
+async def cat(asked: Asked, client: "Client") -> None:
     path = asked.arguments.path
     if any(part in ("", ".", "..") for part in path.strip("/").split("/")):
         raise Ended(USAGE, f"{path!r} is no path of a project's file.")
@@ -126,16 +117,11 @@ async def cat(asked: Asked, client: "Client") -> int:
         asked.output.document({"path": path, "content": content.decode(errors="replace")})
     else:
         asked.output.raw(content)
-    return OK
 
 
-async def report(asked: Asked, client: "Client") -> int:
+async def report(asked: Asked, client: "Client") -> None:
     text = await client.report(asked.arguments.project)
-    if asked.output.json:
-        asked.output.document({"project_id": asked.arguments.project, "report": text})
-    else:
-        asked.output.line(text.rstrip())
-    return OK
+    asked.output.result({"project_id": asked.arguments.project, "report": text}, text.rstrip())
 
 
 async def watch(asked: Asked, client: "Client") -> int:
@@ -147,7 +133,7 @@ async def watch(asked: Asked, client: "Client") -> int:
     return await followed(asked, client, project.project_id)
 
 
-async def events(asked: Asked, client: "Client") -> int:
+async def events(asked: Asked, client: "Client") -> None:
     from contextlib import aclosing
 
     from nexus.cli.watching import as_json, as_line
@@ -158,29 +144,22 @@ async def events(asked: Asked, client: "Client") -> int:
                 asked.output.json_line(as_json(event))
             else:
                 asked.output.text(f"{event.position:>5}  {as_line(event)}\n")
-    return OK
 
 
-async def command(asked: Asked, client: "Client") -> int:
+async def command(asked: Asked, client: "Client") -> None:
     wanted = asked.arguments
     project = await client.control(wanted.project, wanted.action, from_stage=wanted.from_stage)
+    asked.output.result(project, f"{project.project_id} is {project.status}; wanted: {project.control_status}.")
     if asked.output.json:
-        asked.output.document(project)
-        return OK
-    asked.output.line(f"{project.project_id} is {project.status}; wanted: {project.control_status}.")
+        return
     if project.status == "pending":
         from nexus.cli.following import held
 
         held(asked, (await client.project(project.project_id)).position)
     if project.status in ("pending", "queued"):
         asked.output.note(f"Follow it: {asked.command('projects', 'watch', project.project_id)}")
-    return OK
 
 
-async def delete(asked: Asked, client: "Client") -> int:
+async def delete(asked: Asked, client: "Client") -> None:
     deleted = await client.delete_project(asked.arguments.project, stop_first=asked.arguments.stop_first)
-    if asked.output.json:
-        asked.output.document(deleted)
-    else:
-        asked.output.line(f"Deleted {deleted.project_id}; task {deleted.task_id} empties its rooms.")
-    return OK
+    asked.output.result(deleted, f"Deleted {deleted.project_id}; task {deleted.task_id} empties its rooms.")

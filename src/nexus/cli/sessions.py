@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
-from nexus.cli.exits import OK
+from nexus.cli.lists import gathered, show_list
+from nexus.cli.lookup import agent_of
 from nexus.cli.output import Columns
 from nexus.cli.parsing import Topics, listing, one_id, topic, verb, whole
 
@@ -16,18 +17,18 @@ def add(topics: Topics) -> None:
     verbs = topic(topics, "sessions", "see and delete conversations")
     of_agent = listing(verbs, list_sessions, "your sessions, by last activity")
     of_agent.add_argument("--agent", type=one_id, help="only those with this agent (id, slug or name)")
-    verb(verbs, "show", "one session", on_server=show).add_argument("session", type=one_id, help="id of the session")
-    said = verb(verbs, "messages", "what was said", on_server=messages)
-    said.add_argument("session", type=one_id, help="id of the session")
-    said.add_argument("--limit", type=whole(1, 10_000), default=1000, help="how many at most (default: 1000)")
-    gone = verb(verbs, "delete", "delete a session and what was said in it", on_server=delete)
-    gone.add_argument("session", type=one_id, help="id of the session")
+    for name, run, about in (
+        ("show", show, "one session"),
+        ("messages", messages, "what was said"),
+        ("delete", delete, "delete a session and what was said in it"),
+    ):
+        parser = verb(verbs, name, about, on_server=run)
+        parser.add_argument("session", type=one_id, help="id of the session")
+        if name == "messages":
+            parser.add_argument("--limit", type=whole(1, 10_000), default=1000, help="how many at most (default: 1000)")
 
 
-async def list_sessions(asked: Asked, client: "Client") -> int:
-    from nexus.cli.lists import show_list
-    from nexus.cli.lookup import agent_of
-
+async def list_sessions(asked: Asked, client: "Client") -> None:
     agent_id = (await agent_of(client, asked.arguments.agent)).agent_id if asked.arguments.agent else None
     columns: Columns[SessionView] = {
         "ID": lambda session: session.session_id,
@@ -37,7 +38,7 @@ async def list_sessions(asked: Asked, client: "Client") -> int:
         "LAST ACTIVE": lambda session: session.last_active_at[:19],
         "NAME": lambda session: session.display_name,
     }
-    return await show_list(
+    await show_list(
         asked,
         lambda limit, cursor: client.sessions(agent_id=agent_id, limit=limit, cursor=cursor),
         columns,
@@ -46,33 +47,25 @@ async def list_sessions(asked: Asked, client: "Client") -> int:
     )
 
 
-async def show(asked: Asked, client: "Client") -> int:
-    from nexus.cli.lists import shown
-
-    return shown(asked, await client.session(asked.arguments.session))
+async def show(asked: Asked, client: "Client") -> None:
+    asked.output.details(await client.session(asked.arguments.session))
 
 
-async def messages(asked: Asked, client: "Client") -> int:
-    from nexus.cli.lists import gathered
-
+async def messages(asked: Asked, client: "Client") -> None:
     session_id = asked.arguments.session
     found = await gathered(
         lambda limit, cursor: client.messages(session_id, limit=limit, cursor=cursor), asked.arguments.limit
     )
     if asked.output.json:
         asked.output.document(found)
-        return OK
+        return
     for message in found.items:
         status = (message.metadata or {}).get("status")
         asked.output.line(f"[{message.created_at[:19]}] {message.role}{f' ({status})' if status else ''}:")
         asked.output.line(f"{message.content}\n")
-    return OK
 
 
-async def delete(asked: Asked, client: "Client") -> int:
-    await client.delete_session(asked.arguments.session)
-    if asked.output.json:
-        asked.output.document({"session_id": asked.arguments.session, "deleted": True})
-    else:
-        asked.output.line(f"Deleted {asked.arguments.session}.")
-    return OK
+async def delete(asked: Asked, client: "Client") -> None:
+    session_id = asked.arguments.session
+    await client.delete_session(session_id)
+    asked.output.result({"session_id": session_id, "deleted": True}, f"Deleted {session_id}.")

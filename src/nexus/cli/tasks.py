@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
+from nexus.cli.lists import show_list
 from nexus.cli.output import Columns
 from nexus.cli.parsing import Topics, listing, one_id, topic, verb
 
@@ -17,9 +18,7 @@ def add(topics: Topics) -> None:
     verb(verbs, "show", "one task", on_server=show).add_argument("task", type=one_id, help="id of the task")
 
 
-async def list_tasks(asked: Asked, client: "Client") -> int:
-    from nexus.cli.lists import show_list
-
+async def list_tasks(asked: Asked, client: "Client") -> None:
     columns: Columns[TaskView] = {
         "ID": lambda task: task.task_id,
         "TYPE": lambda task: task.task_type,
@@ -28,7 +27,7 @@ async def list_tasks(asked: Asked, client: "Client") -> int:
         "CREATED": lambda task: task.created_at[:19],
         "ERROR": lambda task: task.error_message or "",
     }
-    return await show_list(
+    await show_list(
         asked,
         lambda limit, cursor: client.tasks(limit=limit, cursor=cursor),
         columns,
@@ -37,7 +36,5 @@ async def list_tasks(asked: Asked, client: "Client") -> int:
     )
 
 
-async def show(asked: Asked, client: "Client") -> int:
-    from nexus.cli.lists import shown
-
-    return shown(asked, await client.task(asked.arguments.task))
+async def show(asked: Asked, client: "Client") -> None:
+    asked.output.details(await client.task(asked.arguments.task))

@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
+from nexus.cli.lists import show_list
+from nexus.cli.lookup import tool_of
 from nexus.cli.output import Columns
 from nexus.cli.parsing import Topics, listing, one_id, topic, verb
 from nexus.cli.terminal import one_line
@@ -20,9 +22,7 @@ def add(topics: Topics) -> None:
     one.add_argument("tool", type=one_id, help="id or name of the tool")
 
 
-async def list_tools(asked: Asked, client: "Client") -> int:
-    from nexus.cli.lists import show_list
-
+async def list_tools(asked: Asked, client: "Client") -> None:
     category = asked.arguments.category
     columns: Columns[ToolView] = {
         "NAME": lambda tool: tool.tool_name,
@@ -31,7 +31,7 @@ async def list_tools(asked: Asked, client: "Client") -> int:
         "USED": lambda tool: tool.usage_count,
         "DESCRIPTION": lambda tool: one_line(tool.description, 100),
     }
-    return await show_list(
+    await show_list(
         asked,
         lambda limit, cursor: client.tools(category=category, limit=limit, cursor=cursor),
         columns,
@@ -40,8 +40,5 @@ async def list_tools(asked: Asked, client: "Client") -> int:
     )
 
 
-async def show(asked: Asked, client: "Client") -> int:
-    from nexus.cli.lists import shown
-    from nexus.cli.lookup import tool_of
-
-    return shown(asked, await tool_of(client, asked.arguments.tool))
+async def show(asked: Asked, client: "Client") -> None:
+    asked.output.details(await tool_of(client, asked.arguments.tool))
