@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
+UNHEARD_SECONDS = 10.0
 SECONDS = 45.0
 SEQUENCES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[=>])")
 
@@ -32,10 +33,13 @@ class Terminal:
         os.write(self._descriptor, text.encode())
 
     def press_ctrl_c(self, after: str) -> None:
-        """Once this was typed and is shown: line editing waits for a key then, and hears the signal at once."""
+        """Once this was typed and is shown. A signal that comes just before line editing waits for a key is heard with the next one:
+        it is sent again where nothing follows."""
         self.type(after)
         self.until(after)
         self.type("\x03")
+        if not select.select([self._descriptor], [], [], UNHEARD_SECONDS)[0]:
+            self.type("\x03")
 
     def paste(self, text: str) -> None:
         """As a terminal hands it on that was told to mark what is pasted."""

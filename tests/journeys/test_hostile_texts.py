@@ -8,7 +8,7 @@ import httpx
 from tests.journeys.conftest import House
 from tests.journeys.user import API
 
-REQUIREMENT = "An agent that converts units and computes loan payments, and reads tables and dates"
+REQUIREMENT = "An agent that converts units and computes loan payments"
 LONGEST = 50_000
 PATIENCE = 5.0
 """Seconds: far more than an answer of /health takes, far less than a pattern that goes wild."""
