@@ -1,6 +1,5 @@
 """`nexus serve`, and a server of one's own for one command."""
 
-import asyncio
 import io
 import os
 import signal
@@ -81,7 +80,7 @@ async def test_a_server_that_dies_at_once_is_quoted():
     dying = [sys.executable, "-c", "import sys; sys.exit('the directory is in use')"]
     async with Client(what.url) as client:
         with pytest.raises(Ended, match="the directory is in use") as ended:
-            async with server_for(what, client, command=dying, sleep=asyncio.sleep):
+            async with server_for(what, client, command=dying):
                 pass
     assert ended.value.code == 3
 

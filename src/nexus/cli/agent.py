@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
-from nexus.cli.conversation import Command, converse, given
-from nexus.cli.exits import FAILED, OK, USAGE, Ended
+from nexus.cli.conversation import Command, converse
+from nexus.cli.exits import USAGE, Ended
 from nexus.cli.parsing import Topics, say_options, topic, verb
 
 if TYPE_CHECKING:
@@ -63,17 +63,11 @@ def _folder(asked: Asked) -> Path:
 
 
 def _conversed(asked: Asked, runner: "asyncio.Runner", alone: "Alone") -> int:
-    commands = {"new": Command("forget what was said so far", alone.forget)}
-    if not asked.arguments.message and asked.output.is_interactive:
+    def hear(message: str) -> str:
+        try:
+            return runner.run(alone.answer(message))
+        except KeyboardInterrupt:
+            asked.output.dim("(stopped)")
+            return "reply.cancelled"
 
-        def say(message: str) -> None:
-            try:
-                runner.run(alone.answer(message))
-            except KeyboardInterrupt:
-                asked.output.dim("(stopped)")
-
-        return converse(asked, commands, say)
-    for message in given(asked, commands):
-        if not runner.run(alone.answer(message)):
-            return FAILED
-    return OK
+    return converse(asked, {"new": Command("forget what was said so far", alone.forget)}, hear)

@@ -56,7 +56,7 @@ async def list_agents(asked: Asked, client: "Client") -> None:
     }
 
     async def page(limit: int, cursor: str | None) -> "Listed[AgentView]":
-        """Without what is not wanted, which the server does not filter by all: it may be short, or empty."""
+        """The server filters by category alone: a page of what else is wanted may be short, or empty."""
         found = await client.agents(category=wanted.category, limit=limit, cursor=cursor)
         found.items[:] = [
             agent

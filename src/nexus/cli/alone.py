@@ -20,8 +20,8 @@ class Alone:
         self._runtime, self._spec, self._output = runtime, spec, output
         self._history = list[ChatMessage]()
 
-    async def answer(self, content: str) -> bool:
-        """Says the answer as it comes; whether there was one. What failed is not remembered."""
+    async def answer(self, content: str) -> str:
+        """Says the answer as it comes; the tag of the event that ended it. What failed is not remembered."""
         voice, asked = Voice(self._output), ChatMessage("user", content)
         try:
             async with asyncio.timeout(self._spec.limits.seconds):
@@ -34,7 +34,7 @@ class Alone:
             voice.pause()
         voice.say(Event(position=voice.position + 1, tag="reply.completed", data={}))
         self._history += [asked, ChatMessage("assistant", text)]
-        return True
+        return voice.ending
 
     def forget(self) -> str:
         self._history.clear()
@@ -51,9 +51,9 @@ class Alone:
             voice.say(_event(voice.position + 1, msgspec.to_builtins(item)))
         return "".join(text)
 
-    def _failed(self, voice: Voice, reason: str) -> bool:
+    def _failed(self, voice: Voice, reason: str) -> str:
         voice.say(Event(position=voice.position + 1, tag="reply.failed", data={"reason": reason}))
-        return False
+        return voice.ending
 
 
 def _event(position: int, told: dict[str, object]) -> Event:

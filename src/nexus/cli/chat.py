@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
-from nexus.cli.conversation import Command, converse, given
-from nexus.cli.exits import FAILED, OK, USAGE, Ended
+from nexus.cli.conversation import Command, converse, is_typed
+from nexus.cli.exits import USAGE, Ended
 from nexus.cli.parsing import Topics, may_serve, one_id, say_options, shared
 
 if TYPE_CHECKING:
@@ -73,36 +73,16 @@ class Chat:
             "new": Command("begin a new session with the same agent", self._begin_anew),
             "session": Command("how to go on with this session later", self._way_back),
         }
-        if self._asked.arguments.message or not self._asked.output.is_interactive:
-            return self._recite(given(self._asked, commands))
         try:
-            return converse(self._asked, commands, self._say)
+            return converse(self._asked, commands, self._hear)
         finally:
-            self._asked.output.note(self._way_back())
+            if is_typed(self._asked):
+                self._asked.output.note(self._way_back())
 
-    def _recite(self, messages: list[str]) -> int:
-        for message in messages:
-            ending = self._heard(message)
-            if ending == "reply.cancelled":
-                raise KeyboardInterrupt
-            if ending != "reply.completed":
-                return FAILED
-        return OK
-
-    def _heard(self, message: str) -> str:
+    def _hear(self, message: str) -> str:
         from nexus.cli.replies import heard
 
         return self._runner.run(heard(self._asked.output, self._client, self._session.session_id, message))
-
-    def _say(self, message: str) -> None:
-        """A message that fails ends no conversation: what comes next may work."""
-        from nexus.cli.failures import tell
-        from nexus.client import ApiError, Unreachable
-
-        try:
-            self._heard(message)
-        except (ApiError, Unreachable) as error:
-            tell(error, self._asked)
 
     def _begin_anew(self) -> str:
         self._session = self._runner.run(self._client.open_session(self._session.agent_id))

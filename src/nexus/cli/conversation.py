@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from nexus.cli.asked import Asked
-from nexus.cli.exits import OK, USAGE, Ended
+from nexus.cli.exits import FAILED, OK, USAGE, Ended
 from nexus.cli.prompt import QUOTES, Read, Typed, everything_typed, reader, typed
 from nexus.cli.texts import checked, message_of
 
@@ -21,9 +21,11 @@ class Command(NamedTuple):
 
 
 Commands = Mapping[str, Command]
+Hear = Callable[[str], str]
+"""Says one thing; the tag of the event that ended the reply to it."""
 
 
-def given(asked: Asked, commands: Commands) -> list[str]:
+def _given(asked: Asked, commands: Commands) -> list[str]:
     """The messages that the command line or a pipe holds, up to `/exit`. Ended for none, and for a command that is not known."""
     if asked.arguments.message:
         return [message_of(text, asked.output) for text in asked.arguments.message]
@@ -42,8 +44,16 @@ def given(asked: Asked, commands: Commands) -> list[str]:
     return messages
 
 
-def converse(asked: Asked, commands: Commands, say: Callable[[str], None]) -> int:
-    """Says what is typed, until the end of input. KeyboardInterrupt when somebody presses Ctrl-C twice at the prompt."""
+def is_typed(asked: Asked) -> bool:
+    """Whether somebody sits there and types what is said."""
+    return asked.output.is_interactive and not asked.arguments.message
+
+
+def converse(asked: Asked, commands: Commands, hear: Hear) -> int:
+    """Says what is typed until the end of input, or what the command line or a pipe holds up to what fails. KeyboardInterrupt when somebody
+    presses Ctrl-C twice at the prompt, or once where nobody types."""
+    if not is_typed(asked):
+        return _recite(_given(asked, commands), hear)
     read = reader(asked.output)
     asked.output.note("/help lists what you can do here. Ctrl-C stops a reply, Ctrl-D or /exit leaves.")
     while True:
@@ -51,9 +61,19 @@ def converse(asked: Asked, commands: Commands, say: Callable[[str], None]) -> in
             one = _typed_or_twice_interrupted(asked, read)
             if one is None or one.command in LEAVING:
                 return OK
-            _take(asked, commands, say, one)
+            _take(asked, commands, hear, one)
         except Ended as refused:
             asked.output.note(f"nexus: {refused.sentence}")
+
+
+def _recite(messages: list[str], hear: Hear) -> int:
+    for message in messages:
+        ending = hear(message)
+        if ending == "reply.cancelled":
+            raise KeyboardInterrupt
+        if ending != "reply.completed":
+            return FAILED
+    return OK
 
 
 def _typed_or_twice_interrupted(asked: Asked, read: Read) -> Typed | None:
@@ -65,17 +85,28 @@ def _typed_or_twice_interrupted(asked: Asked, read: Read) -> Typed | None:
         return typed(read)
 
 
-def _take(asked: Asked, commands: Commands, say: Callable[[str], None], one: Typed) -> None:
+def _take(asked: Asked, commands: Commands, hear: Hear, one: Typed) -> None:
     text, command = one
     if command is None:
         if text.strip():
-            say(checked(text))
+            _hear(asked, hear, checked(text))
     elif command in HELPING:
         asked.output.note(help_for(commands))
     elif (known := commands.get(command)) is not None:
         asked.output.note(known.run() or "")
     else:
         asked.output.note(_unknown(text, "here"))
+
+
+def _hear(asked: Asked, hear: Hear, message: str) -> None:
+    """A message that fails ends no conversation: what comes next may work."""
+    from nexus.cli.failures import tell
+    from nexus.client import ApiError, Unreachable
+
+    try:
+        hear(message)
+    except (ApiError, Unreachable) as error:
+        tell(error, asked)
 
 
 def _unknown(text: str, where: str) -> str:

@@ -61,23 +61,9 @@ async def _server(asked: Asked) -> "Finding":
         try:
             if await client.ready():
                 return Finding(name="server", state="ok", detail=f"{client.url} takes work")
-            return Finding(
-                name="server",
-                state="warn",
-                detail=f"{client.url} is not ready",
-                advice="It starts, ends, or has lost its store.",
-            )
+            seen, advice = " is not ready", "It starts, ends, or has lost its store."
         except ApiError as refusal:
-            return Finding(
-                name="server",
-                state="warn",
-                detail=f"{client.url} answers /ready with {refusal.problem.status}",
-                advice="Name another server with --url.",
-            )
+            seen, advice = f" answers /ready with {refusal.problem.status}", "Name another server with --url."
         except Unreachable as away:
-            return Finding(
-                name="server",
-                state="warn",
-                detail=f"{client.url}: {away.reason}",
-                advice="Start one with `nexus serve`.",
-            )
+            seen, advice = f": {away.reason}", "Start one with `nexus serve`."
+    return Finding(name="server", state="warn", detail=f"{client.url}{seen}", advice=advice)

@@ -3,13 +3,10 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from nexus.house import directory_of, rehearsals
-from nexus.settings import PREFIX, Secret, variables
-
-if TYPE_CHECKING:
-    from nexus.settings import Settings
+from nexus.settings import PREFIX, Secret, Settings, variables
 
 HOLDS = ("builds", "limits")
 """Groups of settings that are rehearsed as they are; all others are stand-ins."""
@@ -27,7 +24,7 @@ class Place(NamedTuple):
 
 
 @contextmanager
-def taken(settings: "Settings", environ: Mapping[str, str]) -> Iterator[Place]:
+def taken(settings: Settings, environ: Mapping[str, str]) -> Iterator[Place]:
     """A hidden directory in the data directory, and one below TMPDIR for generated code. Both are gone afterwards, and so is what an
     earlier rehearsal left that was killed."""
     data = directory_of(settings)
@@ -63,7 +60,7 @@ def passed_on(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def about(settings: "Settings", environ: Mapping[str, str]) -> str:
+def about(settings: Settings, environ: Mapping[str, str]) -> str:
     """What was rehearsed as it is, and what with a stand-in."""
     own = [name for name in passed_on(environ) if name.startswith(PREFIX) and environ[name].strip()]
     as_they_are = [f"the disk of {directory_of(settings)}", "generated code on this machine"]

@@ -2,24 +2,20 @@
 
 import asyncio
 import socket
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from contextlib import aclosing, asynccontextmanager, suppress
 
 from nexus.cli.playhouse import Place, about, taken
+from nexus.cli.servers import READY_SECONDS, SERVE, start_server, until_ready
 from nexus.client import Client, Event, Unreachable
-
-if TYPE_CHECKING:
-    from nexus.doctor import Finding
-    from nexus.settings import Settings
+from nexus.doctor import Finding
+from nexus.settings import Settings
 
 REQUIREMENT = "An agent that converts kilometres to miles, and miles to kilometres."
 SAID = "How many miles are 42 kilometres?"
 DIES_AFTER = 3
-READY_SECONDS = 60.0
 END_SECONDS = 120.0
 KILLED_WHILE_IT_WROTE = "after:reply.delta@3"
 
@@ -40,22 +36,12 @@ class _Server:
 
     async def start(self, failpoint: str = "") -> None:
         """Returns once it takes work."""
-        data, port = str(self._place.data), str(self._port)
-        serve = ("-m", "nexus", "serve", "--attached", "--host", "127.0.0.1", "--port", port, "--data-dir", data)
-        self._child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *serve,
-            env={**self._place.environ, "NEXUS_CHAOS__FAILPOINT": failpoint},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        async with asyncio.timeout(READY_SECONDS), Client(self.url) as client:
-            while not await _takes_work(client):
-                if self._child.returncode is not None:
-                    raise Broken("The server did not start.")
-                await asyncio.sleep(0.05)
+        options = ("--host", "127.0.0.1", "--port", str(self._port), "--data-dir", str(self._place.data))
+        environ = {**self._place.environ, "NEXUS_CHAOS__FAILPOINT": failpoint}
+        self._child = await start_server((*SERVE, *options), environ)
+        async with Client(self.url) as client:
+            if not await until_ready(self._child, client):
+                raise Broken("The server did not start.")
 
     async def kill(self) -> None:
         """As the system does it when memory runs out: at once, without a word."""
@@ -72,37 +58,33 @@ class _Server:
             self._child.stdin.close()
 
 
-async def _takes_work(client: Client) -> bool:
-    try:
-        return await client.ready()
-    except Unreachable:
-        return False
-
-
 @asynccontextmanager
-async def _server(settings: "Settings", environ: Mapping[str, str]) -> AsyncIterator[_Server]:
-    async with AsyncExitStack() as stack:
-        server = _Server(stack.enter_context(taken(settings, environ)))
-        stack.push_async_callback(server.kill)
-        yield server
+async def _server(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator[_Server]:
+    with taken(settings, environ) as place:
+        server = _Server(place)
+        try:
+            yield server
+        finally:
+            await server.kill()
 
 
-async def rehearse(told: Told, settings: "Settings", environ: Mapping[str, str]) -> "list[Finding]":
+async def rehearse(told: Told, settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
     """A crash in a build, then one in a reply; nothing of it stays on the machine."""
     found: list[Finding] = []
     try:
         async with _server(settings, environ) as server:
-            found.append(_finding("what is rehearsed", about(settings, environ)))
+            found.append(Finding(name="what is rehearsed", state="ok", detail=about(settings, environ)))
             told("A server of its own is started in a throw-away directory …")
             await server.start()
-            found.append(_finding("a crash in a build", await _build(server, told)))
-            found.append(_finding("a crash in a reply", await _reply(server, told)))
+            found.append(Finding(name="a crash in a build", state="ok", detail=await _build(server, told)))
+            found.append(Finding(name="a crash in a reply", state="ok", detail=await _reply(server, told)))
     except (Broken, TimeoutError, Unreachable) as wrong:
-        return [*found, _finding("rehearsal", str(wrong) or "It took too long.", state="fail")]
+        reason = str(wrong) or "It took too long."
     except OSError as wrong:
         reason = f"{settings.data_dir}: {wrong.strerror or wrong}"
-        return [*found, _finding("rehearsal", reason, state="fail")]
-    return found
+    else:
+        return found
+    return [*found, Finding(name="rehearsal", state="fail", detail=reason)]
 
 
 async def _build(server: _Server, told: Told) -> str:
@@ -170,12 +152,6 @@ async def _reply(server: _Server, told: Told) -> str:
     return (
         f"killed at its third piece; begun anew and completed {took:.1f} s after the restart; kept once, as it was told"
     )
-
-
-def _finding(name: str, detail: str, state: str = "ok") -> "Finding":
-    from nexus.doctor import Finding
-
-    return Finding(name=name, state="ok" if state == "ok" else "fail", detail=detail)
 
 
 def _free_port() -> int:

@@ -4,28 +4,24 @@ import asyncio
 import contextlib
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import IO
 from urllib.parse import urlsplit
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import UNREACHABLE, USAGE, Ended
 from nexus.client import Client, NotNexus, Unreachable
 
+SERVE = (sys.executable, "-m", "nexus", "serve", "--attached")
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.05
 LAST_LINES = 8
 
 
 @asynccontextmanager
-async def server_for(
-    asked: Asked,
-    client: Client,
-    *,
-    command: Sequence[str] | None = None,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> AsyncIterator[bool]:
+async def server_for(asked: Asked, client: Client, *, command: Sequence[str] | None = None) -> AsyncIterator[bool]:
     """A server answers inside; whether it is one that ends with this command. Unreachable when none does and none is wanted."""
     try:
         await client.ready()
@@ -36,59 +32,63 @@ async def server_for(
         yield False
         return
     with tempfile.TemporaryFile() as complaints:
-        child = await asyncio.create_subprocess_exec(
-            *(command or _command(asked)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=complaints,
-            env=dict(asked.environ),
-            start_new_session=True,
-        )
+        child = await start_server(command or _command(asked), asked.environ, complaints)
         try:
             asked.output.note(f"No server answers at {client.url}: one is started for this command …")
-            await _ready(child, client, sleep)
+            await _ready(child, client, complaints)
             yield True
-        except _Died:
-            complaints.seek(0)
-            said = complaints.read().decode(errors="replace").strip().splitlines()[-LAST_LINES:]
-            raise Ended(UNREACHABLE, "\n  ".join(["The server did not start. It said:", *said])) from None
         finally:
             asked.output.note("The server that was started for this command is stopped.")
             await _stop(child)
 
 
-class _Died(Exception):
-    pass
+async def start_server(
+    command: Sequence[str], environ: Mapping[str, str], stderr: IO[bytes] | int = asyncio.subprocess.DEVNULL
+) -> asyncio.subprocess.Process:
+    """A process whose stdin ends with this one, and which Ctrl-C does not reach."""
+    return await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=stderr,
+        env=dict(environ),
+        start_new_session=True,
+    )
+
+
+async def until_ready(child: asyncio.subprocess.Process, client: Client) -> bool:
+    """Whether it takes work now; False when it ended before. TimeoutError after a minute."""
+    async with asyncio.timeout(READY_SECONDS):
+        while child.returncode is None:
+            if await _takes_work(client):
+                return True
+            await asyncio.sleep(POLL_SECONDS)
+    return False
+
+
+async def _takes_work(client: Client) -> bool:
+    try:
+        return await client.ready()
+    except Unreachable:
+        return False
 
 
 def _command(asked: Asked) -> list[str]:
     parts = urlsplit(asked.url)
     if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "localhost", "::1") or parts.path.strip("/"):
         raise Ended(USAGE, f"--serve starts a server on this machine, but {asked.url} is not one of its addresses.")
-    serve = [sys.executable, "-m", "nexus", "serve", "--attached", "--role", "all"]
-    return [*serve, "--host", parts.hostname, "--port", str(parts.port or 80)]
+    return [*SERVE, "--role", "all", "--host", parts.hostname, "--port", str(parts.port or 80)]
 
 
-async def _ready(child: asyncio.subprocess.Process, client: Client, sleep: Callable[[float], Awaitable[None]]) -> None:
+async def _ready(child: asyncio.subprocess.Process, client: Client, complaints: IO[bytes]) -> None:
     try:
-        async with asyncio.timeout(READY_SECONDS):
-            await _polled(child, client, sleep)
+        if await until_ready(child, client):
+            return
     except TimeoutError:
         raise Ended(UNREACHABLE, f"The server was not ready after {READY_SECONDS:g} seconds.") from None
-
-
-async def _polled(child: asyncio.subprocess.Process, client: Client, sleep: Callable[[float], Awaitable[None]]) -> None:
-    while not await _answers(client):
-        if child.returncode is not None:
-            raise _Died
-        await sleep(POLL_SECONDS)
-
-
-async def _answers(client: Client) -> bool:
-    try:
-        return await client.ready()
-    except Unreachable:
-        return False
+    complaints.seek(0)
+    said = complaints.read().decode(errors="replace").strip().splitlines()[-LAST_LINES:]
+    raise Ended(UNREACHABLE, "\n  ".join(["The server did not start. It said:", *said]))
 
 
 async def _stop(child: asyncio.subprocess.Process) -> None:

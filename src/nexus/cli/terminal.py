@@ -1,8 +1,6 @@
 """Text that is safe on a terminal, and how much room it takes there."""
 
 import re
-import unicodedata
-from collections.abc import Iterator
 
 _STEERING = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and newline, C1 among them
@@ -10,8 +8,6 @@ _STEERING = re.compile(
     "\u2028\u2029\ud800-\udfff]"  # separators of lines, and halves of characters, which no stream takes
 )
 _LOOKALIKES = {"\u2028": "\n", "\u2029": "\n"}
-_WIDE = frozenset("WF")
-_NO_ROOM = frozenset(("Mn", "Me", "Cf"))
 
 
 def printable(text: str) -> str:
@@ -44,34 +40,21 @@ def one_line(text: str, width: int = 200) -> str:
 
 def cells(text: str) -> int:
     """How many columns of a terminal the text takes."""
-    return sum(map(_cells, text))
+    from rich.cells import cell_len
 
-
-def _cells(character: str) -> int:
-    if unicodedata.east_asian_width(character) in _WIDE:
-        return 2
-    return 0 if unicodedata.category(character) in _NO_ROOM else 1
+    return cell_len(text)
 
 
 def folded(text: str, room: int) -> list[str]:
     """The text on lines of at most so many columns: broken at spaces, and within words that are longer than a line."""
+    from rich.cells import chop_cells
+
     lines, line = list[str](), ""
-    for word in _pieces(text, room):
-        if cells(line) + cells(word.rstrip()) > room:
-            lines.append(line.rstrip())
-            line = ""
-        line += word
-    return [*lines, line.rstrip()]
-
-
-def _pieces(text: str, room: int) -> Iterator[str]:
-    """Words with the space behind them; long ones, and those without spaces between words, in parts that fit."""
     for word in re.findall(r"\S+\s*", text):
-        start = taken = 0
-        for at, character in enumerate(word.rstrip()):
-            width = _cells(character)
-            if taken + width > room and at > start:
-                yield word[start:at]
-                start, taken = at, 0
-            taken += width
-        yield word[start:]
+        for piece in chop_cells(word.rstrip(), room):
+            if cells(line) + cells(piece) > room:
+                lines.append(line.rstrip())
+                line = ""
+            line += piece
+        line += " "
+    return [*lines, line.rstrip()]
