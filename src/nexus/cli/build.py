@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import OK, USAGE, Ended
-from nexus.cli.parsing import Topics, may_serve, shared, whole
+from nexus.cli.parsing import Topics, may_serve, verb, whole
 from nexus.cli.texts import content_of, message_of
 
 if TYPE_CHECKING:
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 
 def add(topics: Topics) -> None:
-    about = "describe an agent in a sentence and watch it being built"
-    parser = topics.add_parser("build", help=about, description=about, parents=[shared()])
+    parser = verb(topics, "build", "describe an agent in a sentence and watch it being built", local=build)
     asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument("requirement", nargs="?", help="what the agent is to do; - reads it from stdin")
     asked.add_argument("--requirement-file", metavar="FILE", help="read what it is to do from a file; - is stdin")
@@ -24,7 +23,6 @@ def add(topics: Topics) -> None:
     parser.add_argument("--detach", action="store_true", help="do not wait: print the project and return")
     may_serve(parser)
     parser.add_argument("--allow-partial", action="store_true", help="deploy it also when it leaves requirements unmet")
-    parser.set_defaults(run=build)
 
 
 def build(asked: Asked) -> int:

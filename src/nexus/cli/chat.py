@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from nexus.cli.asked import Asked
 from nexus.cli.conversation import Command, converse, is_typed
 from nexus.cli.exits import USAGE, Ended
-from nexus.cli.parsing import Topics, may_serve, one_id, say_options, shared
+from nexus.cli.parsing import Topics, may_serve, one_id, say_options, verb
 
 if TYPE_CHECKING:
     import asyncio
@@ -16,15 +16,11 @@ if TYPE_CHECKING:
 
 
 def add(topics: Topics) -> None:
-    about = "talk to an agent"
-    parser = topics.add_parser(
-        "chat", help=about, description=f"{about}; /help lists what can be typed", parents=[shared()]
-    )
+    parser = verb(topics, "chat", "talk to an agent; /help lists what can be typed", local=chat)
     parser.add_argument("agent", nargs="?", type=one_id, help="id, slug or name (default: the latest agent)")
     parser.add_argument("--session", type=one_id, metavar="ID", help="go on with a session")
     say_options(parser)
     may_serve(parser)
-    parser.set_defaults(run=chat)
 
 
 def chat(asked: Asked) -> int:

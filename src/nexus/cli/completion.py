@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import OK
-from nexus.cli.parsing import Topics, shared
+from nexus.cli.parsing import Topics, verb
 
 WORDS = "complete-words"
 """A command that only the scripts call: the words so far, the one under the cursor last."""
@@ -36,10 +36,9 @@ compinit; fish: %(prog)s fish | source, in ~/.config/fish/config.fish"""
 
 
 def add(topics: Topics) -> None:
-    about = "print what makes a shell complete this command"
-    parser = topics.add_parser("completion", help=about, description=f"{about}; {HOW}", parents=[shared()])
+    parser = verb(topics, "completion", "print what makes a shell complete this command", local=print_script)
+    parser.description = f"{parser.description}; {HOW}"
     parser.add_argument("shell", choices=tuple(SCRIPTS), help="the shell")
-    parser.set_defaults(run=print_script)
     words = topics.add_parser(WORDS)
     words.add_argument("words", nargs=REMAINDER)
     words.set_defaults(run=print_words)

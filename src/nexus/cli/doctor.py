@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK
 from nexus.cli.output import MARKS
-from nexus.cli.parsing import Topics, shared
+from nexus.cli.parsing import Topics, verb
 
 if TYPE_CHECKING:
     from nexus.doctor import Finding
@@ -13,13 +13,11 @@ if TYPE_CHECKING:
 
 
 def add(topics: Topics) -> None:
-    about = "check this machine and its settings, and say what to do"
-    parser = topics.add_parser("doctor", help=about, description=about, parents=[shared()])
+    parser = verb(topics, "doctor", "check this machine and its settings, and say what to do", local=doctor)
     parser.add_argument("--data-dir", help="where everything is kept (default: NEXUS_DATA_DIR, or ./data)")
     parser.add_argument(
         "--chaos", action="store_true", help="kill a server of its own at work, and see that nothing is lost"
     )
-    parser.set_defaults(run=doctor)
 
 
 def doctor(asked: Asked) -> int:

@@ -21,12 +21,9 @@ def tell(error: Exception, asked: Asked) -> int:
         case Unreachable():
             asked.output.note(f"nexus: {_away(error, asked)}")
             return UNREACHABLE
-        case InvalidInput():
-            asked.output.note(f"nexus: {asked.as_called(error.detail)}")
-            return USAGE
         case NexusError():
             asked.output.note(f"nexus: {asked.as_called(error.detail)}")
-            return FAILED
+            return USAGE if isinstance(error, InvalidInput) else FAILED
     hint = "" if asked.debug else " NEXUS_DEBUG=1 shows where."
     asked.output.note(f"nexus: unexpected {type(error).__name__}: {error}.{hint}")
     return FAILED

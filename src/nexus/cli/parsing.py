@@ -43,7 +43,7 @@ def verb(
     local: Local | None = None,
     on_server: OnServer | None = None,
 ) -> ArgumentParser:
-    """A command: one that runs here, or one that is handed a client."""
+    """A command or a verb of one: it runs here, or is handed a client."""
     parser = verbs.add_parser(name, help=help, description=help, parents=[shared()])
     if on_server is not None:
         may_serve(parser)

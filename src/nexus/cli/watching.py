@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from nexus.cli.board import MARKS, Board
+from nexus.cli.board import MARKS, Board, Stage
 from nexus.cli.output import Output
 from nexus.cli.terminal import one_line
 from nexus.client import ApiError, Event, Unreachable
@@ -13,7 +13,8 @@ from nexus.client import ApiError, Event, Unreachable
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-Watch = Callable[[Event], None]
+View = Callable[[Event, Stage | None], None]
+"""Shows an event, and the stage it is about, once the board has it."""
 STYLES = {
     "pending": "dim",
     "running": "bold cyan",
@@ -34,9 +35,9 @@ async def watched(events: AsyncIterator[Event], board: Board, output: Output, *,
     """Shows every event as it comes, up to the one that ends the build; of one that is held, meanwhile its present `position`."""
     looking = asyncio.ensure_future(looked(board, position))
     try:
-        with _watch(board, output) as watch:
+        with _view(board, output) as show:
             async for event in events:
-                watch(event)
+                show(event, board.hear(event))
     finally:
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
@@ -53,23 +54,14 @@ async def looked(board: Board, position: Position, *, every: float = LOOK_SECOND
 
 
 @contextmanager
-def _watch(board: Board, output: Output) -> Iterator[Watch]:
+def _view(board: Board, output: Output) -> Iterator[View]:
     if output.json:
-        yield lambda event: _told(board, event, output)
+        yield lambda event, _: output.json_line(as_json(event))
     elif output.err.isatty():
         with _live(board, output):
-            yield lambda event: _heard(board, event)
+            yield lambda *_: None
     else:
-        yield lambda event: _noted(board, event, output)
-
-
-def _heard(board: Board, event: Event) -> None:
-    board.hear(event)
-
-
-def _told(board: Board, event: Event, output: Output) -> None:
-    board.hear(event)
-    output.json_line(as_json(event))
+        yield lambda event, stage: _note(output, board, event, stage)
 
 
 def as_json(event: Event) -> dict[str, Any]:
@@ -83,17 +75,15 @@ def as_line(event: Event) -> str:
     return one_line(f"{event.tag}  {words}", 300)
 
 
-def _noted(board: Board, event: Event, output: Output) -> None:
-    if (stage := board.hear(event)) is None:
+def _note(output: Output, board: Board, event: Event, stage: Stage | None) -> None:
+    if stage is None:
         output.note(f"build {board.standing}")
         return
     match event.tag:
         case "stage.started":
             again = f" (attempt {stage.attempt})" if stage.attempt > 1 else ""
             output.note(f"[{stage.number}/{len(board.stages)}] {stage.title}{again} …")
-        case "stage.log":
-            output.note(f"      {one_line(stage.line)}")
-        case "stage.retried":
+        case "stage.log" | "stage.retried":
             output.note(f"      {one_line(stage.line)}")
         case "stage.completed" | "stage.skipped" | "stage.failed":
             took = f" {stage.seconds:.1f} s" if stage.seconds is not None else ""
