@@ -3,6 +3,7 @@
 import sys
 from argparse import SUPPRESS, Action, ArgumentParser
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from nexus.cli import agent, agents, build, chat, completion, doctor, models, projects, serve, sessions, tasks, tools
 from nexus.cli.asked import Asked
@@ -48,8 +49,8 @@ def run(argv: Sequence[str], *, environ: Mapping[str, str], output: Output, prog
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else OK
     wants_json, is_raw = (bool(getattr(arguments, name, False)) for name in ("json", "raw"))
-    speaking = output.speaking(json=wants_json, verbatim=is_raw)
-    asked = Asked(arguments=arguments, environ=environ, output=speaking, program=program)
+    output = replace(output, json=wants_json, verbatim=is_raw)
+    asked = Asked(arguments=arguments, environ=environ, output=output, program=program)
     try:
         code = _command(asked)
         output.flush()

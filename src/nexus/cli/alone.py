@@ -1,6 +1,7 @@
 """A conversation with an agent that runs in this process."""
 
 import asyncio
+from typing import Any
 
 import msgspec
 
@@ -32,7 +33,7 @@ class Alone:
             return self._failed(voice, error.detail)
         finally:
             voice.pause()
-        voice.say(Event(position=voice.position + 1, tag="reply.completed", data={}))
+        _say(voice, "reply.completed", {})
         self._history += [asked, ChatMessage("assistant", text)]
         return voice.ending
 
@@ -48,13 +49,14 @@ class Alone:
                 continue
             if isinstance(item, TextDelta):
                 text.append(item.text)
-            voice.say(_event(voice.position + 1, msgspec.to_builtins(item)))
+            data = msgspec.to_builtins(item)
+            _say(voice, data["type"], data)
         return "".join(text)
 
     def _failed(self, voice: Voice, reason: str) -> str:
-        voice.say(Event(position=voice.position + 1, tag="reply.failed", data={"reason": reason}))
+        _say(voice, "reply.failed", {"reason": reason})
         return voice.ending
 
 
-def _event(position: int, told: dict[str, object]) -> Event:
-    return Event(position=position, tag=str(told["type"]), data=told)
+def _say(voice: Voice, tag: str, data: dict[str, Any]) -> None:
+    voice.say(Event(position=voice.position + 1, tag=tag, data=data))

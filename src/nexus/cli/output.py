@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
@@ -59,9 +59,6 @@ class Output:
                 stream.reconfigure(errors="replace")
         if isinstance(self.source, TextIOWrapper):
             self.source.reconfigure(errors="surrogateescape")
-
-    def speaking(self, *, json: bool, verbatim: bool) -> "Output":
-        return replace(self, json=json, verbatim=verbatim)
 
     @property
     def formats(self) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from nexus.client.pauses import Pauses
-from nexus.client.requests import API, Request, creating, escaped, events_of, part
+from nexus.client.requests import API, Method, Request, creating, escaped, events_of, part
 from nexus.client.streams import BUILD_ENDS, REPLY_ENDS, Event, Following
 from nexus.client.transport import DROPPED, MARK, Transport
 from nexus.wire.agents import (
@@ -138,7 +138,7 @@ class Client:
         """Pause, resume and stop are wishes and may be sent twice; retry and restart begin another build."""
         body = ControlCommand(action=action, from_stage=from_stage)
         again = action in ("pause", "resume", "stop")
-        return await self._post(f"/projects/{part(project_id)}/control", body, ProjectView, again=again)
+        return await self._send("POST", f"/projects/{part(project_id)}/control", body, ProjectView, again=again)
 
     def project_events(self, project_id: str, *, after: int = 0) -> AsyncGenerator[Event, None]:
         """The events of the current build behind a position, up to its end; through drops, each once."""
@@ -173,9 +173,7 @@ class Client:
         return await self._get(f"/agents/{part(agent_id)}", AgentView)
 
     async def update_agent(self, agent_id: str, changes: AgentChanges) -> AgentView:
-        body = msgspec.json.encode(changes)
-        request = Request(method="PUT", path=f"{API}/agents/{part(agent_id)}", body=body)
-        return await self._transport.json(request, AgentView)
+        return await self._send("PUT", f"/agents/{part(agent_id)}", changes, AgentView)
 
     async def delete_agent(self, agent_id: str) -> None:
         await self._delete(f"/agents/{part(agent_id)}")
@@ -211,9 +209,8 @@ class Client:
         return await self._get(f"/sessions/{part(session_id)}", SessionView)
 
     async def rename_session(self, session_id: str, display_name: str) -> SessionView:
-        body = msgspec.json.encode(SessionChanges(display_name=display_name))
-        request = Request(method="PATCH", path=f"{API}/sessions/{part(session_id)}", body=body)
-        return await self._transport.json(request, SessionView)
+        changes = SessionChanges(display_name=display_name)
+        return await self._send("PATCH", f"/sessions/{part(session_id)}", changes, SessionView)
 
     async def delete_session(self, session_id: str) -> None:
         await self._delete(f"/sessions/{part(session_id)}")
@@ -251,11 +248,11 @@ class Client:
     async def cancel_reply(self, session_id: str, reply_id: str) -> ReplyView:
         """Stops a reply; what was written so far is kept."""
         path = f"/sessions/{part(session_id)}/replies/{part(reply_id)}/cancel"
-        return await self._post(path, None, ReplyView, again=True)
+        return await self._send("POST", path, None, ReplyView)
 
     async def regenerate(self, session_id: str, message_id: str) -> ReplyStartedView:
         path = f"/sessions/{part(session_id)}/messages/{part(message_id)}/regenerate"
-        return await self._post(path, None, ReplyStartedView, again=False)
+        return await self._send("POST", path, None, ReplyStartedView, again=False)
 
     async def task(self, task_id: str) -> TaskView:
         return await self._get(f"/tasks/{part(task_id)}", TaskView)
@@ -284,9 +281,9 @@ class Client:
         asked = {name: str(value) for name, value in query.items() if value is not None}
         return await self._transport.json(Request(path=f"{API}{path}", query=asked), kind)
 
-    async def _post(self, path: str, body: Struct | None, kind: type[T], *, again: bool) -> T:
+    async def _send(self, method: Method, path: str, body: Struct | None, kind: type[T], *, again: bool = True) -> T:
         encoded = None if body is None else msgspec.json.encode(body)
-        return await self._transport.json(Request(method="POST", path=f"{API}{path}", body=encoded, again=again), kind)
+        return await self._transport.json(Request(method=method, path=f"{API}{path}", body=encoded, again=again), kind)
 
     async def _delete(self, path: str) -> None:
         await self._transport.read(Request(method="DELETE", path=f"{API}{path}"))
