@@ -43,11 +43,6 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
     ("贷款20万，年利率5%，30年，每月还多少", "loan_payment", LOAN),
     ("房贷二十万元，利率百分之五，三十年，月供是多少？", "loan_payment", LOAN),
     ("贷款20万年利率5%期限30年", "loan_payment", LOAN),
-    (
-        "If I invest 1000 at 5% compounded monthly for 10 years",
-        "compound_interest",
-        {"principal": 1000, "annual_rate_percent": 5, "years": 10},
-    ),
     ("what is (3+4)*2^3", "calculate", {"expression": "( 3 + 4 ) × 2 ^ 3"}),
     ("Compute 12.5 * 4 please", "calculate", {"expression": "12.5 × 4"}),
     ("what is 15% of 80?", "calculate", {"expression": "15% × 80"}),
@@ -74,10 +69,6 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
     ("what date is 45 days from today", "add_to_date", {"start": "2026-01-01", "days": 45}),
     ("What weekday is 2026-03-01?", "weekday_of", {"day": "2026-03-01"}),
     ("2026年3月1日是星期几？", "weekday_of", {"day": "2026-03-01"}),
-    ("How many days until Christmas?", "days_until", {"day": "2026-12-25"}),
-    ("距离国庆节还有多少天？", "days_until", {"day": "2026-10-01"}),
-    ("What time is it in Tokyo?", "current_time", {"timezone": "Tokyo"}),
-    ("北京现在几点？", "current_time", {"timezone": "北京"}),
     (
         "What is 2026-01-15 14:30 in London in Tokyo?",
         "convert_time_zone",
@@ -88,19 +79,8 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
         "convert_time_zone",
         {"time": "2026-01-01 15:00", "from_zone": "北京", "to_zone": "纽约"},
     ),
-    (f"summarize in 2 sentences: {STORY}", "summarize_by_statistics", {"text": STORY, "sentence_count": 2}),
-    (f"用两句话总结：{STORY}", "summarize_by_statistics", {"text": STORY, "sentence_count": 2}),
-    (f"Extract 3 keywords from: {STORY}", "extract_keywords", {"text": STORY, "limit": 3}),
     ("How many words are in: the cat and the dog", "text_statistics", {"text": "the cat and the dog"}),
     ("统计字数：你好世界", "text_statistics", {"text": "你好世界"}),
-    (
-        "extract all emails from: write to ann@example.com",
-        "extract_entities",
-        {"kind": "email", "text": "write to ann@example.com"},
-    ),
-    ("提取所有邮箱：联系ann@example.com", "extract_entities", {"kind": "email"}),
-    ("find the phone numbers in: call 555-123-4567", "extract_entities", {"kind": "phone"}),
-    ("list the urls in: see https://example.com/a", "extract_entities", {"kind": "url"}),
     (f"show errors in:\n{LOG}", "parse_log_lines", {"level": "error", "text": LOG}),
     (f"show errors in: {LOG}", "parse_log_lines", {"level": "error", "text": LOG}),
     (f"列出日志中的错误：\n{LOG}", "parse_log_lines", {"level": "error", "text": LOG}),
@@ -118,12 +98,6 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
     (f"how many rows where amount > 6?\n{CSV}", "query_csv", {"where": ["amount > 6"], "aggregate": ["count(*)"]}),
     (f"按region汇总amount：\n{CSV}", "query_csv", {"group_by": ["region"], "aggregate": ["sum(amount)"]}),
     (f"Top 2 rows by amount\n{CSV}", "query_csv", {"order_by": "amount desc", "limit": 2}),
-    (f"describe this csv:\n{CSV}", "describe_csv", {"csv_text": CSV}),
-    (
-        'What is order.customer.name in {"order": {"customer": {"name": "Ada"}}}?',
-        "query_json",
-        {"path": "order.customer.name"},
-    ),
     (
         "Invoice: 3 x 19.99 and 2 x 5 with 20% tax",
         "line_items_total",
@@ -140,8 +114,6 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
         "line_items_total",
         {"discount_percent": 10, "tax_percent": 19},
     ),
-    ('Convert "hello big world" to snake case', "change_case", {"text": "hello big world", "style": "snake"}),
-    ("Sort these names: pear, apple, fig", "sort_list", {"items": ["pear", "apple", "fig"]}),
     (
         "I have 250 grams, how many ounces is that?",
         "convert_units",
@@ -153,7 +125,6 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
     ("what's the date in 3 weeks", "add_to_date", {"start": "2026-01-01", "weeks": 3}),
     ("明天是几号", "weekday_of", {"day": "2026-01-02"}),
     ("貸款20萬，年利率5%，30年，每月還多少", "loan_payment", LOAN),
-    ("Read https://example.com/page please", "http_get", {"url": "https://example.com/page"}),
 ]
 
 
@@ -281,6 +252,6 @@ async def test_a_tool_that_fails_is_not_covered_up() -> None:
 
 
 async def test_a_huge_message_is_answered() -> None:
-    text, calls = await Package(list(LIBRARY)).converse("summarize in 2 sentences: " + STORY * 450)
-    assert [call.name for call in calls] == ["summarize_by_statistics"]
-    assert "city" in text
+    text, calls = await Package(list(LIBRARY)).converse("How many words are in: " + STORY * 450)
+    assert [call.name for call in calls] == ["text_statistics"]
+    assert "9450" in text

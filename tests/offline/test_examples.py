@@ -36,8 +36,6 @@ async def test_the_examples_of_a_card_are_answered_by_its_tool(name: str, tools:
     for language, examples in CARDS[name].examples.items():
         for example in examples:
             text, calls = await agent.converse(example.input)
-            if name == "http_get":
-                continue
             assert [call.name for call in calls] == [name], (language, example.input, text)
             assert [part for part in example.contains if part.lower() not in text.lower()] == [], text
 
@@ -49,7 +47,7 @@ def test_a_card_has_an_example_of_every_topic_in_both_languages(name: str) -> No
     assert card.title("zh")
     for language in ("en", "zh"):
         shown = {example.topic for example in card.examples.get(language, ())}
-        assert shown >= set(card.topics) or name == "http_get"
+        assert shown >= set(card.topics)
 
 
 @pytest.mark.parametrize("name", CARDS)

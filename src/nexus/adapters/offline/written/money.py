@@ -61,15 +61,3 @@ def fuel_cost(distance_km: float, litres_per_100_km: float, price_per_litre: flo
         raise ValueError("Distance, consumption and price must not be negative.")
     litres = distance_km * litres_per_100_km / 100
     return {"litres": round(litres, 2), "cost": round(litres * price_per_litre, 2)}
-
-
-def profit_margin(cost: float, revenue: float) -> dict[str, float]:
-    """Computes profit and profit margin from cost and revenue.
-
-    Args:
-        cost: What it cost.
-        revenue: What it was sold for.
-    """
-    if revenue <= 0:
-        raise ValueError("The revenue must be positive.")
-    return {"profit": round(revenue - cost, 2), "margin_percent": round((revenue - cost) / revenue * 100, 2)}
