@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK
-from nexus.cli.lists import gathered, show_list
+from nexus.cli.lists import gather_items, show_list
 from nexus.cli.lookup import agent_of
 from nexus.cli.output import Columns
 from nexus.cli.parsing import Topics, listing, one_id, topic, verb, whole
@@ -82,7 +82,7 @@ async def show(asked: Asked, client: "Client") -> None:
 
 async def versions(asked: Asked, client: "Client") -> None:
     agent = await agent_of(client, asked.arguments.agent)
-    found = await gathered(lambda limit, cursor: client.versions(agent.agent_id, limit=limit, cursor=cursor))
+    found = await gather_items(lambda limit, cursor: client.versions(agent.agent_id, limit=limit, cursor=cursor))
     columns = {
         "VERSION": lambda version: version.version,
         "ANSWERS": lambda version: "yes" if version.version == agent.active_version else "",
@@ -92,7 +92,7 @@ async def versions(asked: Asked, client: "Client") -> None:
         "COMMIT": lambda version: (version.commit_id or "")[:12],
         "CREATED": lambda version: version.created_at[:19],
     }
-    asked.output.listed(found, columns, empty="The agent has no versions.", lesser=("COMMIT", "CREATED", "BUILD"))
+    asked.output.items(found, columns, empty="The agent has no versions.", lesser=("COMMIT", "CREATED", "BUILD"))
     for version in found.items:
         if version.unmet and not asked.output.json:
             asked.output.line("\n  ".join([f"Version {version.version} does not meet:", *version.unmet]))

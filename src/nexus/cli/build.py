@@ -32,7 +32,7 @@ def build(asked: Asked) -> int:
 
 
 async def _built(asked: Asked, client: "Client") -> int:
-    from nexus.cli.following import followed, held
+    from nexus.cli.following import follow_build
     from nexus.cli.servers import server_for
 
     wanted = asked.arguments
@@ -49,9 +49,7 @@ async def _built(asked: Asked, client: "Client") -> int:
         )
         if wanted.detach:
             return _detached(asked, started)
-        asked.output.note(f"{started.project_name} ({started.project_id})")
-        held(asked, started.position)
-        return await followed(asked, client, started.project_id, own=own)
+        return await follow_build(asked, client, started, own=own)
 
 
 def _requirement(asked: Asked) -> str:
@@ -62,10 +60,10 @@ def _requirement(asked: Asked) -> str:
 
 
 def _detached(asked: Asked, started: "ProjectStarted") -> int:
-    from nexus.cli.following import held, ways
+    from nexus.cli.following import say_place, ways_to_go_on
 
     asked.output.result(started, started.project_id)
     if not asked.output.json:
-        held(asked, started.position)
-        asked.output.note(ways(asked, started.project_id))
+        say_place(asked, started.position)
+        asked.output.note(ways_to_go_on(asked, started.project_id))
     return OK

@@ -25,7 +25,7 @@ Hear = Callable[[str], str]
 """Says one thing; the tag of the event that ended the reply to it."""
 
 
-def _given(asked: Asked, commands: Commands) -> list[str]:
+def _read_messages(asked: Asked, commands: Commands) -> list[str]:
     """The messages that the command line or a pipe holds, up to `/exit`. Ended for none, and for a command that is not known."""
     if asked.arguments.message:
         return [message_of(text, asked.output) for text in asked.arguments.message]
@@ -53,7 +53,7 @@ def converse(asked: Asked, commands: Commands, hear: Hear) -> int:
     """Says what is typed until the end of input, or what the command line or a pipe holds up to what fails. KeyboardInterrupt when somebody
     presses Ctrl-C twice at the prompt, or once where nobody types."""
     if not is_typed(asked):
-        return _recite(_given(asked, commands), hear)
+        return _recite(_read_messages(asked, commands), hear)
     read = reader(asked.output)
     asked.output.note("/help lists what you can do here. Ctrl-C stops a reply, Ctrl-D or /exit leaves.")
     while True:

@@ -40,10 +40,10 @@ def _refused(error: ApiError, asked: Asked) -> int:
     if problem.status == 401:
         asked.output.note("  Set NEXUS_TOKEN to the server's token.")
     if problem.verdict and "agent" in asked.arguments:
-        from nexus.cli.verdicts import deploying
+        from nexus.cli.verdicts import deploy_command
 
         wanted = asked.arguments
-        way = deploying(asked, wanted.agent, problem.verdict, getattr(wanted, "version", None))
+        way = deploy_command(asked, wanted.agent, problem.verdict, getattr(wanted, "version", None))
         asked.output.note(f"  Deploy it all the same: {way}")
     if asked.output.json:
         asked.output.document({"problem": problem})

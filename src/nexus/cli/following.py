@@ -8,10 +8,16 @@ from nexus.cli.board import Board, ahead, board_of
 from nexus.cli.verdicts import outcome_of, said
 from nexus.cli.watching import watched
 from nexus.client import Client
+from nexus.wire.projects import ProjectStarted, ProjectView
 
 
-async def followed(asked: Asked, client: Client, project_id: str, *, own: bool = False) -> int:
+async def follow_build(
+    asked: Asked, client: Client, project: ProjectStarted | ProjectView, *, own: bool = False
+) -> int:
     """Shows the current build from its beginning to its end. `own`: the server ends with this command."""
+    project_id = project.project_id
+    asked.output.note(f"{project.project_name} ({project_id})")
+    say_place(asked, project.position)
     board = board_of(await client.stages(project_id))
 
     async def position() -> int | None:
@@ -35,13 +41,13 @@ async def _verdict(asked: Asked, client: Client, project_id: str, board: Board) 
     return outcome.code
 
 
-def held(asked: Asked, before: int | None) -> None:
+def say_place(asked: Asked, before: int | None) -> None:
     """Says that a build waits for a place."""
     if before is not None:
         asked.output.note(f"It waits for a place: {ahead(before)}.")
 
 
-def ways(asked: Asked, project_id: str) -> str:
+def ways_to_go_on(asked: Asked, project_id: str) -> str:
     """How to go on with a build that is not watched."""
     watch, stop = (asked.command("projects", verb, project_id) for verb in ("watch", "stop"))
     return f"Follow it: {watch}\nStop it:   {stop}"
@@ -50,4 +56,4 @@ def ways(asked: Asked, project_id: str) -> str:
 def _interrupted(asked: Asked, project_id: str, own: bool) -> str:
     if own:
         return f"Interrupted. The build goes on where it was as soon as a server runs again: {asked.command('serve')}"
-    return f"Interrupted here; the build goes on on the server.\n{ways(asked, project_id)}"
+    return f"Interrupted here; the build goes on on the server.\n{ways_to_go_on(asked, project_id)}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PAGE = 100
 
 
-async def gathered(page: "Page[T]", limit: int | None = None) -> "Listed[T]":
+async def gather_items(page: "Page[T]", limit: int | None = None) -> "Listed[T]":
     """So many items of a list, or all, out of as many pages as it takes."""
     from nexus.wire.lists import Listed
 
@@ -38,7 +38,7 @@ async def show_list(
 ) -> None:
     """As many items as were asked for: one document for programs, a table for people, who are told when there are more."""
     limit = None if asked.arguments.all else asked.arguments.limit
-    found = await gathered(page, limit)
-    asked.output.listed(found, columns, empty=empty, lesser=lesser)
+    found = await gather_items(page, limit)
+    asked.output.items(found, columns, empty=empty, lesser=lesser)
     if found.next_cursor is not None and not asked.output.json:
         asked.output.note(f"(The first {len(found.items)}: --all shows every one, --limit N so many.)")

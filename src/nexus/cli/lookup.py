@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from nexus.cli.exits import REFUSED, USAGE, Ended
-from nexus.cli.lists import gathered
+from nexus.cli.lists import gather_items
 
 if TYPE_CHECKING:
     from nexus.client import Client
@@ -35,7 +35,7 @@ async def reference_of(client: "Client", agent: "AgentView") -> str:
 
 
 async def _agents(client: "Client") -> "list[AgentView]":
-    return (await gathered(lambda limit, cursor: client.agents(limit=limit, cursor=cursor))).items
+    return (await gather_items(lambda limit, cursor: client.agents(limit=limit, cursor=cursor))).items
 
 
 def _is_called(agent: "AgentView", wanted: str) -> bool:
@@ -53,7 +53,7 @@ async def tool_of(client: "Client", wanted: str) -> "ToolView":
     """By id or name."""
     if wanted.startswith("tol_"):
         return await client.tool(wanted)
-    found = await gathered(lambda limit, cursor: client.tools(limit=limit, cursor=cursor))
+    found = await gather_items(lambda limit, cursor: client.tools(limit=limit, cursor=cursor))
     for tool in found.items:
         if tool.tool_name == wanted:
             return tool

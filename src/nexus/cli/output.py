@@ -125,7 +125,7 @@ class Output:
         buffer.write(content)
         buffer.flush()
 
-    def listed(self, found: "Listed[T]", columns: Columns[T], *, empty: str, lesser: Sequence[str] = ()) -> None:
+    def items(self, found: "Listed[T]", columns: Columns[T], *, empty: str, lesser: Sequence[str] = ()) -> None:
         """The result: one JSON document for programs; for people aligned columns, without the `lesser` ones, the first first, where they do
         not fit; `empty` is said where there is no row."""
         if self.json:

@@ -97,7 +97,7 @@ async def stages(asked: Asked, client: "Client") -> None:
         "TOKENS": lambda stage: stage.input_tokens + stage.output_tokens,
         "SUMMARY": lambda stage: stage.error_message or (stage.output_data or {}).get("summary", ""),
     }
-    asked.output.listed(found, columns, empty="The project has no stages.", lesser=("TOKENS", "ATTEMPT", "SECONDS"))
+    asked.output.items(found, columns, empty="The project has no stages.", lesser=("TOKENS", "ATTEMPT", "SECONDS"))
 
 
 async def files(asked: Asked, client: "Client") -> None:
@@ -125,12 +125,9 @@ async def report(asked: Asked, client: "Client") -> None:
 
 
 async def watch(asked: Asked, client: "Client") -> int:
-    from nexus.cli.following import followed, held
+    from nexus.cli.following import follow_build
 
-    project = await client.project(asked.arguments.project)
-    asked.output.note(f"{project.project_name} ({project.project_id})")
-    held(asked, project.position)
-    return await followed(asked, client, project.project_id)
+    return await follow_build(asked, client, await client.project(asked.arguments.project))
 
 
 async def events(asked: Asked, client: "Client") -> None:
@@ -153,9 +150,9 @@ async def command(asked: Asked, client: "Client") -> None:
     if asked.output.json:
         return
     if project.status == "pending":
-        from nexus.cli.following import held
+        from nexus.cli.following import say_place
 
-        held(asked, (await client.project(project.project_id)).position)
+        say_place(asked, (await client.project(project.project_id)).position)
     if project.status in ("pending", "queued"):
         asked.output.note(f"Follow it: {asked.command('projects', 'watch', project.project_id)}")
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
-from nexus.cli.lists import gathered, show_list
+from nexus.cli.lists import gather_items, show_list
 from nexus.cli.lookup import agent_of
 from nexus.cli.output import Columns
 from nexus.cli.parsing import Topics, listing, one_id, topic, verb, whole
@@ -53,7 +53,7 @@ async def show(asked: Asked, client: "Client") -> None:
 
 async def messages(asked: Asked, client: "Client") -> None:
     session_id = asked.arguments.session
-    found = await gathered(
+    found = await gather_items(
         lambda limit, cursor: client.messages(session_id, limit=limit, cursor=cursor), asked.arguments.limit
     )
     if asked.output.json:

@@ -118,12 +118,12 @@ def _completed(outcome: Outcome, asked: Asked) -> None:
         output.line(f"Why: {asked.command('projects', 'report', outcome.project_id)}")
     for agent in outcome.agents:
         if not agent.deployed and agent.verdict:
-            output.line(f"Deploy it all the same: {deploying(asked, agent.called, agent.verdict)}")
+            output.line(f"Deploy it all the same: {deploy_command(asked, agent.called, agent.verdict)}")
     if answering := [agent for agent in outcome.agents if agent.deployed]:
         output.line(f"Talk to it: {asked.command('chat', answering[0].called)}")
 
 
-def deploying(asked: Asked, called: str, verdict: str, version: int | None = None) -> str:
+def deploy_command(asked: Asked, called: str, verdict: str, version: int | None = None) -> str:
     """The command that deploys a version of this verdict, the newest one where none is named."""
     named = [] if version is None else ["--version", str(version)]
     accepting = [] if verdict == "passed" else [f"--allow-{verdict}"]
