@@ -20,10 +20,13 @@ OF_THE_CLIENT = frozenset({"NEXUS_URL", "NEXUS_TOKEN", "NEXUS_DEBUG"})
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
+    """`owns_server`: the server that is worked with was started for this command, and ends with it."""
+
     arguments: Namespace
     environ: Mapping[str, str]
     output: Output
     program: str = "nexus"
+    owns_server: bool = False
 
     @property
     def url(self) -> str:

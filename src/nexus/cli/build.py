@@ -1,5 +1,6 @@
 """`nexus build`: from a sentence to an agent, before one's eyes."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
@@ -49,7 +50,7 @@ async def _built(asked: Asked, client: "Client") -> int:
         )
         if wanted.detach:
             return _detached(asked, started)
-        return await follow_build(asked, client, started, own=own)
+        return await follow_build(replace(asked, owns_server=own), client, started)
 
 
 def _requirement(asked: Asked) -> str:

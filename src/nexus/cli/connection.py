@@ -1,6 +1,7 @@
 """A client for a command, and the loop it runs in."""
 
 import asyncio
+from dataclasses import replace
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import OK, USAGE, Ended
@@ -21,8 +22,8 @@ def on_server(asked: Asked, work: OnServer) -> int:
     """What the work comes to on a server: the one that answers, or one of its own where that is wanted."""
 
     async def worked(asked: Asked, client: Client) -> int | None:
-        async with server_for(asked, client):
-            return await work(asked, client)
+        async with server_for(asked, client) as own:
+            return await work(replace(asked, owns_server=own), client)
 
     return connected(asked, worked if asked.may_serve else work)
 

@@ -11,10 +11,8 @@ from nexus.client import Client
 from nexus.wire.projects import ProjectStarted, ProjectView
 
 
-async def follow_build(
-    asked: Asked, client: Client, project: ProjectStarted | ProjectView, *, own: bool = False
-) -> int:
-    """Shows the current build from its beginning to its end. `own`: the server ends with this command."""
+async def follow_build(asked: Asked, client: Client, project: ProjectStarted | ProjectView) -> int:
+    """Shows the current build from its beginning to its end."""
     project_id = project.project_id
     asked.output.note(f"{project.project_name} ({project_id})")
     say_place(asked, project.position)
@@ -27,7 +25,7 @@ async def follow_build(
         async with aclosing(client.project_events(project_id)) as events:
             await watched(events, board, asked.output, position=position)
     except asyncio.CancelledError:
-        asked.output.note(_interrupted(asked, project_id, own))
+        asked.output.note(_interrupted(asked, project_id))
         raise
     return await _verdict(asked, client, project_id, board)
 
@@ -53,7 +51,7 @@ def ways_to_go_on(asked: Asked, project_id: str) -> str:
     return f"Follow it: {watch}\nStop it:   {stop}"
 
 
-def _interrupted(asked: Asked, project_id: str, own: bool) -> str:
-    if own:
+def _interrupted(asked: Asked, project_id: str) -> str:
+    if asked.owns_server:
         return f"Interrupted. The build goes on where it was as soon as a server runs again: {asked.command('serve')}"
     return f"Interrupted here; the build goes on on the server.\n{ways_to_go_on(asked, project_id)}"
