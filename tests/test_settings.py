@@ -135,3 +135,9 @@ def test_openai_itself_needs_a_key_and_others_do_not() -> None:
     (problem,) = problems(read({"NEXUS_MODEL__PROVIDER": "openai"}))
     assert "NEXUS_MODEL__API_KEY" in problem
     assert problems(read({"NEXUS_MODEL__BASE_URL": "http://localhost:11434/v1"})) == []
+
+
+@pytest.mark.parametrize("text", ["proxy", "10.0.0.0/33", "127.0.0.1,x"])
+def test_proxies_that_are_no_addresses_are_refused(text: str) -> None:
+    assert "NEXUS_TRUSTED_PROXIES" in problems(read({"NEXUS_TRUSTED_PROXIES": text}))[0]
+    assert problems(read({"NEXUS_TRUSTED_PROXIES": "10.0.0.7, 192.168.0.0/16, ::1"})) == []

@@ -311,3 +311,20 @@ async def test_an_address_is_told_back_without_what_steers_a_terminal() -> None:
         )
         assert refused.status_code == 422
         assert "u202e" in refused.text and not {"\u202e", "\x9b", "\x7f"} & set(refused.text)
+
+
+@pytest.mark.parametrize("token", [TOKEN, None])
+async def test_a_request_without_a_host_or_with_an_odd_one_is_a_problem(token: str | None) -> None:
+    async with open_edge(token=token) as edge:
+        for version, hosts, status in (
+            ("1.1", [], 400),
+            ("1.0", [], 200),
+            ("1.1", [b"a b"], 400),
+            ("1.1", [b"["], 400),
+        ):
+            reader = Reader(edge.app, "GET", "/health")
+            reader.scope |= {"http_version": version, "headers": [(b"host", host) for host in hosts]}
+            async with reader:
+                wanted = status if token or not (hosts or version == "1.0") else 421
+                assert (reader.status, version, hosts) == (wanted, version, hosts)
+                assert status == 200 or reader.headers["content-type"] == "application/problem+json"

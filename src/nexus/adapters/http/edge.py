@@ -108,11 +108,15 @@ class Edge:
         host, length = headers.get(b"host", ""), headers.get(b"content-length", "0")
         if len(headers) != len(scope["headers"]) and (name := _said_twice(scope["headers"])) is not None:
             return MalformedRequest(f"The header {name} was sent twice.")
+        if b"host" not in headers and scope["http_version"] != "1.0":
+            return MalformedRequest("A request says in `Host` whom it asks.")
         if self._hosts is not None:
             if _bare(host) not in self._hosts:
                 return ForeignHost("Use the name or address under which the server was started.")
             if scope["method"] not in _READS and not _is_same_site(headers.get(b"origin"), host):
                 return ForeignOrigin("Pages of other sites cannot change anything here.")
+        elif host and not _bare(host):
+            return MalformedRequest("The Host is no name or address.")
         if not (length.isascii() and length.isdecimal()):
             return MalformedBody("The Content-Length is not a number.")
         return _too_large() if int(length[:20]) > MOST_BYTES else None

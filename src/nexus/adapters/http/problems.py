@@ -232,7 +232,7 @@ def _of_framework(error: HTTPException) -> NexusError:
             faults = [_fault(entry) for entry in error.extra]
             return InvalidInput("; ".join(f"{fault['pointer']}: {fault['message']}" for fault in faults), errors=faults)
         case 400:
-            return InvalidInput("The request is not well formed.")
+            return MalformedRequest("The request is not well formed.")
         case _:
             return InternalError()
 

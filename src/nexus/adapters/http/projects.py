@@ -1,11 +1,11 @@
 """Routes of projects: asked for, watched, commanded, read."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, cast, get_args
 
 from litestar import Request, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import structs
 
 from nexus.adapters.http.answers import API, Answer, listed, tagged, url_of, view, written
@@ -39,6 +39,12 @@ REPORT = re.compile(r"agents/[^/]+/docs/report\.md")
 
 At = Annotated[str | None, QueryParameter(pattern="^[0-9a-f]{40}$", description="A commit; else the newest one.")]
 
+Status = Annotated[
+    str | None,
+    QueryParameter(pattern=f"^({'|'.join(get_args(ProjectStatus))})$", description="Those that are so now."),
+]
+"""As text: a choice that may be missing would take `null` for missing."""
+
 
 @post("/projects", operation_id="createProject", status_code=202, **documented("projects", 409, 429))
 async def create_project(
@@ -67,11 +73,13 @@ async def list_projects(
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
     window: NamedDependency[Window],
-    status: FromQuery[ProjectStatus | None] = None,
+    status: Status = None,
 ) -> Listed[ProjectView]:
     """The projects, newest first."""
     newest = structs.replace(window, newest_first=True)
-    return listed(await services.projects.page(caller, newest, status=status), ProjectView)
+    return listed(
+        await services.projects.page(caller, newest, status=cast("ProjectStatus | None", status)), ProjectView
+    )
 
 
 @get("/projects/{project_id:str}", operation_id="getProject", **documented("projects", etag=True))
