@@ -77,34 +77,10 @@ async def test_calls_of_one_answer_have_ids_of_their_own() -> None:
     assert len({call.call_id for call in end.calls}) == 2
 
 
-SCHEMA: JSON = {
-    "type": "object",
-    "properties": {
-        "title": {"type": "string", "maxLength": 5}, "count": {"type": "integer", "minimum": 3}, "kind": {"enum": ["b", "a"]},
-        "parts": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/Part"}}, "note": {"anyOf": [{"type": "string"}, {"type": "null"}]},
-    },
-    "required": ["title", "count", "kind", "parts", "note"],
-    "$defs": {"Part": {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}},
-}  # fmt: skip
-
-
-async def test_a_purpose_without_rules_gets_the_smallest_document_of_its_schema() -> None:
-    request = ModelRequest(messages=(ChatMessage("user", "x"),), purpose="title", schema=SCHEMA)
-    *deltas, _ = await heard(request)
-    text = "".join(item.text for item in deltas if isinstance(item, Delta))
-    assert msgspec.json.decode(text) == {
-        "title": "offli",
-        "count": 3,
-        "kind": "b",
-        "parts": [{"ok": False}],
-        "note": None,
-    }
-
-
-@pytest.mark.parametrize("schema", [{"type": "string", "pattern": "^x+$"}, {"$ref": "#/$defs/none"}, {"$ref": "#"}])
-async def test_a_schema_that_needs_a_mind_is_refused(schema: JSON) -> None:
-    with pytest.raises(InvalidInput):
-        await heard(ModelRequest(messages=(ChatMessage("user", "x"),), purpose="other", schema=schema))
+async def test_a_form_of_another_purpose_needs_a_language_model() -> None:
+    schema: JSON = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
+    with pytest.raises(InvalidInput, match="language model"):
+        await heard(ModelRequest(messages=(ChatMessage("user", "x"),), purpose="title", schema=schema))
 
 
 async def test_odd_conversations_are_answered() -> None:

@@ -36,11 +36,9 @@ def plan_formula(text: str) -> PlannedTool | None:
     if not found:
         return None
     name, expression = found
-    named = [
-        Parameter(name=one, type="float", description=f"The value of {one.replace('_', ' ')}.")
-        for one in _names(expression)
-    ]
-    return PlannedTool(name=name, purpose=f"Computes {name} = {expression}", parameters=named)
+    about = {one: f"The value of {one.replace('_', ' ')}." for one in _names(expression)}
+    parameters = [Parameter(name=one, type="float", description=text) for one, text in about.items()]
+    return PlannedTool(name=name, purpose=f"Computes {name} = {expression}", parameters=parameters)
 
 
 def write_formula(tool: PlannedTool) -> WrittenTool | None:
@@ -53,7 +51,7 @@ def write_formula(tool: PlannedTool) -> WrittenTool | None:
     signature = ", ".join(f"{name}: float" for name in names)
     head = f'def {tool.name}({signature}) -> float:\n    """{tool.purpose}.\n\n    Args:\n{told}\n    """\n'
     code = f"{head}    return round({expression}, 6)\n"
-    return WrittenTool(name=tool.name, code=code, test_code=_tests(tool.name, expression, names))
+    return WrittenTool(name=tool.name, code=code, test_code=_tests(tool.name, expression))
 
 
 def formula_example(tool: PlannedTool) -> Example | None:
@@ -61,7 +59,7 @@ def formula_example(tool: PlannedTool) -> Example | None:
     expression = _expression(tool.purpose.partition("=")[2])
     if not expression:
         return None
-    values = {name: float(at) for at, name in enumerate(_names(expression), 2)}
+    values = _values(expression, 2)
     given = ", ".join(f"{name.replace('_', ' ')} = {value:g}" for name, value in values.items())
     return Example(f"{tool.name.replace('_', ' ')}: {given}", (f"{_result(expression, values):g}",))
 
@@ -74,17 +72,19 @@ def _computed(node: ast.expr, values: Mapping[str, float]) -> float:
     return values[node.id] if isinstance(node, ast.Name) else float(str(getattr(node, "value", 0)))
 
 
-def _tests(name: str, expression: str, names: list[str]) -> str:
+def _tests(name: str, expression: str) -> str:
     """Results worked out here, by another way than the code's own."""
     lines = [f"from tools.{name} import {name}"]
     for start in (2, 5):
-        values = {one: float(start + at) for at, one in enumerate(names)}
-        given = ", ".join(f"{one}={value}" for one, value in values.items())
-        result = _result(expression, values)
-        lines.append(
-            f"\n\ndef test_{name}_follows_the_formula_from_{start}() -> None:\n    assert abs({name}({given}) - {result!r}) < 1e-6"
-        )
+        values = _values(expression, start)
+        call = f"{name}({', '.join(f'{one}={value}' for one, value in values.items())})"
+        lines.append(f"\n\ndef test_{name}_follows_the_formula_from_{start}() -> None:")
+        lines.append(f"    assert abs({call} - {_result(expression, values)!r}) < 1e-6")
     return "\n".join(lines) + "\n"
+
+
+def _values(expression: str, start: int) -> dict[str, float]:
+    return {name: float(at) for at, name in enumerate(_names(expression), start)}
 
 
 def _result(expression: str, values: Mapping[str, float]) -> float:
@@ -95,9 +95,7 @@ def _expression(text: str, *, anywhere: bool = False) -> str | None:
     """The whole text as arithmetic over names and numbers; with `anywhere`, what follows its first words may be it too."""
     for spoken, sign in _SPOKEN:
         text = re.sub(spoken, sign, text, flags=re.IGNORECASE)
-    text = re.sub(
-        r"(\d+(?:\.\d+)?)\s*%( of\b)?", lambda found: f"({found[1]} / 100)" + (" * " if found[2] else ""), text
-    )
+    text = re.sub(r"(\d+(?:\.\d+)?)\s*%( of\b)?", lambda part: f"({part[1]} / 100)" + " * " * bool(part[2]), text)
     tokens = _joined_names(re.findall(r"\*\*|[-+*/()]|\d+(?:\.\d+)?|[A-Za-z_]\w*|\S", text.strip().rstrip(".")))
     if anywhere and tokens and "_" in tokens[0]:
         tokens[0] = tokens[0].rpartition("_")[2]
@@ -133,13 +131,9 @@ def _is_safe(text: str) -> bool:
 def _is_computable(expression: str) -> bool:
     """Whether it has a result for the values that its tests use."""
     try:
-        results = [
-            _result(expression, {one: float(start + at) for at, one in enumerate(_names(expression))})
-            for start in (2, 5)
-        ]
+        return all(abs(_result(expression, _values(expression, start))) < 1e300 for start in (2, 5))
     except (ArithmeticError, KeyError, TypeError):
         return False
-    return all(abs(result) < 1e300 for result in results)
 
 
 def _names(expression: str) -> list[str]:

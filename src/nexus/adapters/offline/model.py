@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from nexus.adapters.offline.answers.reply import Answered, reply
 from nexus.adapters.offline.build.answers import build_answer
 from nexus.adapters.offline.reading.tokens import CJK
-from nexus.adapters.offline.schema import minimal_document
+from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.instants import Clock, system_clock
 from nexus.domain.ports.models import Delta, End, ModelRequest, Usage
 
@@ -45,7 +45,7 @@ class OfflineModel:
         if request.purpose.startswith("build."):
             return Answered(build_answer(request))
         if request.schema is not None:
-            return Answered(minimal_document(request.schema))
+            raise InvalidInput(f"The offline model has no rules for {request.purpose}: it needs a language model.")
         return reply(request, datetime.fromtimestamp(self._clock(), UTC).date())
 
 

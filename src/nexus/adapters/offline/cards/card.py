@@ -14,7 +14,7 @@ from nexus.domain.builds.outputs import Language
 from nexus.domain.ports.models import JSON
 
 
-class Example(Struct, frozen=True, forbid_unknown_fields=True):
+class Example(Struct, frozen=True, array_like=True):
     """A message that the card answers, what must stand in the answer, and the topic that it shows."""
 
     input: str
@@ -39,7 +39,7 @@ class Frame(Struct, frozen=True, forbid_unknown_fields=True):
     negative: bool = False
 
 
-class Check(Struct, frozen=True, forbid_unknown_fields=True):
+class Check(Struct, frozen=True, array_like=True):
     """What the function of a template must answer for these arguments."""
 
     given: JSON
