@@ -1,1 +1,1 @@
-"""How the offline model answers the stages of a build, one file a stage; `clauses.py` reads a requirement by the cards."""
+"""How the offline model answers the stages of a build; `clauses.py` reads a requirement by the cards."""

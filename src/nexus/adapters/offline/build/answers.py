@@ -6,12 +6,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from nexus.adapters.offline.build.architecture import architecture
-from nexus.adapters.offline.build.design import design
+from nexus.adapters.offline.build.documents import architecture, design, prompt, requirements, tool
 from nexus.adapters.offline.build.intake import intake
-from nexus.adapters.offline.build.prompt import prompt
-from nexus.adapters.offline.build.requirements import requirements
-from nexus.adapters.offline.build.tools import tool
 from nexus.domain.builds.outputs import (
     ArchitectureInput,
     DesignInput,
