@@ -133,3 +133,30 @@ async def test_what_no_card_models_is_not_answered_with_a_number(said: str) -> N
     text, calls = await agent_with(*CARDS).converse(said)
     assert calls == [], text
     assert "offline" in text
+
+
+@pytest.mark.parametrize(
+    "said", ["5 kg in miles", "20 degrees in fahrenheit", "5公斤是多少英里", "10 km and 3 kg to miles"]
+)
+async def test_a_conversion_between_kinds_of_units_is_asked_about(said: str) -> None:
+    text, calls = await agent_with("convert_units").converse(said)
+    assert calls == []
+    assert "offline" in text
+
+
+SPOKEN = [
+    ("三百五公里是多少米", "350000 m"), ("一万五千米是多少公里", "15 km"), ("两千三百零五米是多少厘米", "230500 cm"),
+    ("two hundred and fifty thousand metres in km", "250 km"), ("half a dozen feet in inches", "72 in"), ("三百克是多少公斤", "0.3 kg"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "contains"), SPOKEN)
+async def test_a_number_in_words_has_the_value_that_people_mean(said: str, contains: str) -> None:
+    text, _ = await agent_with("convert_units").converse(said)
+    assert contains in text
+
+
+async def test_a_refusal_shows_an_example_of_what_was_spoken_of() -> None:
+    text, calls = await agent_with("line_items_total", "add_to_date").converse("今天往后100天是哪天")
+    assert calls == []
+    assert "2026-01-30之后45天是哪天" in text

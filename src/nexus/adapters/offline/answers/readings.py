@@ -1,5 +1,6 @@
 """Readings of one message by one card: a reading counts only when it consumes everything that was said."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
@@ -17,6 +18,7 @@ from nexus.domain.tools.library.units import unit_named
 
 _MOST_EACH = 8
 _SPANS = ("days", "weeks", "months", "years", "business_days")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _FOLLOWING = literal(
     "and what_about how_about what_if now then also instead but or for with at over in 那 如果 换成 改成 再 也 还有 呢 要是 若".split()
 )
@@ -59,49 +61,32 @@ def message_of(asked: Asked, today: date, card: Card) -> Message:
 def readings(message: Message, card: Card, tool: ToolSpec) -> Iterator[Reading]:
     """All frames of a card that consume the whole message; those that lack arguments name them."""
     for frame in card.frames:
-        best = min(
-            _consumed(message, card, frame), key=lambda found: len(_lacking(found, card, frame, tool)), default=None
-        )
-        if best is not None:
-            yield from _built(card, frame, best, tool)
+        found = _consumed(message, card, frame)
+        if found:
+            yield from _built(card, frame, min(found, key=lambda one: len(_lacking(one, card, frame, tool))), tool)
 
 
 def following(message: Message, before: Reading, tool: ToolSpec) -> Iterator[Reading]:
     """The reading of the turn before, with what this message says anew; nothing but slots, their cues and the words of a frame may be in it."""
-    known = {name for name in before.bound if name != "today"}
-    others = [
-        frame
-        for frame in before.card.frames
-        if frame is not before.frame and _parts(before.bound.values()) - {"today"} <= slot_names(frame)
-    ]
-    readings = [
-        reading
-        for frame in (before.frame, *others)
-        for found in _consumed(message, before.card, frame, follows=True, evident=frame is before.frame)[:1]
-        if len(found) > 1 or not (frame is before.frame or frame.bare)
-        for reading in _built(
-            before.card,
-            frame,
-            _merged(before.bound, found),
-            tool,
-            tuple(name for name in before.bound if name in known - found.keys()),
-        )
-    ]
-    yield from sorted(readings, key=lambda one: not one.complete)[:1]
+    card, known = before.card, _parts(before.bound.values()) - {"today"}
+    found_readings: list[Reading] = []
+    for frame in sorted(card.frames, key=lambda one: one is not before.frame):
+        is_same = frame is before.frame
+        if not is_same and not known <= slot_names(frame):
+            continue
+        for found in _consumed(message, card, frame, follows=True, evident=is_same)[:1]:
+            if len(found) > 1 or not (is_same or frame.bare):
+                taken = tuple(name for name in before.bound if name not in found)
+                found_readings += _built(card, frame, _merged(before.bound, found), tool, taken)
+    yield from sorted(found_readings, key=lambda one: not one.complete)[:1]
 
 
 def _merged(before: Mapping[str, Bound], found: Mapping[str, Bound]) -> dict[str, Bound]:
     """What was bound with what is said anew. `10 km to miles`, then `5 miles`: that is meant in kilometres."""
-    merged, source, target = {**before, **found}, found.get("value+from_unit"), before.get("value+from_unit")
-    wanted = before.get("to_unit")
-    if (
-        source
-        and target
-        and wanted
-        and "to_unit" not in found
-        and unit_named(source.value[1]) == unit_named(wanted.value)
-    ):
-        merged["to_unit"] = Bound("to_unit", target.value[1])
+    merged, name = {**before, **found}, "value+from_unit"
+    is_turned = name in found and name in before and "to_unit" in before.keys() - found.keys()
+    if is_turned and unit_named(found[name].value[1]) == unit_named(before["to_unit"].value):
+        merged["to_unit"] = Bound("to_unit", before[name].value[1])
     return merged
 
 
@@ -120,7 +105,8 @@ def _consumed(
         if (at, used, evident) in seen:
             continue
         seen.add((at, used, evident))
-        if at == end and evident and _has_material(message, bound):
+        has_material = message.asked.material is None or any(one.material for one in bound)
+        if at == end and evident and has_material:
             found.append({"today": Bound("today", message.today.isoformat())} | {one.name: one for one in bound})
         steps = [
             (stop, used | names, evident, bound + more)
@@ -144,65 +130,58 @@ def _is_single(bound: Sequence[Bound]) -> bool:
     return len(_parts(bound)) == sum(one.name.count("+") + 1 for one in bound)
 
 
-def _has_material(message: Message, bound: Sequence[Bound]) -> bool:
-    return message.asked.material is None or any(one.material for one in bound)
-
-
-def _values(bound: Mapping[str, Bound]) -> dict[str, Any]:
+def _values(bound: Iterable[Bound]) -> dict[str, Any]:
     """By the names of slots; a slot `value+from_unit` holds two."""
-    values: dict[str, Any] = {}
-    for name, one in bound.items():
-        names = name.split("+")
-        values |= dict(zip(names, one.value, strict=True)) if len(names) > 1 else {name: one.value}
-    return values
-
-
-def _turned_back(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: -value if name in _SPANS else value for name, value in values.items()}
+    pairs = [(one.name.split("+"), one.value if "+" in one.name else [one.value]) for one in bound]
+    return {name: value for names, values in pairs for name, value in zip(names, values, strict=True)}
 
 
 def _lacking(bound: Mapping[str, Bound], card: Card, frame: Frame, tool: ToolSpec) -> tuple[str, ...]:
     """The names that the frame or the tool needs and the message does not hold."""
-    values = _values(bound)
-    wanted = [slot for text in _texts(frame.args) for slot in _placeholders(text)]
+    values = _values(bound.values())
+    wanted = _PLACEHOLDER.findall(str(frame.args))
     wanted += [name for name in tool.parameters.get("required", []) if name not in frame.args]
     if frame.each:
-        entry = {
-            part
-            for node in _vocabulary(card.lists[frame.each])
-            for slot in slots_of(node)
-            for part in slot.name.split("+")
-        }
+        entry = {part for slot in _slots(card.lists[frame.each]) for part in slot.split("+")}
         wanted = [frame.each, *(name for name in wanted if name not in entry)]
     return tuple(dict.fromkeys(name for name in wanted if name not in values))
 
 
-def _placeholders(text: str) -> list[str]:
-    return [part.partition("}")[0] for part in text.split("{")[1:]]
+def _slots(phrases: Sequence[str]) -> list[str]:
+    return [slot.name for node in _vocabulary(tuple(phrases)) for slot in slots_of(node)]
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _texts(part)
+def slot_names(frame: Frame) -> set[str]:
+    """The names of all slots of a frame."""
+    return {part for slot in _slots(frame.say) for part in slot.split("+")}
 
 
 def _built(
     card: Card, frame: Frame, bound: Mapping[str, Bound], tool: ToolSpec, taken: tuple[str, ...] = ()
 ) -> Iterator[Reading]:
+    """One reading, or one for each entry of the list that the frame is about."""
     missing = _lacking(bound, card, frame, tool)
-    shape = Reading(card=card, frame=frame, bound=bound, missing=missing, taken=taken)
     if missing:
-        yield shape
+        yield Reading(card=card, frame=frame, bound=bound, missing=missing, taken=taken)
         return
+    found: list[JSON] = []
     for entry in bound[frame.each].value[:_MOST_EACH] if frame.each else [{}]:
-        values = _values({**bound, **{name: Bound(name, value) for name, value in entry.items()}})
-        values = _turned_back(values) if frame.negative else values
+        values = _values([*bound.values(), *(Bound(name, value) for name, value in entry.items())])
+        if frame.negative:
+            values |= {name: -values[name] for name in _SPANS if name in values}
         arguments = _fitted({name: _filled(part, values) for name, part in frame.args.items()}, values, tool)
         if arguments is None:
             return
-        yield Reading(card=card, frame=frame, bound=bound, arguments=arguments, taken=taken)
+        found.append(arguments)
+    other = () if all(map(_is_one_kind, found)) else ("same_kind",)
+    for arguments in found:
+        yield Reading(card=card, frame=frame, bound=bound, arguments=arguments, missing=other, taken=taken)
+
+
+def _is_one_kind(arguments: JSON) -> bool:
+    """Whether a conversion stays within one kind of units."""
+    units = [arguments[name] for name in ("from_unit", "to_unit") if name in arguments]
+    return len({unit_named(unit).kind for unit in units}) < 2
 
 
 def _filled(part: Any, values: Mapping[str, Any]) -> Any:
@@ -211,25 +190,17 @@ def _filled(part: Any, values: Mapping[str, Any]) -> Any:
         return [_filled(one, values) for one in part]
     if not isinstance(part, str):
         return part
-    names = _placeholders(part)
-    if len(names) == 1 and part == "{" + names[0] + "}":
-        return values[names[0]]
-    return part.format_map(values)
+    alone = _PLACEHOLDER.fullmatch(part)
+    return values[alone[1]] if alone else part.format_map(values)
 
 
 def _fitted(arguments: JSON, values: Mapping[str, Any], tool: ToolSpec) -> JSON | None:
     """The arguments that the tool's schema takes; None where a value is not of its type."""
     properties = tool.parameters.get("properties", {})
     given = {name: value for name, value in values.items() if name in properties} | arguments
+    types = {"integer": int, "number": int | float}
     for name, value in given.items():
         kind = properties.get(name, {}).get("type")
-        if name not in properties or (kind == "integer" and not isinstance(value, int)):
-            return None
-        if kind in ("number", "integer") and not isinstance(value, int | float):
+        if name not in properties or (kind in types and not isinstance(value, types[kind])):
             return None
     return given
-
-
-def slot_names(frame: Frame) -> set[str]:
-    """The names of all slots of a frame."""
-    return {part for node in _vocabulary(frame.say) for slot in slots_of(node) for part in slot.name.split("+")}

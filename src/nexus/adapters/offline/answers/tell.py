@@ -11,11 +11,12 @@ from nexus.domain.ports.models import JSON
 
 
 class Sentence(string.Formatter):
-    """`{name}` is a value as people write it, `{name:m}` one with two decimals, `:b` bold behind `=`, `:t` a table, `:l` a list; `{name.part}` is a field."""
+    """`{name}` is a value as people write it, `{name:m}` one with two decimals, `:b` bold behind `=`, `:t` a table, `:k` fields; `:f` the
+    first row; `{name.part}` is a field."""
 
     def __init__(self, language: Language, names: Mapping[str, str]) -> None:
         self._language: Language = language
-        self._names = names
+        self._names = names if language == "zh" else {}
 
     def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:
         first, *rest = field_name.split(".")
@@ -25,35 +26,30 @@ class Sentence(string.Formatter):
         return value, first
 
     def format_field(self, value: Any, format_spec: str) -> str:
-        if format_spec == "m":
-            return f"{value:.2f}"
-        if format_spec == "b":
-            return " = ".join([*str(value).split(" = ")[:-1], f"**{str(value).split(' = ')[-1]}**"])
-        if format_spec == "t":
-            return table(value)
-        if format_spec == "l":
-            return "\n".join(f"- {value_of(one.get('value', one.get('match', one)), self._language)}" for one in value)
-        if format_spec == "k":
-            return ", ".join(f"{name} = **{value_of(one, self._language)}**" for name, one in value.items())
-        if format_spec == "f":
-            return _first(value, self._language)
-        if format_spec == "s":
-            return str(value)[:3000]
+        match format_spec:
+            case "m":
+                return f"{value:.2f}"
+            case "b":
+                *before, last = str(value).split(" = ")
+                return " = ".join([*before, f"**{last}**"])
+            case "t":
+                return table(value)
+            case "k":
+                return ", ".join(f"{name} = **{value_of(one, self._language)}**" for name, one in value.items())
+            case "f":
+                return _first(value, self._language)
         shown = value_of(value, self._language)
-        return self._names.get(shown, shown) if self._language == "zh" else shown
+        return self._names.get(shown, shown)
 
 
 def tell(card: Card, reading: Reading | None, given: JSON, result: Any, language: Language) -> str | None:
     """The sentence of the card for what was asked; None where it has none that fits the result."""
     about = reading.frame.about if reading else ""
     sentence = (card.tell.get(about) or card.tell.get("") or {}).get(language)
-    if sentence is None:
-        return None
     fields = result if isinstance(result, dict) else {}
+    values = {"asked": given, **given, **fields, "result": fields.get("result", result)}
     try:
-        return Sentence(language, card.values_zh).vformat(
-            sentence, (), {"asked": given, **given, **fields, "result": fields.get("result", result)}
-        )
+        return Sentence(language, card.values_zh).vformat(sentence, (), values) if sentence else None
     except (KeyError, TypeError, ValueError, IndexError):
         return None
 
@@ -66,37 +62,31 @@ def _first(rows: list[JSON], language: Language) -> str:
 
 def text_of(result: Any, language: Language) -> str:
     """Any result as people can read it: its own text where it has one, else its fields."""
-    if isinstance(result, dict):
-        if isinstance(result.get("text"), str) and result["text"].strip():
-            return str(result["text"])
-        return "\n".join(f"- {name.replace('_', ' ')}: {value_of(value, language)}" for name, value in result.items())
-    return value_of(result, language)
+    if not isinstance(result, dict):
+        return value_of(result, language)
+    if isinstance(result.get("text"), str) and result["text"].strip():
+        return str(result["text"])
+    return "\n".join(f"- {name.replace('_', ' ')}: {value_of(value, language)}" for name, value in result.items())
 
 
 def value_of(value: Any, language: Language) -> str:
-    """One value in a sentence: yes or no, numbers as they are, lists with commas."""
+    """One value in a sentence: yes or no, numbers with at most six decimals, lists with commas."""
     if isinstance(value, bool):
         return ("是" if value else "否") if language == "zh" else ("yes" if value else "no")
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return ", ".join(value_of(one, language) for one in value) or ("无" if language == "zh" else "none")
     if isinstance(value, dict):
         return ", ".join(f"{name.replace('_', ' ')} {value_of(one, language)}" for name, one in value.items())
-    return number_text(value) if isinstance(value, float) else "" if value is None else str(value)
-
-
-def number_text(value: float) -> str:
-    """At most six decimals, no trailing zeros."""
-    if value and abs(value) < 1e-4:
-        return f"{value:.6g}"
-    return f"{value:.6f}".rstrip("0").rstrip(".") if abs(value) < 1e15 else repr(value)
+    if isinstance(value, float) and abs(value) < 1e15:
+        is_small = value and abs(value) < 1e-4
+        return f"{value:.6g}" if is_small else f"{value:.6f}".rstrip("0").rstrip(".")
+    return "" if value is None else str(value)
 
 
 def table(rows: list[JSON], most: int = 24) -> str:
     """Rows as a Markdown table."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
-    lines += [
-        "| " + " | ".join(value_of(row.get(name), "en").replace("|", "\\|") for name in names) + " |"
-        for row in rows[:most]
-    ]
+    shown = [[value_of(row.get(name), "en").replace("|", "\\|") for name in names] for row in rows[:most]]
+    lines = ["| " + " | ".join(cells) + " |" for cells in [names, *shown]]
+    lines.insert(1, "|" + " --- |" * len(names))
     return "\n".join(lines + ([f"… ({len(rows) - most})"] if len(rows) > most else []))

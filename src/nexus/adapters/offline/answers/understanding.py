@@ -1,6 +1,5 @@
 """What a conversation asks for: calls, a question back, or nothing that is understood."""
 
-import itertools
 import re
 from collections.abc import Sequence
 from datetime import date
@@ -22,32 +21,27 @@ _PARTS = re.compile(
     r"|[，,]?(?:另外|还有|然后|并且|同时|顺便)[，,]?", re.IGNORECASE,
 )  # fmt: skip
 _ALIKE = re.compile(r",?\s+and\s+(?=\d)|[，；]", re.IGNORECASE)
-_CURRENCIES = {"$": "$", "usd": "$", "dollars": "$", "dollar": "$", "€": "€", "eur": "€", "euro": "€", "euros": "€", "£": "£", "gbp": "£",
-               "¥": "¥", "rmb": "¥", "cny": "¥", "yuan": "¥"}  # fmt: skip
+_CURRENCIES = {word: words[0] for words in (("$", "usd", "dollars", "dollar"), ("€", "eur", "euro", "euros"), ("£", "gbp"),
+               ("¥", "rmb", "cny", "yuan")) for word in words}  # fmt: skip
 Offer = Sequence[tuple[Card, ToolSpec]]
 
 
 class Understanding(Struct, frozen=True, kw_only=True):
-    """`calls` are complete; else `asks` lacks something or has two meanings, `rivals` are meanings by several cards; else `unknown` is what was not understood, and `near` the tool whose card came farthest."""
+    """`calls` are complete; else `asks` lacks something or has two meanings, `rivals` are meanings by several cards; else `unknown` is what was not understood."""
 
     calls: tuple[Reading, ...] = ()
     asks: Reading | None = None
     rivals: tuple[Reading, ...] = ()
     unknown: str = ""
-    near: str = ""
-
-    @property
-    def last(self) -> Reading | None:
-        return self.calls[-1] if self.calls else self.asks
 
 
 def understand(said: Sequence[str], tools: Sequence[ToolSpec], today: date) -> Understanding:
     """The last of the texts, oldest first; what an elliptical one takes over comes from the one before."""
     offer = [(card, tool) for tool in tools for card in cards_for(tool)]
-    before: Understanding | None = None
+    found = Understanding()
     for text in said[-_TURNS:]:
-        before = _turn(text, offer, today, before.last if before else None)
-    return before or Understanding()
+        found = _turn(text, offer, today, found.calls[-1] if found.calls else found.asks)
+    return found
 
 
 def _turn(text: str, offer: Offer, today: date, before: Reading | None) -> Understanding:
@@ -58,27 +52,28 @@ def _turn(text: str, offer: Offer, today: date, before: Reading | None) -> Under
         parts = [part for part in pattern.split(text) if part and _says_something(part)]
         found = [_alone(part, offer, today) for part in parts] if 1 < len(parts) <= _MOST_PARTS else []
         calls = tuple(call for one in found for call in one.calls)
-        if (
-            found
-            and all(one.calls for one in found)
-            and (pattern is _PARTS or len({one.card.tool for one in calls}) == 1)
-        ):
+        is_whole = bool(found) and all(one.calls for one in found)
+        if is_whole and (pattern is _PARTS or len({one.card.tool for one in calls}) == 1):
             return Understanding(calls=calls)
-    if before is not None and (followed := _followed(text, offer, today, before)):
-        return followed
-    return whole
+    return (_followed(text, offer, today, before) if before else None) or whole
+
+
+def _followed(text: str, offer: Offer, today: date, before: Reading) -> Understanding | None:
+    tool = next(tool for card, tool in offer if card.tool == before.card.tool)
+    for asked in partings(text):
+        for one in following(message_of(asked, today, before.card), before, tool):
+            return Understanding(calls=(one,)) if one.complete else Understanding(asks=one)
+    return None
 
 
 def _says_something(part: str) -> bool:
     return any((token.word,) not in FILLERS.get(token.word, ()) for token in tokens_of(plain(part)))
 
 
-_NO_CARD = Card(tool="none", titles={}, category="", requests=(), examples={})
-
-
 def _alone(text: str, offer: Offer, today: date) -> Understanding:
+    """A text by itself; where nothing is complete, a doubt is asked about before what is missing, and the fewest missing before more."""
     asks: list[Reading] = []
-    reached: tuple[int, str, str] = (0, "", "")
+    furthest, unknown = 0, ""
     for asked in partings(text):
         complete: list[list[Reading]] = []
         for card, tool in offer:
@@ -86,22 +81,17 @@ def _alone(text: str, offer: Offer, today: date) -> Understanding:
             found = list(readings(message, card, tool))
             asks += [one for one in found if not one.complete and _is_sensible(one)]
             complete += [calls for calls in [[one for one in found if one.complete]] if calls]
-            if asked.material is None:
-                reached = max(
-                    reached,
-                    (message.furthest, _rest(message.text, message.furthest), tool.name),
-                    key=lambda one: one[0],
-                )
-        if complete and not _has_two_currencies(asked.text):
+            if asked.material is None and message.furthest > furthest:
+                furthest, unknown = message.furthest, _rest(message.text, message.furthest)
+        if complete and len(_currencies(asked.text)) < 2:
             return _chosen(complete)
-    doubted = [one for one in asks if not one.missing]
-    best = doubted[0] if doubted else min(asks, key=lambda one: len(one.missing), default=None)
-    return Understanding(asks=best, unknown=reached[1] or text.strip()[:60], near=reached[2])
+    best = min(asks, key=lambda one: len(one.missing), default=None)
+    return Understanding(asks=best, unknown=unknown or text.strip()[:60])
 
 
 def _is_sensible(reading: Reading) -> bool:
     """Whether there is something to ask back about: a bare value without a word of the card says too little."""
-    return len(reading.bound) > 1 or not reading.frame.bare or bool(reading.doubts)
+    return len(reading.bound) > 1 or not reading.frame.bare
 
 
 def _rest(text: str, at: int) -> str:
@@ -109,26 +99,16 @@ def _rest(text: str, at: int) -> str:
     return text[tokens[at].start :].partition("\n")[0][:60].strip() if at < len(tokens) else ""
 
 
-def _has_two_currencies(text: str) -> bool:
-    return len({_CURRENCIES[token.word] for token in tokens_of(plain(text[:2000])) if token.word in _CURRENCIES}) > 1
+def _currencies(text: str) -> set[str]:
+    return {_CURRENCIES[token.word] for token in tokens_of(plain(text[:2000])) if token.word in _CURRENCIES}
 
 
 def _chosen(complete: list[list[Reading]]) -> Understanding:
     """Of several cards one that was named by its words; where that leaves several, they are rivals unless one yields."""
     named = [calls for calls in complete if not calls[0].frame.bare] or complete
-    yielding = {
-        calls[0].card.tool for calls in named if any(other[0].card.tool in calls[0].card.yields for other in named)
-    }
-    left = [calls for calls in named if calls[0].card.tool not in yielding] or named
+    wanted = {calls[0].card.tool for calls in named}
+    left = [calls for calls in named if not {*calls[0].card.yields} & wanted] or named
     if len(left) > 1:
         return Understanding(rivals=tuple(calls[0] for calls in left))
     first = left[0][0]
     return Understanding(calls=tuple(one for one in left[0] if one.frame is first.frame and one.bound is first.bound))
-
-
-def _followed(text: str, offer: Offer, today: date, before: Reading) -> Understanding | None:
-    own = [(card, tool) for card, tool in offer if card.tool == before.card.tool]
-    for asked, (card, tool) in itertools.product(partings(text), own):
-        for one in following(message_of(asked, today, card), before, tool):
-            return Understanding(calls=(one,)) if one.complete else Understanding(asks=one)
-    return None

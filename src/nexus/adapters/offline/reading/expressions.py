@@ -2,21 +2,16 @@
 
 from fractions import Fraction
 
-from nexus.adapters.offline.reading.patterns import literal
 from nexus.adapters.offline.reading.quantities import Number, Quantities, value_of_digits
 from nexus.domain.tools.library.numbers import shown
 
-_MOST = 300
+_MOST = 200
 _OPERATORS = {
-    "+": "+ plus 加上 加", "-": "- minus 减去 减", "×": "* x times multiplied_by 乘以 乘上 乘", "/": "/ divided_by 除以 ÷", "mod": "mod modulo",
-    "^": "^ to_the_power_of raised_to_the_power_of raised_to to_the_power",
+    "+": "+|plus|加 上|加", "-": "-|minus|减 去|减", "×": "*|x|times|multiplied by|乘 以|乘 上|乘", "/": "/|divided by|除 以|÷", "mod": "mod|modulo",
+    "^": "^|to the power of|raised to the power of|raised to|to the power",
 }  # fmt: skip
-_BEHIND = {"^2": "squared 的平方 平方", "^3": "cubed 的立方 立方", "!": "! factorial 的阶乘"}
-_BEFORE = {"sqrt": "square_root_of sqrt_of sqrt the_square_root_of 根号 √", "cbrt": "cube_root_of the_cube_root_of"}
-_WORDS = {
-    kind: [(sign, words) for sign, text in table.items() for words in literal(text.split()).words.values()]
-    for kind, table in (("operator", _OPERATORS), ("behind", _BEHIND), ("before", _BEFORE))
-}
+_BEHIND = {"^2": "squared|的 平 方|平 方", "^3": "cubed|的 立 方|立 方", "!": "!|factorial|的 阶 乘"}
+_BEFORE = {"sqrt": "square root of|sqrt of|sqrt|the square root of|根 号|√", "cbrt": "cube root of|the cube root of"}
 
 
 class Expression:
@@ -35,7 +30,7 @@ class Expression:
         while len(parts) < _MOST:
             while self._take("("):
                 parts, depth = [*parts, "("], depth + 1
-            root = self._word("before")
+            root = self._sign(_BEFORE)
             if root and self.source.word(self.at) == "(":
                 parts.append(root)
                 continue
@@ -44,28 +39,31 @@ class Expression:
             is_rooted = is_rooted or root is not None
             while depth and self._take(")"):
                 parts, depth = [*parts, ")"], depth - 1
-            while sign := self._word("behind"):
+            while sign := self._sign(_BEHIND):
                 parts.append(sign)
             if depth == 0:
                 self.text, self.end = " ".join(parts), self.at
-            sign = self._word("operator")
+            sign = self._sign(_OPERATORS)
             if sign is None:
                 return
             self.doubt = ("√(…)", f"√… {sign} …") if is_rooted and depth == 0 else self.doubt
             parts.append(sign)
 
-    def _take(self, sign: str) -> bool:
-        if self.source.word(self.at) != sign:
-            return False
-        self.at += 1
-        return True
+    def _take(self, *phrases: str) -> bool:
+        before, self.at = self.at, self.source.skip(self.at, *phrases)
+        return self.at > before
+
+    def _sign(self, table: dict[str, str]) -> str | None:
+        found = next((sign for sign, phrases in table.items() if self._take(*phrases.split("|"))), None)
+        self.operators += found is not None
+        return found
 
     def _number(self, parts: list[str], root: str | None) -> bool:
         percent = next(self.source.percents(self.at), None)
         number = percent or next(self.source.numbers(self.at), None)
         if number is not None and self._is_division(number, parts):
-            found = value_of_digits(self.source.word(self.at))
-            number = Number(found[0], self.at + 1) if found else None
+            value = value_of_digits(self.source.word(self.at))
+            number = Number(value, self.at + 1) if value is not None else None
         if number is None or number.doubt:
             return False
         is_exact = Fraction(shown(number.value, 15)) == number.value
@@ -80,16 +78,7 @@ class Expression:
 
     def _is_division(self, number: Number, parts: list[str]) -> bool:
         """Whether a `/` that was read as a fraction divides by the rules of precedence: `2^1/2`, `6/2^2`."""
-        written = self.source.text[self.source.tokens[self.at].start : self.source.tokens[number.end - 1].end]
+        written = self.source.shown(self.at, number.end)
         is_first = parts[-1:] in ([], ["+"], ["-"], ["("]) and self.source.word(number.end) != "^"
         is_part = self.source.word(number.end) == "of"
         return "/" in written and not is_part and (" " not in written or not is_first)
-
-    def _word(self, kind: str) -> str | None:
-        for sign, phrases in _WORDS[kind]:
-            for words in phrases:
-                if all(self.source.word(self.at + place) == word for place, word in enumerate(words)):
-                    self.at += len(words)
-                    self.operators += 1
-                    return sign
-        return None

@@ -12,8 +12,9 @@ from nexus.adapters.offline.reading.slots import KINDS, OF_MATERIAL, SEPARATORS,
 from nexus.adapters.offline.reading.tokens import plain, tokens_of
 from nexus.adapters.offline.reading.words import FILLERS
 
-_LONGEST, _MOST_TOKENS, _STEPS, _SKIPPED = 1200, 400, 40_000, 10
+_LONGEST, _MOST_TOKENS, _STEPS, _SKIPPED = 400, 200, 30_000, 10
 _MATERIAL = re.compile(r"[:：](?!//)(?!\d\d)")
+_FENCED = re.compile(r"```(?:[a-z]*\n)?")
 
 
 class Bound(Struct, frozen=True):
@@ -39,16 +40,10 @@ class Asked(Struct, frozen=True):
 def partings(message: str) -> Iterator[Asked]:
     """Every way to part a message into a question and material, the surest first, each in time linear in its length."""
     text = message.strip()
-    if (start := text.find("```")) >= 0 and (end := text.rfind("```")) > start:
-        body = text[start + 3 : end]
-        body = body.partition("\n")[2] if body.partition("\n")[0].isalnum() else body
-        yield Asked(f"{text[:start]}\n{text[end + 3 :]}", body.strip("\n"))
+    if len(fenced := _FENCED.split(text)) == 3:
+        yield Asked(f"{fenced[0]}\n{fenced[2]}", fenced[1].strip("\n"))
     if "\n" in text:
         yield from _by_lines(text.split("\n"), max(",;\t|", key=text.count))
-    opening = min((at for sign in "{[" if (at := text.find(sign)) >= 0), default=-1)
-    closing = max(text.rfind("}"), text.rfind("]"))
-    if 0 <= opening < closing and '"' in text[opening:closing]:
-        yield Asked(text[:opening] + text[closing + 1 :], text[opening : closing + 1])
     if (colon := _MATERIAL.search(text)) and text[colon.end() :].strip():
         yield Asked(text[: colon.start()], text[colon.end() :].strip())
     yield Asked(text)
@@ -77,12 +72,12 @@ class Message(Source):
         self.asked, self.steps, self.furthest, self.lists, self.choices = asked, _STEPS, 0, lists, choices
         self._reach: dict[int, list[int]] = {}
 
-    def reach(self, at: int, most: int = _SKIPPED) -> list[int]:
+    def reach(self, at: int) -> list[int]:
         """The places that are `at` or lie behind harmless words from there, at most so many."""
         if at not in self._reach:
             found = [at]
             for place in found:
-                found += [end for end in self.literal(FILLERS, place) if end not in found and len(found) < most]
+                found += [end for end in self.literal(FILLERS, place) if end not in found and len(found) < _SKIPPED]
             self._reach[at] = sorted(found)
         return self._reach[at]
 

@@ -1,4 +1,4 @@
-"""The small language in which cards say how people ask, and the matcher that consumes a message with it.
+"""The small language in which cards say how people ask, as nodes that a message is matched with.
 
 Words stand apart by spaces; `a/b` is either, `a_b` two words behind each other, `x?` may be missing, `( … | … )` groups, `{name:kind}` is a slot,
 and what `~` stands before follows at once.
@@ -15,8 +15,7 @@ from msgspec import Struct
 from nexus.adapters.offline.reading.tokens import plain, tokens_of
 
 _PART = re.compile(r"~?\{[^}]*\}\??|~?\(|\)\?|\)|\||[^\s(){}|]+")
-MEASURES = "本 支 个 件 张 台 箱 瓶 盒 包 把 套 只 条 斤 公斤 份 杯 双 块 辆 部 枝 根 顶 盏 袋 桶 米 次 小时".split()
-"""Chinese measure words: `@m`."""
+_MEASURES = "本 支 个 件 张 台 箱 瓶 盒 包 把 套 只 条 斤 公斤 份 杯 双 块 辆 部 枝 根 顶 盏 袋 桶 米 次 小时".split()
 
 
 class Literal(Struct, frozen=True):
@@ -45,7 +44,6 @@ class Tight(Struct, frozen=True):
 
 
 Node = Literal | Slot | Sequel | Choice | Tight
-_NOTHING = Sequel(())
 
 
 def literal(phrases: Sequence[str]) -> Literal:
@@ -60,9 +58,9 @@ def literal(phrases: Sequence[str]) -> Literal:
 @lru_cache(maxsize=4096)
 def pattern(text: str) -> Node:
     """The pattern of a text. ValueError where a bracket stays open."""
-    parts = _PART.findall(text)
-    node, end = _choice(parts, 0)
-    if end != len(parts):
+    parts = _PART.findall(text)[::-1]
+    node = _choice(parts)
+    if parts:
         raise ValueError(f"{text!r} is not a pattern.")
     return node
 
@@ -71,41 +69,33 @@ def slots_of(node: Node) -> Iterator[Slot]:
     """All slots of a pattern."""
     if isinstance(node, Slot):
         yield node
-    elif isinstance(node, Tight):
-        yield from slots_of(node.part)
-    elif isinstance(node, Sequel | Choice):
-        for part in node.parts:
+    elif not isinstance(node, Literal):
+        for part in [node.part] if isinstance(node, Tight) else node.parts:
             yield from slots_of(part)
 
 
-def _choice(parts: list[str], at: int) -> tuple[Node, int]:
-    choices: list[Node] = []
-    while True:
-        node, at = _sequel(parts, at)
-        choices.append(node)
-        if at >= len(parts) or parts[at] != "|":
-            return (Choice(tuple(choices)) if len(choices) > 1 else node), at
-        at += 1
+def _choice(parts: list[str]) -> Node:
+    """Takes alternatives from the end of the list, up to the bracket that closes them."""
+    choices: list[Node] = [_sequel(parts)]
+    while parts and parts[-1] == "|":
+        parts.pop()
+        choices.append(_sequel(parts))
+    return Choice(tuple(choices)) if len(choices) > 1 else choices[0]
 
 
-def _sequel(parts: list[str], at: int) -> tuple[Node, int]:
+def _sequel(parts: list[str]) -> Node:
     found: list[Node] = []
-    while at < len(parts) and parts[at] not in ("|", ")", ")?"):
-        part, optional = parts[at], parts[at].endswith("?") and len(parts[at]) > 1
-        tight, part = part.startswith("~") and len(part) > 1, part.removeprefix("~") if len(part) > 1 else part
-        if part == "(":
-            node, at = _choice(parts, at + 1)
-            optional = parts[at] == ")?"
-        else:
-            node = _atom(part.removesuffix("?") if optional else part)
-        node = Tight(node) if tight else node
-        found.append(Choice((node, _NOTHING)) if optional else node)
-        at += 1
-    return Sequel(tuple(found)), at
+    while parts and parts[-1] not in ("|", ")", ")?"):
+        part = parts.pop()
+        node = _choice(parts) if part.endswith("(") else _atom(part.lstrip("~").removesuffix("?"))
+        closing = parts.pop() if part.endswith("(") else part
+        node = Tight(node) if part[0] == "~" else node
+        found.append(Choice((node, Sequel(()))) if closing.endswith("?") else node)
+    return Sequel(tuple(found))
 
 
 def _atom(part: str) -> Node:
     if part.startswith("{"):
         name, _, kind = part[1:-1].partition(":")
         return Slot(name, kind or "number")
-    return literal(MEASURES if part == "@m" else [part] if part in ("/", "_") else part.split("/"))
+    return literal(_MEASURES if part == "@m" else [part] if part in ("/", "_") else part.split("/"))

@@ -1,9 +1,9 @@
 """The kinds of slots: what each reads from a token on, as places where it ends, values, and two readings where there is a doubt."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 from nexus.adapters.offline.reading.expressions import Expression
@@ -15,7 +15,7 @@ from nexus.domain.tools.library.tabular import read_csv
 from nexus.domain.tools.library.units import unit_named
 from nexus.domain.tools.model import ToolError
 
-OF_MATERIAL = ("text", "material", "csv", "rows", "items", "json")
+OF_MATERIAL = ("text", "material", "csv")
 SEPARATORS = (",", "、", ";", "and", "和", "&", "\n", "与", "跟")
 _REVENUE = ("revenue", "sales", "turnover", "营业额", "销售额", "收入", "营收")
 _PRICES = ("price", "unit_price", "unit price", "单价", "价格")
@@ -25,11 +25,6 @@ _COMPARED = {sign: literal(words.split()).words for sign, words in {
     "<": "< under below less_than is_under is_below 小于 低于 少于", "<=": "at_most is_at_most <= 至多 不超过",
     "!=": "is_not isn't 不是 不等于", "=": "= is equals 是 为 等于",
 }.items()}  # fmt: skip
-_FORMS = {
-    "address": re.compile(r"https?://[^\s<>\"'，。）)]+"), "regex": re.compile(r"/((?:[^/\n\\]|\\.)+)/"),
-    "path": re.compile(r"[A-Za-z_][\w.\[\]*-]*[\w\]]"), "roman": re.compile(r"[IVXLCDMivxlcdm]+(?![A-Za-z0-9])"),
-    "digits": re.compile(r"[0-9A-Fa-f]+(?![A-Za-z0-9.,])"), "colour": re.compile(r"#?(?:[0-9A-Fa-f]{6}|[0-9A-Fa-f]{3})(?![A-Za-z0-9])"),
-}  # fmt: skip
 Read = Iterator[tuple[int, Any, tuple[str, ...]]]
 
 
@@ -39,18 +34,15 @@ class Source(Moments):
     def __init__(self, text: str, tokens: list[Token], today: date, material: str | None) -> None:
         super().__init__(text, tokens)
         self.today, self.material = today, material
-        self._columns: list[str] | None = None
 
-    @property
+    @cached_property
     def columns(self) -> list[str]:
         """The names in the head of the material, when it is a table."""
-        if self._columns is None:
-            try:
-                names, rows = read_csv(self.material) if self.material else ([], [])
-            except ToolError:
-                names, rows = [], []
-            self._columns = names if rows and len(names) > 1 else []
-        return self._columns
+        try:
+            names, rows = read_csv(self.material) if self.material else ([], [])
+        except ToolError:
+            return []
+        return names if rows and len(names) > 1 else []
 
     def literal(self, words: Mapping[str, Any], at: int) -> Iterator[int]:
         """Where the phrases that stand at a token end."""
@@ -65,6 +57,7 @@ def number_of(value: Fraction) -> int | float:
 
 
 def _numbers(source: Source, at: int, detail: str) -> Read:
+    """Any number, a `whole` one, or a whole one above `detail`."""
     above = int(detail) if detail.isdecimal() else None
     for found in source.numbers(at):
         is_fitting = found.value.denominator == 1 or (detail != "whole" and above is None)
@@ -72,29 +65,11 @@ def _numbers(source: Source, at: int, detail: str) -> Read:
             yield found.end, number_of(found.value), found.doubt
 
 
-def _triples(source: Source, at: int, detail: str) -> Read:
-    """Three whole numbers, with brackets or without: a colour."""
-    parts = source.word(at).split(",")
-    if len(parts) == 3 and all(part.isdecimal() for part in parts):
-        yield at + 1, tuple(map(int, parts)), ()
-    for end, values, _ in _number_lists(source, at, detail):
-        if len(values) == 3 and all(isinstance(value, int) for value in values):
-            yield end, tuple(values), ()
-
-
-def _percents(source: Source, at: int, detail: str) -> Read:
-    yield from ((found.end, number_of(found.value), found.doubt) for found in source.percents(at))
-
-
 def _reductions(source: Source, at: int, detail: str) -> Read:
     """`八折` is 20 per cent off, `85折` 15."""
     for found in source.numbers(at):
         if source.word(found.end) == "折" and 0 < found.value < 100:
             yield found.end + 1, number_of(100 - found.value * (10 if found.value < 10 else 1)), ()
-
-
-def _quantities(source: Source, at: int, detail: str) -> Read:
-    yield from ((found.end, (number_of(found.value), found.symbol), ()) for found in source.quantities(at))
 
 
 def _dimension(source: Source, at: int, detail: str) -> Read:
@@ -106,8 +81,7 @@ def _dimension(source: Source, at: int, detail: str) -> Read:
 
 def _spans(source: Source, at: int, detail: str) -> Read:
     """A whole number of exactly that unit: `3 weeks`; the year of a date is none."""
-    dates = {day.end for day in source.dates(at)}
-    for found in () if dates else source.quantities(at):
+    for found in () if any(source.dates(at)) else source.quantities(at):
         if found.unit.symbol == detail and found.value.denominator == 1:
             yield found.end, int(found.value), ()
 
@@ -120,24 +94,12 @@ def _dates(source: Source, at: int, detail: str) -> Read:
 
 def _texts(source: Source, at: int, detail: str) -> Read:
     """The material, which stands behind all tokens; or a text in quotes."""
-    if at == len(source.tokens) and source.material and detail != "quoted":
+    if at == len(source.tokens) and source.material and detail != "quoted" and (detail != "csv" or source.columns):
         yield at, source.material, ()
-    if source.word(at) in ('"', "'", "`") and detail != "material":
+    if source.word(at) in ('"', "'", "`") and detail in ("text", "quoted"):
         end = next((end for end in range(at + 1, len(source.tokens)) if source.word(end) == source.word(at)), None)
         if end is not None:
             yield end + 1, source.text[source.tokens[at].end : source.tokens[end].start], ()
-
-
-def _materials(source: Source, at: int, detail: str) -> Read:
-    """The material as a table, its rows, a document or a list of texts."""
-    if at < len(source.tokens) or not source.material:
-        return
-    if detail == "items":
-        yield at, [part.strip() for part in re.split(r"[,，、;；\n]", source.material) if part.strip()], ()
-    elif detail == "json":
-        yield from [(at, source.material, ())] if source.material.lstrip()[:1] in ("{", "[") else []
-    elif source.columns:
-        yield at, source.material if detail == "csv" else read_csv(source.material)[1], ()
 
 
 def _columns(source: Source, at: int, detail: str) -> Read:
@@ -157,11 +119,9 @@ def _measures(source: Source, at: int, detail: str) -> Read:
     found = list(_columns(source, at, detail))
     yield from found
     size = next((size for size in (1, 2, 3) if "".join(map(source.word, range(at, at + size))) in _REVENUE), 0)
-    price, count = (
-        next((name for name in source.columns if name.lower() in names), "") for names in (_PRICES, _COUNTS)
-    )
-    if size and not found and price and count:
-        yield at + size, f"{price} * {count}", ()
+    known = [next((name for name in source.columns if name.lower() in names), "") for names in (_PRICES, _COUNTS)]
+    if size and not found and all(known):
+        yield at + size, " * ".join(known), ()
 
 
 def _conditions(source: Source, at: int, detail: str) -> Read:
@@ -173,12 +133,6 @@ def _conditions(source: Source, at: int, detail: str) -> Read:
             yield number.end, f"{column} {sign} {number_of(number.value)}", number.doubt
         if sign in ("=", "!=") and (word := next(_words(source, stop, detail), None)):
             yield word[0], f"{column} {sign} {word[1]}", ()
-
-
-def _forms(source: Source, at: int, detail: str) -> Read:
-    """What is known by its form alone, as it was written."""
-    if at < len(source.tokens) and (found := _FORMS[detail].match(source.text, source.tokens[at].start)):
-        yield source.end_of(found.end(), at), found[found.re.groups], ()
 
 
 def _number_lists(source: Source, at: int, detail: str) -> Read:
@@ -223,21 +177,21 @@ def _names(source: Source, at: int, detail: str) -> Read:
         if not source.word(end)[0].isalpha() or is_meant or latin > 3 or next(source.numbers(end), None):
             break
         end += 1
-    for stop in range(end, at, -1):
-        yield stop, source.text[source.tokens[at].start : source.tokens[stop - 1].end], ()
+    yield from ((stop, source.shown(at, stop), ()) for stop in range(end, at, -1))
 
 
 def _words(source: Source, at: int, detail: str) -> Read:
     if source.word(at)[:1].isalnum():
-        yield at + 1, source.text[source.tokens[at].start : source.tokens[at].end], ()
+        yield at + 1, source.shown(at, at + 1), ()
 
 
 KINDS: Mapping[str, Callable[[Source, int, str], Read]] = {
-    **dict.fromkeys(("number", "whole", "money", "above"), _numbers), **dict.fromkeys(("csv", "rows", "items", "json"), _materials),
-    **dict.fromkeys(("text", "material", "quoted"), _texts), **dict.fromkeys(_FORMS, _forms), "": _dimension, "triple": _triples,
-    "percent": _percents, "reduction": _reductions, "quantity": _quantities, "span": _spans, "date": _dates, "column": _columns,
-    "measure": _measures, "condition": _conditions, "numbers": _number_lists, "expression": _expressions, "name": _names,
-    "word": _words, "unit": lambda source, at, _: ((end, name, ()) for _, name, end in source.units(at)),
+    **dict.fromkeys(("number", "whole", "money", "above"), _numbers), **dict.fromkeys((*OF_MATERIAL, "quoted"), _texts),
+    "": _dimension, "reduction": _reductions, "span": _spans, "date": _dates, "column": _columns, "measure": _measures,
+    "condition": _conditions, "numbers": _number_lists, "expression": _expressions, "name": _names, "word": _words,
+    "percent": lambda source, at, _: ((one.end, number_of(one.value), one.doubt) for one in source.percents(at)),
+    "quantity": lambda source, at, _: ((one.end, (number_of(one.value), one.symbol), ()) for one in source.quantities(at)),
+    "unit": lambda source, at, _: ((end, name, ()) for _, name, end in source.units(at)),
     "clock": lambda source, at, _: ((end, time, ()) for time, end in source.clocks(at)),
     "zone": lambda source, at, _: ((end, name, ()) for name, end in source.zones(at)),
 }  # fmt: skip
