@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from nexus.adapters.memory.models import MemoryDiscovery
+from nexus.adapters.memory.models import MemoryDiscovery, ScriptedModel
 from nexus.domain.builds.outputs import Brief
 from nexus.domain.builds.report import Verified
 from nexus.domain.ports.models import LocalModel
@@ -127,7 +127,8 @@ async def test_what_needs_a_language_model_fails_in_intake_and_names_the_way_on(
     servers: list[LocalModel], way: str
 ) -> None:
     needs = structs.replace(BRIEF, intent="needs_language_model", problem="Only a language model can write poems.")
-    on = structs.replace(world(script(intake=[said(needs)])), discovery=MemoryDiscovery(*servers))
+    model = ScriptedModel(name="offline", by_purpose={"build.intake": [said(needs)]})
+    on = structs.replace(world(model), discovery=MemoryDiscovery(*servers))
     async with open_house(on) as house:
         project = await built(house)
         assert project.error_info is not None
@@ -135,6 +136,15 @@ async def test_what_needs_a_language_model_fails_in_intake_and_names_the_way_on(
         assert (project.error_info["code"], project.error_info["stage"]) == ("needs_language_model", "intake")
         assert project.error_info["message"].startswith("Only a language model can write poems. ")
         assert way in project.error_info["message"]
+
+
+async def test_a_language_model_that_says_that_it_needs_one_finds_the_requirement_unclear() -> None:
+    needs = structs.replace(BRIEF, intent="needs_language_model", problem="It does not say which poems.")
+    async with open_house(world(script(intake=[said(needs)]))) as house:
+        project = await built(house)
+        assert project.error_info is not None
+        assert (project.error_info["code"], project.error_info["stage"]) == ("requirement_unclear", "intake")
+        assert project.error_info["message"] == "It does not say which poems."
 
 
 def test_what_was_stored_before_there_were_three_verdicts_is_still_read() -> None:

@@ -9,27 +9,8 @@ from nexus.adapters.offline.build.clauses import Clause, clauses_of, read_clause
 from nexus.adapters.offline.build.intake import titles_of
 from nexus.adapters.offline.cards import CARDS
 from nexus.adapters.offline.writing import plan_template, write_formula, write_template
-from nexus.domain.builds.outputs import (
-    Architecture,
-    ArchitectureInput,
-    Brief,
-    Case,
-    Design,
-    DesignInput,
-    Duty,
-    Language,
-    OfferedTool,
-    PlannedAgent,
-    PlannedTool,
-    PromptInput,
-    PromptText,
-    Requirement,
-    Requirements,
-    RequirementsInput,
-    ToolInput,
-    Unmet,
-    WrittenTool,
-)
+from nexus.domain.builds import outputs
+from nexus.domain.builds.outputs import Duty, Language, PlannedAgent, PlannedTool, Requirement, Requirements, Unmet
 from nexus.domain.core.errors import InvalidInput
 
 _NEW, _SPECIALISTS, _CASES = 8, 4, 20
@@ -77,7 +58,7 @@ _ALWAYS: dict[Language, tuple[tuple[str, str, str], ...]] = {
 }
 
 
-def requirements(given: RequirementsInput) -> Requirements:
+def requirements(given: outputs.RequirementsInput) -> Requirements:
     language = given.brief.language
     says, (clauses, manners) = _SAYS[language], clauses_of(given.requirement)
     always = [*_ALWAYS[language], *((text[:80], text, says["shown"].format(text)) for text in manners)]
@@ -115,7 +96,7 @@ class _Part(Struct, frozen=True):
     new: PlannedTool | None = None
 
 
-def architecture(given: ArchitectureInput) -> Architecture:
+def architecture(given: outputs.ArchitectureInput) -> outputs.Architecture:
     brief, offered = given.brief, {tool.name for tool in given.library}
     says, parts, unmet = _SAYS[brief.language], list[_Part](), list[Unmet]()
     for requirement in given.requirements.functional:
@@ -131,7 +112,7 @@ def architecture(given: ArchitectureInput) -> Architecture:
     agents = _several(brief, parts) if brief.topology == "multiple" else []
     agents = agents or [_agent(brief.slug, brief.name, parts, brief.language)]
     lines = [f"- **{one.name}** (`{one.slug}`): {', '.join(one.tools)}" for one in agents]
-    return Architecture(
+    return outputs.Architecture(
         overview="\n".join(lines), agents=agents, interfaces=[says["talk"]], data=[says["data"]], unmet=unmet
     )
 
@@ -159,7 +140,7 @@ def _agent(slug: str, name: str, parts: Sequence[_Part], language: Language) -> 
     )
 
 
-def _several(brief: Brief, parts: Sequence[_Part]) -> list[PlannedAgent]:
+def _several(brief: outputs.Brief, parts: Sequence[_Part]) -> list[PlannedAgent]:
     """A coordinator that users talk to and a specialist for each tool; nothing for one tool, or for too many."""
     groups = {tool: [part for part in parts if part.tool == tool] for tool in dict.fromkeys(one.tool for one in parts)}
     if not 2 <= len(groups) <= _SPECIALISTS:
@@ -180,10 +161,10 @@ def _several(brief: Brief, parts: Sequence[_Part]) -> list[PlannedAgent]:
     return [first, *specialists]
 
 
-def design(given: DesignInput) -> Design:
+def design(given: outputs.DesignInput) -> outputs.Design:
     agent, language, says = given.agent, given.brief.language, _SAYS[given.brief.language]
     purposes = {tool.name: tool.purpose for tool in agent.new_tools}
-    return Design(
+    return outputs.Design(
         role=f"{agent.name}: {agent.purpose}"[:500],
         capabilities=[
             CARDS[name].title(language) if name in CARDS else purposes.get(name, name) for name in agent.tools
@@ -195,9 +176,9 @@ def design(given: DesignInput) -> Design:
     )
 
 
-def _cases(given: DesignInput) -> list[Case]:
+def _cases(given: outputs.DesignInput) -> list[outputs.Case]:
     """One for each duty first, then further ones as there is room; one message is one case, whatever it shows."""
-    language, cases = given.brief.language, dict[tuple[str, str], Case]()
+    language, cases = given.brief.language, dict[tuple[str, str], outputs.Case]()
     clauses = {entry.id: _clause_of(entry, language) for entry in given.requirements.functional}
     shown = [
         (at, duty, example)
@@ -206,14 +187,14 @@ def _cases(given: DesignInput) -> list[Case]:
     ]
     for _, duty, example in sorted(shown, key=lambda one: one[0]):
         name, tool = f"{duty.tools[0][:34]}_{len(cases) + 1}", duty.tools[0]
-        new = Case(name=name, input=example.input, calls=duty.tools, contains=list(example.contains))
+        new = outputs.Case(name=name, input=example.input, calls=duty.tools, contains=list(example.contains))
         known = cases.get((example.input, tool), new)
         needed = list(dict.fromkeys([*known.requirements, duty.requirement]))
         cases[example.input, tool] = replace(known, requirements=needed)
     return list(cases.values())[:_CASES]
 
 
-def tool(given: ToolInput) -> WrittenTool:
+def tool(given: outputs.ToolInput) -> outputs.WrittenTool:
     """The same answer whatever failed: templates are tested, there is no better one."""
     if written := write_template(given.tool.name) or write_formula(given.tool):
         return written
@@ -223,7 +204,7 @@ def tool(given: ToolInput) -> WrittenTool:
     )
 
 
-def prompt(given: PromptInput) -> PromptText:
+def prompt(given: outputs.PromptInput) -> outputs.PromptText:
     """The system prompt, in the language of the requirement."""
     language, says = given.brief.language, _SAYS[given.brief.language]
     limits = dict.fromkeys([*(one.reason for one in given.unmet), *given.design.limits])
@@ -235,10 +216,10 @@ def prompt(given: PromptInput) -> PromptText:
         f"## {says['limits']}\n\n" + "\n".join(f"- {limit}" for limit in limits),
         *([f"## {says['cases']}\n\n{given.failure.strip()[:3000]}"] if given.failure else []),
     ]
-    return PromptText("\n\n".join(sections)[:19_000] + "\n")
+    return outputs.PromptText("\n\n".join(sections)[:19_000] + "\n")
 
 
-def _described(tool: OfferedTool, language: Language) -> str:
+def _described(tool: outputs.OfferedTool, language: Language) -> str:
     examples = CARDS[tool.name].examples.get(language, ()) if tool.name in CARDS else ()
     when = "".join(_SAYS[language]["example"].format(one.input.split("\n")[0]) for one in examples[:1])
     return f"- `{tool.name}`: {tool.description.strip()[:400]}{when}"

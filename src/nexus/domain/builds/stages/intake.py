@@ -12,11 +12,16 @@ from nexus.domain.core.texts import single_line
 from nexus.domain.projects.model import Settled
 
 
+STAND_IN = "offline"
+"""The model without language: the only one that may say that its user needs another."""
+
+
 async def intake(work: Work) -> Made:
     requirement = work.project.requirement
     brief = await work.ask(Brief, IntakeInput(requirement))
     if brief.intent != "new":
-        code, reason = _REFUSALS[brief.intent]
+        mistaken = brief.intent == "needs_language_model" and work.rooms.models.name != STAND_IN
+        code, reason = _REFUSALS["unclear" if mistaken else brief.intent]
         way_on = f" {await _way_to_a_model(work, brief.language)}" if code == "needs_language_model" else ""
         raise StageFailed((brief.problem or reason) + way_on, code=code)
     await work.note(f"{brief.name} ({brief.language}, {documents.category(brief.category, brief.language)})")
