@@ -11,7 +11,6 @@ from nexus.domain.builds.workflow import Made
 from nexus.domain.core.texts import single_line
 from nexus.domain.projects.model import Settled
 
-
 STAND_IN = "offline"
 """The model without language: the only one that may say that its user needs another."""
 
