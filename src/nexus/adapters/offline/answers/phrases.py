@@ -15,9 +15,11 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
              "我没有看懂“{part}”。我是离线模型（offline）：只有规则和模板，没有人工智能，也不会猜测。"),
     "lacking": ("For {title} I still need: {missing}. (I am the offline model and ask instead of guessing.)",
                 "关于{title}，我还需要：{missing}。（我是离线模型offline，不会猜测。）"),
-    "doubt": ("{slot} can be read in two ways: “{first}” or “{second}”. Which one do you mean? (I am the offline model and do not guess.)",
+    "doubt": (
+        "{slot} can be read in two ways: “{first}” or “{second}”. Which one? (I am the offline model and never guess.)",
               "{slot}有两种读法：“{first}”或“{second}”。请问是哪一种？（我是离线模型offline，不会猜测。）"),
-    "rivals": ("That can be read in several ways: {titles}. Please say which one you mean. (I am the offline model and do not guess.)",
+    "rivals": (
+        "That can be read in several ways: {titles}. Say which you mean. (I am the offline model and never guess.)",
                "这句话有几种理解：{titles}。请说明是哪一种。（我是离线模型offline，不会猜测。）"),
     "example": ("I can answer, for example: “{example}”", "我可以回答，例如：“{example}”"),
     "failed": ("The tool {tool} could not do that: {reason}", "工具{tool}没能完成：{reason}"),
@@ -27,16 +29,18 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
             "设置语言模型（`nexus models`或NEXUS_MODEL__API_KEY）之后，智能体就能自由回答。"),
 }  # fmt: skip
 _NAMES: Mapping[str, tuple[str, str]] = {
-    "principal": ("principal", "本金"), "annual_rate_percent": ("annual rate (percent)", "年利率（%）"), "years": ("years", "年数"),
-    "value": ("value", "数值"), "from_unit": ("the unit of the value", "原单位"), "to_unit": ("the unit to convert to", "目标单位"),
-    "same_kind": ("a unit of the same kind to convert to", "同类的目标单位"), "text": ("the text (behind a colon)", "文本（放在冒号后面）"),
-    "start": ("start", "开始日期"), "end": ("end", "结束日期"), "day": ("day", "日期"), "birth_date": ("birth date", "出生日期"),
-    "items": ("the items", "明细"), "csv_text": ("the table as CSV", "CSV表格"), "weight_kg": ("the weight", "体重"),
-    "height_cm": ("the height", "身高"), "number": ("number", "数字"), "numbers": ("numbers", "数字"), "clock": ("the time", "时间"),
+    "principal": ("principal", "本金"), "annual_rate_percent": ("annual rate (percent)", "年利率（%）"),
+    "years": ("years", "年数"), "value": ("value", "数值"), "from_unit": ("the unit of the value", "原单位"),
+    "to_unit": ("the unit to convert to", "目标单位"), "same_kind": ("a unit of the same kind to convert to", "同类的目标单位"),
+    "text": ("the text (behind a colon)", "文本（放在冒号后面）"), "start": ("start", "开始日期"), "end": ("end", "结束日期"),
+    "day": ("day", "日期"), "birth_date": ("birth date", "出生日期"), "items": ("the items", "明细"),
+    "csv_text": ("the table as CSV", "CSV表格"), "weight_kg": ("the weight", "体重"), "height_cm": ("the height", "身高"),
+    "number": ("number", "数字"), "numbers": ("numbers", "数字"), "clock": ("the time", "时间"),
     "from_zone": ("from zone", "原时区"), "to_zone": ("to zone", "目标时区"), "targets": ("the zone to convert to", "目标时区"),
-    "price": ("price", "价格"), "discount_percent": ("discount percent", "折扣"), "total": ("the amount of the bill", "账单金额"),
-    "people": ("people", "人数"), "tip_percent": ("tip percent", "小费比例"), "distance_km": ("the distance", "距离"),
-    "litres_per_100_km": ("the consumption in l/100km", "百公里油耗"), "before": ("before", "原来的值"), "after": ("after", "后来的值"),
+    "price": ("price", "价格"), "discount_percent": ("discount percent", "折扣"),
+    "total": ("the amount of the bill", "账单金额"), "people": ("people", "人数"), "tip_percent": ("tip percent", "小费比例"),
+    "distance_km": ("the distance", "距离"), "litres_per_100_km": ("the consumption in l/100km", "百公里油耗"),
+    "before": ("before", "原来的值"), "after": ("after", "后来的值"),
 }  # fmt: skip
 
 

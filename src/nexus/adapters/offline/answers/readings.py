@@ -67,7 +67,7 @@ def readings(message: Message, card: Card, tool: ToolSpec) -> Iterator[Reading]:
 
 
 def following(message: Message, before: Reading, tool: ToolSpec) -> Iterator[Reading]:
-    """The reading of the turn before, with what this message says anew; nothing but slots, their cues and the words of a frame may be in it."""
+    """The reading of the turn before, with what this message says anew: slots, their cues and words of a frame."""
     card, known = before.card, _parts(before.bound.values()) - {"today"}
     found_readings: list[Reading] = []
     for frame in sorted(card.frames, key=lambda one: one is not before.frame):
@@ -82,7 +82,7 @@ def following(message: Message, before: Reading, tool: ToolSpec) -> Iterator[Rea
 
 
 def _merged(before: Mapping[str, Bound], found: Mapping[str, Bound]) -> dict[str, Bound]:
-    """What was bound with what is said anew. `10 km to miles`, then `5 miles`: that is meant in kilometres."""
+    """What was bound with what is said anew; `5 miles` after `10 km to miles` is meant in kilometres."""
     merged, name = {**before, **found}, "value+from_unit"
     is_turned = name in found and name in before and "to_unit" in before.keys() - found.keys()
     if is_turned and unit_named(found[name].value[1]) == unit_named(before["to_unit"].value):
@@ -93,7 +93,7 @@ def _merged(before: Mapping[str, Bound], found: Mapping[str, Bound]) -> dict[str
 def _consumed(
     message: Message, card: Card, frame: Frame, *, follows: bool = False, evident: bool = False
 ) -> list[dict[str, Bound]]:
-    """What the slots hold in every way to consume the message: the chunks of the frame once each, the words of the card freely."""
+    """What the slots hold in every way to consume the message: each chunk once, words of the card freely."""
     if not message.readable:
         return []
     chunks = _vocabulary((*frame.say, *(card.follows if follows else ())))
@@ -110,7 +110,8 @@ def _consumed(
             found.append({"today": Bound("today", message.today.isoformat())} | {one.name: one for one in bound})
         steps = [
             (stop, used | names, evident, bound + more)
-            for number, node in enumerate(chunks) if str(number) not in used for stop, more in message.match(node, at, True)
+            for number, node in enumerate(chunks) if str(number) not in used
+            for stop, more in message.match(node, at, True)
             if (stop > at or more) and _is_single(more) and not (names := {str(number), *_parts(more)}) & used
         ]  # fmt: skip
         steps += [(stop, used, True, bound) for node in words for stop, _ in message.match(node, at, True)]

@@ -11,8 +11,8 @@ from nexus.domain.ports.models import JSON
 
 
 class Sentence(string.Formatter):
-    """`{name}` is a value as people write it, `{name:m}` one with two decimals, `:b` bold behind `=`, `:t` a table, `:k` fields; `:f` the
-    first row; `{name.part}` is a field."""
+    """`{name}` is a value in words, `:m` one with two decimals, `:b` bold behind `=`, `:t` a table, `:k` fields;
+    `:f` the first row; `{name.part}` is a field."""
 
     def __init__(self, language: Language, names: Mapping[str, str]) -> None:
         self._language: Language = language

@@ -21,13 +21,14 @@ _PARTS = re.compile(
     r"|[，,]?(?:另外|还有|然后|并且|同时|顺便)[，,]?", re.IGNORECASE,
 )  # fmt: skip
 _ALIKE = re.compile(r",?\s+and\s+(?=\d)|[，；]", re.IGNORECASE)
-_CURRENCIES = {word: words[0] for words in (("$", "usd", "dollars", "dollar"), ("€", "eur", "euro", "euros"), ("£", "gbp"),
-               ("¥", "rmb", "cny", "yuan")) for word in words}  # fmt: skip
+_CURRENCIES = {word: words[0] for words in (("$", "usd", "dollars", "dollar"), ("€", "eur", "euro", "euros"),
+               ("£", "gbp"), ("¥", "rmb", "cny", "yuan")) for word in words}  # fmt: skip
 Offer = Sequence[tuple[Card, ToolSpec]]
 
 
 class Understanding(Struct, frozen=True, kw_only=True):
-    """`calls` are complete; else `asks` lacks something or has two meanings, `rivals` are meanings by several cards; else `unknown` is what was not understood."""
+    """`calls` are complete; else `asks` lacks something or has two meanings, `rivals` are meanings by
+    several cards; else `unknown` is what was not understood."""
 
     calls: tuple[Reading, ...] = ()
     asks: Reading | None = None
@@ -71,7 +72,7 @@ def _says_something(part: str) -> bool:
 
 
 def _alone(text: str, offer: Offer, today: date) -> Understanding:
-    """A text by itself; where nothing is complete, a doubt is asked about before what is missing, and the fewest missing before more."""
+    """A text by itself; where nothing is complete, a doubt is asked about first, then what lacks least."""
     asks: list[Reading] = []
     furthest, unknown = 0, ""
     for asked in partings(text):
@@ -104,7 +105,7 @@ def _currencies(text: str) -> set[str]:
 
 
 def _chosen(complete: list[list[Reading]]) -> Understanding:
-    """Of several cards one that was named by its words; where that leaves several, they are rivals unless one yields."""
+    """Of several cards one that was named by its words; several that are left are rivals unless one yields."""
     named = [calls for calls in complete if not calls[0].frame.bare] or complete
     wanted = {calls[0].card.tool for calls in named}
     left = [calls for calls in named if not {*calls[0].card.yields} & wanted] or named

@@ -13,7 +13,7 @@ _EMPTY = frozenset("a an the of to and or for in is as with that this tool agent
 
 
 def cards_for(tool: ToolSpec) -> Sequence[Card]:
-    """The card of a tool; for one without, a card made of its schema; none for one whose arguments cannot be read for certain."""
+    """The card of a tool, else one made of its schema; none where its arguments cannot be read for certain."""
     if tool.name in CARDS:
         return [CARDS[tool.name]]
     made = None if is_agent(tool) else _made(tool)

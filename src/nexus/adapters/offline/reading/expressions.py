@@ -7,7 +7,8 @@ from nexus.domain.tools.library.numbers import shown
 
 _MOST = 200
 _OPERATORS = {
-    "+": "+|plus|加 上|加", "-": "-|minus|减 去|减", "×": "*|x|times|multiplied by|乘 以|乘 上|乘", "/": "/|divided by|除 以|÷", "mod": "mod|modulo",
+    "+": "+|plus|加 上|加", "-": "-|minus|减 去|减", "×": "*|x|times|multiplied by|乘 以|乘 上|乘",
+    "/": "/|divided by|除 以|÷", "mod": "mod|modulo",
     "^": "^|to the power of|raised to the power of|raised to|to the power",
 }  # fmt: skip
 _BEHIND = {"^2": "squared|的 平 方|平 方", "^3": "cubed|的 立 方|立 方", "!": "!|factorial|的 阶 乘"}

@@ -82,7 +82,7 @@ class Message(Source):
         return self._reach[at]
 
     def match(self, node: Node, at: int, tight: bool = False) -> Iterator[Match]:
-        """All ways in which a pattern consumes tokens from a place on; `tight`, without harmless words before. At most `_STEPS` in all."""
+        """All ways in which a pattern consumes tokens from a place on; `tight`, without harmless words before."""
         self.steps -= 1
         if self.steps < 0:
             return

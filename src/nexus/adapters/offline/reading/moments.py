@@ -16,14 +16,17 @@ _DATES = [re.compile(form) for form in (
     r"(?P<year>\d{4})(?P<sign>[-/.])(?P<month>\d{1,2})(?P=sign)(?P<day>\d{1,2})(?![\d/])",
     r"(?P<first>\d{1,2})(?P<sign>[-/.])(?P<second>\d{1,2})(?P=sign)(?P<year>\d{4})(?![\d/])",
     r"(?:(?P<year>\d{4})\s*年\s*)?(?P<month>\d{1,2})\s*月\s*(?P<day>\d{1,2})\s*(?:[日号]|(?!\d))",
-    rf"(?:the )?{_DAY}\.? (?:of )?{_MONTH}(?:,? (?P<year>\d{{4}})(?!\d))?", rf"{_MONTH} (?:the )?{_DAY}(?:,? (?P<year>\d{{4}})(?!\d))?",
+    rf"(?:the )?{_DAY}\.? (?:of )?{_MONTH}(?:,? (?P<year>\d{{4}})(?!\d))?",
+    rf"{_MONTH} (?:the )?{_DAY}(?:,? (?P<year>\d{{4}})(?!\d))?",
 )]  # fmt: skip
 _CLOCKS = [re.compile(form) for form in (
-    r"(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?\s*(?P<half>[ap])\.?\s?m(?![a-z])\.?", r"(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?![\d:])",
-    r"(?P<half>上午|早上|凌晨|中午|下午|晚上|傍晚)?(?P<hour>\d{1,2}|十[一二]?|[零一二两三四五六七八九])(?:[点时]|(?=:))(?::?(?P<minute>半|[0-5]?\d)分?)?整?",
+    r"(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?\s*(?P<half>[ap])\.?\s?m(?![a-z])\.?",
+    r"(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?![\d:])",
+    r"(?P<half>上午|早上|凌晨|中午|下午|晚上|傍晚)?(?P<hour>\d{1,2}|十[一二]?|[零一二两三四五六七八九])(?:[点时]|(?=:))"
+    r"(?::?(?P<minute>半|[0-5]?\d)分?)?整?",
 )]  # fmt: skip
-_DAYS = {"the day before yesterday": -2, "the day after tomorrow": 2, "day after tomorrow": 2, "yesterday": -1, "tomorrow": 1,
-         "today": 0, "前天": -2, "昨天": -1, "今天": 0, "明天": 1, "后天": 2, "大后天": 3}  # fmt: skip
+_DAYS = {"the day before yesterday": -2, "the day after tomorrow": 2, "day after tomorrow": 2, "yesterday": -1,
+         "tomorrow": 1, "today": 0, "前天": -2, "昨天": -1, "今天": 0, "明天": 1, "后天": 2, "大后天": 3}  # fmt: skip
 _NOONS = {"noon": "12:00", "midday": "12:00", "midnight": "00:00"}
 _HOURS = {sign: at for at, sign in enumerate("零 一 二 三 四 五 六 七 八 九 十 十一 十二".split())} | {"两": 2}
 

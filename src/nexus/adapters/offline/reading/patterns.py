@@ -1,8 +1,8 @@
 """The small language in which cards say how people ask, as nodes that a message is matched with.
 
-Words stand apart by spaces; `a/b` is either, `a_b` two words behind each other, `x?` may be missing, `( … | … )` groups, `{name:kind}` is a slot,
-and what `~` stands before follows at once.
-Chinese words need no spaces; `@m` is a Chinese measure word. Harmless words (`FILLERS`) and stops may stand anywhere between.
+Spaces part words; `a/b` is either, `a_b` two words behind each other, `x?` may be missing, `( … | … )` groups,
+`{name:kind}` is a slot, and what `~` stands before follows at once. Chinese words need no spaces; `@m` is a Chinese
+measure word. Harmless words (`FILLERS`) and stops may stand anywhere between.
 """
 
 import re

@@ -17,10 +17,12 @@ _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _SCALES = {"thousand": 1000, "million": 10**6, "mn": 10**6, "billion": 10**9, "bn": 10**9, "dozen": 12, "grand": 1000}
 _WORDS = {word: at for at, word in enumerate(_SMALL_WORDS)} | {word: at * 10 for at, word in enumerate(_TENS, 2)}
 _PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4}
-_BELOW_100 = rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{'|'.join(_SMALL_WORDS[1:10])}))?|(?:{'|'.join(reversed(_SMALL_WORDS))}))(?![a-z])"
+_ONES, _TEENS = "|".join(_SMALL_WORDS[1:10]), "|".join(reversed(_SMALL_WORDS))
+_BELOW_100 = rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{_ONES}))?|(?:{_TEENS}))(?![a-z])"
 _BELOW_1000 = rf"(?:(?:{_BELOW_100}|an?) hundred(?: (?:and )?{_BELOW_100})?|{_BELOW_100})"
 _SPOKEN = re.compile(
-    rf"((?:(?:{_BELOW_1000}|an?) (?:{'|'.join(_SCALES)})(?![a-z])(?: (?:and )?(?={_BELOW_1000}))?){{0,3}}(?:{_BELOW_1000})?)"
+    rf"((?:(?:{_BELOW_1000}|an?) (?:{'|'.join(_SCALES)})(?![a-z])(?: (?:and )?(?={_BELOW_1000}))?){{0,3}}"
+    rf"(?:{_BELOW_1000})?)"
     rf"((?:(?<=[a-z]) |an? )?(?:{'|'.join(_PARTS)})(?![a-z]))?( a dozen)?"
 )
 _DIGITS = {sign: at for at, sign in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}

@@ -1,4 +1,4 @@
-"""The kinds of slots: what each reads from a token on, as places where it ends, values, and two readings where there is a doubt."""
+"""The kinds of slots: what each reads from a token on, as places where it ends, values, and readings in doubt."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
@@ -169,7 +169,7 @@ def _expressions(source: Source, at: int, detail: str) -> Read:
 
 
 def _names(source: Source, at: int, detail: str) -> Read:
-    """A name that the user made up, of up to three words (eight Chinese characters), none of which changes a meaning."""
+    """A name that the user made up, of up to three words (or eight tokens), none of which changes a meaning."""
     end = at
     while end < len(source.tokens) and end - at < 8:
         is_meant = any(source.literal(MEANINGFUL, end))
@@ -190,7 +190,8 @@ KINDS: Mapping[str, Callable[[Source, int, str], Read]] = {
     "": _dimension, "reduction": _reductions, "span": _spans, "date": _dates, "column": _columns, "measure": _measures,
     "condition": _conditions, "numbers": _number_lists, "expression": _expressions, "name": _names, "word": _words,
     "percent": lambda source, at, _: ((one.end, number_of(one.value), one.doubt) for one in source.percents(at)),
-    "quantity": lambda source, at, _: ((one.end, (number_of(one.value), one.symbol), ()) for one in source.quantities(at)),
+    "quantity": lambda source, at, _: (
+        (one.end, (number_of(one.value), one.symbol), ()) for one in source.quantities(at)),
     "unit": lambda source, at, _: ((end, name, ()) for _, name, end in source.units(at)),
     "clock": lambda source, at, _: ((end, time, ()) for time, end in source.clocks(at)),
     "zone": lambda source, at, _: ((end, name, ()) for name, end in source.zones(at)),

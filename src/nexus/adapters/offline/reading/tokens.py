@@ -1,4 +1,4 @@
-"""A text as tokens: words in lower case, numbers, single Chinese characters and signs. Linear in the length of the text."""
+"""A text as tokens: words in lower case, numbers, single Chinese characters and signs, in linear time."""
 
 import re
 import unicodedata
@@ -46,8 +46,9 @@ def words_of(text: str) -> tuple[str, ...]:
 
 def stem(word: str) -> str:
     """A word without its endings: `converts`, `converting`, `converted` and `converter` are alike."""
-    for ending, instead in (("ies", "y"), ("sses", "ss"), ("ions", ""), ("ion", ""), ("ings", ""), ("ing", ""), ("ers", ""),
-                            ("er", ""), ("ors", ""), ("or", ""), ("ed", ""), ("es", ""), ("s", ""), ("e", "")):  # fmt: skip
+    for ending, instead in (("ies", "y"), ("sses", "ss"), ("ions", ""), ("ion", ""), ("ings", ""), ("ing", ""),
+                            ("ers", ""), ("er", ""), ("ors", ""), ("or", ""), ("ed", ""),
+                            ("es", ""), ("s", ""), ("e", "")):  # fmt: skip
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             return word[: len(word) - len(ending)] + instead
     return word
