@@ -1,5 +1,5 @@
-"""The built-in stand-in without AI. `chat/` answers messages, `skills/` know the tools, `build/` answers the stages of a build,
-`templates/` are the tools that it can write, `language/` is what it knows of English and Chinese."""
+"""The built-in stand-in without AI: `reading/` says what a text says, `cards/` know the skills, `answers/` reply to
+messages, `build/` answers the stages of a build, `templates` and `formulas` write tools."""
 
 from nexus.adapters.offline.model import OfflineModel
 
