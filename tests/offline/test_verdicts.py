@@ -51,6 +51,7 @@ PARTIAL = [
     Row("Computes loan payments but only for customers over 18", "partial", ("customers over 18",)),
     Row("Computes cost = price times quantity unless it rains, and converts units", "partial", ("unless it rains",)),
     Row("计算BMI并给出减肥建议", "partial", ("减肥",)),
+    Row("名为翻译官并翻译邮件的智能体，换算单位", "partial", ("翻译邮件",)),
     Row("换算长度，并提醒我喝水", "partial", ("喝水",)),
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A requirement as clauses. A clause is served when phrases of one card, or a formula, and fillers consume every word of it."""
+"""A requirement as clauses, each served when phrases of one card, or a formula, and fillers consume every word of it."""
 
 import re
 import tomllib
@@ -24,12 +24,12 @@ _FIELDS = {field: (field, *text.split()) for field, text in _FILE["fields"].item
 _LEADING_ZH = re.compile(f"^(?:{'|'.join(sorted(WORDS['leading_zh'], key=len, reverse=True))})+")
 _VERBS_ZH = re.compile(f"[并还能可以会]*(?:{'|'.join(WORDS['verbs_zh'])})")
 _ENDING_ZH = re.compile("的(?:智能体|助手|机器人|代理|小?工具|应用|助理)$")
-_CALLED_ZH = re.compile("^(.{0,8})(?:名为|名叫)[^\\s,。]{1,20}?的?(智能体|助手|机器人|(?=[\\s,。]))")
+_CALLED_ZH = re.compile("^(.{0,8})(?:名为|名叫)[^\\s,。、并和与及还且能会]{1,12}?的?(智能体|助手|机器人|(?=[\\s,。]))")
 _CALLED = re.compile(r"\b(?:called|named) [\w-]+|名(?:为|叫)\S+", re.IGNORECASE)
 
 
 class Clause(Struct, frozen=True):
-    """As written, with the card that speaks of it and the topics that it names, or its formula, and the words left over."""
+    """As written, with the card that speaks of it and its topics, or its formula, and the words that are left over."""
 
     text: str
     card: str | None = None
@@ -242,7 +242,7 @@ def _fillers(language: Language) -> Mapping[str, Sequence[_Phrase]]:
 
 
 def _vocabulary(card: Card, topics: tuple[str, ...]) -> frozenset[str]:
-    """The Latin words of its phrases, and of those of the topics that are named: beside a whole phrase they say nothing new."""
+    """The Latin words of its phrases and of those of the named topics: beside a whole phrase they say nothing new."""
     phrases = [*card.requests, *(phrase for topic in topics for phrase in card.topics[topic]), card.category]
     return frozenset(word for phrase in phrases for word in _keys(phrase) if word.isascii())
 
