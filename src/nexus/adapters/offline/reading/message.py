@@ -12,7 +12,7 @@ from nexus.adapters.offline.reading.slots import KINDS, OF_MATERIAL, SEPARATORS,
 from nexus.adapters.offline.reading.tokens import plain, tokens_of
 from nexus.adapters.offline.reading.words import FILLERS
 
-_LONGEST, _MOST_TOKENS, _STEPS, _SKIPPED = 400, 200, 30_000, 10
+_LONGEST, _MOST_TOKENS, _STEPS, _SKIPPED = 400, 200, 12_000, 8
 _MATERIAL = re.compile(r"[:：](?!//)(?!\d\d)")
 _FENCED = re.compile(r"```(?:[a-z]*\n)?")
 
