@@ -1,4 +1,4 @@
-"""A requirement as clauses, each served when phrases of one card, or a formula, and fillers consume every word of it."""
+"""A requirement as clauses: each is served when phrases of one card, or a formula, and fillers consume all of it."""
 
 import re
 import tomllib
