@@ -11,12 +11,13 @@ from nexus.domain.builds.outputs import Parameter, PlannedTool, WrittenTool
 
 _LONGEST = 160
 _SPOKEN = (
-    (r"\bmultiplied by\b|\btimes\b|乘以|乘上|乘", " * "), (r"\bdivided by\b|\bover\b|除以|÷", " / "), (r"\bplus\b|加上|加", " + "),
-    (r"\bminus\b|\bless\b|减去|减", " - "), (r"\bsquared\b|的平方", " ** 2"), (r"(?<=\s)x(?=\s)", " * "), (r"\^", " ** "),
+    (r"\bmultiplied by\b|\btimes\b|乘以|乘上|乘", " * "), (r"\bdivided by\b|\bover\b|除以|÷", " / "),
+    (r"\bplus\b|加上|加", " + "), (r"\bminus\b|\bless\b|减去|减", " - "), (r"\bsquared\b|的平方", " ** 2"), (r"(?<=\s)x(?=\s)", " * "), (r"\^", " ** "),
 )  # fmt: skip
 _EQUALS = re.compile(r"=|\bequals\b|\bis\b", re.IGNORECASE)
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.Pow: operator.pow,
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
 }  # fmt: skip
 
 
@@ -92,7 +93,7 @@ def _result(expression: str, values: Mapping[str, float]) -> float:
 
 
 def _expression(text: str, *, anywhere: bool = False) -> str | None:
-    """The whole text as arithmetic over names and numbers; with `anywhere`, what follows its first words may be it too."""
+    """The whole text as arithmetic over names and numbers; with `anywhere`, its first words may stand outside it."""
     for spoken, sign in _SPOKEN:
         text = re.sub(spoken, sign, text, flags=re.IGNORECASE)
     text = re.sub(r"(\d+(?:\.\d+)?)\s*%( of\b)?", lambda part: f"({part[1]} / 100)" + " * " * bool(part[2]), text)

@@ -25,9 +25,9 @@ class Example(Struct, frozen=True, array_like=True):
 class Frame(Struct, frozen=True, forbid_unknown_fields=True):
     """One way to ask. `say` are patterns that may stand in any order, each once; together they consume the whole message.
 
-    `args` are arguments with the names of what was read in braces; `about` is what the answer is to dwell on; `each` is a list
-    slot of which every entry is a call of its own. A frame wants one of the card's words, or of its own `words` where it has some;
-    a `bare` one wants none. A `negative` frame goes back in time: its spans are below zero.
+    `args` are arguments with the names of what was read in braces; `about` is what the answer is to dwell on; `each` is
+    a list slot of which every entry is a call of its own. A frame wants one of the card's words, or of its own `words`
+    where it has some; a `bare` one wants none. A `negative` frame goes back in time: its spans are below zero.
     """
 
     say: tuple[str, ...]
@@ -49,11 +49,11 @@ class Check(Struct, frozen=True, array_like=True):
 class Card(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One skill: the tool `tool`, of the library or from a template, and all that is known of it.
 
-    `requests` are words and phrases of requirements that name the skill as a whole; `topics` those that name a part of it
-    (`weight`, `temperature` …), by the part. Phrases are compared by `words_of`, English words also by `stem`.
-    `words` are the patterns of messages that want the skill, `glue` those that may stand beside them; `lists` are the patterns
-    of the entries of list slots, `choices` the values of slots by what is said for them, `follows` patterns that an elliptical
-    follow-up may hold beside those of its frame. `yields` are the tools whose cards go first where both understand.
+    `requests` are words and phrases of requirements that name the skill as a whole; `topics` those that name a part of
+    it (`weight` …), by the part. Phrases are compared by `words_of`, English words also by `stem`.
+    `words` are the patterns of messages that want the skill, `glue` those that may stand beside them; `lists` are those
+    of the entries of list slots, `choices` the values of slots by what is said for them, `follows` patterns that an
+    elliptical follow-up may hold beside its frame's. `yields` are the tools whose cards go first where both understand.
     `tell` are the sentences of an answer by what it is about, then by language.
     Of a template, `checks` and `refuses` become the tests of its tool.
     """
