@@ -125,13 +125,13 @@ HONEST = [
     "probability of a 4 with 2 dice", "15 to 20 km in miles", "price including 20% VAT is 120, what is the net price", "10 dollars in euros",
     "probability of at least 9 or lower with 2 dice", "interest on 1000 at 5% for 3 years", "3 books at 20 each, tax included 13%", "存款10万，年利率3%，复利5年",
     "It costs 80 after 25% off. How much did I save?", "5 plus 3, then times 2", "2 x 3 in $ and 4 x 5 in €", "what time is it in Springfield", "buy 2 get 1 free at 30 each",
-    "The jacket is 80 and 25% off only for members. I am no member. What do I pay?", "5 plus 3, then times 2", "2 x 3 in $ and 4 x 5 in €", "what time is it in Springfield", "buy 2 get 1 free at 30 each",
-    "jacket 80, shoes 40, 25% off", "5 plus 3, then times 2", "2 x 3 in $ and 4 x 5 in €", "what time is it in Springfield", "buy 2 get 1 free at 30 each",
-    "my bag weighs 5 kg and the suitcase weighs 3 kg, total in pounds?", "5 plus 3, then times 2", "2 x 3 in $ and 4 x 5 in €", "what time is it in Springfield", "buy 2 get 1 free at 30 each",
-    "a bottle weighs 1 kg per litre, in lb?", "5 plus 3, then times 2", "2 x 3 in $ and 4 x 5 in €", "what time is it in Springfield", "buy 2 get 1 free at 30 each",
-    "My mother was born on 1960-05-05 and she had me on 1990-06-06. How old is she?", "5 plus 3, then times 2", "2 x 3 in $ and 4 x 5 in €", "what time is it in Springfield", "buy 2 get 1 free at 30 each",
-    "开120公里花了100元油钱，百公里多少油", "5 plus 3, then times 2", "2 x 3 in $ and 4 x 5 in €", "what time is it in Springfield", "buy 2 get 1 free at 30 each",
-    "chance that two dice do not add up to 7", "5 plus 3, then times 2", "2 x 3 in $ and 4 x 5 in €", "what time is it in Springfield", "buy 2 get 1 free at 30 each",
+    "The jacket is 80 and 25% off only for members. I am no member. What do I pay?",
+    "jacket 80, shoes 40, 25% off",
+    "my bag weighs 5 kg and the suitcase weighs 3 kg, total in pounds?",
+    "a bottle weighs 1 kg per litre, in lb?",
+    "My mother was born on 1960-05-05 and she had me on 1990-06-06. How old is she?",
+    "开120公里花了100元油钱，百公里多少油",
+    "chance that two dice do not add up to 7",
 ]  # fmt: skip
 
 
