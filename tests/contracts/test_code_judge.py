@@ -173,6 +173,20 @@ async def test_no_answer_makes_a_check_empty(confined: ConfinedRunner, body: str
     assert not result.passed
 
 
+@pytest.mark.parametrize(
+    "test",
+    [
+        "def test_it():\n    assert add(2, 3) == 5\n    yield\n",
+        "async def test_it():\n    assert add(2, 3) == 5\n    yield\n",
+        "def test_it():\n    return add(2, 3) == 5\n",
+        "class Base:\n    def test_it(self):\n        assert add(2, 3) == 5\nclass TestSum(Base):\n    pass\n",
+    ],
+)
+async def test_a_test_that_is_never_run_or_inherited_passes_nothing(confined: ConfinedRunner, test: str) -> None:
+    _, [result] = await judged(confined, WRONG, f"from tools.add import add\n\n{test}")
+    assert not result.passed
+
+
 @pytest.mark.parametrize("caught", ["Exception", "BaseException", "(ValueError, OSError)"])
 async def test_a_death_of_the_program_is_no_error_that_a_test_expects(confined: ConfinedRunner, caught: str) -> None:
     tests = f"import pytest\nfrom tools.add import add\n\ndef test_refuses():\n    with pytest.raises({caught}):\n        add(1, 2)\n\n"

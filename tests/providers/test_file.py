@@ -1,5 +1,6 @@
 """`models.toml`: written whole or not at all, read strictly, and what is wrong is told with its line."""
 
+import os
 import signal
 import stat
 import subprocess
@@ -197,3 +198,9 @@ def test_a_writer_that_is_killed_leaves_a_whole_file_and_the_next_one_tidies(tmp
     assert (file.entries[0].name, file.default) == (QWEN.name, default)
     choose_model(tmp_path, "offline")
     assert names(tmp_path) == [FILE]
+
+
+def test_a_pipe_in_the_place_of_the_file_is_told_and_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "models.toml")
+    with pytest.raises(InvalidInput, match="no regular file"):
+        read_file(tmp_path)

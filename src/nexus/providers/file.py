@@ -55,6 +55,8 @@ class ModelsFile(Struct, frozen=True, kw_only=True):
 def read_file(data: Path) -> ModelsFile | None:
     """The file of a data directory; None where there is none. InvalidInput names the file and the line that is wrong."""
     path = data / FILE
+    if path.is_fifo() or path.is_socket():
+        raise InvalidInput(f"{path} cannot be read: it is no regular file.")
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)

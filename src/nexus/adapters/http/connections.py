@@ -170,7 +170,7 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) >= PIPELINED:
             self._fail(MalformedRequest(f"At most {PIPELINED} requests may wait for their answers."))
         self._unread, self._has_begun, self._in_body = 0, False, True
-        self._until += self._bounds.body_seconds
+        self._until = self.loop.time() + self._bounds.body_seconds
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

@@ -5,6 +5,7 @@ Knows the standard library only, as the process that reads foreign source knows 
 
 import ast
 import inspect
+import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -53,9 +54,14 @@ def read_signature(source: str, function: str, *, given: Sequence[str] = ()) -> 
     if len(source) > LONGEST_SOURCE:
         raise NotPossible(f"The source of {function} is longer than {LONGEST_SOURCE} characters.")
     try:
-        return _read(parse(source, function), function, given)
+        found = _read(parse(source, function), function, given)
     except _TOO_DEEP as error:
         raise NotPossible(f"The source of {function} is nested too deep.") from error
+    try:
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise NotPossible(f"{function}: its defaults and its docstring must be what JSON can hold: {error}") from error
+    return found
 
 
 def parse(source: str, name: str) -> ast.Module:

@@ -110,8 +110,14 @@ def _collected(path: str, place: str) -> Iterator[tuple[str, Callable[[], Any]]]
         if name.startswith("test_") and callable(found):
             yield from _cases(f"{path}::{name}", found)
         elif name.startswith("Test") and isinstance(found, type):
-            for inner in [key for key in vars(found) if key.startswith("test_")]:
+            for inner in _test_names(found):
                 yield from _cases(f"{path}::{name}::{inner}", getattr(found(), inner))
+
+
+def _test_names(kind: type) -> list[str]:
+    """Its own tests and those it inherits."""
+    names = (name for one in reversed(kind.__mro__) for name in vars(one) if name.startswith("test_"))
+    return list(dict.fromkeys(names))
 
 
 def _cases(name: str, test: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
@@ -141,11 +147,13 @@ def _loaded(path: str, place: str) -> dict[str, Any]:
 
 def _failure(work: Callable[[], Any], root: str) -> str | None:
     try:
-        awaited(work())
+        answer = awaited(work())
     except MemoryError:
         raise
     except BaseException as error:
         return results.described(error, root)
+    if answer is not None:
+        return f"The test gives a {type(answer).__name__}: it must assert, and one that yields is never run."
     return None
 
 

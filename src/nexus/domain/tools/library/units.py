@@ -128,8 +128,10 @@ def _rule(amount: Fraction, source: Unit, target: Unit) -> str:
         return (
             f"{shown(amount)} {source.symbol} = {_readable(kelvin)} K; 0 {target.symbol} = {_readable(target.offset)} K"
         )
-    each = _readable(source.factor / target.factor)
-    return f"1 {source.symbol} = {each} {target.symbol}; {shown(amount)} × {each} {target.symbol}"
+    factor = source.factor / target.factor
+    each = _readable(factor)
+    sign = "=" if exact_number(each) == factor else "≈"
+    return f"1 {source.symbol} {sign} {each} {target.symbol}; {shown(amount)} × {each} {target.symbol}"
 
 
 def unit_named(name: str) -> Unit:
