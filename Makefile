@@ -7,7 +7,7 @@ UV := $(BIN)/uv
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: help run setup test lowest check chaos fuzz model-check fuzz-api format docs bench clean
+.PHONY: help run setup test lowest check exam chaos fuzz model-check fuzz-api format docs bench clean
 
 help:
 	@echo "make run      set up what serving needs, then serve    (ARGS=\"--port 9000\")"
@@ -18,6 +18,7 @@ help:
 	@echo "make check    formatting, lint, types, imports, architecture"
 	@echo "make model-check  every state that a build can come to   (ARGS=\"--commands 4\")"
 	@echo "make fuzz     what every reader of text costs, up to its limit   (ARGS=\"--few --only csv\")"
+	@echo "make exam     what the offline model makes of questions by people who did not see its cards: a score"
 	@echo "make chaos    kill it in every way, and look at what is left (SEED=7 RUNS=200 ARGS=\"--only e01,e09\")"
 	@echo "make fuzz-api five minutes of generated calls of the API  (ARGS=\"--seconds 60 --seed 7\")"
 	@echo "make format   format the code, and mend what can be mended"
@@ -56,6 +57,9 @@ check: setup
 
 model-check: setup
 	$(BIN)/python -m tests.model $(ARGS)
+
+exam: setup
+	@$(BIN)/python -m tests.exam
 
 fuzz: setup
 	@$(BIN)/python -m tests.fuzz $(ARGS)

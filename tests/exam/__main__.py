@@ -1,0 +1,89 @@
+"""What the offline model makes of questions by people who did not see its cards: `make exam`. A score, not a test.
+
+A line of a question file has `agent` (a key of `REQUIREMENTS`), `language`, `input` and `right`: texts of which one must stand in a right
+answer; empty where only a refusal or a question back is right. `wrong` in the score is an answer by a tool without any of them: each is to be
+read by somebody, since a rounding, or a tool that says honestly what it cannot do, looks the same.
+"""
+
+import asyncio
+import sys
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from nexus.domain.builds.outputs import Language
+from tests.offline import support
+from tests.offline.support import Package
+from tests.offline.test_builds import build
+
+TODAY = 1_796_083_200.0  # 2026-12-01T00:00:00Z
+REQUIREMENTS: dict[str, dict[Language, str]] = {
+    "units": {"en": "An agent that converts units of length and weight", "zh": "一个换算单位的助手"},
+    "bmi": {"en": "An agent that computes the body mass index", "zh": "一个计算身体质量指数（BMI）的助手"},
+    "invoice": {"en": "An invoice helper that adds up line items", "zh": "发票助手，计算明细合计和税额"},
+    "loan": {"en": "An agent that computes loan payments", "zh": "一个计算贷款月供的助手"},
+    "statistics": {"en": "A calculator for averages, median and sums of numbers", "zh": "一个计算平均数、中位数的助手"},
+    "dates": {
+        "en": "A date planner: counts days between two dates, adds days to dates and tells the weekday",
+        "zh": "日期规划助手：计算两个日期相差多少天，推算到期日，查询星期几",
+    },
+    "age": {"en": "An age calculator", "zh": "一个计算年龄的助手"},
+    "discount": {"en": "A discount calculator", "zh": "一个计算折扣的助手"},
+    "tip": {"en": "Computes tips and splits the bill", "zh": "一个计算小费和分摊账单的助手"},
+    "percent": {
+        "en": "A calculator for percentages that also tells the percent change",
+        "zh": "一个计算百分比和增长率的助手",
+    },
+    "dice": {"en": "A dice probability calculator", "zh": "一个计算骰子概率的助手"},
+    "calculator": {"en": "A calculator agent", "zh": "一个计算器助手"},
+    "csv": {"en": "A CSV analyst that sums and averages columns", "zh": "做一个分析CSV表格的助手，可以按列分组汇总"},
+    "log": {"en": "A bot which extracts errors from log lines", "zh": "一个分析日志的助手"},
+    "fuel": {"en": "A fuel consumption calculator", "zh": "一个计算油耗的助手"},
+    "timezone": {"en": "An assistant that converts times between time zones", "zh": "一个换算时区的助手"},
+    "roman": {"en": "Converts numbers to Roman numerals", "zh": "一个写罗马数字的助手"},
+    "textstats": {"en": "An assistant that counts words", "zh": "统计字数的助手"},
+}
+
+
+class Question(Struct, frozen=True):
+    agent: str
+    language: Language
+    input: str
+    right: tuple[str, ...]
+
+
+async def build_package(key: str, language: Language) -> Package:
+    built = await build(REQUIREMENTS[key][language])
+    agent = built.architecture.agents[0]
+    return Package(agent.library_tools, built.written[agent.slug])
+
+
+async def ask_all(questions: list[Question]) -> Counter[str]:
+    """How many were answered rightly, refused, and answered otherwise; what is not right is printed."""
+    packages = {
+        place: await build_package(*place) for place in dict.fromkeys((one.agent, one.language) for one in questions)
+    }
+    score = Counter[str]()
+    for one in questions:
+        text, calls = await packages[one.agent, one.language].converse(one.input)
+        plain = text.replace(",", "").replace("*", "")
+        is_right = any(part.replace(",", "") in plain for part in one.right)
+        result = "right" if is_right or not (calls or one.right) else "wrong" if calls else "refused"
+        score[result] += 1
+        if result != "right":
+            sys.stdout.write(f"{result} [{one.agent}] {one.input!r}\n    wanted {one.right}, got {text[:200]!r}\n")
+    return score
+
+
+def main() -> None:
+    support.NOW = TODAY
+    for file in sorted(Path(__file__).parent.glob("*y.jsonl")):
+        lines = file.read_bytes().splitlines()
+        score = asyncio.run(ask_all([msgspec.json.decode(line, type=Question) for line in lines]))
+        sys.stdout.write(f"{file.stem}: {dict(score)} of {score.total()}\n")
+
+
+if __name__ == "__main__":
+    main()
