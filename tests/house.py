@@ -8,15 +8,8 @@ from functools import partial
 from msgspec import Struct
 
 from nexus.adapters.inprocess.jobs import InProcessJobs
-from nexus.adapters.memory.code import MemoryCode
-from nexus.adapters.memory.files import MemoryFiles
-from nexus.adapters.memory.jobs import MemoryJobs
 from nexus.adapters.memory.log import MemoryLog
-from nexus.adapters.memory.models import MemoryDiscovery, ScriptedModel
-from nexus.adapters.memory.pulse import MemoryPulse
-from nexus.adapters.memory.repository import MemoryRepository
 from nexus.adapters.memory.tables import MemoryTables
-from nexus.adapters.memory.web import MemoryWeb
 from nexus.domain.core.ids import ulids
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.log import EventLog
@@ -25,6 +18,13 @@ from nexus.domain.services import Services
 from nexus.jobs.runner import hand_back, run_job
 from nexus.jobs.sweeper import Sweeper
 from nexus.wiring import World, services
+from tests.fakes.code import MemoryCode
+from tests.fakes.files import MemoryFiles
+from tests.fakes.jobs import MemoryJobs
+from tests.fakes.models import MemoryDiscovery, ScriptedModel
+from tests.fakes.pulse import MemoryPulse
+from tests.fakes.repository import MemoryRepository
+from tests.fakes.web import MemoryWeb
 
 ANN = Principal("tnt_one", "usr_ann", "Ann")
 BEN = Principal("tnt_one", "usr_ben", "Ben")

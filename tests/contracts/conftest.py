@@ -13,7 +13,6 @@ import pytest
 from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.dynamodb.provision import dropped, provision
 from nexus.adapters.dynamodb.tables import DynamoTables, connected
-from nexus.adapters.memory.code import MemoryCode
 from nexus.adapters.memory.log import MemoryLog
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.adapters.sqlite.log import SqliteLog
@@ -24,6 +23,7 @@ from nexus.domain.ports.database import TableDriver, Tables
 from nexus.domain.ports.log import LogDriver
 from nexus.domain.ports.rows import Table
 from tests.contracts.stored import STORED, Clock
+from tests.fakes.code import MemoryCode
 
 
 @pytest.fixture(scope="session")

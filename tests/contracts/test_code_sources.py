@@ -127,8 +127,8 @@ def test_what_reads_foreign_source_knows_the_standard_library_only() -> None:
 
 
 def test_nothing_else_in_the_server_parses_python() -> None:
-    """Foreign source is parsed in `signatures` (in a process of its own), behind the walls, or in the fake that is for tests."""
-    may = ("domain/tools/signatures.py", "adapters/confined/inside/", "adapters/memory/code.py")
+    """Foreign source is parsed in `signatures` (in a process of its own), or behind the walls."""
+    may = ("domain/tools/signatures.py", "adapters/confined/inside/")
     found = [
         one.path
         for one in sources("src")

@@ -9,9 +9,9 @@ from typing import Literal
 import pytest
 from aiohttp import web
 
-from nexus.adapters.memory.models import MemoryDiscovery
 from nexus.adapters.openai.discovery import USUAL, LocalDiscovery, Place, usual_places
 from nexus.domain.ports.models import LocalModel, ModelDiscovery
+from tests.fakes.models import MemoryDiscovery
 from tests.openai_server import OpenAIServer
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

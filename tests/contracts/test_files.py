@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from nexus.adapters.directory.files import DirectoryFiles
-from nexus.adapters.memory.files import MemoryFiles
 from nexus.domain.core.errors import Conflict, InvalidInput, NotFound, Unavailable
 from nexus.domain.ports.files import FileStore, checked
+from tests.fakes.files import MemoryFiles
 
 ESCAPES = [
     "",

@@ -13,9 +13,9 @@ import pytest
 
 from nexus.adapters.directory.files import DirectoryFiles
 from nexus.adapters.git.repository import GitRepository
-from nexus.adapters.memory.files import MemoryFiles
 from nexus.domain.core.errors import NotFound, Unavailable
 from nexus.domain.core.ids import ulids
+from tests.fakes.files import MemoryFiles
 
 ROOT = Path(__file__).parents[2]
 PROJECT = ulids()("prj")

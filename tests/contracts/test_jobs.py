@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from nexus.adapters.inprocess.jobs import InProcessJobs
-from nexus.adapters.memory.jobs import MemoryJobs
 from nexus.domain.builds.model import RunBuild
 from nexus.domain.sessions.model import WriteReply
+from tests.fakes.jobs import MemoryJobs
 
 Queue = InProcessJobs | MemoryJobs
 

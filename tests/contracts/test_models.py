@@ -8,10 +8,10 @@ from typing import Literal
 import aiohttp
 import pytest
 
-from nexus.adapters.memory.models import Gate, ScriptedModel, Turn, turn
 from nexus.adapters.openai.model import OpenAIModel
 from nexus.domain.core.errors import InvalidInput, NexusError, PermissionDenied, QuotaExceeded, Unavailable
 from nexus.domain.ports.models import ChatMessage, ChatModel, Delta, End, ModelRequest, ToolCall, ToolSpec, Usage
+from tests.fakes.models import Gate, ScriptedModel, Turn, turn
 from tests.openai_server import Answer, Call, OpenAIServer, Say
 
 KEY = "hunter.1234567890"

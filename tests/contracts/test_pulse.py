@@ -11,7 +11,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from nexus.adapters.inprocess.pulse import Beat, ThreadPulse
-from nexus.adapters.memory.pulse import MemoryPulse
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.core.ids import ulids
 from nexus.domain.core.instants import system_clock
@@ -21,6 +20,7 @@ from nexus.domain.tasks.model import Task
 from nexus.domain.tasks.service import Tasks
 from nexus.domain.tasks.tables import TASKS
 from tests.contracts.conftest import sqlite_tables
+from tests.fakes.pulse import MemoryPulse
 
 EVERY = 0.005
 LONG = 30.0

@@ -10,11 +10,11 @@ from ipaddress import ip_address
 import pytest
 from aiohttp import web
 
-from nexus.adapters.memory.web import MemoryWeb, ScriptedPage
 from nexus.adapters.web.guarded import GuardedWeb
 from nexus.domain.core.errors import InvalidInput, PermissionDenied, Unavailable
 from nexus.domain.ports.addresses import is_public, target_of
 from nexus.domain.ports.web import Web
+from tests.fakes.web import MemoryWeb, ScriptedPage
 
 BOMB = gzip.compress(b"0" * 30_000_000)
 REFUSED = [

@@ -26,9 +26,6 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from nexus.adapters.memory.code import MemoryCode
-from nexus.adapters.memory.models import Gate, ScriptedModel, Turn, turn
-from nexus.adapters.memory.repository import MemoryRepository
 from nexus.domain.agents import package
 from nexus.domain.builds.outputs import Design
 from nexus.domain.core.errors import InvalidInput
@@ -54,6 +51,9 @@ from tests.domain.builds.test_builds import STAGES, WANTED, over
 from tests.domain.builds.test_control import until
 from tests.domain.projects.test_behaviour import several
 from tests.domain.projects.test_races import Overtaken, command, runs_of
+from tests.fakes.code import MemoryCode
+from tests.fakes.models import Gate, ScriptedModel, Turn, turn
+from tests.fakes.repository import MemoryRepository
 from tests.house import ANN, House, open_house, world
 
 HOUR = 3600.0

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from nexus.adapters.memory.models import ScriptedModel, turn
 from nexus.domain.agents.model import Invocation
 from nexus.domain.agents.tables import AGENTS, DEPLOYMENTS, VERSIONS
 from nexus.domain.core.errors import InvalidInput, NotFound
@@ -23,6 +22,7 @@ from nexus.jobs.runner import encode, run_job
 from tests.domain.builds.scripts import doubling, script
 from tests.domain.builds.test_builds import WANTED, over
 from tests.domain.projects.test_races import command
+from tests.fakes.models import ScriptedModel, turn
 from tests.house import ANN, EVE, House, open_house, world
 
 

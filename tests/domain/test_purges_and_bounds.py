@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 from msgspec import structs
 
-from nexus.adapters.memory.models import Gate, turn
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.agents.tables import INVOCATIONS
 from nexus.domain.ports.database import Window
@@ -21,6 +20,7 @@ from nexus.domain.tallies.tables import TALLIES
 from tests.domain.builds.scripts import AGENT, ARCHITECTURE, doubling, said, script
 from tests.domain.builds.test_builds import over
 from tests.domain.test_known_failures_of_stores import built, deleted, left, scripted, store, talked
+from tests.fakes.models import Gate, turn
 from tests.house import ANN, House, open_house, world
 
 WIDE = "\U00020000"

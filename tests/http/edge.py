@@ -13,11 +13,11 @@ from msgspec import Struct, structs
 from nexus.adapters.http.app import make_app
 from nexus.adapters.http.sse import Streams
 from nexus.adapters.inprocess.jobs import InProcessJobs
-from nexus.adapters.memory.models import ScriptedModel
 from nexus.domain.core.principal import LOCAL_OWNER
 from nexus.domain.projects.admission import Limits
 from nexus.domain.projects.openings import Opening
 from tests.domain.builds.scripts import script
+from tests.fakes.models import ScriptedModel
 from tests.house import House, open_house, world
 
 WANTED = {"requirement": "An agent that doubles numbers"}

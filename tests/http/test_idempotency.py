@@ -12,10 +12,10 @@ from msgspec import structs
 
 from nexus.adapters.http.app import make_app
 from nexus.adapters.http.sse import Streams
-from nexus.adapters.memory.models import Gate, turn
 from nexus.domain.ports.database import Query, TableDriver
 from nexus.domain.ports.rows import Item, Key, Table, Write
 from tests.domain.builds.scripts import doubling
+from tests.fakes.models import Gate, turn
 from tests.house import open_house, world
 from tests.http.edge import WANTED, Site, open_site, tags
 

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from nexus.adapters.inprocess.jobs import InProcessJobs
-from nexus.adapters.memory.models import Gate, turn
 from tests.domain.builds.scripts import doubling
+from tests.fakes.models import Gate, turn
 from tests.house import EVE
 from tests.http.edge import NOBODYS, Reader, Site, frames, open_site, tags
 

@@ -7,8 +7,6 @@ from typing import Any
 
 from msgspec import structs
 
-from nexus.adapters.memory.jobs import MemoryJobs
-from nexus.adapters.memory.models import Gate, turn
 from nexus.domain.builds.model import RunBuild, Started
 from nexus.domain.projects.model import Purge
 from nexus.domain.sessions.model import Reply, WriteReply
@@ -17,6 +15,8 @@ from nexus.jobs.registry import JOBS
 from nexus.jobs.runner import encode, hand_back
 from tests.domain.builds.scripts import BRIEF, said, script
 from tests.domain.builds.test_builds import WANTED
+from tests.fakes.jobs import MemoryJobs
+from tests.fakes.models import Gate, turn
 from tests.house import ANN, House, open_house, world
 
 

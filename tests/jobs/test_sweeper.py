@@ -8,8 +8,6 @@ from typing import Any
 from msgspec import structs
 from structlog.testing import capture_logs
 
-from nexus.adapters.memory.jobs import MemoryJobs
-from nexus.adapters.memory.models import Gate, turn
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.builds.model import RunBuild
 from nexus.domain.core.errors import Unavailable
@@ -19,6 +17,8 @@ from nexus.domain.projects.admission import Limits
 from nexus.jobs.sweeper import Collect, Sweeper
 from tests.domain.builds.scripts import DESIGN, said, script
 from tests.domain.builds.test_builds import WANTED
+from tests.fakes.jobs import MemoryJobs
+from tests.fakes.models import Gate, turn
 from tests.house import ANN, House, open_house, world
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from nexus.adapters.memory.models import Gate, ScriptedModel, Turn, turn
 from nexus.domain.core.errors import PermissionDenied
 from nexus.domain.ports.models import ChatModel, Delta, ToolCall
 from nexus.providers.checks import Check, check_configured, check_model
 from nexus.settings import Model, Secret, Settings
+from tests.fakes.models import Gate, ScriptedModel, Turn, turn
 from tests.openai_server import Call, OpenAIServer, Say
 
 CALL = ToolCall("c1", "add", '{"a": 17, "b": 25}')

@@ -7,7 +7,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from nexus.adapters.memory.models import Gate, turn
 from nexus.domain.projects.openings import Opening
 from tests.chaos.evidence import Evidence, in_flight, settled
 from tests.chaos.experiments import Figures, examined
@@ -15,6 +14,7 @@ from tests.chaos.harness import TERMINAL, Bench, Violation, bench, must
 from tests.chaos.model import Script
 from tests.chaos.replies import reader_of, with_agent
 from tests.domain.builds.scripts import DESIGN, said, script
+from tests.fakes.models import Gate, turn
 from tests.house import ANN, open_house, world
 
 JSON = dict[str, Any]

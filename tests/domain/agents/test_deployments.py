@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 import pytest
 from msgspec import structs
 
-from nexus.adapters.memory.models import Turn
 from nexus.domain.agents.deployments import Wanted
 from nexus.domain.agents.model import Agent, Deployment, NotAccepted, NotDeployable
 from nexus.domain.agents.tables import AGENTS, DEPLOYMENTS, VERSIONS
@@ -22,6 +21,7 @@ from tests.domain.builds.scripts import script
 from tests.domain.builds.test_builds import over
 from tests.domain.builds.test_verdicts import FAILED, PARTIAL, WHY, built, the_agent
 from tests.domain.projects.test_races import Overtaken
+from tests.fakes.models import Turn
 from tests.house import ANN, BEN, EVE, House, open_house, world
 
 PARTLY = Wanted(accept_partial=True)

@@ -8,7 +8,6 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from nexus.adapters.memory.models import ScriptedModel
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.agents.slugs import Slugs
 from nexus.domain.agents.tables import AGENTS
@@ -24,6 +23,7 @@ from tests.domain.builds.scripts import AGENT, doubling, said, script
 from tests.domain.builds.test_builds import WANTED, over
 from tests.domain.builds.test_verdicts import built
 from tests.domain.projects.test_races import Overtaken
+from tests.fakes.models import ScriptedModel
 from tests.house import ANN, EVE, House, open_house, world
 
 

@@ -2,7 +2,6 @@
 
 import msgspec
 
-from nexus.adapters.memory.models import ScriptedModel, Turn, turn
 from nexus.domain.builds.outputs import (
     Architecture,
     Brief,
@@ -18,6 +17,7 @@ from nexus.domain.builds.outputs import (
     WrittenTool,
 )
 from nexus.domain.ports.models import ToolCall
+from tests.fakes.models import ScriptedModel, Turn, turn
 
 BRIEF = Brief(intent="new", name="Doubler", slug="doubler", language="en", category="math", summary="Doubles numbers.")
 REQUIREMENTS = Requirements(

@@ -7,9 +7,6 @@ from contextlib import AsyncExitStack
 import pytest
 from msgspec import structs
 
-from nexus.adapters.memory.code import MemoryCode
-from nexus.adapters.memory.models import turn
-from nexus.adapters.memory.repository import MemoryRepository
 from nexus.domain.builds.service import Pace
 from nexus.domain.builds.troubles import STAGE_DEATHS
 from nexus.domain.core.errors import InvalidInput, Unavailable
@@ -20,6 +17,9 @@ from nexus.domain.ports.rows import Write
 from tests.domain.builds.scripts import BRIEF, DESIGN, PROMPT, doubling, said, script
 from tests.domain.builds.test_builds import WANTED, over
 from tests.domain.builds.test_troubles import SENDS, Hanging, purposes, waited_out
+from tests.fakes.code import MemoryCode
+from tests.fakes.models import turn
+from tests.fakes.repository import MemoryRepository
 from tests.house import ANN, open_house, world
 
 

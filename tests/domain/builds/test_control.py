@@ -2,13 +2,13 @@
 
 import pytest
 
-from nexus.adapters.memory.models import Gate, turn
 from nexus.domain.builds.rules import rest
 from nexus.domain.core.errors import NotFound, Unavailable
 from nexus.domain.projects.model import WrongState
 from nexus.domain.projects.openings import Opening
 from tests.domain.builds.scripts import BRIEF, DESIGN, PROMPT, REQUIREMENTS, said, script
 from tests.domain.builds.test_builds import WANTED, over
+from tests.fakes.models import Gate, turn
 from tests.house import ANN, EVE, House, open_house, world
 
 

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 import pytest
 from msgspec import structs
 
-from nexus.adapters.memory.models import Gate, turn
-from nexus.adapters.memory.repository import MemoryRepository
 from nexus.domain.builds.model import Started
 from nexus.domain.builds.service import Pace
 from nexus.domain.core.errors import Unavailable
@@ -18,6 +16,8 @@ from nexus.domain.ports.rows import Write
 from nexus.jobs.sweeper import Sweeper
 from tests.domain.builds.scripts import BRIEF, said, script
 from tests.domain.builds.test_builds import WANTED
+from tests.fakes.models import Gate, turn
+from tests.fakes.repository import MemoryRepository
 from tests.house import ANN, House, open_house, world
 
 

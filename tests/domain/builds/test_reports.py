@@ -8,7 +8,6 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from nexus.adapters.memory.models import MemoryDiscovery, ScriptedModel
 from nexus.domain.builds.outputs import Brief
 from nexus.domain.builds.report import Verified
 from nexus.domain.ports.models import LocalModel
@@ -16,6 +15,7 @@ from nexus.domain.projects.model import Project
 from tests.domain.builds.scripts import AGENT, ARCHITECTURE, BRIEF, DESIGN, said, script
 from tests.domain.builds.test_builds import WANTED, over
 from tests.domain.builds.test_verdicts import FAILED, PARTIAL, WHY
+from tests.fakes.models import MemoryDiscovery, ScriptedModel
 from tests.house import ANN, House, open_house, world
 
 FOLDER = "agents/doubler"

@@ -11,9 +11,6 @@ from msgspec import structs
 
 from nexus.adapters.directory.files import DirectoryFiles
 from nexus.adapters.git.repository import GitRepository
-from nexus.adapters.memory.files import MemoryFiles
-from nexus.adapters.memory.models import Gate, ScriptedModel, turn
-from nexus.adapters.memory.repository import MemoryRepository
 from nexus.domain.builds.model import Started
 from nexus.domain.builds.service import Pace
 from nexus.domain.core.errors import Conflict
@@ -23,6 +20,9 @@ from nexus.domain.projects.model import Command, Lost
 from nexus.wiring import World
 from tests.domain.builds.scripts import BRIEF, REQUIREMENTS, said, script
 from tests.domain.builds.test_builds import STAGES, WANTED, over
+from tests.fakes.files import MemoryFiles
+from tests.fakes.models import Gate, ScriptedModel, turn
+from tests.fakes.repository import MemoryRepository
 from tests.house import ANN, open_house, world
 
 STALE = "stale.txt"

@@ -3,7 +3,6 @@
 import pytest
 from msgspec import structs
 
-from nexus.adapters.memory.models import Gate, Turn, turn
 from nexus.domain.builds.service import Pace
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.rows import insert
@@ -22,6 +21,7 @@ from tests.domain.builds.scripts import (
     script,
 )
 from tests.domain.builds.test_builds import STAGES, WANTED, over
+from tests.fakes.models import Gate, Turn, turn
 from tests.house import ANN, open_house, world
 
 ANSWERS = {

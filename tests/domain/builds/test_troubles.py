@@ -7,9 +7,6 @@ from contextlib import AsyncExitStack
 import pytest
 from msgspec import structs
 
-from nexus.adapters.memory.code import MemoryCode
-from nexus.adapters.memory.models import Gate, ScriptedModel, Turn, turn
-from nexus.adapters.memory.repository import MemoryRepository
 from nexus.domain.builds.outputs import Architecture
 from nexus.domain.builds.rules import wait
 from nexus.domain.builds.service import Pace
@@ -31,6 +28,9 @@ from tests.domain.builds.scripts import (
     script,
 )
 from tests.domain.builds.test_builds import WANTED, over
+from tests.fakes.code import MemoryCode
+from tests.fakes.models import Gate, ScriptedModel, Turn, turn
+from tests.fakes.repository import MemoryRepository
 from tests.house import ANN, House, open_house, world
 
 AWAY = turn(Unavailable("The model provider failed (503).", reason="provider"))

@@ -4,7 +4,6 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from nexus.adapters.memory.models import Turn
 from nexus.domain.agents.model import Agent, Verdict, Version
 from nexus.domain.agents.rules import refusal
 from nexus.domain.builds.outputs import Requirement, Requirements, Unmet
@@ -12,6 +11,7 @@ from nexus.domain.ports.database import Window
 from nexus.domain.projects.model import Project
 from tests.domain.builds.scripts import ARCHITECTURE, PROMPT, REQUIREMENTS, doubling, said, script
 from tests.domain.builds.test_builds import WANTED, over
+from tests.fakes.models import Turn
 from tests.house import ANN, House, open_house, world
 
 WHY = "the library has no tool for it"

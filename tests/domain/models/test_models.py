@@ -8,13 +8,13 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
-from nexus.adapters.memory.models import Gate, ScriptedModel, Turn, turn
 from nexus.domain.builds import outputs
 from nexus.domain.core.errors import InvalidInput, PermissionDenied, Unavailable
 from nexus.domain.models.model import Spent, Unparseable
 from nexus.domain.models.rules import Backoff, answer_schema, bare, parsed, repairing, schema_name
 from nexus.domain.models.service import Models
 from nexus.domain.ports.models import ChatMessage, Delta, End, ModelRequest, Usage
+from tests.fakes.models import Gate, ScriptedModel, Turn, turn
 
 QUESTION = ModelRequest(messages=(ChatMessage("user", "哪个城市？"),), purpose="build.intake")
 

@@ -18,8 +18,6 @@ from collections.abc import Mapping
 import pytest
 from msgspec import structs
 
-from nexus.adapters.memory.models import Gate, ScriptedModel, turn
-from nexus.adapters.memory.repository import MemoryRepository
 from nexus.domain.builds.outputs import Design, Duty, Parameter, PlannedAgent, PlannedTool, WrittenTool
 from nexus.domain.ports.database import Window
 from nexus.domain.ports.models import ToolCall
@@ -38,6 +36,8 @@ from tests.domain.builds.scripts import (
 )
 from tests.domain.builds.test_builds import STAGES, WANTED, over
 from tests.domain.builds.test_control import until
+from tests.fakes.models import Gate, ScriptedModel, turn
+from tests.fakes.repository import MemoryRepository
 from tests.house import ANN, House, open_house, world
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from nexus.adapters.memory.models import turn
 from nexus.domain.core.errors import Unavailable
 from tests.domain.builds.scripts import BRIEF, said, script
 from tests.domain.builds.test_builds import WANTED
+from tests.fakes.models import turn
 from tests.house import ANN, open_house, world
 
 DAYS = 86_400.0

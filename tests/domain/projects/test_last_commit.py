@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import pytest
 from msgspec import structs
 
-from nexus.adapters.memory.models import ScriptedModel, turn
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.rows import Write
@@ -16,6 +15,7 @@ from nexus.domain.tallies.model import TOTAL
 from nexus.domain.tallies.tables import TALLIES
 from tests.domain.builds.scripts import doubling, script
 from tests.domain.builds.test_builds import WANTED, over
+from tests.fakes.models import ScriptedModel, turn
 from tests.house import ANN, House, open_house, world
 
 

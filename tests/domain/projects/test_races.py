@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 from msgspec import structs
 
-from nexus.adapters.memory.models import Gate, turn
-from nexus.adapters.memory.repository import MemoryRepository
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import NexusError
 from nexus.domain.ports.rows import Write
@@ -14,6 +12,8 @@ from nexus.domain.projects.model import Command, Lost, Project, StageResult, Wro
 from nexus.domain.projects.runs import Runs
 from tests.domain.builds.scripts import REQUIREMENTS, said, script
 from tests.domain.builds.test_builds import WANTED
+from tests.fakes.models import Gate, turn
+from tests.fakes.repository import MemoryRepository
 from tests.house import ANN, House, open_house, world
 
 RESULT = StageResult(output_data={"summary": "done"})

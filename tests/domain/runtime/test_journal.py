@@ -5,7 +5,6 @@ import asyncio
 import msgspec
 import pytest
 
-from nexus.adapters.memory.models import Gate, ScriptedModel, turn
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.models.service import Models
@@ -16,6 +15,7 @@ from nexus.domain.runtime.crowd import Crowd
 from nexus.domain.runtime.journal import Journal, digest
 from nexus.domain.runtime.steps import ALONE_DEATHS, OutcomeUnknown, Poisonous, Returned
 from nexus.domain.runtime.tables import STEPS
+from tests.fakes.models import Gate, ScriptedModel, turn
 
 ASKED = ModelRequest(messages=(ChatMessage("user", "hello"),))
 

@@ -5,10 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from nexus.adapters.memory.code import MemoryCode
-from nexus.adapters.memory.models import ScriptedModel, turn
 from nexus.adapters.memory.tables import MemoryTables
-from nexus.adapters.memory.web import MemoryWeb, ScriptedPage
 from nexus.domain.core.errors import Conflict, Unavailable
 from nexus.domain.models.service import Models
 from nexus.domain.ports.code import CodeRunner, Outcome
@@ -19,6 +16,9 @@ from nexus.domain.runtime.model import AgentSpec, Answer, BoundTool
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.tools.library.registry import LIBRARY
 from nexus.domain.tools.service import Tools
+from tests.fakes.code import MemoryCode
+from tests.fakes.models import ScriptedModel, turn
+from tests.fakes.web import MemoryWeb, ScriptedPage
 
 ADDRESS = "https://example.com/"
 ANYTHING = {"type": "object", "properties": {"message": {"type": "string"}}}

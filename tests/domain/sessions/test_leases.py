@@ -8,9 +8,7 @@ import msgspec
 import pytest
 
 from nexus.adapters.inprocess.jobs import InProcessJobs
-from nexus.adapters.memory.jobs import MemoryJobs
 from nexus.adapters.memory.log import MemoryLog
-from nexus.adapters.memory.models import Gate, turn
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.log import Append, EventLog
@@ -21,6 +19,8 @@ from nexus.domain.sessions.leases import AT_ONCE
 from nexus.domain.sessions.model import Reply, WriteReply
 from tests.domain.sessions.test_sessions import talking
 from tests.domain.sessions.test_turns import WRITTEN, Talk, tags, told
+from tests.fakes.jobs import MemoryJobs
+from tests.fakes.models import Gate, turn
 from tests.house import ANN, House, open_house, world
 
 KEY = once("k", "messages", b"hello")

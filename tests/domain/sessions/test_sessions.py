@@ -9,7 +9,6 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from nexus.adapters.memory.models import Gate, turn
 from nexus.domain.core.errors import NotFound, Unavailable
 from nexus.domain.ports.database import Window
 from nexus.domain.requests.model import once
@@ -17,6 +16,7 @@ from nexus.domain.requests.service import KeyReused
 from nexus.domain.sessions.model import NotLast, ReplyRunning, Session
 from tests.domain.builds.scripts import doubling, script
 from tests.domain.builds.test_builds import WANTED, over
+from tests.fakes.models import Gate, turn
 from tests.house import ANN, BEN, EVE, House, open_house, world
 
 

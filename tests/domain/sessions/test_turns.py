@@ -9,9 +9,7 @@ import msgspec
 import pytest
 
 from nexus.adapters.inprocess.jobs import InProcessJobs
-from nexus.adapters.memory.jobs import MemoryJobs
 from nexus.adapters.memory.log import MemoryLog
-from nexus.adapters.memory.models import Gate, turn
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import QuotaExceeded
 from nexus.domain.ports.database import Window
@@ -20,6 +18,8 @@ from nexus.domain.requests.model import once
 from nexus.domain.sessions.model import Reply, Session, WriteReply
 from nexus.jobs.runner import run_job
 from tests.domain.sessions.test_sessions import heard, talking
+from tests.fakes.jobs import MemoryJobs
+from tests.fakes.models import Gate, turn
 from tests.house import ANN, House, open_house, world
 
 WRITTEN = ["reply.started", "reply.delta", "usage.recorded", "reply.completed"]

@@ -5,7 +5,6 @@ import json
 import pytest
 
 from nexus.adapters.memory.tables import MemoryTables
-from nexus.adapters.memory.web import MemoryWeb, ScriptedPage
 from nexus.domain.core.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
 from nexus.domain.core.ids import is_id, ulids
 from nexus.domain.core.principal import LOCAL_OWNER, Principal
@@ -16,6 +15,7 @@ from nexus.domain.tools.library.registry import LIBRARY
 from nexus.domain.tools.model import Tool, ToolError
 from nexus.domain.tools.service import Tools
 from nexus.domain.tools.tables import TOOLS
+from tests.fakes.web import MemoryWeb, ScriptedPage
 
 NOW = 1_800_000_000.0
 STRANGER = Principal(tenant_id="tnt_other", user_id="usr_other")

@@ -127,7 +127,7 @@ class _Run:
     def _execute(self, path: str, module: types.ModuleType) -> None:
         try:
             tree = ast.parse(self._files[path], path)
-            exec(compile(tree, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - trusted programs only
+            exec(compile(tree, path, "exec", dont_inherit=True), module.__dict__)
         except BaseException:
             self._modules.pop(_dotted(path))
             raise

@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from nexus.adapters.memory.files import MemoryFiles
 from nexus.domain.core.errors import NotFound
 from nexus.domain.core.instants import Clock, instant, system_clock
 from nexus.domain.ports.files import FileStore
 from nexus.domain.ports.repository import ANYONE, Commit, Fence, Writer, check_change, project_folder, tracked
+from tests.fakes.files import MemoryFiles
 
 
 class _Kept(NamedTuple):

@@ -1,0 +1,1 @@
+"""Adapters for tests: each passes the contract of its port, and nothing of them ships."""
