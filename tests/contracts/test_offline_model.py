@@ -7,7 +7,8 @@ import pytest
 
 from nexus.adapters.offline import OfflineModel
 from nexus.domain.core.errors import InvalidInput
-from nexus.domain.ports.models import JSON, ChatMessage, ChatModel, Delta, End, ModelRequest, ToolSpec
+from nexus.domain.core.values import JSON
+from nexus.domain.ports.models import ChatMessage, ChatModel, Delta, End, ModelRequest, ToolSpec
 
 HELLO = ModelRequest(messages=(ChatMessage("user", "hello"),))
 NUMBER = ToolSpec(

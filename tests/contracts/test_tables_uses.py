@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import AlreadyExists, Conflict, NotFound, QuotaExceeded, Stale
 from nexus.domain.core.principal import Principal
-from nexus.domain.ports.database import Tables, Window
+from nexus.domain.ports.database import TRIES, Tables, Window, retry_stale
 from nexus.domain.ports.rows import Below, When, Write, check, insert, patch, tally, when
 from tests.contracts.stored import JOBS, LINES, PROMISES, TALLIES, Clock, Job, Line, Promise
 
@@ -149,7 +149,7 @@ async def test_joint_transitions_never_part_and_leave_a_feed_without_holes(table
     moves = {"running": when(status=("queued", "running")), "cancelled": when(status=("queued", "running"))}
 
     async def say(status: str) -> str:
-        await tables.settle(lambda: move(tables, moves[status], status))
+        await retry_stale(move)(tables, moves[status], status)
         return status
 
     wishes = ["running", "running", "cancelled", "running"]
@@ -173,19 +173,21 @@ async def test_two_writers_of_one_feed_position_do_not_both_tell(tables: Tables)
 async def test_a_broken_rule_is_not_tried_again(tables: Tables) -> None:
     tries = 0
 
+    @retry_stale
     async def attempt() -> None:
         nonlocal tries
         tries += 1
         raise Conflict("The job is done")
 
     with pytest.raises(Conflict):
-        await tables.settle(attempt)
+        await attempt()
     assert tries == 1
 
 
 async def test_what_never_settles_is_told_in_the_end(tables: Tables) -> None:
     tries = 0
 
+    @retry_stale
     async def attempt() -> None:
         nonlocal tries
         tries += 1
@@ -193,8 +195,8 @@ async def test_what_never_settles_is_told_in_the_end(tables: Tables) -> None:
 
     await tables.commit(insert(JOBS, Job(job_id="j1")))
     with pytest.raises(Stale):
-        await tables.settle(attempt, tries=3)
-    assert tries == 3
+        await attempt()
+    assert tries == TRIES
 
 
 async def test_a_quota_holds_under_many_at_once(tables: Tables) -> None:

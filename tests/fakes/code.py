@@ -17,7 +17,8 @@ from typing import Any
 
 import msgspec
 
-from nexus.domain.ports.code import JSON, TESTS, Limits, Outcome, Program, TestResult, Tier
+from nexus.domain.core.values import JSON
+from nexus.domain.ports.code import TESTS, Limits, Outcome, Program, TestResult, Tier
 from nexus.domain.ports.models import ToolSpec
 from nexus.domain.tools.schema import spec_of_source
 

@@ -1,12 +1,12 @@
 """Agents, their versions, and calls of them."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from nexus.wire.sessions import Content
+from nexus.wire.values import JSON
 
-JSON = dict[str, Any]
 Visibility = Literal["private", "tenant", "public"]
 Verdict = Literal["passed", "partial", "failed"]
 

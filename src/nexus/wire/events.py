@@ -2,8 +2,9 @@
 
 from msgspec import UNSET, Struct, UnsetType
 
-from nexus.wire.agents import JSON, Verdict
+from nexus.wire.agents import Verdict
 from nexus.wire.projects import Control
+from nexus.wire.values import JSON
 
 
 class BuildEvent(Struct, frozen=True, kw_only=True, tag_field="type"):

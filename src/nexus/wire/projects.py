@@ -1,13 +1,13 @@
 """Projects, their builds, stages and files."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from nexus.wire.agents import Verdict
 from nexus.wire.tasks import TaskView
+from nexus.wire.values import JSON
 
-JSON = dict[str, Any]
 ProjectStatus = Literal["pending", "queued", "building", "completed", "failed", "paused", "cancelled"]
 StageStatus = Literal["pending", "running", "completed", "failed", "skipped"]
 Control = Literal["running", "paused", "stopped"]

@@ -1,10 +1,11 @@
 """Sessions, their messages, and replies."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-JSON = dict[str, Any]
+from nexus.wire.values import JSON
+
 Content = Annotated[
     str, Meta(min_length=1, max_length=50_000, description="What is said.", examples=["个税怎么算？月薪 30000 元"])
 ]

@@ -1,10 +1,11 @@
 """Tasks: background work that users can see."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
-JSON = dict[str, Any]
+from nexus.wire.values import JSON
+
 TaskType = Literal["build_agent", "update_agent", "build_tool", "deploy_agent", "invoke_agent", "purge"]
 TaskStatus = Literal["pending", "queued", "running", "completed", "failed", "cancelled"]
 

@@ -10,7 +10,8 @@ from msgspec import structs
 from nexus.domain.builds.service import Pace
 from nexus.domain.builds.troubles import STAGE_DEATHS
 from nexus.domain.core.errors import InvalidInput, Unavailable
-from nexus.domain.ports.code import JSON, Limits, Outcome, Program
+from nexus.domain.core.values import JSON
+from nexus.domain.ports.code import Limits, Outcome, Program
 from nexus.domain.ports.database import TableDriver
 from nexus.domain.ports.repository import ANYONE, Fence, Writer
 from nexus.domain.ports.rows import Write

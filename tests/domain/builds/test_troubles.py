@@ -12,7 +12,8 @@ from nexus.domain.builds.rules import wait
 from nexus.domain.builds.service import Pace
 from nexus.domain.builds.troubles import STAGE_DEATHS
 from nexus.domain.core.errors import NexusError, PermissionDenied, QuotaExceeded, Unavailable
-from nexus.domain.ports.code import JSON, Limits, Outcome, Program, TestResult
+from nexus.domain.core.values import JSON
+from nexus.domain.ports.code import Limits, Outcome, Program, TestResult
 from nexus.domain.ports.repository import ANYONE, Writer
 from nexus.domain.projects.model import Project
 from nexus.domain.runtime.steps import ALONE_DEATHS

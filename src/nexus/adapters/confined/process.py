@@ -19,7 +19,8 @@ from msgspec import Struct
 from nexus.adapters.confined.inside.harness import MEMORY_EXIT
 from nexus.adapters.confined.inside.results import DEEPEST_VALUE, LONGEST_ERROR, shortened
 from nexus.domain.core.errors import Unavailable
-from nexus.domain.ports.code import JSON, TESTS, Limits, Outcome, Program, TestResult
+from nexus.domain.core.values import JSON
+from nexus.domain.ports.code import TESTS, Limits, Outcome, Program, TestResult
 
 _LAUNCHER = Path(__file__).parent / "inside" / "launcher.py"
 _START_SECONDS = 15.0

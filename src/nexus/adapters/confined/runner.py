@@ -13,7 +13,8 @@ from nexus.adapters.confined.process import Plan, Run, carry_out
 from nexus.adapters.confined.reading import SourceReader
 from nexus.adapters.confined.rooms import Room, Rooms
 from nexus.domain.core.errors import InvalidInput, Unavailable
-from nexus.domain.ports.code import JSON, Limits, Outcome, Program, TestResult, Tier
+from nexus.domain.core.values import JSON
+from nexus.domain.ports.code import Limits, Outcome, Program, TestResult, Tier
 from nexus.domain.ports.models import ToolSpec
 
 _FIRST_USER = 61_184  # systemd keeps this range for users that exist only while something runs

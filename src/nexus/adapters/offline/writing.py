@@ -8,7 +8,8 @@ from nexus.adapters.offline import templates
 from nexus.adapters.offline.cards import CARDS, Card
 from nexus.adapters.offline.formulas import formula_example, plan_formula, write_formula
 from nexus.domain.builds.outputs import Parameter, PlannedTool, WrittenTool
-from nexus.domain.ports.models import JSON, ToolSpec
+from nexus.domain.core.values import JSON
+from nexus.domain.ports.models import ToolSpec
 from nexus.domain.tools.library.registry import LIBRARY
 from nexus.domain.tools.schema import spec_of
 

@@ -1,7 +1,5 @@
 """Versions that users put where they answer, beside those that builds deploy."""
 
-from functools import partial
-
 from msgspec import Struct
 
 from nexus.domain.agents import rules
@@ -12,10 +10,10 @@ from nexus.domain.audit.service import Audit
 from nexus.domain.core.errors import InvalidInput, NotFound, PreconditionFailed
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.principal import Principal
-from nexus.domain.ports.database import Page, Tables, Window
+from nexus.domain.ports.database import Page, Tables, Window, retry_stale
 from nexus.domain.ports.rows import when
 from nexus.domain.requests.model import Once
-from nexus.domain.requests.service import Keep, Requests
+from nexus.domain.requests.service import KeyedRequest, Requests
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -44,11 +42,13 @@ class Deployments:
 
         async with self._requests.begin(caller, once, Deployment) as request:
             if request.answer is None:
-                attempt = partial(self._deploy, caller, agent_id, wanted, request.recording)
-                request.answer = await self._tables.settle(attempt)
+                request.answer = await self._deploy(caller, agent_id, wanted, request)
         return request.result
 
-    async def _deploy(self, caller: Principal, agent_id: str, wanted: Wanted, keep: Keep[Deployment]) -> Deployment:
+    @retry_stale
+    async def _deploy(
+        self, caller: Principal, agent_id: str, wanted: Wanted, request: KeyedRequest[Deployment]
+    ) -> Deployment:
         agent = await self._agents.get(caller, agent_id)
         if wanted.revision is not None and wanted.revision != agent.revision:
             raise PreconditionFailed("The agent changed meanwhile.", revision=agent.revision)
@@ -57,7 +57,7 @@ class Deployments:
         facts = {"version": version.version, "verdict": version.verdict, "build_no": version.build_no}
         note = self._audit.noting(caller, "agent.deployed", agent_id, **facts)
         hit("before:agent.deploy")
-        await self._tables.commit(*writes, note, *keep(deployment))
+        await self._tables.commit(*writes, note, *request.recording(deployment))
         hit("after:agent.deploy")
         return deployment
 

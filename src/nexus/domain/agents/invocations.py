@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from nexus.domain.agents.model import JSON, Agent, Invocation
+from nexus.domain.agents.model import Agent, Invocation
 from nexus.domain.agents.service import Agents
 from nexus.domain.agents.tables import INVOCATIONS
 from nexus.domain.core.errors import NexusError
@@ -12,9 +12,10 @@ from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.core.texts import within
+from nexus.domain.core.values import JSON
 from nexus.domain.ports.database import Page, Tables, Window
 from nexus.domain.ports.models import ChatMessage
-from nexus.domain.ports.rows import Write, delete, insert
+from nexus.domain.ports.rows import Write, insert
 from nexus.domain.requests.model import Once
 from nexus.domain.requests.service import Requests
 from nexus.domain.runtime.model import Answer
@@ -65,13 +66,7 @@ class Invocations:
     async def forget(self, *, agent_id: str | None = None, session_id: str | None = None) -> None:
         """Removes the calls of an agent, or of a session, that is gone; the counters keep what they counted."""
         index, value = ("AgentIndex", agent_id) if agent_id else ("SessionIndex", session_id)
-        cursor, more = None, True
-        while more:
-            window = Window(limit=100, cursor=cursor)
-            page = await self._tables.page(INVOCATIONS, value or "", index=index, window=window)
-            if page.items:
-                await self._tables.commit(*(delete(INVOCATIONS, row) for row in page.items))
-            cursor, more = page.cursor, page.cursor is not None
+        await self._tables.clear(INVOCATIONS, value or "", index=index)
 
     async def invoke(self, caller: Principal, agent_id: str, content: str, *, once: Once | None = None) -> Invocation:
         """One question, one answer, no session. A failure is an invocation with status `failed`, kept as well."""

@@ -1,11 +1,11 @@
 """Agents: what builds yield, their immutable versions, where they run, and what calls of them cost."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from nexus.domain.core.errors import Conflict, PreconditionFailed
+from nexus.domain.core.values import JSON
 from nexus.domain.ports.rows import Entity, Row
 
-JSON = dict[str, Any]
 AgentStatus = Literal["running", "offline", "error", "building", "deploying"]
 Visibility = Literal["private", "tenant", "public"]
 Verdict = Literal["passed", "partial", "failed"]

@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 from msgspec import structs
 
 from nexus.domain.agents import package, rules
-from nexus.domain.agents.model import JSON, Agent, Deployment, NotDeployed, Version
+from nexus.domain.agents.model import Agent, Deployment, NotDeployed, Version
 from nexus.domain.agents.rules import Origin, Registration
 from nexus.domain.agents.tables import AGENTS, DEPLOYMENTS, VERSIONS
 from nexus.domain.audit.service import Audit
@@ -16,10 +16,11 @@ from nexus.domain.core.errors import InvalidInput, NotFound, PreconditionFailed
 from nexus.domain.core.ids import NewId, derived
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
-from nexus.domain.ports.database import Page, Tables, Window
+from nexus.domain.core.values import JSON
+from nexus.domain.ports.database import Page, Tables, Window, retry_stale
 from nexus.domain.ports.models import ChatMessage
 from nexus.domain.ports.repository import Repository
-from nexus.domain.ports.rows import R, Table, When, Write, delete, insert, patch, when
+from nexus.domain.ports.rows import When, Write, delete, insert, patch, when
 from nexus.domain.runtime.journal import Journal
 from nexus.domain.runtime.model import AgentSpec, Answered, AnswerEvent
 from nexus.domain.runtime.service import Runtime
@@ -75,36 +76,30 @@ class Agents:
         await self.get(caller, agent_id)
         return await self._tables.of(caller).page(VERSIONS, agent_id, window=window)
 
+    @retry_stale
     async def update(
         self, caller: Principal, agent_id: str, changes: Mapping[str, object], *, revision: int | None = None
     ) -> Agent:
         """Changes name, description, category or visibility. PreconditionFailed when `revision` is not the present one."""
+        agent = await self.get(caller, agent_id)
+        if revision is not None and revision != agent.revision:
+            raise PreconditionFailed("The agent changed meanwhile.", revision=agent.revision)
+        fields = {**changes, "updated_at": instant(self._clock())}
+        note = self._audit.noting(caller, "agent.updated", agent_id, fields=sorted(changes))
+        await self._tables.commit(patch(AGENTS, agent, **fields), note)
+        return structs.replace(agent, revision=agent.revision + 1, **fields)
 
-        async def attempt() -> Agent:
-            agent = await self.get(caller, agent_id)
-            if revision is not None and revision != agent.revision:
-                raise PreconditionFailed("The agent changed meanwhile.", revision=agent.revision)
-            fields = {**changes, "updated_at": instant(self._clock())}
-            note = self._audit.noting(caller, "agent.updated", agent_id, fields=sorted(changes))
-            await self._tables.commit(patch(AGENTS, agent, **fields), note)
-            return structs.replace(agent, revision=agent.revision + 1, **fields)
-
-        return await self._tables.settle(attempt)
-
+    @retry_stale
     async def delete(self, caller: Principal, agent_id: str) -> None:
         """A tombstone: the agent and its sessions are gone for the API at once, a purge empties their rooms; its project keeps the files."""
-
-        async def attempt() -> None:
-            agent = await self.get(caller, agent_id)
-            purge = self._tasks.purging(caller, {"agent_id": agent_id}, project_id=agent.project_id)
-            await self._tables.commit(
-                self._buried(agent),
-                purge,
-                self._audit.noting(caller, "agent.deleted", agent_id),
-                *self._tallies.counting(agent.tenant_id, agents=-1),
-            )
-
-        await self._tables.settle(attempt)
+        agent = await self.get(caller, agent_id)
+        purge = self._tasks.purging(caller, {"agent_id": agent_id}, project_id=agent.project_id)
+        await self._tables.commit(
+            self._buried(agent),
+            purge,
+            self._audit.noting(caller, "agent.deleted", agent_id),
+            *self._tallies.counting(agent.tenant_id, agents=-1),
+        )
 
     async def burying(self, agent_ids: Sequence[str]) -> list[Write]:
         """The tombstones of agents whose project is deleted, one each that is not buried yet; the caller commits and counts them."""
@@ -117,23 +112,13 @@ class Agents:
 
     async def left_of(self, project_id: str) -> list[Agent]:
         """What a purge of the project still finds, buried or not."""
-        found, cursor, more = list[Agent](), None, True
-        while more:
-            window = Window(limit=100, cursor=cursor)
-            page = await self._tables.page(AGENTS, project_id, index="ProjectIndex", window=window)
-            found += page.items
-            cursor, more = page.cursor, page.cursor is not None
-        return found
+        return [agent async for agent in self._tables.each(AGENTS, project_id, index="ProjectIndex")]
 
     async def purge(self, agent: Agent) -> None:
         """Removes an agent's rows, its own last."""
-        await self._emptied(VERSIONS, agent.agent_id)
-        await self._emptied(DEPLOYMENTS, agent.agent_id)
+        await self._tables.clear(VERSIONS, agent.agent_id)
+        await self._tables.clear(DEPLOYMENTS, agent.agent_id)
         await self._tables.commit(delete(AGENTS, agent))
-
-    async def _emptied(self, table: Table[R], agent_id: str) -> None:
-        while rows := (await self._tables.page(table, agent_id, window=Window(limit=100))).items:
-            await self._tables.commit(*(delete(table, row) for row in rows))
 
     def id_of(self, project_id: str, slug: str) -> str:
         """Where a project's agent lives: the same in every build."""

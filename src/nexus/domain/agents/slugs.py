@@ -7,7 +7,7 @@ from nexus.domain.agents.model import Agent, Reservation
 from nexus.domain.agents.tables import AGENTS, RESERVATIONS
 from nexus.domain.core.errors import AlreadyExists
 from nexus.domain.ports.database import Tables, Window
-from nexus.domain.ports.rows import R, Table, delete, insert
+from nexus.domain.ports.rows import R, Table, insert
 
 LONGEST = 40
 STEM = 34
@@ -40,22 +40,13 @@ class Slugs:
 
     async def release(self, project_id: str) -> None:
         """The slugs of a project that is gone are free."""
-        cursor, more = None, True
-        while more:
-            window = Window(limit=100, cursor=cursor)
-            page = await self._tables.page(RESERVATIONS, project_id, index="ProjectIndex", window=window)
-            await self._tables.commit(*(delete(RESERVATIONS, row) for row in page.items))
-            cursor, more = page.cursor, page.cursor is not None
+        await self._tables.clear(RESERVATIONS, project_id, index="ProjectIndex")
 
     async def _alike(self, table: Table[R], tenant_id: str, slug: str, *, index: str | None = None) -> list[R]:
         """The tenant's rows whose slug begins as this one does."""
-        stem, found, cursor, more = slug[:STEM], list[R](), None, True
-        while more:
-            window = Window(limit=100, cursor=cursor, since=stem, until=f"{stem}~")
-            page = await self._tables.page(table, tenant_id, index=index, window=window)
-            found += page.items
-            cursor, more = page.cursor, page.cursor is not None
-        return found
+        stem = slug[:STEM]
+        window = Window(limit=100, since=stem, until=f"{stem}~")
+        return [row async for row in self._tables.each(table, tenant_id, index=index, window=window)]
 
 
 def _own(wanted: str, project_id: str, reserved: Sequence[Reservation], agents: Sequence[Agent]) -> list[str]:

@@ -1,10 +1,7 @@
 """Who did what."""
 
-from typing import Any
-
+from nexus.domain.core.values import JSON
 from nexus.domain.ports.rows import Row
-
-JSON = dict[str, Any]
 
 
 class AuditEntry(Row, frozen=True, kw_only=True):

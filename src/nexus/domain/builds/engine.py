@@ -31,8 +31,9 @@ from nexus.domain.builds.work import Rooms, Work
 from nexus.domain.builds.workflow import Made, Workflow
 from nexus.domain.core.errors import NexusError, NotFound, Unavailable
 from nexus.domain.core.failpoints import hit
+from nexus.domain.core.values import JSON
 from nexus.domain.ports.repository import Fence, Overtaken, Writer
-from nexus.domain.projects.model import DONE, JSON, Halted, Lost, Part, Run, Settled, Stage
+from nexus.domain.projects.model import DONE, Halted, Lost, Part, Run, Settled, Stage
 from nexus.domain.projects.runs import Runs
 from nexus.domain.runtime.crowd import Crowd, work_time
 from nexus.domain.runtime.journal import Journal, Journals

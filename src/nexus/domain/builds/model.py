@@ -1,14 +1,10 @@
 """Builds: what is asked for, and how a stage may fail."""
 
-from typing import Any
-
 from msgspec import Struct
 
 from nexus.domain.core.errors import NexusError
 from nexus.domain.ports.jobs import Job
 from nexus.domain.projects.model import ProjectStatus
-
-JSON = dict[str, Any]
 
 
 class RunBuild(Job, frozen=True, kw_only=True, tag="builds.run"):

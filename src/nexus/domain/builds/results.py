@@ -8,8 +8,9 @@ import msgspec
 from nexus.domain.builds.outputs import Architecture, PlannedAgent
 from nexus.domain.builds.work import Work
 from nexus.domain.builds.workflow import Made, StageSpec
+from nexus.domain.core.values import JSON
 from nexus.domain.models.model import Spent
-from nexus.domain.projects.model import JSON, Part, Stage, StageResult
+from nexus.domain.projects.model import Part, Stage, StageResult
 
 
 def planned(outputs: Mapping[str, Any]) -> Sequence[PlannedAgent]:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from functools import partial
 
 import structlog
 from msgspec import Struct, structs
@@ -19,7 +18,7 @@ from nexus.domain.core.errors import NexusError, QuotaExceeded, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.principal import Principal
 from nexus.domain.events.service import Events
-from nexus.domain.ports.database import Tables
+from nexus.domain.ports.database import Tables, retry_stale
 from nexus.domain.ports.jobs import JobQueue
 from nexus.domain.ports.pulse import Pulse
 from nexus.domain.projects.admission import Admission
@@ -81,10 +80,11 @@ class Builds:
 
         async with self._requests.begin(caller, once, Started) as request:
             if request.answer is None:
-                request.answer = await self._tables.settle(partial(self._start, caller, wanted, request))
+                request.answer = await self._start(caller, wanted, request)
         await self._offered(request.result.status, request.result.task_id, wanted.priority, caller.tenant_id)
         return request.result
 
+    @retry_stale
     async def _start(self, caller: Principal, wanted: Opening, request: KeyedRequest[Started]) -> Started:
         plans = [stage.plan for stage in self._workflow.stages]
         project, before, writes = await self._openings.opening(caller, wanted, plans)
@@ -106,8 +106,9 @@ class Builds:
         """Pause, resume, stop, retry or restart. Idempotent, or WrongState with the present one."""
         if command in ("retry", "restart"):
             async with self._requests.begin(caller, once, Project) as request:
-                again = partial(self._openings.again, caller, project_id, command, from_stage=from_stage)
-                request.answer = request.answer or await again(request.recording)
+                if request.answer is None:
+                    restarted = self._openings.again(caller, project_id, command, request, from_stage=from_stage)
+                    request.answer = await restarted
             project = request.result
         else:
             project = await self._projects.command(caller, project_id, command)

@@ -1,10 +1,7 @@
 """Events of the feeds: what told a change, kept in the commit of the change."""
 
-from typing import Any
-
+from nexus.domain.core.values import JSON
 from nexus.domain.ports.rows import Row
-
-JSON = dict[str, Any]
 
 
 class Event(Row, frozen=True, kw_only=True):

@@ -7,7 +7,8 @@ import msgspec
 from msgspec import Struct
 
 from nexus.domain.core.errors import Unavailable
-from nexus.domain.ports.models import JSON, ChatMessage, ModelRequest
+from nexus.domain.core.values import JSON
+from nexus.domain.ports.models import ChatMessage, ModelRequest
 
 T = TypeVar("T")
 

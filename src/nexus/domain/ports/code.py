@@ -5,10 +5,8 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
+from nexus.domain.core.values import JSON
 from nexus.domain.ports.models import ToolSpec
-
-JSON = dict[str, Any]
-
 
 TESTS = "tests/"
 """What lies below is for the judge of a program: what the program's own code runs in never holds it."""

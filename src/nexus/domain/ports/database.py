@@ -4,8 +4,9 @@ import asyncio
 import base64
 import hmac
 import random
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from functools import wraps
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct, convert, structs
@@ -13,10 +14,26 @@ from msgspec import Struct, convert, structs
 from nexus.domain.core.errors import AlreadyExists, InvalidInput, NexusError, NotFound, Stale
 from nexus.domain.core.instants import Clock
 from nexus.domain.core.principal import Principal
-from nexus.domain.ports.rows import Index, Item, Key, R, Scalar, Table, V, When, Write, is_place, joined, replace
+from nexus.domain.ports.rows import (
+    Index,
+    Item,
+    Key,
+    R,
+    Scalar,
+    Table,
+    V,
+    When,
+    Write,
+    delete,
+    is_place,
+    joined,
+    replace,
+)
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
+TRIES = 8
 PAGE_LIMIT = 100
 COMMIT_LIMIT = 100
 _SEAL_BYTES = 16
@@ -89,6 +106,22 @@ class TableDriver(Protocol):
         ...
 
 
+def retry_stale(verb: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """For a verb that reads, decides and commits: runs it again, after a pause, while what it read has changed before its commit. Stale when
+    that was so each of `TRIES` times."""
+
+    @wraps(verb)
+    async def retry(*args: P.args, **kwargs: P.kwargs) -> T:
+        for earlier in range(TRIES - 1):
+            try:
+                return await verb(*args, **kwargs)
+            except Stale:
+                await asyncio.sleep(random.random() * 0.005 * 2**earlier)
+        return await verb(*args, **kwargs)
+
+    return retry
+
+
 class Tables:
     """Everything stored; `of` a caller, everything that is theirs."""
 
@@ -141,26 +174,36 @@ class Tables:
         except Refused as refused:
             raise self._told(writes[refused.at], refused.row) from None
 
+    @retry_stale
     async def edit(self, table: Table[V], *key: Scalar, change: Callable[[V], V]) -> V:
         """Reads, changes and replaces a row; again when somebody was faster, so `change` may run several times."""
+        row = await self.get(table, *key)
+        if (changed := change(row)) == row:
+            return row
+        await self.commit(replace(table, changed))
+        return structs.replace(changed, revision=row.revision + 1)
 
-        async def attempt() -> V:
-            row = await self.get(table, *key)
-            if (changed := change(row)) == row:
-                return row
-            await self.commit(replace(table, changed))
-            return structs.replace(changed, revision=row.revision + 1)
+    async def each(
+        self, table: Table[R], *partition: Scalar, index: str | None = None, window: Window = Window(limit=PAGE_LIMIT)
+    ) -> AsyncIterator[R]:
+        """All rows of a partition, or of a window on it, read page by page."""
+        async for page in self._pages(table, *partition, index=index, window=window):
+            for row in page.items:
+                yield row
 
-        return await self.settle(attempt)
+    async def clear(self, table: Table[R], *partition: Scalar, index: str | None = None) -> None:
+        """Deletes all rows of a partition."""
+        async for page in self._pages(table, *partition, index=index):
+            await self.commit(*(delete(table, row) for row in page.items))
 
-    async def settle(self, attempt: Callable[[], Awaitable[T]], *, tries: int = 8) -> T:
-        """Runs `attempt` (read, decide, commit) again while what it read has moved, with pauses. Stale when it never settles."""
-        for earlier in range(tries - 1):
-            try:
-                return await attempt()
-            except Stale:
-                await asyncio.sleep(random.random() * 0.005 * 2**earlier)
-        return await attempt()
+    async def _pages(
+        self, table: Table[R], *partition: Scalar, index: str | None = None, window: Window = Window(limit=PAGE_LIMIT)
+    ) -> AsyncIterator[Page[R]]:
+        cursor, more = window.cursor, True
+        while more:
+            page = await self.page(table, *partition, index=index, window=structs.replace(window, cursor=cursor))
+            yield page
+            cursor, more = page.cursor, page.cursor is not None
 
     async def _page(self, query: Query[R]) -> Page[R]:
         table = query.table

@@ -1,11 +1,12 @@
 """Chat models: what is asked, what streams back, and which ones run on this machine."""
 
 from collections.abc import AsyncIterator
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
-JSON = dict[str, Any]
+from nexus.domain.core.values import JSON
+
 StopReason = Literal["end", "length", "tool_calls", "content_filter"]
 
 

@@ -7,11 +7,12 @@ from msgspec import Struct, structs
 
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.values import JSON
 from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.rows import When, Write, patch, when
 from nexus.domain.projects import rules
-from nexus.domain.projects.model import JSON, OVER, Lost, Project, Run, Stage
+from nexus.domain.projects.model import OVER, Lost, Project, Run, Stage
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.tasks.model import Task
 from nexus.domain.tasks.service import Tasks

@@ -11,9 +11,9 @@ from nexus.domain.core.failpoints import hit
 from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
-from nexus.domain.ports.database import Tables, Window
+from nexus.domain.ports.database import Tables, retry_stale
 from nexus.domain.ports.files import FileStore
-from nexus.domain.ports.rows import R, Table, delete, patch, when
+from nexus.domain.ports.rows import delete, patch, when
 from nexus.domain.projects import rules
 from nexus.domain.projects.model import Project, WrongState
 from nexus.domain.projects.service import Projects
@@ -42,35 +42,32 @@ class Deletions:
         self._tasks, self._tallies = tasks, tallies
         self._audit, self._files, self._clock, self._new_id = audit, files, clock, new_id
 
+    @retry_stale
     async def delete(self, caller: Principal, project_id: str, *, stop_first: bool = False) -> Project:
         """T23: a tombstone; the project is gone for the API at once, a purge empties the rooms. WrongState while it is built, unless
         `stop_first`: then the build is told to stop, and the purge waits for its end."""
-
-        async def attempt() -> Project:
-            project = await self._projects.get(caller, project_id)
-            if project.status in rules.ACTIVE and not stop_first:
-                raise WrongState(f"Cannot delete what is {project.status}: stop it first.", status=project.status)
-            if project.status in rules.STOPPABLE:
-                with suppress(WrongState):  # it ended meanwhile: the commit below is refused, and this tried again
-                    project = await self._projects.command(caller, project_id, "stop")
-            now = instant(self._clock())
-            purged = structs.replace(project, active_task_id=self._new_id("tsk"), updated_at=now)
-            task = rules.task_of(purged, "purge", due=now)
-            built = {agent.agent_id for agent in await self._agents.left_of(project_id)} | set(project.agent_ids)
-            buried = await self._agents.burying(sorted(built))
-            held = {"status": project.status, "control_status": project.control_status, "build_no": project.build_no}
-            hit("before:project.delete")
-            await self._tables.commit(
-                patch(PROJECTS, project, when(**held, deleted_at=None), deleted_at=now),
-                self._tasks.queued(task),
-                self._audit.noting(caller, "project.deleted", project_id),
-                *buried,
-                *self._tallies.counting(project.tenant_id, projects=-1, agents=-len(buried)),
-            )
-            hit("after:project.delete")
-            return structs.replace(project, active_task_id=task.task_id, deleted_at=now)
-
-        return await self._tables.settle(attempt)
+        project = await self._projects.get(caller, project_id)
+        if project.status in rules.ACTIVE and not stop_first:
+            raise WrongState(f"Cannot delete what is {project.status}: stop it first.", status=project.status)
+        if project.status in rules.STOPPABLE:
+            with suppress(WrongState):  # it ended meanwhile: the commit below is refused, and this tried again
+                project = await self._projects.command(caller, project_id, "stop")
+        now = instant(self._clock())
+        purged = structs.replace(project, active_task_id=self._new_id("tsk"), updated_at=now)
+        task = rules.task_of(purged, "purge", due=now)
+        built = {agent.agent_id for agent in await self._agents.left_of(project_id)} | set(project.agent_ids)
+        buried = await self._agents.burying(sorted(built))
+        held = {"status": project.status, "control_status": project.control_status, "build_no": project.build_no}
+        hit("before:project.delete")
+        await self._tables.commit(
+            patch(PROJECTS, project, when(**held, deleted_at=None), deleted_at=now),
+            self._tasks.queued(task),
+            self._audit.noting(caller, "project.deleted", project_id),
+            *buried,
+            *self._tallies.counting(project.tenant_id, projects=-1, agents=-len(buried)),
+        )
+        hit("after:project.delete")
+        return structs.replace(project, active_task_id=task.task_id, deleted_at=now)
 
     async def to_purge(self, task: Task) -> Project | None:
         """The deleted project of a purge; None while a build of it has not ended, or when it is gone already."""
@@ -86,8 +83,8 @@ class Deletions:
         await self._files.remove(f"projects/{project.project_id}")
         hit("after:purge.files")
         await self._slugs.release(project.project_id)
-        await self._emptied(STAGES, project.project_id)
-        await self._emptied(BUILDS, project.project_id)
+        await self._tables.clear(STAGES, project.project_id)
+        await self._tables.clear(BUILDS, project.project_id)
         hit("before:purge.rows")
         await self._tables.commit(delete(PROJECTS, project))
         hit("after:purge.rows")
@@ -100,7 +97,3 @@ class Deletions:
         hit("before:purge.end")
         await self._tables.commit(over)
         hit("after:purge.end")
-
-    async def _emptied(self, table: Table[R], project_id: str) -> None:
-        while rows := (await self._tables.page(table, project_id, window=Window(limit=100))).items:
-            await self._tables.commit(*(delete(table, row) for row in rows))

@@ -7,11 +7,11 @@ from msgspec import Struct
 
 from nexus.domain.agents.model import Verdict
 from nexus.domain.core.errors import Conflict
+from nexus.domain.core.values import JSON
 from nexus.domain.ports.jobs import Job
 from nexus.domain.ports.rows import Entity, Write
 from nexus.domain.tasks.model import Control, Task
 
-JSON = dict[str, Any]
 ProjectKind = Literal["agent", "tool"]
 ProjectStatus = Literal["pending", "queued", "building", "completed", "failed", "paused", "cancelled"]
 StageStatus = Literal["pending", "running", "completed", "failed", "skipped"]

@@ -10,15 +10,16 @@ from nexus.domain.core.failpoints import hit
 from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
+from nexus.domain.core.values import JSON
 from nexus.domain.events.service import Events
-from nexus.domain.ports.database import Tables
+from nexus.domain.ports.database import Tables, retry_stale
 from nexus.domain.ports.rows import Write, insert, patch, when
 from nexus.domain.projects import rules
 from nexus.domain.projects.admission import Admission
-from nexus.domain.projects.model import JSON, Build, Project, Stage, StagePlan, topic
+from nexus.domain.projects.model import Build, Project, Stage, StagePlan, topic
 from nexus.domain.projects.service import Projects
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
-from nexus.domain.requests.service import Keep
+from nexus.domain.requests.service import KeyedRequest
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.model import Task, TaskStatus, TaskType
 from nexus.domain.tasks.service import Tasks
@@ -120,25 +121,28 @@ class Openings:
             self._events.telling(topic(project.project_id, project.build_no), project.events, "build.queued", queued),
         ]
 
+    @retry_stale
     async def again(
-        self, caller: Principal, project_id: str, command: str, keep: Keep[Project], *, from_stage: str | None = None
+        self,
+        caller: Principal,
+        project_id: str,
+        command: str,
+        request: KeyedRequest[Project],
+        *,
+        from_stage: str | None = None,
     ) -> Project:
         """T21, T22: another build of the project with the next number. Completed stages before `from_stage` (default: before the
         first that is not completed; for a restart, none) are kept, the others begin anew."""
-
-        async def attempt() -> Project:
-            project = await self._projects.get(caller, project_id)
-            rules.must_be(command, project)
-            stages = await self._projects.stages(caller, project_id)
-            begin = rules.first_anew(command, stages, from_stage)
-            return await self._begun_again(caller, command, project, (stages, begin, keep))
-
-        return await self._tables.settle(attempt)
+        project = await self._projects.get(caller, project_id)
+        rules.must_be(command, project)
+        stages = await self._projects.stages(caller, project_id)
+        begin = rules.first_anew(command, stages, from_stage)
+        return await self._begun_again(caller, command, project, (stages, begin, request))
 
     async def _begun_again(
-        self, caller: Principal, command: str, project: Project, plan: tuple[list[Stage], int, Keep[Project]]
+        self, caller: Principal, command: str, project: Project, plan: tuple[list[Stage], int, KeyedRequest[Project]]
     ) -> Project:
-        (stages, begin, keep), now = plan, instant(self._clock())
+        (stages, begin, request), now = plan, instant(self._clock())
         move = await self._admission.place(project.tenant_id, rules.AGAIN[command])
         progress, task_id = rules.progress_of(begin, len(stages)), self._new_id("tsk")
         fresh = rules.begun_anew(project, move, task_id, progress=progress, now=now)
@@ -156,7 +160,7 @@ class Openings:
             self._audit.noting(caller, f"project.{command}", project.project_id, build_no=new.build_no),
             *self._tallies.counting(project.tenant_id, builds_started=1),
             *self._admission.moving(project.tenant_id, project.status, move.to),
-            *keep(new),
+            *request.recording(new),
         )
         hit(f"after:project.{command}")
         return new

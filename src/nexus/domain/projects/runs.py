@@ -7,12 +7,13 @@ from msgspec import Struct, structs
 
 from nexus.domain.core.errors import QuotaExceeded
 from nexus.domain.core.instants import Clock, instant, seconds_between
-from nexus.domain.ports.database import Tables
+from nexus.domain.core.values import JSON
+from nexus.domain.ports.database import Tables, retry_stale
 from nexus.domain.ports.rows import Write, patch, when
 from nexus.domain.projects import rules
 from nexus.domain.projects.admission import Admission
 from nexus.domain.projects.commits import Change, Commits, of_build, stages_of
-from nexus.domain.projects.model import JSON, Halted, Lasting, Lost, Run, Settled, Stage, StageResult, WrongState
+from nexus.domain.projects.model import Halted, Lasting, Lost, Run, Settled, Stage, StageResult, WrongState
 from nexus.domain.projects.tables import BUILDS, STAGES
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.model import Control, Task
@@ -156,15 +157,12 @@ class Runs:
         """`stage.progress` or `stage.log`; the row keeps the last lines."""
         await self._told(run, stage, tag, told, **({} if logs is None else {"logs": list(logs[-LOG_LINES:])}))
 
+    @retry_stale
     async def _told(self, run: Run, stage: Stage, tag: str, told: JSON, **fields: Any) -> None:
         running = rules.STAGE_MOVES["complete_stage"].of_stage(run.task)
         writes = [patch(STAGES, stage, running, **fields)] if fields else []
         change = Change(writes=writes, tag=tag, told={"stage": stage.stage_name, **told})
-
-        async def attempt() -> None:
-            await self._commits.written(await self.held(run), change)
-
-        await self._tables.settle(attempt)
+        await self._commits.written(await self.held(run), change)
 
     async def finish(self, run: Run) -> None:
         """T8. The event tells the verdict, and the requirements that are not met."""
@@ -205,6 +203,7 @@ class Runs:
         """T20."""
         await self._moved("stop_done", lambda: self.held(run), Also(task={"worker_id": None}))
 
+    @retry_stale
     async def _stage_moved(self, verb: str, run: Run, stage: Stage, change: Change, **fields: Any) -> Stage:
         """One transition of a stage out of the table. Halted when it is another state that is wanted of the run."""
         move = rules.STAGE_MOVES[verb]
@@ -216,45 +215,38 @@ class Runs:
             told={"stage": stage.stage_name, "number": stage.stage_number, **change.told},
             on_task=move.of_task(run.task),
         )
-
-        async def attempt() -> None:
-            held = await self.held(run)
-            if (control := held.task.control_status) not in move.control:
-                raise Halted("The run is to halt.", control=control)
-            await self._commits.written(held, change)
-
-        await self._tables.settle(attempt)
+        held = await self.held(run)
+        if (control := held.task.control_status) not in move.control:
+            raise Halted("The run is to halt.", control=control)
+        await self._commits.written(held, change)
         return structs.replace(stage, revision=stage.revision + 1, **fields)
 
+    @retry_stale
     async def _moved(self, verb: str, look: Callable[[], Awaitable[Run]], also: Also = Also()) -> Run:
         """One joint transition out of the table: project, task, running stage, build, tally and event."""
         move = rules.MOVES[verb]
-
-        async def attempt() -> Run:
-            at, now = await look(), instant(self._clock())
-            if not move.fits(at.project, at.task):
-                raise Lost(f"Cannot {verb}: the project is {at.project.status}.", status=at.project.status)
-            on_project, on_task = rules.times(move, at.project, at.task, now=now, lease_until=self._in(LEASE_SECONDS))
-            on_project |= also.project
-            left = await self._stage_left(at, move, also)
-            after = {stage.stage_name: structs.replace(stage, **fields) for stage, fields in left}
-            change = Change(
-                project=on_project,
-                task={**on_task, **also.task},
-                writes=[
-                    *(patch(STAGES, was, when(status="running", fence=was.fence), **fields) for was, fields in left),
-                    await of_build(self._tables, at.project, on_project, after),
-                    *self._admission.moving(at.project.tenant_id, at.project.status, move.to),
-                    *self._counted(move, at.project.tenant_id),
-                ],
-                tag=move.event,
-                told={"project_id": at.project.project_id, "build_no": at.project.build_no, **also.told},
-                on_project=move.of_project(at.project.events),
-                on_task=move.of_task(at.task),
-            )
-            return await self._commits.written(at, change)
-
-        return await self._tables.settle(attempt)
+        at, now = await look(), instant(self._clock())
+        if not move.fits(at.project, at.task):
+            raise Lost(f"Cannot {verb}: the project is {at.project.status}.", status=at.project.status)
+        on_project, on_task = rules.times(move, at.project, at.task, now=now, lease_until=self._in(LEASE_SECONDS))
+        on_project |= also.project
+        left = await self._stage_left(at, move, also)
+        after = {stage.stage_name: structs.replace(stage, **fields) for stage, fields in left}
+        change = Change(
+            project=on_project,
+            task={**on_task, **also.task},
+            writes=[
+                *(patch(STAGES, was, when(status="running", fence=was.fence), **fields) for was, fields in left),
+                await of_build(self._tables, at.project, on_project, after),
+                *self._admission.moving(at.project.tenant_id, at.project.status, move.to),
+                *self._counted(move, at.project.tenant_id),
+            ],
+            tag=move.event,
+            told={"project_id": at.project.project_id, "build_no": at.project.build_no, **also.told},
+            on_project=move.of_project(at.project.events),
+            on_task=move.of_task(at.task),
+        )
+        return await self._commits.written(at, change)
 
     def _counted(self, move: rules.Move, tenant_id: str) -> list[Write]:
         return self._tallies.counting(tenant_id, **{move.counts: 1}) if move.counts else []

@@ -12,7 +12,7 @@ from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.events.service import Events
-from nexus.domain.ports.database import Page, Tables, Window
+from nexus.domain.ports.database import Page, Tables, Window, retry_stale
 from nexus.domain.ports.log import Batch
 from nexus.domain.ports.repository import Commit, Repository
 from nexus.domain.ports.rows import Write, patch
@@ -83,13 +83,8 @@ class Projects:
 
     async def held(self, tenant_id: str) -> list[Project]:
         """Those of a tenant that wait for a place, in the order in which they are let in."""
-        found, cursor, more = list[Project](), None, True
-        while more:
-            window = Window(limit=100, cursor=cursor)
-            page = await self._tables.page(PROJECTS, tenant_id, "pending", index="TenantStatusIndex", window=window)
-            found += page.items
-            cursor, more = page.cursor, page.cursor is not None
-        return sorted(found, key=turn)
+        pending = self._tables.each(PROJECTS, tenant_id, "pending", index="TenantStatusIndex")
+        return sorted([project async for project in pending], key=turn)
 
     async def position(self, caller: Principal, project: Project) -> int | None:
         """How many builds of the tenant are before one that is held: those under way, and those held that are let in sooner. None
@@ -111,23 +106,20 @@ class Projects:
         await self.get(caller, project_id)
         return await self._repository.history(project_id)
 
+    @retry_stale
     async def command(self, caller: Principal, project_id: str, command: Command) -> Project:
         """Pause, resume or stop: idempotent in every state, or WrongState. Takes effect at the next step, or at once where nothing runs."""
-
-        async def attempt() -> Project:
-            project = await self.get(caller, project_id)
-            task = await self._tasks.get(caller, project.active_task_id)
-            try:
-                verb = rules.verb_for(command, task)
-            except WrongState as wrong:
-                now = "being stopped" if project.status == "building" else project.status
-                told = {"status": project.status, "control_status": project.control_status}
-                raise WrongState(f"Cannot {command} what is {now}.", **told) from wrong
-            if verb is None:
-                return project
-            return await self._commanded(caller, verb, project, task)
-
-        return await self._tables.settle(attempt)
+        project = await self.get(caller, project_id)
+        task = await self._tasks.get(caller, project.active_task_id)
+        try:
+            verb = rules.verb_for(command, task)
+        except WrongState as wrong:
+            now = "being stopped" if project.status == "building" else project.status
+            told = {"status": project.status, "control_status": project.control_status}
+            raise WrongState(f"Cannot {command} what is {now}.", **told) from wrong
+        if verb is None:
+            return project
+        return await self._commanded(caller, verb, project, task)
 
     async def _commanded(self, caller: Principal, verb: str, project: Project, task: Task) -> Project:
         move = await self._admission.place(project.tenant_id, rules.MOVES[verb])

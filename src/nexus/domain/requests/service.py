@@ -6,7 +6,7 @@ together with `*request.recording(answer)`. Who is refused meanwhile, by what th
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
@@ -24,7 +24,6 @@ from nexus.domain.requests.tables import REQUESTS
 
 KEPT_SECONDS = 86_400
 T = TypeVar("T")
-Keep = Callable[[T], Sequence[Write]]
 
 
 class KeyReused(InvalidInput):

@@ -7,7 +7,7 @@ from nexus.domain.agents.service import Agents
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.core.texts import within
-from nexus.domain.ports.database import Tables
+from nexus.domain.ports.database import Tables, retry_stale
 from nexus.domain.ports.rows import Write, insert, patch, when
 from nexus.domain.sessions.model import Message, Reply, ReplyStatus
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
@@ -39,17 +39,13 @@ class Keeping:
         }
         ended = structs.replace(reply, revision=reply.revision + 1, **fields)
         called = await self._called(ended, writing) if writing.has_begun else None
-
-        async def attempt() -> None:
-            await self._tables.commit(
-                patch(REPLIES, reply, when(status="running", fence=reply.fence), **fields),
-                insert(MESSAGES, _message(ended, now)),
-                await self._released(reply, now),
-                *await self._accounting(reply, called),
-            )
-
-        await self._tables.settle(attempt)
+        over = patch(REPLIES, reply, when(status="running", fence=reply.fence), **fields)
+        await self._commit(reply, now, called, over, insert(MESSAGES, _message(ended, now)))
         return ended
+
+    @retry_stale
+    async def _commit(self, reply: Reply, now: str, called: Called | None, *writes: Write) -> None:
+        await self._tables.commit(*writes, await self._released(reply, now), *await self._accounting(reply, called))
 
     async def _released(self, reply: Reply, now: str) -> Write:
         """The session, free for the next message."""

@@ -108,10 +108,9 @@ class Leases:
     async def due(self, *, alone: bool) -> list[Reply]:
         """Replies that somebody should look at: their time has come, or (`alone`) they are not this process' own."""
         until = None if alone else instant(self._clock())
-        found, cursor, more = list[Reply](), None, True
-        while more:
-            window = Window(limit=100, until=until, cursor=cursor)
-            page = await self._tables.page(REPLIES, rules.DISPATCH, index="DispatchIndex", window=window)
-            found += (reply for reply in page.items if reply.reply_id not in self)
-            cursor, more = page.cursor, alone and page.cursor is not None
-        return found
+        window = Window(limit=100, until=until)
+        if alone:
+            found = [row async for row in self._tables.each(REPLIES, rules.DISPATCH, index="DispatchIndex")]
+        else:
+            found = (await self._tables.page(REPLIES, rules.DISPATCH, index="DispatchIndex", window=window)).items
+        return [reply for reply in found if reply.reply_id not in self]

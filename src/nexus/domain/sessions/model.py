@@ -1,8 +1,9 @@
 """Sessions: conversations, their messages, and the replies being written."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from nexus.domain.core.errors import Conflict
+from nexus.domain.core.values import JSON
 from nexus.domain.ports.jobs import Job
 from nexus.domain.ports.rows import Entity, Row
 from nexus.domain.runtime.model import (
@@ -14,7 +15,6 @@ from nexus.domain.runtime.model import (
     UsageRecorded,
 )
 
-JSON = dict[str, Any]
 Role = Literal["user", "assistant", "system"]
 ReplyStatus = Literal["running", "completed", "failed", "cancelled", "interrupted"]
 

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from functools import partial
 
 from msgspec import structs
 
@@ -15,14 +14,14 @@ from nexus.domain.core.failpoints import hit
 from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
-from nexus.domain.ports.database import Page, Tables, Window
+from nexus.domain.core.values import JSON
+from nexus.domain.ports.database import Page, Tables, Window, retry_stale
 from nexus.domain.ports.log import Batch
-from nexus.domain.ports.rows import R, Table, Write, delete, insert, patch, when
+from nexus.domain.ports.rows import Write, delete, insert, patch, when
 from nexus.domain.requests.model import Once
-from nexus.domain.requests.service import Keep, Requests
+from nexus.domain.requests.service import KeyedRequest, Requests
 from nexus.domain.sessions import rules
 from nexus.domain.sessions.model import (
-    JSON,
     Message,
     NotLast,
     Reply,
@@ -106,23 +105,20 @@ class Sessions:
             SESSIONS, session_id, change=lambda session: structs.replace(session, display_name=display_name)
         )
 
+    @retry_stale
     async def delete(self, caller: Principal, session_id: str) -> None:
         """A tombstone, and a purge soon; a reply that is being written is cancelled."""
         session = await self.get(caller, session_id)
         if session.active_reply:
             await self.cancel(caller, session_id, session.active_reply)
-
-        async def attempt() -> None:
-            session = await self.get(caller, session_id)
-            now = instant(self._clock())
-            purge = self._tasks.purging(caller, {"session_id": session_id})
-            await self._tables.of(caller).commit(
-                patch(SESSIONS, session, deleted_at=now, status="closed"),
-                purge,
-                *self._tallies.counting(session.tenant_id, sessions=-1),
-            )
-
-        await self._tables.settle(attempt)
+        session = await self.get(caller, session_id)
+        now = instant(self._clock())
+        purge = self._tasks.purging(caller, {"session_id": session_id})
+        await self._tables.of(caller).commit(
+            patch(SESSIONS, session, deleted_at=now, status="closed"),
+            purge,
+            *self._tallies.counting(session.tenant_id, sessions=-1),
+        )
 
     async def messages(self, caller: Principal, session_id: str, window: Window) -> Page[Message]:
         await self.get(caller, session_id)
@@ -138,12 +134,14 @@ class Sessions:
         with self._turns.asking(caller.tenant_id) as asking:
             async with self._requests.begin(caller, once, Reply) as request:
                 if request.answer is None:
-                    send = partial(self._send, caller, session_id, content, request.recording, asking)
-                    request.answer = await self._tables.settle(send)
+                    request.answer = await self._send(caller, session_id, content, request, asking)
             await asking.offer(request.result)
         return request.result
 
-    async def _send(self, caller: Principal, session_id: str, content: str, keep: Keep[Reply], asking: Asking) -> Reply:
+    @retry_stale
+    async def _send(
+        self, caller: Principal, session_id: str, content: str, request: KeyedRequest[Reply], asking: Asking
+    ) -> Reply:
         session, agent = await self._ready(caller, session_id, asking)
         now = instant(self._clock())
         message_id, reply_id = rules.next_ids(session.last_message_id, self._new_id)
@@ -163,7 +161,7 @@ class Sessions:
             *self._tallies.counting(caller.tenant_id, messages=1),
         ]
         hit("before:reply.send")
-        await self._tables.of(caller).commit(*writes, insert(REPLIES, reply), *keep(reply))
+        await self._tables.of(caller).commit(*writes, insert(REPLIES, reply), *request.recording(reply))
         asking.has_made = True
         hit("after:reply.send")
         return reply
@@ -176,13 +174,13 @@ class Sessions:
         with self._turns.asking(caller.tenant_id) as asking:
             async with self._requests.begin(caller, once, Reply) as request:
                 if request.answer is None:
-                    again = partial(self._regenerate, caller, session_id, message_id, request.recording, asking)
-                    request.answer = await self._tables.settle(again)
+                    request.answer = await self._regenerate(caller, session_id, message_id, request, asking)
             await asking.offer(request.result)
         return request.result
 
+    @retry_stale
     async def _regenerate(
-        self, caller: Principal, session_id: str, message_id: str, keep: Keep[Reply], asking: Asking
+        self, caller: Principal, session_id: str, message_id: str, request: KeyedRequest[Reply], asking: Asking
     ) -> Reply:
         session, agent = await self._ready(caller, session_id, asking)
         old = await self._tables.of(caller).get(MESSAGES, session_id, message_id)
@@ -192,7 +190,9 @@ class Sessions:
         _, reply_id = rules.next_ids(session.last_message_id, self._new_id)
         reply = self._replies.beginning(session, agent, asked=asked, reply_id=reply_id)
         engaging = self._engaging(session, reply, message_count=session.message_count - 1)
-        await self._tables.of(caller).commit(delete(MESSAGES, old), engaging, insert(REPLIES, reply), *keep(reply))
+        await self._tables.of(caller).commit(
+            delete(MESSAGES, old), engaging, insert(REPLIES, reply), *request.recording(reply)
+        )
         asking.has_made = True
         return reply
 
@@ -231,29 +231,25 @@ class Sessions:
 
     async def cancel(self, caller: Principal, session_id: str, reply_id: str) -> Reply:
         """Stops a reply; quiet when it is over. What was written so far is kept."""
-
-        async def attempt() -> Reply:
-            reply = await self.reply(caller, session_id, reply_id)
-            if reply.status != "running" or reply.control_status == "stopped":
-                return reply
-            wish = patch(REPLIES, reply, when(status="running"), control_status="stopped")
-            await self._tables.of(caller).commit(wish)
-            return structs.replace(reply, control_status="stopped", revision=reply.revision + 1)
-
-        reply = await self._tables.settle(attempt)
+        reply = await self._request_stop(caller, session_id, reply_id)
         if reply.status == "running" and await self._turns.stop(reply):
             return await self.reply(caller, session_id, reply_id)
         return reply
 
+    @retry_stale
+    async def _request_stop(self, caller: Principal, session_id: str, reply_id: str) -> Reply:
+        reply = await self.reply(caller, session_id, reply_id)
+        if reply.status != "running" or reply.control_status == "stopped":
+            return reply
+        wish = patch(REPLIES, reply, when(status="running"), control_status="stopped")
+        await self._tables.of(caller).commit(wish)
+        return structs.replace(reply, control_status="stopped", revision=reply.revision + 1)
+
     async def purge(self, agent_id: str) -> bool:
         """Removes all sessions of an agent that is gone. False while a reply in one is being ended: ask again."""
-        cursor, more, whole = None, True, True
-        while more:
-            window = Window(limit=50, cursor=cursor)
-            page = await self._tables.page(SESSIONS, agent_id, index="AgentIndex", window=window)
-            for session in page.items:
-                whole &= await self.purge_one(session.session_id)
-            cursor, more = page.cursor, page.cursor is not None
+        whole = True
+        async for session in self._tables.each(SESSIONS, agent_id, index="AgentIndex"):
+            whole &= await self.purge_one(session.session_id)
         return whole
 
     async def purge_one(self, session_id: str) -> bool:
@@ -264,8 +260,8 @@ class Sessions:
         if session.active_reply:
             await self.cancel_for(session)
             return False
-        await self._emptied(REPLIES, session_id)
-        await self._emptied(MESSAGES, session_id)
+        await self._tables.clear(REPLIES, session_id)
+        await self._tables.clear(MESSAGES, session_id)
         await self._invocations.forget(session_id=session_id)
         owner = Principal(session.tenant_id, session.user_id)
         counted = [] if session.deleted_at else self._tallies.counting(session.tenant_id, sessions=-1)
@@ -282,7 +278,3 @@ class Sessions:
                 reply = structs.replace(reply, control_status="stopped", revision=reply.revision + 1)
         if reply and reply.control_status == "stopped":
             await self._turns.stop(reply)
-
-    async def _emptied(self, table: Table[R], session_id: str) -> None:
-        while rows := (await self._tables.page(table, session_id, window=Window(limit=100))).items:
-            await self._tables.commit(*(delete(table, row) for row in rows))

@@ -1,10 +1,10 @@
 """Tasks: the ledger of background work that users can see."""
 
-from typing import Any, Literal
+from typing import Literal
 
+from nexus.domain.core.values import JSON
 from nexus.domain.ports.rows import Entity
 
-JSON = dict[str, Any]
 TaskType = Literal["build_agent", "update_agent", "build_tool", "deploy_agent", "invoke_agent", "purge"]
 TaskStatus = Literal["pending", "queued", "running", "completed", "failed", "cancelled"]
 Control = Literal["running", "paused", "stopped"]

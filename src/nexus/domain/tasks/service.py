@@ -8,9 +8,10 @@ from nexus.domain.core.failpoints import hit
 from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
-from nexus.domain.ports.database import Page, Tables, Window
+from nexus.domain.core.values import JSON
+from nexus.domain.ports.database import Page, Tables, Window, retry_stale
 from nexus.domain.ports.rows import When, Write, check, insert, patch, when
-from nexus.domain.tasks.model import JSON, Task
+from nexus.domain.tasks.model import Task
 from nexus.domain.tasks.rules import FAR_SECONDS, LEASE_SECONDS, PLACES, SHARDS, shard
 from nexus.domain.tasks.tables import TASKS
 
@@ -33,21 +34,18 @@ class Tasks:
         """For the house's own work, whoever owns it."""
         return await self._tables.get(TASKS, task_id)
 
+    @retry_stale
     async def beat(self, task_id: str, fence: int) -> bool:
         """A sign of life of who holds the task under this fence. False when that is over."""
-
-        async def attempt() -> bool:
-            task = await self._tables.find(TASKS, task_id)
-            if task is None or task.fence != fence or task.status != "running":
-                return False
-            hit("before:task.beat")
-            due = instant(self._clock() + LEASE_SECONDS)
-            ours = when(fence=fence, status="running")
-            await self._tables.commit(patch(TASKS, task, ours, heartbeat=task.heartbeat + 1, due_at=due))
-            hit("after:task.beat")
-            return True
-
-        return await self._tables.settle(attempt)
+        task = await self._tables.find(TASKS, task_id)
+        if task is None or task.fence != fence or task.status != "running":
+            return False
+        hit("before:task.beat")
+        due = instant(self._clock() + LEASE_SECONDS)
+        ours = when(fence=fence, status="running")
+        await self._tables.commit(patch(TASKS, task, ours, heartbeat=task.heartbeat + 1, due_at=due))
+        hit("after:task.beat")
+        return True
 
     async def due(self) -> list[Task]:
         """What the sweeper should look at now: unfinished tasks whose time has come, as they stand."""
@@ -76,15 +74,7 @@ class Tasks:
         return await self._all_of(SHARDS["pending"])
 
     async def _all_of(self, places: Sequence[str]) -> list[Task]:
-        found = list[Task]()
-        for place in places:
-            cursor, more = None, True
-            while more:
-                window = Window(limit=100, cursor=cursor)
-                page = await self._tables.page(TASKS, place, index="DispatchIndex", window=window)
-                found += page.items
-                cursor, more = page.cursor, page.cursor is not None
-        return found
+        return [task for place in places async for task in self._tables.each(TASKS, place, index="DispatchIndex")]
 
     def queued(self, task: Task) -> Write:
         return insert(TASKS, task)

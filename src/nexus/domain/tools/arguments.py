@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
+from nexus.domain.core.values import JSON
 from nexus.domain.ports.models import ToolSpec
-from nexus.domain.tools.model import JSON, ToolError
+from nexus.domain.tools.model import ToolError
 
 MOST = 200_000
 _SHOWN = 200

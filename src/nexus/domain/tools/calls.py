@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from nexus.domain.tools.model import JSON, ToolError
+from nexus.domain.core.values import JSON
+from nexus.domain.tools.model import ToolError
 
 MEMORY_BYTES = 1_500_000_000
 

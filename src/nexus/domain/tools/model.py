@@ -1,14 +1,14 @@
 """Tools of the library: what is stored of one, and what a call of one may answer."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from msgspec import field
 
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.principal import Principal
+from nexus.domain.core.values import JSON
 from nexus.domain.ports.rows import Entity, Row
 
-JSON = dict[str, Any]
 Source = Literal["system", "generated", "imported"]
 Visibility = Literal["private", "tenant", "public"]
 Effect = Literal["pure", "read", "write_own", "external", "spend", "destructive"]

@@ -6,10 +6,11 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Union, get_args, get_origin
 
+from nexus.domain.core.values import JSON
 from nexus.domain.ports.models import ToolSpec
 from nexus.domain.tools import signatures
 from nexus.domain.tools.arguments import arguments_of as arguments_of  # the other half of a specification
-from nexus.domain.tools.model import JSON, ToolError
+from nexus.domain.tools.model import ToolError
 from nexus.domain.tools.signatures import MISSING, NotPossible, Parameter
 
 

@@ -14,6 +14,7 @@ from nexus.domain.core.errors import AlreadyExists, InvalidInput, NexusError, No
 from nexus.domain.core.ids import is_id
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
+from nexus.domain.core.values import JSON
 from nexus.domain.ports.database import Page, Tables, Window
 from nexus.domain.ports.models import ToolSpec
 from nexus.domain.ports.rows import Write, insert, tally
@@ -22,7 +23,7 @@ from nexus.domain.tools import rules
 from nexus.domain.tools.arguments import checked
 from nexus.domain.tools.calls import describe_failure
 from nexus.domain.tools.library.registry import LIBRARY, LibraryTool
-from nexus.domain.tools.model import HOUSE, JSON, Tool, ToolError
+from nexus.domain.tools.model import HOUSE, Tool, ToolError
 from nexus.domain.tools.tables import TOOL_USES, TOOLS
 from nexus.domain.tools.workers import Workers
 

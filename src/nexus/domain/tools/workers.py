@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from nexus.domain.core.errors import Unavailable
+from nexus.domain.core.values import JSON
 from nexus.domain.tools.calls import Answer, Call
-from nexus.domain.tools.model import JSON, ToolError
+from nexus.domain.tools.model import ToolError
 
 LONG = 16_384
 """Characters of arguments from which on a call gets a process of its own: what it costs to start one is little beside such a text."""

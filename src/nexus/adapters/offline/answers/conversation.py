@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from nexus.domain.ports.models import JSON, ChatMessage
+from nexus.domain.core.values import JSON
+from nexus.domain.ports.models import ChatMessage
 
 
 class Outcome(Struct, frozen=True):

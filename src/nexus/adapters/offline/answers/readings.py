@@ -13,7 +13,8 @@ from nexus.adapters.offline.cards.card import Frame
 from nexus.adapters.offline.reading.message import Asked, Bound, Message
 from nexus.adapters.offline.reading.patterns import Node, literal, pattern, slots_of
 from nexus.adapters.offline.reading.words import FILLERS
-from nexus.domain.ports.models import JSON, ToolSpec
+from nexus.domain.core.values import JSON
+from nexus.domain.ports.models import ToolSpec
 from nexus.domain.tools.library.units import unit_named
 
 _MOST_EACH = 8

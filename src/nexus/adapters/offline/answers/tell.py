@@ -7,7 +7,7 @@ from typing import Any
 from nexus.adapters.offline.answers.readings import Reading
 from nexus.adapters.offline.cards import Card
 from nexus.domain.builds.outputs import Language
-from nexus.domain.ports.models import JSON
+from nexus.domain.core.values import JSON
 
 
 class Sentence(string.Formatter):

@@ -6,7 +6,8 @@ from functools import lru_cache
 from nexus.adapters.offline.cards import CARDS, Card
 from nexus.adapters.offline.cards.card import Frame
 from nexus.adapters.offline.reading.tokens import CJK, stem, words_of
-from nexus.domain.ports.models import JSON, ToolSpec
+from nexus.domain.core.values import JSON
+from nexus.domain.ports.models import ToolSpec
 
 _KINDS = {"number": "number", "integer": "whole", "string": "text"}
 _EMPTY = frozenset("a an the of to and or for in is as with that this tool agent value number text given what".split())

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from nexus.domain.builds.outputs import Language
-from nexus.domain.ports.models import JSON
+from nexus.domain.core.values import JSON
 
 
 class Example(Struct, frozen=True, array_like=True):
