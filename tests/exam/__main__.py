@@ -36,13 +36,9 @@ REQUIREMENTS: dict[str, dict[Language, str]] = {
         "en": "A calculator for percentages that also tells the percent change",
         "zh": "一个计算百分比和增长率的助手",
     },
-    "dice": {"en": "A dice probability calculator", "zh": "一个计算骰子概率的助手"},
     "calculator": {"en": "A calculator agent", "zh": "一个计算器助手"},
     "csv": {"en": "A CSV analyst that sums and averages columns", "zh": "做一个分析CSV表格的助手，可以按列分组汇总"},
-    "log": {"en": "A bot which extracts errors from log lines", "zh": "一个分析日志的助手"},
-    "fuel": {"en": "A fuel consumption calculator", "zh": "一个计算油耗的助手"},
     "timezone": {"en": "An assistant that converts times between time zones", "zh": "一个换算时区的助手"},
-    "roman": {"en": "Converts numbers to Roman numerals", "zh": "一个写罗马数字的助手"},
     "textstats": {"en": "An assistant that counts words", "zh": "统计字数的助手"},
 }
 

@@ -9,7 +9,6 @@ import pytest
 from tests.journeys.conftest import House
 
 CSV = "region,amount\nnorth,10\nsouth,5\nnorth,7"
-LOG = "2026-01-31 10:00:00 INFO started\n2026-01-31 10:00:05 ERROR disk is full"
 STORY = "Rain fell on the city. The city streets were wet with rain. Birds sang. Rain in the city stopped at noon."
 
 
@@ -24,14 +23,13 @@ LIBRARY = [
     Wish("Build me a CSV analyst that sums and averages columns of pasted CSV data", f"sum amount by region\n{CSV}", "17", "query_csv"),
     Wish("日期规划助手：计算两个日期相差多少天，推算到期日，查询星期几", "2026年1月31日到2026年3月1日相差多少天", "29", "date_difference"),
     Wish("I need an assistant that counts words", f"How many words are in: {STORY}", "21", "text_statistics"),
-    Wish("A bot which extracts errors from log lines", f"show errors in:\n{LOG}", "disk is full", "parse_log_lines"),
     Wish("发票助手，计算明细合计和税额", "发票：3 x 19.99，2 x 5，税率20%，合计多少？", "83.96", "line_items_total"),
     Wish("An assistant that converts times between time zones", "What is 2026-01-15 14:30 in London in Tokyo?", "23:30", "convert_time_zone"),
 ]  # fmt: skip
 
 WRITTEN = [
     Wish("An agent that computes the body mass index (BMI)", "What is the BMI for 70 kg and 175 cm?", "22.9", "bmi"),
-    Wish("Converts numbers to Roman numerals", "Write 1994 as a Roman numeral", "MCMXCIV", "to_roman"),
+    Wish("A discount calculator", "What is the price of 80 with a 25% discount?", "60", "apply_discount"),
     Wish("一个计算年龄的智能体", "1990年5月20日出生的人在2026年5月19日多少岁？", "35", "age_in_years"),
     Wish("Split the bill between friends", "Split a bill of 120 between 4 people with a 10% tip", "33", "split_bill"),
 ]  # fmt: skip

@@ -32,10 +32,8 @@ RIGHT = [
     ("age_in_years", "born 17 May 1990", ["**35**"]),
     ("apply_discount", "Original price if 60 is after 20% off?", ["**75.00**"]),
     ("apply_discount", "20% off 45 and then another 10% off", ["**32.40**"]),
-    ("dice_odds", "probability of at least 10 with 2 dice", ["**16.67 %**"]),
     ("query_csv", f"Total revenue?\n{SALES}", ["**64**"]),
     ("query_csv", f"Which product has the highest revenue?\n{SALES}", ["**pen** (34)"]),
-    ("fuel_cost", "How much fuel for 120 km at 7.2 l/100km?", ["**8.64 l**"]),
     ("convert_time_zone", "If it's 3pm in New York on 2026-07-14, what time is it in Berlin and Singapore?",
      ["2026-07-14 21:00", "2026-07-15 03:00"]),
     ("convert_time_zone", "time in New York when it's 9am in Sydney on 2026-02-01", ["2026-01-31 17:00"]),
@@ -47,7 +45,7 @@ ASKED = [
     ("calculate", "What is the square root of 2 to the power of 10?", "two ways"),
     ("password_strength", "Generate a 16 character password", "did not understand"),
     ("query_csv", "Total revenue? (date, product, price, qty)", "offline"),
-    ("parse_log_lines", f"How many errors per component\n{LOG}", "per component"),
+    ("query_csv", f"How many errors per component\n{LOG}", "offline"),
 ]
 
 

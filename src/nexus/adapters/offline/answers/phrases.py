@@ -39,7 +39,6 @@ _NAMES: Mapping[str, tuple[str, str]] = {
     "from_zone": ("from zone", "原时区"), "to_zone": ("to zone", "目标时区"), "targets": ("the zone to convert to", "目标时区"),
     "price": ("price", "价格"), "discount_percent": ("discount percent", "折扣"),
     "total": ("the amount of the bill", "账单金额"), "people": ("people", "人数"), "tip_percent": ("tip percent", "小费比例"),
-    "distance_km": ("the distance", "距离"), "litres_per_100_km": ("the consumption in l/100km", "百公里油耗"),
     "before": ("before", "原来的值"), "after": ("after", "后来的值"),
 }  # fmt: skip
 
