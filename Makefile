@@ -2,7 +2,7 @@
 
 PYTHONS ?= python3.13 python3.12 python3.11 python3
 BIN := .venv/bin
-QUICK := tests/domain tests/offline tests/http tests/client tests/cli tests/jobs --ignore tests/cli/test_rehearsal.py --ignore tests/cli/test_servers.py
+QUICK := tests/domain tests/offline tests/http tests/client tests/cli tests/jobs --ignore tests/cli/test_crash_test.py --ignore tests/cli/test_servers.py
 UV := $(BIN)/uv
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv

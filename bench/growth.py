@@ -1,6 +1,6 @@
 """What a build, a reply and a page of a list cost while users, builds and histories grow: in process, over the real store.
 
-At size n a house holds n projects of the caller and n of n other tenants, each with its build, agent and session; one session
+At size n a store holds n projects of the caller and n of n other tenants, each with its build, agent and session; one session
 with n messages; and one build with a feed of n more events. All sizes are measured in turn, in every round."""
 
 import argparse
@@ -21,6 +21,8 @@ import uvloop
 from msgspec import Struct, structs
 
 from bench import chart
+from nexus.composition.process import Process, open_process
+from nexus.composition.tables import TABLES
 from nexus.domain.core.ids import ulids
 from nexus.domain.core.instants import instant, system_clock
 from nexus.domain.core.principal import LOCAL_OWNER
@@ -32,9 +34,7 @@ from nexus.domain.projects.model import topic
 from nexus.domain.projects.openings import Opening
 from nexus.domain.sessions.model import Message
 from nexus.domain.sessions.tables import MESSAGES
-from nexus.house import House, open_house
 from nexus.settings import read
-from nexus.wiring import TABLES
 
 REQUIREMENT = "An agent that converts kilometres to miles and pounds to kilograms"
 SAID = "convert 5 km to miles"
@@ -78,21 +78,21 @@ Figures = dict[str, dict[int, list[Cost]]]
 
 
 class Grown:
-    """A house with a store of some size."""
+    """A process with a store of some size."""
 
-    def __init__(self, house: House, size: int) -> None:
-        self._house, self.size, self._new_id = house, size, ulids()
-        self._tables = Tables(house.world.tables, secret=house.world.secret, clock=system_clock)
+    def __init__(self, process: Process, size: int) -> None:
+        self._process, self.size, self._new_id = process, size, ulids()
+        self._tables = Tables(process.adapters.tables, secret=process.adapters.secret, clock=system_clock)
         self._agent = self._project = self._long = ""
         self._events = 0
 
     async def grow(self) -> None:
         """A real build, session and reply, and so many copies of all their rows."""
         await self.build()
-        sessions, projects = self._house.services.sessions, self._house.services.projects
+        sessions, projects = self._process.services.sessions, self._process.services.projects
         project = (await projects.page(LOCAL_OWNER, NEWEST)).items[0]
         self._project, self._events = project.project_id, project.events + self.size
-        self._agent = (await self._house.services.agents.page(LOCAL_OWNER, NEWEST)).items[0].agent_id
+        self._agent = (await self._process.services.agents.page(LOCAL_OWNER, NEWEST)).items[0].agent_id
         await self.reply((await sessions.open(LOCAL_OWNER, self._agent)).session_id)
         template = [(table, row) for table in TABLES if table.name not in NOT_COPIED async for row in self._all(table)]
         for number in range(1, self.size + 1):
@@ -126,35 +126,35 @@ class Grown:
 
     async def _event(self, number: int) -> Write:
         """One more behind the end of the feed of the first build."""
-        project = await self._house.services.projects.get(LOCAL_OWNER, self._project)
+        project = await self._process.services.projects.get(LOCAL_OWNER, self._project)
         where = topic(project.project_id, project.build_no)
         last: Event = await self._tables.get(EVENTS, where, project.events)
         return insert(EVENTS, structs.replace(last, position=project.events + 1 + number))
 
     async def build(self) -> None:
         """A build from its start to its end."""
-        services = self._house.services
+        services = self._process.services
         started = await services.builds.start(LOCAL_OWNER, Opening(requirement=REQUIREMENT))
-        await self._house.queue.settled()
+        await self._process.queue.settled()
         project = await services.projects.get(LOCAL_OWNER, started.project_id)
         if project.status != "completed":
             raise RuntimeError(f"a build ended as {project.status}: {project.error_info}")
 
     async def reply(self, session_id: str) -> None:
         """A message and its answer, read to the end."""
-        sessions = self._house.services.sessions
+        sessions = self._process.services.sessions
         asked = await sessions.send(LOCAL_OWNER, session_id, SAID)
         if batches := await sessions.follow(LOCAL_OWNER, session_id, asked.reply_id):
             async for _ in batches:
                 pass
-        await self._house.queue.settled()
+        await self._process.queue.settled()
         kept = await sessions.reply(LOCAL_OWNER, session_id, asked.reply_id)
         if kept.status != "completed":
             raise RuntimeError(f"a reply ended as {kept.status}: {kept.error_message}")
 
     async def told(self, after: int) -> None:
         """All that the project's feed has behind a position."""
-        batches = await self._house.services.projects.follow(LOCAL_OWNER, self._project, after)
+        batches = await self._process.services.projects.follow(LOCAL_OWNER, self._project, after)
         async for batch in batches:
             after += len(batch.events)
             if after == self._events:
@@ -162,15 +162,15 @@ class Grown:
 
     async def renew(self) -> None:
         """A session of n messages to which no reply has added yet."""
-        self._long = (await self._house.services.sessions.open(LOCAL_OWNER, self._agent)).session_id
+        self._long = (await self._process.services.sessions.open(LOCAL_OWNER, self._agent)).session_id
         await self._commit([self._message(number) for number in range(self.size)])
 
     async def first_reply(self) -> None:
-        session = await self._house.services.sessions.open(LOCAL_OWNER, self._agent)
+        session = await self._process.services.sessions.open(LOCAL_OWNER, self._agent)
         await self.reply(session.session_id)
 
     def works(self, plan: Plan) -> dict[str, Work]:
-        on, calls = self._house.services, plan.calls
+        on, calls = self._process.services, plan.calls
         completed = partial(on.projects.page, LOCAL_OWNER, NEWEST, status="completed")
         return {
             "build": Work(self.build, 1),
@@ -214,8 +214,8 @@ async def measured(plan: Plan, data: Path, log: Callable[[str], None]) -> Figure
         grown = []
         for size in plan.sizes:
             log(f"growing a store to {size}")
-            house = await stack.enter_async_context(open_house(read({}, data_dir=str(data / str(size)))))
-            grown.append(Grown(house, size))
+            process = await stack.enter_async_context(open_process(read({}, data_dir=str(data / str(size)))))
+            grown.append(Grown(process, size))
             await grown[-1].grow()
         for number in range(plan.rounds + 1):
             log(f"round {number} of {plan.rounds}" if number else "warming up")

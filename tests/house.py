@@ -10,6 +10,8 @@ from msgspec import Struct
 from nexus.adapters.inprocess.jobs import InProcessJobs
 from nexus.adapters.memory.log import MemoryLog
 from nexus.adapters.memory.tables import MemoryTables
+from nexus.composition.adapters import Adapters
+from nexus.composition.services import compose_services
 from nexus.domain.core.ids import ulids
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.log import EventLog
@@ -17,7 +19,6 @@ from nexus.domain.ports.models import ChatModel
 from nexus.domain.services import Services
 from nexus.jobs.runner import hand_back, run_job
 from nexus.jobs.sweeper import Sweeper
-from nexus.wiring import World, services
 from tests.fakes.code import MemoryCode
 from tests.fakes.files import MemoryFiles
 from tests.fakes.jobs import MemoryJobs
@@ -44,7 +45,7 @@ class MovableClock:
 
 class House(Struct, frozen=True, kw_only=True):
     services: Services
-    world: World
+    world: Adapters
     clock: MovableClock
     queue: InProcessJobs | MemoryJobs
     sweeper: Sweeper
@@ -57,13 +58,13 @@ def world(
     model: ChatModel | None = None,
     *,
     clock: MovableClock | None = None,
-    like: World | None = None,
+    like: Adapters | None = None,
     worker_id: str = "w1",
-) -> World:
+) -> Adapters:
     """Everything in memory. `like`: the same store and files under another worker, as after a restart."""
     clock = clock or MovableClock()
     files = MemoryFiles()
-    return World(
+    return Adapters(
         tables=like.tables if like else MemoryTables(),
         log=EventLog(MemoryLog()) if like is None else like.log,
         files=like.files if like else files,
@@ -88,12 +89,12 @@ async def at_once(seconds: float) -> None:
 
 
 @asynccontextmanager
-async def open_house(on: World | None = None, *, serving: bool = True) -> AsyncIterator[House]:
+async def open_house(on: Adapters | None = None, *, serving: bool = True) -> AsyncIterator[House]:
     """A house in which jobs run as they come; with `serving=False`, only those that a test runs."""
     on = on or world()
     assert isinstance(on.queue, InProcessJobs | MemoryJobs)
     assert isinstance(on.clock, MovableClock)
-    made = services(on)
+    made = compose_services(on)
     await made.tools.register_library()
     sweeper = Sweeper(services=made, queue=on.queue, worker_id=on.worker_id)
     async with on.queue:

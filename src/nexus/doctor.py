@@ -16,7 +16,6 @@ from msgspec import Struct
 from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.sqlite.lock import DirectoryLock
 from nexus.domain.core.errors import Conflict
-from nexus.house import directory_of
 from nexus.providers.checks import MEANINGS, Check, check_configured
 from nexus.providers.file import FILE
 from nexus.settings import Settings
@@ -43,7 +42,7 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 async def examine(settings: Settings) -> list[Finding]:
     """Changes nothing but makes the data directory where there is none."""
-    data = directory_of(settings)
+    data = settings.directory
     return [
         _settings(settings),
         _python(),

@@ -1,4 +1,4 @@
-"""Serving: the house behind a socket, from the first request to the last."""
+"""Serving: a process behind a socket, from the first request to the last."""
 
 import asyncio
 import signal
@@ -12,10 +12,10 @@ from nexus.adapters.http.connections import Bounds
 from nexus.adapters.http.server import bind, listening
 from nexus.adapters.http.sse import Streams
 from nexus.adapters.structlog import logs
+from nexus.composition.process import open_process
 from nexus.domain.core import failpoints
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.addresses import networks
-from nexus.house import open_house
 from nexus.settings import Settings
 from nexus.start import address_fault, check_start
 
@@ -51,11 +51,16 @@ async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
 async def _served(
     settings: Settings, listener: socket.socket, stopping: asyncio.Event, ready: Callable[[str], None]
 ) -> None:
-    async with open_house(settings) as house:
+    async with open_process(settings) as process:
         streams, state = Streams(longest=settings.limits.stream_seconds), {"status": "ready"}
         token = settings.auth.token.reveal() if settings.auth.token else None
         app = make_app(
-            house.services, token=token, hosts=[settings.host], streams=streams, parts=house.parts, ready=lambda: state
+            process.services,
+            token=token,
+            hosts=[settings.host],
+            streams=streams,
+            parts=process.parts,
+            ready=lambda: state,
         )
         async with listening(app, listener, _bounds(settings)):
             host, port = listener.getsockname()[:2]
@@ -63,7 +68,7 @@ async def _served(
             await stopping.wait()
             state["status"] = "draining"
             streams.drain()
-            await house.queue.drain(settings.limits.drain_seconds)
+            await process.queue.drain(settings.limits.drain_seconds)
 
 
 def _bound(settings: Settings) -> socket.socket:

@@ -3,6 +3,7 @@
 `NEXUS_PORT` is the field `port`, `NEXUS_MODEL__NAME` the field `name` of `model`. An empty value counts as not set."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -179,6 +180,10 @@ class Settings(_Group, frozen=True, kw_only=True):
     limits: Limits = Limits()
     code: Code = Code()
     chaos: Chaos = Chaos()
+
+    @property
+    def directory(self) -> Path:
+        return Path(self.data_dir).absolute()
 
 
 class Variable(NamedTuple):

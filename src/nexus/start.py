@@ -7,7 +7,6 @@ from pathlib import Path
 
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.addresses import is_loopback
-from nexus.house import directory_of
 from nexus.settings import Settings, problems
 
 SHORTEST_TOKEN = 16
@@ -23,7 +22,7 @@ def check_start(settings: Settings) -> None:
     faults = setting_faults(settings)
     if settings.role != "api" and shutil.which("git") is None:
         faults.append(f"There is no git on PATH. {GIT_ADVICE}")
-    if fault := directory_fault(directory_of(settings)):
+    if fault := directory_fault(settings.directory):
         faults.append(f"{fault}. {DIRECTORY_ADVICE}")
     if faults:
         raise InvalidInput(" ".join(faults))

@@ -26,12 +26,12 @@ def foreign_imports(source: Source) -> Iterator[Offence]:
 
 
 def tables_of_others(source: Source) -> Iterator[Offence]:
-    """A module's tables are its own; only wiring knows all of them."""
+    """A module's tables are its own; only the composition knows all of them."""
     own = ".".join(source.module.split(".")[:3])
     for name in imports(source):
         parts = name.split(".")
         is_tables = parts[:2] == ["nexus", "domain"] and parts[3:4] == ["tables"]
-        if is_tables and ".".join(parts[:3]) != own and source.module != "nexus.wiring":
+        if is_tables and ".".join(parts[:3]) != own and source.module != "nexus.composition.tables":
             yield Offence(source.path, name)
 
 
@@ -72,7 +72,7 @@ def test_a_foreign_import_is_found(path: str, text: str, offends: bool) -> None:
         ("src/nexus/domain/builds/a.py", "from nexus.domain.agents.tables import AGENTS", True),
         ("src/nexus/adapters/http/a.py", "from nexus.domain.agents import tables", True),
         ("src/nexus/domain/agents/service.py", "from nexus.domain.agents.tables import AGENTS", False),
-        ("src/nexus/wiring.py", "from nexus.domain.agents.tables import AGENTS", False),
+        ("src/nexus/composition/tables.py", "from nexus.domain.agents.tables import AGENTS", False),
     ],
 )
 def test_a_table_of_others_is_found(path: str, text: str, offends: bool) -> None:

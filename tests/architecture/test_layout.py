@@ -5,8 +5,8 @@ import importlib
 from collections.abc import Iterator
 from typing import Any
 
+from nexus.composition.tables import TABLES
 from nexus.domain.ports.rows import Table
-from nexus.wiring import TABLES
 from tests.architecture.sources import DOMAIN, HOUSE, ROOT, Source, sources
 
 MODULE_FILES = {"__init__", "model", "tables", "rules", "service"}

@@ -9,7 +9,7 @@ from typing import Any
 
 from nexus.adapters.dynamodb.provision import provision
 from nexus.adapters.dynamodb.tables import DynamoTables, connected
-from nexus.wiring import TABLES
+from nexus.composition.tables import TABLES
 from tests.chaos.harness import ROOT, must
 
 _WRITES = re.compile(rb"x-amz-target: dynamodb_\d+\.(put|update|delete|transactwrite)item", re.IGNORECASE)

@@ -48,7 +48,7 @@ def test_wrong_usage_is_told_and_exits_with_2(nexus: Nexus, argv: list[str], cap
 def test_help_is_fast_because_nothing_heavy_is_imported():
     script = (
         "import sys; from nexus.cli import run; from nexus.cli.output import Output; run(['--help'], environ={}, output=Output());"
-        "heavy = {'aiohttp', 'rich', 'msgspec', 'litestar', 'asyncio', 'nexus.wiring'} & set(sys.modules);"
+        "heavy = {'aiohttp', 'rich', 'msgspec', 'litestar', 'asyncio', 'nexus.composition.services'} & set(sys.modules);"
         "sys.exit(f'imported: {heavy}' if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)

@@ -22,9 +22,9 @@ from nexus.adapters.confined.process import Plan, Run, carry_out
 from nexus.adapters.confined.rooms import MARK, Rooms
 from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.sqlite.lock import DirectoryLock
+from nexus.composition.adapters import crash_test_rooms
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.code import Limits, Program
-from nexus.house import rehearsals
 from tests.contracts.test_code import _children, _wait_for_end
 
 RUNNER = """
@@ -197,7 +197,7 @@ async def test_a_checkout_and_a_data_directory_in_use_that_are_named_like_rooms_
     with DirectoryLock(tmp_path / "nexus-rehearsal-data"), DirectoryLock(tmp_path / "nexus-rehearsal-my__data"):
         before = set(tmp_path.rglob("*"))
         assert await ConfinedRunner(data=tmp_path / "data").collect() == 0
-        assert sum(rooms.collect() for rooms in rehearsals(tmp_path / "data")) == 0
+        assert sum(rooms.collect() for rooms in crash_test_rooms(tmp_path / "data")) == 0
         assert set(tmp_path.rglob("*")) == before
 
 

@@ -9,7 +9,7 @@ import pytest
 from nexus.adapters.directory.files import DirectoryFiles
 from nexus.adapters.directory.modes import close_to_others
 from nexus.adapters.git.repository import GitRepository
-from nexus.house import open_house
+from nexus.composition.process import open_process
 from nexus.settings import read
 
 PROJECT = "prj_01K0000000000000000000000A"
@@ -55,11 +55,11 @@ async def test_a_server_closes_what_it_finds_open_in_its_directory_and_nothing_e
         (data / folder).chmod(0o755)
     (data / "projects/link").symlink_to(data / "of_the_user/notes.txt")
     (data / "secret").write_bytes(b"s" * 32)
-    async with open_house(read({"NEXUS_DATA_DIR": str(data)})):
+    async with open_process(read({"NEXUS_DATA_DIR": str(data)})):
         assert set(open_to_others(data)) == {"of_the_user", "of_the_user/notes.txt"}
     assert (data / "secret").read_bytes() != b"s" * 32, "others may have read it"
     kept = (data / "secret").read_bytes()
-    async with open_house(read({"NEXUS_DATA_DIR": str(data)})):
+    async with open_process(read({"NEXUS_DATA_DIR": str(data)})):
         assert (data / "secret").read_bytes() == kept
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from bench import chart, growth, report
 from bench.run import Bench, Sizes
 from bench.systems import Agno, Nexus, Raw, System
+from nexus.composition.process import open_process
 from nexus.domain.core.principal import LOCAL_OWNER, Principal
-from nexus.house import open_house
 from nexus.settings import read
 
 ROOT = Path(__file__).parents[2]
@@ -88,13 +88,13 @@ def test_growth_that_is_not_flat_is_said_to_be_so() -> None:
 
 
 async def test_a_grown_store_holds_its_copies_as_rows_of_their_users(tmp_path: Path) -> None:
-    async with open_house(read({}, data_dir=str(tmp_path))) as house:
-        await growth.Grown(house, 5).grow()
-        mine = await house.services.projects.page(LOCAL_OWNER, growth.NEWEST)
+    async with open_process(read({}, data_dir=str(tmp_path))) as process:
+        await growth.Grown(process, 5).grow()
+        mine = await process.services.projects.page(LOCAL_OWNER, growth.NEWEST)
         other = Principal("tnt_00000003", "usr_00000003")
-        theirs = await house.services.projects.page(other, growth.NEWEST)
-        sessions = await house.services.sessions.page(other, growth.NEWEST)
-        told = await house.services.sessions.messages(other, sessions.items[0].session_id, growth.NEWEST)
+        theirs = await process.services.projects.page(other, growth.NEWEST)
+        sessions = await process.services.sessions.page(other, growth.NEWEST)
+        told = await process.services.sessions.messages(other, sessions.items[0].session_id, growth.NEWEST)
     assert len(mine.items) == 6
     assert len(theirs.items) == len(sessions.items) == 1
     assert [message.role for message in told.items] == ["assistant", "user"]

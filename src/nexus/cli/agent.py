@@ -30,10 +30,10 @@ def run(asked: Asked) -> int:
     import asyncio
     from contextlib import AsyncExitStack
 
-    from nexus.alone import open_agent
     from nexus.cli.alone import Alone
     from nexus.cli.replies import leave
     from nexus.providers.choice import read_settings
+    from nexus.standalone import open_agent
 
     directory, found = _folder(asked), read_settings(asked.settings_environ)
     with asyncio.Runner() as runner:

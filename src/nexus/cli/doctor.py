@@ -27,9 +27,9 @@ def doctor(asked: Asked) -> int:
 
     found = read_settings(asked.settings_environ, data_dir=asked.arguments.data_dir)
     if asked.arguments.chaos:
-        from nexus.cli.rehearsal import rehearse
+        from nexus.cli.crash_test import run_crash_test
 
-        return told(asked, asyncio.run(rehearse(asked.output.note, found, asked.settings_environ)))
+        return told(asked, asyncio.run(run_crash_test(asked.output.note, found, asked.settings_environ)))
     return told(asked, asyncio.run(_examined(asked, found)))
 
 

@@ -144,14 +144,13 @@ def _command(asked: Asked, *words: str, verb: str = "use") -> str:
 
 def use(asked: Asked) -> int:
     from nexus.adapters.sqlite.lock import find_holder
-    from nexus.house import directory_of
     from nexus.providers.choice import says_where
     from nexus.providers.file import choose_model, read_file
     from nexus.settings import read
     from nexus.start import DIRECTORY_ADVICE, directory_fault
 
     settings = read(asked.settings_environ, data_dir=getattr(asked.arguments, "data_dir", None))
-    data, name = directory_of(settings), asked.arguments.model
+    data, name = settings.directory, asked.arguments.model
     if fault := directory_fault(data):
         raise Ended(USAGE, f"{fault}. {DIRECTORY_ADVICE}")
     now = read_file(data)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from nexus.alone import OpenAgent, open_agent
 from nexus.cli.exits import FAILED, OK, USAGE, Ended
 from nexus.cli.output import Output
 from nexus.cli.terminal import one_line
@@ -15,6 +14,7 @@ from nexus.domain.ports.code import TestResult
 from nexus.domain.ports.models import ChatMessage
 from nexus.domain.runtime.model import AgentSpec, Answer
 from nexus.settings import Settings
+from nexus.standalone import OpenAgent, open_agent
 
 MARKS = {True: "✔", False: "✘"}
 

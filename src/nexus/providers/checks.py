@@ -9,12 +9,12 @@ from typing import Literal, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from nexus.composition.adapters import open_model
 from nexus.domain.core.errors import InvalidInput, NexusError, Unavailable
 from nexus.domain.core.instants import system_clock
 from nexus.domain.models.rules import Backoff, answer_schema, cut_short, parsed
 from nexus.domain.models.service import Models
 from nexus.domain.ports.models import ChatMessage, ChatModel, End, ModelRequest, ToolSpec
-from nexus.house import open_model
 from nexus.settings import Settings
 
 SECONDS = 60.0

@@ -6,7 +6,6 @@ from typing import Literal, NamedTuple
 from msgspec.structs import replace
 
 from nexus.domain.core.errors import InvalidInput
-from nexus.house import directory_of
 from nexus.providers.catalog import OFFLINE, address_fault, key_fault
 from nexus.providers.file import Entry, ModelsFile, read_file
 from nexus.settings import PREFIX, Model, Settings, missing_key, read
@@ -43,7 +42,7 @@ def read_settings(environ: Mapping[str, str], **overrides: object) -> Settings:
 def choose(environ: Mapping[str, str], **overrides: object) -> Choice:
     """What answers with these settings. InvalidInput for wrong settings, and for a file that cannot be read."""
     settings = read(environ, **overrides)
-    file = read_file(directory_of(settings))
+    file = read_file(settings.directory)
     if says_where(environ):
         return _by_environment(settings, file)
     if file is None or (entry := file.entry(file.default)) is None:

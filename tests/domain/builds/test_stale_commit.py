@@ -11,13 +11,13 @@ from msgspec import structs
 
 from nexus.adapters.directory.files import DirectoryFiles
 from nexus.adapters.git.repository import GitRepository
+from nexus.composition.adapters import Adapters
 from nexus.domain.builds.model import Started
 from nexus.domain.builds.service import Pace
 from nexus.domain.core.errors import Conflict
 from nexus.domain.ports.files import FileStore
 from nexus.domain.ports.repository import ANYONE, Overtaken, Repository, Writer
 from nexus.domain.projects.model import Command, Lost
-from nexus.wiring import World
 from tests.domain.builds.scripts import BRIEF, REQUIREMENTS, said, script
 from tests.domain.builds.test_builds import STAGES, WANTED, over
 from tests.fakes.files import MemoryFiles
@@ -64,7 +64,7 @@ class Stalled(NamedTuple):
     stalling: Stalling
     build: Started
     going: asyncio.Task[None]
-    next_one: World
+    next_one: Adapters
 
     async def goes_on(self) -> list[type[Conflict]]:
         """Lets the executor go on to its end, and says how its commit was refused."""

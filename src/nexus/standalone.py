@@ -11,6 +11,7 @@ from nexus.adapters.confined.environment import hide_environment
 from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.adapters.web.deferred import DeferredWeb
+from nexus.composition.adapters import open_model
 from nexus.domain.agents import package
 from nexus.domain.agents.package import Package
 from nexus.domain.core.instants import system_clock
@@ -20,7 +21,6 @@ from nexus.domain.ports.database import Tables
 from nexus.domain.runtime.model import AgentSpec
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.tools.service import Tools
-from nexus.house import directory_of, open_model
 from nexus.settings import Settings
 
 
@@ -40,9 +40,7 @@ async def open_agent(directory: Path, settings: Settings) -> AsyncIterator[OpenA
     hide_environment()
     async with AsyncExitStack() as stack:
         packages = {found.manifest.agent.slug: found for found in _packages(directory)}
-        code = await stack.enter_async_context(
-            ConfinedRunner(data=directory_of(settings), min_tier=settings.code.min_tier)
-        )
+        code = await stack.enter_async_context(ConfinedRunner(data=settings.directory, min_tier=settings.code.min_tier))
         tables = Tables(MemoryTables(), secret=b"alone", clock=system_clock)
         tools = Tools(tables=tables, web=DeferredWeb(), clock=system_clock)
         models = Models(model=await open_model(settings, stack), clock=system_clock, sleep=asyncio.sleep)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nexus.cli.playhouse import about, passed_on, taken
-from nexus.cli.rehearsal import rehearse
+from nexus.cli.crash_test import run_crash_test
+from nexus.cli.sandbox import about, passed_on, taken
 from nexus.settings import Secret, read, variables
 from tests.contracts.test_code import _children, _wait_for_end
 
@@ -116,7 +116,7 @@ def test_it_claims_no_stand_in_for_what_is_the_same(tmp_path: Path) -> None:
 async def test_where_nothing_can_be_kept_it_fails_and_says_where(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     settings = read({}, data_dir=str(tmp_path / "file/data"))
-    [found] = await rehearse(print, settings, {})
+    [found] = await run_crash_test(print, settings, {})
     assert (found.name, found.state) == ("rehearsal", "fail")
     assert found.detail.startswith(f"{tmp_path}/file/data: ")
 

@@ -1,15 +1,15 @@
-"""Where a rehearsal of crashes plays: the user's own disk and limits, and stand-ins for all that must not be touched."""
+"""Where a crash test plays: the user's own disk and limits, and stand-ins for all that must not be touched."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from nexus.house import directory_of, rehearsals
+from nexus.composition.adapters import crash_test_rooms
 from nexus.settings import PREFIX, Secret, Settings, variables
 
 HOLDS = ("builds", "limits")
-"""Groups of settings that are rehearsed as they are; all others are stand-ins."""
+"""Groups of settings that are tested as they are; all others are stand-ins."""
 STAND_INS = {"NEXUS_MODEL__PROVIDER": "offline", "NEXUS_TABLES__BACKEND": "sqlite", "NEXUS_LOG__LEVEL": "error"}
 OF_THE_SYSTEM = ("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "VIRTUAL_ENV")
 SYSTEM_PREFIXES = ("LC_", "LD_", "PYTHON")
@@ -17,7 +17,7 @@ SYSTEM_PREFIXES = ("LC_", "LD_", "PYTHON")
 
 
 class Place(NamedTuple):
-    """The data directory of the rehearsal's servers, and their environment."""
+    """The data directory of the crash test's servers, and their environment."""
 
     data: Path
     environ: Mapping[str, str]
@@ -26,11 +26,11 @@ class Place(NamedTuple):
 @contextmanager
 def taken(settings: Settings, environ: Mapping[str, str]) -> Iterator[Place]:
     """A hidden directory in the data directory, and one below TMPDIR for generated code. Both are gone afterwards, and so is what an
-    earlier rehearsal left that was killed."""
-    data = directory_of(settings)
+    earlier one left that was killed."""
+    data = settings.directory
     with ExitStack() as stack:
         stack.enter_context(_made(data))
-        kinds = rehearsals(data)
+        kinds = crash_test_rooms(data)
         for kind in kinds:
             kind.collect()
         kept, temporary = (stack.enter_context(kind.take()).path for kind in kinds)
@@ -51,7 +51,7 @@ def _made(directory: Path) -> Iterator[None]:
 
 
 def passed_on(environ: Mapping[str, str]) -> dict[str, str]:
-    """What the rehearsal's servers get of an environment."""
+    """What the crash test's servers get of an environment."""
     plain = {one.name for one in variables() if one.group in HOLDS and one.type is not Secret}
     return {
         name: text
@@ -61,9 +61,9 @@ def passed_on(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def about(settings: Settings, environ: Mapping[str, str]) -> str:
-    """What was rehearsed as it is, and what with a stand-in."""
+    """What was tested as it is, and what with a stand-in."""
     own = [name for name in passed_on(environ) if name.startswith(PREFIX) and environ[name].strip()]
-    as_they_are = [f"the disk of {directory_of(settings)}", "generated code on this machine"]
+    as_they_are = [f"the disk of {settings.directory}", "generated code on this machine"]
     as_they_are.append(f"your {', '.join(sorted(own))}" if own else "the limits that hold by default")
     stand_ins = ["the offline model" + ("" if settings.model.provider == "offline" else f" for {settings.model.name}")]
     if settings.tables.backend != "sqlite":

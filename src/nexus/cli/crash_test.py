@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 
-from nexus.cli.playhouse import Place, about, taken
+from nexus.cli.sandbox import Place, about, taken
 from nexus.cli.servers import READY_SECONDS, SERVE, start_server, until_ready
 from nexus.client import Client, Event, Unreachable
 from nexus.doctor import Finding
@@ -68,7 +68,7 @@ async def _server(settings: Settings, environ: Mapping[str, str]) -> AsyncIterat
             await server.kill()
 
 
-async def rehearse(told: Told, settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
+async def run_crash_test(told: Told, settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
     """A crash in a build, then one in a reply; nothing of it stays on the machine."""
     found: list[Finding] = []
     try:
