@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nexus.adapters.confined.process import launched
+from nexus.adapters.confined.process import launch_process
 from nexus.adapters.confined.rooms import MARK
 from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.domain.core.errors import InvalidInput, Unavailable
@@ -351,6 +351,6 @@ def _wait_for_end(pidfd: int) -> None:
 
 async def test_a_process_that_cannot_be_begun_is_the_houses_trouble(tmp_path: Path) -> None:
     with pytest.raises(Unavailable) as away:
-        async with launched(tmp_path / "gone"):
+        async with launch_process(tmp_path / "gone"):
             raise AssertionError("it began")
     assert away.value.facts["part"] == "code"

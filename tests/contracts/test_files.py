@@ -9,7 +9,7 @@ import pytest
 
 from nexus.adapters.directory.files import DirectoryFiles
 from nexus.domain.core.errors import Conflict, InvalidInput, NotFound, Unavailable
-from nexus.domain.ports.files import FileStore, checked
+from nexus.domain.ports.files import FileStore, check_path
 from tests.fakes.files import MemoryFiles
 
 ESCAPES = [
@@ -345,4 +345,4 @@ async def test_no_descriptor_is_left_open(root: Path) -> None:
 
 
 def test_the_parts_of_a_good_path_are_answered() -> None:
-    assert checked("a/文/c") == ("a", "文", "c")
+    assert check_path("a/文/c") == ("a", "文", "c")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nexus.domain.core.errors import Conflict, NotFound, Unavailable
-from nexus.domain.ports.files import checked
+from nexus.domain.ports.files import check_path
 
 
 class MemoryFiles:
@@ -14,13 +14,13 @@ class MemoryFiles:
         self._capacity = capacity
 
     async def read(self, path: str) -> bytes:
-        checked(path)
+        check_path(path)
         if path not in self._contents:
             raise NotFound(f"There is no file {path!r}.")
         return self._contents[path]
 
     async def write(self, path: str, content: bytes) -> None:
-        parts = checked(path)
+        parts = check_path(path)
         if any("/".join(parts[:depth]) in self._contents for depth in range(1, len(parts))):
             raise Conflict(f"A part of {path!r} is a file.")
         if any(other.startswith(f"{path}/") for other in self._contents):
@@ -31,10 +31,10 @@ class MemoryFiles:
         self._contents[path] = bytes(content)
 
     async def list(self, folder: str = "") -> Sequence[str]:
-        below = "/".join((*checked(folder), "")) if folder else ""
+        below = "/".join((*check_path(folder), "")) if folder else ""
         return sorted(path for path in self._contents if path.startswith(below))
 
     async def remove(self, path: str) -> None:
-        checked(path)
+        check_path(path)
         for other in [other for other in self._contents if other == path or other.startswith(f"{path}/")]:
             del self._contents[other]

@@ -10,7 +10,15 @@ from typing import NamedTuple
 from nexus.domain.core.errors import NotFound
 from nexus.domain.core.instants import Clock, instant, system_clock
 from nexus.domain.ports.files import FileStore
-from nexus.domain.ports.repository import ANYONE, Commit, Fence, Writer, check_change, project_folder, tracked
+from nexus.domain.ports.repository import (
+    ANYONE,
+    Commit,
+    Fence,
+    Writer,
+    check_change,
+    check_tracked_path,
+    project_folder,
+)
 from tests.fakes.files import MemoryFiles
 
 
@@ -74,7 +82,7 @@ class MemoryRepository:
 
     async def read(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
         project_folder(project_id)
-        tracked(path)
+        check_tracked_path(path)
         kept = self._kept(project_id, at)
         if kept is None or path not in kept.tree:
             raise NotFound(f"There is no file {path!r}.")

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec import Struct, structs
 
 from nexus.domain.core.errors import PermissionDenied, Unavailable
-from nexus.domain.ports.addresses import PORTS, Target, join_location, permitted, target_of
+from nexus.domain.ports.addresses import PORTS, Target, is_permitted, join_location, target_of
 from nexus.domain.ports.web import Fetched
 
 _PUBLIC = ("93.184.215.14",)
@@ -53,7 +53,7 @@ class MemoryWeb:
 
     def _answer(self, target: Target, headers: Mapping[str, str]) -> ScriptedPage:
         addresses = [target.address] if target.address else self._names.get(target.host, _PUBLIC)
-        if not all(permitted(address, self._allowed) for address in addresses):
+        if not all(is_permitted(address, self._allowed) for address in addresses):
             raise PermissionDenied("This address is not public")
         self.asked.append((target.url, dict(headers)))
         if not addresses or target.url not in self._pages:

@@ -77,10 +77,10 @@ async def weakness(plan: Plan, attacked: dict[str, Any], room: Path) -> str | No
         outcome, _ = await carry_out(run, room)
     except (Unavailable, OSError) as error:
         return str(error)
-    return _judged(outcome)
+    return _find_weakness(outcome)
 
 
-def _judged(outcome: Outcome) -> str | None:
+def _find_weakness(outcome: Outcome) -> str | None:
     if outcome.status != "ok" or not isinstance(outcome.value, dict):
         return f"the self-test did not end well: {outcome.status}, {outcome.error}"
     held = {name for name, how in outcome.value.items() if str(how).startswith("refused")}

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from nexus.adapters.confined.inside.harness import MEMORY_EXIT
-from nexus.adapters.confined.inside.results import DEEPEST_VALUE, LONGEST_ERROR, shortened
+from nexus.adapters.confined.inside.results import DEEPEST_VALUE, LONGEST_ERROR, shorten_text
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.code import TESTS, Limits, Outcome, Program, TestResult
@@ -74,7 +74,7 @@ _frames: msgspec.json.Decoder[_Frame] = msgspec.json.Decoder(_Frame)
 
 async def carry_out(run: Run, workspaces: Path) -> tuple[Outcome, list[TestResult]]:
     """Unavailable when the walls could not be built; everything else is an Outcome."""
-    async with _directory(workspaces) as directory, launched(directory) as process:
+    async with _directory(workspaces) as directory, launch_process(directory) as process:
         conversation = _Conversation(process, run.limits)
         await conversation.hold(_request(run, directory))
     outcome, tested = conversation.outcome(), conversation.results
@@ -96,7 +96,7 @@ async def _directory(workspaces: Path) -> AsyncIterator[Path]:
 
 
 @contextlib.asynccontextmanager
-async def launched(directory: Path, script: Path = _LAUNCHER) -> AsyncIterator[asyncio.subprocess.Process]:
+async def launch_process(directory: Path, script: Path = _LAUNCHER) -> AsyncIterator[asyncio.subprocess.Process]:
     """A Python without environment and packages that runs `script` in a directory. Unavailable when it does not start."""
     try:
         process = await asyncio.create_subprocess_exec(
@@ -115,10 +115,10 @@ async def launched(directory: Path, script: Path = _LAUNCHER) -> AsyncIterator[a
         yield process
     finally:
         kill(process)
-        await asyncio.shield(_drained(process))
+        await asyncio.shield(_drain_pipes(process))
 
 
-async def _drained(process: asyncio.subprocess.Process) -> None:
+async def _drain_pipes(process: asyncio.subprocess.Process) -> None:
     """A pipe that nobody reads to its end would stay open for ever."""
     assert process.stdout is not None
     assert process.stderr is not None
@@ -149,12 +149,14 @@ def _request(run: Run, directory: Path) -> bytes:
         "output_bytes": run.limits.output_bytes,
     }
     if run.function is not None:
-        return _framed(request)
+        return _frame_request(request)
     collected = [path for path in tests if _is_test(path)]
-    return _framed(request) + _framed({**request, "files": tests, "judged": list(judged), "tests": collected})
+    return _frame_request(request) + _frame_request(
+        {**request, "files": tests, "judged": list(judged), "tests": collected}
+    )
 
 
-def _framed(request: dict[str, Any]) -> bytes:
+def _frame_request(request: dict[str, Any]) -> bytes:
     text = json.dumps(request).encode()
     return b"%d\n%b" % (len(text), text)
 
@@ -215,12 +217,12 @@ class _Conversation:
         pipe = self._process.stderr
         assert pipe is not None
         line = await pipe.readline()
-        frame = _decoded(line)
+        frame = _decode_frame(line)
         if isinstance(frame, _Started):
             return
         said = frame.reason if isinstance(frame, _Refused) else (line + await pipe.read(4096)).decode(errors="replace")
         kill(self._process)
-        told = shortened(said.strip() or "no word from it", 500)
+        told = shorten_text(said.strip() or "no word from it", 500)
         raise Unavailable(f"The confined process did not start: {told}", part="code")
 
     async def _listen_to_output(self) -> None:
@@ -242,14 +244,14 @@ class _Conversation:
             if len(heard) > most:
                 self._stop("too_much_output")
         for line in heard.splitlines():
-            self._take(_decoded(bytes(line)))
+            self._take(_decode_frame(bytes(line)))
 
     def _take(self, frame: _Frame | None) -> None:
         if isinstance(frame, _Ended) and self._ended is None and _depth_is_fine(frame.value):
             self._ended = frame
         elif isinstance(frame, _Tested) and self._ended is None:
-            error = None if frame.error is None else shortened(frame.error, LONGEST_ERROR + _LONGEST_NAME)
-            name = shortened(frame.name, _LONGEST_NAME)
+            error = None if frame.error is None else shorten_text(frame.error, LONGEST_ERROR + _LONGEST_NAME)
+            name = shorten_text(frame.name, _LONGEST_NAME)
             self.results.append(TestResult(name=name, passed=frame.passed, error=error, seconds=frame.seconds))
         else:
             self._garbled = True
@@ -259,11 +261,11 @@ class _Conversation:
         kill(self._process)
 
     def outcome(self) -> Outcome:
-        told = self._told()
+        told = self._make_outcome()
         output = self._output.decode(errors="replace")
         return msgspec.structs.replace(told, output=output, seconds=self._seconds)
 
-    def _told(self) -> Outcome:
+    def _make_outcome(self) -> Outcome:
         ended, code = self._ended, self._process.returncode
         if self._stopped == "too_much_output" or (ended and ended.status == "too_much_output"):
             return Outcome(
@@ -276,11 +278,11 @@ class _Conversation:
         if ended is None or self._garbled:
             return Outcome(status="crashed", error=_last_words(code))
         if ended.status == "raised":
-            return Outcome(status="raised", error=shortened(ended.error or "", LONGEST_ERROR + _LONGEST_NAME))
+            return Outcome(status="raised", error=shorten_text(ended.error or "", LONGEST_ERROR + _LONGEST_NAME))
         return Outcome(status="ok", value=ended.value)
 
 
-def _decoded(line: bytes) -> _Frame | None:
+def _decode_frame(line: bytes) -> _Frame | None:
     try:
         return _frames.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from nexus.adapters.confined.process import launched
+from nexus.adapters.confined.process import launch_process
 from nexus.domain.core.errors import InvalidInput, Unavailable
 from nexus.domain.ports.models import ToolSpec
 from nexus.domain.tools.signatures import LONGEST_SOURCE
@@ -50,7 +50,7 @@ class SourceReader:
     async def _read(self, source: str, function: str) -> ToolSpec:
         asked = json.dumps({"source": source, "function": function}).encode()
         try:
-            async with asyncio.timeout(_SECONDS), launched(Path(tempfile.gettempdir()), self._script) as process:
+            async with asyncio.timeout(_SECONDS), launch_process(Path(tempfile.gettempdir()), self._script) as process:
                 out, problem = await process.communicate(asked)
         except TimeoutError:
             raise Unavailable(f"The source of {function} was not read within {_SECONDS:g} s.", part="code") from None

@@ -66,14 +66,14 @@ class Rooms:
         """A new one, empty but for its mark, for this user alone."""
         self.parent.mkdir(parents=True, exist_ok=True)
         for _ in range(_TRIES):
-            if room := _taken(Path(tempfile.mkdtemp(prefix=self._prefix, dir=self.parent))):
+            if room := _lock_workspace(Path(tempfile.mkdtemp(prefix=self._prefix, dir=self.parent))):
                 return room
         raise Unavailable(f"Directories in {self.parent} keep vanishing.", reason="storage")
 
     def collect(self) -> int:
         """Removes those of this user whose owner is gone; how many. Any process may, at any time: a living one's stay, and so does
         what `take` did not make."""
-        return sum(_collected(path) for path in self._candidates())
+        return sum(_collect_workspace(path) for path in self._candidates())
 
     def _candidates(self) -> Sequence[Path]:
         try:
@@ -82,7 +82,7 @@ class Rooms:
             return []
 
 
-def _taken(path: Path) -> Room | None:
+def _lock_workspace(path: Path) -> Room | None:
     """None when another came between the making and the lock."""
     try:
         handle = os.open(path, _DIRECTORY)
@@ -102,7 +102,7 @@ def _taken(path: Path) -> Room | None:
     return room
 
 
-def _collected(path: Path) -> bool:
+def _collect_workspace(path: Path) -> bool:
     try:
         handle = os.open(path, _DIRECTORY)
     except OSError:  # another user's, no directory, or gone meanwhile

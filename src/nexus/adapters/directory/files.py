@@ -15,7 +15,7 @@ from typing import TypeVar
 import structlog
 
 from nexus.domain.core.errors import Conflict, NotFound, Unavailable
-from nexus.domain.ports.files import LONGEST_PATH, MOST_PARTS, TEMPORARY, checked, is_part
+from nexus.domain.ports.files import LONGEST_PATH, MOST_PARTS, TEMPORARY, check_path, is_part
 
 _ABANDONED = 3600.0
 _SETTLED = 60.0
@@ -37,19 +37,19 @@ class DirectoryFiles:
         self._walk = _left_by_writes(self._root)
 
     async def read(self, path: str) -> bytes:
-        parts = checked(path)
+        parts = check_path(path)
         return await _off_loop(lambda: self._read(parts))
 
     async def write(self, path: str, content: bytes) -> None:
-        parts = checked(path)
+        parts = check_path(path)
         await _off_loop(lambda: self._write(parts, content))
 
     async def list(self, folder: str = "") -> Sequence[str]:
-        parts = checked(folder) if folder else ()
+        parts = check_path(folder) if folder else ()
         return await _off_loop(lambda: self._list(parts))
 
     async def remove(self, path: str) -> None:
-        parts = checked(path)
+        parts = check_path(path)
         await _off_loop(lambda: self._remove(parts))
 
     async def tidy(self) -> int:
@@ -59,9 +59,9 @@ class DirectoryFiles:
     async def collect(self, *, folders: int = 1000) -> int:
         """Removes what cut writes left in the next so many folders; how many. Any process may: a write that goes on for a minute
         without a byte, and loses its file by this, begins again."""
-        return await asyncio.to_thread(self._collected, folders)
+        return await asyncio.to_thread(self._collect_leftovers, folders)
 
-    def _collected(self, folders: int) -> int:
+    def _collect_leftovers(self, folders: int) -> int:
         removed = 0
         for _ in range(folders):
             if (left := next(self._walk, None)) is None:
@@ -125,7 +125,7 @@ class DirectoryFiles:
 
 async def _off_loop(work: Callable[[], T]) -> T:
     """In a thread. It has ended when this ends, cancelled or not: nothing writes behind the back of a later call."""
-    running = asyncio.ensure_future(asyncio.to_thread(_told, work))
+    running = asyncio.ensure_future(asyncio.to_thread(_translate_errors, work))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
@@ -135,7 +135,7 @@ async def _off_loop(work: Callable[[], T]) -> T:
         raise
 
 
-def _told(work: Callable[[], T]) -> T:
+def _translate_errors(work: Callable[[], T]) -> T:
     try:
         return work()
     except OSError as error:

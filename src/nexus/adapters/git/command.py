@@ -71,7 +71,7 @@ class Git:
         """As `ask`; Unavailable when git says no."""
         answer = await self.ask(tree, *arguments, stdin=stdin, index=index)
         if answer.code:
-            raise refused(arguments[0], answer)
+            raise make_problem(arguments[0], answer)
         return answer.out
 
     async def prepare(self, repository: Path) -> None:
@@ -79,20 +79,20 @@ class Git:
         arguments = ("init", "--quiet", "--bare", "--template=", "--initial-branch=main", "--object-format=sha1")
         answer = await self._answer(arguments, {"GIT_DIR": str(repository)}, b"")
         if answer.code:
-            raise refused("init", answer)
+            raise make_problem("init", answer)
 
     async def _answer(self, arguments: Sequence[str], where: Mapping[str, str], stdin: bytes) -> Answer:
-        process = await self._started(arguments, where, stdin)
+        process = await self._start_process(arguments, where, stdin)
         try:
             async with asyncio.timeout(self._seconds):
                 out, problem = await process.communicate()
         except TimeoutError:
             raise Unavailable(f"git {arguments[0]} took longer than {self._seconds:g} s.", part="git") from None
         finally:
-            await _ended(process, self._patience)
+            await _end_process(process, self._patience)
         return Answer(process.returncode or 0, out, problem.decode(errors="replace").strip())
 
-    async def _started(
+    async def _start_process(
         self, arguments: Sequence[str], where: Mapping[str, str], stdin: bytes
     ) -> asyncio.subprocess.Process:
         if self._program is None:
@@ -119,11 +119,11 @@ class Git:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
             with suppress(OSError):
-                await _ended(await starting, self._patience)
+                await _end_process(await starting, self._patience)
             raise
 
 
-async def _ended(process: asyncio.subprocess.Process, patience: float) -> None:
+async def _end_process(process: asyncio.subprocess.Process, patience: float) -> None:
     """A git that is told to end takes its locks away with it; one that does not hear is killed."""
     for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, None)):
         if process.returncode is not None:
@@ -152,7 +152,7 @@ def _file_of(stdin: bytes) -> Iterator[IO[bytes] | int]:
         yield file
 
 
-def refused(verb: str, answer: Answer) -> Unavailable:
+def make_problem(verb: str, answer: Answer) -> Unavailable:
     if any(sign in answer.problem for sign in _FULL):
         return Unavailable("The storage is full.", reason="storage_full")
     return Unavailable(f"git {verb} failed.", part="git", exit_code=answer.code, problem=answer.problem[-500:])

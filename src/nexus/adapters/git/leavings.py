@@ -29,15 +29,15 @@ class GitLeavings:
 
     async def collect(self, *, projects: int = 50) -> int:
         """Removes what is old in the next so many projects; how many. Any process may, at any time."""
-        return await asyncio.to_thread(self._collected, projects)
+        return await asyncio.to_thread(self._collect_leftovers, projects)
 
-    def _collected(self, projects: int) -> int:
+    def _collect_leftovers(self, projects: int) -> int:
         removed = 0
         for _ in range(projects):
             if (repository := next(self._walk, None)) is None:
                 self._walk = _repositories(self._projects)
                 break
-            removed += _tidied(repository)
+            removed += _tidy_repository(repository)
         return removed
 
 
@@ -49,15 +49,20 @@ def _repositories(projects: Path) -> Iterator[Path]:
                 yield repository
 
 
-def _tidied(repository: Path) -> int:
+def _tidy_repository(repository: Path) -> int:
     now = time.time()
     heads, objects = repository / "refs/heads", repository / "objects"
     folders = [objects / "pack", *(folder for folder in _in(objects) if len(folder.name) == 2)]
     return sum(
         (
-            *(_removed(path, now - _SETTLED) for path in _in(repository) if _LEFT.fullmatch(path.name)),
-            _removed(heads / "main.lock", now - _SETTLED),
-            *(_removed(path, now - _UNFINISHED) for folder in folders for path in _in(folder) if _is_unfinished(path)),
+            *(_remove_if_old(path, now - _SETTLED) for path in _in(repository) if _LEFT.fullmatch(path.name)),
+            _remove_if_old(heads / "main.lock", now - _SETTLED),
+            *(
+                _remove_if_old(path, now - _UNFINISHED)
+                for folder in folders
+                for path in _in(folder)
+                if _is_unfinished(path)
+            ),
         )
     )
 
@@ -73,7 +78,7 @@ def _is_unfinished(path: Path) -> bool:
     return path.name.startswith(("tmp_obj_", "tmp_pack_", "tmp_idx_"))
 
 
-def _removed(path: Path, before: float) -> bool:
+def _remove_if_old(path: Path, before: float) -> bool:
     try:
         if path.lstat().st_mtime >= before:
             return False

@@ -10,13 +10,21 @@ from secrets import token_hex
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-from nexus.adapters.git.command import Git, refused
+from nexus.adapters.git.command import Git, make_problem
 from nexus.adapters.git.worktree import Worktree, is_open, make_private, replace, state
 from nexus.domain.core.errors import NotFound, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, instant, system_clock
 from nexus.domain.ports.files import TEMPORARY, FileStore
-from nexus.domain.ports.repository import ANYONE, Commit, Fence, Writer, check_change, project_folder, tracked
+from nexus.domain.ports.repository import (
+    ANYONE,
+    Commit,
+    Fence,
+    Writer,
+    check_change,
+    check_tracked_path,
+    project_folder,
+)
 
 _MAIN = "refs/heads/main"
 _SCRATCH = "refs/nexus/scratch"
@@ -90,7 +98,7 @@ class GitRepository:
         async with self._lock(tree):
             await self._open(tree)
             for _ in range(_TRIES):
-                newest = await self._newest(tree, await self._settled(tree))
+                newest = await self._newest(tree, await self._check_out_newest(tree))
                 writer.fence.follow(newest.fence if newest else Fence())
                 change = _change(newest, files, text=text, key=key, seconds=int(self._clock()))
                 hit("before:git.objects")
@@ -109,7 +117,7 @@ class GitRepository:
 
     async def history(self, project_id: str, *, limit: int = 100) -> Sequence[Commit]:
         tree = self._root / project_folder(project_id)
-        newest = await self._repaired(tree)
+        newest = await self._repair(tree)
         if newest is None or limit < 1:
             return []
         arguments = ("log", "-z", f"--max-count={limit}", "--format=%H%x00%ct%x00%B", "--encoding=UTF-8", newest, "--")
@@ -118,16 +126,16 @@ class GitRepository:
 
     async def list(self, project_id: str, *, at: str | None = None) -> Sequence[str]:
         tree = self._root / project_folder(project_id)
-        newest = await self._repaired(tree)
+        newest = await self._repair(tree)
         if newest is None and at is None:
             return []
-        commit_id = await self._known(tree, at) if at is not None else str(newest)
+        commit_id = await self._verify_commit(tree, at) if at is not None else str(newest)
         raw = await self._git.tell(tree, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit_id)
         return sorted(raw.decode(errors="replace").split("\0")[:-1])
 
     async def read(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
-        tree, path = self._root / project_folder(project_id), tracked(path)
-        newest = await self._repaired(tree)
+        tree, path = self._root / project_folder(project_id), check_tracked_path(path)
+        newest = await self._repair(tree)
         commit_id = newest if at is None else at
         if newest and commit_id and _COMMIT_ID.fullmatch(commit_id):
             asked = f"{commit_id}^{{commit}}:{path}\n".encode()
@@ -139,23 +147,23 @@ class GitRepository:
 
     async def diff(self, project_id: str, before: str, after: str) -> str:
         tree = self._root / project_folder(project_id)
-        await self._repaired(tree)
-        ends = await self._known(tree, before), await self._known(tree, after)
+        await self._repair(tree)
+        ends = await self._verify_commit(tree, before), await self._verify_commit(tree, after)
         arguments = ("diff-tree", "-p", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-color", *ends, "--")
         return (await self._git.tell(tree, *arguments)).decode(errors="replace")
 
     def _lock(self, tree: Path) -> asyncio.Lock:
         return self._locks.setdefault(tree, asyncio.Lock())
 
-    async def _repaired(self, tree: Path) -> str | None:
+    async def _repair(self, tree: Path) -> str | None:
         """The newest commit, after making good what a crash left undone."""
         newest, shown = await asyncio.to_thread(state, tree)
         if newest == shown:
             return newest
         async with self._lock(tree):
-            return await self._settled(tree)
+            return await self._check_out_newest(tree)
 
-    async def _settled(self, tree: Path) -> str | None:
+    async def _check_out_newest(self, tree: Path) -> str | None:
         newest, shown = await asyncio.to_thread(state, tree)
         if newest and newest != shown:
             await self._worktree.bring(tree, newest, known={})
@@ -194,10 +202,10 @@ class GitRepository:
             await asyncio.to_thread(_forget_stale_locks, tree)
             return False
         if (await asyncio.to_thread(state, tree))[0] == expected:
-            raise refused("update-ref", answer)
+            raise make_problem("update-ref", answer)
         return False
 
-    async def _known(self, tree: Path, commit_id: str) -> str:
+    async def _verify_commit(self, tree: Path, commit_id: str) -> str:
         exists = await asyncio.to_thread(is_open, tree)
         if exists and _COMMIT_ID.fullmatch(commit_id):
             told = await self._git.tell(tree, "cat-file", "--batch-check", stdin=f"{commit_id}\n".encode())
@@ -215,15 +223,15 @@ def _change(newest: _Newest | None, files: Mapping[str, bytes | None], *, text: 
     lines = [b"commit %b" % _SCRATCH.encode(), b"mark :1", b"committer nexus <nexus@localhost> %d +0000" % seconds]
     lines += [b"data %d\n%b" % (len(message), message)]
     lines += [b"%b %b" % (b"merge" if nth else b"from", parent.encode()) for nth, parent in enumerate(parents)]
-    lines += [b"D %b" % _quoted(path) for path in files]
+    lines += [b"D %b" % _quote_message(path) for path in files]
     for path, content in files.items():
         if content is not None:
-            lines += [b"M 100644 inline %b\ndata %d\n%b" % (_quoted(path), len(content), content)]
+            lines += [b"M 100644 inline %b\ndata %d\n%b" % (_quote_message(path), len(content), content)]
     lines += [b"", b"get-mark :1", b"reset %b" % _SCRATCH.encode(), b"from %b" % _NOTHING.encode(), b"", b"done", b""]
     return b"\n".join(lines)
 
 
-def _quoted(path: str) -> bytes:
+def _quote_message(path: str) -> bytes:
     return b'"%b"' % path.replace('"', '\\"').encode()
 
 

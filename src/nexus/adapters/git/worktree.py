@@ -16,7 +16,7 @@ from typing import NamedTuple
 from nexus.adapters.git.command import Git
 from nexus.domain.core.errors import Conflict, InvalidInput, Unavailable
 from nexus.domain.ports.files import FileStore
-from nexus.domain.ports.repository import tracked
+from nexus.domain.ports.repository import check_tracked_path
 
 _SHOWN = "nexus-shown"
 _INDEX = "nexus-index-"
@@ -43,7 +43,7 @@ class Worktree:
         differences = [one for one in await self._differences(tree, commit_id) if _is_ours(one.path)]
         for gone in differences:
             if gone.mode == b"000000":
-                await self._files.remove(self._stored(tree, gone.path))
+                await self._files.remove(self._stored_path(tree, gone.path))
         wanted = [one for one in differences if one.mode.startswith(b"100")]
         contents = await self._contents(tree, [one for one in wanted if known.get(one.path) is None])
         for one in wanted:
@@ -51,7 +51,7 @@ class Worktree:
             await self._write(tree, one.path, contents[one.blob] if content is None else content)
         await self._move_index(tree, commit_id)
 
-    def _stored(self, tree: Path, path: str) -> str:
+    def _stored_path(self, tree: Path, path: str) -> str:
         return f"{tree.relative_to(self._root).as_posix()}/{path}"
 
     async def _differences(self, tree: Path, commit_id: str) -> Sequence[_Difference]:
@@ -60,8 +60,8 @@ class Worktree:
         answer = await self._git.ask(tree, *arguments)
         if answer.code:  # a damaged index says nothing: everything may be wrong
             await asyncio.to_thread((tree / ".git/index").unlink, missing_ok=True)
-            return list(_parsed(await self._git.tell(tree, *arguments)))
-        return list(_parsed(answer.out))
+            return list(_parse_differences(await self._git.tell(tree, *arguments)))
+        return list(_parse_differences(answer.out))
 
     async def _contents(self, tree: Path, differences: Sequence[_Difference]) -> Mapping[str, bytes]:
         if not differences:
@@ -71,11 +71,11 @@ class Worktree:
 
     async def _write(self, tree: Path, path: str, content: bytes) -> None:
         try:
-            await self._files.write(self._stored(tree, path), content)
+            await self._files.write(self._stored_path(tree, path), content)
         except Conflict:
             for obstacle in await asyncio.to_thread(_in_the_way, tree, path):
-                await self._files.remove(self._stored(tree, obstacle))
-            await self._files.write(self._stored(tree, path), content)
+                await self._files.remove(self._stored_path(tree, obstacle))
+            await self._files.write(self._stored_path(tree, path), content)
 
     async def _move_index(self, tree: Path, commit_id: str) -> None:
         index = tree / ".git" / (_INDEX + token_hex(8))
@@ -93,7 +93,7 @@ def state(tree: Path) -> tuple[str | None, str | None]:
     if not is_open(tree):
         return None, None
     shown = _text(tree / ".git" / _SHOWN)
-    newest = _text(tree / ".git/refs/heads/main") or _packed(_text(tree / ".git/packed-refs") or "")
+    newest = _text(tree / ".git/refs/heads/main") or _find_packed_head(_text(tree / ".git/packed-refs") or "")
     return newest, shown
 
 
@@ -151,7 +151,7 @@ def _text(path: Path) -> str | None:
         return None
 
 
-def _packed(text: str) -> str | None:
+def _find_packed_head(text: str) -> str | None:
     for line in text.splitlines():
         commit_id, _, name = line.partition(" ")
         if name == "refs/heads/main":
@@ -159,7 +159,7 @@ def _packed(text: str) -> str | None:
     return None
 
 
-def _parsed(raw: bytes) -> Iterator[_Difference]:
+def _parse_differences(raw: bytes) -> Iterator[_Difference]:
     fields = raw.split(b"\0")
     for about, path in zip(fields[::2], fields[1::2], strict=False):
         mode, _, blob, *_ = about.removeprefix(b":").split(b" ")
@@ -177,7 +177,7 @@ def _objects(raw: bytes) -> Iterator[tuple[str, bytes]]:
 def _is_ours(path: str) -> bool:
     """What a user committed under a name that nexus would not use, the user also has in the files."""
     try:
-        return bool(tracked(path))
+        return bool(check_tracked_path(path))
     except InvalidInput:
         return False
 

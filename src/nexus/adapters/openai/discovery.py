@@ -64,11 +64,11 @@ class LocalDiscovery:
         async with aiohttp.ClientSession(
             cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, headers={"Accept-Encoding": "identity"}
         ) as session:
-            found = await asyncio.gather(*(_asked(session, place) for place in self._places))
+            found = await asyncio.gather(*(_ask_server(session, place) for place in self._places))
         return [one for one in found if one is not None]
 
 
-async def _asked(session: "aiohttp.ClientSession", place: Place) -> LocalModel | None:
+async def _ask_server(session: "aiohttp.ClientSession", place: Place) -> LocalModel | None:
     from aiohttp import ClientError
 
     base_url = f"http://127.0.0.1:{place.port}/v1"
@@ -79,7 +79,7 @@ async def _asked(session: "aiohttp.ClientSession", place: Place) -> LocalModel |
         ):
             if answer.status != 200:
                 return None
-            entries = _entries(await _beginning(answer.content))
+            entries = _entries(await _read_list(answer.content))
     except (TimeoutError, ClientError, OSError, ValueError):
         return None
     if entries is None:
@@ -89,7 +89,7 @@ async def _asked(session: "aiohttp.ClientSession", place: Place) -> LocalModel |
     return LocalModel(provider=provider, base_url=base_url, names=_names(entries))
 
 
-async def _beginning(content: "aiohttp.StreamReader") -> bytes:
+async def _read_list(content: "aiohttp.StreamReader") -> bytes:
     """The whole body. ValueError for one that is longer than any list of models."""
     body = bytearray()
     while piece := await content.readany():

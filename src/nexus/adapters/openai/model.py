@@ -11,7 +11,7 @@ import aiohttp
 
 from nexus.adapters.openai.refusals import problem_in_stream, problem_of, retry_after
 from nexus.adapters.openai.sse import Splitter
-from nexus.adapters.openai.wire import Assembly, Dialect, FaultStream, adapted, encoded
+from nexus.adapters.openai.wire import Assembly, Dialect, FaultStream, encode_request, simplify_dialect
 from nexus.domain.core.errors import InvalidInput, Unavailable
 from nexus.domain.core.instants import Clock, system_clock
 from nexus.domain.ports.models import Delta, End, ModelRequest
@@ -75,7 +75,7 @@ class OpenAIModel:
         known = dialect = self._dialect
         lasting = True
         while True:
-            answer = await self._posted(encoded(request, model=self._name, dialect=dialect))
+            answer = await self._post(encode_request(request, model=self._name, dialect=dialect))
             try:
                 if answer.status == 200:
                     self._dialect = dialect if lasting and self._dialect == known else self._dialect
@@ -90,13 +90,13 @@ class OpenAIModel:
     def _simpler(self, dialect: Dialect, answer: aiohttp.ClientResponse, body: bytes, request: ModelRequest) -> Dialect:
         """How to ask again after a refusal; what the refusal means, raised, where asking otherwise is no use."""
         if answer.status in (400, 422):
-            simpler = adapted(dialect, body.decode(errors="replace"), request)
+            simpler = simplify_dialect(dialect, body.decode(errors="replace"), request)
             if simpler is not None:
                 return simpler
         pause = retry_after(answer.headers, now=self._clock())
         raise problem_of(answer.status, body, key=self._key, retry_after=pause)
 
-    async def _posted(self, body: bytes) -> aiohttp.ClientResponse:
+    async def _post(self, body: bytes) -> aiohttp.ClientResponse:
         try:
             async with asyncio.timeout(self._first_byte):
                 return await self._session.post(
@@ -126,7 +126,7 @@ class OpenAIModel:
         pieces = self._payloads(answer, assembly, first_byte) if is_stream else self._whole(answer, first_byte)
         async with aclosing(pieces):
             async for payloads in pieces:
-                if (delta := self._taken(assembly, payloads)) is not None:
+                if (delta := self._take_payloads(assembly, payloads)) is not None:
                     yield delta
         if not assembly.finished:
             raise Unavailable("The answer of the model broke off.")
@@ -169,7 +169,7 @@ class OpenAIModel:
                 wait = self._idle
         yield [b"".join(parts)]
 
-    def _taken(self, assembly: Assembly, payloads: list[bytes]) -> Delta | None:
+    def _take_payloads(self, assembly: Assembly, payloads: list[bytes]) -> Delta | None:
         try:
             return assembly.take(payloads)
         except FaultStream as told:

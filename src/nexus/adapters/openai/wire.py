@@ -97,7 +97,7 @@ _chunk = msgspec.json.Decoder(Chunk).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def encoded(request: ModelRequest, *, model: str, dialect: Dialect) -> bytes:
+def encode_request(request: ModelRequest, *, model: str, dialect: Dialect) -> bytes:
     """The body of POST /chat/completions."""
     messages = [_message(message) for message in request.messages]
     body: JSON = {"model": model, "messages": messages, "stream": True}
@@ -112,11 +112,11 @@ def encoded(request: ModelRequest, *, model: str, dialect: Dialect) -> bytes:
     if request.schema is not None:
         body |= _answer_format(request, request.schema, dialect)
         if dialect.answers != "schema":
-            body["messages"] = _told(messages, request.schema_name, request.schema)
+            body["messages"] = _add_schema_to_prompt(messages, request.schema_name, request.schema)
     return _encode(body)
 
 
-def adapted(dialect: Dialect, refusal: str, request: ModelRequest) -> Dialect | None:
+def simplify_dialect(dialect: Dialect, refusal: str, request: ModelRequest) -> Dialect | None:
     """The next simpler dialect after a 400 that names what it did not understand; None when it names nothing of ours."""
     if dialect.usage and ("stream_options" in refusal or "include_usage" in refusal):
         return msgspec.structs.replace(dialect, usage=False)
@@ -160,7 +160,7 @@ class Assembly:
         text: list[str] = []
         reasoning: list[str] = []
         for payload in payloads:
-            for choice in self._choices(_decoded(payload)):
+            for choice in self._choices(_decode_chunk(payload)):
                 if choice.finish_reason:
                     self._stop = choice.finish_reason
                 if (words := choice.delta or choice.message) is None:
@@ -228,7 +228,7 @@ class _OpenCall:
         )
 
 
-def _decoded(payload: bytes) -> Chunk:
+def _decode_chunk(payload: bytes) -> Chunk:
     try:
         return _chunk(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -288,7 +288,7 @@ def _is_closed(schema: object) -> bool:
     return (not is_object or schema.get("additionalProperties") is False) and all(map(_is_closed, schema.values()))
 
 
-def _told(messages: list[JSON], name: str, schema: JSON) -> list[JSON]:
+def _add_schema_to_prompt(messages: list[JSON], name: str, schema: JSON) -> list[JSON]:
     """The schema as part of the system prompt, which stays a single one: some chat templates refuse a second."""
     rule = (
         f"Answer with one JSON document and nothing else, without a code fence. It must fit the JSON schema {name}:\n"

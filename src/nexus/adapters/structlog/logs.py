@@ -23,10 +23,12 @@ def configure(level: str, form: Literal["auto", "json", "pretty"]) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _masked,
+        _mask_secrets,
     ]
     foreign: structlog.typing.Processor = _pretty() if pretty else _json
-    last: list[structlog.typing.Processor] = [_escaped] if pretty else [structlog.processors.format_exc_info, _escaped]
+    last: list[structlog.typing.Processor] = (
+        [_escape_values] if pretty else [structlog.processors.format_exc_info, _escape_values]
+    )
     factory = structlog.PrintLoggerFactory(sys.stderr) if pretty else structlog.BytesLoggerFactory(sys.stderr.buffer)
     structlog.configure(
         processors=[*shared, *last, foreign],
@@ -38,7 +40,7 @@ def configure(level: str, form: Literal["auto", "json", "pretty"]) -> None:
     plain = foreign if pretty else _json_text
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.processors.format_exc_info, _escaped],
+            foreign_pre_chain=[*shared, structlog.processors.format_exc_info, _escape_values],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, plain],
         )
     )
@@ -68,7 +70,7 @@ def _json_text(logger: WrappedLogger, method: str, event: EventDict) -> str:
     return _json(logger, method, event).decode()
 
 
-def _escaped(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+def _escape_values(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """Nothing that a stranger sent steers the terminal of who reads the log, or begins a line of its own there."""
     for key, value in event.items():
         if isinstance(value, str) and value.isprintable():
@@ -87,7 +89,7 @@ def _harmless(value: Any) -> Any:
     return value
 
 
-def _masked(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+def _mask_secrets(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """No secret reaches a log by its usual name."""
     for key in event:
         if _is_secret(key) and not isinstance(event[key], bool | int | float):

@@ -12,7 +12,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from nexus.domain.core.errors import InvalidInput, NexusError, PermissionDenied, Unavailable
-from nexus.domain.ports.addresses import PORTS, Target, join_location, permitted, target_of
+from nexus.domain.ports.addresses import PORTS, Target, is_permitted, join_location, target_of
 from nexus.domain.ports.web import Fetched
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -57,7 +57,7 @@ class GuardedWeb:
         most = max(0, min(most, MOST_BYTES))
         try:
             async with asyncio.timeout(max(0.0, min(seconds, MOST_SECONDS))):
-                return await self._followed(url, headers, most)
+                return await self._follow_redirects(url, headers, most)
         except TimeoutError as error:
             raise Unavailable("The address did not answer in time") from error
         except ValueError as error:  # of a library that takes an address apart
@@ -65,12 +65,12 @@ class GuardedWeb:
         except (aiohttp.ClientError, OSError, zlib.error) as error:
             raise _refusal(error) or Unavailable("The address could not be read") from error
 
-    async def _followed(self, url: str, headers: Mapping[str, str], most: int) -> Fetched:
+    async def _follow_redirects(self, url: str, headers: Mapping[str, str], most: int) -> Fetched:
         """The answer behind at most three redirects, each of them checked as if it had been asked for."""
         target = self._target(url)
         async with self._session() as session:
             for _ in range(REDIRECTS + 1):
-                answer = await _asked(session, target, headers, most)
+                answer = await _get_once(session, target, headers, most)
                 if isinstance(answer, Fetched):
                     return answer
                 moved = self._target(answer)
@@ -97,7 +97,7 @@ class GuardedWeb:
     def _socket(self, wanted: "aiohttp.connector.AddrInfoType") -> socket.socket:
         """The last gate: whatever led here, no socket is made for an address that is not public."""
         family, kind, protocol, _, place = wanted
-        if not permitted(str(place[0]), self._allowed):
+        if not is_permitted(str(place[0]), self._allowed):
             raise PermissionDenied("This address is not public")
         return socket.socket(family, kind, protocol)
 
@@ -114,7 +114,7 @@ class _CheckedResolver(AbstractResolver):
         addresses = [address.partition("%")[0] for address in dict.fromkeys(await self._resolve(host, port))]
         if not addresses:
             raise OSError(f"{host} has no address")
-        if not all(permitted(address, self._allowed) for address in addresses):
+        if not all(is_permitted(address, self._allowed) for address in addresses):
             raise PermissionDenied("This address is not public")
         return [
             ResolveResult(
@@ -132,18 +132,18 @@ class _CheckedResolver(AbstractResolver):
         return None
 
 
-async def _asked(
+async def _get_once(
     session: aiohttp.ClientSession, target: Target, headers: Mapping[str, str], most: int
 ) -> Fetched | str:
     """The answer, or the URL to which it sends the reader."""
-    async with session.get(_pinned(target), headers=_OWN_HEADERS | dict(headers), allow_redirects=False) as answer:
+    async with session.get(_pin_host(target), headers=_OWN_HEADERS | dict(headers), allow_redirects=False) as answer:
         location = answer.headers.get("Location")
         if answer.status in _MOVED and location:
             return join_location(target.url, location)
         return await _read(target, answer, most)
 
 
-def _pinned(target: Target) -> URL:
+def _pin_host(target: Target) -> URL:
     """The URL with the host as it was checked, so that no second parser may read another one."""
     url = URL(target.url).with_host(target.host).with_fragment(None)
     if (url.scheme, url.host, url.port, url.user) != (target.scheme, target.host, target.port, None):

@@ -13,7 +13,7 @@ from nexus.domain.agents.rules import Origin, Registration
 from nexus.domain.agents.tables import AGENTS, DEPLOYMENTS, VERSIONS
 from nexus.domain.audit.service import Audit
 from nexus.domain.core.errors import InvalidInput, NotFound, PreconditionFailed
-from nexus.domain.core.ids import NewId, derived
+from nexus.domain.core.ids import NewId, derive_id
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.core.values import JSON
@@ -122,7 +122,7 @@ class Agents:
 
     def id_of(self, project_id: str, slug: str) -> str:
         """Where a project's agent lives: the same in every build."""
-        return derived("agt", project_id, slug)
+        return derive_id("agt", project_id, slug)
 
     async def registering(self, origin: Origin, found: Sequence[Registration]) -> list[Write]:
         """The next version of each agent of a build, and the agents that are new; the caller commits them."""

@@ -25,7 +25,7 @@ def ulids(clock: Clock = system_clock) -> NewId:
         with lock:
             fresh = int(clock() * 1000) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
             last = fresh if fresh >> _RANDOM_BITS > last >> _RANDOM_BITS else last + 1
-            return f"{prefix}_{_encoded(last)}"
+            return f"{prefix}_{_encode_number(last)}"
 
     return new_id
 
@@ -33,24 +33,24 @@ def ulids(clock: Clock = system_clock) -> NewId:
 def after(earlier: str) -> str:
     """The next id that sorts behind `earlier`: for orders that must hold across processes."""
     prefix, _, body = earlier.partition("_")
-    return f"{prefix}_{_encoded(_decoded(body) + 1)}"
+    return f"{prefix}_{_encode_number(_decode_number(body) + 1)}"
 
 
-def derived(prefix: str, *parts: str) -> str:
+def derive_id(prefix: str, *parts: str) -> str:
     """The same id for the same parts, for what must not be made twice."""
     digest = hashlib.sha256("\0".join(parts).encode()).digest()
-    return f"{prefix}_{_encoded(int.from_bytes(digest[:16], 'big'))}"
+    return f"{prefix}_{_encode_number(int.from_bytes(digest[:16], 'big'))}"
 
 
 def is_id(text: str, prefix: str) -> bool:
     return bool(_FORM.fullmatch(text)) and text.startswith(f"{prefix}_")
 
 
-def _encoded(number: int) -> str:
+def _encode_number(number: int) -> str:
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
 
 
-def _decoded(body: str) -> int:
+def _decode_number(body: str) -> int:
     number = 0
     for character in body:
         number = number << 5 | _ALPHABET.index(character)

@@ -35,7 +35,7 @@ def escape_controls(text: str) -> str:
     """The text with control, bidi and lone surrogate characters as `\\x1b` or `\\u202e`; line feeds and tabs stay."""
     if text.isprintable():
         return text
-    return "".join(_escaped(one) if one not in "\n\t" + _JOINERS else one for one in text)
+    return "".join(_escape_character(one) if one not in "\n\t" + _JOINERS else one for one in text)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -48,7 +48,7 @@ def single_line(text: str) -> str:
     return escape_controls(" ".join(text.split()))
 
 
-def _escaped(character: str) -> str:
+def _escape_character(character: str) -> str:
     if unicodedata.category(character) not in _STEERING:
         return character
     code = ord(character)

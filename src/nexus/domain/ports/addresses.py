@@ -62,7 +62,7 @@ def target_of(url: str, *, ports: Collection[int] = PORTS, allowed: Collection[s
     address = address if address is not None else address_of(name)
     if port not in ports:
         raise PermissionDenied(f"Port {port} is not fetched from")
-    if address is not None and not permitted(address, allowed):
+    if address is not None and not is_permitted(address, allowed):
         raise PermissionDenied("This address is not public")
     if address is None and _is_local(name):
         raise PermissionDenied("This address is not public")
@@ -97,7 +97,7 @@ def address_of(host: str) -> Address | None:
     return ipaddress.IPv4Address(sum(number << 8 * (3 - place) for place, number in enumerate(leading)) + last)
 
 
-def permitted(address: Address | str, allowed: Collection[str] = ()) -> bool:
+def is_permitted(address: Address | str, allowed: Collection[str] = ()) -> bool:
     """Public, or named in `allowed`."""
     try:
         parsed = ipaddress.ip_address(address)

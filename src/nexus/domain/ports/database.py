@@ -26,7 +26,7 @@ from nexus.domain.ports.rows import (
     Write,
     delete,
     is_place,
-    joined,
+    join_values,
     replace,
 )
 
@@ -143,7 +143,7 @@ class Tables:
     async def get(self, table: Table[R], *key: Scalar) -> R:
         """As `find`, or NotFound."""
         if (row := await self.find(table, *key)) is None:
-            raise _named(NotFound, table, key)
+            raise _make_error(NotFound, table, key)
         return row
 
     async def page(
@@ -155,7 +155,9 @@ class Tables:
             raise TypeError(f"{table.name}: the partition is {order.partition if order else table.key[0]}")
         if not all(map(is_place, partition)):
             return Page([])
-        return await self._page(Query(table, order, partition[0] if len(partition) == 1 else joined(partition), window))
+        return await self._page(
+            Query(table, order, partition[0] if len(partition) == 1 else join_values(partition), window)
+        )
 
     async def walk(self, table: Table[R], window: Window = Window()) -> Page[R]:
         """A page of all rows, in no order and by no bounds. For migrations and exports; never for a request."""
@@ -170,9 +172,9 @@ class Tables:
         if any(write.verb == "tally" for write in writes) and not any(write.verb == "put" for write in writes):
             raise ValueError("a tally is committed with the insert of what it counts, or it would count twice")
         try:
-            await self._driver.write([self._guarded(write) for write in writes])
+            await self._driver.write([self._add_guards(write) for write in writes])
         except Refused as refused:
-            raise self._told(writes[refused.at], refused.row) from None
+            raise self._translate_refusal(writes[refused.at], refused.row) from None
 
     @retry_stale
     async def edit(self, table: Table[V], *key: Scalar, change: Callable[[V], V]) -> V:
@@ -207,8 +209,8 @@ class Tables:
 
     async def _page(self, query: Query[R]) -> Page[R]:
         table = query.table
-        items, more = await self._driver.query(structs.replace(query, after=self._opened(query)))
-        cursor = self._sealed(query, items[-1]) if more and items else None
+        items, more = await self._driver.query(structs.replace(query, after=self._open_cursor(query)))
+        cursor = self._seal_cursor(query, items[-1]) if more and items else None
         if query.index and query.index.keys_only:
             keys = [tuple(item[field] for field in table.key) for item in items]
             return Page(await self._read(table, keys) if keys else [], cursor)
@@ -228,7 +230,7 @@ class Tables:
             self._caller is None or table.owner is None or item.get(table.owner) == getattr(self._caller, table.owner)
         )
 
-    def _guarded(self, write: Write) -> Write:
+    def _add_guards(self, write: Write) -> Write:
         """With what the table declares: rows of others are not touched, rows past their time do not stand in the way."""
         table = write.table
         if write.verb in ("put", "tally"):
@@ -242,16 +244,16 @@ class Tables:
         mine = {**write.when.fields, table.owner: (getattr(self._caller, table.owner),)}
         return structs.replace(write, when=structs.replace(write.when, fields=mine))
 
-    def _told(self, write: Write, row: Item | None) -> NexusError:
+    def _translate_refusal(self, write: Write, row: Item | None) -> NexusError:
         if write.verb == "put":
-            return _named(AlreadyExists, write.table, write.key)
-        return _named(Stale if row and self._visible(write.table, row) else NotFound, write.table, write.key)
+            return _make_error(AlreadyExists, write.table, write.key)
+        return _make_error(Stale if row and self._visible(write.table, row) else NotFound, write.table, write.key)
 
-    def _sealed(self, query: Query[Any], last: Item) -> str:
+    def _seal_cursor(self, query: Query[Any], last: Item) -> str:
         place = msgspec.json.encode([last[query.fields[1]], *(last[field] for field in query.table.key)])
         return base64.urlsafe_b64encode(self._seal(query, place) + place).decode().rstrip("=")
 
-    def _opened(self, query: Query[Any]) -> Key | None:
+    def _open_cursor(self, query: Query[Any]) -> Key | None:
         if (cursor := query.window.cursor) is None:
             return None
         try:
@@ -272,5 +274,5 @@ class Tables:
         return hmac.digest(self._secret, msgspec.json.encode(asked) + place, "sha256")[:_SEAL_BYTES]
 
 
-def _named(kind: type[NexusError], table: Table[Any], key: Key) -> NexusError:
+def _make_error(kind: type[NexusError], table: Table[Any], key: Key) -> NexusError:
     return kind(f"{kind.title}: {table.name} {'/'.join(map(str, key))}", table=table.name, key=key)

@@ -38,7 +38,7 @@ class FileStore(Protocol):
         ...
 
 
-def checked(path: str, *, below: str = "") -> tuple[str, ...]:
+def check_path(path: str, *, below: str = "") -> tuple[str, ...]:
     """The parts of a path that keeps the rules of `FileStore`, also when it lies below that folder; else InvalidInput."""
     whole = below + path
     if (

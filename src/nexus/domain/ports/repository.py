@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from nexus.domain.core.errors import Conflict, InvalidInput
 from nexus.domain.core.ids import is_id
-from nexus.domain.ports.files import checked
+from nexus.domain.ports.files import check_path
 
 
 class Commit(Struct, frozen=True):
@@ -96,17 +96,17 @@ def project_folder(project_id: str) -> str:
     return f"projects/{project_id}"
 
 
-def tracked(path: str) -> str:
+def check_tracked_path(path: str) -> str:
     """The path, when a repository may hold it; else InvalidInput."""
-    checked(path, below=f"projects/prj_{26 * '0'}/")
+    check_path(path, below=f"projects/prj_{26 * '0'}/")
     return path
 
 
 def check_change(files: Mapping[str, bytes | None], *, message: str, key: str, fence: Fence) -> None:
     """InvalidInput unless these files, this message, this key and this fence can be one commit."""
-    written = {tracked(path) for path, content in files.items() if content is not None}
+    written = {check_tracked_path(path) for path, content in files.items() if content is not None}
     for path in files:
-        parts = tuple(tracked(path).split("/"))
+        parts = tuple(check_tracked_path(path).split("/"))
         if any("/".join(parts[:depth]) in written for depth in range(1, len(parts))):
             raise InvalidInput(f"Of {path!r}, a part of the path is a file of the same commit.")
     if not (key.strip() == key and 0 < len(key) <= 200 and key.isprintable()):

@@ -12,7 +12,7 @@ from nexus.domain.core.errors import InvalidInput
 Scalar = str | int
 Key = tuple[Scalar, ...]
 Item = dict[str, Any]
-"""A row as a driver stores it: JSON values by field, joined index fields included, fields that are None left out."""
+"""A row as a driver stores it: JSON values by field, join_values index fields included, fields that are None left out."""
 
 ROW_BYTES = 400_000
 """What a row may weigh as JSON: the narrowest of the stores sets the bound for all."""
@@ -81,7 +81,7 @@ class Table(Struct, Generic[R], frozen=True, dict=True):
 
     @cached_property
     def places(self) -> frozenset[str]:
-        """The fields whose value is a place in some order, joined ones included."""
+        """The fields whose value is a place in some order, join_values ones included."""
         ordered = {field for index in self.indexes for field in (*index.parts, index.partition, index.sort)}
         return frozenset(ordered.union(self.key))
 
@@ -111,7 +111,7 @@ class Table(Struct, Generic[R], frozen=True, dict=True):
             raise InvalidInput("What is nested so deep cannot be stored", table=self.name) from error
         for index in self.joins:
             if all(part in item for part in index.parts):
-                item[index.partition] = joined([item[part] for part in index.parts])
+                item[index.partition] = join_values([item[part] for part in index.parts])
         if unfit := sorted(field for field in self.places if field in item and not is_place(item[field])):
             raise InvalidInput(f"{', '.join(unfit)}: empty, too long or broken", table=self.name, fields=unfit)
         try:
@@ -183,7 +183,7 @@ def patch(table: Table[V], row: V, condition: When | None = None, /, **fields: o
         raise TypeError(f"{table.name}: a patch does not change {fixed}")
     item = table.item(structs.replace(row, **fields))
     condition = when(revision=row.revision) if condition is None else condition
-    _known(table, condition)
+    _check_fields(table, condition)
     changes, guards = {field: item.get(field) for field in fields}, dict(condition.fields)
     for index in table.joins:
         if not changes.keys().isdisjoint(index.parts):
@@ -197,7 +197,7 @@ def tally(table: Table[R], key: Key, condition: When = When(), /, **add: int) ->
     """Adds to the counters of a row, made on first use. Commit it together with the insert of what it counts."""
     if unknown := sorted(add.keys() - table.fields.keys()):
         raise TypeError(f"{table.name}: no field {unknown}")
-    _known(table, condition)
+    _check_fields(table, condition)
     if not all(map(is_place, key)):
         raise InvalidInput("A key that is empty, too long or broken", table=table.name)
     return Write("tally", table, key, add=add, when=condition)
@@ -206,13 +206,13 @@ def tally(table: Table[R], key: Key, condition: When = When(), /, **add: int) ->
 def check(table: Table[V], row: V, condition: When | None = None, /) -> Write:
     """Changes nothing; the commit holds only if the condition does: without one, if nobody wrote since the row was read."""
     condition = when(revision=row.revision) if condition is None else condition
-    _known(table, condition)
+    _check_fields(table, condition)
     return Write("check", table, table.key_of(row), when=structs.replace(condition, exists=True))
 
 
 def delete(table: Table[R], row: R, condition: When = When(), /) -> Write:
     """Quiet when there is no such row; Stale when there is one of which the condition does not hold."""
-    _known(table, condition)
+    _check_fields(table, condition)
     return Write("delete", table, table.key_of(row), when=condition)
 
 
@@ -242,7 +242,7 @@ def result(write: Write, row: Item | None) -> Item | None:
     return {field: value for field, value in changed.items() if value is not None}
 
 
-def joined(parts: Sequence[Scalar]) -> str:
+def join_values(parts: Sequence[Scalar]) -> str:
     """Several values as one text, such that no two lists of values look alike."""
     return msgspec.json.encode(parts).decode()
 
@@ -268,6 +268,6 @@ def nests_deeper(value: object, levels: int) -> bool:
     return True
 
 
-def _known(table: Table[Any], condition: When) -> None:
+def _check_fields(table: Table[Any], condition: When) -> None:
     if unknown := sorted({*condition.fields, *condition.below} - table.fields.keys()):
         raise TypeError(f"{table.name}: no field {unknown}")

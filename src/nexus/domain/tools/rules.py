@@ -4,7 +4,7 @@ import zlib
 
 from msgspec import structs
 
-from nexus.domain.core.ids import derived
+from nexus.domain.core.ids import derive_id
 from nexus.domain.core.principal import Principal
 from nexus.domain.tools.library.registry import LibraryTool
 from nexus.domain.tools.model import HOUSE, Tool
@@ -17,7 +17,7 @@ VERSION = "1.0.0"
 
 def system_id(name: str) -> str:
     """The id of a system tool: `tol_` and 26 characters that follow from its name, the same everywhere and for ever."""
-    return derived("tol", "library", name)
+    return derive_id("tol", "library", name)
 
 
 def shard_of(marker: str) -> int:

@@ -163,7 +163,7 @@ def _fail(reason: str = "") -> None:
     raise AssertionError(reason)
 
 
-def compiled(source: str, path: str) -> types.CodeType:
+def compile_tests(source: str, path: str) -> types.CodeType:
     """A test file whose plain assertions say, when they fail, what they compared. SyntaxError also for what overflows the parser."""
     try:
         tree = _Speaking(source).visit(ast.parse(source, path))
@@ -174,7 +174,7 @@ def compiled(source: str, path: str) -> types.CodeType:
 
 def names() -> dict[str, Any]:
     """What a file made by `compiled` needs in its namespace."""
-    return {_SHOWN: _shown}
+    return {_SHOWN: _show_comparison}
 
 
 class _Speaking(ast.NodeTransformer):
@@ -190,19 +190,19 @@ class _Speaking(ast.NodeTransformer):
         seen: list[ast.expr] = []
         if isinstance(node.test, ast.Compare) and len(node.test.ops) == 1:
             compared = node.test
-            compared.left, seen = self._kept("__nexus_left__", compared.left, seen)
-            compared.comparators[0], seen = self._kept("__nexus_right__", compared.comparators[0], seen)
+            compared.left, seen = self._keep_value("__nexus_left__", compared.left, seen)
+            compared.comparators[0], seen = self._keep_value("__nexus_right__", compared.comparators[0], seen)
         arguments: list[ast.expr] = [ast.Constant(said), *seen]
         node.msg = ast.Call(func=ast.Name(_SHOWN, ast.Load()), args=arguments, keywords=[])
         return node
 
     @staticmethod
-    def _kept(name: str, value: ast.expr, seen: list[ast.expr]) -> tuple[ast.expr, list[ast.expr]]:
+    def _keep_value(name: str, value: ast.expr, seen: list[ast.expr]) -> tuple[ast.expr, list[ast.expr]]:
         kept = ast.NamedExpr(target=ast.Name(name, ast.Store()), value=value)
         return kept, [*seen, ast.Name(name, ast.Load())]
 
 
-def _shown(said: str, *values: Any) -> str:
+def _show_comparison(said: str, *values: Any) -> str:
     text = said if len(said) <= 2 * _LONGEST_SHOWN else f"{said[: 2 * _LONGEST_SHOWN]}…"
     return f"{text}: left is {_text(values[0])}, right is {_text(values[1])}" if values else text
 

@@ -27,7 +27,7 @@ class Told:
         self._left = most
 
     def tell(self, frame: Frame) -> None:
-        line = results.encoded(frame) + b"\n"
+        line = results.encode_json(frame) + b"\n"
         self._left -= len(line)
         if self._left < 0:
             line = b'{"type":"ended","status":"too_much_output"}\n'
@@ -42,20 +42,20 @@ def run(work: Callable[[], Frame], told: Told, root: str) -> None:
     sys.path.insert(0, root)
     sys.dont_write_bytecode = True
     try:
-        frame = _ended(work, root)
+        frame = _run_work(work, root)
         told.tell({"type": "ended", **frame})
     except MemoryError:
         os._exit(MEMORY_EXIT)
     os._exit(0)
 
 
-def _ended(work: Callable[[], Frame], root: str) -> Frame:
+def _run_work(work: Callable[[], Frame], root: str) -> Frame:
     try:
         return {"status": "ok", **work()}
     except MemoryError:
         return {"status": "out_of_memory"}
     except BaseException as error:
-        return {"status": "raised", "error": results.described(error, root)}
+        return {"status": "raised", "error": results.describe_error(error, root)}
 
 
 def call(function: str, arguments: dict[str, Any]) -> Frame:
@@ -67,7 +67,7 @@ def call(function: str, arguments: dict[str, Any]) -> Frame:
     found = getattr(module, name, None)
     if not callable(found):
         raise LookupError(f"{path} has no function {name}")
-    return {"value": results.jsonable(awaited(found(**arguments)))}
+    return {"value": results.jsonable(run_to_value(found(**arguments)))}
 
 
 def test(request: dict[str, Any], told: Told, root: str, link: "Link") -> Frame:
@@ -78,7 +78,7 @@ def test(request: dict[str, Any], told: Told, root: str, link: "Link") -> Frame:
     judge.Finder(link, request["judged"])
     counts = {True: 0, False: 0}
     for path in request["tests"]:
-        for name, work in _collected(path, f"{root}/{path}"):
+        for name, work in _collect_tests(path, f"{root}/{path}"):
             began = time.perf_counter()
             failures = link.failures
             error = _failure(work, root)
@@ -97,14 +97,14 @@ def test(request: dict[str, Any], told: Told, root: str, link: "Link") -> Frame:
     return {"value": {"passed": counts[True], "failed": counts[False]}}
 
 
-def _collected(path: str, place: str) -> Iterator[tuple[str, Callable[[], Any]]]:
+def _collect_tests(path: str, place: str) -> Iterator[tuple[str, Callable[[], Any]]]:
     """The tests of a file in its order; a file that cannot be loaded is itself a failed test."""
     try:
-        space = _loaded(path, place)
+        space = _load_test_file(path, place)
     except MemoryError:
         raise
     except BaseException as error:
-        yield path, _raising(error)
+        yield path, _make_failure(error)
         return
     for name, found in list(space.items()):
         if name.startswith("test_") and callable(found):
@@ -124,10 +124,10 @@ def _cases(name: str, test: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     from nexus.adapters.confined.inside import checks
 
     for ending, arguments in checks.cases(test):
-        yield name + ending, _calling(test, arguments)
+        yield name + ending, _make_call(test, arguments)
 
 
-def _loaded(path: str, place: str) -> dict[str, Any]:
+def _load_test_file(path: str, place: str) -> dict[str, Any]:
     from nexus.adapters.confined.inside import checks
 
     with open(place, encoding="utf-8") as file:  # noqa: PTH123 - see above
@@ -141,34 +141,34 @@ def _loaded(path: str, place: str) -> dict[str, Any]:
     module.__spec__ = importlib.machinery.ModuleSpec(name, None, origin=place)
     module.__dict__.update(checks.names())
     sys.modules[name] = module
-    exec(checks.compiled(source, place), module.__dict__)  # noqa: S102 - to run it is what this process is for
+    exec(checks.compile_tests(source, place), module.__dict__)  # noqa: S102 - to run it is what this process is for
     return module.__dict__
 
 
 def _failure(work: Callable[[], Any], root: str) -> str | None:
     try:
-        answer = awaited(work())
+        answer = run_to_value(work())
     except MemoryError:
         raise
     except BaseException as error:
-        return results.described(error, root)
+        return results.describe_error(error, root)
     if answer is not None:
         return f"The test gives a {type(answer).__name__}: it must assert, and one that yields is never run."
     return None
 
 
-def _calling(test: Callable[..., Any], arguments: dict[str, Any]) -> Callable[[], Any]:
+def _make_call(test: Callable[..., Any], arguments: dict[str, Any]) -> Callable[[], Any]:
     return lambda: test(**arguments)
 
 
-def _raising(error: BaseException) -> Callable[[], Any]:
+def _make_failure(error: BaseException) -> Callable[[], Any]:
     def work() -> None:
         raise error
 
     return work
 
 
-def awaited(value: Any) -> Any:
+def run_to_value(value: Any) -> Any:
     if isinstance(value, types.CoroutineType):
         import asyncio  # a tenth of a second that most programs need not pay
 

@@ -76,7 +76,7 @@ class Link:
 
     def _error(self, raised: Any) -> BaseException:
         try:
-            error = _made(family(raised["family"]), raised["arguments"], str(raised["text"]))
+            error = _make_error(family(raised["family"]), raised["arguments"], str(raised["text"]))
             error.__dict__[results.PLACE] = str(raised["place"])[:300]
         except Exception:
             return self._break("the program answers what was not asked")
@@ -112,7 +112,7 @@ def family(named: Any, depth: int = 0) -> type[BaseException]:
     return _families[module, name]
 
 
-def _made(kind: type[BaseException], arguments: Any, text: str) -> BaseException:
+def _make_error(kind: type[BaseException], arguments: Any, text: str) -> BaseException:
     with contextlib.suppress(Exception):  # its maker wants other arguments: it is made to say the same all the same
         error = kind(*arguments)
         if results.text_of(error) == text:
@@ -137,7 +137,7 @@ class StandIn(types.ModuleType):
         inner = f"{self.__name__}.{name}"
         if inner in self.__dict__["_modules"]:
             return importlib.import_module(inner)
-        found = self.__dict__[name] = self._found(name)
+        found = self.__dict__[name] = self._find_name(name)
         return found
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -145,7 +145,7 @@ class StandIn(types.ModuleType):
             raise AttributeError(f"{self.__name__} runs in another process: {name} cannot be replaced from a test")
         super().__setattr__(name, value)
 
-    def _found(self, name: str) -> Any:
+    def _find_name(self, name: str) -> Any:
         link: Link = self.__dict__["_link"]
         answer = link.ask("name", self.__name__, name)
         match answer.get("kind"):

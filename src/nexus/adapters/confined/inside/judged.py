@@ -10,7 +10,7 @@ import types
 from typing import Any, NoReturn
 
 from nexus.adapters.confined.inside import results
-from nexus.adapters.confined.inside.harness import awaited
+from nexus.adapters.confined.inside.harness import run_to_value
 
 _COROUTINE = 0x80
 READY = {"id": 0, "ready": True}
@@ -30,7 +30,7 @@ def serve(questions: int, answers: int, root: str) -> NoReturn:
 
 
 def send(pipe: int, answer: Answer) -> None:
-    line = results.encoded(answer) + b"\n"
+    line = results.encode_json(answer) + b"\n"
     while line:
         line = line[os.write(pipe, line) :]
 
@@ -40,16 +40,16 @@ def _answer(asked: dict[str, Any], root: str) -> Answer:
         module = importlib.import_module(asked["module"])
         match asked["do"]:
             case "name":
-                return _shown(module, asked["name"])
+                return _describe_name(module, asked["name"])
             case "call":
                 found = getattr(module, asked["name"])
-                return {"value": results.jsonable(awaited(found(*asked["positional"], **asked["named"])))}
+                return {"value": results.jsonable(run_to_value(found(*asked["positional"], **asked["named"])))}
         return {}
     except BaseException as error:
-        return {"raised": _described(error, root)}
+        return {"raised": _describe_error(error, root)}
 
 
-def _shown(module: types.ModuleType, name: str) -> Answer:
+def _describe_name(module: types.ModuleType, name: str) -> Answer:
     """What a test may hold of the program: its functions and exceptions by name, and values that JSON can hold."""
     if name == "__all__" and not hasattr(module, name):
         return {"kind": "value", "value": [one for one in vars(module) if not one.startswith("_")]}
@@ -69,7 +69,7 @@ def _shown(module: types.ModuleType, name: str) -> Answer:
     return {"kind": "value", "value": results.jsonable(found)}
 
 
-def _described(error: BaseException, root: str) -> Answer:
+def _describe_error(error: BaseException, root: str) -> Answer:
     try:
         arguments = results.jsonable(list(error.args))
     except Exception:
@@ -77,7 +77,7 @@ def _described(error: BaseException, root: str) -> Answer:
     return {
         "family": _family(type(error)),
         "arguments": arguments,
-        "text": results.shortened(results.text_of(error), results.LONGEST_ERROR),
+        "text": results.shorten_text(results.text_of(error), results.LONGEST_ERROR),
         "place": results.place_of(error, root),
     }
 

@@ -30,7 +30,7 @@ def restrict(read: Iterable[str], write: Iterable[str]) -> None:
     """For this process, for good. Paths that are not there are left out."""
     abi = version()
     ruleset = _ruleset(abi)
-    handled = _handled(abi)
+    handled = _handled_rights(abi)
     for path in read:
         _allow(ruleset, path, _READ_FILE | _READ_DIRECTORY)
     for path in write:
@@ -39,14 +39,14 @@ def restrict(read: Iterable[str], write: Iterable[str]) -> None:
     os.close(ruleset)
 
 
-def _handled(abi: int) -> int:
+def _handled_rights(abi: int) -> int:
     rights = _EXECUTE | _WRITE_FILE | _READ_FILE | _READ_DIRECTORY | _CHANGE | _MAKE_SPECIAL
     newer = ((2, _REFER), (3, _TRUNCATE), (5, _DEVICE_CONTROL))
     return rights | sum(right for since, right in newer if abi >= since)
 
 
 def _ruleset(abi: int) -> int:
-    fields = [_handled(abi)]
+    fields = [_handled_rights(abi)]
     fields += [_TCP] if abi >= 4 else []
     fields += [_SIGNALS_AND_ABSTRACT_SOCKETS] if abi >= 6 else []
     attributes = struct.pack(f"={len(fields)}Q", *fields)

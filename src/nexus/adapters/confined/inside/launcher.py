@@ -68,7 +68,7 @@ def _start_judged(request: dict[str, Any]) -> tuple[int, int]:
         kernel.die_with_parent()
         if os.getppid() == above:
             request = {**request, "directory": _own_directory(request, "judged")}
-            _walled(request, (heard, told), lambda root: judged.serve(heard, told, root))
+            _fork_confined(request, (heard, told), lambda root: judged.serve(heard, told, root))
     except Exception as error:
         judged.send(told, {"id": 0, "refused": f"{type(error).__name__}: {error}"})
     os._exit(1)
@@ -98,7 +98,7 @@ def _confine(request: dict[str, Any], pipe: int, link: "judge.Link | None") -> N
             os._exit(1)
         if link is not None:
             request = {**request, "directory": _own_directory(request, "judge")}
-        _walled(request, (pipe,), start)
+        _fork_confined(request, (pipe,), start)
     except Exception as error:
         told.tell({"type": "refused", "reason": f"{type(error).__name__}: {error}"})
     os._exit(1)
@@ -114,7 +114,7 @@ def _own_pipes() -> int:
     return pipe
 
 
-def _walled(request: dict[str, Any], pipes: tuple[int, ...], work: Callable[[str], None]) -> None:
+def _fork_confined(request: dict[str, Any], pipes: tuple[int, ...], work: Callable[[str], None]) -> None:
     """Forks into the walls; the child does the work, which never returns, and this process ends as it ends."""
     above, plan = os.getppid(), walls.Plan(**request["plan"])
     walls.unshare(plan)

@@ -19,7 +19,7 @@ class NotJson(TypeError):
 NotJson.__name__ = NotJson.__qualname__ = "TypeError"
 
 
-def encoded(value: Any) -> bytes:
+def encode_json(value: Any) -> bytes:
     """Text that holds half a character loses it: nobody could store or send it."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
 
@@ -75,15 +75,15 @@ def _in_order(values: Any) -> list[Any]:
         return sorted(values, key=repr)
 
 
-def described(error: BaseException, root: str) -> str:
+def describe_error(error: BaseException, root: str) -> str:
     """`ValueError: too small (tools/vat.py, line 12)`; paths of the machine do not appear."""
     place = vars(error).get(PLACE) or place_of(error, root)
     said = str(error.msg) if isinstance(error, SyntaxError) else text_of(error)
     text = f"{type(error).__name__}: {said}" if said else type(error).__name__
-    return shortened(text.replace(f"{root}/", "").replace(sys.base_prefix + "/lib/", ""), LONGEST_ERROR) + place
+    return shorten_text(text.replace(f"{root}/", "").replace(sys.base_prefix + "/lib/", ""), LONGEST_ERROR) + place
 
 
-def shortened(text: str, most: int) -> str:
+def shorten_text(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
