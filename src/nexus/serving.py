@@ -12,6 +12,7 @@ from nexus.adapters.http.connections import Bounds
 from nexus.adapters.http.server import bind, listening
 from nexus.adapters.http.sse import Streams
 from nexus.adapters.structlog import logs
+from nexus.adapters.token.authenticator import TokenAuthenticator
 from nexus.composition.process import open_process
 from nexus.domain.core import failpoints
 from nexus.domain.core.errors import InvalidInput
@@ -53,10 +54,10 @@ async def _served(
 ) -> None:
     async with open_process(settings) as process:
         streams, state = Streams(longest=settings.limits.stream_seconds), {"status": "ready"}
-        token = settings.auth.token.reveal() if settings.auth.token else None
+        authenticator = TokenAuthenticator(settings.auth.token.reveal() if settings.auth.token else None)
         app = make_app(
             process.services,
-            token=token,
+            authenticator=authenticator,
             hosts=[settings.host],
             streams=streams,
             parts=process.parts,

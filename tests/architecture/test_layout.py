@@ -27,6 +27,7 @@ NOUNS = {
         "work",
         "workflow",
     },
+    "identity": {"policies"},
     "projects": {"admission", "commits", "deletions", "openings", "runs"},
     "runtime": {"crowd", "journal", "steps"},
     "sessions": {"endings", "keeping", "leases", "replies", "turns", "writing"},

@@ -87,7 +87,11 @@ def test_options_of_every_command_stand_before_or_after_the_verb(fake: Fake, nex
 
 
 def test_the_token_comes_from_the_environment_and_is_never_shown(fake: Fake, nexus: Nexus):
-    fake.on("GET", "/api/v2/tasks/tsk_1", say.problem(401, title="Who are you?", detail="No token that is known."))
+    fake.on(
+        "GET",
+        "/api/v2/tasks/tsk_1",
+        say.problem(401, title="Authentication required", detail="No token that is known."),
+    )
     said = nexus("tasks", "show", "tsk_1", NEXUS_TOKEN="hush", NEXUS_DEBUG="1")
     assert said.code == 4
     assert fake.seen[0].headers["Authorization"] == "Bearer hush"

@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 from nexus.adapters.http.app import make_app
 from nexus.adapters.http.sse import Streams
 from nexus.adapters.inprocess.jobs import InProcessJobs
+from nexus.adapters.token.authenticator import TokenAuthenticator
 from nexus.domain.core.principal import LOCAL_OWNER
 from nexus.domain.projects.admission import Limits
 from nexus.domain.projects.openings import Opening
@@ -21,6 +22,7 @@ from tests.fakes.models import ScriptedModel
 from tests.house import House, open_house, world
 
 WANTED = {"requirement": "An agent that doubles numbers"}
+OPEN = TokenAuthenticator(None)
 NOBODYS = {
     "prj": "prj_01K00000000000000000000000",
     "agt": "agt_01K00000000000000000000000",
@@ -69,7 +71,8 @@ async def open_edge(
     on = structs.replace(world(model or script()), queue=queue or InProcessJobs(), admission=admission)
     async with open_house(on, serving=serving) as house:
         held = Streams() if streams is None else streams
-        app = make_app(house.services, parts=house.parts, token=token, streams=held, **others)
+        others.setdefault("authenticator", TokenAuthenticator(token))
+        app = make_app(house.services, parts=house.parts, streams=held, **others)
         served: Any = app
         transport = httpx.ASGITransport(served, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:

@@ -17,7 +17,7 @@ from nexus.domain.ports.rows import Item, Key, Table, Write
 from tests.domain.builds.scripts import doubling
 from tests.fakes.models import Gate, turn
 from tests.house import open_house, world
-from tests.http.edge import WANTED, Site, open_site, tags
+from tests.http.edge import OPEN, WANTED, Site, open_site, tags
 
 TIMES = 20
 KEY = {"idempotency-key": "the same"}
@@ -57,7 +57,7 @@ async def two_processes(site: Site) -> AsyncIterator[list[httpx.AsyncClient]]:
             house = await stack.enter_async_context(
                 open_house(structs.replace(other, tables=Interleaving(other.tables)))
             )
-            app: Any = make_app(house.services, parts=house.parts, token=None, streams=Streams())
+            app: Any = make_app(house.services, parts=house.parts, authenticator=OPEN, streams=Streams())
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             client = httpx.AsyncClient(transport=transport, base_url="http://localhost:8000")
             clients.append(await stack.enter_async_context(client))

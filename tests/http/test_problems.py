@@ -15,7 +15,7 @@ from nexus.adapters.http.app import make_app
 from nexus.domain.core.errors import NexusError, NotFound, PreconditionFailed, QuotaExceeded, Stale, Unavailable
 from nexus.domain.projects.model import WrongState
 from nexus.wire.problems import Problem
-from tests.http.edge import NOBODYS, WANTED, open_edge
+from tests.http.edge import NOBODYS, OPEN, WANTED, open_edge
 
 PAGE = Path(__file__).parents[2] / "docs" / "problems.md"
 
@@ -125,7 +125,7 @@ async def test_an_unexpected_error_tells_nothing_but_its_id() -> None:
         raise RuntimeError("secret of /work")
 
     async with open_edge() as edge:
-        edge.client._transport.app = make_app(edge.house.services, parts=broken)
+        edge.client._transport.app = make_app(edge.house.services, parts=broken, authenticator=OPEN)
         answer = await edge.client.get("/health")
         problem = msgspec.json.decode(answer.content, type=Problem)
         assert (answer.status_code, problem.type) == (500, "urn:nexus:problem:internal-error")

@@ -1,11 +1,12 @@
 """Tasks, tools, statistics, and how the server is."""
 
+from functools import partial
 from typing import Any
 
 from litestar import Litestar
 
 from nexus.adapters.http.app import make_app
-from tests.http.edge import WANTED, open_edge, open_site
+from tests.http.edge import OPEN, WANTED, open_edge, open_site
 
 
 async def test_a_task_is_shown_and_stopped_with_its_build() -> None:
@@ -80,6 +81,9 @@ async def test_health_is_open_and_tells_the_parts() -> None:
         assert (await edge.client.get("/ready")).json()["status"] == "ready"
 
 
+_app = partial(make_app, authenticator=OPEN)
+
+
 async def _readiness(edge: Any, app: Litestar) -> int:
     edge.client._transport.app = app
     return int((await edge.client.get("/ready")).status_code)
@@ -91,8 +95,8 @@ async def test_a_server_without_its_store_or_about_to_end_is_not_ready() -> None
 
     async with open_edge() as edge:
         services, parts = edge.house.services, edge.house.parts
-        assert await _readiness(edge, make_app(services, parts=away)) == 503
-        assert await _readiness(edge, make_app(services, parts=parts, ready=lambda: {"status": "draining"})) == 503
-        assert await _readiness(edge, make_app(services, parts=parts)) == 200
+        assert await _readiness(edge, _app(services, parts=away)) == 503
+        assert await _readiness(edge, _app(services, parts=parts, ready=lambda: {"status": "draining"})) == 503
+        assert await _readiness(edge, _app(services, parts=parts)) == 200
         edge.streams.drain()
-        assert await _readiness(edge, make_app(services, parts=parts, streams=edge.streams)) == 503
+        assert await _readiness(edge, _app(services, parts=parts, streams=edge.streams)) == 503

@@ -1,6 +1,6 @@
 """The application: all routes, and what stands before them."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from typing import Any
@@ -13,13 +13,14 @@ from litestar.routes import HTTPRoute
 
 from nexus.adapters.http import agents, projects, requests, sessions, statistics, system, tasks, tools
 from nexus.adapters.http.answers import API, Answer
-from nexus.adapters.http.auth import admitted, caller
+from nexus.adapters.http.auth import authenticate, bearer_token, caller
 from nexus.adapters.http.edge import MOST_BYTES, Edge
 from nexus.adapters.http.openapi import configured, document
 from nexus.adapters.http.problems import allowed, handle
-from nexus.adapters.http.requests import JSONRequest
+from nexus.adapters.http.requests import JSONRequest, check_parameters
 from nexus.adapters.http.sse import Streams
 from nexus.adapters.http.system import Parts, Ready, System
+from nexus.domain.ports.authenticator import Authenticator
 from nexus.domain.services import Services
 
 VERSION = metadata.version("nexus")
@@ -31,33 +32,38 @@ def make_app(
     *,
     parts: Parts,
     ready: Ready = lambda: {"status": "ready"},
-    token: str | None = None,
+    authenticator: Authenticator,
     hosts: Collection[str] = (),
     streams: Streams | None = None,
+    routers: Sequence[Router] = (),
     version: str = VERSION,
 ) -> Litestar:
-    """The HTTP edge of a house. With a token, only who shows it is let in. Without one, everybody is the local owner: then it
-    answers to `hosts` and the names of this machine only, and refuses what pages of other sites ask for. `parts` tells how the
-    house is, `ready` whether its `status` is to be sent requests."""
+    """The HTTP edge. Where the authenticator is open, it answers to `hosts` and the names of this machine only, and refuses what pages of
+    other sites ask for. `parts` tells how the process is, `ready` whether its `status` is to be sent requests. `routers` speak other
+    protocols: each has an authentication and an error shape of its own."""
     open_streams = Streams() if streams is None else streams
+    queries = dict[object, Collection[str]]()
 
     @cache
     def described() -> bytes:
-        config = configured(version=version, secured=token is not None)
-        return document(_application(token, held, config), secured=token is not None)
+        secured = not authenticator.is_open
+        app = _application([make_router(authenticator, queries)], held, configured(version=version, secured=secured))
+        return document(app, secured=secured)
 
     held = {"services": services, "streams": open_streams, "system": System(version, parts, ready, described)}
-    app = _application(token, held)
-    app.asgi_handler = Edge(app.asgi_handler, hosts=hosts if token is None else None, methods=_methods(app))
+    app = _application([make_router(authenticator, queries), *routers], held)
+    queries.update(_queries(app))
+    app.asgi_handler = Edge(app.asgi_handler, hosts=hosts if authenticator.is_open else None, methods=_methods(app))
     return app
 
 
-def _application(token: str | None, held: Mapping[str, Any], config: OpenAPIConfig | None = None) -> Litestar:
-    queries = dict[object, Collection[str]]()
-    api = Router(
+def make_router(authenticator: Authenticator, queries: Mapping[object, Collection[str]]) -> Router:
+    """The API: tokens as `Authorization: Bearer`, errors as problems. `queries` are the parameters that each route knows."""
+    return Router(
         API,
         route_handlers=[route for area in AREAS for route in area.ROUTES],
-        middleware=[admitted(token, queries)],
+        middleware=[authenticate(authenticator, bearer_token), check_parameters(queries)],
+        exception_handlers={HTTPException: handle, Exception: handle},
         dependencies={
             "caller": Provide(caller, sync_to_thread=False),
             "window": Provide(requests.window, sync_to_thread=False),
@@ -67,8 +73,11 @@ def _application(token: str | None, held: Mapping[str, Any], config: OpenAPIConf
             "revision": Provide(requests.revision, sync_to_thread=False),
         },
     )
+
+
+def _application(routers: Sequence[Router], held: Mapping[str, Any], config: OpenAPIConfig | None = None) -> Litestar:
     app = Litestar(
-        [api, *system.ROUTES],
+        [*routers, *system.ROUTES],
         dependencies={name: _giving(part) for name, part in held.items()},
         exception_handlers={HTTPException: handle, Exception: handle},
         request_class=JSONRequest,
@@ -79,7 +88,6 @@ def _application(token: str | None, held: Mapping[str, Any], config: OpenAPIConf
         debug=False,
     )
     _provide_in_turn(app)
-    queries.update(_queries(app))
     return app
 
 

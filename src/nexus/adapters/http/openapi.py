@@ -36,7 +36,7 @@ TAGS = {
 _REFUSALS = {
     400: "The request is not well formed.",
     401: "A token is asked for, and this request does not show it.",
-    403: "A page of another site may not do this.",
+    403: "The credential, or a page of another site, may not do this.",
     404: "Nothing is there, or nothing that is yours.",
     409: "Not possible in the present state, which `current_status` tells.",
     412: "It changed meanwhile: `revision` is the present one.",

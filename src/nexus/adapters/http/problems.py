@@ -108,6 +108,7 @@ STATUSES: Mapping[type[NexusError], int] = {
 }
 
 _UNTOLD: Mapping[type[NexusError], str] = {
+    Unauthenticated: "Send the header `Authorization: Bearer` with the token of this server.",
     NotFound: "There is nothing at this address, or nothing that is yours.",
     Unavailable: "A part of the server does not answer now. Try again later.",
 }

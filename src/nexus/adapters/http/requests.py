@@ -1,7 +1,7 @@
 """What is read from a request: its JSON body, a place in a list, a key, a position, a preference."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -9,9 +9,11 @@ import msgspec
 from litestar import Request
 from litestar.exceptions import InternalServerException
 from litestar.params import HeaderParameter, QueryParameter
+from litestar.types import ASGIApp
 
 from nexus.adapters.http.problems import BrokenOff, MalformedBody, UnsupportedMediaType, pointer_to
-from nexus.domain.core.errors import InvalidInput, PreconditionFailed
+from nexus.domain.core.errors import InvalidInput, NotFound, PreconditionFailed
+from nexus.domain.core.ids import is_id
 from nexus.domain.core.texts import nearest
 from nexus.domain.ports.database import PAGE_LIMIT, Window
 from nexus.domain.requests.model import Once
@@ -82,6 +84,23 @@ def _invalid(told: str, kind: Any) -> InvalidInput:
             message += _meant(field[2], getattr(kind, "__struct_encode_fields__", ()))
         pointer += pointer_to(field[2])
     return InvalidInput(f"{pointer}: {message}".removeprefix(": "), errors=[{"pointer": pointer, "message": message}])
+
+
+def check_parameters(queries: Mapping[object, Collection[str]]) -> Callable[[ASGIApp], ASGIApp]:
+    """For a router: lets only what may be an id pass, and parameters that the route knows (`queries`)."""
+
+    def around(app: ASGIApp) -> ASGIApp:
+        def check(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+            for name, value in scope["path_params"].items():
+                if (prefix := PREFIXES.get(name)) is not None and not is_id(value, prefix):
+                    raise NotFound
+            if scope["query_string"]:
+                check_query(scope["query_string"], queries.get(scope["route_handler"], ()))
+            return app(scope, receive, send)
+
+        return check
+
+    return around
 
 
 def check_query(query: bytes, known: Collection[str]) -> None:

@@ -13,6 +13,7 @@ from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.core.texts import within
 from nexus.domain.core.values import JSON
+from nexus.domain.identity import policies
 from nexus.domain.ports.database import Page, Tables, Window
 from nexus.domain.ports.models import ChatMessage
 from nexus.domain.ports.rows import Write, insert
@@ -61,7 +62,7 @@ class Invocations:
         """The caller's own calls of an agent; those of others leave gaps: a page may be short."""
         await self._agents.get(caller, agent_id)
         page = await self._tables.of(caller).page(INVOCATIONS, agent_id, index="AgentIndex", window=window)
-        return Page([row for row in page.items if row.user_id == caller.user_id], page.cursor)
+        return Page([row for row in page.items if policies.is_own(caller, row)], page.cursor)
 
     async def forget(self, *, agent_id: str | None = None, session_id: str | None = None) -> None:
         """Removes the calls of an agent, or of a session, that is gone; the counters keep what they counted."""

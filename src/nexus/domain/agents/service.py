@@ -17,6 +17,7 @@ from nexus.domain.core.ids import NewId, derive_id
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.core.values import JSON
+from nexus.domain.identity import policies
 from nexus.domain.ports.database import Page, Tables, Window, retry_stale
 from nexus.domain.ports.models import ChatMessage
 from nexus.domain.ports.repository import Repository
@@ -52,7 +53,7 @@ class Agents:
 
     async def get(self, caller: Principal, agent_id: str) -> Agent:
         agent = await self._tables.of(caller).get(AGENTS, agent_id)
-        if agent.deleted_at or (agent.visibility == "private" and agent.user_id != caller.user_id):
+        if agent.deleted_at or not policies.may_see(caller, agent):
             raise NotFound("There is no such agent.")
         return agent
 
@@ -63,9 +64,7 @@ class Agents:
             page = await tables.page(AGENTS, caller.tenant_id, category, index="TenantCategoryIndex", window=window)
         else:
             page = await tables.page(AGENTS, caller.tenant_id, index="TenantIndex", window=window)
-        seen = [
-            a for a in page.items if not a.deleted_at and (a.visibility != "private" or a.user_id == caller.user_id)
-        ]
+        seen = [one for one in page.items if not one.deleted_at and policies.may_see(caller, one)]
         return Page(seen, page.cursor)
 
     async def of_project(self, caller: Principal, project_id: str) -> list[Agent]:

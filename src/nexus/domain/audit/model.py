@@ -10,6 +10,7 @@ class AuditEntry(Row, frozen=True, kw_only=True):
     tenant_id: str
     entry_id: str
     user_id: str
+    kind: str = "user"
     verb: str
     subject: str
     facts: JSON = {}

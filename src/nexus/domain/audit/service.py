@@ -24,6 +24,7 @@ class Audit:
                 tenant_id=caller.tenant_id,
                 entry_id=self._new_id("aud"),
                 user_id=caller.user_id,
+                kind=caller.kind,
                 verb=verb,
                 subject=subject,
                 facts=facts,

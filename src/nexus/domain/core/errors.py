@@ -46,7 +46,7 @@ class InvalidInput(NexusError):
 
 
 class Unauthenticated(NexusError):
-    title = "Who are you?"
+    title = "Authentication required"
 
 
 class PermissionDenied(NexusError):

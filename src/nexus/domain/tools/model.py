@@ -14,7 +14,7 @@ Visibility = Literal["private", "tenant", "public"]
 Effect = Literal["pure", "read", "write_own", "external", "spend", "destructive"]
 """What a call does to the world: nothing, reads it, changes what is the agent's own, acts on others, spends money, destroys."""
 
-HOUSE = Principal(tenant_id="tnt_system", user_id="usr_system", user_name="nexus")
+HOUSE = Principal(tenant_id="tnt_system", user_id="usr_system", user_name="nexus", kind="system")
 """Who owns the system tools: nobody who could sign in, so that no account ever adopts them."""
 
 

@@ -5,7 +5,6 @@ import zlib
 from msgspec import structs
 
 from nexus.domain.core.ids import derive_id
-from nexus.domain.core.principal import Principal
 from nexus.domain.tools.library.registry import LibraryTool
 from nexus.domain.tools.model import HOUSE, Tool
 
@@ -22,14 +21,6 @@ def system_id(name: str) -> str:
 
 def shard_of(marker: str) -> int:
     return zlib.crc32(marker.encode()) % SHARDS
-
-
-def may_see(caller: Principal, tool: Tool) -> bool:
-    if tool.visibility == "public":
-        return True
-    if tool.visibility == "tenant":
-        return tool.tenant_id == caller.tenant_id
-    return (tool.tenant_id, tool.user_id) == (caller.tenant_id, caller.user_id)
 
 
 def stored(tool: LibraryTool, now: str) -> Tool:

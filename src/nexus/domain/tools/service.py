@@ -15,6 +15,7 @@ from nexus.domain.core.ids import is_id
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.core.values import JSON
+from nexus.domain.identity import policies
 from nexus.domain.ports.database import Page, Tables, Window
 from nexus.domain.ports.models import ToolSpec
 from nexus.domain.ports.rows import Write, insert, tally
@@ -67,7 +68,7 @@ class Tools:
     async def get(self, caller: Principal, tool_id: str) -> Tool:
         """With the count of this moment. NotFound also for what the caller may not see."""
         tool = await self._tables.find(TOOLS, tool_id) if is_id(tool_id, "tol") else None
-        if tool is None or not rules.may_see(caller, tool):
+        if tool is None or not policies.may_see(caller, tool):
             raise NotFound("There is no such tool", tool_id=tool_id)
         return await self._with_count(tool)
 
@@ -131,7 +132,7 @@ class Tools:
         of_category = ("TenantCategoryIndex", (tenant_id, category)) if category else ("TenantIndex", (tenant_id,))
         index, partition = of_category
         found = await self._tables.page(TOOLS, *partition, index=index, window=window)
-        seen = [tool for tool in found.items if rules.may_see(caller, tool)]
+        seen = [tool for tool in found.items if policies.may_see(caller, tool)]
         counted = await asyncio.gather(*map(self._with_count, seen))
         mark = _LIBRARY if tenant_id == HOUSE.tenant_id else _OWN
         return Page(counted, f"{mark}{found.cursor}" if found.cursor else None)
