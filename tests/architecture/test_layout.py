@@ -31,6 +31,7 @@ NOUNS = {
     "projects": {"admission", "commits", "deletions", "openings", "runs"},
     "runtime": {"crowd", "journal", "steps"},
     "sessions": {"endings", "keeping", "leases", "replies", "turns", "writing"},
+    "tasks": {"execution"},
     "tools": {"arguments", "calls", "schema", "signatures", "workers"},
 }
 """What a module has besides, each a noun of its field."""

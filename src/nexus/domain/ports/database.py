@@ -140,6 +140,10 @@ class Tables:
             return None
         return next(iter(await self._read(table, [key])), None)
 
+    async def find_many(self, table: Table[R], keys: Sequence[Key]) -> list[R]:
+        """Those of at most 100 rows that are there for this caller, in any order; not of one moment."""
+        return await self._read(table, list(dict.fromkeys(keys))) if keys else []
+
     async def get(self, table: Table[R], *key: Scalar) -> R:
         """As `find`, or NotFound."""
         if (row := await self.find(table, *key)) is None:

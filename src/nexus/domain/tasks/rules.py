@@ -4,7 +4,7 @@ import zlib
 
 from nexus.domain.tasks.model import ENDED, TaskStatus
 
-SHARDS: dict[TaskStatus, tuple[str, ...]] = {
+SHARDS: dict[str, tuple[str, ...]] = {
     "running": tuple(f"running#{number}" for number in range(8)),
     "queued": tuple(f"queued#{number}" for number in range(8)),
     "pending": tuple(f"held#{number}" for number in range(4)),

@@ -1,7 +1,9 @@
 """Where tasks are kept."""
 
 from nexus.domain.ports.rows import Index, Table
+from nexus.domain.tasks.execution import LeaseTable
 from nexus.domain.tasks.model import Task
+from nexus.domain.tasks.rules import SHARDS
 
 TASKS = Table(
     "tasks",
@@ -15,3 +17,4 @@ TASKS = Table(
         Index("DispatchIndex", "dispatch", "due_at", keys_only=True),
     ),
 )
+TASK_LEASES = LeaseTable(TASKS, places=SHARDS)

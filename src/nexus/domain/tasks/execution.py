@@ -1,0 +1,300 @@
+"""The one engine of durable work: a row a piece, leased to one worker at a time.
+
+Who takes a row raises its fence, and whatever the work writes holds only under that fence (`guard`). Who has it renews the lease, and
+hears by that what is wanted of it. A verb commits the writes that are made here together with its own."""
+
+import asyncio
+import time
+import zlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Generic, Literal, NamedTuple, TypeVar
+
+import structlog
+from msgspec import Struct, convert, structs
+
+from nexus.domain.core.errors import Conflict, NexusError, NotFound, Stale
+from nexus.domain.core.failpoints import hit
+from nexus.domain.core.instants import Clock, epoch, instant
+from nexus.domain.ports.database import Tables, Window
+from nexus.domain.ports.rows import Entity, Key, Table, Write, check, patch, result, when
+
+LEASE_SECONDS = 30.0
+"""For so long a worker has what it took; after a third of that it shows again that it lives."""
+
+GRACE_SECONDS = 3.0
+"""So long may work that is to pause take to its next step, before it is cut."""
+
+ANSWER_SECONDS = GRACE_SECONDS + 1.5
+"""So long may a worker take to do what is wanted, before that is done in its place."""
+
+FAR_SECONDS = 900.0
+"""Nothing that waits was told to wait so long: an instant further ahead was written under another clock, and has come."""
+
+AT_ONCE = 50
+
+Control = Literal["running", "paused", "stopped"]
+ANY_CONTROL: tuple[Control, ...] = ("running", "paused", "stopped")
+
+logger = structlog.get_logger()
+
+
+class LeaseLost(Conflict):
+    """The work is another worker's, not to be had now, or over: nothing of it may be written."""
+
+    title = "The work is in other hands"
+
+
+class LeaseRow(Entity, frozen=True, kw_only=True):
+    """A piece of work. `status` is what is, `control_status` what is wanted.
+
+    `worker_id` has it, under a `fence` that grows with every claim; `heartbeat` grows while that one lives, so that an observer can judge by
+    its own clock. `dispatch` and `due_at` place it before whoever looks for work, until it has ended; it may not be claimed before
+    `not_before`. `deaths` of workers that had it."""
+
+    tenant_id: str
+    status: str
+    control_status: Control = "running"
+    priority: int = 3
+    worker_id: str | None = None
+    fence: int = 0
+    heartbeat: int = 0
+    deaths: int = 0
+    dispatch: str | None = None
+    due_at: str | None = None
+    not_before: str | None = None
+
+
+L = TypeVar("L", bound=LeaseRow)
+
+
+class LeaseTable(Struct, Generic[L], frozen=True):
+    """A kind of rows, declared beside its table, which has a keys-only index `DispatchIndex` of `dispatch` and `due_at`.
+
+    `places`: the partitions of that index by status, several so that none is hot; a status that is not there has ended. Work in
+    `waiting` without a worker may be claimed; the two may be one status."""
+
+    table: Table[L]
+    places: Mapping[str, Sequence[str]]
+    waiting: str = "queued"
+    running: str = "running"
+
+
+class Lease(NamedTuple):
+    """What a worker has in hand: the key of a row, and the fence under which it has it."""
+
+    key: Key
+    fence: int
+
+
+class _Request(NamedTuple):
+    control: Control
+    since: float
+
+
+class Executions(Generic[L]):
+    """The leases of one table. `lease`: their seconds; `timer`: this process' own seconds, which no wall clock can hurry."""
+
+    def __init__(
+        self,
+        leases: LeaseTable[L],
+        *,
+        tables: Tables,
+        clock: Clock,
+        lease: float = LEASE_SECONDS,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._leases, self._tables, self._clock, self._lease, self._timer = leases, tables, clock, lease, timer
+        self._requests = dict[Key, _Request]()
+
+    def on(self, tables: Tables) -> "Executions[L]":
+        """The same leases over another connection, for a thread of its own."""
+        return Executions(self._leases, tables=tables, clock=self._clock, lease=self._lease)
+
+    @property
+    def name(self) -> str:
+        return self._leases.table.name
+
+    def key_of(self, row: L) -> Key:
+        return self._leases.table.key_of(row)
+
+    def lease_of(self, row: L) -> Lease:
+        return Lease(self.key_of(row), row.fence)
+
+    def is_running(self, row: L) -> bool:
+        """Whether somebody has it."""
+        return row.status == self._leases.running and (row.worker_id is not None or self._leases.waiting != row.status)
+
+    def is_waiting(self, row: L) -> bool:
+        """Whether it may be claimed, now or later."""
+        return row.status == self._leases.waiting and not self.is_running(row)
+
+    # --- writes, each under the condition that the row is as it was read
+
+    def place(self, row: L, *, worker_id: str | None = None, seconds: float = 0.0) -> L:
+        """A new row as it is to be inserted: looked at so many seconds from now; or with `worker_id` in the hands of that one."""
+        if worker_id:
+            row = structs.replace(row, status=self._leases.running, worker_id=worker_id, fence=1)
+        fields = self._placed(row, row.status, row.control_status, self._lease if worker_id else seconds)
+        return structs.replace(row, **fields)
+
+    def claim(self, row: L, worker_id: str, /, **fields: object) -> Write:
+        """Of many who try, one commits it. LeaseLost when it is not to be had now."""
+        now = self._clock()
+        if row.not_before and instant(now) < row.not_before < instant(now + FAR_SECONDS):
+            raise LeaseLost("It is not due yet.", status=row.status, not_before=row.not_before)
+        if not self.is_waiting(row) or row.control_status != "running":
+            raise LeaseLost(f"It is {row.status}.", status=row.status)
+        return self._take(row, worker_id, {"not_before": None, **fields})
+
+    def take_over(self, seen: L, worker_id: str, /, **fields: object) -> Write:
+        """From a worker whose heartbeat does not move: it can write no more. What this worker dropped itself is no death."""
+        if not self.is_running(seen):
+            raise LeaseLost(f"It is {seen.status}.", status=seen.status)
+        return self._take(seen, worker_id, {"deaths": seen.deaths + (seen.worker_id != worker_id), **fields})
+
+    def release(self, row: L, /, **fields: object) -> Write:
+        """Back to where whoever comes next claims it."""
+        return self._move(row, self._leases.waiting, 0.0, {"worker_id": None, **fields})
+
+    def snooze(self, row: L, seconds: float, /, **fields: object) -> Write:
+        """Back, and not to be claimed before so many seconds have gone by."""
+        until = instant(self._clock() + seconds)
+        return self._move(row, self._leases.waiting, seconds, {"worker_id": None, "not_before": until, **fields})
+
+    def request_control(self, row: L, control: Control, /, **fields: object) -> Write:
+        """What is wanted from now on; `await_answer` once it is committed, where somebody runs it."""
+        return self._move(row, row.status, 0.0, {"control_status": control, **fields})
+
+    def move(self, row: L, status: str, /, **fields: object) -> Write:
+        """Any other change of status: looked at from now on, and never more once it has ended."""
+        return self._move(row, status, 0.0, fields)
+
+    def guard(self, row: L, control: tuple[Control, ...] = ANY_CONTROL) -> Write:
+        """Holds while the row is in the hands that read it, and one of these is wanted: beside it, a worker writes what it did."""
+        same = when(status=self._leases.running, fence=row.fence, control_status=control)
+        return check(self._leases.table, row, same)
+
+    def row_after(self, row: L, write: Write) -> L:
+        """The row once the write is committed."""
+        return convert(result(write, self._leases.table.item(row)), self._leases.table.row, str_keys=True)
+
+    def _take(self, row: L, worker_id: str, fields: dict[str, object]) -> Write:
+        running = self._leases.running
+        taken = {"status": running, "worker_id": worker_id, "fence": row.fence + 1}
+        taken |= self._placed(row, running, row.control_status, self._lease) | fields
+        same = {name: getattr(row, name) for name in ("status", "control_status", "worker_id", "fence", "heartbeat")}
+        return patch(self._leases.table, row, when(**same), **taken)
+
+    def _move(self, row: L, status: str, seconds: float, fields: Mapping[str, object]) -> Write:
+        placed = self._placed(row, status, fields.get("control_status", row.control_status), seconds)
+        same = when(status=row.status, fence=row.fence, control_status=row.control_status)
+        return patch(self._leases.table, row, same, **{"status": status, **placed, **fields})
+
+    def _placed(self, row: L, status: str, control: object, seconds: float) -> dict[str, object]:
+        """Nowhere once it has ended, or while it waits for its user."""
+        places = self._leases.places.get(status)
+        if not places or (control == "paused" and status != self._leases.running):
+            return {"dispatch": None, "due_at": None}
+        name = "/".join(map(str, self.key_of(row)))
+        place = places[zlib.crc32(name.encode()) % len(places)]
+        return {"dispatch": place, "due_at": instant(self._clock() + seconds)}
+
+    # --- who has it
+
+    async def renew(self, leases: Sequence[Lease]) -> list[Control | None]:
+        """What is wanted now of each, None where the lease is lost: read for all at once; written only for those that showed no life for a
+        third of a lease. One whose sign of life fails is tried again the next time."""
+        found = {self.key_of(row): row for row in await self._find_many([lease.key for lease in leases])}
+        answers, silent = list[Control | None](), list[L]()
+        for lease in leases:
+            row = found.get(lease.key)
+            is_held = row is not None and row.fence == lease.fence and row.status == self._leases.running
+            answers.append(row.control_status if row and is_held else None)
+            if row and is_held and self._is_silent(row):
+                silent.append(row)
+        for first in range(0, len(silent), AT_ONCE):
+            await asyncio.gather(*map(self._show_life, silent[first : first + AT_ONCE]))
+        return answers
+
+    def _is_silent(self, row: L) -> bool:
+        """Whether a third of the lease is gone; or more than all of it, or less than nothing, where the clock was set."""
+        since = self._clock() - epoch(row.due_at) + self._lease if row.due_at else self._lease
+        return not 0 <= since < self._lease / 3
+
+    async def _show_life(self, row: L) -> None:
+        same = when(fence=row.fence, status=self._leases.running, heartbeat=row.heartbeat)
+        fields = {"heartbeat": row.heartbeat + 1, "due_at": instant(self._clock() + self._lease)}
+        try:
+            hit("before:task.beat")
+            await self._tables.commit(patch(self._leases.table, row, same, **fields))
+            hit("after:task.beat")
+        except (Stale, NotFound):  # it ended or was taken meanwhile: the next renewal hears it
+            return
+        except NexusError as error:
+            logger.warning("lease.not_renewed", key=self.key_of(row), reason=error.detail)
+
+    async def _find_many(self, keys: Sequence[Key]) -> list[L]:
+        found = list[L]()
+        for first in range(0, len(keys), 100):
+            found += await self._tables.find_many(self._leases.table, keys[first : first + 100])
+        return found
+
+    async def find(self, *key: str | int) -> L | None:
+        return await self._tables.find(self._leases.table, *key)
+
+    # --- what was asked of a worker through this process
+
+    def await_answer(self, row: L) -> None:
+        """After a request: from now on its worker has some seconds. Asking the same again puts off nothing; another request begins anew."""
+        key = self.key_of(row)
+        known = self._requests.get(key)
+        if not self.is_running(row) or row.control_status == "running":
+            self._requests.pop(key, None)
+        elif known is None or known.control != row.control_status:
+            self._requests[key] = _Request(row.control_status, self._timer())
+
+    async def list_unanswered(self) -> list[L]:
+        """Work whose worker let its seconds go by: what is wanted is to be done in its place. Listed again until it is."""
+        late = {key: asked for key, asked in self._requests.items() if self._timer() - asked.since >= ANSWER_SECONDS}
+        found = {self.key_of(row): row for row in await self._find_many(list(late))} if late else {}
+        for key, asked in late.items():
+            row = found.get(key)
+            if row is None or not self.is_running(row) or row.control_status != asked.control:
+                found.pop(key, None)
+                if self._requests.get(key) is asked:
+                    del self._requests[key]
+        return list(found.values())
+
+    # --- looking for work
+
+    async def list_due(self) -> list[L]:
+        """What somebody should look at now: some of each place, as they stand."""
+        return await self._list(self._all_places(), Window(limit=100, until=instant(self._clock())))
+
+    async def list_unfinished(self, status: str | None = None) -> list[L]:
+        """All that has not ended; or all of one status."""
+        places = self._leases.places[status] if status else self._all_places()
+        return await self._list(places, Window(limit=100), all_of_it=True)
+
+    async def restore_due(self) -> None:
+        """Has those looked at that were put off under a clock that ran ahead."""
+        now = self._clock()
+        for row in await self._list(self._all_places(), Window(limit=100, since=instant(now + FAR_SECONDS))):
+            same = when(status=row.status, due_at=row.due_at)
+            with suppress(Stale, NotFound):  # somebody was here meanwhile
+                await self._tables.commit(patch(self._leases.table, row, same, due_at=instant(now)))
+
+    def _all_places(self) -> Collection[str]:
+        return dict.fromkeys(place for places in self._leases.places.values() for place in places)
+
+    async def _list(self, places: Collection[str], window: Window, *, all_of_it: bool = False) -> list[L]:
+        found = list[L]()
+        for place in places:
+            cursor, more = None, True
+            while more:
+                asked = structs.replace(window, cursor=cursor)
+                page = await self._tables.page(self._leases.table, place, index="DispatchIndex", window=asked)
+                found += page.items
+                cursor, more = page.cursor, all_of_it and page.cursor is not None
+        return found
