@@ -12,6 +12,8 @@ from nexus.adapters.memory.log import MemoryLog
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.composition.adapters import Adapters
 from nexus.composition.services import compose_services
+from nexus.domain.builds.agent_build import AGENT_BUILD
+from nexus.domain.builds.workflow import Workflow
 from nexus.domain.core.ids import ulids
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.log import EventLog
@@ -89,12 +91,14 @@ async def at_once(seconds: float) -> None:
 
 
 @asynccontextmanager
-async def open_house(on: Adapters | None = None, *, serving: bool = True) -> AsyncIterator[House]:
+async def open_house(
+    on: Adapters | None = None, *, serving: bool = True, workflow: Workflow = AGENT_BUILD
+) -> AsyncIterator[House]:
     """A house in which jobs run as they come; with `serving=False`, only those that a test runs."""
     on = on or world()
     assert isinstance(on.queue, InProcessJobs | MemoryJobs)
     assert isinstance(on.clock, MovableClock)
-    made = compose_services(on)
+    made = compose_services(on, workflow=workflow)
     await made.tools.register_library()
     sweeper = Sweeper(services=made, queue=on.queue, worker_id=on.worker_id)
     async with on.queue:

@@ -11,9 +11,10 @@ from nexus.domain.agents.service import Agents
 from nexus.domain.agents.slugs import Slugs
 from nexus.domain.audit.service import Audit
 from nexus.domain.builds.agent_build import AGENT_BUILD
-from nexus.domain.builds.engine import Engine
+from nexus.domain.builds.driver import BuildDriver
 from nexus.domain.builds.service import Builds
-from nexus.domain.builds.work import Rooms
+from nexus.domain.builds.stage_context import StageServices
+from nexus.domain.builds.workflow import Workflow
 from nexus.domain.core.instants import Clock
 from nexus.domain.events.service import Events
 from nexus.domain.models.service import Models
@@ -54,9 +55,10 @@ class CoreServices(Struct, frozen=True, kw_only=True):
     models: Models
     runtime: Runtime
     slugs: Slugs
+    workflow: Workflow
 
 
-def _compose_core(world: Adapters) -> CoreServices:
+def _compose_core(world: Adapters, workflow: Workflow) -> CoreServices:
     clock = world.clock
     tables = Tables(world.tables, secret=world.secret, clock=clock)
     tools = Tools(tables=tables, web=world.web, clock=clock)
@@ -75,12 +77,13 @@ def _compose_core(world: Adapters) -> CoreServices:
         models=models,
         runtime=Runtime(models=models, tools=tools, code=world.code),
         slugs=Slugs(tables=tables),
+        workflow=workflow,
     )
 
 
-def compose_services(world: Adapters) -> Services:
-    """The whole domain on its world."""
-    on, clock, new_id = _compose_core(world), world.clock, world.new_id
+def compose_services(world: Adapters, *, workflow: Workflow = AGENT_BUILD) -> Services:
+    """The whole domain on its world; `workflow` is what builds follow."""
+    on, clock, new_id = _compose_core(world, workflow), world.clock, world.new_id
     tables, tallies, events, audit, tasks = on.tables, on.tallies, on.events, on.audit, on.tasks
     projects = Projects(
         tables=tables, tasks=tasks, events=events, tallies=tallies, admission=on.admission, audit=audit,
@@ -107,8 +110,9 @@ def compose_services(world: Adapters) -> Services:
         tables=tables, agents=agents, replies=replies, invocations=invocations, requests=on.requests, tasks=tasks,
         tallies=tallies, audit=audit, turns=Turns(queue=world.queue, replies=replies), clock=clock, new_id=new_id,
     )  # fmt: skip
+    builds = _builds(world, on, projects, deletions, agents)
     return Services(
-        projects=projects, deletions=deletions, builds=_builds(world, on, projects, deletions, agents), agents=agents,
+        projects=projects, deletions=deletions, builds=builds, agents=agents,
         deployments=Deployments(tables=tables, agents=agents, requests=on.requests, audit=audit),
         invocations=invocations, sessions=sessions, replies=replies, tasks=tasks, tools=on.tools,
         statistics=Statistics(tallies=tallies, clock=clock),
@@ -129,18 +133,18 @@ def _builds(world: Adapters, on: CoreServices, projects: Projects, deletions: De
         tallies=on.tallies,
         clock=world.clock,
     )
-    rooms = Rooms(
+    stage_services = StageServices(
         models=on.models, discovery=world.discovery, runtime=on.runtime, code=world.code, agents=agents, slugs=on.slugs,
         repository=world.repository,
     )  # fmt: skip
     crowd = Crowd()
-    engine = Engine(
-        runs=runs, rooms=rooms, journals=partial(_journal, on, crowd=crowd), crowd=crowd, patience=world.pace.patience,
-        sleep=world.sleep,
+    driver = BuildDriver(
+        runs=runs, services=stage_services, workflows=(on.workflow,), journals=partial(_journal, on, crowd=crowd), crowd=crowd,
+        patience=world.pace.patience, sleep=world.sleep,
     )  # fmt: skip
     return Builds(
-        tables=on.tables, projects=projects, openings=openings, deletions=deletions, admission=on.admission, runs=runs, engine=engine,
-        events=on.events, requests=on.requests, queue=world.queue, workflow=AGENT_BUILD, pulse=world.pulse,
+        tables=on.tables, projects=projects, openings=openings, deletions=deletions, admission=on.admission, runs=runs, driver=driver,
+        events=on.events, requests=on.requests, queue=world.queue, workflow=on.workflow, pulse=world.pulse,
         worker_id=world.worker_id, pace=world.pace,
     )  # fmt: skip
 

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 import pytest
 from msgspec import structs
 
+from nexus.domain.builds.failures import STAGE_DEATHS
 from nexus.domain.builds.service import Pace
-from nexus.domain.builds.troubles import STAGE_DEATHS
 from nexus.domain.core.errors import InvalidInput, Unavailable
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.code import Limits, Outcome, Program
@@ -17,7 +17,7 @@ from nexus.domain.ports.repository import ANYONE, Fence, Writer
 from nexus.domain.ports.rows import Write
 from tests.domain.builds.scripts import BRIEF, DESIGN, PROMPT, doubling, said, script
 from tests.domain.builds.test_builds import WANTED, over
-from tests.domain.builds.test_troubles import SENDS, Hanging, purposes, waited_out
+from tests.domain.builds.test_failures import SENDS, Hanging, purposes, waited_out
 from tests.fakes.code import MemoryCode
 from tests.fakes.models import turn
 from tests.fakes.repository import MemoryRepository

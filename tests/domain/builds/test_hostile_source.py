@@ -10,7 +10,7 @@ from nexus.domain.ports.models import ToolSpec
 from tests.contracts.test_code_sources import HOSTILE
 from tests.domain.builds.scripts import WRITTEN, said, script
 from tests.domain.builds.test_builds import WANTED, over
-from tests.domain.builds.test_troubles import purposes
+from tests.domain.builds.test_failures import purposes
 from tests.fakes.code import MemoryCode
 from tests.house import ANN, House, open_house, world
 

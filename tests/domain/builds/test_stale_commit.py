@@ -17,7 +17,7 @@ from nexus.domain.builds.service import Pace
 from nexus.domain.core.errors import Conflict
 from nexus.domain.ports.files import FileStore
 from nexus.domain.ports.repository import ANYONE, Overtaken, Repository, Writer
-from nexus.domain.projects.model import Command, Lost
+from nexus.domain.projects.model import Command, LeaseLost
 from tests.domain.builds.scripts import BRIEF, REQUIREMENTS, said, script
 from tests.domain.builds.test_builds import STAGES, WANTED, over
 from tests.fakes.files import MemoryFiles
@@ -163,7 +163,7 @@ async def test_nothing_of_a_stalled_executor_comes_in_when_its_build_was_halted_
             await house.services.builds.end_unanswered()
             halted = await house.services.projects.get(ANN, project_id)
             assert halted.status == status
-            assert await stalled.goes_on() == [Lost]
+            assert await stalled.goes_on() == [LeaseLost]
             assert await ground.history(project_id) == ["1/intake"]
             assert await house.services.projects.get(ANN, project_id) == halted
 

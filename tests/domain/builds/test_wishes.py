@@ -2,7 +2,7 @@
 
 from nexus.domain.builds.wishes import Wishes
 from nexus.domain.core.errors import Unavailable
-from nexus.domain.projects.model import Lost, Project
+from nexus.domain.projects.model import LeaseLost, Project
 from nexus.domain.tasks.model import Control, Task
 
 NOW = "2027-01-15T08:00:00.000Z"
@@ -19,7 +19,7 @@ class Executor:
         if self.is_away:
             raise Unavailable("The database does not answer.")
         if self.answers:
-            raise Lost("It answered.")
+            raise LeaseLost("It answered.")
         self.ended.append(wish)
         return Task(task_id=task_id, task_type="build_agent", tenant_id="tnt_one", user_id="usr_ann", created_at=NOW)
 

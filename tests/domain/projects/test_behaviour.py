@@ -163,7 +163,7 @@ async def test_a_stage_that_raises_is_tried_again_up_to_its_attempts_and_no_furt
     model = script(intake=[said(BRIEF)] * 9)
     on = structs.replace(world(model), repository=raising("intake", raises))
     async with open_house(on, serving=False) as house:
-        house.services.builds._engine._sleep = without_rest
+        house.services.builds._driver._sleep = without_rest
         started = await house.services.builds.start(ANN, WANTED)
         await house.services.builds.run(started.task_id)
         project = await house.services.projects.get(ANN, started.project_id)

@@ -8,7 +8,7 @@ from msgspec import structs
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import NexusError
 from nexus.domain.ports.rows import Write
-from nexus.domain.projects.model import Command, Lost, Project, StageResult, WrongState
+from nexus.domain.projects.model import Command, LeaseLost, Project, StageResult, WrongState
 from nexus.domain.projects.runs import Runs
 from tests.domain.builds.scripts import REQUIREMENTS, said, script
 from tests.domain.builds.test_builds import WANTED
@@ -56,7 +56,7 @@ async def test_a_claim_that_a_stop_overtakes_is_lost_and_nothing_runs() -> None:
     async with open_house(structs.replace(world(), tables=store), serving=False) as house:
         started = await house.services.builds.start(ANN, WANTED)
         store.before("status", "building", lambda: command(house, started.project_id, "stop"))
-        with pytest.raises(Lost):
+        with pytest.raises(LeaseLost):
             await runs_of(house).claim(started.task_id, "w1")
         project = await house.services.projects.get(ANN, started.project_id)
         assert store.has_happened
@@ -93,7 +93,7 @@ async def test_a_stage_whose_commit_a_takeover_overtakes_is_not_committed() -> N
         run = await runs.claim(started.task_id, "w1")
         stage = await runs.start_stage(run, (await runs.stages(run))[0])
         store.before("status", "completed", lambda: runs.take_over(run.task, "w2"))
-        with pytest.raises(Lost):
+        with pytest.raises(LeaseLost):
             await runs.complete_stage(run, stage, RESULT, progress=11.1)
         [intake, *_] = await runs.stages(run)
         assert (intake.status, intake.attempt, intake.output_data) == ("pending", 1, None)

@@ -12,7 +12,17 @@ from nexus.domain.core.errors import NotFound
 from nexus.domain.events.tables import EVENTS
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.projects import rules
-from nexus.domain.projects.model import Command, Halted, Lost, Project, Run, Stage, StageResult, WrongState, topic
+from nexus.domain.projects.model import (
+    BuildInterrupted,
+    Command,
+    LeaseLost,
+    Project,
+    Run,
+    Stage,
+    StageResult,
+    WrongState,
+    topic,
+)
 from nexus.domain.projects.runs import Runs
 from nexus.domain.projects.tables import PROJECTS, STAGES
 from nexus.domain.tallies.model import NOW
@@ -153,7 +163,7 @@ class Walk:
         for worker in self._random.sample(WORKERS, 2):
             try:
                 won.append(await self._runs.claim(task.task_id, worker))
-            except Lost:
+            except LeaseLost:
                 continue
         assert len(won) == free
         known.runs += won
@@ -193,7 +203,7 @@ class Walk:
     async def _stage_started(self, run: Run, task: Task, stage: Stage) -> None:
         try:
             started = await self._runs.start_stage(run, stage)
-        except Halted as halted:
+        except BuildInterrupted as halted:
             assert halted.facts["control"] == task.control_status != "running"
             self.seen["start halted"] += 1
         else:
@@ -212,14 +222,14 @@ class Walk:
         if fits:
             await self._act(run, verb)
         else:
-            await self._refused(known, lambda: self._act(run, verb), Lost)
+            await self._refused(known, lambda: self._act(run, verb), LeaseLost)
 
     async def _sweep(self, known: Known) -> None:
         """The lease is over, whether or not its holder is dead."""
         _, task, _ = before = await self._rows(known)
         worker = self._random.choice(WORKERS)
         if task.status == "running" and task.control_status != "running":
-            await self._refused(known, lambda: self._runs.take_over(task, worker), Lost)
+            await self._refused(known, lambda: self._runs.take_over(task, worker), LeaseLost)
             await self._runs.end_for(task)
             self.seen["end_for"] += 1
         elif task.status == "running":
@@ -227,7 +237,7 @@ class Walk:
             self.seen["take_over"] += 1
         else:
             for verb in (lambda: self._runs.take_over(task, worker), lambda: self._runs.end_for(task)):
-                await self._refused(known, verb, Lost)
+                await self._refused(known, verb, LeaseLost)
             assert await self._rows(known) == before
 
     async def _late(self, known: Known) -> None:
@@ -247,7 +257,7 @@ class Walk:
             "finish": lambda: runs.finish(run),
         } | {verb: partial(self._act, run, verb) for verb in ("fail", "release", "pause_done", "stop_done")}
         verb = self._random.choice(sorted(verbs))
-        await self._refused(known, verbs[verb], Lost)
+        await self._refused(known, verbs[verb], LeaseLost)
         assert await self._services.tasks.beat(run.task.task_id, run.task.fence) is False
         self.seen[f"late {verb}"] += 1
 

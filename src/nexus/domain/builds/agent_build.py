@@ -1,7 +1,6 @@
 """The workflow `agent_build`: from a sentence to a deployed agent in nine stages."""
 
-from nexus.domain.builds.outputs import Architecture, Brief, Design, PromptText, Requirements
-from nexus.domain.builds.report import Verified
+from nexus.domain.builds.outputs import BuildRequest
 from nexus.domain.builds.stages import (
     architecture,
     assembly,
@@ -13,55 +12,36 @@ from nexus.domain.builds.stages import (
     tools,
     verification,
 )
+from nexus.domain.builds.stages.parts import list_agents
 from nexus.domain.builds.workflow import StageSpec, Workflow
 
 AGENT_BUILD = Workflow(
     name="agent_build",
+    task_type="build_agent",
+    inputs=BuildRequest,
     stages=(
-        StageSpec(name="intake", display_name="Intake", output=Brief, whole=intake.intake, settle=intake.settle),
+        StageSpec("intake", "Intake", intake.intake, finalize=intake.finalize),
+        StageSpec("requirements", "Requirements", requirements.requirements, needs=("intake",)),
+        StageSpec("architecture", "Architecture", architecture.architecture, needs=("requirements",)),
+        StageSpec("design", "Design", design.design, parts=list_agents, needs=("architecture",)),
+        StageSpec("tools", "Tools", tools.tools, parts=list_agents, needs=("design",)),
+        StageSpec("prompt", "Prompt", prompt.prompt, parts=list_agents, needs=("tools",)),
+        StageSpec("assembly", "Assembly", assembly.assembly, parts=list_agents, needs=("tools", "prompt")),
         StageSpec(
-            name="requirements",
-            display_name="Requirements",
-            output=Requirements,
-            whole=requirements.requirements,
-            needs=("intake",),
-        ),
-        StageSpec(
-            name="architecture",
-            display_name="Architecture",
-            output=Architecture,
-            whole=architecture.architecture,
-            needs=("requirements",),
-        ),
-        StageSpec(
-            name="design", display_name="Design", output=Design, per_agent=design.design, needs=("architecture",)
-        ),
-        StageSpec(name="tools", display_name="Tools", output=tools.ToolSet, per_agent=tools.tools, needs=("design",)),
-        StageSpec(name="prompt", display_name="Prompt", output=PromptText, per_agent=prompt.prompt, needs=("tools",)),
-        StageSpec(
-            name="assembly",
-            display_name="Assembly",
-            output=assembly.Assembled,
-            per_agent=assembly.assembly,
-            needs=("tools", "prompt"),
-        ),
-        StageSpec(
-            name="verification",
-            display_name="Verification",
-            output=Verified,
-            per_agent=verification.verification,
-            settle=verification.settle,
+            "verification",
+            "Verification",
+            verification.verification,
+            parts=list_agents,
+            finalize=verification.finalize,
             needs=("assembly",),
         ),
         StageSpec(
-            name="deployment",
-            display_name="Deployment",
-            output=deployment.Deployed,
-            whole=deployment.deployment,
-            settle=deployment.settle,
+            "deployment",
+            "Deployment",
+            deployment.deployment,
+            finalize=deployment.finalize,
             needs=("verification",),
             optional=True,
         ),
     ),
 )
-WORKFLOWS = {AGENT_BUILD.name: AGENT_BUILD}

@@ -18,6 +18,12 @@ Line = Annotated[str, Meta(max_length=500)]
 Text = Annotated[str, Meta(max_length=20_000)]
 
 
+class BuildRequest(Struct, frozen=True):
+    """What a build of `agent_build` is begun with."""
+
+    requirement: str
+
+
 class LibraryTool(Struct, frozen=True):
     """A tool that exists already, as shown to a model that has to choose."""
 

@@ -8,10 +8,10 @@ import structlog
 from msgspec import Struct, structs
 
 from nexus.domain.builds import rules
-from nexus.domain.builds.attempts import Wish
-from nexus.domain.builds.engine import Engine
+from nexus.domain.builds.driver import BuildDriver
+from nexus.domain.builds.failures import Snooze, is_ours
 from nexus.domain.builds.model import RunBuild, Started
-from nexus.domain.builds.troubles import Waits, is_ours
+from nexus.domain.builds.stage_attempt import Wish
 from nexus.domain.builds.wishes import Wishes
 from nexus.domain.builds.workflow import Workflow
 from nexus.domain.core.errors import NexusError, QuotaExceeded, Unavailable
@@ -23,7 +23,7 @@ from nexus.domain.ports.jobs import JobQueue
 from nexus.domain.ports.pulse import Pulse
 from nexus.domain.projects.admission import Admission
 from nexus.domain.projects.deletions import Deletions
-from nexus.domain.projects.model import Command, Halted, Lost, Project, ProjectStatus, Run
+from nexus.domain.projects.model import BuildInterrupted, Command, LeaseLost, Project, ProjectStatus, Run
 from nexus.domain.projects.openings import Opening, Openings
 from nexus.domain.projects.runs import Runs
 from nexus.domain.projects.service import Projects
@@ -58,7 +58,7 @@ class Builds:
         deletions: Deletions,
         admission: Admission,
         runs: Runs,
-        engine: Engine,
+        driver: BuildDriver,
         events: Events,
         requests: Requests,
         queue: JobQueue,
@@ -69,7 +69,7 @@ class Builds:
         timer: Callable[[], float] = lambda: asyncio.get_running_loop().time(),
     ) -> None:
         self._tables, self._projects, self._openings = tables, projects, openings
-        self._deletions, self._admission, self._runs, self._engine = deletions, admission, runs, engine
+        self._deletions, self._admission, self._runs, self._driver = deletions, admission, runs, driver
         self._events, self._requests, self._queue, self._workflow = events, requests, queue, workflow
         self._pulse, self._worker_id, self._pace, self._timer = pulse, worker_id, pace, timer
         self._wishes = Wishes(runs=runs, patience=pace.answer, timer=timer)
@@ -86,8 +86,7 @@ class Builds:
 
     @retry_stale
     async def _start(self, caller: Principal, wanted: Opening, request: KeyedRequest[Started]) -> Started:
-        plans = [stage.plan for stage in self._workflow.stages]
-        project, before, writes = await self._openings.opening(caller, wanted, plans)
+        project, before, writes = await self._openings.opening(caller, wanted, self._workflow.plan)
         started = _started(project, before)
         hit("before:project.create")
         await self._tables.of(caller).commit(*writes, *request.recording(started))
@@ -144,7 +143,7 @@ class Builds:
 
     async def _next_admitted(self, tenant_id: str) -> bool:
         for project in await self._projects.held(tenant_id):
-            with contextlib.suppress(Lost):  # the index lags: it is not held any more
+            with contextlib.suppress(LeaseLost):  # the index lags: it is not held any more
                 run = await self._runs.admit(project.active_task_id)
                 await self.offer(run.task)
                 return True
@@ -165,7 +164,7 @@ class Builds:
                 await self.admit(seen.tenant_id)
                 return
             run = await self._runs.take_over(seen, self._worker_id)
-        except Lost:
+        except LeaseLost:
             return
         await self._enqueued(run.task.task_id, run.task.priority, run.task.tenant_id)
 
@@ -184,10 +183,10 @@ class Builds:
                 logger.info("build.goes_on", task_id=task_id)
             await self.admit(run.project.tenant_id)
         except asyncio.CancelledError:  # this process ends; a claim that is under way would be kept for nothing
-            with contextlib.suppress(Lost):
+            with contextlib.suppress(LeaseLost):
                 await self._let_go(await claiming)
             raise
-        except Lost as lost:
+        except LeaseLost as lost:
             logger.info("build.not_ours", task_id=task_id, reason=lost.detail)
         finally:
             self._pulse.drop(task_id)
@@ -195,28 +194,28 @@ class Builds:
     async def hand_back(self, seen: Task) -> None:
         """A build that this process took over and could not begin goes back into the queue, or into the state that is wanted of it."""
         if seen.status == "running" and seen.worker_id == self._worker_id:
-            with contextlib.suppress(Lost):
+            with contextlib.suppress(LeaseLost):
                 await self._let_go(await self._runs.resume(seen.task_id, self._worker_id))
 
     async def _driven(self, run: Run) -> bool:
-        """Runs stages until the build is over, handed back or halted; False when it was to halt and is wanted again. Raises Lost."""
-        workflow, wish = await self._runs.workflow(run), Wish()
-        work = asyncio.ensure_future(self._engine.run(run, workflow, wish))
+        """Runs stages until the build is over, handed back or halted; False when it was to halt and is wanted again. Raises LeaseLost."""
+        wish = Wish()
+        work = asyncio.ensure_future(self._driver.run(run, wish))
         watch = asyncio.ensure_future(self._watched(run, wish, work))
         try:
             await work
         except asyncio.CancelledError:
             if _is_cancelled():
                 raise
-        except (Waits, Unavailable) as why:
+        except (Snooze, Unavailable) as why:
             if _is_cancelled():
                 raise asyncio.CancelledError from why
             if (waits := self._waits(why)) is None:
                 raise
-            with contextlib.suppress(Lost):
+            with contextlib.suppress(LeaseLost):
                 await self._laid_down(run, waits)
                 return True
-        except Halted as halted:
+        except BuildInterrupted as halted:
             wish.control = halted.facts["control"]
         else:
             return True
@@ -225,18 +224,18 @@ class Builds:
             await asyncio.gather(watch, return_exceptions=True)
         return await self._halted(run)
 
-    def _waits(self, why: Waits | Unavailable) -> Waits | None:
+    def _waits(self, why: Snooze | Unavailable) -> Snooze | None:
         """What the house's own trouble comes to: what it did to the last write is unknown, so the run is claimed and looked at anew."""
-        if isinstance(why, Waits):
+        if isinstance(why, Snooze):
             return why
         reason = str(why.facts.get("reason"))
         return (
-            Waits(reason, why.detail, seconds=self._pace.storage if reason == "storage_full" else self._pace.store)
+            Snooze(reason, why.detail, seconds=self._pace.storage if reason == "storage_full" else self._pace.store)
             if is_ours(why)
             else None
         )
 
-    async def _laid_down(self, run: Run, waits: Waits) -> None:
+    async def _laid_down(self, run: Run, waits: Snooze) -> None:
         """Back into the queue; tried for a while, as the store may be what is away."""
         for pause in self._pace.retries:
             try:
@@ -250,7 +249,7 @@ class Builds:
     async def _halted(self, run: Run) -> bool:
         """Writes the state that is wanted, now that nothing of the run goes on. False when that is to go on after all."""
         control = (await self._runs.held(run)).task.control_status
-        with contextlib.suppress(Lost):  # the wish changed once more: look again
+        with contextlib.suppress(LeaseLost):  # the wish changed once more: look again
             if control == "paused":
                 await self._runs.pause_done(run)
                 return True
@@ -262,7 +261,7 @@ class Builds:
     async def _let_go(self, run: Run) -> None:
         """This process ends: the run goes back into the queue, or into the state that is wanted of it."""
         while not await self._halted(run):
-            with contextlib.suppress(Lost):  # another wish came in between: look again
+            with contextlib.suppress(LeaseLost):  # another wish came in between: look again
                 await self._runs.release(run)
                 return
 
@@ -274,7 +273,7 @@ class Builds:
             now = self._timer()
             try:
                 wish.control = (await self._runs.held(run)).task.control_status
-            except Lost:
+            except LeaseLost:
                 wish.lost = not work.done()
             except Unavailable as error:
                 logger.warning("build.wish_unknown", task_id=run.task.task_id, reason=error.detail)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import structlog
 
 from nexus.domain.core.errors import NexusError, NotFound
-from nexus.domain.projects.model import Lost, Project
+from nexus.domain.projects.model import LeaseLost, Project
 from nexus.domain.projects.runs import Runs
 from nexus.domain.tasks.model import Control, Task
 
@@ -43,7 +43,7 @@ class Wishes:
             try:
                 ended.append(await self._runs.end_unanswered(task_id, asked.wish))
                 logger.info("build.unanswered", task_id=task_id, wish=asked.wish)
-            except (Lost, NotFound):
+            except (LeaseLost, NotFound):
                 logger.debug("build.answered", task_id=task_id)
             except NexusError as error:  # asked again at the next look
                 logger.warning("build.not_ended", task_id=task_id, reason=error.detail)

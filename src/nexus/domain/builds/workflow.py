@@ -1,15 +1,19 @@
-"""What a workflow is: declared stages, and what the engine holds them to."""
+"""What a workflow is: declared stages, and what the driver holds them to."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
-from nexus.domain.builds.outputs import PlannedAgent
-from nexus.domain.builds.work import Work
-from nexus.domain.projects.model import Settled, StagePlan
+from nexus.domain.builds.stage_context import StageContext
+from nexus.domain.projects.model import StageEffects, StagePlan, WorkflowPlan
+from nexus.domain.tasks.model import TaskType
+
+WHOLE = ""
+"""The only part of a stage that does not fan out."""
 
 
-class Made(Struct, frozen=True, kw_only=True):
+class StageOutput(Struct, frozen=True, kw_only=True):
     """What a stage function gives: its typed output, files by path from the project's root, and a line for people."""
 
     output: Struct
@@ -17,24 +21,29 @@ class Made(Struct, frozen=True, kw_only=True):
     summary: str = ""
 
 
-Whole = Callable[[Work], Awaitable[Made]]
-PerAgent = Callable[[Work, PlannedAgent], Awaitable[Made]]
-Settle = Callable[[Work, Mapping[str, Made], str], Awaitable[Settled]]
+Outputs = Mapping[str, Any]
+"""By the name of a completed stage and that of its part, what it gave, as JSON values."""
+
+RunStage = Callable[[StageContext], Awaitable[StageOutput]]
+Finalize = Callable[[StageContext, Mapping[str, StageOutput], str], Awaitable[StageEffects]]
 
 
-class StageSpec(Struct, frozen=True, kw_only=True):
-    """One stage. Exactly one of `whole` and `per_agent` is its function; `settle` gets what each agent's part made (a whole
-    stage's under the key ""), and the commit that holds it.
+def do_not_fan_out(outputs: Outputs) -> Sequence[str]:
+    return (WHOLE,)
+
+
+class StageSpec(Struct, frozen=True):
+    """One stage. `run` makes one part of it, which its context names; `parts` are those that it fans out to, by what came before;
+    `finalize` gets what each part made, and the commit that holds it, and says what else is written.
 
     `needs`: stages that must be completed or skipped before; `attempts` and `seconds` bound one build; what is `optional` and fails, is skipped.
     """
 
     name: str
     display_name: str
-    output: type[Struct]
-    whole: Whole | None = None
-    per_agent: PerAgent | None = None
-    settle: Settle | None = None
+    run: RunStage
+    parts: Callable[[Outputs], Sequence[str]] = do_not_fan_out
+    finalize: Finalize | None = None
     needs: tuple[str, ...] = ()
     optional: bool = False
     attempts: int = 3
@@ -46,9 +55,11 @@ class StageSpec(Struct, frozen=True, kw_only=True):
 
 
 class Workflow(Struct, frozen=True, kw_only=True):
-    """Stages in the order in which they run."""
+    """Stages in the order in which they run; `inputs` is what a build of it is begun with, `task_type` what its users see of it."""
 
     name: str
+    task_type: TaskType
+    inputs: type[Struct]
     stages: tuple[StageSpec, ...]
 
     def __post_init__(self) -> None:
@@ -56,9 +67,11 @@ class Workflow(Struct, frozen=True, kw_only=True):
         for stage in self.stages:
             if missing := set(stage.needs) - seen:
                 raise TypeError(f"{self.name}: {stage.name} needs {sorted(missing)}, which do not come before it")
-            if (stage.whole is None) == (stage.per_agent is None):
-                raise TypeError(f"{self.name}: {stage.name} has not exactly one function")
             seen.add(stage.name)
+
+    @property
+    def plan(self) -> WorkflowPlan:
+        return WorkflowPlan(self.name, self.task_type, tuple(stage.plan for stage in self.stages))
 
     def stage(self, name: str) -> StageSpec:
         return next(stage for stage in self.stages if stage.name == name)

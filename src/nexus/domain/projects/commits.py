@@ -12,7 +12,7 @@ from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.rows import When, Write, patch, when
 from nexus.domain.projects import rules
-from nexus.domain.projects.model import OVER, Lost, Project, Run, Stage
+from nexus.domain.projects.model import OVER, LeaseLost, Project, Run, Stage
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.tasks.model import Task
 from nexus.domain.tasks.service import Tasks
@@ -57,10 +57,10 @@ class Commits:
         return Run(project=await self._tables.get(PROJECTS, task.project_id or ""), task=task)
 
     async def held(self, run: Run) -> Run:
-        """The run as it stands in the store. Lost when its fence has fallen."""
+        """The run as it stands in the store. LeaseLost when its fence has fallen."""
         task = await self._tasks.read(run.task.task_id)
         if task.fence != run.task.fence or task.status != "running":
-            raise Lost(f"Task {task.task_id} is {task.status} under fence {task.fence}.", status=task.status)
+            raise LeaseLost(f"Task {task.task_id} is {task.status} under fence {task.fence}.", status=task.status)
         return await self.run_of(task)
 
     async def written(self, at: Run, change: Change) -> Run:

@@ -1,7 +1,7 @@
 """Projects: what a user asked for, its builds and their stages."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -10,7 +10,7 @@ from nexus.domain.core.errors import Conflict
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.jobs import Job
 from nexus.domain.ports.rows import Entity, Write
-from nexus.domain.tasks.model import Control, Task
+from nexus.domain.tasks.model import Control, Task, TaskType
 
 ProjectKind = Literal["agent", "tool"]
 ProjectStatus = Literal["pending", "queued", "building", "completed", "failed", "paused", "cancelled"]
@@ -136,6 +136,14 @@ class StagePlan(Struct, frozen=True, kw_only=True):
     optional: bool = False
 
 
+class WorkflowPlan(NamedTuple):
+    """A workflow, as far as rows need to know it."""
+
+    name: str
+    task_type: TaskType
+    stages: Sequence[StagePlan]
+
+
 class Run(Struct, frozen=True, kw_only=True):
     """What an executor holds of a build while its fence stands."""
 
@@ -167,7 +175,7 @@ class Lasting(Struct, frozen=True, kw_only=True):
     journal_from: dict[str, int] = {}
 
 
-class Settled(Struct, frozen=True, kw_only=True):
+class StageEffects(Struct, frozen=True, kw_only=True):
     """What a finished stage changes besides its own row, in the same commit: other rows, and fields of the project; and what its event
     tells besides."""
 
@@ -182,13 +190,13 @@ class WrongState(Conflict):
     title = "The project's state does not allow this"
 
 
-class Lost(Conflict):
+class LeaseLost(Conflict):
     """The run is another executor's now, or over: nothing of it may be written any more."""
 
     title = "The run was taken over"
 
 
-class Halted(Conflict):
+class BuildInterrupted(Conflict):
     """It is no longer wanted that the run goes on. `facts["control"]` is what is wanted instead."""
 
     title = "Another state is wanted"

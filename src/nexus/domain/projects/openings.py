@@ -16,7 +16,7 @@ from nexus.domain.ports.database import Tables, retry_stale
 from nexus.domain.ports.rows import Write, insert, patch, when
 from nexus.domain.projects import rules
 from nexus.domain.projects.admission import Admission
-from nexus.domain.projects.model import Build, Project, Stage, StagePlan, topic
+from nexus.domain.projects.model import Build, Project, Stage, WorkflowPlan, topic
 from nexus.domain.projects.service import Projects
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.requests.service import KeyedRequest
@@ -37,8 +37,6 @@ class Opening(Struct, frozen=True, kw_only=True):
     tags: list[str] = []
     accept_partial: bool = False
     user_name: str = ""
-    workflow: str = "agent_build"
-    task_type: TaskType = "build_agent"
 
 
 class Openings:
@@ -60,7 +58,7 @@ class Openings:
         self._clock, self._new_id = clock, new_id
 
     async def opening(
-        self, caller: Principal, wanted: Opening, plans: Sequence[StagePlan]
+        self, caller: Principal, wanted: Opening, plan: WorkflowPlan
     ) -> tuple[Project, int | None, list[Write]]:
         """T1: a project, its first build, task and stages, and the event that tells it; the caller commits them. T2: it is held where
         the tenant has as many builds under way as it may, behind so many others; QuotaExceeded when too many are."""
@@ -83,19 +81,17 @@ class Openings:
             updated_at=now,
         )
         before = await self._projects.position(caller, project)
-        writes = [insert(PROJECTS, project), *self._build_rows(project, wanted, plans, before)]
+        writes = [insert(PROJECTS, project), *self._build_rows(project, wanted, plan, before)]
         writes += self._tallies.counting(caller.tenant_id, projects=1, builds_started=1)
         writes += self._admission.moving(caller.tenant_id, None, move.to)
         return project, before, [*writes, self._audit.noting(caller, "project.created", project_id)]
 
-    def _build_rows(
-        self, project: Project, wanted: Opening, plans: Sequence[StagePlan], before: int | None
-    ) -> list[Write]:
+    def _build_rows(self, project: Project, wanted: Opening, plan: WorkflowPlan, before: int | None) -> list[Write]:
         owned: dict[str, Any] = {"tenant_id": project.tenant_id, "user_id": project.user_id}
         build = Build(
             project_id=project.project_id,
             build_no=project.build_no,
-            workflow=wanted.workflow,
+            workflow=plan.name,
             task_id=project.active_task_id,
             status=project.status,
             request={"requirement": wanted.requirement},
@@ -105,18 +101,18 @@ class Openings:
         stages = [
             Stage(
                 project_id=project.project_id,
-                stage_name=plan.name,
+                stage_name=stage.name,
                 stage_number=number,
-                display_name=plan.display_name,
-                optional=plan.optional,
+                display_name=stage.display_name,
+                optional=stage.optional,
                 **owned,
             )
-            for number, plan in enumerate(plans, 1)
+            for number, stage in enumerate(plan.stages, 1)
         ]
-        queued = _told(project, [plan.name for plan in plans], before)
+        queued = _told(project, [stage.name for stage in plan.stages], before)
         return [
             insert(BUILDS, build),
-            self._tasks.queued(self._task(project, wanted.task_type)),
+            self._tasks.queued(self._task(project, plan.task_type)),
             *(insert(STAGES, stage) for stage in stages),
             self._events.telling(topic(project.project_id, project.build_no), project.events, "build.queued", queued),
         ]
@@ -153,7 +149,7 @@ class Openings:
         await self._tables.commit(
             patch(PROJECTS, project, when(status=project.status, events=project.events), **fresh),
             insert(BUILDS, await self._next_build(new, command)),
-            self._tasks.queued(self._task(new, "build_agent")),
+            self._tasks.queued(self._task(new, (await self._tasks.read(project.active_task_id)).task_type)),
             *(patch(STAGES, stage, build_no=new.build_no) for stage in stages[:begin]),
             *(patch(STAGES, stage, **rules.anew(stage, new.build_no, command=command)) for stage in stages[begin:]),
             self._events.telling(topic(new.project_id, new.build_no), new.events, "build.queued", told),

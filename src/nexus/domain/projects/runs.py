@@ -13,7 +13,17 @@ from nexus.domain.ports.rows import Write, patch, when
 from nexus.domain.projects import rules
 from nexus.domain.projects.admission import Admission
 from nexus.domain.projects.commits import Change, Commits, of_build, stages_of
-from nexus.domain.projects.model import Halted, Lasting, Lost, Run, Settled, Stage, StageResult, WrongState
+from nexus.domain.projects.model import (
+    Build,
+    BuildInterrupted,
+    Lasting,
+    LeaseLost,
+    Run,
+    Stage,
+    StageEffects,
+    StageResult,
+    WrongState,
+)
 from nexus.domain.projects.tables import BUILDS, STAGES
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.model import Control, Task
@@ -43,7 +53,7 @@ class Runs:
         self._admission, self._tallies, self._clock = admission, tallies, clock
 
     async def admit(self, task_id: str) -> Run:
-        """T2: what was held may be claimed. QuotaExceeded while there is no room; Lost when it is not held any more."""
+        """T2: what was held may be claimed. QuotaExceeded while there is no room; LeaseLost when it is not held any more."""
 
         async def look() -> Run:
             run = await self._commits.run_of(await self._tasks.read(task_id))
@@ -54,18 +64,18 @@ class Runs:
         return await self._moved("admit", look)
 
     async def claim(self, task_id: str, worker_id: str) -> Run:
-        """T4: of many who try, one has it. Lost when it is not to be had."""
+        """T4: of many who try, one has it. LeaseLost when it is not to be had."""
 
         async def look() -> Run:
             task = await self._tasks.read(task_id)
             if task.not_before and self._in(0) < task.not_before < self._in(FAR_SECONDS):
-                raise Lost("It is not due yet.", status=task.status, not_before=task.not_before)
+                raise LeaseLost("It is not due yet.", status=task.status, not_before=task.not_before)
             return await self._commits.run_of(task)
 
         return await self._moved("claim", look, Also(task={"worker_id": worker_id}))
 
     async def take_over(self, seen: Task, worker_id: str) -> Run:
-        """T5: from an executor whose heartbeat did not move while it was watched. Lost when it moved after all."""
+        """T5: from an executor whose heartbeat did not move while it was watched. LeaseLost when it moved after all."""
         fallen = {"fallen": True} if seen.worker_id != worker_id else {}  # what we dropped ourselves did not die
         also = Also(task={"worker_id": worker_id}, stage=fallen)
         return await self._moved("take_over", lambda: self._unmoved(seen), also)
@@ -84,26 +94,25 @@ class Runs:
         await self._moved(verb, lambda: self._unmoved(seen, beating=True), Also(task=fallen))
 
     async def end_unanswered(self, task_id: str, wish: Control) -> Task:
-        """As `end_for`, where the task still runs under this wish; Lost when it does not."""
+        """As `end_for`, where the task still runs under this wish; LeaseLost when it does not."""
         task = await self._tasks.read(task_id)
         if task.status != "running" or task.control_status != wish:
-            raise Lost(f"Task {task_id} answered.", status=task.status)
+            raise LeaseLost(f"Task {task_id} answered.", status=task.status)
         await self.end_for(task)
         return task
 
     async def _unmoved(self, seen: Task, *, beating: bool = False) -> Run:
         task = await self._tasks.read(seen.task_id)
         if task.fence != seen.fence or task.status != "running" or (task.heartbeat != seen.heartbeat and not beating):
-            raise Lost(f"Task {task.task_id} moved meanwhile.", status=task.status)
+            raise LeaseLost(f"Task {task.task_id} moved meanwhile.", status=task.status)
         return await self._commits.run_of(task)
 
     async def held(self, run: Run) -> Run:
-        """The run as it stands in the store. Lost when its fence has fallen."""
+        """The run as it stands in the store. LeaseLost when its fence has fallen."""
         return await self._commits.held(run)
 
-    async def workflow(self, run: Run) -> str:
-        """The name of the workflow that the build follows."""
-        return (await self._tables.get(BUILDS, run.project.project_id, run.project.build_no)).workflow
+    async def build(self, run: Run) -> Build:
+        return await self._tables.get(BUILDS, run.project.project_id, run.project.build_no)
 
     def guard(self, run: Run) -> Write:
         """What holds while the run is ours: beside it, other modules may write for the run."""
@@ -113,7 +122,7 @@ class Runs:
         return await stages_of(self._tables, run.project.project_id)
 
     async def start_stage(self, run: Run, stage: Stage) -> Stage:
-        """T6. The attempt grows only when one failed, so a restart of the host costs none. Halted when that is what is wanted."""
+        """T6. The attempt grows only when one failed, so a restart of the host costs none. BuildInterrupted when that is what is wanted."""
         now, attempt = instant(self._clock()), max(1, stage.attempt)
         fields = {"fence": run.task.fence, "attempt": attempt, "started_at": stage.started_at or now}
         fields |= {"fallen": False, "deaths": stage.deaths, "journal_from": {}}
@@ -121,14 +130,14 @@ class Runs:
         return await self._stage_moved("start_stage", run, stage, change, **fields)
 
     async def complete_stage(
-        self, run: Run, stage: Stage, result: StageResult, *, progress: float, settled: Settled = Settled()
+        self, run: Run, stage: Stage, result: StageResult, *, progress: float, effects: StageEffects = StageEffects()
     ) -> None:
         """T7: the stage, the project's progress, what the stage makes of other modules' rows, and the event: once, or not at all."""
         now = instant(self._clock())
         seconds = seconds_between(stage.started_at or now, now)
         fields = {"completed_at": now, "duration_seconds": seconds, "error_message": None}
-        told = {"progress": progress, "seconds": seconds, "summary": result.output_data.get("summary"), **settled.told}
-        change = Change(project={"progress": progress, **settled.project}, writes=settled.writes, told=told)
+        told = {"progress": progress, "seconds": seconds, "summary": result.output_data.get("summary"), **effects.told}
+        change = Change(project={"progress": progress, **effects.project}, writes=effects.writes, told=told)
         await self._stage_moved("complete_stage", run, stage, change, **structs.asdict(result), **fields)
 
     async def skip_stage(
@@ -205,7 +214,7 @@ class Runs:
 
     @retry_stale
     async def _stage_moved(self, verb: str, run: Run, stage: Stage, change: Change, **fields: Any) -> Stage:
-        """One transition of a stage out of the table. Halted when it is another state that is wanted of the run."""
+        """One transition of a stage out of the table. BuildInterrupted when it is another state that is wanted of the run."""
         move = rules.STAGE_MOVES[verb]
         fields["status"] = move.to
         change = structs.replace(
@@ -217,7 +226,7 @@ class Runs:
         )
         held = await self.held(run)
         if (control := held.task.control_status) not in move.control:
-            raise Halted("The run is to halt.", control=control)
+            raise BuildInterrupted("The run is to halt.", control=control)
         await self._commits.written(held, change)
         return structs.replace(stage, revision=stage.revision + 1, **fields)
 
@@ -227,7 +236,7 @@ class Runs:
         move = rules.MOVES[verb]
         at, now = await look(), instant(self._clock())
         if not move.fits(at.project, at.task):
-            raise Lost(f"Cannot {verb}: the project is {at.project.status}.", status=at.project.status)
+            raise LeaseLost(f"Cannot {verb}: the project is {at.project.status}.", status=at.project.status)
         on_project, on_task = rules.times(move, at.project, at.task, now=now, lease_until=self._in(LEASE_SECONDS))
         on_project |= also.project
         left = await self._stage_left(at, move, also)

@@ -3,32 +3,34 @@
 from msgspec import structs
 
 from nexus.domain.builds import acceptance, documents
-from nexus.domain.builds.outputs import Architecture, ArchitectureInput, Brief, LibraryTool, Requirements
-from nexus.domain.builds.work import Work
-from nexus.domain.builds.workflow import Made
+from nexus.domain.builds.outputs import Architecture, ArchitectureInput, Brief, BuildRequest, LibraryTool, Requirements
+from nexus.domain.builds.stage_context import StageContext
+from nexus.domain.builds.workflow import StageOutput
 from nexus.domain.tools.library.registry import LIBRARY
 
 
-async def architecture(work: Work) -> Made:
-    brief, needed = work.earlier(Brief, "intake"), work.earlier(Requirements, "requirements")
+async def architecture(context: StageContext) -> StageOutput:
+    brief, needed = context.earlier(Brief, "intake"), context.earlier(Requirements, "requirements")
     library = [LibraryTool(name, tool.spec.description, tool.category) for name, tool in LIBRARY.items()]
-    question = ArchitectureInput(work.project.requirement, brief, needed, library)
-    planned = await work.ask(Architecture, question, check=lambda found: _holds_together(found, needed))
-    planned = await _named(work, planned)
+    question = ArchitectureInput(context.request(BuildRequest).requirement, brief, needed, library)
+    planned = await context.ask(Architecture, question, check=lambda found: _holds_together(found, needed))
+    planned = await _named(context, planned)
     for agent in planned.agents:
         chosen = [*agent.library_tools, *(f"{tool.name} (new)" for tool in agent.new_tools)]
-        await work.note(f"{agent.slug}: {', '.join(chosen) or 'no tools'}")
+        await context.note(f"{agent.slug}: {', '.join(chosen) or 'no tools'}")
     text = documents.architecture(planned, brief.language)
-    return Made(output=planned, files={"docs/architecture.md": text}, summary=", ".join(a.slug for a in planned.agents))
+    return StageOutput(
+        output=planned, files={"docs/architecture.md": text}, summary=", ".join(a.slug for a in planned.agents)
+    )
 
 
-async def _named(work: Work, planned: Architecture) -> Architecture:
+async def _named(context: StageContext, planned: Architecture) -> Architecture:
     """With slugs that no other agent of the tenant has."""
-    project, wanted = work.project, [agent.slug for agent in planned.agents]
-    slugs = await work.rooms.slugs.reserve(project.tenant_id, project.project_id, wanted)
+    project, wanted = context.project, [agent.slug for agent in planned.agents]
+    slugs = await context.services.slugs.reserve(project.tenant_id, project.project_id, wanted)
     for old, new in slugs.items():
         if old != new:
-            await work.note(f"Another agent is called {old}: this one is {new}")
+            await context.note(f"Another agent is called {old}: this one is {new}")
     return structs.replace(planned, agents=[agent.rename(slugs) for agent in planned.agents])
 
 

@@ -6,9 +6,10 @@ from nexus.domain.agents import package
 from nexus.domain.agents.package import Identity, Manifest, ToolEntry
 from nexus.domain.builds import documents
 from nexus.domain.builds.outputs import Architecture, Brief, Design, Language, PlannedAgent, Requirements
+from nexus.domain.builds.stage_context import StageContext
+from nexus.domain.builds.stages.parts import planned_agent
 from nexus.domain.builds.stages.tools import ToolSet
-from nexus.domain.builds.work import Work
-from nexus.domain.builds.workflow import Made
+from nexus.domain.builds.workflow import StageOutput
 
 CONFTEST = '''"""Lets plain `pytest` in this folder find the tools, wherever it is called from."""
 
@@ -27,42 +28,43 @@ class Assembled(Struct, frozen=True, kw_only=True):
     files: list[str]
 
 
-async def assembly(work: Work, agent: PlannedAgent) -> Made:
-    folder, architecture = f"agents/{agent.slug}", work.earlier(Architecture, "architecture")
-    manifest = _manifest(work, agent)
+async def assembly(context: StageContext) -> StageOutput:
+    agent = planned_agent(context)
+    folder, architecture = f"agents/{agent.slug}", context.earlier(Architecture, "architecture")
+    manifest = _manifest(context, agent)
     unmet = [f"{entry.requirement_id}: {entry.reason}" for entry in architecture.unmet]
-    made, say = work.earlier(Design, "design", agent.slug), work.earlier(Brief, "intake").language
-    files = await work.files(folder) | {
+    made, say = context.earlier(Design, "design", agent.slug), context.earlier(Brief, "intake").language
+    files = await context.files(folder) | {
         package.MANIFEST: package.manifest_text(manifest),
         "README.md": documents.readme(manifest, made, unmet, say),
         "requirements.txt": "# Tools of this agent use the Python standard library only.\n",
         "conftest.py": CONFTEST,
     }
     others = {other.slug: _outline(other) for other in architecture.agents if other.slug != agent.slug}
-    described = work.rooms.code.describe
+    described = context.services.code.describe
     spec = await package.spec(package.read(files), agent_id=agent.slug, describe=described, others=others)
-    await work.note(f"{agent.slug}: {len(spec.tools)} tools, {len(files)} files")
+    await context.note(f"{agent.slug}: {len(spec.tools)} tools, {len(files)} files")
     assembled = Assembled(folder=folder, tools=[entry.ref for entry in manifest.tools], files=sorted(files))
     placed = {f"{folder}/{path}": text for path, text in files.items()}
-    placed["docs/requirements.md"] = _requirements(work, architecture, say)
-    return Made(output=assembled, files=placed, summary=folder)
+    placed["docs/requirements.md"] = _requirements(context, architecture, say)
+    return StageOutput(output=assembled, files=placed, summary=folder)
 
 
-def _requirements(work: Work, architecture: Architecture, say: Language) -> str:
+def _requirements(context: StageContext, architecture: Architecture, say: Language) -> str:
     """The page anew, now that each requirement has its cases, or none."""
     cases = dict[str, list[str]]()
     for agent in architecture.agents:
-        for case in work.earlier(Design, "design", agent.slug).cases:
+        for case in context.earlier(Design, "design", agent.slug).cases:
             for one in case.requirements:
                 shown = f"`{case.name}` (`agents/{agent.slug}/tests/cases.toml`): {documents.example(case)}"
                 cases.setdefault(one, []).append(shown)
     for entry in architecture.unmet:
         cases.setdefault(entry.requirement_id, []).append(f"{documents.word('not_met', say)}: {entry.reason}")
-    return documents.requirements(work.earlier(Requirements, "requirements"), say, cases)
+    return documents.requirements(context.earlier(Requirements, "requirements"), say, cases)
 
 
-def _manifest(work: Work, agent: PlannedAgent) -> Manifest:
-    brief, held = work.earlier(Brief, "intake"), work.earlier(ToolSet, "tools", agent.slug)
+def _manifest(context: StageContext, agent: PlannedAgent) -> Manifest:
+    brief, held = context.earlier(Brief, "intake"), context.earlier(ToolSet, "tools", agent.slug)
     entries = [ToolEntry(ref=f"library:{name}") for name in held.library]
     purposes = {tool.name: tool.purpose for tool in agent.new_tools}
     entries += [

@@ -8,10 +8,10 @@ from nexus.domain.agents.model import Agent, Version
 from nexus.domain.agents.rules import refusal
 from nexus.domain.builds.model import StageFailed
 from nexus.domain.builds.outputs import Architecture, Design
-from nexus.domain.builds.work import Work
-from nexus.domain.builds.workflow import Made
+from nexus.domain.builds.stage_context import StageContext
+from nexus.domain.builds.workflow import StageOutput
 from nexus.domain.ports.rows import Write
-from nexus.domain.projects.model import Settled
+from nexus.domain.projects.model import StageEffects
 
 
 class Deployed(Struct, frozen=True, kw_only=True):
@@ -21,29 +21,29 @@ class Deployed(Struct, frozen=True, kw_only=True):
     smoke_tests: dict[str, str]
 
 
-async def deployment(work: Work) -> Made:
-    planned = work.earlier(Architecture, "architecture").agents
-    found = {agent.slug: await _newest(work, agent.slug) for agent in planned}
-    refused = await _refused(work, found)
+async def deployment(context: StageContext) -> StageOutput:
+    planned = context.earlier(Architecture, "architecture").agents
+    found = {agent.slug: await _newest(context, agent.slug) for agent in planned}
+    refused = await _refused(context, found)
     versions, said = dict[str, int](), dict[str, str]()
     for agent in planned:
         if agent.slug in refused:
             continue
         known, version = found[agent.slug]
-        spec = await work.rooms.agents.resolve(known, version.version)
-        first = work.earlier(Design, "design", agent.slug).cases[0]
-        answer = await work.converse(spec, first.input)
+        spec = await context.services.agents.resolve(known, version.version)
+        first = context.earlier(Design, "design", agent.slug).cases[0]
+        answer = await context.converse(spec, first.input)
         if not answer.text.strip():
             raise StageFailed(f"{agent.slug} said nothing to {first.input!r}.", code="smoke_test_failed")
         versions[agent.slug], said[agent.slug] = version.version, answer.text[:500]
-        await work.note(f"{agent.slug}: version {version.version} answers")
-    return Made(output=Deployed(versions=versions, smoke_tests=said), summary=", ".join(versions))
+        await context.note(f"{agent.slug}: version {version.version} answers")
+    return StageOutput(output=Deployed(versions=versions, smoke_tests=said), summary=", ".join(versions))
 
 
-async def _refused(work: Work, found: Mapping[str, tuple[Agent, Version]]) -> Mapping[str, str]:
+async def _refused(context: StageContext, found: Mapping[str, tuple[Agent, Version]]) -> Mapping[str, str]:
     """The agents that are not to be deployed, and why. StageFailed when none is to be: of a build that is not accepted as partial, one is
     enough for that."""
-    accepted, refused = work.project.accept_partial, dict[str, str]()
+    accepted, refused = context.project.accept_partial, dict[str, str]()
     for slug, (known, version) in found.items():
         if known.deleted_at:
             refused[slug] = f"{slug} was deleted meanwhile."
@@ -52,20 +52,20 @@ async def _refused(work: Work, found: Mapping[str, tuple[Agent, Version]]) -> Ma
     if refused and (not accepted or len(refused) == len(found)):
         raise StageFailed(" ".join(refused.values())[:500], code="not_accepted")
     for told in refused.values():
-        await work.note(told[:500])
+        await context.note(told[:500])
     return refused
 
 
-async def settle(work: Work, made: Mapping[str, Made], commit_id: str) -> Settled:
+async def finalize(context: StageContext, outputs: Mapping[str, StageOutput], commit_id: str) -> StageEffects:
     writes = list[Write]()
-    deployed = made[""].output
+    deployed = outputs[""].output
     if isinstance(deployed, Deployed):
         for slug, said in deployed.smoke_tests.items():
-            agent, version = await _newest(work, slug)
-            user_id = work.project.user_id
-            writes += work.rooms.agents.deploying(agent, version, user_id=user_id, smoke_test=said)[1]
-    return Settled(writes=writes)
+            agent, version = await _newest(context, slug)
+            user_id = context.project.user_id
+            writes += context.services.agents.deploying(agent, version, user_id=user_id, smoke_test=said)[1]
+    return StageEffects(writes=writes)
 
 
-async def _newest(work: Work, slug: str) -> tuple[Agent, Version]:
-    return await work.rooms.agents.newest(work.rooms.agents.id_of(work.project.project_id, slug))
+async def _newest(context: StageContext, slug: str) -> tuple[Agent, Version]:
+    return await context.services.agents.newest(context.services.agents.id_of(context.project.project_id, slug))

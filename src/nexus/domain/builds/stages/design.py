@@ -4,22 +4,34 @@ import msgspec
 import tomli_w
 
 from nexus.domain.builds import acceptance, documents
-from nexus.domain.builds.outputs import Architecture, Brief, Case, Design, DesignInput, PlannedAgent, Requirements
-from nexus.domain.builds.work import Work
-from nexus.domain.builds.workflow import Made
+from nexus.domain.builds.outputs import (
+    Architecture,
+    Brief,
+    BuildRequest,
+    Case,
+    Design,
+    DesignInput,
+    Requirements,
+)
+from nexus.domain.builds.stage_context import StageContext
+from nexus.domain.builds.stages.parts import planned_agent
+from nexus.domain.builds.workflow import StageOutput
 
 
-async def design(work: Work, agent: PlannedAgent) -> Made:
-    brief, needed = work.earlier(Brief, "intake"), work.earlier(Requirements, "requirements")
-    planned = work.earlier(Architecture, "architecture")
-    question = DesignInput(work.project.requirement, brief, needed, agent, planned.unmet)
-    made = await work.ask(Design, question, check=lambda found: acceptance.check_cases(found, agent, planned, needed))
-    await work.note(f"{agent.slug}: {len(made.cases)} cases")
+async def design(context: StageContext) -> StageOutput:
+    agent = planned_agent(context)
+    brief, needed = context.earlier(Brief, "intake"), context.earlier(Requirements, "requirements")
+    planned = context.earlier(Architecture, "architecture")
+    question = DesignInput(context.request(BuildRequest).requirement, brief, needed, agent, planned.unmet)
+    made = await context.ask(
+        Design, question, check=lambda found: acceptance.check_cases(found, agent, planned, needed)
+    )
+    await context.note(f"{agent.slug}: {len(made.cases)} cases")
     files = {
         f"agents/{agent.slug}/docs/design.md": documents.design(agent, made, brief.language),
         f"agents/{agent.slug}/tests/cases.toml": cases_text(made.cases),
     }
-    return Made(output=made, files=files, summary=made.role)
+    return StageOutput(output=made, files=files, summary=made.role)
 
 
 def cases_text(cases: list[Case]) -> str:

@@ -5,26 +5,28 @@ from collections.abc import Mapping
 
 from nexus.domain.builds import documents
 from nexus.domain.builds.model import StageFailed
-from nexus.domain.builds.outputs import Brief, IntakeInput, Language
-from nexus.domain.builds.work import Work
-from nexus.domain.builds.workflow import Made
+from nexus.domain.builds.outputs import Brief, BuildRequest, IntakeInput, Language
+from nexus.domain.builds.stage_context import StageContext
+from nexus.domain.builds.workflow import StageOutput
 from nexus.domain.core.texts import single_line
-from nexus.domain.projects.model import Settled
+from nexus.domain.projects.model import StageEffects
 
 STAND_IN = "offline"
 """The model without language: the only one that may say that its user needs another."""
 
 
-async def intake(work: Work) -> Made:
-    requirement = work.project.requirement
-    brief = await work.ask(Brief, IntakeInput(requirement))
+async def intake(context: StageContext) -> StageOutput:
+    requirement = context.request(BuildRequest).requirement
+    brief = await context.ask(Brief, IntakeInput(requirement))
     if brief.intent != "new":
-        mistaken = brief.intent == "needs_language_model" and work.rooms.models.name != STAND_IN
+        mistaken = brief.intent == "needs_language_model" and context.services.models.name != STAND_IN
         code, reason = _REFUSALS["unclear" if mistaken else brief.intent]
-        way_on = f" {await _way_to_a_model(work, brief.language)}" if code == "needs_language_model" else ""
+        way_on = f" {await _way_to_a_model(context, brief.language)}" if code == "needs_language_model" else ""
         raise StageFailed((brief.problem or reason) + way_on, code=code)
-    await work.note(f"{brief.name} ({brief.language}, {documents.category(brief.category, brief.language)})")
-    return Made(output=brief, files={"docs/brief.md": documents.brief(requirement, brief)}, summary=brief.summary)
+    await context.note(f"{brief.name} ({brief.language}, {documents.category(brief.category, brief.language)})")
+    return StageOutput(
+        output=brief, files={"docs/brief.md": documents.brief(requirement, brief)}, summary=brief.summary
+    )
 
 
 _REFUSALS: Mapping[str, tuple[str, str]] = {
@@ -38,18 +40,18 @@ _REFUSALS: Mapping[str, tuple[str, str]] = {
 """By intent, the code of the failure, and what is said where the model said nothing."""
 
 
-async def _way_to_a_model(work: Work, say: Language) -> str:
+async def _way_to_a_model(context: StageContext, say: Language) -> str:
     """How a language model is set: with what was found on this machine, or with what there is elsewhere."""
-    servers = await work.rooms.discovery.find_local()
+    servers = await context.services.discovery.find_local()
     found = [single_line(f"{server.provider}/{name}")[:100] for server in servers for name in server.names[:1]]
     if not found:
         return documents.word("set_a_model", say)
     return documents.word("use_this_model", say).format(found=", ".join(found), model=shlex.quote(found[0]))
 
 
-async def settle(work: Work, made: Mapping[str, Made], commit_id: str) -> Settled:
+async def finalize(context: StageContext, outputs: Mapping[str, StageOutput], commit_id: str) -> StageEffects:
     """The project takes the name that was found for it, unless its user gave one."""
-    brief, project = made[""].output, work.project
+    brief, project = outputs[""].output, context.project
     if isinstance(brief, Brief) and project.requirement.strip().startswith(project.project_name):
-        return Settled(project={"project_name": brief.name})
-    return Settled()
+        return StageEffects(project={"project_name": brief.name})
+    return StageEffects()

@@ -5,8 +5,9 @@ from msgspec import Struct
 from nexus.domain.builds.examination import TEST_LIMITS
 from nexus.domain.builds.model import StageFailed
 from nexus.domain.builds.outputs import Brief, PlannedAgent, PlannedTool, ToolInput, WrittenTool
-from nexus.domain.builds.work import Work
-from nexus.domain.builds.workflow import Made
+from nexus.domain.builds.stage_context import StageContext
+from nexus.domain.builds.stages.parts import planned_agent
+from nexus.domain.builds.workflow import StageOutput
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.code import Program, TestResult
 from nexus.domain.tools.model import Effect
@@ -30,44 +31,45 @@ class ToolSet(Struct, frozen=True, kw_only=True):
     written: list[KeptTool] = []
 
 
-async def tools(work: Work, agent: PlannedAgent) -> Made:
+async def tools(context: StageContext) -> StageOutput:
+    agent = planned_agent(context)
     files: dict[str, str] = {}
     written = list[KeptTool]()
     for number, planned in enumerate(agent.new_tools, 1):
-        kept, sources = await _written(work, agent, planned)
+        kept, sources = await _written(context, agent, planned)
         written.append(kept)
         files |= sources
-        await work.advance(number, len(agent.new_tools))
+        await context.advance(number, len(agent.new_tools))
     made = ToolSet(library=agent.library_tools, written=written)
     placed = {f"agents/{agent.slug}/{path}": text for path, text in files.items()}
-    return Made(output=made, files=placed, summary=", ".join([*made.library, *(tool.name for tool in written)]))
+    return StageOutput(output=made, files=placed, summary=", ".join([*made.library, *(tool.name for tool in written)]))
 
 
-async def _written(work: Work, agent: PlannedAgent, planned: PlannedTool) -> tuple[KeptTool, dict[str, str]]:
+async def _written(context: StageContext, agent: PlannedAgent, planned: PlannedTool) -> tuple[KeptTool, dict[str, str]]:
     """Asks for the tool until its own tests pass, at most three repairs."""
-    work.begins()
-    brief, previous, failure = work.earlier(Brief, "intake"), None, None
+    context.begins()
+    brief, previous, failure = context.earlier(Brief, "intake"), None, None
     for repairs in range(REPAIRS + 1):
         question = ToolInput(brief, agent, planned, previous, failure)
-        tool = await work.ask(WrittenTool, question, check=lambda found: _well_formed(found, planned))
-        failure, tests = await _judged(work, tool)
+        tool = await context.ask(WrittenTool, question, check=lambda found: _well_formed(found, planned))
+        failure, tests = await _judged(context, tool)
         if failure is None:
-            await work.note(f"{tool.name}: {len(tests)} tests passed")
+            await context.note(f"{tool.name}: {len(tests)} tests passed")
             return KeptTool(name=tool.name, effect=tool.effect, tests=tests, repairs=repairs), sources(tool)
-        await work.note(f"{tool.name}: {failure.splitlines()[0][:200]}")
+        await context.note(f"{tool.name}: {failure.splitlines()[0][:200]}")
         previous = tool
     raise StageFailed(
         f"The tool {planned.name} did not pass its tests after {REPAIRS} repairs: {failure}", code="tool_failed"
     )
 
 
-async def _judged(work: Work, tool: WrittenTool) -> tuple[str | None, list[str]]:
+async def _judged(context: StageContext, tool: WrittenTool) -> tuple[str | None, list[str]]:
     """What is wrong with it, in words for its author; and the names of its tests."""
     try:
-        await work.rooms.code.describe(tool.code, tool.name)
+        await context.services.code.describe(tool.code, tool.name)
     except InvalidInput as error:
         return error.detail, []
-    outcome, results = await work.rooms.code.test(Program(sources(tool)), limits=TEST_LIMITS)
+    outcome, results = await context.services.code.test(Program(sources(tool)), limits=TEST_LIMITS)
     failure = _failure(outcome.error or outcome.status, outcome.status == "ok", results)
     return failure, [test.name for test in results]
 

@@ -13,11 +13,12 @@ from nexus.domain.builds.documents import readme, word
 from nexus.domain.builds.examination import run_case, run_unit_tests
 from nexus.domain.builds.outputs import Architecture, Brief, Design, PlannedAgent, PromptText, Requirements
 from nexus.domain.builds.report import Findings, Verified
+from nexus.domain.builds.stage_context import StageContext
+from nexus.domain.builds.stages.parts import planned_agent
 from nexus.domain.builds.stages.prompt import question
-from nexus.domain.builds.work import Work
-from nexus.domain.builds.workflow import Made
+from nexus.domain.builds.workflow import StageOutput
 from nexus.domain.ports.code import TestResult
-from nexus.domain.projects.model import Project, Settled
+from nexus.domain.projects.model import Project, StageEffects
 from nexus.domain.runtime.model import AgentSpec
 
 
@@ -32,80 +33,81 @@ class Candidate(Struct, frozen=True, kw_only=True):
         files = {**self.package.files, "prompt.md": prompt}
         return Candidate(agent=self.agent, package=package.read(files), others=self.others)
 
-    async def spec(self, work: Work) -> AgentSpec:
+    async def spec(self, context: StageContext) -> AgentSpec:
         """Every tool reference has a schema, or InvalidInput: what cannot be read is no tool."""
-        describe = work.rooms.code.describe
+        describe = context.services.code.describe
         return await package.spec(self.package, agent_id=self.agent.slug, describe=describe, others=self.others)
 
 
-async def verification(work: Work, agent: PlannedAgent) -> Made:
-    packages = await work.rooms.agents.packages(work.project.project_id)
+async def verification(context: StageContext) -> StageOutput:
+    agent = planned_agent(context)
+    packages = await context.services.agents.packages(context.project.project_id)
     others = {slug: found for slug, found in packages.items() if slug != agent.slug}
     candidate = Candidate(agent=agent, package=packages[agent.slug], others=others)
-    findings = await _examined(work, candidate)
+    findings = await _examined(context, candidate)
     if findings.failed_cases:
-        candidate, findings = await _repaired(work, candidate, findings)
-    verified, say = report.verified(findings), work.earlier(Brief, "intake").language
+        candidate, findings = await _repaired(context, candidate, findings)
+    verified, say = report.verified(findings), context.earlier(Brief, "intake").language
     for line in verified.unmet:
-        await work.note(f"{agent.slug}: {word('not_met', say)}: {line}")
-    await work.note(f"{agent.slug}: {report.line(verified, say)}")
-    made = work.earlier(Design, "design", agent.slug)
+        await context.note(f"{agent.slug}: {word('not_met', say)}: {line}")
+    await context.note(f"{agent.slug}: {report.line(verified, say)}")
+    made = context.earlier(Design, "design", agent.slug)
     files = {
         f"agents/{agent.slug}/prompt.md": candidate.package.prompt,
         f"agents/{agent.slug}/README.md": readme(candidate.package.manifest, made, verified.unmet, say),
         f"agents/{agent.slug}/docs/report.md": report.text(agent, findings, verified, say),
     }
-    return Made(output=verified, files=files, summary=report.line(verified, say))
+    return StageOutput(output=verified, files=files, summary=report.line(verified, say))
 
 
-async def _examined(work: Work, candidate: Candidate) -> Findings:
-    cases = work.earlier(Design, "design", candidate.agent.slug).cases
-    problems, spec = list[str](), await candidate.spec(work)
+async def _examined(context: StageContext, candidate: Candidate) -> Findings:
+    cases = context.earlier(Design, "design", candidate.agent.slug).cases
+    problems, spec = list[str](), await candidate.spec(context)
     tests = list[TestResult]()
     if candidate.agent.new_tools:
-        tests, problems = await run_unit_tests(work.rooms.code, candidate.package)
+        tests, problems = await run_unit_tests(context.services.code, candidate.package)
     results = list[CaseResult]()
     for number, case in enumerate(cases, 1):
-        results.append(await run_case(work.converse, spec, case))
-        await work.advance(number, len(cases))
+        results.append(await run_case(context.converse, spec, case))
+        await context.advance(number, len(cases))
     return Findings(
-        model=work.rooms.models.name,
-        boundary=work.rooms.code.tier().detail,
+        model=context.services.models.name,
+        boundary=context.services.code.tier().detail,
         problems=problems,
         tests=tests,
         cases=results,
-        requirements=_met(work, candidate.agent, results),
+        requirements=_met(context, candidate.agent, results),
     )
 
 
-def _met(work: Work, agent: PlannedAgent, cases: Sequence[CaseResult]) -> list[RequirementResult]:
-    planned, needed = work.earlier(Architecture, "architecture"), work.earlier(Requirements, "requirements")
+def _met(context: StageContext, agent: PlannedAgent, cases: Sequence[CaseResult]) -> list[RequirementResult]:
+    planned, needed = context.earlier(Architecture, "architecture"), context.earlier(Requirements, "requirements")
     return acceptance.results(agent, planned, needed, cases)
 
 
-async def _repaired(work: Work, candidate: Candidate, findings: Findings) -> tuple[Candidate, Findings]:
+async def _repaired(context: StageContext, candidate: Candidate, findings: Findings) -> tuple[Candidate, Findings]:
     """One round: a new prompt, kept when more cases pass under it."""
     failure = "\n".join(f"{found.case.name}: {found.problem}" for found in findings.failed_cases)
-    await work.note(f"{candidate.agent.slug}: repairing the prompt for {len(findings.failed_cases)} case(s)")
-    asked = question(work, candidate.agent, previous=candidate.package.prompt, failure=failure)
-    made = await work.ask(PromptText, asked, prompt="prompt")
+    await context.note(f"{candidate.agent.slug}: repairing the prompt for {len(findings.failed_cases)} case(s)")
+    asked = question(context, candidate.agent, previous=candidate.package.prompt, failure=failure)
+    made = await context.ask(PromptText, asked, prompt="prompt")
     better = candidate.with_prompt(made.prompt.rstrip() + "\n")
-    again = await _examined(work, better)
+    again = await _examined(context, better)
     if len(again.failed_cases) < len(findings.failed_cases):
         return better, again
     return candidate, findings
 
 
-async def settle(work: Work, made: Mapping[str, Made], commit_id: str) -> Settled:
+async def finalize(context: StageContext, outputs: Mapping[str, StageOutput], commit_id: str) -> StageEffects:
     """Every agent's next version with its verdict, and what the build comes to."""
-    packages = await work.rooms.agents.packages(work.project.project_id, at=commit_id)
-    verdicts = {slug: part.output for slug, part in made.items() if isinstance(part.output, Verified)}
+    packages = await context.services.agents.packages(context.project.project_id, at=commit_id)
+    verdicts = {slug: part.output for slug, part in outputs.items() if isinstance(part.output, Verified)}
     registrations = [_registration(packages[slug], found, commit_id) for slug, found in verdicts.items()]
-    writes = await work.rooms.agents.registering(_origin(work.project), registrations)
-    ids = [work.rooms.agents.id_of(work.project.project_id, slug) for slug in verdicts]
+    writes = await context.services.agents.registering(_origin(context.project), registrations)
+    ids = [context.services.agents.id_of(context.project.project_id, slug) for slug in verdicts]
     metrics = report.counts(list(verdicts.values()))
     told = {name: metrics[name] for name in ("verdict", "unmet")}
-    return Settled(writes=writes, project={"agent_ids": ids, "metrics": metrics}, told=told)
+    return StageEffects(writes=writes, project={"agent_ids": ids, "metrics": metrics}, told=told)
 
 
 def _origin(project: Project) -> Origin:

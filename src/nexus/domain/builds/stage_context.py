@@ -24,7 +24,7 @@ from nexus.domain.runtime.service import Runtime
 T = TypeVar("T")
 
 
-class Rooms(Struct, frozen=True, kw_only=True):
+class StageServices(Struct, frozen=True, kw_only=True):
     """The services that stages draw on."""
 
     models: Models
@@ -36,27 +36,42 @@ class Rooms(Struct, frozen=True, kw_only=True):
     repository: Repository
 
 
-class Work:
-    """One attempt of one stage, or of one agent's part of it. Counts what it spends."""
+class StageHooks(Struct, frozen=True, kw_only=True):
+    """`step` is called before each model call, and raises where the build is to stop; `note` writes a line for people, `advance` how much
+    of how much is done."""
+
+    step: Callable[[], Awaitable[None]]
+    note: Callable[[str], Awaitable[None]]
+    advance: Callable[[int, int], Awaitable[None]]
+
+
+class StageContext:
+    """One attempt of one part of a stage. Counts what it spends."""
 
     def __init__(
         self,
         *,
         project: Project,
+        request: Struct,
         stage: str,
         part: str,
-        rooms: Rooms,
+        services: StageServices,
         outputs: Mapping[str, Any],
-        step: Callable[[], Awaitable[None]],
-        tell: Callable[[str], Awaitable[None]],
-        advance: Callable[[int, int], Awaitable[None]],
         journal: Journal,
+        hooks: StageHooks,
     ) -> None:
-        self.project, self.stage, self.rooms = project, stage, rooms
-        self.part, self.journal = part, journal
-        self._outputs, self._step, self._begun, self._asked = outputs, step, 0, 0
-        self.note, self.advance = tell, advance
+        self.project, self.stage, self.part, self.services, self.journal = project, stage, part, services, journal
+        self._request, self._outputs, self._step, self._begun, self._asked = request, outputs, hooks.step, 0, 0
+        self.note, self.advance = hooks.note, hooks.advance
         self.spent, self.tool_calls = Spent(), 0
+
+    def request(self, kind: type[T]) -> T:
+        """What the build was begun with: the inputs of its workflow."""
+        if not isinstance(self._request, kind):
+            raise TypeError(
+                f"{self.stage} asks for {kind.__name__}, but its workflow takes {type(self._request).__name__}"
+            )
+        return self._request
 
     async def ask(
         self, kind: type[T], question: Struct, *, check: Callable[[T], None] | None = None, prompt: str | None = None
@@ -70,7 +85,7 @@ class Work:
         request = ModelRequest(
             messages=(ChatMessage("system", text), ChatMessage("user", asked)), purpose=f"build.{name}"
         )
-        answer = await self.journal.models(self.rooms.models).structured(kind, request, check=check)
+        answer = await self.journal.models(self.services.models).structured(kind, request, check=check)
         self._spend(answer.spent)
         if answer.repairs:
             await self.note(f"The model's answer was repaired {answer.repairs} time(s).")
@@ -79,7 +94,7 @@ class Work:
     async def converse(self, spec: AgentSpec, said: str) -> Answer:
         """What an agent answers, counted to this stage."""
         await self._next()
-        answer = await self.rooms.runtime.whole(spec, [ChatMessage("user", said)], journal=self.journal)
+        answer = await self.services.runtime.whole(spec, [ChatMessage("user", said)], journal=self.journal)
         used = Spent(
             input_tokens=answer.input_tokens,
             output_tokens=answer.output_tokens,
@@ -108,17 +123,17 @@ class Work:
     def _spend(self, spent: Spent) -> None:
         self.spent = self.spent.plus(spent).plus(Spent(unknown=self.journal.unknown))
 
-    def earlier(self, kind: type[T], stage: str, agent: str = "") -> T:
-        """The output of an earlier stage, or of one agent's part of it."""
-        return msgspec.convert(self._outputs[stage][agent], kind)
+    def earlier(self, kind: type[T], stage: str, part: str = "") -> T:
+        """The output of an earlier stage, or of one part of it."""
+        return msgspec.convert(self._outputs[stage][part], kind)
 
     async def file(self, path: str) -> str:
-        return (await self.rooms.repository.read(self.project.project_id, path)).decode()
+        return (await self.services.repository.read(self.project.project_id, path)).decode()
 
     async def files(self, folder: str) -> dict[str, str]:
         """The files below a folder of the project, by path from that folder."""
         try:
-            paths = await self.rooms.repository.list(self.project.project_id)
+            paths = await self.services.repository.list(self.project.project_id)
         except NotFound:
             return {}
         inside = [path for path in paths if path.startswith(f"{folder}/")]

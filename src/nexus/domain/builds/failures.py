@@ -17,7 +17,7 @@ STAGE_DEATHS = 10
 SUSPICIOUS_DEATHS = 3
 """From so many on the stage runs alone; every so many, the answer that no host outlived is asked anew."""
 
-HOUSE_SECONDS = 60.0
+INTERNAL_SECONDS = 60.0
 """In all so long a stage waits for a part of the house that does not answer: git, the code runner. What does not come back then, will not."""
 
 LONG_REST_SECONDS = 15.0
@@ -43,7 +43,7 @@ class Failure(Struct, frozen=True, kw_only=True):
         return {"code": self.code, "message": self.message, "retryable": hopeful, "stage": stage}
 
 
-class Waits(Exception):
+class Snooze(Exception):
     """The run is to lie still for some seconds and go on by itself. `reason` is a word, `message` a sentence."""
 
     def __init__(self, reason: str, message: str, *, seconds: float) -> None:

@@ -1,0 +1,274 @@
+"""Runs the stages of a claimed build, and holds them to what their workflow declares."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
+
+import msgspec
+import structlog
+from msgspec import structs
+
+from nexus.domain.builds.failures import (
+    INTERNAL_SECONDS,
+    LONG_REST_SECONDS,
+    STAGE_DEATHS,
+    SUSPICIOUS_DEATHS,
+    Failure,
+    Snooze,
+    is_ours,
+    poisonous,
+)
+from nexus.domain.builds.model import StageFailed
+from nexus.domain.builds.rules import rest, wait
+from nexus.domain.builds.stage_attempt import FINALIZING, StageAttempt, Wish, output_path
+from nexus.domain.builds.stage_context import StageContext, StageHooks, StageServices
+from nexus.domain.builds.workflow import Outputs, StageOutput, Workflow
+from nexus.domain.core.errors import NexusError, NotFound, Unavailable
+from nexus.domain.core.failpoints import hit
+from nexus.domain.core.values import JSON
+from nexus.domain.ports.repository import Fence, Overtaken, Writer
+from nexus.domain.projects.model import DONE, BuildInterrupted, LeaseLost, Run, Stage, StageEffects
+from nexus.domain.projects.runs import Runs
+from nexus.domain.runtime.crowd import Crowd, work_time
+from nexus.domain.runtime.journal import Journal, Journals
+
+logger = structlog.get_logger()
+
+
+class BuildDriver:
+    """`patience`: the seconds in all that a stage may lie still because a part of the world is away."""
+
+    def __init__(
+        self,
+        *,
+        runs: Runs,
+        services: StageServices,
+        workflows: Sequence[Workflow],
+        journals: Journals,
+        crowd: Crowd,
+        patience: float = 3600.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        timer: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._runs, self._services, self._journals, self._crowd = runs, services, journals, crowd
+        self._workflows = {workflow.name: workflow for workflow in workflows}
+        self._patience, self._sleep, self._timer, self._jitter = patience, sleep, timer, jitter
+
+    async def run(self, run: Run, wish: Wish) -> None:
+        """All stages that are not done, in order; the build is completed or failed when this returns. Raises BuildInterrupted and
+        LeaseLost."""
+        build, stages = await self._runs.build(run), await self._runs.stages(run)
+        workflow, outputs = self._workflows[build.workflow], dict[str, JSON]()
+        request = msgspec.convert(build.request, workflow.inputs)
+        for stage in stages:
+            if stage.status in DONE:
+                continue
+            spec = workflow.stage(stage.stage_name)
+            attempt = StageAttempt(
+                run=run, request=request, spec=spec, stage=stage, stages=stages, outputs=outputs, wish=wish
+            )
+            if failure := await self._run_stage(attempt):
+                await self._runs.fail(run, failure.told(spec.name), lasting=failure.lasting)
+                return
+            stages = await self._runs.stages(run)
+        await self._runs.finish(run)
+
+    async def _run_stage(self, attempt: StageAttempt) -> Failure | None:
+        """One stage through its attempts. None when it is done or skipped."""
+        if unmet := attempt.unmet:
+            return Failure(code="prerequisite", message=f"{attempt.spec.name} needs {', '.join(unmet)}.")
+        if attempt.stage.fallen:
+            before, deaths = attempt.stage.deaths, await self._count_deaths(attempt)
+            attempt.stage = structs.replace(attempt.stage, deaths=deaths)
+            if deaths > before and deaths % SUSPICIOUS_DEATHS == 0:
+                await self._forget_unsurvived(attempt)
+        async with self._crowd.alone_with_parts() if _is_suspicious(attempt.stage) else nullcontext():
+            failure = await self._repeat_attempts(attempt)
+        if failure and attempt.spec.optional and attempt.stage.deaths < STAGE_DEATHS:
+            reason, lasting = failure.message, failure.lasting
+            await self._runs.skip_stage(attempt.run, attempt.stage, reason, progress=attempt.progress, lasting=lasting)
+            return None
+        return failure
+
+    async def _count_deaths(self, attempt: StageAttempt) -> int:
+        """How often in a row processes died in this stage outside its steps: what happens inside them, their journal counts."""
+        try:
+            await self._read_outputs(attempt)
+        except (Unavailable, StageFailed):  # told when the stage begins; nobody can say where the process died
+            return attempt.stage.deaths
+        for part in attempt.journaled_parts:
+            if await self._journal(attempt, part).is_open():
+                return 0
+        return attempt.stage.deaths + 1
+
+    async def _forget_unsurvived(self, attempt: StageAttempt) -> None:
+        """The answer that no process has outlived so far may be what kills them: it is not replayed to more of them."""
+        for part in reversed(attempt.journaled_parts):
+            if await self._journal(attempt, part).forget_answer():
+                facts = {"stage": attempt.spec.name, "part": part, "task_id": attempt.run.task.task_id}
+                logger.warning("stage.answer_forgotten", **facts)
+                return
+
+    async def _repeat_attempts(self, attempt: StageAttempt) -> Failure | None:
+        """None when the stage is done."""
+        while True:
+            await attempt.wish.step()
+            if attempt.stage.status != "running":
+                await self._begin(attempt)
+            if attempt.stage.deaths >= STAGE_DEATHS:
+                return poisonous(attempt.spec.name, attempt.stage.deaths)
+            failure = await self._try_stage(attempt)
+            if failure is None:
+                return None
+            limit = self._patience if failure.outside else INTERNAL_SECONDS
+            if failure.away and _seconds_waited(attempt.stage, failure) < limit:
+                await self._wait_for_service(attempt, failure)
+            elif failure.again and attempt.stage.attempt < attempt.spec.attempts:
+                await self._retry_later(attempt, failure)
+            else:
+                return failure
+
+    async def _begin(self, attempt: StageAttempt) -> None:
+        """T6. What is to be asked anew is forgotten before, so that this is done once."""
+        for part, step in attempt.stage.journal_from.items():
+            await self._journal(attempt, part).forget(step)
+        attempt.stage = await self._runs.start_stage(attempt.run, attempt.stage)
+
+    async def _retry_later(self, attempt: StageAttempt, failure: Failure) -> None:
+        anew = failure.lasting.journal_from
+        attempt.stage = await self._runs.retry_stage(attempt.run, attempt.stage, failure.message, journal_from=anew)
+        seconds = rest(attempt.stage.attempt - 1, told=failure.retry_after, jitter=self._jitter())
+        await self._pause(attempt, failure, seconds)
+
+    async def _wait_for_service(self, attempt: StageAttempt, failure: Failure) -> None:
+        """After what is away was given time."""
+        waited = _seconds_waited(attempt.stage, failure)
+        seconds = wait(waited, told=failure.retry_after, jitter=self._jitter())
+        line = f"{failure.message} It is tried again in {seconds:.0f} s."
+        total = {"waited" if failure.outside else "stalled": waited + seconds}
+        attempt.stage = await self._runs.note_wait(attempt.run, attempt.stage, line, **total)
+        await self._pause(attempt, failure, seconds)
+
+    async def _pause(self, attempt: StageAttempt, failure: Failure, seconds: float) -> None:
+        """Snoozes where that is long, or where others wait meanwhile."""
+        if seconds > LONG_REST_SECONDS or _is_suspicious(attempt.stage):
+            raise Snooze(failure.code, failure.message, seconds=seconds)
+        await self._sleep(seconds)
+
+    async def _try_stage(self, attempt: StageAttempt) -> Failure | None:
+        attempt.begin_try()
+        try:
+            async with work_time(attempt.spec.seconds):
+                await self._read_outputs(attempt)
+                await self._complete(attempt)
+        except (BuildInterrupted, LeaseLost):
+            raise
+        except NexusError as error:
+            if is_ours(error):
+                raise
+            return attempt.describe_failure(error)
+        except Exception as error:
+            if not isinstance(error, TimeoutError):
+                project_id = attempt.run.project.project_id
+                logger.exception("stage.crashed", stage=attempt.spec.name, project_id=project_id)
+            return attempt.describe_failure(error)
+        return None
+
+    async def _complete(self, attempt: StageAttempt) -> None:
+        """The stage's function, its files as one commit, then its rows: the row is what makes it done."""
+        hit("before:stage.call")
+        outputs = await self._run_parts(attempt)
+        hit("after:stage.call")
+        found = {part: msgspec.to_builtins(output.output) for part, output in outputs.items()}
+        await attempt.wish.step()
+        hit("before:stage.commit", about=attempt.run.project.requirement)
+        commit_id = await self._commit(attempt, outputs)
+        hit("after:stage.commit", about=attempt.run.project.requirement)
+        effects = StageEffects()
+        if attempt.spec.finalize:
+            context = self._open_context(attempt, FINALIZING, {**attempt.outputs, attempt.spec.name: found})
+            effects = await attempt.spec.finalize(context, outputs, commit_id)
+        result = attempt.sum_up(outputs, commit_id)
+        await self._runs.complete_stage(attempt.run, attempt.stage, result, progress=attempt.progress, effects=effects)
+        attempt.outputs[attempt.spec.name] = found
+
+    async def _run_parts(self, attempt: StageAttempt) -> Mapping[str, StageOutput]:
+        outputs = dict[str, StageOutput]()
+        for part in attempt.spec.parts(attempt.outputs):
+            began = self._timer()
+            attempt.current = self._open_context(attempt, part, attempt.outputs)
+            outputs[part] = await attempt.spec.run(attempt.current)
+            attempt.add_part(attempt.current, self._timer() - began)
+        attempt.current = None
+        return outputs
+
+    def _open_context(self, attempt: StageAttempt, part: str, outputs: Outputs) -> StageContext:
+        run, stage = attempt.run, attempt.stage
+
+        async def note(line: str) -> None:
+            attempt.lines.append(line)
+            await self._runs.tell(run, stage, "stage.log", {"line": line}, logs=attempt.lines)
+
+        async def advance(done: int, of: int) -> None:
+            await self._runs.tell(run, stage, "stage.progress", {"done": done, "of": of})
+
+        context = StageContext(
+            project=run.project,
+            request=attempt.request,
+            stage=attempt.spec.name,
+            part=part,
+            services=self._services,
+            outputs=outputs,
+            journal=self._journal(attempt, part),
+            hooks=StageHooks(step=attempt.wish.step, note=note, advance=advance),
+        )
+        attempt.contexts.append(context)
+        return context
+
+    def _journal(self, attempt: StageAttempt, part: str) -> Journal:
+        """One for all attempts and retries: what was paid for in an earlier one is replayed."""
+        scope = f"build:{attempt.run.project.project_id}/{attempt.stage.journal_no}/{attempt.spec.name}/{part}"
+        return self._journals(scope, lambda: (self._runs.guard(attempt.run),))
+
+    async def _commit(self, attempt: StageAttempt, outputs: Mapping[str, StageOutput]) -> str:
+        """One commit for what the stage made of all its parts: its typed output, and the files for people."""
+        spec, task = attempt.spec, attempt.run.task
+        files = {path: text.encode() for output in outputs.values() for path, text in output.files.items()}
+        encoded = msgspec.json.encode({part: output.output for part, output in outputs.items()})
+        files[output_path(spec.name)] = msgspec.json.format(encoded, indent=2) + b"\n"
+        message = f"{spec.display_name}\n\nBuild {task.build_no}, stage {spec.name}, attempt {attempt.stage.attempt}"
+        writer = Writer(fence=Fence(task.build_no, task.fence), held=partial(self._runs.held, attempt.run))
+        project_id, key = attempt.run.project.project_id, f"{task.build_no}/{spec.name}"
+        try:
+            return await self._services.repository.commit(project_id, files, message=message, key=key, writer=writer)
+        except Overtaken as error:
+            await self._runs.held(attempt.run)
+            told = "The history of the files is ahead of the database. Was an older database put back? Start a new project."
+            raise StageFailed(told, code="history_ahead") from error
+
+    async def _read_outputs(self, attempt: StageAttempt) -> None:
+        """What completed stages gave, out of the files that their rows point to."""
+        for stage in attempt.stages:
+            if stage.status == "completed" and stage.stage_name not in attempt.outputs:
+                pointer: JSON = (stage.output_data or {})["artifact"]
+                project_id, path = attempt.run.project.project_id, pointer["path"]
+                try:
+                    content = await self._services.repository.read(project_id, path, at=pointer["commit"])
+                except NotFound as error:
+                    raise StageFailed(f"The files of {stage.stage_name} are gone.", code="files_lost") from error
+                attempt.outputs[stage.stage_name] = msgspec.json.decode(content)
+
+
+def _is_suspicious(stage: Stage) -> bool:
+    return stage.deaths >= SUSPICIOUS_DEATHS
+
+
+def _seconds_waited(stage: Stage, failure: Failure) -> float:
+    """For how long it was waited already, since something was last paid for."""
+    if failure.progressed:
+        return 0.0
+    return stage.waited if failure.outside else stage.stalled

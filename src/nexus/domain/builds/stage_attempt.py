@@ -1,0 +1,137 @@
+"""A stage as one process goes through it: what is at hand, what the present try paid for, and what it comes to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from msgspec import Struct, structs
+
+from nexus.domain.builds.failures import Failure, failure_of
+from nexus.domain.builds.stage_context import StageContext
+from nexus.domain.builds.workflow import StageOutput, StageSpec
+from nexus.domain.core.errors import NexusError, Unavailable
+from nexus.domain.core.values import JSON
+from nexus.domain.models.model import Spent
+from nexus.domain.projects.model import DONE, BuildInterrupted, Lasting, Part, Run, Stage, StageResult
+from nexus.domain.projects.rules import progress_of
+from nexus.domain.tasks.model import Control
+
+FINALIZING = ":settle"
+"""What finalizes a stage has a journal of its own beside those of the parts, whose names have no colon."""
+
+
+class Wish:
+    """What is wanted of a run, as its watch last saw it."""
+
+    def __init__(self) -> None:
+        self.control: Control = "running"
+        self.lost = False
+
+    async def step(self) -> None:
+        """Called before each model call: a run that is to stop stops here."""
+        if self.lost or self.control != "running":
+            raise BuildInterrupted("The run is to halt.", control=self.control)
+
+
+@dataclass(kw_only=True)
+class StageAttempt:
+    """`stages` are all of the build, `outputs` what completed ones gave, as far as they were read. Of the present try: its `contexts`, the
+    one that is under way (`current`), the `parts` that are done, and the `lines` of the stage's log."""
+
+    run: Run
+    request: Struct
+    spec: StageSpec
+    stage: Stage
+    stages: Sequence[Stage]
+    outputs: dict[str, JSON]
+    wish: Wish
+    contexts: list[StageContext] = field(default_factory=list)
+    current: StageContext | None = None
+    parts: list[Part] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def progress(self) -> float:
+        """Of the build, once this stage is done."""
+        return progress_of(sum(other.status in DONE for other in self.stages) + 1, len(self.stages))
+
+    @property
+    def unmet(self) -> Sequence[str]:
+        """What must be done before, and is not."""
+        status = {other.stage_name: other.status for other in self.stages}
+        return [need for need in self.spec.needs if status[need] not in DONE]
+
+    @property
+    def journaled_parts(self) -> Sequence[str]:
+        return [*self.spec.parts(self.outputs), FINALIZING]
+
+    def begin_try(self) -> None:
+        self.contexts, self.parts, self.current, self.lines = [], [], None, list(self.stage.logs)
+
+    def add_part(self, context: StageContext, seconds: float) -> None:
+        """A part of the present try is done."""
+        done = Part(
+            agent=context.part,
+            status="completed",
+            attempt=self.stage.attempt,
+            duration_seconds=round(seconds, 3),
+            input_tokens=context.spent.input_tokens,
+            output_tokens=context.spent.output_tokens,
+            usage_unknown=context.spent.unknown,
+            tool_calls=context.tool_calls,
+        )
+        self.parts.append(done)
+
+    def sum_up(self, outputs: Mapping[str, StageOutput], commit_id: str) -> StageResult:
+        """What the stage leaves in its row."""
+        data: JSON = {
+            "summary": "; ".join(output.summary for output in outputs.values() if output.summary)[:500],
+            "files": sorted({path for output in outputs.values() for path in output.files}),
+            "artifact": {"commit": commit_id, "path": output_path(self.spec.name)},
+        }
+        return StageResult(
+            output_data=data,
+            input_tokens=sum(part.input_tokens for part in self.parts),
+            output_tokens=sum(part.output_tokens for part in self.parts),
+            usage_unknown=any(part.usage_unknown for part in self.parts),
+            tool_calls=sum(part.tool_calls for part in self.parts),
+            parts=[part for part in self.parts if part.agent],
+        )
+
+    def describe_failure(self, error: Exception) -> Failure:
+        """What the error that ended the try comes to."""
+        spent = self._spent(error)
+        lasting = Lasting(
+            input_tokens=spent.input_tokens,
+            output_tokens=spent.output_tokens,
+            usage_unknown=spent.unknown,
+            journal_from=self._blamed(error),
+        )
+        progressed = any(context.journal.done > context.journal.replayed for context in self.contexts)
+        return structs.replace(self._kind_of(error), progressed=progressed, lasting=lasting)
+
+    def _kind_of(self, error: Exception) -> Failure:
+        if isinstance(error, NexusError):
+            return failure_of(error)
+        if isinstance(error, TimeoutError):
+            told = f"{self.spec.name} took longer than {self.spec.seconds:g} s."
+            return Failure(code="timed_out", message=told, again=True)
+        return Failure(code="internal", message=f"Something went wrong inside {self.spec.name}.", again=True)
+
+    def _spent(self, error: Exception) -> Spent:
+        """What is known; of a call that broke off, nothing is."""
+        spent = Spent()
+        for context in self.contexts:
+            spent = spent.plus(context.spent)
+        if isinstance(error, NexusError) and isinstance(told := error.facts.get("spent"), Spent):
+            return spent.plus(told)
+        cut = self.current is not None and isinstance(error, Unavailable | TimeoutError)
+        return spent.plus(Spent(unknown=cut))
+
+    def _blamed(self, error: Exception) -> dict[str, int]:
+        if self.current is None or isinstance(error, Unavailable | TimeoutError):
+            return {}
+        return {self.current.part: self.current.blamed(error)}
+
+
+def output_path(stage: str) -> str:
+    return f"stages/{stage}.json"
