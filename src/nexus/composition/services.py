@@ -11,7 +11,7 @@ from nexus.domain.agents.service import Agents
 from nexus.domain.agents.slugs import Slugs
 from nexus.domain.audit.service import Audit
 from nexus.domain.builds.agent_build import AGENT_BUILD
-from nexus.domain.builds.driver import BuildDriver
+from nexus.domain.builds.driver import BuildDriver, Waiting
 from nexus.domain.builds.service import Builds
 from nexus.domain.builds.stage_context import StageServices
 from nexus.domain.builds.workflow import Workflow
@@ -140,7 +140,7 @@ def _builds(world: Adapters, on: CoreServices, projects: Projects, deletions: De
     crowd = Crowd()
     driver = BuildDriver(
         runs=runs, services=stage_services, workflows=(on.workflow,), journals=partial(_journal, on, crowd=crowd), crowd=crowd,
-        patience=world.pace.patience, sleep=world.sleep,
+        waiting=Waiting(patience=world.pace.patience, sleep=world.sleep),
     )  # fmt: skip
     return Builds(
         tables=on.tables, projects=projects, openings=openings, deletions=deletions, admission=on.admission, runs=runs, driver=driver,

@@ -9,7 +9,7 @@ from functools import partial
 
 import msgspec
 import structlog
-from msgspec import structs
+from msgspec import Struct, structs
 
 from nexus.domain.builds.failures import (
     INTERNAL_SECONDS,
@@ -38,9 +38,16 @@ from nexus.domain.runtime.journal import Journal, Journals
 logger = structlog.get_logger()
 
 
-class BuildDriver:
-    """`patience`: the seconds in all that a stage may lie still because a part of the world is away."""
+class Waiting(Struct, frozen=True, kw_only=True):
+    """How time goes by. `patience`: the seconds in all that a stage may lie still because a part of the world is away."""
 
+    patience: float = 3600.0
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    timer: Callable[[], float] = time.monotonic
+    jitter: Callable[[], float] = random.random
+
+
+class BuildDriver:
     def __init__(
         self,
         *,
@@ -49,14 +56,12 @@ class BuildDriver:
         workflows: Sequence[Workflow],
         journals: Journals,
         crowd: Crowd,
-        patience: float = 3600.0,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        timer: Callable[[], float] = time.monotonic,
-        jitter: Callable[[], float] = random.random,
+        waiting: Waiting = Waiting(),
     ) -> None:
         self._runs, self._services, self._journals, self._crowd = runs, services, journals, crowd
         self._workflows = {workflow.name: workflow for workflow in workflows}
-        self._patience, self._sleep, self._timer, self._jitter = patience, sleep, timer, jitter
+        self._patience, self._sleep = waiting.patience, waiting.sleep
+        self._timer, self._jitter = waiting.timer, waiting.jitter
 
     async def run(self, run: Run, wish: Wish) -> None:
         """All stages that are not done, in order; the build is completed or failed when this returns. Raises BuildInterrupted and
