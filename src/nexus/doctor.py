@@ -138,10 +138,10 @@ async def _model(settings: Settings) -> list[Finding]:
         advice = "`nexus models` shows the real ones at hand, and how to choose one."
         return [Finding(name="model", state="ok", detail="offline: the built-in stand-in, no AI", advice=advice)]
     checks = await check_configured(settings, seconds=MODEL_SECONDS)
-    return [_tried(check, f"{model.name} at {model.base_url}: ") for check in checks]
+    return [_make_finding(check, f"{model.name} at {model.base_url}: ") for check in checks]
 
 
-def _tried(check: Check, model: str) -> Finding:
+def _make_finding(check: Check, model: str) -> Finding:
     words = check.name == "text"
     detail = f"{model if words else ''}{check.detail} ({check.seconds:.1f} s)"
     state: Literal["ok", "warn", "fail"] = "ok" if check.works else "warn" if check.name == "tool" else "fail"

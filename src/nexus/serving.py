@@ -44,12 +44,12 @@ async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
         raise InvalidInput(f"Role {settings.role} needs a queue between processes, which this release lacks: use all.")
     failpoints.arm(settings.chaos.failpoint)
     logs.configure(settings.log.level, settings.log.format)
-    stopping = _stopping()
-    with closing(_bound(settings)) as listener:
-        await _served(settings, listener, stopping, ready)
+    stopping = _listen_for_signals()
+    with closing(_bind_listener(settings)) as listener:
+        await _serve_process(settings, listener, stopping, ready)
 
 
-async def _served(
+async def _serve_process(
     settings: Settings, listener: socket.socket, stopping: asyncio.Event, ready: Callable[[str], None]
 ) -> None:
     async with open_process(settings) as process:
@@ -72,7 +72,7 @@ async def _served(
             await process.queue.drain(settings.limits.drain_seconds)
 
 
-def _bound(settings: Settings) -> socket.socket:
+def _bind_listener(settings: Settings) -> socket.socket:
     """Before anything is opened: a server that cannot listen must not begin to work."""
     try:
         return bind(settings.host, settings.port)
@@ -92,14 +92,14 @@ def _bounds(settings: Settings) -> Bounds:
     )
 
 
-def _stopping() -> asyncio.Event:
+def _listen_for_signals() -> asyncio.Event:
     """Set by the first SIGTERM or SIGINT; the second one ends the process as usual."""
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
 
-    def asked(number: signal.Signals) -> None:
+    def stop(number: signal.Signals) -> None:
         loop.remove_signal_handler(number)
         stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked, number)
+        loop.add_signal_handler(number, stop, number)
     return stopping

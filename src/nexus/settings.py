@@ -211,12 +211,12 @@ def read(environ: Mapping[str, str], **overrides: object) -> Settings:
             errors.append({"pointer": name, "message": f"{name} is no setting.{_nearest(name, known)}"})
             continue
         try:
-            values.setdefault(known[name].group, {})[known[name].field] = _converted(known[name], value)
+            values.setdefault(known[name].group, {})[known[name].field] = _convert_value(known[name], value)
         except msgspec.ValidationError as error:
             errors.append({"pointer": name, "message": f"{name} is wrong: {_reason(known[name], error)}"})
     if errors:
         raise InvalidInput(" ".join(error["message"] for error in errors), errors=errors)
-    return _built(values)
+    return _build_settings(values)
 
 
 def problems(settings: Settings) -> list[str]:
@@ -270,7 +270,7 @@ def _variables(group: type[_Group], prefix: str) -> Iterator[Variable]:
         yield Variable(name, prefix, field.name, type_, field.default, meta.description, choices)
 
 
-def _converted(variable: Variable, value: object) -> object:
+def _convert_value(variable: Variable, value: object) -> object:
     if variable.type is Secret:
         return value if isinstance(value, Secret) else Secret(str(value).strip())
     if isinstance(value, str):
@@ -279,7 +279,7 @@ def _converted(variable: Variable, value: object) -> object:
     return msgspec.convert(text, variable.type, strict=False)
 
 
-def _built(values: Mapping[str, Mapping[str, Any]]) -> Settings:
+def _build_settings(values: Mapping[str, Mapping[str, Any]]) -> Settings:
     top = dict(values.get("", {}))
     model = dict(values.get("model", {}))
     if model.get("api_key") or model.get("base_url"):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nexus.cli.doctor import told
+from nexus.cli.doctor import report_findings
 from nexus.doctor import Finding
 from tests.cli.conftest import Nexus
 from tests.client import fake as say
@@ -135,7 +135,10 @@ def test_a_warning_is_no_failure():
     from nexus.cli.output import Output
 
     asked = Asked(arguments=Namespace(), environ={}, output=Output(stdout=io.StringIO(), stderr=io.StringIO()))
-    assert told(asked, [Finding(name="a", state="ok", detail="x"), Finding(name="b", state="warn", detail="y")]) == 0
+    assert (
+        report_findings(asked, [Finding(name="a", state="ok", detail="x"), Finding(name="b", state="warn", detail="y")])
+        == 0
+    )
 
 
 CASES = """

@@ -1,8 +1,8 @@
-"""What is typed in a conversation: messages of several lines, commands, Ctrl-C at the prompt."""
+"""What is read_entry in a conversation: messages of several lines, commands, Ctrl-C at the prompt."""
 
 import pytest
 
-from nexus.cli.prompt import Typed, typed
+from nexus.cli.prompt import Typed, read_entry
 from tests.cli.conftest import Nexus
 from tests.client import fake as say
 from tests.client.fake import Fake, frame
@@ -49,7 +49,7 @@ def said_to(fake: Fake) -> list[str]:
 )
 def test_what_is_typed_is_a_text_or_a_command(lines: list[str], found: Typed | None):
     given = iter(lines)
-    assert typed(lambda _: next(given, None)) == found
+    assert read_entry(lambda _: next(given, None)) == found
 
 
 @pytest.mark.parametrize("interactive", [True, False])

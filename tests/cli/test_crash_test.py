@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nexus.cli.crash_test import run_crash_test
-from nexus.cli.sandbox import about, passed_on, taken
+from nexus.cli.sandbox import about, passed_on, take_sandbox
 from nexus.settings import Secret, read, variables
 from tests.contracts.test_code import _children, _wait_for_end
 
@@ -58,7 +58,7 @@ def test_the_place_is_on_the_users_own_disk_and_gone_afterwards(tmp_path: Path) 
     data = tmp_path / "data"
     data.mkdir()
     (data / "mine").write_text("x")
-    with taken(read({}, data_dir=str(data)), USERS) as place:
+    with take_sandbox(read({}, data_dir=str(data)), USERS) as place:
         assert place.data.parent.parent == data
         assert place.data.parent.name.startswith(".rehearsal-")
         assert place.data.parent.stat().st_dev == data.stat().st_dev
@@ -77,20 +77,20 @@ def test_the_place_is_on_the_users_own_disk_and_gone_afterwards(tmp_path: Path) 
 
 def test_a_data_directory_that_was_not_there_is_not_there_afterwards(tmp_path: Path) -> None:
     settings = read({}, data_dir=str(tmp_path / "some/data"))
-    with taken(settings, {}):
+    with take_sandbox(settings, {}):
         assert (tmp_path / "some/data").is_dir()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_came_into_a_new_data_directory_meanwhile_stays(tmp_path: Path) -> None:
     settings = read({}, data_dir=str(tmp_path / "some/data"))
-    with taken(settings, {}):
+    with take_sandbox(settings, {}):
         (tmp_path / "some/data/mine").write_text("x")
     assert (tmp_path / "some/data/mine").read_text() == "x"
 
 
 def test_a_rehearsal_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), taken(read({}, data_dir=str(tmp_path / "data")), {}):
+    with pytest.raises(ZeroDivisionError), take_sandbox(read({}, data_dir=str(tmp_path / "data")), {}):
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
 

@@ -9,7 +9,7 @@ import pytest
 
 from nexus.cli.output import Output
 from nexus.cli.tables import lines_of
-from nexus.cli.terminal import cells, escaped_json, folded, one_line, printable
+from nexus.cli.terminal import cells, escaped_json, fold_text, one_line, printable
 
 BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 EVERY = [chr(code) for code in range(sys.maxunicode + 1)]
@@ -86,7 +86,7 @@ def test_text_is_measured_in_columns():
 @pytest.mark.parametrize("room", [2, 3, 7, 40])
 def test_folded_text_fits_and_loses_nothing(room: int):
     text = "converts units 长度和重量换算 of-a-very-long-kind  x"
-    lines = folded(text, room)
+    lines = fold_text(text, room)
     assert max(map(cells, lines)) <= room
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 

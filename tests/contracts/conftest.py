@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 
 from nexus.adapters.confined.runner import ConfinedRunner
-from nexus.adapters.dynamodb.provision import dropped, provision
-from nexus.adapters.dynamodb.tables import DynamoTables, connected
+from nexus.adapters.dynamodb.provision import drop_tables, provision
+from nexus.adapters.dynamodb.tables import DynamoTables, open_client
 from nexus.adapters.memory.log import MemoryLog
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.adapters.sqlite.log import SqliteLog
@@ -40,7 +40,7 @@ def aws_url() -> Iterator[str]:
 @asynccontextmanager
 async def dynamodb_client(url: str) -> AsyncIterator[Any]:
     credentials = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nothing"}
-    async with connected(region="us-east-1", endpoint_url=url, **credentials) as client:
+    async with open_client(region="us-east-1", endpoint_url=url, **credentials) as client:
         yield client
 
 
@@ -51,7 +51,7 @@ async def dynamodb_tables(url: str, tables: list[Table[Any]] = STORED) -> AsyncI
     async with dynamodb_client(url) as client:
         await provision(client, tables, prefix=prefix)
         yield client, prefix
-        await dropped(client, tables, prefix=prefix)
+        await drop_tables(client, tables, prefix=prefix)
 
 
 @asynccontextmanager

@@ -89,7 +89,7 @@ def call(text: str, *, index: int | None = 0, call_id: str | None = None, name: 
 def assembled(*payloads: bytes) -> End:
     assembly = Assembly()
     assembly.take(payloads)
-    assert assembly.finished
+    assert assembly.is_finished
     return assembly.end()
 
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from msgspec import structs
 
-from nexus.adapters.dynamodb.provision import dropped, listed, provision
+from nexus.adapters.dynamodb.provision import drop_tables, list_prefixed, provision
 from nexus.adapters.dynamodb.tables import DynamoTables
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.rows import insert, replace
@@ -30,11 +30,11 @@ async def test_tables_are_made_once_listed_and_dropped(client: Any, prefix: str)
     names = sorted(prefix + table.name for table in STORED)
     assert sorted(await provision(client, STORED, prefix=prefix)) == names
     assert await provision(client, STORED, prefix=prefix) == []
-    assert await listed(client, prefix=prefix) == names
-    assert await dropped(client, [LINES], prefix=prefix) == [f"{prefix}lines"]
+    assert await list_prefixed(client, prefix=prefix) == names
+    assert await drop_tables(client, [LINES], prefix=prefix) == [f"{prefix}lines"]
     assert await provision(client, STORED, prefix=prefix) == [f"{prefix}lines"]
-    assert sorted(await dropped(client, STORED, prefix=prefix)) == names
-    assert await dropped(client, STORED, prefix=prefix) == await listed(client, prefix=prefix) == []
+    assert sorted(await drop_tables(client, STORED, prefix=prefix)) == names
+    assert await drop_tables(client, STORED, prefix=prefix) == await list_prefixed(client, prefix=prefix) == []
 
 
 async def test_a_table_is_as_declared(client: Any, prefix: str) -> None:
@@ -47,7 +47,7 @@ async def test_a_table_is_as_declared(client: Any, prefix: str) -> None:
     assert jobs["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
     expiry = (await client.describe_time_to_live(TableName=prefix + PROMISES.name))["TimeToLiveDescription"]
     assert (expiry["TimeToLiveStatus"], expiry["AttributeName"]) == ("ENABLED", "expires_at")
-    await dropped(client, STORED, prefix=prefix)
+    await drop_tables(client, STORED, prefix=prefix)
 
 
 async def test_indexes_declared_later_have_the_old_rows(client: Any, prefix: str, clock: Clock) -> None:
@@ -62,4 +62,4 @@ async def test_indexes_declared_later_have_the_old_rows(client: Any, prefix: str
     for job in (await tables.walk(JOBS)).items:
         await tables.commit(replace(JOBS, job))
     assert len((await tables.page(JOBS, "u1", "queued", index="UserStatusIndex")).items) == 1
-    await dropped(client, [JOBS], prefix=prefix)
+    await drop_tables(client, [JOBS], prefix=prefix)

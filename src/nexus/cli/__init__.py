@@ -10,7 +10,7 @@ from nexus.cli.asked import Asked
 from nexus.cli.exits import INTERRUPTED, OK, PIPE_CLOSED
 from nexus.cli.invocation import NAME, program_of
 from nexus.cli.output import Output
-from nexus.cli.parsing import shared
+from nexus.cli.parsing import shared_options
 
 TOPICS = (serve, build, chat, projects, agents, sessions, tasks, tools, models, doctor, agent, completion)
 
@@ -20,7 +20,7 @@ def parser(program: str = NAME) -> ArgumentParser:
         prog=program,
         description="Describe an agent in a sentence; nexus builds it in visible stages, tests it, and you talk to it.",
         epilog=f"Start with: {program} build --serve 'An agent that converts units' — and then: {program} chat --serve",
-        parents=[shared()],
+        parents=[shared_options()],
     )
     whole.add_argument("--version", action=_Version, help="print the version and leave")
     topics = whole.add_subparsers(metavar="COMMAND", required=True)

@@ -41,7 +41,7 @@ def run(asked: Asked) -> int:
         try:
             opened = runner.run(stack.enter_async_context(open_agent(directory, found)))
             alone = Alone(runtime=opened.runtime, spec=opened.spec, output=asked.output)
-            return _conversed(asked, runner, alone)
+            return _hold_conversation(asked, runner, alone)
         finally:
             runner.run(leave(stack))
 
@@ -62,12 +62,12 @@ def _folder(asked: Asked) -> Path:
     return directory
 
 
-def _conversed(asked: Asked, runner: "asyncio.Runner", alone: "Alone") -> int:
-    def hear(message: str) -> str:
+def _hold_conversation(asked: Asked, runner: "asyncio.Runner", alone: "Alone") -> int:
+    def send(message: str) -> str:
         try:
             return runner.run(alone.answer(message))
         except KeyboardInterrupt:
             asked.output.dim("(stopped)")
             return "reply.cancelled"
 
-    return converse(asked, {"new": Command("forget what was said so far", alone.forget)}, hear)
+    return converse(asked, {"new": Command("forget what was said so far", alone.forget)}, send)

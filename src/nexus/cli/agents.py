@@ -7,7 +7,7 @@ from nexus.cli.exits import FAILED, OK
 from nexus.cli.lists import gather_items, show_list
 from nexus.cli.lookup import agent_of
 from nexus.cli.output import Columns
-from nexus.cli.parsing import Topics, listing, one_id, topic, verb, whole
+from nexus.cli.parsing import Topics, add_list_verb, one_id, topic, verb, whole
 from nexus.cli.texts import message_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ VERDICTS = ("passed", "partial", "failed")
 
 def add(topics: Topics) -> None:
     verbs = topic(topics, "agents", "see, call and delete agents")
-    listed = listing(verbs, list_agents, "the agents, newest first")
+    listed = add_list_verb(verbs, list_agents, "the agents, newest first")
     listed.add_argument("--category", help="only those of this category")
     listed.add_argument("--status", choices=STATUSES, help="only those in this state")
     listed.add_argument("--verdict", choices=VERDICTS, help="only those of whose newest version verification said this")

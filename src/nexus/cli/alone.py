@@ -26,11 +26,11 @@ class Alone:
         voice, asked = Voice(self._output), ChatMessage("user", content)
         try:
             async with asyncio.timeout(self._spec.limits.seconds):
-                text = await self._heard(voice, asked)
+                text = await self._stream_answer(voice, asked)
         except TimeoutError:
-            return self._failed(voice, f"The answer took longer than {self._spec.limits.seconds:g} s.")
+            return self._report_failure(voice, f"The answer took longer than {self._spec.limits.seconds:g} s.")
         except NexusError as error:
-            return self._failed(voice, error.detail)
+            return self._report_failure(voice, error.detail)
         finally:
             voice.pause()
         _say(voice, "reply.completed", {})
@@ -41,7 +41,7 @@ class Alone:
         self._history.clear()
         return "What was said so far is forgotten."
 
-    async def _heard(self, voice: Voice, asked: ChatMessage) -> str:
+    async def _stream_answer(self, voice: Voice, asked: ChatMessage) -> str:
         """The text of the answer, which was said as it came."""
         text = list[str]()
         async for item in self._runtime.answer(self._spec, [*self._history[-HISTORY:], asked]):
@@ -53,7 +53,7 @@ class Alone:
             _say(voice, data["type"], data)
         return "".join(text)
 
-    def _failed(self, voice: Voice, reason: str) -> str:
+    def _report_failure(self, voice: Voice, reason: str) -> str:
         _say(voice, "reply.failed", {"reason": reason})
         return voice.ending
 

@@ -45,7 +45,7 @@ class Board:
     error: dict[str, Any] = field(default_factory=dict)
     verdict: str | None = None
 
-    def hear(self, event: Event) -> Stage | None:
+    def apply_event(self, event: Event) -> Stage | None:
         """Takes an event in; answers the stage that it is about."""
         data = event.data
         if event.tag.startswith("build."):
@@ -92,7 +92,7 @@ class Board:
                 stage.status, stage.line = "failed", str(data.get("reason", ""))
 
     @property
-    def standing(self) -> str:
+    def state_in_words(self) -> str:
         """The state in words."""
         state = f"{self.state}, {self.verdict}" if self.verdict else self.state
         return state if self.before is None else f"{state}, {ahead(self.before)}"

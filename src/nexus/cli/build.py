@@ -27,12 +27,12 @@ def add(topics: Topics) -> None:
 
 
 def build(asked: Asked) -> int:
-    from nexus.cli.connection import connected
+    from nexus.cli.connection import run_with_client
 
-    return connected(asked, _built)
+    return run_with_client(asked, _run_build)
 
 
-async def _built(asked: Asked, client: "Client") -> int:
+async def _run_build(asked: Asked, client: "Client") -> int:
     from nexus.cli.following import follow_build
     from nexus.cli.servers import server_for
 
@@ -49,7 +49,7 @@ async def _built(asked: Asked, client: "Client") -> int:
             accept_partial=wanted.allow_partial,
         )
         if wanted.detach:
-            return _detached(asked, started)
+            return _leave_to_server(asked, started)
         return await follow_build(replace(asked, owns_server=own), client, started)
 
 
@@ -60,7 +60,7 @@ def _requirement(asked: Asked) -> str:
     return message_of(wanted.requirement, asked.output)
 
 
-def _detached(asked: Asked, started: "ProjectStarted") -> int:
+def _leave_to_server(asked: Asked, started: "ProjectStarted") -> int:
     from nexus.cli.following import say_place, ways_to_go_on
 
     asked.output.result(started, started.project_id)

@@ -35,12 +35,12 @@ def chat(asked: Asked) -> int:
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         try:
-            return Chat(asked, runner, *runner.run(_begun(asked, stack))).hold()
+            return Chat(asked, runner, *runner.run(_open_chat(asked, stack))).hold()
         finally:
             runner.run(leave(stack))
 
 
-async def _begun(asked: Asked, stack: "AsyncExitStack") -> "tuple[Client, SessionView]":
+async def _open_chat(asked: Asked, stack: "AsyncExitStack") -> "tuple[Client, SessionView]":
     """A server, and a session with the agent that is meant."""
     from nexus.cli.connection import client_for
     from nexus.cli.lookup import agent_of
@@ -70,15 +70,15 @@ class Chat:
             "session": Command("how to go on with this session later", self._way_back),
         }
         try:
-            return converse(self._asked, commands, self._hear)
+            return converse(self._asked, commands, self._send)
         finally:
             if is_typed(self._asked):
                 self._asked.output.note(self._way_back())
 
-    def _hear(self, message: str) -> str:
-        from nexus.cli.replies import heard
+    def _send(self, message: str) -> str:
+        from nexus.cli.replies import stream_reply
 
-        return self._runner.run(heard(self._asked.output, self._client, self._session.session_id, message))
+        return self._runner.run(stream_reply(self._asked.output, self._client, self._session.session_id, message))
 
     def _begin_anew(self) -> str:
         self._session = self._runner.run(self._client.open_session(self._session.agent_id))

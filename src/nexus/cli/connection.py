@@ -21,16 +21,16 @@ def client_for(asked: Asked) -> Client:
 def on_server(asked: Asked, work: OnServer) -> int:
     """What the work comes to on a server: the one that answers, or one of its own where that is wanted."""
 
-    async def worked(asked: Asked, client: Client) -> int | None:
+    async def run(asked: Asked, client: Client) -> int | None:
         async with server_for(asked, client) as own:
             return await work(replace(asked, owns_server=own), client)
 
-    return connected(asked, worked if asked.may_serve else work)
+    return run_with_client(asked, run if asked.may_serve else work)
 
 
-def connected(asked: Asked, work: OnServer) -> int:
-    async def worked() -> int:
+def run_with_client(asked: Asked, work: OnServer) -> int:
+    async def run() -> int:
         async with client_for(asked) as client:
             return await work(asked, client) or OK
 
-    return asyncio.run(worked())
+    return asyncio.run(run())

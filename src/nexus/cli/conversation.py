@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK, USAGE, Ended
-from nexus.cli.prompt import QUOTES, Read, Typed, everything_typed, reader, typed
-from nexus.cli.texts import checked, message_of
+from nexus.cli.prompt import QUOTES, Read, Typed, everything_typed, read_entry, reader
+from nexus.cli.texts import check_text, message_of
 
 LEAVING = frozenset({"exit", "quit", "bye"})
 HELPING = frozenset({"help", "?", "h"})
@@ -14,14 +14,14 @@ INTERRUPTED_ONCE = "(Ctrl-C again leaves, and so do Ctrl-D and /exit.)"
 
 
 class Command(NamedTuple):
-    """What is typed as `/name`; `run` may answer a sentence for people."""
+    """What is read_entry as `/name`; `run` may answer a sentence for people."""
 
     about: str
     run: Callable[[], str | None]
 
 
 Commands = Mapping[str, Command]
-Hear = Callable[[str], str]
+Send = Callable[[str], str]
 """Says one thing; the tag of the event that ended the reply to it."""
 
 
@@ -38,7 +38,7 @@ def _read_messages(asked: Asked, commands: Commands) -> list[str]:
         elif one.command is not None:
             raise Ended(USAGE, _unknown(one.text, "in a pipe"))
         elif one.text.strip():
-            messages.append(checked(one.text))
+            messages.append(check_text(one.text))
     if not messages:
         raise Ended(USAGE, "There is nothing to say: use --message, or write to stdin.")
     return messages
@@ -49,11 +49,11 @@ def is_typed(asked: Asked) -> bool:
     return asked.output.is_interactive and not asked.arguments.message
 
 
-def converse(asked: Asked, commands: Commands, hear: Hear) -> int:
-    """Says what is typed until the end of input, or what the command line or a pipe holds up to what fails. KeyboardInterrupt when somebody
+def converse(asked: Asked, commands: Commands, send: Send) -> int:
+    """Says what is read_entry until the end of input, or what the command line or a pipe holds up to what fails. KeyboardInterrupt when somebody
     presses Ctrl-C twice at the prompt, or once where nobody types."""
     if not is_typed(asked):
-        return _recite(_read_messages(asked, commands), hear)
+        return _recite(_read_messages(asked, commands), send)
     read = reader(asked.output)
     asked.output.note("/help lists what you can do here. Ctrl-C stops a reply, Ctrl-D or /exit leaves.")
     while True:
@@ -61,14 +61,14 @@ def converse(asked: Asked, commands: Commands, hear: Hear) -> int:
             one = _typed_or_twice_interrupted(asked, read)
             if one is None or one.command in LEAVING:
                 return OK
-            _take(asked, commands, hear, one)
+            _take(asked, commands, send, one)
         except Ended as refused:
             asked.output.note(f"nexus: {refused.sentence}")
 
 
-def _recite(messages: list[str], hear: Hear) -> int:
+def _recite(messages: list[str], send: Send) -> int:
     for message in messages:
-        ending = hear(message)
+        ending = send(message)
         if ending == "reply.cancelled":
             raise KeyboardInterrupt
         if ending != "reply.completed":
@@ -79,17 +79,17 @@ def _recite(messages: list[str], hear: Hear) -> int:
 def _typed_or_twice_interrupted(asked: Asked, read: Read) -> Typed | None:
     """The first Ctrl-C gives up the line and says what a second one does."""
     try:
-        return typed(read)
+        return read_entry(read)
     except KeyboardInterrupt:
         asked.output.note(f"\n{INTERRUPTED_ONCE}")
-        return typed(read)
+        return read_entry(read)
 
 
-def _take(asked: Asked, commands: Commands, hear: Hear, one: Typed) -> None:
+def _take(asked: Asked, commands: Commands, send: Send, one: Typed) -> None:
     text, command = one
     if command is None:
         if text.strip():
-            _hear(asked, hear, checked(text))
+            _send(asked, send, check_text(text))
     elif command in HELPING:
         asked.output.note(help_for(commands))
     elif (known := commands.get(command)) is not None:
@@ -98,13 +98,13 @@ def _take(asked: Asked, commands: Commands, hear: Hear, one: Typed) -> None:
         asked.output.note(_unknown(text, "here"))
 
 
-def _hear(asked: Asked, hear: Hear, message: str) -> None:
+def _send(asked: Asked, send: Send, message: str) -> None:
     """A message that fails ends no conversation: what comes next may work."""
     from nexus.cli.failures import tell
     from nexus.client import ApiError, Unreachable
 
     try:
-        hear(message)
+        send(message)
     except (ApiError, Unreachable) as error:
         tell(error, asked)
 
@@ -115,7 +115,7 @@ def _unknown(text: str, where: str) -> str:
 
 
 def help_for(commands: Commands) -> str:
-    """What can be typed."""
+    """What can be read_entry."""
     listed = {
         **{f"/{name}": command.about for name, command in commands.items()},
         "/help": "this list",

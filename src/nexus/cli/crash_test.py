@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 
-from nexus.cli.sandbox import Place, about, taken
+from nexus.cli.sandbox import Place, about, take_sandbox
 from nexus.cli.servers import READY_SECONDS, SERVE, start_server, until_ready
 from nexus.client import Client, Event, Unreachable
 from nexus.doctor import Finding
@@ -48,9 +48,9 @@ class _Server:
         if self._child is not None:
             with suppress(ProcessLookupError):
                 self._child.kill()
-            await self.ended()
+            await self.wait_for_end()
 
-    async def ended(self) -> None:
+    async def wait_for_end(self) -> None:
         assert self._child is not None
         async with asyncio.timeout(READY_SECONDS):
             await self._child.wait()
@@ -60,7 +60,7 @@ class _Server:
 
 @asynccontextmanager
 async def _server(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator[_Server]:
-    with taken(settings, environ) as place:
+    with take_sandbox(settings, environ) as place:
         server = _Server(place)
         try:
             yield server
@@ -134,7 +134,7 @@ async def _reply(server: _Server, told: Told) -> str:
         agent = (await client.agents()).items[0]
         session = await client.open_session(agent.agent_id)
         reply = await client.send(session.session_id, SAID)
-        await server.ended()
+        await server.wait_for_end()
     told("Killed while it wrote a reply.")
     began = time.monotonic()
     await server.start()

@@ -29,17 +29,17 @@ def doctor(asked: Asked) -> int:
     if asked.arguments.chaos:
         from nexus.cli.crash_test import run_crash_test
 
-        return told(asked, asyncio.run(run_crash_test(asked.output.note, found, asked.settings_environ)))
-    return told(asked, asyncio.run(_examined(asked, found)))
+        return report_findings(asked, asyncio.run(run_crash_test(asked.output.note, found, asked.settings_environ)))
+    return report_findings(asked, asyncio.run(_examine(asked, found)))
 
 
-async def _examined(asked: Asked, found: "Settings") -> "list[Finding]":
+async def _examine(asked: Asked, found: "Settings") -> "list[Finding]":
     from nexus.doctor import examine
 
     return [*await examine(found), await _server(asked)]
 
 
-def told(asked: Asked, findings: "list[Finding]") -> int:
+def report_findings(asked: Asked, findings: "list[Finding]") -> int:
     if asked.output.json:
         asked.output.document(findings)
     else:

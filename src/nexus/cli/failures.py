@@ -17,7 +17,7 @@ def tell(error: Exception, asked: Asked) -> int:
             asked.output.note(f"nexus: {error.sentence}" + (f" {asked.command(*error.then)}" if error.then else ""))
             return error.code
         case ApiError():
-            return _refused(error, asked)
+            return _report_problem(error, asked)
         case Unreachable():
             asked.output.note(f"nexus: {_away(error, asked)}")
             return UNREACHABLE
@@ -29,7 +29,7 @@ def tell(error: Exception, asked: Asked) -> int:
     return FAILED
 
 
-def _refused(error: ApiError, asked: Asked) -> int:
+def _report_problem(error: ApiError, asked: Asked) -> int:
     problem = error.problem
     mark = f", request {problem.request_id}" if problem.request_id else ""
     said = problem.detail if problem.detail.startswith(problem.title) else f"{problem.title}: {problem.detail}"

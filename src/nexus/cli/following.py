@@ -5,8 +5,8 @@ from contextlib import aclosing
 
 from nexus.cli.asked import Asked
 from nexus.cli.board import Board, ahead, board_of
-from nexus.cli.verdicts import outcome_of, said
-from nexus.cli.watching import watched
+from nexus.cli.verdicts import outcome_of, report_outcome
+from nexus.cli.watching import watch_build
 from nexus.client import Client
 from nexus.wire.projects import ProjectStarted, ProjectView
 
@@ -23,9 +23,9 @@ async def follow_build(asked: Asked, client: Client, project: ProjectStarted | P
 
     try:
         async with aclosing(client.project_events(project_id)) as events:
-            await watched(events, board, asked.output, position=position)
+            await watch_build(events, board, asked.output, position=position)
     except asyncio.CancelledError:
-        asked.output.note(_interrupted(asked, project_id))
+        asked.output.note(_interruption_note(asked, project_id))
         raise
     return await _verdict(asked, client, project_id, board)
 
@@ -35,7 +35,7 @@ async def _verdict(asked: Asked, client: Client, project_id: str, board: Board) 
     if asked.output.json:
         asked.output.json_line({"event": "result", "data": outcome})
     else:
-        said(outcome, asked)
+        report_outcome(outcome, asked)
     return outcome.code
 
 
@@ -46,12 +46,12 @@ def say_place(asked: Asked, before: int | None) -> None:
 
 
 def ways_to_go_on(asked: Asked, project_id: str) -> str:
-    """How to go on with a build that is not watched."""
+    """How to go on with a build that is not watch_build."""
     watch, stop = (asked.command("projects", verb, project_id) for verb in ("watch", "stop"))
     return f"Follow it: {watch}\nStop it:   {stop}"
 
 
-def _interrupted(asked: Asked, project_id: str) -> str:
+def _interruption_note(asked: Asked, project_id: str) -> str:
     if asked.owns_server:
         return f"Interrupted. The build goes on where it was as soon as a server runs again: {asked.command('serve')}"
     return f"Interrupted here; the build goes on on the server.\n{ways_to_go_on(asked, project_id)}"

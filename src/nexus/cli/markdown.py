@@ -65,7 +65,7 @@ class MarkdownWriter:
             self._print(complete)
         if not self._live.is_started and self._blocks.rest.strip():
             self._live = Live(
-                get_renderable=self._unfinished,
+                get_renderable=self._render_unfinished,
                 console=self._console,
                 transient=True,
                 refresh_per_second=8,
@@ -88,7 +88,7 @@ class MarkdownWriter:
         self._console.print(Shown(text))
         self._has_printed = True
 
-    def _unfinished(self) -> RenderableType:
+    def _render_unfinished(self) -> RenderableType:
         rest = self._blocks.rest
         return LastLines(Shown(rest) if len(rest) <= REDRAWN else Text(rest[-REDRAWN:]))
 
@@ -127,7 +127,7 @@ class Shown(Markdown):
 
     def __init__(self, text: str) -> None:
         super().__init__("", code_theme="ansi_dark", hyperlinks=False)
-        self.parsed = list(_kept(_parser().parse(text)))
+        self.parsed = list(_keep_as_written(_parser().parse(text)))
 
 
 def _parser() -> MarkdownIt:
@@ -147,7 +147,7 @@ def _formula(state: StateInline, silent: bool) -> bool:
     return True
 
 
-def _kept(tokens: Iterable[Token]) -> Iterator[Token]:
+def _keep_as_written(tokens: Iterable[Token]) -> Iterator[Token]:
     for token in tokens:
         if token.type == "softbreak":
             token.type = "hardbreak"
@@ -156,5 +156,5 @@ def _kept(tokens: Iterable[Token]) -> Iterator[Token]:
             token.content = f"![{token.content}]({token.attrGet('src')})"
             token.children = None
         if token.children:
-            token.children = list(_kept(token.children))
+            token.children = list(_keep_as_written(token.children))
         yield token

@@ -8,7 +8,7 @@ from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK, USAGE, Ended
 from nexus.cli.model_entry import SHOWN_NAMES, entry_of, find_local, keeps_entry, options_elsewhere
 from nexus.cli.output import MARKS
-from nexus.cli.parsing import Topics, shared, verb
+from nexus.cli.parsing import Topics, shared_options, verb
 
 if TYPE_CHECKING:
     from nexus.domain.ports.models import LocalModel
@@ -20,7 +20,7 @@ OFFLINE_ANSWERS = "offline, the built-in stand-in without AI"
 
 def add(topics: Topics) -> None:
     about = "show which model answers and which are at hand; choose one and try it"
-    parser = topics.add_parser("models", help=about, description=about, parents=[shared()])
+    parser = topics.add_parser("models", help=about, description=about, parents=[shared_options()])
     parser.set_defaults(run=show)
     _add_directory(parser)
     verbs = parser.add_subparsers(metavar="VERB")

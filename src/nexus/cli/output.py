@@ -102,10 +102,10 @@ class Output:
 
     def document(self, value: object) -> None:
         """The result as one JSON document."""
-        self._json(_encoded(value, indent=2))
+        self._json(_encode_json(value, indent=2))
 
     def json_line(self, value: object) -> None:
-        self._json(_encoded(value))
+        self._json(_encode_json(value))
         self.out.flush()
 
     def _json(self, document: str) -> None:
@@ -168,7 +168,7 @@ class Output:
         os.close(nowhere)
 
 
-def _encoded(value: object, *, indent: int = -1) -> str:
+def _encode_json(value: object, *, indent: int = -1) -> str:
     """JSON on one line, or indented."""
     import msgspec
 

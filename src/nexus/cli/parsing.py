@@ -20,7 +20,7 @@ OnServer = Callable[[Asked, "Client"], Awaitable[int | None]]
 """A command that is handed a client; its exit code, or None where all went well."""
 
 
-def shared() -> ArgumentParser:
+def shared_options() -> ArgumentParser:
     """The options that stand before or after a verb alike."""
     options = ArgumentParser(add_help=False, argument_default=SUPPRESS)
     group = options.add_argument_group("options of every command")
@@ -31,7 +31,7 @@ def shared() -> ArgumentParser:
 
 
 def topic(topics: Topics, name: str, help: str) -> Topics:  # noqa: A002
-    parser = topics.add_parser(name, help=help, description=help, parents=[shared()])
+    parser = topics.add_parser(name, help=help, description=help, parents=[shared_options()])
     return parser.add_subparsers(metavar="VERB", required=True)
 
 
@@ -44,7 +44,7 @@ def verb(
     on_server: OnServer | None = None,
 ) -> ArgumentParser:
     """A command or a verb of one: it runs here, or is handed a client."""
-    parser = verbs.add_parser(name, help=help, description=help, parents=[shared()])
+    parser = verbs.add_parser(name, help=help, description=help, parents=[shared_options()])
     if on_server is not None:
         may_serve(parser)
         parser.set_defaults(on_server=on_server)
@@ -57,7 +57,7 @@ def may_serve(parser: ArgumentParser) -> None:
     parser.add_argument("--serve", action="store_true", help="if no server answers, start one for this command")
 
 
-def listing(verbs: Topics, on_server: OnServer, help: str) -> ArgumentParser:  # noqa: A002
+def add_list_verb(verbs: Topics, on_server: OnServer, help: str) -> ArgumentParser:  # noqa: A002
     """The verb `list`."""
     parser = verb(verbs, "list", help, on_server=on_server)
     many = parser.add_mutually_exclusive_group()

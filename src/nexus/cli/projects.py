@@ -6,7 +6,7 @@ from nexus.cli.asked import Asked
 from nexus.cli.exits import USAGE, Ended
 from nexus.cli.lists import show_list
 from nexus.cli.output import Columns
-from nexus.cli.parsing import Topics, listing, one_id, topic, verb, whole
+from nexus.cli.parsing import Topics, add_list_verb, one_id, topic, verb, whole
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -27,7 +27,7 @@ COMMANDS = {
 
 def add(topics: Topics) -> None:
     verbs = topic(topics, "projects", "see, follow and command builds")
-    listing(verbs, list_projects, "the projects, newest first").add_argument(
+    add_list_verb(verbs, list_projects, "the projects, newest first").add_argument(
         "--status", choices=STATUSES, help="only those in this state"
     )
     for name, run, about in (

@@ -25,12 +25,12 @@ class Typed(NamedTuple):
     command: str | None = None
 
 
-def typed(read: Read) -> Typed | None:
+def read_entry(read: Read) -> Typed | None:
     """The next thing that is said; None at the end. What is quoted, or has several lines, is a text as it stands."""
     if (first := read(PROMPT)) is None:
         return None
     if first.lstrip().startswith(QUOTES):
-        return Typed(_quoted(first.lstrip().removeprefix(QUOTES), read))
+        return Typed(_read_quoted(first.lstrip().removeprefix(QUOTES), read))
     if "\n" in first.strip():
         return Typed(first)
     line = first.strip()
@@ -41,7 +41,7 @@ def typed(read: Read) -> Typed | None:
     return Typed(line)
 
 
-def _quoted(text: str, read: Read) -> str:
+def _read_quoted(text: str, read: Read) -> str:
     while not text.rstrip().endswith(QUOTES):
         if (line := read(GOES_ON)) is None:
             raise Ended(USAGE, f"A text that began with {QUOTES} has no {QUOTES} at its end; it was not sent.")
@@ -56,7 +56,7 @@ def everything_typed(output: Output) -> Iterator[Typed]:
         line = output.source.readline()
         return line.removesuffix("\n") if line else None
 
-    while (one := typed(read)) is not None:
+    while (one := read_entry(read)) is not None:
         yield one
 
 

@@ -95,16 +95,16 @@ def _writer(output: Output) -> Writer:
     return MarkdownWriter(output.out)
 
 
-async def heard(output: Output, client: Client, session_id: str, content: str) -> str:
+async def stream_reply(output: Output, client: Client, session_id: str, content: str) -> str:
     """Says something and the reply to it; answers how that ended. Ctrl-C stops the reply on the server."""
     voice = Voice(output)
     try:
         async with aclosing(client.stream(session_id, content)) as events:
-            await _spoken(events, voice)
+            await _show_events(events, voice)
     except asyncio.CancelledError:
         if (task := asyncio.current_task()) is not None:
             task.uncancel()
-        await _stopped(output, client, session_id, voice)
+        await _stop_reply(output, client, session_id, voice)
     finally:
         voice.pause()
     return voice.ending
@@ -119,26 +119,26 @@ async def leave(stack: AsyncExitStack) -> None:
     await stack.aclose()
 
 
-async def _spoken(events: AsyncIterator[Event], voice: Voice) -> None:
+async def _show_events(events: AsyncIterator[Event], voice: Voice) -> None:
     async for event in events:
         voice.say(event)
 
 
-async def _stopped(output: Output, client: Client, session_id: str, voice: Voice) -> None:
+async def _stop_reply(output: Output, client: Client, session_id: str, voice: Voice) -> None:
     """Cancels the reply and hears what is left of it; or says that this is not known to have worked."""
     try:
         async with asyncio.timeout(CANCEL_SECONDS):
-            await _cancelled(client, session_id, voice)
+            await _cancel_reply(client, session_id, voice)
     except (TimeoutError, ApiError, Unreachable) as error:
         output.note(f"nexus: whether the reply stopped is not known: {error or 'no answer in time'}")
     if not voice.ending:
         voice.say(Event(position=voice.position, tag="reply.cancelled", data={}))
 
 
-async def _cancelled(client: Client, session_id: str, voice: Voice) -> None:
+async def _cancel_reply(client: Client, session_id: str, voice: Voice) -> None:
     reply_id = voice.reply_id or (await client.session(session_id)).active_reply
     if reply_id is None or voice.ending:
         return
     await client.cancel_reply(session_id, reply_id)
     async with aclosing(client.reply_events(session_id, reply_id, after=voice.position)) as rest:
-        await _spoken(rest, voice)
+        await _show_events(rest, voice)

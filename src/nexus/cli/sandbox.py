@@ -24,12 +24,12 @@ class Place(NamedTuple):
 
 
 @contextmanager
-def taken(settings: Settings, environ: Mapping[str, str]) -> Iterator[Place]:
+def take_sandbox(settings: Settings, environ: Mapping[str, str]) -> Iterator[Place]:
     """A hidden directory in the data directory, and one below TMPDIR for generated code. Both are gone afterwards, and so is what an
     earlier one left that was killed."""
     data = settings.directory
     with ExitStack() as stack:
-        stack.enter_context(_made(data))
+        stack.enter_context(_make_directory(data))
         kinds = crash_test_rooms(data)
         for kind in kinds:
             kind.collect()
@@ -38,7 +38,7 @@ def taken(settings: Settings, environ: Mapping[str, str]) -> Iterator[Place]:
 
 
 @contextmanager
-def _made(directory: Path) -> Iterator[None]:
+def _make_directory(directory: Path) -> Iterator[None]:
     """What had to be made for it goes again, if nobody put anything there."""
     missing = [path for path in (directory, *directory.parents) if not path.exists()]
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)

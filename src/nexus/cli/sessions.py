@@ -6,7 +6,7 @@ from nexus.cli.asked import Asked
 from nexus.cli.lists import gather_items, show_list
 from nexus.cli.lookup import agent_of
 from nexus.cli.output import Columns
-from nexus.cli.parsing import Topics, listing, one_id, topic, verb, whole
+from nexus.cli.parsing import Topics, add_list_verb, one_id, topic, verb, whole
 
 if TYPE_CHECKING:
     from nexus.client import Client
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def add(topics: Topics) -> None:
     verbs = topic(topics, "sessions", "see and delete conversations")
-    of_agent = listing(verbs, list_sessions, "your sessions, by last activity")
+    of_agent = add_list_verb(verbs, list_sessions, "your sessions, by last activity")
     of_agent.add_argument("--agent", type=one_id, help="only those with this agent (id, slug or name)")
     for name, run, about in (
         ("show", show, "one session"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from nexus.cli.terminal import cells, folded
+from nexus.cli.terminal import cells, fold_text
 
 GAP = "  "
 LEAST = 12
@@ -12,7 +12,7 @@ Rows = Sequence[Mapping[str, str]]
 
 
 def lines_of(names: Sequence[str], rows: Rows, room: int | None, lesser: Sequence[str]) -> Iterator[str]:
-    """A table without the `lesser` columns that do not fit, and its last field folded; or blocks where not even that fits."""
+    """A table without the `lesser` columns that do not fit, and its last field fold_text; or blocks where not even that fits."""
     kept, dropping = list(names), list(lesser)
     while room is not None and _least(kept, rows) > room and dropping:
         kept.remove(dropping.pop(0))
@@ -38,7 +38,7 @@ def _table(names: Sequence[str], rows: Rows, room: int | None) -> Iterator[str]:
     for row in ({name: name for name in names}, *rows):
         *firm, text = (row[name] for name in names)
         start = "".join(field + " " * (width - cells(field)) + GAP for field, width in zip(firm, widths, strict=True))
-        first, *more = folded(text, left)
+        first, *more = fold_text(text, left)
         yield (start + first).rstrip()
         yield from (" " * indent + line for line in more)
 
@@ -49,5 +49,5 @@ def _blocks(names: Sequence[str], rows: Rows, room: int) -> Iterator[str]:
     for row in rows:
         yield row[names[0]]
         for name in names[1:]:
-            fields = folded(row[name], max(room - label, LEAST)) if row[name] else []
+            fields = fold_text(row[name], max(room - label, LEAST)) if row[name] else []
             yield from (f"{GAP}{name if at == 0 else '':<{label - 2}}{field}" for at, field in enumerate(fields))

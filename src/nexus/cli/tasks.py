@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from nexus.cli.asked import Asked
 from nexus.cli.lists import show_list
 from nexus.cli.output import Columns
-from nexus.cli.parsing import Topics, listing, one_id, topic, verb
+from nexus.cli.parsing import Topics, add_list_verb, one_id, topic, verb
 
 if TYPE_CHECKING:
     from nexus.client import Client
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def add(topics: Topics) -> None:
     verbs = topic(topics, "tasks", "see the work in the background")
-    listing(verbs, list_tasks, "your tasks, newest first")
+    add_list_verb(verbs, list_tasks, "your tasks, newest first")
     verb(verbs, "show", "one task", on_server=show).add_argument("task", type=one_id, help="id of the task")
 
 

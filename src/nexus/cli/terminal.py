@@ -23,11 +23,11 @@ def _harmless(found: re.Match[str]) -> str:
 def escaped_json(document: str, *, ascii_only: bool = False) -> str:
     """The same JSON, with escapes for what would steer a terminal; `ascii_only`: for all that is not ASCII."""
     if ascii_only:
-        return re.sub(r"[^\n\x20-\x7e]", _escaped, document)
-    return _STEERING.sub(_escaped, document)
+        return re.sub(r"[^\n\x20-\x7e]", _escape, document)
+    return _STEERING.sub(_escape, document)
 
 
-def _escaped(found: re.Match[str]) -> str:
+def _escape(found: re.Match[str]) -> str:
     units = found.group().encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
@@ -45,7 +45,7 @@ def cells(text: str) -> int:
     return cell_len(text)
 
 
-def folded(text: str, room: int) -> list[str]:
+def fold_text(text: str, room: int) -> list[str]:
     """The text on lines of at most so many columns: broken at spaces, and within words that are longer than a line."""
     from rich.cells import chop_cells
 

@@ -10,7 +10,7 @@ MOST_CHARACTERS = 200_000
 
 def message_of(text: str, output: Output) -> str:
     """The text itself; `-` stands for what comes through stdin."""
-    return checked(output.source.read(MOST_CHARACTERS + 1) if text == "-" else text)
+    return check_text(output.source.read(MOST_CHARACTERS + 1) if text == "-" else text)
 
 
 def content_of(path: str, output: Output) -> str:
@@ -19,14 +19,14 @@ def content_of(path: str, output: Output) -> str:
         return message_of(path, output)
     try:
         with Path(path).open(encoding="utf-8") as file:
-            return checked(file.read(MOST_CHARACTERS + 1))
+            return check_text(file.read(MOST_CHARACTERS + 1))
     except OSError as error:
         raise Ended(USAGE, f"{path}: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise Ended(USAGE, f"{path} is not UTF-8 text.") from error
 
 
-def checked(text: str) -> str:
+def check_text(text: str) -> str:
     """Without white space around it. Ended for nothing at all, for too much, and for bytes that are no text."""
     if not text.strip():
         raise Ended(USAGE, "There is no text.")

@@ -6,7 +6,7 @@ from nexus.cli.asked import Asked
 from nexus.cli.lists import show_list
 from nexus.cli.lookup import tool_of
 from nexus.cli.output import Columns
-from nexus.cli.parsing import Topics, listing, one_id, topic, verb
+from nexus.cli.parsing import Topics, add_list_verb, one_id, topic, verb
 from nexus.cli.terminal import one_line
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def add(topics: Topics) -> None:
     verbs = topic(topics, "tools", "see the tools that agents may use")
-    listed = listing(verbs, list_tools, "the tools of the library")
+    listed = add_list_verb(verbs, list_tools, "the tools of the library")
     listed.add_argument("--category", help="only those of this category")
     one = verb(verbs, "show", "one tool and its parameters", on_server=show)
     one.add_argument("tool", type=one_id, help="id or name of the tool")

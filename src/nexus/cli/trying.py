@@ -43,7 +43,7 @@ async def try_package(output: Output, directory: Path, settings: Settings) -> in
         for test in tests:
             _say(output, test.passed, test.name, test.error)
         results = [await _run_case(output, agent, case) for case in cases]
-    tried = _tried(agent.model, tests, problems, results)
+    tried = _summarize(agent.model, tests, problems, results)
     _conclude(output, tried)
     return OK if tried.good else FAILED
 
@@ -67,7 +67,7 @@ def _say(output: Output, passed: bool, what: str, problem: str | None) -> None:
     output.flush()
 
 
-def _tried(model: str, tests: list[TestResult], problems: list[str], cases: list[CaseResult]) -> Tried:
+def _summarize(model: str, tests: list[TestResult], problems: list[str], cases: list[CaseResult]) -> Tried:
     ids = sorted({one for found in cases for one in found.case.requirements})
     return Tried(
         model=model,

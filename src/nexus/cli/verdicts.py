@@ -52,7 +52,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 async def outcome_of(client: Client, project_id: str, board: Board, environ: Mapping[str, str]) -> Outcome:
     project = await client.project(project_id)
     found = [await client.agent(agent_id) for agent_id in project.agent_ids]
-    agents = [_built(agent, await reference_of(client, agent)) for agent in found]
+    agents = [_describe_agent(agent, await reference_of(client, agent)) for agent in found]
     metrics = project.metrics or {}
     status = board.ending or project.status
     return Outcome(
@@ -70,7 +70,7 @@ async def outcome_of(client: Client, project_id: str, board: Board, environ: Map
     )
 
 
-def _built(agent: AgentView, called: str) -> BuiltAgent:
+def _describe_agent(agent: AgentView, called: str) -> BuiltAgent:
     return BuiltAgent(
         agent_id=agent.agent_id,
         slug=agent.slug,
@@ -88,10 +88,10 @@ def _directory(project_id: str, environ: Mapping[str, str]) -> str | None:
     return str(place) if place.is_dir() else None
 
 
-def said(outcome: Outcome, asked: Asked) -> None:
+def report_outcome(outcome: Outcome, asked: Asked) -> None:
     output = asked.output
     if outcome.status == "completed":
-        _completed(outcome, asked)
+        _report_completed(outcome, asked)
     elif outcome.status == "failed":
         stage = f" in stage {outcome.error['stage']}" if outcome.error.get("stage") else ""
         reason = asked.as_called(outcome.error.get("message") or "no reason was given")
@@ -102,7 +102,7 @@ def said(outcome: Outcome, asked: Asked) -> None:
         output.note(f"Begin again: {asked.command('projects', 'restart', outcome.project_id)}")
 
 
-def _completed(outcome: Outcome, asked: Asked) -> None:
+def _report_completed(outcome: Outcome, asked: Asked) -> None:
     output = asked.output
     tests = f"{outcome.tests_passed} of {outcome.tests_run} tests passed"
     output.line(f"Built: {outcome.project_name}. Verification {outcome.verdict}: {tests}.")

@@ -31,19 +31,19 @@ Position = Callable[[], Awaitable[int | None]]
 LOOK_SECONDS = 5.0
 
 
-async def watched(events: AsyncIterator[Event], board: Board, output: Output, *, position: Position) -> None:
+async def watch_build(events: AsyncIterator[Event], board: Board, output: Output, *, position: Position) -> None:
     """Shows every event as it comes, up to the one that ends the build; of one that is held, meanwhile its present `position`."""
-    looking = asyncio.ensure_future(looked(board, position))
+    looking = asyncio.ensure_future(refresh_position(board, position))
     try:
         with _view(board, output) as show:
             async for event in events:
-                show(event, board.hear(event))
+                show(event, board.apply_event(event))
     finally:
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
 
 
-async def looked(board: Board, position: Position, *, every: float = LOOK_SECONDS) -> None:
+async def refresh_position(board: Board, position: Position, *, every: float = LOOK_SECONDS) -> None:
     """No event tells that those before it became fewer."""
     while True:
         await asyncio.sleep(every)
@@ -77,7 +77,7 @@ def as_line(event: Event) -> str:
 
 def _note(output: Output, board: Board, event: Event, stage: Stage | None) -> None:
     if stage is None:
-        output.note(f"build {board.standing}")
+        output.note(f"build {board.state_in_words}")
         return
     match event.tag:
         case "stage.started":
@@ -97,12 +97,14 @@ def _live(board: Board, output: Output) -> Iterator[None]:
 
     console = Console(file=output.err)
     with Live(
-        get_renderable=lambda: drawn(board, is_narrow=console.width < NARROW), console=console, refresh_per_second=8
+        get_renderable=lambda: render_board(board, is_narrow=console.width < NARROW),
+        console=console,
+        refresh_per_second=8,
     ):
         yield
 
 
-def drawn(board: Board, *, is_narrow: bool = False) -> "RenderableType":
+def render_board(board: Board, *, is_narrow: bool = False) -> "RenderableType":
     """The board as it stands; where it `is_narrow`, marks alone tell the states."""
     from rich.console import Group
     from rich.table import Table
@@ -125,6 +127,6 @@ def drawn(board: Board, *, is_narrow: bool = False) -> "RenderableType":
         )
     done = round(board.progress / 100 * WIDTH)
     bar = Text.assemble(
-        ("━" * done, "green"), ("━" * (WIDTH - done), "dim"), f"  {board.progress:.0f} %  {board.standing}"
+        ("━" * done, "green"), ("━" * (WIDTH - done), "dim"), f"  {board.progress:.0f} %  {board.state_in_words}"
     )
     return Group(table, bar)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from nexus.client.pauses import Pauses
-from nexus.client.requests import API, Method, Request, creating, escaped, events_of, part
+from nexus.client.requests import API, Method, Request, create_request, escape_path, events_of, part
 from nexus.client.streams import BUILD_ENDS, REPLY_ENDS, Event, Following
 from nexus.client.transport import DROPPED, MARK, Transport
 from nexus.wire.agents import (
@@ -94,7 +94,7 @@ class Client:
                     raise await self._transport.refusal(response)
                 return response.status == 200
         except DROPPED as error:
-            raise self._transport.lost(error) from error
+            raise self._transport.describe_loss(error) from error
 
     async def health(self) -> HealthView:
         return await self._transport.json(Request(path="/health"), HealthView)
@@ -112,7 +112,7 @@ class Client:
         wanted = NewProject(
             requirement=requirement, project_name=name, priority=priority, tags=[*tags], accept_partial=accept_partial
         )
-        return await self._transport.json(creating("/projects", wanted), ProjectStarted)
+        return await self._transport.json(create_request("/projects", wanted), ProjectStarted)
 
     async def projects(
         self, *, status: str | None = None, limit: int = 50, cursor: str | None = None
@@ -153,7 +153,7 @@ class Client:
 
     async def file(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
         query = {"at": at} if at else {}
-        where = f"{API}/projects/{part(project_id)}/files/{escaped(path)}"
+        where = f"{API}/projects/{part(project_id)}/files/{escape_path(path)}"
         return await self._transport.read(Request(path=where, query=query, seconds=FILE_SECONDS))
 
     async def commits(self, project_id: str) -> list[CommitView]:
@@ -180,7 +180,7 @@ class Client:
 
     async def invoke(self, agent_id: str, content: str) -> InvocationView:
         """One question, one answer, no session; takes as long as the agent does."""
-        request = creating(f"/agents/{part(agent_id)}/invoke", NewInvocation(content=content))
+        request = create_request(f"/agents/{part(agent_id)}/invoke", NewInvocation(content=content))
         return await self._transport.json(msgspec.structs.replace(request, seconds=INVOKE_SECONDS), InvocationView)
 
     async def versions(self, agent_id: str, *, limit: int = 50, cursor: str | None = None) -> Listed[VersionView]:
@@ -188,7 +188,9 @@ class Client:
 
     async def deploy(self, agent_id: str, wanted: NewDeployment = NewDeployment()) -> DeploymentView:
         """A version answers from now on; the newest one where none is named."""
-        return await self._transport.json(creating(f"/agents/{part(agent_id)}/deployments", wanted), DeploymentView)
+        return await self._transport.json(
+            create_request(f"/agents/{part(agent_id)}/deployments", wanted), DeploymentView
+        )
 
     async def deployments(self, agent_id: str, *, limit: int = 50, cursor: str | None = None) -> Listed[DeploymentView]:
         return await self._get(
@@ -196,7 +198,7 @@ class Client:
         )
 
     async def open_session(self, agent_id: str, *, display_name: str = "") -> SessionView:
-        request = creating(f"/agents/{part(agent_id)}/sessions", NewSession(display_name=display_name))
+        request = create_request(f"/agents/{part(agent_id)}/sessions", NewSession(display_name=display_name))
         return await self._transport.json(request, SessionView)
 
     async def sessions(
@@ -222,22 +224,22 @@ class Client:
 
     async def send(self, session_id: str, content: str) -> ReplyStartedView:
         """Says something without waiting; follow the reply with `reply_events`."""
-        request = creating(f"/sessions/{part(session_id)}/messages", NewMessage(content=content))
+        request = create_request(f"/sessions/{part(session_id)}/messages", NewMessage(content=content))
         return await self._transport.json(request, ReplyStartedView)
 
     def stream(self, session_id: str, content: str) -> AsyncGenerator[Event, None]:
         """Says something and hears the reply as it is written; through drops, each event once."""
-        opening = creating(f"/sessions/{part(session_id)}/stream", NewMessage(content=content))
+        opening = create_request(f"/sessions/{part(session_id)}/stream", NewMessage(content=content))
         replies = list[str]()
 
-        def heard(event: Event) -> None:
+        def note_reply(event: Event) -> None:
             if event.tag in ("reply.waiting", "reply.started"):
                 replies.append(event.data["reply_id"])
 
-        def resumed() -> Request | None:
+        def find_reply() -> Request | None:
             return events_of(session_id, replies[-1]) if replies else None
 
-        following = Following(self._transport, resumed=resumed, ends=REPLY_ENDS, opening=opening, heard=heard)
+        following = Following(self._transport, resumed=find_reply, ends=REPLY_ENDS, opening=opening, heard=note_reply)
         return following.events()
 
     def reply_events(self, session_id: str, reply_id: str, *, after: int = 0) -> AsyncGenerator[Event, None]:

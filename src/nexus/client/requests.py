@@ -13,7 +13,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """`again`: whether sending it twice does no harm; `seconds`: how long one try may take. `path` is escaped already."""
+    """`again`: whether sending it twice does no harm; `seconds`: how long one try may take. `path` is escape_path already."""
 
     method: Method = "GET"
     path: str
@@ -24,7 +24,7 @@ class Request(Struct, frozen=True, kw_only=True):
     seconds: float = 60.0
 
 
-def creating(path: str, body: Struct) -> Request:
+def create_request(path: str, body: Struct) -> Request:
     """A POST that makes something, once however often it is sent."""
     key = {"Idempotency-Key": uuid4().hex}
     return Request(method="POST", path=f"{API}{path}", headers=key, body=msgspec.json.encode(body))
@@ -41,5 +41,5 @@ def part(text: str) -> str:
     return quote(text, safe="")
 
 
-def escaped(path: str) -> str:
+def escape_path(path: str) -> str:
     return "/".join(map(part, path.strip("/").split("/")))

@@ -63,7 +63,7 @@ class Parser:
 
     def _take(self, line: str) -> Frame | None:
         if not line:
-            return self._dispatched()
+            return self._take_frame()
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         match field:
@@ -80,7 +80,7 @@ class Parser:
                 self.retry = int(value) / 1000
         return None
 
-    def _dispatched(self) -> Frame | None:
+    def _take_frame(self) -> Frame | None:
         frame = Frame(self._event or "message", "\n".join(self._lines), self._id) if self._lines else None
         self._event, self._lines, self._gathered, self._id = "", [], 0, None
         return frame

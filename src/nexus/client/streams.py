@@ -87,7 +87,7 @@ class Following:
                 async for event in events:
                     yield event
         except (*DROPPED, TooLong) as error:
-            raise Dropped(self._transport.lost(error), self._wished) from error
+            raise Dropped(self._transport.describe_loss(error), self._wished) from error
         if not self._over:
             raise Dropped(Unreachable(self._transport.url, "the stream stopped before its end"), self._wished)
 

@@ -64,22 +64,22 @@ class Transport:
     async def read(self, request: Request) -> bytes:
         """The body of a good answer. ApiError for a refusal, Unreachable when no answer came in all tries."""
         failures = 0
-        while isinstance(found := await self._tried(request), _Failed):
+        while isinstance(found := await self._try_request(request), _Failed):
             failures += 1
             if failures >= self._tries(request, found.reason):
                 raise found.reason
             await self.sleep(self.pauses.before(failures, wished=found.wished))
         return found
 
-    async def _tried(self, request: Request) -> "bytes | _Failed":
+    async def _try_request(self, request: Request) -> "bytes | _Failed":
         limits = aiohttp.ClientTimeout(total=request.seconds, sock_connect=10)
         try:
-            async with self._sent(request, limits) as response:
+            async with self._send(request, limits) as response:
                 if response.status in AWAY:
                     return _Failed(await self.refusal(response), retry_after(response.headers.get("Retry-After")))
                 return await self._good(response)
         except DROPPED as error:
-            failure = self.lost(error)
+            failure = self.describe_loss(error)
             if isinstance(failure, NotNexus):
                 raise failure from error
             return _Failed(failure)
@@ -95,11 +95,11 @@ class Transport:
     async def stream(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
         """One try: an answer whose body is read as it comes; silence for longer than three pings is a drop (TimeoutError)."""
         limits = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=50)
-        async with self._sent(request, limits) as response:
+        async with self._send(request, limits) as response:
             yield response
 
     @asynccontextmanager
-    async def _sent(self, request: Request, limits: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _send(self, request: Request, limits: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientResponse]:
         headers = dict(request.headers)
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
@@ -135,7 +135,7 @@ class Transport:
         problem = problem_of(response.status, bytes(body))
         return NotNexus(self.url, seen_of(response)) if problem is None else ApiError(problem)
 
-    def lost(self, error: BaseException) -> Unreachable:
+    def describe_loss(self, error: BaseException) -> Unreachable:
         """What a connection's end means to who called."""
         foreign = foreign_of(error)
         lost = Unreachable(self.url, reason_of(error)) if foreign is None else NotNexus(self.url, foreign)

@@ -17,8 +17,8 @@ from nexus.adapters.confined.rooms import Rooms
 from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.directory.files import DirectoryFiles
 from nexus.adapters.directory.modes import close_to_others
-from nexus.adapters.git.leavings import GitLeavings
 from nexus.adapters.git.repository import GitRepository
+from nexus.adapters.git.stale_files import StaleFiles
 from nexus.adapters.inprocess.pulse import Beat, ThreadPulse
 from nexus.adapters.openai.discovery import LocalDiscovery, usual_places
 from nexus.adapters.sqlite.lock import DirectoryLock
@@ -122,10 +122,12 @@ async def _open_tables(settings: Settings, writer: Writer, stack: AsyncExitStack
         stack.callback(tables.close)
         return tables
     from nexus.adapters.dynamodb.provision import provision
-    from nexus.adapters.dynamodb.tables import DynamoTables, connected
+    from nexus.adapters.dynamodb.tables import DynamoTables, open_client
 
     wanted = settings.tables
-    client = await stack.enter_async_context(connected(region=wanted.region, endpoint_url=wanted.endpoint_url or None))
+    client = await stack.enter_async_context(
+        open_client(region=wanted.region, endpoint_url=wanted.endpoint_url or None)
+    )
     await provision(client, TABLES, prefix=wanted.prefix)
     return DynamoTables(client, prefix=wanted.prefix)
 
@@ -163,13 +165,13 @@ def _make_pulse(settings: Settings) -> ThreadPulse:
     """Signs of life over a connection of its own, in a loop of its own."""
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[Beat]:
+    async def open_beat() -> AsyncIterator[Beat]:
         async with AsyncExitStack() as stack:
             writer = await _open_writer(settings.directory, stack)
             tables = Tables(await _open_tables(settings, writer, stack), secret=b"pulse", clock=system_clock)
             yield Tasks(tables=tables, clock=system_clock, new_id=ulids()).beat
 
-    return ThreadPulse(opened, every=settings.builds.heartbeat_seconds)
+    return ThreadPulse(open_beat, every=settings.builds.heartbeat_seconds)
 
 
 def _find_collects(data: Path, *, files: DirectoryFiles, code: ConfinedRunner) -> Mapping[str, Collect]:
@@ -179,7 +181,7 @@ def _find_collects(data: Path, *, files: DirectoryFiles, code: ConfinedRunner) -
     return {
         "code": code.collect,
         "files": files.collect,
-        "git": GitLeavings(root=data).collect,
+        "git": StaleFiles(root=data).collect,
         "rehearsal": crash_tests,
     }
 

@@ -187,7 +187,7 @@ class _Conversation:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._feed(request))
                 group.create_task(self._listen_to_output())
-                await self._hear_start()
+                await self._read_start()
                 timer.cancel()
                 self._began = time.perf_counter()
                 timer = loop.call_later(self._limits.seconds, self._stop, "timed_out")
@@ -213,7 +213,7 @@ class _Conversation:
             await pipe.drain()
             pipe.close()
 
-    async def _hear_start(self) -> None:
+    async def _read_start(self) -> None:
         pipe = self._process.stderr
         assert pipe is not None
         line = await pipe.readline()

@@ -17,9 +17,9 @@ async def provision(client: Any, tables: Sequence[Table[Any]], *, prefix: str = 
     made: list[str] = []
     for table in tables:
         name = prefix + table.name
-        there = await _described(client, name)
+        there = await _describe_table(client, name)
         if there is None:
-            await client.create_table(BillingMode="PAY_PER_REQUEST", **_declared(table, name))
+            await client.create_table(BillingMode="PAY_PER_REQUEST", **_table_request(table, name))
             await _ready(client, name)
             made.append(name)
         else:
@@ -29,7 +29,7 @@ async def provision(client: Any, tables: Sequence[Table[Any]], *, prefix: str = 
     return made
 
 
-async def listed(client: Any, *, prefix: str = "nexus_") -> list[str]:
+async def list_prefixed(client: Any, *, prefix: str = "nexus_") -> list[str]:
     """The names of all tables with the prefix, sorted."""
     names: list[str] = []
     answer = await client.list_tables()
@@ -40,11 +40,11 @@ async def listed(client: Any, *, prefix: str = "nexus_") -> list[str]:
         answer = await client.list_tables(ExclusiveStartTableName=last)
 
 
-async def dropped(client: Any, tables: Sequence[Table[Any]], *, prefix: str = "nexus_") -> list[str]:
+async def drop_tables(client: Any, tables: Sequence[Table[Any]], *, prefix: str = "nexus_") -> list[str]:
     """Drops the declared tables with all their rows, and answers the names of those that were there."""
     gone: list[str] = []
     for name in (prefix + table.name for table in tables):
-        if await _described(client, name) is not None:
+        if await _describe_table(client, name) is not None:
             await client.delete_table(TableName=name)
             gone.append(name)
     return gone
@@ -76,7 +76,7 @@ async def _expiry_made(client: Any, name: str, field: str) -> None:
         await client.update_time_to_live(TableName=name, TimeToLiveSpecification=wanted)
 
 
-async def _described(client: Any, name: str) -> Mapping[str, Any] | None:
+async def _describe_table(client: Any, name: str) -> Mapping[str, Any] | None:
     try:
         described: Mapping[str, Any] = (await client.describe_table(TableName=name))["Table"]
     except client.exceptions.ResourceNotFoundException:
@@ -89,7 +89,7 @@ async def _ready(client: Any, name: str) -> None:
     pause = 0.05
     try:
         async with asyncio.timeout(READY_SECONDS):
-            while not _is_ready(await _described(client, name)):
+            while not _is_ready(await _describe_table(client, name)):
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, 5.0)
     except TimeoutError:
@@ -103,7 +103,7 @@ def _is_ready(table: Mapping[str, Any] | None) -> bool:
     return {table["TableStatus"], *(index.get("IndexStatus", "ACTIVE") for index in indexes)} == {"ACTIVE"}
 
 
-def _declared(table: Table[Any], name: str) -> dict[str, Any]:
+def _table_request(table: Table[Any], name: str) -> dict[str, Any]:
     fields = {*table.key}.union(*((index.partition, index.sort) for index in table.indexes))
     declared = {"TableName": name, "KeySchema": _schema(*table.key), "AttributeDefinitions": _attributes(table, fields)}
     if table.indexes:

@@ -22,7 +22,7 @@ class Request:
 
     def value(self, value: Any) -> str:
         place = f":{len(self._values)}"
-        self._values[place] = encoded(value)
+        self._values[place] = encode_value(value)
         return place
 
     def conditions(self, when: When, key: str) -> list[str]:
@@ -48,7 +48,7 @@ class Request:
         }
         return " ".join(f"{verb} {', '.join(some)}" for verb, some in clauses.items() if some)
 
-    def done(self, **parts: Any) -> dict[str, Any]:
+    def build(self, **parts: Any) -> dict[str, Any]:
         """The request as the client wants it: with nothing empty in it."""
         names = {place: field for field, place in self._names.items()}
         expressed = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": self._values}
@@ -59,18 +59,18 @@ class Request:
 
 
 def key_of(fields: Sequence[str], values: Key) -> Attributes:
-    return {field: encoded(value) for field, value in zip(fields, values, strict=False)}
+    return {field: encode_value(value) for field, value in zip(fields, values, strict=False)}
 
 
 def attributes(item: Item) -> Attributes:
-    return {field: encoded(value) for field, value in item.items()}
+    return {field: encode_value(value) for field, value in item.items()}
 
 
 def item_of(attributes: Mapping[str, Any]) -> Item:
-    return {field: decoded(value) for field, value in attributes.items()}
+    return {field: decode_value(value) for field, value in attributes.items()}
 
 
-def encoded(value: Any) -> dict[str, Any]:
+def encode_value(value: Any) -> dict[str, Any]:
     match value:
         case str():
             return {"S": value}
@@ -82,10 +82,10 @@ def encoded(value: Any) -> dict[str, Any]:
             return {"NULL": True}
         case dict():
             return {"M": attributes(value)}
-    return {"L": [encoded(part) for part in value]}
+    return {"L": [encode_value(part) for part in value]}
 
 
-def decoded(value: Mapping[str, Any]) -> Any:
+def decode_value(value: Mapping[str, Any]) -> Any:
     ((kind, content),) = value.items()
     match kind:
         case "N":
@@ -93,7 +93,7 @@ def decoded(value: Mapping[str, Any]) -> Any:
         case "M":
             return item_of(content)
         case "L":
-            return [decoded(part) for part in content]
+            return [decode_value(part) for part in content]
         case "NULL":
             return None
     return content

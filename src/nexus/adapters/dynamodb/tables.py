@@ -45,7 +45,7 @@ _MARK = "write_id"
 _VERBS = {"put": "Put", "delete": "Delete", "check": "ConditionCheck", "patch": "Update", "tally": "Update"}
 
 
-def connected(*, region: str, endpoint_url: str | None = None, **session: str) -> AbstractAsyncContextManager[Any]:
+def open_client(*, region: str, endpoint_url: str | None = None, **session: str) -> AbstractAsyncContextManager[Any]:
     """A client for `DynamoTables`, to be entered; credentials come from where the SDK looks, or from `session`."""
     client = aioboto3.Session(region_name=region, **session).client(
         "dynamodb", endpoint_url=endpoint_url, config=CONFIG
@@ -75,7 +75,7 @@ class DynamoTables:
         return [found.get(key) for key in keys]
 
     async def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
-        asked = self._querying(query)
+        asked = self._query_request(query)
         if asked is None:
             return [], False
         answer = await self._send("scan" if query.partition is None else "query", **asked)
@@ -83,7 +83,7 @@ class DynamoTables:
 
     async def write(self, writes: Sequence[Write]) -> None:
         mark = secrets.token_hex(8)
-        requests = [self._writing(write, mark) for write in writes]
+        requests = [self._write_request(write, mark) for write in writes]
         try:
             if len(writes) > 1 or writes[0].verb == "check":
                 await self._send("transact_write_items", TransactItems=requests, ClientRequestToken=mark)
@@ -96,13 +96,13 @@ class DynamoTables:
                 first = min(refused)
                 raise Refused(first, refused[first]) from None
 
-    def _querying(self, query: Query[Any]) -> dict[str, Any] | None:
+    def _query_request(self, query: Query[Any]) -> dict[str, Any] | None:
         """The request, or None when nothing lies within the bounds."""
         table, window, (partition, sort) = query.table, query.window, query.fields
         name, index = self._prefix + table.name, query.index and query.index.name
         request = Request(TableName=name, IndexName=index, ConsistentRead=index is None, Limit=window.limit)
         if query.partition is None:
-            return request.done(ExclusiveStartKey=query.after and key_of(table.key, query.after[1:]))
+            return request.build(ExclusiveStartKey=query.after and key_of(table.key, query.after[1:]))
         where = f"{request.name(partition)} = {request.value(query.partition)}"
         match window.since, window.until:
             case None, None:
@@ -116,17 +116,17 @@ class DynamoTables:
                     return None
                 where += f" AND {request.name(sort)} BETWEEN {request.value(since)} AND {request.value(until)}"
         after = query.after and key_of((partition, sort, *table.key), (query.partition, *query.after))
-        return request.done(
+        return request.build(
             KeyConditionExpression=where, ExclusiveStartKey=after, ScanIndexForward=not window.newest_first
         )
 
-    def _writing(self, write: Write, mark: str) -> dict[str, Any]:
+    def _write_request(self, write: Write, mark: str) -> dict[str, Any]:
         table, verb = write.table, _VERBS[write.verb]
         request = Request(TableName=self._prefix + table.name, ReturnValuesOnConditionCheckFailure="ALL_OLD")
         conditions = request.conditions(write.when, table.key[0])
         if verb == "Put":
             item = attributes({**write.fields, _MARK: mark})
-            return {verb: request.done(Item=item, ConditionExpression=" AND ".join(conditions))}
+            return {verb: request.build(Item=item, ConditionExpression=" AND ".join(conditions))}
         parts: dict[str, Any] = {"Key": key_of(table.key, write.key)}
         if verb == "Update":
             conditions.append(f"{request.name(_MARK)} <> {request.value(mark)}")
@@ -134,7 +134,7 @@ class DynamoTables:
         held = " AND ".join(conditions)
         if verb == "Delete" and held:
             held = f"attribute_not_exists({request.name(table.key[0])}) OR {held}"
-        return {verb: request.done(**parts, ConditionExpression=held)}
+        return {verb: request.build(**parts, ConditionExpression=held)}
 
     async def _send(self, operation: str, **request: Any) -> dict[str, Any]:
         """Asks until there is an answer; what a lost one did is known by its mark. ClientError for a condition that fails."""

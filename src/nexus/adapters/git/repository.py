@@ -54,7 +54,7 @@ class _Newest(NamedTuple):
     fence: Fence
 
 
-class _Told(NamedTuple):
+class _Message(NamedTuple):
     """What the text of a commit holds."""
 
     message: str
@@ -189,7 +189,7 @@ class GitRepository:
         raw = (await self._git.tell(tree, "cat-file", "commit", commit_id)).decode(errors="replace")
         head, _, text = raw.partition("\n\n")
         parents = [line.removeprefix("parent ") for line in head.split("\n") if line.startswith("parent ")]
-        told = _told(text)
+        told = _parse_message(text)
         return _Newest(commit_id, parents, told.key, told.fence)
 
     async def _advance(self, tree: Path, newest: _Newest | None, commit_id: str) -> bool:
@@ -244,18 +244,18 @@ def _text(message: str, key: str, fence: Fence) -> str:
     return f"{message}{'' if joined else chr(10)}\n{_FENCE}{fence}\n{_KEY}{key}\n"
 
 
-def _told(text: str) -> _Told:
+def _parse_message(text: str) -> _Message:
     """Without the trailers that `_text` adds, or what users and older histories have of them."""
     above, found, key = text.rstrip("\n").rpartition(f"\n{_KEY}")
     if not found or "\n" in key:
-        return _Told(text.strip(), "", Fence())
+        return _Message(text.strip(), "", Fence())
     if fenced := _FENCED.fullmatch(above):
-        return _Told(fenced["message"].strip(), key, Fence(int(fenced["build_no"]), int(fenced["task"])))
-    return _Told(above.strip(), key, Fence())
+        return _Message(fenced["message"].strip(), key, Fence(int(fenced["build_no"]), int(fenced["task"])))
+    return _Message(above.strip(), key, Fence())
 
 
 def _commit(commit_id: str, seconds: str, text: str) -> Commit:
-    told = _told(text)
+    told = _parse_message(text)
     return Commit(commit_id=commit_id, message=told.message, key=told.key, created_at=instant(int(seconds)))
 
 

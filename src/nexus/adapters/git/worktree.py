@@ -40,7 +40,7 @@ class Worktree:
 
     async def bring(self, tree: Path, commit_id: str, *, known: Mapping[str, bytes | None]) -> None:
         """Files, then index, to the commit. `known`: contents of the commit that are at hand."""
-        differences = [one for one in await self._differences(tree, commit_id) if _is_ours(one.path)]
+        differences = [one for one in await self._differences(tree, commit_id) if _is_tracked(one.path)]
         for gone in differences:
             if gone.mode == b"000000":
                 await self._files.remove(self._stored_path(tree, gone.path))
@@ -174,7 +174,7 @@ def _objects(raw: bytes) -> Iterator[tuple[str, bytes]]:
         raw = rest[int(size) + 1 :]
 
 
-def _is_ours(path: str) -> bool:
+def _is_tracked(path: str) -> bool:
     """What a user committed under a name that nexus would not use, the user also has in the files."""
     try:
         return bool(check_tracked_path(path))

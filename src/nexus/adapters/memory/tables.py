@@ -69,7 +69,7 @@ class _Shelf:
             insort(self._orders[order], place)
 
     def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
-        places, window, width = self._listed(query), query.window, len(query.table.key)
+        places, window, width = self._list_keys(query), query.window, len(query.table.key)
         low = 0 if window.since is None else bisect_left(places, (window.since,))
         high = len(places) if window.until is None else bisect_right(places, window.until, key=lambda place: place[0])
         if query.after and window.newest_first:
@@ -82,7 +82,7 @@ class _Shelf:
         rows = [self.read(query.table, place[-width:]) for place in found[: window.limit]]
         return [row for row in rows if row is not None], len(found) > window.limit
 
-    def _listed(self, query: Query[Any]) -> list[Key]:
+    def _list_keys(self, query: Query[Any]) -> list[Key]:
         if query.partition is None:
             return sorted((key[-1], *key) for name, key in self._rows if name == query.table.name)
         return self._orders.get((query.table.name, query.index.name if query.index else "", query.partition), [])

@@ -128,7 +128,7 @@ class OpenAIModel:
             async for payloads in pieces:
                 if (delta := self._take_payloads(assembly, payloads)) is not None:
                     yield delta
-        if not assembly.finished:
+        if not assembly.is_finished:
             raise Unavailable("The answer of the model broke off.")
         yield assembly.end()
         if is_stream:
@@ -154,7 +154,7 @@ class OpenAIModel:
     def _patience(self, assembly: Assembly) -> float:
         if assembly.complete:
             return min(self._idle, _DRAIN_WAIT)
-        return min(self._idle, _USAGE_WAIT) if assembly.finished else self._idle
+        return min(self._idle, _USAGE_WAIT) if assembly.is_finished else self._idle
 
     async def _whole(self, answer: aiohttp.ClientResponse, first_byte: float) -> AsyncGenerator[list[bytes], None]:
         """The one document of an endpoint that does not stream."""
@@ -180,7 +180,7 @@ class OpenAIModel:
         try:
             return await patience.read(wait)
         except (TimeoutError, aiohttp.ClientError, OSError) as problem:
-            if assembly is not None and assembly.finished:
+            if assembly is not None and assembly.is_finished:
                 return b""
             if isinstance(problem, TimeoutError):
                 raise Unavailable("The model provider stopped sending.") from None

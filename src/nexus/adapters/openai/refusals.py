@@ -35,7 +35,7 @@ def problem_of(status: int, body: bytes, *, key: str, retry_after: float | None 
         return Unavailable(f"The model provider failed ({status}).", reason="provider", status=status, **pause)
     if status < 400:
         return InvalidInput(f"The address of the model provider answers {status}: not a chat endpoint.", status=status)
-    said = spoken(fault.message or "", key=key)
+    said = quote_message(fault.message or "", key=key)
     reason = f": {said}" if said else "."
     return InvalidInput(f"The model provider refused the request ({status}){reason}", status=status)
 
@@ -60,7 +60,7 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
         return None
 
 
-def spoken(text: str, *, key: str) -> str:
+def quote_message(text: str, *, key: str) -> str:
     """A provider's sentence, short, on one line, without anything that looks like a secret."""
     if key:
         text = text.replace(key, "…")

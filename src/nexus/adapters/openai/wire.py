@@ -147,13 +147,13 @@ class Assembly:
         self._usage: Usage | None = None
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """The model said why it stopped; only its usage may still come."""
         return self._stop is not None
 
     @property
     def complete(self) -> bool:
-        return self.finished and self._usage is not None
+        return self.is_finished and self._usage is not None
 
     def take(self, payloads: Iterable[bytes]) -> Delta | None:
         """Everything that one read brought, joined; None when it holds no words."""

@@ -41,7 +41,7 @@ class SqliteTables:
             raise unavailable(error) from error
 
     async def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
-        sql, values = _selecting(query)
+        sql, values = _select_sql(query)
         try:
             rows = self._reader.execute(sql, values).fetchall()
         except sqlite3.Error as error:
@@ -125,10 +125,10 @@ def _make(table: Table[Any], connection: sqlite3.Connection) -> None:
         made = f"""generated always as (row ->> '$."{field}"') virtual"""
         connection.execute(f'alter table {name} add column "{field}" {made}')
     for order, fields in orders.items():
-        _make_index(connection, f'"nexus_{table.name}_{order}"', _indexing(name, fields, key))
+        _make_index(connection, f'"nexus_{table.name}_{order}"', _index_sql(name, fields, key))
 
 
-def _indexing(name: str, fields: Sequence[str], key: str) -> str:
+def _index_sql(name: str, fields: Sequence[str], key: str) -> str:
     sparse = _each(fields, '"{}" is not null', " and ")
     return f"on {name} ({_each(fields)}, {key}) where {sparse}"
 
@@ -144,7 +144,7 @@ def _make_index(connection: sqlite3.Connection, index: str, rest: str) -> None:
         connection.execute(made)
 
 
-def _selecting(query: Query[Any]) -> tuple[str, list[Any]]:
+def _select_sql(query: Query[Any]) -> tuple[str, list[Any]]:
     window, (partition, sort) = query.window, query.fields
     bounds = {f'"{partition}" = ?': query.partition, f'"{sort}" >= ?': window.since, f'"{sort}" <= ?': window.until}
     bounds = {clause: value for clause, value in bounds.items() if value is not None}

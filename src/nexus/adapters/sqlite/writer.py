@@ -61,7 +61,7 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._connection = await asyncio.to_thread(self._opened)
+        self._connection = await asyncio.to_thread(self._open_database)
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._thread.start()
 
@@ -109,7 +109,7 @@ class Writer:
             self._busy = False
             self._idle.set()
 
-    def _landed(self, group: Sequence[Work], answers: Sequence[Exception | None]) -> None:
+    def _answer_group(self, group: Sequence[Work], answers: Sequence[Exception | None]) -> None:
         for work, answer in zip(group, answers, strict=True):
             work.landed(answer)
         rest = min(_LONGEST_PAUSE, (len(group) - 2) * _CROWD_PAUSE)
@@ -120,7 +120,7 @@ class Writer:
         else:
             self._next()
 
-    def _opened(self) -> sqlite3.Connection:
+    def _open_database(self) -> sqlite3.Connection:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.touch(mode=0o600)
@@ -131,19 +131,19 @@ class Writer:
     def _work(self) -> None:
         while (group := self._groups.get()) is not None:
             try:
-                answers = self._committed(group)
+                answers = self._commit_group(group)
             except Exception as error:
                 answers = self._undone(group, error)
             with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._landed, group, answers)
+                self._loop.call_soon_threadsafe(self._answer_group, group, answers)
 
-    def _committed(self, group: Sequence[Work]) -> Sequence[Exception | None]:
+    def _commit_group(self, group: Sequence[Work]) -> Sequence[Exception | None]:
         self._synchronize(any(work.durable for work in group))
         rows = [work.log_row() for work in group]
-        if all(rows) and self._inserted(rows):
+        if all(rows) and self._insert_rows(rows):
             return [None] * len(group)
         self._connection.execute("begin immediate")
-        inserted, alone = self._inserted(rows), len(group) == 1
+        inserted, alone = self._insert_rows(rows), len(group) == 1
         answers = [
             None if row and inserted else self._one(work, alone=alone) for work, row in zip(group, rows, strict=True)
         ]
@@ -151,12 +151,12 @@ class Writer:
             self._connection.execute("commit")
         return answers
 
-    def _inserted(self, rows: Sequence[LogRow | None]) -> bool:
+    def _insert_rows(self, rows: Sequence[LogRow | None]) -> bool:
         """Inserts the rows that need no look, in one statement; False when a position is taken, and none is inserted."""
         plain = [row for row in rows if row]
         if plain:
             try:
-                self._connection.execute(_inserting(len(plain)), [value for row in plain for value in row])
+                self._connection.execute(_insert_sql(len(plain)), [value for row in plain for value in row])
             except sqlite3.IntegrityError:
                 return False
         return True
@@ -250,5 +250,5 @@ def unavailable(error: Exception) -> Exception:
 
 
 @lru_cache(_GROUP_LIMIT)
-def _inserting(rows: int) -> str:
+def _insert_sql(rows: int) -> str:
     return "insert into nexus_log values " + ",".join(["(?,?,?)"] * rows)  # noqa: S608 - no values in it

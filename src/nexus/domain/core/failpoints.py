@@ -33,7 +33,7 @@ class _Charge:
     def __init__(self, time: int | None, word: str | None, act: Callable[[], object]) -> None:
         self._time, self._word, self._act, self._passed = time, word, act, 0
 
-    def passed(self, about: str) -> None:
+    def pass_through(self, about: str) -> None:
         if self._word and self._word not in about:
             return
         self._passed += 1
@@ -68,4 +68,4 @@ def hit(name: str, *, about: str = "") -> None:
     """Here a test may have the process die, stand still or fail."""
     if _armed and name in _armed:
         for charge in _armed[name]:
-            charge.passed(about)
+            charge.pass_through(about)

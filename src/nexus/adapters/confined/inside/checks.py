@@ -152,10 +152,10 @@ def install() -> None:
     for name, value in {"raises": raises, "approx": approx, "mark": Marks(), "fail": _fail}.items():
         setattr(module, name, value)
 
-    def missing(name: str) -> Any:
+    def refuse_name(name: str) -> Any:
         raise AttributeError(f"pytest.{name} is not available here: use raises, approx and mark.parametrize")
 
-    module.__getattr__ = missing  # type: ignore[method-assign]  # PEP 562 asks for it on the module itself
+    module.__getattr__ = refuse_name  # type: ignore[method-assign]  # PEP 562 asks for it on the module itself
     sys.modules["pytest"] = module
 
 

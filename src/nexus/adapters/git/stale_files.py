@@ -20,7 +20,7 @@ _LEFT = re.compile(
 logger = structlog.get_logger()
 
 
-class GitLeavings:
+class StaleFiles:
     """Looks through the repositories below `<root>/projects`, some at a time."""
 
     def __init__(self, *, root: Path) -> None:
