@@ -28,7 +28,7 @@ NOUNS = {
     },
     "identity": {"policies"},
     "projects": {"admission", "commits", "deletions", "openings", "runs"},
-    "runtime": {"crowd", "journal", "steps"},
+    "runtime": {"quarantine", "journal", "steps"},
     "sessions": {"endings", "keeping", "leases", "replies", "turns", "writing"},
     "tasks": {"execution"},
     "tools": {"arguments", "calls", "schema", "signatures", "workers"},

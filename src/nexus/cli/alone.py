@@ -10,7 +10,7 @@ from nexus.cli.replies import Voice
 from nexus.client import Event
 from nexus.domain.core.errors import NexusError
 from nexus.domain.ports.models import ChatMessage
-from nexus.domain.runtime.model import AgentSpec, Answered, TextDelta
+from nexus.domain.runtime.model import AgentSpec, AnswerFinished, TextDelta
 from nexus.domain.runtime.service import Runtime
 
 HISTORY = 60
@@ -45,7 +45,7 @@ class Alone:
         """The text of the answer, which was said as it came."""
         text = list[str]()
         async for item in self._runtime.answer(self._spec, [*self._history[-HISTORY:], asked]):
-            if isinstance(item, Answered):
+            if isinstance(item, AnswerFinished):
                 continue
             if isinstance(item, TextDelta):
                 text.append(item.text)

@@ -28,7 +28,7 @@ from nexus.adapters.sqlite.writer import Writer
 from nexus.adapters.web.deferred import DeferredWeb
 from nexus.composition.loops import run_beside
 from nexus.composition.tables import TABLES
-from nexus.domain.builds.service import Pace
+from nexus.domain.builds.service import BuildTimeouts
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.ids import NewId, ulids
 from nexus.domain.core.instants import Clock, system_clock
@@ -69,7 +69,7 @@ class Adapters(Struct, frozen=True, kw_only=True):
     worker_id: str
     clock: Clock = system_clock
     new_id: NewId = ulids()
-    pace: Pace = Pace()
+    timeouts: BuildTimeouts = BuildTimeouts()
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     admission: Limits = Limits()
     collects: Mapping[str, Collect] = {}
@@ -103,7 +103,7 @@ async def open_adapters(settings: Settings, queue: JobQueue, stack: AsyncExitSta
         secret=_read_secret(data / "secret"),
         worker_id=f"{os.getpid()}-{secrets.token_hex(4)}",
         admission=Limits(settings.builds.per_tenant, settings.builds.held_per_tenant),
-        pace=Pace(patience=settings.builds.patience_seconds),
+        timeouts=BuildTimeouts(patience=settings.builds.patience_seconds),
         collects=_find_collects(data, files=files, code=code),
     )
 

@@ -26,8 +26,8 @@ from nexus.domain.projects.openings import Openings
 from nexus.domain.projects.runs import Runs
 from nexus.domain.projects.service import Projects
 from nexus.domain.requests.service import Requests
-from nexus.domain.runtime.crowd import Crowd
 from nexus.domain.runtime.journal import Guard, Journal
+from nexus.domain.runtime.quarantine import QuarantineGate
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.services import Services
 from nexus.domain.sessions.keeping import Keeping
@@ -137,17 +137,19 @@ def _builds(world: Adapters, on: CoreServices, projects: Projects, deletions: De
         models=on.models, discovery=world.discovery, runtime=on.runtime, code=world.code, agents=agents, slugs=on.slugs,
         repository=world.repository,
     )  # fmt: skip
-    crowd = Crowd()
+    gate = QuarantineGate()
     driver = BuildDriver(
-        runs=runs, services=stage_services, workflows=(on.workflow,), journals=partial(_journal, on, crowd=crowd), crowd=crowd,
-        waiting=Waiting(patience=world.pace.patience, sleep=world.sleep),
+        runs=runs, services=stage_services, workflows=(on.workflow,), journals=partial(_journal, on, gate=gate), gate=gate,
+        waiting=Waiting(patience=world.timeouts.patience, sleep=world.sleep),
     )  # fmt: skip
     return Builds(
         tables=on.tables, projects=projects, openings=openings, deletions=deletions, admission=on.admission, runs=runs, driver=driver,
         events=on.events, requests=on.requests, queue=world.queue, workflow=on.workflow, pulse=world.pulse,
-        worker_id=world.worker_id, pace=world.pace,
+        worker_id=world.worker_id, timeouts=world.timeouts,
     )  # fmt: skip
 
 
-def _journal(on: CoreServices, scope: str, guard: Guard, *, crowd: Crowd | None = None, eager: bool = True) -> Journal:
-    return Journal(tables=on.tables, clock=on.clock, scope=scope, guard=guard, crowd=crowd, eager=eager)
+def _journal(
+    on: CoreServices, scope: str, guard: Guard, *, gate: QuarantineGate | None = None, eager: bool = True
+) -> Journal:
+    return Journal(tables=on.tables, clock=on.clock, scope=scope, guard=guard, gate=gate, eager=eager)

@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from nexus.domain.builds.failures import STAGE_DEATHS
-from nexus.domain.builds.service import Pace
+from nexus.domain.builds.service import BuildTimeouts
 from nexus.domain.core.errors import InvalidInput, Unavailable
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.code import Limits, Outcome, Program
@@ -125,7 +125,7 @@ async def test_the_first_hiccup_of_the_house_after_a_long_wait_for_the_provider_
 
 async def test_who_resumes_a_build_that_waited_has_new_patience() -> None:
     long = turn(Unavailable("The model provider asks to slow down (429).", reason="provider", retry_after=250.0))
-    place = structs.replace(world(script(intake=[long, long, said(BRIEF)])), pace=Pace(patience=250.0))
+    place = structs.replace(world(script(intake=[long, long, said(BRIEF)])), timeouts=BuildTimeouts(patience=250.0))
     async with open_house(place) as house:
         started = await house.services.builds.start(ANN, WANTED)
         await house.queue.settled()
@@ -147,7 +147,7 @@ async def test_outages_of_the_store_are_no_deaths_of_a_host() -> None:
                 store.away = True
 
     disk = Outages()
-    place = structs.replace(on, tables=store, repository=disk, pace=Pace(retries=(0.0,)))
+    place = structs.replace(on, tables=store, repository=disk, timeouts=BuildTimeouts(retries=(0.0,)))
     async with open_house(place) as house:
         project_id = (await house.services.builds.start(ANN, WANTED)).project_id
         while True:

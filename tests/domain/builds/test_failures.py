@@ -10,7 +10,7 @@ from msgspec import structs
 from nexus.domain.builds.failures import STAGE_DEATHS
 from nexus.domain.builds.outputs import Architecture
 from nexus.domain.builds.rules import wait
-from nexus.domain.builds.service import Pace
+from nexus.domain.builds.service import BuildTimeouts
 from nexus.domain.core.errors import NexusError, PermissionDenied, QuotaExceeded, Unavailable
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.code import Limits, Outcome, Program, TestResult
@@ -91,7 +91,7 @@ async def test_while_a_provider_is_away_the_project_says_so_and_keeps_no_place()
 
 
 async def test_a_provider_that_never_comes_back_fails_the_build_in_the_end_and_says_why() -> None:
-    place = structs.replace(world(script(intake=[AWAY] * 400)), pace=Pace(patience=300.0))
+    place = structs.replace(world(script(intake=[AWAY] * 400)), timeouts=BuildTimeouts(patience=300.0))
     async with open_house(place) as house:
         started = await house.services.builds.start(ANN, WANTED)
         project = await waited_out(house, started.project_id)

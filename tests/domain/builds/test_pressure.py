@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from nexus.domain.builds.model import Started
-from nexus.domain.builds.service import Pace
+from nexus.domain.builds.service import BuildTimeouts
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.database import TableDriver
 from nexus.domain.ports.repository import ANYONE, Writer
@@ -62,7 +62,7 @@ async def statuses(house: House, *builds: Started) -> Sequence[str]:
 async def test_a_full_disk_costs_no_attempt_and_the_build_goes_on_by_itself() -> None:
     disk = FullDisk()
     disk.refusals = 2
-    place = structs.replace(world(script()), repository=disk, pace=Pace(storage=5.0))
+    place = structs.replace(world(script()), repository=disk, timeouts=BuildTimeouts(storage=5.0))
     async with open_house(place) as house:
         started = await house.services.builds.start(ANN, WANTED)
         await house.queue.settled()
@@ -88,8 +88,8 @@ async def test_a_full_disk_costs_no_attempt_and_the_build_goes_on_by_itself() ->
 async def test_a_store_that_fails_again_and_again_costs_no_attempt_and_nothing_is_done_twice(seed: int) -> None:
     on = world(script())
     store = Flaky(on.tables, seed)
-    patient = Pace(storage=0.0, store=0.0, retries=(0.0,) * 20)
-    async with open_house(structs.replace(on, tables=store, pace=patient)) as house:
+    patient = BuildTimeouts(storage=0.0, store=0.0, retries=(0.0,) * 20)
+    async with open_house(structs.replace(on, tables=store, timeouts=patient)) as house:
         build = await started(house)
         sweeper = Sweeper(services=house.services, queue=house.queue, worker_id=on.worker_id, timer=house.clock)
         store.away = 0.25

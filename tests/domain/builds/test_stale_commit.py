@@ -13,7 +13,7 @@ from nexus.adapters.directory.files import DirectoryFiles
 from nexus.adapters.git.repository import GitRepository
 from nexus.composition.adapters import Adapters
 from nexus.domain.builds.model import Started
-from nexus.domain.builds.service import Pace
+from nexus.domain.builds.service import BuildTimeouts
 from nexus.domain.core.errors import Conflict
 from nexus.domain.ports.files import FileStore
 from nexus.domain.ports.repository import ANYONE, Overtaken, Repository, Writer
@@ -26,7 +26,7 @@ from tests.fakes.repository import MemoryRepository
 from tests.house import ANN, open_house, world
 
 STALE = "stale.txt"
-FROZEN = Pace(look=3600.0)
+FROZEN = BuildTimeouts(look=3600.0)
 """An executor that stands still does not look for what is wanted of it, either."""
 
 
@@ -85,13 +85,13 @@ class Ground:
     ) -> AsyncIterator["Stalled"]:
         """A build whose executor stands still at the commit of this key."""
         self.stalling.key, self.stalling.after_its_look = key, after_its_look
-        on = structs.replace(world(model or script()), files=self.files, repository=self.stalling, pace=FROZEN)
+        on = structs.replace(world(model or script()), files=self.files, repository=self.stalling, timeouts=FROZEN)
         async with open_house(on, serving=False) as house, asyncio.TaskGroup() as group:
             started = await house.services.builds.start(ANN, WANTED)
             going = group.create_task(house.services.builds.run(started.task_id))
             await self.stalling.at.reached.wait()
             next_one = world(like=on, clock=house.clock, worker_id="w2")
-            next_one = structs.replace(next_one, repository=self.second, pace=Pace(answer=0.0))
+            next_one = structs.replace(next_one, repository=self.second, timeouts=BuildTimeouts(answer=0.0))
             yield Stalled(self.stalling, started, going, next_one)
 
     async def history(self, project_id: str) -> list[str]:

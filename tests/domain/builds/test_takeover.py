@@ -3,7 +3,7 @@
 import pytest
 from msgspec import structs
 
-from nexus.domain.builds.service import Pace
+from nexus.domain.builds.service import BuildTimeouts
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.rows import insert
 from nexus.domain.projects.model import Command
@@ -129,7 +129,9 @@ async def test_a_wish_that_no_executor_answers_is_met_without_it(command: Comman
     async with open_house(world(script(design=[turn(gate, "late")]))) as hung:
         started = await hung.services.builds.start(ANN, WANTED)
         await gate.reached.wait()
-        impatient = structs.replace(world(like=hung.world, clock=hung.clock, worker_id="w2"), pace=Pace(answer=0.0))
+        impatient = structs.replace(
+            world(like=hung.world, clock=hung.clock, worker_id="w2"), timeouts=BuildTimeouts(answer=0.0)
+        )
         async with open_house(impatient) as house:
             asked = await house.services.builds.command(ANN, started.project_id, command)
             assert (asked.status, asked.control_status) == ("building", "paused" if command == "pause" else "stopped")
@@ -147,7 +149,9 @@ async def test_a_run_that_was_taken_over_and_waits_for_a_place_answers_to_wishes
     async with open_house(world(script(design=[turn(gate, "late")]))) as dead:
         started = await dead.services.builds.start(ANN, WANTED)
         await gate.reached.wait()
-        after = structs.replace(world(like=dead.world, clock=dead.clock, worker_id="w2"), pace=Pace(answer=0.0))
+        after = structs.replace(
+            world(like=dead.world, clock=dead.clock, worker_id="w2"), timeouts=BuildTimeouts(answer=0.0)
+        )
         async with open_house(after, serving=False) as house:
             await house.sweeper.start(alone=True)
             assert (await house.services.builds.command(ANN, started.project_id, command)).status == "building"
@@ -160,7 +164,9 @@ async def test_a_wish_that_was_taken_back_in_time_ends_nothing() -> None:
     async with open_house(world(script(design=[turn(gate, *said(DESIGN).pieces)]))) as hung:
         started = await hung.services.builds.start(ANN, WANTED)
         await gate.reached.wait()
-        after = structs.replace(world(like=hung.world, clock=hung.clock, worker_id="w2"), pace=Pace(answer=0.0))
+        after = structs.replace(
+            world(like=hung.world, clock=hung.clock, worker_id="w2"), timeouts=BuildTimeouts(answer=0.0)
+        )
         async with open_house(after, serving=False) as house:
             await house.services.builds.command(ANN, started.project_id, "pause")
             await house.services.builds.command(ANN, started.project_id, "resume")

@@ -11,9 +11,9 @@ from nexus.domain.models.service import Models
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.models import ChatMessage, Delta, End, ModelRequest, ToolCall
 from nexus.domain.ports.rows import Write, check, when
-from nexus.domain.runtime.crowd import Crowd
 from nexus.domain.runtime.journal import Journal, digest
-from nexus.domain.runtime.steps import ALONE_DEATHS, OutcomeUnknown, Poisonous, Returned
+from nexus.domain.runtime.quarantine import QuarantineGate
+from nexus.domain.runtime.steps import ALONE_DEATHS, OutcomeUnknown, Poisonous, ToolResult
 from nexus.domain.runtime.tables import STEPS
 from tests.fakes.models import Gate, ScriptedModel, turn
 
@@ -37,9 +37,9 @@ def tables() -> Tables:
     return Tables(MemoryTables(), secret=b"s" * 32, clock=clock)
 
 
-def journal(tables: Tables, crowd: Crowd | None = None) -> Journal:
+def journal(tables: Tables, gate: QuarantineGate | None = None) -> Journal:
     """What the next host opens over the same store."""
-    return Journal(tables=tables, clock=clock, scope="reply:1", guard=lambda: (), crowd=crowd)
+    return Journal(tables=tables, clock=clock, scope="reply:1", guard=lambda: (), gate=gate)
 
 
 def over(model: ScriptedModel, steps: Journal) -> Models:
@@ -94,11 +94,11 @@ def _digest(model: ScriptedModel) -> str:
 async def test_a_tool_is_called_once_and_gets_the_same_key_when_it_is_repeated(tables: Tables) -> None:
     keys = list[str]()
 
-    async def call(key: str) -> Returned:
+    async def call(key: str) -> ToolResult:
         keys.append(key)
         if len(keys) == 1:
             raise Unavailable("not now")
-        return Returned(ok=True, result="4", seconds=0.1)
+        return ToolResult(ok=True, result="4", seconds=0.1)
 
     with pytest.raises(Unavailable):
         await journal(tables).tool("double", "{}", "external", call)
@@ -112,10 +112,10 @@ async def test_a_tool_is_called_once_and_gets_the_same_key_when_it_is_repeated(t
 async def test_a_tool_that_changes_the_world_is_not_repeated_when_the_host_died_under_it(
     tables: Tables, effect: str
 ) -> None:
-    async def dies(key: str) -> Returned:
+    async def dies(key: str) -> ToolResult:
         raise Died
 
-    async def call(key: str) -> Returned:
+    async def call(key: str) -> ToolResult:
         raise AssertionError("it must not be called again")
 
     dying = journal(tables)
@@ -131,36 +131,36 @@ async def _nothing(step: object, *, cut: bool = False) -> None:
 
 
 async def test_a_step_that_kills_every_host_runs_alone_and_is_then_given_up(tables: Tables) -> None:
-    crowd, alone = Crowd(), 0
+    gate, alone = QuarantineGate(), 0
 
-    async def dies(key: str) -> Returned:
+    async def dies(key: str) -> ToolResult:
         nonlocal alone
-        alone += crowd._lonely
+        alone += gate._exclusive
         raise Died
 
     for _ in range(1 + ALONE_DEATHS):
-        dying = journal(tables, crowd)
+        dying = journal(tables, gate)
         dying._forgotten = _nothing  # type: ignore[method-assign]  # a dead host forgets nothing
         with pytest.raises(Died):
             await dying.tool("crash", "{}", "pure", dies)
     assert alone == ALONE_DEATHS
     with pytest.raises(Poisonous):
-        await journal(tables, crowd).tool("crash", "{}", "pure", dies)
+        await journal(tables, gate).tool("crash", "{}", "pure", dies)
 
 
 async def test_nothing_else_is_in_flight_while_a_suspect_runs() -> None:
-    crowd, order = Crowd(), list[str]()
+    gate, order = QuarantineGate(), list[str]()
     begun, release = asyncio.Event(), asyncio.Event()
 
     async def ordinary(name: str) -> None:
-        async with crowd.among_others():
+        async with gate.run_shared():
             order.append(f"{name} in")
             begun.set()
             await release.wait()
             order.append(f"{name} out")
 
     async def suspect() -> None:
-        async with crowd.alone():
+        async with gate.run_exclusive():
             order.append("suspect in")
             await asyncio.sleep(0)
             order.append("suspect out")
@@ -194,10 +194,10 @@ async def test_a_call_that_was_cut_is_no_death_but_what_it_cost_is_unknown(table
 async def test_a_tool_that_changes_the_world_and_was_cut_is_not_called_again(tables: Tables) -> None:
     gate, keys = asyncio.Event(), list[str]()
 
-    async def call(key: str) -> Returned:
+    async def call(key: str) -> ToolResult:
         keys.append(key)
         await gate.wait()
-        return Returned(ok=True, result="{}", seconds=0.0)
+        return ToolResult(ok=True, result="{}", seconds=0.0)
 
     cut = asyncio.ensure_future(journal(tables).tool("pay", "{}", "destructive", call))
     while not keys:
@@ -237,10 +237,10 @@ async def test_only_the_newest_answer_can_be_forgotten_and_never_what_a_tool_did
     ]
     calls = 0
 
-    async def send(key: str) -> Returned:
+    async def send(key: str) -> ToolResult:
         nonlocal calls
         calls += 1
-        return Returned(ok=True, result="sent", seconds=0.0)
+        return ToolResult(ok=True, result="sent", seconds=0.0)
 
     await second.tool("send", "{}", "external", send)
     assert await journal(tables).forget_answer()

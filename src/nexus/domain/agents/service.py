@@ -23,7 +23,7 @@ from nexus.domain.ports.models import ChatMessage
 from nexus.domain.ports.repository import Repository
 from nexus.domain.ports.rows import When, Write, delete, insert, patch, when
 from nexus.domain.runtime.journal import Journal
-from nexus.domain.runtime.model import AgentSpec, Answered, AnswerEvent
+from nexus.domain.runtime.model import AgentSpec, AnswerEvent, AnswerFinished
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.service import Tasks
@@ -218,7 +218,7 @@ class Agents:
 
     async def answer(
         self, agent: Agent, history: Sequence[ChatMessage], *, journal: Journal | None = None
-    ) -> AsyncGenerator[AnswerEvent | Answered, None]:
+    ) -> AsyncGenerator[AnswerEvent | AnswerFinished, None]:
         """The active deployment's answer as it comes."""
         spec = await self.resolve(agent)
         async with aclosing(self._runtime.answer(spec, history, journal=journal)) as answer:

@@ -32,8 +32,8 @@ from nexus.domain.core.values import JSON
 from nexus.domain.ports.repository import Fence, Overtaken, Writer
 from nexus.domain.projects.model import DONE, BuildInterrupted, LeaseLost, Run, Stage, StageEffects
 from nexus.domain.projects.runs import Runs
-from nexus.domain.runtime.crowd import Crowd, work_time
 from nexus.domain.runtime.journal import Journal, Journals
+from nexus.domain.runtime.quarantine import QuarantineGate, work_time
 
 logger = structlog.get_logger()
 
@@ -55,10 +55,10 @@ class BuildDriver:
         services: StageServices,
         workflows: Sequence[Workflow],
         journals: Journals,
-        crowd: Crowd,
+        gate: QuarantineGate,
         waiting: Waiting = Waiting(),
     ) -> None:
-        self._runs, self._services, self._journals, self._crowd = runs, services, journals, crowd
+        self._runs, self._services, self._journals, self._gate = runs, services, journals, gate
         self._workflows = {workflow.name: workflow for workflow in workflows}
         self._patience, self._sleep = waiting.patience, waiting.sleep
         self._timer, self._jitter = waiting.timer, waiting.jitter
@@ -91,7 +91,7 @@ class BuildDriver:
             attempt.stage = structs.replace(attempt.stage, deaths=deaths)
             if deaths > before and deaths % SUSPICIOUS_DEATHS == 0:
                 await self._forget_unsurvived(attempt)
-        async with self._crowd.alone_with_parts() if _is_suspicious(attempt.stage) else nullcontext():
+        async with self._gate.run_exclusive_with_steps() if _is_suspicious(attempt.stage) else nullcontext():
             failure = await self._repeat_attempts(attempt)
         if failure and attempt.spec.optional and attempt.stage.deaths < STAGE_DEATHS:
             reason, lasting = failure.message, failure.lasting

@@ -34,7 +34,7 @@ from nexus.domain.tasks.model import Task
 logger = structlog.get_logger()
 
 
-class Pace(Struct, frozen=True, kw_only=True):
+class BuildTimeouts(Struct, frozen=True, kw_only=True):
     """Seconds: between two looks for what is wanted where no hint came; how long a paused run may take to its next step before it is
     cut, and how long any executor may take to answer before it is ended in its place; how long a run waits that found the disk full, or the
     store away; between tries to tell such a store so; and for how long in all a stage waits for what is away outside, a provider say."""
@@ -65,14 +65,14 @@ class Builds:
         workflow: Workflow,
         pulse: Pulse,
         worker_id: str,
-        pace: Pace = Pace(),
+        timeouts: BuildTimeouts = BuildTimeouts(),
         timer: Callable[[], float] = lambda: asyncio.get_running_loop().time(),
     ) -> None:
         self._tables, self._projects, self._openings = tables, projects, openings
         self._deletions, self._admission, self._runs, self._driver = deletions, admission, runs, driver
         self._events, self._requests, self._queue, self._workflow = events, requests, queue, workflow
-        self._pulse, self._worker_id, self._pace, self._timer = pulse, worker_id, pace, timer
-        self._wishes = Wishes(runs=runs, patience=pace.answer, timer=timer)
+        self._pulse, self._worker_id, self._timeouts, self._timer = pulse, worker_id, timeouts, timer
+        self._wishes = Wishes(runs=runs, patience=timeouts.answer, timer=timer)
 
     async def start(self, caller: Principal, wanted: Opening, *, once: Once | None = None) -> Started:
         """A project and its first build, held where there is no place for it; InvalidInput when the requirement cannot be one."""
@@ -230,14 +230,16 @@ class Builds:
             return why
         reason = str(why.facts.get("reason"))
         return (
-            Snooze(reason, why.detail, seconds=self._pace.storage if reason == "storage_full" else self._pace.store)
+            Snooze(
+                reason, why.detail, seconds=self._timeouts.storage if reason == "storage_full" else self._timeouts.store
+            )
             if is_ours(why)
             else None
         )
 
     async def _laid_down(self, run: Run, waits: Snooze) -> None:
         """Back into the queue; tried for a while, as the store may be what is away."""
-        for pause in self._pace.retries:
+        for pause in self._timeouts.retries:
             try:
                 await self._runs.release(run, reason=waits.reason, message=waits.message, seconds=waits.seconds)
                 return
@@ -269,7 +271,7 @@ class Builds:
         """Listens for what is wanted, and cuts the work: at once to stop it, after some grace to pause it."""
         asked = None
         while not work.done():
-            await self._events.changed(run.topic, within=self._pace.look)
+            await self._events.changed(run.topic, within=self._timeouts.look)
             now = self._timer()
             try:
                 wish.control = (await self._runs.held(run)).task.control_status
@@ -278,7 +280,7 @@ class Builds:
             except Unavailable as error:
                 logger.warning("build.wish_unknown", task_id=run.task.task_id, reason=error.detail)
             asked = None if wish.control == "running" else asked or now
-            if wish.lost or wish.control == "stopped" or (asked is not None and now - asked >= self._pace.grace):
+            if wish.lost or wish.control == "stopped" or (asked is not None and now - asked >= self._timeouts.grace):
                 work.cancel()
                 return
 

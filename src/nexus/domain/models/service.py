@@ -89,7 +89,7 @@ class Models:
                     raise
                 await tries.pause(problem)
 
-    async def _whole(self, request: ModelRequest) -> "_Said":
+    async def _whole(self, request: ModelRequest) -> "_WholeAnswer":
         """The answer in one piece. Nobody saw its beginning, so one that breaks off is asked for again: what it cost is unknown."""
         tries, spent = self._tries(), Spent()
         while True:
@@ -100,7 +100,9 @@ class Models:
                     async for item in items:
                         begun = True
                         if isinstance(item, End):
-                            return _Said(text="".join(text), stop=item.stop, spent=spent.plus(Spent.of(item.usage)))
+                            return _WholeAnswer(
+                                text="".join(text), stop=item.stop, spent=spent.plus(Spent.of(item.usage))
+                            )
                         text.append(item.text)
                 raise Unavailable("The answer of the model broke off.")
             except Unavailable as problem:
@@ -113,7 +115,7 @@ class Models:
         return _Tries(backoff=self._backoff, clock=self._clock, sleep=self._sleep, jitter=self._jitter)
 
 
-class _Said(Struct, frozen=True, kw_only=True):
+class _WholeAnswer(Struct, frozen=True, kw_only=True):
     text: str
     stop: StopReason
     spent: Spent

@@ -15,8 +15,8 @@ from nexus.domain.models.service import Models
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.models import ChatModel, Delta, End, ModelRequest
 from nexus.domain.ports.rows import Write, delete, insert, patch, when
-from nexus.domain.runtime.crowd import Crowd
-from nexus.domain.runtime.steps import ALONE_DEATHS, OutcomeUnknown, Poisonous, Returned, Said, Step
+from nexus.domain.runtime.quarantine import QuarantineGate
+from nexus.domain.runtime.steps import ALONE_DEATHS, ModelResult, OutcomeUnknown, Poisonous, Step, ToolResult
 from nexus.domain.runtime.tables import STEPS
 from nexus.domain.tools.model import Effect
 
@@ -34,10 +34,17 @@ class Journal:
     fence of the work. `eager` notes a step before it begins, which counts the hosts that die under it."""
 
     def __init__(
-        self, *, tables: Tables, clock: Clock, scope: str, guard: Guard, crowd: Crowd | None = None, eager: bool = True
+        self,
+        *,
+        tables: Tables,
+        clock: Clock,
+        scope: str,
+        guard: Guard,
+        gate: QuarantineGate | None = None,
+        eager: bool = True,
     ) -> None:
         self._tables, self._clock, self._scope, self._guard = tables, clock, scope, guard
-        self._crowd, self._eager, self._done = crowd, eager, 0
+        self._gate, self._eager, self._done = gate, eager, 0
         self.replayed = 0
         self.unknown = False
         """Whether a call was lost with its host, and so what it cost."""
@@ -47,15 +54,15 @@ class Journal:
         return models.through(lambda model: _JournaledModel(model, self))
 
     async def tool(
-        self, name: str, arguments: str, effect: Effect, call: Callable[[str], Awaitable[Returned]]
-    ) -> Returned:
+        self, name: str, arguments: str, effect: Effect, call: Callable[[str], Awaitable[ToolResult]]
+    ) -> ToolResult:
         """A tool call as a step; `call` gets the step's idempotency key. OutcomeUnknown when the host died under one that changes the
         world."""
         asked = digest("tool", name, arguments)
         repeatable = effect in REPEATABLE
         async with self._step("tool", name, asked, eager=self._eager or not repeatable, repeatable=repeatable) as step:
             if step.result is not None:
-                return msgspec.json.decode(step.result, type=Returned)
+                return msgspec.json.decode(step.result, type=ToolResult)
             if step.deaths and not repeatable:
                 raise OutcomeUnknown(
                     f"{name} was cut off while it was running: whether it did its work is not known.", tool=name
@@ -105,8 +112,8 @@ class Journal:
             yield known
             return
         async with AsyncExitStack() as stack:
-            if self._crowd:  # what waits to be let in has not begun: no death is its fault
-                await stack.enter_async_context(self._crowd.alone() if known else self._crowd.among_others())
+            if self._gate:  # what waits to be let in has not begun: no death is its fault
+                await stack.enter_async_context(self._gate.run_exclusive() if known else self._gate.run_shared())
             step = await self._died_under(known) if known else await self._begun(kind, name, asked, eager=eager)
             try:
                 yield step
@@ -216,7 +223,7 @@ class _JournaledModel:
 
     async def _told(self, step: Step, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
         if step.result is not None:
-            said = msgspec.json.decode(step.result, type=Said)
+            said = msgspec.json.decode(step.result, type=ModelResult)
             if said.text or said.reasoning:
                 yield Delta(said.text, said.reasoning)
             yield End(said.stop, said.calls, said.usage)
@@ -224,14 +231,14 @@ class _JournaledModel:
         hit("before:step.call")
         async with aclosing(self._asked(request)) as items:
             async for item in items:
-                if isinstance(item, Said):
+                if isinstance(item, ModelResult):
                     hit("after:step.call")
                     await self._journal.finished(step, item)
                     yield End(item.stop, item.calls, item.usage)
                 else:
                     yield item
 
-    async def _asked(self, request: ModelRequest) -> AsyncGenerator[Delta | Said, None]:
+    async def _asked(self, request: ModelRequest) -> AsyncGenerator[Delta | ModelResult, None]:
         """The call itself: its pieces, then the whole."""
         text, reasoning = list[str](), list[str]()
         items = self._model.stream(request)
@@ -239,7 +246,7 @@ class _JournaledModel:
             async for item in items:
                 if isinstance(item, End):
                     whole = "".join(text)
-                    yield Said(
+                    yield ModelResult(
                         text=whole, reasoning="".join(reasoning), stop=item.stop, calls=item.calls, usage=item.usage
                     )
                     return

@@ -83,7 +83,7 @@ AnswerEvent = TextDelta | ReasoningDelta | ToolCalled | ToolFinished | UsageReco
 AnswerStop = StopReason | Literal["steps", "tokens"]
 
 
-class Answered(Struct, frozen=True):
+class AnswerFinished(Struct, frozen=True):
     """The last item of an answer."""
 
     stop: AnswerStop

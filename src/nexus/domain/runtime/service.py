@@ -11,13 +11,12 @@ from nexus.domain.core.errors import InvalidInput, NexusError, Unavailable
 from nexus.domain.models.service import Models
 from nexus.domain.ports.code import CodeRunner, Limits
 from nexus.domain.ports.models import ChatMessage, Delta, End, ModelRequest, ToolCall
-from nexus.domain.runtime.crowd import work_time
 from nexus.domain.runtime.journal import Journal
 from nexus.domain.runtime.model import (
     AgentSpec,
     Answer,
-    Answered,
     AnswerEvent,
+    AnswerFinished,
     AnswerStop,
     BoundTool,
     ReasoningDelta,
@@ -26,7 +25,8 @@ from nexus.domain.runtime.model import (
     ToolFinished,
     UsageRecorded,
 )
-from nexus.domain.runtime.steps import Returned, TookTooLong
+from nexus.domain.runtime.quarantine import work_time
+from nexus.domain.runtime.steps import TookTooLong, ToolResult
 from nexus.domain.tools.arguments import arguments_of
 from nexus.domain.tools.calls import describe_failure
 from nexus.domain.tools.service import Tools
@@ -75,8 +75,8 @@ class Runtime:
 
     async def answer(
         self, spec: AgentSpec, history: Sequence[ChatMessage], *, journal: Journal | None = None, depth: int = 0
-    ) -> AsyncGenerator[AnswerEvent | Answered, None]:
-        """Model call, tool calls, model call … until the model is done or a limit is met; the last item is `Answered`.
+    ) -> AsyncGenerator[AnswerEvent | AnswerFinished, None]:
+        """Model call, tool calls, model call … until the model is done or a limit is met; the last item is `AnswerFinished`.
 
         `history` ends with what the user said. When a limit is met, one last call without tools says what is known so far. What the
         `journal` has is not called again. The seconds of the limits are the caller's
@@ -96,7 +96,7 @@ class Runtime:
             tokens += recorded.input_tokens + recorded.output_tokens
             yield recorded
             if out_of or not said.end.calls:
-                yield Answered(out_of[0] if out_of else said.end.stop)
+                yield AnswerFinished(out_of[0] if out_of else said.end.stop)
                 return
             messages.append(ChatMessage("assistant", said.text, calls=said.end.calls))
             for call in said.end.calls:
@@ -106,13 +106,13 @@ class Runtime:
                 yield finished
             if tokens > spec.limits.tokens:
                 out_of.append("tokens")
-        yield Answered("steps")
+        yield AnswerFinished("steps")
 
     async def whole(
         self, spec: AgentSpec, history: Sequence[ChatMessage], *, journal: Journal | None = None, depth: int = 0
     ) -> Answer:
         """The answer, collected. TookTooLong when it takes longer than the agent's limits allow."""
-        heard = list[AnswerEvent | Answered]()
+        heard = list[AnswerEvent | AnswerFinished]()
         try:
             async with (
                 work_time(spec.limits.seconds),
@@ -134,7 +134,7 @@ class Runtime:
         house under it, or to the steps of another agent, is no failure of the tool."""
         tool = next((tool for tool in spec.tools if tool.spec.name == call.name), None)
 
-        async def called(key: str) -> Returned:
+        async def called(key: str) -> ToolResult:
             began = self._timer()
             try:
                 ok, result = True, await self._result(spec, tool, call, (key, journal, depth))
@@ -147,7 +147,7 @@ class Runtime:
                 ok, result = False, _failure_result(f"The tool failed ({describe_failure(error)}).")
             if len(result) > RESULT_CHARACTERS:
                 result = result[:RESULT_CHARACTERS] + "… (cut)"
-            return Returned(ok=ok, result=result, seconds=round(self._timer() - began, 3))
+            return ToolResult(ok=ok, result=result, seconds=round(self._timer() - began, 3))
 
         if journal is None or tool is None or tool.kind == "agent":
             returned = await called("")
@@ -198,10 +198,10 @@ def _is_its_own(tool: BoundTool, error: NexusError) -> bool:
             return not (isinstance(error, Unavailable) and error.facts.keys() & {"reason", "part"})
 
 
-def collected(heard: Sequence[AnswerEvent | Answered]) -> Answer:
+def collected(heard: Sequence[AnswerEvent | AnswerFinished]) -> Answer:
     """A whole answer out of what was told of it."""
     usages = [event for event in heard if isinstance(event, UsageRecorded)]
-    stops = [event.stop for event in heard if isinstance(event, Answered)]
+    stops = [event.stop for event in heard if isinstance(event, AnswerFinished)]
     return Answer(
         text="".join(event.text for event in heard if isinstance(event, TextDelta)),
         stop=stops[-1] if stops else "end",

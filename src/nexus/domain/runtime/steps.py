@@ -32,7 +32,7 @@ class Step(Entity, frozen=True, kw_only=True):
     expires_at: int
 
 
-class Said(Struct, frozen=True, kw_only=True):
+class ModelResult(Struct, frozen=True, kw_only=True):
     """The result of a model call."""
 
     text: str
@@ -42,7 +42,7 @@ class Said(Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
 
 
-class Returned(Struct, frozen=True, kw_only=True):
+class ToolResult(Struct, frozen=True, kw_only=True):
     """The result of a tool call: JSON text; where `ok` is false, what went wrong."""
 
     ok: bool

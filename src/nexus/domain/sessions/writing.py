@@ -4,7 +4,7 @@ import asyncio
 
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.log import LEAP, Stream
-from nexus.domain.runtime.model import Answered, AnswerEvent, AnswerStop, TextDelta, ToolFinished, UsageRecorded
+from nexus.domain.runtime.model import AnswerEvent, AnswerFinished, AnswerStop, TextDelta, ToolFinished, UsageRecorded
 from nexus.domain.sessions import rules
 from nexus.domain.sessions.model import Ending, ReplyEvent, ReplyReset, ReplyStarted
 
@@ -50,9 +50,9 @@ class Writing:
         self._landed = self._stream.append(self._topic, (event,), after=self._at)
         self._at += 1
 
-    async def hear(self, item: AnswerEvent | Answered) -> None:
+    async def hear(self, item: AnswerEvent | AnswerFinished) -> None:
         """An item of the answer: counted, kept and told."""
-        if isinstance(item, Answered):
+        if isinstance(item, AnswerFinished):
             self.stop = item.stop
             return
         self._count(item)

@@ -1,4 +1,4 @@
-"""Who is in flight in this process, so that what a host died under can be let in alone."""
+"""What is in flight in this process, so that what a process died under can be run alone."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -10,12 +10,12 @@ _is_part: ContextVar[bool] = ContextVar("is_part", default=False)
 
 
 _clocks: ContextVar[tuple[asyncio.Timeout, ...]] = ContextVar("clocks", default=())
-"""The limits of what runs, which stand still while it waits to be let in."""
+"""The limits of what runs, which stand still while it waits at the gate."""
 
 
 @asynccontextmanager
 async def work_time(seconds: float) -> AsyncIterator[None]:
-    """As `asyncio.timeout`, but the time in which something inside waits to be let in does not count."""
+    """As `asyncio.timeout`, but the time in which something inside waits at the gate does not count."""
     async with asyncio.timeout(seconds) as clock:
         before = _clocks.set((*_clocks.get(), clock))
         try:
@@ -25,7 +25,7 @@ async def work_time(seconds: float) -> AsyncIterator[None]:
 
 
 @contextmanager
-def _standing_still() -> Iterator[None]:
+def _stop_clocks() -> Iterator[None]:
     now = asyncio.get_running_loop().time
     left = [(clock, ends - now()) for clock in _clocks.get() if (ends := clock.when()) is not None]
     left = [(clock, seconds) for clock, seconds in left if not clock.expired()]
@@ -38,60 +38,60 @@ def _standing_still() -> Iterator[None]:
             clock.reschedule(now() + seconds)
 
 
-class Crowd:
-    """Counting never waits: no cancellation can leave a count behind."""
+class QuarantineGate:
+    """Lets much run at once, or one thing alone. Counting never waits: no cancellation can leave a count behind."""
 
     def __init__(self) -> None:
-        self._inside, self._lonely = 0, 0
+        self._shared, self._exclusive = 0, 0
         self._waiting = list[asyncio.Future[None]]()
 
     @asynccontextmanager
-    async def among_others(self) -> AsyncIterator[None]:
+    async def run_shared(self) -> AsyncIterator[None]:
         if _is_part.get():
             yield
             return
-        await self._until(lambda: not self._lonely)
-        self._inside += 1
+        await self._wait_until(lambda: not self._exclusive)
+        self._shared += 1
         try:
             yield
         finally:
-            self._inside -= 1
-            self._wake()
+            self._shared -= 1
+            self._wake_waiters()
 
     @asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
+    async def run_exclusive(self) -> AsyncIterator[None]:
         if _is_part.get():
             yield
             return
-        await self._until(lambda: not self._lonely)
-        self._lonely = 1
+        await self._wait_until(lambda: not self._exclusive)
+        self._exclusive = 1
         try:
-            await self._until(lambda: not self._inside)
+            await self._wait_until(lambda: not self._shared)
             yield
         finally:
-            self._lonely = 0
-            self._wake()
+            self._exclusive = 0
+            self._wake_waiters()
 
     @asynccontextmanager
-    async def alone_with_parts(self) -> AsyncIterator[None]:
-        """As `alone`, for what has steps of its own: they are let in at once."""
-        async with self.alone():
+    async def run_exclusive_with_steps(self) -> AsyncIterator[None]:
+        """As `run_exclusive`, for what has steps of its own: they run at once."""
+        async with self.run_exclusive():
             before = _is_part.set(True)
             try:
                 yield
             finally:
                 _is_part.reset(before)
 
-    async def _until(self, holds: Callable[[], bool]) -> None:
+    async def _wait_until(self, holds: Callable[[], bool]) -> None:
         if holds():
             return
-        with _standing_still():
+        with _stop_clocks():
             while not holds():
                 waiter = asyncio.get_running_loop().create_future()
                 self._waiting.append(waiter)
                 await waiter
 
-    def _wake(self) -> None:
+    def _wake_waiters(self) -> None:
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             if not waiter.done():

@@ -4,19 +4,19 @@ import asyncio
 
 import pytest
 
-from nexus.domain.runtime.crowd import Crowd, work_time
+from nexus.domain.runtime.quarantine import QuarantineGate, work_time
 
 
 async def test_a_limit_stands_still_while_its_work_waits_for_what_is_alone() -> None:
-    crowd, inside, release = Crowd(), asyncio.Event(), asyncio.Event()
+    gate, inside, release = QuarantineGate(), asyncio.Event(), asyncio.Event()
 
     async def lonely() -> None:
-        async with crowd.alone_with_parts():
+        async with gate.run_exclusive_with_steps():
             inside.set()
             await release.wait()
 
     async def limited() -> str:
-        async with work_time(30), work_time(0.0), crowd.among_others():
+        async with work_time(30), work_time(0.0), gate.run_shared():
             return "done"
 
     async with asyncio.TaskGroup() as group:
@@ -32,27 +32,27 @@ async def test_a_limit_stands_still_while_its_work_waits_for_what_is_alone() -> 
 
 async def test_a_limit_holds_where_nobody_waits() -> None:
     with pytest.raises(TimeoutError):
-        async with work_time(0.0), Crowd().among_others():
+        async with work_time(0.0), QuarantineGate().run_shared():
             await asyncio.Event().wait()
 
 
 async def test_what_is_part_of_something_alone_is_let_in_at_once_and_others_are_not() -> None:
-    crowd, order = Crowd(), list[str]()
+    gate, order = QuarantineGate(), list[str]()
     inside = asyncio.Event()
 
     async def lonely() -> None:
-        async with crowd.alone_with_parts():
+        async with gate.run_exclusive_with_steps():
             inside.set()
-            async with crowd.among_others():
+            async with gate.run_shared():
                 order.append("part")
-            async with crowd.alone():
+            async with gate.run_exclusive():
                 order.append("part alone")
             await asyncio.sleep(0)
             order.append("whole")
 
     async def other() -> None:
         await inside.wait()
-        async with crowd.among_others():
+        async with gate.run_shared():
             order.append("other")
 
     async with asyncio.TaskGroup() as group:
