@@ -10,7 +10,7 @@ from nexus.adapters.confined.environment import hide_environment
 from nexus.adapters.http.app import make_app
 from nexus.adapters.http.connections import Bounds
 from nexus.adapters.http.server import bind, listening
-from nexus.adapters.http.sse import Streams
+from nexus.adapters.http.streams import Streams
 from nexus.adapters.structlog import logs
 from nexus.adapters.token.authenticator import TokenAuthenticator
 from nexus.composition.process import open_process

@@ -11,7 +11,7 @@ from litestar import Litestar
 from msgspec import Struct, structs
 
 from nexus.adapters.http.app import make_app
-from nexus.adapters.http.sse import Streams
+from nexus.adapters.http.streams import Streams
 from nexus.adapters.inprocess.jobs import InProcessJobs
 from nexus.adapters.token.authenticator import TokenAuthenticator
 from nexus.domain.core.principal import LOCAL_OWNER

@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 
 from nexus.adapters.http.app import make_app
-from nexus.adapters.http.sse import Streams
+from nexus.adapters.http.streams import Streams
 from nexus.domain.ports.database import Query, TableDriver
 from nexus.domain.ports.rows import Item, Key, Table, Write
 from tests.domain.builds.scripts import doubling

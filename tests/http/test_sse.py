@@ -4,14 +4,26 @@ import asyncio
 import math
 import selectors
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec import Struct
 
-from nexus.adapters.http.sse import PING, RECONNECT, RESET, RETRY, EventStream, Streams, frames
+from nexus.adapters.http import streams as http_streams
+from nexus.adapters.http.sse import ServerSentEvents
+from nexus.adapters.http.streams import Restart, Streams
 from nexus.domain.core.errors import Unavailable
-from nexus.domain.ports.log import Batch, Beyond, Trimmed
+from nexus.domain.core.streams import Batch
+from nexus.domain.ports.log import Beyond, Trimmed
+from nexus.domain.runtime.model import TextDelta
+from nexus.domain.sessions.model import LOG_LOST, ReplyCompleted
 from nexus.settings import Settings, read
+
+SSE = ServerSentEvents()
+RETRY, PING, RECONNECT, RESET, frames = SSE.open(), SSE.ping(), SSE.reconnect(), SSE.reset(LOG_LOST), SSE.frames
+EventStream = partial(http_streams.EventStream, encoder=SSE)
 
 
 def event(tag: str, text: str = "") -> bytes:
@@ -53,7 +65,7 @@ class Socket:
         return self.sent[-1]["type"] == "http.response.body" and not self.sent[-1].get("more_body")
 
 
-async def ran(stream: EventStream, socket: Socket | None = None) -> Socket:
+async def ran(stream: http_streams.EventStream, socket: Socket | None = None) -> Socket:
     socket = socket or Socket()
     await asyncio.wait_for(stream({"type": "http"}, socket.receive, socket.send), 50)
     return socket
@@ -63,6 +75,41 @@ def test_a_batch_is_one_block_of_frames() -> None:
     assert frames(Batch(7, [event("a.b", "你好"), event("c")])) == (
         'id: 7\nevent: a.b\ndata: {"type":"a.b","text":"你好"}\n\nid: 8\nevent: c\ndata: {"type":"c","text":""}\n\n'.encode()
     )
+
+
+def test_the_tag_of_an_event_is_read_as_json() -> None:
+    """Not by counting quotes: it may stand anywhere in the event, and hold what JSON escapes."""
+    assert frames(Batch(1, [b'{"text": "say \\"type\\":", "type": "a\\u002eb"}'])).startswith(b"id: 1\nevent: a.b\n")
+
+
+class JsonLines:
+    """Another protocol: a line an event, of typed events."""
+
+    media_type = "application/jsonl"
+
+    def open(self) -> bytes:
+        return b""
+
+    def frames(self, batch: Batch) -> bytes:
+        said = [msgspec.json.decode(one, type=TextDelta | ReplyCompleted) for one in batch.events]
+        return b"".join(b"%b\n" % one.text.encode() for one in said if isinstance(one, TextDelta))
+
+    def ping(self) -> bytes:
+        return b"\n"
+
+    def reset(self, event: Struct) -> bytes:
+        return b"anew\n"
+
+    def reconnect(self) -> bytes:
+        return b"again\n"
+
+
+async def test_another_protocol_brings_its_encoder_and_hears_the_same_events() -> None:
+    said = [TextDelta("one"), TextDelta("two"), ReplyCompleted("msg_1", "end")]
+    batches = follow(Batch(1, [msgspec.json.encode(one) for one in said]), Batch(4, ()))
+    socket = await ran(http_streams.EventStream(batches, streams=Streams(), encoder=JsonLines()))
+    assert socket.bodies == [b"", b"one\ntwo\n", b"\n", b""]
+    assert dict(socket.sent[0]["headers"])[b"content-type"] == b"application/jsonl"
 
 
 async def test_a_stream_says_retry_first_and_ends_with_its_iterator() -> None:
@@ -76,13 +123,6 @@ async def test_a_stream_says_retry_first_and_ends_with_its_iterator() -> None:
     assert b"connection" not in headers
 
 
-async def test_an_endless_iterator_ends_behind_the_tag_that_ends_it() -> None:
-    endless = follow(Batch(1, [event("a"), event("over")]), then=asyncio.Event())
-    socket = await ran(EventStream(endless, streams=Streams(), ends=frozenset({b"over"})))
-    assert socket.ended
-    assert len(socket.bodies) == 3
-
-
 async def test_nothing_left_to_read_is_204() -> None:
     socket = await ran(EventStream(None, streams=Streams()))
     assert socket.sent[0]["status"] == 204
@@ -94,9 +134,9 @@ async def test_a_reader_who_knows_more_than_the_log_hears_everything_anew(lost: 
     async def again() -> AsyncIterator[Batch]:
         return follow(Batch(1, [event("reply.completed")]))
 
-    socket = await ran(EventStream(follow(then=lost), streams=Streams(), again=again))
+    socket = await ran(EventStream(follow(then=lost), streams=Streams(), restart=Restart(LOG_LOST, again)))
     assert socket.bodies == [RETRY, RESET, frames(Batch(1, [event("reply.completed")])), b""]
-    assert b"id:" not in RESET
+    assert RESET.startswith(b'event: reply.reset\ndata: {"type":"reply.reset","reason":"')
 
 
 @pytest.mark.parametrize("error", [Unavailable("secret"), ValueError("secret")])
@@ -118,7 +158,7 @@ async def test_a_drain_ends_open_streams_and_those_that_come_later() -> None:
     await running
     assert socket.bodies[-1] == RECONNECT
     assert socket.ended
-    assert b"id:" not in RECONNECT
+    assert RECONNECT == b'event: reconnect\ndata: {"type":"reconnect"}\n\n'
     assert len(streams) == 0
     late = await ran(EventStream(follow(then=asyncio.Event()), streams=streams))
     assert late.bodies[-1] == RECONNECT

@@ -22,10 +22,8 @@ STAGES = [
 
 async def over(house: House, project_id: str) -> Project:
     """The project once its build has ended."""
-    async for batch in await house.services.projects.follow(ANN, project_id):
-        tags = [event.split(b'"', 4)[3] for event in batch.events]
-        if {b"build.completed", b"build.failed", b"build.cancelled"} & set(tags):
-            break
+    async for _ in await house.services.projects.follow(ANN, project_id):
+        pass
     return await house.services.projects.get(ANN, project_id)
 
 
@@ -52,8 +50,6 @@ async def test_the_events_tell_the_build_in_order_and_without_gap() -> None:
         async for batch in await house.services.projects.follow(ANN, project.project_id):
             positions += range(batch.first, batch.first + len(batch.events))
             tags += [event.split(b'"', 4)[3].decode() for event in batch.events]
-            if tags[-1] == "build.completed":
-                break
         assert positions == list(range(1, project.events + 1))
         assert [tag for tag in tags if tag == "stage.completed"] == ["stage.completed"] * 9
         assert tags[:3] == ["build.queued", "build.started", "stage.started"]

@@ -11,8 +11,8 @@ from nexus.adapters.http.answers import Answer, listed, tagged, view
 from nexus.adapters.http.openapi import documented
 from nexus.domain.agents.deployments import Wanted
 from nexus.domain.core.errors import InvalidInput
+from nexus.domain.core.pages import PageRequest
 from nexus.domain.core.principal import Principal
-from nexus.domain.ports.database import Window
 from nexus.domain.requests.model import Once
 from nexus.domain.services import Services
 from nexus.wire.agents import (
@@ -31,7 +31,7 @@ from nexus.wire.lists import Listed
 async def list_agents(
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
-    window: NamedDependency[Window],
+    window: NamedDependency[PageRequest],
     category: FromQuery[str | None] = None,
 ) -> Listed[AgentView]:
     """The agents, newest first."""
@@ -81,7 +81,7 @@ async def list_versions(
     agent_id: FromPath[str],
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
-    window: NamedDependency[Window],
+    window: NamedDependency[PageRequest],
 ) -> Listed[VersionView]:
     """The versions of an agent, newest first."""
     newest = structs.replace(window, newest_first=True)
@@ -107,7 +107,7 @@ async def list_deployments(
     agent_id: FromPath[str],
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
-    window: NamedDependency[Window],
+    window: NamedDependency[PageRequest],
 ) -> Listed[DeploymentView]:
     """The deployments of an agent, newest first; the first one answers."""
     newest = structs.replace(window, newest_first=True)
@@ -131,7 +131,7 @@ async def list_invocations(
     agent_id: FromPath[str],
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
-    window: NamedDependency[Window],
+    window: NamedDependency[PageRequest],
 ) -> Listed[InvocationView]:
     """The calls of an agent, newest first."""
     newest = structs.replace(window, newest_first=True)

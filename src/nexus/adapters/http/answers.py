@@ -10,7 +10,7 @@ from litestar import Litestar, Request, Response
 from litestar.types import ASGIApp
 from msgspec import Struct
 
-from nexus.domain.ports.database import Page
+from nexus.domain.core.pages import Page
 from nexus.wire.lists import Listed
 
 T = TypeVar("T")

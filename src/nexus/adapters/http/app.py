@@ -18,7 +18,7 @@ from nexus.adapters.http.edge import MOST_BYTES, Edge
 from nexus.adapters.http.openapi import configured, document
 from nexus.adapters.http.problems import allowed, handle
 from nexus.adapters.http.requests import JSONRequest, check_parameters
-from nexus.adapters.http.sse import Streams
+from nexus.adapters.http.streams import Streams
 from nexus.adapters.http.system import Parts, Ready, System
 from nexus.domain.ports.authenticator import Authenticator
 from nexus.domain.services import Services

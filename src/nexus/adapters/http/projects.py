@@ -10,10 +10,11 @@ from msgspec import structs
 
 from nexus.adapters.http.answers import API, Answer, listed, tagged, url_of, view, written
 from nexus.adapters.http.openapi import documented, streamed
-from nexus.adapters.http.sse import EventStream, Streams
+from nexus.adapters.http.sse import ServerSentEvents
+from nexus.adapters.http.streams import EventStream, Streams
 from nexus.domain.core.errors import InvalidInput, NotFound
+from nexus.domain.core.pages import PageRequest
 from nexus.domain.core.principal import Principal
-from nexus.domain.ports.database import Window
 from nexus.domain.projects.model import DONE, Project
 from nexus.domain.projects.openings import Opening
 from nexus.domain.requests.model import Once
@@ -34,7 +35,6 @@ from nexus.wire.projects import (
 )
 from nexus.wire.tasks import TaskView
 
-ENDS = frozenset({b"build.completed", b"build.failed", b"build.cancelled"})
 REPORT = re.compile(r"agents/[^/]+/docs/report\.md")
 
 At = Annotated[str | None, QueryParameter(pattern="^[0-9a-f]{40}$", description="A commit; else the newest one.")]
@@ -72,7 +72,7 @@ async def create_project(
 async def list_projects(
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
-    window: NamedDependency[Window],
+    window: NamedDependency[PageRequest],
     status: Status = None,
 ) -> Listed[ProjectView]:
     """The projects, newest first."""
@@ -160,7 +160,7 @@ async def list_tasks_of_project(
     project_id: FromPath[str],
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
-    window: NamedDependency[Window],
+    window: NamedDependency[PageRequest],
 ) -> Listed[TaskView]:
     """The project's tasks, newest first: one for each build."""
     await services.projects.get(caller, project_id)
@@ -177,10 +177,9 @@ async def follow_project(
     position: NamedDependency[int],
 ) -> EventStream:
     """The events of the current build: what was told already, then what comes."""
-    if await services.projects.has_read_all(caller, project_id, position):
-        return EventStream(None, streams=streams)
-    batches = await services.projects.follow(caller, project_id, position)
-    return EventStream(batches, streams=streams, ends=ENDS)
+    has_read_all = await services.projects.has_read_all(caller, project_id, position)
+    batches = None if has_read_all else await services.projects.follow(caller, project_id, position)
+    return EventStream(batches, streams=streams, encoder=ServerSentEvents())
 
 
 @get("/projects/{project_id:str}/files", operation_id="listFiles", **documented("projects"))

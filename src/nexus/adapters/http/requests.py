@@ -14,8 +14,8 @@ from litestar.types import ASGIApp
 from nexus.adapters.http.problems import BrokenOff, MalformedBody, UnsupportedMediaType, pointer_to
 from nexus.domain.core.errors import InvalidInput, NotFound, PreconditionFailed
 from nexus.domain.core.ids import is_id
+from nexus.domain.core.pages import PAGE_LIMIT, PageRequest
 from nexus.domain.core.texts import nearest
-from nexus.domain.ports.database import PAGE_LIMIT, Window
 from nexus.domain.requests.model import Once
 from nexus.domain.requests.model import once as made_once
 
@@ -134,8 +134,8 @@ def window(
     cursor: Annotated[
         str | None, QueryParameter(max_length=4000, description="`next_cursor` of the page before.")
     ] = None,
-) -> Window:
-    return Window(limit=limit, cursor=cursor or None)
+) -> PageRequest:
+    return PageRequest(limit=limit, cursor=cursor or None)
 
 
 async def once(

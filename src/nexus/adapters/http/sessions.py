@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 
-import msgspec
 from litestar import delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
@@ -13,15 +12,14 @@ from msgspec import structs
 
 from nexus.adapters.http.answers import API, Answer, listed, view
 from nexus.adapters.http.openapi import documented, streamed
-from nexus.adapters.http.sse import EventStream, Streams
-from nexus.domain.core.errors import InvalidInput
+from nexus.adapters.http.sse import ServerSentEvents
+from nexus.adapters.http.streams import EventStream, Restart, Streams
+from nexus.domain.core.pages import PageRequest
 from nexus.domain.core.principal import Principal
-from nexus.domain.ports.database import Window
-from nexus.domain.ports.log import Batch
-from nexus.domain.ports.rows import nests_deeper
+from nexus.domain.core.streams import Batch
 from nexus.domain.requests.model import Once
 from nexus.domain.services import Services
-from nexus.domain.sessions.model import Reply
+from nexus.domain.sessions.model import LOG_LOST, Reply
 from nexus.wire.lists import Listed
 from nexus.wire.sessions import (
     MessageView,
@@ -33,7 +31,6 @@ from nexus.wire.sessions import (
     SessionView,
 )
 
-METADATA_BYTES, METADATA_LEVELS = 16 * 1024, 20
 FINISHED = ResponseSpec(
     ReplyView, description="The finished reply, as `Prefer: wait` asked for.", generate_examples=False
 )
@@ -48,9 +45,6 @@ async def create_session(
     once: NamedDependency[Once | None],
 ) -> Answer[SessionView]:
     """Begins a conversation with an agent."""
-    if nests_deeper(data.metadata, METADATA_LEVELS) or len(msgspec.json.encode(data.metadata)) > METADATA_BYTES:
-        message = f"At most {METADATA_BYTES} bytes, nested at most {METADATA_LEVELS} levels deep."
-        raise InvalidInput(message, errors=[{"pointer": "/metadata", "message": message}])
     session = await services.sessions.open(
         caller, agent_id, display_name=data.display_name, metadata=data.metadata, once=once
     )
@@ -63,7 +57,7 @@ async def list_sessions_of_agent(
     agent_id: FromPath[str],
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
-    window: NamedDependency[Window],
+    window: NamedDependency[PageRequest],
 ) -> Listed[SessionView]:
     """The caller's conversations with an agent, the last one that was active first."""
     newest = structs.replace(window, newest_first=True)
@@ -72,7 +66,7 @@ async def list_sessions_of_agent(
 
 @get("/sessions", operation_id="listSessions", **documented("sessions"))
 async def list_sessions(
-    caller: NamedDependency[Principal], services: NamedDependency[Services], window: NamedDependency[Window]
+    caller: NamedDependency[Principal], services: NamedDependency[Services], window: NamedDependency[PageRequest]
 ) -> Listed[SessionView]:
     """The caller's conversations, the last one that was active first."""
     newest = structs.replace(window, newest_first=True)
@@ -111,7 +105,7 @@ async def list_messages(
     session_id: FromPath[str],
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
-    window: NamedDependency[Window],
+    window: NamedDependency[PageRequest],
 ) -> Listed[MessageView]:
     """What was said, oldest first."""
     return listed(await services.sessions.messages(caller, session_id, window), MessageView)
@@ -225,9 +219,14 @@ def _begun(reply: Reply) -> Answer[ReplyStartedView | ReplyView]:
 
 
 async def _stream(services: Services, caller: Principal, reply: Reply, streams: Streams, after: int) -> EventStream:
-    again = partial(services.sessions.follow, caller, reply.session_id, reply.reply_id)
-    batches = await again(after)
-    return EventStream(batches, streams=streams, again=again, headers={"content-location": _events_url(reply)})
+    follow = partial(services.sessions.follow, caller, reply.session_id, reply.reply_id)
+    return EventStream(
+        await follow(after),
+        streams=streams,
+        encoder=ServerSentEvents(),
+        restart=Restart(LOG_LOST, follow),
+        headers={"content-location": _events_url(reply)},
+    )
 
 
 async def _ended(services: Services, caller: Principal, reply: Reply, streams: Streams, seconds: float) -> Reply | None:

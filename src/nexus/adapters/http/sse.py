@@ -1,206 +1,39 @@
-"""Server-sent events out of batches: an ASGI response that writes what is there in one go, and sees when its reader leaves."""
+"""Server-sent events: how browsers read a stream."""
 
-import asyncio
-import math
-import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import Any, Self
+import msgspec
+from msgspec import Struct
 
-import structlog
-
-from nexus.domain.core.errors import NexusError
-from nexus.domain.ports.log import Batch, Beyond, Trimmed
-
-Follow = Callable[[], Awaitable[AsyncIterator[Batch] | None]]
-Send = Callable[[Any], Awaitable[None]]
-Receive = Callable[[], Awaitable[Any]]
-
-LONGEST_SECONDS = 600.0
-JITTER = 0.2
-STALL_SECONDS = 20.0
-FAREWELL_SECONDS = 1.0
-
-RETRY = b"retry: 2000\n\n"
-PING = b": ping\n\n"
-RECONNECT = b'event: reconnect\ndata: {"type":"reconnect"}\n\n'
-RESET = b'event: reply.reset\ndata: {"type":"reply.reset","reason":"The log of this reply was lost in part."}\n\n'
-
-_HEADERS = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-)
-
-logger = structlog.get_logger()
+from nexus.domain.core.streams import Batch
+from nexus.wire.events import Reconnect
 
 
-class Streams:
-    """All streams that are open here. None lives longer than `longest` seconds, most of them a little less, so that those that came
-    together do not come again together; `drain` ends them all."""
-
-    def __init__(self, *, longest: float = LONGEST_SECONDS) -> None:
-        self._longest = longest
-        self._open: set[asyncio.Timeout] = set()
-        self.draining = False
-
-    @asynccontextmanager
-    async def opened(self, within: float | None = None) -> AsyncIterator[asyncio.Timeout]:
-        """TimeoutError for what is inside, when its time is over or the server drains."""
-        seconds = self._longest * random.uniform(1 - JITTER, 1) if within is None else within
-        async with asyncio.timeout(0 if self.draining else seconds) as deadline:
-            self._open.add(deadline)
-            try:
-                yield deadline
-            finally:
-                self._open.discard(deadline)
-
-    def drain(self) -> None:
-        """Tells every stream to say goodbye, and those that come later to do so at once."""
-        self.draining = True
-        now = asyncio.get_running_loop().time()
-        for deadline in self._open:
-            if not deadline.expired():
-                deadline.reschedule(now)
-
-    def __len__(self) -> int:
-        return len(self._open)
+class _Tagged(Struct):
+    type: str
 
 
-class EventStream:
-    """The ASGI response. Without batches it is 204: over, and all of it was read. `ends` are the tags after which nothing comes
-    of an endless iterator; `again` follows from the beginning where the reader's position is no longer there; who takes nothing for
-    `stall` seconds is cut off."""
-
-    def __init__(
-        self,
-        batches: AsyncIterator[Batch] | None,
-        *,
-        streams: Streams,
-        ends: frozenset[bytes] = frozenset(),
-        again: Follow | None = None,
-        headers: Mapping[str, str] | None = None,
-        stall: float = STALL_SECONDS,
-    ) -> None:
-        self._batches, self._streams, self._ends, self._again, self._stall = batches, streams, ends, again, stall
-        self._headers = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
-
-    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        if self._batches is None:
-            await send({"type": "http.response.start", "status": 204, "headers": self._headers})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        try:
-            async with asyncio.TaskGroup() as group:
-                watch = group.create_task(_watched(receive))
-                await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *self._headers]})
-                await self._told(self._batches, send)
-                watch.cancel()
-        except* _Gone:
-            pass
-
-    async def _told(self, batches: AsyncIterator[Batch], send: Send) -> None:
-        """Everything until the end, or until this stream has to go; a reader without a last event comes again."""
-        farewell = b""
-        try:
-            async with self._streams.opened() as deadline, Writes(send, self._stall) as writes:
-                await writes.write(RETRY)
-                await self._written(batches, writes)
-        except TimeoutError:
-            if not deadline.expired():
-                return
-            farewell = RECONNECT
-        except NexusError as error:
-            logger.warning("stream.broken", reason=error.detail)
-        except Exception:
-            logger.exception("stream.crashed")
-        try:
-            async with asyncio.timeout(FAREWELL_SECONDS):
-                await send({"type": "http.response.body", "body": farewell})
-        except TimeoutError:
-            logger.info("stream.abandoned")
-
-    async def _written(self, batches: AsyncIterator[Batch], writes: "Writes") -> None:
-        try:
-            await self._copied(batches, writes)
-        except (Beyond, Trimmed):
-            if self._again is None:
-                raise
-            await writes.write(RESET)
-            if (anew := await self._again()) is not None:
-                await self._copied(anew, writes)
-
-    async def _copied(self, batches: AsyncIterator[Batch], writes: "Writes") -> None:
-        try:
-            async for batch in batches:
-                if not batch.events:
-                    await writes.write(PING)
-                    continue
-                await writes.write(frames(batch))
-                if self._ends and tag(batch.events[-1]) in self._ends:
-                    return
-        finally:
-            if isinstance(batches, AsyncGenerator):
-                await batches.aclose()
+_decode = msgspec.json.Decoder(_Tagged).decode
 
 
-class _Gone(Exception):
-    """The reader has left."""
+class ServerSentEvents:
+    """`id` is the position, `event` the tag, `data` the event."""
+
+    media_type = "text/event-stream; charset=utf-8"
+
+    def open(self) -> bytes:
+        return b"retry: 2000\n\n"
+
+    def frames(self, batch: Batch) -> bytes:
+        return b"".join([b"id: %d\n%b" % (at, _frame(event)) for at, event in enumerate(batch.events, batch.first)])
+
+    def ping(self) -> bytes:
+        return b": ping\n\n"
+
+    def reset(self, event: Struct) -> bytes:
+        return _frame(msgspec.json.encode(event))
+
+    def reconnect(self) -> bytes:
+        return _frame(msgspec.json.encode(Reconnect()))
 
 
-async def _watched(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    raise _Gone
-
-
-class Writes:
-    """Writes to one reader: TimeoutError for what is inside, when one is not taken for so many seconds. One timer serves a whole
-    stream: one for each write would cost more than the write."""
-
-    __slots__ = ("_cut", "_loop", "_seconds", "_send", "_timer", "_until")
-
-    def __init__(self, send: Send, seconds: float) -> None:
-        self._send, self._seconds = send, seconds
-        self._cut, self._loop, self._until = asyncio.timeout(None), asyncio.get_running_loop(), math.inf
-        self._timer: asyncio.TimerHandle | None = None
-
-    async def __aenter__(self) -> Self:
-        await self._cut.__aenter__()
-        return self
-
-    async def __aexit__(self, *raised: Any) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        await self._cut.__aexit__(*raised)
-
-    async def write(self, body: bytes) -> None:
-        self._until = self._loop.time() + self._seconds
-        if self._timer is None:
-            self._timer = self._loop.call_at(self._until, self._due)
-        try:
-            await self._send({"type": "http.response.body", "body": body, "more_body": True})
-        finally:
-            self._until = math.inf
-
-    def _due(self) -> None:
-        self._timer = None
-        if self._until <= (now := self._loop.time()):
-            self._cut.reschedule(now)
-        elif self._until < math.inf:
-            self._timer = self._loop.call_at(self._until, self._due)
-
-
-def tag(event: bytes) -> bytes:
-    """The tag of an event: the value of its first field."""
-    return event.split(b'"', 4)[3]
-
-
-def frames(batch: Batch) -> bytes:
-    """The events as they go over the wire."""
-    return b"".join(
-        [
-            b"id: %d\nevent: %b\ndata: %b\n\n" % (at, tag(event), event)
-            for at, event in enumerate(batch.events, batch.first)
-        ]
-    )
+def _frame(event: bytes) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (_decode(event).type.encode(), event)

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from nexus.adapters.http.answers import API, Answer
 from nexus.adapters.http.openapi import documented
-from nexus.adapters.http.sse import Streams
+from nexus.adapters.http.streams import Streams
 from nexus.wire.system import HealthView, ReadyView
 
 Parts = Callable[[], Awaitable[Mapping[str, Any]]]

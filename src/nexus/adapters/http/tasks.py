@@ -7,8 +7,8 @@ from msgspec import structs
 
 from nexus.adapters.http.answers import listed, view
 from nexus.adapters.http.openapi import documented
+from nexus.domain.core.pages import PageRequest
 from nexus.domain.core.principal import Principal
-from nexus.domain.ports.database import Window
 from nexus.domain.projects.model import WrongState
 from nexus.domain.services import Services
 from nexus.wire.lists import Listed
@@ -17,7 +17,7 @@ from nexus.wire.tasks import TaskView
 
 @get("/tasks", operation_id="listTasks", **documented("tasks"))
 async def list_tasks(
-    caller: NamedDependency[Principal], services: NamedDependency[Services], window: NamedDependency[Window]
+    caller: NamedDependency[Principal], services: NamedDependency[Services], window: NamedDependency[PageRequest]
 ) -> Listed[TaskView]:
     """The caller's tasks, newest first."""
     return listed(await services.tasks.page(caller, structs.replace(window, newest_first=True)), TaskView)

@@ -6,8 +6,8 @@ from litestar.params import FromPath, FromQuery
 
 from nexus.adapters.http.answers import listed, view
 from nexus.adapters.http.openapi import documented
+from nexus.domain.core.pages import PageRequest
 from nexus.domain.core.principal import Principal
-from nexus.domain.ports.database import Window
 from nexus.domain.services import Services
 from nexus.wire.lists import Listed
 from nexus.wire.tools import ToolView
@@ -17,7 +17,7 @@ from nexus.wire.tools import ToolView
 async def list_tools(
     caller: NamedDependency[Principal],
     services: NamedDependency[Services],
-    window: NamedDependency[Window],
+    window: NamedDependency[PageRequest],
     category: FromQuery[str | None] = None,
 ) -> Listed[ToolView]:
     """One's own tools, then the library."""

@@ -1,7 +1,7 @@
 """Feeds: durable topics whose events are rows, written in the commit of the change they tell."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -63,13 +63,15 @@ class Events:
         page = await self._tables.page(EVENTS, topic, window=Window(limit=limit, since=after + 1))
         return page.items
 
-    async def follow(self, topic: str, after: int = 0) -> AsyncIterator[Batch]:
-        """Everything after `after`, old first, then new as it comes; an empty batch is a heartbeat. Never ends by itself."""
+    async def follow(self, topic: str, after: int = 0, *, ends: Collection[str] = ()) -> AsyncIterator[Batch]:
+        """Everything after `after`, old first, then new as it comes, up to an event of a tag that `ends` it; an empty batch is a heartbeat."""
         quiet = 0.0
         while True:
             if found := await self.read(topic, after):
                 after, quiet = found[-1].position, 0.0
                 yield Batch(found[0].position, [encoded(event) for event in found])
+                if found[-1].tag in ends:
+                    return
                 continue
             quiet = 0.0 if await self.changed(topic, within=self._poll) else quiet + self._poll
             if quiet >= self._heartbeat:

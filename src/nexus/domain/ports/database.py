@@ -13,6 +13,9 @@ from msgspec import Struct, convert, structs
 
 from nexus.domain.core.errors import AlreadyExists, InvalidInput, NexusError, NotFound, Stale
 from nexus.domain.core.instants import Clock
+from nexus.domain.core.pages import PAGE_LIMIT as PAGE_LIMIT
+from nexus.domain.core.pages import Page as Page
+from nexus.domain.core.pages import PageRequest
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.rows import (
     Index,
@@ -34,30 +37,9 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 TRIES = 8
-PAGE_LIMIT = 100
 COMMIT_LIMIT = 100
 _SEAL_BYTES = 16
-
-
-class Window(Struct, frozen=True):
-    """Which part of a list is wanted; `since` and `until` bound its sort field, both inclusive."""
-
-    limit: int = 20
-    cursor: str | None = None
-    newest_first: bool = False
-    since: Scalar | None = None
-    until: Scalar | None = None
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.limit <= PAGE_LIMIT:
-            raise InvalidInput(f"A page has from 1 to {PAGE_LIMIT} entries", limit=self.limit)
-
-
-class Page(Struct, Generic[R], frozen=True):
-    """May be short, even empty; only `cursor is None` is the end."""
-
-    items: list[R]
-    cursor: str | None = None
+Window = PageRequest
 
 
 class Query(Struct, Generic[R], frozen=True):

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from nexus.domain.core.errors import Conflict, NotFound
+from nexus.domain.core.streams import Batch as Batch
+from nexus.domain.core.streams import PositionLost
 
 LEAP = 1_000
 """How far a writer steps ahead that continues after a crash of the machine: readers may have seen positions that the store lost."""
@@ -13,27 +14,16 @@ TAIL_EVENTS = 256
 TAIL_BYTES = 128 * 1024
 
 
-class Beyond(Conflict):
+class Beyond(Conflict, PositionLost):
     """The reader knows events that the store does not have: they were lost with the machine. Start again from the row."""
 
     title = "The log does not reach as far"
 
 
-class Trimmed(NotFound):
+class Trimmed(NotFound, PositionLost):
     """The events after this position are no longer kept: what became of them stands in the row."""
 
     title = "These events are no longer kept"
-
-
-class Batch(NamedTuple):
-    """Neighbouring events; `first` is the position of `events[0]`, positions start at 1. No events: a heartbeat."""
-
-    first: int
-    events: Sequence[bytes]
-
-    @property
-    def last(self) -> int:
-        return self.first + len(self.events) - 1
 
 
 class Topic:

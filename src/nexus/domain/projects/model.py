@@ -17,6 +17,8 @@ ProjectStatus = Literal["pending", "queued", "building", "completed", "failed", 
 StageStatus = Literal["pending", "running", "completed", "failed", "skipped"]
 DONE: tuple[StageStatus, ...] = ("completed", "skipped")
 OVER: tuple[ProjectStatus, ...] = ("completed", "failed", "cancelled")
+ENDINGS = tuple(f"build.{status}" for status in OVER)
+"""Tags of the events behind which nothing comes of a build."""
 Command = Literal["pause", "resume", "stop", "retry", "restart"]
 
 

@@ -19,7 +19,7 @@ from nexus.domain.ports.rows import Write, patch
 from nexus.domain.projects import rules
 from nexus.domain.projects.admission import Admission, turn
 from nexus.domain.projects.commits import of_build, stages_of
-from nexus.domain.projects.model import OVER, Build, Command, Project, Stage, WrongState, topic
+from nexus.domain.projects.model import ENDINGS, OVER, Build, Command, Project, Stage, WrongState, topic
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.model import Task
@@ -71,9 +71,9 @@ class Projects:
         return await self._tasks.get(caller, project.active_task_id)
 
     async def follow(self, caller: Principal, project_id: str, after: int = 0) -> AsyncIterator[Batch]:
-        """The events of the current build."""
+        """The events of the current build, up to its end."""
         project = await self.get(caller, project_id)
-        return self._events.follow(topic(project_id, project.build_no), after)
+        return self._events.follow(topic(project_id, project.build_no), after, ends=ENDINGS)
 
     async def has_read_all(self, caller: Principal, project_id: str, after: int) -> bool:
         """Whether the build is over and a reader at this position has seen its end, or all that is still kept of it."""

@@ -102,6 +102,9 @@ class ReplyReset(Told, frozen=True, tag="reply.reset"):
     reason: str
 
 
+LOG_LOST = ReplyReset("The log of this reply was lost in part.")
+
+
 class ReplyCompleted(Told, frozen=True, tag="reply.completed"):
     reply_id: str
     stop: str

@@ -2,9 +2,14 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
+from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.ids import NewId, after
 from nexus.domain.core.texts import weight
+from nexus.domain.core.values import JSON
 from nexus.domain.ports.models import ChatMessage
+from nexus.domain.ports.rows import nests_deeper
 from nexus.domain.runtime.model import TextDelta
 from nexus.domain.sessions.model import (
     Ending,
@@ -23,6 +28,16 @@ NAME_CHARACTERS = 40
 CONTEXT_WEIGHT = 12_000
 """Tokens of a conversation that a model is shown, counted as in `texts.weight`."""
 DISPATCH = "reply"
+
+
+METADATA_BYTES, METADATA_LEVELS = 16 * 1024, 20
+
+
+def check_metadata(metadata: JSON | None) -> None:
+    """InvalidInput for more than a session carries."""
+    if nests_deeper(metadata, METADATA_LEVELS) or len(msgspec.json.encode(metadata)) > METADATA_BYTES:
+        message = f"At most {METADATA_BYTES} bytes, nested at most {METADATA_LEVELS} levels deep."
+        raise InvalidInput(message, errors=[{"pointer": "/metadata", "message": message}])
 
 
 def topic(reply_id: str) -> str:

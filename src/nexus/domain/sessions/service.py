@@ -65,6 +65,7 @@ class Sessions:
         metadata: JSON | None = None,
         once: Once | None = None,
     ) -> Session:
+        rules.check_metadata(metadata)
         async with self._requests.begin(caller, once, Session) as request:
             if request.answer is None:
                 agent, now = await self._agents.get(caller, agent_id), instant(self._clock())

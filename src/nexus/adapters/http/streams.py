@@ -1,0 +1,207 @@
+"""Streams of events: an ASGI response that writes what is there in one go, and sees when its reader leaves."""
+
+import asyncio
+import math
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, Protocol, Self
+
+import structlog
+from msgspec import Struct
+
+from nexus.domain.core.errors import NexusError
+from nexus.domain.core.streams import Batch, PositionLost
+
+Follow = Callable[[], Awaitable[AsyncIterator[Batch] | None]]
+Send = Callable[[Any], Awaitable[None]]
+Receive = Callable[[], Awaitable[Any]]
+
+LONGEST_SECONDS = 600.0
+JITTER = 0.2
+STALL_SECONDS = 20.0
+FAREWELL_SECONDS = 1.0
+
+_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+
+logger = structlog.get_logger()
+
+
+class Encoder(Protocol):
+    """How a protocol writes a stream, piece by piece."""
+
+    media_type: str
+
+    def open(self) -> bytes:
+        """What comes first."""
+
+    def frames(self, batch: Batch) -> bytes:
+        """Events, in order."""
+
+    def ping(self) -> bytes:
+        """That the stream lives."""
+
+    def reset(self, event: Struct) -> bytes:
+        """That all before it is void: an event without a position."""
+
+    def reconnect(self) -> bytes:
+        """That the reader should come again; the last piece."""
+
+
+class Restart(NamedTuple):
+    """What a reader gets whose position is no longer there: this event, then everything."""
+
+    event: Struct
+    follow: Follow
+
+
+class Streams:
+    """All streams that are open here. None lives longer than `longest` seconds, most of them a little less, so that those that came
+    together do not come again together; `drain` ends them all."""
+
+    def __init__(self, *, longest: float = LONGEST_SECONDS) -> None:
+        self._longest = longest
+        self._open: set[asyncio.Timeout] = set()
+        self.draining = False
+
+    @asynccontextmanager
+    async def opened(self, within: float | None = None) -> AsyncIterator[asyncio.Timeout]:
+        """TimeoutError for what is inside, when its time is over or the server drains."""
+        seconds = self._longest * random.uniform(1 - JITTER, 1) if within is None else within
+        async with asyncio.timeout(0 if self.draining else seconds) as deadline:
+            self._open.add(deadline)
+            try:
+                yield deadline
+            finally:
+                self._open.discard(deadline)
+
+    def drain(self) -> None:
+        """Tells every stream to say goodbye, and those that come later to do so at once."""
+        self.draining = True
+        now = asyncio.get_running_loop().time()
+        for deadline in self._open:
+            if not deadline.expired():
+                deadline.reschedule(now)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+
+class EventStream:
+    """The ASGI response. Without batches it is 204: over, and all of it was read. Who takes nothing for `stall` seconds is cut off."""
+
+    def __init__(
+        self,
+        batches: AsyncIterator[Batch] | None,
+        *,
+        streams: Streams,
+        encoder: Encoder,
+        restart: Restart | None = None,
+        headers: Mapping[str, str] | None = None,
+        stall: float = STALL_SECONDS,
+    ) -> None:
+        self._batches, self._streams, self._restart, self._stall = batches, streams, restart, stall
+        self._encoder = encoder
+        self._headers = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if self._batches is None:
+            await send({"type": "http.response.start", "status": 204, "headers": self._headers})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        try:
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(_watch(receive))
+                fields = [(b"content-type", self._encoder.media_type.encode()), *_HEADERS, *self._headers]
+                await send({"type": "http.response.start", "status": 200, "headers": fields})
+                await self._serve(self._batches, send)
+                watch.cancel()
+        except* _Gone:
+            pass
+
+    async def _serve(self, batches: AsyncIterator[Batch], send: Send) -> None:
+        """Everything until the end, or until this stream has to go; a reader without a last event comes again."""
+        farewell = b""
+        try:
+            async with self._streams.opened() as deadline, StallGuard(send, self._stall) as reader:
+                await reader.write(self._encoder.open())
+                await self._write_all(batches, reader)
+        except TimeoutError:
+            if not deadline.expired():
+                return
+            farewell = self._encoder.reconnect()
+        except NexusError as error:
+            logger.warning("stream.broken", reason=error.detail)
+        except Exception:
+            logger.exception("stream.crashed")
+        try:
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await send({"type": "http.response.body", "body": farewell})
+        except TimeoutError:
+            logger.info("stream.abandoned")
+
+    async def _write_all(self, batches: AsyncIterator[Batch], reader: "StallGuard") -> None:
+        try:
+            await self._write_batches(batches, reader)
+        except PositionLost:
+            if self._restart is None:
+                raise
+            await reader.write(self._encoder.reset(self._restart.event))
+            if (anew := await self._restart.follow()) is not None:
+                await self._write_batches(anew, reader)
+
+    async def _write_batches(self, batches: AsyncIterator[Batch], reader: "StallGuard") -> None:
+        encoder = self._encoder
+        try:
+            async for batch in batches:
+                await reader.write(encoder.frames(batch) if batch.events else encoder.ping())
+        finally:
+            if isinstance(batches, AsyncGenerator):
+                await batches.aclose()
+
+
+class _Gone(Exception):
+    """The reader has left."""
+
+
+async def _watch(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    raise _Gone
+
+
+class StallGuard:
+    """Writes to one reader: TimeoutError for what is inside, when one is not taken for so many seconds. One timer serves a whole
+    stream: one for each write would cost more than the write."""
+
+    __slots__ = ("_cut", "_loop", "_seconds", "_send", "_timer", "_until")
+
+    def __init__(self, send: Send, seconds: float) -> None:
+        self._send, self._seconds = send, seconds
+        self._cut, self._loop, self._until = asyncio.timeout(None), asyncio.get_running_loop(), math.inf
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._cut.__aenter__()
+        return self
+
+    async def __aexit__(self, *raised: Any) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._cut.__aexit__(*raised)
+
+    async def write(self, body: bytes) -> None:
+        self._until = self._loop.time() + self._seconds
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._until, self._due)
+        try:
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        finally:
+            self._until = math.inf
+
+    def _due(self) -> None:
+        self._timer = None
+        if self._until <= (now := self._loop.time()):
+            self._cut.reschedule(now)
+        elif self._until < math.inf:
+            self._timer = self._loop.call_at(self._until, self._due)
