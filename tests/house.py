@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from nexus.adapters.inprocess.jobs import InProcessJobs
 from nexus.adapters.memory.log import MemoryLog
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.composition.adapters import Adapters
-from nexus.composition.services import compose_services
+from nexus.composition.process import run_process
 from nexus.domain.builds.agent_build import AGENT_BUILD
 from nexus.domain.builds.workflow import Workflow
 from nexus.domain.core.ids import ulids
@@ -19,7 +18,6 @@ from nexus.domain.core.principal import Principal
 from nexus.domain.ports.log import EventLog
 from nexus.domain.ports.models import ChatModel
 from nexus.domain.services import Services
-from nexus.jobs.runner import hand_back, run_job
 from nexus.jobs.sweeper import Sweeper
 from tests.fakes.code import MemoryCode
 from tests.fakes.files import MemoryFiles
@@ -95,13 +93,9 @@ async def open_house(
     on: Adapters | None = None, *, serving: bool = True, workflow: Workflow = AGENT_BUILD
 ) -> AsyncIterator[House]:
     """A house in which jobs run as they come; with `serving=False`, only those that a test runs."""
-    on = on or world()
+    on = structs.replace(on or world(), workflow=workflow)
     assert isinstance(on.queue, InProcessJobs | MemoryJobs)
     assert isinstance(on.clock, MovableClock)
-    made = compose_services(on, workflow=workflow)
-    await made.tools.register_library()
-    sweeper = Sweeper(services=made, queue=on.queue, worker_id=on.worker_id)
-    async with on.queue:
-        if serving:
-            on.queue.serve(partial(run_job, made), back=partial(hand_back, made))
-        yield House(services=made, world=on, clock=on.clock, queue=on.queue, sweeper=sweeper)
+    duties = ("interactive", "background") if serving else ()
+    async with run_process(on, on.queue, duties) as process:
+        yield House(services=process.services, world=on, clock=on.clock, queue=on.queue, sweeper=process.sweeper)

@@ -125,10 +125,11 @@ def test_this_machine_needs_none(host: str) -> None:
     assert problems(read({"NEXUS_HOST": host})) == []
 
 
-def test_the_api_alone_is_refused_on_sqlite() -> None:
-    (problem,) = problems(read({"NEXUS_ROLE": "api"}))
-    assert "nobody would run its jobs" in problem
-    assert problems(read({"NEXUS_ROLE": "api", "NEXUS_TABLES__BACKEND": "dynamodb"})) == []
+@pytest.mark.parametrize("role", ["api", "worker"])
+@pytest.mark.parametrize("backend", ["sqlite", "dynamodb"])
+def test_a_role_that_needs_other_processes_is_refused_with_the_reason(role: str, backend: str) -> None:
+    (problem,) = problems(read({"NEXUS_ROLE": role, "NEXUS_TABLES__BACKEND": backend}))
+    assert f"NEXUS_ROLE={role} needs a queue between processes" in problem
 
 
 def test_openai_itself_needs_a_key_and_others_do_not() -> None:

@@ -56,11 +56,3 @@ def test_all_that_stands_against_a_start_is_told_at_once(tmp_path: Path, monkeyp
     with pytest.raises(InvalidInput) as refusal:
         check_start(read({"NEXUS_HOST": "0.0.0.0", "NEXUS_DATA_DIR": str(tmp_path / "README.md")}))
     assert all(part in refusal.value.detail for part in ("NEXUS_AUTH__TOKEN", "no git", "is a file", "--data-dir"))
-
-
-def test_a_role_without_builds_needs_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    role = {"NEXUS_TABLES__BACKEND": "dynamodb", "NEXUS_DATA_DIR": str(tmp_path / "data")}
-    check_start(read({**role, "NEXUS_ROLE": "api"}))
-    with pytest.raises(InvalidInput, match="no git"):
-        check_start(read({**role, "NEXUS_ROLE": "worker"}))

@@ -8,13 +8,14 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
 
-from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.sqlite.lock import DirectoryLock
+from nexus.composition.adapters import open_code
 from nexus.domain.core.errors import Conflict
 from nexus.providers.checks import MEANINGS, Check, check_configured
 from nexus.providers.file import FILE
@@ -50,7 +51,7 @@ async def examine(settings: Settings) -> list[Finding]:
         *_directory(data),
         *_modes(data),
         _sqlite(),
-        await _code(data, settings.code.min_tier),
+        await _code(settings),
         *await _model(settings),
     ]
 
@@ -115,16 +116,16 @@ def _sqlite() -> Finding:
     return Finding(name="sqlite", state="ok", detail=sqlite3.sqlite_version)
 
 
-async def _code(data: Path, least: int) -> Finding:
+async def _code(settings: Settings) -> Finding:
     """The boundary in force for generated code, tried for real."""
-    async with ConfinedRunner(data=data, min_tier=least) as runner:
-        tier = runner.tier()
+    async with AsyncExitStack() as stack:
+        tier = (await open_code(settings, stack)).tier()
     if tier.level:
         state: Literal["ok", "warn"] = "warn" if tier.level < USUAL_TIER else "ok"
         advice = SHARED_ADVICE if tier.level < USUAL_TIER else ""
         detail = f"tier {tier.level} ({tier.name}): {tier.detail}"
         return Finding(name="code runner", state=state, detail=detail, advice=advice)
-    if least:
+    if settings.code.min_tier:
         advice = "Allow user namespaces on this machine, or lower NEXUS_CODE__MIN_TIER."
         return Finding(name="code runner", state="fail", detail=tier.detail, advice=advice)
     advice = "Agents work with library tools only; tools in code need user namespaces, Landlock or seccomp (Linux)."

@@ -40,8 +40,6 @@ async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
     """Serves until SIGTERM or SIGINT, then drains: readiness goes, streams are told, work is finished or handed back. `ready` hears
     the URL once requests are answered. InvalidInput for settings that must not be served."""
     check_start(settings)
-    if settings.role != "all":
-        raise InvalidInput(f"Role {settings.role} needs a queue between processes, which this release lacks: use all.")
     failpoints.arm(settings.chaos.failpoint)
     logs.configure(settings.log.level, settings.log.format)
     stopping = _listen_for_signals()

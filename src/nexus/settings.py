@@ -167,7 +167,8 @@ class Settings(_Group, frozen=True, kw_only=True):
     host: Annotated[str, Meta(description="The address to listen on.", min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(description="The port to listen on; 0: any free one.", ge=0, le=65535)] = 8000
     role: Annotated[
-        Literal["all", "api", "worker"], Meta(description="What this process serves: requests, jobs, or both.")
+        Literal["all", "api", "worker"],
+        Meta(description="What this process serves. `api` and `worker` are not yet usable."),
     ] = "all"
     trusted_proxies: Annotated[
         str, Meta(description="Addresses and networks, comma-separated, whose connections are not counted by address.")
@@ -226,8 +227,8 @@ def problems(settings: Settings) -> list[str]:
         found.append(
             f"NEXUS_HOST={settings.host} can be reached from other machines: set NEXUS_AUTH__TOKEN, or listen on 127.0.0.1."
         )
-    if settings.role == "api" and settings.tables.backend == "sqlite":
-        found.append("NEXUS_ROLE=api with SQLite: nobody would run its jobs. Use NEXUS_ROLE=all, or DynamoDB.")
+    if settings.role != "all":
+        found.append(f"NEXUS_ROLE={settings.role} needs a queue between processes, which this release lacks: use all.")
     try:
         networks(settings.trusted_proxies)
     except ValueError as error:

@@ -1,6 +1,5 @@
 """An agent package alone: no server, no store, only the folder and a model."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -8,19 +7,14 @@ from pathlib import Path
 from msgspec import Struct
 
 from nexus.adapters.confined.environment import hide_environment
-from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.memory.tables import MemoryTables
-from nexus.adapters.web.deferred import DeferredWeb
-from nexus.composition.adapters import open_model
+from nexus.composition.adapters import AgentAdapters, open_code, open_model, open_web
+from nexus.composition.services import compose_runtime
 from nexus.domain.agents import package
 from nexus.domain.agents.package import Package
-from nexus.domain.core.instants import system_clock
-from nexus.domain.models.service import Models
 from nexus.domain.ports.code import CodeRunner
-from nexus.domain.ports.database import Tables
 from nexus.domain.runtime.model import AgentSpec
 from nexus.domain.runtime.service import Runtime
-from nexus.domain.tools.service import Tools
 from nexus.settings import Settings
 
 
@@ -40,15 +34,19 @@ async def open_agent(directory: Path, settings: Settings) -> AsyncIterator[OpenA
     hide_environment()
     async with AsyncExitStack() as stack:
         packages = {found.manifest.agent.slug: found for found in _packages(directory)}
-        code = await stack.enter_async_context(ConfinedRunner(data=settings.directory, min_tier=settings.code.min_tier))
-        tables = Tables(MemoryTables(), secret=b"alone", clock=system_clock)
-        tools = Tools(tables=tables, web=DeferredWeb(), clock=system_clock)
-        models = Models(model=await open_model(settings, stack), clock=system_clock, sleep=asyncio.sleep)
+        code = await open_code(settings, stack)
+        adapters = AgentAdapters(
+            tables=MemoryTables(),
+            model=await open_model(settings, stack),
+            code=code,
+            web=open_web(),
+            secret=b"standalone",
+        )
         slug = next(iter(packages))
         others = {other: found for other, found in packages.items() if other != slug}
         spec = await package.spec(packages[slug], agent_id=slug, describe=code.describe, others=others)
-        runtime = Runtime(models=models, tools=tools, code=code)
-        yield OpenAgent(package=packages[slug], spec=spec, runtime=runtime, code=code, model=models.name)
+        runtime = compose_runtime(adapters).runtime
+        yield OpenAgent(package=packages[slug], spec=spec, runtime=runtime, code=code, model=adapters.model.name)
 
 
 def _packages(directory: Path) -> Iterator[Package]:

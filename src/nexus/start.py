@@ -20,7 +20,7 @@ DIRECTORY_ADVICE = "Choose another one with --data-dir, or NEXUS_DATA_DIR."
 def check_start(settings: Settings) -> None:
     """InvalidInput tells all that stands against a start, each with what to do."""
     faults = setting_faults(settings)
-    if settings.role != "api" and shutil.which("git") is None:
+    if shutil.which("git") is None:
         faults.append(f"There is no git on PATH. {GIT_ADVICE}")
     if fault := directory_fault(settings.directory):
         faults.append(f"{fault}. {DIRECTORY_ADVICE}")

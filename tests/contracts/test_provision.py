@@ -1,5 +1,6 @@
 """What is declared is made in DynamoDB, once."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -35,6 +36,34 @@ async def test_tables_are_made_once_listed_and_dropped(client: Any, prefix: str)
     assert await provision(client, STORED, prefix=prefix) == [f"{prefix}lines"]
     assert sorted(await drop_tables(client, STORED, prefix=prefix)) == names
     assert await drop_tables(client, STORED, prefix=prefix) == await list_prefixed(client, prefix=prefix) == []
+
+
+async def test_processes_that_start_at_once_make_each_table_once(client: Any, prefix: str) -> None:
+    made = await asyncio.gather(*(provision(client, STORED, prefix=prefix) for _ in range(3)))
+    assert sorted(name for names in made for name in names) == sorted(prefix + table.name for table in STORED)
+    await drop_tables(client, STORED, prefix=prefix)
+
+
+class Raced:
+    """A client to which another process is always a moment ahead with each index."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def update_table(self, **wanted: Any) -> None:
+        await self._client.update_table(**wanted)
+        raise self._client.exceptions.ResourceInUseException({"Error": {}}, "UpdateTable")
+
+
+async def test_indexes_that_another_process_adds_are_waited_for(client: Any, prefix: str) -> None:
+    await provision(client, [structs.replace(JOBS, indexes=JOBS.indexes[:1])], prefix=prefix)
+    assert await provision(Raced(client), [JOBS], prefix=prefix) == []
+    jobs = (await client.describe_table(TableName=f"{prefix}jobs"))["Table"]
+    assert {one["IndexName"] for one in jobs["GlobalSecondaryIndexes"]} == {index.name for index in JOBS.indexes}
+    await drop_tables(client, [JOBS], prefix=prefix)
 
 
 async def test_a_table_is_as_declared(client: Any, prefix: str) -> None:

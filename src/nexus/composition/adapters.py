@@ -1,34 +1,22 @@
-"""From the settings to the adapters: one function a port, which opens what is behind it. They close in reverse."""
+"""From the settings to the adapters: one function a port, which imports and opens what is behind it. They close in reverse."""
 
 import asyncio
-import contextlib
 import os
 import secrets
 import stat
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from msgspec import Struct
 
-from nexus.adapters.confined.rooms import Rooms
-from nexus.adapters.confined.runner import ConfinedRunner
-from nexus.adapters.directory.files import DirectoryFiles
-from nexus.adapters.directory.modes import close_to_others
-from nexus.adapters.git.repository import GitRepository
-from nexus.adapters.git.stale_files import StaleFiles
-from nexus.adapters.inprocess.pulse import Beat, ThreadPulse
-from nexus.adapters.openai.discovery import LocalDiscovery, usual_places
-from nexus.adapters.sqlite.lock import DirectoryLock
-from nexus.adapters.sqlite.log import SqliteLog
-from nexus.adapters.sqlite.tables import SqliteTables
-from nexus.adapters.sqlite.writer import Writer
-from nexus.adapters.web.deferred import DeferredWeb
-from nexus.composition.loops import run_beside
 from nexus.composition.tables import TABLES
+from nexus.domain.builds.agent_build import AGENT_BUILD
 from nexus.domain.builds.service import BuildTimeouts
+from nexus.domain.builds.workflow import Workflow
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.ids import NewId, ulids
 from nexus.domain.core.instants import Clock, system_clock
@@ -46,103 +34,174 @@ from nexus.domain.tasks.service import Tasks
 from nexus.jobs.sweeper import Collect
 from nexus.settings import Settings
 
+if TYPE_CHECKING:
+    from nexus.adapters.confined.rooms import Rooms
+    from nexus.adapters.confined.runner import ConfinedRunner
+    from nexus.adapters.inprocess.pulse import Beat
+    from nexus.adapters.sqlite.writer import Writer
+
 KEPT = ("nexus.db", "nexus.db-wal", "nexus.db-shm", "lock", "models.toml", "projects")
 """What is kept in a data directory, beside `secret`: closed to other users, whatever the directory itself allows."""
 
 logger = structlog.get_logger()
 
 
-class Adapters(Struct, frozen=True, kw_only=True):
-    """What is behind the ports. `collects`: what dead processes may have left here, and what removes it."""
+class AgentAdapters(Struct, frozen=True, kw_only=True):
+    """What an agent needs to answer."""
 
     tables: TableDriver
+    model: ChatModel
+    code: CodeRunner
+    web: Web
+    secret: bytes
+    clock: Clock = system_clock
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+class Adapters(AgentAdapters, frozen=True, kw_only=True):
+    """What is behind the ports; beside it what builds follow, and the numbers that the settings give.
+
+    Where this process holds its store and its directory for itself: `is_sole`, so whoever else ran anything is dead; `tidies`, which
+    remove once what the last process left; `collects`, which go on removing what dead processes leave beside it."""
+
     log: EventLog
     files: FileStore
     repository: Repository
     queue: JobQueue
-    model: ChatModel
     discovery: ModelDiscovery
-    code: CodeRunner
-    web: Web
     pulse: Pulse
-    secret: bytes
     worker_id: str
-    clock: Clock = system_clock
     new_id: NewId = ulids()
+    workflow: Workflow = AGENT_BUILD
     timeouts: BuildTimeouts = BuildTimeouts()
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     admission: Limits = Limits()
+    is_sole: bool = False
+    tidies: Sequence[Callable[[], Coroutine[Any, Any, object]]] = ()
     collects: Mapping[str, Collect] = {}
 
 
+class Backends:
+    """What stands behind more than one port: opened for the first that asks, closed with the stack."""
+
+    def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
+        self.settings, self.stack = settings, stack
+        self._writer: Writer | None = None
+
+    async def open_sqlite(self) -> "Writer":
+        from nexus.adapters.sqlite.writer import Writer
+
+        if self._writer is None:
+            self._writer = Writer(self.settings.directory / "nexus.db")
+            await self._writer.open()
+            self.stack.push_async_callback(self._writer.close)
+        return self._writer
+
+
 async def open_adapters(settings: Settings, queue: JobQueue, stack: AsyncExitStack) -> Adapters:
-    """Conflict when another process holds the data directory."""
-    data = settings.directory
-    stack.enter_context(DirectoryLock(data))
-    await asyncio.to_thread(close_to_others, [data / name for name in KEPT])
-    writer = await _open_writer(data, stack)
-    log = SqliteLog(writer)
-    await log.open()
-    stack.callback(log.close)
+    """Conflict when another process holds the data directory; InvalidInput when code cannot be confined as it must be."""
+    from nexus.adapters.directory.files import DirectoryFiles
+    from nexus.adapters.git.repository import GitRepository
+    from nexus.adapters.git.stale_files import StaleFiles
+
+    backends, data, limits = Backends(settings, stack), await _hold_directory(settings, stack), settings.builds
     files = DirectoryFiles(data)
     repository = GitRepository(root=data, files=files)
     await repository.tidy()
-    await stack.enter_async_context(run_beside(files.tidy()))
     code = await open_code(settings, stack)
+    check_tier(settings, code)
     return Adapters(
-        tables=await _open_tables(settings, writer, stack),
-        log=EventLog(log),
+        tables=await open_tables(backends),
+        log=await open_log(backends),
         files=files,
         repository=repository,
         queue=queue,
         model=await open_model(settings, stack),
-        discovery=LocalDiscovery(usual_places(os.environ)),
+        discovery=open_discovery(),
         code=code,
-        web=DeferredWeb(),
-        pulse=await stack.enter_async_context(_make_pulse(settings)),
+        web=open_web(),
+        pulse=await open_pulse(settings, stack),
         secret=_read_secret(data / "secret"),
         worker_id=f"{os.getpid()}-{secrets.token_hex(4)}",
-        admission=Limits(settings.builds.per_tenant, settings.builds.held_per_tenant),
-        timeouts=BuildTimeouts(patience=settings.builds.patience_seconds),
-        collects=_find_collects(data, files=files, code=code),
+        admission=Limits(limits.per_tenant, limits.held_per_tenant),
+        timeouts=BuildTimeouts(patience=limits.patience_seconds),
+        is_sole=settings.tables.backend == "sqlite",
+        tidies=[files.tidy],
+        collects={
+            "code": code.collect,
+            "files": files.collect,
+            "git": StaleFiles(root=data).collect,
+            "rehearsal": lambda: asyncio.to_thread(_collect_crash_tests, data),
+        },
     )
 
 
-async def _open_writer(data: Path, stack: AsyncExitStack) -> Writer:
-    writer = Writer(data / "nexus.db")
-    await writer.open()
-    stack.push_async_callback(writer.close)
-    return writer
+async def _hold_directory(settings: Settings, stack: AsyncExitStack) -> Path:
+    from nexus.adapters.directory.modes import close_to_others
+    from nexus.adapters.sqlite.lock import DirectoryLock
+
+    data = settings.directory
+    stack.enter_context(DirectoryLock(data))
+    await asyncio.to_thread(close_to_others, [data / name for name in KEPT])
+    return data
 
 
-async def _open_tables(settings: Settings, writer: Writer, stack: AsyncExitStack) -> TableDriver:
-    if settings.tables.backend == "sqlite":
-        tables = SqliteTables(writer, TABLES)
+async def open_tables(backends: Backends, *, are_new: bool = True) -> TableDriver:
+    """`are_new`: what is declared may not be there yet, and is made."""
+    wanted, stack = backends.settings.tables, backends.stack
+    if wanted.backend == "sqlite":
+        from nexus.adapters.sqlite.tables import SqliteTables
+
+        tables = SqliteTables(await backends.open_sqlite(), TABLES)
         await tables.open()
         stack.callback(tables.close)
         return tables
     from nexus.adapters.dynamodb.provision import provision
     from nexus.adapters.dynamodb.tables import DynamoTables, open_client
 
-    wanted = settings.tables
     client = await stack.enter_async_context(
         open_client(region=wanted.region, endpoint_url=wanted.endpoint_url or None)
     )
-    await provision(client, TABLES, prefix=wanted.prefix)
+    if are_new:
+        await provision(client, TABLES, prefix=wanted.prefix)
     return DynamoTables(client, prefix=wanted.prefix)
 
 
-async def open_code(settings: Settings, stack: AsyncExitStack) -> ConfinedRunner:
+async def open_log(backends: Backends) -> EventLog:
+    from nexus.adapters.sqlite.log import SqliteLog
+
+    log = SqliteLog(await backends.open_sqlite())
+    await log.open()
+    backends.stack.callback(log.close)
+    return EventLog(log)
+
+
+async def open_pulse(settings: Settings, stack: AsyncExitStack) -> Pulse:
+    """Over tables of its own, in a loop of its own."""
+    from nexus.adapters.inprocess.pulse import ThreadPulse
+
+    @asynccontextmanager
+    async def open_beat() -> AsyncIterator["Beat"]:
+        async with AsyncExitStack() as own:
+            driver = await open_tables(Backends(settings, own), are_new=False)
+            tables = Tables(driver, secret=b"pulse", clock=system_clock)
+            yield Tasks(tables=tables, clock=system_clock, new_id=ulids()).beat
+
+    return await stack.enter_async_context(ThreadPulse(open_beat, every=settings.builds.heartbeat_seconds))
+
+
+async def open_code(settings: Settings, stack: AsyncExitStack) -> "ConfinedRunner":
+    from nexus.adapters.confined.runner import ConfinedRunner
+
+    return await stack.enter_async_context(ConfinedRunner(data=settings.directory, min_tier=settings.code.min_tier))
+
+
+def check_tier(settings: Settings, code: CodeRunner) -> None:
     """InvalidInput when the least tier that the settings ask for cannot be reached."""
-    least = settings.code.min_tier
-    code = await stack.enter_async_context(ConfinedRunner(data=settings.directory, min_tier=least))
-    if code.tier().level < least:
-        raise InvalidInput(f"NEXUS_CODE__MIN_TIER={least} cannot be reached. {code.tier().detail}")
-    return code
+    if (tier := code.tier()).level < settings.code.min_tier:
+        raise InvalidInput(f"NEXUS_CODE__MIN_TIER={settings.code.min_tier} cannot be reached. {tier.detail}")
 
 
 async def open_model(settings: Settings, stack: AsyncExitStack) -> ChatModel:
-    """The configured model; what only one provider needs is imported for it alone."""
     if settings.model.provider == "offline":
         from nexus.adapters.offline.model import OfflineModel
 
@@ -161,40 +220,33 @@ async def open_model(settings: Settings, stack: AsyncExitStack) -> ChatModel:
     )
 
 
-def _make_pulse(settings: Settings) -> ThreadPulse:
-    """Signs of life over a connection of its own, in a loop of its own."""
+def open_discovery() -> ModelDiscovery:
+    from nexus.adapters.openai.discovery import LocalDiscovery, usual_places
 
-    @asynccontextmanager
-    async def open_beat() -> AsyncIterator[Beat]:
-        async with AsyncExitStack() as stack:
-            writer = await _open_writer(settings.directory, stack)
-            tables = Tables(await _open_tables(settings, writer, stack), secret=b"pulse", clock=system_clock)
-            yield Tasks(tables=tables, clock=system_clock, new_id=ulids()).beat
-
-    return ThreadPulse(open_beat, every=settings.builds.heartbeat_seconds)
+    return LocalDiscovery(usual_places(os.environ))
 
 
-def _find_collects(data: Path, *, files: DirectoryFiles, code: ConfinedRunner) -> Mapping[str, Collect]:
-    async def crash_tests() -> int:
-        return await asyncio.to_thread(lambda: sum(rooms.collect() for rooms in crash_test_rooms(data)))
+def open_web() -> Web:
+    from nexus.adapters.web.deferred import DeferredWeb
 
-    return {
-        "code": code.collect,
-        "files": files.collect,
-        "git": StaleFiles(root=data).collect,
-        "rehearsal": crash_tests,
-    }
+    return DeferredWeb()
 
 
-def crash_test_rooms(data: Path) -> Sequence[Rooms]:
+def crash_test_rooms(data: Path) -> Sequence["Rooms"]:
     """Where a crash test keeps its things: on the disk of the data, and where generated code runs."""
+    from nexus.adapters.confined.rooms import Rooms
+
     return Rooms(data, ".rehearsal-"), Rooms(Path(tempfile.gettempdir()), "nexus-rehearsal-")
+
+
+def _collect_crash_tests(data: Path) -> int:
+    return sum(rooms.collect() for rooms in crash_test_rooms(data))
 
 
 def _read_secret(path: Path) -> bytes:
     """What seals cursors: made once for a data directory, readable by its owner alone. One that others could read is made anew: it may
     have been read, and a cursor is all that is lost."""
-    with contextlib.suppress(FileExistsError):
+    with suppress(FileExistsError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(secrets.token_bytes(32))

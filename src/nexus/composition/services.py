@@ -4,17 +4,15 @@ from functools import partial
 
 from msgspec import Struct
 
-from nexus.composition.adapters import Adapters
+from nexus.composition.adapters import Adapters, AgentAdapters
 from nexus.domain.agents.deployments import Deployments
 from nexus.domain.agents.invocations import Invocations
 from nexus.domain.agents.service import Agents
 from nexus.domain.agents.slugs import Slugs
 from nexus.domain.audit.service import Audit
-from nexus.domain.builds.agent_build import AGENT_BUILD
 from nexus.domain.builds.driver import BuildDriver, Waiting
 from nexus.domain.builds.service import Builds
 from nexus.domain.builds.stage_context import StageServices
-from nexus.domain.builds.workflow import Workflow
 from nexus.domain.core.instants import Clock
 from nexus.domain.events.service import Events
 from nexus.domain.models.service import Models
@@ -40,50 +38,58 @@ from nexus.domain.tasks.service import Tasks
 from nexus.domain.tools.service import Tools
 
 
-class CoreServices(Struct, frozen=True, kw_only=True):
+class RuntimeServices(Struct, frozen=True, kw_only=True):
+    """What an agent answers through."""
+
+    tables: Tables
+    tools: Tools
+    models: Models
+    runtime: Runtime
+
+
+class CoreServices(RuntimeServices, frozen=True, kw_only=True):
     """What all modules stand on."""
 
     clock: Clock
-    tables: Tables
     events: Events
     tallies: Tallies
     admission: Admission
     audit: Audit
     requests: Requests
     tasks: Tasks
-    tools: Tools
-    models: Models
-    runtime: Runtime
     slugs: Slugs
-    workflow: Workflow
 
 
-def _compose_core(world: Adapters, workflow: Workflow) -> CoreServices:
-    clock = world.clock
-    tables = Tables(world.tables, secret=world.secret, clock=clock)
-    tools = Tools(tables=tables, web=world.web, clock=clock)
-    tallies = Tallies(tables=tables, clock=clock)
-    models = Models(model=world.model, clock=clock, sleep=world.sleep)
+def compose_runtime(on: AgentAdapters) -> RuntimeServices:
+    tables = Tables(on.tables, secret=on.secret, clock=on.clock)
+    tools = Tools(tables=tables, web=on.web, clock=on.clock)
+    models = Models(model=on.model, clock=on.clock, sleep=on.sleep)
+    runtime = Runtime(models=models, tools=tools, code=on.code)
+    return RuntimeServices(tables=tables, tools=tools, models=models, runtime=runtime)
+
+
+def _compose_core(world: Adapters) -> CoreServices:
+    clock, on = world.clock, compose_runtime(world)
+    tallies = Tallies(tables=on.tables, clock=clock)
     return CoreServices(
+        tables=on.tables,
+        tools=on.tools,
+        models=on.models,
+        runtime=on.runtime,
         clock=clock,
-        tables=tables,
-        events=Events(tables=tables, clock=clock),
+        events=Events(tables=on.tables, clock=clock),
         tallies=tallies,
         admission=Admission(tallies=tallies, limits=world.admission),
         audit=Audit(clock=clock, new_id=world.new_id),
-        requests=Requests(tables=tables, clock=clock),
-        tasks=Tasks(tables=tables, clock=clock, new_id=world.new_id),
-        tools=tools,
-        models=models,
-        runtime=Runtime(models=models, tools=tools, code=world.code),
-        slugs=Slugs(tables=tables),
-        workflow=workflow,
+        requests=Requests(tables=on.tables, clock=clock),
+        tasks=Tasks(tables=on.tables, clock=clock, new_id=world.new_id),
+        slugs=Slugs(tables=on.tables),
     )
 
 
-def compose_services(world: Adapters, *, workflow: Workflow = AGENT_BUILD) -> Services:
-    """The whole domain on its world; `workflow` is what builds follow."""
-    on, clock, new_id = _compose_core(world, workflow), world.clock, world.new_id
+def compose_services(world: Adapters) -> Services:
+    """The whole domain on its adapters."""
+    on, clock, new_id = _compose_core(world), world.clock, world.new_id
     tables, tallies, events, audit, tasks = on.tables, on.tallies, on.events, on.audit, on.tasks
     projects = Projects(
         tables=tables, tasks=tasks, events=events, tallies=tallies, admission=on.admission, audit=audit,
@@ -139,12 +145,12 @@ def _builds(world: Adapters, on: CoreServices, projects: Projects, deletions: De
     )  # fmt: skip
     gate = QuarantineGate()
     driver = BuildDriver(
-        runs=runs, services=stage_services, workflows=(on.workflow,), journals=partial(_journal, on, gate=gate), gate=gate,
+        runs=runs, services=stage_services, workflows=(world.workflow,), journals=partial(_journal, on, gate=gate), gate=gate,
         waiting=Waiting(patience=world.timeouts.patience, sleep=world.sleep),
     )  # fmt: skip
     return Builds(
         tables=on.tables, projects=projects, openings=openings, deletions=deletions, admission=on.admission, runs=runs, driver=driver,
-        events=on.events, requests=on.requests, queue=world.queue, workflow=on.workflow, pulse=world.pulse,
+        events=on.events, requests=on.requests, queue=world.queue, workflow=world.workflow, pulse=world.pulse,
         worker_id=world.worker_id, timeouts=world.timeouts,
     )  # fmt: skip
 

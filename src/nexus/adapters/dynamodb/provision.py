@@ -3,6 +3,7 @@
 import asyncio
 import types
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Union, get_args, get_origin
 
 from nexus.domain.core.errors import Unavailable
@@ -13,17 +14,16 @@ READY_SECONDS = 600.0
 
 
 async def provision(client: Any, tables: Sequence[Table[Any]], *, prefix: str = "nexus_") -> list[str]:
-    """Makes what is declared and not yet there, and answers the names of what it made; a second run makes nothing."""
+    """Makes what is declared and not yet there, and answers the names of what it made; a second run makes nothing. Several processes may
+    do so at once: each makes what no other one does, and all return when everything is there."""
     made: list[str] = []
     for table in tables:
         name = prefix + table.name
-        there = await _describe_table(client, name)
-        if there is None:
-            await client.create_table(BillingMode="PAY_PER_REQUEST", **_table_request(table, name))
-            await _ready(client, name)
-            made.append(name)
-        else:
-            made += await _indexes_made(client, table, there)
+        if await _describe_table(client, name) is None:
+            with suppress(client.exceptions.ResourceInUseException):  # another process makes it
+                await client.create_table(BillingMode="PAY_PER_REQUEST", **_table_request(table, name))
+                made.append(name)
+        made += await _indexes_made(client, table, await _ready(client, name))
         if table.expires:
             await _expiry_made(client, name, table.expires)
     return made
@@ -52,19 +52,17 @@ async def drop_tables(client: Any, tables: Sequence[Table[Any]], *, prefix: str 
 
 async def _indexes_made(client: Any, table: Table[Any], there: Mapping[str, Any]) -> list[str]:
     """Adds the missing indexes, one after the other, as DynamoDB wants it."""
-    name, present = there["TableName"], {index["IndexName"] for index in there.get("GlobalSecondaryIndexes", ())}
-    made: list[str] = []
+    name, made = there["TableName"], list[str]()
     for index in table.indexes:
-        if index.name in present:
-            continue
-        await _ready(client, name)
-        await client.update_table(
-            TableName=name,
-            AttributeDefinitions=_attributes(table, {index.partition, index.sort, *table.key}),
-            GlobalSecondaryIndexUpdates=[{"Create": _index(index)}],
-        )
-        await _ready(client, name)
-        made.append(f"{name}/{index.name}")
+        while index.name not in {one["IndexName"] for one in there.get("GlobalSecondaryIndexes", ())}:
+            with suppress(client.exceptions.ResourceInUseException):  # another process adds one
+                await client.update_table(
+                    TableName=name,
+                    AttributeDefinitions=_attributes(table, {index.partition, index.sort, *table.key}),
+                    GlobalSecondaryIndexUpdates=[{"Create": _index(index)}],
+                )
+                made.append(f"{name}/{index.name}")
+            there = await _ready(client, name)
     return made
 
 
@@ -84,21 +82,20 @@ async def _describe_table(client: Any, name: str) -> Mapping[str, Any] | None:
     return described
 
 
-async def _ready(client: Any, name: str) -> None:
-    """Waits for the table and its indexes. Unavailable when it takes too long."""
+async def _ready(client: Any, name: str) -> Mapping[str, Any]:
+    """The table, once it and its indexes can be used. Unavailable when it takes too long."""
     pause = 0.05
     try:
         async with asyncio.timeout(READY_SECONDS):
-            while not _is_ready(await _describe_table(client, name)):
+            while (table := await _describe_table(client, name)) is None or not _is_ready(table):
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, 5.0)
+            return table
     except TimeoutError:
         raise Unavailable(f"{name} is not ready after {READY_SECONDS:.0f} s") from None
 
 
-def _is_ready(table: Mapping[str, Any] | None) -> bool:
-    if table is None:
-        return False
+def _is_ready(table: Mapping[str, Any]) -> bool:
     indexes = table.get("GlobalSecondaryIndexes", ())
     return {table["TableStatus"], *(index.get("IndexStatus", "ACTIVE") for index in indexes)} == {"ACTIVE"}
 
