@@ -26,6 +26,28 @@ def test_a_malformed_answer_is_repaired_and_the_agent_streams_what_it_says(tmp_p
         assert (heard.text, heard.tools) == ("That is 4.", ["double_it"])
 
 
+def test_an_agent_that_was_planned_to_ask_another_answers_with_what_that_one_said(tmp_path: Path, opens: Opens) -> None:
+    ask = {"say": {"calls": [{"name": "ask_doubler", "arguments": {"message": "double 2"}}]}}
+    duty = {"requirement": "FR-1", "tools": ["ask_doubler"]}
+    desk = {"slug": "front_desk", "name": "Front desk", "purpose": "Asks.", "calls": ["doubler"], "duties": [duty]}
+    planned, design = output("architecture"), output("design")
+    asking = {**design, "cases": [{**design["cases"][0], "calls": ["ask_doubler"]}]}
+    script = said(
+        architecture=[{**planned, "agents": [desk, *planned["agents"]]}],
+        design=[asking, design],
+        prompt=[output("prompt")] * 2,
+    )
+    asked = [ask, CALL, WORDS, WORDS]
+    script["chat"] = [*asked, CALL, WORDS, *asked, CALL, WORDS, *asked]
+    with Provider(script) as model, opens(tmp_path / "data", **model.settings) as house:
+        project = house.user.built(REQUIREMENT)
+        assert (project["status"], project["verdict"]) == ("completed", "passed"), project
+        agents = {agent["slug"]: agent for agent in house.user.agents(project)}
+        assert agents.keys() == {"front_desk", "doubler"}
+        heard = house.user.asks(agents["front_desk"]["agent_id"], "double 2")
+        assert (heard.text, heard.tools) == ("That is 4.", ["ask_doubler"])
+
+
 def test_four_malformed_answers_fail_the_build_and_say_why(tmp_path: Path, opens: Opens) -> None:
     script = said(requirements=["I would rather talk about the weather."])
     with Provider(script) as model, opens(tmp_path / "data", **model.settings) as house:

@@ -63,16 +63,6 @@ def test_a_tool_that_was_written_for_the_agent_runs_in_the_code_runner(house: Ho
     assert wish.answer in heard.text
 
 
-def test_several_agents_are_built_where_several_are_asked_for(house: House) -> None:
-    project = house.user.built("Two agents: one converts units and one computes loan payments")
-    assert project["status"] == "completed", project["error_info"]
-    agents = house.user.agents(project)
-    assert len(agents) > 1
-    files = set(house.user.files(project["project_id"]))
-    assert {f"agents/{agent['slug']}/agent.toml" for agent in agents} <= files
-    assert "6.2137" in house.user.asks(agents[0]["agent_id"], "convert 10 km to miles").text
-
-
 @pytest.mark.parametrize(
     ("requirement", "way"),
     [

@@ -4,29 +4,15 @@ import pytest
 
 from nexus.adapters.offline.answers.readings import slot_names
 from nexus.adapters.offline.cards import CARDS
-from nexus.adapters.offline.writing import (
-    formula_example,
-    plan_formula,
-    plan_template,
-    spec_of_card,
-    write_formula,
-    write_template,
-)
-from nexus.domain.builds.outputs import WrittenTool
+from nexus.adapters.offline.writing import TEMPLATES, plan_template, spec_of_card, write_template
 from nexus.domain.tools.library.registry import LIBRARY
 from tests.offline.support import Package, run_tests
 
-TEMPLATES = [name for name, card in CARDS.items() if card.kind == "template"]
-
 
 def package(*names: str) -> Package:
-    return Package([name for name in names if name in LIBRARY], [written(name) for name in names if name in TEMPLATES])
-
-
-def written(name: str) -> WrittenTool:
-    tool = write_template(name)
-    assert tool is not None
-    return tool
+    return Package(
+        [name for name in names if name in LIBRARY], [write_template(name) for name in names if name in TEMPLATES]
+    )
 
 
 @pytest.mark.parametrize("tools", ["alone", "beside all others"])
@@ -67,45 +53,10 @@ def test_whatever_a_frame_reads_is_given_to_its_tool(name: str) -> None:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_a_template_passes_its_own_tests(name: str) -> None:
-    assert run_tests(written(name)) == len(CARDS[name].checks) + len(CARDS[name].refuses)
+    assert run_tests(write_template(name)) == len(CARDS[name].checks) + len(CARDS[name].refuses)
     assert all(parameter.description for parameter in plan_template(name).parameters)
 
 
-def test_a_card_of_the_library_names_a_tool_of_the_library() -> None:
-    assert {name for name, card in CARDS.items() if card.kind == "library"} <= set(LIBRARY)
-
-
-@pytest.mark.parametrize(
-    ("text", "name", "expression"),
-    [
-        ("Computes cost = price times quantity plus 10", "compute_cost", "price * quantity + 10"),
-        ("profit is revenue minus unit cost times units sold", "compute_profit", "revenue - unit_cost * units_sold"),
-        ("total = base plus 20% times base", "compute_total", "base + 20 / 100 * base"),
-    ],
-)
-async def test_a_formula_in_a_requirement_becomes_a_tool_that_is_asked_by_its_names(
-    text: str, name: str, expression: str
-) -> None:
-    planned = plan_formula(text)
-    assert planned is not None
-    tool = write_formula(planned)
-    assert tool is not None
-    assert tool.name == name
-    assert f"round({expression}, 6)" in tool.code
-    assert run_tests(tool) == 2
-    example = formula_example(planned)
-    assert example is not None
-    answer, calls = await Package([], [tool]).converse(example.input)
-    assert [call.name for call in calls] == [name]
-    assert example.contains[0] in answer
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["x = __import__('os').system('id')", "a = 9 ** 9 ** 9 ** b", "ratio = one over zero minus zero times 1 over", "=",
-     "a = b" + " times b" * 5000, "cost = price times quantity unless the customer is new"],
-)  # fmt: skip
-def test_a_formula_that_is_none_or_harmful_is_not_written(text: str) -> None:
-    planned = plan_formula(text)
-    tool = write_formula(planned) if planned else None
-    assert tool is None or ("import" not in tool.code and len(tool.code) < 2000 and run_tests(tool) == 2)
+def test_a_card_names_a_tool_of_the_library_or_a_template() -> None:
+    assert set(CARDS) <= {*LIBRARY, *TEMPLATES}
+    assert not set(LIBRARY) & set(TEMPLATES)

@@ -3,7 +3,7 @@
 import pytest
 
 from nexus.adapters.offline.cards import CARDS
-from nexus.adapters.offline.writing import write_template
+from nexus.adapters.offline.writing import TEMPLATES, write_template
 from nexus.domain.ports.models import ChatMessage
 from nexus.domain.tools.library.registry import LIBRARY
 from tests.offline.support import Package
@@ -50,7 +50,7 @@ ASKED = [
 
 
 def agent_with(*names: str) -> Package:
-    written = [tool for name in names if name not in LIBRARY and (tool := write_template(name))]
+    written = [write_template(name) for name in names if name in TEMPLATES]
     return Package([name for name in names if name in LIBRARY], written)
 
 
