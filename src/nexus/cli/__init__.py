@@ -81,4 +81,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     output = Output()
     output.accept_any_text()
     program = program_of(sys.orig_argv, os.environ)
+    if completion.ASKED_BY_SHELL in os.environ:
+        completion.answer_shell(parser(program))
     return run(sys.argv[1:] if argv is None else argv, environ=os.environ, output=output, program=program)
