@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 
 from nexus.adapters.inprocess.jobs import InProcessJobs
 from nexus.adapters.memory.log import MemoryLog
+from nexus.adapters.memory.signals import MemorySignals
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.composition.adapters import Adapters
 from nexus.composition.process import run_process
@@ -61,12 +62,13 @@ def world(
     like: Adapters | None = None,
     worker_id: str = "w1",
 ) -> Adapters:
-    """Everything in memory. `like`: the same store and files under another worker, as after a restart."""
+    """Everything in memory. `like`: the same store and files under another worker, as after a restart; it hears no signal of the first."""
     clock = clock or MovableClock()
     files = MemoryFiles()
     return Adapters(
         tables=like.tables if like else MemoryTables(),
         log=EventLog(MemoryLog()) if like is None else like.log,
+        signals=MemorySignals(),
         files=like.files if like else files,
         repository=like.repository if like else MemoryRepository(files=files),
         queue=InProcessJobs(),

@@ -14,6 +14,7 @@ from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.dynamodb.provision import drop_tables, provision
 from nexus.adapters.dynamodb.tables import DynamoTables, open_client
 from nexus.adapters.memory.log import MemoryLog
+from nexus.adapters.memory.signals import MemorySignals
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.adapters.sqlite.log import SqliteLog
 from nexus.adapters.sqlite.tables import SqliteTables
@@ -22,6 +23,7 @@ from nexus.domain.ports.code import CodeRunner
 from nexus.domain.ports.database import TableDriver, Tables
 from nexus.domain.ports.log import LogDriver
 from nexus.domain.ports.rows import Table
+from nexus.domain.ports.signals import Signals
 from tests.contracts.stored import STORED, Clock
 from tests.fakes.code import MemoryCode
 
@@ -76,9 +78,9 @@ async def sqlite_tables(path: Path, tables: list[Table[Any]] = STORED) -> AsyncI
 
 
 @asynccontextmanager
-async def sqlite_log(path: Path) -> AsyncIterator[SqliteLog]:
+async def sqlite_log(path: Path, signals: Signals | None = None) -> AsyncIterator[SqliteLog]:
     async with sqlite_writer(path) as writer:
-        driver = SqliteLog(writer)
+        driver = SqliteLog(writer, signals or MemorySignals())
         await driver.open()
         try:
             yield driver
@@ -117,6 +119,21 @@ async def log_driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIte
             yield MemoryLog()
         else:
             yield await stack.enter_async_context(sqlite_log(tmp_path / "nexus.db"))
+
+
+@pytest.fixture(params=["memory", "sqlite", "two connections", "two connections, every signal lost"])
+async def log_drivers(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[LogDriver, LogDriver]]:
+    """Two drivers of one store, as two processes would have them."""
+    if request.param == "memory":
+        yield (driver := MemoryLog()), driver
+        return
+    async with AsyncExitStack() as stack:
+        shared = None if request.param.endswith("lost") else MemorySignals()
+        one = await stack.enter_async_context(sqlite_log(tmp_path / "nexus.db", shared))
+        if request.param == "sqlite":
+            yield one, one
+        else:
+            yield one, await stack.enter_async_context(sqlite_log(tmp_path / "nexus.db", shared))
 
 
 _NO_BOUNDARY = "this machine offers no boundary for generated code: "

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+from nexus.adapters.memory.signals import MemorySignals
 from nexus.adapters.sqlite.log import SqliteLog
 from nexus.adapters.sqlite.tables import SqliteTables
 from nexus.adapters.sqlite.writer import Writer
@@ -39,7 +40,7 @@ async def write_events(log: EventLog, topic: str) -> None:
 async def main(path: Path, run: str) -> None:
     writer = Writer(path)
     await writer.open()
-    driver, events = SqliteTables(writer, STORED), SqliteLog(writer)
+    driver, events = SqliteTables(writer, STORED), SqliteLog(writer, MemorySignals())
     await driver.open()
     await events.open()
     tables, log = Tables(driver, secret=b"s", clock=system_clock), EventLog(events)

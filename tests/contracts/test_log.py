@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -158,14 +158,14 @@ class Faltering:
     def __init__(self, driver: LogDriver) -> None:
         self.failing = 0
         self._driver = driver
-        self.read, self.end, self.trim = driver.read, driver.end, driver.trim
+        self.read, self.end, self.delete, self.subscribe = driver.read, driver.end, driver.delete, driver.subscribe
 
-    def write(self, append: Append) -> None:
+    def append(self, append: Append) -> None:
         if self.failing:
             self.failing -= 1
             asyncio.get_running_loop().call_soon(append.landed, Unavailable())
         else:
-            self._driver.write(append)
+            self._driver.append(append)
 
 
 async def test_what_follows_a_failed_append_leaves_no_hole(log_driver: LogDriver) -> None:
@@ -207,26 +207,38 @@ async def test_a_reader_beyond_the_end_is_told(log: EventLog) -> None:
         assert isinstance(told.value, Conflict)
 
 
-async def test_trimmed_topics_are_gone_and_others_stay(log: EventLog) -> None:
+async def test_deleted_topics_are_gone_and_others_stay(log: EventLog) -> None:
     for topic in ("reply:1", "reply:2", "reply:3"):
         await _appended(log, topic, 3, after=0)
-    reader = log.follow("reply:1")
-    await log.trim("reply:", "reply:3")
-    with pytest.raises(Trimmed) as told:
-        await anext(reader)
-    assert isinstance(told.value, NotFound)
+    reader, waiting = log.follow("reply:1"), log.follow("reply:1", 2)
+    assert await taken(waiting, 1) == numbered(3, 1)
+    hearing = asyncio.create_task(taken(waiting, 1))
+    await asyncio.sleep(0)
+    await log.delete(["reply:1", "reply:2", "reply:none"])
+    for follower in (anext(reader), hearing):
+        with pytest.raises(Trimmed) as told:
+            await follower
+        assert isinstance(told.value, NotFound)
     assert await taken(log.follow("reply:3"), 3) == numbered(1, 3)
     assert not (await log.read("reply:2")).events
+    assert await log.end("reply:2") == 0
 
 
-async def test_a_quiet_follower_hears_a_heart_beat(log: EventLog) -> None:
+async def test_a_writer_of_a_deleted_topic_is_refused(log: EventLog, log_driver: LogDriver) -> None:
+    await _appended(log, "t", 3, after=0)
+    await log.delete(["t"])
+    for stranger in (log, EventLog(log_driver)):
+        with pytest.raises(Conflict):
+            await _appended(stranger, "t", 1, after=3)
+    assert not (await log.read("t")).events
+
+
+async def test_a_quiet_follower_hears_a_heart_beat(log_driver: LogDriver) -> None:
+    log = EventLog(log_driver, poll=0.001)
     await _appended(log, "t", 1, after=0)
     follower = log.follow("t", 1)
-    beating = asyncio.create_task(log.beat(0.01))
     async with asyncio.timeout(50):
         assert await anext(follower) == Batch(2, ())
-    beating.cancel()
-    await asyncio.gather(beating, return_exceptions=True)
     await _appended(log, "t", 1, after=1)
     assert await taken(follower, 1) == numbered(2, 1)
 
@@ -308,8 +320,8 @@ class Ahead:
     def __init__(self, shown: int) -> None:
         self.shown = shown
 
-    def write(self, append: Append) -> None:
-        append.landed()
+    def append(self, append: Append) -> None:
+        append.landed(None)
 
     async def read(self, topic: str, after: int, limit: int) -> Batch:
         return Batch(after + 1, lines(after + 1, self.shown - after))
@@ -317,8 +329,11 @@ class Ahead:
     async def end(self, topic: str) -> int:
         return self.shown
 
-    async def trim(self, first: str, before: str) -> None:
-        raise AssertionError("nothing is trimmed")
+    def subscribe(self, topic: str, wake: Callable[[int], None]) -> Callable[[], None]:
+        return lambda: None
+
+    async def delete(self, topics: Sequence[str]) -> None:
+        raise AssertionError("nothing is deleted")
 
 
 @pytest.mark.parametrize("after", [3, 4])

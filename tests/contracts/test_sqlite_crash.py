@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from nexus.adapters.memory.signals import MemorySignals
 from nexus.adapters.sqlite.lock import DirectoryLock
 from nexus.adapters.sqlite.log import SqliteLog
 from nexus.adapters.sqlite.tables import SqliteTables
@@ -57,7 +58,7 @@ async def test_kill_9_keeps_what_was_acknowledged_and_nothing_half(tmp_path: Pat
     assert len(rows) > 50 and len(said) - len(rows) > 50
     async with AsyncExitStack() as stack:
         writer = await stack.enter_async_context(sqlite_writer(path))
-        driver, events = SqliteTables(writer, STORED), SqliteLog(writer)
+        driver, events = SqliteTables(writer, STORED), SqliteLog(writer, MemorySignals())
         for opened in (driver, events):
             await opened.open()
             stack.callback(opened.close)
@@ -86,7 +87,7 @@ async def test_a_cancelled_caller_may_have_written(tmp_path: Path, clock: Clock)
 async def test_a_full_disk_is_unavailable_and_passes(tmp_path: Path, clock: Clock) -> None:
     async with AsyncExitStack() as stack:
         writer = await stack.enter_async_context(sqlite_writer(tmp_path / "nexus.db"))
-        driver, events = SqliteTables(writer, STORED), SqliteLog(writer)
+        driver, events = SqliteTables(writer, STORED), SqliteLog(writer, MemorySignals())
         for opened in (driver, events):
             await opened.open()
             stack.callback(opened.close)
@@ -123,7 +124,7 @@ def _large(connection: sqlite3.Connection) -> None:
 async def test_rows_and_events_share_commits_and_fail_alone(tmp_path: Path, clock: Clock) -> None:
     async with AsyncExitStack() as stack:
         writer = await stack.enter_async_context(sqlite_writer(tmp_path / "nexus.db"))
-        driver, events = SqliteTables(writer, STORED), SqliteLog(writer)
+        driver, events = SqliteTables(writer, STORED), SqliteLog(writer, MemorySignals())
         for opened in (driver, events):
             await opened.open()
             stack.callback(opened.close)

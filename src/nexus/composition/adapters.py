@@ -28,6 +28,7 @@ from nexus.domain.ports.log import EventLog
 from nexus.domain.ports.models import ChatModel, ModelDiscovery
 from nexus.domain.ports.pulse import Pulse
 from nexus.domain.ports.repository import Repository
+from nexus.domain.ports.signals import Signals
 from nexus.domain.ports.web import Web
 from nexus.domain.projects.admission import Limits
 from nexus.domain.tasks.service import Tasks
@@ -65,6 +66,7 @@ class Adapters(AgentAdapters, frozen=True, kw_only=True):
     remove once what the last process left; `collects`, which go on removing what dead processes leave beside it."""
 
     log: EventLog
+    signals: Signals
     files: FileStore
     repository: Repository
     queue: JobQueue
@@ -111,7 +113,8 @@ async def open_adapters(settings: Settings, queue: JobQueue, stack: AsyncExitSta
     check_tier(settings, code)
     return Adapters(
         tables=await open_tables(backends),
-        log=await open_log(backends),
+        log=await open_log(backends, signals := open_signals()),
+        signals=signals,
         files=files,
         repository=repository,
         queue=queue,
@@ -166,10 +169,16 @@ async def open_tables(backends: Backends, *, are_new: bool = True) -> TableDrive
     return DynamoTables(client, prefix=wanted.prefix)
 
 
-async def open_log(backends: Backends) -> EventLog:
+def open_signals() -> Signals:
+    from nexus.adapters.memory.signals import MemorySignals
+
+    return MemorySignals()
+
+
+async def open_log(backends: Backends, signals: Signals) -> EventLog:
     from nexus.adapters.sqlite.log import SqliteLog
 
-    log = SqliteLog(await backends.open_sqlite())
+    log = SqliteLog(await backends.open_sqlite(), signals)
     await log.open()
     backends.stack.callback(log.close)
     return EventLog(log)

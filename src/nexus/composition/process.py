@@ -76,7 +76,7 @@ async def run_process(
     sweeper = Sweeper(
         services=services, queue=queue, worker_id=adapters.worker_id, lease=lease, collects=adapters.collects
     )
-    loops = [adapters.log.beat(), *(tidy() for tidy in adapters.tidies)]
+    loops = [tidy() for tidy in adapters.tidies]
     async with queue:
         if "sweeper" in duties:
             await sweeper.start(alone=adapters.is_sole)

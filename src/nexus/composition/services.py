@@ -77,7 +77,7 @@ def _compose_core(world: Adapters) -> CoreServices:
         models=on.models,
         runtime=on.runtime,
         clock=clock,
-        events=Events(tables=on.tables, clock=clock),
+        events=Events(tables=on.tables, signals=world.signals, clock=clock),
         tallies=tallies,
         admission=Admission(tallies=tallies, limits=world.admission),
         audit=Audit(clock=clock, new_id=world.new_id),

@@ -192,11 +192,11 @@ async def test_that_it_waits_was_lost_on_the_way_to_the_log_and_nothing_else_is(
     class Log(MemoryLog):
         away = False
 
-        def write(self, append: Append) -> None:
+        def append(self, append: Append) -> None:
             if self.away:
                 asyncio.get_running_loop().call_soon(append.landed, Unavailable("away"))
             else:
-                super().write(append)
+                super().append(append)
 
     log = Log()
     async with talking(queue=InProcessJobs(interactive=1), log=EventLog(log)) as (house, session):

@@ -3,18 +3,21 @@
 import asyncio
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 
-from nexus.domain.ports.log import Append, Batch
+from nexus.adapters.memory.signals import MemorySignals
+from nexus.domain.ports.log import Append, Batch, refusal
 
 
 class MemoryLog:
-    """Keeps everything until it is trimmed; several fronts may share one, as replicas share a store."""
+    """Keeps everything until it is deleted; several fronts may share one, as replicas share a store."""
 
     def __init__(self) -> None:
         self._positions: defaultdict[str, list[int]] = defaultdict(list)
         self._events: defaultdict[str, list[bytes]] = defaultdict(list)
+        self._signals = MemorySignals()
 
-    def write(self, append: Append) -> None:
+    def append(self, append: Append) -> None:
         asyncio.get_running_loop().call_soon(self._land, append)
 
     async def read(self, topic: str, after: int, limit: int) -> Batch:
@@ -27,16 +30,26 @@ class MemoryLog:
         return Batch(first, self._events[topic][low : min(low + limit, low + leap)])
 
     async def end(self, topic: str) -> int:
+        return self._end(topic)
+
+    async def delete(self, topics: Sequence[str]) -> None:
+        for topic in topics:
+            self._positions.pop(topic, None)
+            self._events.pop(topic, None)
+            self._signals.notify(topic)
+
+    def subscribe(self, topic: str, wake: Callable[[int], None]) -> Callable[[], None]:
+        return self._signals.listen(topic, wake)
+
+    def _end(self, topic: str) -> int:
         return next(reversed(self._positions.get(topic, [])), 0)
 
-    async def trim(self, first: str, before: str) -> None:
-        for topic in [topic for topic in self._positions if first <= topic < before]:
-            del self._positions[topic], self._events[topic]
-
     def _land(self, append: Append) -> None:
-        positions = self._positions[append.topic]
-        refused = append.refusal(positions[-1] if positions else 0) if append.cold else None
-        if refused is None:
-            positions += range(append.first, append.first + len(append.events))
-            self._events[append.topic] += append.events
-        append.landed(refused)
+        if refused := refusal(append, self._end(append.topic)):
+            append.landed(refused)
+            return
+        last = append.after + len(append.events)
+        self._positions[append.topic] += range(append.after + 1, last + 1)
+        self._events[append.topic] += append.events
+        append.landed(None)
+        self._signals.notify(append.topic, last)

@@ -1,11 +1,14 @@
 """The log in SQLite: one row a batch, in the group commit that the tables share."""
 
+import asyncio
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from functools import partial
 
 from nexus.adapters.sqlite.writer import LogRow, Writer, unavailable
-from nexus.domain.ports.log import Append, Batch
+from nexus.domain.ports.log import Append, Batch, refusal
+from nexus.domain.ports.signals import Signals
 
 _TABLE = (
     "create table if not exists nexus_log"
@@ -16,17 +19,14 @@ _FROM = (
     "select first, body from nexus_log where topic = ?1 and first >="
     " coalesce((select max(first) from nexus_log where topic = ?1 and first <= ?2), 0) order by first"
 )
-_FORGET = (
-    "delete from nexus_log where (topic, first) in"
-    " (select topic, first from nexus_log where topic >= ? and topic < ? limit 1000)"
-)
 
 
 class SqliteLog:
-    """Reads on the loop's own connection, appends through the writer."""
+    """Reads on the loop's own connection, appends through the writer. What lands through one of them wakes the subscribers of all that
+    share the signals."""
 
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
+    def __init__(self, writer: Writer, signals: Signals) -> None:
+        self._writer, self._signals = writer, signals
 
     async def open(self) -> None:
         await self._writer.do(_make)
@@ -35,8 +35,8 @@ class SqliteLog:
     def close(self) -> None:
         self._reader.close()
 
-    def write(self, append: Append) -> None:
-        self._writer.submit(_Appending(append))
+    def append(self, append: Append) -> None:
+        self._writer.submit(_Appending(append, self._signals))
 
     async def read(self, topic: str, after: int, limit: int) -> Batch:
         try:
@@ -51,15 +51,13 @@ class SqliteLog:
         except sqlite3.Error as error:
             raise unavailable(error) from error
 
-    async def trim(self, first: str, before: str) -> None:
-        gone = 1
+    async def delete(self, topics: Sequence[str]) -> None:
+        await asyncio.gather(*(self._writer.do(partial(_delete, topic)) for topic in topics))
+        for topic in topics:
+            self._signals.notify(_key(topic))
 
-        def forget(connection: sqlite3.Connection) -> None:
-            nonlocal gone
-            gone = connection.execute(_FORGET, (first, before)).rowcount
-
-        while gone:
-            await self._writer.do(forget)
+    def subscribe(self, topic: str, wake: Callable[[int], None]) -> Callable[[], None]:
+        return self._signals.listen(_key(topic), wake)
 
 
 def _batch(rows: Iterable[tuple[int, bytes]], wanted: int, limit: int) -> Batch:
@@ -81,25 +79,37 @@ def _batch(rows: Iterable[tuple[int, bytes]], wanted: int, limit: int) -> Batch:
 class _Appending:
     """An append as a work of the writer."""
 
-    __slots__ = ("_append", "durable", "landed")
+    __slots__ = ("_append", "_signals", "durable")
 
-    def __init__(self, append: Append) -> None:
-        self._append, self.durable, self.landed = append, append.durable, append.landed
+    def __init__(self, append: Append, signals: Signals) -> None:
+        self._append, self._signals, self.durable = append, signals, append.durable
 
-    def log_row(self) -> LogRow | None:
+    def log_row(self) -> LogRow:
         append = self._append
-        return None if append.cold else (append.topic, append.first, b"\n".join(append.events))
+        return append.topic, append.after + 1, b"\n".join(append.events)
 
     def run(self, connection: sqlite3.Connection) -> None:
-        append = self._append
-        if refused := append.refusal(_end(connection, append.topic)):
+        if refused := refusal(self._append, _end(connection, self._append.topic)):
             raise refused
-        body = b"\n".join(append.events)
-        connection.execute("insert into nexus_log values (?, ?, ?)", (append.topic, append.first, body))
+        connection.execute("insert into nexus_log values (?, ?, ?)", self.log_row())
+
+    def landed(self, error: Exception | None) -> None:
+        append = self._append
+        append.landed(error)
+        if error is None:
+            self._signals.notify(_key(append.topic), append.after + len(append.events))
+
+
+def _key(topic: str) -> str:
+    return f"log:{topic}"
 
 
 def _make(connection: sqlite3.Connection) -> None:
     connection.execute(_TABLE)
+
+
+def _delete(topic: str, connection: sqlite3.Connection) -> None:
+    connection.execute("delete from nexus_log where topic = ?", (topic,))
 
 
 def _end(connection: sqlite3.Connection, topic: str) -> int:

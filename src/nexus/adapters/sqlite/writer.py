@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from nexus.domain.core.errors import Unavailable
+from nexus.domain.ports.log import LEAP
 
 LogRow = tuple[str, int, bytes]
 """Topic, position of the first event, events joined by newlines."""
@@ -32,7 +33,7 @@ class Work(Protocol):
         ...
 
     def log_row(self) -> LogRow | None:
-        """The row that this is, where the log need not look at what it has: such rows are inserted in one statement."""
+        """The row of the log that this is: such rows are inserted in one statement, if each of them follows the end of its topic."""
         ...
 
     def run(self, connection: sqlite3.Connection) -> None:
@@ -152,14 +153,17 @@ class Writer:
         return answers
 
     def _insert_rows(self, rows: Sequence[LogRow | None]) -> bool:
-        """Inserts the rows that need no look, in one statement; False when a position is taken, and none is inserted."""
+        """Inserts rows of the log in one statement; False when one of them does not follow the end of its topic, and none is inserted."""
         plain = [row for row in rows if row]
-        if plain:
-            try:
-                self._connection.execute(_insert_sql(len(plain)), [value for row in plain for value in row])
-            except sqlite3.IntegrityError:
-                return False
-        return True
+        if not plain:
+            return True
+        try:
+            return (
+                self._connection.execute(_insert_sql(len(plain)), [value for row in plain for value in row]).rowcount
+                > 0
+            )
+        except sqlite3.IntegrityError:
+            return False
 
     def _one(self, work: Work, *, alone: bool) -> Exception | None:
         """Runs one work of a transaction; alone in it, the transaction is its savepoint."""
@@ -251,4 +255,8 @@ def unavailable(error: Exception) -> Exception:
 
 @lru_cache(_GROUP_LIMIT)
 def _insert_sql(rows: int) -> str:
-    return "insert into nexus_log values " + ",".join(["(?,?,?)"] * rows)  # noqa: S608 - no values in it
+    return f"""insert into nexus_log with fresh(topic, first, body) as (values {",".join(["(?,?,?)"] * rows)})
+        select * from fresh where not exists (select 1 from fresh where first - 1 - coalesce((
+            select last.first + length(last.body) - length(cast(replace(last.body, char(10), '') as blob))
+            from nexus_log last where last.topic = fresh.topic order by last.first desc limit 1
+        ), 0) not in (0, {LEAP}))"""  # noqa: S608 - no values in it

@@ -1,26 +1,27 @@
 """Feeds: durable topics whose events are rows, written in the commit of the change they tell."""
 
-import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.events.model import Event
 from nexus.domain.events.tables import EVENTS
 from nexus.domain.ports.database import Tables, Window
-from nexus.domain.ports.log import Batch
-from nexus.domain.ports.rows import Write, insert
+from nexus.domain.ports.rows import Write, delete, insert
+from nexus.domain.ports.signals import Signals, wait_for_signal
+from nexus.domain.ports.topics import Batch, Topics
 
 KEPT_SECONDS = 30 * 86_400
 PAGE = 100
 
 
 class Events:
-    def __init__(self, *, tables: Tables, clock: Clock, poll: float = 1.0, heartbeat: float = 15.0) -> None:
-        self._tables, self._clock, self._poll, self._heartbeat = tables, clock, poll, heartbeat
-        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+    def __init__(self, *, tables: Tables, signals: Signals, clock: Clock, poll: float = 1.0) -> None:
+        self._tables, self._signals, self._clock = tables, signals, clock
+        self._feeds = Topics(_Feeds(tables, signals), poll=poll)
 
     def telling(self, topic: str, position: int, tag: str, data: Mapping[str, Any]) -> Write:
         """The write of one event; the commit that holds it must guard that `position` is the next one."""
@@ -37,26 +38,13 @@ class Events:
             ),
         )
 
-    def wake(self, topic: str) -> None:
-        """A hint that something was committed to a topic: readers in this process look at once."""
-        for waiter in self._waiting.pop(topic, ()):
-            if not waiter.done():
-                waiter.set_result(None)
+    def wake(self, topic: str, position: int) -> None:
+        """A hint that something was committed to a topic, up to this position: readers look at once."""
+        self._signals.notify(topic, position)
 
     async def changed(self, topic: str, *, within: float) -> bool:
         """Waits for a hint. False when none came within so many seconds."""
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(topic, set()).add(waiter)
-        try:
-            await asyncio.wait_for(waiter, within)
-        except TimeoutError:
-            return False
-        finally:
-            if waiters := self._waiting.get(topic):
-                waiters.discard(waiter)
-                if not waiters:
-                    del self._waiting[topic]
-        return True
+        return await wait_for_signal(self._signals, topic, within=within)
 
     async def read(self, topic: str, after: int = 0, *, limit: int = PAGE) -> list[Event]:
         """Events behind a position, oldest first; empty at the end."""
@@ -65,18 +53,36 @@ class Events:
 
     async def follow(self, topic: str, after: int = 0, *, ends: Collection[str] = ()) -> AsyncIterator[Batch]:
         """Everything after `after`, old first, then new as it comes, up to an event of a tag that `ends` it; an empty batch is a heartbeat."""
-        quiet = 0.0
-        while True:
-            if found := await self.read(topic, after):
-                after, quiet = found[-1].position, 0.0
-                yield Batch(found[0].position, [encoded(event) for event in found])
-                if found[-1].tag in ends:
-                    return
-                continue
-            quiet = 0.0 if await self.changed(topic, within=self._poll) else quiet + self._poll
-            if quiet >= self._heartbeat:
-                quiet = 0.0
-                yield Batch(after + 1, ())
+        last = tuple(msgspec.json.encode({"type": tag})[:-1] for tag in ends)
+        async for batch in self._feeds.follow(topic, after, sure=True):
+            yield batch
+            if batch.events and batch.events[-1].startswith(last):
+                return
+
+    async def delete(self, topic: str) -> None:
+        """Nothing of a feed is left."""
+        while rows := await self.read(topic):
+            await self._tables.commit(*(delete(EVENTS, row) for row in rows))
+        self._signals.notify(topic)
+
+
+class _Feeds(Struct, frozen=True):
+    """Feeds as a source that is followed like a log."""
+
+    tables: Tables
+    signals: Signals
+
+    async def read(self, topic: str, after: int, limit: int) -> Batch:
+        window = Window(limit=min(limit, PAGE), since=after + 1)
+        found = (await self.tables.page(EVENTS, topic, window=window)).items
+        return Batch(found[0].position if found else after + 1, [encoded(event) for event in found])
+
+    async def end(self, topic: str) -> int:
+        newest = (await self.tables.page(EVENTS, topic, window=Window(limit=1, newest_first=True))).items
+        return newest[0].position if newest else 0
+
+    def subscribe(self, topic: str, wake: Callable[[int], None]) -> Callable[[], None]:
+        return self.signals.listen(topic, wake)
 
 
 def encoded(event: Event) -> bytes:

@@ -3,112 +3,60 @@
 import asyncio
 import functools
 import operator
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
-from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import Struct
 
-from nexus.domain.ports.topics import LEAP, Append, Batch, Beyond, Topic, Trimmed, refusal
+from nexus.domain.core.errors import Conflict
+from nexus.domain.ports.topics import PAGE, Batch, Beyond, Source, Topic, Topics, Trimmed
 
-__all__ = ["LEAP", "PAGE", "Append", "Batch", "Beyond", "Cursor", "EventLog", "LogDriver", "Stream", "Told", "Trimmed"]
+__all__ = ["LEAP", "PAGE", "Append", "Batch", "Beyond", "EventLog", "LogDriver", "Stream", "Told", "Trimmed", "refusal"]
 
 E = TypeVar("E", bound=Struct)
 
-PAGE = 256
-_TOPICS_KEPT = 256
+LEAP = 1_000
+"""How far a writer steps ahead that continues after a crash of the machine: readers may have seen positions that the store lost."""
 
 
-class LogDriver(Protocol):
-    """A store of events in order of position. Reads may raise Unavailable."""
+class Append(NamedTuple):
+    """Events on their way to the store, all or none, behind the position `after`. `durable`: on the disk itself before `landed`, which
+    is called in the loop: they are committed, or nothing of them is."""
 
-    def write(self, append: Append) -> None:
-        """Takes events on their way, and tells `landed` when they are committed (`durable`: on the disk itself) or refused.
+    topic: str
+    after: int
+    events: Sequence[bytes]
+    durable: bool
+    landed: Callable[[Exception | None], None]
 
-        Appends land in the order in which they were taken; a `cold` one is refused as its `refusal` says."""
+
+class LogDriver(Source, Protocol):
+    """A store of events. Several fronts, in several processes, may write and follow one topic."""
+
+    def append(self, append: Append) -> None:
+        """Appends of a topic land in the order in which they were taken. Conflict as `refusal` says, whatever a front believes: the
+        look at the end and the write are one step."""
         ...
 
-    async def read(self, topic: str, after: int, limit: int) -> Batch:
-        """Up to about `limit` events from the first one after `after` on, up to a leap; no events when there are none."""
-        ...
-
-    async def end(self, topic: str) -> int:
-        """The position of the last committed event, 0 without any."""
-        ...
-
-    async def trim(self, first: str, before: str) -> None:
-        """Forgets all topics from the name `first` up to, without, `before`."""
+    async def delete(self, topics: Sequence[str]) -> None:
+        """Nothing of them is left. Quiet where there was nothing."""
         ...
 
 
-class Cursor:
-    """A follower is a position and nothing else: a slow one falls off the tail and reads the store, so memory is bounded."""
-
-    __slots__ = ("_at", "_driver", "_sure", "_topic")
-
-    def __init__(self, topic: Topic, at: int, driver: LogDriver) -> None:
-        self._topic, self._at, self._driver, self._sure = topic, at, driver, at == 0
-
-    def __aiter__(self) -> "Cursor":
-        return self
-
-    async def __anext__(self) -> Batch:
-        topic = self._topic
-        end = told = topic.end if topic.end is not None else await self._asked()
-        if told < self._at and not self._sure:  # the store may show what is committed and not yet told here
-            end = await self._driver.end(topic.name)
-            if end < self._at:
-                raise Beyond(topic=topic.name, after=self._at, end=end)
-        if end <= self._at:
-            self._sure = True
-            await self._wait()
-            if (end := topic.end or 0) <= self._at:
-                return Batch(self._at + 1, ())
-            told = end
-        behind = end - self._at
-        if end == told and behind <= len(topic.tail) - (not self._sure):
-            batch = Batch(self._at + 1, topic.tail[-behind:])
-        else:
-            batch = await self._stored()
-        self._sure, self._at = True, batch.last
-        return batch
-
-    async def _asked(self) -> int:
-        end = await self._driver.end(self._topic.name)
-        self._topic.end = max(end, self._topic.end or 0)
-        return self._topic.end
-
-    async def _wait(self) -> None:
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._topic.waiting.add(waiter)
-        try:
-            await waiter
-        finally:
-            self._topic.waiting.discard(waiter)
-
-    async def _stored(self) -> Batch:
-        """The next page. The first one of a reader that comes back starts with what it saw last, to see that it is there."""
-        batch = await self._driver.read(self._topic.name, self._at - (not self._sure), PAGE)
-        await asyncio.sleep(0)
-        if not batch.events:
-            raise Trimmed(topic=self._topic.name, after=self._at)
-        if self._sure:
-            return batch
-        if batch.first != self._at:
-            raise Beyond(topic=self._topic.name, after=self._at)
-        return Batch(batch.first + 1, batch.events[1:])
+def refusal(append: Append, end: int) -> Conflict | None:
+    """What stands against events in a topic that ends at `end`."""
+    if append.after in (end, end + LEAP):
+        return None
+    topic, after = append.topic, append.after
+    return Conflict(f"The topic ends at {end}, not at {after}", topic=topic, after=after, end=end)
 
 
 class EventLog:
     """All topics. Writers of one topic take turns by position; followers may come, go and come again anywhere."""
 
-    def __init__(self, driver: LogDriver) -> None:
-        self._driver = driver
-        self._topics: WeakValueDictionary[str, Topic] = WeakValueDictionary()
-        self._recent: deque[Topic] = deque(maxlen=_TOPICS_KEPT)
-        self._made = 0
+    def __init__(self, driver: LogDriver, *, poll: float = 1.0) -> None:
+        self._driver, self._topics = driver, Topics(driver, poll=poll)
 
     def append(self, topic: str, events: Sequence[bytes], *, after: int, durable: bool = False) -> asyncio.Future[int]:
         """On its way when this returns; the last position is the answer, once it is committed and readers may see it.
@@ -116,21 +64,17 @@ class EventLog:
         Conflict when `after` is not the end, nor LEAP beyond it. An event is one line of UTF-8: no newline in it."""
         if not events or any(b"\n" in event for event in events):
             raise ValueError("at least one event, each without a newline")
-        held = self._held(topic)
-        if held.known is not None and (against := refusal(topic, after, held.known)):
-            refused: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-            refused.set_exception(against)
-            return refused
-        append = Append(held, after + 1, tuple(events), durable)
-        held.promised = after + len(events)
-        self._driver.write(append)
-        return append.done
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        here = self._topics[topic]
+        here.promised = after + len(events)
+        self._driver.append(Append(topic, after, events, durable, functools.partial(_land, here, after, events, done)))
+        return done
 
     def follow(self, topic: str, after: int = 0) -> AsyncIterator[Batch]:
         """Everything after `after`, old first, then new as it comes, in batches; never ends by itself.
 
         Trimmed when the next event is gone; Beyond when the reader knows what the store has not."""
-        return Cursor(self._held(topic), after, self._driver)
+        return self._topics.follow(topic, after)
 
     async def read(self, topic: str, after: int = 0, *, limit: int = PAGE) -> Batch:
         """What is committed after `after`, a page of it; no events when there is nothing."""
@@ -138,37 +82,29 @@ class EventLog:
 
     async def end(self, topic: str) -> int:
         """Where the next event follows: the last position that is committed, or on its way from here."""
-        held = self._held(topic)
-        if held.known is None:
-            end = await self._driver.end(topic)
-            held.end = max(end, held.end or 0)
-        return held.known or 0
+        return self._topics[topic].promised or await self._driver.end(topic)
 
-    async def trim(self, first: str, before: str) -> None:
-        """Forgets all topics from the name `first` up to, without, `before`: names that carry ids sort by age."""
-        await self._driver.trim(first, before)
-        for held in list(self._topics.values()):
-            if first <= held.name < before:
-                held.tail, held.size = [], 0
+    async def delete(self, topics: Sequence[str]) -> None:
+        """For ever: names are not used again."""
+        await self._driver.delete(topics)
+        for topic in topics:
+            self._topics.delete(topic)
 
-    async def beat(self, every: float = 7.5) -> None:
-        """Runs for ever: a follower hears something every `2 * every` seconds at the latest, and not all in one burst."""
-        parts, turn = max(1, round(every)), 0
-        while True:
-            await asyncio.sleep(every / parts)
-            turn = (turn + 1) % parts
-            due = [held for held in self._topics.values() if held.turn % parts == turn and held.waiting]
-            for held in due:
-                if held.quiet:
-                    held.wake()
-                held.quiet = True
 
-    def _held(self, name: str) -> Topic:
-        if (held := self._topics.get(name)) is None:
-            self._made += 1
-            held = self._topics[name] = Topic(name, self._made)
-            self._recent.append(held)
-        return held
+def _land(
+    topic: Topic, after: int, events: Sequence[bytes], done: asyncio.Future[int], error: Exception | None
+) -> None:
+    last = after + len(events)
+    if error is None:
+        topic.publish(after + 1, events)
+    if error is not None or topic.promised == last:
+        topic.promised = 0
+    if done.done():
+        return
+    if error is None:
+        done.set_result(last)
+    else:
+        done.set_exception(error)
 
 
 class Told(NamedTuple, Generic[E]):

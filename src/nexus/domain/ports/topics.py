@@ -1,17 +1,24 @@
-"""What one process remembers of the topics of a log: their ends, their last events, and what is on its way."""
+"""What one process remembers of the topics of a store: a tail of each that all its followers share, and who waits for more."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+from weakref import WeakValueDictionary, finalize, ref
 
-from nexus.domain.core.errors import Conflict, NotFound
+import structlog
+
+from nexus.domain.core.errors import Conflict, NotFound, Unavailable
 from nexus.domain.core.streams import Batch as Batch
 from nexus.domain.core.streams import PositionLost
 
-LEAP = 1_000
-"""How far a writer steps ahead that continues after a crash of the machine: readers may have seen positions that the store lost."""
-
+PAGE = 256
 TAIL_EVENTS = 256
 TAIL_BYTES = 128 * 1024
+_TOPICS_KEPT = 256
+
+logger = structlog.get_logger()
 
 
 class Beyond(Conflict, PositionLost):
@@ -26,42 +33,56 @@ class Trimmed(NotFound, PositionLost):
     title = "These events are no longer kept"
 
 
+class Source(Protocol):
+    """A store of events in order of position. Reads may raise Unavailable."""
+
+    async def read(self, topic: str, after: int, limit: int) -> Batch:
+        """Up to about `limit` events from the first one after `after` on, up to a leap; no events when there are none."""
+        ...
+
+    async def end(self, topic: str) -> int:
+        """The position of the last committed event, 0 without any."""
+        ...
+
+    def subscribe(self, topic: str, wake: Callable[[int], None]) -> Callable[[], None]:
+        """Calls `wake` in the loop with the position of what was committed, whoever wrote it, and with 0 when the topic was deleted;
+        until the answer is called. A call may be lost."""
+        ...
+
+
 class Topic:
-    """What this process remembers of a topic: its end, and the last events as a tail that all followers share."""
+    """What this process remembers of a topic: its end, and the last events before that. Others may write it too: what is remembered
+    holds while the process is subscribed, `reached` being the furthest position that it was told of."""
 
     __slots__ = (
         "__weakref__",
         "end",
-        "faults",
+        "has_looked",
+        "is_deleted",
+        "is_fetching",
+        "is_subscribed",
         "name",
         "promised",
-        "quiet",
+        "reached",
         "size",
+        "still",
         "tail",
         "turn",
-        "unsure",
         "waiting",
     )
 
     def __init__(self, name: str, turn: int) -> None:
         self.name, self.turn = name, turn
-        self.end: int | None = None
-        self.promised: int | None = None
-        self.faults = self.unsure = 0
+        self.end = self.reached = self.promised = 0
         self.tail: list[bytes] = []
-        self.size = 0
+        self.size = self.still = 0
         self.waiting: set[asyncio.Future[None]] = set()
-        self.quiet = False
-
-    @property
-    def known(self) -> int | None:
-        """Where the next event follows, what is on its way included; None while only the store knows."""
-        return self.end if self.promised is None else max(self.promised, self.end or 0)
+        self.is_subscribed = self.has_looked = self.is_fetching = self.is_deleted = False
 
     def publish(self, first: int, events: Sequence[bytes]) -> None:
         """Shows committed events to the followers."""
         last = first + len(events) - 1
-        if self.end is not None and last <= self.end:
+        if last <= self.end:
             return
         if first - 1 != self.end:
             self.tail, self.size = [], 0
@@ -72,8 +93,13 @@ class Topic:
             cut = len(self.tail) // 2 + 1
             self.size -= sum(map(len, self.tail[:cut]))
             del self.tail[:cut]
-        self.quiet = False
+        self.still = 0
         self.wake()
+
+    def reset(self, end: int) -> None:
+        """The store says that the topic ends there, and nothing was published since it was asked."""
+        if end != self.end:
+            self.end, self.tail, self.size = end, [], 0
 
     def wake(self) -> None:
         for waiter in self.waiting:
@@ -82,44 +108,161 @@ class Topic:
         self.waiting.clear()
 
 
-class Append:
-    """Events on their way to the store, all or none."""
+class Topics:
+    """The topics of one source. What others write comes through its subscription; where a signal was lost, one look a topic every
+    `poll` seconds finds it. A follower hears something after `2 * beats` looks at the latest, and not all in one burst."""
 
-    __slots__ = ("_faults", "_held", "_unsure", "done", "durable", "events", "first", "topic")
+    def __init__(self, source: Source, *, poll: float = 1.0, beats: int = 7) -> None:
+        self.source, self._poll, self._beats = source, poll, beats
+        self._topics: WeakValueDictionary[str, Topic] = WeakValueDictionary()
+        self._recent: deque[Topic] = deque(maxlen=_TOPICS_KEPT)
+        self._made = 0
+        self._watching: asyncio.Task[None] | None = None
+        self._fetching = set[asyncio.Task[None]]()
 
-    def __init__(self, held: Topic, first: int, events: Sequence[bytes], durable: bool) -> None:
-        self._held, self._faults, self._unsure = held, held.faults, held.end is None or held.unsure > 0
-        held.unsure += self._unsure
-        self.topic, self.first, self.events, self.durable = held.name, first, events, durable
-        self.done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    def __getitem__(self, name: str) -> Topic:
+        if (topic := self._topics.get(name)) is None:
+            self._made += 1
+            topic = self._topics[name] = Topic(name, self._made)
+            self._recent.append(topic)
+        return topic
 
-    @property
-    def cold(self) -> bool:
-        """Whether the store must look (`refusal`): the end is not sure here, or an append before this one failed."""
-        return self._unsure or self._faults != self._held.faults
+    def follow(self, name: str, after: int = 0, *, sure: bool = False) -> "Cursor":
+        """Everything after `after`, old first, then new as it comes, in batches; never ends by itself.
 
-    def refusal(self, end: int) -> Conflict | None:
-        """What stands against these events in a topic that ends there."""
-        return refusal(self.topic, self.first - 1, end)
+        Trimmed when the next event is gone; Beyond when the reader knows what the store has not, unless it is `sure`."""
+        return Cursor(self, self[name], after, sure=sure or after == 0)
 
-    def landed(self, error: Exception | None = None) -> None:
-        """For the driver, in the loop: the events are committed, or nothing of them is."""
-        self._held.unsure -= self._unsure
-        if error is None:
-            self._held.publish(self.first, self.events)
+    async def look(self, topic: Topic) -> None:
+        """From now on what is remembered is what is there."""
+        if not topic.is_subscribed:
+            topic.is_subscribed = True
+            finalize(topic, self.source.subscribe(topic.name, partial(_reach, ref(self), ref(topic))))
+        before = topic.end
+        end = await self.source.end(topic.name)
+        if topic.end == before:
+            topic.reset(end)
+        topic.has_looked = True
+        self.catch_up(topic)
+
+    def catch_up(self, topic: Topic) -> None:
+        """Fetches what is there and not yet remembered: once for all followers."""
+        if topic.reached > topic.end and topic.has_looked and not topic.is_fetching:
+            topic.is_fetching = True
+            task = asyncio.ensure_future(self._fetch(topic))
+            self._fetching.add(task)
+            task.add_done_callback(self._fetching.discard)
+
+    async def _fetch(self, topic: Topic) -> None:
+        try:
+            while topic.end < topic.reached:
+                batch = await self.source.read(topic.name, topic.end, PAGE)
+                if not batch.events:
+                    topic.reached = topic.end
+                topic.publish(*batch)
+        except Unavailable as error:
+            logger.warning("topic.not_fetched", topic=topic.name, reason=error.detail)
+        finally:
+            topic.is_fetching = False
+
+    def delete(self, name: str) -> None:
+        """Forgets a topic; who follows it is told."""
+        if topic := self._topics.pop(name, None):
+            topic.is_deleted = True
+            topic.tail, topic.size = [], 0
+            topic.wake()
+
+    def watch(self) -> None:
+        """Looks from time to time, for as long as somebody waits."""
+        if self._watching is None:
+            self._watching = asyncio.ensure_future(self._watch())
+
+    async def _watch(self) -> None:
+        tick = 0
+        try:
+            while waiting := [topic for topic in self._topics.values() if topic.waiting]:
+                await asyncio.sleep(self._poll)
+                tick += 1
+                for topic in waiting:
+                    await self._glance(topic, tick)
+        finally:
+            self._watching = None
+
+    async def _glance(self, topic: Topic, tick: int) -> None:
+        topic.still += 1
+        if topic.still > 1:
+            try:
+                topic.reached = max(topic.reached, await self.source.end(topic.name))
+                self.catch_up(topic)
+            except Unavailable as error:
+                logger.warning("topic.not_watched", topic=topic.name, reason=error.detail)
+        if topic.still >= self._beats and (tick + topic.turn) % self._beats == 0:
+            topic.wake()
+
+
+def _reach(topics: "ref[Topics]", topic: "ref[Topic]", position: int) -> None:
+    """A signal: something was committed up to this position, or the topic was deleted."""
+    if (here := topics()) is None or (woken := topic()) is None:
+        return
+    if position == 0:
+        here.delete(woken.name)
+    elif position > woken.reached:
+        woken.reached = position
+        here.catch_up(woken)
+
+
+class Cursor:
+    """A follower is a position and nothing else: a slow one falls off the tail and reads the store, so memory is bounded."""
+
+    __slots__ = ("_at", "_source", "_sure", "_topic", "_topics")
+
+    def __init__(self, topics: Topics, topic: Topic, at: int, *, sure: bool) -> None:
+        self._topics, self._source, self._topic, self._at, self._sure = topics, topics.source, topic, at, sure
+
+    def __aiter__(self) -> "Cursor":
+        return self
+
+    async def __anext__(self) -> Batch:
+        topic = self._topic
+        if not topic.has_looked:
+            await self._topics.look(topic)
+        end = topic.end
+        if end < self._at and not self._sure:  # the store may show what is committed and not yet published here
+            end = await self._source.end(topic.name)
+            if end < self._at:
+                raise Beyond(topic=topic.name, after=self._at, end=end)
+        if end <= self._at:
+            self._sure = True
+            await self._wait()
+            if (end := topic.end) <= self._at:
+                return Batch(self._at + 1, ())
+        behind = end - self._at
+        if end == topic.end and behind <= len(topic.tail) - (not self._sure):
+            batch = Batch(self._at + 1, topic.tail[-behind:])
         else:
-            self._held.promised = self._held.end
-            self._held.faults += 1
-        if self.done.done():
-            return
-        if error is None:
-            self.done.set_result(self.first + len(self.events) - 1)
-        else:
-            self.done.set_exception(error)
+            batch = await self._stored()
+        self._sure, self._at = True, batch.last
+        return batch
 
+    async def _wait(self) -> None:
+        if self._topic.is_deleted:
+            raise Trimmed(topic=self._topic.name, after=self._at)
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._topic.waiting.add(waiter)
+        self._topics.watch()
+        try:
+            await waiter
+        finally:
+            self._topic.waiting.discard(waiter)
 
-def refusal(topic: str, after: int, end: int) -> Conflict | None:
-    """What stands against events that follow `after` in a topic that ends at `end`."""
-    if after in (end, end + LEAP):
-        return None
-    return Conflict(f"The topic ends at {end}, not at {after}", topic=topic, after=after, end=end)
+    async def _stored(self) -> Batch:
+        """The next page. The first one of a reader that comes back starts with what it saw last, to see that it is there."""
+        batch = await self._source.read(self._topic.name, self._at - (not self._sure), PAGE)
+        await asyncio.sleep(0)
+        if not batch.events:
+            raise Trimmed(topic=self._topic.name, after=self._at)
+        if self._sure:
+            return batch
+        if batch.first != self._at:
+            raise Beyond(topic=self._topic.name, after=self._at)
+        return Batch(batch.first + 1, batch.events[1:])

@@ -79,6 +79,6 @@ class Commits:
             self._events.telling(at.topic, position, change.tag, change.told),
         )
         hit(f"after:{change.tag}")
-        self._events.wake(at.topic)
+        self._events.wake(at.topic, position)
         project = structs.replace(at.project, revision=at.project.revision + 1, **fields)
         return Run(project=project, task=structs.replace(at.task, **change.task))

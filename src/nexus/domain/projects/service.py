@@ -154,7 +154,7 @@ class Projects:
         hit("before:project.command")
         await self._tables.commit(*writes)
         hit("after:project.command")
-        self._events.wake(where)
+        self._events.wake(where, position)
         return new
 
     async def _new_patience(self, caller: Principal, project: Project) -> list[Write]:

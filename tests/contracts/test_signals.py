@@ -1,0 +1,59 @@
+"""The contract of signals, over every adapter."""
+
+import asyncio
+
+import pytest
+
+from nexus.adapters.memory.signals import MemorySignals
+from nexus.domain.ports.signals import Signals, wait_for_signal
+
+
+@pytest.fixture
+def signals() -> Signals:
+    return MemorySignals()
+
+
+async def test_all_who_listen_to_a_key_are_woken_with_the_position(signals: Signals) -> None:
+    heard = list[tuple[str, int]]()
+    for name, key in (("first", "a"), ("second", "a"), ("other", "b")):
+        signals.listen(key, lambda position, name=name: heard.append((name, position)))  # type: ignore[misc]  # a default
+    signals.notify("a", 7)
+    signals.notify("nobody listens")
+    await asyncio.sleep(0)
+    assert sorted(heard) == [("first", 7), ("second", 7)]
+
+
+async def test_who_stopped_listening_is_left_alone(signals: Signals) -> None:
+    heard = list[int]()
+    stop = signals.listen("a", heard.append)
+    signals.listen("a", heard.append)
+    for _ in range(2):
+        stop()
+    signals.notify("a", 1)
+    await asyncio.sleep(0)
+    assert heard == [1]
+
+
+async def test_a_listener_may_leave_and_another_come_while_they_are_woken(signals: Signals) -> None:
+    heard = list[str]()
+
+    def leave(position: int) -> None:
+        heard.append("left")
+        stop()
+        signals.listen("a", lambda position: heard.append("came"))
+
+    stop = signals.listen("a", leave)
+    signals.notify("a")
+    await asyncio.sleep(0)
+    signals.notify("a")
+    await asyncio.sleep(0)
+    assert heard == ["left", "came"]
+
+
+async def test_waiting_ends_with_a_signal_or_with_its_time(signals: Signals) -> None:
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(wait_for_signal(signals, "a", within=50))
+        await asyncio.sleep(0)
+        signals.notify("a")
+    assert waiting.result()
+    assert not await wait_for_signal(signals, "a", within=0)
