@@ -29,7 +29,7 @@ NOUNS = {
     "identity": {"policies"},
     "projects": {"admission", "commits", "deletions", "openings", "runs"},
     "runtime": {"quarantine", "journal", "steps"},
-    "sessions": {"endings", "keeping", "leases", "replies", "turns", "writing"},
+    "sessions": {"admission", "completion", "leases", "replies", "reply_stream"},
     "tasks": {"execution"},
     "tools": {"arguments", "calls", "schema", "signatures", "workers"},
 }

@@ -56,7 +56,7 @@ async def build(queue: Queue, name: str, priority: int = 3, group: str = "a") ->
 
 
 async def reply(queue: Queue, name: str, group: str = "a") -> int | None:
-    return await queue.enqueue(WriteReply(session_id="ses", reply_id=name), key=name, group=group)
+    return await queue.enqueue(WriteReply(reply_id=name), key=name, group=group)
 
 
 async def test_priority_comes_first_then_tenants_take_turns_then_it_is_as_it_came(queue: Queue) -> None:

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from nexus.adapters.dynamodb.provision import drop_tables, list_prefixed, provision
 from nexus.adapters.dynamodb.tables import DynamoTables
+from nexus.domain.core.errors import Conflict
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.rows import insert, replace
 from tests.contracts.conftest import dynamodb_client
@@ -92,3 +93,12 @@ async def test_indexes_declared_later_have_the_old_rows(client: Any, prefix: str
         await tables.commit(replace(JOBS, job))
     assert len((await tables.page(JOBS, "u1", "queued", index="UserStatusIndex")).items) == 1
     await drop_tables(client, [JOBS], prefix=prefix)
+
+
+async def test_a_table_that_was_made_with_another_key_is_named_and_left_alone(client: Any, prefix: str) -> None:
+    before = structs.replace(JOBS, key=("shard", "job_id"), indexes=())
+    await provision(client, [before], prefix=prefix)
+    with pytest.raises(Conflict, match=f"{prefix}jobs has the key"):
+        await provision(client, [JOBS], prefix=prefix)
+    assert await drop_tables(client, [JOBS], prefix=prefix) == [f"{prefix}jobs"]
+    assert await provision(client, [JOBS], prefix=prefix) == [f"{prefix}jobs"]

@@ -14,7 +14,7 @@ from nexus.domain.ports.rows import Table
 from nexus.domain.projects.model import Project, Purge
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.sessions import rules
-from nexus.domain.sessions.model import Message, Session
+from nexus.domain.sessions.model import Message, Session, TextPart
 from nexus.domain.sessions.rules import CONTEXT_WEIGHT
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
 from nexus.domain.tasks.model import Task
@@ -234,6 +234,12 @@ async def test_a_chinese_conversation_is_cut_at_whole_messages_and_its_newest_is
 
 def test_one_message_beyond_all_bounds_is_answered_all_the_same_and_alone() -> None:
     message = Message(
-        session_id="s", message_id="m", tenant_id="t", user_id="u", role="user", content="税" * 50_000, created_at="now"
+        session_id="s",
+        message_id="m",
+        tenant_id="t",
+        user_id="u",
+        role="user",
+        parts=(TextPart("税" * 50_000),),
+        created_at="now",
     )
     assert [kept.content for kept in rules.context([message, message])] == [message.content]

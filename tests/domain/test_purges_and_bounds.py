@@ -13,7 +13,7 @@ from nexus.domain.ports.models import ToolCall, Usage
 from nexus.domain.ports.rows import Write, insert
 from nexus.domain.projects.model import Project
 from nexus.domain.sessions import rules
-from nexus.domain.sessions.model import Message, Reply
+from nexus.domain.sessions.model import Message, Reply, TextPart
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
 from nexus.domain.tallies.model import Tally
 from nexus.domain.tallies.tables import TALLIES
@@ -90,7 +90,7 @@ async def test_a_reply_that_ends_while_its_session_is_purged_leaves_no_message()
 
         async def ends() -> None:
             gate.opened.set()
-            while (await store(house).get(REPLIES, reply.session_id, reply.reply_id)).status == "running":
+            while (await store(house).get(REPLIES, reply.reply_id)).status == "running":
                 await asyncio.sleep(0)
 
         between.before("replies", ends)
@@ -227,7 +227,13 @@ def tokens(text: str) -> float:
 
 def spoken(content: str) -> list[Message]:
     message = Message(
-        session_id="s", message_id="m", tenant_id="t", user_id="u", role="user", content=content, created_at="now"
+        session_id="s",
+        message_id="m",
+        tenant_id="t",
+        user_id="u",
+        role="user",
+        parts=(TextPart(content),),
+        created_at="now",
     )
     return [message] * 60
 

@@ -247,6 +247,35 @@ async def test_what_is_said_has_limits(route: str) -> None:
         assert longest.status_code == 200
 
 
+async def test_a_message_may_come_in_parts() -> None:
+    async with open_site() as site:
+        site.will_say(turn("Good."))
+        body = {"parts": [{"type": "text", "text": "Hello."}, {"type": "text", "text": "How are you?"}]}
+        told = await site.client.post(url_of(site, "/stream"), json=body)
+        assert tags(told.text)[-1] == "reply.completed"
+        kept = (await site.client.get(url_of(site, "/messages"))).json()["items"]
+        assert [message["content"] for message in kept] == ["Hello.\nHow are you?", "Good."]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "told"),
+    [
+        ({"parts": [{"type": "image", "url": "x"}]}, "/parts/0/type", "Invalid enum value 'image'"),
+        ({"parts": [{"text": "untyped"}]}, "/parts/0/type", "missing required field `type`"),
+        ({"parts": [{"type": "text", "text": ""}]}, "/parts/0/text", "length >= 1"),
+        ({"parts": []}, "/parts", "length >= 1"),
+        ({"parts": [{"type": "text", "text": "a" * 30_000}] * 2}, "", "at most 50000 characters together"),
+        ({"parts": [{"type": "text", "text": "a"}], "content": "a"}, "", "either `content` or `parts`"),
+        ({}, "/content", "missing required field `content`"),
+    ],
+)
+async def test_parts_that_are_none_are_refused_with_their_place(body: object, pointer: str, told: str) -> None:
+    async with open_site() as site:
+        refused = await site.client.post(url_of(site, "/messages"), json=body)
+        [fault] = refused.json()["errors"]
+        assert (refused.status_code, fault.get("pointer", ""), told in fault["message"]) == (422, pointer, True), fault
+
+
 async def test_messages_come_in_pages_oldest_first() -> None:
     async with open_site() as site:
         for n in range(3):

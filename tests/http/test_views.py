@@ -39,8 +39,12 @@ VIEWS: list[tuple[type[Struct], type[Struct]]] = [
     (Overview, statistics.OverviewView),
 ]
 NESTED = {"parts", "today", "events_url"}
-RECKONED = {projects.ProjectView: {"position", "verdict"}}
-"""What is told of an entity and is no field of it."""
+RECKONED = {
+    projects.ProjectView: {"position", "verdict"},
+    sessions.MessageView: {"content"},
+    sessions.ReplyView: {"content", "session_id", "asked"},
+}
+"""What is told of an entity and is no field of it, or is there for all that have this view."""
 
 INTERNAL = {
     "tenant_id", "fence", "dispatch", "due_at", "worker_id", "heartbeat", "deleted_at", "not_before", "revision", "payload", "secret",

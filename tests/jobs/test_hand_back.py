@@ -92,7 +92,7 @@ async def test_what_cannot_be_handed_back_keeps_nothing_else_from_it() -> None:
     )
     async with taken_over(1) as (house, [build]):
         assert house.services.replies.expect(gone)
-        await house.queue.enqueue(WriteReply(session_id="ses", reply_id="msg"), key="msg", priority=5)
+        await house.queue.enqueue(WriteReply(reply_id="msg"), key="msg", priority=5)
         await house.queue.drain(0)
         [task] = await tasks_of(house, [build])
         assert task.status == "queued"

@@ -28,10 +28,11 @@ from nexus.domain.runtime.journal import Guard, Journal
 from nexus.domain.runtime.quarantine import QuarantineGate
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.services import Services
-from nexus.domain.sessions.keeping import Keeping
+from nexus.domain.sessions.admission import ReplyAdmission
+from nexus.domain.sessions.completion import ReplyCompletion
 from nexus.domain.sessions.replies import Replies
+from nexus.domain.sessions.reply_stream import reply_log
 from nexus.domain.sessions.service import Sessions
-from nexus.domain.sessions.turns import Turns
 from nexus.domain.statistics.service import Statistics
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.service import Tasks
@@ -107,14 +108,17 @@ def compose_services(world: Adapters) -> Services:
         tables=tables, agents=agents, runtime=on.runtime, tools=on.tools, tallies=tallies, requests=on.requests,
         clock=clock, new_id=new_id,
     )  # fmt: skip
-    keeping = Keeping(tables=tables, agents=agents, invocations=invocations, tallies=tallies, clock=clock)
+    stream = reply_log(world.log)
+    completion = ReplyCompletion(
+        tables=tables, agents=agents, invocations=invocations, tallies=tallies, stream=stream, clock=clock
+    )
     replies = Replies(
-        tables=tables, agents=agents, keeping=keeping, log=world.log, worker_id=world.worker_id, clock=clock,
+        tables=tables, agents=agents, completion=completion, stream=stream, worker_id=world.worker_id, clock=clock,
         journals=partial(_journal, on, eager=False),
     )  # fmt: skip
     sessions = Sessions(
         tables=tables, agents=agents, replies=replies, invocations=invocations, requests=on.requests, tasks=tasks,
-        tallies=tallies, audit=audit, turns=Turns(queue=world.queue, replies=replies), clock=clock, new_id=new_id,
+        tallies=tallies, audit=audit, admission=ReplyAdmission(queue=world.queue, replies=replies), clock=clock, new_id=new_id,
     )  # fmt: skip
     builds = _builds(world, on, projects, deletions, agents)
     return Services(

@@ -9,4 +9,4 @@ async def write_reply(services: Services, job: WriteReply) -> None:
 
 
 async def hand_back(services: Services, job: WriteReply) -> None:
-    await services.replies.hand_back(job.reply_id)
+    await services.replies.release(job.reply_id)

@@ -6,8 +6,12 @@ from msgspec import Meta, Struct
 
 from nexus.wire.values import JSON
 
+CONTENT_CHARACTERS = 50_000
 Content = Annotated[
-    str, Meta(min_length=1, max_length=50_000, description="What is said.", examples=["个税怎么算？月薪 30000 元"])
+    str,
+    Meta(
+        min_length=1, max_length=CONTENT_CHARACTERS, description="What is said.", examples=["个税怎么算？月薪 30000 元"]
+    ),
 ]
 ReplyStatus = Literal["running", "completed", "failed", "cancelled", "interrupted"]
 
@@ -23,8 +27,24 @@ class SessionChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     display_name: Annotated[str, Meta(min_length=1, max_length=100)]
 
 
-class NewMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    content: Content
+class TextPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    type: Literal["text"]
+    text: Content
+
+
+class NewMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is said: as `content`, or in `parts`, of which each is a paragraph; together at most 50 000 characters."""
+
+    content: Content | None = None
+    parts: Annotated[list[TextPart], Meta(min_length=1, max_length=100)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.content is None and self.parts is None:
+            raise ValueError("Object missing required field `content`")
+        if self.content is not None and self.parts is not None:
+            raise ValueError("Send either `content` or `parts`")
+        if sum(len(part.text) for part in self.parts or ()) > CONTENT_CHARACTERS:
+            raise ValueError(f"Expected parts of at most {CONTENT_CHARACTERS} characters together")
 
 
 class SessionView(Struct, frozen=True, kw_only=True):

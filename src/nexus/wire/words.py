@@ -157,6 +157,7 @@ FIELDS: Mapping[str, str] = {
     "workflow": "Which stages the build has, by name.",
     "AgentView.version": "The version that answers, as text.",
     "HealthView.version": "The version of nexus.",
+    "NewMessage.parts": "What is said, in parts; text is the only kind so far.",
     "Problem.position": "How many run or wait.",
     "Problem.status": "The status code of the answer.",
     "ToolView.version": "The version of the tool.",

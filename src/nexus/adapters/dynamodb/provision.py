@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Union, get_args, get_origin
 
-from nexus.domain.core.errors import Unavailable
+from nexus.domain.core.errors import Conflict, Unavailable
 from nexus.domain.ports.rows import Index, Table
 
 READY_SECONDS = 600.0
@@ -15,7 +15,9 @@ READY_SECONDS = 600.0
 
 async def provision(client: Any, tables: Sequence[Table[Any]], *, prefix: str = "nexus_") -> list[str]:
     """Makes what is declared and not yet there, and answers the names of what it made; a second run makes nothing. Several processes may
-    do so at once: each makes what no other one does, and all return when everything is there."""
+    do so at once: each makes what no other one does, and all return when everything is there.
+
+    Conflict for a table that has another key: rows do not move to a new one by themselves."""
     made: list[str] = []
     for table in tables:
         name = prefix + table.name
@@ -23,7 +25,10 @@ async def provision(client: Any, tables: Sequence[Table[Any]], *, prefix: str = 
             with suppress(client.exceptions.ResourceInUseException):  # another process makes it
                 await client.create_table(BillingMode="PAY_PER_REQUEST", **_table_request(table, name))
                 made.append(name)
-        made += await _indexes_made(client, table, await _ready(client, name))
+        there = await _ready(client, name)
+        if there["KeySchema"] != (wanted := _schema(*table.key)):
+            raise Conflict(f"{name} has the key {there['KeySchema']}, not {wanted}: drop it, or choose another prefix.")
+        made += await _indexes_made(client, table, there)
         if table.expires:
             await _expiry_made(client, name, table.expires)
     return made

@@ -1,7 +1,7 @@
 """Routes of sessions: conversations, their messages, and replies as they are written."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
 from litestar import delete, get, patch, post
@@ -19,7 +19,7 @@ from nexus.domain.core.principal import Principal
 from nexus.domain.core.streams import Batch
 from nexus.domain.requests.model import Once
 from nexus.domain.services import Services
-from nexus.domain.sessions.model import LOG_LOST, Reply
+from nexus.domain.sessions.model import LOG_LOST, Part, Reply, TextPart
 from nexus.wire.lists import Listed
 from nexus.wire.sessions import (
     MessageView,
@@ -128,10 +128,10 @@ async def send_message(
 ) -> Answer[ReplyStartedView | ReplyView]:
     """Says something. The reply is told at `events_url`; with `Prefer: wait=N`, the answer is the finished reply (200) when it
     ends in that time."""
-    reply = await services.sessions.send(caller, session_id, data.content, once=once)
+    reply = await services.sessions.send(caller, session_id, _parts(data), once=once)
     if wait and (ended := await _ended(services, caller, reply, streams, wait)) is not None:
         return Answer(view(ended, ReplyView), status_code=200, headers={"preference-applied": f"wait={wait}"})
-    return _begun(reply)
+    return _begun(session_id, reply)
 
 
 @post(
@@ -150,7 +150,7 @@ async def stream_reply(
 ) -> EventStream:
     """Says something, and answers with the reply's events as they come. Closing the connection stops nothing; to go on reading,
     use the address in `Content-Location`."""
-    reply = await services.sessions.send(caller, session_id, data.content, once=once)
+    reply = await services.sessions.send(caller, session_id, _parts(data), once=once)
     await asyncio.sleep(0)  # the reply begins: its model is asked while the rest of this is done
     return await _stream(services, caller, reply, streams, 0)
 
@@ -203,18 +203,22 @@ async def regenerate_message(
     once: NamedDependency[Once | None],
 ) -> Answer[ReplyStartedView | ReplyView]:
     """Writes the last answer again; the old one is gone."""
-    return _begun(await services.sessions.regenerate(caller, session_id, message_id, once=once))
+    return _begun(session_id, await services.sessions.regenerate(caller, session_id, message_id, once=once))
+
+
+def _parts(message: NewMessage) -> Sequence[Part]:
+    if message.content is not None:
+        return [TextPart(message.content)]
+    return [TextPart(part.text) for part in message.parts or ()]
 
 
 def _events_url(reply: Reply) -> str:
     return f"{API}/sessions/{reply.session_id}/replies/{reply.reply_id}/events"
 
 
-def _begun(reply: Reply) -> Answer[ReplyStartedView | ReplyView]:
+def _begun(session_id: str, reply: Reply) -> Answer[ReplyStartedView | ReplyView]:
     url = _events_url(reply)
-    content = ReplyStartedView(
-        session_id=reply.session_id, reply_id=reply.reply_id, status=reply.status, events_url=url
-    )
+    content = ReplyStartedView(session_id=session_id, reply_id=reply.reply_id, status=reply.status, events_url=url)
     return Answer(content, status_code=202, headers={"location": url})
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from nexus.adapters.sqlite.migrations import migrate
 from nexus.adapters.sqlite.writer import Writer, unavailable
 from nexus.domain.ports.database import Query, Refused
 from nexus.domain.ports.rows import Item, Key, Table, When, Write, holds, result
@@ -25,7 +26,9 @@ class SqliteTables:
         self._statements = {table.name: _Statements.of(table) for table in tables}
 
     async def open(self) -> None:
-        """Makes what is declared and not yet there; an index added later has the old rows too."""
+        """Migrates what an earlier release made, and makes what is declared and not yet there; an index added later has the old rows
+        too. Conflict when a later release was here."""
+        await self._writer.do(migrate)
         for table in self._tables:
             await self._writer.do(partial(_make, table))
         self._reader = self._writer.reader()

@@ -2,7 +2,10 @@
 
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from difflib import get_close_matches
+
+import msgspec
 
 _STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Categories of characters that move a cursor, colour a terminal, turn the reading direction or break a line."""
@@ -26,9 +29,14 @@ def weight(text: str) -> int:
 
 
 def within(text: str, most: int) -> str:
-    """The text, cut so that it takes at most so many bytes where it is stored."""
-    encoded = text.encode(errors="replace")
-    return text if len(encoded) <= most else encoded[: most - 3].decode(errors="ignore") + "…"
+    """The text, cut so that it takes at most so many bytes where it is stored: as JSON, without the quotes."""
+    encoded = msgspec.json.encode(text.encode(errors="replace").decode())
+    if len(encoded) - 2 <= most:
+        return text
+    for end in range(most - 2, most - 8, -1):  # the last character, or its escape, may be cut in two
+        with suppress(ValueError):
+            return str(msgspec.json.decode(encoded[:end] + b'"')) + "…"
+    raise AssertionError("six bytes hold every escape")
 
 
 def escape_controls(text: str) -> str:

@@ -9,20 +9,20 @@ from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.rows import patch, when
 from nexus.domain.sessions import rules
 from nexus.domain.sessions.model import Reply
+from nexus.domain.sessions.reply_stream import ReplyStream
 from nexus.domain.sessions.tables import REPLIES
-from nexus.domain.sessions.writing import Writing
 
 LEASE_SECONDS = 45.0
 AT_ONCE = 50
 
 
 class Lease:
-    """A reply, and the hand that writes it. `is_begun`: by its job. `recalls`: it may have told things that the hand does not know."""
+    """A reply, and the hand that writes it. `is_begun`: by its job. `replays`: it may have told things that the hand does not know."""
 
-    __slots__ = ("is_begun", "recalls", "reply", "until", "writing")
+    __slots__ = ("is_begun", "replays", "reply", "until", "writing")
 
-    def __init__(self, reply: Reply, writing: Writing, *, recalls: bool) -> None:
-        self.reply, self.writing, self.recalls = reply, writing, recalls
+    def __init__(self, reply: Reply, writing: ReplyStream, *, replays: bool) -> None:
+        self.reply, self.writing, self.replays = reply, writing, replays
         self.until = epoch(reply.due_at) if reply.due_at else 0.0
         self.is_begun = False
 
@@ -62,21 +62,21 @@ class Leases:
     def drop(self, lease: Lease) -> None:
         self._leases.pop(lease.reply.reply_id, None)
 
-    async def mine(self, reply: Reply) -> Reply | None:
+    async def find_owned(self, reply: Reply) -> Reply | None:
         """The reply as it is now; None when it is over, or another's to write."""
-        now = await self._tables.find(REPLIES, reply.session_id, reply.reply_id)
+        now = await self._tables.find(REPLIES, reply.reply_id)
         return now if now and now.status == "running" and now.worker_id == self._worker_id else None
 
-    async def ours(self, reply: Reply) -> Reply | None:
-        """As `mine`, and still under the fence of this one."""
-        now = await self.mine(reply)
+    async def find_fenced(self, reply: Reply) -> Reply | None:
+        """As `find_owned`, and still under the fence of this one."""
+        now = await self.find_owned(reply)
         return now if now and now.fence == reply.fence else None
 
-    def anew(self) -> str:
+    def next_due(self) -> str:
         """Until when a lease lasts that begins now."""
         return instant(self._clock() + LEASE_SECONDS)
 
-    async def let_go(self, reply: Reply, fence: int) -> None:
+    async def release(self, reply: Reply, fence: int) -> None:
         """Whoever sees it next goes on with it."""
         with contextlib.suppress(Stale):
             ours = when(status="running", fence=fence)
@@ -88,7 +88,7 @@ class Leases:
         wanting = [lease for lease in self._leases.values() if lease.wants_beat(now)]
         for first in range(0, len(wanting), AT_ONCE):
             some = wanting[first : first + AT_ONCE]
-            told = await asyncio.gather(*map(self._beaten, some), return_exceptions=True)
+            told = await asyncio.gather(*map(self._renew, some), return_exceptions=True)
             errors = [error for error in told if error is not None]
             failed += errors
             if len(errors) == len(some):
@@ -96,9 +96,9 @@ class Leases:
         if failed:
             raise failed[0]
 
-    async def _beaten(self, lease: Lease) -> None:
-        reply, due_at = lease.reply, self.anew()
-        if (now := await self._tables.find(REPLIES, reply.session_id, reply.reply_id)) is None:
+    async def _renew(self, lease: Lease) -> None:
+        reply, due_at = lease.reply, self.next_due()
+        if (now := await self._tables.find(REPLIES, reply.reply_id)) is None:
             return
         ours = when(status="running", fence=reply.fence, worker_id=self._worker_id)
         with contextlib.suppress(Stale, NotFound):

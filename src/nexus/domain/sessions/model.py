@@ -1,6 +1,9 @@
 """Sessions: conversations, their messages, and the replies being written."""
 
+from collections.abc import Sequence
 from typing import Literal
+
+from msgspec import Struct
 
 from nexus.domain.core.errors import Conflict
 from nexus.domain.core.values import JSON
@@ -17,6 +20,26 @@ from nexus.domain.runtime.model import (
 
 Role = Literal["user", "assistant", "system"]
 ReplyStatus = Literal["running", "completed", "failed", "cancelled", "interrupted"]
+
+
+class TextPart(Struct, frozen=True, tag_field="type", tag="text"):
+    text: str
+
+
+class ToolCallPart(Struct, frozen=True, tag_field="type", tag="tool_call"):
+    """A tool that was called; its arguments and its result are in the log of the reply."""
+
+    call_id: str
+    name: str
+    ok: bool
+
+
+Part = TextPart | ToolCallPart
+"""What a message, and the input and the output of a reply, are made of. A new kind of content is one more Struct here."""
+
+
+def join_text(parts: Sequence[Part], between: str = "") -> str:
+    return between.join(part.text for part in parts if isinstance(part, TextPart))
 
 
 class Session(Entity, frozen=True, kw_only=True):
@@ -45,21 +68,29 @@ class Message(Row, frozen=True, kw_only=True):
     tenant_id: str
     user_id: str
     role: Role
-    content: str
+    parts: tuple[Part, ...] = ()
     created_at: str
     metadata: JSON | None = None
 
+    @property
+    def content(self) -> str:
+        """Its text. What a user sends in several parts are paragraphs; what a model says between two tool calls goes on."""
+        return join_text(self.parts, "" if self.role == "assistant" else "\n")
+
 
 class Reply(Entity, frozen=True, kw_only=True):
-    """The answer to one message, while and after it is written. Once over, `content` is what it came to. `deaths`: of processes that
-    had it since it began; one that ended in good order let go of it (no `worker_id`) and does not count."""
+    """The answer to an `input`, while and after it is written. Once over, `output` is what it came to. In a session, `asked` is the message
+    with that input. `deaths`: of processes that had it since it began; one that ended in good order released it (no `worker_id`) and does
+    not count."""
 
-    session_id: str
     reply_id: str
+    session_id: str | None = None
     agent_id: str
     tenant_id: str
     user_id: str
-    asked: str
+    asked: str | None = None
+    input: tuple[Part, ...] = ()
+    output: tuple[Part, ...] = ()
     status: ReplyStatus = "running"
     control_status: Literal["running", "stopped"] = "running"
     worker_id: str | None = None
@@ -68,7 +99,6 @@ class Reply(Entity, frozen=True, kw_only=True):
     deaths: int = 0
     dispatch: str | None = None
     due_at: str | None = None
-    content: str = ""
     error_message: str | None = None
     input_tokens: int = 0
     output_tokens: int = 0
@@ -76,21 +106,24 @@ class Reply(Entity, frozen=True, kw_only=True):
     created_at: str
     completed_at: str | None = None
 
+    @property
+    def content(self) -> str:
+        return join_text(self.output)
+
 
 class WriteReply(Job, frozen=True, kw_only=True, tag="sessions.write_reply"):
-    session_id: str
     reply_id: str
 
 
 class ReplyStarted(Told, frozen=True, tag="reply.started"):
-    session_id: str
+    session_id: str | None
     reply_id: str
 
 
 class ReplyWaiting(Told, frozen=True, tag="reply.waiting"):
     """It has to wait before it starts by itself. `position`: how many others waited before it when it was asked for."""
 
-    session_id: str
+    session_id: str | None
     reply_id: str
     reason: Literal["queue"]
     position: int

@@ -1,10 +1,9 @@
-"""Replies while they are written: by the process that was asked, told event by event, kept once."""
+"""Replies while they are written: by the process that was asked, emitted event by event, kept once."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import get_args
 
 import structlog
 from msgspec import structs
@@ -15,17 +14,16 @@ from nexus.domain.core.errors import Conflict, NexusError, Stale, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.ports.database import Tables, Window
-from nexus.domain.ports.log import Batch, EventLog, Stream
+from nexus.domain.ports.log import Batch, Stream
 from nexus.domain.ports.models import ChatMessage
 from nexus.domain.ports.rows import check, patch, when
 from nexus.domain.runtime.journal import Guard, Journals
 from nexus.domain.runtime.steps import OutcomeUnknown
 from nexus.domain.sessions import rules
-from nexus.domain.sessions.endings import Endings, whole
-from nexus.domain.sessions.keeping import Keeping, owner
+from nexus.domain.sessions.completion import ReplyCompletion, owner, run_whole
 from nexus.domain.sessions.leases import Lease, Leases
 from nexus.domain.sessions.model import (
-    Ending,
+    Part,
     Reply,
     ReplyEvent,
     ReplyReset,
@@ -34,9 +32,10 @@ from nexus.domain.sessions.model import (
     ReplyWaiting,
     Session,
     WriteReply,
+    join_text,
 )
+from nexus.domain.sessions.reply_stream import ReplyStream
 from nexus.domain.sessions.tables import MESSAGES, REPLIES
-from nexus.domain.sessions.writing import Writing
 
 MOST_DEATHS = 1
 HISTORY = 60
@@ -52,30 +51,29 @@ class Replies:
         *,
         tables: Tables,
         agents: Agents,
-        keeping: Keeping,
-        log: EventLog,
+        completion: ReplyCompletion,
+        stream: Stream[ReplyEvent],
         journals: Journals,
         worker_id: str,
         clock: Clock,
     ) -> None:
-        self._tables, self._agents = tables, agents
+        self._tables, self._agents, self._completion, self._stream = tables, agents, completion, stream
         self._journals, self._worker_id, self._clock = journals, worker_id, clock
         self._leases = Leases(tables=tables, worker_id=worker_id, clock=clock)
-        self._stream: Stream[ReplyEvent] = Stream(log, kinds=get_args(ReplyEvent), ends=get_args(Ending))
-        self._endings = Endings(tables=tables, keeping=keeping, stream=self._stream)
 
-    def beginning(self, session: Session, agent: Agent, *, asked: str, reply_id: str) -> Reply:
-        """The row of a reply that this process is going to write."""
+    def make_reply(self, session: Session, agent: Agent, reply_id: str, asked: str, said: Sequence[Part]) -> Reply:
+        """The row of a reply that this process is going to write: the answer to what was `said` in the message `asked`."""
         return Reply(
-            session_id=session.session_id,
             reply_id=reply_id,
+            session_id=session.session_id,
             agent_id=agent.agent_id,
             tenant_id=session.tenant_id,
             user_id=session.user_id,
             asked=asked,
+            input=tuple(said),
             worker_id=self._worker_id,
             dispatch=rules.DISPATCH,
-            due_at=self._leases.anew(),
+            due_at=self._leases.next_due(),
             created_at=instant(self._clock()),
         )
 
@@ -85,7 +83,7 @@ class Replies:
         if reply.status != "running":
             end = await self._stream.end(topic)
             if not end or (reply.dispatch and reply.worker_id != self._worker_id):
-                await self._endings.told(reply)
+                await self._completion.repair(reply)
             elif after and after >= end:
                 return None
         return self._stream.batches(topic, after)
@@ -96,89 +94,89 @@ class Replies:
         if reply.reply_id in self._leases:
             return False
         writing = self._writing(reply.reply_id)
-        self._leases.hold(Lease(reply, writing, recalls=again or reply.fence > 1))
+        self._leases.hold(Lease(reply, writing, replays=again or reply.fence > 1))
         return True
 
-    async def mine(self, reply: Reply) -> Reply | None:
+    async def find_owned(self, reply: Reply) -> Reply | None:
         """The reply as it is now; None when it is over, or not this process' to write."""
-        return await self._leases.mine(reply)
+        return await self._leases.find_owned(reply)
 
     async def wait(self, reply: Reply, before: int) -> None:
         """Tells that so many replies are before this one, which has told nothing yet."""
         if lease := self._leases.offered(reply.reply_id):
-            await lease.writing.tell(ReplyWaiting(reply.session_id, reply.reply_id, "queue", before))
+            await lease.writing.emit(ReplyWaiting(reply.session_id, reply.reply_id, "queue", before))
 
     async def stop(self, reply_id: str) -> bool:
         """Ends a reply that is to be stopped, where its job has not begun and does not any more. False where that has, and where the
         reply is another's by now."""
         if (lease := self._leases.take(reply_id)) is None:
             return False
-        if (reply := await self._leases.ours(lease.reply)) is None:
+        if (reply := await self._leases.find_fenced(lease.reply)) is None:
             return False
-        await _known(lease)
-        await self._endings.finish(reply, lease.writing, "cancelled")
+        await _replay(lease)
+        await self._completion.finish(reply, lease.writing, "cancelled")
         return True
 
-    async def hand_back(self, reply_id: str) -> None:
+    async def release(self, reply_id: str) -> None:
         """This process ends before the reply's job could begin: the next one begins it, and nothing was lost."""
         if lease := self._leases.take(reply_id):
-            reply = await self._tables.get(REPLIES, lease.reply.session_id, reply_id)
-            await self._leases.let_go(reply, lease.reply.fence)
+            reply = await self._tables.get(REPLIES, reply_id)
+            await self._leases.release(reply, lease.reply.fence)
 
     async def write(self, reply_id: str) -> None:
         """The job: the agent's answer becomes events as it comes; the text is kept once, then the last event says so."""
         if (lease := self._leases.begin(reply_id)) is None:
             return
         try:
-            if reply := await self._leases.ours(lease.reply):
-                await self._written(reply, lease)
+            if reply := await self._leases.find_fenced(lease.reply):
+                await self._write(reply, lease)
         except asyncio.CancelledError:
-            await whole(self._cancelled(lease))
+            await run_whole(self._cancel(lease))
             raise
         finally:
             self._leases.drop(lease)
 
-    def _writing(self, reply_id: str) -> Writing:
-        return Writing(self._stream, rules.topic(reply_id))
+    def _writing(self, reply_id: str) -> ReplyStream:
+        return ReplyStream(self._stream, rules.topic(reply_id))
 
-    async def _written(self, reply: Reply, lease: Lease) -> None:
+    async def _write(self, reply: Reply, lease: Lease) -> None:
         writing = lease.writing
         try:
-            await self._begun(reply, lease)
-            await self._answered(reply, writing)
+            await self._begin(reply, lease)
+            await self._answer(reply, writing)
         except OutcomeUnknown as unknown:
-            await self._endings.finish(
+            await self._completion.finish(
                 reply, writing, "interrupted", f"{unknown.detail} You decide whether to ask again."
             )
         except Unavailable as error:
-            await self._endings.finish(reply, writing, "failed", error.detail)
+            await self._completion.finish(reply, writing, "failed", error.detail)
         except Conflict as error:
-            if await self._leases.ours(reply) is None:
+            if await self._leases.find_fenced(reply) is None:
                 logger.info("reply.lost", reply_id=reply.reply_id)
                 return
-            await self._endings.finish(reply, writing, "failed", error.detail)
+            await self._completion.finish(reply, writing, "failed", error.detail)
         except NexusError as error:
-            await self._endings.finish(reply, writing, "failed", error.detail)
+            await self._completion.finish(reply, writing, "failed", error.detail)
         except TimeoutError:
-            await self._endings.finish(reply, writing, "failed", "The answer took longer than the agent's limit.")
+            await self._completion.finish(reply, writing, "failed", "The answer took longer than the agent's limit.")
         except Exception:
             logger.exception("reply.crashed", reply_id=reply.reply_id)
-            await self._endings.finish(reply, writing, "failed", "Something went wrong inside the server.")
+            await self._completion.finish(reply, writing, "failed", "Something went wrong inside the server.")
         else:
-            await self._endings.finish(reply, writing, "completed")
+            await self._completion.finish(reply, writing, "completed")
 
-    async def _begun(self, reply: Reply, lease: Lease) -> None:
+    async def _begin(self, reply: Reply, lease: Lease) -> None:
         """That it has started; or, after a take-over, that everything heard so far is void."""
         hit("before:reply.start")
-        await lease.writing.settled()
-        await _known(lease)
+        await lease.writing.flush()
+        await _replay(lease)
         if reply.control_status == "stopped":
             raise asyncio.CancelledError
         started = ReplyStarted(reply.session_id, reply.reply_id)
         await lease.writing.begin(started, again=ReplyReset(TAKEN_OVER), now=self._clock())
         hit("after:reply.start")
 
-    async def _answered(self, reply: Reply, writing: Writing) -> None:
+    async def _answer(self, reply: Reply, writing: ReplyStream) -> None:
         agent = await self._agents.get(owner(reply), reply.agent_id)
         limits = (await self._agents.resolve(agent)).limits
         history, journal = await self._history(reply), self._journals(rules.topic(reply.reply_id), self._guard(reply))
@@ -188,7 +186,7 @@ class Replies:
         ):
             async for item in answer:
                 hit("before:reply.delta")
-                await writing.hear(item)
+                await writing.consume(item)
                 hit("after:reply.delta")
 
     def _guard(self, reply: Reply) -> Guard:
@@ -196,19 +194,21 @@ class Replies:
         return lambda: (held,)
 
     async def _history(self, reply: Reply) -> list[ChatMessage]:
-        """What was said up to the message that is answered."""
+        """What was said, up to the input that is answered."""
+        if reply.session_id is None:
+            return [ChatMessage("user", join_text(reply.input, "\n"))]
         window = Window(limit=HISTORY, newest_first=True, until=reply.asked)
         page = await self._tables.page(MESSAGES, reply.session_id, window=window)
         return rules.context(page.items[::-1])
 
-    async def _cancelled(self, lease: Lease) -> None:
+    async def _cancel(self, lease: Lease) -> None:
         """Stopped by its user: what was written so far is kept. By the end of this process: the next one goes on with it."""
-        reply = await self._leases.ours(lease.reply)
+        reply = await self._leases.find_fenced(lease.reply)
         if reply and reply.control_status == "stopped":
-            await _known(lease)
-            await self._endings.finish(reply, lease.writing, "cancelled")
+            await _replay(lease)
+            await self._completion.finish(reply, lease.writing, "cancelled")
         elif reply:
-            await self._leases.let_go(reply, reply.fence)
+            await self._leases.release(reply, reply.fence)
 
     async def beat(self) -> None:
         """Tells that the replies of this process are being written, or wait here until they are."""
@@ -220,42 +220,42 @@ class Replies:
 
     async def take_over(self, seen: Reply) -> WriteReply | None:
         """Goes on in place of a process that is gone; after its second death the reply is interrupted. Answers the job to run, if there is one."""
-        reply = await self._tables.get(REPLIES, seen.session_id, seen.reply_id)
+        reply = await self._tables.get(REPLIES, seen.reply_id)
         if reply.fence != seen.fence or reply.reply_id in self._leases:
             return None
         if reply.status != "running":
-            await self._endings.told(reply)
+            await self._completion.repair(reply)
             return None
         hit("before:reply.take_over")
-        deaths = reply.deaths + await self._died_writing(reply)
+        deaths = reply.deaths + await self._has_died_writing(reply)
         if deaths > MOST_DEATHS or reply.control_status == "stopped":
-            await self._given_up(reply)
+            await self._give_up(reply)
             return None
-        due = self._leases.anew()
+        due = self._leases.next_due()
         fields = {"fence": reply.fence + 1, "deaths": deaths, "worker_id": self._worker_id, "due_at": due}
         with contextlib.suppress(Stale):
             await self._tables.commit(patch(REPLIES, reply, when(status="running", fence=reply.fence), **fields))
             hit("after:reply.take_over")
             self.expect(structs.replace(reply, **fields))
-            return WriteReply(session_id=reply.session_id, reply_id=reply.reply_id)
+            return WriteReply(reply_id=reply.reply_id)
         return None
 
-    async def _died_writing(self, reply: Reply) -> bool:
+    async def _has_died_writing(self, reply: Reply) -> bool:
         """Whether it has a writer that is gone. One in whose hands it only waited does not count, nor a job that this process lost."""
         if reply.worker_id in (None, self._worker_id):
             return False
         return rules.has_begun([told.event for told in await self._stream.read(rules.topic(reply.reply_id))])
 
-    async def _given_up(self, reply: Reply) -> None:
-        lease = Lease(reply, self._writing(reply.reply_id), recalls=True)
-        await _known(lease)
+    async def _give_up(self, reply: Reply) -> None:
+        lease = Lease(reply, self._writing(reply.reply_id), replays=True)
+        await _replay(lease)
         status: ReplyStatus = "cancelled" if reply.control_status == "stopped" else "interrupted"
-        await self._endings.finish(reply, lease.writing, status, None if status == "cancelled" else RESTARTED)
+        await self._completion.finish(reply, lease.writing, status, None if status == "cancelled" else RESTARTED)
 
 
-async def _known(lease: Lease) -> None:
+async def _replay(lease: Lease) -> None:
     """The hand knows what was told before it. What that cost is unknown, unless the reply was handed back before it began."""
-    if lease.recalls:
-        await lease.writing.recall()
+    if lease.replays:
+        await lease.writing.replay()
         lease.writing.usage_unknown = lease.writing.has_begun or lease.reply.deaths > 0
-        lease.recalls = False
+        lease.replays = False

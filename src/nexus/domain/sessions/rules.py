@@ -6,7 +6,7 @@ import msgspec
 
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.ids import NewId, after
-from nexus.domain.core.texts import weight
+from nexus.domain.core.texts import weight, within
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.models import ChatMessage
 from nexus.domain.ports.rows import nests_deeper
@@ -14,6 +14,7 @@ from nexus.domain.runtime.model import TextDelta
 from nexus.domain.sessions.model import (
     Ending,
     Message,
+    Part,
     Reply,
     ReplyCancelled,
     ReplyCompleted,
@@ -22,11 +23,16 @@ from nexus.domain.sessions.model import (
     ReplyInterrupted,
     ReplyReset,
     ReplyWaiting,
+    TextPart,
 )
 
 NAME_CHARACTERS = 40
 CONTEXT_WEIGHT = 12_000
 """Tokens of a conversation that a model is shown, counted as in `texts.weight`."""
+KEPT_BYTES = 380_000
+"""What input and output of a reply may take in its row; the log has the whole."""
+PART_BYTES = 100
+"""More than a part takes beside its text."""
 DISPATCH = "reply"
 
 
@@ -69,6 +75,20 @@ def context(messages: Sequence[Message]) -> list[ChatMessage]:
             break
         kept.append(ChatMessage(message.role, message.content))
     return kept[::-1]
+
+
+def fit_output(parts: Sequence[Part], *, beside: Sequence[Part]) -> tuple[Part, ...]:
+    """As many of the parts as a row can hold beside these, the last one cut."""
+    kept, space = list[Part](), KEPT_BYTES - len(msgspec.json.encode(beside))
+    for part in parts:
+        size = len(msgspec.json.encode(part))
+        if size <= space:
+            kept.append(part)
+        elif isinstance(part, TextPart) and space > PART_BYTES:
+            kept.append(TextPart(within(part.text, space - PART_BYTES)))
+        if (space := space - size - 1) < 0:
+            break
+    return tuple(kept)
 
 
 def ending(reply: Reply) -> Ending:

@@ -1,7 +1,7 @@
 """Sessions as users see them: what is said, and how a reply is asked for, followed and stopped."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from msgspec import structs
 
@@ -21,17 +21,19 @@ from nexus.domain.ports.rows import Write, delete, insert, patch, when
 from nexus.domain.requests.model import Once
 from nexus.domain.requests.service import KeyedRequest, Requests
 from nexus.domain.sessions import rules
+from nexus.domain.sessions.admission import AdmissionRequest, ReplyAdmission
 from nexus.domain.sessions.model import (
     Message,
     NotLast,
+    Part,
     Reply,
     ReplyRunning,
     Session,
     SessionClosed,
+    TextPart,
 )
 from nexus.domain.sessions.replies import Replies
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
-from nexus.domain.sessions.turns import Asking, Turns
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.service import Tasks
 
@@ -48,13 +50,13 @@ class Sessions:
         tasks: Tasks,
         tallies: Tallies,
         audit: Audit,
-        turns: Turns,
+        admission: ReplyAdmission,
         clock: Clock,
         new_id: NewId,
     ) -> None:
         self._tables, self._agents, self._replies, self._requests = tables, agents, replies, requests
         self._invocations, self._tasks, self._tallies, self._audit = invocations, tasks, tallies, audit
-        self._turns, self._clock, self._new_id = turns, clock, new_id
+        self._admission, self._clock, self._new_id = admission, clock, new_id
 
     async def open(
         self,
@@ -125,26 +127,37 @@ class Sessions:
         await self.get(caller, session_id)
         return await self._tables.of(caller).page(MESSAGES, session_id, window=window)
 
-    async def reply(self, caller: Principal, session_id: str, reply_id: str) -> Reply:
-        await self.get(caller, session_id)
-        return await self._tables.of(caller).get(REPLIES, session_id, reply_id)
+    async def reply(self, caller: Principal, session_id: str | None, reply_id: str) -> Reply:
+        """A reply of a session, or one without."""
+        if session_id is not None:
+            await self.get(caller, session_id)
+        reply = await self._tables.of(caller).get(REPLIES, reply_id)
+        if reply.session_id != session_id:
+            raise NotFound("There is no such reply.")
+        return reply
 
-    async def send(self, caller: Principal, session_id: str, content: str, *, once: Once | None = None) -> Reply:
+    async def send(
+        self, caller: Principal, session_id: str, content: str | Sequence[Part], *, once: Once | None = None
+    ) -> Reply:
         """Keeps what the user said and asks for the reply; both, or neither. ReplyRunning while another is written."""
-
-        with self._turns.asking(caller.tenant_id) as asking:
+        parts = (TextPart(content),) if isinstance(content, str) else tuple(content)
+        with self._admission.begin(caller.tenant_id) as asking:
             async with self._requests.begin(caller, once, Reply) as request:
                 if request.answer is None:
-                    request.answer = await self._send(caller, session_id, content, request, asking)
+                    request.answer = await self._send(caller, session_id, parts, request, asking)
             await asking.offer(request.result)
         return request.result
 
     @retry_stale
     async def _send(
-        self, caller: Principal, session_id: str, content: str, request: KeyedRequest[Reply], asking: Asking
+        self,
+        caller: Principal,
+        session_id: str,
+        parts: tuple[Part, ...],
+        request: KeyedRequest[Reply],
+        asking: AdmissionRequest,
     ) -> Reply:
         session, agent = await self._ready(caller, session_id, asking)
-        now = instant(self._clock())
         message_id, reply_id = rules.next_ids(session.last_message_id, self._new_id)
         said = Message(
             session_id=session_id,
@@ -152,13 +165,13 @@ class Sessions:
             tenant_id=caller.tenant_id,
             user_id=caller.user_id,
             role="user",
-            content=content,
-            created_at=now,
+            parts=parts,
+            created_at=instant(self._clock()),
         )
-        reply = self._replies.beginning(session, agent, asked=message_id, reply_id=reply_id)
+        reply = self._replies.make_reply(session, agent, reply_id, message_id, parts)
         writes = [
             insert(MESSAGES, said),
-            self._engaging(session, reply, message_count=session.message_count + 1, name=rules.named(content)),
+            self._engage(session, reply, message_count=session.message_count + 1, name=rules.named(said.content)),
             *self._tallies.counting(caller.tenant_id, messages=1),
         ]
         hit("before:reply.send")
@@ -172,7 +185,7 @@ class Sessions:
     ) -> Reply:
         """Writes the last answer again; the old one is gone once the new one is asked for. NotLast for any other message."""
 
-        with self._turns.asking(caller.tenant_id) as asking:
+        with self._admission.begin(caller.tenant_id) as asking:
             async with self._requests.begin(caller, once, Reply) as request:
                 if request.answer is None:
                     request.answer = await self._regenerate(caller, session_id, message_id, request, asking)
@@ -181,23 +194,28 @@ class Sessions:
 
     @retry_stale
     async def _regenerate(
-        self, caller: Principal, session_id: str, message_id: str, request: KeyedRequest[Reply], asking: Asking
+        self,
+        caller: Principal,
+        session_id: str,
+        message_id: str,
+        request: KeyedRequest[Reply],
+        asking: AdmissionRequest,
     ) -> Reply:
         session, agent = await self._ready(caller, session_id, asking)
         old = await self._tables.of(caller).get(MESSAGES, session_id, message_id)
         if old.role != "assistant" or session.last_message_id != message_id:
             raise NotLast("Only the last answer of a session can be written again.")
-        asked = (await self._tables.of(caller).get(REPLIES, session_id, message_id)).asked
+        before = await self._tables.of(caller).get(REPLIES, message_id)
         _, reply_id = rules.next_ids(session.last_message_id, self._new_id)
-        reply = self._replies.beginning(session, agent, asked=asked, reply_id=reply_id)
-        engaging = self._engaging(session, reply, message_count=session.message_count - 1)
+        reply = self._replies.make_reply(session, agent, reply_id, before.asked or "", before.input)
+        engaged = self._engage(session, reply, message_count=session.message_count - 1)
         await self._tables.of(caller).commit(
-            delete(MESSAGES, old), engaging, insert(REPLIES, reply), *request.recording(reply)
+            delete(MESSAGES, old), engaged, insert(REPLIES, reply), *request.recording(reply)
         )
         asking.has_made = True
         return reply
 
-    async def _ready(self, caller: Principal, session_id: str, asking: Asking) -> tuple[Session, Agent]:
+    async def _ready(self, caller: Principal, session_id: str, asking: AdmissionRequest) -> tuple[Session, Agent]:
         session = await self.get(caller, session_id)
         if session.status == "closed":
             raise SessionClosed("The session is closed.")
@@ -206,10 +224,10 @@ class Sessions:
         agent = await self._agents.get(caller, session.agent_id)
         if not agent.active_version:
             raise NotDeployed(f"{agent.agent_name} has no deployed version.")
-        asking.let_in()
+        asking.admit()
         return session, agent
 
-    def _engaging(self, session: Session, reply: Reply, *, message_count: int, name: str = "") -> Write:
+    def _engage(self, session: Session, reply: Reply, *, message_count: int, name: str = "") -> Write:
         return patch(
             SESSIONS,
             session,
@@ -222,7 +240,7 @@ class Sessions:
         )
 
     async def follow(
-        self, caller: Principal, session_id: str, reply_id: str, after: int = 0
+        self, caller: Principal, session_id: str | None, reply_id: str, after: int = 0
     ) -> AsyncIterator[Batch] | None:
         """The events of a reply behind a position; None when it is over and all of it was read."""
         if after < 0:
@@ -230,15 +248,15 @@ class Sessions:
         reply = await self.reply(caller, session_id, reply_id)
         return await self._replies.follow(reply, after)
 
-    async def cancel(self, caller: Principal, session_id: str, reply_id: str) -> Reply:
+    async def cancel(self, caller: Principal, session_id: str | None, reply_id: str) -> Reply:
         """Stops a reply; quiet when it is over. What was written so far is kept."""
         reply = await self._request_stop(caller, session_id, reply_id)
-        if reply.status == "running" and await self._turns.stop(reply):
+        if reply.status == "running" and await self._admission.stop(reply):
             return await self.reply(caller, session_id, reply_id)
         return reply
 
     @retry_stale
-    async def _request_stop(self, caller: Principal, session_id: str, reply_id: str) -> Reply:
+    async def _request_stop(self, caller: Principal, session_id: str | None, reply_id: str) -> Reply:
         reply = await self.reply(caller, session_id, reply_id)
         if reply.status != "running" or reply.control_status == "stopped":
             return reply
@@ -261,7 +279,7 @@ class Sessions:
         if session.active_reply:
             await self.cancel_for(session)
             return False
-        await self._tables.clear(REPLIES, session_id)
+        await self._tables.clear(REPLIES, session_id, index="SessionIndex")
         await self._tables.clear(MESSAGES, session_id)
         await self._invocations.forget(session_id=session_id)
         owner = Principal(session.tenant_id, session.user_id)
@@ -272,10 +290,10 @@ class Sessions:
 
     async def cancel_for(self, session: Session) -> None:
         """Stops the reply of a session that is going."""
-        reply = await self._tables.find(REPLIES, session.session_id, session.active_reply or "")
+        reply = await self._tables.find(REPLIES, session.active_reply or "")
         if reply and reply.status == "running" and reply.control_status != "stopped":
             with contextlib.suppress(Stale):
                 await self._tables.commit(patch(REPLIES, reply, when(status="running"), control_status="stopped"))
                 reply = structs.replace(reply, control_status="stopped", revision=reply.revision + 1)
         if reply and reply.control_status == "stopped":
-            await self._turns.stop(reply)
+            await self._admission.stop(reply)

@@ -18,7 +18,10 @@ MESSAGES = Table("messages", Message, ("session_id", "message_id"), owner="user_
 REPLIES = Table(
     "replies",
     Reply,
-    ("session_id", "reply_id"),
+    ("reply_id",),
     owner="user_id",
-    indexes=(Index("DispatchIndex", "dispatch", "due_at", keys_only=True),),
+    indexes=(
+        Index("SessionIndex", "session_id", "created_at", keys_only=True),
+        Index("DispatchIndex", "dispatch", "due_at", keys_only=True),
+    ),
 )

@@ -1,22 +1,29 @@
-"""The hand that writes a reply: what was said so far, and where in the log it stands. The hot path of a token."""
+"""A reply while it is written: what was said so far, and where in the log it stands. The hot path of a token."""
 
 import asyncio
+from collections.abc import Sequence
+from typing import get_args
 
 from nexus.domain.core.errors import Unavailable
-from nexus.domain.ports.log import LEAP, Stream
+from nexus.domain.ports.log import LEAP, EventLog, Stream
 from nexus.domain.runtime.model import AnswerEvent, AnswerFinished, AnswerStop, TextDelta, ToolFinished, UsageRecorded
 from nexus.domain.sessions import rules
-from nexus.domain.sessions.model import Ending, ReplyEvent, ReplyReset, ReplyStarted
+from nexus.domain.sessions.model import Ending, Part, ReplyEvent, ReplyReset, ReplyStarted, TextPart, ToolCallPart
 
 
-class Writing:
+def reply_log(log: EventLog) -> Stream[ReplyEvent]:
+    return Stream(log, kinds=get_args(ReplyEvent), ends=get_args(Ending))
+
+
+class ReplyStream:
     """One append is under way at a time: what the model says meanwhile waits in its socket and comes joined.
 
-    `has_begun`: more was told than that it waits; `began`: when it did so by this hand."""
+    `has_begun`: more was emitted than that it waits; `began`: when it did so through this object, in seconds."""
 
     __slots__ = (
         "_at",
         "_landed",
+        "_parts",
         "_stream",
         "_text",
         "_topic",
@@ -25,66 +32,65 @@ class Writing:
         "input_tokens",
         "output_tokens",
         "stop",
-        "tools",
         "usage_unknown",
     )
 
     def __init__(self, stream: Stream[ReplyEvent], topic: str, *, at: int = 0) -> None:
         self._stream, self._topic, self._at = stream, topic, at
         self._landed: asyncio.Future[int] | None = None
-        self._text = list[str]()
-        self.tools = list[str]()
+        self._parts, self._text = list[Part](), list[str]()
         self.input_tokens = self.output_tokens = 0
         self.usage_unknown = self.has_begun = False
         self.began: float | None = None
         self.stop: AnswerStop = "end"
 
     @property
-    def text(self) -> str:
-        return "".join(self._text)
+    def output(self) -> Sequence[Part]:
+        return [*self._parts, TextPart("".join(self._text))] if self._text else self._parts
 
-    async def tell(self, event: ReplyEvent) -> None:
+    async def emit(self, event: ReplyEvent) -> None:
         """On its way when this returns; waits for the one before it."""
         if self._landed is not None:
             await self._landed
         self._landed = self._stream.append(self._topic, (event,), after=self._at)
         self._at += 1
 
-    async def hear(self, item: AnswerEvent | AnswerFinished) -> None:
-        """An item of the answer: counted, kept and told."""
+    async def consume(self, item: AnswerEvent | AnswerFinished) -> None:
+        """An item of the answer: counted, kept and emitted."""
         if isinstance(item, AnswerFinished):
             self.stop = item.stop
             return
         self._count(item)
-        await self.tell(item)
+        await self.emit(item)
 
     def _count(self, event: ReplyEvent) -> None:
         if isinstance(event, TextDelta):
             self._text.append(event.text)
         elif isinstance(event, ToolFinished):
-            self.tools.append(event.name)
+            self._parts = [*self.output, ToolCallPart(event.call_id, event.name, event.ok)]
+            self._text.clear()
         elif isinstance(event, UsageRecorded):
             self.input_tokens += event.input_tokens
             self.output_tokens += event.output_tokens
             self.usage_unknown |= event.unknown
         elif isinstance(event, ReplyReset):
-            self._begin_anew()
+            self._clear()
 
-    def _begin_anew(self) -> None:
-        """After a reset all is told again, finished steps out of the journal included: nothing counts twice."""
+    def _clear(self) -> None:
+        """After a reset all is emitted again, finished steps out of the journal included: nothing counts twice."""
+        self._parts = []
         self._text.clear()
-        self.tools.clear()
         self.input_tokens = self.output_tokens = 0
 
     async def begin(self, started: ReplyStarted, *, again: ReplyReset, now: float) -> None:
-        """From now on it is answered; where it was before, everything heard so far is void."""
+        """From now on it is answered; where it was before, everything emitted so far is void."""
         self.began, had_begun, self.has_begun = now, self.has_begun, True
         if had_begun:
-            self._begin_anew()
-        await self.tell(again if had_begun else started)
+            self._clear()
+        await self.emit(again if had_begun else started)
 
-    async def settled(self) -> None:
-        """What was told is in the log, or was lost on its way there and is forgotten."""
+    async def flush(self) -> None:
+        """What was emitted is in the log, or was lost on its way there and is forgotten."""
         if self._landed is not None and not self._landed.cancelled():
             try:
                 await self._landed
@@ -92,8 +98,8 @@ class Writing:
                 self._at = await self._stream.end(self._topic)
         self._landed = None
 
-    async def recall(self) -> None:
-        """Everything told before a crash is counted and kept again. What follows begins behind a leap: a position that
+    async def replay(self) -> None:
+        """Everything emitted before a crash is counted and kept again. What follows begins behind a leap: a position that
         somebody may have seen and the disk has lost does not come back as another."""
         found = await self._stream.read(self._topic)
         self.has_begun = rules.has_begun([told.event for told in found])
@@ -104,5 +110,5 @@ class Writing:
 
     async def end(self, event: Ending) -> None:
         """The last event, on the disk itself before it is shown."""
-        await self.settled()
+        await self.flush()
         await self._stream.append(self._topic, (event,), after=self._at)

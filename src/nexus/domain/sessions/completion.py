@@ -1,0 +1,154 @@
+"""How a reply ends: what it came to is kept in one commit, its last event is emitted, and it leaves the sweeper, in this order."""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Any, get_args
+
+import structlog
+from msgspec import structs
+
+from nexus.domain.agents.invocations import Called, Invocations
+from nexus.domain.agents.service import Agents
+from nexus.domain.core.errors import Conflict, Stale
+from nexus.domain.core.failpoints import hit
+from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.principal import Principal
+from nexus.domain.ports.database import Tables, retry_stale
+from nexus.domain.ports.log import Stream
+from nexus.domain.ports.rows import Write, insert, patch, when
+from nexus.domain.sessions import rules
+from nexus.domain.sessions.model import Ending, Message, Reply, ReplyEvent, ReplyStatus, ToolCallPart, join_text
+from nexus.domain.sessions.reply_stream import ReplyStream
+from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
+from nexus.domain.tallies.service import Tallies
+
+ENDS = get_args(Ending)
+
+logger = structlog.get_logger()
+
+
+class ReplyCompletion:
+    def __init__(
+        self,
+        *,
+        tables: Tables,
+        agents: Agents,
+        invocations: Invocations,
+        tallies: Tallies,
+        stream: Stream[ReplyEvent],
+        clock: Clock,
+    ) -> None:
+        self._tables, self._agents, self._invocations, self._tallies = tables, agents, invocations, tallies
+        self._stream, self._clock = stream, clock
+
+    async def finish(self, reply: Reply, writing: ReplyStream, status: ReplyStatus, error: str | None = None) -> None:
+        """All of it, or what a crash leaves of it: a cancel in the middle is raised when it is done."""
+        await run_whole(self._finish(reply, writing, status, error))
+
+    async def _finish(self, reply: Reply, writing: ReplyStream, status: ReplyStatus, error: str | None) -> None:
+        hit("before:reply.keep")
+        try:
+            ended = await self._keep(reply, writing, status, error)
+        except Stale:
+            logger.info("reply.ended_elsewhere", reply_id=reply.reply_id)
+            return
+        hit("after:reply.keep")
+        hit("before:reply.end")
+        await writing.end(rules.ending(ended))
+        hit("after:reply.end")
+        hit("before:reply.leave")
+        await self._leave(ended)
+        hit("after:reply.leave")
+
+    async def repair(self, reply: Reply) -> None:
+        """Emits the last event of a reply whose row says that it is over, if the log lacks it."""
+        topic = rules.topic(reply.reply_id)
+        found = await self._stream.read(topic)
+        if not (found and isinstance(found[-1].event, ENDS)):
+            writing = ReplyStream(self._stream, topic, at=found[-1].position if found else 0)
+            with contextlib.suppress(Conflict):  # another reader had it emitted meanwhile
+                for event in rules.lost(reply, [one.event for one in found]):
+                    await writing.emit(event)
+                await writing.end(rules.ending(reply))
+        await self._leave(reply)
+
+    async def _leave(self, ended: Reply) -> None:
+        await self._tables.commit(patch(REPLIES, ended, when(status=ended.status), dispatch=None, due_at=None))
+
+    async def _keep(self, reply: Reply, writing: ReplyStream, status: ReplyStatus, error: str | None) -> Reply:
+        """The reply as it ended. Stale when it is no longer this fence's to end."""
+        fields: dict[str, object] = {
+            "status": status,
+            "output": rules.fit_output(writing.output, beside=reply.input),
+            "error_message": error,
+            "input_tokens": writing.input_tokens,
+            "output_tokens": writing.output_tokens,
+            "usage_unknown": writing.usage_unknown,
+            "completed_at": instant(self._clock()),
+        }
+        ended = structs.replace(reply, revision=reply.revision + 1, **fields)
+        over = patch(REPLIES, reply, when(status="running", fence=reply.fence), **fields)
+        await self._commit(ended, over, *await self._account(ended, writing))
+        return ended
+
+    @retry_stale
+    async def _commit(self, ended: Reply, *writes: Write) -> None:
+        await self._tables.commit(*writes, *await self._answer_session(ended))
+
+    async def _answer_session(self, ended: Reply) -> list[Write]:
+        """The answer as a message of its session, which is free for the next one."""
+        if ended.session_id is None:
+            return []
+        session = await self._tables.get(SESSIONS, ended.session_id)
+        count, now = session.message_count, ended.completed_at or ""
+        message = Message(
+            session_id=session.session_id,
+            message_id=ended.reply_id,
+            tenant_id=ended.tenant_id,
+            user_id=ended.user_id,
+            role="assistant",
+            parts=ended.output,
+            created_at=now,
+            metadata=None if ended.status == "completed" else {"status": ended.status},
+        )
+        own = when(active_reply=ended.reply_id, message_count=count)
+        free = patch(SESSIONS, session, own, active_reply=None, message_count=count + 1, last_active_at=now)
+        return [insert(MESSAGES, message), free]
+
+    async def _account(self, ended: Reply, writing: ReplyStream) -> list[Write]:
+        """One call of the agent; of a reply that never began, its message alone."""
+        messages = int(ended.session_id is not None)
+        if not writing.has_begun:
+            return self._tallies.counting(ended.tenant_id, messages=messages) if messages else []
+        failed = ended.status not in ("completed", "cancelled")
+        called = Called(
+            input_text=join_text(ended.input, "\n"),
+            output_text=ended.content,
+            duration_ms=0 if writing.began is None else max(0, round((self._clock() - writing.began) * 1000)),
+            input_tokens=ended.input_tokens,
+            output_tokens=ended.output_tokens,
+            tools=[part.name for part in ended.output if isinstance(part, ToolCallPart)],
+            session_id=ended.session_id,
+            error=ended.error_message if failed else None,
+            messages=messages,
+            metadata={"reply_id": ended.reply_id, "status": ended.status, "stop": writing.stop},
+        )
+        return self._invocations.recording(owner(ended), await self._agents.known(ended.agent_id), called)[1]
+
+
+async def run_whole(act: Coroutine[Any, Any, None]) -> None:
+    """To its end though who waits for it is cancelled: that is raised afterwards."""
+    task, cut = asyncio.ensure_future(act), None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cut = error
+    if cut is not None:
+        raise cut from task.exception()
+    task.result()
+
+
+def owner(reply: Reply) -> Principal:
+    return Principal(reply.tenant_id, reply.user_id)

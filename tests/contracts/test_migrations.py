@@ -1,0 +1,108 @@
+"""A data directory that an earlier release made opens, keeps what it has, and is changed once."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from nexus.adapters.sqlite.migrations import FOLDER, migrate
+from nexus.adapters.sqlite.tables import SqliteTables
+from nexus.adapters.sqlite.writer import Writer
+from nexus.domain.core.errors import Conflict
+from nexus.domain.ports.database import Tables
+from nexus.domain.sessions.model import Message, Reply, TextPart
+from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
+
+FIRST_RELEASE = (Path(__file__).parent / "first_release.sql").read_text()
+SAID, ANSWERED = 'tell "me" \n 税 \x02', 'Sag "ja"\n\x01 税 😀 \\n'
+
+
+def first_release(path: Path) -> Path:
+    connection = sqlite3.connect(path)
+    connection.executescript(FIRST_RELEASE)
+    connection.close()
+    return path
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[Tables]:
+    writer = Writer(path)
+    await writer.open()
+    tables = SqliteTables(writer, [SESSIONS, MESSAGES, REPLIES])
+    try:
+        await tables.open()
+        yield Tables(tables, secret=b"s", clock=lambda: 0.0)
+        tables.close()
+    finally:
+        await writer.close()
+
+
+async def kept(tables: Tables) -> tuple[list[Message], list[Reply]]:
+    sessions = [session async for session in tables.each(SESSIONS, "usr_local", index="UserIndex")]
+    messages = [message for session in sessions async for message in tables.each(MESSAGES, session.session_id)]
+    replies = [
+        reply for session in sessions async for reply in tables.each(REPLIES, session.session_id, index="SessionIndex")
+    ]
+    return messages, replies
+
+
+async def test_conversations_of_the_first_release_are_kept_to_the_character(tmp_path: Path) -> None:
+    async with opened(first_release(tmp_path / "nexus.db")) as tables:
+        messages, [over, running] = await kept(tables)
+        assert [message.content for message in messages] == [SAID, ANSWERED, "talk"]
+        assert (over.status, over.input, over.output) == ("completed", (TextPart(SAID),), (TextPart(ANSWERED),))
+        assert (running.status, running.input, running.output) == ("running", (TextPart("talk"),), ())
+        assert await tables.get(REPLIES, running.reply_id) == running
+        assert (running.asked, running.fence, running.worker_id) == (messages[-1].message_id, 1, running.worker_id)
+        found = [row async for row in tables.each(REPLIES, "reply", index="DispatchIndex")]
+        assert found == [running], "whoever looks for work finds it"
+
+
+async def test_it_is_changed_once_and_a_new_directory_not_at_all(tmp_path: Path) -> None:
+    path = first_release(tmp_path / "nexus.db")
+    seen = list[object]()
+    for _ in range(2):
+        async with opened(path) as tables:
+            seen.append(await kept(tables))
+    assert seen[0] == seen[1]
+    async with opened(tmp_path / "new.db") as tables:
+        assert await kept(tables) == ([], [])
+    for made in (path, tmp_path / "new.db"):
+        connection = sqlite3.connect(made)
+        applied = [name for (name,) in connection.execute("select name from nexus_migrations")]
+        connection.close()
+        assert applied == sorted(file.stem for file in FOLDER.glob("*.sql"))
+
+
+async def test_what_breaks_off_in_a_migration_leaves_all_as_it_was(tmp_path: Path) -> None:
+    path, broken = first_release(tmp_path / "nexus.db"), tmp_path / "migrations"
+    broken.mkdir()
+    [first, *_] = sorted(FOLDER.glob("*.sql"))
+    (broken / "0001_first.sql").write_text(first.read_text())
+    (broken / "0002_second.sql").write_text("delete from nexus_messages;\nselect no_such_function();\n")
+    writer = Writer(path)
+    await writer.open()
+    with pytest.raises(Exception, match="no_such_function"):
+        await writer.do(lambda connection: migrate(connection, broken))
+    await writer.close()
+    connection = sqlite3.connect(path)
+    assert connection.execute("select count(*) from nexus_messages").fetchone() == (3,)
+    assert connection.execute("select 1 from sqlite_master where name = 'nexus_migrations'").fetchone() is None
+    connection.close()
+    async with opened(path) as tables:
+        assert len((await kept(tables))[1]) == 2
+
+
+async def test_a_directory_that_a_later_release_has_changed_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "nexus.db"
+    async with opened(path):
+        pass
+    connection = sqlite3.connect(path)
+    connection.execute("insert into nexus_migrations (name) values ('9999_later')")
+    connection.commit()
+    connection.close()
+    with pytest.raises(Conflict, match="9999_later"):
+        async with opened(path):
+            pass
