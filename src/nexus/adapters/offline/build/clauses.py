@@ -27,7 +27,6 @@ _NAME = re.compile(
     r"[\"']?([a-z][a-z0-9_-]{1,30}(?-i: [A-Z][A-Za-z0-9_-]{1,30})?\b|[^\s,.。、:\"'并和与及还且能会的]{2,20})[\"']?"
     r"的?(?=智能体|助手|机器人|[\s,.。:并能会]|$)", re.IGNORECASE,
 )  # fmt: skip
-_ENDING_ZH = re.compile("的(?:智能体|助手|机器人)$")
 
 
 class Clause(Struct, frozen=True):
@@ -96,7 +95,9 @@ def _clauses(text: str, tokens: Sequence[Token], language: Language) -> list[Cla
     stop = next((at for at, token in enumerate(tokens) if token.word in WORDS["relatives"] + WORDS["breaks"]), 0)
     named = bool(tokens) and tokens[stop].word in WORDS["relatives"]
     parts = [part for part in (tokens[:stop], *_split(tokens[stop:], "breaks")) if part]
-    parts = sorted({_words(part): part for part in reversed(parts)}.values(), key=lambda part: part[0].start)
+    parts = sorted(
+        {tuple(token.word for token in part): part for part in reversed(parts)}.values(), key=lambda part: part[0].start
+    )
     found = list[Clause]()
     while parts and len(found) <= _MOST:
         for end in range(min(len(parts), _RUN), 0, -1):
@@ -118,10 +119,6 @@ def _is_label(name: Clause, clauses: Sequence[Clause]) -> bool:
     return name.card in cards if name.served else {word.casefold() for word in name.left} <= fields
 
 
-def _words(tokens: Sequence[Token]) -> tuple[str, ...]:
-    return tuple(token.word for token in tokens)
-
-
 def _text(text: str, tokens: Sequence[Token]) -> str:
     return text[tokens[0].start : tokens[-1].end]
 
@@ -137,22 +134,24 @@ def _has_verb(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def read_clause(text: str, language: Language) -> Clause:
-    """A clause by itself, as it stands in a functional requirement."""
+    """A clause by itself, as it stands in a functional requirement: without the fillers at its beginning."""
     if len(text) > _LONGEST:
         return Clause(f"{text[: _LONGEST - 1]}…", left=(f"{text[:80]}…",))
     tokens = [token for token in tokens_of(text) if token.word[0].isalnum() or token.word == "…"]
     words = [stem(token.word) for token in tokens]
     found = list(_matches(words))
-    manner = _places(found, "manners", "telling", language)
-    silent = _places(found, "fillers", "breaks", "manners", language) - _places(found, "teams")
-    best = min(_readings(words, found, silent, language), key=lambda one: (len(one.left), -one.covered), default=None)
-    left = best.left if best else [at for at in range(len(words)) if at not in silent | manner]
+    fillers, teams = _places(found, "fillers", "breaks"), _places(found, "teams")
+    manner, telling = _places(found, "manners", language), _places(found, "telling")
+    readings = _readings(words, found, (fillers | manner) - teams)
+    best = min(readings, key=lambda one: (len(one.left), -one.covered), default=_Reading("", (), [], 0))
+    silent = (fillers | manner | telling) - teams
+    left = best.left if best.card else [at for at in range(len(words)) if at not in silent]
     runs = [[at for _, at in run] for _, run in groupby(enumerate(left), key=lambda pair: pair[1] - pair[0])]
     spans = tuple(_text(text, tokens[run[0] : run[-1] + 1])[:80] for run in runs)
-    shown = _ENDING_ZH.sub("", re.sub(r"\s+", " ", text[_start(tokens, found) :]).strip())
-    if best:
-        return Clause(shown, best.card, best.topics, spans)
-    return Clause(shown, left=spans, is_manner=bool(manner) and not left)
+    speaking = {at for one in found if one.card or one.kind == "verbs" for at in one.places}
+    start = next((token.start for at, token in enumerate(tokens) if at in speaking or at not in fillers), 0)
+    shown = re.sub(r"\s+", " ", text[start:]).strip()
+    return Clause(shown, best.card, best.topics, spans, is_manner=bool(manner | telling))
 
 
 class _Match(NamedTuple):
@@ -172,32 +171,18 @@ class _Reading(NamedTuple):
     covered: int
 
 
-def _start(tokens: Sequence[Token], found: Sequence[_Match]) -> int:
-    """Where it begins to say something; its beginning where it says nothing."""
-    at = 0
-    while ends := [one.places.stop for one in found if one.kind == "leading" and one.places.start == at]:
-        at = max(ends)
-    return tokens[at].start if at < len(tokens) else 0
-
-
 def _places(found: Sequence[_Match], *kinds: str) -> set[int]:
     return {at for one in found if not one.card and one.kind in kinds for at in one.places}
 
 
-def _readings(
-    words: Sequence[str], found: Sequence[_Match], silent: set[int], language: Language
-) -> Iterator[_Reading]:
-    for card in dict.fromkeys(one.card for one in found if one.card):
+def _readings(words: Sequence[str], found: Sequence[_Match], silent: set[int]) -> Iterator[_Reading]:
+    for card in dict.fromkeys(one.card for one in found if one.card and one.kind != "field"):
         own = [one for one in found if one.card == card]
-        shown = {"", "field", *(one.topic for one in CARDS[card].examples.get(language, ()))}
-        if all(one.kind == "field" for one in own) or language not in CARDS[card].examples:
-            continue
-        covered = {at for one in own for at in one.places if one.kind in shown}
-        strange = {at for one in own for at in one.places} - covered
+        covered = {at for one in own for at in one.places}
         topics = tuple(dict.fromkeys(one.kind for one in own if one.kind not in ("", "field")))
         known = _vocabulary(card, topics)
-        rest = {at for at, word in enumerate(words) if at not in covered | silent and word not in known}
-        yield _Reading(card, topics, sorted(strange | rest), len(covered))
+        left = [at for at, word in enumerate(words) if at not in covered | silent and word not in known]
+        yield _Reading(card, topics, left, len(covered))
 
 
 def _matches(words: Sequence[str]) -> Iterator[_Match]:
