@@ -2,19 +2,16 @@
 
 from typing import Any
 
-from litestar import Request, delete, get, post, put
-from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar import Request
+from litestar.params import FromQuery, JSONBody
 from msgspec import UNSET, structs
 
 from nexus.adapters.http.answers import Answer, listed, tagged, view
-from nexus.adapters.http.openapi import documented
+from nexus.adapters.http.openapi import UNCHANGED
+from nexus.adapters.http.requests import newest
+from nexus.adapters.http.routes import All, Caller, Id, Once, Revision, Routes, Window
 from nexus.domain.agents.deployments import Wanted
 from nexus.domain.core.errors import InvalidInput
-from nexus.domain.core.pages import PageRequest
-from nexus.domain.core.principal import Principal
-from nexus.domain.requests.model import Once
-from nexus.domain.services import Services
 from nexus.wire.agents import (
     AgentChanges,
     AgentView,
@@ -26,39 +23,34 @@ from nexus.wire.agents import (
 )
 from nexus.wire.lists import Listed
 
+route = Routes("agents")
 
-@get("/agents", operation_id="listAgents", **documented("agents"))
+
+@route("GET /agents")
 async def list_agents(
-    caller: NamedDependency[Principal],
-    services: NamedDependency[Services],
-    window: NamedDependency[PageRequest],
-    category: FromQuery[str | None] = None,
+    caller: Caller, services: All, window: Window, category: FromQuery[str | None] = None
 ) -> Listed[AgentView]:
     """The agents, newest first."""
-    newest = structs.replace(window, newest_first=True)
-    return listed(await services.agents.page(caller, newest, category=category), AgentView)
+    return listed(await services.agents.page(caller, newest(window), category=category), AgentView)
 
 
-@get("/agents/{agent_id:str}", operation_id="getAgent", **documented("agents", etag=True))
+@route("GET /agents/{agent_id:str}", also=UNCHANGED)
 async def get_agent(
-    request: Request[Any, Any, Any],
-    agent_id: FromPath[str],
-    caller: NamedDependency[Principal],
-    services: NamedDependency[Services],
+    request: Request[Any, Any, Any], agent_id: Id, caller: Caller, services: All
 ) -> Answer[AgentView | None]:
     """An agent as it stands."""
     agent = await services.agents.get(caller, agent_id)
     return tagged(request, agent.revision, view(agent, AgentView))
 
 
-@put("/agents/{agent_id:str}", operation_id="updateAgent", **documented("agents", 409, 412))
+@route("PUT /agents/{agent_id:str}", 409, 412)
 async def update_agent(
     request: Request[Any, Any, Any],
-    agent_id: FromPath[str],
+    agent_id: Id,
     data: JSONBody[AgentChanges],
-    caller: NamedDependency[Principal],
-    services: NamedDependency[Services],
-    revision: NamedDependency[int | None],
+    caller: Caller,
+    services: All,
+    revision: Revision,
 ) -> Answer[AgentView | None]:
     """Changes what an agent is called and who sees it; what it does changes with a build."""
     changes = {name: value for name, value in structs.asdict(data).items() if value is not UNSET}
@@ -68,84 +60,42 @@ async def update_agent(
     return tagged(request, agent.revision, view(agent, AgentView))
 
 
-@delete("/agents/{agent_id:str}", operation_id="deleteAgent", **documented("agents", 409))
-async def delete_agent(
-    agent_id: FromPath[str], caller: NamedDependency[Principal], services: NamedDependency[Services]
-) -> None:
+@route("DELETE /agents/{agent_id:str}", 409)
+async def delete_agent(agent_id: Id, caller: Caller, services: All) -> None:
     """The agent is gone; its project keeps the files."""
     await services.agents.delete(caller, agent_id)
 
 
-@get("/agents/{agent_id:str}/versions", operation_id="listVersions", **documented("agents"))
-async def list_versions(
-    agent_id: FromPath[str],
-    caller: NamedDependency[Principal],
-    services: NamedDependency[Services],
-    window: NamedDependency[PageRequest],
-) -> Listed[VersionView]:
+@route("GET /agents/{agent_id:str}/versions")
+async def list_versions(agent_id: Id, caller: Caller, services: All, window: Window) -> Listed[VersionView]:
     """The versions of an agent, newest first."""
-    newest = structs.replace(window, newest_first=True)
-    return listed(await services.agents.versions(caller, agent_id, newest), VersionView)
+    return listed(await services.agents.versions(caller, agent_id, newest(window)), VersionView)
 
 
-@post("/agents/{agent_id:str}/deployments", operation_id="deployAgent", **documented("agents", 409, 412))
+@route("POST /agents/{agent_id:str}/deployments", 409, 412)
 async def deploy_agent(
-    agent_id: FromPath[str],
-    data: JSONBody[NewDeployment],
-    caller: NamedDependency[Principal],
-    services: NamedDependency[Services],
-    revision: NamedDependency[int | None],
-    once: NamedDependency[Once | None],
+    agent_id: Id, data: JSONBody[NewDeployment], caller: Caller, services: All, revision: Revision, once: Once
 ) -> DeploymentView:
     """A version answers from now on, whatever answered before. A build that ends later deploys its own."""
     wanted = Wanted(**structs.asdict(data), revision=revision)
     return view(await services.deployments.deploy(caller, agent_id, wanted, once=once), DeploymentView)
 
 
-@get("/agents/{agent_id:str}/deployments", operation_id="listDeployments", **documented("agents"))
-async def list_deployments(
-    agent_id: FromPath[str],
-    caller: NamedDependency[Principal],
-    services: NamedDependency[Services],
-    window: NamedDependency[PageRequest],
-) -> Listed[DeploymentView]:
+@route("GET /agents/{agent_id:str}/deployments")
+async def list_deployments(agent_id: Id, caller: Caller, services: All, window: Window) -> Listed[DeploymentView]:
     """The deployments of an agent, newest first; the first one answers."""
-    newest = structs.replace(window, newest_first=True)
-    return listed(await services.deployments.page(caller, agent_id, newest), DeploymentView)
+    return listed(await services.deployments.page(caller, agent_id, newest(window)), DeploymentView)
 
 
-@post("/agents/{agent_id:str}/invoke", operation_id="invokeAgent", status_code=200, **documented("agents", 409))
+@route("POST /agents/{agent_id:str}/invoke", 409, status_code=200)
 async def invoke_agent(
-    agent_id: FromPath[str],
-    data: JSONBody[NewInvocation],
-    caller: NamedDependency[Principal],
-    services: NamedDependency[Services],
-    once: NamedDependency[Once | None],
+    agent_id: Id, data: JSONBody[NewInvocation], caller: Caller, services: All, once: Once
 ) -> InvocationView:
     """One question, one answer, no session. A call that failed is an invocation as well: see its `status`."""
     return view(await services.invocations.invoke(caller, agent_id, data.content, once=once), InvocationView)
 
 
-@get("/agents/{agent_id:str}/invocations", operation_id="listInvocations", **documented("agents"))
-async def list_invocations(
-    agent_id: FromPath[str],
-    caller: NamedDependency[Principal],
-    services: NamedDependency[Services],
-    window: NamedDependency[PageRequest],
-) -> Listed[InvocationView]:
+@route("GET /agents/{agent_id:str}/invocations")
+async def list_invocations(agent_id: Id, caller: Caller, services: All, window: Window) -> Listed[InvocationView]:
     """The calls of an agent, newest first."""
-    newest = structs.replace(window, newest_first=True)
-    return listed(await services.invocations.page(caller, agent_id, newest), InvocationView)
-
-
-ROUTES = [
-    list_agents,
-    get_agent,
-    update_agent,
-    delete_agent,
-    list_versions,
-    deploy_agent,
-    list_deployments,
-    invoke_agent,
-    list_invocations,
-]
+    return listed(await services.invocations.page(caller, agent_id, newest(window)), InvocationView)

@@ -61,7 +61,7 @@ def make_router(authenticator: Authenticator, queries: Mapping[object, Collectio
     """The API: tokens as `Authorization: Bearer`, errors as problems. `queries` are the parameters that each route knows."""
     return Router(
         API,
-        route_handlers=[route for area in AREAS for route in area.ROUTES],
+        route_handlers=[handler for area in AREAS for handler in area.route.handlers],
         middleware=[authenticate(authenticator, bearer_token), check_parameters(queries)],
         exception_handlers={HTTPException: handle, Exception: handle},
         dependencies={
@@ -77,7 +77,7 @@ def make_router(authenticator: Authenticator, queries: Mapping[object, Collectio
 
 def _application(routers: Sequence[Router], held: Mapping[str, Any], config: OpenAPIConfig | None = None) -> Litestar:
     app = Litestar(
-        [*routers, *system.ROUTES],
+        [*routers, *system.route.handlers],
         dependencies={name: _giving(part) for name, part in held.items()},
         exception_handlers={HTTPException: handle, Exception: handle},
         request_class=JSONRequest,

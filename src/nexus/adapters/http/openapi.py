@@ -1,7 +1,7 @@
 """The document of the API: made from the routes, completed with what every route answers when it refuses."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, get_args
 
 import msgspec
@@ -33,7 +33,7 @@ TAGS = {
     "system": "How the server is.",
 }
 
-_REFUSALS = {
+_TOLD = {
     400: "The request is not well formed.",
     401: "A token is asked for, and this request does not show it.",
     403: "The credential, or a page of another site, may not do this.",
@@ -57,7 +57,7 @@ _EVENTS: dict[str, tuple[Any, ...]] = {
 }
 _REF = "#/components/schemas/{name}"
 
-_STREAMED = {
+_EXAMPLES = {
     "build": {
         "id": "3",
         "event": "stage.started",
@@ -67,27 +67,25 @@ _STREAMED = {
 }
 
 
-def documented(tag: str, *refusals: int, etag: bool = False, also: Mapping[int, ResponseSpec] = {}) -> dict[str, Any]:
-    """For a route: its area, the refusals that are not every route's, and what it may answer `also`."""
-    responses = {status: _refusal(status) for status in refusals} | dict(also)
-    if etag:
-        responses[304] = ResponseSpec(None, description="It is still what the `ETag` in `If-None-Match` says.")
-    return {"tags": [tag], "responses": responses}
-
-
-def streamed(tag: str, topic: str, *refusals: int) -> dict[str, Any]:
-    """For a route that answers with a stream of a topic's events."""
-    told = documented(tag, *refusals)
-    told["responses"][200] = ResponseSpec(
+def _stream(topic: str) -> dict[int, ResponseSpec]:
+    events = ResponseSpec(
         str,
         description=f"Server-sent events of a {topic}. `id` is the position, `event` the tag, `data` one JSON object. "
         "The schema is that of one event.",
         media_type="text/event-stream",
-        examples=[Example(summary="One event", value=_STREAMED[topic])],
+        examples=[Example(summary="One event", value=_EXAMPLES[topic])],
         generate_examples=False,
     )
-    told["responses"][204] = ResponseSpec(None, description="Over, and all of it was read.")
-    return told
+    return {200: events, 204: ResponseSpec(None, description="Over, and all of it was read.")}
+
+
+REFUSALS = {
+    status: ResponseSpec(Problem, description=text, media_type=MEDIA_TYPE, generate_examples=False)
+    for status, text in _TOLD.items()
+}
+STREAMS = {topic: _stream(topic) for topic in _EVENTS}
+UNCHANGED = {304: ResponseSpec(None, description="It is still what the `ETag` in `If-None-Match` says.")}
+"""What routes may answer, by status."""
 
 
 def configured(*, version: str, secured: bool) -> OpenAPIConfig:
@@ -171,7 +169,8 @@ def _complete(operation: dict[str, Any], path: str, *, secured: bool) -> None:
     if (stream := responses.get("200", {}).get("content", {}).get("text/event-stream")) is not None:
         stream["schema"] = _event("build" if "/projects/" in path else "reply")
     for status in sorted(wanted):
-        responses.setdefault(str(status), _problem(status))
+        content = {MEDIA_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}}
+        responses.setdefault(str(status), {"description": _TOLD[status], "content": content})
     operation["summary"] = operation.get("description", operation["summary"]).split(". ")[0].rstrip(".")
     operation["responses"] = dict(sorted(responses.items()))
     if secured and mine:
@@ -188,12 +187,3 @@ def _complete_parameter(parameter: dict[str, Any]) -> None:
         schema["enum"] = [value for value in schema["enum"] if value is not None]
     parameter["schema"] = {**(choices[0] if choices else {}), **schema, **PATTERNS.get(name, {})}
     parameter.setdefault("description", FIELDS.get(name, ""))
-
-
-def _problem(status: int) -> dict[str, Any]:
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {"description": _REFUSALS[status], "content": content}
-
-
-def _refusal(status: int) -> ResponseSpec:
-    return ResponseSpec(Problem, description=_REFUSALS[status], media_type=MEDIA_TYPE, generate_examples=False)

@@ -10,6 +10,7 @@ from litestar import Request
 from litestar.exceptions import InternalServerException
 from litestar.params import HeaderParameter, QueryParameter
 from litestar.types import ASGIApp
+from msgspec.structs import replace
 
 from nexus.adapters.http.problems import BrokenOff, MalformedBody, UnsupportedMediaType, pointer_to
 from nexus.domain.core.errors import InvalidInput, NotFound, PreconditionFailed
@@ -136,6 +137,11 @@ def window(
     ] = None,
 ) -> PageRequest:
     return PageRequest(limit=limit, cursor=cursor or None)
+
+
+def newest(window: PageRequest) -> PageRequest:
+    """The same part of a list, from its end."""
+    return replace(window, newest_first=True)
 
 
 async def once(

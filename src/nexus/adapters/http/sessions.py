@@ -4,21 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
-from litestar import delete, get, patch, post
-from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, JSONBody
-from msgspec import structs
+from litestar.params import JSONBody
 
 from nexus.adapters.http.answers import API, Answer, listed, view
-from nexus.adapters.http.openapi import documented, streamed
+from nexus.adapters.http.requests import newest
+from nexus.adapters.http.routes import All, Caller, Id, Once, Open, Position, Routes, Wait, Window
 from nexus.adapters.http.sse import ServerSentEvents
 from nexus.adapters.http.streams import EventStream, Restart, Streams
-from nexus.domain.core.pages import PageRequest
-from nexus.domain.core.principal import Principal
 from nexus.domain.core.streams import Batch
-from nexus.domain.requests.model import Once
-from nexus.domain.services import Services
 from nexus.domain.sessions.model import LOG_LOST, Part, Reply, TextPart
 from nexus.wire.lists import Listed
 from nexus.wire.sessions import (
@@ -31,18 +25,16 @@ from nexus.wire.sessions import (
     SessionView,
 )
 
+route = Routes("sessions")
+
 FINISHED = ResponseSpec(
     ReplyView, description="The finished reply, as `Prefer: wait` asked for.", generate_examples=False
 )
 
 
-@post("/agents/{agent_id:str}/sessions", operation_id="createSession", **documented("sessions"))
+@route("POST /agents/{agent_id:str}/sessions")
 async def create_session(
-    agent_id: FromPath[str],
-    data: JSONBody[NewSession],
-    caller: NamedDependency[Principal],
-    services: NamedDependency[Services],
-    once: NamedDependency[Once | None],
+    agent_id: Id, data: JSONBody[NewSession], caller: Caller, services: All, once: Once
 ) -> Answer[SessionView]:
     """Begins a conversation with an agent."""
     session = await services.sessions.open(
@@ -52,79 +44,51 @@ async def create_session(
     return Answer(view(session, SessionView), headers=headers)
 
 
-@get("/agents/{agent_id:str}/sessions", operation_id="listSessionsOfAgent", **documented("sessions"))
-async def list_sessions_of_agent(
-    agent_id: FromPath[str],
-    caller: NamedDependency[Principal],
-    services: NamedDependency[Services],
-    window: NamedDependency[PageRequest],
-) -> Listed[SessionView]:
+@route("GET /agents/{agent_id:str}/sessions")
+async def list_sessions_of_agent(agent_id: Id, caller: Caller, services: All, window: Window) -> Listed[SessionView]:
     """The caller's conversations with an agent, the last one that was active first."""
-    newest = structs.replace(window, newest_first=True)
-    return listed(await services.sessions.page(caller, newest, agent_id=agent_id), SessionView)
+    return listed(await services.sessions.page(caller, newest(window), agent_id=agent_id), SessionView)
 
 
-@get("/sessions", operation_id="listSessions", **documented("sessions"))
-async def list_sessions(
-    caller: NamedDependency[Principal], services: NamedDependency[Services], window: NamedDependency[PageRequest]
-) -> Listed[SessionView]:
+@route("GET /sessions")
+async def list_sessions(caller: Caller, services: All, window: Window) -> Listed[SessionView]:
     """The caller's conversations, the last one that was active first."""
-    newest = structs.replace(window, newest_first=True)
-    return listed(await services.sessions.page(caller, newest), SessionView)
+    return listed(await services.sessions.page(caller, newest(window)), SessionView)
 
 
-@get("/sessions/{session_id:str}", operation_id="getSession", **documented("sessions"))
-async def get_session(
-    session_id: FromPath[str], caller: NamedDependency[Principal], services: NamedDependency[Services]
-) -> SessionView:
+@route("GET /sessions/{session_id:str}")
+async def get_session(session_id: Id, caller: Caller, services: All) -> SessionView:
     """A conversation as it stands."""
     return view(await services.sessions.get(caller, session_id), SessionView)
 
 
-@patch("/sessions/{session_id:str}", operation_id="renameSession", **documented("sessions", 409))
-async def rename_session(
-    session_id: FromPath[str],
-    data: JSONBody[SessionChanges],
-    caller: NamedDependency[Principal],
-    services: NamedDependency[Services],
-) -> SessionView:
+@route("PATCH /sessions/{session_id:str}", 409)
+async def rename_session(session_id: Id, data: JSONBody[SessionChanges], caller: Caller, services: All) -> SessionView:
     """Gives a conversation another name."""
     return view(await services.sessions.rename(caller, session_id, data.display_name), SessionView)
 
 
-@delete("/sessions/{session_id:str}", operation_id="deleteSession", **documented("sessions", 409))
-async def delete_session(
-    session_id: FromPath[str], caller: NamedDependency[Principal], services: NamedDependency[Services]
-) -> None:
+@route("DELETE /sessions/{session_id:str}", 409)
+async def delete_session(session_id: Id, caller: Caller, services: All) -> None:
     """The conversation is gone; a reply that is being written is stopped."""
     await services.sessions.delete(caller, session_id)
 
 
-@get("/sessions/{session_id:str}/messages", operation_id="listMessages", **documented("sessions"))
-async def list_messages(
-    session_id: FromPath[str],
-    caller: NamedDependency[Principal],
-    services: NamedDependency[Services],
-    window: NamedDependency[PageRequest],
-) -> Listed[MessageView]:
+@route("GET /sessions/{session_id:str}/messages")
+async def list_messages(session_id: Id, caller: Caller, services: All, window: Window) -> Listed[MessageView]:
     """What was said, oldest first."""
     return listed(await services.sessions.messages(caller, session_id, window), MessageView)
 
 
-@post(
-    "/sessions/{session_id:str}/messages",
-    operation_id="sendMessage",
-    status_code=202,
-    **documented("sessions", 409, 429, also={200: FINISHED}),
-)
+@route("POST /sessions/{session_id:str}/messages", 409, 429, status_code=202, also={200: FINISHED})
 async def send_message(
-    session_id: FromPath[str],
+    session_id: Id,
     data: JSONBody[NewMessage],
-    caller: NamedDependency[Principal],
-    services: NamedDependency[Services],
-    streams: NamedDependency[Streams],
-    once: NamedDependency[Once | None],
-    wait: NamedDependency[int],
+    caller: Caller,
+    services: All,
+    streams: Open,
+    once: Once,
+    wait: Wait,
 ) -> Answer[ReplyStartedView | ReplyView]:
     """Says something. The reply is told at `events_url`; with `Prefer: wait=N`, the answer is the finished reply (200) when it
     ends in that time."""
@@ -134,19 +98,9 @@ async def send_message(
     return _begun(session_id, reply)
 
 
-@post(
-    "/sessions/{session_id:str}/stream",
-    operation_id="streamReply",
-    status_code=200,
-    **streamed("sessions", "reply", 409, 429),
-)
+@route("POST /sessions/{session_id:str}/stream", 409, 429, status_code=200, stream="reply")
 async def stream_reply(
-    session_id: FromPath[str],
-    data: JSONBody[NewMessage],
-    caller: NamedDependency[Principal],
-    services: NamedDependency[Services],
-    streams: NamedDependency[Streams],
-    once: NamedDependency[Once | None],
+    session_id: Id, data: JSONBody[NewMessage], caller: Caller, services: All, streams: Open, once: Once
 ) -> EventStream:
     """Says something, and answers with the reply's events as they come. Closing the connection stops nothing; to go on reading,
     use the address in `Content-Location`."""
@@ -155,52 +109,24 @@ async def stream_reply(
     return await _stream(services, caller, reply, streams, 0)
 
 
-@get(
-    "/sessions/{session_id:str}/replies/{reply_id:str}/events",
-    operation_id="followReply",
-    **streamed("sessions", "reply"),
-)
+@route("GET /sessions/{session_id:str}/replies/{reply_id:str}/events", stream="reply")
 async def follow_reply(
-    session_id: FromPath[str],
-    reply_id: FromPath[str],
-    caller: NamedDependency[Principal],
-    services: NamedDependency[Services],
-    streams: NamedDependency[Streams],
-    position: NamedDependency[int],
+    session_id: Id, reply_id: Id, caller: Caller, services: All, streams: Open, position: Position
 ) -> EventStream:
     """The events of a reply from any position on: what was told already, then what comes."""
     reply = await services.sessions.reply(caller, session_id, reply_id)
     return await _stream(services, caller, reply, streams, position)
 
 
-@post(
-    "/sessions/{session_id:str}/replies/{reply_id:str}/cancel",
-    operation_id="cancelReply",
-    status_code=202,
-    **documented("sessions", 409),
-)
-async def cancel_reply(
-    session_id: FromPath[str],
-    reply_id: FromPath[str],
-    caller: NamedDependency[Principal],
-    services: NamedDependency[Services],
-) -> ReplyView:
+@route("POST /sessions/{session_id:str}/replies/{reply_id:str}/cancel", 409, status_code=202)
+async def cancel_reply(session_id: Id, reply_id: Id, caller: Caller, services: All) -> ReplyView:
     """Stops a reply; what was written so far is kept. Nothing happens when it is over."""
     return view(await services.sessions.cancel(caller, session_id, reply_id), ReplyView)
 
 
-@post(
-    "/sessions/{session_id:str}/messages/{message_id:str}/regenerate",
-    operation_id="regenerateMessage",
-    status_code=202,
-    **documented("sessions", 409, 429),
-)
+@route("POST /sessions/{session_id:str}/messages/{message_id:str}/regenerate", 409, 429, status_code=202)
 async def regenerate_message(
-    session_id: FromPath[str],
-    message_id: FromPath[str],
-    caller: NamedDependency[Principal],
-    services: NamedDependency[Services],
-    once: NamedDependency[Once | None],
+    session_id: Id, message_id: Id, caller: Caller, services: All, once: Once
 ) -> Answer[ReplyStartedView | ReplyView]:
     """Writes the last answer again; the old one is gone."""
     return _begun(session_id, await services.sessions.regenerate(caller, session_id, message_id, once=once))
@@ -222,7 +148,7 @@ def _begun(session_id: str, reply: Reply) -> Answer[ReplyStartedView | ReplyView
     return Answer(content, status_code=202, headers={"location": url})
 
 
-async def _stream(services: Services, caller: Principal, reply: Reply, streams: Streams, after: int) -> EventStream:
+async def _stream(services: All, caller: Caller, reply: Reply, streams: Streams, after: int) -> EventStream:
     follow = partial(services.sessions.follow, caller, reply.session_id, reply.reply_id)
     return EventStream(
         await follow(after),
@@ -233,7 +159,7 @@ async def _stream(services: Services, caller: Principal, reply: Reply, streams: 
     )
 
 
-async def _ended(services: Services, caller: Principal, reply: Reply, streams: Streams, seconds: float) -> Reply | None:
+async def _ended(services: All, caller: Caller, reply: Reply, streams: Streams, seconds: float) -> Reply | None:
     """The reply once it is over, if that is within so many seconds."""
     try:
         async with streams.opened(seconds):
@@ -248,19 +174,3 @@ async def _heard_out(batches: AsyncIterator[Batch] | None) -> None:
     if batches is not None:
         async for _ in batches:
             continue
-
-
-ROUTES = [
-    create_session,
-    list_sessions_of_agent,
-    list_sessions,
-    get_session,
-    rename_session,
-    delete_session,
-    list_messages,
-    send_message,
-    stream_reply,
-    follow_reply,
-    cancel_reply,
-    regenerate_message,
-]

@@ -7,24 +7,20 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from litestar import Request, get
+from litestar import Request
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Redirect
 from msgspec import Struct
 
 from nexus.adapters.http.answers import API, Answer
-from nexus.adapters.http.openapi import documented
-from nexus.adapters.http.streams import Streams
+from nexus.adapters.http.routes import Open, Routes
 from nexus.wire.system import HealthView, ReadyView
 
+route = Routes("system")
 Parts = Callable[[], Awaitable[Mapping[str, Any]]]
 Ready = Callable[[], Mapping[str, str]]
-
-
 UNREADY = ResponseSpec(ReadyView, description="No requests should be sent here now.", generate_examples=False)
-
-
 _LINKS = {
     "docs": "/docs",
     "openapi": "/openapi.json",
@@ -44,20 +40,20 @@ class System(Struct, frozen=True):
     document: Callable[[], bytes]
 
 
-@get("/health", operation_id="getHealth", **documented("system"))
+@route("GET /health")
 async def get_health(system: NamedDependency[System]) -> HealthView:
     """200 while the process is alive; the parts say what answers."""
     return HealthView(status="ok", version=system.version, parts=dict(await system.parts()))
 
 
-@get("/api/health", operation_id="getApiHealth", **documented("system"))
+@route("GET /api/health")
 async def get_api_health(system: NamedDependency[System]) -> Answer[dict[str, Any]]:
     """As `/health`, with the parts side by side: `database.connected`, `llm`."""
     return Answer({**await system.parts(), "status": "ok", "version": system.version})
 
 
-@get("/ready", operation_id="getReadiness", **documented("system", also={503: UNREADY}))
-async def get_readiness(system: NamedDependency[System], streams: NamedDependency[Streams]) -> Answer[ReadyView]:
+@route("GET /ready", also={503: UNREADY})
+async def get_readiness(system: NamedDependency[System], streams: Open) -> Answer[ReadyView]:
     """200 when requests should be sent here; 503 while the store is away or the server is about to end."""
     parts = dict(await system.parts())
     database = parts.get("database")
@@ -67,13 +63,13 @@ async def get_readiness(system: NamedDependency[System], streams: NamedDependenc
     return Answer(ReadyView(status="ready", parts=parts))
 
 
-@get("/openapi.json", include_in_schema=False)
+@route("GET /openapi.json", include_in_schema=False)
 async def get_document(system: NamedDependency[System]) -> Answer[bytes]:
     """What can be asked here, as OpenAPI 3.1."""
     return Answer(system.document(), media_type="application/json", headers={"cache-control": "no-cache"})
 
 
-@get("/", include_in_schema=False)
+@route("GET /", include_in_schema=False)
 async def get_home(request: Request[Any, Any, Any], system: NamedDependency[System]) -> Answer[Any]:
     """Where to go from here: a page for people, JSON for programs."""
     if "text/html" not in request.headers.get("accept", ""):
@@ -82,14 +78,14 @@ async def get_home(request: Request[Any, Any, Any], system: NamedDependency[Syst
     return Answer(page, media_type="text/html", headers={"content-security-policy": policy, "vary": "accept"})
 
 
-@get("/docs", include_in_schema=False)
+@route("GET /docs", include_in_schema=False)
 async def get_docs() -> Answer[bytes]:
     """The same as a page. It fetches nothing but the document."""
     page, policy = _page("docs.html")
     return Answer(page, media_type="text/html", headers={"content-security-policy": policy})
 
 
-@get("/redoc", include_in_schema=False)
+@route("GET /redoc", include_in_schema=False)
 async def get_redoc() -> Redirect:
     """Where others have their page."""
     return Redirect("/docs", status_code=307)
@@ -105,6 +101,3 @@ def _page(name: str) -> tuple[bytes, str]:
         "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'; "
         f"base-uri 'none'; script-src 'sha256-{digest}'"
     )
-
-
-ROUTES = [get_home, get_health, get_api_health, get_readiness, get_document, get_docs, get_redoc]

@@ -14,7 +14,7 @@ from nexus.domain.builds.model import RunBuild, Started
 from nexus.domain.builds.stage_attempt import Wish
 from nexus.domain.builds.wishes import Wishes
 from nexus.domain.builds.workflow import Workflow
-from nexus.domain.core.errors import NexusError, QuotaExceeded, Unavailable
+from nexus.domain.core.errors import InvalidInput, NexusError, QuotaExceeded, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.principal import Principal
 from nexus.domain.events.service import Events
@@ -102,7 +102,10 @@ class Builds:
         from_stage: str | None = None,
         once: Once | None = None,
     ) -> Project:
-        """Pause, resume, stop, retry or restart. Idempotent, or WrongState with the present one."""
+        """Pause, resume, stop, retry or restart, which alone may begin at a stage. Idempotent, or WrongState with the present one."""
+        if from_stage is not None and command != "restart":
+            message = "Only a restart begins at a stage."
+            raise InvalidInput(message, errors=[{"pointer": "/from_stage", "message": message}])
         if command in ("retry", "restart"):
             async with self._requests.begin(caller, once, Project) as request:
                 if request.answer is None:
@@ -114,6 +117,14 @@ class Builds:
             self._wishes.note(project)
         await self._offered(project.status, project.active_task_id, project.priority, project.tenant_id)
         return project
+
+    async def stop_task(self, caller: Principal, task_id: str) -> Task:
+        """Stops the build of a task; quiet where it was stopped. WrongState for a task that is over, or of another kind."""
+        task = await self._projects.get_stoppable(caller, task_id)
+        if task.status == "cancelled" or task.project_id is None:
+            return task
+        await self.command(caller, task.project_id, "stop")
+        return await self._projects.task(caller, task.project_id)
 
     async def delete(self, caller: Principal, project_id: str, *, stop_first: bool = False) -> Project:
         """As `Deletions.delete`; a build that is to stop first is ended in time, and its place is left to the next one."""

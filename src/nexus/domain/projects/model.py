@@ -195,13 +195,15 @@ class WrongState(Conflict):
 class LeaseLost(Conflict):
     """The run is another executor's now, or over: nothing of it may be written any more."""
 
-    title = "The run was taken over"
+    title = "The build was taken over"
+    code = "lost"
 
 
 class BuildInterrupted(Conflict):
     """It is no longer wanted that the run goes on. `facts["control"]` is what is wanted instead."""
 
     title = "Another state is wanted"
+    code = "halted"
 
 
 def topic(project_id: str, build_no: int) -> str:

@@ -1,5 +1,6 @@
 """Projects as users see and command them."""
 
+import re
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -24,6 +25,8 @@ from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.model import Task
 from nexus.domain.tasks.service import Tasks
+
+REPORT = re.compile(r"agents/[^/]+/docs/report\.md")
 
 
 class Projects:
@@ -70,6 +73,17 @@ class Projects:
         project = await self.get(caller, project_id)
         return await self._tasks.get(caller, project.active_task_id)
 
+    async def get_stoppable(self, caller: Principal, task_id: str) -> Task:
+        """A task whose build can be stopped, or was. WrongState for one that is over, or of another kind."""
+        task = await self._tasks.get(caller, task_id)
+        if task.status == "cancelled":
+            return task
+        if task.project_id is None or task.task_type == "purge":
+            raise WrongState("This task cannot be stopped.", status=task.status)
+        if (await self.get(caller, task.project_id)).active_task_id != task_id:
+            raise WrongState(f"The task is over: it is {task.status}.", status=task.status)
+        return task
+
     async def follow(self, caller: Principal, project_id: str, after: int = 0) -> AsyncIterator[Batch]:
         """The events of the current build, up to its end."""
         project = await self.get(caller, project_id)
@@ -101,6 +115,13 @@ class Projects:
     async def file(self, caller: Principal, project_id: str, path: str, *, at: str | None = None) -> bytes:
         await self.get(caller, project_id)
         return await self._repository.read(project_id, path, at=at)
+
+    async def report(self, caller: Principal, project_id: str, *, at: str | None = None) -> bytes:
+        """What verification found, as Markdown: one report after the other where there are several agents. NotFound before."""
+        paths = [path for path in await self.files(caller, project_id, at=at) if REPORT.fullmatch(path)]
+        if not paths:
+            raise NotFound("There is no report yet.")
+        return b"\n".join([await self._repository.read(project_id, path, at=at) for path in paths])
 
     async def commits(self, caller: Principal, project_id: str) -> Sequence[Commit]:
         await self.get(caller, project_id)
