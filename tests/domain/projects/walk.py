@@ -101,7 +101,7 @@ class Walk:
         [command] = self._random.choices(COMMANDS, [4 if command != "stop" else 1 for command in COMMANDS])
         project, _, stages = await self._rows(known)
         from_stage = None
-        if command in rules.AGAIN and self._random.random() < 0.5:
+        if command == "restart" and self._random.random() < 0.5:
             from_stage = self._random.choice(stages[: _begin(stages) + 1]).stage_name
         first, second = [await self._answer(known, command, from_stage) for _ in range(2)]
         self.seen[f"{command} {'refused' if isinstance(first, WrongState) else 'done'}"] += 1

@@ -149,8 +149,8 @@ def status_of(kind: type[NexusError]) -> int:
 
 def type_of(kind: type[NexusError]) -> str:
     """`urn:nexus:problem:reply-running` for ReplyRunning."""
-    code = vars(kind).get("code") or re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
-    return f"urn:nexus:problem:{code}"
+    name = vars(kind).get("problem_type") or re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
+    return f"urn:nexus:problem:{name}"
 
 
 def answer(error: NexusError, *, path: str, request_id: str, conditional: bool = False, place: str = "body") -> Answer:

@@ -8,7 +8,7 @@ class NexusError(Exception):
     """Something a caller can be told. `detail` is a sentence for people, `facts` are for programs."""
 
     title: ClassVar[str] = "Something went wrong"
-    code: ClassVar[str] = ""
+    problem_type: ClassVar[str] = ""
     """The name of this kind to programs, which stays when the class is renamed; else that of the class, as `reply-running`."""
 
     def __init__(self, detail: str = "", **facts: Any) -> None:

@@ -196,14 +196,14 @@ class LeaseLost(Conflict):
     """The run is another executor's now, or over: nothing of it may be written any more."""
 
     title = "The build was taken over"
-    code = "lost"
+    problem_type = "lost"
 
 
 class BuildInterrupted(Conflict):
     """It is no longer wanted that the run goes on. `facts["control"]` is what is wanted instead."""
 
     title = "Another state is wanted"
-    code = "halted"
+    problem_type = "halted"
 
 
 def topic(project_id: str, build_no: int) -> str:
