@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 
 from nexus.adapters.inprocess.jobs import InProcessJobs
 from nexus.adapters.memory.log import MemoryLog
+from nexus.adapters.memory.models import MemoryCatalog
 from nexus.adapters.memory.signals import MemorySignals
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.composition.adapters import Adapters
@@ -72,7 +73,7 @@ def world(
         files=like.files if like else files,
         repository=like.repository if like else MemoryRepository(files=files),
         queue=InProcessJobs(),
-        model=model or (like.model if like else ScriptedModel()),
+        models=MemoryCatalog(model) if model else like.models if like else MemoryCatalog(ScriptedModel()),
         discovery=MemoryDiscovery(),
         code=MemoryCode(),
         web=MemoryWeb({}),

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from nexus.adapters.confined.environment import hide_environment
 from nexus.adapters.memory.tables import MemoryTables
-from nexus.composition.adapters import AgentAdapters, open_code, open_model, open_web
+from nexus.composition.adapters import AgentAdapters, open_code, open_models, open_web
 from nexus.composition.services import compose_runtime
 from nexus.domain.agents import package
 from nexus.domain.agents.package import Package
@@ -37,16 +37,17 @@ async def open_agent(directory: Path, settings: Settings) -> AsyncIterator[OpenA
         code = await open_code(settings, stack)
         adapters = AgentAdapters(
             tables=MemoryTables(),
-            model=await open_model(settings, stack),
+            models=await open_models(settings, stack),
             code=code,
             web=open_web(),
             secret=b"standalone",
         )
         slug = next(iter(packages))
         others = {other: found for other, found in packages.items() if other != slug}
-        spec = await package.spec(packages[slug], agent_id=slug, describe=code.describe, others=others)
-        runtime = compose_runtime(adapters).runtime
-        yield OpenAgent(package=packages[slug], spec=spec, runtime=runtime, code=code, model=adapters.model.name)
+        composed = compose_runtime(adapters)
+        spec = await composed.resolver.resolve(packages[slug], agent_id=slug, others=others)
+        model = composed.models.choose(spec.model).name
+        yield OpenAgent(package=packages[slug], spec=spec, runtime=composed.runtime, code=code, model=model)
 
 
 def _packages(directory: Path) -> Iterator[Package]:

@@ -31,7 +31,7 @@ NOUNS = {
     "runtime": {"quarantine", "journal", "steps"},
     "sessions": {"admission", "completion", "leases", "replies", "reply_stream"},
     "tasks": {"execution"},
-    "tools": {"arguments", "calls", "schema", "signatures", "workers"},
+    "tools": {"arguments", "calls", "providers", "schema", "signatures", "workers"},
 }
 """What a module has besides, each a noun of its field."""
 

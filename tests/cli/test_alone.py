@@ -41,6 +41,13 @@ def test_a_package_answers_from_its_folder_alone(nexus: Nexus, package: Path, tm
     assert "→ convert_units" in said.err
 
 
+def test_a_model_that_is_not_there_is_named_before_anything_is_asked(nexus: Nexus, package: Path, tmp_path: Path):
+    (package / "agent.toml").write_text(MANIFEST + '\n[model]\nname = "gpt-9"\n')
+    said = nexus("agent", "run", str(package), "--message", "hi", NEXUS_DATA_DIR=str(tmp_path / "data"))
+    assert (said.code, said.out) == (2, "")
+    assert "agent.toml, [model]: There is no model 'gpt-9' here; there are default, offline." in said.err
+
+
 def test_lines_are_answered_until_the_end_of_input(nexus: Nexus, package: Path, tmp_path: Path):
     said = nexus(
         "agent", "run", str(package), stdin="10 miles in km\n", interactive=True, NEXUS_DATA_DIR=str(tmp_path / "data")

@@ -26,7 +26,6 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from nexus.domain.agents import package
 from nexus.domain.builds.outputs import Design
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.database import Window
@@ -51,7 +50,6 @@ from tests.domain.builds.test_builds import STAGES, WANTED, over
 from tests.domain.builds.test_control import until
 from tests.domain.projects.test_behaviour import several
 from tests.domain.projects.test_races import Overtaken, command, runs_of
-from tests.fakes.code import MemoryCode
 from tests.fakes.models import Gate, ScriptedModel, Turn, turn
 from tests.fakes.repository import MemoryRepository
 from tests.house import ANN, House, open_house, world
@@ -363,38 +361,3 @@ async def test_two_builds_at_once_do_not_touch_each_others_files() -> None:
         assert sorted(on_disk) == sorted(
             f"projects/{one}/{path}" for one, found in zip(ids, files, strict=True) for path in found
         )
-
-
-# --- C15
-
-MANIFEST = '[agent]\nslug = "vat"\nname = "VAT"\n'
-TOOL = '[[tools]]\nref = "generated:tools/vat.py:vat"\n'
-SOURCE = 'def vat(net: float) -> float:\n    """VAT.\n\n    Args:\n        net: Net.\n    """\n    return net\n'
-
-
-@pytest.mark.parametrize(
-    ("files", "place"),
-    [
-        ({"agent.toml": None}, r"no agent\.toml"),
-        ({"prompt.md": None}, r"no prompt\.md"),
-        ({"agent.toml": "[agent\n"}, r"agent\.toml: .*line 1, column 7"),
-        ({"agent.toml": MANIFEST + "colour = 1\n"}, r"agent\.toml: .*`colour`.*\$\.agent"),
-        ({"agent.toml": '[agent]\nslug = "vat"\n'}, r"agent\.toml: .*`name`.*\$\.agent"),
-        ({"agent.toml": MANIFEST + 'language = "fr"\n'}, r"agent\.toml: .*'fr'.*\$\.agent\.language"),
-        ({"agent.toml": MANIFEST + '[[tools]]\nref = "library:nothing"\n'}, r"library:nothing: the library has no"),
-        ({"agent.toml": MANIFEST + '[[tools]]\nref = "vat"\n'}, r"'vat' is no reference"),
-        ({"agent.toml": MANIFEST + '[[tools]]\nref = "agent:vat"\n'}, r"agent:vat: there is no such agent"),
-        ({"agent.toml": MANIFEST + TOOL + TOOL}, r"Two tools are named vat"),
-        ({"tools/vat.py": None}, r"generated:tools/vat\.py:vat: there is no such file"),
-        ({"tools/vat.py": "x = 1\n"}, r"no function vat"),
-        ({"tools/vat.py": "\ndef vat(:\n"}, r"vat cannot be read: .*line 2"),
-    ],
-)
-async def test_a_malformed_package_is_refused_with_file_and_place(files: Mapping[str, str | None], place: str) -> None:
-    whole = {"agent.toml": MANIFEST + TOOL, "prompt.md": "You say the VAT.", "tools/vat.py": SOURCE}
-    describe = MemoryCode().describe
-    fine = await package.spec(package.read(whole), agent_id="a", describe=describe)
-    assert [tool.target for tool in fine.tools] == ["tools/vat.py:vat"]
-    broken = {path: text for path, text in {**whole, **files}.items() if text is not None}
-    with pytest.raises(InvalidInput, match=place):
-        await package.spec(package.read(broken), agent_id="a", describe=describe)

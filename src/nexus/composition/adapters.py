@@ -25,7 +25,7 @@ from nexus.domain.ports.database import TableDriver, Tables
 from nexus.domain.ports.files import FileStore
 from nexus.domain.ports.jobs import JobQueue
 from nexus.domain.ports.log import EventLog
-from nexus.domain.ports.models import ChatModel, ModelDiscovery
+from nexus.domain.ports.models import DEFAULT, ChatModel, ModelCatalog, ModelDiscovery
 from nexus.domain.ports.pulse import Pulse
 from nexus.domain.ports.repository import Repository
 from nexus.domain.ports.signals import Signals
@@ -51,12 +51,17 @@ class AgentAdapters(Struct, frozen=True, kw_only=True):
     """What an agent needs to answer."""
 
     tables: TableDriver
-    model: ChatModel
+    models: ModelCatalog
     code: CodeRunner
     web: Web
     secret: bytes
     clock: Clock = system_clock
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    @property
+    def model(self) -> ChatModel:
+        """The configured one."""
+        return self.models.get(DEFAULT)
 
 
 class Adapters(AgentAdapters, frozen=True, kw_only=True):
@@ -118,7 +123,7 @@ async def open_adapters(settings: Settings, queue: JobQueue, stack: AsyncExitSta
         files=files,
         repository=repository,
         queue=queue,
-        model=await open_model(settings, stack),
+        models=await open_models(settings, stack),
         discovery=open_discovery(),
         code=code,
         web=open_web(),
@@ -210,17 +215,18 @@ def check_tier(settings: Settings, code: CodeRunner) -> None:
         raise InvalidInput(f"NEXUS_CODE__MIN_TIER={settings.code.min_tier} cannot be reached. {tier.detail}")
 
 
-async def open_model(settings: Settings, stack: AsyncExitStack) -> ChatModel:
+async def open_models(settings: Settings, stack: AsyncExitStack) -> ModelCatalog:
     if settings.model.provider == "offline":
+        from nexus.adapters.memory.models import MemoryCatalog
         from nexus.adapters.offline.model import OfflineModel
 
-        return OfflineModel()
+        return MemoryCatalog(OfflineModel())
     import aiohttp
 
-    from nexus.adapters.openai.model import OpenAIModel
+    from nexus.adapters.openai.catalog import OpenAICatalog
 
     session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
-    return OpenAIModel(
+    return OpenAICatalog(
         session=session,
         base_url=settings.model.base_url,
         api_key=settings.model.api_key.reveal(),

@@ -7,6 +7,7 @@ from msgspec import Struct
 from nexus.composition.adapters import Adapters, AgentAdapters
 from nexus.domain.agents.deployments import Deployments
 from nexus.domain.agents.invocations import Invocations
+from nexus.domain.agents.package import PackageResolver
 from nexus.domain.agents.service import Agents
 from nexus.domain.agents.slugs import Slugs
 from nexus.domain.audit.service import Audit
@@ -36,6 +37,7 @@ from nexus.domain.sessions.service import Sessions
 from nexus.domain.statistics.service import Statistics
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.service import Tasks
+from nexus.domain.tools.providers import tool_providers
 from nexus.domain.tools.service import Tools
 
 
@@ -46,6 +48,7 @@ class RuntimeServices(Struct, frozen=True, kw_only=True):
     tools: Tools
     models: Models
     runtime: Runtime
+    resolver: PackageResolver
 
 
 class CoreServices(RuntimeServices, frozen=True, kw_only=True):
@@ -64,9 +67,15 @@ class CoreServices(RuntimeServices, frozen=True, kw_only=True):
 def compose_runtime(on: AgentAdapters) -> RuntimeServices:
     tables = Tables(on.tables, secret=on.secret, clock=on.clock)
     tools = Tools(tables=tables, web=on.web, clock=on.clock)
-    models = Models(model=on.model, clock=on.clock, sleep=on.sleep)
-    runtime = Runtime(models=models, tools=tools, code=on.code)
-    return RuntimeServices(tables=tables, tools=tools, models=models, runtime=runtime)
+    providers = tool_providers(tools, on.code)
+    models = Models(catalog=on.models, clock=on.clock, sleep=on.sleep)
+    return RuntimeServices(
+        tables=tables,
+        tools=tools,
+        models=models,
+        runtime=Runtime(models=models, providers=providers),
+        resolver=PackageResolver(providers=providers, models=on.models),
+    )
 
 
 def _compose_core(world: Adapters) -> CoreServices:
@@ -77,6 +86,7 @@ def _compose_core(world: Adapters) -> CoreServices:
         tools=on.tools,
         models=on.models,
         runtime=on.runtime,
+        resolver=on.resolver,
         clock=clock,
         events=Events(tables=on.tables, signals=world.signals, clock=clock),
         tallies=tallies,
@@ -97,7 +107,7 @@ def compose_services(world: Adapters) -> Services:
         repository=world.repository, clock=clock,
     )  # fmt: skip
     agents = Agents(
-        tables=tables, runtime=on.runtime, describe=world.code.describe, repository=world.repository, tasks=tasks,
+        tables=tables, runtime=on.runtime, resolver=on.resolver, repository=world.repository, tasks=tasks,
         tallies=tallies, audit=audit, clock=clock, new_id=new_id,
     )  # fmt: skip
     deletions = Deletions(
@@ -144,8 +154,8 @@ def _builds(world: Adapters, on: CoreServices, projects: Projects, deletions: De
         clock=world.clock,
     )
     stage_services = StageServices(
-        models=on.models, discovery=world.discovery, runtime=on.runtime, code=world.code, agents=agents, slugs=on.slugs,
-        repository=world.repository,
+        models=on.models, discovery=world.discovery, runtime=on.runtime, code=world.code, agents=agents, resolver=on.resolver,
+        slugs=on.slugs, repository=world.repository,
     )  # fmt: skip
     gate = QuarantineGate()
     driver = BuildDriver(

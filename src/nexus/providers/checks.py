@@ -9,12 +9,13 @@ from typing import Literal, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from nexus.composition.adapters import open_model
+from nexus.adapters.memory.models import MemoryCatalog
+from nexus.composition.adapters import open_models
 from nexus.domain.core.errors import InvalidInput, NexusError, Unavailable
 from nexus.domain.core.instants import system_clock
 from nexus.domain.models.rules import Backoff, answer_schema, cut_short, parsed
 from nexus.domain.models.service import Models
-from nexus.domain.ports.models import ChatMessage, ChatModel, End, ModelRequest, ToolSpec
+from nexus.domain.ports.models import DEFAULT, ChatMessage, ChatModel, End, ModelRequest, ToolSpec
 from nexus.settings import Settings
 
 SECONDS = 60.0
@@ -65,12 +66,12 @@ _TOOL = ToolSpec(
 async def check_configured(settings: Settings, *, seconds: float = SECONDS) -> list[Check]:
     """The checks of the model that is configured. A call takes at most so many seconds."""
     async with AsyncExitStack() as stack:
-        return await check_model(await open_model(settings, stack), seconds=seconds)
+        return await check_model((await open_models(settings, stack)).get(DEFAULT), seconds=seconds)
 
 
 async def check_model(model: ChatModel, *, seconds: float = SECONDS) -> list[Check]:
     """Words first; without them nothing else is tried."""
-    models = Models(model=model, clock=system_clock, sleep=asyncio.sleep, backoff=Backoff(tries=1))
+    models = Models(catalog=MemoryCatalog(model), clock=system_clock, sleep=asyncio.sleep, backoff=Backoff(tries=1))
     words = await _tried("text", lambda: _words(models), seconds)
     if not words.works:
         return [words]

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
+from nexus.adapters.memory.models import MemoryCatalog
 from nexus.domain.builds import outputs
 from nexus.domain.core.errors import InvalidInput, PermissionDenied, Unavailable
 from nexus.domain.models.model import Spent, Unparseable
@@ -44,7 +45,11 @@ class House:
         self.night = Night()
         self.script = ScriptedModel(*turns)
         self.models = Models(
-            model=self.script, clock=self.night.clock, sleep=self.night.sleep, jitter=lambda: jitter, backoff=backoff
+            catalog=MemoryCatalog(self.script),
+            clock=self.night.clock,
+            sleep=self.night.sleep,
+            jitter=lambda: jitter,
+            backoff=backoff,
         )
 
     async def read(self) -> list[Delta | End]:

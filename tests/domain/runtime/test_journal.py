@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
+from nexus.adapters.memory.models import MemoryCatalog
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.models.service import Models
@@ -43,7 +44,7 @@ def journal(tables: Tables, gate: QuarantineGate | None = None) -> Journal:
 
 
 def over(model: ScriptedModel, steps: Journal) -> Models:
-    return steps.models(Models(model=model, clock=clock, sleep=paused))
+    return steps.models(Models(catalog=MemoryCatalog(model), clock=clock, sleep=paused))
 
 
 async def heard(models: Models, request: ModelRequest = ASKED) -> list[Delta | End]:

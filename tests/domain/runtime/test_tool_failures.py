@@ -5,16 +5,19 @@ import asyncio
 import msgspec
 import pytest
 
+from nexus.adapters.memory.models import MemoryCatalog
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import Conflict, Unavailable
 from nexus.domain.models.service import Models
 from nexus.domain.ports.code import CodeRunner, Outcome
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.models import ChatMessage, ToolCall, ToolSpec
+from nexus.domain.ports.tools import BoundTool
 from nexus.domain.ports.web import Web
-from nexus.domain.runtime.model import AgentSpec, Answer, BoundTool
+from nexus.domain.runtime.model import AgentSpec, Answer
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.tools.library.registry import LIBRARY
+from nexus.domain.tools.providers import tool_providers
 from nexus.domain.tools.service import Tools
 from tests.fakes.code import MemoryCode
 from tests.fakes.models import ScriptedModel, turn
@@ -23,9 +26,9 @@ from tests.fakes.web import MemoryWeb, ScriptedPage
 ADDRESS = "https://example.com/"
 ANYTHING = {"type": "object", "properties": {"message": {"type": "string"}}}
 ASKED = [ChatMessage("user", "Go on")]
-HTTP_GET = BoundTool(kind="library", spec=LIBRARY["http_get"].spec, target="http_get")
-MADE = BoundTool(kind="generated", spec=ToolSpec("made", "", ANYTHING), target="tools/made.py:made")
-OTHER = BoundTool(kind="agent", spec=ToolSpec("other", "", ANYTHING), target="other")
+HTTP_GET = BoundTool(provider="library", spec=LIBRARY["http_get"].spec, target="http_get")
+MADE = BoundTool(provider="generated", spec=ToolSpec("made", "", ANYTHING), target="tools/made.py:made")
+OTHER = BoundTool(provider="agent", spec=ToolSpec("other", "", ANYTHING), target="other", asks=True)
 
 
 class Breaking:
@@ -70,8 +73,9 @@ async def answered(
     found: Web = web or MemoryWeb({})  # type: ignore[assignment]  # a stand-in of the parts that are called
     runner: CodeRunner = code or MemoryCode()  # type: ignore[assignment]  # as above
     tables = Tables(MemoryTables(), secret=b"s" * 32, clock=lambda: 0.0)
-    models = Models(model=scripted, clock=lambda: 0.0, sleep=asyncio.sleep)
-    runtime = Runtime(models=models, tools=Tools(tables=tables, web=found, clock=lambda: 0.0), code=runner)
+    models = Models(catalog=MemoryCatalog(scripted), clock=lambda: 0.0, sleep=asyncio.sleep)
+    providers = tool_providers(Tools(tables=tables, web=found, clock=lambda: 0.0), runner)
+    runtime = Runtime(models=models, providers=providers)
     other = AgentSpec(agent_id="other", name="Other", prompt="Help.")
     spec = AgentSpec(agent_id="one", name="One", prompt="Help.", tools=(tool,), agents={"other": other})
     return await runtime.whole(spec, ASKED)

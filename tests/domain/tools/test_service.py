@@ -184,9 +184,3 @@ async def test_answers_are_json_and_the_loop_goes_on(tools: Tools) -> None:
     }
     answers = await asyncio.gather(*(tools.call(name, arguments) for name, arguments in examples.items()))
     assert all(json.loads(json.dumps(answer))["text"] for answer in answers)
-
-
-def test_models_are_offered_what_they_are_named(tools: Tools) -> None:
-    assert [spec.name for spec in tools.offered(["calculate", "http_get"])] == ["calculate", "http_get"]
-    with pytest.raises(ToolError):
-        tools.offered(["calculate", "rm"])

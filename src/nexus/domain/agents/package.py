@@ -1,7 +1,7 @@
 """The agent package: a folder that runs alone. Parsed strictly, whoever wrote it."""
 
 import tomllib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -10,18 +10,13 @@ from msgspec import Struct
 
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.code import Program
-from nexus.domain.ports.models import ToolSpec
-from nexus.domain.runtime.model import AgentSpec, AnswerLimits, BoundTool
-from nexus.domain.tools.library.registry import LIBRARY
-from nexus.domain.tools.model import Effect
-from nexus.domain.tools.schema import without
+from nexus.domain.ports.models import DEFAULT, ModelCatalog
+from nexus.domain.ports.tools import BoundTool, Effect, ToolProvider, ToolSource
+from nexus.domain.runtime.model import AgentSpec, AnswerLimits
 
 MANIFEST = "agent.toml"
 LONGEST_MANIFEST, MOST_DOTS = 100_000, 300
 """Names that are joined by dots cost a reader of TOML more than their length."""
-
-KEY = "idempotency_key"
-"""A parameter of this name is filled by the house, and not shown to the model."""
 
 
 class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,9 +28,9 @@ class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ModelChoice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`default` is the model that the server is configured with."""
+    """`default` is the model that is configured where the agent runs."""
 
-    name: str = "default"
+    name: str = DEFAULT
 
 
 class ToolEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -95,72 +90,60 @@ def manifest_text(manifest: Manifest) -> str:
     return tomli_w.dumps(_without_empty(msgspec.to_builtins(manifest)))
 
 
-Describe = Callable[[str, str], Awaitable[ToolSpec]]
-"""`CodeRunner.describe`: what a function of a source text takes."""
+class PackageResolver:
+    """Makes of a package what can answer: its tools as their providers know them, and a model that there is."""
 
+    def __init__(self, *, providers: Mapping[str, ToolProvider], models: ModelCatalog) -> None:
+        self._providers, self._models = providers, models
 
-async def spec(package: Package, *, agent_id: str, describe: Describe, others: Mapping[str, Package] = {}) -> AgentSpec:
-    """Every reference resolved, or InvalidInput that names the one that is not. `others`: packages that `agent:SLUG` may mean."""
-    return await _Resolving(describe, others).resolve(package, agent_id, ())
-
-
-class _Resolving:
-    def __init__(self, describe: Describe, others: Mapping[str, Package]) -> None:
-        self._describe, self._others = describe, others
-
-    async def resolve(self, package: Package, agent_id: str, asking: tuple[str, ...]) -> AgentSpec:
-        asking = (*asking, package.manifest.agent.slug)
-        bound, inside = list[BoundTool](), dict[str, AgentSpec]()
-        for entry in package.manifest.tools:
-            kind, _, target = entry.ref.partition(":")
-            match kind:
-                case "library":
-                    bound.append(_library(target))
-                case "generated":
-                    bound.append(await self._generated(package, entry, target))
-                case "agent":
-                    if target in asking or target not in self._others:
-                        raise InvalidInput(f"{entry.ref}: there is no such agent, or it asks itself.")
-                    bound.append(_agent(self._others[target], target))
-                    inside[target] = await self.resolve(self._others[target], f"{agent_id}/{target}", asking)
-                case _:
-                    raise InvalidInput(
-                        f"{entry.ref!r} is no reference: library:NAME, generated:FILE:FUNCTION or agent:SLUG."
-                    )
-        names = [tool.spec.name for tool in bound]
+    async def resolve(
+        self, package: Package, *, agent_id: str, others: Mapping[str, Package] = {}, asking: tuple[str, ...] = ()
+    ) -> AgentSpec:
+        """Every reference resolved, or InvalidInput that names the one that is not. `others`: packages that `agent:SLUG` may mean, but
+        for those that are `asking` already."""
+        manifest = package.manifest
+        asking = (*asking, manifest.agent.slug)
+        self._check_model(manifest.model.name)
+        tools = [tool for entry in manifest.tools for tool in await self._bind(package, entry, others, asking)]
+        names = [tool.spec.name for tool in tools]
         if twice := {name for name in names if names.count(name) > 1}:
             raise InvalidInput(f"Two tools are named {', '.join(sorted(twice))}.")
         return AgentSpec(
             agent_id=agent_id,
-            name=package.manifest.agent.name,
+            name=manifest.agent.name,
             prompt=package.prompt,
-            tools=tuple(bound),
+            model=manifest.model.name,
+            tools=tuple(tools),
             program=package.program,
-            agents=inside,
-            limits=package.manifest.limits,
+            agents={
+                tool.target: await self.resolve(
+                    others[tool.target], agent_id=f"{agent_id}/{tool.target}", others=others, asking=asking
+                )
+                for tool in tools
+                if tool.asks
+            },
+            limits=manifest.limits,
         )
 
-    async def _generated(self, package: Package, entry: ToolEntry, target: str) -> BoundTool:
-        path, _, function = target.partition(":")
-        if path not in package.files:
-            raise InvalidInput(f"{entry.ref}: there is no such file.")
-        found = await self._describe(package.files[path], function)
-        takes_key = KEY in found.parameters["properties"]
-        shown = without(found, (KEY,))
-        return BoundTool(kind="generated", spec=shown, target=target, effect=entry.effect, takes_key=takes_key)
+    def _check_model(self, name: str) -> None:
+        try:
+            self._models.get(name)
+        except InvalidInput as error:
+            raise InvalidInput(f"{MANIFEST}, [model]: {error.detail}") from error
 
-
-def _library(name: str) -> BoundTool:
-    if (tool := LIBRARY.get(name)) is None:
-        raise InvalidInput(f"library:{name}: the library has no such tool.")
-    return BoundTool(kind="library", spec=tool.spec, target=name, effect=tool.effect)
-
-
-def _agent(package: Package, slug: str) -> BoundTool:
-    message = {"type": "string", "description": "What to ask, with everything that is needed to answer."}
-    parameters = {"type": "object", "properties": {"message": message}, "required": ["message"]}
-    found = ToolSpec(f"ask_{slug}", package.manifest.agent.description or package.manifest.agent.name, parameters)
-    return BoundTool(kind="agent", spec=found, target=slug)
+    async def _bind(
+        self, package: Package, entry: ToolEntry, others: Mapping[str, Package], asking: tuple[str, ...]
+    ) -> Sequence[BoundTool]:
+        provider, _, target = entry.ref.partition(":")
+        if provider not in self._providers:
+            raise InvalidInput(f"{entry.ref!r} is no reference: library:NAME, generated:FILE:FUNCTION or agent:SLUG.")
+        agents = {
+            slug: other.manifest.agent.description or other.manifest.agent.name
+            for slug, other in others.items()
+            if slug not in asking
+        }
+        source = ToolSource(files=package.files, agents=agents, effect=entry.effect)
+        return await self._providers[provider].specs(target, source)
 
 
 def _without_empty(value: Any) -> Any:

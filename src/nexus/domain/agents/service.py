@@ -9,6 +9,7 @@ from msgspec import structs
 
 from nexus.domain.agents import package, rules
 from nexus.domain.agents.model import Agent, Deployment, NotDeployed, Version
+from nexus.domain.agents.package import PackageResolver
 from nexus.domain.agents.rules import Origin, Registration
 from nexus.domain.agents.tables import AGENTS, DEPLOYMENTS, VERSIONS
 from nexus.domain.audit.service import Audit
@@ -37,7 +38,7 @@ class Agents:
         *,
         tables: Tables,
         runtime: Runtime,
-        describe: package.Describe,
+        resolver: PackageResolver,
         repository: Repository,
         tasks: Tasks,
         tallies: Tallies,
@@ -45,7 +46,7 @@ class Agents:
         clock: Clock,
         new_id: NewId,
     ) -> None:
-        self._tables, self._runtime, self._describe, self._repository = tables, runtime, describe, repository
+        self._tables, self._runtime, self._resolver, self._repository = tables, runtime, resolver, repository
         self._tasks, self._tallies, self._audit = tasks, tallies, audit
         self._clock, self._new_id = clock, new_id
         self._specs: dict[tuple[str, int], AgentSpec] = {}
@@ -203,8 +204,7 @@ class Agents:
         if slug not in packages:
             raise InvalidInput(f"agents/{slug}: there is no package.")
         others = {other: found for other, found in packages.items() if other != slug}
-        agent_id = self.id_of(project_id, slug)
-        return await package.spec(packages[slug], agent_id=agent_id, describe=self._describe, others=others)
+        return await self._resolver.resolve(packages[slug], agent_id=self.id_of(project_id, slug), others=others)
 
     async def packages(self, project_id: str, *, at: str | None = None) -> dict[str, package.Package]:
         """All agent packages of a project by slug."""

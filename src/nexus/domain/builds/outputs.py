@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, structs
 
-from nexus.domain.tools.model import Effect
+from nexus.domain.ports.tools import Effect
 
 Language = Literal["en", "zh"]
 Slug = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{2,39}$")]

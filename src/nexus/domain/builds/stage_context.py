@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from nexus.domain.agents.package import PackageResolver
 from nexus.domain.agents.service import Agents
 from nexus.domain.agents.slugs import Slugs
 from nexus.domain.builds.model import StageFailed
@@ -32,6 +33,7 @@ class StageServices(Struct, frozen=True, kw_only=True):
     runtime: Runtime
     code: CodeRunner
     agents: Agents
+    resolver: PackageResolver
     slugs: Slugs
     repository: Repository
 

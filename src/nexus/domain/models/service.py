@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from copy import copy
 from typing import TypeVar
 
 from msgspec import Struct
@@ -12,7 +13,7 @@ from nexus.domain.core.errors import Unavailable
 from nexus.domain.core.instants import Clock
 from nexus.domain.models.model import Answer, Spent, Unparseable
 from nexus.domain.models.rules import REPAIRS, Backoff, answer_schema, cut_short, parsed, repairing, schema_name
-from nexus.domain.ports.models import ChatModel, Delta, End, ModelRequest, StopReason
+from nexus.domain.ports.models import DEFAULT, ChatModel, Delta, End, ModelCatalog, ModelRequest, StopReason
 
 T = TypeVar("T")
 Sleep = Callable[[float], Awaitable[None]]
@@ -24,28 +25,29 @@ class Models:
     def __init__(
         self,
         *,
-        model: ChatModel,
+        catalog: ModelCatalog,
         clock: Clock,
         sleep: Sleep,
         jitter: Callable[[], float] = random.random,
         backoff: Backoff = Backoff(),
     ) -> None:
-        self._model = model
-        self._clock = clock
-        self._sleep = sleep
-        self._jitter = jitter
-        self._backoff = backoff
+        self._catalog, self._model = catalog, catalog.get(DEFAULT)
+        self._clock, self._sleep, self._jitter, self._backoff = clock, sleep, jitter, backoff
 
     @property
     def name(self) -> str:
         """The model that answers, as its provider knows it."""
         return self._model.name
 
+    def choose(self, name: str) -> "Models":
+        """The same, where another model answers. InvalidInput when there is none of this name."""
+        return self if name == DEFAULT else self.through(lambda _: self._catalog.get(name))
+
     def through(self, wrap: Callable[[ChatModel], ChatModel]) -> "Models":
         """The same, over another view of its model: a journal's."""
-        return Models(
-            model=wrap(self._model), clock=self._clock, sleep=self._sleep, jitter=self._jitter, backoff=self._backoff
-        )
+        other = copy(self)
+        other._model = wrap(self._model)
+        return other
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
         """The answer as it comes: Deltas, then one End. Unavailable is tried again only while nothing has been shown."""

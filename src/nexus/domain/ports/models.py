@@ -90,6 +90,16 @@ class ChatModel(Protocol):
         ...
 
 
+DEFAULT = "default"
+"""The name by which every catalog has the model that is configured."""
+
+
+class ModelCatalog(Protocol):
+    def get(self, name: str) -> ChatModel:
+        """The model of this name; DEFAULT is the configured one. InvalidInput for a name that no model here has."""
+        ...
+
+
 class LocalModel(Struct, frozen=True, kw_only=True):
     """A server of models on this machine. `provider` is one of `ollama`, `lmstudio`, `vllm`, `llamacpp`; `base_url` is what a
     ChatModel on it takes; `names` are the models that it offers, those for chats first; empty where it has loaded none."""

@@ -15,10 +15,10 @@ from nexus.domain.models.service import Models
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.models import ChatModel, Delta, End, ModelRequest
 from nexus.domain.ports.rows import Write, delete, insert, patch, when
+from nexus.domain.ports.tools import Effect
 from nexus.domain.runtime.quarantine import QuarantineGate
 from nexus.domain.runtime.steps import ALONE_DEATHS, ModelResult, OutcomeUnknown, Poisonous, Step, ToolResult
 from nexus.domain.runtime.tables import STEPS
-from nexus.domain.tools.model import Effect
 
 KEPT_SECONDS = 7 * 86_400
 KEPT_BYTES = 300_000

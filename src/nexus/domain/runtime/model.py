@@ -5,8 +5,8 @@ from typing import Literal
 from msgspec import Struct
 
 from nexus.domain.ports.code import Program
-from nexus.domain.ports.models import StopReason, ToolSpec
-from nexus.domain.tools.model import Effect
+from nexus.domain.ports.models import DEFAULT, StopReason
+from nexus.domain.ports.tools import BoundTool
 
 
 class AnswerLimits(Struct, frozen=True, kw_only=True):
@@ -17,23 +17,13 @@ class AnswerLimits(Struct, frozen=True, kw_only=True):
     seconds: float = 180.0
 
 
-class BoundTool(Struct, frozen=True, kw_only=True):
-    """A tool as an agent holds it. `target`: a library tool's name, `tools/vat.py:vat`, or the slug of an agent.
-    With `takes_key` it is handed an idempotency key, the same one when a call is repeated."""
-
-    kind: Literal["library", "generated", "agent"]
-    spec: ToolSpec
-    target: str
-    effect: Effect = "pure"
-    takes_key: bool = False
-
-
 class AgentSpec(Struct, frozen=True, kw_only=True):
-    """Everything that is needed to answer: nothing is looked up any more. Agents that it may ask are inside."""
+    """Everything that is needed to answer: nothing is looked up any more but the `model`, by its name. Agents that it may ask are inside."""
 
     agent_id: str
     name: str
     prompt: str
+    model: str = DEFAULT
     tools: tuple[BoundTool, ...] = ()
     program: Program = Program({})
     agents: "dict[str, AgentSpec]" = {}

@@ -1,7 +1,7 @@
 """The tool-calling loop."""
 
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 
 import msgspec
@@ -9,8 +9,8 @@ import structlog
 
 from nexus.domain.core.errors import InvalidInput, NexusError, Unavailable
 from nexus.domain.models.service import Models
-from nexus.domain.ports.code import CodeRunner, Limits
 from nexus.domain.ports.models import ChatMessage, Delta, End, ModelRequest, ToolCall
+from nexus.domain.ports.tools import BoundTool, ToolCallContext, ToolProvider
 from nexus.domain.runtime.journal import Journal
 from nexus.domain.runtime.model import (
     AgentSpec,
@@ -18,7 +18,6 @@ from nexus.domain.runtime.model import (
     AnswerEvent,
     AnswerFinished,
     AnswerStop,
-    BoundTool,
     ReasoningDelta,
     TextDelta,
     ToolCalled,
@@ -29,7 +28,7 @@ from nexus.domain.runtime.quarantine import work_time
 from nexus.domain.runtime.steps import TookTooLong, ToolResult
 from nexus.domain.tools.arguments import arguments_of
 from nexus.domain.tools.calls import describe_failure
-from nexus.domain.tools.service import Tools
+from nexus.domain.tools.model import ToolError
 
 RESULT_CHARACTERS = 20_000
 DEPTH = 3
@@ -69,9 +68,9 @@ class Utterance:
 
 class Runtime:
     def __init__(
-        self, *, models: Models, tools: Tools, code: CodeRunner, timer: Callable[[], float] = time.monotonic
+        self, *, models: Models, providers: Mapping[str, ToolProvider], timer: Callable[[], float] = time.monotonic
     ) -> None:
-        self._models, self._tools, self._code, self._timer = models, tools, code, timer
+        self._models, self._providers, self._timer = models, providers, timer
 
     async def answer(
         self, spec: AgentSpec, history: Sequence[ChatMessage], *, journal: Journal | None = None, depth: int = 0
@@ -81,7 +80,9 @@ class Runtime:
         `history` ends with what the user said. When a limit is met, one last call without tools says what is known so far. What the
         `journal` has is not called again. The seconds of the limits are the caller's
         to enforce, by cancelling."""
-        models = journal.models(self._models) if journal else self._models
+        models = self._models.choose(spec.model)
+        if journal:
+            models = journal.models(models)
         messages = [ChatMessage("system", spec.prompt), *history]
         offered, tokens, out_of = tuple(tool.spec for tool in spec.tools), 0, list[AnswerStop]()
         for step in range(1, spec.limits.steps + 1):
@@ -92,7 +93,7 @@ class Runtime:
             async with aclosing(said.heard(models.stream(request))) as pieces:
                 async for piece in pieces:
                     yield piece
-            recorded = self._recorded(said.end)
+            recorded = _record_usage(models.name, said.end)
             tokens += recorded.input_tokens + recorded.output_tokens
             yield recorded
             if out_of or not said.end.calls:
@@ -124,24 +125,19 @@ class Runtime:
             raise TookTooLong(f"{spec.name} took longer than {spec.limits.seconds:g} s.") from error
         return collected(heard)
 
-    def _recorded(self, end: End) -> UsageRecorded:
-        if end.usage is None:
-            return UsageRecorded(self._models.name, 0, 0, unknown=True)
-        return UsageRecorded(self._models.name, end.usage.input_tokens, end.usage.output_tokens)
-
     async def _finished(self, spec: AgentSpec, call: ToolCall, journal: Journal | None, depth: int) -> ToolFinished:
         """A tool that fails, in whatever way, is told to the model, which may do better; it never ends the answer. What happens to the
         house under it, or to the steps of another agent, is no failure of the tool."""
         tool = next((tool for tool in spec.tools if tool.spec.name == call.name), None)
 
-        async def called(key: str) -> ToolResult:
+        async def call_tool(key: str) -> ToolResult:
             began = self._timer()
             try:
-                ok, result = True, await self._result(spec, tool, call, (key, journal, depth))
-            except NexusError as error:
-                if tool is not None and not _is_its_own(tool, error):
-                    raise
+                ok, result = True, await self._call(tool, call, self._context(spec, key, journal, depth))
+            except InvalidInput as error:
                 ok, result = False, _failure_result(error.detail)
+            except NexusError:
+                raise
             except Exception as error:
                 logger.warning("tool.failed", tool=call.name[:80], exc_info=True)
                 ok, result = False, _failure_result(f"The tool failed ({describe_failure(error)}).")
@@ -149,53 +145,42 @@ class Runtime:
                 result = result[:RESULT_CHARACTERS] + "… (cut)"
             return ToolResult(ok=ok, result=result, seconds=round(self._timer() - began, 3))
 
-        if journal is None or tool is None or tool.kind == "agent":
-            returned = await called("")
+        if journal is None or tool is None or tool.asks:
+            returned = await call_tool("")
         else:
-            returned = await journal.tool(call.name, call.arguments, tool.effect, called)
+            returned = await journal.tool(call.name, call.arguments, tool.effect, call_tool)
         return ToolFinished(call.call_id, call.name, returned.ok, returned.result, returned.seconds)
 
-    async def _result(
-        self, spec: AgentSpec, tool: BoundTool | None, call: ToolCall, at: tuple[str, Journal | None, int]
-    ) -> str:
-        key, journal, depth = at
+    async def _call(self, tool: BoundTool | None, call: ToolCall, context: ToolCallContext) -> str:
         if tool is None:
             raise InvalidInput(f"There is no tool {call.name!r}.")
         arguments = arguments_of(tool.spec, call.arguments)
-        match tool.kind:
-            case "library":
-                value: object = await self._tools.call(tool.target, arguments)
-            case "generated":
-                given = {"idempotency_key": key} if tool.takes_key else {}
-                value = await self._generated(spec, tool, {**arguments, **given})
-            case "agent":
-                if depth >= DEPTH:
-                    raise InvalidInput("Agents may ask agents only three deep.")
-                asked = ChatMessage("user", str(arguments["message"]))
-                answer = await self.whole(spec.agents[tool.target], [asked], journal=journal, depth=depth + 1)
-                value = answer.text
+        value = await self._providers[tool.provider].call(tool, arguments, context)
         return msgspec.json.encode(value).decode()
 
-    async def _generated(self, spec: AgentSpec, tool: BoundTool, arguments: dict[str, object]) -> object:
-        outcome = await self._code.call(spec.program, tool.target, arguments, limits=Limits())
-        if outcome.status != "ok":
-            raise InvalidInput(outcome.error or f"The tool {outcome.status.replace('_', ' ')}.")
-        return outcome.value
+    def _context(self, spec: AgentSpec, key: str, journal: Journal | None, depth: int) -> ToolCallContext:
+        async def ask(slug: str, message: str) -> str:
+            if depth >= DEPTH:
+                raise InvalidInput("Agents may ask agents only three deep.")
+            try:
+                answer = await self.whole(
+                    spec.agents[slug], [ChatMessage("user", message)], journal=journal, depth=depth + 1
+                )
+            except TookTooLong as error:
+                raise ToolError(error.detail) from error
+            return answer.text
+
+        return ToolCallContext(program=spec.program, key=key, ask=ask)
 
 
 def _failure_result(detail: str) -> str:
     return msgspec.json.encode({"error": detail.encode(errors="replace").decode()}).decode()
 
 
-def _is_its_own(tool: BoundTool, error: NexusError) -> bool:
-    """Whether the tool is to blame, and not what it runs in."""
-    match tool.kind:
-        case "agent":
-            return isinstance(error, InvalidInput | TookTooLong)
-        case "generated":
-            return isinstance(error, InvalidInput)
-        case "library":
-            return not (isinstance(error, Unavailable) and error.facts.keys() & {"reason", "part"})
+def _record_usage(model: str, end: End) -> UsageRecorded:
+    if end.usage is None:
+        return UsageRecorded(model, 0, 0, unknown=True)
+    return UsageRecorded(model, end.usage.input_tokens, end.usage.output_tokens)
 
 
 def collected(heard: Sequence[AnswerEvent | AnswerFinished]) -> Answer:

@@ -8,11 +8,10 @@ from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.principal import Principal
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.rows import Entity, Row
+from nexus.domain.ports.tools import Effect
 
 Source = Literal["system", "generated", "imported"]
 Visibility = Literal["private", "tenant", "public"]
-Effect = Literal["pure", "read", "write_own", "external", "spend", "destructive"]
-"""What a call does to the world: nothing, reads it, changes what is the agent's own, acts on others, spends money, destroys."""
 
 HOUSE = Principal(tenant_id="tnt_system", user_id="usr_system", user_name="nexus", kind="system")
 """Who owns the system tools: nobody who could sign in, so that no account ever adopts them."""

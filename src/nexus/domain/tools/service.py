@@ -17,7 +17,6 @@ from nexus.domain.core.principal import Principal
 from nexus.domain.core.values import JSON
 from nexus.domain.identity import policies
 from nexus.domain.ports.database import Page, Tables, Window
-from nexus.domain.ports.models import ToolSpec
 from nexus.domain.ports.rows import Write, insert, tally
 from nexus.domain.ports.web import Web
 from nexus.domain.tools import rules
@@ -92,10 +91,6 @@ class Tools:
             return await self._workers.run(tool.function, wanted, given, seconds=seconds)
         async with asyncio.timeout(seconds):
             return dict(await tool.function(**wanted, **given))
-
-    def offered(self, names: Iterable[str]) -> tuple[ToolSpec, ...]:
-        """What a model is told of these library tools. ToolError for a name that is none."""
-        return tuple(_known(name).spec for name in names)
 
     def used(self, names: Iterable[str], *, marker: str) -> list[Write]:
         """The calls of library tools among these names, to be committed beside the insert of the row that `marker` names."""

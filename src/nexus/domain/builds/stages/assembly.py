@@ -41,8 +41,7 @@ async def assembly(context: StageContext) -> StageOutput:
         "conftest.py": CONFTEST,
     }
     others = {other.slug: _outline(other) for other in architecture.agents if other.slug != agent.slug}
-    described = context.services.code.describe
-    spec = await package.spec(package.read(files), agent_id=agent.slug, describe=described, others=others)
+    spec = await context.services.resolver.resolve(package.read(files), agent_id=agent.slug, others=others)
     await context.note(f"{agent.slug}: {len(spec.tools)} tools, {len(files)} files")
     assembled = Assembled(folder=folder, tools=[entry.ref for entry in manifest.tools], files=sorted(files))
     placed = {f"{folder}/{path}": text for path, text in files.items()}

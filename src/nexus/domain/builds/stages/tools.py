@@ -10,7 +10,7 @@ from nexus.domain.builds.stages.parts import planned_agent
 from nexus.domain.builds.workflow import StageOutput
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.code import Program, TestResult
-from nexus.domain.tools.model import Effect
+from nexus.domain.ports.tools import Effect
 
 REPAIRS = 3
 

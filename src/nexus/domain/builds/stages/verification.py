@@ -35,8 +35,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
 
     async def spec(self, context: StageContext) -> AgentSpec:
         """Every tool reference has a schema, or InvalidInput: what cannot be read is no tool."""
-        describe = context.services.code.describe
-        return await package.spec(self.package, agent_id=self.agent.slug, describe=describe, others=self.others)
+        return await context.services.resolver.resolve(self.package, agent_id=self.agent.slug, others=self.others)
 
 
 async def verification(context: StageContext) -> StageOutput:
@@ -71,7 +70,7 @@ async def _examined(context: StageContext, candidate: Candidate) -> Findings:
         results.append(await run_case(context.converse, spec, case))
         await context.advance(number, len(cases))
     return Findings(
-        model=context.services.models.name,
+        model=context.services.models.choose(spec.model).name,
         boundary=context.services.code.tier().detail,
         problems=problems,
         tests=tests,

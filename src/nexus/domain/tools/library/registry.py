@@ -7,8 +7,8 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from nexus.domain.ports.models import ToolSpec
+from nexus.domain.ports.tools import Effect
 from nexus.domain.tools.library import calculator, dates, http, layouts, lists, money, patterns, tabular, texts, units
-from nexus.domain.tools.model import Effect
 from nexus.domain.tools.schema import spec_of
 
 Category = Literal["math", "finance", "dates", "text", "extraction", "tables", "web"]
