@@ -76,6 +76,25 @@ async def test_it_is_changed_once_and_a_new_directory_not_at_all(tmp_path: Path)
         assert applied == sorted(file.stem for file in FOLDER.glob("*.sql"))
 
 
+async def test_logs_of_replies_that_are_gone_are_deleted(tmp_path: Path) -> None:
+    connection = sqlite3.connect(first_release(tmp_path / "nexus.db"))
+    connection.execute(
+        "create table nexus_log (topic text, first integer, body blob, primary key (topic, first)) without rowid"
+    )
+    [(there,), *_] = connection.execute("select reply_id from nexus_replies").fetchall()
+    kept_topics = [f"reply:{there}", "something else"]
+    for topic in ("reply:msg_gone", *kept_topics):
+        connection.executemany("insert into nexus_log values (?, ?, ?)", [(topic, 1, b"{}"), (topic, 2, b"{}")])
+    connection.commit()
+    connection.close()
+    async with opened(tmp_path / "nexus.db"):
+        pass
+    connection = sqlite3.connect(tmp_path / "nexus.db")
+    topics = connection.execute("select topic, count(*) from nexus_log group by topic").fetchall()
+    connection.close()
+    assert topics == [(topic, 2) for topic in kept_topics]
+
+
 async def test_what_breaks_off_in_a_migration_leaves_all_as_it_was(tmp_path: Path) -> None:
     path, broken = first_release(tmp_path / "nexus.db"), tmp_path / "migrations"
     broken.mkdir()

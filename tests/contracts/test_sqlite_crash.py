@@ -217,6 +217,18 @@ async def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path: Path) -
         await Writer(tmp_path / "nexus.db").open()
 
 
+async def test_what_was_deleted_stands_in_no_file(tmp_path: Path) -> None:
+    async with sqlite_log(tmp_path / "nexus.db") as driver, sqlite_writer(tmp_path / "nexus.db") as writer:
+        log = EventLog(driver)
+        for topic in ("t", "u"):
+            for after in range(50):
+                await log.append(topic, [b"the secret of %b" % topic.encode()] * 20, after=20 * after)
+        await writer.write_back()  # from here on it is in the file itself
+        await log.delete(["t"])
+        kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+        assert (b"the secret of t" in kept, b"the secret of u" in kept) == (False, True)
+
+
 async def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
     async with sqlite_log(tmp_path / "there" / "nexus.db"):
         assert stat.S_IMODE((tmp_path / "there" / "nexus.db").stat().st_mode) == 0o600

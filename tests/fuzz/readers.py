@@ -37,10 +37,10 @@ from nexus.domain.sessions import rules as sessions_rules
 from nexus.domain.tools.arguments import arguments_of
 from nexus.domain.tools.library import conditions, moments, numbers, pages, units
 from nexus.domain.tools.library.registry import LIBRARY
+from nexus.domain.tools.schema import spec_of_source
 from nexus.domain.tools.tables import TOOLS
 from nexus.settings import read as read_settings
 from nexus.wire.projects import NewProject
-from tests.fakes.code import spec_of_source
 
 GENERAL = (
     " ", "0", "１", "9.", "a", "A", "what ", "don't ", '"', "'", "(", ")", "[", "{", ",", ";", ".", "-", "+", "/", "\\", "_", ":", "@", "%", "|",
@@ -269,6 +269,6 @@ READERS: tuple[Reader, ...] = (
     Reader(name="log entry", read=_logged, most=200_000, pieces=("\x1b[", "\ud800"), refusals=(NexusError, UnicodeEncodeError)),
     Reader(name="offline chat", read=partial(_offline, "reply"), most=50_000, pieces=_SAID, frames=("…", "Convert 12 inches to cm …", "What is 15% of 80 …?", "…这是什么")),
     Reader(name="offline requirement", read=partial(_offline, "build.intake"), most=10_000, pieces=_SAID, frames=("…", "An agent that converts units …")),
-    Reader(name="text of a commit", read=repository._parse_message, most=100_000, pieces=("Nexus-Key: ", "\nNexus-Fence: 1/1", "\nNexus-Key: a", "a: b\n"), frames=("…", "x\n…\nNexus-Fence: 1/1\nNexus-Key: k", "x\nNexus-Fence: 1/…\nNexus-Key: k")),
+    Reader(name="text of a commit", read=repository._told, most=100_000, pieces=("Nexus-Key: ", "\nNexus-Fence: 1/1", "\nNexus-Key: a", "a: b\n"), frames=("…", "x\n…\nNexus-Fence: 1/1\nNexus-Key: k", "x\nNexus-Fence: 1/…\nNexus-Key: k")),
     Reader(name="settings", read=lambda text: read_settings({"NEXUS_MODEL__BASE_URL": text, "NEXUS_TABLES__PREFIX": text, "NEXUS_MODEL__NAME": text}), most=100_000, pieces=("http://", "https://a", "a,"), frames=("…", "http://…")),
 )  # fmt: skip

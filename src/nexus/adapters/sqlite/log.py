@@ -53,6 +53,7 @@ class SqliteLog:
 
     async def delete(self, topics: Sequence[str]) -> None:
         await asyncio.gather(*(self._writer.do(partial(_delete, topic)) for topic in topics))
+        await self._writer.write_back()
         for topic in topics:
             self._signals.notify(_key(topic))
 

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import lru_cache
 from pathlib import Path
 from queue import SimpleQueue
@@ -100,6 +100,14 @@ class Writer:
         self.submit(job)
         await job.done
 
+    async def write_back(self) -> None:
+        """Empties the write-ahead log into the file, so that what was deleted stands in neither."""
+        await asyncio.to_thread(self._checkpoint)
+
+    def _checkpoint(self) -> None:
+        with closing(connected(self.path, "busy_timeout=5000")) as connection:
+            connection.execute("pragma wal_checkpoint(truncate)")
+
     def _next(self) -> None:
         self._resting = None
         if self._pending:
@@ -125,7 +133,9 @@ class Writer:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.touch(mode=0o600)
-            return connected(self.path, "journal_mode=wal", "busy_timeout=5000", "journal_size_limit=67108864")
+            return connected(
+                self.path, "journal_mode=wal", "busy_timeout=5000", "journal_size_limit=67108864", "secure_delete=1"
+            )
         except (OSError, sqlite3.Error) as error:
             raise Unavailable(f"The database cannot be opened: {error}") from error
 

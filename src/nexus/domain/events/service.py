@@ -10,7 +10,7 @@ from nexus.domain.core.instants import Clock, instant
 from nexus.domain.events.model import Event
 from nexus.domain.events.tables import EVENTS
 from nexus.domain.ports.database import Tables, Window
-from nexus.domain.ports.rows import Write, delete, insert
+from nexus.domain.ports.rows import Write, insert
 from nexus.domain.ports.signals import Signals, wait_for_signal
 from nexus.domain.ports.topics import Batch, Topics
 
@@ -61,8 +61,7 @@ class Events:
 
     async def delete(self, topic: str) -> None:
         """Nothing of a feed is left."""
-        while rows := await self.read(topic):
-            await self._tables.commit(*(delete(EVENTS, row) for row in rows))
+        await self._tables.clear(EVENTS, topic)
         self._signals.notify(topic)
 
 

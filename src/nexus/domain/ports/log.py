@@ -150,6 +150,9 @@ class Stream(Generic[E]):
     async def end(self, topic: str) -> int:
         return await self._log.end(topic)
 
+    async def delete(self, topics: Sequence[str]) -> None:
+        await self._log.delete(topics)
+
 
 class _Ending:
     """Batches up to the event that ends the topic; none when the reader has had it already."""

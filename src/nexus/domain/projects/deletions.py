@@ -84,6 +84,8 @@ class Deletions:
         hit("after:purge.files")
         await self._slugs.release(project.project_id)
         await self._tables.clear(STAGES, project.project_id)
+        async for build in self._tables.each(BUILDS, project.project_id):
+            await self._projects.delete_feed(build)
         await self._tables.clear(BUILDS, project.project_id)
         hit("before:purge.rows")
         await self._tables.commit(delete(PROJECTS, project))

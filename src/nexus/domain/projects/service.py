@@ -89,6 +89,9 @@ class Projects:
         project = await self.get(caller, project_id)
         return self._events.follow(topic(project_id, project.build_no), after, ends=ENDINGS)
 
+    async def delete_feed(self, build: Build) -> None:
+        await self._events.delete(topic(build.project_id, build.build_no))
+
     async def has_read_all(self, caller: Principal, project_id: str, after: int) -> bool:
         """Whether the build is over and a reader at this position has seen its end, or all that is still kept of it."""
         project = await self.get(caller, project_id)

@@ -210,6 +210,13 @@ class Replies:
         elif reply:
             await self._leases.release(reply, reply.fence)
 
+    async def clear(self, replies: Sequence[Reply]) -> None:
+        """Removes what lies beside their rows: the journals and the logs of replies that are over."""
+        topics = [rules.topic(reply.reply_id) for reply in replies]
+        for topic in topics:
+            await self._journals(topic, lambda: ()).forget(0)
+        await self._stream.delete(topics)
+
     async def beat(self) -> None:
         """Tells that the replies of this process are being written, or wait here until they are."""
         await self._leases.beat()

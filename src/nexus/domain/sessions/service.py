@@ -279,6 +279,10 @@ class Sessions:
         if session.active_reply:
             await self.cancel_for(session)
             return False
+        replies = [reply async for reply in self._tables.each(REPLIES, session_id, index="SessionIndex")]
+        if any(reply.dispatch for reply in replies):  # its last event is on its way
+            return False
+        await self._replies.clear(replies)
         await self._tables.clear(REPLIES, session_id, index="SessionIndex")
         await self._tables.clear(MESSAGES, session_id)
         await self._invocations.forget(session_id=session_id)
