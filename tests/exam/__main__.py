@@ -1,11 +1,12 @@
 """What the offline model makes of questions by people who did not see its cards: `make exam`. A score, not a test.
 
 A line of a question file has `agent` (a key of `REQUIREMENTS`), `language`, `input` and `right`: texts of which one must stand in a right
-answer; empty where only a refusal or a question back is right. `wrong` in the score is an answer by a tool without any of them: each is to be
-read by somebody, since a rounding, or a tool that says honestly what it cannot do, looks the same.
+answer, a number also where the answer rounds to it; empty where only a refusal, a question back or a tool that says what it cannot do is
+right. `wrong` in the score is an answer by a tool without any of them: each is to be read by somebody.
 """
 
 import asyncio
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.offline import support
 from tests.offline.support import Package
 from tests.offline.test_builds import build
 
+_NUMBER, _COULD_NOT = re.compile(r"-?\d+(?:\.\d+)?"), re.compile(r"^The tool \w+ could not|^工具\w+没能完成")
 TODAY = 1_796_083_200.0  # 2026-12-01T00:00:00Z
 REQUIREMENTS: dict[str, dict[Language, str]] = {
     "units": {"en": "An agent that converts units of length and weight", "zh": "一个换算单位的助手"},
@@ -56,6 +58,18 @@ async def build_package(key: str, language: Language) -> Package:
     return Package(agent.library_tools, built.written[agent.slug])
 
 
+def _stands_in(right: str, text: str) -> bool:
+    """Whether it is said, or a number that rounds to it."""
+    plain = text.replace(",", "").replace("*", "")
+    if not _NUMBER.fullmatch(right := right.replace(",", "")):
+        return right in plain
+    places = len(right.partition(".")[2])
+    return any(
+        abs(float(found) - float(right)) <= 0.5000001 * 10**-places
+        for found in _NUMBER.findall(plain if right[0] == "-" else plain.replace("-", ""))
+    )
+
+
 async def ask_all(questions: list[Question]) -> Counter[str]:
     """How many were answered rightly, refused, and answered otherwise; what is not right is printed."""
     packages = {
@@ -64,9 +78,9 @@ async def ask_all(questions: list[Question]) -> Counter[str]:
     score = Counter[str]()
     for one in questions:
         text, calls = await packages[one.agent, one.language].converse(one.input)
-        plain = text.replace(",", "").replace("*", "")
-        is_right = any(part.replace(",", "") in plain for part in one.right)
-        result = "right" if is_right or not (calls or one.right) else "wrong" if calls else "refused"
+        has_answer = bool(calls) and not _COULD_NOT.search(text)
+        is_right = has_answer and any(_stands_in(part, text) for part in one.right)
+        result = "right" if is_right or not (has_answer or one.right) else "wrong" if has_answer else "refused"
         score[result] += 1
         if result != "right":
             sys.stdout.write(f"{result} [{one.agent}] {one.input!r}\n    wanted {one.right}, got {text[:200]!r}\n")

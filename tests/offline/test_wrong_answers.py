@@ -162,6 +162,6 @@ async def test_a_number_in_words_has_the_value_that_people_mean(said: str, conta
 
 
 async def test_a_refusal_shows_an_example_of_what_was_spoken_of() -> None:
-    text, calls = await agent_with("line_items_total", "add_to_date").converse("今天往后100天是哪天")
+    text, calls = await agent_with("line_items_total", "add_to_date").converse("元宵节前100天是哪天")
     assert calls == []
     assert "2026-01-30之后45天是哪天" in text

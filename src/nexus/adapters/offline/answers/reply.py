@@ -44,10 +44,10 @@ def reply(request: ModelRequest, today: date) -> Answered:
         return Answered(small)
     found = understand(said, request.tools, today)
     if outcomes:
-        readings = [*found.calls, *[None] * len(outcomes)]
+        readings = [*(one for one in found.found for _ in one.calls), *[None] * len(outcomes)]
         shown = [_outcome(one, call, request.tools, language) for one, call in zip(outcomes, readings, strict=False)]
         return Answered("\n\n".join(shown))
-    asked = [(one.card.tool, msgspec.json.encode(one.arguments).decode()) for one in found.calls]
+    asked = [(one.card.tool, msgspec.json.encode(call).decode()) for one in found.found for call in one.calls]
     if not asked and (agent := wanted_agent(said[-1], request.tools, today)):
         asked = [(agent.name, msgspec.json.encode({"message": said[-1]}).decode())]
     number = len([message for message in request.messages if message.role != "system"])
@@ -61,7 +61,7 @@ def wanted_agent(said: str, tools: Sequence[ToolSpec], today: date) -> ToolSpec 
     found = [
         (tool, understand([said], [spec_of_card(card) for card in cards_of_agent(tool)], today)) for tool in agents
     ]
-    able = [tool for tool, one in found if one.calls] or [tool for tool, one in found if one.asks or one.rivals]
+    able = [tool for tool, one in found if one.found] or [tool for tool, one in found if one.asks or one.rivals]
     return able[0] if len(able) == 1 else None if able else nearest_agent(said, agents)
 
 
@@ -114,10 +114,9 @@ def _example(tool: ToolSpec | None, language: Language) -> str:
 def _question(found: Understanding, said: str, tools: Sequence[ToolSpec], language: Language) -> str:
     """What is missing or doubtful, or what was not understood; and what works."""
     asks, about = found.asks, [one.card.tool for one in ([found.asks] if found.asks else found.rivals)]
-    if asks and not asks.missing:
-        doubt = asks.doubts[0]
-        name = parameter_name(doubt.name, language)
-        return phrase("doubt", language, slot=name, first=doubt.doubt[0], second=doubt.doubt[1])
+    if asks and asks.doubt and not asks.missing:
+        name, (first, second) = asks.doubt
+        return phrase("doubt", language, slot=parameter_name(name, language), first=first, second=second)
     if asks:
         missing = joined([parameter_name(name, language) for name in asks.missing], language)
         lines = [phrase("lacking", language, title=asks.card.title(language), missing=missing)]
@@ -147,6 +146,6 @@ def _outcome(outcome: Outcome, reading: Reading | None, tools: Sequence[ToolSpec
         text = outcome.result
     else:
         text = f"{phrase('answered', language, tool=outcome.tool)}\n\n{text_of(outcome.result, language)}"
-    taken = {name: reading.bound[name].value for name in reading.taken if name != "today"} if reading else {}
+    taken = {name: reading.bound[name] for name in reading.taken if name != "about"} if reading else {}
     shown = [f"{parameter_name(name, language)} {value_of(value, language)[:80]}" for name, value in taken.items()]
     return text + (f"\n\n{phrase('taken', language, taken=joined(shown, language))}" if shown else "")

@@ -44,7 +44,7 @@ class Sentence(string.Formatter):
 
 def tell(card: Card, reading: Reading | None, given: JSON, result: Any, language: Language) -> str | None:
     """The sentence of the card for what was asked; None where it has none that fits the result."""
-    about = reading.frame.about if reading else ""
+    about = reading.about if reading else ""
     sentence = (card.tell.get(about) or card.tell.get("") or {}).get(language)
     fields = result if isinstance(result, dict) else {}
     values = {"asked": given, **given, **fields, "result": fields.get("result", result)}

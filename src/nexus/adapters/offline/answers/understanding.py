@@ -6,10 +6,10 @@ from datetime import date
 
 from msgspec import Struct
 
-from nexus.adapters.offline.answers.readings import Reading, following, message_of, readings
+from nexus.adapters.offline.answers.readings import Reading, following, readings
 from nexus.adapters.offline.answers.unknown import cards_for
 from nexus.adapters.offline.cards import Card
-from nexus.adapters.offline.reading.message import partings
+from nexus.adapters.offline.reading.message import Message, partings
 from nexus.adapters.offline.reading.tokens import plain, tokens_of
 from nexus.adapters.offline.reading.words import FILLERS
 from nexus.domain.ports.models import ToolSpec
@@ -27,10 +27,10 @@ Offer = Sequence[tuple[Card, ToolSpec]]
 
 
 class Understanding(Struct, frozen=True, kw_only=True):
-    """`calls` are complete; else `asks` lacks something or has two meanings, `rivals` are meanings by
+    """`found` are complete; else `asks` lacks something or has two meanings, `rivals` are meanings by
     several cards; else `unknown` is what was not understood."""
 
-    calls: tuple[Reading, ...] = ()
+    found: tuple[Reading, ...] = ()
     asks: Reading | None = None
     rivals: tuple[Reading, ...] = ()
     unknown: str = ""
@@ -39,32 +39,28 @@ class Understanding(Struct, frozen=True, kw_only=True):
 def understand(said: Sequence[str], tools: Sequence[ToolSpec], today: date) -> Understanding:
     """The last of the texts, oldest first; what an elliptical one takes over comes from the one before."""
     offer = [(card, tool) for tool in tools for card in cards_for(tool)]
-    found = Understanding()
+    last = Understanding()
     for text in said[-_TURNS:]:
-        found = _turn(text, offer, today, found.calls[-1] if found.calls else found.asks)
-    return found
+        last = _turn(text, offer, today, last.found[-1] if last.found else last.asks)
+    return last
 
 
 def _turn(text: str, offer: Offer, today: date, before: Reading | None) -> Understanding:
     whole = _alone(text, offer, today)
-    if whole.calls or whole.rivals:
+    if whole.found or whole.rivals:
         return whole
-    for pattern in (_PARTS, _ALIKE) if len(text) < 2000 else ():
-        parts = [part for part in pattern.split(text) if part and _says_something(part)]
-        found = [_alone(part, offer, today) for part in parts] if 1 < len(parts) <= _MOST_PARTS else []
-        calls = tuple(call for one in found for call in one.calls)
-        is_whole = bool(found) and all(one.calls for one in found)
-        if is_whole and (pattern is _PARTS or len({one.card.tool for one in calls}) == 1):
-            return Understanding(calls=calls)
-    return (_followed(text, offer, today, before) if before else None) or whole
-
-
-def _followed(text: str, offer: Offer, today: date, before: Reading) -> Understanding | None:
-    tool = next(tool for card, tool in offer if card.tool == before.card.tool)
-    for asked in partings(text):
-        for one in following(message_of(asked, today, before.card), before, tool):
-            return Understanding(calls=(one,)) if one.complete else Understanding(asks=one)
-    return None
+    for form in (_PARTS, _ALIKE) if len(text) < 2000 else ():
+        parts = [part for part in form.split(text) if part and _says_something(part)]
+        each = [_alone(part, offer, today) for part in parts] if 1 < len(parts) <= _MOST_PARTS else []
+        found = tuple(reading for one in each for reading in one.found)
+        is_alike = form is _PARTS or len({one.card.tool for one in found}) == 1
+        if each and is_alike and all(one.found for one in each):
+            return Understanding(found=found)
+    tool = next((tool for card, tool in offer if before and card.tool == before.card.tool), None)
+    for asked in partings(text) if before and tool else ():
+        if before and tool and (one := following(Message(asked, today), before, tool)):
+            return Understanding(found=(one,)) if one.complete else Understanding(asks=one)
+    return whole
 
 
 def _says_something(part: str) -> bool:
@@ -76,40 +72,23 @@ def _alone(text: str, offer: Offer, today: date) -> Understanding:
     asks: list[Reading] = []
     furthest, unknown = 0, ""
     for asked in partings(text):
-        complete: list[list[Reading]] = []
+        complete: list[Reading] = []
         for card, tool in offer:
-            message = message_of(asked, today, card)
+            message = Message(asked, today)
             found = list(readings(message, card, tool))
-            asks += [one for one in found if not one.complete and _is_sensible(one)]
-            complete += [calls for calls in [[one for one in found if one.complete]] if calls]
+            complete += [one for one in found if one.complete][:1]
+            asks += [one for one in found if (one.missing or one.doubt) and (one.bound or not one.frame.bare)]
             if asked.material is None and message.furthest > furthest:
-                furthest, unknown = message.furthest, _rest(message.text, message.furthest)
-        if complete and len(_currencies(asked.text)) < 2:
+                furthest, unknown = message.furthest, message.rest(message.furthest)
+        if complete and len({_CURRENCIES.get(word) for word in message.words} - {None}) < 2:
             return _chosen(complete)
     best = min(asks, key=lambda one: len(one.missing), default=None)
     return Understanding(asks=best, unknown=unknown or text.strip()[:60])
 
 
-def _is_sensible(reading: Reading) -> bool:
-    """Whether there is something to ask back about: a bare value without a word of the card says too little."""
-    return len(reading.bound) > 1 or not reading.frame.bare
-
-
-def _rest(text: str, at: int) -> str:
-    tokens = tokens_of(text)
-    return text[tokens[at].start :].partition("\n")[0][:60].strip() if at < len(tokens) else ""
-
-
-def _currencies(text: str) -> set[str]:
-    return {_CURRENCIES[token.word] for token in tokens_of(plain(text[:2000])) if token.word in _CURRENCIES}
-
-
-def _chosen(complete: list[list[Reading]]) -> Understanding:
+def _chosen(complete: list[Reading]) -> Understanding:
     """Of several cards one that was named by its words; several that are left are rivals unless one yields."""
-    named = [calls for calls in complete if not calls[0].frame.bare] or complete
-    wanted = {calls[0].card.tool for calls in named}
-    left = [calls for calls in named if not {*calls[0].card.yields} & wanted] or named
-    if len(left) > 1:
-        return Understanding(rivals=tuple(calls[0] for calls in left))
-    first = left[0][0]
-    return Understanding(calls=tuple(one for one in left[0] if one.frame is first.frame and one.bound is first.bound))
+    named = [one for one in complete if not one.frame.bare] or complete
+    wanted = {one.card.tool for one in named}
+    left = [one for one in named if not {*one.card.yields} & wanted] or named
+    return Understanding(rivals=tuple(left)) if len(left) > 1 else Understanding(found=(left[0],))

@@ -68,12 +68,12 @@ def _made(tool: ToolSpec) -> Card | None:
     if any(not kinds.get(name) for name in tool.parameters.get("required", [])):
         return None
     read = {name: kind for name, kind in kinds.items() if kind}
-    cue = "{name} =? {slot}" if len(read) > 1 else "({name})? =? {slot}"
-    say = tuple(cue.format(name=name, slot=f"{{{name}:{kind}}}") for name, kind in read.items())
+    optional = "" if len(read) > 1 else "?"
+    say = tuple(f"{name}{optional} =? {{{name}:{kind}}}" for name, kind in read.items())
     title = tool.name.replace("_", " ")
     words = words_of(f"{title} {tool.description} {' '.join(properties).replace('_', ' ')}")
     return Card(
         tool=tool.name, titles={"en": title, "zh": title}, category="own", requests=(), examples={},
         words=tuple(dict.fromkeys(word for word in words if word not in _EMPTY)),
-        glue=("of", "for", "with", "to", "in", "on", "="), frames=(Frame(say=say),),
+        glue=("of/for/with/to/in/on/=",), frames=(Frame(say=say),),
     )  # fmt: skip

@@ -23,20 +23,22 @@ class Example(Struct, frozen=True, array_like=True):
 
 
 class Frame(Struct, frozen=True, forbid_unknown_fields=True):
-    """One way to ask. `say` are patterns that may stand in any order, each once; together they consume the whole message.
+    """One way to ask. `say` are patterns that may stand in any order, each name once; together they consume the whole message.
 
-    `args` are arguments with the names of what was read in braces; `about` is what the answer is to dwell on; `each` is
-    a list slot of which every entry is a call of its own. A frame wants one of the card's words, or of its own `words`
-    where it has some; a `bare` one wants none. A `negative` frame goes back in time: its spans are below zero.
+    `often` are patterns that may come again and again: each is an entry of the list `into`, or a call of its own.
+    `never` are patterns that may stand nowhere. `args` are arguments with the names of what was read in braces, with
+    `?` where it may be missing; `about` is what the answer is to dwell on, unless a slot of that name says it. A frame
+    wants one of the card's words, or of its own `words` where it has some; a `bare` one wants none.
     """
 
-    say: tuple[str, ...]
+    say: tuple[str, ...] = ()
+    often: tuple[str, ...] = ()
+    into: str = ""
+    never: tuple[str, ...] = ()
     args: JSON = {}
     words: tuple[str, ...] = ()
     about: str = ""
-    each: str = ""
     bare: bool = False
-    negative: bool = False
 
 
 class Check(Struct, frozen=True, array_like=True):
@@ -51,9 +53,9 @@ class Card(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `requests` are words and phrases of requirements that name the skill as a whole; `topics` those that name a part of
     it (`weight` …), by the part. Phrases are compared by `words_of`, English words also by `stem`.
-    `words` are the patterns of messages that want the skill, `glue` those that may stand beside them; `lists` are those
-    of the entries of list slots, `choices` the values of slots by what is said for them, `follows` patterns that an
-    elliptical follow-up may hold beside its frame's. `yields` are the tools whose cards go first where both understand.
+    `words` stand in messages that want the skill, `glue` beside them. `values` are those of slots by what is said for
+    them, `follows` patterns that an elliptical follow-up may hold beside its frame's.
+    `yields` are the tools whose cards go first where both understand.
     `tell` are the sentences of an answer by what it is about, then by language.
     Of a template, `checks` and `refuses` become the tests of its tool.
     """
@@ -68,8 +70,7 @@ class Card(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     glue: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
     yields: tuple[str, ...] = ()
-    lists: Mapping[str, tuple[str, ...]] = {}
-    choices: Mapping[str, Mapping[str, str | int | float]] = {}
+    values: Mapping[str, Mapping[str, str]] = {}
     frames: tuple[Frame, ...] = ()
     tell: Mapping[str, Mapping[Language, str]] = {}
     values_zh: Mapping[str, str] = {}

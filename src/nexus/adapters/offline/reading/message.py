@@ -7,27 +7,15 @@ from typing import Any
 
 from msgspec import Struct
 
-from nexus.adapters.offline.reading.patterns import Choice, Literal, Node, Sequel, Slot, Tight
-from nexus.adapters.offline.reading.slots import KINDS, OF_MATERIAL, SEPARATORS, Source
+from nexus.adapters.offline.reading.patterns import Item, Words
+from nexus.adapters.offline.reading.slots import KINDS, Source
 from nexus.adapters.offline.reading.tokens import plain, tokens_of
-from nexus.adapters.offline.reading.words import FILLERS
+from nexus.adapters.offline.reading.words import FILLERS, LIGHT
 
-_LONGEST, _MOST_TOKENS, _STEPS, _SKIPPED = 400, 200, 12_000, 8
+_LONGEST, _MOST_TOKENS, _STEPS = 400, 200, 40_000
 _MATERIAL = re.compile(r"[:：](?!//)(?!\d\d)")
 _FENCED = re.compile(r"```(?:[a-z]*\n)?")
-
-
-class Bound(Struct, frozen=True):
-    """What a slot holds, whether it is the material, and where two readings are possible, both of them."""
-
-    name: str
-    value: Any
-    doubt: tuple[str, ...] = ()
-    material: bool = False
-
-
-Choices = Mapping[str, Sequence[tuple[Literal, Any]]]
-Match = tuple[int, tuple[Bound, ...]]
+Bound = dict[str, Any]
 
 
 class Asked(Struct, frozen=True):
@@ -61,75 +49,85 @@ def _by_lines(lines: list[str], mark: str) -> Iterator[Asked]:
     yield Asked(lines[-1], "\n".join(lines[:-1]).strip("\n"))
 
 
-class Message(Source):
-    """The tokens of a question, matched with patterns. `furthest` is the last token that any of them came to."""
+class Reader(Struct, frozen=True, kw_only=True):
+    """What one frame reads: each of `once` at most once, `often` any number of times, as entries of the list `into`;
+    `words` of which it wants one (a slot `about` will do where it has none), `beside` that may stand anywhere, `never`
+    that may stand nowhere, and `values` of slots by what is said for them."""
 
-    def __init__(self, asked: Asked, today: date, lists: Mapping[str, tuple[Node, ...]], choices: Choices) -> None:
+    once: Sequence[tuple[Item, ...]]
+    often: Sequence[tuple[Item, ...]] = ()
+    into: str = ""
+    never: Sequence[tuple[Item, ...]] = ()
+    words: Words = {}
+    beside: Words = {}
+    values: Mapping[str, Sequence[tuple[Words, Any]]] = {}
+
+
+class Message(Source):
+    """The tokens of a question. `furthest` is the last token that any reader came to."""
+
+    def __init__(self, asked: Asked, today: date) -> None:
         text = plain(asked.text) if len(asked.text) <= _LONGEST else ""
         tokens = tokens_of(text)
         self.readable = 0 < len(tokens) <= _MOST_TOKENS
         super().__init__(text, tokens if self.readable else [], today, asked.material)
-        self.asked, self.steps, self.furthest, self.lists, self.choices = asked, _STEPS, 0, lists, choices
-        self._reach: dict[int, list[int]] = {}
+        self.steps, self.furthest = _STEPS, 0
 
-    def reach(self, at: int) -> list[int]:
-        """The places that are `at` or lie behind harmless words from there, at most so many."""
-        if at not in self._reach:
-            found = [at]
-            for place in found:
-                found += [end for end in self.literal(FILLERS, place) if end not in found and len(found) < _SKIPPED]
-            self._reach[at] = sorted(found)
-        return self._reach[at]
+    def read(self, reader: Reader, *, evident: bool) -> Iterator[Bound]:
+        """What the slots hold in every way to consume the whole message and its material; `evident` without a word."""
+        is_barred = any(
+            True for one in reader.never for at in range(len(self.tokens)) for _ in self._match(one, reader, at)
+        )
+        open_: list[tuple[int, bool, Bound]] = [(0, evident, {})] if self.readable and not is_barred else []
+        seen = set[tuple[int, bool, frozenset[str]]]()
+        while open_ and self.steps > 0:
+            at, evident, bound = open_.pop()
+            if (state := (at, evident, frozenset(bound))) in seen:
+                continue
+            seen.add(state)
+            self.furthest = max(self.furthest, at)
+            if at == len(self.tokens) and evident and (self.material is None or self.material in bound.values()):
+                yield bound
+            more = [one for one in self._matches(reader.once, reader, at) if not one[1].keys() & bound.keys()]
+            found = [(end, evident or ("about" in one and not reader.words), {**bound, **one}) for end, one in more]
+            entries, more = bound.get(reader.into, ()), self._matches(reader.often, reader, at)
+            found += [(end, evident, {**bound, reader.into: [*entries, one]}) for end, one in more]
+            found += [(end, True, bound) for end in self.literal(reader.words, at)]
+            found += [(end, evident, bound) for words in (reader.beside, FILLERS) for end in self.literal(words, at)]
+            open_ += reversed(found)
 
-    def match(self, node: Node, at: int, tight: bool = False) -> Iterator[Match]:
-        """All ways in which a pattern consumes tokens from a place on; `tight`, without harmless words before."""
+    def _matches(self, patterns: Sequence[tuple[Item, ...]], reader: Reader, at: int) -> list[tuple[int, Bound]]:
+        return [(end, bound) for one in patterns for end, bound in self._match(one, reader, at) if bound]
+
+    def _match(self, items: tuple[Item, ...], reader: Reader, at: int) -> Iterator[tuple[int, Bound]]:
+        """All ways in which a pattern consumes tokens from a place on."""
         self.steps -= 1
-        if self.steps < 0:
+        if not items or self.steps < 0:
+            yield from [(at, {})] if not items else []
             return
-        if isinstance(node, Choice):
-            for part in node.parts:
-                yield from self.match(part, at, tight)
-        elif isinstance(node, Sequel):
-            yield from self._sequel(node.parts, at, tight)
-        elif isinstance(node, Tight):
-            yield from self.match(node.part, at, True)
+        item, rest = items[0], items[1:]
+        for end, bound in self._item(item, reader, at):
+            behind = [end]
+            for place in behind if rest else ():
+                behind += [stop for stop in self.literal(LIGHT, place) if stop not in behind and len(behind) < 4]
+            for place in behind:
+                yield from (
+                    (stop, {**bound, **more})
+                    for stop, more in self._match(rest, reader, place)
+                    if not bound.keys() & more
+                )
+        if item.optional:
+            yield from self._match(rest, reader, at)
+
+    def _item(self, item: Item, reader: Reader, at: int) -> Iterator[tuple[int, Bound]]:
+        if item.words:
+            yield from ((end, {}) for end in self.literal(item.words, at))
+        elif item.kind in reader.values:
+            choices = reader.values[item.kind]
+            found = [(end, value) for words, value in choices for end in self.literal(words, at)]
+            yield from ((end, {item.name: value}) for end, value in sorted(found, key=lambda one: -one[0]))
         else:
-            for place in [at] if tight else self.reach(at):
-                self.furthest = max(self.furthest, place)
-                yield from self._atom(node, place)
-
-    def _sequel(self, parts: tuple[Node, ...], at: int, tight: bool) -> Iterator[Match]:
-        if not parts:
-            yield at, ()
-            return
-        for end, bound in self.match(parts[0], at, tight):
-            for last, more in self._sequel(parts[1:], end, tight and end == at):
-                yield last, bound + more
-
-    def _atom(self, node: Literal | Slot, at: int) -> Iterator[Match]:
-        if isinstance(node, Literal):
-            yield from ((end, ()) for end in self.literal(node.words, at))
-        elif node.kind in self.lists:
-            yield from self._list(node, at)
-        elif node.kind in self.choices:
-            found = [(end, value) for said, value in self.choices[node.kind] for end in self.literal(said.words, at)]
-            yield from ((end, (Bound(node.name, value),)) for end, value in sorted(found, key=lambda one: -one[0]))
-        else:
-            kind, _, detail = node.kind.partition("=")
-            is_material = kind in OF_MATERIAL and at == len(self.tokens)
-            for end, value, doubt in KINDS.get(kind, KINDS[""])(self, at, detail or kind):
-                yield end, (Bound(node.name, value, doubt, is_material),)
-
-    def _list(self, slot: Slot, at: int) -> Iterator[Match]:
-        """Entries of a pattern of the card's own, one behind the other."""
-        entries: list[dict[str, Any]] = []
-        stops: list[Match] = []
-        while found := next((match for one in self.lists[slot.kind] for match in self.match(one, at)), None):
-            if found[0] <= at or any(one.doubt for one in found[1]):
-                break
-            entries.append({one.name: one.value for one in found[1]})
-            stops.append((found[0], (Bound(slot.name, list(entries)),)))
-            at = found[0]
-            while self.word(at) in (*SEPARATORS, "plus", "with", "加"):
-                at += 1
-        yield from reversed(stops)
+            kind, _, detail = item.kind.partition("=")
+            names = item.name.split("+")
+            for end, value in KINDS.get(kind, KINDS[""])(self, at, detail or kind):
+                yield end, dict(zip(names, value if len(names) > 1 else [value], strict=True))

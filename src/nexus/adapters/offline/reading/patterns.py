@@ -1,101 +1,47 @@
-"""The small language in which cards say how people ask, as nodes that a message is matched with.
+"""The small language in which cards say how people ask: items one behind the other, parted by spaces.
 
-Spaces part words; `a/b` is either, `a_b` two words behind each other, `x?` may be missing, `( … | … )` groups,
-`{name:kind}` is a slot, and what `~` stands before follows at once. Chinese words need no spaces; `@m` is a Chinese
-measure word. Harmless words (`FILLERS`) and stops may stand anywhere between.
+`a/b` is either word, `a_b` two words behind each other, `{name:kind}` a slot, and what ends in `?` may be missing. Chinese
+words need no spaces; `@m` is a Chinese measure word. Articles and the like may stand between.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 from msgspec import Struct
 
 from nexus.adapters.offline.reading.tokens import plain, tokens_of
 
-_PART = re.compile(r"~?\{[^}]*\}\??|~?\(|\)\?|\)|\||[^\s(){}|]+")
-_MEASURES = "本 支 个 件 张 台 箱 瓶 盒 包 把 套 只 条 斤 公斤 份 杯 双 块 辆 部 枝 根 顶 盏 袋 桶 米 次 小时".split()
+Words = Mapping[str, Sequence[tuple[str, ...]]]
+"""Words and phrases as their tokens, by the first of them."""
+_MEASURES = "/".join("本支个件张台箱瓶盒包把套只条斤份杯双块辆部枝根顶盏袋桶米次碗盘节位项听罐顿晚") + "/公斤/小时/千克"
 
 
-class Literal(Struct, frozen=True):
-    """One of several words or phrases, by their first token."""
+class Item(Struct, frozen=True):
+    """One place of a pattern: words of which one must stand there, or a slot where there are none."""
 
-    words: Mapping[str, Sequence[tuple[str, ...]]]
-
-
-class Slot(Struct, frozen=True):
-    name: str
-    kind: str
-
-
-class Sequel(Struct, frozen=True):
-    parts: tuple[Any, ...]
-
-
-class Choice(Struct, frozen=True):
-    parts: tuple[Any, ...]
-
-
-class Tight(Struct, frozen=True):
-    """What must follow without a harmless word between."""
-
-    part: Any
-
-
-Node = Literal | Slot | Sequel | Choice | Tight
-
-
-def literal(phrases: Sequence[str]) -> Literal:
-    """The phrases of a word, with `_` between the tokens of one."""
-    words: dict[str, list[tuple[str, ...]]] = {}
-    for phrase in phrases:
-        tokens = tuple(token.word for token in tokens_of(plain(phrase.replace("_", " "))))
-        words.setdefault(tokens[0], []).append(tokens)
-    return Literal({first: sorted(found, key=len, reverse=True) for first, found in words.items()})
+    words: Words = {}
+    name: str = ""
+    kind: str = "number"
+    optional: bool = False
 
 
 @lru_cache(maxsize=4096)
-def pattern(text: str) -> Node:
-    """The pattern of a text. ValueError where a bracket stays open."""
-    parts = _PART.findall(text)[::-1]
-    node = _choice(parts)
-    if parts:
-        raise ValueError(f"{text!r} is not a pattern.")
-    return node
+def phrases(*texts: str) -> Words:
+    """The phrases of texts such as `a/b_c`."""
+    words: dict[str, list[tuple[str, ...]]] = {}
+    for phrase in (phrase for text in texts for phrase in (text.split("/") if text.strip("/") else [text])):
+        tokens = tuple(token.word for token in tokens_of(plain(phrase.replace("_", " "))))
+        words.setdefault(tokens[0], []).append(tokens)
+    return words
 
 
-def slots_of(node: Node) -> Iterator[Slot]:
-    """All slots of a pattern."""
-    if isinstance(node, Slot):
-        yield node
-    elif not isinstance(node, Literal):
-        for part in [node.part] if isinstance(node, Tight) else node.parts:
-            yield from slots_of(part)
+@lru_cache(maxsize=4096)
+def pattern(text: str) -> tuple[Item, ...]:
+    return tuple(_item(part.removesuffix("?"), part.endswith("?")) for part in text.split())
 
 
-def _choice(parts: list[str]) -> Node:
-    """Takes alternatives from the end of the list, up to the bracket that closes them."""
-    choices: list[Node] = [_sequel(parts)]
-    while parts and parts[-1] == "|":
-        parts.pop()
-        choices.append(_sequel(parts))
-    return Choice(tuple(choices)) if len(choices) > 1 else choices[0]
-
-
-def _sequel(parts: list[str]) -> Node:
-    found: list[Node] = []
-    while parts and parts[-1] not in ("|", ")", ")?"):
-        part = parts.pop()
-        node = _choice(parts) if part.endswith("(") else _atom(part.lstrip("~").removesuffix("?"))
-        closing = parts.pop() if part.endswith("(") else part
-        node = Tight(node) if part[0] == "~" else node
-        found.append(Choice((node, Sequel(()))) if closing.endswith("?") else node)
-    return Sequel(tuple(found))
-
-
-def _atom(part: str) -> Node:
+def _item(part: str, optional: bool) -> Item:
     if part.startswith("{"):
         name, _, kind = part[1:-1].partition(":")
-        return Slot(name, kind or "number")
-    return literal(_MEASURES if part == "@m" else [part] if part in ("/", "_") else part.split("/"))
+        return Item(name=name, kind=kind or "number", optional=optional)
+    return Item(words=phrases(part.replace("@m", _MEASURES)), optional=optional)

@@ -11,31 +11,22 @@ from nexus.domain.tools.library.units import Unit, unit_named
 from nexus.domain.tools.model import ToolError
 
 _LONGEST = 40
-_SMALL_WORDS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
-seventeen eighteen nineteen""".split()
+_BELOW_20 = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+eighteen nineteen""".split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_SCALES = {"thousand": 1000, "million": 10**6, "mn": 10**6, "billion": 10**9, "bn": 10**9, "dozen": 12, "grand": 1000}
-_WORDS = {word: at for at, word in enumerate(_SMALL_WORDS)} | {word: at * 10 for at, word in enumerate(_TENS, 2)}
-_PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4}
-_ONES, _TEENS = "|".join(_SMALL_WORDS[1:10]), "|".join(reversed(_SMALL_WORDS))
-_BELOW_100 = rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{_ONES}))?|(?:{_TEENS}))(?![a-z])"
-_BELOW_1000 = rf"(?:(?:{_BELOW_100}|an?) hundred(?: (?:and )?{_BELOW_100})?|{_BELOW_100})"
-_SPOKEN = re.compile(
-    rf"((?:(?:{_BELOW_1000}|an?) (?:{'|'.join(_SCALES)})(?![a-z])(?: (?:and )?(?={_BELOW_1000}))?){{0,3}}"
-    rf"(?:{_BELOW_1000})?)"
-    rf"((?:(?<=[a-z]) |an? )?(?:{'|'.join(_PARTS)})(?![a-z]))?( a dozen)?"
-)
+_WORDS = {word: at for at, word in enumerate(_BELOW_20)} | {word: at * 10 for at, word in enumerate(_TENS, 2)}
 _DIGITS = {sign: at for at, sign in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
 _PLACES = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
-_CHINESE = re.compile(
-    r"[零〇一二三四五六七八九十两](?:[零〇一二三四五六七八九十百千万亿]|(?<=[十百千万亿])两)*(?:点[零〇一二三四五六七八九]+)?"
-)
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "mn": 10**6, "billion": 10**9, "bn": 10**9, "dozen": 12}
+_FACTORS = _SCALES | _PLACES
+_PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4}
 _FRACTION = re.compile(r"(?:(\d{1,9})\s+)?(\d{1,4})/([1-9]\d{0,3})(?![\d/]|[.,]\d)")
-_CHINESE_FRACTION = re.compile(r"(\d{1,4}|[二三四五六七八九十])分之")
 _TAIL = re.compile(r"\d{1,2}(?!\d|[.,]\d)|[一二三四五六七八九]{1,2}")
+_BELOW = {"ft": ("in", 12), "st": ("lb", 14)}
+"""What a lone number behind feet or stones counts, and how many of those there can be."""
 _SIGNS = ("$", "€", "£", "¥", "usd", "eur", "gbp", "cny", "rmb")
 _CURRENCIES = ("块 钱", "元 钱", "人 民 币", "美 元", "欧 元", "日 元", "英 镑", "美 金", "元", "块", *_SIGNS,
-               *"dollars dollar bucks euro euros yuan quid".split())  # fmt: skip
+               *"dollars dollar bucks euro euros pounds yuan quid".split())  # fmt: skip
 
 
 class Number(NamedTuple):
@@ -88,23 +79,22 @@ def _is_grouped(digits: str, mark: str) -> bool:
     return 0 < len(head) <= 3 and head[0] != "0" and all(len(group) == 3 for group in groups) and bool(groups)
 
 
-def _value_of_chinese(written: str) -> Fraction:
-    """`三百五` is 350, `一百零五` 105, `二〇二六` 2026, `一点五` one and a half."""
-    whole, _, behind = written.partition("点")
-    if len(whole) > 1 and not _PLACES.keys() & set(whole):
-        value = int("".join(str(_DIGITS[sign]) for sign in whole))
-    else:
-        value = section = digit = 0
-        for sign in whole:
-            if sign in _DIGITS:
-                digit = _DIGITS[sign]
-            elif _PLACES[sign] < 10**4:
-                section, digit = section + (digit or 1) * _PLACES[sign], 0
-            else:
-                value, section, digit = (value + section + digit or 1) * _PLACES[sign], 0, 0
-        is_short = whole[-2:-1] in ("百", "千", "万", "亿")
-        value += section + digit * (_PLACES[whole[-2]] // 10 if is_short else 1)
-    return Fraction(f"{value}.{''.join(str(_DIGITS[sign]) for sign in behind) or 0}")
+def _value_of_words(words: list[str]) -> Fraction:
+    """`two hundred fifty`, `三百五` (350), `一百零五`, `二〇二六`, `2.5 million`, `1万2千`."""
+    total = section = digit = Fraction(0)
+    for word in words:
+        factor = _FACTORS.get(word)
+        if factor is None:
+            digit = digit * 10 + _DIGITS[word] if word in _DIGITS else digit + _WORDS.get(word, 0)
+            digit = (value_of_digits(word) or digit) if word[0].isdecimal() else digit
+        elif word in ("十", "百", "千", "hundred"):
+            section, digit = section + (digit or Fraction(1)) * factor, Fraction(0)
+        else:
+            part = section + digit
+            total = total + part * factor if total >= factor else (total + part or Fraction(1)) * factor
+            section = digit = Fraction(0)
+    is_short = len(words) > 1 and words[-1] in _DIGITS and words[-2] in ("百", "千", "万", "亿")
+    return total + section + digit * (_PLACES[words[-2]] // 10 if is_short else 1)
 
 
 class Quantities:
@@ -164,57 +154,69 @@ class Quantities:
         yield number
 
     def _bare(self, at: int) -> Number | None:
-        if part := self.found(_CHINESE_FRACTION, at):
-            above = self._bare(self.behind(part.end(), at))
-            below = int(part[1]) if part[1].isdecimal() else int(_value_of_chinese(part[1]))
-            return Number(above.value / below, above.end) if above and below else None
-        if self.word(at)[:1].isdecimal():
-            return self._digits(at)
-        if (end := self.skip(at, "一 半", "半")) > at:
-            return Number(Fraction(1, 2), end)
-        if found := self.found(_CHINESE, at):
-            return (
-                Number(_value_of_chinese(found[0]), self.behind(found.end(), at)) if len(found[0]) < _LONGEST else None
-            )
-        found = self.found(_SPOKEN, at)
-        return self._spoken(found, at) if found and found[0] else None
-
-    def _digits(self, at: int) -> Number | None:
-        word = self.word(at)
+        """A number without a sign: counted, or in parts such as `2 1/2`, `三分之二`, `half a dozen`, `three quarters`."""
         if part := self.found(_FRACTION, at):
             value = int(part[1] or 0) + Fraction(int(part[2]), int(part[3]))
             return Number(value, self.behind(part.end(), at))
-        value_or_none = value_of_digits(word)
-        if value_or_none is None:
-            return None
-        is_unsure = self._has_decimal_commas and word.count(".") == 1 and _is_grouped(word, ".")
-        number = Number(value_or_none, at + 1, (word.replace(".", ""), word) if is_unsure else ())
-        if self.word(at + 1) == "k" and self.touches(at + 1):
-            return number._replace(value=number.value * 1000, end=at + 2)
-        return self._scaled(number)
-
-    def _scaled(self, number: Number) -> Number:
-        value, end, doubt = number
-        while scale := ({"hundred": 100} | _SCALES | _PLACES).get(self.word(end)):
-            if self.word(end) == "十" or self.skip(end, "百 分") > end:
-                break
-            value, end = value * scale, end + 1
+        if (end := self.skip(at, "一 半", "半")) > at:
+            return Number(Fraction(1, 2), end)
+        number = self._counted(at)
+        if number and (start := self.skip(number.end, "分 之")) > number.end:
+            above = self._counted(start)
+            return Number(above.value / number.value, above.end) if above and number.value else None
+        end = number.end if number else self.skip(at, "a", "an")
+        part_of = _PARTS.get(self.word(end)) if end > at or self.word(end) == "half" else None
+        if part_of:
+            scale = _SCALES.get(self.word(place := self.skip(end + 1, "a")))
+            value = (number.value if number else Fraction(1)) / part_of
+            return Number(value * (scale or 1), place + 1 if scale else end + 1)
         half = self.skip(end, "and a half")
-        return Number(value + Fraction(1, 2) * (half > end), half, doubt)
+        return number._replace(value=number.value + Fraction(1, 2), end=half) if number and half > end else number
 
-    def _spoken(self, found: re.Match[str], at: int) -> Number:
-        """`two hundred and fifty`, `half`, `three quarters`, `a dozen`, `one and a half`, `half a dozen`."""
-        total = part = 0
-        for word in re.findall(r"[a-z]+", found[1]):
-            if word in _SCALES:
-                total, part = total + (part or 1) * _SCALES[word], 0
-            else:
-                part = (part or 1) * 100 if word == "hundred" else part + _WORDS.get(word, 0)
-        value = Fraction(total + part)
-        if found[2]:
-            value = (value if found[1] else 1) * Fraction(1, _PARTS[found[2].split()[-1]])
-        end = self.behind(found.end(), at)
-        return Number(value * 12, end) if found[3] else self._scaled(Number(value, end))
+    def _counted(self, at: int) -> Number | None:
+        """Digits and number words with their scales, and decimals behind a spoken point."""
+        words, end = list[str](), self.skip(at, "a", "an") if self.word(at + 1) in _SCALES else at
+        is_open = end > at
+        while end - at < _LONGEST and self._goes_on(words, end, is_open=is_open):
+            words, end = [*words, self.word(end)], end + 1
+            is_and = self.word(end) == "and" and words[-1] in _SCALES and self.word(end + 1) in _WORDS
+            is_tens = self.word(end) == "-" and words[-1] in _TENS and self.touches(end)
+            end += (is_and and words[-1] != "dozen") or (is_tens and self._goes_on(words, end + 1))
+        if not words:
+            return None
+        value, first, doubt = _value_of_words(words), words[0], tuple[str, ...]()
+        if first[0].isdecimal():
+            if value_of_digits(first) is None:
+                return None
+            is_unsure = self._has_decimal_commas and first.count(".") == 1 and _is_grouped(first, ".")
+            doubt = (first.replace(".", ""), first) if is_unsure else ()
+            if self.word(end) == "k" and self.touches(end):
+                return Number(value * 1000, end + 1, doubt)
+        elif self.word(end) in ("点", "point") and (behind := self._decimals(end + 1)):
+            value, end = value + Fraction(f"0.{behind}"), end + 1 + len(behind)
+        return Number(value, end, doubt)
+
+    def _goes_on(self, words: list[str], at: int, *, is_open: bool = False) -> bool:
+        """Whether the token belongs to the number that these words begin; `is_open`: behind an article."""
+        word, last = self.word(at), words[-1] if words else ""
+        if word[:1].isdecimal():
+            return not words or (last in ("万", "亿") and self.touches(at))
+        if word in _DIGITS:
+            is_behind = last in _DIGITS and word != "两"
+            return not words or last in _PLACES or is_behind
+        if word in _WORDS:
+            return not words or last in _SCALES or (last in _TENS and 0 < _WORDS[word] < 10)
+        if word in _PLACES:
+            is_part = self.word(at + 1) == "分"
+            return not last[:1].isdecimal() if word == "十" else bool(words) and not is_part
+        return word in _SCALES and (bool(words) or is_open)
+
+    def _decimals(self, at: int) -> str:
+        """The digits that are spoken one by one from a token on."""
+        digits = ""
+        while (value := (_DIGITS | _WORDS).get(self.word(at + len(digits)), 10)) < 10:
+            digits += str(value)
+        return digits
 
     def percents(self, at: int) -> Iterator[Number]:
         """`5%`, `4,9 %`, `five per cent`, `百分之五`."""
@@ -224,13 +226,15 @@ class Quantities:
         for number in self.numbers(at):
             end = self.skip(number.end, "%", "percent", "per cent", "pct", "个 百 分 点")
             yield from [number._replace(end=end)] if end > number.end else []
+            if self.word(end) == "成" and number.value < 10:
+                yield Number(number.value * 10, end + 1)
 
     def units(self, at: int) -> Iterator[tuple[Unit, str, int]]:
         """Names of units that begin at a token: the unit, its name and where it ends."""
         for end in range(min(at + 8, len(self.tokens)), at, -1):
             name = self.shown(at, end)
             is_name = (name[0].isalpha() or name[0] == "°") and len(name) <= _LONGEST and name[-1] not in ".,;:!?"
-            if is_name and (unit := _unit(name)):
+            if is_name and (unit := _unit(name)) and not (name == "in" and any(self.units(end))):
                 yield unit, name, end
 
     def quantities(self, at: int) -> Iterator[Quantity]:
@@ -273,11 +277,10 @@ class Quantities:
             yield first._replace(value=first.value + tail[0], end=tail[1])
         for number, stop in self._amounts(self.skip(first.end, "and", ",")):
             smaller = next((one for one in self._units_behind(stop) if one[0].kind == first.unit.kind), None)
-            is_feet = (
-                first.unit.symbol == "ft" and smaller is None and self.word(first.end)[:1].isdigit() and number < 12
-            )
-            if is_feet and not any(self._units_behind(stop)) and self.word(stop) not in ("x", "%"):
-                smaller = unit_named("in"), "in", stop
+            name, most = _BELOW.get(first.unit.symbol, ("", 0))
+            is_alone = smaller is None and number < most and not any(self._units_behind(stop))
+            if is_alone and self.word(first.end) not in ("and", ",") and self.word(stop) not in ("x", "%"):
+                smaller = unit_named(name), name, stop
             if smaller and smaller[0].factor < first.unit.factor and not first.unit.offset and number >= 0:
                 value = first.value * first.unit.factor / smaller[0].factor + number
                 joined = Quantity(value, *smaller)

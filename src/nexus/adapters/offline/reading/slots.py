@@ -4,28 +4,36 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from nexus.adapters.offline.reading.expressions import Expression
 from nexus.adapters.offline.reading.moments import Moments
-from nexus.adapters.offline.reading.patterns import literal
+from nexus.adapters.offline.reading.patterns import Words, phrases
 from nexus.adapters.offline.reading.tokens import Token, plain, tokens_of
-from nexus.adapters.offline.reading.words import MEANINGFUL
+from nexus.adapters.offline.reading.words import MEANINGFUL, NOUNS
 from nexus.domain.tools.library.tabular import read_csv
 from nexus.domain.tools.library.units import unit_named
 from nexus.domain.tools.model import ToolError
 
-OF_MATERIAL = ("text", "material", "csv")
 SEPARATORS = (",", "、", ";", "and", "和", "&", "\n", "与", "跟")
 _REVENUE = ("revenue", "sales", "turnover", "营业额", "销售额", "收入", "营收")
 _PRICES = ("price", "unit_price", "unit price", "单价", "价格")
 _COUNTS = ("qty", "quantity", "units", "count", "数量", "销量")
-_COMPARED = {sign: literal(words.split()).words for sign, words in {
+_MONTHLY = ("per month", "a month", "monthly", "each month", "every month", "per week", "a day", "per day")
+_ROWS, _LONGEST_CELL = 5_000, 40
+_COMPARED = {sign: phrases(*words.split()) for sign, words in {
     ">": "> over above more_than greater_than is_over is_above 大于 超过 高于 多于", ">=": "at_least is_at_least >= 至少 不少于",
     "<": "< under below less_than is_under is_below 小于 低于 少于", "<=": "at_most is_at_most <= 至多 不超过",
     "!=": "is_not isn't 不是 不等于", "=": "= is equals 是 为 等于",
 }.items()}  # fmt: skip
-Read = Iterator[tuple[int, Any, tuple[str, ...]]]
+Read = Iterator[tuple[int, Any]]
+
+
+class Doubt(NamedTuple):
+    """The value of a slot that can be read in two ways."""
+
+    first: str
+    second: str
 
 
 class Source(Moments):
@@ -44,7 +52,32 @@ class Source(Moments):
             return []
         return names if rows and len(names) > 1 else []
 
-    def literal(self, words: Mapping[str, Any], at: int) -> Iterator[int]:
+    @cached_property
+    def values(self) -> dict[tuple[str, ...], set[tuple[str, str]]]:
+        """The cells of the table that hold a text, with their columns, by their tokens."""
+        found = dict[tuple[str, ...], set[tuple[str, str]]]()
+        _, rows = read_csv(self.material) if self.columns and self.material else ([], [])
+        for column, cell in ((column, str(cell)) for row in rows[:_ROWS] for column, cell in row.items()):
+            if any(map(str.isalpha, cell[:_LONGEST_CELL])) and (
+                words := tuple(token.word for token in tokens_of(plain(cell[:_LONGEST_CELL])))
+            ):
+                found.setdefault(words, set()).add((cell, column))
+        return found
+
+    def cells(self, at: int) -> list[tuple[int, str, str]]:
+        """The values of the table that stand at a token, the longest first: where each ends, it, and its column."""
+        ends = range(min(at + 6, len(self.tokens)), at, -1)
+        return [(end, *one) for end in ends for one in self.values.get(tuple(map(self.word, range(at, end))), ())]
+
+    @cached_property
+    def words(self) -> list[str]:
+        return [token.word for token in self.tokens]
+
+    def rest(self, at: int) -> str:
+        """The text from a token on, up to the end of its line."""
+        return self.text[self.tokens[at].start :].partition("\n")[0][:60].strip() if at < len(self.tokens) else ""
+
+    def literal(self, words: Words, at: int) -> Iterator[int]:
         """Where the phrases that stand at a token end."""
         for phrase in words.get(self.word(at), ()):
             if all(self.word(at + place) == word for place, word in enumerate(phrase)):
@@ -56,50 +89,59 @@ def number_of(value: Fraction) -> int | float:
     return value.numerator if value.denominator == 1 else float(value)
 
 
+def _sure(value: Any, doubt: tuple[str, ...]) -> Any:
+    return Doubt(*doubt) if doubt else value
+
+
 def _numbers(source: Source, at: int, detail: str) -> Read:
-    """Any number, a `whole` one, or a whole one above `detail`."""
-    above = int(detail) if detail.isdecimal() else None
+    """Any number, a `whole` one, or `money`: no count of things (`2 tickets`)."""
     for found in source.numbers(at):
-        is_fitting = found.value.denominator == 1 or (detail != "whole" and above is None)
-        if is_fitting and (above is None or found.value > above):
-            yield found.end, number_of(found.value), found.doubt
+        is_count = detail == "money" and source.word(at) not in "$€£¥" and any(source.literal(NOUNS, found.end))
+        if not is_count and (detail != "whole" or found.value.denominator == 1):
+            yield found.end, _sure(number_of(found.value), found.doubt)
 
 
-def _reductions(source: Source, at: int, detail: str) -> Read:
-    """`八折` is 20 per cent off, `85折` 15."""
-    for found in source.numbers(at):
-        if source.word(found.end) == "折" and 0 < found.value < 100:
-            yield found.end + 1, number_of(100 - found.value * (10 if found.value < 10 else 1)), ()
+def _percents(source: Source, at: int, detail: str) -> Read:
+    """`5%`, not `5% a month`; as a `reduction` also `八折` (20 per cent off), `85折` and `half off`."""
+    for found in source.percents(at):
+        if source.skip(found.end, *_MONTHLY) == found.end:
+            yield found.end, _sure(number_of(found.value), found.doubt)
+    if detail == "reduction":
+        for found in source.numbers(at):
+            if source.word(found.end) == "折" and 0 < found.value < 100:
+                yield found.end + 1, number_of(100 - found.value * (10 if found.value < 10 else 1))
+        if (end := source.skip(at, "half off", "half price", "半 价")) > at:
+            yield end, 50
 
 
 def _dimension(source: Source, at: int, detail: str) -> Read:
     """A quantity of the kind of the unit `detail`, as a number of that unit."""
     for found in source.quantities(at):
         if found.unit.kind == unit_named(detail).kind:
-            yield found.end, number_of(round(found.converted(detail), 9)), ()
+            yield found.end, number_of(round(found.converted(detail), 9))
 
 
 def _spans(source: Source, at: int, detail: str) -> Read:
-    """A whole number of exactly that unit: `3 weeks`; the year of a date is none."""
+    """A whole number of exactly that unit: `3 weeks`; below zero with `-wk`; the year of a date is none."""
     for found in () if any(source.dates(at)) else source.quantities(at):
-        if found.unit.symbol == detail and found.value.denominator == 1:
-            yield found.end, int(found.value), ()
+        if found.unit.symbol == detail.strip("-") and found.value.denominator == 1:
+            yield found.end, int(found.value) * (-1 if detail[0] == "-" else 1)
 
 
 def _dates(source: Source, at: int, detail: str) -> Read:
     for found in source.dates(at):
         if not (found.yearless and detail == "full"):
-            yield found.end, found.day.isoformat(), found.doubt
+            yield found.end, _sure(found.day.isoformat(), found.doubt)
 
 
 def _texts(source: Source, at: int, detail: str) -> Read:
     """The material, which stands behind all tokens; or a text in quotes."""
-    if at == len(source.tokens) and source.material and detail != "quoted" and (detail != "csv" or source.columns):
-        yield at, source.material, ()
-    if source.word(at) in ('"', "'", "`") and detail in ("text", "quoted"):
+    if at == len(source.tokens) and source.material and (detail == "text" or source.columns):
+        yield at, source.material
+    if source.word(at) in ('"', "'", "`") and detail == "text":
         end = next((end for end in range(at + 1, len(source.tokens)) if source.word(end) == source.word(at)), None)
         if end is not None:
-            yield end + 1, source.text[source.tokens[at].end : source.tokens[end].start], ()
+            yield end + 1, source.text[source.tokens[at].end : source.tokens[end].start]
 
 
 def _columns(source: Source, at: int, detail: str) -> Read:
@@ -111,7 +153,7 @@ def _columns(source: Source, at: int, detail: str) -> Read:
             ends = {last, f"{last}s", f"{last}es", last.removesuffix("y") + "ies", last.removesuffix("s")}
             begins = all(source.word(at + place) == word for place, word in enumerate(spoken[:-1]))
             if begins and source.word(at + size - 1) in ends:
-                yield at + size, name, ()
+                yield at + size, name
 
 
 def _measures(source: Source, at: int, detail: str) -> Read:
@@ -121,18 +163,25 @@ def _measures(source: Source, at: int, detail: str) -> Read:
     size = next((size for size in (1, 2, 3) if "".join(map(source.word, range(at, at + size))) in _REVENUE), 0)
     known = [next((name for name in source.columns if name.lower() in names), "") for names in (_PRICES, _COUNTS)]
     if size and not found and all(known):
-        yield at + size, " * ".join(known), ()
+        yield at + size, " * ".join(known)
 
 
 def _conditions(source: Source, at: int, detail: str) -> Read:
-    """`amount > 6`, `region is north`, `price over 10`: a column, a sign and a value, as the table tool has them."""
-    signs = [(column, sign, stop) for end, column, _ in _columns(source, at, detail)
+    """`amount > 6`, `region is north`: a column, a sign and a value, as the table tool has them; or a value alone, which
+    stands in one column only; with `!=` those rows are left out."""
+    signs = [(column, sign, stop) for end, column in _columns(source, at, detail)
              for sign, words in _COMPARED.items() for stop in source.literal(words, end)]  # fmt: skip
     for column, sign, stop in signs:
         for number in source.numbers(stop):
-            yield number.end, f"{column} {sign} {number_of(number.value)}", number.doubt
-        if sign in ("=", "!=") and (word := next(_words(source, stop, detail), None)):
-            yield word[0], f"{column} {sign} {word[1]}", ()
+            yield number.end, f"{column} {sign} {number_of(number.value)}"
+        if sign in ("=", "!="):
+            cells = [(end, value) for end, value, where in source.cells(stop) if where == column]
+            yield from ((end, f"{column} {sign} {value}") for end, value in cells)
+    columns = {column for _, _, column in source.cells(at)}
+    for end, value, column in source.cells(at) if len(columns) == 1 else ():
+        sign = detail if detail == "!=" else "="
+        for stop in {end, *(stop for stop, name in _columns(source, end, detail) if name == column)}:
+            yield stop, f"{column} {sign} {value}"
 
 
 def _number_lists(source: Source, at: int, detail: str) -> Read:
@@ -158,14 +207,14 @@ def _number_lists(source: Source, at: int, detail: str) -> Read:
     for end, count in ((end, count) for end, count in reversed(stops) if count > 1 or commas):
         is_unsure = len(commas) == count or any(len(one.rpartition(",")[2]) != 3 for one in commas)
         doubt = (commas[0], commas[0].replace(",", ", ")) if commas and is_unsure and not are_groups else ()
-        yield end, [number_of(value) for value in values[:count]], doubt
+        yield end, _sure([number_of(value) for value in values[:count]], doubt)
 
 
 def _expressions(source: Source, at: int, detail: str) -> Read:
     found = Expression(source, at)
     is_date = any(True for place in range(at, found.end) for _ in source.dates(place))
     if found.end > at and found.operators and not is_date:
-        yield found.end, found.text, found.doubt
+        yield found.end, _sure(found.text, found.doubt)
 
 
 def _names(source: Source, at: int, detail: str) -> Read:
@@ -177,23 +226,16 @@ def _names(source: Source, at: int, detail: str) -> Read:
         if not source.word(end)[0].isalpha() or is_meant or latin > 3 or next(source.numbers(end), None):
             break
         end += 1
-    yield from ((stop, source.shown(at, stop), ()) for stop in range(end, at, -1))
-
-
-def _words(source: Source, at: int, detail: str) -> Read:
-    if source.word(at)[:1].isalnum():
-        yield at + 1, source.shown(at, at + 1), ()
+    yield from ((stop, source.shown(at, stop)) for stop in range(end, at, -1))
 
 
 KINDS: Mapping[str, Callable[[Source, int, str], Read]] = {
-    **dict.fromkeys(("number", "whole", "money", "above"), _numbers), **dict.fromkeys((*OF_MATERIAL, "quoted"), _texts),
-    "": _dimension, "reduction": _reductions, "span": _spans, "date": _dates, "column": _columns, "measure": _measures,
-    "condition": _conditions, "numbers": _number_lists, "expression": _expressions, "name": _names, "word": _words,
-    "percent": lambda source, at, _: ((one.end, number_of(one.value), one.doubt) for one in source.percents(at)),
-    "quantity": lambda source, at, _: (
-        (one.end, (number_of(one.value), one.symbol), ()) for one in source.quantities(at)),
-    "unit": lambda source, at, _: ((end, name, ()) for _, name, end in source.units(at)),
-    "clock": lambda source, at, _: ((end, time, ()) for time, end in source.clocks(at)),
-    "zone": lambda source, at, _: ((end, name, ()) for name, end in source.zones(at)),
+    **dict.fromkeys(("number", "whole", "money"), _numbers), **dict.fromkeys(("percent", "reduction"), _percents),
+    **dict.fromkeys(("text", "csv"), _texts), "": _dimension, "span": _spans, "date": _dates, "column": _columns,
+    "measure": _measures, "condition": _conditions, "numbers": _number_lists, "expression": _expressions, "name": _names,
+    "quantity": lambda source, at, _: ((one.end, (number_of(one.value), one.symbol)) for one in source.quantities(at)),
+    "unit": lambda source, at, _: ((end, name) for _, name, end in source.units(at)),
+    "clock": lambda source, at, _: ((end, time) for time, end in source.clocks(at)),
+    "zone": lambda source, at, _: ((end, name) for name, end in source.zones(at)),
 }  # fmt: skip
 """What reads a slot of a kind; any other kind (`""`) is the name of a unit, to which quantities are converted."""
