@@ -1,8 +1,8 @@
-"""The functions of the calculator, on fractions, to forty decimal places where they do not end."""
+"""The functions of the calculator, on fractions: exact where they end, to fifteen digits where they do not."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation, Overflow, localcontext
+from decimal import localcontext
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -12,7 +12,6 @@ from nexus.domain.tools.model import ToolError
 PI = Fraction("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803")
 E = Fraction("2.71828182845904523536028747135266249775724709369995957496696762772407663035354759457138")
 CONSTANTS: Mapping[str, Fraction] = {"pi": PI, "π": PI, "e": E, "tau": 2 * PI}
-_PLACES = 40
 
 
 class Known(NamedTuple):
@@ -32,7 +31,7 @@ def power(base: Fraction, exponent: Fraction) -> Fraction:
     if base < 0:
         raise ToolError("A root of a negative number is not a real number.")
     root = _perfect(base) if exponent.denominator == 2 else None
-    return _whole_power(root, exponent.numerator) if root is not None else exp(exponent * ln(base))
+    return _whole_power(root, exponent.numerator) if root is not None else on_floats("^", math.pow)(base, exponent)
 
 
 def _whole_power(base: Fraction, exponent: int) -> Fraction:
@@ -75,84 +74,39 @@ def cbrt(value: Fraction) -> Fraction:
     return size if value >= 0 else -size
 
 
-def ln(value: Fraction) -> Fraction:
-    if value <= 0:
-        raise ToolError("A logarithm needs a number above zero.")
-    return Fraction(PRECISE.ln(decimal(value)))
+def on_floats(name: str, call: Callable[..., float]) -> Callable[..., Fraction]:
+    """A function of `math`, rounded to fifteen digits. ToolError where it has no value, or one that is too large."""
 
-
-def log10(value: Fraction) -> Fraction:
-    if value <= 0:
-        raise ToolError("A logarithm needs a number above zero.")
-    return Fraction(PRECISE.log10(decimal(value)))
-
-
-def log(value: Fraction, base: Fraction = Fraction(10)) -> Fraction:
-    if base == 10:
-        return log10(value)
-    if base <= 0 or base == 1:
-        raise ToolError("The base of a logarithm must be above zero and not 1.")
-    return _settled(ln(value) / ln(base))
-
-
-def exp(value: Fraction) -> Fraction:
-    if value > 690:
-        raise ToolError("The result is too large.")
-    if value < -690:
-        return Fraction(0)
-    try:
-        return _settled_relative(PRECISE.exp(decimal(value)))
-    except (InvalidOperation, Overflow):
-        raise ToolError("The result is too large.") from None
-
-
-def sin(angle: Fraction) -> Fraction:
-    if abs(angle) > 10**15:
-        raise ToolError("The angle is too large.")
-    turned = angle - 2 * PI * round(angle / (2 * PI))
-    return _settled(Fraction(_sine(decimal(turned))))
-
-
-def cos(angle: Fraction) -> Fraction:
-    return sin(angle + PI / 2)
-
-
-def tan(angle: Fraction) -> Fraction:
-    if (bottom := cos(angle)) == 0:
-        raise ToolError("The tangent has no value at this angle.")
-    return _settled(sin(angle) / bottom)
-
-
-def _sine(angle: Decimal) -> Decimal:
-    """The series, for angles from -π to π."""
-    with localcontext(PRECISE):
-        term = total = angle
-        for step in range(1, 60):
-            term = -term * angle * angle / ((2 * step) * (2 * step + 1))
-            total += term
-        return total
-
-
-def _inverse(name: str, call: Callable[[float], float]) -> Callable[[Fraction], Fraction]:
-    def inverse(value: Fraction) -> Fraction:
+    def compute(*values: Fraction) -> Fraction:
         try:
-            return Fraction(f"{call(float(value)):.15g}")
+            return Fraction(f"{call(*map(float, values)):.15g}")
+        except OverflowError:
+            raise ToolError("The result is too large.") from None
         except ValueError:
             raise ToolError(f"{name} has no value there.") from None
 
-    return inverse
+    return compute
 
 
-def _settled(value: Fraction) -> Fraction:
-    """Rounded to forty places, so that what should be 0 or a half is."""
-    return Fraction(round(value * 10**_PLACES), 10**_PLACES)
+def of_angle(name: str, call: Callable[[float], float]) -> Callable[[Fraction], Fraction]:
+    """A function of an angle, rounded to fifteen places, so that what should be 0 or a half is."""
+    compute = on_floats(name, call)
+
+    def turn(angle: Fraction) -> Fraction:
+        found = compute(angle - 2 * PI * round(angle / (2 * PI)))
+        if abs(angle) > 10**15 or abs(found) > 10**14:
+            raise ToolError(f"{name} has no value at this angle.")
+        return Fraction(round(found * 10**15), 10**15)
+
+    return turn
 
 
-def _settled_relative(value: Decimal) -> Fraction:
-    """Rounded to forty significant digits."""
-    digits = PRECISE.copy()
-    digits.prec = _PLACES
-    return Fraction(digits.plus(value))
+def log(value: Fraction, base: Fraction = Fraction(10)) -> Fraction:
+    if value <= 0:
+        raise ToolError("A logarithm needs a number above zero.")
+    if base <= 0 or base == 1:
+        raise ToolError("The base of a logarithm must be above zero and not 1.")
+    return on_floats("log", math.log)(value, base)
 
 
 def factorial(value: Fraction) -> Fraction:
@@ -215,20 +169,20 @@ FUNCTIONS: Mapping[str, Known] = {
     "ceil": Known(lambda value: Fraction(math.ceil(value)), 1, 1),
     "trunc": Known(lambda value: Fraction(math.trunc(value)), 1, 1),
     "log": Known(log, 1, 2),
-    "ln": Known(ln, 1, 1),
-    "log10": Known(log10, 1, 1),
+    "ln": Known(lambda value: log(value, E), 1, 1),
+    "log10": Known(log, 1, 1),
     "log2": Known(lambda value: log(value, Fraction(2)), 1, 1),
-    "exp": Known(exp, 1, 1),
+    "exp": Known(on_floats("exp", math.exp), 1, 1),
     "pow": Known(power, 2, 2),
     "mod": Known(modulo, 2, 2),
-    "sin": Known(sin, 1, 1),
-    "cos": Known(cos, 1, 1),
-    "tan": Known(tan, 1, 1),
-    "asin": Known(_inverse("asin", math.asin), 1, 1),
-    "acos": Known(_inverse("acos", math.acos), 1, 1),
-    "atan": Known(_inverse("atan", math.atan), 1, 1),
+    "sin": Known(of_angle("sin", math.sin), 1, 1),
+    "cos": Known(of_angle("cos", math.cos), 1, 1),
+    "tan": Known(of_angle("tan", math.tan), 1, 1),
+    "asin": Known(on_floats("asin", math.asin), 1, 1),
+    "acos": Known(on_floats("acos", math.acos), 1, 1),
+    "atan": Known(on_floats("atan", math.atan), 1, 1),
     "radians": Known(lambda value: value * PI / 180, 1, 1),
-    "degrees": Known(lambda value: _settled(value * 180 / PI), 1, 1),
+    "degrees": Known(lambda value: Fraction(round(value * 180 / PI * 10**15), 10**15), 1, 1),
     "factorial": Known(factorial, 1, 1),
     "comb": Known(combinations, 2, 2),
     "sum": Known(lambda *values: sum(values, Fraction(0)), 1, MANY),
