@@ -1,0 +1,41 @@
+"""Whatever keeps the rows, a process opens on it, works, and closes; and knows whether the store is its own."""
+
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from nexus.composition.process import open_process
+from nexus.domain.core.errors import Conflict
+from nexus.domain.core.pages import PageRequest
+from nexus.domain.core.principal import LOCAL_OWNER
+from nexus.settings import Settings, read
+
+
+@pytest.fixture(params=["sqlite", "dynamodb"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    found = {"NEXUS_DATA_DIR": str(tmp_path / "data"), "NEXUS_TABLES__BACKEND": request.param}
+    if request.param == "dynamodb":
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "nobody")
+        found |= {
+            "NEXUS_TABLES__ENDPOINT_URL": request.getfixturevalue("aws_url"),
+            "NEXUS_TABLES__PREFIX": f"t{uuid4().hex[:8]}_",
+        }
+    return read(found)
+
+
+async def test_a_process_works_on_every_backend_and_finds_its_rows_again(settings: Settings) -> None:
+    for _ in range(2):
+        async with open_process(settings) as process:
+            assert (await process.parts())["database"] == {"connected": True}
+            page = await process.services.tools.page(LOCAL_OWNER, PageRequest(limit=100))
+            assert page.items
+
+
+async def test_only_who_holds_the_store_itself_takes_others_for_dead(settings: Settings) -> None:
+    async with open_process(settings) as process:
+        assert process.adapters.is_sole is (settings.tables.backend == "sqlite")
+        with pytest.raises(Conflict, match="already works in"):
+            async with open_process(settings):
+                pass
