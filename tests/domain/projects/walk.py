@@ -101,8 +101,9 @@ class Walk:
         [command] = self._random.choices(COMMANDS, [4 if command != "stop" else 1 for command in COMMANDS])
         project, _, stages = await self._rows(known)
         from_stage = None
-        if command == "restart" and self._random.random() < 0.5:
-            from_stage = self._random.choice(stages[: _begin(stages) + 1]).stage_name
+        if command in rules.AGAIN and self._random.random() < 0.5:
+            chosen = self._random.choice(stages[: _begin(stages) + 1]).stage_name
+            from_stage = chosen if command == "restart" else None
         first, second = [await self._answer(known, command, from_stage) for _ in range(2)]
         self.seen[f"{command} {'refused' if isinstance(first, WrongState) else 'done'}"] += 1
         if command in rules.AGAIN and isinstance(first, Project):
