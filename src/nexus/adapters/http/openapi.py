@@ -1,7 +1,9 @@
 """The document of the API: made from the routes, completed with what every route answers when it refuses."""
 
 import re
+import tomllib
 from collections.abc import Iterator
+from importlib import resources
 from typing import Any, get_args
 
 import msgspec
@@ -16,38 +18,9 @@ from nexus.adapters.http.requests import PATTERNS
 from nexus.domain.sessions.model import ReplyEvent
 from nexus.wire import agents, events, lists, problems, projects, sessions, statistics, system, tasks, tools
 from nexus.wire.problems import Problem
-from nexus.wire.words import FIELDS
 
-DESCRIPTION = """Describe an agent in a sentence; nexus builds it in visible stages, and people talk to it.
-
-Errors are `application/problem+json` (RFC 9457). Lists are pages: pass `next_cursor` as `cursor` until it is null; a page may be
-short. Creating requests take an `Idempotency-Key`. Streams are server-sent events: continue one with `Last-Event-ID`."""
-
-TAGS = {
-    "projects": "What is asked for, its builds, stages and files.",
-    "agents": "What builds yield, and calls of it.",
-    "sessions": "Conversations with agents.",
-    "tasks": "The ledger of background work.",
-    "tools": "The library of tools.",
-    "statistics": "Overviews.",
-    "system": "How the server is.",
-}
-
-_TOLD = {
-    400: "The request is not well formed.",
-    401: "A token is asked for, and this request does not show it.",
-    403: "The credential, or a page of another site, may not do this.",
-    404: "Nothing is there, or nothing that is yours.",
-    409: "Not possible in the present state, which `current_status` tells.",
-    412: "It changed meanwhile: `revision` is the present one.",
-    413: "The body is larger than a megabyte.",
-    415: "The body is not `application/json`.",
-    421: "The server does not go by this name.",
-    422: "The input breaks a rule: `errors` says which, and where.",
-    429: "Too much at once: `position` of `limit`, and `retry_after`.",
-    500: "Something went wrong inside the server.",
-    503: "A part of the server does not answer now.",
-}
+TEXTS = tomllib.loads(resources.files("nexus.adapters.http").joinpath("document.toml").read_text("utf-8"))
+FIELDS = TEXTS["fields"]
 _ALWAYS = (403, 421, 500, 503)
 
 _KINDS = (agents, lists, problems, projects, sessions, statistics, system, tasks, tools)
@@ -57,15 +30,6 @@ _EVENTS: dict[str, tuple[Any, ...]] = {
 }
 _REF = "#/components/schemas/{name}"
 
-_EXAMPLES = {
-    "build": {
-        "id": "3",
-        "event": "stage.started",
-        "data": '{"type":"stage.started","at":"2026-01-31T12:00:00.000Z","stage":"intake","number":1,"attempt":1}',
-    },
-    "reply": {"id": "2", "event": "reply.delta", "data": '{"type":"reply.delta","text":"Good"}'},
-}
-
 
 def _stream(topic: str) -> dict[int, ResponseSpec]:
     events = ResponseSpec(
@@ -73,15 +37,15 @@ def _stream(topic: str) -> dict[int, ResponseSpec]:
         description=f"Server-sent events of a {topic}. `id` is the position, `event` the tag, `data` one JSON object. "
         "The schema is that of one event.",
         media_type="text/event-stream",
-        examples=[Example(summary="One event", value=_EXAMPLES[topic])],
+        examples=[Example(summary="One event", value=TEXTS["examples"][topic])],
         generate_examples=False,
     )
     return {200: events, 204: ResponseSpec(None, description="Over, and all of it was read.")}
 
 
 REFUSALS = {
-    status: ResponseSpec(Problem, description=text, media_type=MEDIA_TYPE, generate_examples=False)
-    for status, text in _TOLD.items()
+    int(status): ResponseSpec(Problem, description=text, media_type=MEDIA_TYPE, generate_examples=False)
+    for status, text in TEXTS["refusals"].items()
 }
 STREAMS = {topic: _stream(topic) for topic in _EVENTS}
 UNCHANGED = {304: ResponseSpec(None, description="It is still what the `ETag` in `If-None-Match` says.")}
@@ -92,9 +56,9 @@ def configured(*, version: str, secured: bool) -> OpenAPIConfig:
     return OpenAPIConfig(
         title="nexus",
         version=version,
-        description=DESCRIPTION,
+        description=TEXTS["description"],
         use_handler_docstrings=True,
-        tags=[Tag(name=name, description=text) for name, text in TAGS.items()],
+        tags=[Tag(name=name, description=text) for name, text in TEXTS["tags"].items()],
         components=Components(
             security_schemes={"token": SecurityScheme(type="http", scheme="bearer")} if secured else {}
         ),
@@ -134,7 +98,7 @@ def _strict() -> Iterator[str]:
 def _describe(kind: str, schema: dict[str, Any]) -> None:
     """Says of each field what it means, where its own declaration does not."""
     for name, field in schema.get("properties", {}).items():
-        field.setdefault("description", FIELDS.get(f"{kind}.{name}") or FIELDS.get(name, ""))
+        field.setdefault("description", FIELDS.get(kind, {}).get(name) or FIELDS.get(name, ""))
 
 
 def _event(topic: str) -> dict[str, Any]:
@@ -170,7 +134,7 @@ def _complete(operation: dict[str, Any], path: str, *, secured: bool) -> None:
         stream["schema"] = _event("build" if "/projects/" in path else "reply")
     for status in sorted(wanted):
         content = {MEDIA_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}}
-        responses.setdefault(str(status), {"description": _TOLD[status], "content": content})
+        responses.setdefault(str(status), {"description": TEXTS["refusals"][str(status)], "content": content})
     operation["summary"] = operation.get("description", operation["summary"]).split(". ")[0].rstrip(".")
     operation["responses"] = dict(sorted(responses.items()))
     if secured and mine:
