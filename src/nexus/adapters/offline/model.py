@@ -19,11 +19,10 @@ _LONG = 200
 
 
 class OfflineModel:
-    """A ChatModel that makes the whole main job real without a key. `pause` slows its pieces down, for demonstrations."""
+    """A ChatModel that makes the whole main job real without a key."""
 
-    def __init__(self, *, clock: Clock = system_clock, pause: float = 0.0) -> None:
+    def __init__(self, *, clock: Clock = system_clock) -> None:
         self._clock = clock
-        self._pause = pause
 
     @property
     def name(self) -> str:
@@ -34,7 +33,7 @@ class OfflineModel:
         answered = await asyncio.to_thread(self._answer, request) if read > _LONG else self._answer(request)
         for piece in _PIECE.findall(answered.text):
             yield Delta(piece)
-            await asyncio.sleep(self._pause)
+            await asyncio.sleep(0)
         used = Usage(
             sum(tokens(message.content) for message in request.messages),
             tokens(answered.text) + sum(tokens(call.arguments) for call in answered.calls),

@@ -17,14 +17,10 @@ TEMPLATES: Mapping[str, Callable[..., Any]] = dict(inspect.getmembers(templates,
 
 def plan_template(tool: str) -> PlannedTool:
     """The template of that name as the architecture plans it. KeyError for a name without a template."""
-    function, spec = TEMPLATES[tool], spec_of(TEMPLATES[tool])
+    spec, given = spec_of(TEMPLATES[tool]), inspect.signature(TEMPLATES[tool]).parameters
     parameters = [
-        Parameter(
-            name=name,
-            type=parameter.annotation.__name__,
-            description=spec.parameters["properties"][name]["description"],
-        )
-        for name, parameter in inspect.signature(function).parameters.items()
+        Parameter(name=name, type=given[name].annotation.__name__, description=schema["description"])
+        for name, schema in spec.parameters["properties"].items()
     ]
     return PlannedTool(name=tool, purpose=spec.description, parameters=parameters)
 

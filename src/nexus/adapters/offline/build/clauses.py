@@ -63,28 +63,21 @@ def split_name(requirement: str) -> tuple[str, str]:
 def clauses_of(requirement: str) -> tuple[list[Clause], list[str]]:
     """What the agent is to do, and how."""
     text = split_name(requirement)[1]
-    language, said, manners = language_of(text), dict[str, Clause](), dict[str, str]()
-    for clause in (one for sentence in _split(tokens_of(text), "ends") for one in _clauses(text, sentence, language)):
-        key = clause.text.casefold()
+    language, said, manners = language_of(text), dict[str, Clause](), dict[str, None]()
+    for clause in (one for part in _split(tokens_of(text), "ends") for one in _clauses(text, part, language)):
         if clause.empty:
-            manners |= {key: clause.text} if clause.is_manner else {}
-        elif len(said) == _MOST and key not in said:
+            manners |= {clause.text: None} if clause.is_manner else {}
+        elif len(said) == _MOST and clause.text.casefold() not in said:
             said[""] = Clause(f"{clause.text[:80]} …", left=(clause.text[:80], "…"))
             break
         else:
-            said.setdefault(key, clause)
-    return list(said.values()), list(manners.values())[:6]
+            said.setdefault(clause.text.casefold(), clause)
+    return list(said.values()), list(manners)[:6]
 
 
-def _split(tokens: Sequence[Token], at: str) -> Iterator[list[Token]]:
-    part: list[Token] = []
-    for token in tokens:
-        if token.word in WORDS[at] or (token.word == "\n" and at == "ends"):
-            yield part
-            part = []
-        else:
-            part.append(token)
-    yield part
+def _split(tokens: Sequence[Token], kind: str) -> list[list[Token]]:
+    stops = {*WORDS[kind], "\n"}
+    return [list(part) for is_stop, part in groupby(tokens, key=lambda token: token.word in stops) if not is_stop]
 
 
 def _clauses(text: str, tokens: Sequence[Token], language: Language) -> list[Clause]:
@@ -92,13 +85,11 @@ def _clauses(text: str, tokens: Sequence[Token], language: Language) -> list[Cla
 
     Behind a clause that is not understood, a part without a verb of its own goes on with it.
     """
-    stop = next((at for at, token in enumerate(tokens) if token.word in WORDS["relatives"] + WORDS["breaks"]), 0)
-    named = bool(tokens) and tokens[stop].word in WORDS["relatives"]
-    parts = [part for part in (tokens[:stop], *_split(tokens[stop:], "breaks")) if part]
-    parts = sorted(
-        {tuple(token.word for token in part): part for part in reversed(parts)}.values(), key=lambda part: part[0].start
-    )
-    found = list[Clause]()
+    parting = WORDS["relatives"] + WORDS["breaks"]
+    stop = next((at for at, token in enumerate(tokens) if token.word in parting), 0)
+    parts = [*_split(tokens[:stop], "breaks"), *_split(tokens[stop:], "breaks")]
+    unique = {tuple(token.word for token in part): part for part in reversed(parts)}
+    parts, found = sorted(unique.values(), key=lambda part: part[0].start), list[Clause]()
     while parts and len(found) <= _MOST:
         for end in range(min(len(parts), _RUN), 0, -1):
             clause = read_clause(_text(text, (parts[0][0], parts[end - 1][-1])), language)
@@ -109,7 +100,8 @@ def _clauses(text: str, tokens: Sequence[Token], language: Language) -> list[Cla
         if found and found[-1].left and not (clause.empty or _has_verb(clause.text)):
             clause = read_clause(f"{found.pop().text}, {clause.text}", language)
         found.append(clause)
-    return found[1:] if named and len(found) > 1 and _is_label(found[0], found[1:]) else found
+    is_named = tokens[stop].word in WORDS["relatives"] and _is_label(found[0], found[1:])
+    return found[1:] if is_named else found
 
 
 def _is_label(name: Clause, clauses: Sequence[Clause]) -> bool:

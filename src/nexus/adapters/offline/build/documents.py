@@ -117,5 +117,6 @@ def prompt(given: outputs.PromptInput) -> outputs.PromptText:
     """The system prompt, in the language of the requirement."""
     tools = "\n".join(f"- `{one.name}`: {one.description.strip()[:400]}" for one in given.tools)
     limits = "\n".join(f"- {limit}" for limit in given.design.limits)
-    task, manner = given.requirement.strip()[:4000], _SAYS[given.brief.language]["manner"]
-    return outputs.PromptText("\n\n".join([f"# {given.agent.name}", task, manner, tools, limits])[:20_000] + "\n")
+    manner = _SAYS[given.brief.language]["manner"]
+    sections = [f"# {given.agent.name}", given.agent.purpose, manner, tools, limits]
+    return outputs.PromptText("\n\n".join(sections)[:19_999] + "\n")

@@ -10,63 +10,45 @@ from nexus.adapters.offline.cards import CARDS
 from nexus.adapters.offline.reading.tokens import language_of, plain, stem, words_of
 from nexus.domain.builds.outputs import Brief, IntakeInput, Language
 
-_STEERING = re.compile(
-    r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:previous|above|prior|all|earlier|your|any|system)\b.{0,30}"
-    r"\b(?:instructions?|rules?|prompts?|guidelines?)|\bjailbreak|\bdeveloper mode\b|\b(?:print|show|reveal|output|leak|"
-    r"repeat|tell me|give me|display|dump|send)\b.{0,30}\b(?:(?:your|the|system|hidden) (?:system )?(?:prompt|instructions"
-    r"|rules)|api.?keys?|secrets?|credentials|your keys?)|(?:忽略|无视|忘记|忘掉|绕过).{0,15}(?:指令|指示|规则|提示词?|设定|限制)"
-    r"|(?:输出|打印|显示|泄露|告诉我|说出|展示|给我).{0,12}(?:系统提示|提示词|密钥|口令|环境变量|系统指令)", re.IGNORECASE,
-)  # fmt: skip
 _CHANGE = re.compile(
     r"^\W{0,9}(?:please |can you )?(?:change|update|modify|extend|improve|adapt|rename|fix)\b.{0,60}\b(?:agent|assistant|bot)"
     r"|\bexisting\b.{0,20}\b(?:agent|assistant|bot)\b|\badd\b.{0,80}\bto (?:the|my|our|this) .{0,30}\b(?:agent|assistant|bot)\b"
     r"|(?:修改|更新|改进|升级|扩展|调整|完善)(?:一下)?.{0,15}(?:智能体|助手|机器人)"
     r"|[给为把让在](?:现有|已有|我的|这个|那个|原来|之前).{0,20}(?:智能体|助手|机器人)", re.IGNORECASE,
 )  # fmt: skip
-_QUOTED = re.compile(r"[\"“「『][^\"”」』]{0,400}[\"”」』]")
-_SAYS: dict[Language, tuple[str, str, str, str]] = {
-    "en": (
-        "This tries to steer the builder instead of describing an agent. Say what the agent is to do.",
-        "There is no task in it. Say in a sentence what the agent is to do, like “converts units and counts words”.",
-        "This needs a language model. The built-in offline model is rules alone (units, loans, dates, tables and the like) "
-        "and did not understand {}.",
-        "Built by the offline model: rules and templates, no AI. It answers in English.",
-    ),
-    "zh": (
-        "这段文字试图操纵构建过程，而不是描述一个智能体。请说明智能体应该做什么。",
-        "看不出要构建什么。请用一句话说明智能体应该做什么，例如“换算单位并统计字数”。",
-        "这需要语言模型。内置的离线模型只有规则（单位、贷款、日期、表格等），没有理解{}。",
-        "由离线模型（规则与模板，没有人工智能）构建，用中文回答。",
-    ),
+_SAYS: dict[Language, dict[str, str]] = {
+    "en": {
+        "unclear": "There is no task in it. Say in a sentence what the agent is to do, like “converts units and counts words”.",
+        "needs_language_model": "This needs a language model. The built-in offline model is rules alone (units, loans, dates, "
+        "tables and the like) and did not understand {}.",
+        "built": "Built by the offline model: rules and templates, no AI. It answers in English.",
+    },
+    "zh": {
+        "unclear": "看不出要构建什么。请用一句话说明智能体应该做什么，例如“换算单位并统计字数”。",
+        "needs_language_model": "这需要语言模型。内置的离线模型只有规则（单位、贷款、日期、表格等），没有理解{}。",
+        "built": "由离线模型（规则与模板，没有人工智能）构建，用中文回答。",
+    },
 }
 
 
 def intake(given: IntakeInput) -> Brief:
     requirement, flat = given.requirement.strip(), re.sub(r"\s+", " ", given.requirement).strip()
     language, (clauses, _) = language_of(plain(requirement)), clauses_of(requirement)
-    steering, nothing, needs_language, built = _SAYS[language]
     cards = list(dict.fromkeys(clause.card for clause in clauses if clause.served))
-    problem: str | None = None
-    intent: Literal["new", "change", "unclear", "needs_language_model"] = "new"
-    if _STEERING.search(_QUOTED.sub(" ", flat)):
-        intent, problem = "unclear", steering
-    elif _CHANGE.search(flat):
-        intent = "change"
-    elif not cards and not _says_something(flat, clauses):
-        intent, problem = "unclear", nothing
-    elif not cards:
-        left = [f"“{words[:60]}”" for clause in clauses[:3] for words in clause.left[:4]]
-        intent, problem = "needs_language_model", needs_language.format(" ".join(left)[:250])
+    intent: Literal["new", "change", "unclear", "needs_language_model"]
+    intent = "needs_language_model" if _says_something(flat, clauses) else "unclear"
+    intent = "change" if _CHANGE.search(flat) else "new" if cards else intent
+    left = " ".join(f"“{words[:60]}”" for clause in clauses[:3] for words in clause.left[:4])
     name, slug = _name(requirement, cards, language)
     return Brief(
         intent=intent,
-        problem=problem,
+        problem=_SAYS[language][intent].format(left[:250]) if intent in _SAYS[language] else None,
         name=name,
         slug=slug,
         language=language,
         category=CARDS[cards[0]].category if cards else "general",
         summary=flat[:300],
-        assumptions=[built],
+        assumptions=[_SAYS[language]["built"]],
     )
 
 
