@@ -53,8 +53,8 @@ def apply_discount(
     return {"original_price": round(original, 2), "saved": round(original - final, 2), "final_price": round(final, 2)}
 
 
-def split_bill(total: float, people: int, tip_percent: float = 0.0) -> dict[str, float]:
-    """Splits a bill evenly between people, with a tip on top.
+def split_bill(total: float, people: int = 1, tip_percent: float = 0.0) -> dict[str, float]:
+    """Computes the tip on a bill, and splits both evenly between people.
 
     Args:
         total: The bill before the tip.
@@ -65,16 +65,3 @@ def split_bill(total: float, people: int, tip_percent: float = 0.0) -> dict[str,
         raise ValueError("There must be at least one person, and no negative amounts.")
     tip = round(total * tip_percent / 100, 2)
     return {"tip": tip, "total_with_tip": round(total + tip, 2), "per_person": round((total + tip) / people, 2)}
-
-
-def compute_tip(total: float, tip_percent: float = 15.0) -> dict[str, float]:
-    """Computes the tip on a bill.
-
-    Args:
-        total: The bill before the tip.
-        tip_percent: The tip in per cent.
-    """
-    if total < 0 or tip_percent < 0:
-        raise ValueError("Amounts must not be negative.")
-    tip = round(total * tip_percent / 100, 2)
-    return {"tip": tip, "total_with_tip": round(total + tip, 2)}

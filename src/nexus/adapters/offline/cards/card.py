@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -61,7 +61,6 @@ class Card(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     tool: str
-    kind: Literal["library", "template"] = "library"
     titles: Mapping[Language, str]
     category: str
     requests: tuple[str, ...]
@@ -95,12 +94,11 @@ def load_cards() -> Mapping[str, Card]:
 
 
 def _card(tool: str, entry: JSON) -> Card:
-    """The card of an entry; its `about` holds the kind, the category and a title in each language.
+    """The card of an entry; its `about` holds the category and a title in each language.
 
     A frame that does not `say` how it is asked is asked like the one before, `more` patterns apart.
     """
     about = entry.pop("about")
     for before, frame in itertools.pairwise([{}, *entry.get("frames", ())]):
         frame["say"] = [*frame.get("say", before.get("say", ())), *frame.pop("more", ())]
-    kind, category = about.pop("kind", "library"), about.pop("category")
-    return msgspec.convert({"tool": tool, "kind": kind, "category": category, "titles": about, **entry}, Card)
+    return msgspec.convert({"tool": tool, "category": about.pop("category"), "titles": about, **entry}, Card)
