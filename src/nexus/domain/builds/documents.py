@@ -56,7 +56,6 @@ _WORDS: dict[str, tuple[str, str]] = {
     "unit_tests": ("Unit tests", "单元测试"),
     "checks": ("Static checks", "静态检查"),
     "none": ("none", "无"),
-    "said": ("said", "输入"),
     "tools_head": ("Tools", "工具"),
     "run": ("Run it alone", "单独运行"),
     "commands": (
@@ -85,10 +84,6 @@ def word(key: str, language: Language) -> str:
     return _WORDS[key][language == "zh"]
 
 
-def listed(lines: Iterable[str], language: Language) -> str:
-    return "\n".join(f"- {single_line(line)}" for line in lines) or f"- {word('none', language)}"
-
-
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     shown = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(map(_cell, row))} |" for row in shown)
@@ -110,118 +105,92 @@ def category(name: str, language: Language) -> str:
     return _CATEGORIES.get(name.casefold(), name) if language == "zh" else name
 
 
+class Page:
+    """A document of Markdown in one language, paragraph by paragraph. Headings and labels are keys of its words."""
+
+    def __init__(self, language: Language, title: str, name: str = "") -> None:
+        self.language = language
+        said = [word(title, language) if title else "", single_line(name)]
+        self._paragraphs = [f"# {': '.join(filter(None, said))}"]
+
+    @property
+    def text(self) -> str:
+        return "\n\n".join(self._paragraphs) + "\n"
+
+    def add(self, *paragraphs: str) -> None:
+        """Those that are not empty."""
+        self._paragraphs += filter(None, paragraphs)
+
+    def label(self, key: str, text: str) -> None:
+        self.add(f"{word(key, self.language)}: {single_line(text)}")
+
+    def list_under(self, key: str, lines: Iterable[str]) -> None:
+        """A list below a label."""
+        self.add(f"{word(key, self.language)}:", self.list_lines(lines))
+
+    def section(self, key: str, *content: str | Iterable[str]) -> None:
+        """A heading, and below it paragraphs of text and lists."""
+        shown = [part if isinstance(part, str) else self.list_lines(part) for part in content]
+        self.add(f"## {word(key, self.language)}", *shown)
+
+    def list_lines(self, lines: Iterable[str]) -> str:
+        return "\n".join(f"- {single_line(line)}" for line in lines) or f"- {word('none', self.language)}"
+
+
 def brief(requirement: str, made: Brief) -> str:
-    say = made.language
-    return f"""# {word("brief", say)}: {single_line(made.name)}
-
-{word("summary", say)}: {single_line(made.summary)}
-
-{word("category", say)}: {single_line(category(made.category, say))}
-
-## {word("requirement", say)}
-
-{quoted(requirement)}
-
-## {word("assumptions", say)}
-
-{listed(made.assumptions, say)}
-"""
+    page = Page(made.language, "brief", made.name)
+    page.label("summary", made.summary)
+    page.label("category", category(made.category, made.language))
+    page.section("requirement", quoted(requirement))
+    page.section("assumptions", made.assumptions)
+    return page.text
 
 
 def requirements(made: Requirements, say: Language, cases: Mapping[str, Sequence[str]] = {}) -> str:
     """`cases`: by the id of a requirement, those that exercise it, once they are known."""
-    return f"""# {word("requirements", say)}
-
-## {word("functional", say)}
-
-{_entries(made.functional, say, cases)}
-## {word("nonfunctional", say)}
-
-{_entries(made.nonfunctional, say, {})}
-## {word("out_of_scope", say)}
-
-{listed(made.out_of_scope, say)}
-"""
+    page = Page(say, "requirements")
+    page.section("functional")
+    for entry in made.functional:
+        _add_entry(page, entry, cases.get(entry.id, ()))
+    page.section("nonfunctional")
+    for entry in made.nonfunctional:
+        _add_entry(page, entry, ())
+    page.section("out_of_scope", made.out_of_scope)
+    return page.text
 
 
-def _entries(entries: Sequence[Requirement], say: Language, cases: Mapping[str, Sequence[str]]) -> str:
-    return "\n".join(_entry(entry, say, cases.get(entry.id) if cases else None) for entry in entries)
-
-
-def _entry(entry: Requirement, say: Language, cases: Sequence[str] | None) -> str:
-    shown = f"\n{word('shown_by', say)}:\n\n{listed(cases or (), say)}\n" if cases is not None else ""
-    return f"""### {entry.id} {single_line(entry.title)}
-
-{single_line(entry.statement)}
-
-{word("acceptance", say)}:
-
-{listed(entry.acceptance, say)}
-{shown}"""
+def _add_entry(page: Page, entry: Requirement, cases: Sequence[str]) -> None:
+    page.add(f"### {entry.id} {single_line(entry.title)}", single_line(entry.statement))
+    page.list_under("acceptance", entry.acceptance)
+    if cases:
+        page.list_under("shown_by", cases)
 
 
 def architecture(made: Architecture, say: Language) -> str:
-    unmet = [f"{entry.requirement_id}: {entry.reason}" for entry in made.unmet]
-    return f"""# {word("architecture", say)}
-
-{escape_controls(made.overview)}
-
-## {word("agents", say)}
-
-{"".join(_agent(agent, say) for agent in made.agents)}
-## {word("interfaces", say)}
-
-{listed(made.interfaces, say)}
-
-## {word("data", say)}
-
-{listed(made.data, say)}
-
-## {word("unmet", say)}
-
-{listed(unmet, say)}
-"""
-
-
-def _agent(agent: PlannedAgent, say: Language) -> str:
-    written = [f"`{tool.name}`: {tool.purpose}" for tool in agent.new_tools]
-    asks = f"\n{word('asks', say)}: {', '.join(agent.calls)}\n" if agent.calls else ""
-    return f"""### {single_line(agent.name)} (`{agent.slug}`)
-
-{single_line(agent.purpose)}
-{asks}
-{word("library_tools", say)}:
-
-{listed((f"`{name}`" for name in agent.library_tools), say)}
-
-{word("new_tools", say)}:
-
-{listed(written, say)}
-
-"""
+    page = Page(say, "architecture")
+    page.add(escape_controls(made.overview))
+    page.section("agents")
+    for agent in made.agents:
+        page.add(f"### {single_line(agent.name)} (`{agent.slug}`)", single_line(agent.purpose))
+        if agent.calls:
+            page.label("asks", ", ".join(agent.calls))
+        page.list_under("library_tools", (f"`{name}`" for name in agent.library_tools))
+        page.list_under("new_tools", (f"`{tool.name}`: {tool.purpose}" for tool in agent.new_tools))
+    page.section("interfaces", made.interfaces)
+    page.section("data", made.data)
+    page.section("unmet", (f"{entry.requirement_id}: {entry.reason}" for entry in made.unmet))
+    return page.text
 
 
 def design(agent: PlannedAgent, made: Design, say: Language) -> str:
-    return f"""# {word("design", say)}: {single_line(agent.name)}
-
-{word("role", say)}: {single_line(made.role)}
-
-## {word("capabilities", say)}
-
-{listed(made.capabilities, say)}
-
-## {word("limits", say)}
-
-{listed(made.limits, say)}
-
-{word("model", say)}: {single_line(made.model_needs)}
-
-{word("memory", say)}: {single_line(made.memory)}
-
-## {word("cases", say)}
-
-{listed((_case(case) for case in made.cases), say)}
-"""
+    page = Page(say, "design", agent.name)
+    page.label("role", made.role)
+    page.section("capabilities", made.capabilities)
+    page.section("limits", made.limits)
+    page.label("model", made.model_needs)
+    page.label("memory", made.memory)
+    page.section("cases", map(_case, made.cases))
+    return page.text
 
 
 def _case(case: Case) -> str:
@@ -240,34 +209,14 @@ def quoted(text: str) -> str:
 
 def readme(manifest: Manifest, made: Design, unmet: Sequence[str], say: Language) -> str:
     """`unmet`: a line for each thing that was asked for and that the agent cannot do."""
-    tests = any(entry.ref.startswith("generated:") for entry in manifest.tools)
-    alone = f"pytest               # {word('pytest', say)}\n" if tests else ""
-    return f"""# {single_line(manifest.agent.name)}
-
-{single_line(manifest.agent.description)}
-
-## {word("examples", say)}
-
-{listed((example(case) for case in made.cases[:5]), say)}
-
-## {word("unmet", say)}
-
-{listed(unmet, say)}
-
-## {word("limits", say)}
-
-{listed((limit for limit in made.limits if not any(limit in line for line in unmet)), say)}
-
-## {word("tools_head", say)}
-
-{listed((f"`{entry.ref}`" for entry in manifest.tools), say)}
-
-## {word("run", say)}
-
-{word("commands", say)}
-
-```sh
-nexus agent run .    # {word("talk", say)}
-nexus agent test .   # {word("test", say)}
-{alone}```
-"""
+    commands = [f"nexus agent run .    # {word('talk', say)}", f"nexus agent test .   # {word('test', say)}"]
+    if any(entry.ref.startswith("generated:") for entry in manifest.tools):
+        commands.append(f"pytest               # {word('pytest', say)}")
+    page = Page(say, "", manifest.agent.name)
+    page.add(single_line(manifest.agent.description))
+    page.section("examples", map(example, made.cases[:5]))
+    page.section("unmet", unmet)
+    page.section("limits", (limit for limit in made.limits if not any(limit in line for line in unmet)))
+    page.section("tools_head", (f"`{entry.ref}`" for entry in manifest.tools))
+    page.section("run", word("commands", say), "\n".join(["```sh", *commands, "```"]))
+    return page.text

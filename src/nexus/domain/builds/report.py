@@ -6,7 +6,7 @@ from msgspec import Struct, structs
 
 from nexus.domain.agents.model import Verdict
 from nexus.domain.builds.acceptance import CaseResult, RequirementResult, verdict_of
-from nexus.domain.builds.documents import listed, table, word
+from nexus.domain.builds.documents import Page, table, word
 from nexus.domain.builds.outputs import Language, PlannedAgent
 from nexus.domain.core.texts import single_line
 from nexus.domain.ports.code import TestResult
@@ -99,47 +99,22 @@ def line(found: Verified, say: Language) -> str:
 
 
 def text(agent: PlannedAgent, findings: Findings, found: Verified, say: Language) -> str:
-    tests = [_mark(test.passed, test.name, test.error) for test in findings.tests]
-    cases = [
-        _mark(found.passed, f"{found.case.name}: {found.case.input[:120]!r}", found.problem) for found in findings.cases
-    ]
-    return f"""# {word("report", say)}: {single_line(agent.name)}
-
-{word("verdict", say)}: **{line(found, say)}**
-
-{word("model_note", say)}: `{single_line(findings.model)}`
-
-{word("boundary", say)}: {single_line(findings.boundary)}
-
-## {word("requirements", say)}
-
-{_requirements(findings.requirements, say)}
-
-## {word("unit_tests", say)}
-
-{listed(tests, say)}
-
-## {word("checks", say)}
-
-{listed(findings.problems, say)}
-
-## {word("cases", say)}
-
-{listed(cases, say)}
-
-## {word("unmet", say)}
-
-{listed(found.unmet, say)}
-"""
-
-
-def _requirements(entries: Sequence[RequirementResult], say: Language) -> str:
+    cases = [(one.passed, f"{one.case.name}: {one.case.input[:120]!r}", one.problem) for one in findings.cases]
     heads = [word(key, say) for key in ("requirement_head", "cases", "result")]
     rows = [
         [f"{entry.id} {entry.title}", ", ".join(f"`{name}`" for name in entry.cases) or "—", _met(entry, say)]
-        for entry in entries
+        for entry in findings.requirements
     ]
-    return table(heads, rows)
+    page = Page(say, "report", agent.name)
+    page.label("verdict", f"**{line(found, say)}**")
+    page.label("model_note", f"`{findings.model}`")
+    page.label("boundary", findings.boundary)
+    page.section("requirements", table(heads, rows))
+    page.section("unit_tests", (_mark(test.passed, test.name, test.error) for test in findings.tests))
+    page.section("checks", findings.problems)
+    page.section("cases", (_mark(*case) for case in cases))
+    page.section("unmet", found.unmet)
+    return page.text
 
 
 def _met(entry: RequirementResult, say: Language) -> str:

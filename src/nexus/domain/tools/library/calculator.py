@@ -11,30 +11,14 @@ from nexus.domain.tools.library.numbers import bounded, exact_number, jsonable, 
 from nexus.domain.tools.model import ToolError
 
 _LONGEST, _DEEPEST = 1000, 60
-_WORDS: Mapping[str, str] = {
-    "of": "*",
-    "times": "*",
-    "plus": "+",
-    "minus": "-",
-    "over": "/",
-    "mod": "mod",
-    "percent": "%",
-    "x": "*",
-    "乘以": "*",
-    "乘": "*",
-    "的": "*",
-    "加上": "+",
-    "加": "+",
-    "减去": "-",
-    "减": "-",
-    "除以": "/",
-    "平方": "²",
-    "立方": "³",
-    "百分之": "百分之",
-    "千": "千",
-    "万": "万",
-    "亿": "亿",
-}
+_WORDS = {
+    word: sign
+    for sign, words in {
+        "*": "of times x 乘以 乘 的", "+": "plus 加上 加", "-": "minus 减去 减", "/": "over 除以", "%": "percent", "mod": "mod",
+        "²": "平方", "³": "立方", "百分之": "百分之", "千": "千", "万": "万", "亿": "亿",
+    }.items()
+    for word in words.split()
+}  # fmt: skip
 _SIGNS = str.maketrans(
     {"×": "*", "·": "*", "✕": "*", "÷": "/", "−": "-", "–": "-", "—": "-", "∕": "/", "⁄": "/", "，": ",", "、": ","}
 )
