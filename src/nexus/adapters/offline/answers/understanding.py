@@ -7,8 +7,7 @@ from datetime import date
 from msgspec import Struct
 
 from nexus.adapters.offline.answers.readings import Reading, following, readings
-from nexus.adapters.offline.answers.unknown import cards_for
-from nexus.adapters.offline.cards import Card
+from nexus.adapters.offline.cards import CARDS, Card
 from nexus.adapters.offline.reading.message import Message, partings
 from nexus.adapters.offline.reading.tokens import plain, tokens_of
 from nexus.adapters.offline.reading.words import FILLERS
@@ -38,7 +37,7 @@ class Understanding(Struct, frozen=True, kw_only=True):
 
 def understand(said: Sequence[str], tools: Sequence[ToolSpec], today: date) -> Understanding:
     """The last of the texts, oldest first; what an elliptical one takes over comes from the one before."""
-    offer = [(card, tool) for tool in tools for card in cards_for(tool)]
+    offer = [(CARDS[tool.name], tool) for tool in tools if tool.name in CARDS]
     last = Understanding()
     for text in said[-_TURNS:]:
         last = _turn(text, offer, today, last.found[-1] if last.found else last.asks)
