@@ -32,24 +32,21 @@ def format_table(rows: list[dict[str, Any]], columns: list[str] = [], style: Sty
 
 
 def table_text(rows: Sequence[Mapping[str, Any]], names: Sequence[str], style: str) -> str:
-    cells = [[_cell(row.get(name), style) for name in names] for row in rows]
-    head = [_cell(name, style) for name in names]
-    right = [bool(cells) and all(not line[at] or number_in(line[at]) is not None for line in cells) and any(line[at] for line in cells) for at in range(len(names))]  # fmt: skip
-    widths = [max(3, *(width(line[at]) for line in [head, *cells])) for at in range(len(names))]
+    columns = [[_cell(value, style) for value in (name, *(row.get(name) for row in rows))] for name in names]
+    laid_out = [_column(cells, style) for cells in columns]
+    lines = zip(*laid_out, strict=True)
     if style == "plain":
-        lines = [
-            [padded(cell, size, after) for cell, size, after in zip(line, widths, right, strict=True)]
-            for line in [head, *cells]
-        ]
-        lines.insert(1, ["-" * size for size in widths])
         return "\n".join("  ".join(line).rstrip() for line in lines)
-    rule = ["-" * (size - 1) + ":" if after else "-" * size for size, after in zip(widths, right, strict=True)]
-    lines = [
-        [padded(cell, size, after) for cell, size, after in zip(line, widths, right, strict=True)]
-        for line in [head, *cells]
-    ]
-    lines.insert(1, rule)
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _column(cells: Sequence[str], style: str) -> list[str]:
+    """A head and its cells as wide as the widest, with a rule below the head; numbers stand right."""
+    full = [cell for cell in cells[1:] if cell]
+    right, size = bool(full) and all(number_in(cell) is not None for cell in full), max(3, *map(width, cells))
+    rule = "-" * (size - 1) + ":" if right and style == "markdown" else "-" * size
+    head, *rest = [padded(cell, size, right) for cell in cells]
+    return [head, rule, *rest]
 
 
 def width(text: str) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from nexus.domain.tools.library.conditions import number_in, place_of
 from nexus.domain.tools.library.functions import FUNCTIONS
-from nexus.domain.tools.library.numbers import exact_number, jsonable, shown
+from nexus.domain.tools.library.numbers import check_count, exact_number, jsonable, shown
 from nexus.domain.tools.model import ToolError
 
 _MOST = 10_000
@@ -32,10 +32,9 @@ def count_values(items: list[str], limit: int = 20) -> dict[str, Any]:
         items: The values.
         limit: How many values to list, at most 500.
     """
-    if not 1 <= limit <= 500:
-        raise ToolError("limit must be from 1 to 500.")
     counts = Counter(_bounded(items))
-    listed = [{"value": value, "count": count} for value, count in counts.most_common(limit)]
+    most = counts.most_common(check_count(limit, "limit", 500))
+    listed = [{"value": value, "count": count} for value, count in most]
     text = "\n".join(f"{entry['value']}: {entry['count']}" for entry in listed)
     return {"counts": listed, "distinct": len(counts), "total": len(items), "text": text}
 
@@ -60,11 +59,8 @@ def number_statistics(numbers: list[float]) -> dict[str, Any]:
     if len(values) > 1:
         found["standard_deviation"] = FUNCTIONS["stdev"].call(*values)
     text = ", ".join(f"{name.replace('_', ' ')} {shown(value, 10)}" for name, value in found.items())
-    return {
-        "count": len(values),
-        **{name: jsonable(value) for name, value in found.items()},
-        "text": f"{len(values)} numbers: {text}",
-    }
+    measures = {name: jsonable(value) for name, value in found.items()}
+    return {"count": len(values), **measures, "text": f"{len(values)} numbers: {text}"}
 
 
 def _small(value: Fraction) -> Fraction:
@@ -76,7 +72,4 @@ def _small(value: Fraction) -> Fraction:
 def _bounded(items: list[str]) -> list[str]:
     if len(items) > _MOST:
         raise ToolError(f"A list may have at most {_MOST} values.")
-    return [
-        number_text if (number_text := item.strip()) and number_in(item) is not None else item
-        for item in map(str, items)
-    ]
+    return [item.strip() if number_in(item) is not None else item for item in map(str, items)]

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from nexus.domain.tools.library.functions import power
-from nexus.domain.tools.library.numbers import bounded, exact_number, rounded
+from nexus.domain.tools.library.numbers import bounded, check_count, exact_number, rounded
 from nexus.domain.tools.model import ToolError
 
 _MOST_PAYMENTS = 1200
@@ -40,13 +40,10 @@ def loan_payment(
     """
     loan = _loan(principal, annual_rate_percent, years, payments_per_year)
     payment, total = loan.payment, loan.payment * loan.periods
-    return {
-        "payment": _amount(payment),
-        "payments": loan.periods,
-        "total_paid": _amount(total),
-        "total_interest": _amount(total - loan.principal),
-        "text": f"{loan.periods} payments of {_written(payment)}; {_written(total)} in all, of which {_written(total - loan.principal)} is interest.",
-    }
+    interest = total - loan.principal
+    said = f"of {_written(payment)}; {_written(total)} in all, of which {_written(interest)} is interest."
+    amounts = _amounts(payment=payment, total_paid=total, total_interest=interest)
+    return {**amounts, "payments": loan.periods, "text": f"{loan.periods} payments {said}"}
 
 
 def amortization_schedule(
@@ -64,20 +61,13 @@ def amortization_schedule(
         rows: How many payments to list, from the first one; at most 600. The last one is always listed.
     """
     loan = _loan(principal, annual_rate_percent, years, payments_per_year)
-    if not 1 <= rows <= _ROWS:
-        raise ToolError(f"rows must be from 1 to {_ROWS}.")
+    check_count(rows, "rows", _ROWS)
     plan = _schedule(loan)
     listed = plan[:rows] + (plan[-1:] if rows < len(plan) else [])
     paid = sum((Fraction(str(row["payment"])) for row in plan), Fraction(0))
     interest = paid - loan.principal
     said = f"{len(plan)} payments, {_written(paid)} in all, of which {_written(interest)} is interest."
-    return {
-        "rows": listed,
-        "payments": len(plan),
-        "total_paid": _amount(paid),
-        "total_interest": _amount(interest),
-        "text": said,
-    }
+    return {"rows": listed, "payments": len(plan), **_amounts(total_paid=paid, total_interest=interest), "text": said}
 
 
 def compound_interest(
@@ -98,12 +88,8 @@ def compound_interest(
     whole = Fraction(periods.__floor__())
     saved = added * ((power(1 + rate, whole) - 1) / rate if rate else whole)
     final, paid_in = bounded(start * growth + saved), start + added * whole
-    return {
-        "final_amount": _amount(final),
-        "paid_in": _amount(paid_in),
-        "interest": _amount(final - paid_in),
-        "text": f"{_written(paid_in)} paid in grows to {_written(final)}; {_written(final - paid_in)} is interest.",
-    }
+    said = f"{_written(paid_in)} paid in grows to {_written(final)}; {_written(final - paid_in)} is interest."
+    return {**_amounts(final_amount=final, paid_in=paid_in, interest=final - paid_in), "text": said}
 
 
 def simple_interest(principal: float, annual_rate_percent: float, years: float) -> dict[str, Any]:
@@ -117,7 +103,7 @@ def simple_interest(principal: float, annual_rate_percent: float, years: float) 
     start, rate, span = _money(principal, "principal"), _rate(annual_rate_percent), _years(years)
     interest = start * rate * span
     said = f"{_written(interest)} interest; {_written(start + interest)} in all."
-    return {"interest": _amount(interest), "final_amount": _amount(start + interest), "text": said}
+    return {**_amounts(interest=interest, final_amount=start + interest), "text": said}
 
 
 def line_items_total(
@@ -139,10 +125,8 @@ def line_items_total(
     taxed = (subtotal - discount) * tax
     total = subtotal - discount + taxed
     parts = {"subtotal": subtotal, "discount": discount, "tax": taxed, "total": total}
-    said = (
-        f"Subtotal {_written(subtotal)}, discount {_written(discount)}, tax {_written(taxed)}, total {_written(total)}."
-    )
-    return {"lines": lines, **{name: _amount(part) for name, part in parts.items()}, "text": said}
+    said = ", ".join(f"{name} {_written(part)}" for name, part in parts.items()).capitalize()
+    return {"lines": lines, **_amounts(**parts), "text": f"{said}."}
 
 
 def percent_change(before: float, after: float) -> dict[str, Any]:
@@ -167,21 +151,18 @@ def _line(item: Mapping[str, Any], number: int) -> dict[str, Any]:
     each = _within(exact_number(price, f"The price of item {number}"), f"The price of item {number}")
     total = Fraction(rounded(_within(quantity, "A quantity") * each, 2))
     told = str(item.get("description", item.get("name", f"Item {number}")))[:200]
-    return {"description": told, "quantity": _plain(quantity), "price": _plain(each), "total": _amount(total)}
+    return {"description": told, "quantity": _plain(quantity), "price": _plain(each), **_amounts(total=total)}
 
 
 def _schedule(loan: _Loan) -> list[dict[str, Any]]:
-    payment, owed, rows = (
-        Fraction(rounded(loan.payment, 2)),
-        Fraction(rounded(loan.principal, 2)),
-        list[dict[str, Any]](),
-    )
+    payment, owed = Fraction(rounded(loan.payment, 2)), Fraction(rounded(loan.principal, 2))
+    rows = list[dict[str, Any]]()
     for number in range(1, loan.periods + 1):
         interest = Fraction(rounded(owed * loan.rate, 2))
         repaid = owed if number == loan.periods else min(payment - interest, owed)
         owed -= repaid
-        amounts = {"payment": interest + repaid, "interest": interest, "principal": repaid, "balance": owed}
-        rows.append({"number": number} | {name: _amount(amount) for name, amount in amounts.items()})
+        amounts = _amounts(payment=interest + repaid, interest=interest, principal=repaid, balance=owed)
+        rows.append({"number": number, **amounts})
         if not owed:
             break
     return rows
@@ -236,8 +217,9 @@ def _within(amount: Fraction, name: str) -> Fraction:
     return amount
 
 
-def _amount(value: Fraction) -> float:
-    return float(rounded(value, 2))
+def _amounts(**values: Fraction) -> dict[str, Any]:
+    """To the cent."""
+    return {name: float(rounded(value, 2)) for name, value in values.items()}
 
 
 def _written(value: Fraction) -> str:

@@ -59,6 +59,13 @@ def exact_number(value: object, name: str = "value") -> Fraction:
     return Fraction(number)
 
 
+def check_count(value: int, name: str, most: int) -> int:
+    """A whole number from 1 on, such as how many rows to list."""
+    if isinstance(value, bool) or not 1 <= value <= most:
+        raise ToolError(f"{name} must be from 1 to {most}.")
+    return value
+
+
 def rounded(value: Fraction, places: int) -> Decimal:
     """Half away from zero, as on an invoice."""
     with localcontext(Context(prec=400, rounding=ROUND_HALF_UP)):

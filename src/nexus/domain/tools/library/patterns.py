@@ -1,14 +1,15 @@
 """What can be found in a text by its form."""
 
-import ipaddress
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
+from nexus.domain.tools.library.numbers import check_count
 from nexus.domain.tools.library.words import bounded_text
 from nexus.domain.tools.model import ToolError
 
@@ -59,11 +60,8 @@ def extract_pattern(text: str, pattern: str, group: int = 0, ignore_case: bool =
     text, compiled = bounded_text(text, _LONGEST_SEARCHED), _compiled(pattern, ignore_case)
     if not 0 <= group <= compiled.groups:
         raise ToolError(f"The pattern has groups 0 to {compiled.groups}, there is no group {group}.")
-    found = _all(compiled, text)
-    matches = [
-        {"match": match.group(group) or "", "start": match.start(group), "end": match.end(group)} for match in found
-    ]
-    return _told(matches, "match")
+    found = [(match.group(group) or "", *match.span(group)) for match in _all(compiled, text)]
+    return _told([{"match": match, "start": start, "end": end} for match, start, end in found], "match")
 
 
 def extract_entities(text: str, kind: Kind) -> dict[str, Any]:
@@ -80,9 +78,7 @@ def extract_entities(text: str, kind: Kind) -> dict[str, Any]:
         text = _form(other).sub(lambda found: "\n" * len(found[0]), text)
     entities: dict[str, dict[str, Any]] = {}
     for match in _all(_form(kind), text):
-        value = match.group()
-        if kind == "url":
-            value = _url(value)
+        value = _url(match.group()) if kind == "url" else match.group()
         if not _CHECKS.get(kind, bool)(value):
             continue
         entity = entities.setdefault(value, {"value": value, "count": 0, "start": match.start()})
@@ -104,22 +100,16 @@ def parse_log_lines(text: str, level: str = "", contains: str = "", limit: int =
     least = _level(level) if level.strip() else ""
     if level.strip() and least not in _LEVELS:
         raise ToolError(f"level must be one of {', '.join(name.lower() for name in _LEVELS)}.")
-    if not 1 <= limit <= _LINES:
-        raise ToolError(f"limit must be from 1 to {_LINES}.")
+    check_count(limit, "limit", _LINES)
     entries = _entries(bounded_text(text))
-    counts: dict[str, int] = {}
-    for entry in entries:
-        counts[entry["level"] or "none"] = counts.get(entry["level"] or "none", 0) + 1
-    wanted = [
-        entry for entry in entries if _reaches(entry["level"], least) and contains.lower() in entry["line"].lower()
-    ]
-    said = "\n".join(entry["line"] for entry in wanted[:limit])
+    sought = contains.lower()
+    wanted = [entry for entry in entries if _reaches(entry["level"], least) and sought in entry["line"].lower()]
     return {
         "entries": wanted[:limit],
         "matching": len(wanted),
         "total": len(entries),
-        "levels": counts,
-        "text": said or "No entry matches.",
+        "levels": dict(Counter(entry["level"] or "none" for entry in entries)),
+        "text": "\n".join(entry["line"] for entry in wanted[:limit]) or "No entry matches.",
     }
 
 
@@ -174,10 +164,7 @@ def _url(value: str) -> str:
 
 
 def _is_ipv4(value: str) -> bool:
-    try:
-        return bool(ipaddress.IPv4Address(value))
-    except ValueError:
-        return False
+    return all(part == str(int(part)) and int(part) < 256 for part in value.split("."))
 
 
 def _is_date(value: str) -> bool:
@@ -195,8 +182,7 @@ def _is_date(value: str) -> bool:
 
 
 def _is_phone(value: str) -> bool:
-    digits = sum(character.isdigit() for character in value)
-    return 7 <= digits <= 15
+    return 7 <= sum(character.isdigit() for character in value) <= 15
 
 
 _CHECKS: Mapping[str, Callable[[str], bool]] = {"ipv4": _is_ipv4, "date": _is_date, "phone": _is_phone}
@@ -237,15 +223,18 @@ def _structured(line: str) -> dict[str, str] | None:
         return None
     if not isinstance(entry, dict):
         return None
-    found = [next((str(entry[name]) for name in names if entry.get(name) is not None), "") for names in _FIELDS]
-    return {"time": found[0], "level": _level(found[1]), "message": found[2]}
+    found = {
+        field: next((str(entry[name]) for name in names if entry.get(name) is not None), "")
+        for field, names in _FIELDS.items()
+    }
+    return found | {"level": _level(found["level"])}
 
 
-_FIELDS = (
-    ("time", "timestamp", "ts", "@timestamp"),
-    ("level", "severity", "levelname", "log_level"),
-    ("message", "msg", "event"),
-)
+_FIELDS = {
+    "time": ("time", "timestamp", "ts", "@timestamp"),
+    "level": ("level", "severity", "levelname", "log_level"),
+    "message": ("message", "msg", "event"),
+}
 
 
 def _level(text: str) -> str:

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from nexus.domain.tools.library.numbers import check_count
 from nexus.domain.tools.library.words import bounded_text, is_cjk, keyphrases, sentences, telling, words
 from nexus.domain.tools.model import ToolError
 
@@ -23,7 +24,7 @@ def text_statistics(text: str, top: int = 10) -> dict[str, Any]:
     paragraphs = [part for part in re.split(r"\n\s*\n", text) if part.strip()]
     minutes = len(all_words) / (_CHARACTERS_A_MINUTE if is_cjk(text) else _WORDS_A_MINUTE)
     seconds = round(minutes * 60)
-    frequent = keyphrases(text, _count(top, "top", 100))
+    frequent = keyphrases(text, check_count(top, "top", 100))
     return {
         "characters": len(text),
         "characters_without_spaces": sum(not character.isspace() for character in text),
@@ -46,7 +47,7 @@ def summarize_by_statistics(text: str, sentence_count: int = 3) -> dict[str, Any
         text: The text.
         sentence_count: How many sentences to keep, at most 50.
     """
-    kept = _count(sentence_count, "sentence_count", 50)
+    kept = check_count(sentence_count, "sentence_count", 50)
     found = sentences(bounded_text(text))[:5000]
     if not found:
         raise ToolError("The text has no sentences.")
@@ -61,7 +62,7 @@ def extract_keywords(text: str, limit: int = 10) -> dict[str, Any]:
         text: The text.
         limit: How many keywords to list, at most 100.
     """
-    found = keyphrases(bounded_text(text), _count(limit, "limit", 100))
+    found = keyphrases(bounded_text(text), check_count(limit, "limit", 100))
     keywords = [{"keyword": word, "count": count} for word, count in found]
     return {"keywords": keywords, "text": ", ".join(word for word, _ in found)}
 
@@ -75,27 +76,15 @@ def change_case(text: str, style: str = "upper") -> dict[str, Any]:
     """
     text = bounded_text(text, 100_000)
     parts = [part.lower() for part in re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text))]
-    match style.strip().lower():
-        case "upper":
-            changed = text.upper()
-        case "lower":
-            changed = text.lower()
-        case "title":
-            changed = re.sub(
-                r"[^\W_]+(?:['’][^\W_]+)*", lambda found: found[0][:1].upper() + found[0][1:].lower(), text
-            )
-        case "sentence":
-            changed = text[:1].upper() + text[1:].lower()
-        case "snake" | "kebab":
-            changed = ("_" if style.strip().lower() == "snake" else "-").join(parts)
-        case "camel":
-            changed = "".join(parts[:1] + [part.capitalize() for part in parts[1:]])
-        case _:
-            raise ToolError("style must be one of upper, lower, title, sentence, snake, kebab, camel.")
-    return {"text": changed}
-
-
-def _count(value: int, name: str, most: int) -> int:
-    if isinstance(value, bool) or not 1 <= value <= most:
-        raise ToolError(f"{name} must be from 1 to {most}.")
-    return value
+    changed = {
+        "upper": text.upper(),
+        "lower": text.lower(),
+        "title": re.sub(r"[^\W_]+(?:['’][^\W_]+)*", lambda found: found[0][:1].upper() + found[0][1:].lower(), text),
+        "sentence": text[:1].upper() + text[1:].lower(),
+        "snake": "_".join(parts),
+        "kebab": "-".join(parts),
+        "camel": "".join(parts[:1] + [part.capitalize() for part in parts[1:]]),
+    }
+    if (wanted := style.strip().lower()) not in changed:
+        raise ToolError(f"style must be one of {', '.join(changed)}.")
+    return {"text": changed[wanted]}
