@@ -2,6 +2,7 @@
 
 import math
 import re
+import statistics
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
@@ -33,12 +34,7 @@ class Aggregate(NamedTuple):
 def number_in(text: str) -> Fraction | None:
     """The number that a cell holds (`1,200`, `$5`, `12%`), or None."""
     plain = unicodedata.normalize("NFKC", text).strip()
-    if (
-        not plain
-        or len(plain) > 40
-        or not any(character.isdigit() for character in plain)
-        or not _NUMERIC.fullmatch(plain)
-    ):
+    if len(plain) > 40 or not any(map(str.isdigit, plain)) or not _NUMERIC.fullmatch(plain):
         return None
     percent = plain.endswith("%")
     return exact_number(re.sub(r"[%$€£¥]", "", plain)) / (100 if percent else 1)
@@ -47,13 +43,11 @@ def number_in(text: str) -> Fraction | None:
 def column_of(name: str, columns: Sequence[str]) -> str:
     """The column as it is written in the head, whatever the case."""
     plain = name.strip().strip('"').strip()
-    for column in columns:
-        if column == plain:
-            return column
     folded = " ".join(plain.lower().split())
-    for column in columns:
-        if " ".join(column.lower().split()) == folded:
-            return column
+    for column in (one for one in columns if one == plain):
+        return column
+    for column in (one for one in columns if " ".join(one.lower().split()) == folded):
+        return column
     raise ToolError(f"There is no column {plain[:80]!r}; there are: {', '.join(columns)[:500]}.")
 
 
@@ -70,33 +64,31 @@ def condition_of(text: str, columns: Sequence[str]) -> Callable[[Row], bool]:
 
 
 def _test(sign: str, wanted: str) -> Callable[[str], bool]:
-    match sign:
-        case "is empty" | "is not empty":
-            return lambda cell: (not cell.strip()) == (sign == "is empty")
-        case "in" | "not in":
-            choices = [_unquoted(one) for one in wanted.strip("()[] ").split(",")]
-            return lambda cell: any(_compared(cell, one) == 0 for one in choices) == (sign == "in")
+    if sign.endswith("empty"):
+        return lambda cell: (not cell.strip()) == (sign == "is empty")
+    if sign.endswith("in"):
+        choices = [_unquoted(one) for one in wanted.strip("()[] ").split(",")]
+        return lambda cell: any(_compared(cell, one) == 0 for one in choices) == (sign == "in")
     plain = _unquoted(wanted)
-    match sign:
-        case "contains" | "not contains":
-            return lambda cell: (plain.lower() in cell.lower()) == (sign == "contains")
-        case "starts with":
-            return lambda cell: cell.lower().startswith(plain.lower())
-        case "ends with":
-            return lambda cell: cell.lower().endswith(plain.lower())
-        case "=" | "==":
-            return lambda cell: _compared(cell, plain) == 0
-        case "!=" | "<>":
-            return lambda cell: _compared(cell, plain) != 0
-    return lambda cell: _ordered(sign, cell, plain)
+    low = plain.lower()
+    tests: Mapping[str, Callable[[str], bool]] = {
+        "contains": lambda cell: low in cell.lower(),
+        "not contains": lambda cell: low not in cell.lower(),
+        "starts with": lambda cell: cell.lower().startswith(low),
+        "ends with": lambda cell: cell.lower().endswith(low),
+        "=": lambda cell: _compared(cell, plain) == 0,
+        "!=": lambda cell: _compared(cell, plain) != 0,
+        ">": lambda cell: _ordered(cell, plain) and _compared(cell, plain) > 0,
+        "<": lambda cell: _ordered(cell, plain) and _compared(cell, plain) < 0,
+        ">=": lambda cell: _ordered(cell, plain) and _compared(cell, plain) >= 0,
+        "<=": lambda cell: _ordered(cell, plain) and _compared(cell, plain) <= 0,
+    }
+    return tests[{"==": "=", "<>": "!="}.get(sign, sign)]
 
 
-def _ordered(sign: str, cell: str, wanted: str) -> bool:
+def _ordered(cell: str, wanted: str) -> bool:
     """An empty cell is neither more nor less than anything, nor is text more or less than a number."""
-    if not cell.strip() or (number_in(wanted) is None) != (number_in(cell) is None):
-        return False
-    difference = _compared(cell, wanted)
-    return {">": difference > 0, "<": difference < 0, ">=": difference >= 0, "<=": difference <= 0}[sign]
+    return bool(cell.strip()) and (number_in(wanted) is None) == (number_in(cell) is None)
 
 
 def _compared(left: str, right: str) -> int:
@@ -120,11 +112,8 @@ def aggregate_of(text: str, columns: Sequence[str]) -> Aggregate:
     kind = "avg" if found["kind"].lower() == "mean" else found["kind"].lower()
     spoken = found["column"]
     factors = [spoken] if spoken in columns or spoken == "*" else spoken.split("*")
-    column = (
-        "*"
-        if kind == "count" and spoken in ("", "*")
-        else " * ".join(column_of(one.strip(), columns) for one in factors)
-    )
+    is_all = kind == "count" and spoken in ("", "*")
+    column = "*" if is_all else " * ".join(column_of(one.strip(), columns) for one in factors)
     return Aggregate(found["name"] or f"{kind}({column})", kind, column)
 
 
@@ -132,15 +121,20 @@ def aggregated(wanted: Aggregate, rows: Sequence[Row]) -> Value:
     """Cells that hold no number are left out; with none left the answer is None (a sum is 0)."""
     if wanted.kind == "count":
         return len(rows) if wanted.column == "*" else sum(bool(row[wanted.column].strip()) for row in rows)
-    numbers = sorted(number for row in rows if (number := _measure(wanted.column, row)) is not None)
+    numbers = [number for row in rows if (number := _measure(wanted.column, row)) is not None]
     if wanted.kind == "sum":
         return jsonable(sum(numbers, Fraction(0)))
     if not numbers:
         return None
-    half = len(numbers) // 2
-    middle = numbers[half] if len(numbers) % 2 else (numbers[half - 1] + numbers[half]) / 2
-    mean = sum(numbers, Fraction(0)) / len(numbers)
-    return jsonable({"avg": mean, "min": numbers[0], "max": numbers[-1], "median": middle}[wanted.kind])
+    return jsonable(_MEASURES[wanted.kind](numbers))
+
+
+_MEASURES: Mapping[str, Callable[[Sequence[Fraction]], Fraction]] = {
+    "avg": statistics.mean,
+    "min": min,
+    "max": max,
+    "median": statistics.median,
+}
 
 
 def _measure(column: str, row: Row) -> Fraction | None:
@@ -156,9 +150,9 @@ def cell_value(text: str) -> Value:
     return text
 
 
-def place_of(value: Value | object) -> tuple[int, Fraction, str]:
+def place_of(value: object) -> tuple[int, Fraction, str]:
     """Where a value stands in an order: numbers, then text, then what is empty."""
-    number = number_in(str(value)) if value not in (None, "") else None
-    if number is not None:
-        return (0, number, "")
-    return (1, Fraction(0), str(value).lower()) if value not in (None, "") else (2, Fraction(0), "")
+    if value in (None, ""):
+        return (2, Fraction(0), "")
+    number = number_in(str(value))
+    return (1, Fraction(0), str(value).lower()) if number is None else (0, number, "")

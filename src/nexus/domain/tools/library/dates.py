@@ -88,13 +88,8 @@ def days_until(day: str, timezone: str = "UTC", *, clock: Clock) -> dict[str, An
     today = datetime.fromtimestamp(clock(), UTC).astimezone(zone).date()
     wanted = date_of(day)
     days = (wanted - today).days
-    said = (
-        f"{days} days until {wanted}."
-        if days > 0
-        else f"{wanted} is today."
-        if days == 0
-        else f"{wanted} was {-days} days ago."
-    )
+    past = f"{wanted} was {-days} days ago." if days else f"{wanted} is today."
+    said = f"{days} days until {wanted}." if days > 0 else past
     return {"days": days, "today": today.isoformat(), "date": wanted.isoformat(), "text": said}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from nexus.domain.tools.library.conditions import (
+    Aggregate,
     Row,
     Value,
     aggregate_of,
@@ -20,6 +21,7 @@ from nexus.domain.tools.library.conditions import (
     place_of,
 )
 from nexus.domain.tools.library.layouts import table_text
+from nexus.domain.tools.library.numbers import check_count
 from nexus.domain.tools.model import ToolError
 
 _MOST, _MOST_ROWS, _MOST_COLUMNS, _MOST_CELLS, _LISTED = 2_000_000, 50_000, 200, 1_000_000, 500
@@ -48,21 +50,19 @@ def query_csv(
         limit: How many rows to list, at most 500.
     """
     columns, rows = read_csv(csv_text)
-    if not 1 <= limit <= _LISTED:
-        raise ToolError(f"limit must be from 1 to {_LISTED}.")
+    check_count(limit, "limit", _LISTED)
     if max(map(len, (select, where, group_by, aggregate))) > 20:
         raise ToolError("At most 20 entries are possible in each list.")
     tests = [condition_of(text, columns) for text in where]
     kept = [row for row in rows if all(test(row) for test in tests)]
     if group_by or aggregate:
         found = _grouped(kept, [column_of(name, columns) for name in group_by], aggregate, columns)
-        found = _sorted(found, order_by, found[0] if found else {})
+        listed = _sorted(found, order_by, found[0] if found else {})[:limit]
+        total = len(found)
     else:
         wanted = [column_of(name, columns) for name in select if name.strip() != "*"] or columns
-        ordered = _sorted(kept, order_by, dict.fromkeys(columns))
-        found = [{name: cell_value(row[name]) for name in wanted} for row in ordered[:limit]]
-    listed = found[:limit]
-    total = len(found) if group_by or aggregate else len(kept)
+        ordered, total = _sorted(kept, order_by, dict.fromkeys(columns)), len(kept)
+        listed = [{name: cell_value(row[name]) for name in wanted} for row in ordered[:limit]]
     return {"rows": listed, "count": total, "matching": len(kept), "of": len(rows), "text": _written(listed, total)}
 
 
@@ -74,11 +74,8 @@ def describe_csv(csv_text: str) -> dict[str, Any]:
     """
     columns, rows = read_csv(csv_text)
     described = [_described(name, [row[name] for row in rows]) for name in columns]
-    return {
-        "rows": len(rows),
-        "columns": described,
-        "text": f"{len(rows)} rows, {len(columns)} columns: {', '.join(columns)}",
-    }
+    said = f"{len(rows)} rows, {len(columns)} columns: {', '.join(columns)}"
+    return {"rows": len(rows), "columns": described, "text": said}
 
 
 def query_json(json_text: str, path: str = "") -> dict[str, Any]:
@@ -94,13 +91,11 @@ def query_json(json_text: str, path: str = "") -> dict[str, Any]:
         document = msgspec.json.decode(json_text)
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         raise ToolError("The text is not valid JSON.") from None
-    found = [document]
-    steps = _steps(path)
-    for at, step in enumerate(steps):
-        found = _stepped(
-            found, step, "".join(f".{one}" if not one.startswith("[") else one for one in steps[: at + 1]).lstrip(".")
-        )
-    value = found if any(step in ("[*]", "*") for step in steps) else found[0]
+    found, steps, place = [document], _steps(path), ""
+    for step in steps:
+        place += step if step.startswith("[") else f".{step}"
+        found = _stepped(found, step, place.lstrip("."))
+    value = found if {"[*]", "*"} & set(steps) else found[0]
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return {"value": value, "type": _kind(value), "text": text[:20_000]}
 
@@ -192,27 +187,13 @@ def _written(rows: Sequence[Mapping[str, Value]], total: int) -> str:
 def _described(name: str, cells: Sequence[str]) -> dict[str, Any]:
     full = [cell for cell in cells if cell]
     numbers = [number for cell in full if (number := number_in(cell)) is not None]
-    described: dict[str, Any] = {
-        "name": name,
-        "type": "text",
-        "empty": len(cells) - len(full),
-        "distinct": len(set(full)),
-    }
-    if full and len(numbers) == len(full):
-        total, row = sum(numbers), [{name: cell} for cell in full]
-        measures = {
-            kind: aggregated(aggregate_of(f"{kind}({name})", [name]), row) for kind in ("min", "max", "avg", "sum")
-        }
-        return (
-            described
-            | {
-                "type": "integer"
-                if all(number.denominator == 1 for number in numbers) and total is not None
-                else "number"
-            }
-            | measures
-        )
-    return described | {"examples": list(dict.fromkeys(cell[:80] for cell in full))[:5]}
+    described: dict[str, Any] = {"name": name, "empty": len(cells) - len(full), "distinct": len(set(full))}
+    if not full or len(numbers) < len(full):
+        return described | {"type": "text", "examples": list(dict.fromkeys(cell[:80] for cell in full))[:5]}
+    rows = [{name: cell} for cell in full]
+    measures = {kind: aggregated(Aggregate(kind, kind, name), rows) for kind in ("min", "max", "avg", "sum")}
+    whole = all(number.denominator == 1 for number in numbers)
+    return described | {"type": "integer" if whole else "number"} | measures
 
 
 def _steps(path: str) -> list[str]:
@@ -230,24 +211,19 @@ def _steps(path: str) -> list[str]:
 
 def _stepped(values: list[Any], step: str, where: str) -> list[Any]:
     found: list[Any] = []
+    index = re.fullmatch(r"\[?(-?\d+)\]?", step)
     for value in values:
         if step in ("[*]", "*") and isinstance(value, list | dict):
             found += value if isinstance(value, list) else value.values()
-        elif (
-            isinstance(value, list)
-            and (index := re.fullmatch(r"\[?(-?\d+)\]?", step))
-            and -len(value) <= int(index[1]) < len(value)
-        ):
+        elif isinstance(value, list) and index and -len(value) <= int(index[1]) < len(value):
             found.append(value[int(index[1])])
         elif isinstance(value, dict) and step in value:
             found.append(value[step])
         elif len(values) == 1:
             names = (
-                f"; there are: {', '.join(map(str, value))[:300]}"
-                if isinstance(value, dict)
-                else f"; it is {_kind(value)}"
+                f"there are: {', '.join(map(str, value))[:300]}" if isinstance(value, dict) else f"it is {_kind(value)}"
             )
-            raise ToolError(f"There is nothing at {where[:100]}{names}.")
+            raise ToolError(f"There is nothing at {where[:100]}; {names}.")
     return found
 
 
