@@ -241,7 +241,7 @@ async def test_a_library_that_lacks_a_tool_leaves_its_requirement_unmet() -> Non
     [
         ("An agent that converts units and computes loan payments", "Unit converter and Loan calculator"),
         ("Ein Agent, der Längen umrechnet", "Agent"),
-        ("换算单位、计算小费和BMI", "单位换算、小费与分账等助手"),
+        ("换算单位、计算小费和BMI", "单位换算、小费分账等助手"),
         ("名为小算的智能体，换算单位", "小算"),
         ("An agent called Ada that converts units", "Ada"),
         ("Tells me the weather and converts units", "Unit converter"),

@@ -29,16 +29,14 @@ class OfflineModel:
         return "offline"
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[Delta | End]:
-        read = sum(len(message.content) for message in request.messages)
-        answered = await asyncio.to_thread(self._answer, request) if read > _LONG else self._answer(request)
+        is_long = sum(len(message.content) for message in request.messages) > _LONG
+        answered = await asyncio.to_thread(self._answer, request) if is_long else self._answer(request)
         for piece in _PIECE.findall(answered.text):
             yield Delta(piece)
             await asyncio.sleep(0)
-        used = Usage(
-            sum(tokens(message.content) for message in request.messages),
-            tokens(answered.text) + sum(tokens(call.arguments) for call in answered.calls),
-        )
-        yield End("tool_calls" if answered.calls else "end", answered.calls, used)
+        read = sum(tokens(message.content) for message in request.messages)
+        written = tokens(answered.text) + sum(tokens(call.arguments) for call in answered.calls)
+        yield End("tool_calls" if answered.calls else "end", answered.calls, Usage(read, written))
 
     def _answer(self, request: ModelRequest) -> Answered:
         if request.purpose.startswith("build."):

@@ -39,12 +39,9 @@ def spec_of_card(card: Card) -> ToolSpec:
 
 def _tests(card: Card) -> str:
     name, tests = card.tool, [f"from pytest import raises\n\nfrom tools.{card.tool} import {card.tool}\n"]
-    for at, check in enumerate(card.checks, 1):
-        call = f"{name}({_given(check.given)})"
-        tests.append(f"\n\ndef test_{name}_answers_example_{at}() -> None:\n    assert {call} == {check.result!r}\n")
-    for at, given in enumerate(card.refuses, 1):
-        call = f"    with raises(ValueError):\n        {name}({_given(given)})\n"
-        tests.append(f"\n\ndef test_{name}_refuses_example_{at}() -> None:\n{call}")
+    calls = [f"    assert {name}({_given(check.given)}) == {check.result!r}\n" for check in card.checks]
+    calls += [f"    with raises(ValueError):\n        {name}({_given(given)})\n" for given in card.refuses]
+    tests += [f"\n\ndef test_{name}_{at}() -> None:\n{call}" for at, call in enumerate(calls, 1)]
     return "".join(tests)
 
 

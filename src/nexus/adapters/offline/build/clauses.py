@@ -94,30 +94,18 @@ def _clauses(text: str, tokens: Sequence[Token], language: Language) -> list[Cla
         for end in range(min(len(parts), _RUN), 0, -1):
             clause = read_clause(_text(text, (parts[0][0], parts[end - 1][-1])), language)
             alone = [read_clause(_text(text, part), language) for part in parts[:end]]
-            if end == 1 or (clause.served and not alone[-1].empty and any(map(_is_part, alone))):
+            parted = any(not (one.empty or (one.served and len(words_of(one.text)) > 1)) for one in alone)
+            if end == 1 or (clause.served and parted and not alone[-1].empty):
                 break
         parts = parts[end:]
         if found and found[-1].left and not (clause.empty or _has_verb(clause.text)):
             clause = read_clause(f"{found.pop().text}, {clause.text}", language)
         found.append(clause)
-    is_named = tokens[stop].word in WORDS["relatives"] and _is_label(found[0], found[1:])
-    return found[1:] if is_named else found
-
-
-def _is_label(name: Clause, clauses: Sequence[Clause]) -> bool:
-    """Whether it only names what the clauses do: the card or the field of one of them."""
-    cards = {clause.card for clause in clauses if clause.served}
-    fields = {word for card in cards for word in (CARDS[card].category, category(CARDS[card].category, "zh"))}
-    return name.card in cards if name.served else {word.casefold() for word in name.left} <= fields
+    return found
 
 
 def _text(text: str, tokens: Sequence[Token]) -> str:
     return text[tokens[0].start : tokens[-1].end]
-
-
-def _is_part(clause: Clause) -> bool:
-    """Whether it is not a clause by itself."""
-    return not clause.empty and (not clause.served or len(words_of(clause.text)) < 2)
 
 
 def _has_verb(text: str) -> bool:

@@ -11,10 +11,9 @@ from nexus.adapters.offline.reading.tokens import language_of, plain, stem, word
 from nexus.domain.builds.outputs import Brief, IntakeInput, Language
 
 _CHANGE = re.compile(
-    r"^\W{0,9}(?:please |can you )?(?:change|update|modify|extend|improve|adapt|rename|fix)\b.{0,60}\b(?:agent|assistant|bot)"
-    r"|\bexisting\b.{0,20}\b(?:agent|assistant|bot)\b|\badd\b.{0,80}\bto (?:the|my|our|this) .{0,30}\b(?:agent|assistant|bot)\b"
-    r"|(?:修改|更新|改进|升级|扩展|调整|完善)(?:一下)?.{0,15}(?:智能体|助手|机器人)"
-    r"|[给为把让在](?:现有|已有|我的|这个|那个|原来|之前).{0,20}(?:智能体|助手|机器人)", re.IGNORECASE,
+    r"^\W{0,9}(?:please |can you )?(?:change|update|modify|extend|improve|adapt|rename|fix|add)\b.{0,90}"
+    r"\b(?:my|our|the|this|existing)\b.{0,30}\b(?:agent|assistant|bot)\b|(?:修改|更新|改进|升级|扩展|调整|完善|[给为把让在])"
+    r"(?:一下)?(?:现有|已有|我的|这个|那个|原来|之前).{0,20}(?:智能体|助手|机器人)", re.IGNORECASE,
 )  # fmt: skip
 _SAYS: dict[Language, dict[str, str]] = {
     "en": {
@@ -66,12 +65,9 @@ def _name(requirement: str, cards: Sequence[str], language: Language) -> tuple[s
     if language == "en":
         named = (" and ".join(titles) if len(titles) < 3 else f"{', '.join(titles[:2])} and more") or "Agent"
     else:
-        named = (
-            ("与".join(titles) if len(titles) < 3 else f"{'、'.join(titles[:2])}等") + "助手" if titles else "智能体"
-        )
-    numbered = f"agent_{zlib.crc32(requirement.encode(errors='replace')) & 0xFFFFFF:06x}"
-    slug = _slug(given) or _slug(" ".join(CARDS[card].title("en") for card in cards[:2])) or numbered
-    return (given or named)[:80], slug
+        named = f"{'、'.join(titles[:2])}{'等' * (len(titles) > 2)}助手" if titles else "智能体"
+    slug = _slug(given) or _slug(" ".join(CARDS[card].title("en") for card in cards[:2]))
+    return (given or named)[:80], slug or f"agent_{zlib.crc32(requirement.encode(errors='replace')) & 0xFFFFFF:06x}"
 
 
 def _slug(text: str) -> str:
