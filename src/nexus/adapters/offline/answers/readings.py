@@ -8,8 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from nexus.adapters.offline.cards import Card
-from nexus.adapters.offline.cards.card import Frame
+from nexus.adapters.offline.cards import Card, Frame
 from nexus.adapters.offline.reading.message import Bound, Message, Reader
 from nexus.adapters.offline.reading.patterns import pattern, phrases
 from nexus.adapters.offline.reading.slots import Doubt
@@ -75,7 +74,10 @@ def _reader(card: Card, frame: Frame, *, follows: bool = False) -> Reader:
         never=[pattern(one) for one in frame.never],
         words=phrases(*(frame.words or card.words)),
         beside=phrases(*card.glue, *([_FOLLOWING] if follows else [])),
-        values={name: [(phrases(said), value) for said, value in found.items()] for name, found in card.values.items()},
+        values={
+            name: [(phrases(*said.split()), value) for value, said in found.items()]
+            for name, found in card.values.items()
+        },
     )
 
 

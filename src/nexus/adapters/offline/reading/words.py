@@ -10,7 +10,7 @@ result answer equal equals come_to comes_to come_out_to make makes gives current
 have_to want_to like_to going_to need_to know_what i_wonder wonder wondering anyone should shall am were i_am let_me
 hmm um well simply compute calculate find determine see here here's following come_out by_the_way btw
 for_me to_me looking please_help real_quick good_morning good_evening dear someone somebody i_think guess
-possible ever too actually basically one_more_question another_question today's work be_able_to able_to use using"""
+possible of for with at on in ever too actually basically one_more_question another_question today's work be_able_to able_to use using"""
 _ZH = """请 请问 帮我 帮 帮忙 我 我们 我想 我要 你 您 能 能不能 能否 可以 可不可以 吗 呢 吧 啊 呀 哦 嘛 了 的 是 是多少 一下 下 多少 几 什么
 怎么 怎样 如何 想 想要 要 知道 想知道 想问 算 计算 算出 算下 求 求出 有 等于 那 那么 给 给我 告诉 告诉我 谢谢 麻烦 大概 大约 左右 约 是什么 得 得到
 应 应该 应该是 会 会是 将 你好 您好 看看 看 帮我算 算算 算一算 一共是 个 到底 现在 这 这个 这些 下面 以下 如下 为 结果 答案 问 问一下 有多少 有几个
