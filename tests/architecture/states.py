@@ -23,7 +23,7 @@ MOVES_TEXT = """
 ## Moves
 
 `who`: the sweeper acts in place of an executor that has gone. `fenced`: holds only for the fence that was read.
-`stage`: what becomes of the running stage.
+`stage`: what becomes of the running stage. A build that ends is counted in the same commit, with its seconds and tokens.
 """
 
 HELD_TEXT = """
@@ -93,7 +93,6 @@ ROW_COLUMNS = (
     "fenced",
     "stage",
     "event",
-    "counts",
     "may be held",
 )
 
@@ -123,7 +122,6 @@ def _cells(name: str, move: Move) -> Sequence[str]:
         "yes" if move.fenced else "",
         move.stage_to or "",
         f"`{move.event}`",
-        f"`{move.counts}`" if move.counts else "",
         "yes" if move.may_be_held else "",
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from nexus.domain.core.failpoints import hit
-from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.instants import Clock, instant, seconds_between
 from nexus.domain.core.values import JSON
 from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Tables, Window
@@ -14,6 +14,7 @@ from nexus.domain.ports.rows import When, Write, patch, when
 from nexus.domain.projects import rules
 from nexus.domain.projects.model import OVER, LeaseLost, Project, Run, Stage
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
+from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.model import Task
 from nexus.domain.tasks.service import Tasks
 
@@ -36,17 +37,20 @@ async def stages_of(tables: Tables, project_id: str) -> list[Stage]:
     return sorted(rows, key=lambda stage: stage.stage_number)
 
 
-async def of_build(
-    tables: Tables, project: Project, fields: Mapping[str, Any], left: Mapping[str, Stage] | None = None
-) -> Write:
-    """What the row of the current build keeps of new fields of its project, and of its stages once it is over; `left` are those that change
-    in the same commit."""
+async def update_build(
+    tables: Tables, tallies: Tallies, project: Project, fields: Mapping[str, Any], left: Mapping[str, Stage] = {}
+) -> list[Write]:
+    """What the row of the current build keeps of new fields of its project; once it is over, what it keeps of its stages, and what its
+    tenant's tallies count. `left` are the stages that change in the same commit."""
     build = await tables.get(BUILDS, project.project_id, project.build_no)
     kept = {name: fields[name] for name in ("status", "started_at", "completed_at") if name in fields}
-    if fields["status"] in OVER:
-        stages = await stages_of(tables, project.project_id)
-        kept |= rules.summary([(left or {}).get(stage.stage_name, stage) for stage in stages])
-    return patch(BUILDS, build, **kept)
+    if fields["status"] not in OVER:
+        return [patch(BUILDS, build, **kept)]
+    stages = [left.get(stage.stage_name, stage) for stage in await stages_of(tables, project.project_id)]
+    took = seconds_between(build.started_at, fields["completed_at"]) if build.started_at else 0
+    counts = {f"builds_{fields['status']}": 1, "build_seconds": round(took)}
+    counts |= rules.spent_tokens(stages, build.created_at)
+    return [patch(BUILDS, build, **kept, **rules.summary(stages)), *tallies.counting(project.tenant_id, **counts)]
 
 
 class Commits:

@@ -23,7 +23,7 @@ class Move(Struct, frozen=True, kw_only=True):
     """From which joint states a verb leads where; `task=()`: to a new task.
 
     `control` is what must be wanted now, `wants` what is wanted afterwards; `fenced` moves hold only for the fence that was read;
-    `stage_to` is what becomes of a running stage; `event` tells it, `counts` names the tally. `may_be_held`: leads to `pending` (T2)
+    `stage_to` is what becomes of a running stage; `event` tells it. `may_be_held`: leads to `pending` (T2)
     while the tenant has as many builds under way as it may.
     """
 
@@ -38,7 +38,6 @@ class Move(Struct, frozen=True, kw_only=True):
     fenced: bool = False
     stage_to: StageStatus | None = None
     event: str = "control.changed"
-    counts: str | None = None
     may_be_held: bool = False
 
     def fits(self, project: Project, task: Task) -> bool:
@@ -93,9 +92,9 @@ MOVES: dict[str, Move] = {
     "take_over": Move(code="T5", who=SWEEPER, project=("building",), to="building", task=("running",), task_to="running",
                       control=("running",), fenced=True, stage_to="pending", event="build.started"),
     "finish": Move(code="T8", who=EXECUTOR, project=("building",), to="completed", task=("running",), task_to="completed",
-                   fenced=True, event="build.completed", counts="builds_completed"),
+                   fenced=True, event="build.completed"),
     "fail": Move(code="T11", who=SWEEPER, project=("building",), to="failed", task=("running",), task_to="failed",
-                 fenced=True, stage_to="failed", event="build.failed", counts="builds_failed"),
+                 fenced=True, stage_to="failed", event="build.failed"),
     "release": Move(code="T12", who=EXECUTOR, project=("building",), to="queued", task=("running",), task_to="queued",
                     control=("running",), fenced=True, stage_to="pending", event="build.queued"),
     "pause_now": Move(code="T13", who=USER, project=("pending", "queued"), to="paused", task=("pending", "queued"),
@@ -109,13 +108,11 @@ MOVES: dict[str, Move] = {
     "unpause": Move(code="T17", who=USER, project=("building",), to="building", task=("running",), task_to="running",
                     control=("paused",), wants="running"),
     "stop_now": Move(code="T18", who=USER, project=("pending", "queued", "paused"), to="cancelled",
-                     task=("pending", "queued"), task_to="cancelled", wants="stopped", event="build.cancelled",
-                     counts="builds_cancelled"),
+                     task=("pending", "queued"), task_to="cancelled", wants="stopped", event="build.cancelled"),
     "ask_stop": Move(code="T19", who=USER, project=("building",), to="building", task=("running",), task_to="running",
                      control=("running", "paused"), wants="stopped"),
     "stop_done": Move(code="T20", who=SWEEPER, project=("building",), to="cancelled", task=("running",), task_to="cancelled",
-                      control=("stopped",), fenced=True, stage_to="pending", event="build.cancelled",
-                      counts="builds_cancelled"),
+                      control=("stopped",), fenced=True, stage_to="pending", event="build.cancelled"),
 }  # fmt: skip
 """Of one build. T3, the hint to an executor that something is queued, changes no row."""
 
@@ -262,6 +259,15 @@ def summary(stages: Sequence[Stage]) -> dict[str, Any]:
         "input_tokens": sum(stage.input_tokens for stage in stages),
         "output_tokens": sum(stage.output_tokens for stage in stages),
         "tool_calls": sum(stage.tool_calls for stage in stages),
+    }
+
+
+def spent_tokens(stages: Sequence[Stage], since: str) -> dict[str, int]:
+    """The tokens of those stages that a build ran itself; those of an earlier one that it kept were completed before it was asked for."""
+    own = [stage for stage in stages if not stage.completed_at or stage.completed_at >= since]
+    return {
+        "build_input_tokens": sum(stage.input_tokens for stage in own),
+        "build_output_tokens": sum(stage.output_tokens for stage in own),
     }
 
 

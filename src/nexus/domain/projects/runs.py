@@ -12,7 +12,7 @@ from nexus.domain.ports.database import Tables, retry_stale
 from nexus.domain.ports.rows import Write, patch, when
 from nexus.domain.projects import rules
 from nexus.domain.projects.admission import Admission
-from nexus.domain.projects.commits import Change, Commits, of_build, stages_of
+from nexus.domain.projects.commits import Change, Commits, stages_of, update_build
 from nexus.domain.projects.model import (
     Build,
     BuildInterrupted,
@@ -177,7 +177,11 @@ class Runs:
         """T8. The event tells the verdict, and the requirements that are not met."""
         metrics = (await self.held(run)).project.metrics or {}
         told: JSON = {name: metrics[name] for name in ("verdict", "unmet") if name in metrics}
-        await self._moved("finish", lambda: self.held(run), Also(project={"progress": 100.0}, told=told))
+        await self._moved(
+            "finish",
+            lambda: self.held(run),
+            Also(project={"progress": 100.0}, task={"result": told or None}, told=told),
+        )
 
     async def fail(self, run: Run, error: JSON, *, lasting: Lasting = Lasting()) -> None:
         """T11: `error` holds code, message, stage and whether a retry may help."""
@@ -246,9 +250,8 @@ class Runs:
             task={**on_task, **also.task},
             writes=[
                 *(patch(STAGES, was, when(status="running", fence=was.fence), **fields) for was, fields in left),
-                await of_build(self._tables, at.project, on_project, after),
+                *await update_build(self._tables, self._tallies, at.project, on_project, after),
                 *self._admission.moving(at.project.tenant_id, at.project.status, move.to),
-                *self._counted(move, at.project.tenant_id),
             ],
             tag=move.event,
             told={"project_id": at.project.project_id, "build_no": at.project.build_no, **also.told},
@@ -256,9 +259,6 @@ class Runs:
             on_task=move.of_task(at.task),
         )
         return await self._commits.written(at, change)
-
-    def _counted(self, move: rules.Move, tenant_id: str) -> list[Write]:
-        return self._tallies.counting(tenant_id, **{move.counts: 1}) if move.counts else []
 
     async def _stage_left(self, run: Run, move: rules.Move, also: Also) -> Left:
         """The stage that runs, and what becomes of it."""

@@ -19,7 +19,7 @@ from nexus.domain.ports.repository import Commit, Repository
 from nexus.domain.ports.rows import Write, patch
 from nexus.domain.projects import rules
 from nexus.domain.projects.admission import Admission, turn
-from nexus.domain.projects.commits import of_build, stages_of
+from nexus.domain.projects.commits import stages_of, update_build
 from nexus.domain.projects.model import ENDINGS, OVER, Build, Command, Project, Stage, WrongState, topic
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.tallies.service import Tallies
@@ -170,11 +170,9 @@ class Projects:
             *self._admission.moving(project.tenant_id, project.status, move.to),
         ]
         if move.to != "building":  # no executor will write it
-            writes.append(await of_build(self._tables.of(caller), project, fields))
+            writes += await update_build(self._tables.of(caller), self._tallies, project, fields)
         if verb == "resume":
             writes += await self._new_patience(caller, project)
-        if move.counts:
-            writes += self._tallies.counting(project.tenant_id, **{move.counts: 1})
         hit("before:project.command")
         await self._tables.commit(*writes)
         hit("after:project.command")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from msgspec import Struct
+from msgspec import structs
 
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.instants import Clock, instant
@@ -13,20 +13,10 @@ from nexus.domain.tallies.service import Tallies
 LONGEST_DAYS = 90
 
 
-class Overview(Struct, frozen=True, kw_only=True):
-    """What a tenant has, did today, and did in all."""
+class Overview(Tally, frozen=True, kw_only=True):
+    """What a tenant has and did in all, and `today`."""
 
-    projects: int
-    agents: int
-    sessions: int
-    messages: int
     builds_running: int
-    builds_completed: int
-    builds_failed: int
-    invocations: int
-    invocations_failed: int
-    input_tokens: int
-    output_tokens: int
     today: Tally
 
 
@@ -39,20 +29,8 @@ class Statistics:
         today = instant(self._clock())[:10]
         found = await self._tallies.days(caller, today, today)
         over = total.builds_completed + total.builds_failed + total.builds_cancelled
-        return Overview(
-            projects=total.projects,
-            agents=total.agents,
-            sessions=total.sessions,
-            messages=total.messages,
-            builds_running=max(0, total.builds_started - over),
-            builds_completed=total.builds_completed,
-            builds_failed=total.builds_failed,
-            invocations=total.invocations,
-            invocations_failed=total.invocations_failed,
-            input_tokens=total.input_tokens,
-            output_tokens=total.output_tokens,
-            today=found[0] if found else Tally(tenant_id=caller.tenant_id, day=today),
-        )
+        day = found[0] if found else Tally(tenant_id=caller.tenant_id, day=today)
+        return Overview(**structs.asdict(total), builds_running=max(0, total.builds_started - over), today=day)
 
     async def days(self, caller: Principal, days: int) -> Sequence[Tally]:
         """The last so many days, today included, oldest first; days on which nothing happened are zeros."""

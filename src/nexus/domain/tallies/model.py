@@ -4,7 +4,8 @@ from nexus.domain.ports.rows import Row
 
 
 class Tally(Row, frozen=True, kw_only=True):
-    """What a tenant has (`day="total"`), did on a day (`2026-01-31`), or has under way (`day="now"`: `builds_active`, `builds_held`)."""
+    """What a tenant has (`day="total"`), did on a day (`2026-01-31`), or has under way (`day="now"`: `builds_active`, `builds_held`).
+    The tokens without `build` are those of invocations."""
 
     tenant_id: str
     day: str
@@ -19,6 +20,8 @@ class Tally(Row, frozen=True, kw_only=True):
     builds_active: int = 0
     builds_held: int = 0
     build_seconds: int = 0
+    build_input_tokens: int = 0
+    build_output_tokens: int = 0
     invocations: int = 0
     invocations_failed: int = 0
     invocation_ms: int = 0
