@@ -107,7 +107,7 @@ def _assembled(text: str) -> None:
     """Each line is an event of a stream."""
     assembly = Assembly()
     assembly.take([line.encode(errors="replace") for line in text.split("\n") if line])
-    if assembly.finished:
+    if assembly.is_finished:
         assembly.end()
 
 
@@ -139,7 +139,7 @@ def _source(text: str) -> object:
 
 def _cursor(text: str) -> object:
     window = Window(cursor=text or "A")
-    return Tables(MemoryTables(), secret=b"s", clock=lambda: 0.0)._opened(Query(TOOLS, None, "x", window))
+    return Tables(MemoryTables(), secret=b"s", clock=lambda: 0.0)._open_cursor(Query(TOOLS, None, "x", window))
 
 
 def _offline(purpose: str, text: str) -> object:
@@ -269,6 +269,6 @@ READERS: tuple[Reader, ...] = (
     Reader(name="log entry", read=_logged, most=200_000, pieces=("\x1b[", "\ud800"), refusals=(NexusError, UnicodeEncodeError)),
     Reader(name="offline chat", read=partial(_offline, "reply"), most=50_000, pieces=_SAID, frames=("…", "Convert 12 inches to cm …", "What is 15% of 80 …?", "…这是什么")),
     Reader(name="offline requirement", read=partial(_offline, "build.intake"), most=10_000, pieces=_SAID, frames=("…", "An agent that converts units …")),
-    Reader(name="text of a commit", read=repository._told, most=100_000, pieces=("Nexus-Key: ", "\nNexus-Fence: 1/1", "\nNexus-Key: a", "a: b\n"), frames=("…", "x\n…\nNexus-Fence: 1/1\nNexus-Key: k", "x\nNexus-Fence: 1/…\nNexus-Key: k")),
+    Reader(name="text of a commit", read=repository._parse_message, most=100_000, pieces=("Nexus-Key: ", "\nNexus-Fence: 1/1", "\nNexus-Key: a", "a: b\n"), frames=("…", "x\n…\nNexus-Fence: 1/1\nNexus-Key: k", "x\nNexus-Fence: 1/…\nNexus-Key: k")),
     Reader(name="settings", read=lambda text: read_settings({"NEXUS_MODEL__BASE_URL": text, "NEXUS_TABLES__PREFIX": text, "NEXUS_MODEL__NAME": text}), most=100_000, pieces=("http://", "https://a", "a,"), frames=("…", "http://…")),
 )  # fmt: skip
