@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -48,18 +49,15 @@ def checked(spec: ToolSpec, arguments: Mapping[str, Any]) -> JSON:
     """The arguments as the schema wants them: `"5"` becomes 5 where a number is wanted; nothing is guessed beyond that."""
     properties: JSON = spec.parameters.get("properties", {})
     required = spec.parameters.get("required", [])
-    wrong: list[_Wrong] = []
-    fitting: JSON = {}
+    wrong, fitting = list[_Wrong](), dict[str, Any]()
     for name, value in arguments.items():
-        if name not in properties:
-            wrong.append(_Wrong(f"/{name}", f"is unknown; possible are {', '.join(properties) or 'none'}"))
-        elif value is None and name not in required and not _takes_null(properties[name]):
-            continue
-        else:
-            try:
+        try:
+            if name not in properties:
+                raise _Wrong(f"/{name}", f"is unknown; possible are {', '.join(properties) or 'none'}")
+            if value is not None or name in required or _takes_null(properties[name]):
                 fitting[name] = _fitted(properties[name], value, f"/{name}")
-            except _Wrong as found:
-                wrong.append(found)
+        except _Wrong as found:
+            wrong.append(found)
     wrong += [_Wrong(f"/{name}", "is missing") for name in required if name not in arguments]
     if wrong:
         errors = [{"pointer": found.pointer[:_SHOWN], "message": found.message} for found in wrong[:_SHOWN]]
@@ -69,22 +67,16 @@ def checked(spec: ToolSpec, arguments: Mapping[str, Any]) -> JSON:
 
 
 def _takes_null(schema: JSON) -> bool:
-    kind = schema.get("type")
-    return (
-        not schema.keys() - {"description", "default"}
-        or kind == "null"
-        or (isinstance(kind, list) and "null" in kind)
-        or any(map(_takes_null, schema.get("anyOf", [])))
-    )
+    if not schema.keys() - {"description", "default"} or "null" in schema.get("type", ""):
+        return True
+    return any(map(_takes_null, schema.get("anyOf", [])))
 
 
 def _fitted(schema: JSON, value: Any, pointer: str) -> Any:
-    if "anyOf" in schema:
-        return _first(schema["anyOf"], value, pointer)
-    kind = schema.get("type")
-    if isinstance(kind, list):
-        return _first([{"type": one} for one in kind], value, pointer)
-    fitting = _of_kind(kind, schema, value, pointer) if kind else value
+    name = schema.get("type")
+    if "anyOf" in schema or isinstance(name, list):
+        return _first(schema.get("anyOf") or [{"type": one} for one in name or ()], value, pointer)
+    fitting = _of_type(name, schema, value, pointer) if name else value
     if "enum" in schema and not any(fitting == one and type(fitting) is type(one) for one in schema["enum"]):
         raise _Wrong(pointer, f"must be one of {', '.join(map(str, schema['enum']))}")
     return fitting
@@ -92,26 +84,20 @@ def _fitted(schema: JSON, value: Any, pointer: str) -> Any:
 
 def _first(choices: list[JSON], value: Any, pointer: str) -> Any:
     """The value by the first choice that it fits, one that fits as it stands before one that has to be read into it."""
-    read: list[Any] = []
+    read = list[Any]()
     for choice in choices:
-        try:
-            fitting = _fitted(choice, value, pointer)
-        except _Wrong:
-            continue
-        if type(fitting) is type(value) and fitting == value:
-            return fitting
-        read.append(fitting)
-    if read:
-        return read[0]
-    raise _Wrong(
-        pointer, f"must be {' or '.join(_WORDS.get(choice.get('type', ''), 'something else') for choice in choices)}"
-    )
+        with suppress(_Wrong):
+            read.append(_fitted(choice, value, pointer))
+    if not read:
+        wanted = " or ".join(_WORDS.get(choice.get("type", ""), "something else") for choice in choices)
+        raise _Wrong(pointer, f"must be {wanted}")
+    return next((one for one in read if type(one) is type(value) and one == value), read[0])
 
 
-def _of_kind(kind: str, schema: JSON, value: Any, pointer: str) -> Any:
-    if kind in ("array", "object") and isinstance(value, str):
+def _of_type(name: str, schema: JSON, value: Any, pointer: str) -> Any:
+    if name in ("array", "object") and isinstance(value, str):
         value = _nested(value)
-    match kind:
+    match name:
         case "string" if isinstance(value, str):
             return value
         case "string" if isinstance(value, int | float) and not isinstance(value, bool):
@@ -121,25 +107,25 @@ def _of_kind(kind: str, schema: JSON, value: Any, pointer: str) -> Any:
         case "boolean" if isinstance(value, str) and value.strip().lower() in _TRUTH:
             return _TRUTH[value.strip().lower()]
         case "integer" | "number" if not isinstance(value, bool):
-            return _number(kind, value, pointer)
+            return _number(name, value, pointer)
         case "array" if isinstance(value, list | tuple):
             return [_fitted(schema.get("items", {}), one, f"{pointer}/{at}") for at, one in enumerate(value)]
         case "object" if isinstance(value, Mapping):
             inner = schema.get("additionalProperties", {})
-            return {str(name): _fitted(inner, one, f"{pointer}/{name}") for name, one in value.items()}
+            return {str(key): _fitted(inner, one, f"{pointer}/{key}") for key, one in value.items()}
         case "null" if value is None:
             return None
-    raise _Wrong(pointer, f"must be {_WORDS.get(kind, kind)}")
+    raise _Wrong(pointer, f"must be {_WORDS.get(name, name)}")
 
 
-def _number(kind: str, value: Any, pointer: str) -> int | float:
+def _number(name: str, value: Any, pointer: str) -> int | float:
     if isinstance(value, str) and len(value) <= 60:
         value = _read_number(value)
-    if isinstance(value, float) and (kind == "number" or value.is_integer()) and abs(value) < 1e308:
-        return value if kind == "number" else int(value)
+    if isinstance(value, float) and (name == "number" or value.is_integer()) and abs(value) < 1e308:
+        return value if name == "number" else int(value)
     if isinstance(value, int) and abs(value) < 10**308:
         return value
-    raise _Wrong(pointer, f"must be {_WORDS[kind]}")
+    raise _Wrong(pointer, f"must be {_WORDS[name]}")
 
 
 def _read_number(text: str) -> int | float | None:
@@ -148,16 +134,13 @@ def _read_number(text: str) -> int | float | None:
     if "_" in plain or not any(character.isdigit() for character in plain):
         return None
     for reader in (int, float):
-        try:
+        with suppress(ValueError):
             return reader(plain)
-        except ValueError:
-            continue
     return None
 
 
 def _nested(text: str) -> Any:
     """Some models write a list or an object as text that holds JSON."""
-    try:
+    with suppress(msgspec.DecodeError, RecursionError):
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return text
+    return text

@@ -7,8 +7,8 @@ import ast
 import inspect
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 JSON = dict[str, Any]
 
@@ -22,9 +22,6 @@ MISSING = object()
 
 _TOO_DEEP = (RecursionError, MemoryError)
 _PLAIN = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
-_LISTS = ("list", "List", "Sequence", "Iterable", "tuple")
-_DICTS = ("dict", "Dict", "Mapping")
-_ANYTHING = ("Any", "object")
 _SECTIONS = (
     "args:",
     "arguments:",
@@ -43,9 +40,10 @@ class NotPossible(ValueError):
     """Why this is no tool, as a sentence for who wrote it."""
 
 
-class Parameter:
-    def __init__(self, name: str, schema: JSON, default: object = MISSING) -> None:
-        self.name, self.schema, self.default = name, schema, default
+class Parameter(NamedTuple):
+    name: str
+    schema: JSON
+    default: object = MISSING
 
 
 def read_signature(source: str, function: str, *, given: Sequence[str] = ()) -> JSON:
@@ -103,33 +101,23 @@ def _aliases(module: ast.Module) -> Mapping[str, ast.expr]:
 
 
 def _function(module: ast.Module, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef:
-    found = [
-        node for node in module.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name
-    ]
-    if not found:
-        raise NotPossible(f"There is no function {name} at the top of the source.")
-    return found[-1]
+    for node in reversed(module.body):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
+            return node
+    raise NotPossible(f"There is no function {name} at the top of the source.")
 
 
 def signature(name: str, doc: str, parameters: Sequence[Parameter]) -> JSON:
     """The specification as JSON, with what the docstring says of each parameter."""
     description, about = _documented(doc)
-    properties, required = {}, []
+    properties = dict[str, JSON]()
     for parameter in parameters:
-        schema = dict(parameter.schema)
-        if about.get(parameter.name):
-            schema["description"] = about[parameter.name]
-        if parameter.default is MISSING:
-            required.append(parameter.name)
-        else:
-            schema["default"] = _plain(parameter.default)
-        properties[parameter.name] = schema
+        said = {"description": about[parameter.name]} if about.get(parameter.name) else {}
+        preset = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+        properties[parameter.name] = parameter.schema | said | ({} if preset is MISSING else {"default": preset})
+    required = [parameter.name for parameter in parameters if parameter.default is MISSING]
     shape: JSON = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
     return {"name": name, "description": description, "parameters": shape}
-
-
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _default(node: ast.expr | None, name: str) -> object:
@@ -219,11 +207,11 @@ def of_word(word: str, inner: Sequence[JSON], name: str) -> JSON:
     """The schema of `list[…]` and its like, by the name of the type and the schemas of what it holds."""
     if word in _PLAIN:
         return {"type": _PLAIN[word]}
-    if word in _LISTS:
+    if word in ("list", "List", "Sequence", "Iterable", "tuple"):
         return {"type": "array", "items": inner[0] if inner else {}}
-    if word in _DICTS:
+    if word in ("dict", "Dict", "Mapping"):
         return {"type": "object", "additionalProperties": inner[-1] if inner else {}}
-    if word in _ANYTHING:
+    if word in ("Any", "object"):
         return {}
     raise NotPossible(f"{name}: the type {word[:80]} is not possible for a tool.")
 
@@ -241,28 +229,20 @@ def union(parts: Sequence[JSON | None]) -> JSON:
         shown += [] if part is None else part.get("anyOf", [part])
     if None in parts:
         shown.append({"type": "null"})
-    if len(shown) == 1:
-        return shown[0]
-    if (
-        len(shown) == 2
-        and shown[1] == {"type": "null"}
-        and shown[0].keys() == {"type"}
-        and isinstance(shown[0]["type"], str)
-    ):
-        return {"type": [shown[0]["type"], "null"]}
-    return {"anyOf": [_flat(part) for part in shown]}
-
-
-def _flat(part: JSON) -> JSON:
-    return {"type": part["type"][0]} if isinstance(part.get("type"), list) else part
+    match shown:
+        case [only]:
+            return only
+        case [{"type": str(plain), **others}, {"type": "null"}] if not others:
+            return {"type": [plain, "null"]}
+    return {"anyOf": [{"type": part["type"][0]} if isinstance(part.get("type"), list) else part for part in shown]}
 
 
 def _documented(doc: str) -> tuple[str, Mapping[str, str]]:
     """What the text before the sections says, and what `Args:` says of each parameter."""
     description, about = list[str](), dict[str, list[str]]()
     section, current, margin = "", "", 0
-    for line, text in _lines(doc):
-        indent = len(line) - len(line.lstrip())
+    for line in inspect.cleandoc(doc).splitlines():
+        text, indent = line.strip(), len(line) - len(line.lstrip())
         if indent == 0 and text.lower() in _SECTIONS:
             section, current, margin = text.lower(), "", 0
         elif not section:
@@ -275,12 +255,4 @@ def _documented(doc: str) -> tuple[str, Mapping[str, str]]:
                 about[current] = [rest.strip()]
             elif current:
                 about[current].append(text)
-    return _joined(description), {name: _joined(lines) for name, lines in about.items()}
-
-
-def _lines(doc: str) -> Iterator[tuple[str, str]]:
-    return ((line, line.strip()) for line in inspect.cleandoc(doc).splitlines())
-
-
-def _joined(lines: Sequence[str]) -> str:
-    return " ".join(line for line in lines if line)
+    return " ".join(filter(None, description)), {name: " ".join(filter(None, lines)) for name, lines in about.items()}
