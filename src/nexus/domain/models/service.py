@@ -4,9 +4,9 @@ import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from copy import copy
-from typing import TypeVar
+from functools import partial
+from typing import NamedTuple, TypeVar
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from nexus.domain.core.errors import Unavailable
@@ -32,7 +32,7 @@ class Models:
         backoff: Backoff = Backoff(),
     ) -> None:
         self._catalog, self._model = catalog, catalog.get(DEFAULT)
-        self._clock, self._sleep, self._jitter, self._backoff = clock, sleep, jitter, backoff
+        self._begin_tries = partial(_Tries, backoff=backoff, clock=clock, sleep=sleep, jitter=jitter)
 
     @property
     def name(self) -> str:
@@ -51,7 +51,7 @@ class Models:
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
         """The answer as it comes: Deltas, then one End. Unavailable is tried again only while nothing has been shown."""
-        return self._stream(request, self._tries())
+        return self._stream(request, self._begin_tries())
 
     async def structured(
         self, kind: type[T], request: ModelRequest, *, check: Callable[[T], None] | None = None
@@ -93,7 +93,7 @@ class Models:
 
     async def _whole(self, request: ModelRequest) -> "_WholeAnswer":
         """The answer in one piece. Nobody saw its beginning, so one that breaks off is asked for again: what it cost is unknown."""
-        tries, spent = self._tries(), Spent()
+        tries, spent = self._begin_tries(), Spent()
         while True:
             text: list[str] = []
             begun = False
@@ -102,9 +102,7 @@ class Models:
                     async for item in items:
                         begun = True
                         if isinstance(item, End):
-                            return _WholeAnswer(
-                                text="".join(text), stop=item.stop, spent=spent.plus(Spent.of(item.usage))
-                            )
+                            return _WholeAnswer("".join(text), item.stop, spent.plus(Spent.of(item.usage)))
                         text.append(item.text)
                 raise Unavailable("The answer of the model broke off.")
             except Unavailable as problem:
@@ -113,11 +111,8 @@ class Models:
                 spent = spent.plus(Spent.of(None))
                 await tries.pause(problem)
 
-    def _tries(self) -> "_Tries":
-        return _Tries(backoff=self._backoff, clock=self._clock, sleep=self._sleep, jitter=self._jitter)
 
-
-class _WholeAnswer(Struct, frozen=True, kw_only=True):
+class _WholeAnswer(NamedTuple):
     text: str
     stop: StopReason
     spent: Spent
@@ -127,12 +122,8 @@ class _Tries:
     """Counts the tries of one question, and waits between them."""
 
     def __init__(self, *, backoff: Backoff, clock: Clock, sleep: Sleep, jitter: Callable[[], float]) -> None:
-        self._backoff = backoff
-        self._clock = clock
-        self._sleep = sleep
-        self._jitter = jitter
-        self._tried = 0
-        self._deadline = clock() + backoff.within
+        self._backoff, self._clock, self._sleep, self._jitter = backoff, clock, sleep, jitter
+        self._tried, self._deadline = 0, clock() + backoff.within
 
     async def pause(self, problem: Unavailable) -> None:
         """Waits until the next try is due; raises the problem where there is to be none."""

@@ -1,4 +1,4 @@
-"""Tool specifications from plain typed functions, imported ones and ones that are only source text."""
+"""Tool specifications from plain typed functions."""
 
 import inspect
 import types
@@ -26,14 +26,6 @@ def spec_of(function: Callable[..., Any], *, given: Sequence[str] = ()) -> ToolS
     except NotPossible as error:
         raise ToolError(str(error)) from None
     return ToolSpec(**signatures.signature(function.__name__, inspect.getdoc(function) or "", parameters))
-
-
-def spec_of_source(source: str, function_name: str, *, given: Sequence[str] = ()) -> ToolSpec:
-    """The same, from source text that is parsed here and never run: for source that may be trusted with the time of this process."""
-    try:
-        return ToolSpec(**signatures.read_signature(source, function_name, given=given))
-    except NotPossible as error:
-        raise ToolError(str(error)) from None
 
 
 def without(spec: ToolSpec, given: Sequence[str]) -> ToolSpec:

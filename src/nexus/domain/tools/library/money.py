@@ -10,6 +10,7 @@ from nexus.domain.tools.model import ToolError
 
 _MOST_PAYMENTS = 1200
 _MOST_ITEMS = 1000
+_MOST_MONEY = 10**15
 _ROWS = 600
 
 
@@ -83,7 +84,7 @@ def compound_interest(
         contribution: What is paid in at the end of each period.
     """
     start, added = _money(principal, "principal"), _money(contribution, "contribution")
-    periods, rate = _periods(years, compounds_per_year), _rate(annual_rate_percent) / compounds_per_year
+    periods, rate = _periods(years, compounds_per_year), _percent(annual_rate_percent) / compounds_per_year
     growth = power(1 + rate, periods)
     whole = Fraction(periods.__floor__())
     saved = added * ((power(1 + rate, whole) - 1) / rate if rate else whole)
@@ -100,7 +101,7 @@ def simple_interest(principal: float, annual_rate_percent: float, years: float) 
         annual_rate_percent: The interest rate a year in percent.
         years: For how many years; 0.5 is half a year.
     """
-    start, rate, span = _money(principal, "principal"), _rate(annual_rate_percent), _years(years)
+    start, rate, span = _money(principal, "principal"), _percent(annual_rate_percent), _years(years)
     interest = start * rate * span
     said = f"{_written(interest)} interest; {_written(start + interest)} in all."
     return {**_amounts(interest=interest, final_amount=start + interest), "text": said}
@@ -120,7 +121,7 @@ def line_items_total(
         raise ToolError(f"There may be at most {_MOST_ITEMS} items.")
     lines = [_line(item, number) for number, item in enumerate(items, 1)]
     subtotal = sum((Fraction(str(line["total"])) for line in lines), Fraction(0))
-    off, tax = _percent(discount_percent, "discount_percent", 100), _percent(tax_percent, "tax_percent", 1000)
+    off, tax = _percent(discount_percent, "discount_percent", 100), _percent(tax_percent, "tax_percent")
     discount = subtotal * off
     taxed = (subtotal - discount) * tax
     total = subtotal - discount + taxed
@@ -147,9 +148,11 @@ def _line(item: Mapping[str, Any], number: int) -> dict[str, Any]:
     price = next((item[name] for name in ("price", "unit_price", "amount") if name in item), None)
     if price is None:
         raise ToolError(f"Item {number} has no price.")
-    quantity = exact_number(item.get("quantity", item.get("qty", 1)), f"The quantity of item {number}")
-    each = _within(exact_number(price, f"The price of item {number}"), f"The price of item {number}")
-    total = Fraction(rounded(_within(quantity, "A quantity") * each, 2))
+    quantity = _between(
+        item.get("quantity", item.get("qty", 1)), f"The quantity of item {number}", -_MOST_MONEY, _MOST_MONEY
+    )
+    each = _between(price, f"The price of item {number}", -_MOST_MONEY, _MOST_MONEY)
+    total = Fraction(rounded(quantity * each, 2))
     told = str(item.get("description", item.get("name", f"Item {number}")))[:200]
     return {"description": told, "quantity": _plain(quantity), "price": _plain(each), **_amounts(total=total)}
 
@@ -170,51 +173,37 @@ def _schedule(loan: _Loan) -> list[dict[str, Any]]:
 
 def _loan(principal: float, annual_rate_percent: float, years: float, payments_per_year: int) -> _Loan:
     amount = _money(principal, "principal")
-    if amount <= 0:
+    if not amount:
         raise ToolError("principal must be above zero.")
     periods = _periods(years, payments_per_year)
     if periods.denominator != 1 or not 1 <= periods <= _MOST_PAYMENTS:
         raise ToolError(f"years × payments_per_year must be a whole number of payments from 1 to {_MOST_PAYMENTS}.")
-    return _Loan(amount, _rate(annual_rate_percent) / payments_per_year, periods.numerator)
+    return _Loan(amount, _percent(annual_rate_percent) / payments_per_year, periods.numerator)
 
 
 def _periods(years: float, per_year: int) -> Fraction:
-    if isinstance(per_year, bool) or not 1 <= per_year <= 366:
-        raise ToolError("There must be from 1 to 366 periods a year.")
-    periods = _years(years) * per_year
+    periods = _years(years) * check_count(per_year, "The number of periods a year", 366)
     near = Fraction(round(periods))
     return near if abs(periods - near) < Fraction(1, 1000) else periods
 
 
 def _years(years: float) -> Fraction:
-    span = exact_number(years, "years")
-    if not 0 < span <= 1000:
-        raise ToolError("years must be above 0 and at most 1000.")
-    return span
+    return _between(years, "years", 0, 1000)
 
 
-def _rate(percent: float) -> Fraction:
-    return _percent(percent, "annual_rate_percent", 1000)
-
-
-def _percent(percent: float, name: str, most: int) -> Fraction:
-    rate = exact_number(percent, name)
-    if not 0 <= rate <= most:
-        raise ToolError(f"{name} must be from 0 to {most}.")
-    return rate / 100
+def _percent(percent: float, name: str = "annual_rate_percent", most: int = 1000) -> Fraction:
+    return _between(percent, name, 0, most) / 100
 
 
 def _money(value: float, name: str) -> Fraction:
-    amount = _within(exact_number(value, name), name)
-    if amount < 0:
-        raise ToolError(f"{name} must not be below zero.")
-    return amount
+    return _between(value, name, 0, _MOST_MONEY)
 
 
-def _within(amount: Fraction, name: str) -> Fraction:
-    if abs(amount) > 10**15:
-        raise ToolError(f"{name} is too large.")
-    return amount
+def _between(value: object, name: str, least: int, most: int) -> Fraction:
+    number = exact_number(value, name)
+    if not least <= number <= most:
+        raise ToolError(f"{name} must be from {least} to {most}.")
+    return number
 
 
 def _amounts(**values: Fraction) -> dict[str, Any]:
