@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from nexus.adapters.confined.runner import ConfinedRunner
-from nexus.adapters.dynamodb.provision import drop_tables, provision
+from nexus.adapters.dynamodb.provision import provision
 from nexus.adapters.dynamodb.tables import DynamoTables, open_client
 from nexus.adapters.memory.log import MemoryLog
 from nexus.adapters.memory.signals import MemorySignals
@@ -53,7 +53,6 @@ async def dynamodb_tables(url: str, tables: list[Table[Any]] = STORED) -> AsyncI
     async with dynamodb_client(url) as client:
         await provision(client, tables, prefix=prefix)
         yield client, prefix
-        await drop_tables(client, tables, prefix=prefix)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ import re
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -20,9 +20,18 @@ import msgspec
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.code import TESTS, Limits, Outcome, Program, TestResult, Tier
 from nexus.domain.ports.models import ToolSpec
-from nexus.domain.tools.schema import spec_of_source
+from nexus.domain.tools.model import ToolError
+from nexus.domain.tools.signatures import NotPossible, read_signature
 
 _runs = count(1)
+
+
+def spec_of_source(source: str, function_name: str, *, given: Sequence[str] = ()) -> ToolSpec:
+    """The specification of a function from source text, which is parsed in this process."""
+    try:
+        return ToolSpec(**read_signature(source, function_name, given=given))
+    except NotPossible as error:
+        raise ToolError(str(error)) from None
 
 
 class MemoryCode:

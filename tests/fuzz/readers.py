@@ -37,10 +37,10 @@ from nexus.domain.sessions import rules as sessions_rules
 from nexus.domain.tools.arguments import arguments_of
 from nexus.domain.tools.library import conditions, moments, numbers, pages, units
 from nexus.domain.tools.library.registry import LIBRARY
-from nexus.domain.tools.schema import spec_of_source
 from nexus.domain.tools.tables import TOOLS
 from nexus.settings import read as read_settings
 from nexus.wire.projects import NewProject
+from tests.fakes.code import spec_of_source
 
 GENERAL = (
     " ", "0", "１", "9.", "a", "A", "what ", "don't ", '"', "'", "(", ")", "[", "{", ",", ";", ".", "-", "+", "/", "\\", "_", ":", "@", "%", "|",

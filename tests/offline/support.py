@@ -14,7 +14,7 @@ from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.models import ChatMessage, Delta, End, ModelRequest, ToolCall, ToolSpec
 from nexus.domain.tools.arguments import arguments_of
 from nexus.domain.tools.library.registry import LIBRARY
-from nexus.domain.tools.schema import spec_of_source
+from tests.fakes.code import spec_of_source
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 TOOLS = tuple(tool.spec for tool in LIBRARY.values())

@@ -1,7 +1,7 @@
 """The one way a job is run."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import reduce
 from operator import or_
 from typing import Any, Literal
@@ -15,7 +15,6 @@ from nexus.domain.services import Services
 from nexus.jobs.registry import JOBS, SPECS
 
 Verdict = Literal["completed", "retryable", "discarded"]
-RunJob = Callable[[bytes], Coroutine[Any, Any, Verdict]]
 
 logger = structlog.get_logger()
 _union: Any = reduce(or_, (spec.job for spec in JOBS))

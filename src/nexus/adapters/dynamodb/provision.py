@@ -1,4 +1,4 @@
-"""Makes, lists and drops DynamoDB tables and indexes as declared."""
+"""Makes DynamoDB tables and indexes as declared."""
 
 import asyncio
 import types
@@ -32,27 +32,6 @@ async def provision(client: Any, tables: Sequence[Table[Any]], *, prefix: str = 
         if table.expires:
             await _expiry_made(client, name, table.expires)
     return made
-
-
-async def list_prefixed(client: Any, *, prefix: str = "nexus_") -> list[str]:
-    """The names of all tables with the prefix, sorted."""
-    names: list[str] = []
-    answer = await client.list_tables()
-    while True:
-        names += [name for name in answer["TableNames"] if name.startswith(prefix)]
-        if (last := answer.get("LastEvaluatedTableName")) is None:
-            return sorted(names)
-        answer = await client.list_tables(ExclusiveStartTableName=last)
-
-
-async def drop_tables(client: Any, tables: Sequence[Table[Any]], *, prefix: str = "nexus_") -> list[str]:
-    """Drops the declared tables with all their rows, and answers the names of those that were there."""
-    gone: list[str] = []
-    for name in (prefix + table.name for table in tables):
-        if await _describe_table(client, name) is not None:
-            await client.delete_table(TableName=name)
-            gone.append(name)
-    return gone
 
 
 async def _indexes_made(client: Any, table: Table[Any], there: Mapping[str, Any]) -> list[str]:

@@ -31,7 +31,6 @@ class Agent(Entity, frozen=True, kw_only=True):
     verdict: Verdict | None = None
     status: AgentStatus = "offline"
     deployment_type: Literal["local", "agentcore"] = "local"
-    agentcore_config: JSON | None = None
     capabilities: list[str] = []
     tools: list[str] = []
     prompt_path: str | None = None
@@ -116,7 +115,3 @@ class NotAccepted(Conflict):
 
 class NotDeployable(Conflict):
     title = "This version cannot answer"
-
-
-class InUse(Conflict):
-    title = "The agent is in use"
