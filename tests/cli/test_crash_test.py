@@ -1,4 +1,4 @@
-"""Where a rehearsal of crashes plays, and what it says it plays with."""
+"""Where a crash test plays, and what it says it plays with."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nexus.cli.crash_test import run_crash_test
-from nexus.cli.sandbox import about, passed_on, take_sandbox
+from nexus.cli.sandbox import describe_sandbox, select_environ, take_sandbox
 from nexus.settings import Secret, read, variables
 from tests.contracts.test_code import _children, _wait_for_end
 
@@ -41,7 +41,7 @@ USERS = {
 
 
 def test_the_users_limits_and_pace_hold_and_no_secret_is_passed_on() -> None:
-    passed = passed_on(USERS)
+    passed = select_environ(USERS)
     assert passed == {
         name: USERS[name]
         for name in (
@@ -51,7 +51,7 @@ def test_the_users_limits_and_pace_hold_and_no_secret_is_passed_on() -> None:
     }
     secret = {variable.name: "canary" for variable in variables() if variable.type is Secret}
     assert secret
-    assert passed_on(secret) == {}
+    assert select_environ(secret) == {}
 
 
 def test_the_place_is_on_the_users_own_disk_and_gone_afterwards(tmp_path: Path) -> None:
@@ -89,15 +89,15 @@ def test_what_came_into_a_new_data_directory_meanwhile_stays(tmp_path: Path) -> 
     assert (tmp_path / "some/data/mine").read_text() == "x"
 
 
-def test_a_rehearsal_that_fails_leaves_nothing(tmp_path: Path) -> None:
+def test_a_crash_test_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), take_sandbox(read({}, data_dir=str(tmp_path / "data")), {}):
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_says_what_was_rehearsed_as_it_is_and_what_with_a_stand_in(tmp_path: Path) -> None:
+def test_it_says_what_was_tested_as_it_is_and_what_with_a_stand_in(tmp_path: Path) -> None:
     environ = {name: text for name, text in USERS.items() if name.startswith("NEXUS_") and name != "NEXUS_TOKEN"}
-    told = about(read(environ, data_dir=str(tmp_path)), environ)
+    told = describe_sandbox(read(environ, data_dir=str(tmp_path)), environ)
     as_it_is, _, stand_ins = told.partition(". With a stand-in: ")
     assert f"the disk of {tmp_path}" in as_it_is
     assert "NEXUS_BUILDS__CONCURRENCY, NEXUS_BUILDS__HEARTBEAT_SECONDS, NEXUS_LIMITS__REPLIES" in as_it_is
@@ -108,7 +108,7 @@ def test_it_says_what_was_rehearsed_as_it_is_and_what_with_a_stand_in(tmp_path: 
 
 
 def test_it_claims_no_stand_in_for_what_is_the_same(tmp_path: Path) -> None:
-    told = about(read({}, data_dir=str(tmp_path)), {})
+    told = describe_sandbox(read({}, data_dir=str(tmp_path)), {})
     assert "the limits that hold by default" in told
     assert told.endswith("With a stand-in: the offline model; a port of its own on 127.0.0.1")
 
@@ -117,12 +117,12 @@ async def test_where_nothing_can_be_kept_it_fails_and_says_where(tmp_path: Path)
     (tmp_path / "file").write_text("x")
     settings = read({}, data_dir=str(tmp_path / "file/data"))
     [found] = await run_crash_test(print, settings, {})
-    assert (found.name, found.state) == ("rehearsal", "fail")
+    assert (found.name, found.state) == ("crash test", "fail")
     assert found.detail.startswith(f"{tmp_path}/file/data: ")
 
 
 @contextmanager
-def rehearsing(directory: Path, until: str) -> Iterator[subprocess.Popen[str]]:
+def crash_testing(directory: Path, until: str) -> Iterator[subprocess.Popen[str]]:
     """`nexus doctor --chaos` at work, once it has said so much."""
     (directory / "tmp").mkdir(exist_ok=True)
     environ = {**os.environ, "TMPDIR": str(directory / "tmp"), "NEXUS_DATA_DIR": str(directory / "data")}
@@ -142,7 +142,7 @@ def left(directory: Path) -> list[str]:
 
 
 def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
-    with rehearsing(tmp_path, "Killed (-9)") as doctor:
+    with crash_testing(tmp_path, "Killed (-9)") as doctor:
         assert len(left(tmp_path)) == 2
         doctor.send_signal(signal.SIGINT)
         assert doctor.wait(30) == 130
@@ -150,8 +150,8 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_what_a_killed_rehearsal_left_is_collected_by_the_next(tmp_path: Path) -> None:
-    with rehearsing(tmp_path, "A server of its own") as doctor:
+def test_what_a_killed_crash_test_left_is_collected_by_the_next(tmp_path: Path) -> None:
+    with crash_testing(tmp_path, "A server of its own") as doctor:
         while not (servers := _children(doctor.pid)):
             assert doctor.poll() is None
         ends = [os.pidfd_open(pid) for pid in servers]
@@ -160,7 +160,7 @@ def test_what_a_killed_rehearsal_left_is_collected_by_the_next(tmp_path: Path) -
         for server in ends:
             _wait_for_end(server)
     assert len(left(tmp_path)) == 2
-    with rehearsing(tmp_path, "A server of its own") as doctor:
+    with crash_testing(tmp_path, "A server of its own") as doctor:
         doctor.send_signal(signal.SIGINT)
         assert doctor.wait(30) == 130
     assert left(tmp_path) == []

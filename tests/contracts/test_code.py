@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from nexus.adapters.confined.process import launch_process
-from nexus.adapters.confined.rooms import MARK
 from nexus.adapters.confined.runner import ConfinedRunner
+from nexus.adapters.confined.workspaces import MARK
 from nexus.domain.core.errors import InvalidInput, Unavailable
 from nexus.domain.ports.code import CodeRunner, Limits, Outcome, Program
 

@@ -7,41 +7,41 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 
-from nexus.cli.sandbox import Place, about, take_sandbox
+from nexus.cli.sandbox import Sandbox, describe_sandbox, take_sandbox
 from nexus.cli.servers import READY_SECONDS, SERVE, start_server, until_ready
 from nexus.client import Client, Event, Unreachable
 from nexus.doctor import Finding
 from nexus.settings import Settings
 
 REQUIREMENT = "An agent that converts kilometres to miles, and miles to kilometres."
-SAID = "How many miles are 42 kilometres?"
+QUESTION = "How many miles are 42 kilometres?"
 DIES_AFTER = 3
 END_SECONDS = 120.0
-KILLED_WHILE_IT_WROTE = "after:reply.delta@3"
+IN_A_REPLY = "after:reply.delta@3"
 
-Told = Callable[[str], None]
+Note = Callable[[str], None]
 
 
-class Broken(Exception):
+class CrashTestFailed(Exception):
     """What happened that must not, as a sentence."""
 
 
 class _Server:
-    """Servers on one place and one port, one after the other."""
+    """Servers on one directory and one port, one after the other."""
 
-    def __init__(self, place: Place) -> None:
-        self._place, self._port = place, _free_port()
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox, self._port = sandbox, _free_port()
         self._child: asyncio.subprocess.Process | None = None
         self.url = f"http://127.0.0.1:{self._port}"
 
     async def start(self, failpoint: str = "") -> None:
         """Returns once it takes work."""
-        options = ("--host", "127.0.0.1", "--port", str(self._port), "--data-dir", str(self._place.data))
-        environ = {**self._place.environ, "NEXUS_CHAOS__FAILPOINT": failpoint}
+        options = ("--host", "127.0.0.1", "--port", str(self._port), "--data-dir", str(self._sandbox.data))
+        environ = {**self._sandbox.environ, "NEXUS_CHAOS__FAILPOINT": failpoint}
         self._child = await start_server((*SERVE, *options), environ)
         async with Client(self.url) as client:
             if not await until_ready(self._child, client):
-                raise Broken("The server did not start.")
+                raise CrashTestFailed("The server did not start.")
 
     async def kill(self) -> None:
         """As the system does it when memory runs out: at once, without a word."""
@@ -59,39 +59,39 @@ class _Server:
 
 
 @asynccontextmanager
-async def _server(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator[_Server]:
-    with take_sandbox(settings, environ) as place:
-        server = _Server(place)
+async def _open_server(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator[_Server]:
+    with take_sandbox(settings, environ) as sandbox:
+        server = _Server(sandbox)
         try:
             yield server
         finally:
             await server.kill()
 
 
-async def run_crash_test(told: Told, settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
+async def run_crash_test(note: Note, settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
     """A crash in a build, then one in a reply; nothing of it stays on the machine."""
     found: list[Finding] = []
     try:
-        async with _server(settings, environ) as server:
-            found.append(Finding(name="what is rehearsed", state="ok", detail=about(settings, environ)))
-            told("A server of its own is started in a throw-away directory …")
+        async with _open_server(settings, environ) as server:
+            found.append(Finding(name="what is tested", state="ok", detail=describe_sandbox(settings, environ)))
+            note("A server of its own is started in a throw-away directory …")
             await server.start()
-            found.append(Finding(name="a crash in a build", state="ok", detail=await _build(server, told)))
-            found.append(Finding(name="a crash in a reply", state="ok", detail=await _reply(server, told)))
-    except (Broken, TimeoutError, Unreachable) as wrong:
+            found.append(Finding(name="a crash in a build", state="ok", detail=await _crash_build(server, note)))
+            found.append(Finding(name="a crash in a reply", state="ok", detail=await _crash_reply(server, note)))
+    except (CrashTestFailed, TimeoutError, Unreachable) as wrong:
         reason = str(wrong) or "It took too long."
     except OSError as wrong:
         reason = f"{settings.data_dir}: {wrong.strerror or wrong}"
     else:
         return found
-    return [*found, Finding(name="rehearsal", state="fail", detail=reason)]
+    return [*found, Finding(name="crash test", state="fail", detail=reason)]
 
 
-async def _build(server: _Server, told: Told) -> str:
+async def _crash_build(server: _Server, note: Note) -> str:
     async with Client(server.url) as client:
         started = await client.create_project(REQUIREMENT)
         position, before = await _until_stage(client, started.project_id)
-        told(f"Killed (-9) after {len(before)} stages of a build.")
+        note(f"Killed (-9) after {len(before)} stages of a build.")
         await server.kill()
     began = time.monotonic()
     await server.start()
@@ -105,9 +105,9 @@ async def _build(server: _Server, told: Told) -> str:
         project = await client.project(started.project_id)
         commits = Counter(commit.key for commit in await client.commits(started.project_id))
     if project.status != "completed":
-        raise Broken(f"The build that was killed is {project.status}: {project.error_info}")
+        raise CrashTestFailed(f"The build that was killed is {project.status}: {project.error_info}")
     if twice := sorted({*before} & {*after} | {key for key, count in commits.items() if count > 1}):
-        raise Broken(f"Done twice after the kill: {', '.join(twice)}")
+        raise CrashTestFailed(f"Done twice after the kill: {', '.join(twice)}")
     again = [stage for stage in begun if stage not in before][:1]
     return (
         f"killed after {len(before)} of {len(before) + len(after)} stages; went on {first:.1f} s after the restart and was completed; "
@@ -124,18 +124,18 @@ async def _until_stage(client: Client, project_id: str) -> tuple[int, list[str]]
                 done.append(str(event.data["stage"]))
             elif event.tag == "stage.started" and len(done) >= DIES_AFTER:
                 return event.position, done
-    raise Broken(f"The build was over after {len(done)} stages, before it could be killed.")
+    raise CrashTestFailed(f"The build was over after {len(done)} stages, before it could be killed.")
 
 
-async def _reply(server: _Server, told: Told) -> str:
+async def _crash_reply(server: _Server, note: Note) -> str:
     await server.kill()
-    await server.start(KILLED_WHILE_IT_WROTE)
+    await server.start(IN_A_REPLY)
     async with Client(server.url) as client:
         agent = (await client.agents()).items[0]
         session = await client.open_session(agent.agent_id)
-        reply = await client.send(session.session_id, SAID)
+        reply = await client.send(session.session_id, QUESTION)
         await server.wait_for_end()
-    told("Killed while it wrote a reply.")
+    note("Killed while it wrote a reply.")
     began = time.monotonic()
     await server.start()
     async with Client(server.url) as client, asyncio.timeout(END_SECONDS):
@@ -146,9 +146,9 @@ async def _reply(server: _Server, told: Told) -> str:
         took = time.monotonic() - began
         kept = [message for message in (await client.messages(session.session_id)).items if message.role == "assistant"]
     if not tags or tags[-1] != "reply.completed":
-        raise Broken(f"The reply that was killed ended with {tags[-1:] or 'nothing'}.")
+        raise CrashTestFailed(f"The reply that was killed ended with {tags[-1:] or 'nothing'}.")
     if [message.content for message in kept] != [text]:
-        raise Broken(f"The reply was told as {text!r} and is kept as {[message.content for message in kept]}.")
+        raise CrashTestFailed(f"The reply was told as {text!r} and is kept as {[message.content for message in kept]}.")
     return (
         f"killed at its third piece; begun anew and completed {took:.1f} s after the restart; kept once, as it was told"
     )

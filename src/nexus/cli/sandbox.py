@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from nexus.composition.adapters import crash_test_rooms
+from nexus.composition.adapters import crash_test_workspaces
 from nexus.settings import PREFIX, Secret, Settings, variables
 
 HOLDS = ("builds", "limits")
@@ -16,7 +16,7 @@ SYSTEM_PREFIXES = ("LC_", "LD_", "PYTHON")
 """What a process needs to find its programs, libraries and language. Keys and tokens of other programs are not among it."""
 
 
-class Place(NamedTuple):
+class Sandbox(NamedTuple):
     """The data directory of the crash test's servers, and their environment."""
 
     data: Path
@@ -24,17 +24,17 @@ class Place(NamedTuple):
 
 
 @contextmanager
-def take_sandbox(settings: Settings, environ: Mapping[str, str]) -> Iterator[Place]:
+def take_sandbox(settings: Settings, environ: Mapping[str, str]) -> Iterator[Sandbox]:
     """A hidden directory in the data directory, and one below TMPDIR for generated code. Both are gone afterwards, and so is what an
     earlier one left that was killed."""
     data = settings.directory
     with ExitStack() as stack:
         stack.enter_context(_make_directory(data))
-        kinds = crash_test_rooms(data)
+        kinds = crash_test_workspaces(data)
         for kind in kinds:
             kind.collect()
         kept, temporary = (stack.enter_context(kind.take()).path for kind in kinds)
-        yield Place(kept / "data", {**passed_on(environ), **STAND_INS, "TMPDIR": str(temporary)})
+        yield Sandbox(kept / "data", {**select_environ(environ), **STAND_INS, "TMPDIR": str(temporary)})
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def _make_directory(directory: Path) -> Iterator[None]:
                 path.rmdir()
 
 
-def passed_on(environ: Mapping[str, str]) -> dict[str, str]:
+def select_environ(environ: Mapping[str, str]) -> dict[str, str]:
     """What the crash test's servers get of an environment."""
     plain = {one.name for one in variables() if one.group in HOLDS and one.type is not Secret}
     return {
@@ -60,9 +60,9 @@ def passed_on(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def about(settings: Settings, environ: Mapping[str, str]) -> str:
+def describe_sandbox(settings: Settings, environ: Mapping[str, str]) -> str:
     """What was tested as it is, and what with a stand-in."""
-    own = [name for name in passed_on(environ) if name.startswith(PREFIX) and environ[name].strip()]
+    own = [name for name in select_environ(environ) if name.startswith(PREFIX) and environ[name].strip()]
     as_they_are = [f"the disk of {settings.directory}", "generated code on this machine"]
     as_they_are.append(f"your {', '.join(sorted(own))}" if own else "the limits that hold by default")
     stand_ins = ["the offline model" + ("" if settings.model.provider == "offline" else f" for {settings.model.name}")]

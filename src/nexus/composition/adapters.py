@@ -36,8 +36,8 @@ from nexus.jobs.sweeper import Collect
 from nexus.settings import Settings
 
 if TYPE_CHECKING:
-    from nexus.adapters.confined.rooms import Rooms
     from nexus.adapters.confined.runner import ConfinedRunner
+    from nexus.adapters.confined.workspaces import WorkspacePool
     from nexus.adapters.inprocess.pulse import Beat
     from nexus.adapters.sqlite.writer import Writer
 
@@ -138,7 +138,7 @@ async def open_adapters(settings: Settings, queue: JobQueue, stack: AsyncExitSta
             "code": code.collect,
             "files": files.collect,
             "git": StaleFiles(root=data).collect,
-            "rehearsal": lambda: asyncio.to_thread(_collect_crash_tests, data),
+            "crash test": lambda: asyncio.to_thread(_collect_crash_tests, data),
         },
     )
 
@@ -247,15 +247,15 @@ def open_web() -> Web:
     return DeferredWeb()
 
 
-def crash_test_rooms(data: Path) -> Sequence["Rooms"]:
+def crash_test_workspaces(data: Path) -> Sequence["WorkspacePool"]:
     """Where a crash test keeps its things: on the disk of the data, and where generated code runs."""
-    from nexus.adapters.confined.rooms import Rooms
+    from nexus.adapters.confined.workspaces import WorkspacePool
 
-    return Rooms(data, ".rehearsal-"), Rooms(Path(tempfile.gettempdir()), "nexus-rehearsal-")
+    return WorkspacePool(data, ".rehearsal-"), WorkspacePool(Path(tempfile.gettempdir()), "nexus-rehearsal-")
 
 
 def _collect_crash_tests(data: Path) -> int:
-    return sum(rooms.collect() for rooms in crash_test_rooms(data))
+    return sum(pool.collect() for pool in crash_test_workspaces(data))
 
 
 def _read_secret(path: Path) -> bytes:

@@ -15,13 +15,13 @@ from msgspec import Struct
 from nexus.adapters.confined.inside import landlock
 from nexus.adapters.confined.inside.attacks import ATTACKS
 from nexus.adapters.confined.process import Plan, Run, carry_out
-from nexus.adapters.confined.rooms import Rooms
+from nexus.adapters.confined.workspaces import WorkspacePool
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.code import Limits, Outcome, Program, Tier
 
 _ATTACKS = Path(__file__).parent / "inside" / "attacks.py"
 _LIMITS = Limits(seconds=20.0, memory_mb=512)
-ROOM = "nexus-code-"
+WORKSPACE = "nexus-code-"
 _CANARY = ".canary-"
 
 
@@ -37,18 +37,18 @@ class Found(Struct, frozen=True):
     tier: Tier
 
 
-async def strongest(*, data: Path, room: Path, user: int) -> Found:
+async def strongest(*, data: Path, workspace: Path, user: int) -> Found:
     """The tier of the first plan that refuses every attack, else level 0 with the reasons."""
     if not sys.platform.startswith("linux"):
         return _none(f"generated code is confined on Linux only, and this is {sys.platform}")
     reasons: list[str] = []
     with contextlib.ExitStack() as stack:
         try:
-            attacked = stack.enter_context(targets(data, room))
+            attacked = stack.enter_context(targets(data, workspace))
         except (OSError, Unavailable) as error:
             return _none(f"the self-test could not be prepared: {error}")
         for plan in plans(root=os.geteuid() == 0, landlock=landlock.version() > 0, user=user):
-            reason = await weakness(plan, attacked, room)
+            reason = await weakness(plan, attacked, workspace)
             if reason is None:
                 level, name = _LEVELS[0 if plan.own_namespaces else 1 if plan.user is not None else 2]
                 return Found(plan, Tier(level=level, name=name, detail=_sentence(plan)))
@@ -67,14 +67,14 @@ def plans(*, root: bool, landlock: bool, user: int) -> list[Plan]:
     return listed
 
 
-async def weakness(plan: Plan, attacked: dict[str, Any], room: Path) -> str | None:
+async def weakness(plan: Plan, attacked: dict[str, Any], workspace: Path) -> str | None:
     """Why this plan is not good enough here; None when every attack is refused."""
     program = Program(files={"attacks.py": _ATTACKS.read_text(encoding="utf-8")})
     run = Run(
         program=program, limits=_LIMITS, plan=plan, function="attacks.py:attempt", arguments={"targets": attacked}
     )
     try:
-        outcome, _ = await carry_out(run, room)
+        outcome, _ = await carry_out(run, workspace)
     except (Unavailable, OSError) as error:
         return str(error)
     return _find_weakness(outcome)
@@ -88,19 +88,19 @@ def _find_weakness(outcome: Outcome) -> str | None:
     return f"not refused: {', '.join(open_ways)}" if open_ways else None
 
 
-def left_by_targets(data: Path) -> tuple[Rooms, Rooms]:
-    """Where `targets` makes directories outside of the room; the second has a short path, as sockets need."""
-    return Rooms(data, _CANARY), Rooms(Path(tempfile.gettempdir()), ROOM)
+def left_by_targets(data: Path) -> tuple[WorkspacePool, WorkspacePool]:
+    """Where `targets` makes directories outside of the workspace; the second has a short path, as sockets need."""
+    return WorkspacePool(data, _CANARY), WorkspacePool(Path(tempfile.gettempdir()), WORKSPACE)
 
 
 @contextlib.contextmanager
-def targets(data: Path, room: Path) -> Iterator[dict[str, Any]]:
+def targets(data: Path, workspace: Path) -> Iterator[dict[str, Any]]:
     """Things worth attacking, all of them within reach of an unconfined program."""
     data.mkdir(parents=True, exist_ok=True)
     name = f"nexus-{secrets.token_hex(8)}"
     with contextlib.ExitStack() as stack:
-        kept, near = (stack.enter_context(rooms.take()).path for rooms in left_by_targets(data))
-        outside = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="outside-", dir=room)))
+        kept, near = (stack.enter_context(pool.take()).path for pool in left_by_targets(data))
+        outside = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="outside-", dir=workspace)))
         near.chmod(0o755)
         for directory in (kept, outside):
             directory.chmod(0o777)

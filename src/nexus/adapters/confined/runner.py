@@ -11,7 +11,7 @@ import msgspec
 from nexus.adapters.confined import probe
 from nexus.adapters.confined.process import Plan, Run, carry_out
 from nexus.adapters.confined.reading import SourceReader
-from nexus.adapters.confined.rooms import Room, Rooms
+from nexus.adapters.confined.workspaces import Workspace, WorkspacePool
 from nexus.domain.core.errors import InvalidInput, Unavailable
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.code import Limits, Outcome, Program, TestResult, Tier
@@ -34,8 +34,8 @@ class ConfinedRunner:
         own = (workspaces or Path(tempfile.gettempdir())).resolve()
         if own.is_relative_to(self._data):
             raise ValueError(f"the directories of runs must lie outside of {self._data}")
-        self._rooms = Rooms(own, probe.ROOM)
-        self._room: Room | None = None
+        self._pool = WorkspacePool(own, probe.WORKSPACE)
+        self._workspace: Workspace | None = None
         self._plan: Plan | None = None
         self._tier = _UNPROBED
         self._reader = SourceReader()
@@ -57,10 +57,10 @@ class ConfinedRunner:
         """Finds the strongest plan whose walls hold against real attempts; none is level 0, and nothing is ever run."""
         await self.close()
         await self.collect()
-        self._room = self._rooms.take()
+        self._workspace = self._pool.take()
         try:
-            self._room.path.chmod(0o711)
-            found = await probe.strongest(data=self._data, room=self._room.path, user=_FIRST_USER)
+            self._workspace.path.chmod(0o711)
+            found = await probe.strongest(data=self._data, workspace=self._workspace.path, user=_FIRST_USER)
         except BaseException:
             await self.close()
             raise
@@ -70,14 +70,14 @@ class ConfinedRunner:
 
     async def close(self) -> None:
         self._plan, self._tier = None, _UNPROBED
-        if self._room is not None:
-            room, self._room = self._room, None
-            await asyncio.to_thread(room.remove)
+        if self._workspace is not None:
+            workspace, self._workspace = self._workspace, None
+            await asyncio.to_thread(workspace.remove)
 
     async def collect(self) -> int:
         """Removes the directories that runners left whose process is gone; how many. Any process may, at any time."""
-        kinds = (self._rooms, *probe.left_by_targets(self._data))
-        return await asyncio.to_thread(lambda: sum(rooms.collect() for rooms in kinds))
+        kinds = (self._pool, *probe.left_by_targets(self._data))
+        return await asyncio.to_thread(lambda: sum(pool.collect() for pool in kinds))
 
     async def describe(self, source: str, function: str) -> ToolSpec:
         return await self._reader.describe(source, function)
@@ -95,11 +95,11 @@ class ConfinedRunner:
     ) -> tuple[Outcome, list[TestResult]]:
         _check(program)
         async with self._user() as user:
-            if self._plan is None or self._room is None:
+            if self._plan is None or self._workspace is None:
                 raise Unavailable(self._tier.detail, part="code")
             plan = self._plan if self._plan.user is None else msgspec.structs.replace(self._plan, user=user)
             run = Run(program=program, limits=limits, plan=plan, function=function, arguments=arguments)
-            return await carry_out(run, self._room.path)
+            return await carry_out(run, self._workspace.path)
 
     @contextlib.asynccontextmanager
     async def _user(self) -> AsyncIterator[int]:

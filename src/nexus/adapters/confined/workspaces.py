@@ -18,8 +18,8 @@ from nexus.domain.core.errors import Unavailable
 
 MARK = ".nexus-room"
 """The file by which a collector knows what `take` made from whatever else bears such a name. It lies inside, so that it goes where the
-room goes. Generated code runs below it, and may write nowhere but in a file system of its own: it can neither take the mark away nor
-make one. A room whose mark is gone all the same stays for ever, as litter is better than the loss of what is not ours."""
+workspace goes. Generated code runs below it, and may write nowhere but in a file system of its own: it can neither take the mark away nor
+make one. A workspace whose mark is gone all the same stays for ever, as litter is better than the loss of what is not ours."""
 _SHAPE = "[a-z0-9_]{8}"
 """What `mkdtemp` appends."""
 _UNMARKED_SECONDS = 60.0
@@ -30,7 +30,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Room:
+class Workspace:
     """A directory that is held until `remove` or the end of this process, whatever that is."""
 
     def __init__(self, path: Path, handle: int) -> None:
@@ -55,19 +55,19 @@ class Room:
         self.remove()
 
 
-class Rooms:
-    """The rooms of one kind, which a prefix tells, in one directory, which many processes may share."""
+class WorkspacePool:
+    """The workspaces of one kind, which a prefix tells, in one directory, which many processes may share."""
 
     def __init__(self, parent: Path, prefix: str) -> None:
         self.parent, self._prefix = parent, prefix
         self._shape = re.compile(re.escape(prefix) + _SHAPE)
 
-    def take(self) -> Room:
+    def take(self) -> Workspace:
         """A new one, empty but for its mark, for this user alone."""
         self.parent.mkdir(parents=True, exist_ok=True)
         for _ in range(_TRIES):
-            if room := _lock_workspace(Path(tempfile.mkdtemp(prefix=self._prefix, dir=self.parent))):
-                return room
+            if workspace := _lock_workspace(Path(tempfile.mkdtemp(prefix=self._prefix, dir=self.parent))):
+                return workspace
         raise Unavailable(f"Directories in {self.parent} keep vanishing.", reason="storage")
 
     def collect(self) -> int:
@@ -82,15 +82,15 @@ class Rooms:
             return []
 
 
-def _lock_workspace(path: Path) -> Room | None:
+def _lock_workspace(path: Path) -> Workspace | None:
     """None when another came between the making and the lock."""
     try:
         handle = os.open(path, _DIRECTORY)
     except FileNotFoundError:
         return None
-    room = Room(path, handle)
+    workspace = Workspace(path, handle)
     with ExitStack() as undo:
-        undo.callback(room.remove)
+        undo.callback(workspace.remove)
         try:
             if not _is_locked_now(path, handle):
                 return None
@@ -99,7 +99,7 @@ def _lock_workspace(path: Path) -> Room | None:
             if error.errno not in _NO_LOCKS:
                 raise
         undo.pop_all()
-    return room
+    return workspace
 
 
 def _collect_workspace(path: Path) -> bool:

@@ -16,7 +16,7 @@ def test_doctor_kills_a_server_of_its_own_and_finds_nothing_lost() -> None:
         assert told.returncode == 0, told.stdout + told.stderr
         found = json.loads(told.stdout)
         assert [(one["name"], one["state"]) for one in found] == [
-            ("what is rehearsed", "ok"),
+            ("what is tested", "ok"),
             ("a crash in a build", "ok"),
             ("a crash in a reply", "ok"),
         ]

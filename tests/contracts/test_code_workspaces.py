@@ -19,10 +19,10 @@ import msgspec
 import pytest
 
 from nexus.adapters.confined.process import Plan, Run, carry_out
-from nexus.adapters.confined.rooms import MARK, Rooms
 from nexus.adapters.confined.runner import ConfinedRunner
+from nexus.adapters.confined.workspaces import MARK, WorkspacePool
 from nexus.adapters.sqlite.lock import DirectoryLock
-from nexus.composition.adapters import crash_test_rooms
+from nexus.composition.adapters import crash_test_workspaces
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.code import Limits, Program
 from tests.contracts.test_code import _children, _wait_for_end
@@ -42,12 +42,12 @@ asyncio.run(main())
 TAKER = """
 import os, sys
 from pathlib import Path
-from nexus.adapters.confined.rooms import Rooms
+from nexus.adapters.confined.workspaces import WorkspacePool
 
-room = Rooms(Path(sys.argv[1]), "room-").take()
-(room.path / "kept").mkdir()
-(room.path / "kept" / "file").write_text("x")
-print(room.path, flush=True)
+workspace = WorkspacePool(Path(sys.argv[1]), "room-").take()
+(workspace.path / "kept").mkdir()
+(workspace.path / "kept" / "file").write_text("x")
+print(workspace.path, flush=True)
 sys.stdin.read()
 """
 RUN = """
@@ -100,55 +100,55 @@ def killed(process: subprocess.Popen[str]) -> None:
     process.wait(50)
 
 
-def left_room(parent: Path, name: str, **files: str) -> Path:
+def left_workspace(parent: Path, name: str, **files: str) -> Path:
     """What a dead process leaves."""
-    room = parent / name
-    room.mkdir(mode=0o700, parents=True)
-    (room / MARK).touch()
+    workspace = parent / name
+    workspace.mkdir(mode=0o700, parents=True)
+    (workspace / MARK).touch()
     for file, text in files.items():
-        (room / file).write_text(text)
-    return room
+        (workspace / file).write_text(text)
+    return workspace
 
 
 def test_a_room_is_there_and_gone_and_may_be_removed_twice(tmp_path: Path) -> None:
-    with Rooms(tmp_path / "new", "room-").take() as room:
-        (room.path / "file").write_text("x")
-        assert room.path.parent == tmp_path / "new"
-    room.remove()
+    with WorkspacePool(tmp_path / "new", "room-").take() as workspace:
+        (workspace.path / "file").write_text("x")
+        assert workspace.path.parent == tmp_path / "new"
+    workspace.remove()
     assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_a_dead_process_room_is_collected_and_a_living_one_stays(tmp_path: Path) -> None:
-    rooms = Rooms(tmp_path, "room-")
-    with running(TAKER, tmp_path) as (dies, left), running(TAKER, tmp_path) as (_, kept), rooms.take() as own:
-        assert rooms.collect() == 0
+    pool = WorkspacePool(tmp_path, "room-")
+    with running(TAKER, tmp_path) as (dies, left), running(TAKER, tmp_path) as (_, kept), pool.take() as own:
+        assert pool.collect() == 0
         killed(dies)
-        assert (rooms.collect(), rooms.collect()) == (1, 0)
+        assert (pool.collect(), pool.collect()) == (1, 0)
         assert not Path(left).exists()
         assert set(tmp_path.iterdir()) == {Path(kept), own.path}
         assert (Path(kept) / "kept/file").read_text() == "x"
-    assert rooms.collect() == 1
+    assert pool.collect() == 1
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_old_room_of_a_living_process_stays(tmp_path: Path) -> None:
-    rooms = Rooms(tmp_path, "room-")
+    pool = WorkspacePool(tmp_path, "room-")
     with running(TAKER, tmp_path) as (_, kept):
         os.utime(kept, (0, 0))
-        assert rooms.collect() == 0
+        assert pool.collect() == 0
         assert Path(kept).exists()
 
 
 def test_what_is_no_room_stays(tmp_path: Path) -> None:
-    rooms = Rooms(tmp_path / "here", "room-")
-    assert rooms.collect() == 0
+    pool = WorkspacePool(tmp_path / "here", "room-")
+    assert pool.collect() == 0
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / f"elsewhere/{MARK}").touch()
     (tmp_path / "here/other").mkdir(parents=True)
     (tmp_path / "here/room-linklink").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "here/room-filefile").write_text("x")
     os.mkfifo(tmp_path / "here/room-pipepipe")
-    assert rooms.collect() == 0
+    assert pool.collect() == 0
     names = sorted(path.name for path in (tmp_path / "here").iterdir())
     assert names == ["other", "room-filefile", "room-linklink", "room-pipepipe"]
     assert (tmp_path / "elsewhere" / MARK).exists()
@@ -158,8 +158,8 @@ def test_what_is_no_room_stays(tmp_path: Path) -> None:
     "name", ["room-", "room-abcdefg", "room-abcdefghi", "room-Abcdefgh", "room-abcd.fgh", "Xroom-abcdefgh"]
 )
 def test_what_is_not_named_as_a_room_stays_even_with_a_mark(tmp_path: Path, name: str) -> None:
-    left_room(tmp_path, name)
-    assert Rooms(tmp_path, "room-").collect() == 0
+    left_workspace(tmp_path, name)
+    assert WorkspacePool(tmp_path, "room-").collect() == 0
     assert (tmp_path / name / MARK).exists()
 
 
@@ -168,7 +168,7 @@ def test_what_is_named_as_a_room_but_bears_no_mark_stays_however_old_it_is(tmp_p
     (tmp_path / "room-checkout/src/thesis").write_text("x")
     (tmp_path / "room-checkout").chmod(0o700)
     os.utime(tmp_path / "room-checkout", (0, 0))
-    assert Rooms(tmp_path, "room-").collect() == 0
+    assert WorkspacePool(tmp_path, "room-").collect() == 0
     assert (tmp_path / "room-checkout/src/thesis").read_text() == "x"
 
 
@@ -183,7 +183,7 @@ def test_a_mark_is_a_file_and_nothing_else(tmp_path: Path, kind: str) -> None:
         mark.mkdir()
     else:
         os.mkfifo(mark)
-    assert Rooms(tmp_path, "room-").collect() == 0
+    assert WorkspacePool(tmp_path, "room-").collect() == 0
     assert os.path.lexists(mark)
 
 
@@ -197,44 +197,44 @@ async def test_a_checkout_and_a_data_directory_in_use_that_are_named_like_rooms_
     with DirectoryLock(tmp_path / "nexus-rehearsal-data"), DirectoryLock(tmp_path / "nexus-rehearsal-my__data"):
         before = set(tmp_path.rglob("*"))
         assert await ConfinedRunner(data=tmp_path / "data").collect() == 0
-        assert sum(rooms.collect() for rooms in crash_test_rooms(tmp_path / "data")) == 0
+        assert sum(pool.collect() for pool in crash_test_workspaces(tmp_path / "data")) == 0
         assert set(tmp_path.rglob("*")) == before
 
 
 def test_links_in_a_room_are_removed_and_not_followed(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/file").write_text("x")
-    room = left_room(tmp_path / "here", "room-abcdefgh", file="x")
-    (room / "link").symlink_to(tmp_path / "mine")
-    (room / "inside").mkdir()
-    (room / "inside/link").symlink_to(tmp_path / "mine/file")
-    assert Rooms(tmp_path / "here", "room-").collect() == 1
+    workspace = left_workspace(tmp_path / "here", "room-abcdefgh", file="x")
+    (workspace / "link").symlink_to(tmp_path / "mine")
+    (workspace / "inside").mkdir()
+    (workspace / "inside/link").symlink_to(tmp_path / "mine/file")
+    assert WorkspacePool(tmp_path / "here", "room-").collect() == 1
     assert list((tmp_path / "here").iterdir()) == []
     assert (tmp_path / "mine/file").read_text() == "x"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
-@pytest.mark.parametrize("whose", [(".", MARK), (".",), (MARK,)], ids=["both", "the room", "the mark"])
+@pytest.mark.parametrize("whose", [(".", MARK), (".",), (MARK,)], ids=["both", "the workspace", "the mark"])
 def test_another_users_room_or_mark_makes_it_stay(tmp_path: Path, whose: tuple[str, ...]) -> None:
-    room, unfinished = left_room(tmp_path, "room-abcdefgh"), tmp_path / "room-ijklmnop"
+    workspace, unfinished = left_workspace(tmp_path, "room-abcdefgh"), tmp_path / "room-ijklmnop"
     unfinished.mkdir(mode=0o700)
-    for path in (unfinished, *(room / name for name in whose)):
+    for path in (unfinished, *(workspace / name for name in whose)):
         os.chown(path, 61_191, 61_191)
         os.utime(path, (0, 0))
-    assert Rooms(tmp_path, "room-").collect() == 0
-    assert (room / MARK).exists()
+    assert WorkspacePool(tmp_path, "room-").collect() == 0
+    assert (workspace / MARK).exists()
     assert unfinished.exists()
 
 
 def test_what_a_process_left_that_died_before_the_mark_is_collected_after_a_while(tmp_path: Path) -> None:
-    rooms, left = Rooms(tmp_path, "room-"), Path(tempfile.mkdtemp(prefix="room-", dir=tmp_path))
+    pool, left = WorkspacePool(tmp_path, "room-"), Path(tempfile.mkdtemp(prefix="room-", dir=tmp_path))
     (tmp_path / "room-of_mine_").mkdir()
     (tmp_path / "room-of_mine_").chmod(0o755)
     os.utime(tmp_path / "room-of_mine_", (0, 0))
-    assert rooms.collect() == 0
+    assert pool.collect() == 0
     long_ago = time.time() - 61
     os.utime(left, (long_ago, long_ago))
-    assert (rooms.collect(), rooms.collect()) == (1, 0)
+    assert (pool.collect(), pool.collect()) == (1, 0)
     assert [path.name for path in tmp_path.iterdir()] == ["room-of_mine_"]
 
 
@@ -245,16 +245,16 @@ def test_a_removal_that_was_cut_short_is_finished_by_the_next_collector(
         raise KeyboardInterrupt
 
     for module, name, remains in ((shutil, "rmtree", 9), (os, "unlink", 1), (os, "rmdir", 0)):
-        room = left_room(tmp_path, "room-abcdefgh")
+        workspace = left_workspace(tmp_path, "room-abcdefgh")
         for number in range(0 if name == "rmdir" else 8):
-            (room / f"{number}").mkdir()
-        room.chmod(0o711)
+            (workspace / f"{number}").mkdir()
+        workspace.chmod(0o711)
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
             patched.setattr(module, name, killed_here)
-            Rooms(tmp_path, "room-").collect()
-        assert (len(list(room.iterdir())), (room / MARK).exists()) == (remains, remains > 0)
-        os.utime(room, (0, 0))
-        assert Rooms(tmp_path, "room-").collect() == 1
+            WorkspacePool(tmp_path, "room-").collect()
+        assert (len(list(workspace.iterdir())), (workspace / MARK).exists()) == (remains, remains > 0)
+        os.utime(workspace, (0, 0))
+        assert WorkspacePool(tmp_path, "room-").collect() == 1
 
 
 def test_a_room_that_cannot_be_marked_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,28 +268,28 @@ def test_a_room_that_cannot_be_marked_is_not_left(tmp_path: Path, monkeypatch: p
     with monkeypatch.context() as patched:
         patched.setattr(os, "open", full)
         with pytest.raises(OSError, match="No space"):
-            Rooms(tmp_path, "room-").take()
+            WorkspacePool(tmp_path, "room-").take()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_collector_that_comes_before_the_lock_costs_a_try_and_no_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rooms, made, collected = Rooms(tmp_path, "room-"), tempfile.mkdtemp, list[int]()
+    pool, made, collected = WorkspacePool(tmp_path, "room-"), tempfile.mkdtemp, list[int]()
 
     def made_and_collected(*arguments: Any, **options: Any) -> str:
         path: str = made(*arguments, **options)
         if not collected:
             os.utime(path, (0, 0))
-            collected.append(rooms.collect())
+            collected.append(pool.collect())
         return path
 
     with monkeypatch.context() as patched:
         patched.setattr(tempfile, "mkdtemp", made_and_collected)
-        with rooms.take() as room:
+        with pool.take() as workspace:
             assert collected == [1]
-            assert list(tmp_path.iterdir()) == [room.path]
-            assert rooms.collect() == 0
+            assert list(tmp_path.iterdir()) == [workspace.path]
+            assert pool.collect() == 0
 
 
 @pytest.mark.parametrize("number", [errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP])
@@ -299,28 +299,28 @@ def test_where_directories_cannot_be_locked_there_are_rooms_but_nothing_is_colle
     def refused(descriptor: int, operation: int) -> None:
         raise OSError(number, os.strerror(number))
 
-    rooms = Rooms(tmp_path, "room-")
+    pool = WorkspacePool(tmp_path, "room-")
     with monkeypatch.context() as patched:
         patched.setattr(fcntl, "flock", refused)
-        with rooms.take() as room:
-            assert rooms.collect() == 0
-            assert list(tmp_path.iterdir()) == [room.path]
+        with pool.take() as workspace:
+            assert pool.collect() == 0
+            assert list(tmp_path.iterdir()) == [workspace.path]
     assert list(tmp_path.iterdir()) == []
 
 
 async def test_many_may_take_and_collect_at_once_and_none_loses_its_room(tmp_path: Path) -> None:
-    rooms = Rooms(tmp_path, "room-")
+    pool = WorkspacePool(tmp_path, "room-")
     for number in range(20):
-        left_room(tmp_path, f"room-left__{number:02}", file="x")
+        left_workspace(tmp_path, f"room-left__{number:02}", file="x")
 
     def taken(_: int) -> bool:
-        with rooms.take() as room:
-            (room.path / "file").write_text("x")
-            rooms.collect()
-            return (room.path / "file").exists()
+        with pool.take() as workspace:
+            (workspace.path / "file").write_text("x")
+            pool.collect()
+            return (workspace.path / "file").exists()
 
     async def collected() -> int:
-        return await asyncio.to_thread(rooms.collect)
+        return await asyncio.to_thread(pool.collect)
 
     kept, *_ = await asyncio.gather(
         asyncio.gather(*(asyncio.to_thread(taken, number) for number in range(30))), *(collected() for _ in range(30))
@@ -331,7 +331,7 @@ async def test_many_may_take_and_collect_at_once_and_none_loses_its_room(tmp_pat
 
 async def test_a_runner_collects_what_a_killed_one_left_and_leaves_the_living_their_own(tmp_path: Path) -> None:
     data, runs = tmp_path / "data", tmp_path / "runs"
-    left_room(data, ".canary-leftleft", canary="sings")
+    left_workspace(data, ".canary-leftleft", canary="sings")
     async with ConfinedRunner(data=data, workspaces=runs) as beside:
         [own] = runs.iterdir()
         with running(RUNNER, data, runs) as (dies, word), running(RUNNER, tmp_path / "other", runs) as (_, other):
@@ -365,14 +365,14 @@ def tool():
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.__repr__().removeprefix("Plan"))
 async def test_generated_code_can_neither_find_nor_remove_nor_make_a_mark(tmp_path: Path, plan: Plan) -> None:
     run = Run(program=Program(files={"t.py": GREEDY}), limits=Limits(), plan=plan, function="t.py:tool")
-    with Rooms(tmp_path, "room-").take() as room:
-        room.path.chmod(0o711)
+    with WorkspacePool(tmp_path, "room-").take() as workspace:
+        workspace.path.chmod(0o711)
         try:
-            outcome, _ = await carry_out(run, room.path)
+            outcome, _ = await carry_out(run, workspace.path)
         except Unavailable as refused:
             pytest.skip(f"not possible on this machine: {refused}")
         assert (outcome.status, outcome.value) == ("ok", []), outcome.error
-        assert list(tmp_path.rglob("*")) == [room.path, room.path / MARK]
+        assert list(tmp_path.rglob("*")) == [workspace.path, workspace.path / MARK]
 
 
 async def test_a_runner_that_could_not_open_leaves_nothing(tmp_path: Path) -> None:
