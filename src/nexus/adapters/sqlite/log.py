@@ -6,14 +6,23 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from functools import partial
 
+from msgspec import Struct
+
 from nexus.adapters.sqlite.writer import LogRow, Writer, unavailable
-from nexus.domain.ports.log import Append, Batch, refusal
+from nexus.domain.ports.log import LEAP, Append, Batch, refusal
 from nexus.domain.ports.signals import Signals
 
 _TABLE = (
     "create table if not exists nexus_log"
     " (topic text not null, first integer not null, body blob not null, primary key (topic, first)) without rowid"
 )
+_FOLLOWS = f"""
+create temp trigger if not exists nexus_log_follows before insert on nexus_log begin
+    select raise(abort, 'it does not follow the end of its topic') where new.first - 1 - coalesce((
+        select iif(instr(body, x'0a'), first + length(body) - length(cast(replace(body, x'0a', '') as blob)), first)
+        from nexus_log where topic = new.topic order by first desc limit 1
+    ), 0) not in (0, {LEAP});
+end"""  # noqa: S608 - no values in it
 _LAST = "select first, body from nexus_log where topic = ? order by first desc limit 1"
 _FROM = (
     "select first, body from nexus_log where topic = ?1 and first >="
@@ -36,7 +45,7 @@ class SqliteLog:
         self._reader.close()
 
     def append(self, append: Append) -> None:
-        self._writer.submit(_Appending(append, self._signals))
+        self._writer.submit(_Appending(append, self._signals, append.durable))
 
     async def read(self, topic: str, after: int, limit: int) -> Batch:
         try:
@@ -55,10 +64,10 @@ class SqliteLog:
         await asyncio.gather(*(self._writer.do(partial(_delete, topic)) for topic in topics))
         await self._writer.write_back()
         for topic in topics:
-            self._signals.notify(_key(topic))
+            self._signals.notify(topic)
 
     def subscribe(self, topic: str, wake: Callable[[int], None]) -> Callable[[], None]:
-        return self._signals.listen(_key(topic), wake)
+        return self._signals.listen(topic, wake)
 
 
 def _batch(rows: Iterable[tuple[int, bytes]], wanted: int, limit: int) -> Batch:
@@ -77,36 +86,32 @@ def _batch(rows: Iterable[tuple[int, bytes]], wanted: int, limit: int) -> Batch:
     return Batch(first, events)
 
 
-class _Appending:
+class _Appending(Struct):
     """An append as a work of the writer."""
 
-    __slots__ = ("_append", "_signals", "durable")
-
-    def __init__(self, append: Append, signals: Signals) -> None:
-        self._append, self._signals, self.durable = append, signals, append.durable
+    append: Append
+    signals: Signals
+    durable: bool
 
     def log_row(self) -> LogRow:
-        append = self._append
+        append = self.append
         return append.topic, append.after + 1, b"\n".join(append.events)
 
     def run(self, connection: sqlite3.Connection) -> None:
-        if refused := refusal(self._append, _end(connection, self._append.topic)):
+        if refused := refusal(self.append, _end(connection, self.append.topic)):
             raise refused
         connection.execute("insert into nexus_log values (?, ?, ?)", self.log_row())
 
     def landed(self, error: Exception | None) -> None:
-        append = self._append
+        append = self.append
         append.landed(error)
         if error is None:
-            self._signals.notify(_key(append.topic), append.after + len(append.events))
-
-
-def _key(topic: str) -> str:
-    return f"log:{topic}"
+            self.signals.notify(append.topic, append.after + len(append.events))
 
 
 def _make(connection: sqlite3.Connection) -> None:
     connection.execute(_TABLE)
+    connection.execute(_FOLLOWS)
 
 
 def _delete(topic: str, connection: sqlite3.Connection) -> None:

@@ -51,13 +51,10 @@ class Events:
         page = await self._tables.page(EVENTS, topic, window=Window(limit=limit, since=after + 1))
         return page.items
 
-    async def follow(self, topic: str, after: int = 0, *, ends: Collection[str] = ()) -> AsyncIterator[Batch]:
+    def follow(self, topic: str, after: int = 0, *, ends: Collection[str] = ()) -> AsyncIterator[Batch]:
         """Everything after `after`, old first, then new as it comes, up to an event of a tag that `ends` it; an empty batch is a heartbeat."""
         last = tuple(msgspec.json.encode({"type": tag})[:-1] for tag in ends)
-        async for batch in self._feeds.follow(topic, after, sure=True):
-            yield batch
-            if batch.events and batch.events[-1].startswith(last):
-                return
+        return self._feeds.follow(topic, after, ends=last, sure=True)
 
     async def delete(self, topic: str) -> None:
         """Nothing of a feed is left."""

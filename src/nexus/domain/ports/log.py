@@ -20,7 +20,7 @@ LEAP = 1_000
 """How far a writer steps ahead that continues after a crash of the machine: readers may have seen positions that the store lost."""
 
 
-class Append(NamedTuple):
+class Append(Struct, frozen=True):
     """Events on their way to the store, all or none, behind the position `after`. `durable`: on the disk itself before `landed`, which
     is called in the loop: they are committed, or nothing of them is."""
 
@@ -62,7 +62,7 @@ class EventLog:
         """On its way when this returns; the last position is the answer, once it is committed and readers may see it.
 
         Conflict when `after` is not the end, nor LEAP beyond it. An event is one line of UTF-8: no newline in it."""
-        if not events or any(b"\n" in event for event in events):
+        if not events or b"\n" in b"".join(events):
             raise ValueError("at least one event, each without a newline")
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         here = self._topics[topic]
@@ -70,11 +70,9 @@ class EventLog:
         self._driver.append(Append(topic, after, events, durable, functools.partial(_land, here, after, events, done)))
         return done
 
-    def follow(self, topic: str, after: int = 0) -> AsyncIterator[Batch]:
-        """Everything after `after`, old first, then new as it comes, in batches; never ends by itself.
-
-        Trimmed when the next event is gone; Beyond when the reader knows what the store has not."""
-        return self._topics.follow(topic, after)
+    def follow(self, topic: str, after: int = 0, *, ends: tuple[bytes, ...] = ()) -> AsyncIterator[Batch]:
+        """As `Topics.follow`."""
+        return self._topics.follow(topic, after, ends=ends)
 
     async def read(self, topic: str, after: int = 0, *, limit: int = PAGE) -> Batch:
         """What is committed after `after`, a page of it; no events when there is nothing."""
@@ -125,14 +123,11 @@ class Stream(Generic[E]):
     def append(self, topic: str, events: Sequence[E], *, after: int, durable: bool = False) -> asyncio.Future[int]:
         """As `EventLog.append`; an event that ends the topic is always durable."""
         lines = [self._encode(event) for event in events]
-        return self._log.append(topic, lines, after=after, durable=durable or any(map(self.is_end, lines)))
-
-    def is_end(self, line: bytes) -> bool:
-        return line.startswith(self._ends)
+        return self._log.append(topic, lines, after=after, durable=durable or lines[-1].startswith(self._ends))
 
     def batches(self, topic: str, after: int = 0) -> AsyncIterator[Batch]:
         """As `EventLog.follow`, encoded and with heartbeats; ends after an event that ends the topic."""
-        return _Ending(self._log.follow(topic, after), self._log, topic, after, self._ends)
+        return self._log.follow(topic, after, ends=self._ends)
 
     async def follow(self, topic: str, after: int = 0) -> AsyncIterator[Told[E]]:
         """Every event after `after`; ends after one that ends the topic."""
@@ -152,33 +147,6 @@ class Stream(Generic[E]):
 
     async def delete(self, topics: Sequence[str]) -> None:
         await self._log.delete(topics)
-
-
-class _Ending:
-    """Batches up to the event that ends the topic; none when the reader has had it already."""
-
-    __slots__ = ("_after", "_batches", "_ends", "_log", "_over", "_topic")
-
-    def __init__(
-        self, batches: AsyncIterator[Batch], log: EventLog, topic: str, after: int, ends: tuple[bytes, ...]
-    ) -> None:
-        self._batches, self._log, self._topic, self._after, self._ends = batches, log, topic, after, ends
-        self._over = False
-
-    def __aiter__(self) -> "_Ending":
-        return self
-
-    async def __anext__(self) -> Batch:
-        if self._after:
-            before = await self._log.read(self._topic, self._after - 1, limit=1)
-            seen = before.events[:1] if before.first == self._after else ()
-            self._over = any(event.startswith(self._ends) for event in seen)
-            self._after = 0
-        if self._over:
-            raise StopAsyncIteration
-        batch = await anext(self._batches)
-        self._over = any(event.startswith(self._ends) for event in batch.events)
-        return batch
 
 
 def _opening(kind: type[Struct]) -> bytes:

@@ -127,11 +127,11 @@ class Topics:
             self._recent.append(topic)
         return topic
 
-    def follow(self, name: str, after: int = 0, *, sure: bool = False) -> "Cursor":
-        """Everything after `after`, old first, then new as it comes, in batches; never ends by itself.
+    def follow(self, name: str, after: int = 0, *, ends: tuple[bytes, ...] = (), sure: bool = False) -> "Cursor":
+        """Everything after `after`, old first, then new as it comes, in batches, up to an event that begins with one of `ends`.
 
         Trimmed when the next event is gone; Beyond when the reader knows what the store has not, unless it is `sure`."""
-        return Cursor(self, self[name], after, sure=sure or after == 0)
+        return Cursor(self, self[name], after, ends=ends, sure=sure)
 
     async def look(self, topic: Topic) -> None:
         """From now on what is remembered is what is there."""
@@ -202,7 +202,8 @@ class Topics:
 
 def _reach(topics: "ref[Topics]", topic: "ref[Topic]", position: int) -> None:
     """A signal: something was committed up to this position, or the topic was deleted."""
-    if (here := topics()) is None or (woken := topic()) is None:
+    woken = topic()
+    if woken is None or 0 < position <= woken.end or (here := topics()) is None:
         return
     if position == 0:
         here.delete(woken.name)
@@ -214,35 +215,43 @@ def _reach(topics: "ref[Topics]", topic: "ref[Topic]", position: int) -> None:
 class Cursor:
     """A follower is a position and nothing else: a slow one falls off the tail and reads the store, so memory is bounded."""
 
-    __slots__ = ("_at", "_source", "_sure", "_topic", "_topics")
+    __slots__ = ("_at", "_ends", "_has_begun", "_is_over", "_sure", "_topic", "_topics")
 
-    def __init__(self, topics: Topics, topic: Topic, at: int, *, sure: bool) -> None:
-        self._topics, self._source, self._topic, self._at, self._sure = topics, topics.source, topic, at, sure
+    def __init__(self, topics: Topics, topic: Topic, at: int, *, ends: tuple[bytes, ...], sure: bool) -> None:
+        self._topics, self._topic, self._at, self._ends, self._sure = topics, topic, at, ends, sure
+        self._has_begun = self._is_over = False
 
     def __aiter__(self) -> "Cursor":
         return self
 
     async def __anext__(self) -> Batch:
-        topic = self._topic
-        if not topic.has_looked:
-            await self._topics.look(topic)
-        end = topic.end
-        if end < self._at and not self._sure:  # the store may show what is committed and not yet published here
-            end = await self._source.end(topic.name)
-            if end < self._at:
-                raise Beyond(topic=topic.name, after=self._at, end=end)
-        if end <= self._at:
-            self._sure = True
+        topic, at = self._topic, self._at
+        if not self._has_begun:
+            await self._begin()
+        if self._is_over:
+            raise StopAsyncIteration
+        if topic.end <= at:
             await self._wait()
-            if (end := topic.end) <= self._at:
-                return Batch(self._at + 1, ())
-        behind = end - self._at
-        if end == topic.end and behind <= len(topic.tail) - (not self._sure):
-            batch = Batch(self._at + 1, topic.tail[-behind:])
-        else:
-            batch = await self._stored()
-        self._sure, self._at = True, batch.last
+            if topic.end <= at:
+                return Batch(at + 1, ())
+        behind = topic.end - at
+        batch = Batch(at + 1, topic.tail[-behind:]) if behind <= len(topic.tail) else await self._read()
+        self._at = batch.last
+        self._is_over = batch.events[-1].startswith(self._ends)
         return batch
+
+    async def _begin(self) -> None:
+        """Whoever comes back must have seen what is there, and nothing comes after an event that ends the topic."""
+        if not self._topic.has_looked:
+            await self._topics.look(self._topic)
+        if self._at:
+            source, name = self._topics.source, self._topic.name
+            seen = await source.read(name, self._at - 1, 1)
+            if seen.events and seen.first == self._at:
+                self._is_over = seen.events[0].startswith(self._ends)
+            elif not self._sure:
+                raise Beyond(topic=name, after=self._at, end=await source.end(name))
+        self._has_begun = True
 
     async def _wait(self) -> None:
         if self._topic.is_deleted:
@@ -255,14 +264,9 @@ class Cursor:
         finally:
             self._topic.waiting.discard(waiter)
 
-    async def _stored(self) -> Batch:
-        """The next page. The first one of a reader that comes back starts with what it saw last, to see that it is there."""
-        batch = await self._source.read(self._topic.name, self._at - (not self._sure), PAGE)
+    async def _read(self) -> Batch:
+        batch = await self._topics.source.read(self._topic.name, self._at, PAGE)
         await asyncio.sleep(0)
         if not batch.events:
             raise Trimmed(topic=self._topic.name, after=self._at)
-        if self._sure:
-            return batch
-        if batch.first != self._at:
-            raise Beyond(topic=self._topic.name, after=self._at)
-        return Batch(batch.first + 1, batch.events[1:])
+        return batch
