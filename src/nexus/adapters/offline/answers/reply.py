@@ -12,7 +12,7 @@ from nexus.adapters.offline.answers.readings import Reading
 from nexus.adapters.offline.answers.tell import tell, value_of
 from nexus.adapters.offline.answers.understanding import Understanding, understand
 from nexus.adapters.offline.cards import CARDS, Card
-from nexus.adapters.offline.reading.tokens import CJK, language_of, stem, words_of
+from nexus.adapters.offline.reading.tokens import language_of, words_of
 from nexus.domain.builds.outputs import Language
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.models import ChatMessage, ModelRequest, ToolCall, ToolSpec
@@ -134,20 +134,8 @@ def _question(found: Understanding, said: str, tools: Sequence[ToolSpec], langua
         lines = [phrase("rivals", language, titles=titles)]
     else:
         lines = [phrase("lost", language, part=found.unknown)]
-    near = _nearest(said, about or [CARDS[tool.name] for tool in tools if tool.name in CARDS])
+    spoken, cards = {*words_of(said[:400])}, about or [CARDS[tool.name] for tool in tools if tool.name in CARDS]
+    texts = {card.tool: f"{card.requests} {card.examples}" for card in cards}
+    near = max(cards, key=lambda card: len(spoken & {*words_of(texts[card.tool])}), default=None)
     lines.append(phrase("example", language, example=_example(near, language)) if near else _abilities(tools, language))
     return "\n\n".join(lines if about else [*lines, phrase("key", language)])
-
-
-def _nearest(said: str, cards: Sequence[Card]) -> Card | None:
-    """The first of the cards that has most words in common with what is said."""
-
-    def parts(text: str) -> set[str]:
-        words = words_of(text)
-        chinese = "".join(word for word in words if CJK.match(word))
-        return {stem(word) for word in words} | {chinese[at : at + 2] for at in range(len(chinese) - 1)}
-
-    spoken = parts(said[:400])
-    texts = {card.tool: " ".join([*card.requests, *(one.input for each in card.examples.values() for one in each)])
-             for card in cards}  # fmt: skip
-    return max(cards, key=lambda card: len(spoken & parts(texts[card.tool])), default=None)

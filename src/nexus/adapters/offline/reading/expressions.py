@@ -7,21 +7,23 @@ from nexus.domain.tools.library.numbers import shown
 
 _MOST = 200
 _OPERATORS = {
-    "+": "+|plus|加 上|加", "-": "-|minus|减 去|减", "×": "*|x|times|multiplied by|乘 以|乘 上|乘",
-    "/": "/|divided by|除 以|÷", "mod": "mod|modulo",
+    "+": "+|plus|add|加 上|加", "-": "-|minus|subtract|减 去|减",
+    "×": "*|x|times|multiplied by|multiply by|multiply it by|乘 以|乘 上|乘",
+    "/": "/|divided by|divide by|divide it by|除 以|÷", "mod": "mod|modulo",
     "^": "^|to the power of|raised to the power of|raised to|to the power",
 }  # fmt: skip
 _BEHIND = {"^2": "squared|的 平 方|平 方", "^3": "cubed|的 立 方|立 方", "!": "!|factorial|的 阶 乘"}
-_BEFORE = {"sqrt": "square root of|sqrt of|sqrt|the square root of|根 号|√", "cbrt": "cube root of|the cube root of"}
+_BEFORE = {"sqrt": "square root of|sqrt of|sqrt|the square root of|根 号 下|根 号|√",
+           "cbrt": "cube root of|the cube root of"}  # fmt: skip
+_THEN = (", and then", ", then", "and then", "then", ", 再", "再", ", 然 后", "然 后", ",")
 
 
 class Expression:
-    """One reading from a token on: `text` up to the token `end`, and `doubt` where it can be meant in two ways."""
+    """One reading from a token on: `text` up to the token `end`, empty where nothing is computed."""
 
     def __init__(self, source: Quantities, at: int) -> None:
-        self.source, self.at = source, at
-        self.text, self.end, self.operators = "", at, 0
-        self.doubt: tuple[str, ...] = ()
+        self.source, self.at, self.signs = source, at, 0
+        self.text, self.end = "", at
         self._read()
 
     def _read(self) -> None:
@@ -42,12 +44,13 @@ class Expression:
                 parts, depth = [*parts, ")"], depth - 1
             while sign := self._sign(_BEHIND):
                 parts.append(sign)
-            if depth == 0:
+            if depth == 0 and self.signs:
                 self.text, self.end = " ".join(parts), self.at
+            if depth == 0 and self._take(*_THEN):
+                parts = ["(", *parts, ")"]
             sign = self._sign(_OPERATORS)
-            if sign is None:
+            if sign is None or (is_rooted and depth == 0):
                 return
-            self.doubt = ("√(…)", f"√… {sign} …") if is_rooted and depth == 0 else self.doubt
             parts.append(sign)
 
     def _take(self, *phrases: str) -> bool:
@@ -56,7 +59,7 @@ class Expression:
 
     def _sign(self, table: dict[str, str]) -> str | None:
         found = next((sign for sign, phrases in table.items() if self._take(*phrases.split("|"))), None)
-        self.operators += found is not None
+        self.signs += found is not None
         return found
 
     def _number(self, parts: list[str], root: str | None) -> bool:
@@ -65,7 +68,7 @@ class Expression:
         if number is not None and self._is_division(number, parts):
             value = value_of_digits(self.source.word(self.at))
             number = Number(value, self.at + 1) if value is not None else None
-        if number is None or number.doubt:
+        if number is None:
             return False
         is_exact = Fraction(shown(number.value, 15)) == number.value
         written = shown(number.value, 15) if is_exact else f"({number.value.numerator} / {number.value.denominator})"
@@ -73,7 +76,7 @@ class Expression:
         self.at = number.end
         if (percent or number.value < 1) and self._take("of"):
             parts.append("×")
-            self.operators += 1
+            self.signs += 1
             return self._number(parts, None)
         return True
 

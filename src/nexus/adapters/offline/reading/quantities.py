@@ -21,7 +21,7 @@ _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "mn": 10**6, "bil
 _FACTORS = _SCALES | _PLACES
 _PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4}
 _FRACTION = re.compile(r"(?:(\d{1,9})\s+)?(\d{1,4})/([1-9]\d{0,3})(?![\d/]|[.,]\d)")
-_TAIL = re.compile(r"\d{1,2}(?!\d|[.,]\d)|[一二三四五六七八九]{1,2}")
+_TAIL = re.compile(r"\d{1,2}(?!\d|[.,]\d)|[零一二三四五六七八九]{1,9}")
 _BELOW = {"ft": ("in", 12), "st": ("lb", 14)}
 """What a lone number behind feet or stones counts, and how many of those there can be."""
 _SIGNS = ("$", "€", "£", "¥", "usd", "eur", "gbp", "cny", "rmb")
@@ -30,11 +30,10 @@ _CURRENCIES = ("块 钱", "元 钱", "人 民 币", "美 元", "欧 元", "日 �
 
 
 class Number(NamedTuple):
-    """A number from the token where it begins up to `end`. `doubt` names two readings where both are possible."""
+    """A number from the token where it begins up to `end`."""
 
     value: Fraction
     end: int
-    doubt: tuple[str, ...] = ()
 
 
 class Quantity(NamedTuple):
@@ -102,11 +101,12 @@ class Quantities:
 
     def __init__(self, text: str, tokens: list[Token]) -> None:
         self.text, self.lower, self.tokens = text, text.lower(), tokens
-        numbers = [token.word for token in tokens if "," in token.word and token.word[0].isdigit()]
+        self.words = [token.word for token in tokens]
+        numbers = [word for word in self.words if "," in word and word[0].isdigit()]
         self._has_decimal_commas = not all(_is_grouped(word, ",") for word in numbers)
 
     def word(self, at: int) -> str:
-        return self.tokens[at].word if 0 <= at < len(self.tokens) else ""
+        return self.words[at] if 0 <= at < len(self.words) else ""
 
     def touches(self, at: int) -> bool:
         """Whether the token stands right behind the one before."""
@@ -142,16 +142,12 @@ class Quantities:
             return
         start = self.skip(at, *_SIGNS)
         is_negative = self.word(start) == "-" and self.touches(start + 1) and not self.touches(start)
-        number = self._bare(start + is_negative)
-        if number is None:
-            return
-        number = number._replace(value=-number.value if is_negative else number.value)
-        end = self.skip(number.end, *_CURRENCIES) if start == at else number.end
-        if end > number.end:
-            tail = self._tail(end) if self.word(end - 1) == "块" else None
-            yield from [Number(number.value + tail[0], tail[1])] if tail else []
-            yield number._replace(end=end)
-        yield number
+        if number := self._bare(start + is_negative):
+            value = -number.value if is_negative else number.value
+            end = self.skip(number.end, *_CURRENCIES) if start == at else number.end
+            if self.word(end - 1) == "块" and (tail := self._tail(end)):
+                yield Number(value + tail.value, tail.end)
+            yield from (Number(value, place) for place in dict.fromkeys((end, number.end)))
 
     def _bare(self, at: int) -> Number | None:
         """A number without a sign: counted, or in parts such as `2 1/2`, `三分之二`, `half a dozen`, `three quarters`."""
@@ -171,7 +167,7 @@ class Quantities:
             value = (number.value if number else Fraction(1)) / part_of
             return Number(value * (scale or 1), place + 1 if scale else end + 1)
         half = self.skip(end, "and a half")
-        return number._replace(value=number.value + Fraction(1, 2), end=half) if number and half > end else number
+        return Number(number.value + Fraction(1, 2), half) if number and half > end else number
 
     def _counted(self, at: int) -> Number | None:
         """Digits and number words with their scales, and decimals behind a spoken point."""
@@ -184,17 +180,15 @@ class Quantities:
             end += (is_and and words[-1] != "dozen") or (is_tens and self._goes_on(words, end + 1))
         if not words:
             return None
-        value, first, doubt = _value_of_words(words), words[0], tuple[str, ...]()
+        value, first = _value_of_words(words), words[0]
         if first[0].isdecimal():
-            if value_of_digits(first) is None:
-                return None
             is_unsure = self._has_decimal_commas and first.count(".") == 1 and _is_grouped(first, ".")
-            doubt = (first.replace(".", ""), first) if is_unsure else ()
-            if self.word(end) == "k" and self.touches(end):
-                return Number(value * 1000, end + 1, doubt)
-        elif self.word(end) in ("点", "point") and (behind := self._decimals(end + 1)):
-            value, end = value + Fraction(f"0.{behind}"), end + 1 + len(behind)
-        return Number(value, end, doubt)
+            is_thousands = self.word(end) == "k" and self.touches(end)
+            if is_unsure or value_of_digits(first) is None:
+                return None
+            return Number(value * 1000, end + 1) if is_thousands else Number(value, end)
+        tail = self._tail(end + 1) if self.word(end) == "点" else None
+        return Number(value + tail.value, tail.end) if tail else Number(value, end)
 
     def _goes_on(self, words: list[str], at: int, *, is_open: bool = False) -> bool:
         """Whether the token belongs to the number that these words begin; `is_open`: behind an article."""
@@ -211,13 +205,6 @@ class Quantities:
             return not last[:1].isdecimal() if word == "十" else bool(words) and not is_part
         return word in _SCALES and (bool(words) or is_open)
 
-    def _decimals(self, at: int) -> str:
-        """The digits that are spoken one by one from a token on."""
-        digits = ""
-        while (value := (_DIGITS | _WORDS).get(self.word(at + len(digits)), 10)) < 10:
-            digits += str(value)
-        return digits
-
     def percents(self, at: int) -> Iterator[Number]:
         """`5%`, `4,9 %`, `five per cent`, `百分之五`."""
         if (start := self.skip(at, "百 分 之")) > at:
@@ -225,7 +212,7 @@ class Quantities:
             return
         for number in self.numbers(at):
             end = self.skip(number.end, "%", "percent", "per cent", "pct", "个 百 分 点")
-            yield from [number._replace(end=end)] if end > number.end else []
+            yield from [Number(number.value, end)] if end > number.end else []
             if self.word(end) == "成" and number.value < 10:
                 yield Number(number.value * 10, end + 1)
 
@@ -253,8 +240,6 @@ class Quantities:
     def _amounts(self, at: int) -> Iterator[tuple[Fraction, int]]:
         """A number before a unit: a lone article is one, `half a` a half, `两个半` two and a half."""
         for number in self.numbers(at):
-            if number.doubt:
-                continue
             if (end := self.skip(number.end, "个 半", "个", "of a", "of an")) > number.end:
                 yield number.value + Fraction(1, 2) * (self.word(end - 1) == "半"), end
             yield number.value, self.skip(number.end, "a", "an") if number.value < 1 else number.end
@@ -273,8 +258,8 @@ class Quantities:
         if (half := self.skip(first.end, "半", "and a half")) > first.end:
             yield first._replace(value=first.value + Fraction(1, 2), end=half)
         tail = self._tail(first.end) if first.symbol in ("米", "尺", "丈", "m") else None
-        if tail and not list(self._units_behind(tail[1])):
-            yield first._replace(value=first.value + tail[0], end=tail[1])
+        if tail and not any(self._units_behind(tail.end)):
+            yield first._replace(value=first.value + tail.value, end=tail.end)
         for number, stop in self._amounts(self.skip(first.end, "and", ",")):
             smaller = next((one for one in self._units_behind(stop) if one[0].kind == first.unit.kind), None)
             name, most = _BELOW.get(first.unit.symbol, ("", 0))
@@ -287,10 +272,8 @@ class Quantities:
                 yield from self._longer(joined)
                 yield joined
 
-    def _tail(self, at: int) -> tuple[Fraction, int] | None:
-        """`75` in `1米75`, `八` in `一米八`, `五` in `三块五`: decimals."""
+    def _tail(self, at: int) -> Number | None:
+        """`75` in `1米75`, `八` in `一米八`, `五` in `三块五` and `一点五`: decimals."""
         found = self.found(_TAIL, at) if self.touches(at) else None
-        if not found:
-            return None
-        digits = "".join(str(_DIGITS.get(sign, sign)) for sign in found[0])
-        return Fraction(f"0.{digits}"), self.behind(found.end(), at)
+        digits = "".join(str(_DIGITS.get(sign, sign)) for sign in found[0]) if found else ""
+        return Number(Fraction(f"0.{digits}"), self.behind(found.end(), at)) if found else None

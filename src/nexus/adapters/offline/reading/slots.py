@@ -69,10 +69,6 @@ class Source(Moments):
         ends = range(min(at + 6, len(self.tokens)), at, -1)
         return [(end, *one) for end in ends for one in self.values.get(tuple(map(self.word, range(at, end))), ())]
 
-    @cached_property
-    def words(self) -> list[str]:
-        return [token.word for token in self.tokens]
-
     def rest(self, at: int) -> str:
         """The text from a token on, up to the end of its line."""
         return self.text[self.tokens[at].start :].partition("\n")[0][:60].strip() if at < len(self.tokens) else ""
@@ -89,23 +85,19 @@ def number_of(value: Fraction) -> int | float:
     return value.numerator if value.denominator == 1 else float(value)
 
 
-def _sure(value: Any, doubt: tuple[str, ...]) -> Any:
-    return Doubt(*doubt) if doubt else value
-
-
 def _numbers(source: Source, at: int, detail: str) -> Read:
     """Any number, a `whole` one, or `money`: no count of things (`2 tickets`)."""
     for found in source.numbers(at):
         is_count = detail == "money" and source.word(at) not in "$€£¥" and any(source.literal(NOUNS, found.end))
         if not is_count and (detail != "whole" or found.value.denominator == 1):
-            yield found.end, _sure(number_of(found.value), found.doubt)
+            yield found.end, number_of(found.value)
 
 
 def _percents(source: Source, at: int, detail: str) -> Read:
     """`5%`, not `5% a month`; as a `reduction` also `八折` (20 per cent off), `85折` and `half off`."""
     for found in source.percents(at):
         if source.skip(found.end, *_MONTHLY) == found.end:
-            yield found.end, _sure(number_of(found.value), found.doubt)
+            yield found.end, number_of(found.value)
     if detail == "reduction":
         for found in source.numbers(at):
             if source.word(found.end) == "折" and 0 < found.value < 100:
@@ -131,7 +123,7 @@ def _spans(source: Source, at: int, detail: str) -> Read:
 def _dates(source: Source, at: int, detail: str) -> Read:
     for found in source.dates(at):
         if not (found.yearless and detail == "full"):
-            yield found.end, _sure(found.day.isoformat(), found.doubt)
+            yield found.end, Doubt(*found.doubt) if found.doubt else found.day.isoformat()
 
 
 def _texts(source: Source, at: int, detail: str) -> Read:
@@ -185,36 +177,29 @@ def _conditions(source: Source, at: int, detail: str) -> Read:
 
 
 def _number_lists(source: Source, at: int, detail: str) -> Read:
-    """Two numbers or more, one behind the other. Where a comma may part or group, both readings are named."""
-    values: list[Fraction] = []
-    stops: list[tuple[int, int]] = []
-    commas: list[str] = []
+    """Two numbers or more, one behind the other; none where a comma may part or group (`3,5`)."""
+    values, stops, groups = list[Fraction](), list[tuple[int, int]](), list[str]()
     while True:
-        word, number = source.word(at), next(source.numbers(at), None)
-        parts = word.split(",") if "," in word else []
-        if number is None and parts and all(part.replace(".", "", 1).isdecimal() for part in parts):
-            values, end = [*values, *map(Fraction, parts)], at + 1
-        elif number is None or number.doubt:
-            break
+        parts, number = source.word(at).split(","), next(source.numbers(at), None)
+        if number is None and len(parts) > 1 and all(part.replace(".", "", 1).isdecimal() for part in parts):
+            values, at = [*values, *map(Fraction, parts)], at + 1
+        elif number is not None:
+            values, at, groups = [*values, number.value], number.end, [*groups, *parts[1:]]
         else:
-            commas += [word] if parts else []
-            values, end = [*values, number.value], number.end
-        stops.append((end, len(values)))
-        at = end
-        while source.word(at) in SEPARATORS:
-            at += 1
-    are_groups = len(commas) > 1 and all(len(part) == 3 for one in commas for part in one.split(",")[1:])
-    for end, count in ((end, count) for end, count in reversed(stops) if count > 1 or commas):
-        is_unsure = len(commas) == count or any(len(one.rpartition(",")[2]) != 3 for one in commas)
-        doubt = (commas[0], commas[0].replace(",", ", ")) if commas and is_unsure and not are_groups else ()
-        yield end, _sure([number_of(value) for value in values[:count]], doubt)
+            break
+        stops.append((at, len(values)))
+        for _ in range(2):
+            at = source.skip(at, *SEPARATORS)
+    are_thousands = all(len(part.partition(".")[0]) == 3 for part in groups)
+    for end, count in reversed(stops):
+        if count > 1 and are_thousands and (count > 2 or len(groups) != 1):
+            yield end, [number_of(value) for value in values[:count]]
 
 
 def _expressions(source: Source, at: int, detail: str) -> Read:
     found = Expression(source, at)
-    is_date = any(True for place in range(at, found.end) for _ in source.dates(place))
-    if found.end > at and found.operators and not is_date:
-        yield found.end, _sure(found.text, found.doubt)
+    if found.text and not any(True for place in range(at, found.end) for _ in source.dates(place)):
+        yield found.end, found.text
 
 
 def _names(source: Source, at: int, detail: str) -> Read:
