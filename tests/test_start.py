@@ -1,6 +1,7 @@
 """What must hold before a server starts."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,11 @@ def test_all_that_stands_against_a_start_is_told_at_once(tmp_path: Path, monkeyp
     with pytest.raises(InvalidInput) as refusal:
         check_start(read({"NEXUS_HOST": "0.0.0.0", "NEXUS_DATA_DIR": str(tmp_path / "README.md")}))
     assert all(part in refusal.value.detail for part in ("NEXUS_AUTH__TOKEN", "no git", "is a file", "--data-dir"))
+
+
+def test_tables_in_dynamodb_are_refused_without_what_reaches_them(monkeypatch: pytest.MonkeyPatch):
+    assert setting_faults(read({"NEXUS_TABLES__BACKEND": "dynamodb"})) == []
+    monkeypatch.setitem(sys.modules, "aioboto3", None)
+    [fault] = setting_faults(read({"NEXUS_TABLES__BACKEND": "dynamodb"}))
+    assert "nexus[aws]" in fault
+    assert setting_faults(read({})) == []

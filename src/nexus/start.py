@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 from nexus.domain.core.errors import InvalidInput
@@ -13,6 +14,7 @@ SHORTEST_TOKEN = 16
 GIT_ADVICE = (
     "Install git (Debian, Ubuntu: apt install git; macOS: xcode-select --install): projects are git repositories."
 )
+AWS_ADVICE = "NEXUS_TABLES__BACKEND=dynamodb needs the extra aws: pip install 'nexus[aws]'."
 _ADVICE = 'make one with python3 -c "import secrets; print(secrets.token_urlsafe())".'
 DIRECTORY_ADVICE = "Choose another one with --data-dir, or NEXUS_DATA_DIR."
 
@@ -33,7 +35,8 @@ def setting_faults(settings: Settings) -> list[str]:
     short = _is_short(settings) and settings.role != "worker" and not is_loopback(settings.host)
     reached = f"NEXUS_HOST={settings.host} can be reached from other machines"
     told = f"{reached}, and NEXUS_AUTH__TOKEN has fewer than {SHORTEST_TOKEN} characters: {_ADVICE}"
-    return [*problems(settings), *([told] if short else [])]
+    missing = settings.tables.backend == "dynamodb" and find_spec("aioboto3") is None
+    return [*problems(settings), *([told] if short else []), *([AWS_ADVICE] if missing else [])]
 
 
 def setting_warnings(settings: Settings) -> list[str]:
