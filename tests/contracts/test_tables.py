@@ -11,6 +11,7 @@ from nexus.domain.ports.database import TableDriver, Tables, Window
 from nexus.domain.ports.rows import (
     Below,
     Index,
+    Place,
     Table,
     When,
     Write,
@@ -80,8 +81,26 @@ async def test_fields_of_newer_code_survive_older_code(tables: Tables, driver: T
     newer = {"job_id": "j1", "revision": 0, "future": {"x": 1}}
     await driver.write([Write("put", JOBS, ("j1",), newer, when=When(exists=False))])
     await tables.edit(JOBS, "j1", change=lambda job: structs.replace(job, worker="w"))
-    [item] = await driver.read(JOBS, [("j1",)])
+    [item] = await driver.read([(JOBS, ("j1",))])
     assert item and item["future"] == {"x": 1} and item["worker"] == "w"
+
+
+async def test_rows_of_several_tables_are_read_together_in_the_order_asked_for(tables: Tables) -> None:
+    await tables.commit(insert(JOBS, Job(job_id="j1")), insert(JOBS, Job(job_id="j2", tenant_id="t2")))
+    await tables.commit(*(insert(LINES, Line(topic="t", position=number)) for number in (1, 2)))
+    places: list[Place] = [
+        (LINES, ("t", 2)),
+        (JOBS, ("j2",)),
+        (JOBS, ("gone",)),
+        (JOBS, ("",)),
+        (LINES, ("t", 1)),
+        (JOBS, ("j1",)),
+    ]
+    [second, other, gone, never, first, own] = await tables.find_each(*places)
+    assert (second.position, first.position, own.job_id, other.job_id, gone, never) == (2, 1, "j1", "j2", None, None)
+    assert await tables.find_each() == []
+    mine = await tables.of(Principal("t1", "u1")).find_each(*places[:2])
+    assert mine == [second, None], "another's row is not there"
 
 
 async def test_patch_changes_what_it_names_under_its_condition(tables: Tables) -> None:

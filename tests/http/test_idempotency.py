@@ -13,7 +13,7 @@ from msgspec import structs
 from nexus.adapters.http.app import make_app
 from nexus.adapters.http.streams import Streams
 from nexus.domain.ports.database import Query, TableDriver
-from nexus.domain.ports.rows import Item, Key, Table, Write
+from nexus.domain.ports.rows import Item, Place, Write
 from tests.domain.builds.scripts import doubling
 from tests.fakes.models import Gate, turn
 from tests.house import open_house, world
@@ -33,9 +33,9 @@ class Interleaving:
         for _ in range(self._random.randrange(6)):
             await asyncio.sleep(0)
 
-    async def read(self, table: Table[Any], keys: Sequence[Key]) -> list[Item | None]:
+    async def read(self, places: Sequence[Place]) -> list[Item | None]:
         await self._pass()
-        return await self._driver.read(table, keys)
+        return await self._driver.read(places)
 
     async def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
         await self._pass()

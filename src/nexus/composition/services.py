@@ -25,7 +25,7 @@ from nexus.domain.projects.openings import Openings
 from nexus.domain.projects.runs import Runs
 from nexus.domain.projects.service import Projects
 from nexus.domain.requests.service import Requests
-from nexus.domain.runtime.journal import Guard, Journal
+from nexus.domain.runtime.journal import Journal
 from nexus.domain.runtime.quarantine import QuarantineGate
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.services import Services
@@ -124,7 +124,7 @@ def compose_services(world: Adapters) -> Services:
     )
     replies = Replies(
         tables=tables, agents=agents, completion=completion, stream=stream, worker_id=world.worker_id, clock=clock,
-        journals=partial(_journal, on, eager=False),
+        journals=partial(Journal, tables=tables, clock=clock, eager=False),
     )  # fmt: skip
     sessions = Sessions(
         tables=tables, agents=agents, replies=replies, invocations=invocations, requests=on.requests, tasks=tasks,
@@ -159,7 +159,7 @@ def _builds(world: Adapters, on: CoreServices, projects: Projects, deletions: De
     )  # fmt: skip
     gate = QuarantineGate()
     driver = BuildDriver(
-        runs=runs, services=stage_services, workflows=(world.workflow,), journals=partial(_journal, on, gate=gate), gate=gate,
+        runs=runs, services=stage_services, workflows=(world.workflow,), journals=partial(Journal, tables=on.tables, clock=on.clock, gate=gate), gate=gate,
         waiting=Waiting(patience=world.timeouts.patience, sleep=world.sleep),
     )  # fmt: skip
     return Builds(
@@ -167,9 +167,3 @@ def _builds(world: Adapters, on: CoreServices, projects: Projects, deletions: De
         events=on.events, requests=on.requests, queue=world.queue, workflow=world.workflow, pulse=world.pulse,
         worker_id=world.worker_id, timeouts=world.timeouts,
     )  # fmt: skip
-
-
-def _journal(
-    on: CoreServices, scope: str, guard: Guard, *, gate: QuarantineGate | None = None, eager: bool = True
-) -> Journal:
-    return Journal(tables=on.tables, clock=on.clock, scope=scope, guard=guard, gate=gate, eager=eager)

@@ -19,7 +19,7 @@ from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.database import Query, Window
 from nexus.domain.ports.models import Delta, End, ModelRequest, ToolCall, Usage
-from nexus.domain.ports.rows import Item, Key, Table, Write
+from nexus.domain.ports.rows import Item, Place, Write
 from nexus.domain.projects.openings import Opening
 from tests.chaos.experiments import Figures
 from tests.chaos.harness import TERMINAL, must
@@ -43,8 +43,8 @@ class Forgetful:
         self.lost_after = self.lost_before = 0
         self.calm = False
 
-    async def read(self, table: Table[Any], keys: Sequence[Key]) -> list[Item | None]:
-        return await self._driver.read(table, keys)
+    async def read(self, places: Sequence[Place]) -> list[Item | None]:
+        return await self._driver.read(places)
 
     async def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
         return await self._driver.query(query)

@@ -1,6 +1,7 @@
 """The journal: what is finished is replayed, what was in flight is repeated or owned up to, what kills its hosts is given up."""
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from nexus.domain.core.errors import Unavailable
 from nexus.domain.models.service import Models
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.models import ChatMessage, Delta, End, ModelRequest, ToolCall
-from nexus.domain.ports.rows import Write, check, when
+from nexus.domain.ports.rows import Item, Place, Write, check, when
 from nexus.domain.runtime.journal import Journal, digest
 from nexus.domain.runtime.quarantine import QuarantineGate
 from nexus.domain.runtime.steps import ALONE_DEATHS, OutcomeUnknown, Poisonous, ToolResult
@@ -250,3 +251,35 @@ async def test_only_the_newest_answer_can_be_forgotten_and_never_what_a_tool_did
         await heard(over(model, third), asked)
     await third.tool("send", "{}", "external", send)
     assert (calls, third.replayed) == (1, 3)
+
+
+async def test_a_new_scope_is_not_read_and_what_its_journal_wrote_is() -> None:
+    class Counting(MemoryTables):
+        reads = 0
+
+        async def read(self, places: Sequence[Place]) -> list[Item | None]:
+            self.reads += 1
+            return await super().read(places)
+
+    driver = Counting()
+    tables = Tables(driver, secret=b"s", clock=clock)
+    steps = Journal(tables=tables, clock=clock, scope="reply:1", guard=lambda: (), eager=False, is_new=True)
+    models = over(ScriptedModel("one", "two"), steps)
+    for _ in range(2):
+        await heard(models)
+    assert (driver.reads, steps.done) == (0, 2)
+
+    async def call(key: str) -> ToolResult:
+        return ToolResult(ok=True, result="1", seconds=0.0)
+
+    await steps.tool("send", "{}", "external", call)
+    assert driver.reads == 1, "a step that was noted before it began"
+    replayed = await heard(over(ScriptedModel(), journal(tables)))
+    assert isinstance(replayed[-1], End)
+
+
+async def test_a_result_that_no_row_can_hold_is_measured_as_it_is_stored(tables: Tables) -> None:
+    quotes = '"' * 120_000
+    steps = journal(tables)
+    assert await heard(over(ScriptedModel(turn(quotes)), steps))
+    assert await tables.find(STEPS, "reply:1", 0) is None

@@ -12,7 +12,7 @@ from nexus.adapters.memory.log import MemoryLog
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.log import Append, EventLog
-from nexus.domain.ports.rows import Item, Key, Table, Write
+from nexus.domain.ports.rows import Item, Place, Write
 from nexus.domain.projects.model import Purge
 from nexus.domain.requests.model import once
 from nexus.domain.sessions.leases import AT_ONCE
@@ -43,10 +43,10 @@ class Halting(MemoryTables):
             await self._halt()
         await super().write(writes)
 
-    async def read(self, table: Table[Any], keys: Sequence[Key]) -> list[Item | None]:
-        if not self.reached.is_set() and self.at_read and table.name == "replies":
+    async def read(self, places: Sequence[Place]) -> list[Item | None]:
+        if not self.reached.is_set() and self.at_read and any(table.name == "replies" for table, _ in places):
             await self._halt()
-        return await super().read(table, keys)
+        return await super().read(places)
 
     async def _halt(self) -> None:
         self.reached.set()
@@ -83,16 +83,19 @@ async def test_one_that_is_over_and_asked_for_again_takes_no_place_in_the_line()
 
 async def test_one_that_is_asked_for_again_in_the_first_step_of_its_job_is_left_to_that() -> None:
     tables = Halting()
-    async with talking(tables=tables) as (house, session):
+    async with talking(tables=tables, queue=InProcessJobs(interactive=1)) as (house, session):
+        other = Talk(house, await house.services.sessions.open(ANN, session.agent_id))
+        await other.begun()
         talk = Talk(house, session)
         talk.says(turn("Good."))
         reply = await asked(house, talk)
         tables.at_read = True
+        other.gate.opened.set()
         await tables.reached.wait()
         await asked(house, talk)
         tables.opened.set()
         await house.queue.settled()
-        assert tags(await told(house, reply)) == WRITTEN
+        assert tags(await told(house, reply)) == ["reply.waiting", *WRITTEN]
         assert house.services.replies.expect(reply), "in nobody's hands"
 
 
@@ -138,9 +141,9 @@ async def test_a_cancel_that_saw_it_before_it_was_taken_over_ends_it_in_the_new_
     class Moving(MemoryTables):
         moved: Any = None
 
-        async def read(self, table: Table[Any], keys: Sequence[Key]) -> list[Item | None]:
-            found = await super().read(table, keys)
-            if table.name == "replies" and self.moved:
+        async def read(self, places: Sequence[Place]) -> list[Item | None]:
+            found = await super().read(places)
+            if self.moved and any(table.name == "replies" for table, _ in places):
                 move, self.moved = self.moved, None
                 await move()
             return found

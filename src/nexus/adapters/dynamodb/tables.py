@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from nexus.adapters.dynamodb.requests import Request, attributes, item_of, key_of
 from nexus.domain.core.errors import InvalidInput, Unavailable
 from nexus.domain.ports.database import Query, Refused
-from nexus.domain.ports.rows import Item, Key, Table, Write
+from nexus.domain.ports.rows import Item, Key, Place, Write
 
 CONFIG = AioConfig(
     connect_timeout=2,
@@ -60,19 +60,24 @@ class DynamoTables:
     def __init__(self, client: Any, *, prefix: str = "nexus_", pauses: Sequence[float] = PAUSES) -> None:
         self._client, self._prefix, self._pauses = client, prefix, pauses
 
-    async def read(self, table: Table[Any], keys: Sequence[Key]) -> list[Item | None]:
-        name, found = self._prefix + table.name, dict[Key, Item]()
-        if len(keys) == 1:
-            answer = await self._send("get_item", TableName=name, Key=key_of(table.key, keys[0]), ConsistentRead=True)
+    async def read(self, places: Sequence[Place]) -> list[Item | None]:
+        if len(places) == 1:
+            [(table, key)] = places
+            name = self._prefix + table.name
+            answer = await self._send("get_item", TableName=name, Key=key_of(table.key, key), ConsistentRead=True)
             return [item_of(answer["Item"]) if "Item" in answer else None]
-        asked = [key_of(table.key, key) for key in dict.fromkeys(keys)]
-        wanted: dict[str, Any] = {name: {"Keys": asked, "ConsistentRead": True}} if asked else {}
+        wanted, fields, found = dict[str, Any](), dict[str, tuple[str, ...]](), dict[tuple[str, Key], Item]()
+        for table, key in places:
+            name = self._prefix + table.name
+            fields[name] = table.key
+            wanted.setdefault(name, {"Keys": [], "ConsistentRead": True})["Keys"].append(key_of(table.key, key))
         while wanted:
             answer = await self._send("batch_get_item", RequestItems=wanted)
-            for item in map(item_of, answer["Responses"].get(name, ())):
-                found[tuple(item[field] for field in table.key)] = item
+            for name, items in answer["Responses"].items():
+                for item in map(item_of, items):
+                    found[name, tuple(item[field] for field in fields[name])] = item
             wanted = answer.get("UnprocessedKeys", {})
-        return [found.get(key) for key in keys]
+        return [found.get((self._prefix + table.name, key)) for table, key in places]
 
     async def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
         asked = self._query_request(query)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
+from typing import Any
 
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
@@ -106,7 +107,8 @@ async def stream_reply(
     use the address in `Content-Location`."""
     reply = await services.sessions.send(caller, session_id, _parts(data), once=once)
     await asyncio.sleep(0)  # the reply begins: its model is asked while the rest of this is done
-    return await _stream(services, caller, reply, streams, 0)
+    follow = partial(services.sessions.follow, caller, session_id, reply.reply_id)
+    return await _stream(follow, _events_url(session_id, reply.reply_id), streams)
 
 
 @route("GET /sessions/{session_id:str}/replies/{reply_id:str}/events", stream="reply")
@@ -114,8 +116,8 @@ async def follow_reply(
     session_id: Id, reply_id: Id, caller: Caller, services: All, streams: Open, position: Position
 ) -> EventStream:
     """The events of a reply from any position on: what was told already, then what comes."""
-    reply = await services.sessions.reply(caller, session_id, reply_id)
-    return await _stream(services, caller, reply, streams, position)
+    follow = partial(services.sessions.follow, caller, session_id, reply_id)
+    return await _stream(follow, _events_url(session_id, reply_id), streams, position)
 
 
 @route("POST /sessions/{session_id:str}/replies/{reply_id:str}/cancel", 409, status_code=202)
@@ -138,24 +140,23 @@ def _parts(message: NewMessage) -> Sequence[Part]:
     return [TextPart(part.text) for part in message.parts or ()]
 
 
-def _events_url(reply: Reply) -> str:
-    return f"{API}/sessions/{reply.session_id}/replies/{reply.reply_id}/events"
+def _events_url(session_id: str, reply_id: str) -> str:
+    return f"{API}/sessions/{session_id}/replies/{reply_id}/events"
 
 
 def _begun(session_id: str, reply: Reply) -> Answer[ReplyStartedView | ReplyView]:
-    url = _events_url(reply)
+    url = _events_url(session_id, reply.reply_id)
     content = ReplyStartedView(session_id=session_id, reply_id=reply.reply_id, status=reply.status, events_url=url)
     return Answer(content, status_code=202, headers={"location": url})
 
 
-async def _stream(services: All, caller: Caller, reply: Reply, streams: Streams, after: int) -> EventStream:
-    follow = partial(services.sessions.follow, caller, reply.session_id, reply.reply_id)
+async def _stream(follow: partial[Any], url: str, streams: Streams, after: int = 0) -> EventStream:
     return EventStream(
         await follow(after),
         streams=streams,
         encoder=ServerSentEvents(),
         restart=Restart(LOG_LOST, follow),
-        headers={"content-location": _events_url(reply)},
+        headers={"content-location": url},
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from nexus.domain.ports.database import Query, Refused
-from nexus.domain.ports.rows import Item, Key, Scalar, Table, Write, holds, result
+from nexus.domain.ports.rows import Item, Key, Place, Scalar, Table, Write, holds, result
 
 _Order = tuple[str, str, Scalar]
 """Table, index ("" for the key), partition."""
@@ -23,8 +23,8 @@ class MemoryTables:
         self._lag = lag
         self._changes: deque[tuple[Table[Any], Key, Item | None]] = deque()
 
-    async def read(self, table: Table[Any], keys: Sequence[Key]) -> list[Item | None]:
-        return [self._now.read(table, key) for key in keys]
+    async def read(self, places: Sequence[Place]) -> list[Item | None]:
+        return [self._now.read(table, key) for table, key in places]
 
     async def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
         return (self._indexed if query.index else self._now).query(query)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from nexus.adapters.sqlite.migrations import migrate
 from nexus.adapters.sqlite.writer import Writer, unavailable
 from nexus.domain.ports.database import Query, Refused
-from nexus.domain.ports.rows import Item, Key, Table, When, Write, holds, result
+from nexus.domain.ports.rows import Item, Key, Place, Table, When, Write, holds, result
 
 _NEW = When(exists=False)
 
@@ -36,10 +36,9 @@ class SqliteTables:
     def close(self) -> None:
         self._reader.close()
 
-    async def read(self, table: Table[Any], keys: Sequence[Key]) -> list[Item | None]:
-        statements = self._statements[table.name]
+    async def read(self, places: Sequence[Place]) -> list[Item | None]:
         try:
-            return [statements.read(self._reader, key) for key in keys]
+            return [self._statements[table.name].read(self._reader, key) for table, key in places]
         except sqlite3.Error as error:
             raise unavailable(error) from error
 

@@ -22,7 +22,7 @@ from nexus.domain.identity import policies
 from nexus.domain.ports.database import Page, Tables, Window, retry_stale
 from nexus.domain.ports.models import ChatMessage
 from nexus.domain.ports.repository import Repository
-from nexus.domain.ports.rows import When, Write, delete, insert, patch, when
+from nexus.domain.ports.rows import Place, When, Write, delete, insert, patch, when
 from nexus.domain.runtime.journal import Journal
 from nexus.domain.runtime.model import AgentSpec, AnswerEvent, AnswerFinished
 from nexus.domain.runtime.service import Runtime
@@ -57,6 +57,10 @@ class Agents:
         if agent.deleted_at or not policies.may_see(caller, agent):
             raise NotFound("There is no such agent.")
         return agent
+
+    def place_of(self, agent_id: str) -> Place:
+        """Where an agent is kept, for who reads it together with other rows."""
+        return AGENTS, (agent_id,)
 
     async def page(self, caller: Principal, window: Window, *, category: str | None = None) -> Page[Agent]:
         """The tenant's agents; deleted and others' private ones leave gaps: a page may be short."""

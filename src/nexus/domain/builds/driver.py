@@ -237,7 +237,7 @@ class BuildDriver:
     def _journal(self, attempt: StageAttempt, part: str) -> Journal:
         """One for all attempts and retries: what was paid for in an earlier one is replayed."""
         scope = f"build:{attempt.run.project.project_id}/{attempt.stage.journal_no}/{attempt.spec.name}/{part}"
-        return self._journals(scope, lambda: (self._runs.guard(attempt.run),))
+        return self._journals(scope=scope, guard=lambda: (self._runs.guard(attempt.run),))
 
     async def _commit(self, attempt: StageAttempt, outputs: Mapping[str, StageOutput]) -> str:
         """One commit for what the stage made of all its parts: its typed output, and the files for people."""

@@ -6,6 +6,7 @@ import hmac
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from functools import wraps
+from itertools import compress
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 import msgspec
@@ -21,6 +22,7 @@ from nexus.domain.ports.rows import (
     Index,
     Item,
     Key,
+    Place,
     R,
     Scalar,
     Table,
@@ -71,8 +73,8 @@ class Refused(Exception):
 class TableDriver(Protocol):
     """A store. Any call may raise Unavailable; what a write then did is unknown."""
 
-    async def read(self, table: Table[Any], keys: Sequence[Key]) -> list[Item | None]:
-        """The rows, in the order of `keys`. Sees every acknowledged write; several rows are not of one moment."""
+    async def read(self, places: Sequence[Place]) -> list[Item | None]:
+        """The rows of at most 100 places, in their order. Sees every acknowledged write; several rows are not of one moment."""
         ...
 
     async def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
@@ -116,15 +118,18 @@ class Tables:
 
     async def find(self, table: Table[R], *key: Scalar) -> R | None:
         """The row, or None where there is none for this caller. Sees every acknowledged write."""
-        if len(key) != len(table.key):
-            raise TypeError(f"{table.name}: the key is {table.key}")
-        if not all(map(is_place, key)):
-            return None
-        return next(iter(await self._read(table, [key])), None)
+        row: R | None = (await self.find_each((table, key)))[0]
+        return row
+
+    async def find_each(self, *places: Place) -> list[Any]:
+        """As `find`, for at most 100 different places in any tables, in one round trip; the rows are not of one moment."""
+        valid = [_is_key(table, key) for table, key in places]
+        items = iter(await self._driver.read(list(compress(places, valid))) if any(valid) else ())
+        return [self._row(place[0], next(items)) if good else None for place, good in zip(places, valid, strict=True)]
 
     async def find_many(self, table: Table[R], keys: Sequence[Key]) -> list[R]:
-        """Those of at most 100 rows that are there for this caller, in any order; not of one moment."""
-        return await self._read(table, list(dict.fromkeys(keys))) if keys else []
+        """Those of at most 100 rows that are there for this caller; not of one moment."""
+        return [row for row in await self.find_each(*((table, key) for key in dict.fromkeys(keys))) if row is not None]
 
     async def get(self, table: Table[R], *key: Scalar) -> R:
         """As `find`, or NotFound."""
@@ -199,14 +204,11 @@ class Tables:
         cursor = self._seal_cursor(query, items[-1]) if more and items else None
         if query.index and query.index.keys_only:
             keys = [tuple(item[field] for field in table.key) for item in items]
-            return Page(await self._read(table, keys) if keys else [], cursor)
-        return Page(self._rows(table, items), cursor)
+            return Page(await self.find_many(table, keys), cursor)
+        return Page([row for item in items if (row := self._row(table, item)) is not None], cursor)
 
-    async def _read(self, table: Table[R], keys: Sequence[Key]) -> list[R]:
-        return self._rows(table, [item for item in await self._driver.read(table, keys) if item])
-
-    def _rows(self, table: Table[R], items: Sequence[Item]) -> list[R]:
-        return [convert(item, table.row, str_keys=True) for item in items if self._visible(table, item)]
+    def _row(self, table: Table[R], item: Item | None) -> R | None:
+        return convert(item, table.row, str_keys=True) if item and self._visible(table, item) else None
 
     def _visible(self, table: Table[Any], item: Item) -> bool:
         return self._owns(table, item) and not (table.expires and item[table.expires] <= self._clock())
@@ -258,6 +260,13 @@ class Tables:
         bounds = (window.since, window.until, window.newest_first)
         asked = (query.table.name, query.fields, query.partition, bounds, caller and (caller.tenant_id, caller.user_id))
         return hmac.digest(self._secret, msgspec.json.encode(asked) + place, "sha256")[:_SEAL_BYTES]
+
+
+def _is_key(table: Table[Any], key: Key) -> bool:
+    """Whether a row can have it."""
+    if len(key) != len(table.key):
+        raise TypeError(f"{table.name}: the key is {table.key}")
+    return all(map(is_place, key))
 
 
 def _make_error(kind: type[NexusError], table: Table[Any], key: Key) -> NexusError:

@@ -126,6 +126,10 @@ class Table(Struct, Generic[R], frozen=True, dict=True):
         return item
 
 
+Place = tuple[Table[Any], Key]
+"""Where a row is kept."""
+
+
 class Below(Struct, frozen=True):
     """In a condition: absent, or less than the bound."""
 

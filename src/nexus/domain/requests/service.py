@@ -70,12 +70,18 @@ class Requests:
         self._locks = WeakValueDictionary[str, asyncio.Lock]()
 
     @asynccontextmanager
-    async def begin(self, caller: Principal, once: Once | None, kind: type[T]) -> AsyncIterator[KeyedRequest[T]]:
+    async def begin(
+        self, caller: Principal, once: Once | None, kind: type[T], *, look_first: bool = True
+    ) -> AsyncIterator[KeyedRequest[T]]:
         """For work that is one commit. Others with the key wait in this process; in another one, their commit is refused, and they get the
-        answer of the one that was not. KeyReused for another body; Unavailable after too long a wait."""
+        answer of the one that was not. KeyReused for another body; Unavailable after too long a wait.
+
+        Without `look_first`, one that comes again hears so by the refusal of its commit, or of what it read before: a round trip less for
+        those that come once."""
         request = KeyedRequest(self._row(caller, once) if once else None, kind)
         async with self._one_at_a_time(request.row):
-            await self._find(request)
+            if look_first:
+                await self._find(request)
             try:
                 yield request
             except NexusError:

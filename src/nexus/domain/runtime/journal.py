@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import Protocol
 
 import msgspec
 
@@ -31,7 +32,8 @@ Guard = Callable[[], Sequence[Write]]
 
 class Journal:
     """The steps of one scope, in the order in which they are asked. `guard` gives the writes under which they may be kept: the
-    fence of the work. `eager` notes a step before it begins, which counts the hosts that die under it."""
+    fence of the work. `eager` notes a step before it begins, which counts the hosts that die under it. Where the scope `is_new`, nothing is read
+    that this journal has not written."""
 
     def __init__(
         self,
@@ -42,9 +44,11 @@ class Journal:
         guard: Guard,
         gate: QuarantineGate | None = None,
         eager: bool = True,
+        is_new: bool = False,
     ) -> None:
         self._tables, self._clock, self._scope, self._guard = tables, clock, scope, guard
         self._gate, self._eager, self._done = gate, eager, 0
+        self._is_new, self._written = is_new, -1
         self.replayed = 0
         self.unknown = False
         """Whether a call was lost with its host, and so what it cost."""
@@ -126,16 +130,21 @@ class Journal:
                     await self._forgotten(step, cut=cut or paid)
                 raise
 
+    async def _find_step(self, ordinal: int) -> Step | None:
+        return (
+            None if self._is_new and ordinal > self._written else await self._tables.find(STEPS, self._scope, ordinal)
+        )
+
     async def _known(self, asked: str) -> Step | None:
         """The step at this place, where it is this one: finished, or begun under a host that died."""
-        known = await self._tables.find(STEPS, self._scope, self._done)
+        known = await self._find_step(self._done)
         if known is None or known.digest != asked:
             return None
         self.unknown |= known.kind == "model" and (known.lost or known.deaths > 0 or known.result is None)
         return None if known.cut and known.result is None else known
 
     async def _begun(self, kind: str, name: str, asked: str, *, eager: bool) -> Step:
-        known = await self._tables.find(STEPS, self._scope, self._done)
+        known = await self._find_step(self._done)
         now = self._clock()
         fresh = Step(
             scope=self._scope,
@@ -150,6 +159,7 @@ class Journal:
         if known:
             await self._tables.commit(delete(STEPS, known), *self._guard())
         if eager:
+            self._written = self._done
             hit("before:step.start")
             await self._tables.commit(insert(STEPS, fresh), *self._guard())
             hit("after:step.start")
@@ -180,8 +190,9 @@ class Journal:
 
     async def _kept(self, step: Step, text: str) -> None:
         """May be repeated: what an earlier try did is read first."""
-        known = await self._tables.find(STEPS, step.scope, step.ordinal)
-        if len(text.encode()) > KEPT_BYTES:  # no row can hold it: after a crash it is asked again
+        known = await self._find_step(step.ordinal)
+        self._written = step.ordinal
+        if len(msgspec.json.encode(text)) > KEPT_BYTES:  # no row can hold it: after a crash it is asked again
             await self._forgotten(step)
         elif known is None:
             await self._tables.commit(insert(STEPS, msgspec.structs.replace(step, result=text)), *self._guard())
@@ -201,8 +212,10 @@ class Journal:
             await self._tables.commit(lost)
 
 
-Journals = Callable[[str, Guard], Journal]
-"""Opens the journal of a scope."""
+class Journals(Protocol):
+    """Opens the journal of a scope."""
+
+    def __call__(self, *, scope: str, guard: Guard, is_new: bool = False) -> Journal: ...
 
 
 class _JournaledModel:

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from nexus.domain.agents.model import Agent
 from nexus.domain.core.errors import QuotaExceeded
 from nexus.domain.ports.jobs import JobQueue
-from nexus.domain.sessions.model import Reply, WriteReply
+from nexus.domain.sessions.model import Reply, Session, WriteReply
 from nexus.domain.sessions.replies import Replies
 
 RETRY_SECONDS = 1
@@ -42,15 +43,18 @@ class ReplyAdmission:
             )
         self._coming[tenant_id] += 1
 
-    async def offer(self, reply: Reply, *, is_new: bool) -> None:
+    async def offer(self, reply: Reply, made: "AdmissionRequest") -> None:
         """Into the queue. One that is new and has to wait there tells so; one that was asked for before may be over, or another's by now,
-        and may have told things already."""
-        found = reply if is_new else await self._replies.find_owned(reply)
-        if found is None or self._queue.holds(reply.reply_id) or not self._replies.expect(found, again=not is_new):
+        and may have emitted things already."""
+        found = reply if made.is_new else await self._replies.find_owned(reply)
+        if found is None or self._queue.holds(reply.reply_id):
             return
+        if (writing := self._replies.expect(found, again=not made.is_new)) is None:
+            return
+        writing.session, writing.agent = made.session, made.agent
         job = WriteReply(reply_id=reply.reply_id)
         before = await self._queue.enqueue(job, key=reply.reply_id, group=reply.tenant_id)
-        if before is not None and is_new:
+        if before is not None and made.is_new:
             await self._replies.wait(reply, before)
 
     async def stop(self, reply: Reply) -> bool:
@@ -60,16 +64,23 @@ class ReplyAdmission:
 
 
 class AdmissionRequest:
-    """A request for one reply: let in once, however often its commit is tried. `has_made`: that commit is done, and the reply is new."""
+    """A request for one reply: let in once, however often its commit is tried. Once that is done, `session` and `agent` are those of a
+    new reply."""
 
-    def __init__(self, turns: ReplyAdmission, tenant_id: str) -> None:
-        self._turns, self._tenant_id = turns, tenant_id
-        self.is_in = self.has_made = False
+    def __init__(self, admission: ReplyAdmission, tenant_id: str) -> None:
+        self._admission, self._tenant_id = admission, tenant_id
+        self.is_in = False
+        self.session: Session | None = None
+        self.agent: Agent | None = None
+
+    @property
+    def is_new(self) -> bool:
+        return self.agent is not None
 
     def admit(self) -> None:
         if not self.is_in:
-            self._turns.admit(self._tenant_id)
+            self._admission.admit(self._tenant_id)
             self.is_in = True
 
     async def offer(self, reply: Reply) -> None:
-        await self._turns.offer(reply, is_new=self.has_made)
+        await self._admission.offer(reply, self)

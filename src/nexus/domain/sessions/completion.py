@@ -18,7 +18,16 @@ from nexus.domain.ports.database import Tables, retry_stale
 from nexus.domain.ports.log import Stream
 from nexus.domain.ports.rows import Write, insert, patch, when
 from nexus.domain.sessions import rules
-from nexus.domain.sessions.model import Ending, Message, Reply, ReplyEvent, ReplyStatus, ToolCallPart, join_text
+from nexus.domain.sessions.model import (
+    Ending,
+    Message,
+    Reply,
+    ReplyEvent,
+    ReplyStatus,
+    Session,
+    ToolCallPart,
+    join_text,
+)
 from nexus.domain.sessions.reply_stream import ReplyStream
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
 from nexus.domain.tallies.service import Tallies
@@ -47,6 +56,7 @@ class ReplyCompletion:
         await run_whole(self._finish(reply, writing, status, error))
 
     async def _finish(self, reply: Reply, writing: ReplyStream, status: ReplyStatus, error: str | None) -> None:
+        writing.is_ending = True
         hit("before:reply.keep")
         try:
             ended = await self._keep(reply, writing, status, error)
@@ -89,18 +99,23 @@ class ReplyCompletion:
         }
         ended = structs.replace(reply, revision=reply.revision + 1, **fields)
         over = patch(REPLIES, reply, when(status="running", fence=reply.fence), **fields)
-        await self._commit(ended, over, *await self._account(ended, writing))
+        writes = [over, *await self._account(ended, writing)]
+        if writing.session:
+            with contextlib.suppress(Stale):
+                await self._tables.commit(*writes, *self._answer_session(ended, writing.session))
+                return ended
+        await self._commit(ended, *writes)
         return ended
 
     @retry_stale
     async def _commit(self, ended: Reply, *writes: Write) -> None:
-        await self._tables.commit(*writes, *await self._answer_session(ended))
+        if ended.session_id is not None:
+            session = await self._tables.get(SESSIONS, ended.session_id)
+            writes += tuple(self._answer_session(ended, session))
+        await self._tables.commit(*writes)
 
-    async def _answer_session(self, ended: Reply) -> list[Write]:
+    def _answer_session(self, ended: Reply, session: Session) -> list[Write]:
         """The answer as a message of its session, which is free for the next one."""
-        if ended.session_id is None:
-            return []
-        session = await self._tables.get(SESSIONS, ended.session_id)
         count, now = session.message_count, ended.completed_at or ""
         message = Message(
             session_id=session.session_id,
@@ -134,7 +149,8 @@ class ReplyCompletion:
             messages=messages,
             metadata={"reply_id": ended.reply_id, "status": ended.status, "stop": writing.stop},
         )
-        return self._invocations.recording(owner(ended), await self._agents.known(ended.agent_id), called)[1]
+        agent = writing.agent or await self._agents.known(ended.agent_id)
+        return self._invocations.recording(owner(ended), agent, called)[1]
 
 
 async def run_whole(act: Coroutine[Any, Any, None]) -> None:

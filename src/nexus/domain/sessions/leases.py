@@ -39,6 +39,9 @@ class Leases:
     def __contains__(self, reply_id: str) -> bool:
         return reply_id in self._leases
 
+    def find(self, reply_id: str) -> Lease | None:
+        return self._leases.get(reply_id)
+
     def offered(self, reply_id: str) -> Lease | None:
         """Where its job has not begun."""
         lease = self._leases.get(reply_id)

@@ -88,22 +88,28 @@ class Replies:
                 return None
         return self._stream.batches(topic, after)
 
-    def expect(self, reply: Reply, *, again: bool = False) -> bool:
-        """Its job is about to be offered: until that begins, the reply is in the hands of this process. False when it is already.
-        `again`: an earlier job may have told things."""
+    def find_in_hand(self, reply_id: str) -> Reply | None:
+        """A reply that this process writes or is going to write, as it was when it got it."""
+        lease = self._leases.find(reply_id)
+        return lease.reply if lease and not lease.writing.is_ending else None
+
+    def expect(self, reply: Reply, *, again: bool = False) -> ReplyStream | None:
+        """Its job is about to be offered: until that begins, the reply is in the hands of this process. None when it is already.
+        `again`: an earlier job may have emitted things."""
         if reply.reply_id in self._leases:
-            return False
+            return None
         writing = self._writing(reply.reply_id)
         self._leases.hold(Lease(reply, writing, replays=again or reply.fence > 1))
-        return True
+        return writing
 
     async def find_owned(self, reply: Reply) -> Reply | None:
         """The reply as it is now; None when it is over, or not this process' to write."""
         return await self._leases.find_owned(reply)
 
     async def wait(self, reply: Reply, before: int) -> None:
-        """Tells that so many replies are before this one, which has told nothing yet."""
+        """Tells that so many replies are before this one, which has emitted nothing yet."""
         if lease := self._leases.offered(reply.reply_id):
+            lease.writing.session = lease.writing.agent = None
             await lease.writing.emit(ReplyWaiting(reply.session_id, reply.reply_id, "queue", before))
 
     async def stop(self, reply_id: str) -> bool:
@@ -128,7 +134,8 @@ class Replies:
         if (lease := self._leases.begin(reply_id)) is None:
             return
         try:
-            if reply := await self._leases.find_fenced(lease.reply):
+            is_fresh = lease.writing.agent is not None
+            if reply := lease.reply if is_fresh else await self._leases.find_fenced(lease.reply):
                 await self._write(reply, lease)
         except asyncio.CancelledError:
             await run_whole(self._cancel(lease))
@@ -142,8 +149,8 @@ class Replies:
     async def _write(self, reply: Reply, lease: Lease) -> None:
         writing = lease.writing
         try:
-            await self._begin(reply, lease)
-            await self._answer(reply, writing)
+            is_new = await self._begin(reply, lease)
+            await self._answer(reply, writing, is_new=is_new)
         except OutcomeUnknown as unknown:
             await self._completion.finish(
                 reply, writing, "interrupted", f"{unknown.detail} You decide whether to ask again."
@@ -165,21 +172,23 @@ class Replies:
         else:
             await self._completion.finish(reply, writing, "completed")
 
-    async def _begin(self, reply: Reply, lease: Lease) -> None:
-        """That it has started; or, after a take-over, that everything heard so far is void."""
+    async def _begin(self, reply: Reply, lease: Lease) -> bool:
+        """Emits that it has started, and answers True; or, after a take-over, that everything heard so far is void."""
         hit("before:reply.start")
         await lease.writing.flush()
         await _replay(lease)
         if reply.control_status == "stopped":
             raise asyncio.CancelledError
+        is_new = reply.fence == 1 and not lease.writing.has_begun
         started = ReplyStarted(reply.session_id, reply.reply_id)
         await lease.writing.begin(started, again=ReplyReset(TAKEN_OVER), now=self._clock())
         hit("after:reply.start")
+        return is_new
 
-    async def _answer(self, reply: Reply, writing: ReplyStream) -> None:
-        agent = await self._agents.get(owner(reply), reply.agent_id)
-        limits = (await self._agents.resolve(agent)).limits
-        history, journal = await self._history(reply), self._journals(rules.topic(reply.reply_id), self._guard(reply))
+    async def _answer(self, reply: Reply, writing: ReplyStream, *, is_new: bool) -> None:
+        agent = writing.agent = writing.agent or await self._agents.get(owner(reply), reply.agent_id)
+        limits, history = (await self._agents.resolve(agent)).limits, await self._history(reply, writing.session)
+        journal = self._journals(scope=rules.topic(reply.reply_id), guard=self._guard(reply), is_new=is_new)
         async with (
             asyncio.timeout(limits.seconds),
             aclosing(self._agents.answer(agent, history, journal=journal)) as answer,
@@ -193,9 +202,9 @@ class Replies:
         held = check(REPLIES, reply, when(status="running", fence=reply.fence))
         return lambda: (held,)
 
-    async def _history(self, reply: Reply) -> list[ChatMessage]:
+    async def _history(self, reply: Reply, session: Session | None) -> list[ChatMessage]:
         """What was said, up to the input that is answered."""
-        if reply.session_id is None:
+        if reply.session_id is None or (session and session.message_count == 1):
             return [ChatMessage("user", join_text(reply.input, "\n"))]
         window = Window(limit=HISTORY, newest_first=True, until=reply.asked)
         page = await self._tables.page(MESSAGES, reply.session_id, window=window)
@@ -214,7 +223,7 @@ class Replies:
         """Removes what lies beside their rows: the journals and the logs of replies that are over."""
         topics = [rules.topic(reply.reply_id) for reply in replies]
         for topic in topics:
-            await self._journals(topic, lambda: ()).forget(0)
+            await self._journals(scope=topic, guard=lambda: ()).forget(0)
         await self._stream.delete(topics)
 
     async def beat(self) -> None:

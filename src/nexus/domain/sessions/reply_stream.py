@@ -4,11 +4,21 @@ import asyncio
 from collections.abc import Sequence
 from typing import get_args
 
+from nexus.domain.agents.model import Agent
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.log import LEAP, EventLog, Stream
 from nexus.domain.runtime.model import AnswerEvent, AnswerFinished, AnswerStop, TextDelta, ToolFinished, UsageRecorded
 from nexus.domain.sessions import rules
-from nexus.domain.sessions.model import Ending, Part, ReplyEvent, ReplyReset, ReplyStarted, TextPart, ToolCallPart
+from nexus.domain.sessions.model import (
+    Ending,
+    Part,
+    ReplyEvent,
+    ReplyReset,
+    ReplyStarted,
+    Session,
+    TextPart,
+    ToolCallPart,
+)
 
 
 def reply_log(log: EventLog) -> Stream[ReplyEvent]:
@@ -18,7 +28,8 @@ def reply_log(log: EventLog) -> Stream[ReplyEvent]:
 class ReplyStream:
     """One append is under way at a time: what the model says meanwhile waits in its socket and comes joined.
 
-    `has_begun`: more was emitted than that it waits; `began`: when it did so through this object, in seconds."""
+    `has_begun`: more was emitted than that it waits; `began`: when it did so through this object, in seconds. `agent`, `session`: as they
+    were when it was asked for, where that is not long ago."""
 
     __slots__ = (
         "_at",
@@ -27,10 +38,13 @@ class ReplyStream:
         "_stream",
         "_text",
         "_topic",
+        "agent",
         "began",
         "has_begun",
         "input_tokens",
+        "is_ending",
         "output_tokens",
+        "session",
         "stop",
         "usage_unknown",
     )
@@ -40,7 +54,9 @@ class ReplyStream:
         self._landed: asyncio.Future[int] | None = None
         self._parts, self._text = list[Part](), list[str]()
         self.input_tokens = self.output_tokens = 0
-        self.usage_unknown = self.has_begun = False
+        self.usage_unknown = self.has_begun = self.is_ending = False
+        self.agent: Agent | None = None
+        self.session: Session | None = None
         self.began: float | None = None
         self.stop: AnswerStop = "end"
 

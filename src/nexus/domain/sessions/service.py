@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 from msgspec import structs
 
@@ -15,9 +16,10 @@ from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.core.values import JSON
+from nexus.domain.identity import policies
 from nexus.domain.ports.database import Page, Tables, Window, retry_stale
 from nexus.domain.ports.log import Batch
-from nexus.domain.ports.rows import Write, delete, insert, patch, when
+from nexus.domain.ports.rows import Place, Write, delete, insert, patch, when
 from nexus.domain.requests.model import Once
 from nexus.domain.requests.service import KeyedRequest, Requests
 from nexus.domain.sessions import rules
@@ -36,6 +38,8 @@ from nexus.domain.sessions.replies import Replies
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.service import Tasks
+
+KNOWN_SESSIONS = 10_000
 
 
 class Sessions:
@@ -57,6 +61,7 @@ class Sessions:
         self._tables, self._agents, self._replies, self._requests = tables, agents, replies, requests
         self._invocations, self._tasks, self._tallies, self._audit = invocations, tasks, tallies, audit
         self._admission, self._clock, self._new_id = admission, clock, new_id
+        self._agent_ids = dict[str, str]()
 
     async def open(
         self,
@@ -87,10 +92,23 @@ class Sessions:
         return request.result
 
     async def get(self, caller: Principal, session_id: str) -> Session:
-        session = await self._tables.of(caller).get(SESSIONS, session_id)
-        if session.deleted_at or not await self._agents.is_there(session.agent_id):
-            raise NotFound("There is no such session.")
+        session: Session = (await self._find_with_agent(caller, session_id))[0]
         return session
+
+    async def _find_with_agent(self, caller: Principal, session_id: str, *beside: Place) -> list[Any]:
+        """The session, its agent, and what is kept in the places beside: in one round trip, where the session was seen here before."""
+        tables, agent_id = self._tables.of(caller), self._agent_ids.get(session_id)
+        known = [self._agents.place_of(agent_id)] if agent_id else []
+        session, *found = await tables.find_each((SESSIONS, (session_id,)), *beside, *known)
+        if session is None or session.deleted_at:
+            raise NotFound("There is no such session.")
+        agent = found.pop() if known else (await tables.find_each(self._agents.place_of(session.agent_id)))[0]
+        if agent is None or agent.deleted_at:
+            raise NotFound("There is no such session.")
+        self._agent_ids[session_id] = session.agent_id
+        if len(self._agent_ids) > KNOWN_SESSIONS:
+            del self._agent_ids[next(iter(self._agent_ids))]
+        return [session, agent, *found]
 
     async def page(self, caller: Principal, window: Window, *, agent_id: str | None = None) -> Page[Session]:
         """The caller's sessions, by last activity."""
@@ -129,10 +147,11 @@ class Sessions:
 
     async def reply(self, caller: Principal, session_id: str | None, reply_id: str) -> Reply:
         """A reply of a session, or one without."""
-        if session_id is not None:
-            await self.get(caller, session_id)
-        reply = await self._tables.of(caller).get(REPLIES, reply_id)
-        if reply.session_id != session_id:
+        if session_id is None:
+            reply = await self._tables.of(caller).find(REPLIES, reply_id)
+        else:
+            *_, reply = await self._find_with_agent(caller, session_id, (REPLIES, (reply_id,)))
+        if reply is None or reply.session_id != session_id:
             raise NotFound("There is no such reply.")
         return reply
 
@@ -142,7 +161,7 @@ class Sessions:
         """Keeps what the user said and asks for the reply; both, or neither. ReplyRunning while another is written."""
         parts = (TextPart(content),) if isinstance(content, str) else tuple(content)
         with self._admission.begin(caller.tenant_id) as asking:
-            async with self._requests.begin(caller, once, Reply) as request:
+            async with self._requests.begin(caller, once, Reply, look_first=False) as request:
                 if request.answer is None:
                     request.answer = await self._send(caller, session_id, parts, request, asking)
             await asking.offer(request.result)
@@ -171,12 +190,12 @@ class Sessions:
         reply = self._replies.make_reply(session, agent, reply_id, message_id, parts)
         writes = [
             insert(MESSAGES, said),
-            self._engage(session, reply, message_count=session.message_count + 1, name=rules.named(said.content)),
+            self._engage(session, reply, count := session.message_count + 1, rules.named(said.content)),
             *self._tallies.counting(caller.tenant_id, messages=1),
         ]
         hit("before:reply.send")
         await self._tables.of(caller).commit(*writes, insert(REPLIES, reply), *request.recording(reply))
-        asking.has_made = True
+        asking.session, asking.agent = structs.replace(session, message_count=count), agent
         hit("after:reply.send")
         return reply
 
@@ -186,7 +205,7 @@ class Sessions:
         """Writes the last answer again; the old one is gone once the new one is asked for. NotLast for any other message."""
 
         with self._admission.begin(caller.tenant_id) as asking:
-            async with self._requests.begin(caller, once, Reply) as request:
+            async with self._requests.begin(caller, once, Reply, look_first=False) as request:
                 if request.answer is None:
                     request.answer = await self._regenerate(caller, session_id, message_id, request, asking)
             await asking.offer(request.result)
@@ -208,26 +227,27 @@ class Sessions:
         before = await self._tables.of(caller).get(REPLIES, message_id)
         _, reply_id = rules.next_ids(session.last_message_id, self._new_id)
         reply = self._replies.make_reply(session, agent, reply_id, before.asked or "", before.input)
-        engaged = self._engage(session, reply, message_count=session.message_count - 1)
+        engaged = self._engage(session, reply, count := session.message_count - 1)
         await self._tables.of(caller).commit(
             delete(MESSAGES, old), engaged, insert(REPLIES, reply), *request.recording(reply)
         )
-        asking.has_made = True
+        asking.session, asking.agent = structs.replace(session, message_count=count), agent
         return reply
 
     async def _ready(self, caller: Principal, session_id: str, asking: AdmissionRequest) -> tuple[Session, Agent]:
-        session = await self.get(caller, session_id)
+        session, agent = await self._find_with_agent(caller, session_id)
         if session.status == "closed":
             raise SessionClosed("The session is closed.")
         if session.active_reply:
             raise ReplyRunning("A reply is being written.", reply_id=session.active_reply)
-        agent = await self._agents.get(caller, session.agent_id)
+        if not policies.may_see(caller, agent):
+            raise NotFound("There is no such agent.")
         if not agent.active_version:
             raise NotDeployed(f"{agent.agent_name} has no deployed version.")
         asking.admit()
         return session, agent
 
-    def _engage(self, session: Session, reply: Reply, *, message_count: int, name: str = "") -> Write:
+    def _engage(self, session: Session, reply: Reply, message_count: int, name: str = "") -> Write:
         return patch(
             SESSIONS,
             session,
@@ -245,7 +265,9 @@ class Sessions:
         """The events of a reply behind a position; None when it is over and all of it was read."""
         if after < 0:
             raise InvalidInput("A position is not negative.")
-        reply = await self.reply(caller, session_id, reply_id)
+        reply = self._replies.find_in_hand(reply_id)
+        if reply is None or reply.session_id != session_id or not policies.is_own(caller, reply):
+            reply = await self.reply(caller, session_id, reply_id)
         return await self._replies.follow(reply, after)
 
     async def cancel(self, caller: Principal, session_id: str | None, reply_id: str) -> Reply:
