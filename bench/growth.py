@@ -32,7 +32,7 @@ from nexus.domain.ports.database import COMMIT_LIMIT, Tables, Window
 from nexus.domain.ports.rows import Row, Table, Write, insert
 from nexus.domain.projects.model import topic
 from nexus.domain.projects.openings import Opening
-from nexus.domain.sessions.model import Message
+from nexus.domain.sessions.model import Message, TextPart
 from nexus.domain.sessions.tables import MESSAGES
 from nexus.settings import read
 
@@ -119,7 +119,7 @@ class Grown:
             tenant_id=LOCAL_OWNER.tenant_id,
             user_id=LOCAL_OWNER.user_id,
             role="assistant" if number % 2 else "user",
-            content="5 km are 3.1069 miles." if number % 2 else SAID,
+            parts=(TextPart("5 km are 3.1069 miles." if number % 2 else SAID),),
             created_at=instant(system_clock()),
         )
         return insert(MESSAGES, said)
