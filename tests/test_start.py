@@ -65,3 +65,34 @@ def test_tables_in_dynamodb_are_refused_without_what_reaches_them(monkeypatch: p
     [fault] = setting_faults(read({"NEXUS_TABLES__BACKEND": "dynamodb"}))
     assert "nexus[aws]" in fault
     assert setting_faults(read({})) == []
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "nexus.example", "127.0.0.1.example"])
+def test_other_addresses_need_a_token(host: str) -> None:
+    (problem,) = setting_faults(read({"NEXUS_HOST": host}))
+    assert "NEXUS_AUTH__TOKEN" in problem
+    assert setting_faults(read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost"])
+def test_this_machine_needs_none(host: str) -> None:
+    assert setting_faults(read({"NEXUS_HOST": host})) == []
+
+
+@pytest.mark.parametrize("role", ["api", "worker"])
+@pytest.mark.parametrize("backend", ["sqlite", "dynamodb"])
+def test_a_role_that_needs_other_processes_is_refused_with_the_reason(role: str, backend: str) -> None:
+    (problem,) = setting_faults(read({"NEXUS_ROLE": role, "NEXUS_TABLES__BACKEND": backend}))
+    assert f"NEXUS_ROLE={role} needs a queue between processes" in problem
+
+
+def test_openai_itself_needs_a_key_and_others_do_not() -> None:
+    (problem,) = setting_faults(read({"NEXUS_MODEL__PROVIDER": "openai"}))
+    assert "NEXUS_MODEL__API_KEY" in problem
+    assert setting_faults(read({"NEXUS_MODEL__BASE_URL": "http://localhost:11434/v1"})) == []
+
+
+@pytest.mark.parametrize("text", ["proxy", "10.0.0.0/33", "127.0.0.1,x"])
+def test_proxies_that_are_no_addresses_are_refused(text: str) -> None:
+    assert "NEXUS_TRUSTED_PROXIES" in setting_faults(read({"NEXUS_TRUSTED_PROXIES": text}))[0]
+    assert setting_faults(read({"NEXUS_TRUSTED_PROXIES": "10.0.0.7, 192.168.0.0/16, ::1"})) == []

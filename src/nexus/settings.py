@@ -12,7 +12,6 @@ from msgspec.structs import fields, replace
 
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.texts import nearest
-from nexus.domain.ports.addresses import is_loopback, networks
 
 PREFIX = "NEXUS_"
 OPENAI_URL = "https://api.openai.com/v1"
@@ -47,6 +46,12 @@ class Secret:
         raise TypeError("A secret is not copied out of the process.")
 
 
+_Count = Annotated[int, Meta(ge=1, le=100_000)]
+_CountFromZero = Annotated[int, Meta(ge=0, le=100_000)]
+_Seconds = Annotated[float, Meta(gt=0, le=3600)]
+_Text = Annotated[str, Meta(min_length=1)]
+
+
 class _Group(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass
 
@@ -54,124 +59,92 @@ class _Group(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Model(_Group, frozen=True, kw_only=True):
     provider: Annotated[
         Literal["offline", "openai"],
-        Meta(description="`openai`: any compatible endpoint. Unset: `openai` when a key or a base URL is given."),
+        "`openai`: any compatible endpoint. Unset: `openai` when a key or a base URL is given.",
     ] = "offline"
-    base_url: Annotated[str, Meta(description="Where the model is reached.", pattern=r"^https?://[^\s/]+")] = OPENAI_URL
-    api_key: Annotated[Secret, Meta(description="The key of the model provider.")] = Secret()
-    name: Annotated[str, Meta(description="Which model answers.", min_length=1)] = "gpt-4o-mini"
-    timeout: Annotated[
-        float, Meta(description="Seconds that a model may be silent before it is given up.", gt=0, le=3600)
-    ] = 60.0
+    base_url: Annotated[str, "Where the model is reached.", Meta(pattern=r"^https?://[^\s/]+")] = OPENAI_URL
+    api_key: Annotated[Secret, "The key of the model provider."] = Secret()
+    name: Annotated[_Text, "Which model answers."] = "gpt-4o-mini"
+    timeout: Annotated[_Seconds, "Seconds that a model may be silent before it is given up."] = 60.0
 
 
 class Auth(_Group, frozen=True, kw_only=True):
-    token: Annotated[
-        Secret, Meta(description="The bearer token of the local owner; needed to listen beyond this machine.")
-    ] = Secret()
+    token: Annotated[Secret, "The bearer token of the local owner; needed to listen beyond this machine."] = Secret()
 
 
 class TableStorage(_Group, frozen=True, kw_only=True):
-    backend: Annotated[Literal["sqlite", "dynamodb"], Meta(description="Where rows are kept.")] = "sqlite"
+    backend: Annotated[Literal["sqlite", "dynamodb"], "Where rows are kept."] = "sqlite"
     endpoint_url: Annotated[
-        str, Meta(description="DynamoDB at another address than that of AWS.", pattern=r"^(https?://[^\s/]+.*)?$")
+        str, "DynamoDB at another address than that of AWS.", Meta(pattern=r"^(https?://[^\s/]+.*)?$")
     ] = ""
-    region: Annotated[str, Meta(description="The AWS region of the tables.", min_length=1)] = "us-west-2"
-    prefix: Annotated[
-        str, Meta(description="How the names of the tables start.", pattern=r"^[A-Za-z0-9_.-]*$", max_length=100)
-    ] = "nexus_"
+    region: Annotated[_Text, "The AWS region of the tables."] = "us-west-2"
+    prefix: Annotated[str, "How the names of the tables start.", Meta(pattern=r"^[A-Za-z0-9_.-]*$", max_length=100)] = (
+        "nexus_"
+    )
 
 
 class Builds(_Group, frozen=True, kw_only=True):
-    concurrency: Annotated[int, Meta(description="How many builds run at once in this process.", ge=1, le=256)] = 4
-    per_tenant: Annotated[
-        int, Meta(description="How many builds of one tenant may be queued or run; others are held.", ge=1, le=100_000)
-    ] = 100
-    held_per_tenant: Annotated[
-        int, Meta(description="How many builds of one tenant may be held; others are refused.", ge=0, le=100_000)
-    ] = 1000
-    heartbeat_seconds: Annotated[
-        float, Meta(description="Seconds between two signs of life of a build.", gt=0, le=60)
-    ] = 2.0
-    lease_seconds: Annotated[
-        float, Meta(description="Seconds without a sign of life after which a build is taken over.", gt=0, le=3600)
-    ] = 30.0
-    sweep_seconds: Annotated[
-        float, Meta(description="Seconds between two looks for work that was left.", gt=0, le=600)
-    ] = 5.0
+    concurrency: Annotated[int, "How many builds run at once in this process.", Meta(ge=1, le=256)] = 4
+    per_tenant: Annotated[_Count, "How many builds of one tenant may be queued or run; others are held."] = 100
+    held_per_tenant: Annotated[_CountFromZero, "How many builds of one tenant may be held; others are refused."] = 1000
+    heartbeat_seconds: Annotated[float, "Seconds between two signs of life of a build.", Meta(gt=0, le=60)] = 2.0
+    lease_seconds: Annotated[_Seconds, "Seconds without a sign of life after which a build is taken over."] = 30.0
+    sweep_seconds: Annotated[float, "Seconds between two looks for work that was left.", Meta(gt=0, le=600)] = 5.0
     patience_seconds: Annotated[
-        float,
-        Meta(description="Seconds that a stage waits in all for a model provider that is away.", ge=0, le=604_800),
+        float, "Seconds that a stage waits in all for a model provider that is away.", Meta(ge=0, le=604_800)
     ] = 3600.0
 
 
 class Log(_Group, frozen=True, kw_only=True):
-    level: Annotated[
-        Literal["debug", "info", "warning", "error"], Meta(description="The least serious entries that are written.")
-    ] = "info"
-    format: Annotated[
-        Literal["auto", "json", "pretty"], Meta(description="`auto`: pretty on a terminal, JSON elsewhere.")
-    ] = "auto"
+    level: Annotated[Literal["debug", "info", "warning", "error"], "The least serious entries that are written."] = (
+        "info"
+    )
+    format: Annotated[Literal["auto", "json", "pretty"], "`auto`: pretty on a terminal, JSON elsewhere."] = "auto"
 
 
 class Limits(_Group, frozen=True, kw_only=True):
     drain_seconds: Annotated[
-        float, Meta(description="Seconds that replies have left to be finished when the server stops.", ge=0, le=600)
+        float, "Seconds that replies have left to be finished when the server stops.", Meta(ge=0, le=600)
     ] = 10.0
-    replies: Annotated[
-        int, Meta(description="How many replies are written at once in this process.", ge=1, le=100_000)
-    ] = 1000
-    replies_per_tenant: Annotated[
-        int, Meta(description="How many of them may be those of one tenant; others wait.", ge=1, le=100_000)
-    ] = 1000
-    replies_waiting: Annotated[
-        int, Meta(description="How many replies of one tenant may wait; others are refused.", ge=0, le=100_000)
-    ] = 1000
+    replies: Annotated[_Count, "How many replies are written at once in this process."] = 1000
+    replies_per_tenant: Annotated[_Count, "How many of them may be those of one tenant; others wait."] = 1000
+    replies_waiting: Annotated[_CountFromZero, "How many replies of one tenant may wait; others are refused."] = 1000
     stream_seconds: Annotated[
-        float, Meta(description="Seconds after which a stream asks its reader to come again.", gt=0, le=86_400)
+        float, "Seconds after which a stream asks its reader to come again.", Meta(gt=0, le=86_400)
     ] = 600.0
-    head_seconds: Annotated[
-        float, Meta(description="Seconds within which the head of a request must have come.", gt=0, le=3600)
-    ] = 20.0
-    body_seconds: Annotated[
-        float, Meta(description="Seconds more within which the body of a request must have come.", gt=0, le=3600)
-    ] = 30.0
-    idle_seconds: Annotated[
-        float, Meta(description="Seconds that a connection is kept between two requests.", ge=1, le=3600)
-    ] = 75.0
+    head_seconds: Annotated[_Seconds, "Seconds within which the head of a request must have come."] = 20.0
+    body_seconds: Annotated[_Seconds, "Seconds more within which the body of a request must have come."] = 30.0
+    idle_seconds: Annotated[float, "Seconds that a connection is kept between two requests.", Meta(ge=1, le=3600)] = (
+        75.0
+    )
     connections: Annotated[
-        int, Meta(description="How many connections there may be; fewer where fewer files may be open.", ge=1)
+        int, "How many connections there may be; fewer where fewer files may be open.", Meta(ge=1)
     ] = 10_000
     connections_per_address: Annotated[
-        int, Meta(description="How many of them one address may hold: one that waits for its peer makes room.", ge=1)
+        int, "How many of them one address may hold: one that waits for its peer makes room.", Meta(ge=1)
     ] = 500
 
 
 class Code(_Group, frozen=True, kw_only=True):
     min_tier: Annotated[
-        int,
-        Meta(description="The least tier of the boundary: below it nothing is run, and no server starts.", ge=0, le=4),
+        int, "The least tier of the boundary: below it nothing is run, and no server starts.", Meta(ge=0, le=4)
     ] = 0
 
 
 class Chaos(_Group, frozen=True, kw_only=True):
     failpoint: Annotated[
-        str,
-        Meta(
-            description="For tests: where the process kills itself, as `after:stage.commit@3`. Never set it elsewhere."
-        ),
+        str, "For tests: where the process kills itself, as `after:stage.commit@3`. Never set it elsewhere."
     ] = ""
 
 
 class Settings(_Group, frozen=True, kw_only=True):
-    data_dir: Annotated[str, Meta(description="Where everything is kept.", min_length=1)] = "data"
-    host: Annotated[str, Meta(description="The address to listen on.", min_length=1)] = "127.0.0.1"
-    port: Annotated[int, Meta(description="The port to listen on; 0: any free one.", ge=0, le=65535)] = 8000
+    data_dir: Annotated[_Text, "Where everything is kept."] = "data"
+    host: Annotated[_Text, "The address to listen on."] = "127.0.0.1"
+    port: Annotated[int, "The port to listen on; 0: any free one.", Meta(ge=0, le=65535)] = 8000
     role: Annotated[
-        Literal["all", "api", "worker"],
-        Meta(description="What this process serves. `api` and `worker` are not yet usable."),
+        Literal["all", "api", "worker"], "What this process serves. `api` and `worker` are not yet usable."
     ] = "all"
     trusted_proxies: Annotated[
-        str, Meta(description="Addresses and networks, comma-separated, whose connections are not counted by address.")
+        str, "Addresses and networks, comma-separated, whose connections are not counted by address."
     ] = ""
     model: Model = Model()
     auth: Auth = Auth()
@@ -220,24 +193,6 @@ def read(environ: Mapping[str, str], **overrides: object) -> Settings:
     return _build_settings(values)
 
 
-def problems(settings: Settings) -> list[str]:
-    """Why a server must not start with these settings; empty when it may."""
-    found = []
-    if settings.role != "worker" and not settings.auth.token and not is_loopback(settings.host):
-        found.append(
-            f"NEXUS_HOST={settings.host} can be reached from other machines: set NEXUS_AUTH__TOKEN, or listen on 127.0.0.1."
-        )
-    if settings.role != "all":
-        found.append(f"NEXUS_ROLE={settings.role} needs a queue between processes, which this release lacks: use all.")
-    try:
-        networks(settings.trusted_proxies)
-    except ValueError as error:
-        found.append(f"NEXUS_TRUSTED_PROXIES is wrong: {error}.")
-    if needed := missing_key(settings.model):
-        found.append(needed)
-    return found
-
-
 def missing_key(model: Model) -> str:
     """What a provider that takes no call without a key lacks; empty when nothing."""
     if model.provider == "openai" and model.base_url == OPENAI_URL and not model.api_key:
@@ -264,11 +219,12 @@ def _variables(group: type[_Group], prefix: str) -> Iterator[Variable]:
         hint = hints[field.name]
         if get_origin(hint) is not Annotated:
             continue
-        plain, meta = get_args(hint)
+        plain, *metas = get_args(hint)
         name = PREFIX + "__".join(filter(None, (prefix, field.name))).upper()
+        [doc] = (meta for meta in metas if isinstance(meta, str))
         choices = get_args(plain) if get_origin(plain) is Literal else ()
         type_ = plain if plain is Secret else hint
-        yield Variable(name, prefix, field.name, type_, field.default, meta.description, choices)
+        yield Variable(name, prefix, field.name, type_, field.default, doc, choices)
 
 
 def _convert_value(variable: Variable, value: object) -> object:

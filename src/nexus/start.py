@@ -7,14 +7,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from nexus.domain.core.errors import InvalidInput
-from nexus.domain.ports.addresses import is_loopback
-from nexus.settings import Settings, problems
+from nexus.domain.ports.addresses import is_loopback, networks
+from nexus.settings import Settings, missing_key
 
 SHORTEST_TOKEN = 16
 GIT_ADVICE = (
     "Install git (Debian, Ubuntu: apt install git; macOS: xcode-select --install): projects are git repositories."
 )
 AWS_ADVICE = "NEXUS_TABLES__BACKEND=dynamodb needs the extra aws: pip install 'nexus[aws]'."
+_SHORT = f"NEXUS_AUTH__TOKEN has fewer than {SHORTEST_TOKEN} characters"
 _ADVICE = 'make one with python3 -c "import secrets; print(secrets.token_urlsafe())".'
 DIRECTORY_ADVICE = "Choose another one with --data-dir, or NEXUS_DATA_DIR."
 
@@ -31,19 +32,28 @@ def check_start(settings: Settings) -> None:
 
 
 def setting_faults(settings: Settings) -> list[str]:
-    """What in the settings alone stands against a start."""
-    short = _is_short(settings) and settings.role != "worker" and not is_loopback(settings.host)
-    reached = f"NEXUS_HOST={settings.host} can be reached from other machines"
-    told = f"{reached}, and NEXUS_AUTH__TOKEN has fewer than {SHORTEST_TOKEN} characters: {_ADVICE}"
-    missing = settings.tables.backend == "dynamodb" and find_spec("aioboto3") is None
-    return [*problems(settings), *([told] if short else []), *([AWS_ADVICE] if missing else [])]
+    """What in the settings alone stands against a start; empty when nothing does."""
+    found, reached = [], f"NEXUS_HOST={settings.host} can be reached from other machines"
+    if settings.role != "worker" and not is_loopback(settings.host):
+        if not settings.auth.token:
+            found.append(f"{reached}: set NEXUS_AUTH__TOKEN, or listen on 127.0.0.1.")
+        elif _is_short(settings):
+            found.append(f"{reached}, and {_SHORT}: {_ADVICE}")
+    if settings.role != "all":
+        found.append(f"NEXUS_ROLE={settings.role} needs a queue between processes, which this release lacks: use all.")
+    try:
+        networks(settings.trusted_proxies)
+    except ValueError as error:
+        found.append(f"NEXUS_TRUSTED_PROXIES is wrong: {error}.")
+    if settings.tables.backend == "dynamodb" and find_spec("aioboto3") is None:
+        found.append(AWS_ADVICE)
+    return [*found, *filter(None, [missing_key(settings.model)])]
 
 
 def setting_warnings(settings: Settings) -> list[str]:
     """What is allowed on this machine alone, and should not be."""
-    if not _is_short(settings) or not is_loopback(settings.host):
-        return []
-    return [f"NEXUS_AUTH__TOKEN has fewer than {SHORTEST_TOKEN} characters, so it can be guessed: {_ADVICE}"]
+    is_weak = _is_short(settings) and is_loopback(settings.host)
+    return [f"{_SHORT}, so it can be guessed: {_ADVICE}"] if is_weak else []
 
 
 def directory_fault(data: Path) -> str:
