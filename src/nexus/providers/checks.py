@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack, aclosing
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -51,16 +51,12 @@ class _Answer(NamedTuple):
     end: End
 
 
-_TOOL = ToolSpec(
-    "add",
-    "Adds two whole numbers.",
-    {
-        "type": "object",
-        "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
-        "required": ["a", "b"],
-        "additionalProperties": False,
-    },
-)
+class _Operands(Struct):
+    a: int
+    b: int
+
+
+_TOOL = ToolSpec("add", "Adds two whole numbers.", answer_schema(_Operands))
 
 
 async def check_configured(settings: Settings, *, seconds: float = SECONDS) -> list[Check]:
@@ -72,18 +68,17 @@ async def check_configured(settings: Settings, *, seconds: float = SECONDS) -> l
 async def check_model(model: ChatModel, *, seconds: float = SECONDS) -> list[Check]:
     """Words first; without them nothing else is tried."""
     models = Models(catalog=MemoryCatalog(model), clock=system_clock, sleep=asyncio.sleep, backoff=Backoff(tries=1))
-    words = await _tried("text", lambda: _words(models), seconds)
+    words = await _try("text", _words(models), seconds)
     if not words.works:
         return [words]
-    typed = await _tried("schema", lambda: _typed(models), seconds)
-    return [words, typed, await _tried("tool", lambda: _called(models), seconds)]
+    return [words, await _try("schema", _typed(models), seconds), await _try("tool", _called(models), seconds)]
 
 
-async def _tried(name: Literal["text", "schema", "tool"], call: Callable[[], Awaitable[str]], seconds: float) -> Check:
+async def _try(name: Literal["text", "schema", "tool"], call: Awaitable[str], seconds: float) -> Check:
     began, works = time.monotonic(), False
     try:
         async with asyncio.timeout(seconds):
-            detail, works = await call(), True
+            detail, works = await call, True
     except TimeoutError:
         detail = f"There was no whole answer within {seconds:g} s."
     except NexusError as problem:
@@ -92,55 +87,50 @@ async def _tried(name: Literal["text", "schema", "tool"], call: Callable[[], Awa
 
 
 async def _words(models: Models) -> str:
-    answer = await _asked(models, "This is a test of the connection. Answer with the one word: pong")
+    answer = await _ask(models, "This is a test of the connection. Answer with the one word: pong")
     if answer.text.strip():
         return f"It says {_shown(answer.text)}."
     if answer.thoughts.strip() and answer.end.stop == "length":
         return f"It thinks, and came to no words within {MOST_TOKENS} tokens."
-    raise InvalidInput(cut_short("the test", answer.end.stop) or "Its answer is empty.")
+    raise _refusal(answer, "Its answer is empty.")
 
 
 async def _typed(models: Models) -> str:
-    answer = await _asked(models, "What is 17 plus 25?", schema=answer_schema(_Sum), schema_name="check_schema")
+    answer = await _ask(models, "What is 17 plus 25?", schema=answer_schema(_Sum), schema_name="check_schema")
     try:
         return f"It fills in a form: {msgspec.json.encode(parsed(_Sum, answer.text)).decode()}."
     except ValueError:
-        cut = cut_short("the test", answer.end.stop)
-        raise InvalidInput(cut or f"It gives {_shown(answer.text)} for a form that it was to fill in.") from None
+        raise _refusal(answer, f"It gives {_shown(answer.text)} for a form that it was to fill in.") from None
 
 
 async def _called(models: Models) -> str:
-    answer = await _asked(models, "What is 17 plus 25? Use the tool.", tools=(_TOOL,))
-    for call in answer.end.calls:
-        if call.name != _TOOL.name:
-            raise InvalidInput(f"It calls a tool {_shown(call.name)} that it was not offered.")
-        try:
-            msgspec.json.decode(call.arguments, type=dict[str, int])
-        except msgspec.MsgspecError:
-            raise InvalidInput(f"It calls the tool with {_shown(call.arguments)}, which are no arguments.") from None
-        return f"It calls the tool with {_shown(call.arguments)}."
-    cut = cut_short("the test", answer.end.stop)
-    raise InvalidInput(cut or f"It says {_shown(answer.text)} instead of calling the tool.")
+    answer = await _ask(models, "What is 17 plus 25? Use the tool.", tools=(_TOOL,))
+    if not answer.end.calls:
+        raise _refusal(answer, f"It says {_shown(answer.text)} instead of calling the tool.")
+    name, arguments = answer.end.calls[0].name, answer.end.calls[0].arguments
+    if name != _TOOL.name:
+        raise InvalidInput(f"It calls a tool {_shown(name)} that it was not offered.")
+    try:
+        msgspec.json.decode(arguments, type=dict[str, int])
+    except msgspec.MsgspecError:
+        raise InvalidInput(f"It calls the tool with {_shown(arguments)}, which are no arguments.") from None
+    return f"It calls the tool with {_shown(arguments)}."
 
 
-async def _asked(models: Models, said: str, **wanted: object) -> _Answer:
-    request = msgspec.structs.replace(
-        ModelRequest(
-            messages=(ChatMessage("system", "You are a helpful assistant."), ChatMessage("user", said)),
-            purpose="check",
-            max_tokens=MOST_TOKENS,
-        ),
-        **wanted,
-    )
-    text, thoughts, size = list[str](), list[str](), 0
+def _refusal(answer: _Answer, otherwise: str) -> InvalidInput:
+    return InvalidInput(cut_short("the test", answer.end.stop) or otherwise)
+
+
+async def _ask(models: Models, said: str, **wanted: Any) -> _Answer:
+    messages = (ChatMessage("system", "You are a helpful assistant."), ChatMessage("user", said))
+    request = ModelRequest(messages=messages, purpose="check", max_tokens=MOST_TOKENS, **wanted)
+    text, thoughts = "", ""
     async with aclosing(models.stream(request)) as items:
         async for item in items:
             if isinstance(item, End):
-                return _Answer("".join(text), "".join(thoughts), item)
-            text.append(item.text)
-            thoughts.append(item.reasoning)
-            size += len(item.text) + len(item.reasoning)
-            if size > _MOST_CHARACTERS:
+                return _Answer(text, thoughts, item)
+            text, thoughts = text + item.text, thoughts + item.reasoning
+            if len(text) + len(thoughts) > _MOST_CHARACTERS:
                 raise InvalidInput(f"Its answer does not end at {MOST_TOKENS} tokens.")
     raise Unavailable("The answer broke off.")
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from nexus.domain.core.errors import InvalidInput
 from nexus.providers.catalog import OFFLINE, address_fault, key_fault
 from nexus.providers.file import Entry, ModelsFile, read_file
-from nexus.settings import PREFIX, Model, Settings, missing_key, read
+from nexus.settings import PREFIX, Model, Secret, Settings, missing_key, read
 
 _PLACE = ("PROVIDER", "BASE_URL", "API_KEY")
 """Where a model is and its key belong together: one variable of them, and the file does not count."""
@@ -44,10 +44,19 @@ def choose(environ: Mapping[str, str], **overrides: object) -> Choice:
     settings = read(environ, **overrides)
     file = read_file(settings.directory)
     if says_where(environ):
-        return _by_environment(settings, file)
+        is_keyed = bool(settings.model.api_key) and settings.model.provider != OFFLINE
+        name = OFFLINE if settings.model.provider == OFFLINE else settings.model.name
+        key_from = f"{PREFIX}MODEL__API_KEY" if is_keyed else ""
+        return Choice(settings, name, "environment", key_from, _environment_fault(settings.model), file)
     if file is None or (entry := file.entry(file.default)) is None:
         return Choice(settings, OFFLINE, "models.toml" if file else "default", file=file)
-    return _by_file(settings, file, entry, environ)
+    provider, _, own_name = entry.name.partition("/")
+    name = environ.get(f"{PREFIX}MODEL__NAME", "").strip() or own_name
+    key = Secret(environ.get(entry.key_env, "").strip()) if entry.key_env else entry.key
+    model = Model(provider="openai", base_url=entry.address, api_key=key, name=name, timeout=settings.model.timeout)
+    key_from = entry.key_env or ("models.toml" if key else "")
+    fault = _variable_fault(entry, key, file)
+    return Choice(replace(settings, model=model), f"{provider}/{name}", "models.toml", key_from, fault, file)
 
 
 def says_where(environ: Mapping[str, str]) -> list[str]:
@@ -56,31 +65,21 @@ def says_where(environ: Mapping[str, str]) -> list[str]:
     return [name for name in names if environ.get(name, "").strip()]
 
 
-def _by_environment(settings: Settings, file: ModelsFile | None) -> Choice:
-    model = settings.model
+def _environment_fault(model: Model) -> str:
     if model.provider == OFFLINE:
-        return Choice(settings, OFFLINE, "environment", file=file)
-    fault = missing_key(model)
-    if found := address_fault(model.base_url):
-        fault = f"{PREFIX}MODEL__BASE_URL is wrong: {found}"
-    elif found := key_fault(model.api_key.reveal()):
-        fault = f"{PREFIX}MODEL__API_KEY is wrong: {found}"
-    key_from = f"{PREFIX}MODEL__API_KEY" if model.api_key else ""
-    return Choice(settings, model.name, "environment", key_from, fault, file)
+        return ""
+    if fault := address_fault(model.base_url):
+        return f"{PREFIX}MODEL__BASE_URL is wrong: {fault}"
+    fault = key_fault(model.api_key.reveal())
+    return f"{PREFIX}MODEL__API_KEY is wrong: {fault}" if fault else missing_key(model)
 
 
-def _by_file(settings: Settings, file: ModelsFile, entry: Entry, environ: Mapping[str, str]) -> Choice:
-    name = environ.get(f"{PREFIX}MODEL__NAME", "").strip() or entry.model
-    key, fault = entry.key, ""
-    if entry.key_env:
-        key = type(key)(environ.get(entry.key_env, "").strip())
-        where = f"{file.path}, line {entry.line}: the variable {entry.key_env}"
-        if not key:
-            ways = f"Set it where nexus runs, or hand the key in: nexus models use {entry.name} --key-stdin"
-            fault = f"{where}, which holds the key of {entry.name}, is not set. {ways}"
-        elif found := key_fault(key.reveal()):
-            fault = f"{where} is wrong: {found}"
-    model = Model(provider="openai", base_url=entry.address, api_key=key, name=name, timeout=settings.model.timeout)
-    shown = entry.name if name == entry.model else f"{entry.name.partition('/')[0]}/{name}"
-    key_from = entry.key_env or ("models.toml" if key else "")
-    return Choice(replace(settings, model=model), shown, "models.toml", key_from, fault, file)
+def _variable_fault(entry: Entry, key: Secret, file: ModelsFile) -> str:
+    if not entry.key_env:
+        return ""
+    where = f"{file.path}, line {entry.line}: the variable {entry.key_env}"
+    if not key:
+        ways = f"Set it where nexus runs, or hand the key in: nexus models use {entry.name} --key-stdin"
+        return f"{where}, which holds the key of {entry.name}, is not set. {ways}"
+    fault = key_fault(key.reveal())
+    return f"{where} is wrong: {fault}" if fault else ""

@@ -2,21 +2,34 @@
 
 import fcntl
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 from msgspec import Struct, structs
 
 from nexus.domain.core.errors import InvalidInput
-from nexus.providers.catalog import OFFLINE, PROVIDERS
+from nexus.domain.core.texts import nearest
+from nexus.providers.catalog import CUSTOM, OFFLINE, address_fault, key_fault, name_fault, provider_of
 from nexus.settings import Secret
 
 FILE = "models.toml"
 _LARGEST = 256 * 1024
 _TEMPORARY = ".models-"
+_AT_LINE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
+_TOP = ("default", "model")
+_ENTRY: Mapping[str, Callable[[str], str]] = {
+    "name": name_fault,
+    "base_url": lambda url: f"base_url is wrong: {fault}" if (fault := address_fault(url)) else "",
+    "key_env": lambda name: "" if VARIABLE.fullmatch(name) else "key_env is the name of a variable, not a key.",
+    "key": lambda key: f"key is wrong: {fault}" if (fault := key_fault(key) if key else "it is empty.") else "",
+}
+"""What is wrong with the text of each key of an entry; empty when nothing is."""
 _HEAD = "# Which model answers. `nexus models use` rewrites this file, without other comments.\n"
 
 
@@ -33,12 +46,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     @property
     def address(self) -> str:
-        return self.base_url or PROVIDERS[self.name.partition("/")[0]].base_url
-
-    @property
-    def model(self) -> str:
-        """As its provider knows it."""
-        return self.name.partition("/")[2]
+        return self.base_url or provider_of(self.name).base_url
 
 
 class ModelsFile(Struct, frozen=True, kw_only=True):
@@ -53,7 +61,7 @@ class ModelsFile(Struct, frozen=True, kw_only=True):
 
 
 def read_file(data: Path) -> ModelsFile | None:
-    """The file of a data directory; None where there is none. InvalidInput names the file and the line that is wrong."""
+    """The file of a data directory; None where there is none. InvalidInput names the file, the line and what is wrong; never a key."""
     path = data / FILE
     if path.is_fifo() or path.is_socket():
         raise InvalidInput(f"{path} cannot be read: it is no regular file.")
@@ -66,9 +74,89 @@ def read_file(data: Path) -> ModelsFile | None:
         raise InvalidInput(f"{path} cannot be read: {error.strerror}.") from error
     if len(content) > _LARGEST:
         raise InvalidInput(f"{path} is larger than {_LARGEST // 1024} KB: it is no list of models.")
-    from nexus.providers.reading import parse_file  # brings a TOML reader, which most starts do without
+    lines = content.decode("utf-8-sig", errors="replace").splitlines()
+    document, fault, line = _parse_document(content)
+    for sentence, key, number in _faults(document) if not fault else ():
+        fault, line = sentence, _line_of(lines, key, number)
+        break
+    if fault:
+        raise InvalidInput(f"{path}, line {line}: {fault}")
+    entries = [
+        Entry(
+            **said | {"key": Secret(said.get("key", ""))},
+            line=_line_of(lines, "key_env" if "key_env" in said else "name", at),
+        )
+        for at, said in enumerate(document.get("model", []))
+    ]
+    return ModelsFile(path=path, default=document["default"], entries=tuple(entries))
 
-    return parse_file(path, content)
+
+def _parse_document(content: bytes) -> tuple[Mapping[str, Any], str, int]:
+    """What the file says, or what is wrong with its text, and in which line."""
+    import tomllib  # most starts do without
+
+    try:
+        return tomllib.loads(content.decode("utf-8-sig")), "", 0
+    except UnicodeDecodeError as error:
+        return {}, "it is not UTF-8 text.", content.count(b"\n", 0, error.start) + 1
+    except tomllib.TOMLDecodeError as error:
+        found = _AT_LINE.search(str(error))
+        line = int(found[1]) if found and found[1] else max(len(content.splitlines()), 1)
+        return {}, f"it is no TOML: {_AT_LINE.sub('', str(error))}.", line
+    except RecursionError:
+        return {}, "it is no TOML that can be read: it is nested too deeply.", 1
+
+
+def _faults(document: Mapping[str, Any]) -> Iterator[tuple[str, str, int | None]]:
+    """What is wrong, each with its key and the number of its entry, None above all entries. Only the first is sure to be one."""
+    yield from ((_unknown(key, _TOP), key, None) for key in document if key not in _TOP)
+    listed = document.get("model", [])
+    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+        yield "a model is a table that begins with [[model]].", "model", None
+    for number, said in enumerate(listed):
+        yield from ((sentence, key, number) for sentence, key in _entry_faults(said))
+    names = [said["name"] for said in listed]
+    yield from ((f"{name} is there twice.", "name", at) for at, name in enumerate(names) if name in names[:at])
+    if "default" not in document:
+        yield 'it does not say which model answers: write, for example, default = "offline".', "", None
+    elif document["default"] not in (known := [OFFLINE, *names]):
+        yield f"default is none of the models here: {', '.join(known)}.", "default", None
+
+
+def _entry_faults(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in said.items():
+        if key not in _ENTRY:
+            yield _unknown(key, _ENTRY), key
+        elif fault := _ENTRY[key](value) if isinstance(value, str) else f"{key} is no text.":
+            yield fault, key
+    if "name" not in said:
+        yield "a model needs a name.", ""
+    name, provider = said["name"], provider_of(said["name"])
+    if "key_env" in said and "key" in said:
+        yield "key and key_env: one of them is enough.", "key"
+    if provider.name == CUSTOM and "base_url" not in said:
+        yield f"{name} needs a base_url.", "name"
+    if provider.key_env and not {"base_url", "key_env", "key"} & set(said):
+        yield f'{name} needs a key: key_env = "{provider.key_env}".', "name"
+
+
+def _unknown(key: str, known: Iterable[str]) -> str:
+    near = nearest(key, known)
+    guess = f"Do you mean {near}?" if near else f"Known are {', '.join(known)}."
+    return f"{key!r} is no key of this file. {guess}"
+
+
+def _line_of(lines: Sequence[str], key: str, entry: int | None) -> int:
+    """Where a key of an entry stands, or one above all entries; else where the entry begins."""
+    within, begins = -1, 1
+    stands = re.compile(rf"\[*\s*[\"']?{re.escape(key)}[\"']?\s*[=.\]]") if key else None
+    for number, line in enumerate(map(str.strip, lines), 1):
+        if re.match(r"\[\[\s*[\"']?model[\"']?\s*\]\]", line):
+            within += 1
+            begins = number if within == entry else begins
+        if stands and stands.match(line) and (entry is None or within == entry):
+            return number
+    return begins
 
 
 def choose_model(data: Path, name: str, entry: Entry | None = None) -> ModelsFile:
