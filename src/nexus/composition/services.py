@@ -107,7 +107,7 @@ def compose_services(world: Adapters) -> Services:
         repository=world.repository, clock=clock,
     )  # fmt: skip
     agents = Agents(
-        tables=tables, runtime=on.runtime, resolver=on.resolver, repository=world.repository, tasks=tasks,
+        tables=tables, resolver=on.resolver, repository=world.repository, tasks=tasks,
         tallies=tallies, audit=audit, clock=clock, new_id=new_id,
     )  # fmt: skip
     deletions = Deletions(
@@ -123,7 +123,7 @@ def compose_services(world: Adapters) -> Services:
         tables=tables, agents=agents, invocations=invocations, tallies=tallies, stream=stream, clock=clock
     )
     replies = Replies(
-        tables=tables, agents=agents, completion=completion, stream=stream, worker_id=world.worker_id, clock=clock,
+        tables=tables, agents=agents, runtime=on.runtime, completion=completion, stream=stream, worker_id=world.worker_id, clock=clock,
         journals=partial(Journal, tables=tables, clock=clock, eager=False),
     )  # fmt: skip
     sessions = Sessions(

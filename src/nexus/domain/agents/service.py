@@ -1,8 +1,7 @@
 """Agents: registered by builds, deployed, changed, called."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Mapping, Sequence
 from weakref import WeakValueDictionary
 
 from msgspec import structs
@@ -20,12 +19,9 @@ from nexus.domain.core.principal import Principal
 from nexus.domain.core.values import JSON
 from nexus.domain.identity import policies
 from nexus.domain.ports.database import Page, Tables, Window, retry_stale
-from nexus.domain.ports.models import ChatMessage
 from nexus.domain.ports.repository import Repository
 from nexus.domain.ports.rows import Place, When, Write, delete, insert, patch, when
-from nexus.domain.runtime.journal import Journal
-from nexus.domain.runtime.model import AgentSpec, AnswerEvent, AnswerFinished
-from nexus.domain.runtime.service import Runtime
+from nexus.domain.runtime.model import AgentSpec
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.service import Tasks
 
@@ -37,7 +33,6 @@ class Agents:
         self,
         *,
         tables: Tables,
-        runtime: Runtime,
         resolver: PackageResolver,
         repository: Repository,
         tasks: Tasks,
@@ -46,7 +41,7 @@ class Agents:
         clock: Clock,
         new_id: NewId,
     ) -> None:
-        self._tables, self._runtime, self._resolver, self._repository = tables, runtime, resolver, repository
+        self._tables, self._resolver, self._repository = tables, resolver, repository
         self._tasks, self._tallies, self._audit = tasks, tallies, audit
         self._clock, self._new_id = clock, new_id
         self._specs: dict[tuple[str, int], AgentSpec] = {}
@@ -219,15 +214,6 @@ class Agents:
             _, slug, inside = path.split("/", 2)
             found.setdefault(slug, {})[inside] = content.decode(errors="replace")
         return {slug: package.read(files) for slug, files in found.items() if package.MANIFEST in files}
-
-    async def answer(
-        self, agent: Agent, history: Sequence[ChatMessage], *, journal: Journal | None = None
-    ) -> AsyncGenerator[AnswerEvent | AnswerFinished, None]:
-        """The active deployment's answer as it comes."""
-        spec = await self.resolve(agent)
-        async with aclosing(self._runtime.answer(spec, history, journal=journal)) as answer:
-            async for item in answer:
-                yield item
 
 
 def told(agent: Agent) -> JSON:

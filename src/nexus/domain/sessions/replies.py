@@ -18,6 +18,7 @@ from nexus.domain.ports.log import Batch, Stream
 from nexus.domain.ports.models import ChatMessage
 from nexus.domain.ports.rows import check, patch, when
 from nexus.domain.runtime.journal import Guard, Journals
+from nexus.domain.runtime.service import Runtime
 from nexus.domain.runtime.steps import OutcomeUnknown
 from nexus.domain.sessions import rules
 from nexus.domain.sessions.completion import ReplyCompletion, owner, run_whole
@@ -51,13 +52,15 @@ class Replies:
         *,
         tables: Tables,
         agents: Agents,
+        runtime: Runtime,
         completion: ReplyCompletion,
         stream: Stream[ReplyEvent],
         journals: Journals,
         worker_id: str,
         clock: Clock,
     ) -> None:
-        self._tables, self._agents, self._completion, self._stream = tables, agents, completion, stream
+        self._tables, self._agents, self._runtime = tables, agents, runtime
+        self._completion, self._stream = completion, stream
         self._journals, self._worker_id, self._clock = journals, worker_id, clock
         self._leases = Leases(tables=tables, worker_id=worker_id, clock=clock)
 
@@ -187,11 +190,11 @@ class Replies:
 
     async def _answer(self, reply: Reply, writing: ReplyStream, *, is_new: bool) -> None:
         agent = writing.agent = writing.agent or await self._agents.get(owner(reply), reply.agent_id)
-        limits, history = (await self._agents.resolve(agent)).limits, await self._history(reply, writing.session)
+        spec, history = await self._agents.resolve(agent), await self._history(reply, writing.session)
         journal = self._journals(scope=rules.topic(reply.reply_id), guard=self._guard(reply), is_new=is_new)
         async with (
-            asyncio.timeout(limits.seconds),
-            aclosing(self._agents.answer(agent, history, journal=journal)) as answer,
+            asyncio.timeout(spec.limits.seconds),
+            aclosing(self._runtime.answer(spec, history, journal=journal)) as answer,
         ):
             async for item in answer:
                 hit("before:reply.delta")
