@@ -15,7 +15,7 @@ _OPERATORS = {
 _BEHIND = {"^2": "squared|的 平 方|平 方", "^3": "cubed|的 立 方|立 方", "!": "!|factorial|的 阶 乘"}
 _BEFORE = {"sqrt": "square root of|sqrt of|sqrt|the square root of|根 号 下|根 号|√",
            "cbrt": "cube root of|the cube root of"}  # fmt: skip
-_THEN = (", and then", ", then", "and then", "then", ", 再", "再", ", 然 后", "然 后", ",")
+_THEN = (", and then", ", then", "and then", "then", ", 再", "再", ", 然 后", "然 后", ", and", "and", ",")
 
 
 class Expression:

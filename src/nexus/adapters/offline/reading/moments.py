@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date, timedelta
-from functools import cache
+from functools import cache, cached_property
 from typing import NamedTuple
 from zoneinfo import available_timezones
 
@@ -12,12 +13,17 @@ from nexus.domain.tools.library.moments import MONTHS, zone_names
 
 _MONTH = rf"(?P<name>{'|'.join(sorted(MONTHS, key=len, reverse=True))})(?![a-z])\.?"
 _DAY = r"(?P<day>\d{1,2})(?![\d:])(?:st|nd|rd|th)?"
+_FEASTS = {"christmas eve": (12, 24), "christmas day": (12, 25), "christmas": (12, 25), "new year's day": (1, 1), "new year's eve": (12, 31),
+           "halloween": (10, 31), "valentine's day": (2, 14), "圣诞节": (12, 25), "元旦": (1, 1), "国庆节": (10, 1), "国庆": (10, 1),
+           "劳动节": (5, 1), "儿童节": (6, 1), "情人节": (2, 14)}  # fmt: skip
+_WEEKDAYS = "mon tue wed thu fri sat sun".split()
 _DATES = [re.compile(form) for form in (
     r"(?P<year>\d{4})(?P<sign>[-/.])(?P<month>\d{1,2})(?P=sign)(?P<day>\d{1,2})(?![\d/])",
     r"(?P<first>\d{1,2})(?P<sign>[-/.])(?P<second>\d{1,2})(?P=sign)(?P<year>\d{4})(?![\d/])",
     r"(?:(?P<year>\d{4})\s*年\s*)?(?P<month>\d{1,2})\s*月\s*(?P<day>\d{1,2})\s*(?:[日号]|(?!\d))",
     rf"(?:the )?{_DAY}\.? (?:of )?{_MONTH}(?:,? (?P<year>\d{{4}})(?!\d))?",
     rf"{_MONTH} (?:the )?{_DAY}(?:,? (?P<year>\d{{4}})(?!\d))?",
+    rf"(?P<feast>{'|'.join(_FEASTS)})(?:,? (?P<year>\d{{4}}))?(?!\d)", rf"(?P<year>\d{{4}})\s*年(?:的\s*)?(?P<feast>{'|'.join(_FEASTS)})",
 )]  # fmt: skip
 _CLOCKS = [re.compile(form) for form in (
     r"(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?\s*(?P<half>[ap])\.?\s?m(?![a-z])\.?",
@@ -40,6 +46,26 @@ class Day(NamedTuple):
     yearless: bool = False
 
 
+def _days(found: re.Match[str], anchor: date, step: int) -> list[date]:
+    """The days that a date can mean; without a year, the next from the anchor in the direction of `step`."""
+    parts = found.groupdict()
+    if "feast" in parts:
+        pairs = [_FEASTS[parts["feast"]]]
+    elif "first" not in parts:
+        month = MONTHS[parts["name"]] if "name" in parts else int(parts["month"])
+        pairs = [(month, int(parts["day"]))]
+    else:
+        first, second = int(parts["first"]), int(parts["second"])
+        pairs = [(second, first)] + [(first, second)] * (parts["sign"] != ".")
+    days = list[date]()
+    for month, day in pairs:
+        with suppress(ValueError):
+            near = date(int(parts["year"] or anchor.year), month, day)
+            is_near = bool(parts["year"]) or (near - anchor).days * step >= 0
+            days.append(near if is_near else date(near.year + step, month, day))
+    return list(dict.fromkeys(days))
+
+
 @cache
 def zone_words() -> frozenset[str]:
     """Every name of a zone or city in lower case."""
@@ -60,31 +86,35 @@ class Moments(Quantities):
                 yield name, end
 
     def dates(self, at: int) -> Iterator[Day]:
-        """Every reading as a date; `3/4/2026` has two, named in `doubt`."""
+        """Every reading as a date, behind its weekday and with the same date in brackets: `Christmas (25 December)`."""
+        weekday = self.word(at)[:3] if self.word(at).endswith(("day", self.word(at)[:3])) else ""
+        start = self.skip(at + 1, ",", "the") if weekday in _WEEKDAYS else at
+        for one in self._plain_dates(start):
+            same = next(self._plain_dates(one.end + 1), one) if self.word(one.end) == "(" else one
+            end = same.end + 1 if self.word(same.end) == ")" and same.day == one.day else one.end
+            if start == at or _WEEKDAYS[one.day.weekday()] == weekday:
+                yield one._replace(end=end)
+
+    def _plain_dates(self, at: int) -> Iterator[Day]:
+        """`3/4/2026` has two readings, named in `doubt`."""
         for found in (found for form in _DATES if (found := self.found(form, at))):
-            yield from self._days(found.groupdict(), self.behind(found.end(), at))
+            if days := _days(found, *self._anchor(found.start())):
+                names = tuple(day.isoformat() for day in reversed(days)) if len(days) > 1 else ()
+                yield Day(days[-1], self.behind(found.end(), at), names, not found["year"])
         for name, end in self._phrases(at, _DAYS):
             yield Day(self.today + timedelta(days=_DAYS[name]), end)
 
-    def _days(self, parts: dict[str, str], end: int) -> Iterator[Day]:
-        year = int(parts["year"]) if parts["year"] else None
-        if "first" not in parts:
-            month = MONTHS[parts["name"]] if "name" in parts else int(parts["month"])
-            days = [self._day(year, month, int(parts["day"]))]
-        else:
-            pair = (int(parts["first"]), int(parts["second"]))
-            days = [self._day(year, pair[1], pair[0])]
-            days += [] if parts["sign"] == "." else [self._day(year, *pair)]
-        known = list(dict.fromkeys(day for day in days if day))
-        names = tuple(day.isoformat() for day in reversed(known))
-        yield from [Day(known[-1], end, names if len(names) > 1 else (), year is None)] if known else []
+    @cached_property
+    def _marks(self) -> list[tuple[int, bool, date]]:
+        """Every date of the text: where it ends, whether its year is said, and the day, else the next such from today."""
+        found = [one for form in _DATES for one in form.finditer(self.lower)]
+        return sorted((one.end(), bool(one["year"]), day) for one in found for day in _days(one, self.today, 1)[-1:])
 
-    def _day(self, year: int | None, month: int, day: int) -> date | None:
-        try:
-            this = date(year or self.today.year, month, day)
-            return this if year or this >= self.today else date(this.year + 1, month, day)
-        except ValueError:
-            return None
+    def _anchor(self, place: int) -> tuple[date, int]:
+        """What a date without a year is next after (1): the date before it, else today; or before (-1): one that follows."""
+        earlier = [day for end, _, day in self._marks if end <= place]
+        later = [day for end, has_year, day in self._marks if has_year and end > place]
+        return (earlier[-1], 1) if earlier else (later[0], -1) if later else (self.today, 1)
 
     def clocks(self, at: int) -> Iterator[tuple[str, int]]:
         """Times of day as `15:00`, and where they end."""

@@ -25,7 +25,7 @@ _TAIL = re.compile(r"\d{1,2}(?!\d|[.,]\d)|[零一二三四五六七八九]{1,9}"
 _BELOW = {"ft": ("in", 12), "st": ("lb", 14)}
 """What a lone number behind feet or stones counts, and how many of those there can be."""
 _SIGNS = ("$", "€", "£", "¥", "usd", "eur", "gbp", "cny", "rmb")
-_CURRENCIES = ("块 钱", "元 钱", "人 民 币", "美 元", "欧 元", "日 元", "英 镑", "美 金", "元", "块", *_SIGNS,
+CURRENCIES = ("块 钱", "元 钱", "人 民 币", "美 元", "欧 元", "日 元", "英 镑", "美 金", "元", "块", *_SIGNS,
                *"dollars dollar bucks euro euros pounds yuan quid".split())  # fmt: skip
 
 
@@ -144,7 +144,7 @@ class Quantities:
         is_negative = self.word(start) == "-" and self.touches(start + 1) and not self.touches(start)
         if number := self._bare(start + is_negative):
             value = -number.value if is_negative else number.value
-            end = self.skip(number.end, *_CURRENCIES) if start == at else number.end
+            end = self.skip(number.end, *CURRENCIES) if start == at else number.end
             if self.word(end - 1) == "块" and (tail := self._tail(end)):
                 yield Number(value + tail.value, tail.end)
             yield from (Number(value, place) for place in dict.fromkeys((end, number.end)))

@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 from nexus.adapters.offline.reading.expressions import Expression
 from nexus.adapters.offline.reading.moments import Moments
 from nexus.adapters.offline.reading.patterns import Words, phrases
+from nexus.adapters.offline.reading.quantities import CURRENCIES
 from nexus.adapters.offline.reading.tokens import Token, plain, tokens_of
 from nexus.adapters.offline.reading.words import MEANINGFUL, NOUNS
+from nexus.domain.tools.library.conditions import number_in
 from nexus.domain.tools.library.tabular import read_csv
 from nexus.domain.tools.library.units import unit_named
 from nexus.domain.tools.model import ToolError
@@ -53,6 +55,12 @@ class Source(Moments):
         return names if rows and len(names) > 1 else []
 
     @cached_property
+    def numeric(self) -> set[str]:
+        """The columns that hold numbers."""
+        _, rows = read_csv(self.material) if self.columns and self.material else ([], [])
+        return {column for row in rows[:_ROWS] for column, cell in row.items() if number_in(str(cell)) is not None}
+
+    @cached_property
     def values(self) -> dict[tuple[str, ...], set[tuple[str, str]]]:
         """The cells of the table that hold a text, with their columns, by their tokens."""
         found = dict[tuple[str, ...], set[tuple[str, str]]]()
@@ -88,7 +96,8 @@ def number_of(value: Fraction) -> int | float:
 def _numbers(source: Source, at: int, detail: str) -> Read:
     """Any number, a `whole` one, or `money`: no count of things (`2 tickets`)."""
     for found in source.numbers(at):
-        is_count = detail == "money" and source.word(at) not in "$€£¥" and any(source.literal(NOUNS, found.end))
+        is_priced = source.word(at) in CURRENCIES or source.word(found.end - 1) in CURRENCIES
+        is_count = detail == "money" and not is_priced and any(source.literal(NOUNS, found.end))
         if not is_count and (detail != "whole" or found.value.denominator == 1):
             yield found.end, number_of(found.value)
 
@@ -150,7 +159,7 @@ def _columns(source: Source, at: int, detail: str) -> Read:
 
 def _measures(source: Source, at: int, detail: str) -> Read:
     """A column; or `revenue`, where only price and quantity are told: their product."""
-    found = list(_columns(source, at, detail))
+    found = [one for one in _columns(source, at, detail) if one[1] in source.numeric]
     yield from found
     size = next((size for size in (1, 2, 3) if "".join(map(source.word, range(at, at + size))) in _REVENUE), 0)
     known = [next((name for name in source.columns if name.lower() in names), "") for names in (_PRICES, _COUNTS)]
@@ -161,19 +170,17 @@ def _measures(source: Source, at: int, detail: str) -> Read:
 def _conditions(source: Source, at: int, detail: str) -> Read:
     """`amount > 6`, `region is north`: a column, a sign and a value, as the table tool has them; or a value alone, which
     stands in one column only; with `!=` those rows are left out."""
-    signs = [(column, sign, stop) for end, column in _columns(source, at, detail)
-             for sign, words in _COMPARED.items() for stop in source.literal(words, end)]  # fmt: skip
-    for column, sign, stop in signs:
-        for number in source.numbers(stop):
-            yield number.end, f"{column} {sign} {number_of(number.value)}"
-        if sign in ("=", "!="):
-            cells = [(end, value) for end, value, where in source.cells(stop) if where == column]
-            yield from ((end, f"{column} {sign} {value}") for end, value in cells)
+    for end, column in _columns(source, at, detail):
+        signs = [(sign, stop) for sign, words in _COMPARED.items() for stop in source.literal(words, end)]
+        for sign, stop in [*signs, ("=", end)]:
+            cells = source.cells(stop) if sign in ("=", "!=") else []
+            values: list[tuple[int, Any]] = [(one, value) for one, value, where in cells if where == column]
+            values += [(one.end, number_of(one.value)) for one in source.numbers(stop) if stop > end]
+            yield from ((one, f"{column} {sign} {value}") for one, value in values)
     columns = {column for _, _, column in source.cells(at)}
     for end, value, column in source.cells(at) if len(columns) == 1 else ():
-        sign = detail if detail == "!=" else "="
         for stop in {end, *(stop for stop, name in _columns(source, end, detail) if name == column)}:
-            yield stop, f"{column} {sign} {value}"
+            yield stop, f"{column} {'!=' if detail == '!=' else '='} {value}"
 
 
 def _number_lists(source: Source, at: int, detail: str) -> Read:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from nexus.domain.builds.outputs import Language
 
 CJK = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
+_DASHES = re.compile(r" [-–—](?= [^\W\d])")
 _FRACTIONS = re.compile(r"[¼½¾⅐-⅞]")
 _TOKEN = re.compile(
     r"\n|\d+(?:[.,]\d+)*|x(?=\d)|[㐀-䶿一-鿿豈-﫿]|[^\W\d㐀-䶿一-鿿豈-﫿]+(?:['’]?[^\W㐀-䶿一-鿿豈-﫿]+)*|\S",
@@ -30,7 +31,9 @@ class Token(NamedTuple):
 
 def plain(text: str) -> str:
     """The text with half-width characters, straight quotes, one sign for each meaning and simplified characters."""
-    text = _FRACTIONS.sub(lambda found: " " + unicodedata.normalize("NFKC", found[0]).replace("⁄", "/"), text)
+    text = _DASHES.sub(
+        ",", _FRACTIONS.sub(lambda found: " " + unicodedata.normalize("NFKC", found[0]).replace("⁄", "/"), text)
+    )
     return unicodedata.normalize("NFKC", text.translate(_SIGNS)).translate(_SIGNS).translate(_SIMPLER)
 
 

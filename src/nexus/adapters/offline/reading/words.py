@@ -10,7 +10,7 @@ result answer equal equals come_to comes_to come_out_to make makes gives current
 have_to want_to like_to going_to need_to know_what i_wonder wonder wondering anyone should shall am were i_am let_me
 hmm um well simply compute calculate find determine see here here's following come_out by_the_way btw
 for_me to_me looking please_help real_quick good_morning good_evening dear someone somebody i_think guess
-possible of for with at on in ever too actually basically one_more_question another_question today's work be_able_to able_to use using"""
+possible her his their she he they them we're we_are there_are of for with at on in ever too actually basically one_more_question another_question today's work be_able_to able_to use using"""
 _ZH = """请 请问 帮我 帮 帮忙 我 我们 我想 我要 你 您 能 能不能 能否 可以 可不可以 吗 呢 吧 啊 呀 哦 嘛 了 的 是 是多少 一下 下 多少 几 什么
 怎么 怎样 如何 想 想要 要 知道 想知道 想问 算 计算 算出 算下 求 求出 有 等于 那 那么 给 给我 告诉 告诉我 谢谢 麻烦 大概 大约 左右 约 是什么 得 得到
 应 应该 应该是 会 会是 将 你好 您好 看看 看 帮我算 算算 算一算 一共是 个 到底 现在 这 这个 这些 下面 以下 如下 为 结果 答案 问 问一下 有多少 有几个
@@ -26,7 +26,8 @@ sister wife husband grandmother grandma grandfather grandpa uncle aunt friend ma
 boss colleague team company shop store market class school gym doctor rent salary wage stock share_price
 monitor keyboard mouse printer file files photo video disk drive hard_drive memory_stick download thermometer weather
 outside bath river mountain building tower tree rope cable pipe wall fence board window door screen curtain carpet
-body patient athlete runner student teacher customer guest employee town city beach lake park highway speed_limit"""
+body patient athlete runner student teacher customer guest employee town city beach lake park highway speed_limit pair_of set_of student students people persons questions answers recipe_says guests kids children adults
+voters employees members_of_staff"""
 _NOUNS_ZH = """大衣 衣服 鞋子 鞋 手机 电脑 笔记本电脑 外套 衬衫 裤子 裙子 T恤 毛衣 羽绒服 电饭煲 冰箱 电视 洗衣机 空调 耳机 沙发 手表 相机 书包 商品 东西
 牛奶 黄油 面粉 糖 水 米饭 大米 油 果汁 啤酒 苹果 土豆 猪肉 牛肉 鸡蛋 蛋糕 面包 咖啡 茶 房间 房子 卧室 客厅 公寓 花园 办公室 土地 田 农田 行李 箱子 包裹
 瓶子 马拉松 跑步 跑道 路程 绳子 房租 工资 月薪 股票 股价 房价 菜谱 鱼缸 泳池 文件 照片 视频 硬盘 室温 外面 今天气温 妈妈 我妈 爸爸 我爸 爷爷 奶奶 外公 外婆 哥哥
