@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 
 from msgspec import Struct, structs
 
-from nexus.adapters.inprocess.jobs import InProcessJobs
 from nexus.adapters.memory.log import MemoryLog
 from nexus.adapters.memory.models import MemoryCatalog
 from nexus.adapters.memory.signals import MemorySignals
@@ -20,12 +19,13 @@ from nexus.domain.core.principal import Principal
 from nexus.domain.ports.log import EventLog
 from nexus.domain.ports.models import ChatModel
 from nexus.domain.services import Services
+from nexus.jobs.lanes import Lanes
 from nexus.jobs.sweeper import Sweeper
 from tests.fakes.code import MemoryCode
 from tests.fakes.files import MemoryFiles
+from tests.fakes.heartbeat import MemoryHeartbeat
 from tests.fakes.jobs import MemoryJobs
 from tests.fakes.models import MemoryDiscovery, ScriptedModel
-from tests.fakes.pulse import MemoryPulse
 from tests.fakes.repository import MemoryRepository
 from tests.fakes.web import MemoryWeb
 
@@ -49,7 +49,7 @@ class House(Struct, frozen=True, kw_only=True):
     services: Services
     world: Adapters
     clock: MovableClock
-    queue: InProcessJobs | MemoryJobs
+    queue: Lanes | MemoryJobs
     sweeper: Sweeper
 
     async def parts(self) -> dict[str, object]:
@@ -72,12 +72,13 @@ def world(
         signals=MemorySignals(),
         files=like.files if like else files,
         repository=like.repository if like else MemoryRepository(files=files),
-        queue=InProcessJobs(),
+        queue=(lanes := Lanes()),
+        local=lanes,
         models=MemoryCatalog(model) if model else like.models if like else MemoryCatalog(ScriptedModel()),
         discovery=MemoryDiscovery(),
         code=MemoryCode(),
         web=MemoryWeb({}),
-        pulse=MemoryPulse(),
+        heartbeat=MemoryHeartbeat(),
         secret=b"s" * 32,
         worker_id=worker_id,
         clock=clock,
@@ -96,8 +97,9 @@ async def open_house(
     on: Adapters | None = None, *, serving: bool = True, workflow: Workflow = AGENT_BUILD
 ) -> AsyncIterator[House]:
     """A house in which jobs run as they come; with `serving=False`, only those that a test runs."""
-    on = structs.replace(on or world(), workflow=workflow)
-    assert isinstance(on.queue, InProcessJobs | MemoryJobs)
+    on = on or world()
+    on = structs.replace(on, workflow=workflow, local=on.queue)
+    assert isinstance(on.queue, Lanes | MemoryJobs)
     assert isinstance(on.clock, MovableClock)
     duties = ("interactive", "background") if serving else ()
     async with run_process(on, on.queue, duties) as process:

@@ -67,7 +67,7 @@ async def _serve_process(
             await stopping.wait()
             state["status"] = "draining"
             streams.drain()
-            await process.queue.drain(settings.limits.drain_seconds)
+            await process.lanes.drain(settings.limits.drain_seconds)
 
 
 def _bind_listener(settings: Settings) -> socket.socket:

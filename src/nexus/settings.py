@@ -86,8 +86,13 @@ class Builds(_Group, frozen=True, kw_only=True):
     concurrency: Annotated[int, "How many builds run at once in this process.", Meta(ge=1, le=256)] = 4
     per_tenant: Annotated[_Count, "How many builds of one tenant may be queued or run; others are held."] = 100
     held_per_tenant: Annotated[_CountFromZero, "How many builds of one tenant may be held; others are refused."] = 1000
-    heartbeat_seconds: Annotated[float, "Seconds between two signs of life of a build.", Meta(gt=0, le=60)] = 2.0
-    lease_seconds: Annotated[_Seconds, "Seconds without a sign of life after which a build is taken over."] = 30.0
+    heartbeat_seconds: Annotated[
+        float, "Seconds between two looks for what is wanted of the work in hand.", Meta(gt=0, le=60)
+    ] = 1.0
+    lease_seconds: Annotated[
+        _Seconds,
+        "Seconds without a sign of life after which work is taken over; a third of them goes by between two signs.",
+    ] = 30.0
     sweep_seconds: Annotated[float, "Seconds between two looks for work that was left.", Meta(gt=0, le=600)] = 5.0
     patience_seconds: Annotated[
         float, "Seconds that a stage waits in all for a model provider that is away.", Meta(ge=0, le=604_800)

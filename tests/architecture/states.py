@@ -78,8 +78,9 @@ OTHERS_TEXT = f"""
 ## Neither here nor there
 
 T3, the hint to an executor that something is queued, changes no row: it may be lost or come twice. T23, `delete`, writes a tombstone in
-any state and leaves the states as they are; while a project is {" or ".join(ACTIVE)}, only when it is told to stop first. The purge
-that empties the rooms is a task of its own: `queued`, then `completed`.
+any state and leaves the states as they are; while a project is {" or ".join(ACTIVE)}, only when it is told to stop first. The deletion
+itself is a task of its own, of the type `purge`: `queued`, `running` in the hands of one process, then `completed`; while a build or a
+reply of it has not ended, it is `queued` again, with a time before which it is not claimed.
 """
 
 ROW_COLUMNS = (

@@ -23,7 +23,6 @@ NOUNS = {
         "report",
         "stage_attempt",
         "stage_context",
-        "wishes",
         "workflow",
     },
     "identity": {"policies"},

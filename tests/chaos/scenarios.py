@@ -179,7 +179,7 @@ MEANT: dict[str, tuple[str, ...]] = {
     "failed once": ("stage.retried",),
     "retry": ("project.retry",),
     "restart": ("project.restart",),
-    "delete": ("project.delete", "purge.files", "purge.rows", "purge.end"),
+    "delete": ("project.delete", "purge.files", "purge.rows", "job.end"),
     "unverified": ("stage.skipped",),
     "drain": ("build.queued",),
     "reply": ("reply.send", "reply.start", "reply.delta", "reply.keep", "reply.end", "reply.leave"),

@@ -14,18 +14,14 @@ from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import Stale, Unavailable
 from nexus.domain.core.instants import epoch
 from nexus.domain.ports.database import Tables
+from nexus.domain.ports.heartbeat import Lease
 from nexus.domain.ports.rows import Index, Table, Write, insert
-from nexus.domain.tasks.execution import (
-    ANSWER_SECONDS,
-    LEASE_SECONDS,
-    Executions,
-    Lease,
-    LeaseLost,
-    LeaseRow,
-    LeaseTable,
-)
+from nexus.domain.tasks.execution import Executions, LeaseLost, LeaseRow, LeaseTable, LeaseTimes
 from tests.contracts.conftest import dynamodb_tables, sqlite_tables
 from tests.contracts.stored import Clock
+from tests.fakes.heartbeat import MemoryHeartbeat
+
+LEASE_SECONDS, ANSWER_SECONDS = LeaseTimes().lease, LeaseTimes().answer
 
 
 class Errand(LeaseRow, frozen=True, kw_only=True):
@@ -58,10 +54,14 @@ class Desk:
         self.one, self.other = self.process(), self.process()
 
     def process(self) -> Executions[Errand]:
-        return Executions(self._leases, tables=self.tables, clock=self.clock, timer=self.timer)
+        return Executions(
+            self._leases, tables=self.tables, clock=self.clock, heartbeat=MemoryHeartbeat(), timer=self.timer
+        )
 
     async def add(self, name: str = "a", status: str = "queued", worker_id: str | None = None) -> Errand:
-        row = self.one.place(Errand(errand_id=name, tenant_id="t1", status=status), worker_id=worker_id)
+        row = self.one.place(
+            Errand(errand_id=name, tenant_id="t1", status=status, created_at="2096"), worker_id=worker_id
+        )
         await self.tables.commit(insert(ERRANDS, row))
         return await self.row(name)
 
@@ -125,7 +125,11 @@ async def test_the_row_after_a_write_is_the_row_that_is_stored(desk: Desk) -> No
     for verb in verbs:
         expected = desk.one.row_after(row, verb(row))
         row = await desk.does(verb(row))
-        stored = {name: getattr(row, name) for name in row.__struct_fields__ if name not in ("due_at", "not_before")}
+        stored = {
+            name: getattr(row, name)
+            for name in row.__struct_fields__
+            if name not in ("due_at", "not_before", "completed_at")
+        }
         assert stored == {name: getattr(expected, name) for name in stored}
     assert (row.dispatch, row.due_at) == (None, None)
 
@@ -259,6 +263,30 @@ async def test_work_that_waits_and_runs_in_one_status_is_had_by_its_worker() -> 
     assert await names(desk.other.list_due()) == ["a"]
     row = await desk.does(desk.other.claim(row, "w2"))
     assert (row.fence, row.worker_id, row.deaths) == (2, "w2", 0)
+
+
+async def test_a_worker_hears_at_once_what_is_asked_through_its_own_process() -> None:
+    desk = plain_desk()
+    row, heard = await desk.does(desk.one.claim(await desk.add(), "w1")), list[str | None]()
+    desk.one.hold(row, heard.append)
+    row = await desk.does(desk.one.request_control(row, "paused"))
+    desk.one.await_answer(row)
+    assert (heard, desk.one.holds(row), desk.other.holds(row)) == (["paused"], True, False)
+    desk.one.drop(row)
+    desk.one.await_answer(row)
+    assert (heard, desk.one.holds(row)) == (["paused"], False)
+
+
+async def test_a_worker_hears_by_its_heartbeat_what_is_asked_elsewhere_and_that_it_lost_its_work() -> None:
+    desk, heartbeat, heard = plain_desk(), MemoryHeartbeat(), list[str | None]()
+    one = Executions(QUEUED, tables=desk.tables, clock=desk.clock, heartbeat=heartbeat)
+    row = await desk.does(one.claim(await desk.add(), "w1"))
+    one.hold(row, heard.append)
+    await desk.does(desk.other.request_control(row, "stopped"))
+    await heartbeat.beat()
+    await desk.does(desk.other.take_over(await desk.row(), "w2"))
+    await heartbeat.beat()
+    assert (heard, one.holds(row), heartbeat.held) == (["stopped", None], False, {})
 
 
 async def test_a_sign_of_life_that_fails_keeps_no_other_from_being_given() -> None:

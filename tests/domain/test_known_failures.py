@@ -211,7 +211,9 @@ async def test_a_pause_and_the_end_of_a_stage_in_one_moment_are_both_kept(first:
             await runs.complete_stage(run, stage, result, progress=11.1)
 
         async def pause_while_beating() -> None:
-            await house.services.tasks.beat(started.task_id, run.task.fence)
+            house.clock.now += 20
+            executions = house.services.tasks.executions
+            await executions.renew([executions.lease_of(run.task)])
             await command(house, started.project_id, "pause")
 
         if first == "pause":

@@ -18,7 +18,8 @@ from nexus.domain.sessions.model import Message, Session, TextPart
 from nexus.domain.sessions.rules import CONTEXT_WEIGHT
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
 from nexus.domain.tasks.model import Task
-from nexus.jobs.runner import encode, run_job
+from nexus.jobs.registry import encode
+from nexus.jobs.runner import Runner
 from tests.domain.builds.scripts import doubling, script
 from tests.domain.builds.test_builds import WANTED, over
 from tests.domain.projects.test_races import command
@@ -186,7 +187,7 @@ async def test_nothing_of_what_is_deleted_stays_and_nothing_else_goes(what: str)
         if what == "project":
             assert await left(house, PROJECTS, BUILDS, STAGES, AGENTS, VERSIONS, DEPLOYMENTS) | sessions == kept
             assert await house.world.files.list("projects") == files
-        assert await house.services.tasks.unfinished() == []
+        assert await house.services.tasks.executions.list_unfinished() == []
         for verb in (
             house.services.agents.get(ANN, project.agent_ids[0]),
             house.services.sessions.open(ANN, project.agent_ids[0]),
@@ -206,7 +207,8 @@ async def test_a_deletion_leaves_builds_that_wait_as_they_are() -> None:
         assert project.status == "completed"
         before = [await house.services.tasks.get(ANN, one.task_id) for one in waiting]
         await house.services.deletions.delete(ANN, started.project_id)
-        await run_job(house.services, encode(Purge(task_id=(await purge_of(house, started.project_id)).task_id)))
+        runner = Runner(services=house.services, worker_id="w1")
+        await runner.run(encode(Purge(task_id=(await purge_of(house, started.project_id)).task_id)))
         assert [await house.services.tasks.get(ANN, one.task_id) for one in waiting] == before
         assert {(task.status, task.retry_count, task.fence) for task in before} == {("queued", 0, 0)}
 

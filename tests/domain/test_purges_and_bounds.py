@@ -95,6 +95,7 @@ async def test_a_reply_that_ends_while_its_session_is_purged_leaves_no_message()
 
         between.before("replies", ends)
         await deleted(house, "project", project)
+        house.clock.now += 5
         await house.sweeper.sweep()
         await house.queue.settled()
         assert await left(house, SESSIONS, MESSAGES, REPLIES) == {}

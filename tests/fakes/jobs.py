@@ -5,9 +5,8 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from nexus.domain.ports.jobs import Job, Room
-from nexus.jobs.registry import SPECS
-from nexus.jobs.runner import encode
+from nexus.domain.ports.jobs import Capacity, Job
+from nexus.jobs.registry import REGISTRY, encode
 
 Run = Callable[[bytes], Awaitable[object]]
 
@@ -20,7 +19,7 @@ class _Handed(NamedTuple):
 
 
 class MemoryJobs:
-    """A JobQueue in which nothing starts by itself: `settled` runs what waits, one after the other, in the order that the port asks for.
+    """A JobQueue and LocalJobs in which nothing starts by itself: `settled` runs what waits, one after the other, in the order that the port asks for.
 
     `handed`: all jobs that were taken, as they came. `most` interactive jobs of a group may wait or run."""
 
@@ -40,7 +39,7 @@ class MemoryJobs:
         self._run, self._back = run, back
 
     async def enqueue(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> int | None:
-        if self.holds(key):
+        if any(one.key == key for one in self._waiting):
             return None
         handed = _Handed(job, key, priority, group)
         self.handed.append(job)
@@ -48,24 +47,22 @@ class MemoryJobs:
             await self._handed_back([handed])
             return None
         self._waiting.append(handed)
-        return self._in_order().index(handed)
+        return None if key in self._running else self._in_order().index(handed)
 
-    def room(self, job: type[Job], *, group: str = "") -> Room:
-        lane = SPECS[job].lane
+    def room(self, job: type[Job], *, group: str = "") -> Capacity:
+        lane = REGISTRY.spec_of(job).lane
         here = [*self._waiting, *([self._now] if self._now else [])]
-        taken = sum(one.group == group and SPECS[type(one.job)].lane == lane for one in here)
-        return Room(taken, self._most if lane == "interactive" else None)
+        taken = sum(one.group == group and REGISTRY.spec_of(type(one.job)).lane == lane for one in here)
+        return Capacity(taken, self._most if lane == "interactive" else None)
 
     def holds(self, key: str) -> bool:
         return key in self._running or any(one.key == key for one in self._waiting)
 
     def cancel(self, key: str) -> bool:
-        if task := self._running.get(key):
-            return task.cancel()
         left = [one for one in self._waiting if one.key != key]
         waited = len(left) < len(self._waiting)
         self._waiting = left
-        return waited
+        return task.cancel() if (task := self._running.get(key)) else waited
 
     def _in_order(self) -> list[_Handed]:
         """What waits as it would be run: the highest priority, of that the group that was not served for longest, of that the oldest."""
@@ -92,7 +89,7 @@ class MemoryJobs:
         self._closed, until = True, asyncio.get_running_loop().time() + within
         left, self._waiting = self._waiting, []
         await self._handed_back(left)
-        patient = self._now is not None and SPECS[type(self._now.job)].lane == "interactive"
+        patient = self._now is not None and REGISTRY.spec_of(type(self._now.job)).lane == "interactive"
         if self._running and patient and (rest := until - asyncio.get_running_loop().time()) > 0:
             await asyncio.wait(self._running.values(), timeout=rest)
         for task in self._running.values():

@@ -12,11 +12,11 @@ from msgspec import Struct, structs
 
 from nexus.adapters.http.app import make_app
 from nexus.adapters.http.streams import Streams
-from nexus.adapters.inprocess.jobs import InProcessJobs
 from nexus.adapters.token.authenticator import TokenAuthenticator
 from nexus.domain.core.principal import LOCAL_OWNER
 from nexus.domain.projects.admission import Limits
 from nexus.domain.projects.openings import Opening
+from nexus.jobs.lanes import Lanes
 from tests.domain.builds.scripts import script
 from tests.fakes.models import ScriptedModel
 from tests.house import House, open_house, world
@@ -63,12 +63,12 @@ async def open_edge(
     token: str | None = None,
     serving: bool = True,
     streams: Streams | None = None,
-    queue: InProcessJobs | None = None,
+    queue: Lanes | None = None,
     admission: Limits = Limits(),
     model: ScriptedModel | None = None,
     **others: Any,
 ) -> AsyncIterator[Edge]:
-    on = structs.replace(world(model or script()), queue=queue or InProcessJobs(), admission=admission)
+    on = structs.replace(world(model or script()), queue=queue or Lanes(), admission=admission)
     async with open_house(on, serving=serving) as house:
         held = Streams() if streams is None else streams
         others.setdefault("authenticator", TokenAuthenticator(token))

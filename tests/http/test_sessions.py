@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from nexus.adapters.inprocess.jobs import InProcessJobs
+from nexus.jobs.lanes import Lanes
 from tests.domain.builds.scripts import doubling
 from tests.fakes.models import Gate, turn
 from tests.house import EVE
@@ -153,7 +153,7 @@ async def crowded(site: Site) -> tuple[Gate, str, str]:
 
 
 async def test_a_stream_opens_though_its_reply_has_to_wait_and_then_tells_the_reply() -> None:
-    async with open_site(queue=InProcessJobs(interactive=1)) as site:
+    async with open_site(queue=Lanes(interactive=1)) as site:
         gate, second, third = await crowded(site)
         site.will_say(turn("Second."), turn("Third."))
         async with Reader(site.edge.app, "POST", f"{second}/stream", body=b'{"content":"hello"}') as reader:
@@ -174,7 +174,7 @@ async def test_a_stream_opens_though_its_reply_has_to_wait_and_then_tells_the_re
 
 
 async def test_a_reply_that_waits_is_cancelled_at_once() -> None:
-    async with open_site(queue=InProcessJobs(interactive=1)) as site:
+    async with open_site(queue=Lanes(interactive=1)) as site:
         gate, second, _ = await crowded(site)
         begun = (await site.client.post(f"{second}/messages", json={"content": "hello"})).json()
         ended = await site.client.post(f"{second}/replies/{begun['reply_id']}/cancel")
@@ -184,7 +184,7 @@ async def test_a_reply_that_waits_is_cancelled_at_once() -> None:
 
 
 async def test_who_comes_when_as_many_wait_as_may_is_told_how_many() -> None:
-    async with open_site(queue=InProcessJobs(interactive=1, waiting=1)) as site:
+    async with open_site(queue=Lanes(interactive=1, waiting=1)) as site:
         gate, second, third = await crowded(site)
         site.will_say(turn("Second."))
         assert (await site.client.post(f"{second}/messages", json={"content": "hello"})).status_code == 202

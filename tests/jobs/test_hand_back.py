@@ -11,8 +11,8 @@ from nexus.domain.builds.model import RunBuild, Started
 from nexus.domain.projects.model import Purge
 from nexus.domain.sessions.model import Reply, WriteReply
 from nexus.domain.tasks.model import Task
-from nexus.jobs.registry import JOBS
-from nexus.jobs.runner import encode, hand_back
+from nexus.jobs.registry import REGISTRY, encode
+from nexus.jobs.runner import Runner
 from tests.domain.builds.scripts import BRIEF, said, script
 from tests.domain.builds.test_builds import WANTED
 from tests.fakes.jobs import MemoryJobs
@@ -37,6 +37,10 @@ async def taken_over(builds: int) -> AsyncIterator[tuple[House, list[Started]]]:
             yield house, started
             gate.opened.set()
             await dead.queue.drain(5)
+
+
+def runner_of(house: House) -> Runner:
+    return Runner(services=house.services, worker_id=house.world.worker_id)
 
 
 async def tasks_of(house: House, started: list[Started]) -> list[Task]:
@@ -76,14 +80,14 @@ async def test_what_nobody_has_and_what_another_has_stays_as_it_is() -> None:
             queued = await beside.services.builds.start(ANN, WANTED)
             before = await tasks_of(beside, [running, queued])
             for task_id in (running.task_id, queued.task_id, "tsk_none"):
-                await hand_back(beside.services, encode(RunBuild(task_id=task_id)))
+                await runner_of(beside).hand_back(encode(RunBuild(task_id=task_id)))
             assert await tasks_of(beside, [running, queued]) == before
 
 
 async def test_a_purge_has_nothing_to_hand_back() -> None:
-    assert [spec.job for spec in JOBS if spec.back is None] == [Purge]
+    assert [spec.job for spec in REGISTRY.specs if spec.hand_back is None] == [Purge]
     async with open_house(serving=False) as house:
-        await hand_back(house.services, encode(Purge(task_id="tsk_none")))
+        await runner_of(house).hand_back(encode(Purge(task_id="tsk_none")))
 
 
 async def test_what_cannot_be_handed_back_keeps_nothing_else_from_it() -> None:

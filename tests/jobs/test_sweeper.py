@@ -47,7 +47,7 @@ class ReadOnly:
 def watching(house: House) -> tuple[Sweeper, Watch]:
     watch = Watch()
     on = house.world
-    return Sweeper(services=house.services, queue=on.queue, worker_id=on.worker_id, timer=watch), watch
+    return Sweeper(services=house.services, queue=on.queue, local=on.local, worker_id=on.worker_id, timer=watch), watch
 
 
 async def swept(house: House, sweeper: Sweeper, watch: Watch, *, seconds: int) -> None:
@@ -132,7 +132,7 @@ async def test_the_sweeper_collects_of_every_kind_again_and_again() -> None:
 
     async with open_house(serving=False) as house:
         kinds = {"rooms": collecting("rooms", 2), "files": collecting("files", 0)}
-        sweeper = Sweeper(services=house.services, queue=house.queue, worker_id="w1", collects=kinds)
+        sweeper = Sweeper(services=house.services, queue=house.queue, local=house.queue, worker_id="w1", collects=kinds)
         with capture_logs() as told:
             async with asyncio.timeout(50), running(sweeper.run(5, collect_every=0.001)):
                 await enough.wait()
@@ -154,7 +154,7 @@ async def test_what_cannot_be_collected_keeps_nothing_else_from_it() -> None:
 
     async with open_house(serving=False) as house:
         kinds = {"away": away, "broken": broken, "fine": fine}
-        sweeper = Sweeper(services=house.services, queue=house.queue, worker_id="w1", collects=kinds)
+        sweeper = Sweeper(services=house.services, queue=house.queue, local=house.queue, worker_id="w1", collects=kinds)
         with capture_logs() as told:
             await sweeper.collect()
     assert collected == ["fine"]
@@ -171,7 +171,9 @@ async def test_a_collection_that_takes_its_time_holds_up_no_sweep() -> None:
 
     store = Looked(MemoryTables())
     async with open_house(structs.replace(world(), tables=store), serving=False) as house:
-        sweeper = Sweeper(services=house.services, queue=house.queue, worker_id="w1", collects={"endless": endless})
+        sweeper = Sweeper(
+            services=house.services, queue=house.queue, local=house.queue, worker_id="w1", collects={"endless": endless}
+        )
         async with asyncio.timeout(50), running(sweeper.run(0.001, collect_every=0.001)):
             await begun.wait()
             for _ in range(100):

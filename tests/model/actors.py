@@ -20,7 +20,7 @@ TASK = Task(task_id="tsk", task_type="build_agent", created_at=NOW, **OWNED)
 class Actors:
     def __init__(self, bounds: Bounds) -> None:
         self._bounds, self._moves = bounds, rules.MOVES
-        self._raising = {verb for verb, move in self._moves.items() if _raises_the_fence(move)}
+        self._raising = {verb for verb, move in self._moves.items() if move.begins}
         self._meant: dict[tuple[Command, TaskStatus, Control], str | None] = {}
         self._begins: dict[tuple[str, tuple[str, ...]], set[int]] = {}
 
@@ -232,11 +232,6 @@ class Actors:
             if (hands, worker) != (state.hands, state.store.worker):
                 store, left = state.store._replace(worker=worker), state.crashes - 1
                 yield Step(f"process {process + 1}", "dies", state._replace(store=store, hands=hands, crashes=left), "mishap")  # fmt: skip
-
-
-def _raises_the_fence(move: rules.Move) -> bool:
-    _, on_task = rules.times(move, PROJECT, TASK, now=NOW, lease_until=NOW)
-    return bool(on_task.get("fence", TASK.fence) > TASK.fence)
 
 
 def _holds(hand: Hand, store: Store) -> bool:

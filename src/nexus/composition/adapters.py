@@ -23,22 +23,22 @@ from nexus.domain.core.instants import Clock, system_clock
 from nexus.domain.ports.code import CodeRunner
 from nexus.domain.ports.database import TableDriver, Tables
 from nexus.domain.ports.files import FileStore
-from nexus.domain.ports.jobs import JobQueue
+from nexus.domain.ports.heartbeat import Heartbeat
+from nexus.domain.ports.jobs import JobQueue, LocalJobs
 from nexus.domain.ports.log import EventLog
 from nexus.domain.ports.models import DEFAULT, ChatModel, ModelCatalog, ModelDiscovery
-from nexus.domain.ports.pulse import Pulse
 from nexus.domain.ports.repository import Repository
 from nexus.domain.ports.signals import Signals
 from nexus.domain.ports.web import Web
 from nexus.domain.projects.admission import Limits
-from nexus.domain.tasks.service import Tasks
+from nexus.domain.tasks.execution import LeaseTimes
+from nexus.jobs.lanes import Lanes
 from nexus.jobs.sweeper import Collect
 from nexus.settings import Settings
 
 if TYPE_CHECKING:
     from nexus.adapters.confined.runner import ConfinedRunner
     from nexus.adapters.confined.workspaces import WorkspacePool
-    from nexus.adapters.inprocess.pulse import Beat
     from nexus.adapters.sqlite.writer import Writer
 
 KEPT = ("nexus.db", "nexus.db-wal", "nexus.db-shm", "lock", "models.toml", "projects")
@@ -75,12 +75,14 @@ class Adapters(AgentAdapters, frozen=True, kw_only=True):
     files: FileStore
     repository: Repository
     queue: JobQueue
+    local: LocalJobs
     discovery: ModelDiscovery
-    pulse: Pulse
+    heartbeat: Heartbeat
     worker_id: str
     new_id: NewId = ulids()
     workflow: Workflow = AGENT_BUILD
     timeouts: BuildTimeouts = BuildTimeouts()
+    leases: LeaseTimes = LeaseTimes()
     admission: Limits = Limits()
     is_sole: bool = False
     tidies: Sequence[Callable[[], Coroutine[Any, Any, object]]] = ()
@@ -104,7 +106,7 @@ class Backends:
         return self._writer
 
 
-async def open_adapters(settings: Settings, queue: JobQueue, stack: AsyncExitStack) -> Adapters:
+async def open_adapters(settings: Settings, lanes: Lanes, stack: AsyncExitStack) -> Adapters:
     """Conflict when another process holds the data directory; InvalidInput when code cannot be confined as it must be."""
     from nexus.adapters.directory.files import DirectoryFiles
     from nexus.adapters.git.repository import GitRepository
@@ -122,15 +124,17 @@ async def open_adapters(settings: Settings, queue: JobQueue, stack: AsyncExitSta
         signals=signals,
         files=files,
         repository=repository,
-        queue=queue,
+        queue=lanes,
+        local=lanes,
         models=await open_models(settings, stack),
         discovery=open_discovery(),
         code=code,
         web=open_web(),
-        pulse=await open_pulse(settings, stack),
+        heartbeat=await open_heartbeat(settings, stack),
         secret=_read_secret(data / "secret"),
         worker_id=f"{os.getpid()}-{secrets.token_hex(4)}",
         admission=Limits(limits.per_tenant, limits.held_per_tenant),
+        leases=LeaseTimes(lease=limits.lease_seconds),
         timeouts=BuildTimeouts(patience=limits.patience_seconds),
         is_sole=settings.tables.backend == "sqlite",
         tidies=[files.tidy],
@@ -189,18 +193,17 @@ async def open_log(backends: Backends, signals: Signals) -> EventLog:
     return EventLog(log)
 
 
-async def open_pulse(settings: Settings, stack: AsyncExitStack) -> Pulse:
+async def open_heartbeat(settings: Settings, stack: AsyncExitStack) -> Heartbeat:
     """Over tables of its own, in a loop of its own."""
-    from nexus.adapters.inprocess.pulse import ThreadPulse
+    from nexus.adapters.inprocess.heartbeat import ThreadHeartbeat
 
     @asynccontextmanager
-    async def open_beat() -> AsyncIterator["Beat"]:
+    async def open_own() -> AsyncIterator[Tables]:
         async with AsyncExitStack() as own:
             driver = await open_tables(Backends(settings, own), are_new=False)
-            tables = Tables(driver, secret=b"pulse", clock=system_clock)
-            yield Tasks(tables=tables, clock=system_clock, new_id=ulids()).beat
+            yield Tables(driver, secret=b"heartbeat", clock=system_clock)
 
-    return await stack.enter_async_context(ThreadPulse(open_beat, every=settings.builds.heartbeat_seconds))
+    return await stack.enter_async_context(ThreadHeartbeat(open_own, every=settings.builds.heartbeat_seconds))
 
 
 async def open_code(settings: Settings, stack: AsyncExitStack) -> "ConfinedRunner":

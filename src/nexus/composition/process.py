@@ -3,17 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from typing import Any, Literal
 
 from msgspec import Struct
 
-from nexus.adapters.inprocess.jobs import InProcessJobs
 from nexus.composition.adapters import Adapters, open_adapters
 from nexus.composition.services import compose_services
 from nexus.domain.services import Services
-from nexus.jobs.runner import hand_back, run_job
-from nexus.jobs.sweeper import LEASE_SECONDS, Sweeper
+from nexus.jobs.lanes import Lanes
+from nexus.jobs.registry import REGISTRY, Registry
+from nexus.jobs.runner import Runner
+from nexus.jobs.sweeper import Sweeper
 from nexus.settings import Settings
 
 Duty = Literal["http", "interactive", "background", "sweeper"]
@@ -31,7 +31,7 @@ class Process(Struct, frozen=True, kw_only=True):
 
     services: Services
     adapters: Adapters
-    queue: InProcessJobs
+    lanes: Lanes
     sweeper: Sweeper
 
     async def parts(self) -> Mapping[str, Any]:
@@ -55,42 +55,44 @@ async def open_process(settings: Settings) -> AsyncIterator[Process]:
     """Opens everything in order, and closes it in reverse. Conflict when another process holds the data directory."""
     duties, builds = DUTIES[settings.role], settings.builds
     async with AsyncExitStack() as stack:
-        queue = _make_queue(settings, duties)
-        adapters = await open_adapters(settings, queue, stack)
-        running = run_process(adapters, queue, duties, lease=builds.lease_seconds, sweep_every=builds.sweep_seconds)
+        lanes = _make_lanes(settings, duties)
+        adapters = await open_adapters(settings, lanes, stack)
+        running = run_process(adapters, lanes, duties, sweep_every=builds.sweep_seconds)
         yield await stack.enter_async_context(running)
 
 
 @asynccontextmanager
 async def run_process(
     adapters: Adapters,
-    queue: InProcessJobs,
+    lanes: Lanes,
     duties: Collection[Duty],
     *,
-    lease: float = LEASE_SECONDS,
+    registry: Registry = REGISTRY,
     sweep_every: float = 5.0,
 ) -> AsyncIterator[Process]:
     """A process on open adapters; at its end, its jobs are handed back."""
     services = compose_services(adapters)
     await services.tools.register_library()
+    runner = Runner(services=services, worker_id=adapters.worker_id, registry=registry)
     sweeper = Sweeper(
-        services=services, queue=queue, worker_id=adapters.worker_id, lease=lease, collects=adapters.collects
-    )
+        services=services, queue=adapters.queue, local=lanes, worker_id=adapters.worker_id, times=adapters.leases,
+        registry=registry, collects=adapters.collects,
+    )  # fmt: skip
     loops = [tidy() for tidy in adapters.tidies]
-    async with queue:
+    async with lanes:
         if "sweeper" in duties:
             await sweeper.start(alone=adapters.is_sole)
             loops.append(sweeper.run(sweep_every))
         if LANES & {*duties}:
-            queue.serve(partial(run_job, services), back=partial(hand_back, services))
+            lanes.serve(runner.run, back=runner.hand_back)
         async with _run_beside(loops):
-            yield Process(services=services, adapters=adapters, queue=queue, sweeper=sweeper)
+            yield Process(services=services, adapters=adapters, lanes=lanes, sweeper=sweeper)
 
 
-def _make_queue(settings: Settings, duties: Collection[Duty]) -> InProcessJobs:
+def _make_lanes(settings: Settings, duties: Collection[Duty]) -> Lanes:
     """A lane that this process does not serve has no place."""
     limits = settings.limits
-    return InProcessJobs(
+    return Lanes(
         places=settings.builds.concurrency if "background" in duties else 0,
         interactive=limits.replies if "interactive" in duties else 0,
         per_group=limits.replies_per_tenant,

@@ -93,7 +93,7 @@ def _compose_core(world: Adapters) -> CoreServices:
         admission=Admission(tallies=tallies, limits=world.admission),
         audit=Audit(clock=clock, new_id=world.new_id),
         requests=Requests(tables=on.tables, clock=clock),
-        tasks=Tasks(tables=on.tables, clock=clock, new_id=world.new_id),
+        tasks=Tasks(tables=on.tables, clock=clock, new_id=world.new_id, heartbeat=world.heartbeat, times=world.leases),
         slugs=Slugs(tables=on.tables),
     )
 
@@ -128,7 +128,7 @@ def compose_services(world: Adapters) -> Services:
     )  # fmt: skip
     sessions = Sessions(
         tables=tables, agents=agents, replies=replies, invocations=invocations, requests=on.requests, tasks=tasks,
-        tallies=tallies, audit=audit, admission=ReplyAdmission(queue=world.queue, replies=replies), clock=clock, new_id=new_id,
+        tallies=tallies, audit=audit, admission=ReplyAdmission(queue=world.queue, local=world.local, replies=replies), clock=clock, new_id=new_id,
     )  # fmt: skip
     builds = _builds(world, on, projects, deletions, agents)
     return Services(
@@ -164,6 +164,6 @@ def _builds(world: Adapters, on: CoreServices, projects: Projects, deletions: De
     )  # fmt: skip
     return Builds(
         tables=on.tables, projects=projects, openings=openings, deletions=deletions, admission=on.admission, runs=runs, driver=driver,
-        events=on.events, requests=on.requests, queue=world.queue, workflow=world.workflow, pulse=world.pulse,
+        events=on.events, requests=on.requests, queue=world.queue, workflow=world.workflow, executions=on.tasks.executions,
         worker_id=world.worker_id, timeouts=world.timeouts,
     )  # fmt: skip

@@ -9,5 +9,4 @@ async def run_build(services: Services, job: RunBuild) -> None:
 
 
 async def hand_back(services: Services, job: RunBuild) -> None:
-    if task := await services.tasks.find(job.task_id):
-        await services.builds.hand_back(task)
+    await services.builds.hand_back(job.task_id)

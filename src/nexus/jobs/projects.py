@@ -1,40 +1,38 @@
 """Jobs of projects."""
 
-from nexus.domain.projects.model import Project, Purge
+from nexus.domain.projects.model import Purge
 from nexus.domain.services import Services
+from nexus.jobs.outcomes import COMPLETE, Outcome
+
+WAIT = Outcome(verb="snooze", seconds=2.0, reason="what is deleted is being stopped")
 
 
-async def purge(services: Services, job: Purge) -> None:
-    """Empties the rooms of what was deleted from the top down; each step may be repeated. What is not over yet is asked for again."""
-    task = await services.tasks.find(job.task_id)
-    if task is None or task.status != "queued":
-        return
+async def delete(services: Services, job: Purge) -> Outcome:
+    """Removes what was deleted, from the top down; each step may be repeated."""
+    task = await services.tasks.read(job.task_id)
     if session_id := task.payload.get("session_id"):
-        over = await services.sessions.purge_one(session_id)
-    elif agent_id := task.payload.get("agent_id"):
-        over = await _agent_purged(services, agent_id)
-    else:
-        project = await services.deletions.to_purge(task)
-        over = project is not None and await _project_emptied(services, project)
-        if over and project:
-            await services.deletions.purge(project)
-    if over:
-        await services.deletions.purged(task)
+        return COMPLETE if await services.sessions.purge_one(session_id) else WAIT
+    if agent_id := task.payload.get("agent_id"):
+        return await _delete_agent(services, agent_id)
+    return await _delete_project(services, task.project_id or "")
 
 
-async def _agent_purged(services: Services, agent_id: str) -> bool:
+async def _delete_agent(services: Services, agent_id: str) -> Outcome:
     """An agent that a newer build brought back keeps what it has."""
     if await services.agents.is_there(agent_id):
-        return True
+        return COMPLETE
     over = await services.sessions.purge(agent_id)
     await services.invocations.forget(agent_id=agent_id)
-    return over
+    return COMPLETE if over else WAIT
 
 
-async def _project_emptied(services: Services, project: Project) -> bool:
-    for agent in await services.agents.left_of(project.project_id):
+async def _delete_project(services: Services, project_id: str) -> Outcome:
+    if not await services.deletions.is_over(project_id):
+        return WAIT
+    for agent in await services.agents.left_of(project_id):
         if not await services.sessions.purge(agent.agent_id):
-            return False
+            return WAIT
         await services.invocations.forget(agent_id=agent.agent_id)
         await services.agents.purge(agent)
-    return True
+    await services.deletions.clear(project_id)
+    return COMPLETE

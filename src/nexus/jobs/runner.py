@@ -1,59 +1,121 @@
-"""The one way a job is run."""
+"""The one way a job is run, and what its outcome does to its row."""
 
 import asyncio
-from collections.abc import Callable
-from functools import reduce
-from operator import or_
-from typing import Any, Literal
+from contextlib import suppress
+from functools import partial
+from typing import Any
 
-import msgspec
 import structlog
 
-from nexus.domain.core.errors import NexusError, Unavailable
+from nexus.domain.core.errors import NexusError, Stale, Unavailable
+from nexus.domain.core.failpoints import hit
+from nexus.domain.ports.database import retry_stale
+from nexus.domain.ports.heartbeat import Lease
 from nexus.domain.ports.jobs import Job
+from nexus.domain.ports.rows import Write
 from nexus.domain.services import Services
-from nexus.jobs.registry import JOBS, SPECS
+from nexus.domain.tasks.execution import Control, Executions, LeaseLost, LeaseRow
+from nexus.jobs.outcomes import COMPLETE, Outcome
+from nexus.jobs.registry import REGISTRY, JobSpec, Registry, key_of
 
-Verdict = Literal["completed", "retryable", "discarded"]
+LONGEST_PAUSE = 60.0
 
 logger = structlog.get_logger()
-_union: Any = reduce(or_, (spec.job for spec in JOBS))
-_decode: Callable[[bytes], Job] = msgspec.json.Decoder(_union).decode
-encode: Callable[[Job], bytes] = msgspec.json.Encoder().encode
 
 
-async def run_job(services: Services, body: bytes) -> Verdict:
-    """Runs a job to its verdict. Retryable ones come again by the sweeper, because their rows have not ended."""
-    job = _decode(body)
-    spec = SPECS[type(job)]
-    name = str(type(job).__struct_config__.tag)
-    with structlog.contextvars.bound_contextvars(job=name):
+class Runner:
+    def __init__(self, *, services: Services, worker_id: str, registry: Registry = REGISTRY) -> None:
+        self._services, self._worker_id, self._registry = services, worker_id, registry
+
+    async def run(self, body: bytes) -> Outcome:
+        """Runs a job to its outcome. One that is to be retried comes again, as its row has not ended."""
+        spec, job = self._registry.decode(body)
+        with structlog.contextvars.bound_contextvars(job=spec.name):
+            if spec.executions is None or spec.on_lost:
+                outcome = await self._run(spec, job)
+            else:
+                outcome = await self._run_leased(spec, job, spec.executions(self._services))
+            if outcome.verb != "complete":
+                logger.info(f"job.{outcome.verb}", reason=outcome.reason)
+            return outcome
+
+    async def hand_back(self, body: bytes) -> None:
+        """What is done with a job that waited when this process ended. One that cannot be helped keeps no other from it: the sweeper of
+        the next process finds it as after a crash."""
+        spec, job = self._registry.decode(body)
+        if spec.hand_back is None:
+            return
+        with structlog.contextvars.bound_contextvars(job=spec.name):
+            try:
+                await spec.hand_back(self._services, job)
+            except NexusError as error:
+                logger.warning("job.not_handed_back", reason=error.detail)
+            except Exception:
+                logger.exception("job.not_handed_back")
+
+    async def _run(self, spec: JobSpec, job: Job) -> Outcome:
         try:
             async with asyncio.timeout(spec.timeout):
-                await spec.run(services, job)
+                return await spec.run(self._services, job) or COMPLETE
         except (Unavailable, TimeoutError) as error:
-            logger.warning("job.retryable", reason=str(error) or "timed out")
-            return "retryable"
+            return Outcome(verb="retry", reason=str(error) or "timed out")
         except NexusError as error:
-            logger.warning("job.discarded", reason=error.detail)
-            return "discarded"
-        except Exception:
+            return Outcome(verb="discard", reason=error.detail)
+        except Exception as error:
             logger.exception("job.crashed")
-            return "retryable"
-    return "completed"
+            return Outcome(verb="retry", reason=f"crashed: {type(error).__name__}")
 
-
-async def hand_back(services: Services, body: bytes) -> None:
-    """What is done with a job that waited when this process ended. One that cannot be helped keeps no other from it: the sweeper of
-    the next process finds it as after a crash."""
-    job = _decode(body)
-    spec = SPECS[type(job)]
-    if spec.back is None:
-        return
-    with structlog.contextvars.bound_contextvars(job=str(type(job).__struct_config__.tag)):
+    async def _run_leased(self, spec: JobSpec, job: Job, executions: Executions[Any]) -> Outcome:
+        """Claims the row, and runs while nothing else is wanted and the lease holds."""
         try:
-            await spec.back(services, job)
-        except NexusError as error:
-            logger.warning("job.not_handed_back", reason=error.detail)
-        except Exception:
-            logger.exception("job.not_handed_back")
+            row = await executions.get(*key_of(job))
+            claim = executions.claim(row, self._worker_id)
+            await executions.commit(claim)
+        except (LeaseLost, Stale) as lost:
+            return Outcome(verb="discard", reason=lost.detail)
+        row = executions.row_after(row, claim)
+        work = asyncio.ensure_future(self._run(spec, job))
+        executions.hold(row, partial(_cut, work))
+        outcome = Outcome(verb="snooze", reason="it was cut")
+        try:
+            with suppress(asyncio.CancelledError):
+                outcome = await work
+            if (
+                task := asyncio.current_task()
+            ) and task.cancelling():  # this process ends: whoever comes next goes on with it
+                raise asyncio.CancelledError
+        finally:
+            executions.drop(row)
+            await self._apply(spec, executions, executions.lease_of(row), outcome)
+        return outcome
+
+    @retry_stale
+    async def _apply(self, spec: JobSpec, executions: Executions[Any], lease: Lease, outcome: Outcome) -> None:
+        row = await executions.find(*lease.key)
+        if row is None or not executions.is_running(row) or row.fence != lease.fence:
+            logger.info("job.lost", key=lease.key)
+            return
+        hit("before:job.end")
+        await executions.commit(write_outcome(spec, executions, row, outcome))
+        hit("after:job.end")
+
+
+def _cut(work: "asyncio.Future[Outcome]", control: Control | None) -> None:
+    if control != "running":
+        work.cancel()
+
+
+def write_outcome(spec: JobSpec, executions: Executions[Any], row: LeaseRow, outcome: Outcome) -> Write:
+    """What becomes of a row that the runner claimed; what its user wants comes before what may be tried again."""
+    if outcome.verb == "complete":
+        return executions.move(row, "completed")
+    if row.control_status == "stopped":
+        return executions.move(row, "cancelled")
+    if outcome.verb == "discard" or (outcome.verb == "retry" and row.deaths + 1 == spec.attempts):
+        return executions.move(row, "failed", error_message=outcome.reason, deaths=row.deaths + 1)
+    if row.control_status == "paused":
+        return executions.move(row, "pending")
+    if outcome.verb == "retry":
+        pause = min(LONGEST_PAUSE, 2.0**row.deaths)
+        return executions.snooze(row, pause, deaths=row.deaths + 1)
+    return executions.snooze(row, outcome.seconds)

@@ -3,19 +3,20 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import structlog
 
 from nexus.domain.core.errors import NexusError
-from nexus.domain.ports.jobs import JobQueue
-from nexus.domain.projects.model import Purge
+from nexus.domain.ports.jobs import JobQueue, LocalJobs
 from nexus.domain.services import Services
 from nexus.domain.sessions.model import Reply, WriteReply
-from nexus.domain.tasks.model import Task
+from nexus.domain.tasks.execution import Executions, LeaseRow, LeaseTimes
+from nexus.jobs.outcomes import Outcome
+from nexus.jobs.registry import REGISTRY, JobSpec, Registry
+from nexus.jobs.runner import write_outcome
 
-LEASE_SECONDS = 30.0
-ANSWER_SECONDS = 4.0
 STUCK_SECONDS = 60.0
 TICK_SECONDS = 0.25
 FOLD_EVERY = 12
@@ -49,37 +50,54 @@ class Stillness:
         self._seen = {key: seen for key, seen in self._seen.items() if key in keys}
 
 
-class Sweeper:
-    """Takes over what did not beat for a lease, offers what lies queued, and ends what nobody alive will end.
+LOST = Outcome(verb="retry", reason="its worker died")
 
-    `stuck_runs`: how many builds and replies have been unfinished, unowned and unexplained for a minute. It must be 0."""
+
+class Ledger(NamedTuple):
+    """A table of lease rows, and the kinds of work in it."""
+
+    executions: Executions[Any]
+    specs: Sequence[JobSpec]
+
+    def spec_of(self, row: LeaseRow) -> JobSpec:
+        return next(spec for spec in self.specs if spec.takes(row))
+
+    def name_of(self, row: LeaseRow) -> str:
+        return str(self.executions.key_of(row)[-1])
+
+
+class Sweeper:
+    """Takes over what gave no sign of life for a lease, offers what lies queued, and ends what nobody alive will end, whatever kind of work
+    it is.
+
+    `stuck_runs`: how much work has been unfinished, unowned and unexplained for a minute. It must be 0."""
 
     def __init__(
         self,
         *,
         services: Services,
         queue: JobQueue,
+        local: LocalJobs,
         worker_id: str,
-        lease: float = LEASE_SECONDS,
+        times: LeaseTimes = LeaseTimes(),
+        registry: Registry = REGISTRY,
         collects: Mapping[str, Collect] = {},
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._services, self._queue, self._worker_id = services, queue, worker_id
+        self._services, self._queue, self._local, self._worker_id = services, queue, local, worker_id
         self._collects = collects
-        self._still = Stillness(seconds=lease, timer=timer)
-        self._answered = Stillness(seconds=ANSWER_SECONDS, timer=timer)
+        self._ledgers = _list_ledgers(registry, services)
+        self._still = Stillness(seconds=times.lease, timer=timer)
+        self._answered = Stillness(seconds=times.answer, timer=timer)
         self._stuck = Stillness(seconds=STUCK_SECONDS, timer=timer)
         self._rounds = self.stuck_runs = 0
 
     async def start(self, *, alone: bool) -> None:
         """The first look. `alone`: this process holds the store for itself, so whoever else ran anything is dead."""
-        tasks = sorted(await self._services.tasks.unfinished(), key=_turn)
-        for task in tasks:
-            if task.status == "running" and alone and task.worker_id != self._worker_id:
-                await self._safely(self._services.builds.take_over(task), task.task_id)
-            else:
-                await self._safely(self._offered(task), task.task_id)
-        await self._admitted(tasks)
+        for ledger in self._ledgers:
+            rows = sorted(await ledger.executions.list_unfinished(), key=partial(_turn, ledger))
+            is_left = [ledger.executions.is_running(row) and alone and row.worker_id != self._worker_id for row in rows]
+            await self._act_on(ledger, rows, [row for row, left in zip(rows, is_left, strict=True) if left])
         # Those that were written when the last process ended were asked for before those that waited.
         await self._replies_taken(sorted(await self._services.replies.due(alone=alone), key=_age))
 
@@ -108,7 +126,7 @@ class Sweeper:
         while True:
             for _ in range(max(1, round(every / TICK_SECONDS))):
                 await asyncio.sleep(min(every, TICK_SECONDS))
-                await self._goes_on(self._services.builds.end_unanswered())
+                await self._goes_on(self.end_unanswered())
             await self._goes_on(self.sweep())
 
     async def _goes_on(self, act: Coroutine[Any, Any, None]) -> None:
@@ -122,58 +140,86 @@ class Sweeper:
 
     async def sweep(self) -> None:
         await self._safely(self._services.replies.beat(), "replies")
-        tasks, replies = await self._services.tasks.due(), await self._services.replies.due()
-        self._count_stuck(tasks, replies)
-        for task in tasks:
-            act = self._watched(task) if task.status == "running" else self._offered(task)
-            await self._safely(act, task.task_id)
+        now_and_then = self._rounds % FOLD_EVERY == 0
+        self._rounds += 1
+        looked_at = dict[str, object]()
+        for ledger in self._ledgers:
+            looked_at |= await self._sweep_ledger(ledger, all_held=now_and_then)
+        replies = await self._services.replies.due()
+        looked_at |= {reply.reply_id: (reply.fence, reply.heartbeat) for reply in replies}
         await self._replies_taken([reply for reply in replies if self._is_left(reply)])
-        looked_at = {task.task_id for task in tasks} | {reply.reply_id for reply in replies}
         self._still.keep(looked_at)
         self._answered.keep(looked_at)
-        every_now_and_then = self._rounds % FOLD_EVERY == 0
-        self._rounds += 1
-        if every_now_and_then:
+        self._count_stuck(looked_at)
+        if now_and_then:
             await self._safely(self._services.tools.fold_library(), "library")
-            await self._safely(self._services.tasks.redate(), "tasks")
-        await self._admitted(await self._services.tasks.held() if every_now_and_then else tasks)
 
-    def _count_stuck(self, tasks: Sequence[Task], replies: Sequence[Reply]) -> None:
+    async def end_unanswered(self) -> None:
+        """Does what was asked through this process in place of workers that did not do it in time."""
+        for ledger in self._ledgers:
+            await self._act_on(ledger, rows := await ledger.executions.list_unanswered(), rows)
+
+    async def _sweep_ledger(self, ledger: Ledger, *, all_held: bool) -> dict[str, object]:
+        """What stands there unexplained: its state, by name."""
+        executions = ledger.executions
+        rows = await executions.list_due()
+        await self._act_on(ledger, rows, [row for row in rows if self._is_lost(ledger, row)])
+        if all_held:
+            await self._safely(executions.restore_due(), executions.name)
+            await self._admit(ledger, await executions.list_unfinished("pending"))
+        states = {ledger.name_of(row): _state(row) for row in rows if row.status != "pending"}
+        return {name: state for name, state in states.items() if not self._local.holds(name)}
+
+    async def _act_on(self, ledger: Ledger, rows: Sequence[LeaseRow], lost: Sequence[LeaseRow]) -> None:
+        """Takes over, or ends, what is lost, some at a time; what is to be run here comes into the queue in the order of the rows."""
+        taken = set[str]()
+        for first in range(0, len(lost), AT_ONCE):
+            some = lost[first : first + AT_ONCE]
+            await asyncio.gather(
+                *(self._safely(self._take_over(ledger, row, taken), ledger.name_of(row)) for row in some)
+            )
+        for row in rows:
+            if ledger.executions.is_waiting(row) or ledger.name_of(row) in taken:
+                await self._safely(self._offer(ledger, row), ledger.name_of(row))
+        await self._admit(ledger, rows)
+
+    async def _take_over(self, ledger: Ledger, row: LeaseRow, taken: set[str]) -> None:
+        spec, executions = ledger.spec_of(row), ledger.executions
+        logger.info("work.taken_over", kind=spec.name, key=executions.key_of(row), from_worker=row.worker_id)
+        if spec.on_lost is None:
+            await executions.commit(write_outcome(spec, executions, row, LOST))
+        elif await spec.on_lost(self._services, row):
+            taken.add(ledger.name_of(row))
+
+    async def _offer(self, ledger: Ledger, row: LeaseRow) -> None:
+        """Work whose hint may have been lost."""
+        spec, priority = ledger.spec_of(row), row.priority
+        job = spec.job_of(ledger.executions, row)
+        await self._queue.enqueue(job, key=ledger.name_of(row), priority=spec.priority or priority, group=row.tenant_id)
+
+    async def _admit(self, ledger: Ledger, rows: Sequence[LeaseRow]) -> None:
+        """Work that is held, where a place was left and nobody said so."""
+        held = {(ledger.spec_of(row), row.tenant_id) for row in rows if row.status == "pending"}
+        for spec, tenant_id in sorted(held, key=lambda one: one[1]):
+            if spec.on_held:
+                await self._safely(spec.on_held(self._services, tenant_id), tenant_id)
+
+    def _is_lost(self, ledger: Ledger, row: LeaseRow) -> bool:
+        """Whether its lease is over; or it was told to halt and does not, as nobody may be alive to hear it."""
+        if not ledger.executions.is_running(row):
+            return False
+        name, sign = ledger.name_of(row), (row.fence, row.heartbeat)
+        still = self._still.unmoved(name, sign)
+        dead = not ledger.executions.holds(row) if row.worker_id == self._worker_id else still
+        return dead or (row.control_status != "running" and self._answered.unmoved(name, sign))
+
+    def _count_stuck(self, states: Mapping[str, object]) -> None:
         """What is held waits for its tenant, and what is in the queue for its turn: those are not stuck."""
-        seen: list[tuple[str, object]] = [(reply.reply_id, (reply.fence, reply.heartbeat)) for reply in replies]
-        seen += [
-            (task.task_id, (task.status, task.fence, task.heartbeat, task.worker_id))
-            for task in tasks
-            if task.status != "pending" and task.task_type != "purge" and not self._queue.holds(task.task_id)
-        ]
-        self._stuck.keep({key for key, _ in seen})
-        stuck = [key for key, state in seen if self._stuck.unmoved(key, state)]
+        self._stuck.keep(states)
+        stuck = [name for name, state in states.items() if self._stuck.unmoved(name, state)]
         self.stuck_runs = len(stuck)
         if stuck:
             logger.error("stuck_runs", count=len(stuck), first=stuck[:5])
-
-    async def _offered(self, task: Task) -> None:
-        """Queued work whose hint may have been lost."""
-        if task.status != "queued":
-            return
-        if task.task_type == "purge":
-            await self._queue.enqueue(Purge(task_id=task.task_id), key=task.task_id, priority=1)
-        else:
-            await self._services.builds.offer(task)
-
-    async def _admitted(self, tasks: Sequence[Task]) -> None:
-        """Builds that are held, where a place was left and nobody said so."""
-        for tenant_id in sorted({task.tenant_id for task in tasks if task.status == "pending"}):
-            await self._safely(self._services.builds.admit(tenant_id), tenant_id)
-
-    async def _watched(self, task: Task) -> None:
-        """A run whose lease is over; or one that was told to halt and did not answer, as nobody may be alive to hear it."""
-        still = self._still.unmoved(task.task_id, (task.fence, task.heartbeat))
-        dead = not self._queue.holds(task.task_id) if task.worker_id == self._worker_id else still
-        deaf = task.control_status != "running" and self._answered.unmoved(task.task_id, (task.fence, task.heartbeat))
-        if dead or deaf:
-            logger.info("task.taken_over", task_id=task.task_id, from_worker=task.worker_id)
-            await self._services.builds.take_over(task)
 
     def _is_left(self, reply: Reply) -> bool:
         """Whether nobody does for it what is to be done."""
@@ -190,10 +236,10 @@ class Sweeper:
                     await self._queue.enqueue(job, key=reply.reply_id, group=reply.tenant_id)
 
     async def _reply_taken(self, reply: Reply, jobs: dict[str, WriteReply]) -> None:
-        if not self._queue.holds(reply.reply_id) and (job := await self._services.replies.take_over(reply)):
+        if not self._local.holds(reply.reply_id) and (job := await self._services.replies.take_over(reply)):
             jobs[reply.reply_id] = job
 
-    async def _safely(self, act: Coroutine[Any, Any, None], about: str) -> None:
+    async def _safely(self, act: Awaitable[None], about: str) -> None:
         """One that cannot be helped keeps no other from it."""
         try:
             await act
@@ -203,9 +249,23 @@ class Sweeper:
             logger.exception("sweep.crashed_for", about=about)
 
 
-def _turn(task: Task) -> tuple[int, bool, str]:
-    """The most urgent first; of equals, what had begun goes on before what is new."""
-    return -task.priority, task.started_at is None, task.task_id
+def _list_ledgers(registry: Registry, services: Services) -> list[Ledger]:
+    found = dict[int, Ledger]()
+    for spec in registry.specs:
+        if spec.executions:
+            executions = spec.executions(services)
+            known = found.get(id(executions), Ledger(executions, []))
+            found[id(executions)] = Ledger(executions, [*known.specs, spec])
+    return list(found.values())
+
+
+def _turn(ledger: Ledger, row: LeaseRow) -> tuple[int, bool, str]:
+    """The most urgent first; of equals, what had begun goes on before what is new; of those, what was asked for first."""
+    return -row.priority, row.fence == 0, ledger.name_of(row)
+
+
+def _state(row: LeaseRow) -> object:
+    return row.status, row.fence, row.heartbeat, row.worker_id
 
 
 def _age(reply: Reply) -> str:

@@ -46,7 +46,13 @@ SENDS = structs.replace(
 
 async def waited_out(house: House, project_id: str, *, seconds: float = 70.0) -> Project:
     """The project once its build is over, each rest having gone by as soon as nothing else is left to do."""
-    sweeper = Sweeper(services=house.services, queue=house.queue, worker_id=house.world.worker_id, timer=house.clock)
+    sweeper = Sweeper(
+        services=house.services,
+        queue=house.queue,
+        local=house.queue,
+        worker_id=house.world.worker_id,
+        timer=house.clock,
+    )
     while True:
         await house.queue.settled()
         project = await house.services.projects.get(ANN, project_id)

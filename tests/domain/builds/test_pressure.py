@@ -91,7 +91,9 @@ async def test_a_store_that_fails_again_and_again_costs_no_attempt_and_nothing_i
     patient = BuildTimeouts(storage=0.0, store=0.0, retries=(0.0,) * 20)
     async with open_house(structs.replace(on, tables=store, timeouts=patient)) as house:
         build = await started(house)
-        sweeper = Sweeper(services=house.services, queue=house.queue, worker_id=on.worker_id, timer=house.clock)
+        sweeper = Sweeper(
+            services=house.services, queue=house.queue, local=house.queue, worker_id=on.worker_id, timer=house.clock
+        )
         store.away = 0.25
         while (await statuses(house, build))[0] not in ("completed", "failed", "cancelled"):
             await house.queue.settled()

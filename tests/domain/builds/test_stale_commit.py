@@ -13,11 +13,11 @@ from nexus.adapters.directory.files import DirectoryFiles
 from nexus.adapters.git.repository import GitRepository
 from nexus.composition.adapters import Adapters
 from nexus.domain.builds.model import Started
-from nexus.domain.builds.service import BuildTimeouts
 from nexus.domain.core.errors import Conflict
 from nexus.domain.ports.files import FileStore
 from nexus.domain.ports.repository import ANYONE, Overtaken, Repository, Writer
-from nexus.domain.projects.model import Command, LeaseLost
+from nexus.domain.projects.model import Command
+from nexus.domain.tasks.execution import LeaseLost, LeaseTimes
 from tests.domain.builds.scripts import BRIEF, REQUIREMENTS, said, script
 from tests.domain.builds.test_builds import STAGES, WANTED, over
 from tests.fakes.files import MemoryFiles
@@ -26,8 +26,6 @@ from tests.fakes.repository import MemoryRepository
 from tests.house import ANN, open_house, world
 
 STALE = "stale.txt"
-FROZEN = BuildTimeouts(look=3600.0)
-"""An executor that stands still does not look for what is wanted of it, either."""
 
 
 class Stalling:
@@ -85,13 +83,13 @@ class Ground:
     ) -> AsyncIterator["Stalled"]:
         """A build whose executor stands still at the commit of this key."""
         self.stalling.key, self.stalling.after_its_look = key, after_its_look
-        on = structs.replace(world(model or script()), files=self.files, repository=self.stalling, timeouts=FROZEN)
+        on = structs.replace(world(model or script()), files=self.files, repository=self.stalling)
         async with open_house(on, serving=False) as house, asyncio.TaskGroup() as group:
             started = await house.services.builds.start(ANN, WANTED)
             going = group.create_task(house.services.builds.run(started.task_id))
             await self.stalling.at.reached.wait()
             next_one = world(like=on, clock=house.clock, worker_id="w2")
-            next_one = structs.replace(next_one, repository=self.second, timeouts=BuildTimeouts(answer=0.0))
+            next_one = structs.replace(next_one, repository=self.second, leases=LeaseTimes(answer=0.0))
             yield Stalled(self.stalling, started, going, next_one)
 
     async def history(self, project_id: str) -> list[str]:
@@ -142,7 +140,7 @@ async def test_nothing_of_a_stalled_executor_comes_after_the_first_commit_of_the
         project_id = stalled.build.project_id
         async with open_house(stalled.next_one) as house:
             await house.services.builds.command(ANN, project_id, "stop")
-            await house.services.builds.end_unanswered()
+            await house.sweeper.end_unanswered()
             await house.services.builds.command(ANN, project_id, "restart")
             await gate.reached.wait()
             assert await stalled.goes_on() == [Overtaken]
@@ -160,7 +158,7 @@ async def test_nothing_of_a_stalled_executor_comes_in_when_its_build_was_halted_
         project_id = stalled.build.project_id
         async with open_house(stalled.next_one, serving=False) as house:
             await house.services.builds.command(ANN, project_id, command)
-            await house.services.builds.end_unanswered()
+            await house.sweeper.end_unanswered()
             halted = await house.services.projects.get(ANN, project_id)
             assert halted.status == status
             assert await stalled.goes_on() == [LeaseLost]

@@ -3,12 +3,9 @@
 import pytest
 from msgspec import structs
 
-from nexus.domain.builds.service import BuildTimeouts
 from nexus.domain.ports.database import Tables, Window
-from nexus.domain.ports.rows import insert
 from nexus.domain.projects.model import Command
-from nexus.domain.projects.rules import placed
-from nexus.domain.tasks.tables import TASKS
+from nexus.domain.tasks.execution import LeaseTimes
 from tests.domain.builds.scripts import (
     ARCHITECTURE,
     BRIEF,
@@ -85,10 +82,9 @@ async def test_a_dead_run_is_seen_behind_two_thousand_that_are_queued() -> None:
         tables = Tables(dead.world.tables, secret=dead.world.secret, clock=dead.clock)
         for number in range(2000):
             task_id = f"tsk_{number}"
-            place = placed(task_id, "queued", "running", due=queued.created_at)
-            await tables.commit(insert(TASKS, structs.replace(queued, task_id=task_id, **place)))
+            await tables.commit(dead.services.tasks.insert(structs.replace(queued, task_id=task_id)))
         dead.clock.now += 60
-        assert started.task_id in {task.task_id for task in await dead.services.tasks.due()}
+        assert started.task_id in {task.task_id for task in await dead.services.tasks.executions.list_due()}
 
 
 @pytest.mark.parametrize(("command", "status"), [("pause", "paused"), ("stop", "cancelled")])
@@ -130,12 +126,12 @@ async def test_a_wish_that_no_executor_answers_is_met_without_it(command: Comman
         started = await hung.services.builds.start(ANN, WANTED)
         await gate.reached.wait()
         impatient = structs.replace(
-            world(like=hung.world, clock=hung.clock, worker_id="w2"), timeouts=BuildTimeouts(answer=0.0)
+            world(like=hung.world, clock=hung.clock, worker_id="w2"), leases=LeaseTimes(answer=0.0)
         )
         async with open_house(impatient) as house:
             asked = await house.services.builds.command(ANN, started.project_id, command)
             assert (asked.status, asked.control_status) == ("building", "paused" if command == "pause" else "stopped")
-            await house.services.builds.end_unanswered()
+            await house.sweeper.end_unanswered()
             ended = await house.services.projects.get(ANN, started.project_id)
             assert ended.status == status
             gate.opened.set()
@@ -149,13 +145,11 @@ async def test_a_run_that_was_taken_over_and_waits_for_a_place_answers_to_wishes
     async with open_house(world(script(design=[turn(gate, "late")]))) as dead:
         started = await dead.services.builds.start(ANN, WANTED)
         await gate.reached.wait()
-        after = structs.replace(
-            world(like=dead.world, clock=dead.clock, worker_id="w2"), timeouts=BuildTimeouts(answer=0.0)
-        )
+        after = structs.replace(world(like=dead.world, clock=dead.clock, worker_id="w2"), leases=LeaseTimes(answer=0.0))
         async with open_house(after, serving=False) as house:
             await house.sweeper.start(alone=True)
             assert (await house.services.builds.command(ANN, started.project_id, command)).status == "building"
-            await house.services.builds.end_unanswered()
+            await house.sweeper.end_unanswered()
             assert (await house.services.projects.get(ANN, started.project_id)).status == status
 
 
@@ -164,13 +158,11 @@ async def test_a_wish_that_was_taken_back_in_time_ends_nothing() -> None:
     async with open_house(world(script(design=[turn(gate, *said(DESIGN).pieces)]))) as hung:
         started = await hung.services.builds.start(ANN, WANTED)
         await gate.reached.wait()
-        after = structs.replace(
-            world(like=hung.world, clock=hung.clock, worker_id="w2"), timeouts=BuildTimeouts(answer=0.0)
-        )
+        after = structs.replace(world(like=hung.world, clock=hung.clock, worker_id="w2"), leases=LeaseTimes(answer=0.0))
         async with open_house(after, serving=False) as house:
             await house.services.builds.command(ANN, started.project_id, "pause")
             await house.services.builds.command(ANN, started.project_id, "resume")
-            await house.services.builds.end_unanswered()
+            await house.sweeper.end_unanswered()
             project = await house.services.projects.get(ANN, started.project_id)
             assert (project.status, project.control_status) == ("building", "running")
             gate.opened.set()

@@ -8,8 +8,9 @@ from msgspec import structs
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import NexusError
 from nexus.domain.ports.rows import Write
-from nexus.domain.projects.model import Command, LeaseLost, Project, StageResult, WrongState
+from nexus.domain.projects.model import Command, Project, StageResult, WrongState
 from nexus.domain.projects.runs import Runs
+from nexus.domain.tasks.execution import LeaseLost
 from tests.domain.builds.scripts import REQUIREMENTS, said, script
 from tests.domain.builds.test_builds import WANTED
 from tests.fakes.models import Gate, turn

@@ -10,8 +10,8 @@ from nexus.domain.core.errors import InvalidInput
 from nexus.domain.projects import rules
 from nexus.domain.projects.admission import turn
 from nexus.domain.projects.model import Command, Project, ProjectStatus, Stage, StageStatus, WrongState
-from nexus.domain.tasks.model import Control, Task, TaskStatus
-from nexus.domain.tasks.rules import SHARDS
+from nexus.domain.tasks.model import ENDED, Control, Task, TaskStatus
+from nexus.domain.tasks.tables import TASK_LEASES
 
 NOW, EARLIER, LEASE = "2027-01-15T08:00:00.000Z", "2027-01-15T07:00:00.000Z", "2027-01-15T08:00:30.000Z"
 OWNED: dict[str, Any] = {"tenant_id": "tnt_one", "user_id": "usr_ann"}
@@ -139,17 +139,8 @@ def test_a_new_build_begins_at_no_stage_that_is_unknown_or_not_yet_reachable(fro
     assert refused.value.facts["errors"][0]["pointer"] == "/from_stage"
 
 
-@pytest.mark.parametrize("status", get_args(TaskStatus))
-@pytest.mark.parametrize("wants", get_args(Control))
-def test_a_task_lies_before_the_sweeper_until_it_has_ended_or_waits_for_its_user(
-    status: TaskStatus, wants: Control
-) -> None:
-    placed = rules.placed("tsk_1", status, wants, due=NOW)
-    if status in ("completed", "failed", "cancelled") or (status, wants) == ("pending", "paused"):
-        assert placed == {"dispatch": None, "due_at": None}
-    else:
-        assert placed["due_at"] == NOW
-        assert placed["dispatch"] in SHARDS[status]
+def test_a_task_lies_before_the_sweeper_until_it_has_ended() -> None:
+    assert set(TASK_LEASES.places) == set(get_args(TaskStatus)) - ENDED
 
 
 @pytest.mark.parametrize("after", get_args(ProjectStatus))
@@ -168,25 +159,19 @@ def test_a_change_of_state_adds_to_the_account_what_it_takes_away_when_undone(
 
 
 @pytest.mark.parametrize("verb", rules.MOVES)
-def test_a_move_sets_the_states_that_the_table_says_and_an_end_where_it_ends(verb: str) -> None:
+def test_a_move_sets_the_state_that_the_table_says_and_an_end_where_it_ends(verb: str) -> None:
     move = rules.MOVES[verb]
-    wished = task(control=move.control[0], fence=4)
-    on_project, on_task = rules.times(move, project(), wished, now=NOW, lease_until=LEASE)
-    assert (on_project["status"], on_task["status"]) == (move.to, move.task_to)
-    ended = move.task_to in ("completed", "failed", "cancelled")
-    assert (on_project.get("completed_at"), on_task.get("completed_at")) == ((NOW, NOW) if ended else (None, None))
-    assert (on_task["dispatch"] is None) == (ended or move.to == "paused")
+    fields = rules.project_fields(move, project(), now=NOW)
+    assert fields["status"] == move.to
+    assert fields.get("completed_at") == (NOW if move.task_to in ENDED else None)
 
 
-@pytest.mark.parametrize("verb", ["claim", "take_over"])
-def test_who_begins_gets_the_next_fence_and_a_lease_and_keeps_the_first_start(verb: str) -> None:
-    move = rules.MOVES[verb]
-    on_project, on_task = rules.times(move, project(), task(fence=4), now=NOW, lease_until=LEASE)
-    assert (on_task["fence"], on_task["due_at"], on_task["not_before"]) == (5, LEASE, None)
-    assert (on_project["started_at"], on_task["started_at"]) == (NOW, NOW)
-    begun = project(started_at=EARLIER), task(fence=5, started_at=EARLIER)
-    on_project, on_task = rules.times(move, *begun, now=NOW, lease_until=LEASE)
-    assert (on_project["started_at"], on_task["started_at"], on_task["fence"]) == (EARLIER, EARLIER, 6)
+def test_only_who_begins_raises_the_fence_and_the_first_start_is_kept() -> None:
+    assert {verb for verb, move in rules.MOVES.items() if move.begins} == {"claim", "take_over"}
+    for verb in ("claim", "take_over"):
+        assert rules.project_fields(rules.MOVES[verb], project(), now=NOW)["started_at"] == NOW
+        begun = rules.project_fields(rules.MOVES[verb], project(started_at=EARLIER), now=NOW)
+        assert begun["started_at"] == EARLIER
 
 
 @pytest.mark.parametrize("command", rules.AGAIN)
@@ -202,12 +187,6 @@ def test_the_higher_priority_is_let_in_first_and_then_who_has_waited_longest() -
         for priority, since in ((1, EARLIER), (3, EARLIER), (3, NOW), (5, LEASE))
     ]
     assert sorted((late, low, old, urgent), key=turn) == [urgent, old, late, low]
-
-
-@pytest.mark.parametrize("verb", sorted(set(rules.MOVES) - {"claim", "take_over"}))
-def test_no_other_move_touches_the_fence(verb: str) -> None:
-    _, on_task = rules.times(rules.MOVES[verb], project(), task(fence=4), now=NOW, lease_until=LEASE)
-    assert "fence" not in on_task
 
 
 @pytest.mark.parametrize(("done", "of", "progress"), [(0, 9, 0.0), (1, 9, 11.1), (9, 9, 100.0), (0, 0, 100.0)])

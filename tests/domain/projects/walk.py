@@ -15,8 +15,8 @@ from nexus.domain.projects import rules
 from nexus.domain.projects.model import (
     BuildInterrupted,
     Command,
-    LeaseLost,
     Project,
+    Purge,
     Run,
     Stage,
     StageResult,
@@ -27,8 +27,11 @@ from nexus.domain.projects.runs import Runs
 from nexus.domain.projects.tables import PROJECTS, STAGES
 from nexus.domain.tallies.model import NOW
 from nexus.domain.tallies.tables import TALLIES
+from nexus.domain.tasks.execution import LeaseLost
 from nexus.domain.tasks.model import ENDED, Task
 from nexus.domain.tasks.tables import TASKS
+from nexus.jobs.registry import encode
+from nexus.jobs.runner import Runner
 from tests.domain.builds.test_builds import WANTED
 from tests.house import ANN, House
 from tests.model.invariants import JOINT
@@ -143,14 +146,13 @@ class Walk:
     async def _purged(self, known: Known, purge_id: str) -> None:
         """A purge waits for the end of the build; afterwards nothing is left."""
         _, task, _ = await self._rows(known)
-        purging = await self._services.tasks.read(purge_id)
+        deleting = Runner(services=self._services, worker_id="w1"), encode(Purge(task_id=purge_id))
         if task.status == "running":
-            assert await self._services.deletions.to_purge(purging) is None
+            assert (await deleting[0].run(deleting[1])).verb == "snooze"
             await self._runs.end_for(task)
+            self._clock.now += 3
             self.seen["purge waited"] += 1
-        gone = await self._services.deletions.to_purge(purging)
-        assert gone is not None
-        await self._services.deletions.purge(gone)
+        assert (await deleting[0].run(deleting[1])).verb == "complete"
         assert await self._tables.find(PROJECTS, known.project_id) is None
         assert (await self._tables.page(STAGES, known.project_id)).items == []
 
@@ -259,7 +261,8 @@ class Walk:
         } | {verb: partial(self._act, run, verb) for verb in ("fail", "release", "pause_done", "stop_done")}
         verb = self._random.choice(sorted(verbs))
         await self._refused(known, verbs[verb], LeaseLost)
-        assert await self._services.tasks.beat(run.task.task_id, run.task.fence) is False
+        executions = self._services.tasks.executions
+        assert await executions.renew([executions.lease_of(run.task)]) == [None]
         self.seen[f"late {verb}"] += 1
 
     async def _act(self, run: Run, verb: str) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from nexus.adapters.inprocess.jobs import InProcessJobs
 from nexus.adapters.memory.log import MemoryLog
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import Unavailable
@@ -17,6 +16,7 @@ from nexus.domain.projects.model import Purge
 from nexus.domain.requests.model import once
 from nexus.domain.sessions.leases import AT_ONCE
 from nexus.domain.sessions.model import Reply, WriteReply
+from nexus.jobs.lanes import Lanes
 from tests.domain.sessions.test_sessions import talking
 from tests.domain.sessions.test_turns import WRITTEN, Talk, tags, told
 from tests.fakes.jobs import MemoryJobs
@@ -65,7 +65,7 @@ def keeping(status: str) -> Callable[[Write], bool]:
 
 
 async def test_one_that_is_over_and_asked_for_again_takes_no_place_in_the_line() -> None:
-    async with talking(queue=InProcessJobs(interactive=1, waiting=1)) as (house, session):
+    async with talking(queue=Lanes(interactive=1, waiting=1)) as (house, session):
         old = Talk(house, session)
         old.says(turn("Done."))
         reply = await asked(house, old)
@@ -83,7 +83,7 @@ async def test_one_that_is_over_and_asked_for_again_takes_no_place_in_the_line()
 
 async def test_one_that_is_asked_for_again_in_the_first_step_of_its_job_is_left_to_that() -> None:
     tables = Halting()
-    async with talking(tables=tables, queue=InProcessJobs(interactive=1)) as (house, session):
+    async with talking(tables=tables, queue=Lanes(interactive=1)) as (house, session):
         other = Talk(house, await house.services.sessions.open(ANN, session.agent_id))
         await other.begun()
         talk = Talk(house, session)
@@ -100,7 +100,7 @@ async def test_one_that_is_asked_for_again_in_the_first_step_of_its_job_is_left_
 
 
 async def test_one_whose_job_was_cut_is_not_held_by_who_asks_again_and_can_be_cancelled() -> None:
-    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+    async with talking(queue=Lanes(interactive=1)) as (house, session):
         old, gate = Talk(house, session), Gate()
         old.says(turn("half ", gate))
         reply = await asked(house, old)
@@ -120,7 +120,7 @@ async def test_one_whose_job_was_cut_is_not_held_by_who_asks_again_and_can_be_ca
 
 async def test_one_whose_job_could_not_begin_goes_on_when_it_is_asked_for_again() -> None:
     tables = Halting()
-    async with talking(tables=tables, queue=InProcessJobs(interactive=1)) as (house, session):
+    async with talking(tables=tables, queue=Lanes(interactive=1)) as (house, session):
         talk = Talk(house, await house.services.sessions.open(ANN, session.agent_id))
         await talk.begun()
         old = Talk(house, session)
@@ -149,7 +149,7 @@ async def test_a_cancel_that_saw_it_before_it_was_taken_over_ends_it_in_the_new_
             return found
 
     tables = Moving()
-    async with talking(queue=InProcessJobs(interactive=1), tables=tables) as (house, session):
+    async with talking(queue=Lanes(interactive=1), tables=tables) as (house, session):
         talk = Talk(house, session)
         await talk.begun()
         _, reply = await talk.another()
@@ -202,7 +202,7 @@ async def test_that_it_waits_was_lost_on_the_way_to_the_log_and_nothing_else_is(
                 super().append(append)
 
     log = Log()
-    async with talking(queue=InProcessJobs(interactive=1), log=EventLog(log)) as (house, session):
+    async with talking(queue=Lanes(interactive=1), log=EventLog(log)) as (house, session):
         talk = Talk(house, session)
         await talk.begun()
         talk.says(turn("Good."))
@@ -220,7 +220,7 @@ async def test_that_it_waits_was_lost_on_the_way_to_the_log_and_nothing_else_is(
 
 
 async def test_what_only_waited_is_not_given_up_however_many_processes_die() -> None:
-    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+    async with talking(queue=Lanes(interactive=1)) as (house, session):
         talk = Talk(house, session)
         await talk.begun()
         _, reply = await talk.another()
@@ -250,7 +250,7 @@ async def test_a_job_that_this_process_lost_is_no_death() -> None:
 
 
 async def test_a_lease_whose_reply_is_gone_keeps_no_sweep_from_its_work() -> None:
-    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+    async with talking(queue=Lanes(interactive=1)) as (house, session):
         talk = Talk(house, session)
         reply = await talk.begun()
         assert house.services.replies.expect(GONE)
@@ -278,7 +278,7 @@ async def test_a_beat_that_fails_keeps_no_sweep_from_its_other_work() -> None:
 
 
 async def test_a_third_of_a_lease_goes_by_before_it_is_told_again_unless_the_clock_was_set_back() -> None:
-    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+    async with talking(queue=Lanes(interactive=1)) as (house, session):
         talk = Talk(house, session)
         reply = await talk.begun()
         beats = list[int]()
@@ -302,7 +302,7 @@ async def test_many_are_told_alive_some_at_a_time() -> None:
             await super().write(writes)
 
     tables = Counting()
-    async with talking(queue=InProcessJobs(interactive=1), tables=tables) as (house, session):
+    async with talking(queue=Lanes(interactive=1), tables=tables) as (house, session):
         talk = Talk(house, session)
         await talk.begun()
         replies = [(await talk.another())[1] for _ in range(2 * AT_ONCE)]

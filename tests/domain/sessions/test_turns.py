@@ -2,13 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import msgspec
 import pytest
 
-from nexus.adapters.inprocess.jobs import InProcessJobs
 from nexus.adapters.memory.log import MemoryLog
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import QuotaExceeded
@@ -16,7 +14,8 @@ from nexus.domain.ports.database import Window
 from nexus.domain.ports.log import Batch, EventLog
 from nexus.domain.requests.model import once
 from nexus.domain.sessions.model import Reply, Session, WriteReply
-from nexus.jobs.runner import run_job
+from nexus.jobs.lanes import Lanes
+from nexus.jobs.runner import Runner
 from tests.domain.sessions.test_sessions import heard, talking
 from tests.fakes.jobs import MemoryJobs
 from tests.fakes.models import Gate, turn
@@ -65,7 +64,7 @@ def tags(events: Sequence[tuple[int, str]]) -> list[str]:
 
 
 async def test_a_reply_without_a_place_is_accepted_says_that_it_waits_and_starts_by_itself() -> None:
-    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+    async with talking(queue=Lanes(interactive=1)) as (house, session):
         talk = Talk(house, session)
         await talk.begun()
         talk.says(turn("Second."), turn("Third."))
@@ -117,7 +116,7 @@ async def test_a_reply_with_a_place_says_nothing_of_waiting_and_reads_no_log() -
 
 @pytest.mark.parametrize("how", ["cancel", "delete"])
 async def test_what_is_stopped_while_it_waits_ends_at_once_and_asks_no_model(how: str) -> None:
-    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+    async with talking(queue=Lanes(interactive=1)) as (house, session):
         talk = Talk(house, session)
         await talk.begun()
         model: Any = house.world.model
@@ -140,7 +139,7 @@ async def test_what_is_stopped_while_it_waits_ends_at_once_and_asks_no_model(how
 
 
 async def test_waiting_is_no_answering_and_what_never_began_is_no_call_of_the_agent() -> None:
-    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+    async with talking(queue=Lanes(interactive=1)) as (house, session):
         talk = Talk(house, session)
         first = await talk.begun()
         talk.says(turn("Good."))
@@ -158,7 +157,7 @@ async def test_waiting_is_no_answering_and_what_never_began_is_no_call_of_the_ag
 
 
 async def test_one_that_was_cancelled_makes_room_and_the_next_one_starts() -> None:
-    async with talking(queue=InProcessJobs(interactive=1, waiting=1)) as (house, session):
+    async with talking(queue=Lanes(interactive=1, waiting=1)) as (house, session):
         talk = Talk(house, session)
         await talk.begun()
         _, gone = await talk.another()
@@ -170,7 +169,7 @@ async def test_one_that_was_cancelled_makes_room_and_the_next_one_starts() -> No
 
 
 async def test_only_when_as_many_wait_as_may_one_is_refused_with_its_position_and_nothing_is_kept_of_it() -> None:
-    async with talking(queue=InProcessJobs(interactive=1, waiting=1)) as (house, session):
+    async with talking(queue=Lanes(interactive=1, waiting=1)) as (house, session):
         talk = Talk(house, session)
         await talk.begun()
         talk.says(turn("Second."), turn("Third."))
@@ -193,7 +192,7 @@ async def test_many_at_once_do_not_get_beyond_the_bound() -> None:
             await asyncio.sleep(0)
             await super().write(writes)
 
-    async with talking(queue=InProcessJobs(interactive=1, waiting=2), tables=Slow()) as (house, session):
+    async with talking(queue=Lanes(interactive=1, waiting=2), tables=Slow()) as (house, session):
         talk = Talk(house, session)
         talk.says(*(turn("Good.") for _ in range(3)))
         sessions = [await house.services.sessions.open(ANN, session.agent_id) for _ in range(10)]
@@ -208,7 +207,7 @@ async def test_many_at_once_do_not_get_beyond_the_bound() -> None:
 
 
 async def test_what_waits_longer_than_a_lease_stays_in_the_hands_of_its_process() -> None:
-    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+    async with talking(queue=Lanes(interactive=1)) as (house, session):
         talk = Talk(house, session)
         await talk.begun()
         talk.says(turn("Good."))
@@ -223,7 +222,7 @@ async def test_what_waits_longer_than_a_lease_stays_in_the_hands_of_its_process(
 
 
 async def test_a_reply_that_waited_when_its_process_died_is_started_by_the_next_one() -> None:
-    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+    async with talking(queue=Lanes(interactive=1)) as (house, session):
         talk = Talk(house, session)
         first = await talk.begun()
         _, reply = await talk.another()
@@ -235,7 +234,7 @@ async def test_a_reply_that_waited_when_its_process_died_is_started_by_the_next_
                 await again.sweeper.sweep()
             rows = [await talk.row(one) for one in (first, reply)]
             assert [(row.worker_id, row.fence, row.deaths) for row in rows] == [("w2", 2, 1), ("w2", 2, 0)]
-            again.queue.serve(partial(run_job, again.services))
+            again.queue.serve(Runner(services=again.services, worker_id="w2").run)
             events = await told(again, reply)
             assert tags(events) == ["reply.waiting", *WRITTEN]
             assert not (await talk.row(reply)).usage_unknown
@@ -246,7 +245,7 @@ async def test_a_reply_that_waited_when_its_process_died_is_started_by_the_next_
 
 
 async def test_a_drain_hands_back_what_waits_and_the_next_process_counts_no_death() -> None:
-    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+    async with talking(queue=Lanes(interactive=1)) as (house, session):
         talk = Talk(house, session)
         first = await talk.begun()
         waiting = [(await talk.another())[1] for _ in range(3)]
@@ -268,7 +267,7 @@ async def test_a_drain_hands_back_what_waits_and_the_next_process_counts_no_deat
 
 
 async def test_after_a_drain_the_order_is_as_it_was() -> None:
-    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+    async with talking(queue=Lanes(interactive=1)) as (house, session):
         talk = Talk(house, session)
         asked = [await talk.begun(), *[(await talk.another())[1] for _ in range(3)]]
         await house.queue.drain(0)
@@ -290,7 +289,7 @@ async def test_where_none_may_wait_and_others_have_all_places_one_is_refused_as_
 
 
 async def test_what_was_taken_over_and_waits_can_be_cancelled() -> None:
-    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+    async with talking(queue=Lanes(interactive=1)) as (house, session):
         talk = Talk(house, session)
         first = await talk.begun()
         async with open_house(world(like=house.world, clock=house.clock, worker_id="w2"), serving=False) as again:
@@ -304,7 +303,7 @@ async def test_what_was_taken_over_and_waits_can_be_cancelled() -> None:
 
 async def test_the_same_request_twice_is_one_job_and_says_once_that_it_waits() -> None:
     queue = MemoryJobs()
-    async with talking(queue=InProcessJobs()) as (built, session):
+    async with talking(queue=Lanes()) as (built, session):
         on = world(like=built.world, clock=built.clock, worker_id="w2")
         async with open_house(msgspec.structs.replace(on, queue=queue)) as house:
             Talk(house, session).says(turn("Good."))
@@ -320,7 +319,7 @@ async def test_the_same_request_twice_is_one_job_and_says_once_that_it_waits() -
 
 
 async def test_an_answer_that_is_written_again_waits_its_turn_too() -> None:
-    async with talking(queue=InProcessJobs(interactive=1)) as (house, session):
+    async with talking(queue=Lanes(interactive=1)) as (house, session):
         talk = Talk(house, session)
         talk.says(turn("Bad."))
         other, bad = await talk.another()

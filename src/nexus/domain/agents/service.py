@@ -92,7 +92,7 @@ class Agents:
     async def delete(self, caller: Principal, agent_id: str) -> None:
         """A tombstone: the agent and its sessions are gone for the API at once, a purge empties their rooms; its project keeps the files."""
         agent = await self.get(caller, agent_id)
-        purge = self._tasks.purging(caller, {"agent_id": agent_id}, project_id=agent.project_id)
+        purge = self._tasks.insert_deletion(caller, {"agent_id": agent_id}, project_id=agent.project_id)
         await self._tables.commit(
             self._buried(agent),
             purge,

@@ -30,10 +30,11 @@ from nexus.domain.core.errors import NexusError, NotFound, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.repository import Fence, Overtaken, Writer
-from nexus.domain.projects.model import DONE, BuildInterrupted, LeaseLost, Run, Stage, StageEffects
+from nexus.domain.projects.model import DONE, BuildInterrupted, Run, Stage, StageEffects
 from nexus.domain.projects.runs import Runs
 from nexus.domain.runtime.journal import Journal, Journals
 from nexus.domain.runtime.quarantine import QuarantineGate, work_time
+from nexus.domain.tasks.execution import LeaseLost
 
 logger = structlog.get_logger()
 

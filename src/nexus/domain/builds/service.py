@@ -2,17 +2,16 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from functools import partial
 
 import structlog
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from nexus.domain.builds import rules
 from nexus.domain.builds.driver import BuildDriver
 from nexus.domain.builds.failures import Snooze, is_ours
 from nexus.domain.builds.model import RunBuild, Started
 from nexus.domain.builds.stage_attempt import Wish
-from nexus.domain.builds.wishes import Wishes
 from nexus.domain.builds.workflow import Workflow
 from nexus.domain.core.errors import InvalidInput, NexusError, QuotaExceeded, Unavailable
 from nexus.domain.core.failpoints import hit
@@ -20,28 +19,24 @@ from nexus.domain.core.principal import Principal
 from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Tables, retry_stale
 from nexus.domain.ports.jobs import JobQueue
-from nexus.domain.ports.pulse import Pulse
 from nexus.domain.projects.admission import Admission
 from nexus.domain.projects.deletions import Deletions
-from nexus.domain.projects.model import BuildInterrupted, Command, LeaseLost, Project, ProjectStatus, Run
+from nexus.domain.projects.model import BuildInterrupted, Command, Project, ProjectStatus, Run
 from nexus.domain.projects.openings import Opening, Openings
 from nexus.domain.projects.runs import Runs
 from nexus.domain.projects.service import Projects
 from nexus.domain.requests.model import Once
 from nexus.domain.requests.service import KeyedRequest, Requests
+from nexus.domain.tasks.execution import Control, Executions, LeaseLost
 from nexus.domain.tasks.model import Task
 
 logger = structlog.get_logger()
 
 
 class BuildTimeouts(Struct, frozen=True, kw_only=True):
-    """Seconds: between two looks for what is wanted where no hint came; how long a paused run may take to its next step before it is
-    cut, and how long any executor may take to answer before it is ended in its place; how long a run waits that found the disk full, or the
-    store away; between tries to tell such a store so; and for how long in all a stage waits for what is away outside, a provider say."""
+    """Seconds: how long a run waits that found the disk full, or the store away; between tries to tell such a store so; and for how long in
+    all a stage waits for what is away outside, a provider say."""
 
-    look: float = 1.0
-    grace: float = 3.0
-    answer: float = 4.5
     storage: float = 10.0
     store: float = 1.0
     patience: float = 3600.0
@@ -63,16 +58,14 @@ class Builds:
         requests: Requests,
         queue: JobQueue,
         workflow: Workflow,
-        pulse: Pulse,
+        executions: Executions[Task],
         worker_id: str,
         timeouts: BuildTimeouts = BuildTimeouts(),
-        timer: Callable[[], float] = lambda: asyncio.get_running_loop().time(),
     ) -> None:
         self._tables, self._projects, self._openings = tables, projects, openings
         self._deletions, self._admission, self._runs, self._driver = deletions, admission, runs, driver
         self._events, self._requests, self._queue, self._workflow = events, requests, queue, workflow
-        self._pulse, self._worker_id, self._timeouts, self._timer = pulse, worker_id, timeouts, timer
-        self._wishes = Wishes(runs=runs, patience=timeouts.answer, timer=timer)
+        self._executions, self._worker_id, self._timeouts = executions, worker_id, timeouts
 
     async def start(self, caller: Principal, wanted: Opening, *, once: Once | None = None) -> Started:
         """A project and its first build, held where there is no place for it; InvalidInput when the requirement cannot be one."""
@@ -114,7 +107,6 @@ class Builds:
             project = request.result
         else:
             project = await self._projects.command(caller, project_id, command)
-            self._wishes.note(project)
         await self._offered(project.status, project.active_task_id, project.priority, project.tenant_id)
         return project
 
@@ -127,10 +119,8 @@ class Builds:
         return await self._projects.task(caller, task.project_id)
 
     async def delete(self, caller: Principal, project_id: str, *, stop_first: bool = False) -> Project:
-        """As `Deletions.delete`; a build that is to stop first is ended in time, and its place is left to the next one."""
-        before = await self._projects.get(caller, project_id)
+        """As `Deletions.delete`; the place of a build that was stopped by it is left to the next one."""
         deleted = await self._deletions.delete(caller, project_id, stop_first=stop_first)
-        self._wishes.note(structs.replace(deleted, active_task_id=before.active_task_id))
         if deleted.status != "building":
             await self.admit(deleted.tenant_id)
         return deleted
@@ -167,29 +157,27 @@ class Builds:
     async def _enqueued(self, task_id: str, priority: int, tenant_id: str) -> None:
         await self._queue.enqueue(RunBuild(task_id=task_id), key=task_id, priority=priority, group=tenant_id)
 
-    async def take_over(self, seen: Task) -> None:
-        """Goes on with a build whose executor is gone, or ends it where that is what is wanted."""
+    async def take_over(self, seen: Task) -> bool:
+        """Goes on with a build whose worker is gone, or ends it where that is what is wanted. True: its job is to be run here."""
         try:
             if seen.control_status != "running":
                 await self._runs.end_for(seen)
+                self._executions.drop(seen)
                 await self.admit(seen.tenant_id)
-                return
+                return False
             run = await self._runs.take_over(seen, self._worker_id)
         except LeaseLost:
-            return
-        await self._enqueued(run.task.task_id, run.task.priority, run.task.tenant_id)
-
-    async def end_unanswered(self) -> None:
-        """Ends builds as their users asked through this process, where their executors did not answer in time."""
-        for task in await self._wishes.end_unanswered():
-            await self.admit(task.tenant_id)
+            return False
+        self._executions.hold(
+            run.task, lambda control: None
+        )  # a request that comes before its job begins is left unanswered
+        return True
 
     async def run(self, task_id: str) -> None:
         """The job: claims the build, or goes on with one taken over, until it is over, halted or somebody else's."""
         claiming = asyncio.ensure_future(self._runs.resume(task_id, self._worker_id))
         try:
             run = await asyncio.shield(claiming)
-            self._pulse.hold(task_id, run.task.fence)
             while not await self._driven(run):
                 logger.info("build.goes_on", task_id=task_id)
             await self.admit(run.project.tenant_id)
@@ -199,20 +187,20 @@ class Builds:
             raise
         except LeaseLost as lost:
             logger.info("build.not_ours", task_id=task_id, reason=lost.detail)
-        finally:
-            self._pulse.drop(task_id)
 
-    async def hand_back(self, seen: Task) -> None:
+    async def hand_back(self, task_id: str) -> None:
         """A build that this process took over and could not begin goes back into the queue, or into the state that is wanted of it."""
-        if seen.status == "running" and seen.worker_id == self._worker_id:
+        seen = await self._executions.find(task_id)
+        if seen and seen.status == "running" and seen.worker_id == self._worker_id:
             with contextlib.suppress(LeaseLost):
                 await self._let_go(await self._runs.resume(seen.task_id, self._worker_id))
+            self._executions.drop(seen)
 
     async def _driven(self, run: Run) -> bool:
         """Runs stages until the build is over, handed back or halted; False when it was to halt and is wanted again. Raises LeaseLost."""
         wish = Wish()
         work = asyncio.ensure_future(self._driver.run(run, wish))
-        watch = asyncio.ensure_future(self._watched(run, wish, work))
+        self._executions.hold(run.task, partial(self._hear, wish, work))
         try:
             await work
         except asyncio.CancelledError:
@@ -231,8 +219,7 @@ class Builds:
         else:
             return True
         finally:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+            self._executions.drop(run.task)
         return await self._halted(run)
 
     def _waits(self, why: Snooze | Unavailable) -> Snooze | None:
@@ -278,22 +265,20 @@ class Builds:
                 await self._runs.release(run)
                 return
 
-    async def _watched(self, run: Run, wish: Wish, work: "asyncio.Future[None]") -> None:
-        """Listens for what is wanted, and cuts the work: at once to stop it, after some grace to pause it."""
-        asked = None
-        while not work.done():
-            await self._events.changed(run.topic, within=self._timeouts.look)
-            now = self._timer()
-            try:
-                wish.control = (await self._runs.held(run)).task.control_status
-            except LeaseLost:
-                wish.lost = not work.done()
-            except Unavailable as error:
-                logger.warning("build.wish_unknown", task_id=run.task.task_id, reason=error.detail)
-            asked = None if wish.control == "running" else asked or now
-            if wish.lost or wish.control == "stopped" or (asked is not None and now - asked >= self._timeouts.grace):
-                work.cancel()
-                return
+    def _hear(self, wish: Wish, work: "asyncio.Future[None]", control: Control | None) -> None:
+        """What is wanted from now on: the work is cut at once to stop it or where it is lost, after some grace to pause it."""
+        if control is None:
+            wish.lost = True
+        else:
+            wish.control = control
+        if control in (None, "stopped"):
+            work.cancel()
+        elif control == "paused":
+            asyncio.get_running_loop().call_later(self._executions.times.grace, self._cut, wish, work)
+
+    def _cut(self, wish: Wish, work: "asyncio.Future[None]") -> None:
+        if wish.control == "paused":
+            work.cancel()
 
 
 def _started(project: Project, before: int | None) -> Started:

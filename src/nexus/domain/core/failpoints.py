@@ -14,7 +14,7 @@ _TOLD = (
 )  # fmt: skip
 _DONE = (
     "project.create", "project.command", "project.retry", "project.restart", "project.delete", "agent.deploy", "purge.files", "purge.rows",
-    "purge.end", "stage.call", "stage.commit", "step.start", "step.call", "step.finish", "step.tool", "task.beat", "reply.send",
+    "job.end", "stage.call", "stage.commit", "step.start", "step.call", "step.finish", "step.tool", "task.beat", "reply.send",
     "reply.start", "reply.delta", "reply.keep", "reply.end", "reply.leave", "reply.take_over", "git.objects", "git.branch",
     "git.files",
 )  # fmt: skip

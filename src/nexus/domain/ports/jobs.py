@@ -11,7 +11,7 @@ class Job(Struct, frozen=True, kw_only=True, tag_field="job"):
     """Base of all jobs. A job carries ids only: the rows are the truth, the queue is a hint."""
 
 
-class Room(NamedTuple):
+class Capacity(NamedTuple):
     """How many jobs of a group run or wait here (`taken`), and how many may (`most`; None: any number)."""
 
     taken: int
@@ -23,22 +23,28 @@ class Room(NamedTuple):
 
 
 class JobQueue(Protocol):
+    """Carries jobs to a process that runs them."""
+
     async def enqueue(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> int | None:
         """Hands a job over, at least once; where the queue can, 5 before 1, and groups (tenants) of one priority in turn. The same key
-        while a job of that key waits or runs here is dropped. Loss is allowed: the sweeper offers it again.
+        while a job of that key waits is dropped; while one runs, it runs once more afterwards. Loss is allowed: the sweeper offers it again.
 
         How many wait before it, where it has to wait here; None when it starts at once, or when that is not known. Where this process ends, it is
         handed back at once."""
         ...
 
-    def room(self, job: type[Job], *, group: str = "") -> Room:
-        """What there is of jobs of this kind and group in this process, and what it bears. A bound for who asks: enqueue refuses none."""
+
+class LocalJobs(Protocol):
+    """What of the jobs waits and runs in this process."""
+
+    def room(self, job: type[Job], *, group: str = "") -> Capacity:
+        """What there is of jobs of this kind and group, and what this process bears. A bound for who asks: enqueue refuses none."""
         ...
 
     def holds(self, key: str) -> bool:
-        """Whether the job of that key waits or runs in this process."""
+        """Whether the job of that key waits or runs here."""
         ...
 
     def cancel(self, key: str) -> bool:
-        """Cancels the job of that key when it runs or waits in this process; what waited never runs. False when it is not here."""
+        """Cancels the job of that key when it runs or waits here; what waited never runs. False when it is not here."""
         ...

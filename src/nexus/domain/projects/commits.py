@@ -12,23 +12,24 @@ from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.rows import When, Write, patch, when
 from nexus.domain.projects import rules
-from nexus.domain.projects.model import OVER, LeaseLost, Project, Run, Stage
+from nexus.domain.projects.model import OVER, Project, Run, Stage
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.tallies.service import Tallies
+from nexus.domain.tasks.execution import LeaseLost
 from nexus.domain.tasks.model import Task
 from nexus.domain.tasks.service import Tasks
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """One commit of a run: fields of the project and the task, other writes, and the event (`tag`) that tells it."""
+    """One commit of a run: fields of the project, what becomes of its task (a guard where nothing does), other writes, and the event
+    (`tag`) that tells it."""
 
     project: Mapping[str, Any] = {}
-    task: Mapping[str, Any] = {}
+    task: Write | None = None
     writes: Sequence[Write] = ()
     tag: str = ""
     told: JSON = {}
     on_project: When | None = None
-    on_task: When | None = None
 
 
 async def stages_of(tables: Tables, project_id: str) -> list[Stage]:
@@ -72,17 +73,15 @@ class Commits:
         position = at.project.events + 1
         fields = {**change.project, "events": position, "updated_at": instant(self._clock())}
         on_project = change.on_project or when(status="building", events=at.project.events)
-        on_task = change.on_task or when(fence=at.task.fence, status="running")
+        task = change.task or self._tasks.executions.guard(at.task)
         hit(f"before:{change.tag}")
         await self._tables.commit(
             patch(PROJECTS, at.project, on_project, **fields),
-            self._tasks.moving(at.task, on_task, **change.task)
-            if change.task
-            else self._tasks.holding(at.task, on_task),
+            task,
             *change.writes,
             self._events.telling(at.topic, position, change.tag, change.told),
         )
         hit(f"after:{change.tag}")
         self._events.wake(at.topic, position)
         project = structs.replace(at.project, revision=at.project.revision + 1, **fields)
-        return Run(project=project, task=structs.replace(at.task, **change.task))
+        return Run(project=project, task=self._tasks.executions.row_after(at.task, task))

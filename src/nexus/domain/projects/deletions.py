@@ -1,4 +1,4 @@
-"""How projects end: a tombstone at once, then a purge that empties the rooms."""
+"""How projects end: a tombstone at once, then a deletion that removes what was kept of them."""
 
 from contextlib import suppress
 
@@ -13,13 +13,12 @@ from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Tables, retry_stale
 from nexus.domain.ports.files import FileStore
-from nexus.domain.ports.rows import delete, patch, when
+from nexus.domain.ports.rows import patch, when
 from nexus.domain.projects import rules
 from nexus.domain.projects.model import Project, WrongState
 from nexus.domain.projects.service import Projects
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.tallies.service import Tallies
-from nexus.domain.tasks.model import Task
 from nexus.domain.tasks.service import Tasks
 
 
@@ -44,8 +43,8 @@ class Deletions:
 
     @retry_stale
     async def delete(self, caller: Principal, project_id: str, *, stop_first: bool = False) -> Project:
-        """T23: a tombstone; the project is gone for the API at once, a purge empties the rooms. WrongState while it is built, unless
-        `stop_first`: then the build is told to stop, and the purge waits for its end."""
+        """T23: a tombstone; the project is gone for the API at once, a deletion removes it. WrongState while it is built, unless
+        `stop_first`: then the build is told to stop, and the deletion waits for its end."""
         project = await self._projects.get(caller, project_id)
         if project.status in rules.ACTIVE and not stop_first:
             raise WrongState(f"Cannot delete what is {project.status}: stop it first.", status=project.status)
@@ -54,14 +53,14 @@ class Deletions:
                 project = await self._projects.command(caller, project_id, "stop")
         now = instant(self._clock())
         purged = structs.replace(project, active_task_id=self._new_id("tsk"), updated_at=now)
-        task = rules.task_of(purged, "purge", due=now)
+        task = rules.task_of(purged, "purge")
         built = {agent.agent_id for agent in await self._agents.left_of(project_id)} | set(project.agent_ids)
         buried = await self._agents.burying(sorted(built))
         held = {"status": project.status, "control_status": project.control_status, "build_no": project.build_no}
         hit("before:project.delete")
         await self._tables.commit(
             patch(PROJECTS, project, when(**held, deleted_at=None), deleted_at=now),
-            self._tasks.queued(task),
+            self._tasks.insert(task),
             self._audit.noting(caller, "project.deleted", project_id),
             *buried,
             *self._tallies.counting(project.tenant_id, projects=-1, agents=-len(buried)),
@@ -69,33 +68,21 @@ class Deletions:
         hit("after:project.delete")
         return structs.replace(project, active_task_id=task.task_id, deleted_at=now)
 
-    async def to_purge(self, task: Task) -> Project | None:
-        """The deleted project of a purge; None while a build of it has not ended, or when it is gone already."""
-        project = await self._tables.find(PROJECTS, task.project_id or "")
-        if project is None:
-            await self.purged(task)
-            return None
-        return project if project.deleted_at and project.status not in rules.STOPPABLE else None
+    async def is_over(self, project_id: str) -> bool:
+        """Whether no build of the deleted project goes on any more."""
+        project = await self._tables.find(PROJECTS, project_id)
+        return project is None or (bool(project.deleted_at) and project.status not in rules.STOPPABLE)
 
-    async def purge(self, project: Project) -> None:
-        """Removes rows and files, the project's own row last: a purge that was cut goes on from there."""
+    async def clear(self, project_id: str) -> None:
+        """Removes rows and files, the project's own row last: a deletion that was cut goes on from there."""
         hit("before:purge.files")
-        await self._files.remove(f"projects/{project.project_id}")
+        await self._files.remove(f"projects/{project_id}")
         hit("after:purge.files")
-        await self._slugs.release(project.project_id)
-        await self._tables.clear(STAGES, project.project_id)
-        async for build in self._tables.each(BUILDS, project.project_id):
+        await self._slugs.release(project_id)
+        await self._tables.clear(STAGES, project_id)
+        async for build in self._tables.each(BUILDS, project_id):
             await self._projects.delete_feed(build)
-        await self._tables.clear(BUILDS, project.project_id)
+        await self._tables.clear(BUILDS, project_id)
         hit("before:purge.rows")
-        await self._tables.commit(delete(PROJECTS, project))
+        await self._tables.clear(PROJECTS, project_id)
         hit("after:purge.rows")
-
-    async def purged(self, task: Task) -> None:
-        """The purge is over."""
-        now = instant(self._clock())
-        gone = rules.placed(task.task_id, "completed", "running", due=now)
-        over = self._tasks.moving(task, when(status="queued"), status="completed", completed_at=now, **gone)
-        hit("before:purge.end")
-        await self._tables.commit(over)
-        hit("after:purge.end")

@@ -192,13 +192,6 @@ class WrongState(Conflict):
     title = "The project's state does not allow this"
 
 
-class LeaseLost(Conflict):
-    """The run is another executor's now, or over: nothing of it may be written any more."""
-
-    title = "The build was taken over"
-    problem_type = "lost"
-
-
 class BuildInterrupted(Conflict):
     """It is no longer wanted that the run goes on. `facts["control"]` is what is wanted instead."""
 

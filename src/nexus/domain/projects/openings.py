@@ -21,7 +21,7 @@ from nexus.domain.projects.service import Projects
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.requests.service import KeyedRequest
 from nexus.domain.tallies.service import Tallies
-from nexus.domain.tasks.model import Task, TaskStatus, TaskType
+from nexus.domain.tasks.model import TaskStatus, TaskType
 from nexus.domain.tasks.service import Tasks
 
 HINT_SECONDS = 30.0
@@ -112,7 +112,7 @@ class Openings:
         queued = _told(project, [stage.name for stage in plan.stages], before)
         return [
             insert(BUILDS, build),
-            self._tasks.queued(self._task(project, plan.task_type)),
+            self._insert_task(project, plan.task_type),
             *(insert(STAGES, stage) for stage in stages),
             self._events.telling(topic(project.project_id, project.build_no), project.events, "build.queued", queued),
         ]
@@ -149,7 +149,7 @@ class Openings:
         await self._tables.commit(
             patch(PROJECTS, project, when(status=project.status, events=project.events), **fresh),
             insert(BUILDS, await self._next_build(new, command)),
-            self._tasks.queued(self._task(new, (await self._tasks.read(project.active_task_id)).task_type)),
+            self._insert_task(new, (await self._tasks.read(project.active_task_id)).task_type),
             *(patch(STAGES, stage, build_no=new.build_no) for stage in stages[:begin]),
             *(patch(STAGES, stage, **rules.anew(stage, new.build_no, command=command)) for stage in stages[begin:]),
             self._events.telling(topic(new.project_id, new.build_no), new.events, "build.queued", told),
@@ -175,10 +175,10 @@ class Openings:
             created_at=project.updated_at,
         )
 
-    def _task(self, project: Project, task_type: TaskType) -> Task:
+    def _insert_task(self, project: Project, task_type: TaskType) -> Write:
         """The sweeper looks at it once its hint should have been heard."""
         status: TaskStatus = "pending" if project.status == "pending" else "queued"
-        return rules.task_of(project, task_type, due=instant(self._clock() + HINT_SECONDS), status=status)
+        return self._tasks.insert(rules.task_of(project, task_type, status=status), seconds=HINT_SECONDS)
 
 
 def _told(project: Project, stages: Sequence[str], before: int | None) -> JSON:

@@ -8,12 +8,11 @@ from msgspec import Struct, structs
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.rows import When, when
 from nexus.domain.projects.model import DONE, OVER, Command, Project, ProjectStatus, Stage, StageStatus, WrongState
-from nexus.domain.tasks.model import ENDED, Control, Task, TaskStatus, TaskType
-from nexus.domain.tasks.rules import shard
+from nexus.domain.tasks.execution import ANY_CONTROL, Control
+from nexus.domain.tasks.model import ENDED, Task, TaskStatus, TaskType
 
 Actor = Literal["user", "executor", "sweeper"]
 Actors = tuple[Actor, ...]
-ANY_CONTROL: tuple[Control, ...] = ("running", "paused", "stopped")
 USER: Actors = ("user",)
 EXECUTOR: Actors = ("executor",)
 SWEEPER: Actors = ("executor", "sweeper")
@@ -43,12 +42,13 @@ class Move(Struct, frozen=True, kw_only=True):
     def fits(self, project: Project, task: Task) -> bool:
         return project.status in self.project and task.status in self.task and task.control_status in self.control
 
+    @property
+    def begins(self) -> bool:
+        """Whether a worker takes the task by it, under a higher fence."""
+        return self.task_to == "running" and self.who != USER
+
     def of_project(self, position: int) -> When:
         return when(status=self.project, events=position)
-
-    def of_task(self, task: Task) -> When:
-        fence = {"fence": task.fence} if self.fenced else {}
-        return when(status=self.task, control_status=self.control, **fence)
 
 
 class StageMove(Struct, frozen=True, kw_only=True):
@@ -64,9 +64,6 @@ class StageMove(Struct, frozen=True, kw_only=True):
         """A stage that runs is the one that was started under the same fence."""
         fence = {"fence": task.fence} if self.stage == ("running",) else {}
         return when(status=self.stage, build_no=task.build_no, **fence)
-
-    def of_task(self, task: Task) -> When:
-        return when(status="running", fence=task.fence, control_status=self.control)
 
 
 CREATE = Move(
@@ -163,13 +160,6 @@ def verb_for(command: Command, task: Task) -> str | None:
     raise WrongState(f"Cannot {command} what is {task.status}.", status=task.status, control_status=task.control_status)
 
 
-def placed(task_id: str, status: TaskStatus, wants: Control, *, due: str) -> dict[str, Any]:
-    """The fields that place a task before the sweeper: none once it has ended, or while it waits for its user."""
-    if status in ENDED or (status == "pending" and wants == "paused"):
-        return {"dispatch": None, "due_at": None}
-    return {"dispatch": shard(task_id, status), "due_at": due}
-
-
 def progress_of(completed: int, of: int) -> float:
     return round(100 * completed / of, 1) if of else 100.0
 
@@ -224,21 +214,14 @@ def anew(stage: Stage, build_no: int, *, command: str) -> dict[str, Any]:
     }
 
 
-def times(
-    move: Move, project: Project, task: Task, *, now: str, lease_until: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The fields that a move sets in the project and in the task: states, instants, the fence, and the place before the sweeper."""
-    ended = move.task_to in ENDED
-    begins = move.task_to == "running" and move.who != USER
-    on_project: dict[str, Any] = {"status": move.to}
-    due, wants = lease_until if begins else now, move.wants or task.control_status
-    on_task: dict[str, Any] = {"status": move.task_to, **placed(task.task_id, move.task_to, wants, due=due)}
-    if begins:
-        on_project |= {"started_at": project.started_at or now, "error_info": None}
-        on_task |= {"started_at": task.started_at or now, "fence": task.fence + 1, "not_before": None}
-    if ended:
-        on_project["completed_at"] = on_task["completed_at"] = now
-    return on_project, on_task
+def project_fields(move: Move, project: Project, *, now: str) -> dict[str, Any]:
+    """The state and the instants that a move sets in the project."""
+    fields: dict[str, Any] = {"status": move.to}
+    if move.begins:
+        fields |= {"started_at": project.started_at or now, "error_info": None}
+    if move.task_to in ENDED:
+        fields["completed_at"] = now
+    return fields
 
 
 def summary(stages: Sequence[Stage]) -> dict[str, Any]:
@@ -288,7 +271,7 @@ def begun_anew(project: Project, move: Move, task_id: str, *, progress: float, n
     }
 
 
-def task_of(project: Project, task_type: TaskType, *, due: str, status: TaskStatus = "queued") -> Task:
+def task_of(project: Project, task_type: TaskType, *, status: TaskStatus = "queued") -> Task:
     """The task of the project's current build, or of its purge."""
     return Task(
         task_id=project.active_task_id,
@@ -301,5 +284,4 @@ def task_of(project: Project, task_type: TaskType, *, due: str, status: TaskStat
         payload={"project_id": project.project_id, "build_no": project.build_no},
         status=status,
         created_at=project.updated_at,
-        **placed(project.active_task_id, status, "running", due=due),
     )

@@ -17,7 +17,6 @@ from nexus.domain.projects.model import (
     Build,
     BuildInterrupted,
     Lasting,
-    LeaseLost,
     Run,
     Stage,
     StageEffects,
@@ -26,8 +25,8 @@ from nexus.domain.projects.model import (
 )
 from nexus.domain.projects.tables import BUILDS, STAGES
 from nexus.domain.tallies.service import Tallies
-from nexus.domain.tasks.model import Control, Task
-from nexus.domain.tasks.rules import FAR_SECONDS, LEASE_SECONDS
+from nexus.domain.tasks.execution import LeaseLost
+from nexus.domain.tasks.model import Task
 from nexus.domain.tasks.service import Tasks
 
 LOG_LINES = 20
@@ -37,8 +36,9 @@ Left = list[tuple[Stage, dict[str, Any]]]
 
 
 class Also(Struct, frozen=True, kw_only=True):
-    """What a move writes besides what the table says: fields by row, and facts of its event."""
+    """What a move writes besides what the table says: fields by row, and facts of its event; `lease` where the task changes hands."""
 
+    lease: Callable[[Task, str], Write] | None = None
     task: Mapping[str, Any] = {}
     project: Mapping[str, Any] = {}
     stage: Mapping[str, Any] = {}
@@ -67,39 +67,30 @@ class Runs:
         """T4: of many who try, one has it. LeaseLost when it is not to be had."""
 
         async def look() -> Run:
-            task = await self._tasks.read(task_id)
-            if task.not_before and self._in(0) < task.not_before < self._in(FAR_SECONDS):
-                raise LeaseLost("It is not due yet.", status=task.status, not_before=task.not_before)
-            return await self._commits.run_of(task)
+            return await self._commits.run_of(await self._tasks.read(task_id))
 
-        return await self._moved("claim", look, Also(task={"worker_id": worker_id}))
+        def claim(task: Task, now: str) -> Write:
+            return self._tasks.executions.claim(task, worker_id, started_at=task.started_at or now)
+
+        return await self._moved("claim", look, Also(lease=claim))
 
     async def take_over(self, seen: Task, worker_id: str) -> Run:
-        """T5: from an executor whose heartbeat did not move while it was watched. LeaseLost when it moved after all."""
+        """T5: from a worker whose heartbeat did not move while it was watched. LeaseLost when it moved after all."""
         fallen = {"fallen": True} if seen.worker_id != worker_id else {}  # what we dropped ourselves did not die
-        also = Also(task={"worker_id": worker_id}, stage=fallen)
+        also = Also(lease=lambda _, now: self._tasks.executions.take_over(seen, worker_id), stage=fallen)
         return await self._moved("take_over", lambda: self._unmoved(seen), also)
 
     async def resume(self, task_id: str, worker_id: str) -> Run:
-        """The run of a task that this executor took over already, or claims now."""
+        """The run of a task that this worker took over already, or claims now."""
         task = await self._tasks.read(task_id)
         if task.status == "running" and task.worker_id == worker_id:
             return await self._commits.run_of(task)
         return await self.claim(task_id, worker_id)
 
     async def end_for(self, seen: Task) -> None:
-        """T15 or T20 in place of an executor that did not answer to a wish: the fence rises, so that it can write no more."""
+        """T15 or T20 in place of a worker that did not answer to a request: it can write no more."""
         verb = "pause_done" if seen.control_status == "paused" else "stop_done"
-        fallen: JSON = {"fence": seen.fence + 1, "worker_id": None}
-        await self._moved(verb, lambda: self._unmoved(seen, beating=True), Also(task=fallen))
-
-    async def end_unanswered(self, task_id: str, wish: Control) -> Task:
-        """As `end_for`, where the task still runs under this wish; LeaseLost when it does not."""
-        task = await self._tasks.read(task_id)
-        if task.status != "running" or task.control_status != wish:
-            raise LeaseLost(f"Task {task_id} answered.", status=task.status)
-        await self.end_for(task)
-        return task
+        await self._moved(verb, lambda: self._unmoved(seen, beating=True))
 
     async def _unmoved(self, seen: Task, *, beating: bool = False) -> Run:
         task = await self._tasks.read(seen.task_id)
@@ -116,7 +107,7 @@ class Runs:
 
     def guard(self, run: Run) -> Write:
         """What holds while the run is ours: beside it, other modules may write for the run."""
-        return self._tasks.holding(run.task, when(fence=run.task.fence, status="running"))
+        return self._tasks.executions.guard(run.task)
 
     async def stages(self, run: Run) -> list[Stage]:
         return await stages_of(self._tables, run.project.project_id)
@@ -195,26 +186,24 @@ class Runs:
 
     async def release(self, run: Run, *, reason: str | None = None, message: str = "", seconds: float = 0.0) -> None:
         """T12: back into the queue, the attempt unchanged; with a `reason`, not before so many seconds have gone by."""
-        waits = {"not_before": self._in(seconds), "due_at": self._in(seconds)} if reason else {}
-        error = (
-            {"code": reason, "message": f"{_sentence(message)}It waits and goes on by itself.", "retryable": True}
-            if reason
-            else None
-        )
-        also = Also(
-            task={"worker_id": None, **waits},
-            project={"error_info": error},
-            told={"reason": reason, "message": message} if reason else {},
-        )
+        executions = self._tasks.executions
+        also = Also(lease=lambda task, now: executions.release(task), project={"error_info": None})
+        if reason:
+            waiting = f"{_sentence(message)}It waits and goes on by itself."
+            also = Also(
+                lease=lambda task, now: executions.snooze(task, seconds),
+                project={"error_info": {"code": reason, "message": waiting, "retryable": True}},
+                told={"reason": reason, "message": message},
+            )
         await self._moved("release", lambda: self.held(run), also)
 
     async def pause_done(self, run: Run) -> None:
         """T15."""
-        await self._moved("pause_done", lambda: self.held(run), Also(task={"worker_id": None}))
+        await self._moved("pause_done", lambda: self.held(run))
 
     async def stop_done(self, run: Run) -> None:
         """T20."""
-        await self._moved("stop_done", lambda: self.held(run), Also(task={"worker_id": None}))
+        await self._moved("stop_done", lambda: self.held(run))
 
     @retry_stale
     async def _stage_moved(self, verb: str, run: Run, stage: Stage, change: Change, **fields: Any) -> Stage:
@@ -226,7 +215,7 @@ class Runs:
             writes=[patch(STAGES, stage, move.of_stage(run.task), **fields), *change.writes],
             tag=move.event,
             told={"stage": stage.stage_name, "number": stage.stage_number, **change.told},
-            on_task=move.of_task(run.task),
+            task=self._tasks.executions.guard(run.task, move.control),
         )
         held = await self.held(run)
         if (control := held.task.control_status) not in move.control:
@@ -241,13 +230,14 @@ class Runs:
         at, now = await look(), instant(self._clock())
         if not move.fits(at.project, at.task):
             raise LeaseLost(f"Cannot {verb}: the project is {at.project.status}.", status=at.project.status)
-        on_project, on_task = rules.times(move, at.project, at.task, now=now, lease_until=self._in(LEASE_SECONDS))
-        on_project |= also.project
+        on_project = {**rules.project_fields(move, at.project, now=now), **also.project}
         left = await self._stage_left(at, move, also)
         after = {stage.stage_name: structs.replace(stage, **fields) for stage, fields in left}
         change = Change(
             project=on_project,
-            task={**on_task, **also.task},
+            task=also.lease(at.task, now)
+            if also.lease
+            else self._tasks.executions.move(at.task, move.task_to, **also.task),
             writes=[
                 *(patch(STAGES, was, when(status="running", fence=was.fence), **fields) for was, fields in left),
                 *await update_build(self._tables, self._tallies, at.project, on_project, after),
@@ -256,7 +246,6 @@ class Runs:
             tag=move.event,
             told={"project_id": at.project.project_id, "build_no": at.project.build_no, **also.told},
             on_project=move.of_project(at.project.events),
-            on_task=move.of_task(at.task),
         )
         return await self._commits.written(at, change)
 
@@ -269,9 +258,6 @@ class Runs:
             return []
         error = (also.project.get("error_info") or {}).get("message")
         return [(stage, {"status": move.stage_to, "error_message": error, **also.stage})]
-
-    def _in(self, seconds: float) -> str:
-        return instant(self._clock() + seconds)
 
 
 def _sentence(text: str) -> str:

@@ -153,18 +153,16 @@ class Projects:
         if move.to != "building":  # why it waited until now tells nothing any more
             fields["error_info"] = None
         ended = {"completed_at": now} if move.to == "cancelled" else {}
-        on_task = rules.placed(task.task_id, move.task_to, wants, due=now)
-        on_task |= {"status": move.task_to, "control_status": wants} | ended
-        if verb == "resume":  # its user wants it now
-            on_task["not_before"] = None
+        on_task = {"not_before": None} if verb == "resume" else {}  # its user wants it now
         where = topic(project.project_id, project.build_no)
         fields |= {"events": position} | ended
         new = structs.replace(project, revision=project.revision + 1, **fields)
         before = await self.position(caller, new)
         told = {"control": wants} if before is None else {"control": wants, "position": before}
+        moved = self._tasks.executions.move(task, move.task_to, control_status=wants, **on_task)
         writes = [
             patch(PROJECTS, project, move.of_project(project.events), **fields),
-            self._tasks.moving(task, move.of_task(task), **on_task),
+            moved,
             self._events.telling(where, position, move.event, told),
             self._audit.noting(caller, f"project.{verb}", project.project_id),
             *self._admission.moving(project.tenant_id, project.status, move.to),
@@ -176,6 +174,7 @@ class Projects:
         hit("before:project.command")
         await self._tables.commit(*writes)
         hit("after:project.command")
+        self._tasks.executions.await_answer(self._tasks.executions.row_after(task, moved))
         self._events.wake(where, position)
         return new
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from nexus.domain.agents.model import Agent
 from nexus.domain.core.errors import QuotaExceeded
-from nexus.domain.ports.jobs import JobQueue
+from nexus.domain.ports.jobs import JobQueue, LocalJobs
 from nexus.domain.sessions.model import Reply, Session, WriteReply
 from nexus.domain.sessions.replies import Replies
 
@@ -14,8 +14,8 @@ RETRY_SECONDS = 1
 
 
 class ReplyAdmission:
-    def __init__(self, *, queue: JobQueue, replies: Replies) -> None:
-        self._queue, self._replies = queue, replies
+    def __init__(self, *, queue: JobQueue, local: LocalJobs, replies: Replies) -> None:
+        self._queue, self._local, self._replies = queue, local, replies
         self._coming = Counter[str]()
 
     @contextmanager
@@ -32,7 +32,7 @@ class ReplyAdmission:
 
     def admit(self, tenant_id: str) -> None:
         """QuotaExceeded: `facts["position"]` is how many of the tenant's replies are written or wait already."""
-        room, coming = self._queue.room(WriteReply, group=tenant_id), self._coming[tenant_id]
+        room, coming = self._local.room(WriteReply, group=tenant_id), self._coming[tenant_id]
         if room.is_full(coming):
             taken = room.taken + coming
             raise QuotaExceeded(
@@ -47,7 +47,7 @@ class ReplyAdmission:
         """Into the queue. One that is new and has to wait there tells so; one that was asked for before may be over, or another's by now,
         and may have emitted things already."""
         found = reply if made.is_new else await self._replies.find_owned(reply)
-        if found is None or self._queue.holds(reply.reply_id):
+        if found is None or self._local.holds(reply.reply_id):
             return
         if (writing := self._replies.expect(found, again=not made.is_new)) is None:
             return
@@ -59,7 +59,7 @@ class ReplyAdmission:
 
     async def stop(self, reply: Reply) -> bool:
         """Cancels the job of a reply that is to be stopped. True when it had not begun: it has ended."""
-        self._queue.cancel(reply.reply_id)
+        self._local.cancel(reply.reply_id)
         return await self._replies.stop(reply.reply_id)
 
 

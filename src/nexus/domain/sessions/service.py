@@ -134,7 +134,7 @@ class Sessions:
             await self.cancel(caller, session_id, session.active_reply)
         session = await self.get(caller, session_id)
         now = instant(self._clock())
-        purge = self._tasks.purging(caller, {"session_id": session_id})
+        purge = self._tasks.insert_deletion(caller, {"session_id": session_id})
         await self._tables.of(caller).commit(
             patch(SESSIONS, session, deleted_at=now, status="closed"),
             purge,
@@ -293,6 +293,7 @@ class Sessions:
             whole &= await self.purge_one(session.session_id)
         return whole
 
+    @retry_stale
     async def purge_one(self, session_id: str) -> bool:
         """Removes a session and all that was said in it. False while a reply is being ended."""
         session = await self._tables.find(SESSIONS, session_id)
@@ -301,6 +302,11 @@ class Sessions:
         if session.active_reply:
             await self.cancel_for(session)
             return False
+        owner = Principal(session.tenant_id, session.user_id)
+        if not session.deleted_at:  # counted once, however many delete it
+            gone = patch(SESSIONS, session, when(deleted_at=None), deleted_at=instant(self._clock()), status="closed")
+            noted = self._audit.noting(owner, "session.deleted", session_id)
+            await self._tables.commit(gone, noted, *self._tallies.counting(session.tenant_id, sessions=-1))
         replies = [reply async for reply in self._tables.each(REPLIES, session_id, index="SessionIndex")]
         if any(reply.dispatch for reply in replies):  # its last event is on its way
             return False
@@ -308,10 +314,7 @@ class Sessions:
         await self._tables.clear(REPLIES, session_id, index="SessionIndex")
         await self._tables.clear(MESSAGES, session_id)
         await self._invocations.forget(session_id=session_id)
-        owner = Principal(session.tenant_id, session.user_id)
-        counted = [] if session.deleted_at else self._tallies.counting(session.tenant_id, sessions=-1)
-        noted = self._audit.noting(owner, "session.purged", session_id)
-        await self._tables.commit(delete(SESSIONS, session), noted, *counted)
+        await self._tables.commit(delete(SESSIONS, session), self._audit.noting(owner, "session.purged", session_id))
         return True
 
     async def cancel_for(self, session: Session) -> None:

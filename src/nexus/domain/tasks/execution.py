@@ -8,6 +8,7 @@ import time
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 import structlog
@@ -17,16 +18,8 @@ from nexus.domain.core.errors import Conflict, NexusError, NotFound, Stale
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, epoch, instant
 from nexus.domain.ports.database import Tables, Window
-from nexus.domain.ports.rows import Entity, Key, Table, Write, check, patch, result, when
-
-LEASE_SECONDS = 30.0
-"""For so long a worker has what it took; after a third of that it shows again that it lives."""
-
-GRACE_SECONDS = 3.0
-"""So long may work that is to pause take to its next step, before it is cut."""
-
-ANSWER_SECONDS = GRACE_SECONDS + 1.5
-"""So long may a worker take to do what is wanted, before that is done in its place."""
+from nexus.domain.ports.heartbeat import Hear, Heartbeat, Lease
+from nexus.domain.ports.rows import Entity, Key, Scalar, Table, Write, check, patch, result, when
 
 FAR_SECONDS = 900.0
 """Nothing that waits was told to wait so long: an instant further ahead was written under another clock, and has come."""
@@ -43,6 +36,7 @@ class LeaseLost(Conflict):
     """The work is another worker's, not to be had now, or over: nothing of it may be written."""
 
     title = "The work is in other hands"
+    problem_type = "lost"
 
 
 class LeaseRow(Entity, frozen=True, kw_only=True):
@@ -50,7 +44,7 @@ class LeaseRow(Entity, frozen=True, kw_only=True):
 
     `worker_id` has it, under a `fence` that grows with every claim; `heartbeat` grows while that one lives, so that an observer can judge by
     its own clock. `dispatch` and `due_at` place it before whoever looks for work, until it has ended; it may not be claimed before
-    `not_before`. `deaths` of workers that had it."""
+    `not_before`. `deaths`: how often it came to nothing, by the end of its worker or otherwise."""
 
     tenant_id: str
     status: str
@@ -63,6 +57,9 @@ class LeaseRow(Entity, frozen=True, kw_only=True):
     dispatch: str | None = None
     due_at: str | None = None
     not_before: str | None = None
+    error_message: str | None = None
+    created_at: str
+    completed_at: str | None = None
 
 
 L = TypeVar("L", bound=LeaseRow)
@@ -80,11 +77,19 @@ class LeaseTable(Struct, Generic[L], frozen=True):
     running: str = "running"
 
 
-class Lease(NamedTuple):
-    """What a worker has in hand: the key of a row, and the fence under which it has it."""
+class LeaseTimes(Struct, frozen=True, kw_only=True):
+    """Seconds, the same for all kinds of work. `lease`: for so long a worker has what it took; after a third of that it shows that it
+    lives. `grace`: so long may work that is to pause take to its next step before it is cut. `answer`: so long may a worker take to do what is
+    wanted, before that is done in its place."""
 
-    key: Key
-    fence: int
+    lease: float = 30.0
+    grace: float = 3.0
+    answer: float = 4.5
+
+
+class _Held(NamedTuple):
+    lease: Lease
+    hear: Hear
 
 
 class _Request(NamedTuple):
@@ -93,7 +98,7 @@ class _Request(NamedTuple):
 
 
 class Executions(Generic[L]):
-    """The leases of one table. `lease`: their seconds; `timer`: this process' own seconds, which no wall clock can hurry."""
+    """The leases of one table. `timer`: this process' own seconds, which no wall clock can hurry."""
 
     def __init__(
         self,
@@ -101,15 +106,18 @@ class Executions(Generic[L]):
         *,
         tables: Tables,
         clock: Clock,
-        lease: float = LEASE_SECONDS,
+        heartbeat: Heartbeat,
+        times: LeaseTimes = LeaseTimes(),
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._leases, self._tables, self._clock, self._lease, self._timer = leases, tables, clock, lease, timer
+        self._leases, self._tables, self._clock, self._heartbeat = leases, tables, clock, heartbeat
+        self.times, self._timer = times, timer
+        self._held = dict[Key, _Held]()
         self._requests = dict[Key, _Request]()
 
     def on(self, tables: Tables) -> "Executions[L]":
         """The same leases over another connection, for a thread of its own."""
-        return Executions(self._leases, tables=tables, clock=self._clock, lease=self._lease)
+        return Executions(self._leases, tables=tables, clock=self._clock, heartbeat=self._heartbeat, times=self.times)
 
     @property
     def name(self) -> str:
@@ -117,6 +125,9 @@ class Executions(Generic[L]):
 
     def key_of(self, row: L) -> Key:
         return self._leases.table.key_of(row)
+
+    def named_key_of(self, row: L) -> dict[str, Scalar]:
+        return dict(zip(self._leases.table.key, self.key_of(row), strict=True))
 
     def lease_of(self, row: L) -> Lease:
         return Lease(self.key_of(row), row.fence)
@@ -135,7 +146,7 @@ class Executions(Generic[L]):
         """A new row as it is to be inserted: looked at so many seconds from now; or with `worker_id` in the hands of that one."""
         if worker_id:
             row = structs.replace(row, status=self._leases.running, worker_id=worker_id, fence=1)
-        fields = self._placed(row, row.status, row.control_status, self._lease if worker_id else seconds)
+        fields = self._placed(row, row.status, row.control_status, self.times.lease if worker_id else seconds)
         return structs.replace(row, **fields)
 
     def claim(self, row: L, worker_id: str, /, **fields: object) -> Write:
@@ -167,7 +178,7 @@ class Executions(Generic[L]):
         return self._move(row, row.status, 0.0, {"control_status": control, **fields})
 
     def move(self, row: L, status: str, /, **fields: object) -> Write:
-        """Any other change of status: looked at from now on, and never more once it has ended."""
+        """Any other change of status: looked at from now on, and never more once it has ended. Where it waits then, nobody has it any more."""
         return self._move(row, status, 0.0, fields)
 
     def guard(self, row: L, control: tuple[Control, ...] = ANY_CONTROL) -> Write:
@@ -177,19 +188,26 @@ class Executions(Generic[L]):
 
     def row_after(self, row: L, write: Write) -> L:
         """The row once the write is committed."""
+        if write.verb == "check":
+            return row
         return convert(result(write, self._leases.table.item(row)), self._leases.table.row, str_keys=True)
 
     def _take(self, row: L, worker_id: str, fields: dict[str, object]) -> Write:
         running = self._leases.running
         taken = {"status": running, "worker_id": worker_id, "fence": row.fence + 1}
-        taken |= self._placed(row, running, row.control_status, self._lease) | fields
+        taken |= self._placed(row, running, row.control_status, self.times.lease) | fields
         same = {name: getattr(row, name) for name in ("status", "control_status", "worker_id", "fence", "heartbeat")}
         return patch(self._leases.table, row, when(**same), **taken)
 
     def _move(self, row: L, status: str, seconds: float, fields: Mapping[str, object]) -> Write:
         placed = self._placed(row, status, fields.get("control_status", row.control_status), seconds)
         same = when(status=row.status, fence=row.fence, control_status=row.control_status)
-        return patch(self._leases.table, row, same, **{"status": status, **placed, **fields})
+        changes: dict[str, object] = {"status": status, **placed}
+        if status not in self._leases.places:
+            changes["completed_at"] = instant(self._clock())
+        elif status != row.status:
+            changes["worker_id"] = None
+        return patch(self._leases.table, row, same, **{**changes, **fields})
 
     def _placed(self, row: L, status: str, control: object, seconds: float) -> dict[str, object]:
         """Nowhere once it has ended, or while it waits for its user."""
@@ -201,6 +219,29 @@ class Executions(Generic[L]):
         return {"dispatch": place, "due_at": instant(self._clock() + seconds)}
 
     # --- who has it
+
+    def hold(self, row: L, hear: Hear) -> None:
+        """This process has it from now on, until `drop`: its lease is renewed, and `hear` is called in this loop when something else is
+        wanted of it, and with None when it is lost."""
+        held = _Held(self.lease_of(row), hear)
+        self._held[held.lease.key] = held
+        self._heartbeat.hold(self, held.lease, partial(self._hear, held))
+
+    def drop(self, row: L) -> None:
+        held = self._held.get(self.key_of(row))
+        if held and held.lease.fence == row.fence:
+            del self._held[held.lease.key]
+            self._heartbeat.drop(self, held.lease)
+
+    def holds(self, row: L) -> bool:
+        """Whether it is in the hands of this process, under this or another fence."""
+        return self.key_of(row) in self._held
+
+    def _hear(self, held: _Held, control: Control | None) -> None:
+        if self._held.get(held.lease.key) is held:
+            if control is None:
+                del self._held[held.lease.key]
+            held.hear(control)
 
     async def renew(self, leases: Sequence[Lease]) -> list[Control | None]:
         """What is wanted now of each, None where the lease is lost: read for all at once; written only for those that showed no life for a
@@ -219,12 +260,12 @@ class Executions(Generic[L]):
 
     def _is_silent(self, row: L) -> bool:
         """Whether a third of the lease is gone; or more than all of it, or less than nothing, where the clock was set."""
-        since = self._clock() - epoch(row.due_at) + self._lease if row.due_at else self._lease
-        return not 0 <= since < self._lease / 3
+        since = self._clock() - epoch(row.due_at) + self.times.lease if row.due_at else self.times.lease
+        return not 0 <= since < self.times.lease / 3
 
     async def _show_life(self, row: L) -> None:
         same = when(fence=row.fence, status=self._leases.running, heartbeat=row.heartbeat)
-        fields = {"heartbeat": row.heartbeat + 1, "due_at": instant(self._clock() + self._lease)}
+        fields = {"heartbeat": row.heartbeat + 1, "due_at": instant(self._clock() + self.times.lease)}
         try:
             hit("before:task.beat")
             await self._tables.commit(patch(self._leases.table, row, same, **fields))
@@ -240,14 +281,23 @@ class Executions(Generic[L]):
             found += await self._tables.find_many(self._leases.table, keys[first : first + 100])
         return found
 
-    async def find(self, *key: str | int) -> L | None:
+    async def find(self, *key: Scalar) -> L | None:
         return await self._tables.find(self._leases.table, *key)
+
+    async def get(self, *key: Scalar) -> L:
+        return await self._tables.get(self._leases.table, *key)
+
+    async def commit(self, *writes: Write) -> None:
+        await self._tables.commit(*writes)
 
     # --- what was asked of a worker through this process
 
     def await_answer(self, row: L) -> None:
-        """After a request: from now on its worker has some seconds. Asking the same again puts off nothing; another request begins anew."""
+        """After a request: its worker hears of it, at once where that is this process, and from now on has some seconds. Asking the same
+        again puts off nothing; another request begins anew."""
         key = self.key_of(row)
+        if (held := self._held.get(key)) and held.lease.fence == row.fence:
+            held.hear(row.control_status)
         known = self._requests.get(key)
         if not self.is_running(row) or row.control_status == "running":
             self._requests.pop(key, None)
@@ -256,7 +306,7 @@ class Executions(Generic[L]):
 
     async def list_unanswered(self) -> list[L]:
         """Work whose worker let its seconds go by: what is wanted is to be done in its place. Listed again until it is."""
-        late = {key: asked for key, asked in self._requests.items() if self._timer() - asked.since >= ANSWER_SECONDS}
+        late = {key: asked for key, asked in self._requests.items() if self._timer() - asked.since >= self.times.answer}
         found = {self.key_of(row): row for row in await self._find_many(list(late))} if late else {}
         for key, asked in late.items():
             row = found.get(key)

@@ -20,12 +20,9 @@ class Task(LeaseRow, frozen=True, kw_only=True):
     status: TaskStatus = "queued"
     payload: JSON = {}
     result: JSON | None = None
-    error_message: str | None = None
     retry_count: int = 0
     build_no: int = 1
-    created_at: str
     started_at: str | None = None
-    completed_at: str | None = None
 
 
 ENDED: frozenset[TaskStatus] = frozenset({"completed", "failed", "cancelled"})

@@ -3,7 +3,6 @@
 from nexus.domain.ports.rows import Index, Table
 from nexus.domain.tasks.execution import LeaseTable
 from nexus.domain.tasks.model import Task
-from nexus.domain.tasks.rules import SHARDS
 
 TASKS = Table(
     "tasks",
@@ -17,4 +16,12 @@ TASKS = Table(
         Index("DispatchIndex", "dispatch", "due_at", keys_only=True),
     ),
 )
-TASK_LEASES = LeaseTable(TASKS, places=SHARDS)
+TASK_LEASES = LeaseTable(
+    TASKS,
+    places={
+        "running": [f"running#{number}" for number in range(8)],
+        "queued": [f"queued#{number}" for number in range(8)],
+        "pending": [f"held#{number}" for number in range(4)],
+    },
+)
+"""Each state has partitions of its own, so that the many that are queued do not stand before the few whose worker died."""

@@ -1,36 +1,40 @@
-"""What a `Pulse` promises: it beats for what it holds while the process lives, and for nothing else."""
+"""What a `Heartbeat` promises: it beats for what it holds while the process lives, and for nothing else."""
 
 import asyncio
+import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from nexus.adapters.inprocess.pulse import Beat, ThreadPulse
+from nexus.adapters.inprocess.heartbeat import ThreadHeartbeat
+from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import Unavailable
-from nexus.domain.core.ids import ulids
 from nexus.domain.core.instants import system_clock
 from nexus.domain.ports.database import TableDriver, Tables
+from nexus.domain.ports.heartbeat import Heartbeat, Lease
 from nexus.domain.ports.rows import insert
+from nexus.domain.tasks.execution import Executions, LeaseTimes
 from nexus.domain.tasks.model import Task
-from nexus.domain.tasks.service import Tasks
-from nexus.domain.tasks.tables import TASKS
+from nexus.domain.tasks.tables import TASK_LEASES, TASKS
 from tests.contracts.conftest import sqlite_tables
-from tests.fakes.pulse import MemoryPulse
+from tests.fakes.heartbeat import MemoryHeartbeat
 
 EVERY = 0.005
 LONG = 30.0
 """Seconds in which everything must have happened: a test that waits so long has failed."""
 
-Answer = Callable[[str, int], Awaitable[bool]]
+Answer = Callable[[str, int], Awaitable[bool | str]]
 
 
 class Store:
-    """What the pulse beats against, in the pulse's own thread. `answer` says what becomes of a beat."""
+    """What is renewed, in the thread's own loop: each key in a table of its own name. `answer`: whether it is still held, or what is wanted
+    of it."""
 
     def __init__(self, answer: Answer | None = None, *, away: int = 0) -> None:
         self.beats: list[tuple[str, int]] = []
@@ -39,22 +43,23 @@ class Store:
         self._moved = threading.Condition()
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Beat]:
+    async def open(self) -> AsyncIterator[Tables]:
         with self._moved:
             self.opened += 1
         if self.opened <= self._away:
             raise Unavailable("The store is away.") if self.opened % 2 else OSError("no route to the store")
         try:
-            yield self.beat
+            yield tables_of(MemoryTables())
         finally:
             with self._moved:
                 self.closed += 1
 
-    async def beat(self, key: str, fence: int) -> bool:
+    async def beat(self, key: str, fence: int) -> str | None:
         with self._moved:
             self.beats.append((key, fence))
             self._moved.notify_all()
-        return True if self._answer is None else await self._answer(key, fence)
+        answer = True if self._answer is None else await self._answer(key, fence)
+        return answer if isinstance(answer, str) else "running" if answer else None
 
     def count(self, key: str) -> int:
         return sum(beaten == key for beaten, _ in self.beats)
@@ -69,8 +74,41 @@ class Store:
             return self._moved.wait_for(holds, LONG)
 
 
-def pulse(store: Store, *, patience: float = LONG, answer: float = LONG) -> ThreadPulse:
-    return ThreadPulse(store.open, every=EVERY, patience=patience, answer=answer)
+class StoredLeases:
+    def __init__(self, store: Store, name: str) -> None:
+        self._store, self.name = store, name
+
+    def on(self, tables: Tables) -> "StoredLeases":
+        return self
+
+    async def renew(self, leases: Sequence[Lease]) -> list[str | None]:
+        return [await self._store.beat(str(lease.key[0]), lease.fence) for lease in leases]
+
+
+class Hands:
+    """A heartbeat, and what its process heard by it."""
+
+    def __init__(self, store: Store, heartbeat: Heartbeat) -> None:
+        self._store, self._heartbeat = store, heartbeat
+        self.heard = list[tuple[str, str | None]]()
+        self.hears = asyncio.Event()
+
+    def hold(self, key: str, fence: int) -> None:
+        self._heartbeat.hold(StoredLeases(self._store, key), Lease((key,), fence), partial(self._hear, key))
+
+    def drop(self, key: str, fence: int = 1) -> None:
+        self._heartbeat.drop(StoredLeases(self._store, key), Lease((key,), fence))
+
+    def _hear(self, key: str, control: str | None) -> None:
+        asyncio.get_running_loop()
+        self.heard.append((key, control))
+        self.hears.set()
+
+
+@asynccontextmanager
+async def heartbeat(store: Store, *, patience: float = LONG, answer: float = LONG) -> AsyncIterator[Hands]:
+    async with ThreadHeartbeat(store.open, every=EVERY, patience=patience, answer=answer) as made:
+        yield Hands(store, made)
 
 
 def held_up(until: Callable[[], bool]) -> None:
@@ -85,12 +123,12 @@ def tables_of(driver: TableDriver) -> Tables:
 
 
 def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name == "pulse"]
+    return [thread.name for thread in threading.enumerate() if thread.name == "heartbeat"]
 
 
 async def test_it_beats_for_what_it_holds_under_the_fence_of_each() -> None:
     store = Store()
-    async with pulse(store) as held:
+    async with heartbeat(store) as held:
         held.hold("a", 1)
         held.hold("b", 7)
         await store.more("a")
@@ -100,7 +138,7 @@ async def test_it_beats_for_what_it_holds_under_the_fence_of_each() -> None:
 
 async def test_it_beats_while_the_loop_of_the_process_is_busy() -> None:
     store = Store()
-    async with pulse(store) as held:
+    async with heartbeat(store) as held:
         held.hold("a", 1)
         await store.more("a")
         before = store.count("a")
@@ -112,9 +150,9 @@ async def test_it_stops_when_the_loop_is_hung_and_comes_back_with_it() -> None:
     with capture_logs() as told:
 
         def rounds_hung() -> int:
-            return sum(entry["event"] == "pulse.hung" for entry in told)
+            return sum(entry["event"] == "heartbeat.hung" for entry in told)
 
-        async with pulse(store, patience=0.1) as held:
+        async with heartbeat(store, patience=0.1) as held:
             held.hold("a", 1)
             await store.more("a")
             held_up(lambda: rounds_hung() >= 2)
@@ -124,20 +162,20 @@ async def test_it_stops_when_the_loop_is_hung_and_comes_back_with_it() -> None:
             await store.more("a", 3)
 
 
-async def test_a_fresh_pulse_that_waited_long_to_be_opened_does_not_think_the_loop_hung() -> None:
+async def test_a_fresh_heartbeat_that_waited_long_to_be_opened_does_not_think_the_loop_hung() -> None:
     store = Store()
-    waiting, made_at = pulse(store, patience=0.05), time.monotonic()
-    held_up(lambda: time.monotonic() > made_at + 0.1)
+    waiting, made_at = ThreadHeartbeat(store.open, every=EVERY, patience=0.5), time.monotonic()
+    held_up(lambda: time.monotonic() > made_at + 0.6)
     with capture_logs() as told:
-        async with waiting as held:
-            held.hold("a", 1)
-            held_up(lambda: store.count("a") >= 1 or any(entry["event"] == "pulse.hung" for entry in told))
+        async with waiting as made:
+            Hands(store, made).hold("a", 1)
+            held_up(lambda: store.count("a") >= 1 or any(entry["event"] == "heartbeat.hung" for entry in told))
     assert store.count("a") >= 1
 
 
 async def test_what_is_dropped_is_beaten_for_no_more() -> None:
     store = Store()
-    async with pulse(store) as held:
+    async with heartbeat(store) as held:
         held.hold("a", 1)
         held.hold("b", 1)
         await store.more("a")
@@ -155,7 +193,7 @@ async def test_what_is_refused_is_dropped_and_nothing_else() -> None:
         return key != "a"
 
     store = Store(answer)
-    async with pulse(store) as held:
+    async with heartbeat(store) as held:
         held.hold("a", 1)
         held.hold("b", 1)
         await store.more("b", 4)
@@ -172,7 +210,7 @@ async def test_a_refusal_of_an_old_fence_does_not_drop_what_was_taken_up_again()
         return fence == 2
 
     store = Store(answer)
-    async with pulse(store) as held:
+    async with heartbeat(store) as held:
         held.hold("a", 1)
         assert await asyncio.to_thread(asked.wait, LONG)
         held.hold("a", 2)
@@ -190,22 +228,22 @@ async def test_a_beat_that_fails_is_tried_again_and_keeps_no_other_from_it(error
 
     store = Store(answer)
     with capture_logs() as told:
-        async with pulse(store) as held:
+        async with heartbeat(store) as held:
             held.hold("a", 1)
             held.hold("b", 1)
             await store.more("a", 5)
             await store.more("b")
-    assert [entry["key"] for entry in told if entry["event"] == "pulse.failed"] == ["a", "a"]
+    assert [entry["table"] for entry in told if entry["event"] == "heartbeat.failed"] == ["a", "a"]
 
 
 async def test_a_store_that_does_not_open_is_tried_again() -> None:
     store = Store(away=3)
     with capture_logs() as told:
-        async with pulse(store) as held:
+        async with heartbeat(store) as held:
             held.hold("a", 1)
             await store.more("a")
     assert store.opened == 4
-    assert [entry["event"] for entry in told] == ["pulse.not_opened"] * 3
+    assert [entry["event"] for entry in told] == ["heartbeat.not_opened"] * 3
 
 
 async def test_a_beat_that_is_never_answered_is_given_up_and_tried_again() -> None:
@@ -216,7 +254,7 @@ async def test_a_beat_that_is_never_answered_is_given_up_and_tried_again() -> No
 
     store = Store(answer)
     with capture_logs():
-        async with pulse(store, answer=0.05) as held:
+        async with heartbeat(store, answer=0.05) as held:
             held.hold("b", 1)
             held.hold("a", 1)
             await store.more("a", 4)
@@ -225,10 +263,10 @@ async def test_a_beat_that_is_never_answered_is_given_up_and_tried_again() -> No
 
 async def test_it_ends_with_its_owner_and_closes_its_store() -> None:
     store = Store()
-    async with pulse(store) as held:
+    async with heartbeat(store) as held:
         held.hold("a", 1)
         await store.more("a")
-        assert threads() == ["pulse"]
+        assert threads() == ["heartbeat"]
     beats = len(store.beats)
     assert (threads(), store.closed) == ([], 1)
     assert len(store.beats) == beats
@@ -237,7 +275,7 @@ async def test_it_ends_with_its_owner_and_closes_its_store() -> None:
 async def test_it_ends_with_an_owner_that_fails() -> None:
     store = Store()
     with pytest.raises(ZeroDivisionError):
-        async with pulse(store) as held:
+        async with heartbeat(store) as held:
             held.hold("a", 1)
             await store.more("a")
             raise ZeroDivisionError
@@ -245,7 +283,7 @@ async def test_it_ends_with_an_owner_that_fails() -> None:
 
 
 async def test_it_ends_though_its_store_never_opened() -> None:
-    async with pulse(Store(away=10**9)):
+    async with heartbeat(Store(away=10**9)):
         pass
     assert threads() == []
 
@@ -256,48 +294,100 @@ async def test_it_ends_though_a_beat_is_not_answered() -> None:
         return True
 
     store = Store(answer)
-    async with asyncio.timeout(LONG / 2), pulse(store) as held:
+    async with asyncio.timeout(LONG / 2), heartbeat(store) as held:
         held.hold("a", 1)
         await store.more("a", 1)
     assert (threads(), store.closed) == ([], 1)
+
+
+async def heard(controls: list[str | None], wanted: list[str | None]) -> None:
+    async with asyncio.timeout(LONG):
+        while controls != wanted:
+            await asyncio.sleep(EVERY)
 
 
 async def test_a_lease_in_a_real_store_is_kept_through_a_busy_loop(tmp_path: Path) -> None:
     task = Task(
         task_id="tsk_1", task_type="purge", tenant_id="t", user_id="u", status="running", fence=1, created_at="2026"
     )
-    beaten = threading.Semaphore(0)
+    controls = list[str | None]()
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[Beat]:
+    async def open_own() -> AsyncIterator[Tables]:
         async with sqlite_tables(tmp_path / "nexus.db", [TASKS]) as own:
-            tasks = Tasks(tables=tables_of(own), clock=system_clock, new_id=ulids())
-
-            async def beat(key: str, fence: int) -> bool:
-                kept = await tasks.beat(key, fence)
-                beaten.release()
-                return kept
-
-            yield beat
+            yield tables_of(own)
 
     async with sqlite_tables(tmp_path / "nexus.db", [TASKS]) as driver:
         tables = tables_of(driver)
         await tables.commit(insert(TASKS, task))
-        async with ThreadPulse(opened, every=EVERY) as held:
-            held.hold(task.task_id, 1)
-            for _ in range(3):
-                held_up(lambda: beaten.acquire(blocking=False))
-        assert (await tables.get(TASKS, task.task_id)).heartbeat >= 3
+        async with ThreadHeartbeat(open_own, every=EVERY) as made:
+            times = LeaseTimes(lease=0.2)
+            executions = Executions(TASK_LEASES, tables=tables, clock=system_clock, heartbeat=made, times=times)
+            executions.hold(task, controls.append)
+            with sqlite3.connect(tmp_path / "nexus.db") as own:
+                held_up(lambda: '"heartbeat":3' in own.execute("select row from nexus_tasks").fetchone()[0])
+            held = await tables.get(TASKS, task.task_id)
+            await tables.commit(executions.request_control(held, "stopped"))
+            await heard(controls, ["stopped"])
+            stopping = await tables.get(TASKS, task.task_id)
+            await tables.commit(executions.move(stopping, "cancelled"))
+            await heard(controls, ["stopped", None])
+            assert not executions.holds(task)
 
 
-async def test_a_memory_pulse_holds_drops_and_forgets_what_is_refused() -> None:
+async def test_who_holds_it_hears_in_its_own_loop_what_is_wanted_once_each_time_that_changes() -> None:
+    wanted: dict[str, bool | str] = {"a": True, "b": True}
+    changes: list[bool | str] = ["paused", "running", "stopped", False]
+
+    async def answer(key: str, fence: int) -> bool | str:
+        return wanted[key]
+
+    store = Store(answer)
+    async with heartbeat(store) as hands:
+        hands.hold("a", 1)
+        hands.hold("b", 1)
+        for change in changes:
+            wanted["a"] = change
+            hands.hears.clear()
+            async with asyncio.timeout(LONG):
+                await hands.hears.wait()
+            await store.more("b")
+    assert hands.heard == [("a", "paused"), ("a", "running"), ("a", "stopped"), ("a", None)]
+
+
+async def test_what_is_dropped_hears_nothing_of_an_answer_that_was_under_way() -> None:
+    asked, answered = threading.Event(), threading.Event()
+
     async def answer(key: str, fence: int) -> bool:
-        return key != "refused"
+        if key == "a":
+            asked.set()
+            await asyncio.to_thread(answered.wait, LONG)
+        return False
 
-    store, held = Store(answer), MemoryPulse()
-    for key in ("a", "dropped", "refused"):
-        held.hold(key, 1)
-    held.drop("dropped")
-    held.drop("never held")
-    await held.beat(store.beat)
-    assert (store.beats, held.held) == ([("a", 1), ("refused", 1)], {"a": 1})
+    store = Store(answer)
+    async with heartbeat(store) as hands:
+        hands.hold("a", 1)
+        assert await asyncio.to_thread(asked.wait, LONG)
+        hands.drop("a")
+        answered.set()
+        hands.hold("b", 1)
+        async with asyncio.timeout(LONG):
+            await hands.hears.wait()
+    assert hands.heard == [("b", None)]
+
+
+async def test_a_heartbeat_of_tests_holds_drops_and_tells_as_the_other_does() -> None:
+    async def answer(key: str, fence: int) -> bool | str:
+        return "stopped" if key == "stopped" else key != "lost"
+
+    store, made = Store(answer), MemoryHeartbeat()
+    hands = Hands(store, made)
+    for key in ("a", "dropped", "lost", "stopped"):
+        hands.hold(key, 1)
+    hands.drop("dropped")
+    hands.drop("a", fence=2)
+    hands.drop("never held")
+    await made.beat()
+    assert store.beats == [("a", 1), ("lost", 1), ("stopped", 1)]
+    assert hands.heard == [("lost", None), ("stopped", "stopped")]
+    assert [name for name, _ in made.held] == ["a", "stopped"]

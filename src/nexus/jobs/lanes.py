@@ -1,0 +1,277 @@
+"""What runs in this process: two lanes, each with so many places, and the order in which those wait that have none."""
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import structlog
+
+from nexus.domain.ports.jobs import Capacity, Job
+from nexus.jobs.registry import REGISTRY, Registry, encode
+
+Run = Callable[[bytes], Awaitable[object]]
+
+BACK_SECONDS = 10.0
+BACK_AT_ONCE = 50
+
+logger = structlog.get_logger()
+
+
+class Waiting(NamedTuple):
+    key: str
+    body: bytes
+    priority: int
+    group: str
+
+
+Line = OrderedDict[str, Waiting]
+"""The jobs of one group and priority by their keys, as they came."""
+
+
+class Order:
+    """What waits: the highest priority first; within one, the groups in turn; within a group, as it came."""
+
+    def __init__(self) -> None:
+        self._lines: dict[int, OrderedDict[str, Line]] = {}
+        self._all: dict[str, Waiting] = {}
+        self._of = Counter[str]()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._all
+
+    def of(self, group: str) -> int:
+        """How many of a group wait."""
+        return self._of[group]
+
+    def push(self, waiting: Waiting) -> int:
+        """How many are before it, if nobody comes or leaves."""
+        lines = self._lines.setdefault(waiting.priority, OrderedDict())
+        lines.setdefault(waiting.group, OrderedDict())[waiting.key] = waiting
+        self._all[waiting.key] = waiting
+        self._of[waiting.group] += 1
+        return self._before(waiting)
+
+    def _before(self, last: Waiting) -> int:
+        """Before the last of a line: all of higher priority, those of its own line, and as many turns of the other groups."""
+        higher = (lines for priority, lines in self._lines.items() if priority > last.priority)
+        found = sum(len(line) for lines in higher for line in lines.values())
+        lines = self._lines[last.priority]
+        turns = len(lines[last.group])
+        for group, line in lines.items():
+            if group == last.group:
+                turns -= 1
+            found += min(len(line), turns)
+        return found
+
+    def pop(self, has_place: Callable[[str], bool]) -> Waiting | None:
+        """The next one of a group that has a place."""
+        for priority in sorted(self._lines, reverse=True):
+            lines = self._lines[priority]
+            if (group := next(filter(has_place, lines), None)) is not None:
+                lines.move_to_end(group)
+                return self.remove(next(iter(lines[group])))
+        return None
+
+    def remove(self, key: str) -> Waiting | None:
+        if (waiting := self._all.pop(key, None)) is None:
+            return None
+        lines = self._lines[waiting.priority]
+        del lines[waiting.group][key]
+        if not lines[waiting.group]:
+            del lines[waiting.group]
+        if not lines:
+            del self._lines[waiting.priority]
+        self._of[waiting.group] -= 1
+        if not self._of[waiting.group]:
+            del self._of[waiting.group]
+        return waiting
+
+    def emptied(self) -> list[Waiting]:
+        """Everything that waited; now nothing does."""
+        left = list(self._all.values())
+        for waiting in left:
+            self.remove(waiting.key)
+        return left
+
+
+class Lane:
+    """`places` in all, `per_group` of them for one group (None: all of them); `waiting` of a group may wait (None: any number)."""
+
+    def __init__(self, *, places: int, per_group: int | None = None, waiting: int | None = None) -> None:
+        self.order = Order()
+        self._places, self._per_group, self._bound = places, places if per_group is None else per_group, waiting
+        self._taken = Counter[str]()
+        self._running = 0
+
+    def has_place(self, group: str) -> bool:
+        return self._free(group) > 0
+
+    def _free(self, group: str) -> int:
+        return min(self._places - self._running, self._per_group - self._taken[group])
+
+    def take(self, group: str) -> None:
+        self._running += 1
+        self._taken[group] += 1
+
+    def leave(self, group: str) -> None:
+        self._running -= 1
+        self._taken[group] -= 1
+        if not self._taken[group]:
+            del self._taken[group]
+
+    def next(self) -> Waiting | None:
+        """The one whose turn it is, where there is a place for it."""
+        return self.order.pop(self.has_place) if self._running < self._places else None
+
+    def room(self, group: str) -> Capacity:
+        running = self._taken[group]
+        most = None if self._bound is None else running + max(0, self._free(group)) + self._bound
+        return Capacity(running + self.order.of(group), most)
+
+
+@dataclass
+class _Running:
+    """`again`: came under the same key meanwhile, and may be about what this one has not seen."""
+
+    task: asyncio.Task[None]
+    lane: Lane
+    again: Waiting | None = None
+
+
+class Lanes:
+    """The jobs of this process, which live and die with `async with`: a LocalJobs, and the JobQueue of a process that is alone. Both lanes
+    run the bytes that a queue between processes carries.
+
+    `places` of the background lane; of the interactive one, `interactive` in all and `per_group` of them for one group, of which
+    `waiting` more may wait."""
+
+    def __init__(
+        self,
+        *,
+        places: int = 4,
+        interactive: int = 1000,
+        per_group: int | None = None,
+        waiting: int = 1000,
+        registry: Registry = REGISTRY,
+    ) -> None:
+        self._registry = registry
+        self._lanes = {
+            "background": Lane(places=places),
+            "interactive": Lane(places=interactive, per_group=per_group, waiting=waiting),
+        }
+        self._running: dict[str, _Running] = {}
+        self._run: Run | None = None
+        self._back: Run | None = None
+        self._closed = False
+
+    def serve(self, run: Run, *, back: Run | None = None) -> None:
+        """From now on jobs are run; what was enqueued before starts. `back`: what becomes of a job that cannot be begun any more."""
+        self._run, self._back = run, back
+        for lane in self._lanes.values():
+            self._start_waiting(lane)
+
+    async def enqueue(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> int | None:
+        lane = self._lanes[self._registry.spec_of(type(job)).lane]
+        waiting = Waiting(key, encode(job), priority, group)
+        if self._closed:
+            await self._handed_back([waiting])
+        elif running := self._running.get(key):
+            running.again = waiting
+        elif not self.holds(key):
+            return self._add(waiting, lane)
+        return None
+
+    def _add(self, waiting: Waiting, lane: Lane) -> int | None:
+        if self._run and lane.has_place(waiting.group):
+            self._start(self._run, waiting, lane)
+            return None
+        return lane.order.push(waiting)
+
+    def room(self, job: type[Job], *, group: str = "") -> Capacity:
+        return self._lanes[self._registry.spec_of(job).lane].room(group)
+
+    def holds(self, key: str) -> bool:
+        return key in self._running or any(key in lane.order for lane in self._lanes.values())
+
+    def cancel(self, key: str) -> bool:
+        if running := self._running.get(key):
+            running.again = None
+            return running.task.cancel()
+        return any(lane.order.remove(key) for lane in self._lanes.values())
+
+    def _start_waiting(self, lane: Lane) -> None:
+        while self._run and not self._closed and (waiting := lane.next()):
+            self._start(self._run, waiting, lane)
+
+    def _start(self, run: Run, waiting: Waiting, lane: Lane) -> None:
+        key = waiting.key
+
+        async def ran() -> None:
+            await run(waiting.body)
+
+        def ended(_: asyncio.Task[None]) -> None:
+            again = self._running.pop(key).again
+            lane.leave(waiting.group)
+            if again and not self._closed:
+                lane.order.push(again)
+            self._start_waiting(lane)
+
+        lane.take(waiting.group)
+        task = asyncio.ensure_future(ran())
+        self._running[key] = _Running(task, lane)
+        task.add_done_callback(ended)
+
+    async def settled(self) -> None:
+        """Waits until nothing runs or waits here."""
+        while self._running:
+            await asyncio.wait(self._tasks())
+
+    async def drain(self, within: float) -> None:
+        """Takes no more jobs. What waits is handed back unbegun. Background jobs are cancelled at once: they hand their work back;
+        interactive ones have some seconds before they are, counted from now."""
+        self._closed, until = True, asyncio.get_running_loop().time() + within
+        # What was started just now takes its first step: from there on it lets go of its work by itself.
+        await asyncio.sleep(0)
+        waiting = [one for lane in self._lanes.values() for one in lane.order.emptied()]
+        background = [one.task for one in self._running.values() if one.lane is self._lanes["background"]]
+        await asyncio.gather(self._handed_back(waiting), _cancelled(background))
+        if self._running and (rest := until - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(self._tasks(), timeout=rest)
+        await _cancelled(self._tasks())
+
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        return [running.task for running in self._running.values()]
+
+    async def _handed_back(self, jobs: Sequence[Waiting]) -> None:
+        """Some at a time; what is not handed back in time is found by the next process, as after a crash."""
+        if not jobs or self._back is None:
+            return
+        left = len(jobs)
+        try:
+            async with asyncio.timeout(BACK_SECONDS):
+                for some in _slices(jobs):
+                    await asyncio.gather(*(self._back(job.body) for job in some))
+                    left -= len(some)
+        except TimeoutError:
+            logger.warning("jobs.not_handed_back", left=left)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.drain(0)
+
+
+def _slices(jobs: Sequence[Waiting]) -> Iterable[Sequence[Waiting]]:
+    return (jobs[first : first + BACK_AT_ONCE] for first in range(0, len(jobs), BACK_AT_ONCE))
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
