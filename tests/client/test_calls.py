@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from nexus.client import ApiError, Client, NotNexus, Pauses, Unreachable, every
+from nexus.client import ApiError, Client, NotNexus, Pauses, Unreachable
 from nexus.client.pauses import retry_after
 from tests.client import fake as say
 from tests.client.conftest import Clock
@@ -86,7 +86,7 @@ async def test_whatever_another_server_answers_it_is_told_from_a_refusal(
         fake.on("GET", path, answer)
     for call in (
         client.ready,
-        client.agents,
+        client.agents().page,
         lambda: client.report("prj_1"),
         lambda: anext(client.project_events("prj_1")),
     ):
@@ -121,14 +121,14 @@ async def test_what_speaks_no_http_is_none_of_nexus_and_is_asked_once(said: byte
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server, Client(url, sleep=clock.sleep) as client:
         with pytest.raises(NotNexus, match="speaks no HTTP"):
-            await client.agents()
+            await client.agents().page()
     assert len(asked) == 1
 
 
 async def test_a_server_without_tls_is_told_when_tls_was_expected(fake: Fake, clock: Clock):
     async with Client(fake.url.replace("http:", "https:"), sleep=clock.sleep) as client:
         with pytest.raises(NotNexus, match="speaks no TLS"):
-            await client.agents()
+            await client.agents().page()
 
 
 async def test_nobody_there_is_told_after_as_many_tries_as_the_caller_has_patience(clock: Clock):
@@ -137,7 +137,7 @@ async def test_nobody_there_is_told_after_as_many_tries_as_the_caller_has_patien
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
         async with Client(url, pauses=Pauses(first_contact=1), sleep=clock.sleep) as client:
             with pytest.raises(Unreachable, match="nothing answers there"):
-                await client.agents()
+                await client.agents().page()
             with pytest.raises(Unreachable):
                 await client.ready()
     assert clock.slept == []
@@ -167,9 +167,17 @@ async def test_the_content_of_a_file_comes_as_it_is(fake: Fake, client: Client):
 async def test_a_list_is_walked_to_its_end_though_a_page_is_empty(fake: Fake, client: Client):
     pages = [say.listed([agent("agt_1")], "c1"), say.listed([], "c2"), say.listed([agent("agt_2")])]
     fake.on("GET", "/api/v2/agents", *pages)
-    found = [one.agent_id async for one in every(lambda cursor: client.agents(cursor=cursor))]
+    found = [one.agent_id async for one in client.agents()]
     assert found == ["agt_1", "agt_2"]
     assert [seen.query.get("cursor") for seen in fake.seen] == [None, "c1", "c2"]
+
+
+async def test_so_many_items_are_taken_out_of_as_many_pages_as_it_takes(fake: Fake, client: Client):
+    pages = [say.listed([agent("agt_1"), agent("agt_2")], "c1"), say.listed([agent("agt_3"), agent("agt_4")], "c2")]
+    fake.on("GET", "/api/v2/agents", *pages)
+    found = await client.agents().take(3, keep=lambda one: one.agent_id != "agt_1")
+    assert ([one.agent_id for one in found.items], found.next_cursor) == (["agt_2", "agt_3", "agt_4"], "c2")
+    assert [seen.query["limit"] for seen in fake.seen] == ["3", "2"]
 
 
 @pytest.mark.parametrize("url", ["", "127.0.0.1:8000", "ftp://x", "http://", "http://u:p@x", "http://x?y=1"])

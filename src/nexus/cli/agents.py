@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK
-from nexus.cli.lists import gather_items, show_list
+from nexus.cli.lists import show_list
 from nexus.cli.lookup import agent_of
 from nexus.cli.output import Columns
 from nexus.cli.parsing import Topics, add_list_verb, one_id, topic, verb, whole
@@ -13,7 +13,6 @@ from nexus.cli.texts import message_of
 if TYPE_CHECKING:
     from nexus.client import Client
     from nexus.wire.agents import AgentView
-    from nexus.wire.lists import Listed
 
 NAMED = "id, slug or name of the agent"
 STATUSES = ("running", "offline", "error", "building", "deploying")
@@ -54,35 +53,25 @@ async def list_agents(asked: Asked, client: "Client") -> None:
         "CREATED": lambda agent: agent.created_at[:19],
         "NAME": lambda agent: agent.agent_name,
     }
-
-    async def page(limit: int, cursor: str | None) -> "Listed[AgentView]":
-        """The server filters by category alone: a page of what else is wanted may be short, or empty."""
-        found = await client.agents(category=wanted.category, limit=limit, cursor=cursor)
-        found.items[:] = [
-            agent
-            for agent in found.items
-            if wanted.status in (None, agent.status) and wanted.verdict in (None, agent.verdict)
-        ]
-        return found
-
     await show_list(
         asked,
-        page,
+        client.agents(category=wanted.category),
         columns,
         empty=f"There is no such agent. Build one: {asked.command('build', 'what it should do')}",
         lesser=("CREATED", "STATUS", "VERSION"),
+        keep=lambda agent: wanted.status in (None, agent.status) and wanted.verdict in (None, agent.verdict),
     )
 
 
 async def show(asked: Asked, client: "Client") -> None:
     agent = await agent_of(client, asked.arguments.agent)
-    newest = (await client.versions(agent.agent_id, limit=1)).items
+    newest = (await client.versions(agent.agent_id).page(1)).items
     asked.output.details(agent, unmet=newest[0].unmet if newest else [])
 
 
 async def versions(asked: Asked, client: "Client") -> None:
     agent = await agent_of(client, asked.arguments.agent)
-    found = await gather_items(lambda limit, cursor: client.versions(agent.agent_id, limit=limit, cursor=cursor))
+    found = await client.versions(agent.agent_id).take()
     columns = {
         "VERSION": lambda version: version.version,
         "ANSWERS": lambda version: "yes" if version.version == agent.active_version else "",

@@ -131,7 +131,7 @@ async def _crash_reply(server: _Server, note: Note) -> str:
     await server.kill()
     await server.start(IN_A_REPLY)
     async with Client(server.url) as client:
-        agent = (await client.agents()).items[0]
+        agent = (await client.agents().page()).items[0]
         session = await client.open_session(agent.agent_id)
         reply = await client.send(session.session_id, QUESTION)
         await server.wait_for_end()
@@ -144,7 +144,7 @@ async def _crash_reply(server: _Server, note: Note) -> str:
             tags.append(event.tag)
             text = "" if event.tag == "reply.reset" else text + str(event.data.get("text", ""))
         took = time.monotonic() - began
-        kept = [message for message in (await client.messages(session.session_id)).items if message.role == "assistant"]
+        kept = [message async for message in client.messages(session.session_id) if message.role == "assistant"]
     if not tags or tags[-1] != "reply.completed":
         raise CrashTestFailed(f"The reply that was killed ended with {tags[-1:] or 'nothing'}.")
     if [message.content for message in kept] != [text]:

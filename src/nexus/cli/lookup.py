@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from nexus.cli.exits import REFUSED, USAGE, Ended
-from nexus.cli.lists import gather_items
 
 if TYPE_CHECKING:
     from nexus.client import Client
@@ -15,7 +14,7 @@ async def agent_of(client: "Client", wanted: str | None) -> "AgentView":
     """By id, slug or name; the latest when none is named. Ended when there is none, or more than one."""
     if wanted is not None and wanted.startswith("agt_"):
         return await client.agent(wanted)
-    found = await _agents(client)
+    found = [agent async for agent in client.agents()]
     if wanted is None:
         return _latest(found)
     matching = [agent for agent in found if _is_called(agent, wanted)]
@@ -30,12 +29,8 @@ async def agent_of(client: "Client", wanted: str | None) -> "AgentView":
 
 async def reference_of(client: "Client", agent: "AgentView") -> str:
     """The slug where no other agent is called so, else the id."""
-    others = [one for one in await _agents(client) if one.agent_id != agent.agent_id]
-    return agent.agent_id if any(_is_called(one, agent.slug) for one in others) else agent.slug
-
-
-async def _agents(client: "Client") -> "list[AgentView]":
-    return (await gather_items(lambda limit, cursor: client.agents(limit=limit, cursor=cursor))).items
+    others = [one async for one in client.agents() if one.agent_id != agent.agent_id and _is_called(one, agent.slug)]
+    return agent.agent_id if others else agent.slug
 
 
 def _is_called(agent: "AgentView", wanted: str) -> bool:
@@ -53,8 +48,7 @@ async def tool_of(client: "Client", wanted: str) -> "ToolView":
     """By id or name."""
     if wanted.startswith("tol_"):
         return await client.tool(wanted)
-    found = await gather_items(lambda limit, cursor: client.tools(limit=limit, cursor=cursor))
-    for tool in found.items:
+    async for tool in client.tools():
         if tool.tool_name == wanted:
             return tool
     raise Ended(REFUSED, f"There is no tool {wanted!r}. This lists those that there are:", ("tools", "list"))

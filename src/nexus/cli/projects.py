@@ -60,7 +60,6 @@ def _of_project(verbs: Topics, name: str, about: str, run: "OnServer") -> "Argum
 
 
 async def list_projects(asked: Asked, client: "Client") -> None:
-    status = asked.arguments.status
     columns: Columns[ProjectView] = {
         "ID": lambda project: project.project_id,
         "STATUS": lambda project: project.status,
@@ -72,7 +71,7 @@ async def list_projects(asked: Asked, client: "Client") -> None:
     }
     await show_list(
         asked,
-        lambda limit, cursor: client.projects(status=status, limit=limit, cursor=cursor),
+        client.projects(status=asked.arguments.status),
         columns,
         empty=f"There is no such project. Begin one: {asked.command('build', 'what it should do')}",
         lesser=("CREATED", "STAGE", "DONE"),

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
-from nexus.cli.lists import gather_items, show_list
+from nexus.cli.lists import show_list
 from nexus.cli.lookup import agent_of
 from nexus.cli.output import Columns
 from nexus.cli.parsing import Topics, add_list_verb, one_id, topic, verb, whole
@@ -40,7 +40,7 @@ async def list_sessions(asked: Asked, client: "Client") -> None:
     }
     await show_list(
         asked,
-        lambda limit, cursor: client.sessions(agent_id=agent_id, limit=limit, cursor=cursor),
+        client.sessions(agent_id=agent_id),
         columns,
         empty=f"There is no session yet. Begin one: {asked.command('chat')}",
         lesser=("STATUS", "MESSAGES", "AGENT", "LAST ACTIVE"),
@@ -52,10 +52,7 @@ async def show(asked: Asked, client: "Client") -> None:
 
 
 async def messages(asked: Asked, client: "Client") -> None:
-    session_id = asked.arguments.session
-    found = await gather_items(
-        lambda limit, cursor: client.messages(session_id, limit=limit, cursor=cursor), asked.arguments.limit
-    )
+    found = await client.messages(asked.arguments.session).take(asked.arguments.limit)
     if asked.output.json:
         asked.output.document(found)
         return

@@ -29,7 +29,7 @@ async def list_tasks(asked: Asked, client: "Client") -> None:
     }
     await show_list(
         asked,
-        lambda limit, cursor: client.tasks(limit=limit, cursor=cursor),
+        client.tasks(),
         columns,
         empty="There is no task.",
         lesser=("CREATED", "TYPE", "PROJECT"),

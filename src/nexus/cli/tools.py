@@ -23,7 +23,6 @@ def add(topics: Topics) -> None:
 
 
 async def list_tools(asked: Asked, client: "Client") -> None:
-    category = asked.arguments.category
     columns: Columns[ToolView] = {
         "NAME": lambda tool: tool.tool_name,
         "CATEGORY": lambda tool: tool.category,
@@ -33,7 +32,7 @@ async def list_tools(asked: Asked, client: "Client") -> None:
     }
     await show_list(
         asked,
-        lambda limit, cursor: client.tools(category=category, limit=limit, cursor=cursor),
+        client.tools(category=asked.arguments.category),
         columns,
         empty="There is no such tool.",
         lesser=("SOURCE", "USED", "CATEGORY"),

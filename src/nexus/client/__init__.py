@@ -2,9 +2,9 @@
 
 from nexus.client.client import Client
 from nexus.client.errors import ApiError, NotNexus, Unreachable
-from nexus.client.pages import every
+from nexus.client.pages import Pages
 from nexus.client.pauses import Pauses
 from nexus.client.streams import Event
 from nexus.wire.problems import Problem
 
-__all__ = ["ApiError", "Client", "Event", "NotNexus", "Pauses", "Problem", "Unreachable", "every"]
+__all__ = ["ApiError", "Client", "Event", "NotNexus", "Pages", "Pauses", "Problem", "Unreachable"]

@@ -1,15 +1,15 @@
 """The API of a server as calls: what is sent and what comes back are the Structs of `nexus.wire`."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from types import TracebackType
-from typing import Literal, Self, TypeVar
+from collections.abc import AsyncGenerator, Sequence
+from typing import Literal, TypeVar
+from uuid import uuid4
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from nexus.client.pauses import Pauses
-from nexus.client.requests import API, Method, Request, create_request, escape_path, events_of, part
+from nexus.client.pages import Pages
+from nexus.client.requests import Method, Request, path_of
 from nexus.client.streams import BUILD_ENDS, REPLY_ENDS, Event, Following
 from nexus.client.transport import DROPPED, MARK, Transport
 from nexus.wire.agents import (
@@ -54,50 +54,23 @@ INVOKE_SECONDS = 900.0
 FILE_SECONDS = 300.0
 
 
-class Client:
+class Client(Transport):
     """One server, as one caller. Use it as an async context manager, or close it.
 
     Calls that create carry a key, so that trying again creates nothing twice; what may not be tried again is not."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        token: str | None = None,
-        pauses: Pauses = Pauses(),
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        notice: Callable[[str], None] = lambda _: None,
-    ) -> None:
-        """`notice` is told, in a sentence, when a stream lost its connection and goes on. ValueError for a URL that is none."""
-        self._transport = Transport(url, token=token, pauses=pauses, sleep=sleep, notice=notice)
-
-    @property
-    def url(self) -> str:
-        return self._transport.url
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        await self._transport.close()
-
     async def ready(self) -> bool:
         """Whether the server takes work now: one try. Unreachable when nothing answers, or nothing of nexus."""
         try:
-            async with asyncio.timeout(READY_SECONDS), self._transport.stream(Request(path="/ready")) as response:
+            async with asyncio.timeout(READY_SECONDS), self.open_stream(Request(path="/ready")) as response:
                 if MARK not in response.headers or response.status not in (200, 503):
-                    raise await self._transport.refusal(response)
+                    raise await self.refusal(response)
                 return response.status == 200
         except DROPPED as error:
-            raise self._transport.describe_loss(error) from error
+            raise self.describe_loss(error) from error
 
     async def health(self) -> HealthView:
-        return await self._transport.json(Request(path="/health"), HealthView)
+        return await self.fetch(Request(path="/health"), HealthView)
 
     async def create_project(
         self,
@@ -112,180 +85,174 @@ class Client:
         wanted = NewProject(
             requirement=requirement, project_name=name, priority=priority, tags=[*tags], accept_partial=accept_partial
         )
-        return await self._transport.json(create_request("/projects", wanted), ProjectStarted)
+        return await self._create(wanted, ProjectStarted, "projects")
 
-    async def projects(
-        self, *, status: str | None = None, limit: int = 50, cursor: str | None = None
-    ) -> Listed[ProjectView]:
-        return await self._get("/projects", Listed[ProjectView], status=status, limit=limit, cursor=cursor)
+    def projects(self, *, status: str | None = None) -> Pages[ProjectView]:
+        return self._list(Listed[ProjectView], "projects", status=status)
 
     async def project(self, project_id: str) -> ProjectView:
-        return await self._get(f"/projects/{part(project_id)}", ProjectView)
+        return await self._get(ProjectView, "projects", project_id)
 
     async def delete_project(self, project_id: str, *, stop_first: bool = False) -> ProjectDeleted:
         query = {"stop_first": "true"} if stop_first else {}
-        request = Request(method="DELETE", path=f"{API}/projects/{part(project_id)}", query=query)
-        return await self._transport.json(request, ProjectDeleted)
+        return await self.fetch(
+            Request(method="DELETE", path=path_of("projects", project_id), query=query), ProjectDeleted
+        )
 
     async def stages(self, project_id: str) -> list[StageView]:
-        return (await self._get(f"/projects/{part(project_id)}/stages", Listed[StageView])).items
+        return (await self._get(Listed[StageView], "projects", project_id, "stages")).items
 
     async def build(self, project_id: str) -> Dashboard:
         """The dashboard of the current build."""
-        return await self._get(f"/projects/{part(project_id)}/build", Dashboard)
+        return await self._get(Dashboard, "projects", project_id, "build")
 
     async def control(self, project_id: str, action: Action, *, from_stage: str | None = None) -> ProjectView:
-        """Pause, resume and stop are wishes and may be sent twice; retry and restart begin another build."""
-        body = ControlCommand(action=action, from_stage=from_stage)
-        again = action in ("pause", "resume", "stop")
-        return await self._send("POST", f"/projects/{part(project_id)}/control", body, ProjectView, again=again)
+        """Pause, resume and stop may be sent twice; retry and restart begin another build."""
+        body, path = ControlCommand(action=action, from_stage=from_stage), path_of("projects", project_id, "control")
+        return await self._change("POST", path, body, ProjectView, again=action in ("pause", "resume", "stop"))
 
     def project_events(self, project_id: str, *, after: int = 0) -> AsyncGenerator[Event, None]:
         """The events of the current build behind a position, up to its end; through drops, each once."""
-        request = Request(path=f"{API}/projects/{part(project_id)}/events")
-        return Following(self._transport, resumed=lambda: request, ends=BUILD_ENDS, after=after).events()
+        request = Request(path=path_of("projects", project_id, "events"))
+        return Following(self, resumed=lambda: request, ends=BUILD_ENDS, after=after).events()
 
-    async def project_tasks(self, project_id: str) -> Listed[TaskView]:
-        return await self._get(f"/projects/{part(project_id)}/tasks", Listed[TaskView])
+    def project_tasks(self, project_id: str) -> Pages[TaskView]:
+        return self._list(Listed[TaskView], "projects", project_id, "tasks")
 
     async def files(self, project_id: str, *, at: str | None = None) -> list[FileEntry]:
-        return (await self._get(f"/projects/{part(project_id)}/files", Listed[FileEntry], at=at)).items
+        return (await self._get(Listed[FileEntry], "projects", project_id, "files", at=at)).items
 
     async def file(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
-        query = {"at": at} if at else {}
-        where = f"{API}/projects/{part(project_id)}/files/{escape_path(path)}"
-        return await self._transport.read(Request(path=where, query=query, seconds=FILE_SECONDS))
+        query, where = {"at": at} if at else {}, path_of("projects", project_id, "files", *path.strip("/").split("/"))
+        return await self.read(Request(path=where, query=query, seconds=FILE_SECONDS))
 
     async def commits(self, project_id: str) -> list[CommitView]:
-        return (await self._get(f"/projects/{part(project_id)}/commits", Listed[CommitView])).items
+        return (await self._get(Listed[CommitView], "projects", project_id, "commits")).items
 
     async def report(self, project_id: str) -> str:
         """What verification found, in Markdown."""
-        body = await self._transport.read(Request(path=f"{API}/projects/{part(project_id)}/report"))
-        return body.decode(errors="replace")
+        return (await self.read(Request(path=path_of("projects", project_id, "report")))).decode(errors="replace")
 
-    async def agents(
-        self, *, category: str | None = None, limit: int = 50, cursor: str | None = None
-    ) -> Listed[AgentView]:
-        return await self._get("/agents", Listed[AgentView], category=category, limit=limit, cursor=cursor)
+    def agents(self, *, category: str | None = None) -> Pages[AgentView]:
+        return self._list(Listed[AgentView], "agents", category=category)
 
     async def agent(self, agent_id: str) -> AgentView:
-        return await self._get(f"/agents/{part(agent_id)}", AgentView)
+        return await self._get(AgentView, "agents", agent_id)
 
     async def update_agent(self, agent_id: str, changes: AgentChanges) -> AgentView:
-        return await self._send("PUT", f"/agents/{part(agent_id)}", changes, AgentView)
+        return await self._change("PUT", path_of("agents", agent_id), changes, AgentView)
 
     async def delete_agent(self, agent_id: str) -> None:
-        await self._delete(f"/agents/{part(agent_id)}")
+        await self.read(Request(method="DELETE", path=path_of("agents", agent_id)))
 
     async def invoke(self, agent_id: str, content: str) -> InvocationView:
         """One question, one answer, no session; takes as long as the agent does."""
-        request = create_request(f"/agents/{part(agent_id)}/invoke", NewInvocation(content=content))
-        return await self._transport.json(msgspec.structs.replace(request, seconds=INVOKE_SECONDS), InvocationView)
+        question = NewInvocation(content=content)
+        return await self._create(question, InvocationView, "agents", agent_id, "invoke", seconds=INVOKE_SECONDS)
 
-    async def versions(self, agent_id: str, *, limit: int = 50, cursor: str | None = None) -> Listed[VersionView]:
-        return await self._get(f"/agents/{part(agent_id)}/versions", Listed[VersionView], limit=limit, cursor=cursor)
+    def versions(self, agent_id: str) -> Pages[VersionView]:
+        return self._list(Listed[VersionView], "agents", agent_id, "versions")
 
     async def deploy(self, agent_id: str, wanted: NewDeployment = NewDeployment()) -> DeploymentView:
         """A version answers from now on; the newest one where none is named."""
-        return await self._transport.json(
-            create_request(f"/agents/{part(agent_id)}/deployments", wanted), DeploymentView
-        )
+        return await self._create(wanted, DeploymentView, "agents", agent_id, "deployments")
 
-    async def deployments(self, agent_id: str, *, limit: int = 50, cursor: str | None = None) -> Listed[DeploymentView]:
-        return await self._get(
-            f"/agents/{part(agent_id)}/deployments", Listed[DeploymentView], limit=limit, cursor=cursor
-        )
+    def deployments(self, agent_id: str) -> Pages[DeploymentView]:
+        return self._list(Listed[DeploymentView], "agents", agent_id, "deployments")
 
     async def open_session(self, agent_id: str, *, display_name: str = "") -> SessionView:
-        request = create_request(f"/agents/{part(agent_id)}/sessions", NewSession(display_name=display_name))
-        return await self._transport.json(request, SessionView)
+        return await self._create(NewSession(display_name=display_name), SessionView, "agents", agent_id, "sessions")
 
-    async def sessions(
-        self, *, agent_id: str | None = None, limit: int = 50, cursor: str | None = None
-    ) -> Listed[SessionView]:
-        path = f"/agents/{part(agent_id)}/sessions" if agent_id else "/sessions"
-        return await self._get(path, Listed[SessionView], limit=limit, cursor=cursor)
+    def sessions(self, *, agent_id: str | None = None) -> Pages[SessionView]:
+        return self._list(Listed[SessionView], *(("agents", agent_id) if agent_id else ()), "sessions")
 
     async def session(self, session_id: str) -> SessionView:
-        return await self._get(f"/sessions/{part(session_id)}", SessionView)
+        return await self._get(SessionView, "sessions", session_id)
 
     async def rename_session(self, session_id: str, display_name: str) -> SessionView:
         changes = SessionChanges(display_name=display_name)
-        return await self._send("PATCH", f"/sessions/{part(session_id)}", changes, SessionView)
+        return await self._change("PATCH", path_of("sessions", session_id), changes, SessionView)
 
     async def delete_session(self, session_id: str) -> None:
-        await self._delete(f"/sessions/{part(session_id)}")
+        await self.read(Request(method="DELETE", path=path_of("sessions", session_id)))
 
-    async def messages(self, session_id: str, *, limit: int = 50, cursor: str | None = None) -> Listed[MessageView]:
-        return await self._get(
-            f"/sessions/{part(session_id)}/messages", Listed[MessageView], limit=limit, cursor=cursor
-        )
+    def messages(self, session_id: str) -> Pages[MessageView]:
+        return self._list(Listed[MessageView], "sessions", session_id, "messages")
 
     async def send(self, session_id: str, content: str) -> ReplyStartedView:
         """Says something without waiting; follow the reply with `reply_events`."""
-        request = create_request(f"/sessions/{part(session_id)}/messages", NewMessage(content=content))
-        return await self._transport.json(request, ReplyStartedView)
+        return await self._create(NewMessage(content=content), ReplyStartedView, "sessions", session_id, "messages")
 
     def stream(self, session_id: str, content: str) -> AsyncGenerator[Event, None]:
         """Says something and hears the reply as it is written; through drops, each event once."""
-        opening = create_request(f"/sessions/{part(session_id)}/stream", NewMessage(content=content))
+        opening = _creation(NewMessage(content=content), "sessions", session_id, "stream")
         replies = list[str]()
 
-        def note_reply(event: Event) -> None:
+        def hear(event: Event) -> None:
             if event.tag in ("reply.waiting", "reply.started"):
                 replies.append(event.data["reply_id"])
 
-        def find_reply() -> Request | None:
-            return events_of(session_id, replies[-1]) if replies else None
+        def resume() -> Request | None:
+            return _events_of(session_id, replies[-1]) if replies else None
 
-        following = Following(self._transport, resumed=find_reply, ends=REPLY_ENDS, opening=opening, heard=note_reply)
-        return following.events()
+        return Following(self, resumed=resume, ends=REPLY_ENDS, opening=opening, heard=hear).events()
 
     def reply_events(self, session_id: str, reply_id: str, *, after: int = 0) -> AsyncGenerator[Event, None]:
         """The events of a reply behind a position, up to its end; nothing when it is over and was read to its end."""
-        request = events_of(session_id, reply_id)
-        return Following(self._transport, resumed=lambda: request, ends=REPLY_ENDS, after=after).events()
+        request = _events_of(session_id, reply_id)
+        return Following(self, resumed=lambda: request, ends=REPLY_ENDS, after=after).events()
 
     async def cancel_reply(self, session_id: str, reply_id: str) -> ReplyView:
         """Stops a reply; what was written so far is kept."""
-        path = f"/sessions/{part(session_id)}/replies/{part(reply_id)}/cancel"
-        return await self._send("POST", path, None, ReplyView)
+        return await self._change(
+            "POST", path_of("sessions", session_id, "replies", reply_id, "cancel"), None, ReplyView
+        )
 
     async def regenerate(self, session_id: str, message_id: str) -> ReplyStartedView:
-        path = f"/sessions/{part(session_id)}/messages/{part(message_id)}/regenerate"
-        return await self._send("POST", path, None, ReplyStartedView, again=False)
+        path = path_of("sessions", session_id, "messages", message_id, "regenerate")
+        return await self._change("POST", path, None, ReplyStartedView, again=False)
 
     async def task(self, task_id: str) -> TaskView:
-        return await self._get(f"/tasks/{part(task_id)}", TaskView)
+        return await self._get(TaskView, "tasks", task_id)
 
-    async def tasks(self, *, limit: int = 50, cursor: str | None = None) -> Listed[TaskView]:
-        return await self._get("/tasks", Listed[TaskView], limit=limit, cursor=cursor)
+    def tasks(self) -> Pages[TaskView]:
+        return self._list(Listed[TaskView], "tasks")
 
-    async def tools(
-        self, *, category: str | None = None, limit: int = 50, cursor: str | None = None
-    ) -> Listed[ToolView]:
-        return await self._get("/tools", Listed[ToolView], category=category, limit=limit, cursor=cursor)
+    def tools(self, *, category: str | None = None) -> Pages[ToolView]:
+        return self._list(Listed[ToolView], "tools", category=category)
 
     async def tool(self, tool_id: str) -> ToolView:
-        return await self._get(f"/tools/{part(tool_id)}", ToolView)
+        return await self._get(ToolView, "tools", tool_id)
 
     async def overview(self) -> OverviewView:
-        return await self._get("/statistics/overview", OverviewView)
+        return await self._get(OverviewView, "statistics", "overview")
 
     async def build_statistics(self, *, days: int = 30) -> BuildStatistics:
-        return await self._get("/statistics/builds", BuildStatistics, days=days)
+        return await self._get(BuildStatistics, "statistics", "builds", days=days)
 
     async def invocation_statistics(self, *, days: int = 30) -> InvocationStatistics:
-        return await self._get("/statistics/invocations", InvocationStatistics, days=days)
+        return await self._get(InvocationStatistics, "statistics", "invocations", days=days)
 
-    async def _get(self, path: str, kind: type[T], **query: str | int | None) -> T:
+    async def _get(self, kind: type[T], *parts: str, **query: str | int | None) -> T:
         asked = {name: str(value) for name, value in query.items() if value is not None}
-        return await self._transport.json(Request(path=f"{API}{path}", query=asked), kind)
+        return await self.fetch(Request(path=path_of(*parts), query=asked), kind)
 
-    async def _send(self, method: Method, path: str, body: Struct | None, kind: type[T], *, again: bool = True) -> T:
+    def _list(self, kind: type[Listed[T]], *parts: str, **query: str | None) -> Pages[T]:
+        return Pages(lambda limit, cursor: self._get(kind, *parts, limit=limit, cursor=cursor, **query))
+
+    async def _create(self, body: Struct, kind: type[T], *parts: str, seconds: float = 60.0) -> T:
+        return await self.fetch(structs.replace(_creation(body, *parts), seconds=seconds), kind)
+
+    async def _change(self, method: Method, path: str, body: Struct | None, kind: type[T], *, again: bool = True) -> T:
         encoded = None if body is None else msgspec.json.encode(body)
-        return await self._transport.json(Request(method=method, path=f"{API}{path}", body=encoded, again=again), kind)
+        return await self.fetch(Request(method=method, path=path, body=encoded, again=again), kind)
 
-    async def _delete(self, path: str) -> None:
-        await self._transport.read(Request(method="DELETE", path=f"{API}{path}"))
+
+def _creation(body: Struct, *parts: str) -> Request:
+    """A POST that makes something, once however often it is sent."""
+    key = {"Idempotency-Key": uuid4().hex}
+    return Request(method="POST", path=path_of(*parts), headers=key, body=msgspec.json.encode(body))
+
+
+def _events_of(session_id: str, reply_id: str) -> Request:
+    return Request(path=path_of("sessions", session_id, "replies", reply_id, "events"))

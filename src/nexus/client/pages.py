@@ -1,19 +1,39 @@
 """Lists of a server, page by page."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from nexus.wire.lists import Listed
 
 T = TypeVar("T")
+MOST = 100
+"""Items of a page."""
 
 
-async def every(page: Callable[[str | None], Awaitable[Listed[T]]]) -> AsyncIterator[T]:
-    """All items of a list: `every(lambda cursor: client.agents(cursor=cursor))`."""
-    cursor: str | None = None
-    while True:
-        found = await page(cursor)
-        for item in found.items:
-            yield item
-        if (cursor := found.next_cursor) is None:
-            return
+class Pages(Generic[T]):
+    """A list of the server: `async for` goes through all of it, over as many pages as it takes."""
+
+    def __init__(self, read: Callable[[int, str | None], Awaitable[Listed[T]]]) -> None:
+        self._read = read
+
+    async def page(self, limit: int = 50, cursor: str | None = None) -> Listed[T]:
+        """One answer: so many items at most, from a cursor on."""
+        return await self._read(limit, cursor)
+
+    async def take(self, limit: int | None = None, keep: Callable[[T], bool] = lambda _: True) -> Listed[T]:
+        """So many of the items to `keep`, or all of them; `next_cursor` says that there may be more."""
+        items, cursor = list[T](), None
+        while True:
+            found = await self._read(MOST if limit is None else min(MOST, limit - len(items)), cursor)
+            items, cursor = [*items, *filter(keep, found.items)], found.next_cursor
+            if cursor is None or (limit is not None and len(items) >= limit):
+                return Listed(items=items, next_cursor=cursor)
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        cursor: str | None = None
+        while True:
+            found = await self._read(MOST, cursor)
+            for item in found.items:
+                yield item
+            if (cursor := found.next_cursor) is None:
+                return

@@ -83,7 +83,10 @@ class Following:
     async def _connection(self) -> AsyncGenerator[Event, None]:
         """What one connection brings. Dropped when it ends before the stream."""
         try:
-            async with self._transport.stream(self._request()) as response, aclosing(self._read(response)) as events:
+            async with (
+                self._transport.open_stream(self._request()) as response,
+                aclosing(self._read(response)) as events,
+            ):
                 async for event in events:
                     yield event
         except (*DROPPED, TooLong) as error:

@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -45,15 +45,22 @@ class Transport:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         notice: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`notice` is told, in a sentence, when a stream lost its connection and goes on. ValueError for a URL that is none."""
         self.url, self.pauses, self.sleep, self.notice = checked_url(url), pauses, sleep, notice
         self._token, self.answered = checked_token(token), False
         self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        await self.close()
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
 
-    async def json(self, request: Request, kind: type[T]) -> T:
+    async def fetch(self, request: Request, kind: type[T]) -> T:
         """The answer as what it should be. NotNexus when it is something else."""
         body = await self.read(request)
         try:
@@ -92,7 +99,7 @@ class Transport:
         return self.pauses.calls if request.again or never_sent else 1
 
     @asynccontextmanager
-    async def stream(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def open_stream(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
         """One try: an answer whose body is read as it comes; silence for longer than three pings is a drop (TimeoutError)."""
         limits = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=50)
         async with self._send(request, limits) as response:
