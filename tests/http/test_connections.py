@@ -1,14 +1,20 @@
 """What a connection may cost before anybody knows who it is: bytes, time and places."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import msgspec
 import pytest
 
 from nexus.adapters.http.connections import HEAD_BYTES, PIPELINED
+from nexus.adapters.http.sse import ServerSentEvents
+from nexus.adapters.http.streams import EventStream, Streams
+from nexus.domain.core.streams import Batch
 from nexus.domain.ports.addresses import networks
 from nexus.wire.problems import Problem
-from tests.http.sockets import peer, serving
+from tests.http.sockets import PATIENCE, peer, serving
 
 GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: localhost\r\n"
@@ -99,6 +105,29 @@ async def test_a_stream_outlives_every_deadline_and_idle_connections_do_not() ->
         await stream.send(b"junk\r\n\r\n")
         async with peer(port) as silent:
             assert await silent.rest() == b""
+
+
+async def test_a_reader_that_takes_nothing_is_cut_off_and_its_stream_ends() -> None:
+    """However much there is to tell: what it does not take is not gathered for it."""
+    ended, told = asyncio.Event(), 0
+
+    async def flood() -> AsyncIterator[Batch]:
+        nonlocal told
+        try:
+            while True:
+                await asyncio.sleep(0)
+                told += 1
+                yield Batch(told, [b'{"type":"reply.delta","text":"%b"}' % (b"x" * 60_000)])
+        finally:
+            ended.set()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await EventStream(flood(), streams=Streams(), encoder=ServerSentEvents())(scope, receive, send)
+
+    async with serving(app, stall_seconds=0.3) as port, peer(port) as reader:
+        await reader.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.wait_for(ended.wait(), PATIENCE)
+    assert told < 1000
 
 
 async def test_the_silent_make_room_for_who_speaks() -> None:

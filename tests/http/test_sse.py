@@ -1,9 +1,7 @@
 """The stream response alone: frames, endings, goodbyes."""
 
 import asyncio
-import math
-import selectors
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
@@ -225,85 +223,3 @@ async def test_being_cancelled_is_not_taken_for_a_reader_that_left() -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-
-
-class SkippingLoop(asyncio.SelectorEventLoop):
-    """Time passes at once, as soon as there is nothing to do but wait for it."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        super().__init__(_Skipping(self))
-
-    def time(self) -> float:
-        return self.now
-
-
-class _Skipping(selectors.DefaultSelector):
-    def __init__(self, loop: SkippingLoop) -> None:
-        super().__init__()
-        self._skips = loop
-
-    def select(self, timeout: float | None = None) -> Any:
-        assert timeout is not None, "nothing will ever happen again"
-        self._skips.now += max(0.0, timeout)
-        return super().select(0)
-
-
-class SlowSocket(Socket):
-    """Takes each body in so many seconds; the last pace holds for all that follow."""
-
-    def __init__(self, *paces: float) -> None:
-        super().__init__()
-        self._paces = list(paces)
-
-    async def send(self, message: Any) -> None:
-        if message["type"] == "http.response.body" and message.get("more_body"):
-            pace = self._paces.pop(0) if len(self._paces) > 1 else self._paces[0]
-            await (asyncio.Event().wait() if pace == math.inf else asyncio.sleep(pace))
-        await super().send(message)
-
-
-def told_slowly(paces: Sequence[float], pauses: Sequence[float]) -> tuple[SlowSocket, float]:
-    """A stream with a batch after each pause, to a reader of these paces: the socket, and how long it was open."""
-
-    async def followed() -> AsyncIterator[Batch]:
-        for at, pause in enumerate(pauses, 1):
-            await asyncio.sleep(pause)
-            yield Batch(at, [event("a")])
-
-    async def told() -> tuple[SlowSocket, float]:
-        socket = SlowSocket(*paces)
-        stream = EventStream(followed(), streams=Streams(longest=1e6), stall=20)
-        await stream({"type": "http"}, socket.receive, socket.send)
-        return socket, asyncio.get_running_loop().time()
-
-    with asyncio.Runner(loop_factory=SkippingLoop) as runner:
-        return runner.run(told())
-
-
-def test_a_reader_that_is_slow_but_takes_everything_in_time_is_never_cut() -> None:
-    socket, _ = told_slowly(paces=[15], pauses=[0, 0, 1, 7, 0, 30, 0, 13, 0, 0])
-    assert len(socket.bodies) == 12
-    assert socket.ended
-
-
-@pytest.mark.parametrize(
-    ("paces", "pauses", "cut"),
-    [
-        ([math.inf], [], 20),
-        ([0, math.inf], [10], 30),
-        ([0, math.inf], [19], 39),
-        ([0, math.inf], [20], 40),
-        ([0, math.inf], [100], 120),
-        ([0, 0, math.inf], [100, 15], 135),
-        ([15, 15, 15, math.inf], [0, 0, 0], 65),
-    ],
-    ids=str,
-)
-def test_a_reader_that_takes_nothing_is_cut_so_long_after_what_it_did_not_take(
-    paces: list[float], pauses: list[float], cut: float
-) -> None:
-    socket, open_for = told_slowly(paces, pauses)
-    assert open_for == pytest.approx(cut, abs=0.01)
-    assert len(socket.bodies) == len(paces) - 1
-    assert not socket.bodies or not socket.ended

@@ -23,19 +23,19 @@ TOO_LARGE = f"The head of a request has at most {HEAD_BYTES} bytes and {HEAD_FIE
 PIPELINED = 16
 LINGER_SECONDS = 2.0
 """For so long what a refused peer still sends is read and dropped: closing at once could destroy the refusal on its way."""
-STALL_SECONDS = 30.0
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 logger = structlog.get_logger()
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
-    """Seconds for a head, a body, and for the pause between two requests; how many connections one address may hold, unless it is
+    """Seconds for a head, a body, for the pause between two requests, and for a peer that takes nothing; how many connections one address may hold, unless it is
     `trusted`; how many there may be in all."""
 
     head_seconds: float = 20.0
     body_seconds: float = 30.0
     idle_seconds: float = 75.0
+    stall_seconds: float = 20.0
     per_address: int = 500
     most: int = 10_000
     trusted: tuple[Network, ...] = ()
@@ -194,7 +194,7 @@ class Connection(HttpToolsProtocol):
         """Ends a connection whose peer takes nothing, or lets us wait for what it owes."""
         if (unsent := self.transport.get_write_buffer_size()) != self._unsent or not unsent:
             self._unsent, self._moved = unsent, now
-        elif now - self._moved > STALL_SECONDS:
+        elif now - self._moved > self._bounds.stall_seconds:
             self.transport.abort()
             return
         if now < self._until:

@@ -1,11 +1,10 @@
 """Streams of events: an ASGI response that writes what is there in one go, and sees when its reader leaves."""
 
 import asyncio
-import math
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 from msgspec import Struct
@@ -19,7 +18,6 @@ Receive = Callable[[], Awaitable[Any]]
 
 LONGEST_SECONDS = 600.0
 JITTER = 0.2
-STALL_SECONDS = 20.0
 FAREWELL_SECONDS = 1.0
 
 _HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
@@ -88,7 +86,7 @@ class Streams:
 
 
 class EventStream:
-    """The ASGI response. Without batches it is 204: over, and all of it was read. Who takes nothing for `stall` seconds is cut off."""
+    """The ASGI response. Without batches it is 204: over, and all of it was read."""
 
     def __init__(
         self,
@@ -98,10 +96,8 @@ class EventStream:
         encoder: Encoder,
         restart: Restart | None = None,
         headers: Mapping[str, str] | None = None,
-        stall: float = STALL_SECONDS,
     ) -> None:
-        self._batches, self._streams, self._restart, self._stall = batches, streams, restart, stall
-        self._encoder = encoder
+        self._batches, self._streams, self._restart, self._encoder = batches, streams, restart, encoder
         self._headers = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -123,9 +119,9 @@ class EventStream:
         """Everything until the end, or until this stream has to go; a reader without a last event comes again."""
         farewell = b""
         try:
-            async with self._streams.opened() as deadline, StallGuard(send, self._stall) as reader:
-                await reader.write(self._encoder.open())
-                await self._write_all(batches, reader)
+            async with self._streams.opened() as deadline:
+                await _write(send, self._encoder.open())
+                await self._write_all(batches, send)
         except TimeoutError:
             if not deadline.expired():
                 return
@@ -140,21 +136,21 @@ class EventStream:
         except TimeoutError:
             logger.info("stream.abandoned")
 
-    async def _write_all(self, batches: AsyncIterator[Batch], reader: "StallGuard") -> None:
+    async def _write_all(self, batches: AsyncIterator[Batch], send: Send) -> None:
         try:
-            await self._write_batches(batches, reader)
+            await self._write_batches(batches, send)
         except PositionLost:
             if self._restart is None:
                 raise
-            await reader.write(self._encoder.reset(self._restart.event))
+            await _write(send, self._encoder.reset(self._restart.event))
             if (anew := await self._restart.follow()) is not None:
-                await self._write_batches(anew, reader)
+                await self._write_batches(anew, send)
 
-    async def _write_batches(self, batches: AsyncIterator[Batch], reader: "StallGuard") -> None:
+    async def _write_batches(self, batches: AsyncIterator[Batch], send: Send) -> None:
         encoder = self._encoder
         try:
             async for batch in batches:
-                await reader.write(encoder.frames(batch) if batch.events else encoder.ping())
+                await _write(send, encoder.frames(batch) if batch.events else encoder.ping())
         finally:
             if isinstance(batches, AsyncGenerator):
                 await batches.aclose()
@@ -170,38 +166,5 @@ async def _watch(receive: Receive) -> None:
     raise _Gone
 
 
-class StallGuard:
-    """Writes to one reader: TimeoutError for what is inside, when one is not taken for so many seconds. One timer serves a whole
-    stream: one for each write would cost more than the write."""
-
-    __slots__ = ("_cut", "_loop", "_seconds", "_send", "_timer", "_until")
-
-    def __init__(self, send: Send, seconds: float) -> None:
-        self._send, self._seconds = send, seconds
-        self._cut, self._loop, self._until = asyncio.timeout(None), asyncio.get_running_loop(), math.inf
-        self._timer: asyncio.TimerHandle | None = None
-
-    async def __aenter__(self) -> Self:
-        await self._cut.__aenter__()
-        return self
-
-    async def __aexit__(self, *raised: Any) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        await self._cut.__aexit__(*raised)
-
-    async def write(self, body: bytes) -> None:
-        self._until = self._loop.time() + self._seconds
-        if self._timer is None:
-            self._timer = self._loop.call_at(self._until, self._due)
-        try:
-            await self._send({"type": "http.response.body", "body": body, "more_body": True})
-        finally:
-            self._until = math.inf
-
-    def _due(self) -> None:
-        self._timer = None
-        if self._until <= (now := self._loop.time()):
-            self._cut.reschedule(now)
-        elif self._until < math.inf:
-            self._timer = self._loop.call_at(self._until, self._due)
+def _write(send: Send, body: bytes) -> Awaitable[None]:
+    return send({"type": "http.response.body", "body": body, "more_body": True})
