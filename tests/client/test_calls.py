@@ -175,7 +175,7 @@ async def test_a_list_is_walked_to_its_end_though_a_page_is_empty(fake: Fake, cl
 async def test_so_many_items_are_taken_out_of_as_many_pages_as_it_takes(fake: Fake, client: Client):
     pages = [say.listed([agent("agt_1"), agent("agt_2")], "c1"), say.listed([agent("agt_3"), agent("agt_4")], "c2")]
     fake.on("GET", "/api/v2/agents", *pages)
-    found = await client.agents().take(3, keep=lambda one: one.agent_id != "agt_1")
+    found = await client.agents().where(lambda one: one.agent_id != "agt_1").take(3)
     assert ([one.agent_id for one in found.items], found.next_cursor) == (["agt_2", "agt_3", "agt_4"], "c2")
     assert [seen.query["limit"] for seen in fake.seen] == ["3", "2"]
 

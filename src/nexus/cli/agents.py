@@ -55,11 +55,12 @@ async def list_agents(asked: Asked, client: "Client") -> None:
     }
     await show_list(
         asked,
-        client.agents(category=wanted.category),
+        client.agents(category=wanted.category).where(
+            lambda one: wanted.status in (None, one.status) and wanted.verdict in (None, one.verdict)
+        ),
         columns,
         empty=f"There is no such agent. Build one: {asked.command('build', 'what it should do')}",
         lesser=("CREATED", "STATUS", "VERSION"),
-        keep=lambda agent: wanted.status in (None, agent.status) and wanted.verdict in (None, agent.verdict),
     )
 
 

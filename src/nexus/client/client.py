@@ -188,14 +188,14 @@ class Client(Transport):
         opening = _creation(NewMessage(content=content), "sessions", session_id, "stream")
         replies = list[str]()
 
-        def hear(event: Event) -> None:
+        def note_reply(event: Event) -> None:
             if event.tag in ("reply.waiting", "reply.started"):
                 replies.append(event.data["reply_id"])
 
         def resume() -> Request | None:
             return _events_of(session_id, replies[-1]) if replies else None
 
-        return Following(self, resumed=resume, ends=REPLY_ENDS, opening=opening, heard=hear).events()
+        return Following(self, resumed=resume, ends=REPLY_ENDS, opening=opening, heard=note_reply).events()
 
     def reply_events(self, session_id: str, reply_id: str, *, after: int = 0) -> AsyncGenerator[Event, None]:
         """The events of a reply behind a position, up to its end; nothing when it is over and was read to its end."""

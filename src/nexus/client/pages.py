@@ -20,12 +20,21 @@ class Pages(Generic[T]):
         """One answer: so many items at most, from a cursor on."""
         return await self._read(limit, cursor)
 
-    async def take(self, limit: int | None = None, keep: Callable[[T], bool] = lambda _: True) -> Listed[T]:
-        """So many of the items to `keep`, or all of them; `next_cursor` says that there may be more."""
+    def where(self, keep: Callable[[T], bool]) -> "Pages[T]":
+        """The same list, of which a page has only the items to keep: it may be short, or empty."""
+
+        async def read(limit: int, cursor: str | None) -> Listed[T]:
+            found = await self._read(limit, cursor)
+            return Listed(items=[*filter(keep, found.items)], next_cursor=found.next_cursor)
+
+        return Pages(read)
+
+    async def take(self, limit: int | None = None) -> Listed[T]:
+        """So many items, or all of them; `next_cursor` says that there may be more."""
         items, cursor = list[T](), None
         while True:
             found = await self._read(MOST if limit is None else min(MOST, limit - len(items)), cursor)
-            items, cursor = [*items, *filter(keep, found.items)], found.next_cursor
+            items, cursor = [*items, *found.items], found.next_cursor
             if cursor is None or (limit is not None and len(items) >= limit):
                 return Listed(items=items, next_cursor=cursor)
 
