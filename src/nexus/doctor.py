@@ -32,7 +32,7 @@ USUAL_TIER = 3
 SHARED_ADVICE = "Generated code runs as the server's own user, kept from its files by Landlock alone: allow user namespaces for more."
 
 
-class Finding(Struct, frozen=True, kw_only=True):
+class Finding(Struct, frozen=True):
     """One part: how it is, in a line, and what to do about it."""
 
     name: str
@@ -43,14 +43,13 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 async def examine(settings: Settings) -> list[Finding]:
     """Changes nothing but makes the data directory where there is none."""
-    data = settings.directory
     return [
         _settings(settings),
         _python(),
         _git(),
-        *_directory(data),
-        *_modes(data),
-        _sqlite(),
+        *_directory(settings.directory),
+        *_modes(settings.directory),
+        Finding("sqlite", "ok", sqlite3.sqlite_version),
         await _code(settings),
         *await _model(settings),
     ]
@@ -58,44 +57,45 @@ async def examine(settings: Settings) -> list[Finding]:
 
 def _settings(settings: Settings) -> Finding:
     if wrong := setting_faults(settings):
-        return Finding(name="settings", state="fail", detail=" ".join(wrong))
+        return Finding("settings", "fail", " ".join(wrong))
     weak = setting_warnings(settings)
-    return Finding(name="settings", state="warn" if weak else "ok", detail=" ".join(weak) or "can be served")
+    return Finding("settings", "warn" if weak else "ok", " ".join(weak) or "can be served")
 
 
 def _python() -> Finding:
-    fine = sys.version_info >= LEAST_PYTHON
-    advice = "" if fine else "Install Python 3.11 or newer."
-    return Finding(name="python", state="ok" if fine else "fail", detail=platform.python_version(), advice=advice)
+    if sys.version_info < LEAST_PYTHON:
+        return Finding("python", "fail", platform.python_version(), "Install Python 3.11 or newer.")
+    return Finding("python", "ok", platform.python_version())
 
 
 def _git() -> Finding:
     path = shutil.which("git")
     if path is None:
-        return Finding(name="git", state="fail", detail="not found on PATH", advice=GIT_ADVICE)
+        return Finding("git", "fail", "not found on PATH", GIT_ADVICE)
     try:
-        told = subprocess.run([path, "--version"], capture_output=True, timeout=10, check=True).stdout  # noqa: S603
+        version = subprocess.run([path, "--version"], capture_output=True, timeout=10, check=True).stdout  # noqa: S603
     except (OSError, subprocess.SubprocessError) as error:
-        return Finding(name="git", state="fail", detail=f"{path} does not run: {error}", advice=GIT_ADVICE)
-    return Finding(name="git", state="ok", detail=f"{path}, {told.decode(errors='replace').strip()}")
+        return Finding("git", "fail", f"{path} does not run: {error}", GIT_ADVICE)
+    return Finding("git", "ok", f"{path}, {version.decode(errors='replace').strip()}")
 
 
 def _directory(data: Path) -> list[Finding]:
     if fault := directory_fault(data):
-        return [Finding(name="data directory", state="fail", detail=fault, advice=DIRECTORY_ADVICE)]
+        return [Finding("data directory", "fail", fault, DIRECTORY_ADVICE)]
     try:
         with DirectoryLock(data):
             detail = str(data)
     except Conflict as held:
         detail = f"{data} is in use: {held.detail}"
     except OSError as error:
-        detail = f"{data}: {error.strerror}"
-        return [Finding(name="data directory", state="fail", detail=detail, advice=DIRECTORY_ADVICE)]
-    free = shutil.disk_usage(data).free
-    state: Literal["ok", "warn"] = "ok" if free > LEAST_FREE else "warn"
-    advice = "" if state == "ok" else "Free some space: builds pause when the disk is full."
-    disk = Finding(name="disk", state=state, detail=f"{free // 2**20} MB free", advice=advice)
-    return [Finding(name="data directory", state="ok", detail=detail), disk]
+        return [Finding("data directory", "fail", f"{data}: {error.strerror}", DIRECTORY_ADVICE)]
+    free, found = shutil.disk_usage(data).free, Finding("data directory", "ok", detail)
+    if free > LEAST_FREE:
+        return [found, Finding("disk", "ok", f"{free // 2**20} MB free")]
+    return [
+        found,
+        Finding("disk", "warn", f"{free // 2**20} MB free", "Free some space: builds pause when the disk is full."),
+    ]
 
 
 def _modes(data: Path) -> Iterator[Finding]:
@@ -109,11 +109,7 @@ def _modes(data: Path) -> Iterator[Finding]:
             detail = f"{path} can be read or written by others (mode {mode:o})"
             closing = f"{shlex.join(('chmod', '600', str(path)))}; a key that is in it may have been read: change it."
             advice = closing if path.name == FILE else "The next start of a server makes a new one."
-            yield Finding(name=path.name, state="warn", detail=detail, advice=advice)
-
-
-def _sqlite() -> Finding:
-    return Finding(name="sqlite", state="ok", detail=sqlite3.sqlite_version)
+            yield Finding(path.name, "warn", detail, advice)
 
 
 async def _code(settings: Settings) -> Finding:
@@ -121,15 +117,13 @@ async def _code(settings: Settings) -> Finding:
     async with AsyncExitStack() as stack:
         tier = (await open_code(settings, stack)).tier()
     if tier.level:
-        state: Literal["ok", "warn"] = "warn" if tier.level < USUAL_TIER else "ok"
-        advice = SHARED_ADVICE if tier.level < USUAL_TIER else ""
-        detail = f"tier {tier.level} ({tier.name}): {tier.detail}"
-        return Finding(name="code runner", state=state, detail=detail, advice=advice)
+        detail, weak = f"tier {tier.level} ({tier.name}): {tier.detail}", tier.level < USUAL_TIER
+        return Finding("code runner", "warn", detail, SHARED_ADVICE) if weak else Finding("code runner", "ok", detail)
     if settings.code.min_tier:
         advice = "Allow user namespaces on this machine, or lower NEXUS_CODE__MIN_TIER."
-        return Finding(name="code runner", state="fail", detail=tier.detail, advice=advice)
+        return Finding("code runner", "fail", tier.detail, advice)
     advice = "Agents work with library tools only; tools in code need user namespaces, Landlock or seccomp (Linux)."
-    return Finding(name="code runner", state="warn", detail=tier.detail, advice=advice)
+    return Finding("code runner", "warn", tier.detail, advice)
 
 
 async def _model(settings: Settings) -> list[Finding]:
@@ -137,14 +131,14 @@ async def _model(settings: Settings) -> list[Finding]:
     model = settings.model
     if model.provider == "offline":
         advice = "`nexus models` shows the real ones at hand, and how to choose one."
-        return [Finding(name="model", state="ok", detail="offline: the built-in stand-in, no AI", advice=advice)]
+        return [Finding("model", "ok", "offline: the built-in stand-in, no AI", advice)]
     checks = await check_configured(settings, seconds=MODEL_SECONDS)
-    return [_make_finding(check, f"{model.name} at {model.base_url}: ") for check in checks]
+    return [_finding_of(check, f"{model.name} at {model.base_url}") for check in checks]
 
 
-def _make_finding(check: Check, model: str) -> Finding:
-    words = check.name == "text"
-    detail = f"{model if words else ''}{check.detail} ({check.seconds:.1f} s)"
-    state: Literal["ok", "warn", "fail"] = "ok" if check.works else "warn" if check.name == "tool" else "fail"
-    advice = "" if check.works else MEANINGS[check.name]
-    return Finding(name="model" if words else f"model, {check.name}", state=state, detail=detail, advice=advice)
+def _finding_of(check: Check, model: str) -> Finding:
+    name, place = ("model", f"{model}: ") if check.name == "text" else (f"model, {check.name}", "")
+    detail = f"{place}{check.detail} ({check.seconds:.1f} s)"
+    if check.works:
+        return Finding(name, "ok", detail)
+    return Finding(name, "warn" if check.name == "tool" else "fail", detail, MEANINGS[check.name])

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, ge
 
 import msgspec
 from msgspec import Meta, Struct
-from msgspec.structs import fields, replace
+from msgspec.structs import fields
 
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.texts import nearest
@@ -165,6 +165,11 @@ class Settings(_Group, frozen=True, kw_only=True):
         return Path(self.data_dir).absolute()
 
 
+_GROUPS: Mapping[str, type[_Group]] = {
+    name: hint for name, hint in get_type_hints(Settings).items() if isinstance(hint, type) and issubclass(hint, _Group)
+}
+
+
 class Variable(NamedTuple):
     """One thing that the environment may say. `choices`: the only values, where they are few."""
 
@@ -176,26 +181,58 @@ class Variable(NamedTuple):
     doc: str
     choices: tuple[str, ...]
 
+    def convert(self, value: object) -> object:
+        """ValidationError for what it may not be."""
+        text = value.strip() if isinstance(value, str) else value
+        if self.type is Secret:
+            return text if isinstance(text, Secret) else Secret(str(text))
+        return msgspec.convert(
+            text.lower() if self.choices and isinstance(text, str) else text, self.type, strict=False
+        )
+
+
+def variables() -> Iterator[Variable]:
+    """Everything that the environment may say, in the order of the fields."""
+    groups: Mapping[str, type[_Group]] = {"": Settings, **_GROUPS}
+    for prefix, group in groups.items():
+        hints = get_type_hints(group, include_extras=True)
+        for field in fields(group):
+            hint = hints[field.name]
+            if get_origin(hint) is Annotated:
+                plain, *metas = get_args(hint)
+                name = PREFIX + "__".join(filter(None, (prefix, field.name))).upper()
+                choices = get_args(plain) if get_origin(plain) is Literal else ()
+                [doc] = (meta for meta in metas if isinstance(meta, str))
+                type_ = Secret if plain is Secret else hint
+                yield Variable(name, prefix, field.name, type_, field.default, doc, choices)
+
 
 def read(environ: Mapping[str, str], **overrides: object) -> Settings:
     """Settings from `NEXUS_…`; an override (`port=9000`, `model__name="x"`) wins, unless it is None."""
     known = {variable.name: variable for variable in variables()}
-    wanted = {PREFIX + name.upper(): value for name, value in overrides.items() if value is not None}
     given: dict[str, object] = {
         name: text for name, text in environ.items() if name.startswith(PREFIX) and text.strip()
     }
-    errors, values = [], dict[str, dict[str, object]]()
-    for name, value in sorted((given | wanted).items()):
-        if name not in known:
-            errors.append({"pointer": name, "message": f"{name} is no setting.{_nearest(name, known)}"})
+    given |= {PREFIX + name.upper(): value for name, value in overrides.items() if value is not None}
+    errors, values = list[dict[str, str]](), {group: dict[str, Any]() for group in ("", *_GROUPS)}
+    for name, value in sorted(given.items()):
+        if (variable := known.get(name)) is None:
+            near = nearest(name.removeprefix(PREFIX), (other.removeprefix(PREFIX) for other in known))
+            guess = f" Do you mean {PREFIX}{near}?" if near else ""
+            errors.append({"pointer": name, "message": f"{name} is no setting.{guess}"})
             continue
         try:
-            values.setdefault(known[name].group, {})[known[name].field] = _convert_value(known[name], value)
+            values[variable.group][variable.field] = variable.convert(value)
         except msgspec.ValidationError as error:
-            errors.append({"pointer": name, "message": f"{name} is wrong: {_reason(known[name], error)}"})
+            reason = f"one of {', '.join(variable.choices)}" if variable.choices else error
+            errors.append({"pointer": name, "message": f"{name} is wrong: {reason}."})
     if errors:
         raise InvalidInput(" ".join(error["message"] for error in errors), errors=errors)
-    return _build_settings(values)
+    model = values["model"]
+    if model.get("api_key") or model.get("base_url"):
+        model.setdefault("provider", "openai")
+    groups: dict[str, Any] = {name: group(**values[name]) for name, group in _GROUPS.items()}
+    return Settings(**values[""], **groups)
 
 
 def missing_key(model: Model) -> str:
@@ -203,59 +240,3 @@ def missing_key(model: Model) -> str:
     if model.provider == "openai" and model.base_url == OPENAI_URL and not model.api_key:
         return "NEXUS_MODEL__PROVIDER=openai needs NEXUS_MODEL__API_KEY, or another NEXUS_MODEL__BASE_URL."
     return ""
-
-
-def variables() -> Iterator[Variable]:
-    """Everything that the environment may say, in the order of the fields."""
-    yield from _variables(Settings, "")
-    for name, group in _groups():
-        yield from _variables(group, name)
-
-
-def _groups() -> Iterator[tuple[str, type[_Group]]]:
-    for name, hint in get_type_hints(Settings).items():
-        if isinstance(hint, type) and issubclass(hint, _Group):
-            yield name, hint
-
-
-def _variables(group: type[_Group], prefix: str) -> Iterator[Variable]:
-    hints = get_type_hints(group, include_extras=True)
-    for field in fields(group):
-        hint = hints[field.name]
-        if get_origin(hint) is not Annotated:
-            continue
-        plain, *metas = get_args(hint)
-        name = PREFIX + "__".join(filter(None, (prefix, field.name))).upper()
-        [doc] = (meta for meta in metas if isinstance(meta, str))
-        choices = get_args(plain) if get_origin(plain) is Literal else ()
-        type_ = plain if plain is Secret else hint
-        yield Variable(name, prefix, field.name, type_, field.default, doc, choices)
-
-
-def _convert_value(variable: Variable, value: object) -> object:
-    if variable.type is Secret:
-        return value if isinstance(value, Secret) else Secret(str(value).strip())
-    if isinstance(value, str):
-        value = value.strip()
-    text = value.lower() if variable.choices and isinstance(value, str) else value
-    return msgspec.convert(text, variable.type, strict=False)
-
-
-def _build_settings(values: Mapping[str, Mapping[str, Any]]) -> Settings:
-    top = dict(values.get("", {}))
-    model = dict(values.get("model", {}))
-    if model.get("api_key") or model.get("base_url"):
-        model.setdefault("provider", "openai")
-    given = {**values, "model": model}
-    return replace(Settings(), **top, **{name: group(**given.get(name, {})) for name, group in _groups()})
-
-
-def _nearest(name: str, known: Mapping[str, Variable]) -> str:
-    near = nearest(name.removeprefix(PREFIX), (other.removeprefix(PREFIX) for other in known))
-    return f" Do you mean {PREFIX}{near}?" if near else ""
-
-
-def _reason(variable: Variable, error: msgspec.ValidationError) -> str:
-    if variable.choices:
-        return f"one of {', '.join(variable.choices)}."
-    return f"{error}."

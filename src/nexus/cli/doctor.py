@@ -58,10 +58,10 @@ async def _server(asked: Asked) -> "Finding":
     async with client_for(asked) as client:
         try:
             if await client.ready():
-                return Finding(name="server", state="ok", detail=f"{client.url} takes work")
+                return Finding("server", "ok", f"{client.url} takes work")
             seen, advice = " is not ready", "It starts, ends, or has lost its store."
         except ApiError as refusal:
             seen, advice = f" answers /ready with {refusal.problem.status}", "Name another server with --url."
         except Unreachable as away:
             seen, advice = f": {away.reason}", "Start one with `nexus serve`."
-    return Finding(name="server", state="warn", detail=f"{client.url}{seen}", advice=advice)
+    return Finding("server", "warn", f"{client.url}{seen}", advice)
