@@ -1,20 +1,15 @@
 """What the sweeper leaves alone, what it collects, and what it says when it cannot help."""
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Sequence
 
 from msgspec import structs
-from structlog.testing import capture_logs
 
-from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.builds.model import RunBuild
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.database import TableDriver
 from nexus.domain.ports.rows import Write
 from nexus.domain.projects.admission import Limits
-from nexus.jobs.sweeper import Collect, Sweeper
+from nexus.jobs.sweeper import Sweeper
 from tests.domain.builds.scripts import DESIGN, said, script
 from tests.domain.builds.test_builds import WANTED
 from tests.fakes.jobs import MemoryJobs
@@ -104,90 +99,6 @@ async def test_what_waits_in_the_queue_and_what_is_held_is_not_stuck() -> None:
         sweeper, watch = watching(house)
         await swept(house, sweeper, watch, seconds=300)
         assert sweeper.stuck_runs == 0
-
-
-class Looked:
-    """A store that tells when the sweeper looks for work."""
-
-    def __init__(self, store: TableDriver) -> None:
-        self.read, self.write, self._store = store.read, store.write, store
-        self.again = asyncio.Semaphore(0)
-
-    async def query(self, query: Any) -> Any:
-        self.again.release()
-        return await self._store.query(query)
-
-
-async def test_the_sweeper_collects_of_every_kind_again_and_again() -> None:
-    enough, counts = asyncio.Event(), list[str]()
-
-    def collecting(kind: str, found: int) -> Collect:
-        async def collect() -> int:
-            counts.append(kind)
-            if counts.count("files") > 2 and counts.count("rooms") > 2:
-                enough.set()
-            return found
-
-        return collect
-
-    async with open_house(serving=False) as house:
-        kinds = {"rooms": collecting("rooms", 2), "files": collecting("files", 0)}
-        sweeper = Sweeper(services=house.services, queue=house.queue, local=house.queue, worker_id="w1", collects=kinds)
-        with capture_logs() as told:
-            async with asyncio.timeout(50), running(sweeper.run(5, collect_every=0.001)):
-                await enough.wait()
-    assert {(entry["kind"], entry["count"]) for entry in told if entry["event"] == "sweep.collected"} == {("rooms", 2)}
-
-
-async def test_what_cannot_be_collected_keeps_nothing_else_from_it() -> None:
-    collected = list[str]()
-
-    async def away() -> int:
-        raise Unavailable("The storage does not answer.")
-
-    async def broken() -> int:
-        raise OSError("no such device")
-
-    async def fine() -> int:
-        collected.append("fine")
-        return 1
-
-    async with open_house(serving=False) as house:
-        kinds = {"away": away, "broken": broken, "fine": fine}
-        sweeper = Sweeper(services=house.services, queue=house.queue, local=house.queue, worker_id="w1", collects=kinds)
-        with capture_logs() as told:
-            await sweeper.collect()
-    assert collected == ["fine"]
-    assert [entry["about"] for entry in told if "about" in entry] == ["away", "broken"]
-
-
-async def test_a_collection_that_takes_its_time_holds_up_no_sweep() -> None:
-    begun = asyncio.Event()
-
-    async def endless() -> int:
-        begun.set()
-        await asyncio.Event().wait()
-        return 0
-
-    store = Looked(MemoryTables())
-    async with open_house(structs.replace(world(), tables=store), serving=False) as house:
-        sweeper = Sweeper(
-            services=house.services, queue=house.queue, local=house.queue, worker_id="w1", collects={"endless": endless}
-        )
-        async with asyncio.timeout(50), running(sweeper.run(0.001, collect_every=0.001)):
-            await begun.wait()
-            for _ in range(100):
-                await store.again.acquire()
-
-
-@asynccontextmanager
-async def running(endless: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(endless)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_after_a_restart_what_had_begun_goes_on_before_what_is_new_and_the_urgent_before_both() -> None:

@@ -32,8 +32,8 @@ from nexus.domain.ports.signals import Signals
 from nexus.domain.ports.web import Web
 from nexus.domain.projects.admission import Limits
 from nexus.domain.tasks.execution import LeaseTimes
+from nexus.jobs.collector import Collect
 from nexus.jobs.lanes import Lanes
-from nexus.jobs.sweeper import Collect
 from nexus.settings import Settings
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ class Adapters(AgentAdapters, frozen=True, kw_only=True):
     timeouts: BuildTimeouts = BuildTimeouts()
     leases: LeaseTimes = LeaseTimes()
     admission: Limits = Limits()
+    sweep_every: float = 5.0
+    collect_every: float = 30.0
     is_sole: bool = False
     tidies: Sequence[Callable[[], Coroutine[Any, Any, object]]] = ()
     collects: Mapping[str, Collect] = {}
@@ -136,6 +138,7 @@ async def open_adapters(settings: Settings, lanes: Lanes, stack: AsyncExitStack)
         admission=Limits(limits.per_tenant, limits.held_per_tenant),
         leases=LeaseTimes(lease=limits.lease_seconds),
         timeouts=BuildTimeouts(patience=limits.patience_seconds),
+        sweep_every=limits.sweep_seconds,
         is_sole=settings.tables.backend == "sqlite",
         tidies=[files.tidy],
         collects={

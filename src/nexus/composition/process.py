@@ -10,6 +10,7 @@ from msgspec import Struct
 from nexus.composition.adapters import Adapters, open_adapters
 from nexus.composition.services import compose_services
 from nexus.domain.services import Services
+from nexus.jobs.collector import collect_forever
 from nexus.jobs.lanes import Lanes
 from nexus.jobs.registry import REGISTRY, Registry
 from nexus.jobs.runner import Runner
@@ -53,22 +54,16 @@ class Process(Struct, frozen=True, kw_only=True):
 @asynccontextmanager
 async def open_process(settings: Settings) -> AsyncIterator[Process]:
     """Opens everything in order, and closes it in reverse. Conflict when another process holds the data directory."""
-    duties, builds = DUTIES[settings.role], settings.builds
+    duties = DUTIES[settings.role]
     async with AsyncExitStack() as stack:
         lanes = _make_lanes(settings, duties)
         adapters = await open_adapters(settings, lanes, stack)
-        running = run_process(adapters, lanes, duties, sweep_every=builds.sweep_seconds)
-        yield await stack.enter_async_context(running)
+        yield await stack.enter_async_context(run_process(adapters, lanes, duties))
 
 
 @asynccontextmanager
 async def run_process(
-    adapters: Adapters,
-    lanes: Lanes,
-    duties: Collection[Duty],
-    *,
-    registry: Registry = REGISTRY,
-    sweep_every: float = 5.0,
+    adapters: Adapters, lanes: Lanes, duties: Collection[Duty], *, registry: Registry = REGISTRY
 ) -> AsyncIterator[Process]:
     """A process on open adapters; at its end, its jobs are handed back."""
     services = compose_services(adapters)
@@ -76,13 +71,13 @@ async def run_process(
     runner = Runner(services=services, worker_id=adapters.worker_id, registry=registry)
     sweeper = Sweeper(
         services=services, queue=adapters.queue, local=lanes, worker_id=adapters.worker_id, times=adapters.leases,
-        registry=registry, collects=adapters.collects,
+        registry=registry,
     )  # fmt: skip
-    loops = [tidy() for tidy in adapters.tidies]
+    loops = [collect_forever(adapters.collects, adapters.collect_every), *(tidy() for tidy in adapters.tidies)]
     async with lanes:
         if "sweeper" in duties:
             await sweeper.start(alone=adapters.is_sole)
-            loops.append(sweeper.run(sweep_every))
+            loops.append(sweeper.run(adapters.sweep_every))
         if LANES & {*duties}:
             lanes.serve(runner.run, back=runner.hand_back)
         async with _run_beside(loops):

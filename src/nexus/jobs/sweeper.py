@@ -21,10 +21,6 @@ STUCK_SECONDS = 60.0
 TICK_SECONDS = 0.25
 FOLD_EVERY = 12
 AT_ONCE = 50
-COLLECT_SECONDS = 30.0
-
-Collect = Callable[[], Awaitable[int]]
-"""Removes what dead processes left of one kind, of which it is known that nobody has it; how many."""
 
 logger = structlog.get_logger()
 
@@ -81,11 +77,9 @@ class Sweeper:
         worker_id: str,
         times: LeaseTimes = LeaseTimes(),
         registry: Registry = REGISTRY,
-        collects: Mapping[str, Collect] = {},
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._services, self._queue, self._local, self._worker_id = services, queue, local, worker_id
-        self._collects = collects
         self._ledgers = _list_ledgers(registry, services)
         self._still = Stillness(seconds=times.lease, timer=timer)
         self._answered = Stillness(seconds=times.answer, timer=timer)
@@ -101,28 +95,8 @@ class Sweeper:
         # Those that were written when the last process ended were asked for before those that waited.
         await self._replies_taken(sorted(await self._services.replies.due(alone=alone), key=_age))
 
-    async def run(self, every: float = 5.0, *, collect_every: float = COLLECT_SECONDS) -> None:
-        """Sweeps and collects for ever."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._sweeping(every))
-            group.create_task(self._collecting(collect_every))
-
-    async def _collecting(self, every: float) -> None:
-        while True:
-            await asyncio.sleep(every)
-            await self.collect()
-
-    async def collect(self) -> None:
-        """A look for files and directories that dead processes left, beside the sweeps: it may take its time."""
-        for kind, collect in self._collects.items():
-            await self._safely(self._collected(kind, collect), kind)
-
-    async def _collected(self, kind: str, collect: Collect) -> None:
-        if count := await collect():
-            logger.info("sweep.collected", kind=kind, count=count)
-
-    async def _sweeping(self, every: float) -> None:
-        """What was asked through this process and is not answered is looked at more often."""
+    async def run(self, every: float) -> None:
+        """Sweeps for ever. What was asked through this process and is not answered is looked at more often."""
         while True:
             for _ in range(max(1, round(every / TICK_SECONDS))):
                 await asyncio.sleep(min(every, TICK_SECONDS))

@@ -1,0 +1,31 @@
+"""What dead processes left in files and directories: removed by every process, again and again, beside all other work."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from nexus.domain.core.errors import NexusError
+
+Collect = Callable[[], Awaitable[int]]
+"""Removes what was left of one kind, of which it is known that nobody has it; how many."""
+
+logger = structlog.get_logger()
+
+
+async def collect_forever(collects: Mapping[str, Collect], every: float) -> None:
+    while True:
+        await asyncio.sleep(every)
+        await collect_all(collects)
+
+
+async def collect_all(collects: Mapping[str, Collect]) -> None:
+    """One kind that cannot be collected keeps no other from it."""
+    for kind, collect in collects.items():
+        try:
+            if count := await collect():
+                logger.info("sweep.collected", kind=kind, count=count)
+        except NexusError as error:
+            logger.warning("sweep.failed_for", about=kind, reason=error.detail)
+        except Exception:
+            logger.exception("sweep.crashed_for", about=kind)
