@@ -93,7 +93,8 @@ class Message(Source):
             entries, more = bound.get(reader.into, ()), self._matches(reader.often, reader, at)
             found += [(end, evident, {**bound, reader.into: [*entries, one]}) for end, one in more]
             found += [(end, True, bound) for end in self.literal(reader.words, at)]
-            found += [(end, evident, bound) for words in (reader.beside, FILLERS) for end in self.literal(words, at)]
+            beside = () if self.cells(at) else (reader.beside, FILLERS)
+            found += [(end, evident, bound) for words in beside for end in self.literal(words, at)]
             open_ += reversed(found)
 
     def _matches(self, patterns: Sequence[tuple[Item, ...]], reader: Reader, at: int) -> list[tuple[int, Bound]]:

@@ -94,10 +94,11 @@ def number_of(value: Fraction) -> int | float:
 
 
 def _numbers(source: Source, at: int, detail: str) -> Read:
-    """Any number, a `whole` one, or `money`: no count of things (`2 tickets`)."""
+    """Any number, a `whole` one, or `money`: no share, and no count of things (`2 tickets`)."""
     for found in source.numbers(at):
         is_priced = source.word(at) in CURRENCIES or source.word(found.end - 1) in CURRENCIES
-        is_count = detail == "money" and not is_priced and any(source.literal(NOUNS, found.end))
+        is_part = source.word(found.end) in ("%", "percent", "折")
+        is_count = detail == "money" and (is_part or (not is_priced and any(source.literal(NOUNS, found.end))))
         if not is_count and (detail != "whole" or found.value.denominator == 1):
             yield found.end, number_of(found.value)
 
