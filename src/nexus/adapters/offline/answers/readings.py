@@ -9,8 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from nexus.adapters.offline.cards import Card, Frame
-from nexus.adapters.offline.reading.message import Bound, Message, Reader
-from nexus.adapters.offline.reading.patterns import pattern, phrases
+from nexus.adapters.offline.reading.message import Bound, Message
+from nexus.adapters.offline.reading.patterns import pattern
 from nexus.adapters.offline.reading.slots import Doubt
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.models import ToolSpec
@@ -18,7 +18,6 @@ from nexus.domain.tools.library.units import unit_named
 
 _MOST_EACH, _MOST_WAYS = 8, 16
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
-_FOLLOWING = "what_about/how_about/what_if/instead/but/or/for/with/at/over/in/那/换成/改成/再/也/还有/要是"
 
 
 class Reading(Struct, frozen=True, kw_only=True):
@@ -48,7 +47,7 @@ class Reading(Struct, frozen=True, kw_only=True):
 def readings(message: Message, card: Card, tool: ToolSpec) -> Iterator[Reading]:
     """What each frame of a card that consumes the whole message makes of it; those that lack arguments name them."""
     for frame in card.frames:
-        ways = islice(message.read(_reader(card, frame), evident=frame.bare), _MOST_WAYS)
+        ways = islice(message.read(card, frame), _MOST_WAYS)
         built = [_built(Reading(card=card, frame=frame, bound=bound), message, tool) for bound in ways]
         yield from sorted(built, key=lambda one: len(one.missing))[:1]
 
@@ -59,26 +58,11 @@ def following(message: Message, before: Reading, tool: ToolSpec) -> Reading | No
     for frame in sorted(card.frames, key=lambda one: one is not before.frame):
         is_same = frame is before.frame
         if is_same or before.bound.keys() <= slot_names(frame):
-            bound = next(message.read(_reader(card, frame, follows=True), evident=is_same or frame.bare), None)
+            bound = next(message.read(card, frame, follows=True, evident=is_same), None)
             if bound or (bound is not None and not (is_same or frame.bare)):
                 taken, merged = tuple(name for name in before.bound if name not in bound), _merged(before.bound, bound)
                 found.append(_built(Reading(card=card, frame=frame, bound=merged, taken=taken), message, tool))
     return min(found, key=lambda one: not one.complete, default=None)
-
-
-def _reader(card: Card, frame: Frame, *, follows: bool = False) -> Reader:
-    return Reader(
-        once=[pattern(one) for one in (*frame.say, *(card.follows if follows else ()))],
-        often=[pattern(one) for one in frame.often],
-        into=frame.into or "each",
-        never=[pattern(one) for one in frame.never],
-        words=phrases(*(frame.words or card.words)),
-        beside=phrases(*card.glue, *([_FOLLOWING] if follows else [])),
-        values={
-            name: [(phrases(*said.split()), value) for value, said in found.items()]
-            for name, found in card.values.items()
-        },
-    )
 
 
 def _merged(before: Bound, found: Bound) -> Bound:

@@ -57,7 +57,7 @@ def _turn(text: str, offer: Offer, today: date, before: Reading | None) -> Under
             return Understanding(found=found)
     tool = next((tool for card, tool in offer if before and card.tool == before.card.tool), None)
     for asked in partings(text) if before and tool else ():
-        if before and tool and (one := following(Message(asked, today), before, tool)):
+        if before and tool and (one := following(Message(*asked, today), before, tool)):
             return Understanding(found=(one,)) if one.complete else Understanding(asks=one)
     return whole
 
@@ -73,11 +73,11 @@ def _alone(text: str, offer: Offer, today: date) -> Understanding:
     for asked in partings(text):
         complete: list[Reading] = []
         for card, tool in offer:
-            message = Message(asked, today)
+            message = Message(*asked, today)
             found = list(readings(message, card, tool))
             complete += [one for one in found if one.complete][:1]
             asks += [one for one in found if (one.missing or one.doubt) and (one.bound or not one.frame.bare)]
-            if asked.material is None and message.furthest > furthest:
+            if message.material is None and message.furthest > furthest:
                 furthest, unknown = message.furthest, message.rest(message.furthest)
         if complete and len({_CURRENCIES.get(word) for word in message.words} - {None}) < 2:
             return _chosen(complete)

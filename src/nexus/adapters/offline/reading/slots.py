@@ -46,30 +46,30 @@ class Source(Moments):
         self.today, self.material = today, material
 
     @cached_property
-    def columns(self) -> list[str]:
-        """The names in the head of the material, when it is a table."""
+    def rows(self) -> list[dict[str, str]]:
+        """Those of the material, when it is a table of several columns."""
         try:
             names, rows = read_csv(self.material) if self.material else ([], [])
         except ToolError:
             return []
-        return names if rows and len(names) > 1 else []
+        return [dict(row) for row in rows[:_ROWS]] if len(names) > 1 else []
+
+    @cached_property
+    def columns(self) -> list[str]:
+        return list(self.rows[0]) if self.rows else []
 
     @cached_property
     def numeric(self) -> set[str]:
         """The columns that hold numbers."""
-        _, rows = read_csv(self.material) if self.columns and self.material else ([], [])
-        return {column for row in rows[:_ROWS] for column, cell in row.items() if number_in(str(cell)) is not None}
+        return {column for row in self.rows for column, cell in row.items() if number_in(cell) is not None}
 
     @cached_property
     def values(self) -> dict[tuple[str, ...], set[tuple[str, str]]]:
         """The cells of the table that hold a text, with their columns, by their tokens."""
         found = dict[tuple[str, ...], set[tuple[str, str]]]()
-        _, rows = read_csv(self.material) if self.columns and self.material else ([], [])
-        for column, cell in ((column, str(cell)) for row in rows[:_ROWS] for column, cell in row.items()):
-            if any(map(str.isalpha, cell[:_LONGEST_CELL])) and (
-                words := tuple(token.word for token in tokens_of(plain(cell[:_LONGEST_CELL])))
-            ):
-                found.setdefault(words, set()).add((cell, column))
+        for column, cell in {(column, cell[:_LONGEST_CELL]) for row in self.rows for column, cell in row.items()}:
+            if any(map(str.isalpha, cell)):
+                found.setdefault(tuple(token.word for token in tokens_of(plain(cell))), set()).add((cell, column))
         return found
 
     def cells(self, at: int) -> list[tuple[int, str, str]]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from nexus.domain.builds.outputs import Language
 
 CJK = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
+_ENDINGS = re.compile(r"(?<=\w{3})(?:ions?|ings?|[eo]rs?|ed|es?|s)$")
 _DASHES = re.compile(r" [-–—](?= [^\W\d])")
 _FRACTIONS = re.compile(r"[¼½¾⅐-⅞]")
 _TOKEN = re.compile(
@@ -14,7 +15,7 @@ _TOKEN = re.compile(
     re.IGNORECASE,
 )
 _SIGNS = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "「": '"', "」": '"', "『": '"', "』": '"', "−": "-",
-                        "–": "-", "×": "x", "²": "^2", "³": "^3", "´": "'", "′": "'", "″": '"', "，": ", "})  # fmt: skip
+                        "–": "-", "×": "x", "²": "^2", "³": "^3", "´": "'", "′": "'", "″": '"', "，": ", ", "⁄": "/"})  # fmt: skip
 _SIMPLER = str.maketrans(
     "計貸單換發電郵關鍵詞總結統時區間幾還個萬億點錯誤數價稅圓圖翻譯寫詩與並長轉週碼強檢羅馬標題網頁讀錄誌報應該這樣體質預訂搜尋語歲壽從為變級輸顯費華溫攝氏憶兩張",
     "计贷单换发电邮关键词总结统时区间几还个万亿点错误数价税圆图翻译写诗与并长转周码强检罗马标题网页读录志报应该这样体质预订搜寻语岁寿从为变级输显费华温摄氏忆两张",
@@ -31,10 +32,8 @@ class Token(NamedTuple):
 
 def plain(text: str) -> str:
     """The text with half-width characters, straight quotes, one sign for each meaning and simplified characters."""
-    text = _DASHES.sub(
-        ",", _FRACTIONS.sub(lambda found: " " + unicodedata.normalize("NFKC", found[0]).replace("⁄", "/"), text)
-    )
-    return unicodedata.normalize("NFKC", text.translate(_SIGNS)).translate(_SIGNS).translate(_SIMPLER)
+    text = _FRACTIONS.sub(r" \g<0>", _DASHES.sub(",", text)).translate(_SIGNS)
+    return unicodedata.normalize("NFKC", text).translate(_SIGNS).translate(_SIMPLER)
 
 
 def tokens_of(text: str) -> list[Token]:
@@ -49,12 +48,7 @@ def words_of(text: str) -> tuple[str, ...]:
 
 def stem(word: str) -> str:
     """A word without its endings: `converts`, `converting`, `converted` and `converter` are alike."""
-    for ending, instead in (("ies", "y"), ("sses", "ss"), ("ions", ""), ("ion", ""), ("ings", ""), ("ing", ""),
-                            ("ers", ""), ("er", ""), ("ors", ""), ("or", ""), ("ed", ""),
-                            ("es", ""), ("s", ""), ("e", "")):  # fmt: skip
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word[: len(word) - len(ending)] + instead
-    return word
+    return f"{word[:-3]}y" if word.endswith("ies") and len(word) > 5 else _ENDINGS.sub("", word)
 
 
 def language_of(text: str) -> Language:

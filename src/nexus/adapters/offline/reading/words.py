@@ -33,6 +33,8 @@ _NOUNS_ZH = """大衣 衣服 鞋子 鞋 手机 电脑 笔记本电脑 外套 衬
 瓶子 马拉松 跑步 跑道 路程 绳子 房租 工资 月薪 股票 股价 房价 菜谱 鱼缸 泳池 文件 照片 视频 硬盘 室温 外面 今天气温 妈妈 我妈 爸爸 我爸 爷爷 奶奶 外公 外婆 哥哥
 姐姐 弟弟 妹妹 儿子 女儿 孩子 宝宝 小孩 老公 老婆 朋友 同事 老板 公司 商店 超市 饭店 餐厅 聚餐 晚饭 午饭 晚餐 午餐 早餐 火锅 会议 航班 电影 班里 全班 成年人"""
 _STOPS = "— , . ? ! ; : 。 、 … ( ) \n ~ ".split(" ")
+FOLLOWING = "what_about/how_about/what_if/instead/but/or/for/with/at/over/in/那/换成/改成/再/也/还有/要是"
+"""Stands in messages that go on from the one before."""
 LIGHT = phrases(*"a an the of is are was am be my our your his her it's , : ( ) 的 了 是 为 、".split())
 """Skipped between the items of a pattern."""
 NOUNS = phrases(*_NOUNS_EN.split(), *_NOUNS_ZH.split())
