@@ -13,7 +13,7 @@ from nexus.cli.output import MARKS
 from nexus.domain.ports.models import LocalModel
 from nexus.providers import catalog
 from nexus.providers.catalog import OFFLINE, PROVIDERS, TITLES, Provider, address_fault, key_fault
-from nexus.providers.choice import Choice, choose, read_settings, says_where
+from nexus.providers.choice import Choice, choose, says_where
 from nexus.providers.file import VARIABLE, Entry, choose_model, read_file
 from nexus.settings import Secret, read
 from nexus.start import DIRECTORY_ADVICE, directory_fault
@@ -167,7 +167,7 @@ def _entry(asked: Asked) -> Entry:
         raise Ended(USAGE, f"--base-url is wrong: {fault}")
     if base_url.rstrip("/") == provider.base_url:
         base_url = ""
-    if not base_url and catalog.is_local(provider.name):
+    if not base_url and provider.name in TITLES:
         base_url = _address_here(asked, provider)
     if not wanted.base_url and (options := _options_elsewhere(asked, provider)):
         asked.output.note(f"{provider.key_env} seems to be for another place: use it there with {' '.join(options)}.")
@@ -219,7 +219,7 @@ def test(asked: Asked) -> int:
     from nexus.providers.checks import MEANINGS, check_configured  # brings what opens a model
 
     choice = choose(asked.settings_environ, data_dir=_directory(asked))
-    settings = read_settings(asked.settings_environ, data_dir=_directory(asked))
+    settings = choice.usable_settings()
     checks = [] if choice.is_offline else asyncio.run(check_configured(settings))
     if asked.output.json:
         asked.output.document({"model": choice.name, "checks": checks})

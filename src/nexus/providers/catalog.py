@@ -44,12 +44,7 @@ _HOSTED = (
 _LOCAL = tuple(Provider(place.provider, f"http://127.0.0.1:{place.port}/v1") for place in USUAL)
 PROVIDERS: Mapping[str, Provider] = {one.name: one for one in (*_HOSTED, *_LOCAL, Provider(CUSTOM, ""))}
 TITLES: Mapping[str, str] = {"ollama": "Ollama", "lmstudio": "LM Studio", "vllm": "vLLM", "llamacpp": "llama.cpp"}
-"""What the servers on this machine are called by people."""
-
-
-def is_local(provider: str) -> bool:
-    """Whether it is a server that people run on their own machine."""
-    return provider in TITLES
+"""The servers that people run on their own machine, and what they call them."""
 
 
 def provider_of(name: str) -> Provider:

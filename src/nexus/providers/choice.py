@@ -30,13 +30,16 @@ class Choice(NamedTuple):
     def is_offline(self) -> bool:
         return self.settings.model.provider == OFFLINE
 
+    def usable_settings(self) -> Settings:
+        """InvalidInput says why they cannot be used."""
+        if self.fault:
+            raise InvalidInput(self.fault)
+        return self.settings
+
 
 def read_settings(environ: Mapping[str, str], **overrides: object) -> Settings:
     """As `settings.read`, with the model of `models.toml` where the environment names none. InvalidInput for what cannot be used."""
-    choice = choose(environ, **overrides)
-    if choice.fault:
-        raise InvalidInput(choice.fault)
-    return choice.settings
+    return choose(environ, **overrides).usable_settings()
 
 
 def choose(environ: Mapping[str, str], **overrides: object) -> Choice:
@@ -44,9 +47,9 @@ def choose(environ: Mapping[str, str], **overrides: object) -> Choice:
     settings = read(environ, **overrides)
     file = read_file(settings.directory)
     if says_where(environ):
-        is_keyed = bool(settings.model.api_key) and settings.model.provider != OFFLINE
-        name = OFFLINE if settings.model.provider == OFFLINE else settings.model.name
-        key_from = f"{PREFIX}MODEL__API_KEY" if is_keyed else ""
+        is_offline = settings.model.provider == OFFLINE
+        key_from = f"{PREFIX}MODEL__API_KEY" if settings.model.api_key and not is_offline else ""
+        name = OFFLINE if is_offline else settings.model.name
         return Choice(settings, name, "environment", key_from, _environment_fault(settings.model), file)
     if file is None or (entry := file.entry(file.default)) is None:
         return Choice(settings, OFFLINE, "models.toml" if file else "default", file=file)

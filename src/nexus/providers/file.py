@@ -3,7 +3,6 @@
 import fcntl
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ from nexus.settings import Secret
 
 FILE = "models.toml"
 _LARGEST = 256 * 1024
-_TEMPORARY = ".models-"
+_HALF = ".models-half"
 _AT_LINE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 _TOP = ("default", "model")
@@ -176,12 +175,10 @@ def choose_model(data: Path, name: str, entry: Entry | None = None) -> ModelsFil
 
 @contextmanager
 def _alone_in(data: Path) -> Iterator[None]:
-    """One writer at a time; what an earlier one left half-written is gone."""
+    """One writer at a time."""
     directory = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
-        for left in data.glob(f"{_TEMPORARY}*"):
-            left.unlink(missing_ok=True)
         yield
         os.fsync(directory)
     finally:
@@ -189,19 +186,20 @@ def _alone_in(data: Path) -> Iterator[None]:
 
 
 def _write(data: Path, text: str) -> None:
-    """The whole file or none of it, whatever happens; readable by its owner alone."""
+    """The whole file or none of it, whatever happens; readable by its owner alone. A writer that was killed leaves its half, which the
+    next one begins anew."""
     if len(text.encode()) > _LARGEST:
         raise InvalidInput(f"{data / FILE} would be larger than {_LARGEST // 1024} KB: remove models from it.")
-    descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=data)
+    half = data / _HALF
+    half.unlink(missing_ok=True)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(data / FILE)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        half.replace(data / FILE)
+    finally:
+        half.unlink(missing_ok=True)
 
 
 def _text(file: ModelsFile) -> str:

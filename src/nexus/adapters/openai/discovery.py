@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -40,7 +40,7 @@ class _Entry(Struct):
 
 
 class _Listing(Struct):
-    object: str
+    object: Literal["list"]
     data: list[_Entry] | None = None
 
 
@@ -79,10 +79,8 @@ async def _ask_server(session: "aiohttp.ClientSession", place: Place) -> LocalMo
         ):
             if answer.status != 200:
                 return None
-            entries = _entries(await _read_list(answer.content))
-    except (TimeoutError, ClientError, OSError, ValueError):
-        return None
-    if entries is None:
+            entries = msgspec.json.decode(await _read_list(answer.content), type=_Listing).data or []
+    except (TimeoutError, ClientError, OSError, ValueError, msgspec.MsgspecError, RecursionError):
         return None
     owners = {_OWNERS[entry.owned_by] for entry in entries if entry.owned_by in _OWNERS}
     provider = owners.pop() if len(owners) == 1 else place.provider
@@ -97,15 +95,6 @@ async def _read_list(content: "aiohttp.StreamReader") -> bytes:
         if len(body) > _LONGEST_LIST:
             raise ValueError("too long")
     return bytes(body)
-
-
-def _entries(body: bytes) -> list[_Entry] | None:
-    """None for what is no list of models."""
-    try:
-        listing = msgspec.json.decode(body, type=_Listing)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    return (listing.data or []) if listing.object == "list" else None
 
 
 def _names(entries: Sequence[_Entry]) -> tuple[str, ...]:
