@@ -41,6 +41,7 @@ VIEWS: list[tuple[type[Struct], type[Struct]]] = [
 NESTED = {"parts", "today", "events_url"}
 RECKONED = {
     projects.ProjectView: {"position", "verdict"},
+    tasks.TaskView: {"retry_count"},
     sessions.MessageView: {"content"},
     sessions.ReplyView: {"content", "session_id", "asked"},
 }

@@ -51,7 +51,7 @@ async def test_builds_that_were_taken_over_and_wait_go_back_into_the_queue_and_t
     async with taken_over(3) as (house, started):
         await house.queue.drain(0)
         tasks = await tasks_of(house, started)
-        assert {(task.status, task.worker_id, task.retry_count) for task in tasks} == {("queued", None, 0)}
+        assert {(task.status, task.worker_id, task.retry_count) for task in tasks} == {("queued", None, 1)}
         for build in started:
             assert (await house.services.projects.get(ANN, build.project_id)).status == "queued"
         on = structs.replace(world(like=house.world, clock=house.clock, worker_id="w3"), queue=MemoryJobs())

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from nexus.composition.adapters import Adapters, AgentAdapters
 from nexus.domain.agents.deployments import Deployments
@@ -78,59 +78,57 @@ def compose_runtime(on: AgentAdapters) -> RuntimeServices:
     )
 
 
-def _compose_core(world: Adapters) -> CoreServices:
-    clock, on = world.clock, compose_runtime(world)
+def _compose_core(adapters: Adapters) -> CoreServices:
+    clock, on = adapters.clock, compose_runtime(adapters)
     tallies = Tallies(tables=on.tables, clock=clock)
     return CoreServices(
-        tables=on.tables,
-        tools=on.tools,
-        models=on.models,
-        runtime=on.runtime,
-        resolver=on.resolver,
+        **structs.asdict(on),
         clock=clock,
-        events=Events(tables=on.tables, signals=world.signals, clock=clock),
+        events=Events(tables=on.tables, signals=adapters.signals, clock=clock),
         tallies=tallies,
-        admission=Admission(tallies=tallies, limits=world.admission),
-        audit=Audit(clock=clock, new_id=world.new_id),
+        admission=Admission(tallies=tallies, limits=adapters.admission),
+        audit=Audit(clock=clock, new_id=adapters.new_id),
         requests=Requests(tables=on.tables, clock=clock),
-        tasks=Tasks(tables=on.tables, clock=clock, new_id=world.new_id, heartbeat=world.heartbeat, times=world.leases),
+        tasks=Tasks(
+            tables=on.tables, clock=clock, new_id=adapters.new_id, heartbeat=adapters.heartbeat, times=adapters.leases
+        ),
         slugs=Slugs(tables=on.tables),
     )
 
 
-def compose_services(world: Adapters) -> Services:
+def compose_services(adapters: Adapters) -> Services:
     """The whole domain on its adapters."""
-    on, clock, new_id = _compose_core(world), world.clock, world.new_id
+    on, clock, new_id = _compose_core(adapters), adapters.clock, adapters.new_id
     tables, tallies, events, audit, tasks = on.tables, on.tallies, on.events, on.audit, on.tasks
     projects = Projects(
         tables=tables, tasks=tasks, events=events, tallies=tallies, admission=on.admission, audit=audit,
-        repository=world.repository, clock=clock,
+        repository=adapters.repository, clock=clock,
     )  # fmt: skip
     agents = Agents(
-        tables=tables, resolver=on.resolver, repository=world.repository, tasks=tasks,
+        tables=tables, resolver=on.resolver, repository=adapters.repository, tasks=tasks,
         tallies=tallies, audit=audit, clock=clock, new_id=new_id,
     )  # fmt: skip
     deletions = Deletions(
         tables=tables, projects=projects, agents=agents, slugs=on.slugs, tasks=tasks, tallies=tallies, audit=audit,
-        files=world.files, clock=clock, new_id=new_id,
+        files=adapters.files, clock=clock, new_id=new_id,
     )  # fmt: skip
     invocations = Invocations(
         tables=tables, agents=agents, runtime=on.runtime, tools=on.tools, tallies=tallies, requests=on.requests,
         clock=clock, new_id=new_id,
     )  # fmt: skip
-    stream = reply_log(world.log)
+    stream = reply_log(adapters.log)
     completion = ReplyCompletion(
         tables=tables, agents=agents, invocations=invocations, tallies=tallies, stream=stream, clock=clock
     )
     replies = Replies(
-        tables=tables, agents=agents, runtime=on.runtime, completion=completion, stream=stream, worker_id=world.worker_id, clock=clock,
+        tables=tables, agents=agents, runtime=on.runtime, completion=completion, stream=stream, worker_id=adapters.worker_id, clock=clock,
         journals=partial(Journal, tables=tables, clock=clock, eager=False),
     )  # fmt: skip
     sessions = Sessions(
         tables=tables, agents=agents, replies=replies, invocations=invocations, requests=on.requests, tasks=tasks,
-        tallies=tallies, audit=audit, admission=ReplyAdmission(queue=world.queue, local=world.local, replies=replies), clock=clock, new_id=new_id,
+        tallies=tallies, audit=audit, admission=ReplyAdmission(queue=adapters.queue, local=adapters.local, replies=replies), clock=clock, new_id=new_id,
     )  # fmt: skip
-    builds = _builds(world, on, projects, deletions, agents)
+    builds = _builds(adapters, on, projects, deletions, agents)
     return Services(
         projects=projects, deletions=deletions, builds=builds, agents=agents,
         deployments=Deployments(tables=tables, agents=agents, requests=on.requests, audit=audit),
@@ -139,31 +137,26 @@ def compose_services(world: Adapters) -> Services:
     )  # fmt: skip
 
 
-def _builds(world: Adapters, on: CoreServices, projects: Projects, deletions: Deletions, agents: Agents) -> Builds:
+def _builds(adapters: Adapters, on: CoreServices, projects: Projects, deletions: Deletions, agents: Agents) -> Builds:
     openings = Openings(
         tables=on.tables, projects=projects, tasks=on.tasks, events=on.events, tallies=on.tallies,
-        admission=on.admission, audit=on.audit, clock=world.clock, new_id=world.new_id,
+        admission=on.admission, audit=on.audit, clock=adapters.clock, new_id=adapters.new_id,
     )  # fmt: skip
-    commits = Commits(tables=on.tables, tasks=on.tasks, events=on.events, clock=world.clock)
+    commits = Commits(tables=on.tables, tasks=on.tasks, events=on.events, clock=adapters.clock)
     runs = Runs(
-        tables=on.tables,
-        tasks=on.tasks,
-        commits=commits,
-        admission=on.admission,
-        tallies=on.tallies,
-        clock=world.clock,
+        tables=on.tables, tasks=on.tasks, commits=commits, admission=on.admission, tallies=on.tallies, clock=on.clock
     )
     stage_services = StageServices(
-        models=on.models, discovery=world.discovery, runtime=on.runtime, code=world.code, agents=agents, resolver=on.resolver,
-        slugs=on.slugs, repository=world.repository,
+        models=on.models, discovery=adapters.discovery, runtime=on.runtime, code=adapters.code, agents=agents, resolver=on.resolver,
+        slugs=on.slugs, repository=adapters.repository,
     )  # fmt: skip
     gate = QuarantineGate()
     driver = BuildDriver(
-        runs=runs, services=stage_services, workflows=(world.workflow,), journals=partial(Journal, tables=on.tables, clock=on.clock, gate=gate), gate=gate,
-        waiting=Waiting(patience=world.timeouts.patience, sleep=world.sleep),
+        runs=runs, services=stage_services, workflows=(adapters.workflow,), journals=partial(Journal, tables=on.tables, clock=on.clock, gate=gate), gate=gate,
+        waiting=Waiting(patience=adapters.timeouts.patience, sleep=adapters.sleep),
     )  # fmt: skip
     return Builds(
         tables=on.tables, projects=projects, openings=openings, deletions=deletions, admission=on.admission, runs=runs, driver=driver,
-        events=on.events, requests=on.requests, queue=world.queue, workflow=world.workflow, executions=on.tasks.executions,
-        worker_id=world.worker_id, timeouts=world.timeouts,
+        events=on.events, requests=on.requests, queue=adapters.queue, workflow=adapters.workflow, executions=on.tasks.executions,
+        worker_id=adapters.worker_id, timeouts=adapters.timeouts,
     )  # fmt: skip

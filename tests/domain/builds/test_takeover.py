@@ -112,11 +112,13 @@ async def test_a_sweeper_takes_over_only_what_did_not_beat_for_a_lease() -> None
             assert (await house.services.projects.task(ANN, started.project_id)).worker_id == "w1"
             now += 29
             await house.sweeper.sweep()
-            assert (await house.services.projects.task(ANN, started.project_id)).worker_id == "w1"
+            task = await house.services.projects.task(ANN, started.project_id)
+            assert (task.worker_id, task.retry_count) == ("w1", 0)
             now += 2
             await house.sweeper.sweep()
             assert (await over(house, started.project_id)).status == "completed"
-            assert (await house.services.projects.task(ANN, started.project_id)).worker_id == "w2"
+            task = await house.services.projects.task(ANN, started.project_id)
+            assert (task.worker_id, task.retry_count) == ("w2", 1)
 
 
 @pytest.mark.parametrize(("command", "status"), [("pause", "paused"), ("stop", "cancelled")])

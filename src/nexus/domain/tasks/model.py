@@ -20,9 +20,12 @@ class Task(LeaseRow, frozen=True, kw_only=True):
     status: TaskStatus = "queued"
     payload: JSON = {}
     result: JSON | None = None
-    retry_count: int = 0
     build_no: int = 1
     started_at: str | None = None
+
+    @property
+    def retry_count(self) -> int:
+        return self.deaths
 
 
 ENDED: frozenset[TaskStatus] = frozenset({"completed", "failed", "cancelled"})
