@@ -35,6 +35,7 @@ class ReplyStream:
         "_at",
         "_landed",
         "_parts",
+        "_pending",
         "_stream",
         "_text",
         "_topic",
@@ -52,6 +53,7 @@ class ReplyStream:
     def __init__(self, stream: Stream[ReplyEvent], topic: str, *, at: int = 0) -> None:
         self._stream, self._topic, self._at = stream, topic, at
         self._landed: asyncio.Future[int] | None = None
+        self._pending = list[ReplyEvent]()
         self._parts, self._text = list[Part](), list[str]()
         self.input_tokens = self.output_tokens = 0
         self.usage_unknown = self.has_begun = self.is_ending = False
@@ -65,11 +67,18 @@ class ReplyStream:
         return [*self._parts, TextPart("".join(self._text))] if self._text else self._parts
 
     async def emit(self, event: ReplyEvent) -> None:
-        """On its way when this returns; waits for the one before it."""
+        """On its way when this returns, or together with the next one (what a call cost: nobody waits for that); waits for the one before."""
+        self._pending.append(event)
+        if isinstance(event, UsageRecorded):
+            return
         if self._landed is not None:
             await self._landed
-        self._landed = self._stream.append(self._topic, (event,), after=self._at)
-        self._at += 1
+        self._landed = self._append()
+
+    def _append(self) -> asyncio.Future[int]:
+        events, self._pending = self._pending, []
+        after, self._at = self._at, self._at + len(events)
+        return self._stream.append(self._topic, events, after=after)
 
     async def consume(self, item: AnswerEvent | AnswerFinished) -> None:
         """An item of the answer: counted, kept and emitted."""
@@ -112,6 +121,7 @@ class ReplyStream:
                 await self._landed
             except Unavailable:
                 self._at = await self._stream.end(self._topic)
+                self._pending.clear()
         self._landed = None
 
     async def replay(self) -> None:
@@ -127,4 +137,5 @@ class ReplyStream:
     async def end(self, event: Ending) -> None:
         """The last event, on the disk itself before it is shown."""
         await self.flush()
-        await self._stream.append(self._topic, (event,), after=self._at)
+        self._pending.append(event)
+        await self._append()
