@@ -18,7 +18,7 @@ from nexus.domain.ports.models import ChatModel, Delta, End, ModelRequest
 from nexus.domain.ports.rows import Write, delete, insert, patch, when
 from nexus.domain.ports.tools import Effect
 from nexus.domain.runtime.quarantine import QuarantineGate
-from nexus.domain.runtime.steps import ALONE_DEATHS, ModelResult, OutcomeUnknown, Poisonous, Step, ToolResult
+from nexus.domain.runtime.steps import ALONE_DEATHS, ModelResult, OutcomeUnknown, Poisonous, Step, StepKind, ToolResult
 from nexus.domain.runtime.tables import STEPS
 
 KEPT_SECONDS = 7 * 86_400
@@ -64,7 +64,7 @@ class Journal:
         world."""
         asked = digest("tool", name, arguments)
         repeatable = effect in REPEATABLE
-        async with self._step("tool", name, asked, eager=self._eager or not repeatable, repeatable=repeatable) as step:
+        async with self.step("tool", name, asked, is_noted=not repeatable, repeatable=repeatable) as step:
             if step.result is not None:
                 return msgspec.json.decode(step.result, type=ToolResult)
             if step.deaths and not repeatable:
@@ -102,13 +102,12 @@ class Journal:
         return any(step.result is None and not step.cut for step in steps.items)
 
     @asynccontextmanager
-    async def step(self, name: str, asked: str) -> AsyncIterator[Step]:
-        """A model call at the next place: with its result where it is finished; else it is to be made and `finished`."""
-        async with self._step("model", name, asked, eager=self._eager, repeatable=True) as step:
-            yield step
-
-    @asynccontextmanager
-    async def _step(self, kind: str, name: str, asked: str, *, eager: bool, repeatable: bool) -> AsyncIterator[Step]:
+    async def step(
+        self, kind: StepKind, name: str, asked: str, *, is_noted: bool = False, repeatable: bool = True
+    ) -> AsyncIterator[Step]:
+        """The step at the next place: with its result where it is finished; else it is to be made and `finished`. `is_noted`: before it
+        begins, whatever the journal does."""
+        eager = is_noted or self._eager
         known = await self._known(asked)
         if known is not None and known.result is not None:
             self.replayed += 1
@@ -143,13 +142,13 @@ class Journal:
         self.unknown |= known.kind == "model" and (known.lost or known.deaths > 0 or known.result is None)
         return None if known.cut and known.result is None else known
 
-    async def _begun(self, kind: str, name: str, asked: str, *, eager: bool) -> Step:
+    async def _begun(self, kind: StepKind, name: str, asked: str, *, eager: bool) -> Step:
         known = await self._find_step(self._done)
         now = self._clock()
         fresh = Step(
             scope=self._scope,
             ordinal=self._done,
-            kind="tool" if kind == "tool" else "model",
+            kind=kind,
             name=name,
             digest=asked,
             created_at=instant(now),
@@ -230,39 +229,21 @@ class _JournaledModel:
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
         asked = digest("model", self.name, msgspec.json.encode(request).decode())
-        async with self._journal.step(request.purpose, asked) as step, aclosing(self._told(step, request)) as items:
-            async for item in items:
-                yield item
-
-    async def _told(self, step: Step, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
-        if step.result is not None:
-            said = msgspec.json.decode(step.result, type=ModelResult)
-            if said.text or said.reasoning:
-                yield Delta(said.text, said.reasoning)
-            yield End(said.stop, said.calls, said.usage)
-            return
-        hit("before:step.call")
-        async with aclosing(self._asked(request)) as items:
-            async for item in items:
-                if isinstance(item, ModelResult):
-                    hit("after:step.call")
-                    await self._journal.finished(step, item)
-                    yield End(item.stop, item.calls, item.usage)
-                else:
+        async with self._journal.step("model", request.purpose, asked) as step:
+            source = _replay(step.result) if step.result is not None else self._call(step, request)
+            async with aclosing(source) as items:
+                async for item in items:
                     yield item
 
-    async def _asked(self, request: ModelRequest) -> AsyncGenerator[Delta | ModelResult, None]:
-        """The call itself: its pieces, then the whole."""
-        text, reasoning = list[str](), list[str]()
+    async def _call(self, step: Step, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
+        text, reasoning, end = list[str](), list[str](), None
+        hit("before:step.call")
         items = self._model.stream(request)
         try:
             async for item in items:
                 if isinstance(item, End):
-                    whole = "".join(text)
-                    yield ModelResult(
-                        text=whole, reasoning="".join(reasoning), stop=item.stop, calls=item.calls, usage=item.usage
-                    )
-                    return
+                    end = item
+                    break
                 text.append(item.text)
                 reasoning.append(item.reasoning)
                 yield item
@@ -274,6 +255,19 @@ class _JournaledModel:
         finally:
             if isinstance(items, AsyncGenerator):
                 await items.aclose()
+        if end is not None:
+            hit("after:step.call")
+            said, thought = "".join(text), "".join(reasoning)
+            result = ModelResult(text=said, reasoning=thought, stop=end.stop, calls=end.calls, usage=end.usage)
+            await self._journal.finished(step, result)
+            yield end
+
+
+async def _replay(result: str) -> AsyncGenerator[Delta | End, None]:
+    said = msgspec.json.decode(result, type=ModelResult)
+    if said.text or said.reasoning:
+        yield Delta(said.text, said.reasoning)
+    yield End(said.stop, said.calls, said.usage)
 
 
 def digest(*parts: str) -> str:

@@ -12,6 +12,9 @@ ALONE_DEATHS = 3
 """So often may the host die while it runs a step with nothing else in flight; then the step is given up."""
 
 
+StepKind = Literal["model", "tool"]
+
+
 class Step(Entity, frozen=True, kw_only=True):
     """The call at place `ordinal` of a scope (`build:<project>/<build_no>/<stage>`, `reply:<id>`).
 
@@ -21,7 +24,7 @@ class Step(Entity, frozen=True, kw_only=True):
 
     scope: str
     ordinal: int
-    kind: Literal["model", "tool"]
+    kind: StepKind
     name: str
     digest: str
     result: str | None = None
