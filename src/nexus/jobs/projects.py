@@ -29,10 +29,10 @@ async def _delete_agent(services: Services, agent_id: str) -> Outcome:
 async def _delete_project(services: Services, project_id: str) -> Outcome:
     if not await services.deletions.is_over(project_id):
         return WAIT
-    for agent in await services.agents.left_of(project_id):
+    for agent in await services.agents.list_remaining(project_id):
         if not await services.sessions.purge(agent.agent_id):
             return WAIT
         await services.invocations.forget(agent_id=agent.agent_id)
-        await services.agents.purge(agent)
+        await services.agents.delete_rows(agent)
     await services.deletions.clear(project_id)
     return COMPLETE

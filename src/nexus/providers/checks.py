@@ -13,7 +13,7 @@ from nexus.adapters.memory.models import MemoryCatalog
 from nexus.composition.adapters import open_models
 from nexus.domain.core.errors import InvalidInput, NexusError, Unavailable
 from nexus.domain.core.instants import system_clock
-from nexus.domain.models.rules import Backoff, answer_schema, cut_short, parsed
+from nexus.domain.models.rules import Backoff, answer_schema, cut_short, parse_answer
 from nexus.domain.models.service import Models
 from nexus.domain.ports.models import DEFAULT, ChatMessage, ChatModel, End, ModelRequest, ToolSpec
 from nexus.settings import Settings
@@ -98,7 +98,7 @@ async def _words(models: Models) -> str:
 async def _typed(models: Models) -> str:
     answer = await _ask(models, "What is 17 plus 25?", schema=answer_schema(_Sum), schema_name="check_schema")
     try:
-        return f"It fills in a form: {msgspec.json.encode(parsed(_Sum, answer.text)).decode()}."
+        return f"It fills in a form: {msgspec.json.encode(parse_answer(_Sum, answer.text)).decode()}."
     except ValueError:
         raise _refusal(answer, f"It gives {_shown(answer.text)} for a form that it was to fill in.") from None
 

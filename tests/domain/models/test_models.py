@@ -12,7 +12,7 @@ from nexus.adapters.memory.models import MemoryCatalog
 from nexus.domain.builds import outputs
 from nexus.domain.core.errors import InvalidInput, PermissionDenied, Unavailable
 from nexus.domain.models.model import Spent, Unparseable
-from nexus.domain.models.rules import Backoff, answer_schema, bare, parsed, repairing, schema_name
+from nexus.domain.models.rules import Backoff, answer_schema, ask_repair, bare, parse_answer, schema_name
 from nexus.domain.models.service import Models
 from nexus.domain.ports.models import ChatMessage, Delta, End, ModelRequest, Usage
 from tests.fakes.models import Gate, ScriptedModel, Turn, turn
@@ -133,7 +133,7 @@ async def test_leaving_a_stream_ends_the_call_at_the_model() -> None:
 async def test_cancelling_a_structured_answer_ends_the_call_at_the_model() -> None:
     gate = Gate()
     house = House(turn("{", gate))
-    asking = asyncio.create_task(house.models.structured(City, QUESTION))
+    asking = asyncio.create_task(house.models.ask_typed(City, QUESTION))
     await gate.reached.wait()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -143,7 +143,7 @@ async def test_cancelling_a_structured_answer_ends_the_call_at_the_model() -> No
 
 async def test_a_structured_answer_is_asked_with_its_schema_and_typed() -> None:
     house = House(turn('{"name": "上', '海", "unknown": 1}'))
-    answer = await house.models.structured(City, QUESTION)
+    answer = await house.models.ask_typed(City, QUESTION)
     assert (answer.value, answer.repairs) == (City("上海"), 0)
     assert answer.spent == Spent(input_tokens=10, output_tokens=5, calls=1)
     (asked,) = house.script.requests
@@ -153,7 +153,7 @@ async def test_a_structured_answer_is_asked_with_its_schema_and_typed() -> None:
 
 async def test_a_wrong_answer_goes_back_with_its_text_and_the_exact_error() -> None:
     house = House('{"name": 5}', "no JSON at all", '{"name": "Xi\'an"}')
-    answer = await house.models.structured(City, QUESTION)
+    answer = await house.models.ask_typed(City, QUESTION)
     assert (answer.value.name, answer.repairs, answer.spent.calls) == ("Xi'an", 2, 3)
     _, second, third = house.script.requests
     assert second.messages[:-2] == third.messages[:-2] == QUESTION.messages
@@ -165,7 +165,7 @@ async def test_a_wrong_answer_goes_back_with_its_text_and_the_exact_error() -> N
 async def test_after_three_repairs_it_is_over() -> None:
     house = House(*["{}"] * 5)
     with pytest.raises(Unparseable, match=r"answer for build\.intake was not usable after 4 tries: .*`name`") as told:
-        await house.models.structured(City, QUESTION)
+        await house.models.ask_typed(City, QUESTION)
     assert len(house.script.requests) == 4
     assert told.value.facts["spent"] == Spent(input_tokens=40, output_tokens=20, calls=4)
 
@@ -174,13 +174,13 @@ async def test_after_three_repairs_it_is_over() -> None:
 async def test_an_answer_that_was_cut_is_not_repaired(stop: Literal["length", "content_filter"], said: str) -> None:
     house = House(Turn(pieces=('{"name": "A"}',), stop=stop), '{"name": "B"}')
     with pytest.raises(Unparseable, match=said) as told:
-        await house.models.structured(City, QUESTION)
+        await house.models.ask_typed(City, QUESTION)
     assert (told.value.facts["reason"], len(house.script.requests)) == (stop, 1)
 
 
 async def test_a_structured_answer_that_breaks_off_is_asked_again_and_its_cost_is_unknown() -> None:
     house = House(turn('{"na', Unavailable("broke off")), '{"name": "A"}')
-    answer = await house.models.structured(City, QUESTION)
+    answer = await house.models.ask_typed(City, QUESTION)
     assert answer.value == City("A")
     assert answer.spent == Spent(input_tokens=10, output_tokens=5, calls=2, unknown=True)
 
@@ -188,13 +188,13 @@ async def test_a_structured_answer_that_breaks_off_is_asked_again_and_its_cost_i
 async def test_tries_of_a_structured_answer_are_bounded_whatever_breaks() -> None:
     house = House(busy(), turn("{", Unavailable("x")), busy(), turn("{", Unavailable("x")), '{"name": "A"}')
     with pytest.raises(Unavailable):
-        await house.models.structured(City, QUESTION)
+        await house.models.ask_typed(City, QUESTION)
     assert len(house.script.requests) == 4
 
 
 async def test_an_uncounted_call_makes_the_sum_unknown() -> None:
     house = House(Turn(pieces=("{}",), usage=None), '{"name": "A"}')
-    answer = await house.models.structured(City, QUESTION)
+    answer = await house.models.ask_typed(City, QUESTION)
     assert answer.spent == Spent(input_tokens=10, output_tokens=5, calls=2, unknown=True)
 
 
@@ -210,7 +210,7 @@ async def test_an_uncounted_call_makes_the_sum_unknown() -> None:
     ],
 )
 def test_fences_and_thoughts_are_taken_off(text: str) -> None:
-    assert parsed(City, text) == City("A")
+    assert parse_answer(City, text) == City("A")
 
 
 def test_a_fence_inside_an_answer_stays() -> None:
@@ -223,13 +223,13 @@ def test_a_fence_inside_an_answer_stays() -> None:
 )
 def test_what_does_not_fit_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError):
-        parsed(City, text)
+        parse_answer(City, text)
 
 
 def test_a_huge_wrong_answer_is_quoted_in_part() -> None:
-    asked = repairing(QUESTION, "x" * 1_000_000, "too long")
+    asked = ask_repair(QUESTION, "x" * 1_000_000, "too long")
     assert len(asked.messages[-2].content) == 20_000
-    assert repairing(QUESTION, "", "empty").messages[-2].content == "(nothing)"
+    assert ask_repair(QUESTION, "", "empty").messages[-2].content == "(nothing)"
 
 
 class Leaf(Struct, tag=True):

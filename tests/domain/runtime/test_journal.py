@@ -83,7 +83,7 @@ async def test_a_call_that_failed_is_no_death_and_keeps_its_place(tables: Tables
 async def test_a_call_in_flight_when_the_host_died_is_repeated_and_its_cost_unknown(tables: Tables) -> None:
     model = ScriptedModel("whole")
     dying = journal(tables)
-    await dying._begun("model", ASKED.purpose, _digest(model), eager=True)
+    await dying._begin("model", ASKED.purpose, _digest(model), eager=True)
     steps = journal(tables)
     assert (await heard(over(model, steps)))[0] == Delta("whole")
     assert steps.unknown
@@ -121,7 +121,7 @@ async def test_a_tool_that_changes_the_world_is_not_repeated_when_the_host_died_
         raise AssertionError("it must not be called again")
 
     dying = journal(tables)
-    dying._forgotten = _nothing  # type: ignore[method-assign]  # a dead host forgets nothing
+    dying._forget_step = _nothing  # type: ignore[method-assign]  # a dead host forgets nothing
     with pytest.raises(Died):
         await dying.tool("send", "{}", effect, dies)  # type: ignore[arg-type]  # one of the effects
     with pytest.raises(OutcomeUnknown):
@@ -142,7 +142,7 @@ async def test_a_step_that_kills_every_host_runs_alone_and_is_then_given_up(tabl
 
     for _ in range(1 + ALONE_DEATHS):
         dying = journal(tables, gate)
-        dying._forgotten = _nothing  # type: ignore[method-assign]  # a dead host forgets nothing
+        dying._forget_step = _nothing  # type: ignore[method-assign]  # a dead host forgets nothing
         with pytest.raises(Died):
             await dying.tool("crash", "{}", "pure", dies)
     assert alone == ALONE_DEATHS

@@ -54,7 +54,7 @@ async def test_a_reply_without_a_session_is_written_followed_and_accounted_for_l
     async with talking() as (house, session):
         house.world.model.add(turn("Good."), purpose="reply")
         template = house.services.replies.make_reply(
-            session, await house.services.agents.known(session.agent_id), "msg_x", "", []
+            session, await house.services.agents.read(session.agent_id), "msg_x", "", []
         )
         reply = msgspec.structs.replace(template, session_id=None, asked=None, input=(TextPart("hello"),))
         before = (await house.services.statistics.overview(ANN)).messages

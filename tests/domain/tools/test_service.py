@@ -48,7 +48,7 @@ def made(name: str, owner: Principal, visibility: str) -> Tool:
 async def used(tools: Tools, tables: Tables, *names: str) -> None:
     """Calls of tools, beside a row that tells of them."""
     marker = NEW_ID("inv")
-    await tables.commit(insert(TOOLS, made(marker, LOCAL_OWNER, "private")), *tools.used(names, marker=marker))
+    await tables.commit(insert(TOOLS, made(marker, LOCAL_OWNER, "private")), *tools.count_uses(names, marker=marker))
 
 
 async def listed(tools: Tools, caller: Principal, limit: int = 7, category: str | None = None) -> list[str]:
@@ -145,7 +145,7 @@ async def test_counting_stands_or_falls_with_the_commit(tools: Tools, tables: Ta
     told = insert(TOOLS, made("new", LOCAL_OWNER, "tenant"))
     for _ in range(2):
         with contextlib.suppress(AlreadyExists):
-            await tables.commit(told, *tools.used(["calculate"], marker="inv_1"))
+            await tables.commit(told, *tools.count_uses(["calculate"], marker="inv_1"))
     assert (await tools.get(LOCAL_OWNER, rules.system_id("calculate"))).usage_count == 1
 
 

@@ -53,7 +53,7 @@ class Deployments:
         if wanted.revision is not None and wanted.revision != agent.revision:
             raise PreconditionFailed("The agent changed meanwhile.", revision=agent.revision)
         version, as_read = await self._acceptable(agent, wanted), when(revision=agent.revision)
-        deployment, writes = self._agents.deploying(agent, version, user_id=caller.user_id, condition=as_read)
+        deployment, writes = self._agents.write_deployment(agent, version, user_id=caller.user_id, condition=as_read)
         facts = {"version": version.version, "verdict": version.verdict, "build_no": version.build_no}
         note = self._audit.noting(caller, "agent.deployed", agent_id, **facts)
         hit("before:agent.deploy")

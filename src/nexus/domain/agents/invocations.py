@@ -75,7 +75,7 @@ class Invocations:
             if request.answer is None:
                 agent = await self._agents.get(caller, agent_id)
                 called = await self._call(agent, content)
-                invocation, writes = self.recording(caller, agent, called)
+                invocation, writes = self.make_record(caller, agent, called)
                 await self._tables.commit(*writes, *request.recording(invocation))
                 request.answer = invocation
         return request.result
@@ -88,7 +88,7 @@ class Invocations:
             return Called(input_text=content, output_text="", duration_ms=self._since(began), error=error.detail)
         return self._of(answer, content, began)
 
-    def recording(self, caller: Principal, agent: Agent, called: Called) -> tuple[Invocation, list[Write]]:
+    def make_record(self, caller: Principal, agent: Agent, called: Called) -> tuple[Invocation, list[Write]]:
         """The row, the tallies and the tools' uses of one call; the caller commits them."""
         invocation = Invocation(
             invocation_id=self._new_id("inv"),
@@ -115,7 +115,7 @@ class Invocations:
             input_tokens=called.input_tokens,
             output_tokens=called.output_tokens,
         )
-        uses = self._tools.used(called.tools, marker=invocation.invocation_id)
+        uses = self._tools.count_uses(called.tools, marker=invocation.invocation_id)
         return invocation, [insert(INVOCATIONS, invocation), *counts, *uses]
 
     def _of(self, answer: Answer, content: str, began: float) -> Called:

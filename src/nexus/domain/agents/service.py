@@ -16,7 +16,6 @@ from nexus.domain.core.errors import InvalidInput, NotFound, PreconditionFailed
 from nexus.domain.core.ids import NewId, derive_id
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
-from nexus.domain.core.values import JSON
 from nexus.domain.identity import policies
 from nexus.domain.ports.database import Page, Tables, Window, retry_stale
 from nexus.domain.ports.repository import Repository
@@ -94,26 +93,26 @@ class Agents:
         agent = await self.get(caller, agent_id)
         purge = self._tasks.insert_deletion(caller, {"agent_id": agent_id}, project_id=agent.project_id)
         await self._tables.commit(
-            self._buried(agent),
+            self._write_tombstone(agent),
             purge,
             self._audit.noting(caller, "agent.deleted", agent_id),
             *self._tallies.counting(agent.tenant_id, agents=-1),
         )
 
-    async def burying(self, agent_ids: Sequence[str]) -> list[Write]:
+    async def write_tombstones(self, agent_ids: Sequence[str]) -> list[Write]:
         """The tombstones of agents whose project is deleted, one each that is not buried yet; the caller commits and counts them."""
         found = [await self._tables.find(AGENTS, agent_id) for agent_id in agent_ids]
-        return [self._buried(agent) for agent in found if agent and not agent.deleted_at]
+        return [self._write_tombstone(agent) for agent in found if agent and not agent.deleted_at]
 
-    def _buried(self, agent: Agent) -> Write:
+    def _write_tombstone(self, agent: Agent) -> Write:
         now = instant(self._clock())
         return patch(AGENTS, agent, deleted_at=now, status="offline", active_version=0)
 
-    async def left_of(self, project_id: str) -> list[Agent]:
+    async def list_remaining(self, project_id: str) -> list[Agent]:
         """What a purge of the project still finds, buried or not."""
         return [agent async for agent in self._tables.each(AGENTS, project_id, index="ProjectIndex")]
 
-    async def purge(self, agent: Agent) -> None:
+    async def delete_rows(self, agent: Agent) -> None:
         """Removes an agent's rows, its own last."""
         await self._tables.clear(VERSIONS, agent.agent_id)
         await self._tables.clear(DEPLOYMENTS, agent.agent_id)
@@ -123,14 +122,14 @@ class Agents:
         """Where a project's agent lives: the same in every build."""
         return derive_id("agt", project_id, slug)
 
-    async def registering(self, origin: Origin, found: Sequence[Registration]) -> list[Write]:
+    async def write_versions(self, origin: Origin, found: Sequence[Registration]) -> list[Write]:
         """The next version of each agent of a build, and the agents that are new; the caller commits them."""
         writes, new = list[Write](), 0
         for registration in found:
             agent_id = self.id_of(origin.project_id, registration.package.manifest.agent.slug)
             known = await self._tables.find(AGENTS, agent_id)
             number = known.versions + 1 if known else 1
-            fields = rules.described(registration, number, now=instant(self._clock()))
+            fields = rules.describe_package(registration, number, now=instant(self._clock()))
             if known:  # what users change meanwhile, a name or what is deployed, does not matter here
                 present = when(versions=known.versions, deleted_at=known.deleted_at)
                 writes.append(patch(AGENTS, known, present, deleted_at=None, **fields))
@@ -142,8 +141,8 @@ class Agents:
             )
         return [*writes, *(self._tallies.counting(origin.tenant_id, agents=new) if new else ())]
 
-    async def known(self, agent_id: str) -> Agent:
-        """For the house's own accounting, deleted or not."""
+    async def read(self, agent_id: str) -> Agent:
+        """For accounting, deleted or not."""
         return await self._tables.get(AGENTS, agent_id)
 
     async def is_there(self, agent_id: str) -> bool:
@@ -152,11 +151,11 @@ class Agents:
         return agent is not None and not agent.deleted_at
 
     async def newest(self, agent_id: str) -> tuple[Agent, Version]:
-        """The newest version of an agent, for the house's own work."""
+        """The newest version of an agent, whoever owns it."""
         agent = await self._tables.get(AGENTS, agent_id)
         return agent, await self._tables.get(VERSIONS, agent_id, agent.versions)
 
-    def deploying(
+    def write_deployment(
         self, agent: Agent, version: Version, *, user_id: str, smoke_test: str = "", condition: When | None = None
     ) -> tuple[Deployment, list[Write]]:
         """The version answers from now on; the caller commits it. Unless told otherwise it holds where no version and no deletion came
@@ -187,9 +186,9 @@ class Agents:
         if (known := self._specs.get(key)) is not None:
             return known
         async with self._resolving.setdefault(key, asyncio.Lock()):
-            return self._specs.get(key) or await self._resolved(agent, number)
+            return self._specs.get(key) or await self._resolve(agent, number)
 
-    async def _resolved(self, agent: Agent, number: int) -> AgentSpec:
+    async def _resolve(self, agent: Agent, number: int) -> AgentSpec:
         row = await self._tables.get(VERSIONS, agent.agent_id, number)
         resolved = await self.spec_at(agent.project_id, agent.slug, at=row.commit_id)
         while len(self._specs) >= KNOWN_SPECS:
@@ -214,8 +213,3 @@ class Agents:
             _, slug, inside = path.split("/", 2)
             found.setdefault(slug, {})[inside] = content.decode(errors="replace")
         return {slug: package.read(files) for slug, files in found.items() if package.MANIFEST in files}
-
-
-def told(agent: Agent) -> JSON:
-    """An agent in an event's few words."""
-    return {"agent_id": agent.agent_id, "slug": agent.slug, "name": agent.agent_name}

@@ -63,10 +63,10 @@ def _free(
     """The first slug that nobody has, and that is none of the `others`."""
     taken = others | {row.slug for row in reserved}
     taken |= {agent.slug for agent in agents if agent.project_id != project_id and not agent.deleted_at}
-    return next(slug for slug in _numbered(wanted) if slug not in taken)
+    return next(slug for slug in _count_on(wanted) if slug not in taken)
 
 
-def _numbered(slug: str) -> Iterator[str]:
+def _count_on(slug: str) -> Iterator[str]:
     yield slug
     for number in count(2):
         yield f"{slug[: LONGEST - len(str(number)) - 1]}_{number}"

@@ -141,7 +141,7 @@ def brief(requirement: str, made: Brief) -> str:
     page = Page(made.language, "brief", made.name)
     page.label("summary", made.summary)
     page.label("category", category(made.category, made.language))
-    page.section("requirement", quoted(requirement))
+    page.section("requirement", quote(requirement))
     page.section("assumptions", made.assumptions)
     return page.text
 
@@ -203,7 +203,7 @@ def example(case: Case) -> str:
     return single_line(case.input)[:200]
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     return "\n".join(f"> {escape_controls(line)}" for line in text.splitlines())
 
 

@@ -18,7 +18,7 @@ from nexus.domain.builds.failures import (
     SUSPICIOUS_DEATHS,
     Failure,
     Snooze,
-    is_ours,
+    is_internal,
     poisonous,
 )
 from nexus.domain.builds.model import StageFailed
@@ -78,7 +78,7 @@ class BuildDriver:
                 run=run, request=request, spec=spec, stage=stage, stages=stages, outputs=outputs, wish=wish
             )
             if failure := await self._run_stage(attempt):
-                await self._runs.fail(run, failure.told(spec.name), lasting=failure.lasting)
+                await self._runs.fail(run, failure.describe(spec.name), lasting=failure.lasting)
                 return
             stages = await self._runs.stages(run)
         await self._runs.finish(run)
@@ -174,7 +174,7 @@ class BuildDriver:
         except (BuildInterrupted, LeaseLost):
             raise
         except NexusError as error:
-            if is_ours(error):
+            if is_internal(error):
                 raise
             return attempt.describe_failure(error)
         except Exception as error:

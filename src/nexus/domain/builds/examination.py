@@ -52,11 +52,11 @@ async def run_case(converse: Converse, spec: AgentSpec, case: Case) -> CaseResul
         if isinstance(error, InvalidInput) and error.facts.get("status") not in REFUSED:
             raise
         return CaseResult(case=case, passed=False, problem=error.detail, answer="")
-    problem = _missing(case, answer)
+    problem = _find_missing(case, answer)
     return CaseResult(case=case, passed=problem is None, problem=problem, answer=answer.text[:2000])
 
 
-def _missing(case: Case, answer: Answer) -> str | None:
+def _find_missing(case: Case, answer: Answer) -> str | None:
     called, said = {call.name for call in answer.calls}, answer.text.casefold()
     wrong = [f"{name} was not called" for name in case.calls if name not in called]
     wrong += [f"the reply lacks {text!r}" for text in case.contains if text.casefold() not in said]

@@ -1,4 +1,4 @@
-"""What can go wrong in a stage, and whose trouble it is: the work's own, the house's, or that of a part of the world that is away."""
+"""What can go wrong in a stage, and whose trouble it is: its own, the server's, or that of a part of the world that is away."""
 
 from typing import Any
 
@@ -9,24 +9,24 @@ from nexus.domain.projects.model import Lasting
 from nexus.domain.runtime.steps import OutcomeUnknown, TookTooLong
 
 OURS = ("storage_full", "database")
-"""Reasons of Unavailable that are the house's own and pass: the run lies down as it is."""
+"""Reasons of Unavailable that are the server's own and pass: the run is released as it is."""
 
 STAGE_DEATHS = 10
-"""So often may the host die in a stage while none of its steps is in flight, the last times with nothing else in flight."""
+"""So often may the process die in a stage while none of its steps is in flight, the last times with nothing else in flight."""
 
 SUSPICIOUS_DEATHS = 3
-"""From so many on the stage runs alone; every so many, the answer that no host outlived is asked anew."""
+"""From so many on the stage runs alone; every so many, the answer that no process outlived is asked anew."""
 
 INTERNAL_SECONDS = 60.0
-"""In all so long a stage waits for a part of the house that does not answer: git, the code runner. What does not come back then, will not."""
+"""In all so long a stage waits for a part of the server that does not answer: git, the code runner. What does not come back then, will not."""
 
 LONG_REST_SECONDS = 15.0
-"""What rests longer keeps no executor busy meanwhile."""
+"""What rests longer keeps no process busy meanwhile."""
 
 
 class Failure(Struct, frozen=True, kw_only=True):
     """Why a try gave nothing. `again`: another attempt may succeed. `away`: no attempt is spent, a part of the world does not answer:
-    one `outside` the house, or one of its own. `progressed`: something was paid for before. `lasting` stays in the stage's row."""
+    one `outside` the server, or one of its own. `progressed`: something was paid for before. `lasting` stays in the stage's row."""
 
     code: str
     message: str
@@ -37,7 +37,7 @@ class Failure(Struct, frozen=True, kw_only=True):
     progressed: bool = False
     lasting: Lasting = Lasting()
 
-    def told(self, stage: str) -> dict[str, Any]:
+    def describe(self, stage: str) -> dict[str, Any]:
         """As the project says it; `retryable`: its user may have it tried again with some hope."""
         hopeful = self.again or self.away or self.code == OutcomeUnknown.code
         return {"code": self.code, "message": self.message, "retryable": hopeful, "stage": stage}
@@ -51,7 +51,7 @@ class Snooze(Exception):
         self.reason, self.message, self.seconds = reason, message, seconds
 
 
-def is_ours(error: NexusError) -> bool:
+def is_internal(error: NexusError) -> bool:
     return isinstance(error, Unavailable) and error.facts.get("reason") in OURS
 
 

@@ -120,11 +120,11 @@ class PlannedAgent(Struct, frozen=True, kw_only=True):
     def tools(self) -> list[str]:
         """The names of all that it may call."""
         new = [tool.name for tool in self.new_tools]
-        return [*self.library_tools, *new, *map(_asking, self.calls)]
+        return [*self.library_tools, *new, *map(_name_question, self.calls)]
 
     def rename(self, slugs: Mapping[str, str]) -> "PlannedAgent":
         """With other slugs: its own, and those that it names."""
-        tools = {_asking(old): _asking(new) for old, new in slugs.items() if old in self.calls}
+        tools = {_name_question(old): _name_question(new) for old, new in slugs.items() if old in self.calls}
         return structs.replace(
             self,
             slug=slugs[self.slug],
@@ -135,7 +135,7 @@ class PlannedAgent(Struct, frozen=True, kw_only=True):
         )
 
 
-def _asking(slug: str) -> str:
+def _name_question(slug: str) -> str:
     """The name of the tool that asks another agent."""
     return f"ask_{slug}"
 

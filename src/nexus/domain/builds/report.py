@@ -48,7 +48,7 @@ class Verified(Struct, frozen=True, kw_only=True, omit_defaults=True):
             structs.force_setattr(self, "verdict", "passed" if self.passed else "failed")
 
 
-def verified(findings: Findings) -> Verified:
+def sum_up(findings: Findings) -> Verified:
     run = len(findings.tests) + len(findings.cases)
     bad = len(findings.failed_tests) + len(findings.failed_cases)
     usable = not findings.problems and not findings.failed_tests
@@ -102,7 +102,7 @@ def text(agent: PlannedAgent, findings: Findings, found: Verified, say: Language
     cases = [(one.passed, f"{one.case.name}: {one.case.input[:120]!r}", one.problem) for one in findings.cases]
     heads = [word(key, say) for key in ("requirement_head", "cases", "result")]
     rows = [
-        [f"{entry.id} {entry.title}", ", ".join(f"`{name}`" for name in entry.cases) or "—", _met(entry, say)]
+        [f"{entry.id} {entry.title}", ", ".join(f"`{name}`" for name in entry.cases) or "—", _show_met(entry, say)]
         for entry in findings.requirements
     ]
     page = Page(say, "report", agent.name)
@@ -117,7 +117,7 @@ def text(agent: PlannedAgent, findings: Findings, found: Verified, say: Language
     return page.text
 
 
-def _met(entry: RequirementResult, say: Language) -> str:
+def _show_met(entry: RequirementResult, say: Language) -> str:
     return f"✔ {word('met', say)}" if entry.met else f"✘ {word('not_met', say)}: {entry.reason}"
 
 

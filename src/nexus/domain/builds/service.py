@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from nexus.domain.builds import rules
 from nexus.domain.builds.driver import BuildDriver
-from nexus.domain.builds.failures import Snooze, is_ours
+from nexus.domain.builds.failures import Snooze, is_internal
 from nexus.domain.builds.model import RunBuild, Started
 from nexus.domain.builds.stage_attempt import Wish
 from nexus.domain.builds.workflow import Workflow
@@ -231,7 +231,7 @@ class Builds:
             Snooze(
                 reason, why.detail, seconds=self._timeouts.storage if reason == "storage_full" else self._timeouts.store
             )
-            if is_ours(why)
+            if is_internal(why)
             else None
         )
 

@@ -99,14 +99,14 @@ class StageAttempt:
 
     def describe_failure(self, error: Exception) -> Failure:
         """What the error that ended the try comes to."""
-        spent = self._spent(error)
+        spent = self._sum_spent(error)
         lasting = Lasting(
             input_tokens=spent.input_tokens,
             output_tokens=spent.output_tokens,
             usage_unknown=spent.unknown,
-            journal_from=self._blamed(error),
+            journal_from=self._find_blamed(error),
         )
-        progressed = any(context.journal.done > context.journal.replayed for context in self.contexts)
+        progressed = any(context.journal.position > context.journal.replayed for context in self.contexts)
         return structs.replace(self._kind_of(error), progressed=progressed, lasting=lasting)
 
     def _kind_of(self, error: Exception) -> Failure:
@@ -117,7 +117,7 @@ class StageAttempt:
             return Failure(code="timed_out", message=told, again=True)
         return Failure(code="internal", message=f"Something went wrong inside {self.spec.name}.", again=True)
 
-    def _spent(self, error: Exception) -> Spent:
+    def _sum_spent(self, error: Exception) -> Spent:
         """What is known; of a call that broke off, nothing is."""
         spent = Spent()
         for context in self.contexts:
@@ -127,10 +127,10 @@ class StageAttempt:
         cut = self.current is not None and isinstance(error, Unavailable | TimeoutError)
         return spent.plus(Spent(unknown=cut))
 
-    def _blamed(self, error: Exception) -> dict[str, int]:
+    def _find_blamed(self, error: Exception) -> dict[str, int]:
         if self.current is None or isinstance(error, Unavailable | TimeoutError):
             return {}
-        return {self.current.part: self.current.blamed(error)}
+        return {self.current.part: self.current.find_blamed(error)}
 
 
 def output_path(stage: str) -> str:

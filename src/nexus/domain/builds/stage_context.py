@@ -87,7 +87,7 @@ class StageContext:
         request = ModelRequest(
             messages=(ChatMessage("system", text), ChatMessage("user", asked)), purpose=f"build.{name}"
         )
-        answer = await self.journal.models(self.services.models).structured(kind, request, check=check)
+        answer = await self.journal.models(self.services.models).ask_typed(kind, request, check=check)
         self._spend(answer.spent)
         if answer.repairs:
             await self.note(f"The model's answer was repaired {answer.repairs} time(s).")
@@ -109,18 +109,18 @@ class StageContext:
 
     async def _next(self) -> None:
         await self._step()
-        self._asked = self.journal.done
+        self._asked = self.journal.position
 
     def begins(self) -> None:
         """From here on it is about something else: when that fails, what came before is not to blame."""
-        self._begun = self.journal.done
+        self._begun = self.journal.position
 
-    def blamed(self, error: Exception) -> int:
+    def find_blamed(self, error: Exception) -> int:
         """The first step that a later try has to ask anew, after this error."""
         if isinstance(error, StageFailed):
             return self._begun
         blameless = isinstance(error, NexusError) and not isinstance(error, Unparseable)
-        return self.journal.done if blameless else self._asked
+        return self.journal.position if blameless else self._asked
 
     def _spend(self, spent: Spent) -> None:
         self.spent = self.spent.plus(spent).plus(Spent(unknown=self.journal.unknown))

@@ -69,7 +69,7 @@ def schema_name(purpose: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", purpose)[:64] or "answer"
 
 
-def parsed(kind: type[T], text: str) -> T:
+def parse_answer(kind: type[T], text: str) -> T:
     """The answer as its kind. ValueError says exactly what is wrong with it."""
     try:
         return msgspec.json.decode(bare(text), type=kind)
@@ -87,7 +87,7 @@ def bare(text: str) -> str:
     return rest[opening.end() : end].strip() if opening and end >= 0 else rest
 
 
-def repairing(request: ModelRequest, text: str, error: str) -> ModelRequest:
+def ask_repair(request: ModelRequest, text: str, error: str) -> ModelRequest:
     """The same question, with the answer that was not usable and why. Only the latest one: the question must not grow."""
     schema = msgspec.json.encode(request.schema).decode()
     told = (

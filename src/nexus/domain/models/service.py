@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.core.instants import Clock
 from nexus.domain.models.model import Answer, Spent, Unparseable
-from nexus.domain.models.rules import REPAIRS, Backoff, answer_schema, cut_short, parsed, repairing, schema_name
+from nexus.domain.models.rules import REPAIRS, Backoff, answer_schema, ask_repair, cut_short, parse_answer, schema_name
 from nexus.domain.ports.models import DEFAULT, ChatModel, Delta, End, ModelCatalog, ModelRequest, StopReason
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class Models:
         """The answer as it comes: Deltas, then one End. Unavailable is tried again only while nothing has been shown."""
         return self._stream(request, self._begin_tries())
 
-    async def structured(
+    async def ask_typed(
         self, kind: type[T], request: ModelRequest, *, check: Callable[[T], None] | None = None
     ) -> Answer[T]:
         """An answer of this kind, a Struct; the schema is set here. A text that does not fit goes back to the model with what is
@@ -67,13 +67,13 @@ class Models:
             if (cut := cut_short(request.purpose, said.stop)) is not None:
                 raise Unparseable(cut, reason=said.stop, spent=spent)
             try:
-                value = parsed(kind, said.text)
+                value = parse_answer(kind, said.text)
                 if check is not None:
                     check(value)
                 return Answer(value=value, spent=spent, repairs=repairs)
             except ValueError as problem:
                 wrong = str(problem)[:300]
-                asked = repairing(question, said.text, wrong)
+                asked = ask_repair(question, said.text, wrong)
         detail = f"The model's answer for {request.purpose} was not usable after {REPAIRS + 1} tries: {wrong}"
         raise Unparseable(detail, reason="invalid", spent=spent)
 
@@ -81,7 +81,7 @@ class Models:
         while True:
             shown = False
             try:
-                async with _closing(self._model.stream(request)) as items:
+                async with _close_after(self._model.stream(request)) as items:
                     async for item in items:
                         shown = True
                         yield item
@@ -98,7 +98,7 @@ class Models:
             text: list[str] = []
             begun = False
             try:
-                async with _closing(self._stream(request, tries)) as items:
+                async with _close_after(self._stream(request, tries)) as items:
                     async for item in items:
                         begun = True
                         if isinstance(item, End):
@@ -135,7 +135,7 @@ class _Tries:
 
 
 @asynccontextmanager
-async def _closing(items: AsyncIterator[Delta | End]) -> AsyncIterator[AsyncIterator[Delta | End]]:
+async def _close_after(items: AsyncIterator[Delta | End]) -> AsyncIterator[AsyncIterator[Delta | End]]:
     """Closes a model's stream at once when its reader leaves: the port promises an iterator, generators need telling."""
     try:
         yield items

@@ -54,8 +54,8 @@ class Deletions:
         now = instant(self._clock())
         purged = structs.replace(project, active_task_id=self._new_id("tsk"), updated_at=now)
         task = rules.task_of(purged, "purge")
-        built = {agent.agent_id for agent in await self._agents.left_of(project_id)} | set(project.agent_ids)
-        buried = await self._agents.burying(sorted(built))
+        built = {agent.agent_id for agent in await self._agents.list_remaining(project_id)} | set(project.agent_ids)
+        buried = await self._agents.write_tombstones(sorted(built))
         held = {"status": project.status, "control_status": project.control_status, "build_no": project.build_no}
         hit("before:project.delete")
         await self._tables.commit(

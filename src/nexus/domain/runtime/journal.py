@@ -32,7 +32,7 @@ Guard = Callable[[], Sequence[Write]]
 
 class Journal:
     """The steps of one scope, in the order in which they are asked. `guard` gives the writes under which they may be kept: the
-    fence of the work. `eager` notes a step before it begins, which counts the hosts that die under it. Where the scope `is_new`, nothing is read
+    fence of the work. `eager` notes a step before it begins, which counts the processes that die under it. Where the scope `is_new`, nothing is read
     that this journal has not written."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Journal:
         self._is_new, self._written = is_new, -1
         self.replayed = 0
         self.unknown = False
-        """Whether a call was lost with its host, and so what it cost."""
+        """Whether a call was lost with its process, and so what it cost."""
 
     def models(self, models: Models) -> Models:
         """The same models, whose calls are steps of this journal."""
@@ -60,7 +60,7 @@ class Journal:
     async def tool(
         self, name: str, arguments: str, effect: Effect, call: Callable[[str], Awaitable[ToolResult]]
     ) -> ToolResult:
-        """A tool call as a step; `call` gets the step's idempotency key. OutcomeUnknown when the host died under one that changes the
+        """A tool call as a step; `call` gets the step's idempotency key. OutcomeUnknown when the process died under one that changes the
         world."""
         asked = digest("tool", name, arguments)
         repeatable = effect in REPEATABLE
@@ -74,11 +74,11 @@ class Journal:
             hit("before:step.tool")
             returned = await call(f"{self._scope}#{step.ordinal}")
             hit("after:step.tool")
-            await self.finished(step, returned)
+            await self.finish(step, returned)
         return returned
 
     @property
-    def done(self) -> int:
+    def position(self) -> int:
         """How many steps have their result: the place of the next one."""
         return self._done
 
@@ -97,7 +97,7 @@ class Journal:
         return bool(newest)
 
     async def is_open(self) -> bool:
-        """Whether a step is noted that has begun and has no end: one under which a host died."""
+        """Whether a step is noted that has begun and has no end: one under which a process died."""
         steps = await self._tables.page(STEPS, self._scope, window=Window(limit=100, newest_first=True))
         return any(step.result is None and not step.cut for step in steps.items)
 
@@ -108,7 +108,7 @@ class Journal:
         """The step at the next place: with its result where it is finished; else it is to be made and `finished`. `is_noted`: before it
         begins, whatever the journal does."""
         eager = is_noted or self._eager
-        known = await self._known(asked)
+        known = await self._find_begun(asked)
         if known is not None and known.result is not None:
             self.replayed += 1
             self._done += 1
@@ -117,7 +117,7 @@ class Journal:
         async with AsyncExitStack() as stack:
             if self._gate:  # what waits to be let in has not begun: no death is its fault
                 await stack.enter_async_context(self._gate.run_exclusive() if known else self._gate.run_shared())
-            step = await self._died_under(known) if known else await self._begun(kind, name, asked, eager=eager)
+            step = await self._died_under(known) if known else await self._begin(kind, name, asked, eager=eager)
             try:
                 yield step
             except OutcomeUnknown:  # nobody knows more about it the next time
@@ -126,7 +126,7 @@ class Journal:
                 cut = not isinstance(error, Exception)
                 if eager and (repeatable or not cut):  # a change of the world that was cut may have happened
                     paid = isinstance(error, Unavailable) and "begun" in error.facts
-                    await self._forgotten(step, cut=cut or paid)
+                    await self._forget_step(step, cut=cut or paid)
                 raise
 
     async def _find_step(self, ordinal: int) -> Step | None:
@@ -134,15 +134,15 @@ class Journal:
             None if self._is_new and ordinal > self._written else await self._tables.find(STEPS, self._scope, ordinal)
         )
 
-    async def _known(self, asked: str) -> Step | None:
-        """The step at this place, where it is this one: finished, or begun under a host that died."""
+    async def _find_begun(self, asked: str) -> Step | None:
+        """The step at this place, where it is this one: finished, or begun under a process that died."""
         known = await self._find_step(self._done)
         if known is None or known.digest != asked:
             return None
         self.unknown |= known.kind == "model" and (known.lost or known.deaths > 0 or known.result is None)
         return None if known.cut and known.result is None else known
 
-    async def _begun(self, kind: StepKind, name: str, asked: str, *, eager: bool) -> Step:
+    async def _begin(self, kind: StepKind, name: str, asked: str, *, eager: bool) -> Step:
         known = await self._find_step(self._done)
         now = self._clock()
         fresh = Step(
@@ -165,41 +165,41 @@ class Journal:
         return fresh
 
     async def _died_under(self, step: Step) -> Step:
-        """The step was begun and not finished: its host died. Poisonous when that happened too often while it was alone."""
+        """The step was begun and not finished: its process died. Poisonous when that happened too often while it was alone."""
         deaths = step.deaths + 1
         if deaths - 1 >= ALONE_DEATHS:
             raise Poisonous(f"The server died {deaths} times under {step.name}.", code="poisonous", step=step.ordinal)
         await self._tables.commit(patch(STEPS, step, deaths=deaths), *self._guard())
         return msgspec.structs.replace(step, deaths=deaths, revision=step.revision + 1)
 
-    async def finished(self, step: Step, result: object) -> None:
+    async def finish(self, step: Step, result: object) -> None:
         """Keeps the result of a step: from now on it is replayed. What has been paid for is not given up because the store is away."""
         text = msgspec.json.encode(result).decode()
         hit("before:step.finish")
         for pause in KEEPING_PAUSES:
             try:
-                await self._kept(step, text)
+                await self._keep(step, text)
                 break
             except Unavailable:
                 await asyncio.sleep(pause)
         else:
-            await self._kept(step, text)
+            await self._keep(step, text)
         hit("after:step.finish")
         self._done += 1
 
-    async def _kept(self, step: Step, text: str) -> None:
+    async def _keep(self, step: Step, text: str) -> None:
         """May be repeated: what an earlier try did is read first."""
         known = await self._find_step(step.ordinal)
         self._written = step.ordinal
         if len(msgspec.json.encode(text)) > KEPT_BYTES:  # no row can hold it: after a crash it is asked again
-            await self._forgotten(step)
+            await self._forget_step(step)
         elif known is None:
             await self._tables.commit(insert(STEPS, msgspec.structs.replace(step, result=text)), *self._guard())
         else:
             await self._tables.commit(patch(STEPS, known, when(digest=step.digest), result=text), *self._guard())
 
-    async def _forgotten(self, step: Step, *, cut: bool = False) -> None:
-        """The work failed or was cut, the host lives: no death is counted, also when the run is another's by now. Another executor's step
+    async def _forget_step(self, step: Step, *, cut: bool = False) -> None:
+        """The work failed or was cut, the process lives: no death is counted, also when the run is another's by now. Another executor's step
         is left alone. Where the store is away, a death is counted after all."""
         if step.ordinal < self._done:  # it had its result already
             return
@@ -259,7 +259,7 @@ class _JournaledModel:
             hit("after:step.call")
             said, thought = "".join(text), "".join(reasoning)
             result = ModelResult(text=said, reasoning=thought, stop=end.stop, calls=end.calls, usage=end.usage)
-            await self._journal.finished(step, result)
+            await self._journal.finish(step, result)
             yield end
 
 

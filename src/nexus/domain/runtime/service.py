@@ -53,7 +53,7 @@ class Utterance:
             raise Unavailable("The model's stream had no end.")
         return self._end
 
-    async def heard(self, items: AsyncGenerator[Delta | End, None]) -> AsyncGenerator[AnswerEvent, None]:
+    async def consume(self, items: AsyncGenerator[Delta | End, None]) -> AsyncGenerator[AnswerEvent, None]:
         async with aclosing(items):
             async for item in items:
                 if isinstance(item, End):
@@ -90,7 +90,7 @@ class Runtime:
                 out_of.append("steps")
             said = Utterance()
             request = ModelRequest(messages=tuple(messages), tools=() if out_of else offered, purpose="reply")
-            async with aclosing(said.heard(models.stream(request))) as pieces:
+            async with aclosing(said.consume(models.stream(request))) as pieces:
                 async for piece in pieces:
                     yield piece
             recorded = _record_usage(models.name, said.end)
@@ -102,7 +102,7 @@ class Runtime:
             messages.append(ChatMessage("assistant", said.text, calls=said.end.calls))
             for call in said.end.calls:
                 yield ToolCalled(call.call_id, call.name, call.arguments)
-                finished = await self._finished(spec, call, journal, depth)
+                finished = await self._finish_call(spec, call, journal, depth)
                 messages.append(ChatMessage("tool", finished.result, call_id=call.call_id))
                 yield finished
             if tokens > spec.limits.tokens:
@@ -123,11 +123,11 @@ class Runtime:
                     heard.append(item)
         except TimeoutError as error:
             raise TookTooLong(f"{spec.name} took longer than {spec.limits.seconds:g} s.") from error
-        return collected(heard)
+        return collect_answer(heard)
 
-    async def _finished(self, spec: AgentSpec, call: ToolCall, journal: Journal | None, depth: int) -> ToolFinished:
+    async def _finish_call(self, spec: AgentSpec, call: ToolCall, journal: Journal | None, depth: int) -> ToolFinished:
         """A tool that fails, in whatever way, is told to the model, which may do better; it never ends the answer. What happens to the
-        house under it, or to the steps of another agent, is no failure of the tool."""
+        server under it, or to the steps of another agent, is no failure of the tool."""
         tool = next((tool for tool in spec.tools if tool.spec.name == call.name), None)
 
         async def call_tool(key: str) -> ToolResult:
@@ -183,7 +183,7 @@ def _record_usage(model: str, end: End) -> UsageRecorded:
     return UsageRecorded(model, end.usage.input_tokens, end.usage.output_tokens)
 
 
-def collected(heard: Sequence[AnswerEvent | AnswerFinished]) -> Answer:
+def collect_answer(heard: Sequence[AnswerEvent | AnswerFinished]) -> Answer:
     """A whole answer out of what was told of it."""
     usages = [event for event in heard if isinstance(event, UsageRecorded)]
     stops = [event.stop for event in heard if isinstance(event, AnswerFinished)]

@@ -9,7 +9,7 @@ from nexus.domain.ports.models import StopReason, ToolCall, Usage
 from nexus.domain.ports.rows import Entity
 
 ALONE_DEATHS = 3
-"""So often may the host die while it runs a step with nothing else in flight; then the step is given up."""
+"""So often may the process die while it runs a step with nothing else in flight; then the step is given up."""
 
 
 StepKind = Literal["model", "tool"]
@@ -18,7 +18,7 @@ StepKind = Literal["model", "tool"]
 class Step(Entity, frozen=True, kw_only=True):
     """The call at place `ordinal` of a scope (`build:<project>/<build_no>/<stage>`, `reply:<id>`).
 
-    `digest` is that of what was asked; `result` is JSON, present once it is finished. `deaths` counts the hosts that died under it; one that
+    `digest` is that of what was asked; `result` is JSON, present once it is finished. `deaths` counts the processes that died under it; one that
     was `cut` on purpose is no death. `lost`: what some call at this place cost is not known.
     """
 
@@ -54,7 +54,7 @@ class ToolResult(Struct, frozen=True, kw_only=True):
 
 
 class OutcomeUnknown(Conflict):
-    """The host died while a tool was changing the world: whether it did is not known, and it is not done again."""
+    """The process died while a tool was changing the world: whether it did is not known, and it is not done again."""
 
     title = "The outcome of a tool call is unknown"
     code = "outcome_unknown"
@@ -67,6 +67,6 @@ class TookTooLong(Unavailable):
 
 
 class Poisonous(Conflict):
-    """Every host that runs this step dies."""
+    """Every process that runs this step dies."""
 
     title = "The step was given up"

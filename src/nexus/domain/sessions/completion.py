@@ -149,8 +149,8 @@ class ReplyCompletion:
             messages=messages,
             metadata={"reply_id": ended.reply_id, "status": ended.status, "stop": writing.stop},
         )
-        agent = writing.agent or await self._agents.known(ended.agent_id)
-        return self._invocations.recording(owner(ended), agent, called)[1]
+        agent = writing.agent or await self._agents.read(ended.agent_id)
+        return self._invocations.make_record(owner(ended), agent, called)[1]
 
 
 async def run_whole(act: Coroutine[Any, Any, None]) -> None:

@@ -42,10 +42,10 @@ def arguments_of(spec: ToolSpec, text: str) -> JSON:
         raise ToolError(f"The arguments of {spec.name} are not valid JSON.") from None
     if not isinstance(value, dict):
         raise ToolError(f"The arguments of {spec.name} must be one JSON object.")
-    return checked(spec, value)
+    return check_arguments(spec, value)
 
 
-def checked(spec: ToolSpec, arguments: Mapping[str, Any]) -> JSON:
+def check_arguments(spec: ToolSpec, arguments: Mapping[str, Any]) -> JSON:
     """The arguments as the schema wants them: `"5"` becomes 5 where a number is wanted; nothing is guessed beyond that."""
     properties: JSON = spec.parameters.get("properties", {})
     required = spec.parameters.get("required", [])
@@ -55,7 +55,7 @@ def checked(spec: ToolSpec, arguments: Mapping[str, Any]) -> JSON:
             if name not in properties:
                 raise _Wrong(f"/{name}", f"is unknown; possible are {', '.join(properties) or 'none'}")
             if value is not None or name in required or _takes_null(properties[name]):
-                fitting[name] = _fitted(properties[name], value, f"/{name}")
+                fitting[name] = _fit(properties[name], value, f"/{name}")
         except _Wrong as found:
             wrong.append(found)
     wrong += [_Wrong(f"/{name}", "is missing") for name in required if name not in arguments]
@@ -72,7 +72,7 @@ def _takes_null(schema: JSON) -> bool:
     return any(map(_takes_null, schema.get("anyOf", [])))
 
 
-def _fitted(schema: JSON, value: Any, pointer: str) -> Any:
+def _fit(schema: JSON, value: Any, pointer: str) -> Any:
     name = schema.get("type")
     if "anyOf" in schema or isinstance(name, list):
         return _first(schema.get("anyOf") or [{"type": one} for one in name or ()], value, pointer)
@@ -87,7 +87,7 @@ def _first(choices: list[JSON], value: Any, pointer: str) -> Any:
     read = list[Any]()
     for choice in choices:
         with suppress(_Wrong):
-            read.append(_fitted(choice, value, pointer))
+            read.append(_fit(choice, value, pointer))
     if not read:
         wanted = " or ".join(_WORDS.get(choice.get("type", ""), "something else") for choice in choices)
         raise _Wrong(pointer, f"must be {wanted}")
@@ -96,7 +96,7 @@ def _first(choices: list[JSON], value: Any, pointer: str) -> Any:
 
 def _of_type(name: str, schema: JSON, value: Any, pointer: str) -> Any:
     if name in ("array", "object") and isinstance(value, str):
-        value = _nested(value)
+        value = _decode_nested(value)
     match name:
         case "string" if isinstance(value, str):
             return value
@@ -109,10 +109,10 @@ def _of_type(name: str, schema: JSON, value: Any, pointer: str) -> Any:
         case "integer" | "number" if not isinstance(value, bool):
             return _number(name, value, pointer)
         case "array" if isinstance(value, list | tuple):
-            return [_fitted(schema.get("items", {}), one, f"{pointer}/{at}") for at, one in enumerate(value)]
+            return [_fit(schema.get("items", {}), one, f"{pointer}/{at}") for at, one in enumerate(value)]
         case "object" if isinstance(value, Mapping):
             inner = schema.get("additionalProperties", {})
-            return {str(key): _fitted(inner, one, f"{pointer}/{key}") for key, one in value.items()}
+            return {str(key): _fit(inner, one, f"{pointer}/{key}") for key, one in value.items()}
         case "null" if value is None:
             return None
     raise _Wrong(pointer, f"must be {_WORDS.get(name, name)}")
@@ -139,7 +139,7 @@ def _read_number(text: str) -> int | float | None:
     return None
 
 
-def _nested(text: str) -> Any:
+def _decode_nested(text: str) -> Any:
     """Some models write a list or an object as text that holds JSON."""
     with suppress(msgspec.DecodeError, RecursionError):
         return msgspec.json.decode(text)

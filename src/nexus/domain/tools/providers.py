@@ -1,4 +1,4 @@
-"""The tools of the house: those of the library, those that were generated for an agent, and other agents that may be asked."""
+"""The tools that there are: those of the library, those that were generated for an agent, and other agents that may be asked."""
 
 from collections.abc import Mapping, Sequence
 

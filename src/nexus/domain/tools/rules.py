@@ -23,7 +23,7 @@ def shard_of(marker: str) -> int:
     return zlib.crc32(marker.encode()) % SHARDS
 
 
-def stored(tool: LibraryTool, now: str) -> Tool:
+def make_row(tool: LibraryTool, now: str) -> Tool:
     """A library tool as it is stored at first."""
     spec = tool.spec
     return Tool(
@@ -46,9 +46,12 @@ def stored(tool: LibraryTool, now: str) -> Tool:
     )
 
 
-def renewed(kept: Tool, tool: LibraryTool, now: str) -> Tool:
+def renew_row(kept: Tool, tool: LibraryTool, now: str) -> Tool:
     """The stored tool as this code has it; what was counted and when it came stays, and so does everything when nothing changed."""
     wanted = structs.replace(
-        stored(tool, kept.created_at), usage_count=kept.usage_count, revision=kept.revision, updated_at=kept.updated_at
+        make_row(tool, kept.created_at),
+        usage_count=kept.usage_count,
+        revision=kept.revision,
+        updated_at=kept.updated_at,
     )
     return kept if wanted == kept else structs.replace(wanted, updated_at=now)

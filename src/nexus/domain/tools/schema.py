@@ -15,7 +15,7 @@ from nexus.domain.tools.signatures import MISSING, NotPossible, Parameter
 
 
 def spec_of(function: Callable[..., Any], *, given: Sequence[str] = ()) -> ToolSpec:
-    """The specification of a function; parameters in `given` are handed in by the house and not shown."""
+    """The specification of a function; parameters in `given` are handed in and not shown."""
     hints = typing.get_type_hints(function)
     try:
         parameters = [
@@ -29,7 +29,7 @@ def spec_of(function: Callable[..., Any], *, given: Sequence[str] = ()) -> ToolS
 
 
 def without(spec: ToolSpec, given: Sequence[str]) -> ToolSpec:
-    """The specification without the parameters that the house hands in."""
+    """The specification without the parameters that are handed in."""
     shape = spec.parameters
     shown = {name: schema for name, schema in shape["properties"].items() if name not in given}
     required = [name for name in shape["required"] if name not in given]

@@ -20,7 +20,7 @@ from nexus.domain.ports.database import Page, Tables, Window
 from nexus.domain.ports.rows import Write, insert, tally
 from nexus.domain.ports.web import Web
 from nexus.domain.tools import rules
-from nexus.domain.tools.arguments import checked
+from nexus.domain.tools.arguments import check_arguments
 from nexus.domain.tools.calls import describe_failure
 from nexus.domain.tools.library.registry import LIBRARY, LibraryTool
 from nexus.domain.tools.model import HOUSE, Tool, ToolError
@@ -34,7 +34,7 @@ logger = structlog.get_logger()
 
 
 class Tools:
-    """Tools of a tenant and those that the house brings along."""
+    """Tools of a tenant and those that come with nexus."""
 
     def __init__(self, *, tables: Tables, web: Web, clock: Clock) -> None:
         self._tables, self._web, self._clock = tables, web, clock
@@ -54,14 +54,14 @@ class Tools:
             raise InvalidInput("The cursor is not one of this list")
         inner = structs.replace(window, cursor=place.removeprefix(_LIBRARY if in_library else _OWN) or None)
         if in_library:
-            return await self._listed(caller, HOUSE.tenant_id, inner, category)
-        own = await self._listed(caller, caller.tenant_id, inner, category)
+            return await self._list_tools(caller, HOUSE.tenant_id, inner, category)
+        own = await self._list_tools(caller, caller.tenant_id, inner, category)
         if own.cursor:
             return own
         if len(own.items) >= window.limit:
             return Page(own.items, _LIBRARY)
         rest = structs.replace(window, cursor=None, limit=window.limit - len(own.items))
-        library = await self._listed(caller, HOUSE.tenant_id, rest, category)
+        library = await self._list_tools(caller, HOUSE.tenant_id, rest, category)
         return Page([*own.items, *library.items], library.cursor)
 
     async def get(self, caller: Principal, tool_id: str) -> Tool:
@@ -73,8 +73,8 @@ class Tools:
 
     async def call(self, name: str, arguments: Mapping[str, Any], *, seconds: float = _SECONDS) -> JSON:
         """Calls a library tool. ToolError says what was wrong with the call, or broke in it; Unavailable that it took too long."""
-        tool = _known(name)
-        wanted = checked(tool.spec, arguments)
+        tool = _find_known(name)
+        wanted = check_arguments(tool.spec, arguments)
         try:
             return await self._answer(tool, wanted, seconds)
         except NexusError:
@@ -86,13 +86,13 @@ class Tools:
             raise ToolError(f"{name} could not do that ({describe_failure(error)}).") from error
 
     async def _answer(self, tool: LibraryTool, wanted: JSON, seconds: float) -> JSON:
-        given: JSON = {part: self._given()[part] for part in tool.given}
+        given: JSON = {part: self._make_given()[part] for part in tool.given}
         if not inspect.iscoroutinefunction(tool.function):
             return await self._workers.run(tool.function, wanted, given, seconds=seconds)
         async with asyncio.timeout(seconds):
             return dict(await tool.function(**wanted, **given))
 
-    def used(self, names: Iterable[str], *, marker: str) -> list[Write]:
+    def count_uses(self, names: Iterable[str], *, marker: str) -> list[Write]:
         """The calls of library tools among these names, to be committed beside the insert of the row that `marker` names."""
         calls = Counter(name for name in names if name in LIBRARY)
         shard = rules.shard_of(marker)
@@ -112,18 +112,18 @@ class Tools:
             if tool and await self._calls(tool.tool_id) > tool.usage_count:
                 await self.fold(tool.tool_id)
 
-    def _given(self) -> Mapping[str, Any]:
+    def _make_given(self) -> Mapping[str, Any]:
         return {"clock": self._clock, "web": self._web, "workers": self._workers}
 
     async def _register(self, tool: LibraryTool) -> None:
         now, tool_id = instant(self._clock()), rules.system_id(tool.name)
         if await self._tables.find(TOOLS, tool_id) is None:
             with contextlib.suppress(AlreadyExists):
-                await self._tables.commit(insert(TOOLS, rules.stored(tool, now)))
+                await self._tables.commit(insert(TOOLS, rules.make_row(tool, now)))
                 return
-        await self._tables.edit(TOOLS, tool_id, change=lambda kept: rules.renewed(kept, tool, now))
+        await self._tables.edit(TOOLS, tool_id, change=lambda kept: rules.renew_row(kept, tool, now))
 
-    async def _listed(self, caller: Principal, tenant_id: str, window: Window, category: str | None) -> Page[Tool]:
+    async def _list_tools(self, caller: Principal, tenant_id: str, window: Window, category: str | None) -> Page[Tool]:
         of_category = ("TenantCategoryIndex", (tenant_id, category)) if category else ("TenantIndex", (tenant_id,))
         index, partition = of_category
         found = await self._tables.page(TOOLS, *partition, index=index, window=window)
@@ -140,7 +140,7 @@ class Tools:
         return sum(use.calls for use in uses.items)
 
 
-def _known(name: str) -> LibraryTool:
+def _find_known(name: str) -> LibraryTool:
     if (tool := LIBRARY.get(name)) is None:
         raise ToolError(f"There is no tool {name[:80]!r} in the library.")
     return tool

@@ -109,7 +109,7 @@ def _function(module: ast.Module, name: str) -> ast.FunctionDef | ast.AsyncFunct
 
 def signature(name: str, doc: str, parameters: Sequence[Parameter]) -> JSON:
     """The specification as JSON, with what the docstring says of each parameter."""
-    description, about = _documented(doc)
+    description, about = _read_docstring(doc)
     properties = dict[str, JSON]()
     for parameter in parameters:
         said = {"description": about[parameter.name]} if about.get(parameter.name) else {}
@@ -237,7 +237,7 @@ def union(parts: Sequence[JSON | None]) -> JSON:
     return {"anyOf": [{"type": part["type"][0]} if isinstance(part.get("type"), list) else part for part in shown]}
 
 
-def _documented(doc: str) -> tuple[str, Mapping[str, str]]:
+def _read_docstring(doc: str) -> tuple[str, Mapping[str, str]]:
     """What the text before the sections says, and what `Args:` says of each parameter."""
     description, about = list[str](), dict[str, list[str]]()
     section, current, margin = "", "", 0

@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 from nexus.adapters.offline.reading.quantities import Number, Quantities, value_of_digits
-from nexus.domain.tools.library.numbers import shown
+from nexus.domain.tools.library.numbers import show_number
 
 _MOST = 200
 _OPERATORS = {
@@ -70,8 +70,10 @@ class Expression:
             number = Number(value, self.at + 1) if value is not None else None
         if number is None:
             return False
-        is_exact = Fraction(shown(number.value, 15)) == number.value
-        written = shown(number.value, 15) if is_exact else f"({number.value.numerator} / {number.value.denominator})"
+        is_exact = Fraction(show_number(number.value, 15)) == number.value
+        written = (
+            show_number(number.value, 15) if is_exact else f"({number.value.numerator} / {number.value.denominator})"
+        )
         parts.append((f"{root}({written})" if root else written) + ("%" if percent else ""))
         self.at = number.end
         if (percent or number.value < 1) and self._take("of"):

@@ -14,7 +14,7 @@ async def architecture(context: StageContext) -> StageOutput:
     library = [LibraryTool(name, tool.spec.description, tool.category) for name, tool in LIBRARY.items()]
     question = ArchitectureInput(context.request(BuildRequest).requirement, brief, needed, library)
     planned = await context.ask(Architecture, question, check=lambda found: _holds_together(found, needed))
-    planned = await _named(context, planned)
+    planned = await _reserve_slugs(context, planned)
     for agent in planned.agents:
         chosen = [*agent.library_tools, *(f"{tool.name} (new)" for tool in agent.new_tools)]
         await context.note(f"{agent.slug}: {', '.join(chosen) or 'no tools'}")
@@ -24,7 +24,7 @@ async def architecture(context: StageContext) -> StageOutput:
     )
 
 
-async def _named(context: StageContext, planned: Architecture) -> Architecture:
+async def _reserve_slugs(context: StageContext, planned: Architecture) -> Architecture:
     """With slugs that no other agent of the tenant has."""
     project, wanted = context.project, [agent.slug for agent in planned.agents]
     slugs = await context.services.slugs.reserve(project.tenant_id, project.project_id, wanted)

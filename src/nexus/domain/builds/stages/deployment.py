@@ -24,7 +24,7 @@ class Deployed(Struct, frozen=True, kw_only=True):
 async def deployment(context: StageContext) -> StageOutput:
     planned = context.earlier(Architecture, "architecture").agents
     found = {agent.slug: await _newest(context, agent.slug) for agent in planned}
-    refused = await _refused(context, found)
+    refused = await _list_refused(context, found)
     versions, said = dict[str, int](), dict[str, str]()
     for agent in planned:
         if agent.slug in refused:
@@ -40,7 +40,7 @@ async def deployment(context: StageContext) -> StageOutput:
     return StageOutput(output=Deployed(versions=versions, smoke_tests=said), summary=", ".join(versions))
 
 
-async def _refused(context: StageContext, found: Mapping[str, tuple[Agent, Version]]) -> Mapping[str, str]:
+async def _list_refused(context: StageContext, found: Mapping[str, tuple[Agent, Version]]) -> Mapping[str, str]:
     """The agents that are not to be deployed, and why. StageFailed when none is to be: of a build that is not accepted as partial, one is
     enough for that."""
     accepted, refused = context.project.accept_partial, dict[str, str]()
@@ -63,7 +63,7 @@ async def finalize(context: StageContext, outputs: Mapping[str, StageOutput], co
         for slug, said in deployed.smoke_tests.items():
             agent, version = await _newest(context, slug)
             user_id = context.project.user_id
-            writes += context.services.agents.deploying(agent, version, user_id=user_id, smoke_test=said)[1]
+            writes += context.services.agents.write_deployment(agent, version, user_id=user_id, smoke_test=said)[1]
     return StageEffects(writes=writes)
 
 

@@ -36,7 +36,7 @@ async def tools(context: StageContext) -> StageOutput:
     files: dict[str, str] = {}
     written = list[KeptTool]()
     for number, planned in enumerate(agent.new_tools, 1):
-        kept, sources = await _written(context, agent, planned)
+        kept, sources = await _write_tool(context, agent, planned)
         written.append(kept)
         files |= sources
         await context.advance(number, len(agent.new_tools))
@@ -45,14 +45,16 @@ async def tools(context: StageContext) -> StageOutput:
     return StageOutput(output=made, files=placed, summary=", ".join([*made.library, *(tool.name for tool in written)]))
 
 
-async def _written(context: StageContext, agent: PlannedAgent, planned: PlannedTool) -> tuple[KeptTool, dict[str, str]]:
+async def _write_tool(
+    context: StageContext, agent: PlannedAgent, planned: PlannedTool
+) -> tuple[KeptTool, dict[str, str]]:
     """Asks for the tool until its own tests pass, at most three repairs."""
     context.begins()
     brief, previous, failure = context.earlier(Brief, "intake"), None, None
     for repairs in range(REPAIRS + 1):
         question = ToolInput(brief, agent, planned, previous, failure)
         tool = await context.ask(WrittenTool, question, check=lambda found: _well_formed(found, planned))
-        failure, tests = await _judged(context, tool)
+        failure, tests = await _judge(context, tool)
         if failure is None:
             await context.note(f"{tool.name}: {len(tests)} tests passed")
             return KeptTool(name=tool.name, effect=tool.effect, tests=tests, repairs=repairs), sources(tool)
@@ -63,7 +65,7 @@ async def _written(context: StageContext, agent: PlannedAgent, planned: PlannedT
     )
 
 
-async def _judged(context: StageContext, tool: WrittenTool) -> tuple[str | None, list[str]]:
+async def _judge(context: StageContext, tool: WrittenTool) -> tuple[str | None, list[str]]:
     """What is wrong with it, in words for its author; and the names of its tests."""
     try:
         await context.services.code.describe(tool.code, tool.name)

@@ -43,10 +43,10 @@ async def verification(context: StageContext) -> StageOutput:
     packages = await context.services.agents.packages(context.project.project_id)
     others = {slug: found for slug, found in packages.items() if slug != agent.slug}
     candidate = Candidate(agent=agent, package=packages[agent.slug], others=others)
-    findings = await _examined(context, candidate)
+    findings = await _examine(context, candidate)
     if findings.failed_cases:
-        candidate, findings = await _repaired(context, candidate, findings)
-    verified, say = report.verified(findings), context.earlier(Brief, "intake").language
+        candidate, findings = await _repair(context, candidate, findings)
+    verified, say = report.sum_up(findings), context.earlier(Brief, "intake").language
     for line in verified.unmet:
         await context.note(f"{agent.slug}: {word('not_met', say)}: {line}")
     await context.note(f"{agent.slug}: {report.line(verified, say)}")
@@ -59,7 +59,7 @@ async def verification(context: StageContext) -> StageOutput:
     return StageOutput(output=verified, files=files, summary=report.line(verified, say))
 
 
-async def _examined(context: StageContext, candidate: Candidate) -> Findings:
+async def _examine(context: StageContext, candidate: Candidate) -> Findings:
     cases = context.earlier(Design, "design", candidate.agent.slug).cases
     problems, spec = list[str](), await candidate.spec(context)
     tests = list[TestResult]()
@@ -75,23 +75,23 @@ async def _examined(context: StageContext, candidate: Candidate) -> Findings:
         problems=problems,
         tests=tests,
         cases=results,
-        requirements=_met(context, candidate.agent, results),
+        requirements=_list_met(context, candidate.agent, results),
     )
 
 
-def _met(context: StageContext, agent: PlannedAgent, cases: Sequence[CaseResult]) -> list[RequirementResult]:
+def _list_met(context: StageContext, agent: PlannedAgent, cases: Sequence[CaseResult]) -> list[RequirementResult]:
     planned, needed = context.earlier(Architecture, "architecture"), context.earlier(Requirements, "requirements")
     return acceptance.results(agent, planned, needed, cases)
 
 
-async def _repaired(context: StageContext, candidate: Candidate, findings: Findings) -> tuple[Candidate, Findings]:
+async def _repair(context: StageContext, candidate: Candidate, findings: Findings) -> tuple[Candidate, Findings]:
     """One round: a new prompt, kept when more cases pass under it."""
     failure = "\n".join(f"{found.case.name}: {found.problem}" for found in findings.failed_cases)
     await context.note(f"{candidate.agent.slug}: repairing the prompt for {len(findings.failed_cases)} case(s)")
     asked = question(context, candidate.agent, previous=candidate.package.prompt, failure=failure)
     made = await context.ask(PromptText, asked, prompt="prompt")
     better = candidate.with_prompt(made.prompt.rstrip() + "\n")
-    again = await _examined(context, better)
+    again = await _examine(context, better)
     if len(again.failed_cases) < len(findings.failed_cases):
         return better, again
     return candidate, findings
@@ -102,7 +102,7 @@ async def finalize(context: StageContext, outputs: Mapping[str, StageOutput], co
     packages = await context.services.agents.packages(context.project.project_id, at=commit_id)
     verdicts = {slug: part.output for slug, part in outputs.items() if isinstance(part.output, Verified)}
     registrations = [_registration(packages[slug], found, commit_id) for slug, found in verdicts.items()]
-    writes = await context.services.agents.registering(_origin(context.project), registrations)
+    writes = await context.services.agents.write_versions(_origin(context.project), registrations)
     ids = [context.services.agents.id_of(context.project.project_id, slug) for slug in verdicts]
     metrics = report.counts(list(verdicts.values()))
     told = {name: metrics[name] for name in ("verdict", "unmet")}

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from nexus.domain.tools.library.functions import CONSTANTS, FUNCTIONS, factorial, modulo, power
-from nexus.domain.tools.library.numbers import bounded, exact_number, jsonable, shown
+from nexus.domain.tools.library.numbers import bound_size, exact_number, jsonable, show_number
 from nexus.domain.tools.model import ToolError
 
 _LONGEST, _DEEPEST = 1000, 60
@@ -48,9 +48,9 @@ def calculate(expression: str) -> dict[str, Any]:
     Args:
         expression: What to work out, for example "(1200 * 1.19) / 3" or "15% of 80".
     """
-    plain = _prepared(expression)
-    value = bounded(_Reader(plain).whole())
-    text = shown(value)
+    plain = _prepare(expression)
+    value = bound_size(_Reader(plain).whole())
+    text = show_number(value)
     return {
         "expression": expression.strip(),
         "result": jsonable(value),
@@ -58,7 +58,7 @@ def calculate(expression: str) -> dict[str, Any]:
     }
 
 
-def _prepared(expression: str) -> str:
+def _prepare(expression: str) -> str:
     if len(expression) > _LONGEST:
         raise ToolError(f"The expression is longer than {_LONGEST} characters.")
     if re.search(r"\b0[xX][0-9a-fA-F]", expression):
@@ -90,7 +90,7 @@ def _tokens(plain: str) -> list[_Token]:
             text = text.split(",")[0]
             end = found.start(kind) + len(text)
         if kind == "word":
-            kind, text = _worded(text, follows="(" if plain[end:].lstrip()[:1] == "(" else "")
+            kind, text = _read_word(text, follows="(" if plain[end:].lstrip()[:1] == "(" else "")
         text = _OPENING.get(text, _CLOSING.get(text, text))
         if text == "(":
             calls.append(bool(tokens) and tokens[-1].kind == "function")
@@ -101,7 +101,7 @@ def _tokens(plain: str) -> list[_Token]:
     return tokens
 
 
-def _worded(word: str, *, follows: str) -> tuple[str, str]:
+def _read_word(word: str, *, follows: str) -> tuple[str, str]:
     lower = word.lower()
     if lower in FUNCTIONS and follows:
         return "function", lower
@@ -150,16 +150,16 @@ class _Reader:
             right = self._product()
             amount = left.number * right.number if right.percent and not left.percent else right.number
             both_percent = left.percent and right.percent
-            left = _Value(bounded(left.number + amount if sign == "+" else left.number - amount), both_percent)
+            left = _Value(bound_size(left.number + amount if sign == "+" else left.number - amount), both_percent)
         return left
 
     def _product(self) -> _Value:
-        left = self._signed()
+        left = self._read_signed()
         while True:
             if sign := self._take("*", "/", "//", "%", "mod"):
-                left = _Value(bounded(_PRODUCTS[sign](left.number, self._signed().number)))
+                left = _Value(bound_size(_PRODUCTS[sign](left.number, self._read_signed().number)))
             elif self._at < len(self._tokens) and self._follows_directly():
-                left = _Value(bounded(left.number * self._signed().number))
+                left = _Value(bound_size(left.number * self._read_signed().number))
             else:
                 return left
 
@@ -170,7 +170,7 @@ class _Reader:
             return before.text == ")"
         return token.kind in ("function", "constant") or token.text == "("
 
-    def _signed(self) -> _Value:
+    def _read_signed(self) -> _Value:
         sign = 1
         while found := self._take("+", "-"):
             sign = -sign if found == "-" else sign
@@ -178,11 +178,11 @@ class _Reader:
         return _Value(-value.number, value.percent) if sign < 0 else value
 
     def _power(self) -> _Value:
-        base = self._marked()
+        base = self._read_marked()
         if not self._take("**", "^"):
             return base
-        exponent = self._deeper(self._signed)
-        return _Value(bounded(power(base.number, exponent.number)))
+        exponent = self._deeper(self._read_signed)
+        return _Value(bound_size(power(base.number, exponent.number)))
 
     def _deeper(self, read: Callable[[], _Value]) -> _Value:
         self._depth += 1
@@ -192,7 +192,7 @@ class _Reader:
         self._depth -= 1
         return value
 
-    def _marked(self) -> _Value:
+    def _read_marked(self) -> _Value:
         """A value with what stands behind it: `5!`, `15%`, `3万`."""
         value = self._single()
         while True:
@@ -202,9 +202,9 @@ class _Reader:
                 self._at += 1
                 value = _Value(value.number / 100, True)
             elif scale := self._take(*_SCALES):
-                value = _Value(bounded(value.number * _SCALES[scale]))
+                value = _Value(bound_size(value.number * _SCALES[scale]))
             elif sign := self._take("²", "³"):
-                value = _Value(bounded(power(value.number, Fraction(2 if sign == "²" else 3))))
+                value = _Value(bound_size(power(value.number, Fraction(2 if sign == "²" else 3))))
             else:
                 return value
 
@@ -225,7 +225,7 @@ class _Reader:
         if token.kind == "constant":
             return _Value(CONSTANTS[token.text])
         if token.kind == "function":
-            return self._deeper(lambda: _Value(bounded(self._called(token.text))))
+            return self._deeper(lambda: _Value(bound_size(self._call(token.text))))
         if token.text == "(":
             value = self._sum()
             self._close()
@@ -234,7 +234,7 @@ class _Reader:
             return self._deeper(lambda: _Value(self._single().number / 100, True))
         raise ToolError(f"The expression cannot be read at {token.text!r}.")
 
-    def _called(self, name: str) -> Fraction:
+    def _call(self, name: str) -> Fraction:
         known = FUNCTIONS[name]
         if self._peek() != "(":
             return known.call(self._single().number)
@@ -252,7 +252,7 @@ class _Reader:
             raise ToolError("A parenthesis is not closed.")
 
 
-def _divided(left: Fraction, right: Fraction) -> Fraction:
+def _divide(left: Fraction, right: Fraction) -> Fraction:
     if right == 0:
         raise ToolError("Division by zero is not possible.")
     return left / right
@@ -260,8 +260,8 @@ def _divided(left: Fraction, right: Fraction) -> Fraction:
 
 _PRODUCTS: Mapping[str, Callable[[Fraction, Fraction], Fraction]] = {
     "*": lambda left, right: left * right,
-    "/": _divided,
-    "//": lambda left, right: Fraction(_divided(left, right).__floor__()),
+    "/": _divide,
+    "//": lambda left, right: Fraction(_divide(left, right).__floor__()),
     "%": modulo,
     "mod": modulo,
 }

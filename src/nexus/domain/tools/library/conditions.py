@@ -67,31 +67,31 @@ def _test(sign: str, wanted: str) -> Callable[[str], bool]:
     if sign.endswith("empty"):
         return lambda cell: (not cell.strip()) == (sign == "is empty")
     if sign.endswith("in"):
-        choices = [_unquoted(one) for one in wanted.strip("()[] ").split(",")]
-        return lambda cell: any(_compared(cell, one) == 0 for one in choices) == (sign == "in")
-    plain = _unquoted(wanted)
+        choices = [_strip_quotes(one) for one in wanted.strip("()[] ").split(",")]
+        return lambda cell: any(_compare(cell, one) == 0 for one in choices) == (sign == "in")
+    plain = _strip_quotes(wanted)
     low = plain.lower()
     tests: Mapping[str, Callable[[str], bool]] = {
         "contains": lambda cell: low in cell.lower(),
         "not contains": lambda cell: low not in cell.lower(),
         "starts with": lambda cell: cell.lower().startswith(low),
         "ends with": lambda cell: cell.lower().endswith(low),
-        "=": lambda cell: _compared(cell, plain) == 0,
-        "!=": lambda cell: _compared(cell, plain) != 0,
-        ">": lambda cell: _ordered(cell, plain) and _compared(cell, plain) > 0,
-        "<": lambda cell: _ordered(cell, plain) and _compared(cell, plain) < 0,
-        ">=": lambda cell: _ordered(cell, plain) and _compared(cell, plain) >= 0,
-        "<=": lambda cell: _ordered(cell, plain) and _compared(cell, plain) <= 0,
+        "=": lambda cell: _compare(cell, plain) == 0,
+        "!=": lambda cell: _compare(cell, plain) != 0,
+        ">": lambda cell: _can_be_ordered(cell, plain) and _compare(cell, plain) > 0,
+        "<": lambda cell: _can_be_ordered(cell, plain) and _compare(cell, plain) < 0,
+        ">=": lambda cell: _can_be_ordered(cell, plain) and _compare(cell, plain) >= 0,
+        "<=": lambda cell: _can_be_ordered(cell, plain) and _compare(cell, plain) <= 0,
     }
     return tests[{"==": "=", "<>": "!="}.get(sign, sign)]
 
 
-def _ordered(cell: str, wanted: str) -> bool:
+def _can_be_ordered(cell: str, wanted: str) -> bool:
     """An empty cell is neither more nor less than anything, nor is text more or less than a number."""
     return bool(cell.strip()) and (number_in(wanted) is None) == (number_in(cell) is None)
 
 
-def _compared(left: str, right: str) -> int:
+def _compare(left: str, right: str) -> int:
     one, other = number_in(left), number_in(right)
     if one is not None and other is not None:
         return (one > other) - (one < other)
@@ -99,7 +99,7 @@ def _compared(left: str, right: str) -> int:
     return (first > second) - (first < second)
 
 
-def _unquoted(text: str) -> str:
+def _strip_quotes(text: str) -> str:
     text = text.strip()
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
 
@@ -117,7 +117,7 @@ def aggregate_of(text: str, columns: Sequence[str]) -> Aggregate:
     return Aggregate(found["name"] or f"{kind}({column})", kind, column)
 
 
-def aggregated(wanted: Aggregate, rows: Sequence[Row]) -> Value:
+def aggregate_rows(wanted: Aggregate, rows: Sequence[Row]) -> Value:
     """Cells that hold no number are left out; with none left the answer is None (a sum is 0)."""
     if wanted.kind == "count":
         return len(rows) if wanted.column == "*" else sum(bool(row[wanted.column].strip()) for row in rows)

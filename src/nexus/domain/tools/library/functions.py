@@ -6,7 +6,7 @@ from decimal import localcontext
 from fractions import Fraction
 from typing import NamedTuple
 
-from nexus.domain.tools.library.numbers import PRECISE, bounded, decimal
+from nexus.domain.tools.library.numbers import PRECISE, bound_size, decimal
 from nexus.domain.tools.model import ToolError
 
 PI = Fraction("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803")
@@ -39,7 +39,7 @@ def _whole_power(base: Fraction, exponent: int) -> Fraction:
         return _zero_power(Fraction(exponent))
     size = max(abs(base.numerator), base.denominator).bit_length() * abs(exponent)
     if size <= 8192:
-        return bounded(base**exponent)
+        return bound_size(base**exponent)
     if math.log10(abs(base)) * exponent > 309:
         raise ToolError("The result is too large.")
     if math.log10(abs(base)) * exponent < -300:
@@ -115,7 +115,7 @@ def factorial(value: Fraction) -> Fraction:
     return Fraction(math.factorial(value.numerator))
 
 
-def rounded(value: Fraction, places: Fraction = Fraction(0)) -> Fraction:
+def round_half_up(value: Fraction, places: Fraction = Fraction(0)) -> Fraction:
     """Half away from zero, as people round."""
     if places.denominator != 1 or abs(places) > 50:
         raise ToolError("round takes a whole number of places up to 50.")
@@ -162,7 +162,7 @@ FUNCTIONS: Mapping[str, Known] = {
     "sqrt": Known(sqrt, 1, 1),
     "cbrt": Known(cbrt, 1, 1),
     "abs": Known(abs, 1, 1),
-    "round": Known(rounded, 1, 2),
+    "round": Known(round_half_up, 1, 2),
     "min": Known(min, 2, MANY),
     "max": Known(max, 2, MANY),
     "floor": Known(lambda value: Fraction(math.floor(value)), 1, 1),

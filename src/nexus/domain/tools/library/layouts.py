@@ -45,7 +45,7 @@ def _column(cells: Sequence[str], style: str) -> list[str]:
     full = [cell for cell in cells[1:] if cell]
     right, size = bool(full) and all(number_in(cell) is not None for cell in full), max(3, *map(width, cells))
     rule = "-" * (size - 1) + ":" if right and style == "markdown" else "-" * size
-    head, *rest = [padded(cell, size, right) for cell in cells]
+    head, *rest = [pad(cell, size, right) for cell in cells]
     return [head, rule, *rest]
 
 
@@ -56,7 +56,7 @@ def width(text: str) -> int:
     )
 
 
-def padded(text: str, size: int, right: bool) -> str:
+def pad(text: str, size: int, right: bool) -> str:
     space = " " * (size - width(text))
     return space + text if right else text + space
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from nexus.domain.tools.library.conditions import number_in, place_of
 from nexus.domain.tools.library.functions import FUNCTIONS
-from nexus.domain.tools.library.numbers import check_count, exact_number, jsonable, shown
+from nexus.domain.tools.library.numbers import check_count, exact_number, jsonable, show_number
 from nexus.domain.tools.model import ToolError
 
 _MOST = 10_000
@@ -20,7 +20,7 @@ def sort_list(items: list[str], descending: bool = False, unique: bool = False) 
         descending: Whether the largest stands first.
         unique: Whether repeats are dropped.
     """
-    found = [*dict.fromkeys(_bounded(items))] if unique else _bounded(items)
+    found = [*dict.fromkeys(_read_items(items))] if unique else _read_items(items)
     found = sorted(found, key=place_of, reverse=descending)
     return {"items": found, "count": len(found), "text": "\n".join(found)}
 
@@ -32,7 +32,7 @@ def count_values(items: list[str], limit: int = 20) -> dict[str, Any]:
         items: The values.
         limit: How many values to list, at most 500.
     """
-    counts = Counter(_bounded(items))
+    counts = Counter(_read_items(items))
     most = counts.most_common(check_count(limit, "limit", 500))
     listed = [{"value": value, "count": count} for value, count in most]
     text = "\n".join(f"{entry['value']}: {entry['count']}" for entry in listed)
@@ -58,7 +58,7 @@ def number_statistics(numbers: list[float]) -> dict[str, Any]:
     }
     if len(values) > 1:
         found["standard_deviation"] = FUNCTIONS["stdev"].call(*values)
-    text = ", ".join(f"{name.replace('_', ' ')} {shown(value, 10)}" for name, value in found.items())
+    text = ", ".join(f"{name.replace('_', ' ')} {show_number(value, 10)}" for name, value in found.items())
     measures = {name: jsonable(value) for name, value in found.items()}
     return {"count": len(values), **measures, "text": f"{len(values)} numbers: {text}"}
 
@@ -69,7 +69,7 @@ def _small(value: Fraction) -> Fraction:
     return value
 
 
-def _bounded(items: list[str]) -> list[str]:
+def _read_items(items: list[str]) -> list[str]:
     if len(items) > _MOST:
         raise ToolError(f"A list may have at most {_MOST} values.")
     return [item.strip() if number_in(item) is not None else item for item in map(str, items)]

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from nexus.domain.tools.library.functions import power
-from nexus.domain.tools.library.numbers import bounded, check_count, exact_number, rounded
+from nexus.domain.tools.library.numbers import bound_size, check_count, exact_number, round_to
 from nexus.domain.tools.model import ToolError
 
 _MOST_PAYMENTS = 1200
@@ -42,7 +42,9 @@ def loan_payment(
     loan = _loan(principal, annual_rate_percent, years, payments_per_year)
     payment, total = loan.payment, loan.payment * loan.periods
     interest = total - loan.principal
-    said = f"of {_written(payment)}; {_written(total)} in all, of which {_written(interest)} is interest."
+    said = (
+        f"of {_write_amount(payment)}; {_write_amount(total)} in all, of which {_write_amount(interest)} is interest."
+    )
     amounts = _amounts(payment=payment, total_paid=total, total_interest=interest)
     return {**amounts, "payments": loan.periods, "text": f"{loan.periods} payments {said}"}
 
@@ -67,7 +69,7 @@ def amortization_schedule(
     listed = plan[:rows] + (plan[-1:] if rows < len(plan) else [])
     paid = sum((Fraction(str(row["payment"])) for row in plan), Fraction(0))
     interest = paid - loan.principal
-    said = f"{len(plan)} payments, {_written(paid)} in all, of which {_written(interest)} is interest."
+    said = f"{len(plan)} payments, {_write_amount(paid)} in all, of which {_write_amount(interest)} is interest."
     return {"rows": listed, "payments": len(plan), **_amounts(total_paid=paid, total_interest=interest), "text": said}
 
 
@@ -88,8 +90,8 @@ def compound_interest(
     growth = power(1 + rate, periods)
     whole = Fraction(periods.__floor__())
     saved = added * ((power(1 + rate, whole) - 1) / rate if rate else whole)
-    final, paid_in = bounded(start * growth + saved), start + added * whole
-    said = f"{_written(paid_in)} paid in grows to {_written(final)}; {_written(final - paid_in)} is interest."
+    final, paid_in = bound_size(start * growth + saved), start + added * whole
+    said = f"{_write_amount(paid_in)} paid in grows to {_write_amount(final)}; {_write_amount(final - paid_in)} is interest."
     return {**_amounts(final_amount=final, paid_in=paid_in, interest=final - paid_in), "text": said}
 
 
@@ -103,7 +105,7 @@ def simple_interest(principal: float, annual_rate_percent: float, years: float) 
     """
     start, rate, span = _money(principal, "principal"), _percent(annual_rate_percent), _years(years)
     interest = start * rate * span
-    said = f"{_written(interest)} interest; {_written(start + interest)} in all."
+    said = f"{_write_amount(interest)} interest; {_write_amount(start + interest)} in all."
     return {**_amounts(interest=interest, final_amount=start + interest), "text": said}
 
 
@@ -126,7 +128,7 @@ def line_items_total(
     taxed = (subtotal - discount) * tax
     total = subtotal - discount + taxed
     parts = {"subtotal": subtotal, "discount": discount, "tax": taxed, "total": total}
-    said = ", ".join(f"{name} {_written(part)}" for name, part in parts.items()).capitalize()
+    said = ", ".join(f"{name} {_write_amount(part)}" for name, part in parts.items()).capitalize()
     return {"lines": lines, **_amounts(**parts), "text": f"{said}."}
 
 
@@ -140,7 +142,7 @@ def percent_change(before: float, after: float) -> dict[str, Any]:
     first, last = exact_number(before, "before"), exact_number(after, "after")
     if not first:
         raise ToolError("There is no change in percent from zero.")
-    change = rounded((last - first) / abs(first) * 100, 2)
+    change = round_to((last - first) / abs(first) * 100, 2)
     return {"percent": float(change), "difference": float(last - first), "text": f"{change:+,f} %"}
 
 
@@ -152,16 +154,16 @@ def _line(item: Mapping[str, Any], number: int) -> dict[str, Any]:
         item.get("quantity", item.get("qty", 1)), f"The quantity of item {number}", -_MOST_MONEY, _MOST_MONEY
     )
     each = _between(price, f"The price of item {number}", -_MOST_MONEY, _MOST_MONEY)
-    total = Fraction(rounded(quantity * each, 2))
+    total = Fraction(round_to(quantity * each, 2))
     told = str(item.get("description", item.get("name", f"Item {number}")))[:200]
     return {"description": told, "quantity": _plain(quantity), "price": _plain(each), **_amounts(total=total)}
 
 
 def _schedule(loan: _Loan) -> list[dict[str, Any]]:
-    payment, owed = Fraction(rounded(loan.payment, 2)), Fraction(rounded(loan.principal, 2))
+    payment, owed = Fraction(round_to(loan.payment, 2)), Fraction(round_to(loan.principal, 2))
     rows = list[dict[str, Any]]()
     for number in range(1, loan.periods + 1):
-        interest = Fraction(rounded(owed * loan.rate, 2))
+        interest = Fraction(round_to(owed * loan.rate, 2))
         repaid = owed if number == loan.periods else min(payment - interest, owed)
         owed -= repaid
         amounts = _amounts(payment=interest + repaid, interest=interest, principal=repaid, balance=owed)
@@ -208,11 +210,11 @@ def _between(value: object, name: str, least: int, most: int) -> Fraction:
 
 def _amounts(**values: Fraction) -> dict[str, Any]:
     """To the cent."""
-    return {name: float(rounded(value, 2)) for name, value in values.items()}
+    return {name: float(round_to(value, 2)) for name, value in values.items()}
 
 
-def _written(value: Fraction) -> str:
-    return f"{rounded(value, 2):,.2f}"
+def _write_amount(value: Fraction) -> str:
+    return f"{round_to(value, 2):,.2f}"
 
 
 def _plain(value: Fraction) -> int | float:

@@ -13,7 +13,7 @@ _SMALLEST = Fraction(1, 10**300)
 _SHOWN = 15
 
 
-def bounded(value: Fraction) -> Fraction:
+def bound_size(value: Fraction) -> Fraction:
     """The value; one with too many digits is rounded to sixty. ToolError outside of what can be shown."""
     if abs(value) > _LARGEST:
         raise ToolError("The result is too large.")
@@ -26,7 +26,7 @@ def decimal(value: Fraction) -> Decimal:
     return PRECISE.divide(Decimal(value.numerator), Decimal(value.denominator))
 
 
-def shown(value: Fraction, digits: int = _SHOWN) -> str:
+def show_number(value: Fraction, digits: int = _SHOWN) -> str:
     """All digits of a whole number and of one that ends within thirty, else rounded to `digits` significant ones."""
     if value.denominator == 1:
         return str(value.numerator)
@@ -41,7 +41,7 @@ def jsonable(value: Fraction) -> int | float:
     """A whole number as int where it has 64 bits, else the float of what is shown."""
     if value.denominator == 1 and abs(value.numerator) < 2**63:
         return value.numerator
-    return float(shown(value))
+    return float(show_number(value))
 
 
 def exact_number(value: object, name: str = "value") -> Fraction:
@@ -66,7 +66,7 @@ def check_count(value: int, name: str, most: int) -> int:
     return value
 
 
-def rounded(value: Fraction, places: int) -> Decimal:
+def round_to(value: Fraction, places: int) -> Decimal:
     """Half away from zero, as on an invoice."""
     with localcontext(Context(prec=400, rounding=ROUND_HALF_UP)):
         return (Decimal(value.numerator) / Decimal(value.denominator)).quantize(Decimal(1).scaleb(-places))

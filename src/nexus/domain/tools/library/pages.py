@@ -41,10 +41,10 @@ def readable(page: str) -> tuple[str, str]:
 
 def unescape_text(text: str) -> str:
     """With character references as their characters; a number of any length is one, as in browsers."""
-    return html.unescape(_LONG_NUMBER.sub(lambda found: f"&#{_shortened(found[1])}", text))
+    return html.unescape(_LONG_NUMBER.sub(lambda found: f"&#{_shorten(found[1])}", text))
 
 
-def _shortened(number: str) -> str:
+def _shorten(number: str) -> str:
     """Its nine leading digits: no character has a number of more than seven."""
     mark = number[0] if number[0] in "xX" else ""
     return mark + (number.lstrip("xX0")[:9] or "0")

@@ -57,11 +57,11 @@ def extract_pattern(text: str, pattern: str, group: int = 0, ignore_case: bool =
         group: Which group of the pattern to list; 0 is the whole match.
         ignore_case: Whether upper and lower case are the same.
     """
-    text, compiled = bounded_text(text, _LONGEST_SEARCHED), _compiled(pattern, ignore_case)
+    text, compiled = bounded_text(text, _LONGEST_SEARCHED), _compile(pattern, ignore_case)
     if not 0 <= group <= compiled.groups:
         raise ToolError(f"The pattern has groups 0 to {compiled.groups}, there is no group {group}.")
     found = [(match.group(group) or "", *match.span(group)) for match in _all(compiled, text)]
-    return _told([{"match": match, "start": start, "end": end} for match, start, end in found], "match")
+    return _report_matches([{"match": match, "start": start, "end": end} for match, start, end in found], "match")
 
 
 def extract_entities(text: str, kind: Kind) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def extract_entities(text: str, kind: Kind) -> dict[str, Any]:
             continue
         entity = entities.setdefault(value, {"value": value, "count": 0, "start": match.start()})
         entity["count"] += 1
-    return {"kind": kind, **_told(list(entities.values()), "value")}
+    return {"kind": kind, **_report_matches(list(entities.values()), "value")}
 
 
 def parse_log_lines(text: str, level: str = "", contains: str = "", limit: int = 100) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _form(kind: str) -> "regex.Pattern[str]":
     return regex.compile(_FORMS[kind], regex.ASCII)
 
 
-def _compiled(pattern: str, ignore_case: bool) -> "regex.Pattern[str]":
+def _compile(pattern: str, ignore_case: bool) -> "regex.Pattern[str]":
     """Repeats of repeats, recursion and fuzzy matching are refused: unbounded, compiling alone could take all memory."""
     if not 0 < len(pattern) <= _LONGEST_PATTERN:
         raise ToolError(f"A pattern has from 1 to {_LONGEST_PATTERN} characters.")
@@ -150,7 +150,7 @@ def _all(compiled: "regex.Pattern[str]", text: str) -> list["regex.Match[str]"]:
     return found
 
 
-def _told(found: list[dict[str, Any]], field: str) -> dict[str, Any]:
+def _report_matches(found: list[dict[str, Any]], field: str) -> dict[str, Any]:
     shown = "\n".join(str(one[field]) for one in found[:100])
     return {"matches": found, "count": len(found), "text": shown or "Nothing was found."}
 
@@ -194,7 +194,7 @@ def _entries(text: str) -> list[dict[str, Any]]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
-        entry = _structured(line) or _plain(line)
+        entry = _read_json_line(line) or _plain(line)
         if entries and not entry["time"] and not entry["level"] and (line[0].isspace() or entries[-1]["time"]):
             lines[-1].append(line)
         else:
@@ -214,7 +214,7 @@ def _plain(line: str) -> dict[str, str]:
     }
 
 
-def _structured(line: str) -> dict[str, str] | None:
+def _read_json_line(line: str) -> dict[str, str] | None:
     if not line.lstrip().startswith("{"):
         return None
     try:

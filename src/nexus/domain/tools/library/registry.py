@@ -16,7 +16,7 @@ Given = Literal["clock", "web", "workers"]
 
 
 class LibraryTool(Struct, frozen=True, kw_only=True, dict=True):
-    """A tool that the house brings along. `words` are what people say when they want it; `given` is what the house hands in."""
+    """A tool that come with nexus. `words` are what people say when they want it; `given` is what is handed in."""
 
     function: Callable[..., Any]
     category: Category

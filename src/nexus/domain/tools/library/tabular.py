@@ -13,7 +13,7 @@ from nexus.domain.tools.library.conditions import (
     Row,
     Value,
     aggregate_of,
-    aggregated,
+    aggregate_rows,
     cell_value,
     column_of,
     condition_of,
@@ -56,14 +56,14 @@ def query_csv(
     tests = [condition_of(text, columns) for text in where]
     kept = [row for row in rows if all(test(row) for test in tests)]
     if group_by or aggregate:
-        found = _grouped(kept, [column_of(name, columns) for name in group_by], aggregate, columns)
-        listed = _sorted(found, order_by, found[0] if found else {})[:limit]
+        found = _group_rows(kept, [column_of(name, columns) for name in group_by], aggregate, columns)
+        listed = _sort_rows(found, order_by, found[0] if found else {})[:limit]
         total = len(found)
     else:
         wanted = [column_of(name, columns) for name in select if name.strip() != "*"] or columns
-        ordered, total = _sorted(kept, order_by, dict.fromkeys(columns)), len(kept)
+        ordered, total = _sort_rows(kept, order_by, dict.fromkeys(columns)), len(kept)
         listed = [{name: cell_value(row[name]) for name in wanted} for row in ordered[:limit]]
-    return {"rows": listed, "count": total, "matching": len(kept), "of": len(rows), "text": _written(listed, total)}
+    return {"rows": listed, "count": total, "matching": len(kept), "of": len(rows), "text": _write_rows(listed, total)}
 
 
 def describe_csv(csv_text: str) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def describe_csv(csv_text: str) -> dict[str, Any]:
         csv_text: The table with its column names in the first line.
     """
     columns, rows = read_csv(csv_text)
-    described = [_described(name, [row[name] for row in rows]) for name in columns]
+    described = [_describe_column(name, [row[name] for row in rows]) for name in columns]
     said = f"{len(rows)} rows, {len(columns)} columns: {', '.join(columns)}"
     return {"rows": len(rows), "columns": described, "text": said}
 
@@ -94,7 +94,7 @@ def query_json(json_text: str, path: str = "") -> dict[str, Any]:
     found, steps, place = [document], _steps(path), ""
     for step in steps:
         place += step if step.startswith("[") else f".{step}"
-        found = _stepped(found, step, place.lstrip("."))
+        found = _take_step(found, step, place.lstrip("."))
     value = found if {"[*]", "*"} & set(steps) else found[0]
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return {"value": value, "type": _kind(value), "text": text[:20_000]}
@@ -110,7 +110,7 @@ def read_csv(text: str) -> tuple[list[str], list[Row]]:
     lines = _lines(plain, mark)
     if not lines:
         raise ToolError("The table is empty.")
-    columns = _named([name.strip() for name in lines[0]])
+    columns = _name_columns([name.strip() for name in lines[0]])
     if len(columns) * len(lines) > _MOST_CELLS:
         raise ToolError(f"A table may have at most {_MOST_CELLS} cells.")
     if long := next((number for number, line in enumerate(lines[1:], 1) if len(line) > len(columns)), 0):
@@ -135,7 +135,7 @@ def _lines(plain: str, mark: str) -> list[list[str]]:
     return lines
 
 
-def _named(names: Sequence[str]) -> list[str]:
+def _name_columns(names: Sequence[str]) -> list[str]:
     """Every column has a name of its own."""
     taken: list[str] = []
     for place, name in enumerate(names, 1):
@@ -145,7 +145,7 @@ def _named(names: Sequence[str]) -> list[str]:
     return taken
 
 
-def _grouped(
+def _group_rows(
     rows: Sequence[Row], by: list[str], aggregate: Sequence[str], columns: Sequence[str]
 ) -> list[dict[str, Value]]:
     wanted = [aggregate_of(text, columns) for text in aggregate] or [aggregate_of("count(*)", columns)]
@@ -154,12 +154,12 @@ def _grouped(
         groups.setdefault(tuple(row[name] for name in by), []).append(row)
     return [
         {name: cell_value(part) for name, part in zip(by, key, strict=True)}
-        | {one.name: aggregated(one, group) for one in wanted}
+        | {one.name: aggregate_rows(one, group) for one in wanted}
         for key, group in groups.items()
     ]
 
 
-def _sorted(rows: list[Any], order_by: str, names: Mapping[str, object]) -> list[Any]:
+def _sort_rows(rows: list[Any], order_by: str, names: Mapping[str, object]) -> list[Any]:
     """By one column; what is empty always stands last."""
     if not order_by.strip() or not rows:
         return rows
@@ -175,7 +175,7 @@ def _sorted(rows: list[Any], order_by: str, names: Mapping[str, object]) -> list
     return full + [row for row in rows if row[column] in (None, "")]
 
 
-def _written(rows: Sequence[Mapping[str, Value]], total: int) -> str:
+def _write_rows(rows: Sequence[Mapping[str, Value]], total: int) -> str:
     if not rows:
         return "No row matches."
     if len(rows) == 1 and total == 1 and len(rows[0]) <= 3:
@@ -184,14 +184,14 @@ def _written(rows: Sequence[Mapping[str, Value]], total: int) -> str:
     return table_text([dict(row) for row in rows[:_SHOWN]], list(rows[0]), "markdown") + more
 
 
-def _described(name: str, cells: Sequence[str]) -> dict[str, Any]:
+def _describe_column(name: str, cells: Sequence[str]) -> dict[str, Any]:
     full = [cell for cell in cells if cell]
     numbers = [number for cell in full if (number := number_in(cell)) is not None]
     described: dict[str, Any] = {"name": name, "empty": len(cells) - len(full), "distinct": len(set(full))}
     if not full or len(numbers) < len(full):
         return described | {"type": "text", "examples": list(dict.fromkeys(cell[:80] for cell in full))[:5]}
     rows = [{name: cell} for cell in full]
-    measures = {kind: aggregated(Aggregate(kind, kind, name), rows) for kind in ("min", "max", "avg", "sum")}
+    measures = {kind: aggregate_rows(Aggregate(kind, kind, name), rows) for kind in ("min", "max", "avg", "sum")}
     whole = all(number.denominator == 1 for number in numbers)
     return described | {"type": "integer" if whole else "number"} | measures
 
@@ -209,7 +209,7 @@ def _steps(path: str) -> list[str]:
     ]
 
 
-def _stepped(values: list[Any], step: str, where: str) -> list[Any]:
+def _take_step(values: list[Any], step: str, where: str) -> list[Any]:
     found: list[Any] = []
     index = re.fullmatch(r"\[?(-?\d+)\]?", step)
     for value in values:

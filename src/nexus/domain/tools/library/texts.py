@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from nexus.domain.tools.library.numbers import check_count
-from nexus.domain.tools.library.words import bounded_text, is_cjk, keyphrases, sentences, telling, words
+from nexus.domain.tools.library.words import bounded_text, is_cjk, keyphrases, pick_sentences, sentences, words
 from nexus.domain.tools.model import ToolError
 
 _WORDS_A_MINUTE, _CHARACTERS_A_MINUTE = 230, 400
@@ -51,7 +51,7 @@ def summarize_by_statistics(text: str, sentence_count: int = 3) -> dict[str, Any
     found = sentences(bounded_text(text))[:5000]
     if not found:
         raise ToolError("The text has no sentences.")
-    chosen = [found[place] for place in telling(found, kept)]
+    chosen = [found[place] for place in pick_sentences(found, kept)]
     return {"sentences": chosen, "of": len(found), "text": ("" if is_cjk(text) else " ").join(chosen)}
 
 

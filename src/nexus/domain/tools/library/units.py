@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from nexus.domain.tools.library.functions import PI
-from nexus.domain.tools.library.numbers import decimal, exact_number, jsonable, shown
+from nexus.domain.tools.library.numbers import decimal, exact_number, jsonable, show_number
 from nexus.domain.tools.model import ToolError
 
 
@@ -117,7 +117,7 @@ def convert_units(value: float, from_unit: str, to_unit: str) -> dict[str, Any]:
         "kind": source.kind,
         "result": jsonable(rounded),
         "rule": _rule(amount, source, target),
-        "text": f"{shown(amount)} {source.symbol} = {_readable(converted)} {target.symbol}",
+        "text": f"{show_number(amount)} {source.symbol} = {_readable(converted)} {target.symbol}",
     }
 
 
@@ -125,13 +125,11 @@ def _rule(amount: Fraction, source: Unit, target: Unit) -> str:
     """How one comes to the result: what one unit is of the other, for temperatures the way over kelvin."""
     if source.offset or target.offset:
         kelvin = amount * source.factor + source.offset
-        return (
-            f"{shown(amount)} {source.symbol} = {_readable(kelvin)} K; 0 {target.symbol} = {_readable(target.offset)} K"
-        )
+        return f"{show_number(amount)} {source.symbol} = {_readable(kelvin)} K; 0 {target.symbol} = {_readable(target.offset)} K"
     factor = source.factor / target.factor
     each = _readable(factor)
     sign = "=" if exact_number(each) == factor else "≈"
-    return f"1 {source.symbol} {sign} {each} {target.symbol}; {shown(amount)} × {each} {target.symbol}"
+    return f"1 {source.symbol} {sign} {each} {target.symbol}; {show_number(amount)} × {each} {target.symbol}"
 
 
 def unit_named(name: str) -> Unit:
@@ -166,8 +164,8 @@ def _singular(word: str) -> str:
 def _readable(value: Fraction) -> str:
     """Four decimals, or five significant digits where the number is small."""
     if value.denominator == 1:
-        return shown(value)
-    return shown(exact_number(f"{decimal(value):.4f}" if abs(value) >= 1 else f"{decimal(value):.5g}"))
+        return show_number(value)
+    return show_number(exact_number(f"{decimal(value):.4f}" if abs(value) >= 1 else f"{decimal(value):.5g}"))
 
 
 def _read() -> dict[str, Unit]:

@@ -94,7 +94,7 @@ def _longer(text: str, repeated: Collection[str]) -> Iterator[str]:
                 yield run[at - size : at + 1]
 
 
-def telling(sentence_list: Sequence[str], limit: int) -> list[int]:
+def pick_sentences(sentence_list: Sequence[str], limit: int) -> list[int]:
     """The places of the sentences whose words occur most in the whole, in their order; the first ones count a little more."""
     counts = Counter(term for sentence in sentence_list for term in set(terms(sentence)))
     scores: list[tuple[float, int]] = []
