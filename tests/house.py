@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 from msgspec import Struct, structs
 
@@ -11,7 +12,7 @@ from nexus.adapters.memory.models import MemoryCatalog
 from nexus.adapters.memory.signals import MemorySignals
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.composition.adapters import Adapters
-from nexus.composition.process import run_process
+from nexus.composition.process import Duty, run_process
 from nexus.domain.builds.agent_build import AGENT_BUILD
 from nexus.domain.builds.workflow import Workflow
 from nexus.domain.core.ids import ulids
@@ -101,6 +102,6 @@ async def open_house(
     on = structs.replace(on, workflow=workflow, local=on.queue)
     assert isinstance(on.queue, Lanes | MemoryJobs)
     assert isinstance(on.clock, MovableClock)
-    duties = ("interactive", "background") if serving else ()
-    async with run_process(on, on.queue, duties) as process:
+    duties: tuple[Duty, ...] = ("interactive", "background") if serving else ()
+    async with run_process(on, cast(Lanes, on.queue), duties) as process:
         yield House(services=process.services, world=on, clock=on.clock, queue=on.queue, sweeper=process.sweeper)

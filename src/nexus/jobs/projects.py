@@ -1,15 +1,23 @@
 """Jobs of projects."""
 
+from nexus.domain.core.errors import Conflict, NotFound
 from nexus.domain.projects.model import Purge
 from nexus.domain.services import Services
+from nexus.domain.tasks.model import Task
 from nexus.jobs.outcomes import COMPLETE, Outcome
 
 WAIT = Outcome(verb="snooze", seconds=2.0, reason="what is deleted is being stopped")
 
 
 async def delete(services: Services, job: Purge) -> Outcome:
-    """Removes what was deleted, from the top down; each step may be repeated."""
-    task = await services.tasks.read(job.task_id)
+    """Removes what was deleted, from the top down; each step may be repeated, and is until all are done."""
+    try:
+        return await _delete(services, await services.tasks.read(job.task_id))
+    except (NotFound, Conflict) as error:
+        return Outcome(verb="retry", reason=error.detail)
+
+
+async def _delete(services: Services, task: Task) -> Outcome:
     if session_id := task.payload.get("session_id"):
         return COMPLETE if await services.sessions.purge_one(session_id) else WAIT
     if agent_id := task.payload.get("agent_id"):

@@ -114,7 +114,7 @@ def write_outcome(spec: JobSpec, executions: Executions[Any], row: LeaseRow, out
     if outcome.verb == "discard" or (outcome.verb == "retry" and row.deaths + 1 == spec.attempts):
         return executions.move(row, "failed", error_message=outcome.reason, deaths=row.deaths + 1)
     if row.control_status == "paused":
-        return executions.move(row, "pending")
+        return executions.release(row)
     if outcome.verb == "retry":
         pause = min(LONGEST_PAUSE, 2.0**row.deaths)
         return executions.snooze(row, pause, deaths=row.deaths + 1)

@@ -306,7 +306,8 @@ class Sessions:
         if not session.deleted_at:  # counted once, however many delete it
             gone = patch(SESSIONS, session, when(deleted_at=None), deleted_at=instant(self._clock()), status="closed")
             noted = self._audit.noting(owner, "session.deleted", session_id)
-            await self._tables.commit(gone, noted, *self._tallies.counting(session.tenant_id, sessions=-1))
+            with contextlib.suppress(NotFound):  # nor once it is gone
+                await self._tables.commit(gone, noted, *self._tallies.counting(session.tenant_id, sessions=-1))
         replies = [reply async for reply in self._tables.each(REPLIES, session_id, index="SessionIndex")]
         if any(reply.dispatch for reply in replies):  # its last event is on its way
             return False

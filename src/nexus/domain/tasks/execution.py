@@ -324,7 +324,7 @@ class Executions(Generic[L]):
 
     async def list_unfinished(self, status: str | None = None) -> list[L]:
         """All that has not ended; or all of one status."""
-        places = self._leases.places[status] if status else self._all_places()
+        places = self._leases.places.get(status, ()) if status else self._all_places()
         return await self._list(places, Window(limit=100), all_of_it=True)
 
     async def restore_due(self) -> None:
