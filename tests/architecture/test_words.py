@@ -157,3 +157,10 @@ def _folder(path: str) -> str:
 )
 def test_the_rule_sees_a_participle_that_stands_alone(text: str, names: list[str]) -> None:
     assert list(participles(Source("src/nexus/a.py", text))) == names
+
+
+def test_the_domain_names_no_command() -> None:
+    """What people type is told to it (`UserCommands`)."""
+    command = re.compile(r"\bnexus (serve|build|chat|models|projects|agents?|sessions|tasks|tools|doctor)\b")
+    found = {source.path: command.findall(source.text) for source in sources("src/nexus/domain")}
+    assert {path: commands for path, commands in found.items() if commands} == {}

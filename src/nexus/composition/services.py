@@ -12,6 +12,7 @@ from nexus.domain.agents.service import Agents
 from nexus.domain.agents.slugs import Slugs
 from nexus.domain.audit.service import Audit
 from nexus.domain.builds.driver import BuildDriver, Waiting
+from nexus.domain.builds.model import UserCommands
 from nexus.domain.builds.service import Builds
 from nexus.domain.builds.stage_context import StageServices
 from nexus.domain.core.instants import Clock
@@ -76,6 +77,17 @@ def compose_runtime(on: AgentAdapters) -> RuntimeServices:
         runtime=Runtime(models=models, providers=providers),
         resolver=PackageResolver(providers=providers, models=on.models),
     )
+
+
+COMMANDS = UserCommands(
+    list_models="nexus models",
+    use_model="nexus models use {}",
+    use_hosted_model="nexus models use openai/gpt-4o-mini --key-env OPENAI_API_KEY",
+    use_local_model="nexus models use ollama/NAME",
+    run_package="nexus agent run .",
+    test_package="nexus agent test .",
+)
+"""What the command of this system is called in texts of the domain."""
 
 
 def _compose_core(adapters: Adapters) -> CoreServices:
@@ -148,7 +160,7 @@ def _builds(adapters: Adapters, on: CoreServices, projects: Projects, deletions:
     )
     stage_services = StageServices(
         models=on.models, discovery=adapters.discovery, runtime=on.runtime, code=adapters.code, agents=agents, resolver=on.resolver,
-        slugs=on.slugs, repository=adapters.repository,
+        slugs=on.slugs, repository=adapters.repository, commands=COMMANDS,
     )  # fmt: skip
     gate = QuarantineGate()
     driver = BuildDriver(

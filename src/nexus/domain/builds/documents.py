@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from nexus.domain.agents.package import Manifest
+from nexus.domain.builds.model import UserCommands
 from nexus.domain.builds.outputs import (
     Architecture,
     Brief,
@@ -66,14 +67,14 @@ _WORDS: dict[str, tuple[str, str]] = {
     "test": ("its unit tests and cases", "运行单元测试和用例"),
     "pytest": ("its unit tests alone", "只运行单元测试"),
     "set_a_model": (
-        "No model was found on this machine. Set one, for example `nexus models use openai/gpt-4o-mini --key-env OPENAI_API_KEY` or, with "
-        "Ollama, `nexus models use ollama/NAME` (`nexus models` lists what there is); then restart the server and retry the build.",
-        "本机没有找到模型。请先设置一个，例如`nexus models use openai/gpt-4o-mini --key-env OPENAI_API_KEY`，或用Ollama："
-        "`nexus models use ollama/NAME`（`nexus models`列出可用的模型）；然后重启服务器并重试本次构建。",
+        "No model was found on this machine. Set one, for example `{0.use_hosted_model}` or, with "
+        "Ollama, `{0.use_local_model}` (`{0.list_models}` lists what there is); then restart the server and retry the build.",
+        "本机没有找到模型。请先设置一个，例如`{0.use_hosted_model}`，或用Ollama："
+        "`{0.use_local_model}`（`{0.list_models}`列出可用的模型）；然后重启服务器并重试本次构建。",
     ),
     "use_this_model": (
-        "Found on this machine: {found}. Use it with `nexus models use {model}`, then restart the server and retry the build.",
-        "在本机找到：{found}。运行`nexus models use {model}`即可使用，然后重启服务器并重试本次构建。",
+        "Found on this machine: {found}. Use it with `{use}`, then restart the server and retry the build.",
+        "在本机找到：{found}。运行`{use}`即可使用，然后重启服务器并重试本次构建。",
     ),
     "boundary": ("Generated code ran confined by", "生成代码的隔离方式"),
     "model_note": ("Answers come from", "回答由以下模型给出"),
@@ -207,9 +208,9 @@ def quote(text: str) -> str:
     return "\n".join(f"> {escape_controls(line)}" for line in text.splitlines())
 
 
-def readme(manifest: Manifest, made: Design, unmet: Sequence[str], say: Language) -> str:
+def readme(manifest: Manifest, made: Design, unmet: Sequence[str], say: Language, on: UserCommands) -> str:
     """`unmet`: a line for each thing that was asked for and that the agent cannot do."""
-    commands = [f"nexus agent run .    # {word('talk', say)}", f"nexus agent test .   # {word('test', say)}"]
+    commands = [f"{on.run_package:<20} # {word('talk', say)}", f"{on.test_package:<20} # {word('test', say)}"]
     if any(entry.ref.startswith("generated:") for entry in manifest.tools):
         commands.append(f"pytest               # {word('pytest', say)}")
     page = Page(say, "", manifest.agent.name)

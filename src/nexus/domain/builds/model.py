@@ -26,3 +26,14 @@ class StageFailed(NexusError):
     """A stage cannot give what it is for, and trying again would not help. `facts["code"]` names why."""
 
     title = "The stage failed"
+
+
+class UserCommands(Struct, frozen=True, kw_only=True):
+    """What texts tell people to type. `{}` in `use_model` is the model."""
+
+    list_models: str
+    use_model: str
+    use_hosted_model: str
+    use_local_model: str
+    run_package: str
+    test_package: str

@@ -10,7 +10,7 @@ from msgspec import Struct
 from nexus.domain.agents.package import PackageResolver
 from nexus.domain.agents.service import Agents
 from nexus.domain.agents.slugs import Slugs
-from nexus.domain.builds.model import StageFailed
+from nexus.domain.builds.model import StageFailed, UserCommands
 from nexus.domain.core.errors import NexusError, NotFound
 from nexus.domain.models.model import Spent, Unparseable
 from nexus.domain.models.service import Models
@@ -36,6 +36,7 @@ class StageServices(Struct, frozen=True, kw_only=True):
     resolver: PackageResolver
     slugs: Slugs
     repository: Repository
+    commands: UserCommands
 
 
 class StageHooks(Struct, frozen=True, kw_only=True):

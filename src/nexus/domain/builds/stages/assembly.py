@@ -36,7 +36,7 @@ async def assembly(context: StageContext) -> StageOutput:
     made, say = context.earlier(Design, "design", agent.slug), context.earlier(Brief, "intake").language
     files = await context.files(folder) | {
         package.MANIFEST: package.manifest_text(manifest),
-        "README.md": documents.readme(manifest, made, unmet, say),
+        "README.md": documents.readme(manifest, made, unmet, say, context.services.commands),
         "requirements.txt": "# Tools of this agent use the Python standard library only.\n",
         "conftest.py": CONFTEST,
     }

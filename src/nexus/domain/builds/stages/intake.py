@@ -45,8 +45,9 @@ async def _way_to_a_model(context: StageContext, say: Language) -> str:
     servers = await context.services.discovery.find_local()
     found = [single_line(f"{server.provider}/{name}")[:100] for server in servers for name in server.names[:1]]
     if not found:
-        return documents.word("set_a_model", say)
-    return documents.word("use_this_model", say).format(found=", ".join(found), model=shlex.quote(found[0]))
+        return documents.word("set_a_model", say).format(context.services.commands)
+    use = context.services.commands.use_model.format(shlex.quote(found[0]))
+    return documents.word("use_this_model", say).format(found=", ".join(found), use=use)
 
 
 async def finalize(context: StageContext, outputs: Mapping[str, StageOutput], commit_id: str) -> StageEffects:

@@ -53,7 +53,9 @@ async def verification(context: StageContext) -> StageOutput:
     made = context.earlier(Design, "design", agent.slug)
     files = {
         f"agents/{agent.slug}/prompt.md": candidate.package.prompt,
-        f"agents/{agent.slug}/README.md": readme(candidate.package.manifest, made, verified.unmet, say),
+        f"agents/{agent.slug}/README.md": readme(
+            candidate.package.manifest, made, verified.unmet, say, context.services.commands
+        ),
         f"agents/{agent.slug}/docs/report.md": report.text(agent, findings, verified, say),
     }
     return StageOutput(output=verified, files=files, summary=report.line(verified, say))
