@@ -267,7 +267,7 @@ async def test_a_new_scope_is_not_read_and_what_its_journal_wrote_is() -> None:
     models = over(ScriptedModel("one", "two"), steps)
     for _ in range(2):
         await heard(models)
-    assert (driver.reads, steps.done) == (0, 2)
+    assert (driver.reads, steps.position) == (0, 2)
 
     async def call(key: str) -> ToolResult:
         return ToolResult(ok=True, result="1", seconds=0.0)
