@@ -4,7 +4,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 
 from nexus.adapters.confined.environment import hide_environment
 from nexus.adapters.http.app import make_app
@@ -13,7 +13,7 @@ from nexus.adapters.http.server import bind, listening
 from nexus.adapters.http.streams import Streams
 from nexus.adapters.structlog import logs
 from nexus.adapters.token.authenticator import TokenAuthenticator
-from nexus.composition.process import open_process
+from nexus.composition.process import DUTIES, Process, open_process
 from nexus.domain.core import failpoints
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.addresses import networks
@@ -43,31 +43,40 @@ async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
     failpoints.arm(settings.chaos.failpoint)
     logs.configure(settings.log.level, settings.log.format)
     stopping = _listen_for_signals()
-    with closing(_bind_listener(settings)) as listener:
-        await _serve_process(settings, listener, stopping, ready)
-
-
-async def _serve_process(
-    settings: Settings, listener: socket.socket, stopping: asyncio.Event, ready: Callable[[str], None]
-) -> None:
-    async with open_process(settings) as process:
-        streams, state = Streams(longest=settings.limits.stream_seconds), {"status": "ready"}
-        authenticator = TokenAuthenticator(settings.auth.token.reveal() if settings.auth.token else None)
-        app = make_app(
-            process.services,
-            authenticator=authenticator,
-            hosts=[settings.host],
-            streams=streams,
-            parts=process.parts,
-            ready=lambda: state,
-        )
-        async with listening(app, listener, _bounds(settings)):
-            host, port = listener.getsockname()[:2]
-            ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    async with AsyncExitStack() as stack:
+        answers = "http" in DUTIES[settings.role]
+        listener = stack.enter_context(closing(_bind_listener(settings))) if answers else None
+        process = await stack.enter_async_context(open_process(settings))
+        if listener is None:
             await stopping.wait()
-            state["status"] = "draining"
-            streams.drain()
-            await process.lanes.drain(settings.limits.drain_seconds)
+        else:
+            await _answer_requests(settings, process, listener, stopping, ready)
+
+
+async def _answer_requests(
+    settings: Settings,
+    process: Process,
+    listener: socket.socket,
+    stopping: asyncio.Event,
+    ready: Callable[[str], None],
+) -> None:
+    streams, state = Streams(longest=settings.limits.stream_seconds), {"status": "ready"}
+    authenticator = TokenAuthenticator(settings.auth.token.reveal() if settings.auth.token else None)
+    app = make_app(
+        process.services,
+        authenticator=authenticator,
+        hosts=[settings.host],
+        streams=streams,
+        parts=process.parts,
+        ready=lambda: state,
+    )
+    async with listening(app, listener, _bounds(settings)):
+        host, port = listener.getsockname()[:2]
+        ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        await stopping.wait()
+        state["status"] = "draining"
+        streams.drain()
+        await process.lanes.drain(settings.limits.drain_seconds)
 
 
 def _bind_listener(settings: Settings) -> socket.socket:

@@ -1,0 +1,35 @@
+"""A process does what its role says."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from nexus import serving
+from nexus.adapters.sqlite.lock import find_holder
+from nexus.settings import read
+
+
+async def test_a_worker_works_without_a_socket_until_it_is_told_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "check_start", lambda settings: None)  # it refuses the role in this release
+    urls = list[str]()
+    settings = read(
+        {
+            "NEXUS_DATA_DIR": str(tmp_path),
+            "NEXUS_ROLE": "worker",
+            "NEXUS_LOG__LEVEL": "debug",
+            "NEXUS_LOG__FORMAT": "pretty",
+        }
+    )
+    serves = asyncio.create_task(serving.serve(settings, ready=urls.append))
+    async with asyncio.timeout(50):
+        while not find_holder(tmp_path):
+            await asyncio.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await serves
+    assert urls == []
+    assert find_holder(tmp_path) is None
