@@ -5,12 +5,13 @@ import gc
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec import Struct
 
 from nexus.adapters.memory.log import MemoryLog
 from nexus.domain.core.errors import Conflict, NotFound, Unavailable
-from nexus.domain.ports.log import LEAP, PAGE, Append, Batch, Beyond, EventLog, LogDriver, Stream, Told, Trimmed
+from nexus.domain.ports.log import LEAP, PAGE, Append, Batch, Beyond, Entry, EventLog, LogDriver, Stream, Trimmed
 from nexus.domain.ports.topics import Topic
 from tests.contracts.conftest import sqlite_log
 
@@ -163,7 +164,7 @@ class Faltering:
     def append(self, append: Append) -> None:
         if self.failing:
             self.failing -= 1
-            asyncio.get_running_loop().call_soon(append.landed, Unavailable())
+            asyncio.get_running_loop().call_soon(append.finish, Unavailable())
         else:
             self._driver.append(append)
 
@@ -299,11 +300,12 @@ async def test_a_typed_stream_ends_with_its_last_event(stream: Stream[Grown | Fi
     events: list[Grown | Finished | Paused] = [Grown("a"), Grown("知\n"), Paused(), Finished()]
     assert await stream.append("t", events[:2], after=0) == 2
     assert await stream.append("t", events[2:], after=2) == 4
-    told = [Told(position, event) for position, event in enumerate(events, 1)]
+    assert await stream.read("t") == [Entry(position, event) for position, event in enumerate(events, 1)]
+    encoded = [msgspec.json.encode(event) for event in events]
     async with asyncio.timeout(50):
-        assert [one async for one in stream.follow("t")] == told == await stream.read("t")
-        assert [one async for one in stream.follow("t", 2)] == told[2:]
-        assert [one async for one in stream.follow("t", 4)] == []
+        for after in (0, 2, 4):
+            found = [one async for batch in stream.batches("t", after) for one in enumerate(batch.events, batch.first)]
+            assert found == list(enumerate(encoded, 1))[after:]
     assert await stream.end("t") == 4
 
 
@@ -321,7 +323,7 @@ class Ahead:
         self.shown = shown
 
     def append(self, append: Append) -> None:
-        append.landed(None)
+        append.finish(None)
 
     async def read(self, topic: str, after: int, limit: int) -> Batch:
         return Batch(after + 1, lines(after + 1, self.shown - after))

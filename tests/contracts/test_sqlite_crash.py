@@ -169,7 +169,7 @@ class _Looking:
         [(self.synchronous,)] = connection.execute("pragma synchronous")
         self._said.append("row runs" if self.durable else "delta runs")
 
-    def landed(self, error: Exception | None) -> None:
+    def finish(self, error: Exception | None) -> None:
         self._said.append("row landed" if self.durable else "delta landed")
         self.done.set_result(None)
 

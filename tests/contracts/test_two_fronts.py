@@ -3,6 +3,7 @@
 import asyncio
 import gc
 
+import msgspec
 import pytest
 from msgspec import Struct
 
@@ -135,7 +136,8 @@ async def test_a_typed_stream_ends_on_both(fronts: Fronts) -> None:
 
 async def _heard(stream: Stream[Said | Over], after: int = 0) -> list[Said | Over]:
     async with asyncio.timeout(50):
-        return [event async for _, event in stream.follow("t", after)]
+        batches = [batch async for batch in stream.batches("t", after)]
+    return [msgspec.json.decode(event, type=Said | Over) for batch in batches for event in batch.events]
 
 
 class Counting:

@@ -197,7 +197,7 @@ async def test_that_it_waits_was_lost_on_the_way_to_the_log_and_nothing_else_is(
 
         def append(self, append: Append) -> None:
             if self.away:
-                asyncio.get_running_loop().call_soon(append.landed, Unavailable("away"))
+                asyncio.get_running_loop().call_soon(append.finish, Unavailable("away"))
             else:
                 super().append(append)
 

@@ -26,7 +26,7 @@ class Counting(MemoryLog):
         self.batches.append(len(append.events))
         if self.failing:
             self.failing -= 1
-            asyncio.get_running_loop().call_soon(append.landed, Unavailable("away"))
+            asyncio.get_running_loop().call_soon(append.finish, Unavailable("away"))
         else:
             super().append(append)
 

@@ -46,10 +46,10 @@ class MemoryLog:
 
     def _land(self, append: Append) -> None:
         if refused := refusal(append, self._end(append.topic)):
-            append.landed(refused)
+            append.finish(refused)
             return
         last = append.after + len(append.events)
         self._positions[append.topic] += range(append.after + 1, last + 1)
         self._events[append.topic] += append.events
-        append.landed(None)
+        append.finish(None)
         self._signals.notify(append.topic, last)

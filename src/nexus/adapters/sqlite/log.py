@@ -102,9 +102,9 @@ class _Appending(Struct):
             raise refused
         connection.execute("insert into nexus_log values (?, ?, ?)", self.log_row())
 
-    def landed(self, error: Exception | None) -> None:
+    def finish(self, error: Exception | None) -> None:
         append = self.append
-        append.landed(error)
+        append.finish(error)
         if error is None:
             self.signals.notify(append.topic, append.after + len(append.events))
 

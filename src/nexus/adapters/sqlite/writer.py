@@ -28,7 +28,7 @@ class Work(Protocol):
 
     @property
     def durable(self) -> bool:
-        """Whether it must be on the disk itself before `landed`, not only safe from the death of the process."""
+        """Whether it must be on the disk itself before `finish`, not only safe from the death of the process."""
         ...
 
     def log_row(self) -> LogRow | None:
@@ -39,7 +39,7 @@ class Work(Protocol):
         """In the writer's thread, inside a savepoint; what it raises undoes it alone."""
         ...
 
-    def landed(self, error: Exception | None) -> None:
+    def finish(self, error: Exception | None) -> None:
         """In the loop: it is committed, or nothing of it is."""
         ...
 
@@ -77,11 +77,11 @@ class Writer:
 
     def reader(self) -> sqlite3.Connection:
         """A connection of the loop's own that only reads."""
-        return connected(self.path, "query_only=1", "busy_timeout=50")
+        return connect(self.path, "query_only=1", "busy_timeout=50")
 
     def submit(self, work: Work) -> None:
         if self._closed:
-            work.landed(Unavailable("The database is closed"))
+            work.finish(Unavailable("The database is closed"))
             return
         self._pending.append(work)
         if not self._busy:
@@ -104,7 +104,7 @@ class Writer:
         await asyncio.to_thread(self._checkpoint)
 
     def _checkpoint(self) -> None:
-        with closing(connected(self.path, "busy_timeout=5000")) as connection:
+        with closing(connect(self.path, "busy_timeout=5000")) as connection:
             connection.execute("pragma wal_checkpoint(truncate)")
 
     def _next(self) -> None:
@@ -119,7 +119,7 @@ class Writer:
 
     def _answer_group(self, group: Sequence[Work], answers: Sequence[Exception | None]) -> None:
         for work, answer in zip(group, answers, strict=True):
-            work.landed(answer)
+            work.finish(answer)
         rest = min(_LONGEST_PAUSE, (len(group) - 2) * _CROWD_PAUSE)
         if rest > 0 and not self._closed and not any(work.durable for work in self._pending):
             self._resting = self._loop.call_later(rest, self._next)
@@ -132,7 +132,7 @@ class Writer:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.touch(mode=0o600)
-            return connected(
+            return connect(
                 self.path, "journal_mode=wal", "busy_timeout=5000", "journal_size_limit=67108864", "secure_delete=1"
             )
         except (OSError, sqlite3.Error) as error:
@@ -224,7 +224,7 @@ class Job:
     def log_row(self) -> None:
         return None
 
-    def landed(self, error: Exception | None) -> None:
+    def finish(self, error: Exception | None) -> None:
         if self.done.done():
             return
         if error is None:
@@ -233,7 +233,7 @@ class Job:
             self.done.set_exception(error)
 
 
-def connected(path: Path, *pragmas: str) -> sqlite3.Connection:
+def connect(path: Path, *pragmas: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     for pragma in pragmas:
         connection.execute(f"pragma {pragma}")

@@ -23,7 +23,7 @@ class Events:
         self._tables, self._signals, self._clock = tables, signals, clock
         self._feeds = Topics(_Feeds(tables, signals), poll=poll)
 
-    def telling(self, topic: str, position: int, tag: str, data: Mapping[str, Any]) -> Write:
+    def insert(self, topic: str, position: int, tag: str, data: Mapping[str, Any]) -> Write:
         """The write of one event; the commit that holds it must guard that `position` is the next one."""
         now = self._clock()
         return insert(
@@ -42,7 +42,7 @@ class Events:
         """A hint that something was committed to a topic, up to this position: readers look at once."""
         self._signals.notify(topic, position)
 
-    async def changed(self, topic: str, *, within: float) -> bool:
+    async def wait_for_change(self, topic: str, *, within: float) -> bool:
         """Waits for a hint. False when none came within so many seconds."""
         return await wait_for_signal(self._signals, topic, within=within)
 
@@ -71,7 +71,7 @@ class _Feeds(Struct, frozen=True):
     async def read(self, topic: str, after: int, limit: int) -> Batch:
         window = Window(limit=min(limit, PAGE), since=after + 1)
         found = (await self.tables.page(EVENTS, topic, window=window)).items
-        return Batch(found[0].position if found else after + 1, [encoded(event) for event in found])
+        return Batch(found[0].position if found else after + 1, [encode(event) for event in found])
 
     async def end(self, topic: str) -> int:
         newest = (await self.tables.page(EVENTS, topic, window=Window(limit=1, newest_first=True))).items
@@ -81,6 +81,6 @@ class _Feeds(Struct, frozen=True):
         return self.signals.listen(topic, wake)
 
 
-def encoded(event: Event) -> bytes:
+def encode(event: Event) -> bytes:
     """One JSON object that begins with its tag, as readers of streams get it."""
     return msgspec.json.encode({"type": event.tag, "at": event.created_at, **event.data})

@@ -12,7 +12,19 @@ from msgspec import Struct
 from nexus.domain.core.errors import Conflict
 from nexus.domain.ports.topics import PAGE, Batch, Beyond, Source, Topic, Topics, Trimmed
 
-__all__ = ["LEAP", "PAGE", "Append", "Batch", "Beyond", "EventLog", "LogDriver", "Stream", "Told", "Trimmed", "refusal"]
+__all__ = [
+    "LEAP",
+    "PAGE",
+    "Append",
+    "Batch",
+    "Beyond",
+    "Entry",
+    "EventLog",
+    "LogDriver",
+    "Stream",
+    "Trimmed",
+    "refusal",
+]
 
 E = TypeVar("E", bound=Struct)
 
@@ -21,14 +33,14 @@ LEAP = 1_000
 
 
 class Append(Struct, frozen=True):
-    """Events on their way to the store, all or none, behind the position `after`. `durable`: on the disk itself before `landed`, which
+    """Events on their way to the store, all or none, behind the position `after`. `durable`: on the disk itself before `finish`, which
     is called in the loop: they are committed, or nothing of them is."""
 
     topic: str
     after: int
     events: Sequence[bytes]
     durable: bool
-    landed: Callable[[Exception | None], None]
+    finish: Callable[[Exception | None], None]
 
 
 class LogDriver(Source, Protocol):
@@ -105,7 +117,7 @@ def _land(
         done.set_exception(error)
 
 
-class Told(NamedTuple, Generic[E]):
+class Entry(NamedTuple, Generic[E]):
     """An event and its position."""
 
     position: int
@@ -116,7 +128,7 @@ class Stream(Generic[E]):
     """The typed view of a log: `kinds` are the Structs of a tagged union, `ends` those after which nothing comes."""
 
     def __init__(self, log: EventLog, *, kinds: Sequence[type[E]], ends: Sequence[type[E]]) -> None:
-        self._log, self._ends = log, tuple(map(_opening, ends))
+        self._log, self._ends = log, tuple(map(_encode_tag, ends))
         self._encode = msgspec.json.Encoder().encode
         self._decode: Any = msgspec.json.Decoder(functools.reduce(operator.or_, kinds)).decode
 
@@ -129,18 +141,12 @@ class Stream(Generic[E]):
         """As `EventLog.follow`, encoded and with heartbeats; ends after an event that ends the topic."""
         return self._log.follow(topic, after, ends=self._ends)
 
-    async def follow(self, topic: str, after: int = 0) -> AsyncIterator[Told[E]]:
-        """Every event after `after`; ends after one that ends the topic."""
-        async for batch in self.batches(topic, after):
-            for position, line in enumerate(batch.events, batch.first):
-                yield Told(position, self._decode(line))
-
-    async def read(self, topic: str) -> list[Told[E]]:
+    async def read(self, topic: str) -> list[Entry[E]]:
         """Every event committed by now."""
-        told: list[Told[E]] = []
-        while (batch := await self._log.read(topic, told[-1].position if told else 0)).events:
-            told += [Told(position, self._decode(line)) for position, line in enumerate(batch.events, batch.first)]
-        return told
+        found: list[Entry[E]] = []
+        while (batch := await self._log.read(topic, found[-1].position if found else 0)).events:
+            found += [Entry(position, self._decode(line)) for position, line in enumerate(batch.events, batch.first)]
+        return found
 
     async def end(self, topic: str) -> int:
         return await self._log.end(topic)
@@ -149,7 +155,7 @@ class Stream(Generic[E]):
         await self._log.delete(topics)
 
 
-def _opening(kind: type[Struct]) -> bytes:
+def _encode_tag(kind: type[Struct]) -> bytes:
     """How the JSON of a tagged Struct begins: with its tag."""
     config = kind.__struct_config__
     return b"{" + msgspec.json.encode(config.tag_field) + b":" + msgspec.json.encode(config.tag)

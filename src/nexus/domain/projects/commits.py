@@ -79,7 +79,7 @@ class Commits:
             patch(PROJECTS, at.project, on_project, **fields),
             task,
             *change.writes,
-            self._events.telling(at.topic, position, change.tag, change.told),
+            self._events.insert(at.topic, position, change.tag, change.told),
         )
         hit(f"after:{change.tag}")
         self._events.wake(at.topic, position)

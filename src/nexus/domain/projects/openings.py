@@ -114,7 +114,7 @@ class Openings:
             insert(BUILDS, build),
             self._insert_task(project, plan.task_type),
             *(insert(STAGES, stage) for stage in stages),
-            self._events.telling(topic(project.project_id, project.build_no), project.events, "build.queued", queued),
+            self._events.insert(topic(project.project_id, project.build_no), project.events, "build.queued", queued),
         ]
 
     @retry_stale
@@ -152,7 +152,7 @@ class Openings:
             self._insert_task(new, (await self._tasks.read(project.active_task_id)).task_type),
             *(patch(STAGES, stage, build_no=new.build_no) for stage in stages[:begin]),
             *(patch(STAGES, stage, **rules.anew(stage, new.build_no, command=command)) for stage in stages[begin:]),
-            self._events.telling(topic(new.project_id, new.build_no), new.events, "build.queued", told),
+            self._events.insert(topic(new.project_id, new.build_no), new.events, "build.queued", told),
             self._audit.noting(caller, f"project.{command}", project.project_id, build_no=new.build_no),
             *self._tallies.counting(project.tenant_id, builds_started=1),
             *self._admission.moving(project.tenant_id, project.status, move.to),

@@ -163,7 +163,7 @@ class Projects:
         writes = [
             patch(PROJECTS, project, move.of_project(project.events), **fields),
             moved,
-            self._events.telling(where, position, move.event, told),
+            self._events.insert(where, position, move.event, told),
             self._audit.noting(caller, f"project.{verb}", project.project_id),
             *self._admission.moving(project.tenant_id, project.status, move.to),
         ]
