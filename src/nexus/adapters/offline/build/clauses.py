@@ -94,8 +94,9 @@ def _clauses(text: str, tokens: Sequence[Token], language: Language) -> list[Cla
         for end in range(min(len(parts), _RUN), 0, -1):
             clause = read_clause(_text(text, (parts[0][0], parts[end - 1][-1])), language)
             alone = [read_clause(_text(text, part), language) for part in parts[:end]]
+            is_one = not any(_has_verb(one.text) and not (one.card or one.empty) for one in alone)
             parted = any(not (one.empty or (one.served and len(words_of(one.text)) > 1)) for one in alone)
-            if end == 1 or (clause.served and parted and not alone[-1].empty):
+            if end == 1 or (clause.served and is_one and parted and not alone[-1].empty):
                 break
         parts = parts[end:]
         if found and found[-1].left and not (clause.empty or _has_verb(clause.text)):
@@ -109,7 +110,7 @@ def _text(text: str, tokens: Sequence[Token]) -> str:
 
 
 def _has_verb(text: str) -> bool:
-    return any(one.kind == "verbs" and one.places.start == 0 for one in _matches(_keys(text)))
+    return any(one.kind in ("verbs", "saying") and one.places.start == 0 for one in _matches(_keys(text)))
 
 
 @lru_cache(maxsize=4096)
@@ -120,15 +121,17 @@ def read_clause(text: str, language: Language) -> Clause:
     tokens = [token for token in tokens_of(text) if token.word[0].isalnum() or token.word == "…"]
     words = [stem(token.word) for token in tokens]
     found = list(_matches(words))
-    fillers, teams = _places(found, "fillers", "breaks"), _places(found, "teams")
+    verbs, things, teams = (_places(found, kind) for kind in ("verbs", "things", "teams"))
+    fillers = things | _places(found, "fillers", "breaks", "saying")
     manner, telling = _places(found, "manners", language), _places(found, "telling")
     readings = _readings(words, found, (fillers | manner) - teams)
     best = min(readings, key=lambda one: (len(one.left), -one.covered), default=_Reading("", (), [], 0))
-    silent = (fillers | manner | telling) - teams
+    task = verbs | things if verbs and things and min(verbs) < max(things) else set[int]()
+    silent = (fillers | manner | telling) - teams - task
     left = best.left if best.card else [at for at in range(len(words)) if at not in silent]
     runs = [[at for _, at in run] for _, run in groupby(enumerate(left), key=lambda pair: pair[1] - pair[0])]
     spans = tuple(_text(text, tokens[run[0] : run[-1] + 1])[:80] for run in runs)
-    speaking = {at for one in found if one.card or one.kind == "verbs" for at in one.places}
+    speaking = {at for one in found if one.card or one.kind in ("verbs", "saying") for at in one.places}
     start = next((token.start for at, token in enumerate(tokens) if at in speaking or at not in fillers), 0)
     shown = re.sub(r"\s+", " ", text[start:]).strip()
     return Clause(shown, best.card, best.topics, spans, is_manner=bool(manner | telling))

@@ -1,5 +1,7 @@
 """The stages after `intake`: what the clauses of a requirement come to."""
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
 from nexus.adapters.offline.build.clauses import clauses_of, read_clause
@@ -29,21 +31,17 @@ _SAYS: dict[Language, dict[str, str]] = {
 
 def requirements(given: outputs.RequirementsInput) -> outputs.Requirements:
     language, (clauses, manners) = given.brief.language, clauses_of(given.requirement)
-    said = [(clause.text, [_shown(one) for one in clause.examples(language)]) for clause in clauses]
     wished = [_SAYS[language]["honest"], *manners]
     return outputs.Requirements(
-        functional=[_requirement(f"FR-{at}", text, shown) for at, (text, shown) in enumerate(said, 1)],
-        nonfunctional=[_requirement(f"NFR-{at}", text, []) for at, text in enumerate(wished, 1)],
+        functional=[_requirement(f"FR-{at}", one.text, one.examples(language)) for at, one in enumerate(clauses, 1)],
+        nonfunctional=[_requirement(f"NFR-{at}", text, ()) for at, text in enumerate(wished, 1)],
     )
 
 
-def _requirement(requirement_id: str, text: str, shown: list[str]) -> Requirement:
+def _requirement(requirement_id: str, text: str, examples: Iterable[Example]) -> Requirement:
+    shown = [f"“{' '.join(one.input.split())[:250]}” → “{', '.join(one.contains)[:150]}”" for one in examples]
     title = text[:1].upper() + text[1:80]
     return Requirement(id=requirement_id, title=title, statement=text, acceptance=shown or [text])
-
-
-def _shown(example: Example) -> str:
-    return f"“{' '.join(example.input.split())[:250]}” → “{', '.join(example.contains)[:150]}”"
 
 
 def architecture(given: outputs.ArchitectureInput) -> Architecture:

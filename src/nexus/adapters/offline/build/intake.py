@@ -72,7 +72,6 @@ def _name(requirement: str, cards: Sequence[str], language: Language) -> tuple[s
 
 def _slug(text: str) -> str:
     """At most 40 characters, cut between words; empty when nothing of the text can be in a slug."""
-    words = re.findall(r"[a-z0-9]+", text.lower()[:400])
-    while len("_".join(words)) > 40 and len(words) > 1:
-        words.pop()
-    return slug if re.fullmatch(r"[a-z][a-z0-9_]{2,39}", slug := "_".join(words)[:40]) else ""
+    slug = re.sub(r"[^a-z0-9]+", "_", text.lower()[:400]).strip("_")
+    slug = slug if len(slug) <= 40 else slug[:41].rpartition("_")[0] or slug[:40]
+    return slug if re.fullmatch(r"[a-z][a-z0-9_]{2,39}", slug) else ""
