@@ -32,7 +32,7 @@ from nexus.domain.runtime.service import Runtime
 from nexus.domain.services import Services
 from nexus.domain.sessions.admission import ReplyAdmission
 from nexus.domain.sessions.completion import ReplyCompletion
-from nexus.domain.sessions.replies import Replies
+from nexus.domain.sessions.replies import Replies, lease_replies
 from nexus.domain.sessions.reply_stream import reply_log
 from nexus.domain.sessions.service import Sessions
 from nexus.domain.statistics.service import Statistics
@@ -128,14 +128,7 @@ def compose_services(adapters: Adapters) -> Services:
         tables=tables, agents=agents, runtime=on.runtime, tools=on.tools, tallies=tallies, requests=on.requests,
         clock=clock, new_id=new_id,
     )  # fmt: skip
-    stream = reply_log(adapters.log)
-    completion = ReplyCompletion(
-        tables=tables, agents=agents, invocations=invocations, tallies=tallies, stream=stream, clock=clock
-    )
-    replies = Replies(
-        tables=tables, agents=agents, runtime=on.runtime, completion=completion, stream=stream, worker_id=adapters.worker_id, clock=clock,
-        journals=partial(Journal, tables=tables, clock=clock, eager=False),
-    )  # fmt: skip
+    replies = _replies(adapters, on, agents, invocations)
     sessions = Sessions(
         tables=tables, agents=agents, replies=replies, invocations=invocations, requests=on.requests, tasks=tasks,
         tallies=tallies, audit=audit, admission=ReplyAdmission(queue=adapters.queue, local=adapters.local, replies=replies), clock=clock, new_id=new_id,
@@ -146,6 +139,19 @@ def compose_services(adapters: Adapters) -> Services:
         deployments=Deployments(tables=tables, agents=agents, requests=on.requests, audit=audit),
         invocations=invocations, sessions=sessions, replies=replies, tasks=tasks, tools=on.tools,
         statistics=Statistics(tallies=tallies, clock=clock),
+    )  # fmt: skip
+
+
+def _replies(adapters: Adapters, on: CoreServices, agents: Agents, invocations: Invocations) -> Replies:
+    tables, clock = on.tables, on.clock
+    completion = ReplyCompletion(
+        tables=tables, agents=agents, invocations=invocations, tallies=on.tallies, stream=reply_log(adapters.log),
+        clock=clock,
+    )  # fmt: skip
+    return Replies(
+        tables=tables, agents=agents, runtime=on.runtime, completion=completion, worker_id=adapters.worker_id, clock=clock,
+        journals=partial(Journal, tables=tables, clock=clock, eager=False),
+        executions=lease_replies(tables=tables, clock=clock, heartbeat=adapters.heartbeat, times=adapters.leases),
     )  # fmt: skip
 
 

@@ -77,7 +77,9 @@ encode: Callable[[Job], bytes] = msgspec.json.Encoder().encode
 REGISTRY = Registry(
     [
         JobSpec(
-            job=WriteReply, run=sessions.write_reply, lane="interactive", timeout=HOUR / 4, hand_back=sessions.hand_back,
+            job=WriteReply, run=sessions.write_reply, lane="interactive", timeout=HOUR / 4,
+            executions=lambda services: services.replies.executions,
+            on_lost=lambda services, reply: services.replies.take_over(reply), hand_back=sessions.hand_back,
         ),
         JobSpec(
             job=RunBuild, run=builds.run_build, lane="background", timeout=4 * HOUR,

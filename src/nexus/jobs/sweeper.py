@@ -11,7 +11,6 @@ import structlog
 from nexus.domain.core.errors import NexusError
 from nexus.domain.ports.jobs import JobQueue, LocalJobs
 from nexus.domain.services import Services
-from nexus.domain.sessions.model import Reply, WriteReply
 from nexus.domain.tasks.execution import Executions, LeaseRow, LeaseTimes
 from nexus.jobs.outcomes import Outcome
 from nexus.jobs.registry import REGISTRY, JobSpec, Registry
@@ -90,10 +89,7 @@ class Sweeper:
         """The first look. `alone`: this process holds the store for itself, so whoever else ran anything is dead."""
         for ledger in self._ledgers:
             rows = sorted(await ledger.executions.list_unfinished(), key=partial(_turn, ledger))
-            is_left = [ledger.executions.is_running(row) and alone and row.worker_id != self._worker_id for row in rows]
-            await self._act_on(ledger, rows, [row for row, left in zip(rows, is_left, strict=True) if left])
-        # Those that were written when the last process ended were asked for before those that waited.
-        await self._replies_taken(sorted(await self._services.replies.due(alone=alone), key=_age))
+            await self._act_on(ledger, rows, [row for row in rows if self._is_left(ledger, row, alone=alone)])
 
     async def run(self, every: float) -> None:
         """Sweeps for ever. What was asked through this process and is not answered is looked at more often."""
@@ -113,15 +109,11 @@ class Sweeper:
             logger.exception("sweep.crashed")
 
     async def sweep(self) -> None:
-        await self._safely(self._services.replies.beat(), "replies")
         now_and_then = self._rounds % FOLD_EVERY == 0
         self._rounds += 1
         looked_at = dict[str, object]()
         for ledger in self._ledgers:
             looked_at |= await self._sweep_ledger(ledger, all_held=now_and_then)
-        replies = await self._services.replies.due()
-        looked_at |= {reply.reply_id: (reply.fence, reply.heartbeat) for reply in replies}
-        await self._replies_taken([reply for reply in replies if self._is_left(reply)])
         self._still.keep(looked_at)
         self._answered.keep(looked_at)
         self._count_stuck(looked_at)
@@ -178,10 +170,17 @@ class Sweeper:
             if spec.on_held:
                 await self._safely(spec.on_held(self._services, tenant_id), tenant_id)
 
+    def _is_left(self, ledger: Ledger, row: LeaseRow, *, alone: bool) -> bool:
+        """At the start: whether who had it is dead, or left before all was done."""
+        executions = ledger.executions
+        is_others = executions.is_running(row) and row.worker_id != self._worker_id
+        return executions.has_ended(row) or (alone and is_others)
+
     def _is_lost(self, ledger: Ledger, row: LeaseRow) -> bool:
-        """Whether its lease is over; or it was told to halt and does not, as nobody may be alive to hear it."""
+        """Whether its lease is over; or it was told to halt and does not, as nobody may be alive to hear it; or it has ended and who had it
+        left before all was done."""
         if not ledger.executions.is_running(row):
-            return False
+            return ledger.executions.has_ended(row) and not ledger.executions.holds(row)
         name, sign = ledger.name_of(row), (row.fence, row.heartbeat)
         still = self._still.unmoved(name, sign)
         dead = not ledger.executions.holds(row) if row.worker_id == self._worker_id else still
@@ -194,24 +193,6 @@ class Sweeper:
         self.stuck_runs = len(stuck)
         if stuck:
             logger.error("stuck_runs", count=len(stuck), first=stuck[:5])
-
-    def _is_left(self, reply: Reply) -> bool:
-        """Whether nobody does for it what is to be done."""
-        mine, state = reply.worker_id == self._worker_id, (reply.fence, reply.heartbeat)
-        return mine or reply.status != "running" or self._still.unmoved(reply.reply_id, state)
-
-    async def _replies_taken(self, replies: Sequence[Reply]) -> None:
-        """Some at a time; into the queue they come in this order."""
-        for first in range(0, len(replies), AT_ONCE):
-            some, jobs = replies[first : first + AT_ONCE], dict[str, WriteReply]()
-            await asyncio.gather(*(self._safely(self._reply_taken(reply, jobs), reply.reply_id) for reply in some))
-            for reply in some:
-                if job := jobs.get(reply.reply_id):
-                    await self._queue.enqueue(job, key=reply.reply_id, group=reply.tenant_id)
-
-    async def _reply_taken(self, reply: Reply, jobs: dict[str, WriteReply]) -> None:
-        if not self._local.holds(reply.reply_id) and (job := await self._services.replies.take_over(reply)):
-            jobs[reply.reply_id] = job
 
     async def _safely(self, act: Awaitable[None], about: str) -> None:
         """One that cannot be helped keeps no other from it."""
@@ -240,7 +221,3 @@ def _turn(ledger: Ledger, row: LeaseRow) -> tuple[int, bool, str]:
 
 def _state(row: LeaseRow) -> object:
     return row.status, row.fence, row.heartbeat, row.worker_id
-
-
-def _age(reply: Reply) -> str:
-    return reply.reply_id

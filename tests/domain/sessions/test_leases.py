@@ -12,9 +12,7 @@ from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.log import Append, EventLog
 from nexus.domain.ports.rows import Item, Place, Write
-from nexus.domain.projects.model import Purge
 from nexus.domain.requests.model import once
-from nexus.domain.sessions.leases import AT_ONCE
 from nexus.domain.sessions.model import Reply, WriteReply
 from nexus.jobs.lanes import Lanes
 from tests.domain.sessions.test_sessions import talking
@@ -156,9 +154,8 @@ async def test_a_cancel_that_saw_it_before_it_was_taken_over_ends_it_in_the_new_
         async with open_house(world(like=house.world, clock=house.clock, worker_id="w2"), serving=False) as again:
 
             async def take() -> None:
-                job = await again.services.replies.take_over(await talk.row(reply))
-                assert job
-                await again.queue.enqueue(job, key=reply.reply_id)
+                assert await again.services.replies.take_over(await talk.row(reply))
+                await again.queue.enqueue(WriteReply(reply_id=reply.reply_id), key=reply.reply_id)
 
             tables.moved = take
             ended = await again.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
@@ -247,67 +244,3 @@ async def test_a_job_that_this_process_lost_is_no_death() -> None:
         await house.queue.settled()
         row = await talk.row(reply)
         assert (row.status, row.fence, row.deaths, row.content) == ("completed", 2, 0, "one two")
-
-
-async def test_a_lease_whose_reply_is_gone_keeps_no_sweep_from_its_work() -> None:
-    async with talking(queue=Lanes(interactive=1)) as (house, session):
-        talk = Talk(house, session)
-        reply = await talk.begun()
-        assert house.services.replies.expect(GONE)
-        house.clock.now += 20
-        await house.sweeper.sweep()
-        assert (await talk.row(reply)).heartbeat == 1
-        talk.gate.opened.set()
-
-
-async def test_a_beat_that_fails_keeps_no_sweep_from_its_other_work() -> None:
-    tables = Halting()
-    async with talking(tables=tables) as (built, session):
-        on = world(like=built.world, clock=built.clock, worker_id="w2")
-        queue = MemoryJobs()
-        async with open_house(msgspec.structs.replace(on, queue=queue)) as house:
-            await house.services.sessions.send(ANN, session.session_id, "hello")
-            other = await house.services.sessions.open(ANN, session.agent_id)
-            await house.services.sessions.delete(ANN, other.session_id)
-            tables.at_write = lambda write: bool(write.fields and "heartbeat" in write.fields)
-            tables.refuses = True
-            house.clock.now += 20
-            await house.sweeper.sweep()
-            assert tables.reached.is_set()
-            assert [type(job) for job in queue.handed] == [WriteReply, Purge]
-
-
-async def test_a_third_of_a_lease_goes_by_before_it_is_told_again_unless_the_clock_was_set_back() -> None:
-    async with talking(queue=Lanes(interactive=1)) as (house, session):
-        talk = Talk(house, session)
-        reply = await talk.begun()
-        beats = list[int]()
-        for seconds in (5, 5, 6, 5, -3600, 5, 5, 6, 3600):
-            house.clock.now += seconds
-            await house.sweeper.sweep()
-            beats.append((await talk.row(reply)).heartbeat)
-        assert beats == [0, 0, 1, 1, 2, 2, 2, 3, 4]
-        talk.gate.opened.set()
-
-
-async def test_many_are_told_alive_some_at_a_time() -> None:
-    class Counting(MemoryTables):
-        now = most = 0
-
-        async def write(self, writes: Sequence[Write]) -> None:
-            self.now += 1
-            self.most = max(self.most, self.now)
-            await asyncio.sleep(0)
-            self.now -= 1
-            await super().write(writes)
-
-    tables = Counting()
-    async with talking(queue=Lanes(interactive=1), tables=tables) as (house, session):
-        talk = Talk(house, session)
-        await talk.begun()
-        replies = [(await talk.another())[1] for _ in range(2 * AT_ONCE)]
-        house.clock.now += 20
-        await house.sweeper.sweep()
-        assert tables.most == AT_ONCE
-        assert {(await talk.row(reply)).heartbeat for reply in replies} == {1}
-        await house.queue.drain(0)

@@ -214,6 +214,7 @@ async def test_what_waits_longer_than_a_lease_stays_in_the_hands_of_its_process(
         _, reply = await talk.another()
         for _ in range(5):
             house.clock.now += 40
+            await house.world.heartbeat.beat()
             await house.sweeper.sweep()
         row = await talk.row(reply)
         assert (row.fence, row.deaths, row.heartbeat) == (1, 0, 5)
@@ -231,6 +232,7 @@ async def test_a_reply_that_waited_when_its_process_died_is_started_by_the_next_
             await again.sweeper.start(alone=True)
             for _ in range(3):  # what was taken over waits as well
                 house.clock.now += 60
+                await again.world.heartbeat.beat()
                 await again.sweeper.sweep()
             rows = [await talk.row(one) for one in (first, reply)]
             assert [(row.worker_id, row.fence, row.deaths) for row in rows] == [("w2", 2, 1), ("w2", 2, 0)]

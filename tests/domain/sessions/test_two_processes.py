@@ -1,70 +1,111 @@
-"""Two processes over one store: what one writes, the other shows as it comes, and neither says that all was read when it was not."""
+"""Two processes over one store: what is asked of a reply through one reaches the other, in which it is written."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
 
-import msgspec
 from msgspec import structs
 
-from nexus.adapters.memory.log import MemoryLog
-from nexus.domain.core.streams import Batch
-from nexus.domain.ports.log import EventLog
-from nexus.domain.sessions.model import Reply
-from tests.domain.builds.scripts import script
-from tests.domain.builds.test_builds import WANTED
-from tests.domain.test_known_failures_of_stores import built, scripted
-from tests.fakes.models import Gate, turn
+from nexus.adapters.inprocess.heartbeat import ThreadHeartbeat
+from nexus.composition.tables import TABLES
+from nexus.domain.core.instants import system_clock
+from nexus.domain.ports.database import Tables
+from nexus.jobs.lanes import Lanes
+from tests.contracts.conftest import sqlite_tables
+from tests.domain.sessions.test_sessions import talking
+from tests.domain.sessions.test_turns import Talk, tags, told
+from tests.fakes.heartbeat import MemoryHeartbeat
+from tests.fakes.models import turn
 from tests.house import ANN, House, open_house, world
+
+LONG = 30.0
 
 
 @asynccontextmanager
-async def two_processes() -> AsyncIterator[tuple[House, House]]:
-    store = MemoryLog()
-    async with AsyncExitStack() as stack:
-        on = structs.replace(world(script()), log=EventLog(store))
-        one = await stack.enter_async_context(open_house(on))
-        like = world(like=on, clock=one.clock, worker_id="w2")
-        other = structs.replace(like, log=EventLog(store), signals=on.signals)
-        yield one, await stack.enter_async_context(open_house(other, serving=False))
+async def beside(house: House) -> AsyncIterator[House]:
+    """Another process over the same store and log."""
+    async with open_house(world(like=house.world, clock=house.clock, worker_id="w2"), serving=False) as other:
+        yield other
 
 
-async def follow(house: House, reply: Reply, after: int = 0) -> AsyncIterator[Batch] | None:
-    return await house.services.sessions.follow(ANN, reply.session_id, reply.reply_id, after)
+async def beat(house: House) -> None:
+    assert isinstance(house.world.heartbeat, MemoryHeartbeat)
+    await house.world.heartbeat.beat()
 
 
-async def tags(batches: AsyncIterator[Batch] | None, most: int = 100) -> list[str]:
-    assert batches is not None
-    found = list[str]()
-    async with asyncio.timeout(50):
-        async for batch in batches:
-            found += [msgspec.json.decode(event)["type"] for event in batch.events]
-            if len(found) >= most:
-                break
-    return found
+async def test_a_reply_is_followed_and_stopped_through_another_process_at_the_next_heartbeat() -> None:
+    async with talking() as (house, session), beside(house) as other:
+        talk = Talk(house, session)
+        reply = await talk.begun()
+        following = asyncio.ensure_future(told(other, reply))
+        asked = await other.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
+        assert (asked.status, asked.control_status) == ("running", "stopped"), "it is not this process' to end"
+        await beat(house)
+        assert tags(await following) == ["reply.started", "reply.delta", "reply.cancelled"]
+        await house.queue.settled()
+        row = await talk.row(reply)
+        assert (row.status, row.content, row.fence, row.dispatch) == ("cancelled", "one ", 1, None)
+        assert (await other.services.sessions.get(ANN, session.session_id)).active_reply is None
 
 
-async def test_a_reply_of_one_is_live_in_the_other_and_resumed_there() -> None:
-    async with two_processes() as (one, other):
-        project, gate = await built(one), Gate()
-        session = await one.services.sessions.open(ANN, project.agent_ids[0])
-        scripted(one).add(turn("half ", gate, "whole"), purpose="reply")
-        reply = await one.services.sessions.send(ANN, session.session_id, "Say something.")
-        await gate.reached.wait()
-        live = await follow(other, reply)
-        assert await tags(live, 2) == ["reply.started", "reply.delta"]
-        rest = asyncio.create_task(tags(live))
-        await asyncio.sleep(0)
-        gate.opened.set()
-        assert await rest == ["reply.delta", "usage.recorded", "reply.completed"]
-        await one.queue.settled()
-        for house in (other, one):
-            assert await tags(await follow(house, reply, 2)) == ["reply.delta", "usage.recorded", "reply.completed"]
-            assert await follow(house, reply, 5) is None
+async def test_one_that_waits_elsewhere_is_stopped_there_and_asks_no_model() -> None:
+    async with talking(queue=Lanes(interactive=1)) as (house, session), beside(house) as other:
+        talk = Talk(house, session)
+        await talk.begun()
+        _, reply = await talk.another()
+        model: Any = house.world.model
+        asked = len(model.requests)
+        await other.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
+        await beat(house)
+        assert tags(await told(other, reply)) == ["reply.waiting", "reply.cancelled"]
+        talk.gate.opened.set()
+        await house.queue.settled()
+        assert (len(model.requests), (await talk.row(reply)).status) == (asked, "cancelled")
 
 
-async def test_a_build_of_one_is_followed_through_the_other() -> None:
-    async with two_processes() as (one, other):
-        started = await one.services.builds.start(ANN, WANTED)
-        found = await tags(await other.services.projects.follow(ANN, started.project_id))
-        assert found[0] == "build.queued" and found[-1] == "build.completed"
+async def test_one_that_nobody_has_is_stopped_by_who_is_asked() -> None:
+    async with talking(queue=Lanes(interactive=1)) as (house, session), beside(house) as other:
+        talk = Talk(house, session)
+        await talk.begun()
+        _, reply = await talk.another()
+        await house.queue.drain(0)
+        assert (await talk.row(reply)).worker_id is None
+        ended = await other.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
+        assert (ended.status, ended.content) == ("cancelled", "")
+        assert tags(await told(other, reply)) == ["reply.waiting", "reply.cancelled"]
+
+
+async def test_one_that_was_taken_over_elsewhere_is_written_there_alone() -> None:
+    async with talking() as (house, session), beside(house) as other:
+        talk = Talk(house, session)
+        reply = await talk.begun()
+        assert await other.services.replies.take_over(await talk.row(reply))
+        await beat(house)
+        await house.queue.settled()
+        talk.says(turn("All of it."))
+        await other.services.replies.write(reply.reply_id)
+        row = await talk.row(reply)
+        assert (row.status, row.content, row.worker_id, row.fence) == ("completed", "All of it.", "w2", 2)
+
+
+async def test_a_thread_of_its_own_hears_over_sqlite_what_another_process_asks(tmp_path: Path) -> None:
+    path = tmp_path / "nexus.db"
+
+    @asynccontextmanager
+    async def own() -> AsyncIterator[Tables]:
+        async with sqlite_tables(path, list(TABLES)) as driver:
+            yield Tables(driver, secret=b"s", clock=system_clock)
+
+    async with AsyncExitStack() as stack, asyncio.timeout(LONG):
+        heartbeat = await stack.enter_async_context(ThreadHeartbeat(own, every=0.05))
+        mine, others = [await stack.enter_async_context(sqlite_tables(path, list(TABLES))) for _ in range(2)]
+        house, session = await stack.enter_async_context(talking(tables=mine, heartbeat=heartbeat))
+        on = structs.replace(world(like=house.world, clock=house.clock, worker_id="w2"), tables=others)
+        other = await stack.enter_async_context(open_house(on, serving=False))
+        talk = Talk(house, session)
+        reply = await talk.begun()
+        await other.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
+        assert tags(await told(other, reply))[-1] == "reply.cancelled"
+        await house.queue.settled()

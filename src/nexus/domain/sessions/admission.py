@@ -58,9 +58,11 @@ class ReplyAdmission:
             await self._replies.wait(reply, before)
 
     async def stop(self, reply: Reply) -> bool:
-        """Cancels the job of a reply that is to be stopped. True when it had not begun: it has ended."""
-        self._local.cancel(reply.reply_id)
-        return await self._replies.stop(reply.reply_id)
+        """Ends a reply that is to be stopped and whose job has not begun; that never runs. False where it has: it hears of it by itself."""
+        has_ended = await self._replies.stop(reply.reply_id)
+        if has_ended:
+            self._local.cancel(reply.reply_id)
+        return has_ended
 
 
 class AdmissionRequest:

@@ -49,7 +49,7 @@ class ReplyCompletion:
         clock: Clock,
     ) -> None:
         self._tables, self._agents, self._invocations, self._tallies = tables, agents, invocations, tallies
-        self._stream, self._clock = stream, clock
+        self.stream, self._clock = stream, clock
 
     async def finish(self, reply: Reply, writing: ReplyStream, status: ReplyStatus, error: str | None = None) -> None:
         """All of it, or what a crash leaves of it: a cancel in the middle is raised when it is done."""
@@ -74,9 +74,9 @@ class ReplyCompletion:
     async def repair(self, reply: Reply) -> None:
         """Emits the last event of a reply whose row says that it is over, if the log lacks it."""
         topic = rules.topic(reply.reply_id)
-        found = await self._stream.read(topic)
+        found = await self.stream.read(topic)
         if not (found and isinstance(found[-1].event, ENDS)):
-            writing = ReplyStream(self._stream, topic, at=found[-1].position if found else 0)
+            writing = ReplyStream(self.stream, topic, at=found[-1].position if found else 0)
             with contextlib.suppress(Conflict):  # another reader had it emitted meanwhile
                 for event in rules.lost(reply, [one.event for one in found]):
                     await writing.emit(event)

@@ -17,6 +17,7 @@ from nexus.domain.runtime.model import (
     ToolFinished,
     UsageRecorded,
 )
+from nexus.domain.tasks.execution import LeaseRow
 
 Role = Literal["user", "assistant", "system"]
 ReplyStatus = Literal["running", "completed", "failed", "cancelled", "interrupted"]
@@ -78,33 +79,21 @@ class Message(Row, frozen=True, kw_only=True):
         return join_text(self.parts, "" if self.role == "assistant" else "\n")
 
 
-class Reply(Entity, frozen=True, kw_only=True):
+class Reply(LeaseRow, frozen=True, kw_only=True):
     """The answer to an `input`, while and after it is written. Once over, `output` is what it came to. In a session, `asked` is the message
-    with that input. `deaths`: of processes that had it since it began; one that ended in good order released it (no `worker_id`) and does
-    not count."""
+    with that input. Only deaths of processes that had begun it count: one that ended in good order released it (no `worker_id`)."""
 
     reply_id: str
     session_id: str | None = None
     agent_id: str
-    tenant_id: str
     user_id: str
+    status: ReplyStatus = "running"
     asked: str | None = None
     input: tuple[Part, ...] = ()
     output: tuple[Part, ...] = ()
-    status: ReplyStatus = "running"
-    control_status: Literal["running", "stopped"] = "running"
-    worker_id: str | None = None
-    fence: int = 1
-    heartbeat: int = 0
-    deaths: int = 0
-    dispatch: str | None = None
-    due_at: str | None = None
-    error_message: str | None = None
     input_tokens: int = 0
     output_tokens: int = 0
     usage_unknown: bool = False
-    created_at: str
-    completed_at: str | None = None
 
     @property
     def content(self) -> str:

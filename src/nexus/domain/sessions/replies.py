@@ -4,39 +4,37 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from functools import partial
 
 import structlog
-from msgspec import structs
 
 from nexus.domain.agents.model import Agent
 from nexus.domain.agents.service import Agents
-from nexus.domain.core.errors import Conflict, NexusError, Stale, Unavailable
+from nexus.domain.core.errors import Conflict, NexusError, Stale
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, instant
-from nexus.domain.ports.database import Tables, Window
-from nexus.domain.ports.log import Batch, Stream
+from nexus.domain.core.streams import Batch
+from nexus.domain.ports.database import Tables, Window, retry_stale
+from nexus.domain.ports.heartbeat import Heartbeat
 from nexus.domain.ports.models import ChatMessage
-from nexus.domain.ports.rows import check, patch, when
-from nexus.domain.runtime.journal import Guard, Journals
+from nexus.domain.runtime.journal import Journals
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.runtime.steps import OutcomeUnknown
 from nexus.domain.sessions import rules
 from nexus.domain.sessions.completion import ReplyCompletion, owner, run_whole
-from nexus.domain.sessions.leases import Lease, Leases
 from nexus.domain.sessions.model import (
     Part,
     Reply,
-    ReplyEvent,
     ReplyReset,
     ReplyStarted,
     ReplyStatus,
     ReplyWaiting,
     Session,
-    WriteReply,
     join_text,
 )
 from nexus.domain.sessions.reply_stream import ReplyStream
-from nexus.domain.sessions.tables import MESSAGES, REPLIES
+from nexus.domain.sessions.tables import MESSAGES, REPLY_LEASES
+from nexus.domain.tasks.execution import Control, Executions, LeaseLost, LeaseTimes
 
 MOST_DEATHS = 1
 HISTORY = 60
@@ -44,6 +42,28 @@ RESTARTED = "The server died twice while it wrote."
 TAKEN_OVER = "The server was restarted while it wrote: the answer begins anew."
 
 logger = structlog.get_logger()
+
+
+def lease_replies(*, tables: Tables, clock: Clock, heartbeat: Heartbeat, times: LeaseTimes) -> Executions[Reply]:
+    return Executions(REPLY_LEASES, tables=tables, clock=clock, heartbeat=heartbeat, times=times)
+
+
+class OwnedReply:
+    """A reply that this process has, from when its job is offered. `task`: that of the job, once it has begun. `replays`: it may have
+    emitted things that its stream does not know."""
+
+    __slots__ = ("replays", "reply", "task", "writing")
+
+    def __init__(self, reply: Reply, writing: ReplyStream, *, replays: bool) -> None:
+        self.reply, self.writing, self.replays = reply, writing, replays
+        self.task: asyncio.Task[object] | None = None
+
+    async def replay(self) -> None:
+        """What that cost is unknown, unless it was released before it began."""
+        if self.replays:
+            await self.writing.replay()
+            self.writing.usage_unknown = self.writing.has_begun or self.reply.deaths > 0
+            self.replays = False
 
 
 class Replies:
@@ -54,19 +74,21 @@ class Replies:
         agents: Agents,
         runtime: Runtime,
         completion: ReplyCompletion,
-        stream: Stream[ReplyEvent],
         journals: Journals,
+        executions: Executions[Reply],
         worker_id: str,
         clock: Clock,
     ) -> None:
         self._tables, self._agents, self._runtime = tables, agents, runtime
-        self._completion, self._stream = completion, stream
+        self._completion, self._stream = completion, completion.stream
         self._journals, self._worker_id, self._clock = journals, worker_id, clock
-        self._leases = Leases(tables=tables, worker_id=worker_id, clock=clock)
+        self.executions = executions
+        self._owned = dict[str, OwnedReply]()
+        self._stopping = set[asyncio.Future[bool]]()
 
     def make_reply(self, session: Session, agent: Agent, reply_id: str, asked: str, said: Sequence[Part]) -> Reply:
         """The row of a reply that this process is going to write: the answer to what was `said` in the message `asked`."""
-        return Reply(
+        reply = Reply(
             reply_id=reply_id,
             session_id=session.session_id,
             agent_id=agent.agent_id,
@@ -74,11 +96,9 @@ class Replies:
             user_id=session.user_id,
             asked=asked,
             input=tuple(said),
-            worker_id=self._worker_id,
-            dispatch=rules.DISPATCH,
-            due_at=self._leases.next_due(),
             created_at=instant(self._clock()),
         )
+        return self.executions.place(reply, worker_id=self._worker_id)
 
     async def follow(self, reply: Reply, after: int) -> AsyncIterator[Batch] | None:
         """Everything behind a position, then live; None when the reply is over and was read to its end."""
@@ -91,107 +111,180 @@ class Replies:
                 return None
         return self._stream.batches(topic, after)
 
+    # --- in the hands of this process
+
     def find_in_hand(self, reply_id: str) -> Reply | None:
         """A reply that this process writes or is going to write, as it was when it got it."""
-        lease = self._leases.find(reply_id)
-        return lease.reply if lease and not lease.writing.is_ending else None
+        owned = self._owned.get(reply_id)
+        return owned.reply if owned and not owned.writing.is_ending else None
 
     def expect(self, reply: Reply, *, again: bool = False) -> ReplyStream | None:
-        """Its job is about to be offered: until that begins, the reply is in the hands of this process. None when it is already.
+        """Its job is about to be offered: from now on, the reply is in the hands of this process. None when it is already.
         `again`: an earlier job may have emitted things."""
-        if reply.reply_id in self._leases:
+        if reply.reply_id in self._owned:
             return None
-        writing = self._writing(reply.reply_id)
-        self._leases.hold(Lease(reply, writing, replays=again or reply.fence > 1))
-        return writing
+        return self._own(reply, replays=again or reply.fence > 1).writing
+
+    def _own(self, reply: Reply, *, replays: bool) -> OwnedReply:
+        owned = OwnedReply(reply, self._open_stream(reply), replays=replays)
+        self._owned[reply.reply_id] = owned
+        self.executions.hold(reply, partial(self._hear, owned))
+        return owned
+
+    def _drop(self, owned: OwnedReply) -> None:
+        if self._owned.get(owned.reply.reply_id) is owned:
+            del self._owned[owned.reply.reply_id]
+        self.executions.drop(owned.reply)
+
+    def _take(self, reply_id: str) -> OwnedReply | None:
+        """Out of the hands of this process, where its job has not begun: now it does not any more."""
+        owned = self._owned.get(reply_id)
+        if owned is None or owned.task:
+            return None
+        self._drop(owned)
+        return owned
+
+    def _hear(self, owned: OwnedReply, control: Control | None) -> None:
+        """What is wanted from now on, also where that was said to another process; None when the reply is another's."""
+        if control == "running" or owned.writing.is_ending:
+            return
+        if owned.task:
+            owned.task.cancel()
+            return
+        stopping = asyncio.ensure_future(self.stop(owned.reply.reply_id))
+        self._stopping.add(stopping)
+        stopping.add_done_callback(self._stopping.discard)
+
+    def _open_stream(self, reply: Reply) -> ReplyStream:
+        return ReplyStream(self._stream, rules.topic(reply.reply_id))
 
     async def find_owned(self, reply: Reply) -> Reply | None:
         """The reply as it is now; None when it is over, or not this process' to write."""
-        return await self._leases.find_owned(reply)
+        now = await self.executions.find(reply.reply_id)
+        return now if now and now.status == "running" and now.worker_id == self._worker_id else None
+
+    async def _find_fenced(self, reply: Reply) -> Reply | None:
+        """As `find_owned`, and still under the fence of this one."""
+        now = await self.find_owned(reply)
+        return now if now and now.fence == reply.fence else None
+
+    async def _find_waiting(self, reply_id: str) -> Reply | None:
+        """One that nobody has."""
+        reply = None if reply_id in self._owned else await self.executions.find(reply_id)
+        return reply if reply and self.executions.is_waiting(reply) else None
 
     async def wait(self, reply: Reply, before: int) -> None:
         """Tells that so many replies are before this one, which has emitted nothing yet."""
-        if lease := self._leases.offered(reply.reply_id):
-            lease.writing.session = lease.writing.agent = None
-            await lease.writing.emit(ReplyWaiting(reply.session_id, reply.reply_id, "queue", before))
+        owned = self._owned.get(reply.reply_id)
+        if owned and not owned.task:
+            owned.writing.session = owned.writing.agent = None
+            await owned.writing.emit(ReplyWaiting(reply.session_id, reply.reply_id, "queue", before))
+
+    async def request_stop(self, reply: Reply) -> Reply:
+        """As it is when that is wanted of it, wherever it is written. Stale when it has changed meanwhile."""
+        if reply.status != "running" or reply.control_status == "stopped":
+            return reply
+        request = self.executions.request_control(reply, "stopped")
+        await self.executions.commit(request)
+        wanted = self.executions.row_after(reply, request)
+        self.executions.await_answer(wanted)
+        return wanted
 
     async def stop(self, reply_id: str) -> bool:
         """Ends a reply that is to be stopped, where its job has not begun and does not any more. False where that has, and where the
         reply is another's by now."""
-        if (lease := self._leases.take(reply_id)) is None:
+        owned = self._take(reply_id)
+        reply = await (self._find_fenced(owned.reply) if owned else self._find_waiting(reply_id))
+        if reply is None:
             return False
-        if (reply := await self._leases.find_fenced(lease.reply)) is None:
-            return False
-        await _replay(lease)
-        await self._completion.finish(reply, lease.writing, "cancelled")
+        await self._finish_early(reply, owned)
         return True
 
     async def release(self, reply_id: str) -> None:
         """This process ends before the reply's job could begin: the next one begins it, and nothing was lost."""
-        if lease := self._leases.take(reply_id):
-            reply = await self._tables.get(REPLIES, reply_id)
-            await self._leases.release(reply, lease.reply.fence)
+        if owned := self._take(reply_id):
+            await self._release(owned)
+
+    @retry_stale
+    async def _release(self, owned: OwnedReply) -> None:
+        """Whoever comes next goes on with it; one that its user stopped is kept as far as it is written."""
+        if (reply := await self._find_fenced(owned.reply)) is None:
+            return
+        if reply.control_status == "stopped":
+            await self._finish_early(reply, owned)
+        else:
+            await self.executions.commit(self.executions.release(reply))
+
+    # --- the job
 
     async def write(self, reply_id: str) -> None:
-        """The job: the agent's answer becomes events as it comes; the text is kept once, then the last event says so."""
-        if (lease := self._leases.begin(reply_id)) is None:
+        """The agent's answer becomes events as it comes; the text is kept once, then the last event says so."""
+        if (owned := self._owned.get(reply_id) or await self._claim(reply_id)) is None or owned.task:
             return
+        owned.task = asyncio.current_task()
         try:
-            is_fresh = lease.writing.agent is not None
-            if reply := lease.reply if is_fresh else await self._leases.find_fenced(lease.reply):
-                await self._write(reply, lease)
+            is_fresh = owned.writing.agent is not None
+            if reply := owned.reply if is_fresh else await self._find_fenced(owned.reply):
+                await self._write(reply, owned)
         except asyncio.CancelledError:
-            await run_whole(self._cancel(lease))
+            await run_whole(self._release(owned))
             raise
         finally:
-            self._leases.drop(lease)
+            self._drop(owned)
 
-    def _writing(self, reply_id: str) -> ReplyStream:
-        return ReplyStream(self._stream, rules.topic(reply_id))
+    async def _claim(self, reply_id: str) -> OwnedReply | None:
+        """A reply that nobody has; one that is to be stopped ends instead."""
+        if (reply := await self._find_waiting(reply_id)) is None:
+            return None
+        if reply.control_status == "stopped":
+            await self._finish_early(reply)
+            return None
+        with contextlib.suppress(LeaseLost, Stale):
+            claim = self.executions.claim(reply, self._worker_id)
+            await self.executions.commit(claim)
+            return self._own(self.executions.row_after(reply, claim), replays=True)
+        return None
 
-    async def _write(self, reply: Reply, lease: Lease) -> None:
-        writing = lease.writing
+    async def _write(self, reply: Reply, owned: OwnedReply) -> None:
+        writing, finish = owned.writing, self._completion.finish
         try:
-            is_new = await self._begin(reply, lease)
+            is_new = await self._begin(reply, owned)
             await self._answer(reply, writing, is_new=is_new)
         except OutcomeUnknown as unknown:
-            await self._completion.finish(
-                reply, writing, "interrupted", f"{unknown.detail} You decide whether to ask again."
-            )
-        except Unavailable as error:
-            await self._completion.finish(reply, writing, "failed", error.detail)
+            await finish(reply, writing, "interrupted", f"{unknown.detail} You decide whether to ask again.")
         except Conflict as error:
-            if await self._leases.find_fenced(reply) is None:
+            if await self._find_fenced(reply) is None:
                 logger.info("reply.lost", reply_id=reply.reply_id)
                 return
-            await self._completion.finish(reply, writing, "failed", error.detail)
+            await finish(reply, writing, "failed", error.detail)
         except NexusError as error:
-            await self._completion.finish(reply, writing, "failed", error.detail)
+            await finish(reply, writing, "failed", error.detail)
         except TimeoutError:
-            await self._completion.finish(reply, writing, "failed", "The answer took longer than the agent's limit.")
+            await finish(reply, writing, "failed", "The answer took longer than the agent's limit.")
         except Exception:
             logger.exception("reply.crashed", reply_id=reply.reply_id)
-            await self._completion.finish(reply, writing, "failed", "Something went wrong inside the server.")
+            await finish(reply, writing, "failed", "Something went wrong inside the server.")
         else:
-            await self._completion.finish(reply, writing, "completed")
+            await finish(reply, writing, "completed")
 
-    async def _begin(self, reply: Reply, lease: Lease) -> bool:
+    async def _begin(self, reply: Reply, owned: OwnedReply) -> bool:
         """Emits that it has started, and answers True; or, after a take-over, that everything heard so far is void."""
         hit("before:reply.start")
-        await lease.writing.flush()
-        await _replay(lease)
+        await owned.writing.flush()
+        await owned.replay()
         if reply.control_status == "stopped":
             raise asyncio.CancelledError
-        is_new = reply.fence == 1 and not lease.writing.has_begun
+        is_new = reply.fence == 1 and not owned.writing.has_begun
         started = ReplyStarted(reply.session_id, reply.reply_id)
-        await lease.writing.begin(started, again=ReplyReset(TAKEN_OVER), now=self._clock())
+        await owned.writing.begin(started, again=ReplyReset(TAKEN_OVER), now=self._clock())
         hit("after:reply.start")
         return is_new
 
     async def _answer(self, reply: Reply, writing: ReplyStream, *, is_new: bool) -> None:
         agent = writing.agent = writing.agent or await self._agents.get(owner(reply), reply.agent_id)
         spec, history = await self._agents.resolve(agent), await self._history(reply, writing.session)
-        journal = self._journals(scope=rules.topic(reply.reply_id), guard=self._guard(reply), is_new=is_new)
+        guard = self.executions.guard(reply)
+        journal = self._journals(scope=rules.topic(reply.reply_id), guard=lambda: (guard,), is_new=is_new)
         async with (
             asyncio.timeout(spec.limits.seconds),
             aclosing(self._runtime.answer(spec, history, journal=journal)) as answer,
@@ -201,10 +294,6 @@ class Replies:
                 await writing.consume(item)
                 hit("after:reply.delta")
 
-    def _guard(self, reply: Reply) -> Guard:
-        held = check(REPLIES, reply, when(status="running", fence=reply.fence))
-        return lambda: (held,)
-
     async def _history(self, reply: Reply, session: Session | None) -> list[ChatMessage]:
         """What was said, up to the input that is answered."""
         if reply.session_id is None or (session and session.message_count == 1):
@@ -213,51 +302,29 @@ class Replies:
         page = await self._tables.page(MESSAGES, reply.session_id, window=window)
         return rules.context(page.items[::-1])
 
-    async def _cancel(self, lease: Lease) -> None:
-        """Stopped by its user: what was written so far is kept. By the end of this process: the next one goes on with it."""
-        reply = await self._leases.find_fenced(lease.reply)
-        if reply and reply.control_status == "stopped":
-            await _replay(lease)
-            await self._completion.finish(reply, lease.writing, "cancelled")
-        elif reply:
-            await self._leases.release(reply, reply.fence)
+    # --- what others left
 
-    async def clear(self, replies: Sequence[Reply]) -> None:
-        """Removes what lies beside their rows: the journals and the logs of replies that are over."""
-        topics = [rules.topic(reply.reply_id) for reply in replies]
-        for topic in topics:
-            await self._journals(scope=topic, guard=lambda: ()).forget(0)
-        await self._stream.delete(topics)
-
-    async def beat(self) -> None:
-        """Tells that the replies of this process are being written, or wait here until they are."""
-        await self._leases.beat()
-
-    async def due(self, *, alone: bool = False) -> list[Reply]:
-        """Replies that somebody should look at: their time has come, or (`alone`) they are not this process' own."""
-        return await self._leases.due(alone=alone)
-
-    async def take_over(self, seen: Reply) -> WriteReply | None:
-        """Goes on in place of a process that is gone; after its second death the reply is interrupted. Answers the job to run, if there is one."""
-        reply = await self._tables.get(REPLIES, seen.reply_id)
-        if reply.fence != seen.fence or reply.reply_id in self._leases:
-            return None
+    async def take_over(self, seen: Reply) -> bool:
+        """Goes on in place of a process that is gone, and answers whether the job is to be run here. After its second death the reply is
+        interrupted; of one that is over, the end is told."""
+        reply = await self.executions.get(seen.reply_id)
+        if reply.fence != seen.fence or reply.reply_id in self._owned:
+            return False
         if reply.status != "running":
             await self._completion.repair(reply)
-            return None
+            return False
         hit("before:reply.take_over")
         deaths = reply.deaths + await self._has_died_writing(reply)
         if deaths > MOST_DEATHS or reply.control_status == "stopped":
-            await self._give_up(reply)
-            return None
-        due = self._leases.next_due()
-        fields = {"fence": reply.fence + 1, "deaths": deaths, "worker_id": self._worker_id, "due_at": due}
-        with contextlib.suppress(Stale):
-            await self._tables.commit(patch(REPLIES, reply, when(status="running", fence=reply.fence), **fields))
+            await self._finish_early(reply)
+            return False
+        with contextlib.suppress(LeaseLost, Stale):
+            taken = self.executions.take_over(reply, self._worker_id, deaths=deaths)
+            await self.executions.commit(taken)
             hit("after:reply.take_over")
-            self.expect(structs.replace(reply, **fields))
-            return WriteReply(reply_id=reply.reply_id)
-        return None
+            self._own(self.executions.row_after(reply, taken), replays=True)
+            return True
+        return False
 
     async def _has_died_writing(self, reply: Reply) -> bool:
         """Whether it has a writer that is gone. One in whose hands it only waited does not count, nor a job that this process lost."""
@@ -265,16 +332,16 @@ class Replies:
             return False
         return rules.has_begun([told.event for told in await self._stream.read(rules.topic(reply.reply_id))])
 
-    async def _give_up(self, reply: Reply) -> None:
-        lease = Lease(reply, self._writing(reply.reply_id), replays=True)
-        await _replay(lease)
+    async def _finish_early(self, reply: Reply, owned: OwnedReply | None = None) -> None:
+        """With what was emitted of it so far."""
+        owned = owned or OwnedReply(reply, self._open_stream(reply), replays=True)
+        await owned.replay()
         status: ReplyStatus = "cancelled" if reply.control_status == "stopped" else "interrupted"
-        await self._completion.finish(reply, lease.writing, status, None if status == "cancelled" else RESTARTED)
+        await self._completion.finish(reply, owned.writing, status, None if status == "cancelled" else RESTARTED)
 
-
-async def _replay(lease: Lease) -> None:
-    """The hand knows what was told before it. What that cost is unknown, unless the reply was handed back before it began."""
-    if lease.replays:
-        await lease.writing.replay()
-        lease.writing.usage_unknown = lease.writing.has_begun or lease.reply.deaths > 0
-        lease.replays = False
+    async def clear(self, replies: Sequence[Reply]) -> None:
+        """Removes what lies beside their rows: the journals and the logs of replies that are over."""
+        topics = [rules.topic(reply.reply_id) for reply in replies]
+        for topic in topics:
+            await self._journals(scope=topic, guard=lambda: ()).forget(0)
+        await self._stream.delete(topics)

@@ -33,7 +33,6 @@ KEPT_BYTES = 380_000
 """What input and output of a reply may take in its row; the log has the whole."""
 PART_BYTES = 100
 """More than a part takes beside its text."""
-DISPATCH = "reply"
 
 
 METADATA_BYTES, METADATA_LEVELS = 16 * 1024, 20

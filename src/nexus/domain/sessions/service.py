@@ -279,12 +279,7 @@ class Sessions:
 
     @retry_stale
     async def _request_stop(self, caller: Principal, session_id: str | None, reply_id: str) -> Reply:
-        reply = await self.reply(caller, session_id, reply_id)
-        if reply.status != "running" or reply.control_status == "stopped":
-            return reply
-        wish = patch(REPLIES, reply, when(status="running"), control_status="stopped")
-        await self._tables.of(caller).commit(wish)
-        return structs.replace(reply, control_status="stopped", revision=reply.revision + 1)
+        return await self._replies.request_stop(await self.reply(caller, session_id, reply_id))
 
     async def purge(self, agent_id: str) -> bool:
         """Removes all sessions of an agent that is gone. False while a reply in one is being ended: ask again."""
@@ -321,9 +316,6 @@ class Sessions:
     async def cancel_for(self, session: Session) -> None:
         """Stops the reply of a session that is going."""
         reply = await self._tables.find(REPLIES, session.active_reply or "")
-        if reply and reply.status == "running" and reply.control_status != "stopped":
-            with contextlib.suppress(Stale):
-                await self._tables.commit(patch(REPLIES, reply, when(status="running"), control_status="stopped"))
-                reply = structs.replace(reply, control_status="stopped", revision=reply.revision + 1)
-        if reply and reply.control_status == "stopped":
-            await self._admission.stop(reply)
+        with contextlib.suppress(Stale):  # the next look does it
+            if reply and (reply := await self._replies.request_stop(reply)).control_status == "stopped":
+                await self._admission.stop(reply)

@@ -2,6 +2,7 @@
 
 from nexus.domain.ports.rows import Index, Table
 from nexus.domain.sessions.model import Message, Reply, Session
+from nexus.domain.tasks.execution import LeaseTable
 
 SESSIONS = Table(
     "sessions",
@@ -25,3 +26,7 @@ REPLIES = Table(
         Index("DispatchIndex", "dispatch", "due_at", keys_only=True),
     ),
 )
+REPLY_LEASES = LeaseTable(
+    REPLIES, places={"running": ("reply", *(f"reply#{number}" for number in range(1, 8)))}, waiting="running"
+)
+"""A reply that no worker has may be claimed; it is found there until its last event is in its log."""

@@ -136,6 +136,9 @@ class Executions(Generic[L]):
         """Whether somebody has it."""
         return row.status == self._leases.running and (row.worker_id is not None or self._leases.waiting != row.status)
 
+    def has_ended(self, row: L) -> bool:
+        return row.status not in self._leases.places
+
     def is_waiting(self, row: L) -> bool:
         """Whether it may be claimed, now or later."""
         return row.status == self._leases.waiting and not self.is_running(row)
