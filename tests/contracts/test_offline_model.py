@@ -8,14 +8,11 @@ import pytest
 from nexus.adapters.offline import OfflineModel
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.values import JSON
-from nexus.domain.ports.models import ChatMessage, ChatModel, Delta, End, ModelRequest, ToolSpec
+from nexus.domain.ports.models import ChatMessage, ChatModel, Delta, End, ModelRequest
+from nexus.domain.tools.library.registry import LIBRARY
 
 HELLO = ModelRequest(messages=(ChatMessage("user", "hello"),))
-NUMBER = ToolSpec(
-    "price_of",
-    "Tells the price of some apples.",
-    {"type": "object", "properties": {"count": {"type": "integer"}}, "required": ["count"]},
-)
+CALCULATE = LIBRARY["calculate"].spec
 
 
 def model() -> ChatModel:
@@ -62,19 +59,20 @@ async def test_a_stream_can_be_left_early() -> None:
 
 
 async def test_a_call_has_arguments_as_json_of_the_schema() -> None:
-    request = ModelRequest(messages=(ChatMessage("user", "What is the price of 12 apples?"),), tools=(NUMBER,))
+    request = ModelRequest(messages=(ChatMessage("user", "What is 12 * 7?"),), tools=(CALCULATE,))
     *deltas, end = await heard(request)
     assert isinstance(end, End)
     assert end.stop == "tool_calls"
     assert deltas == []
-    assert msgspec.json.decode(end.calls[0].arguments) == {"count": 12}
+    assert msgspec.json.decode(end.calls[0].arguments) == {"expression": "12 × 7"}
 
 
 async def test_calls_of_one_answer_have_ids_of_their_own() -> None:
-    text = "What is the price of 12 apples? What is the price of 13 apples?"
-    end = (await heard(ModelRequest(messages=(ChatMessage("user", text),), tools=(NUMBER,))))[-1]
+    text = "What time is 14:30 UTC on 2026-01-15 in Tokyo and Paris?"
+    zones = LIBRARY["convert_time_zone"].spec
+    end = (await heard(ModelRequest(messages=(ChatMessage("user", text),), tools=(zones,))))[-1]
     assert isinstance(end, End)
-    assert [msgspec.json.decode(call.arguments) for call in end.calls] == [{"count": 12}, {"count": 13}]
+    assert [msgspec.json.decode(call.arguments)["to_zone"] for call in end.calls] == ["Tokyo", "Paris"]
     assert len({call.call_id for call in end.calls}) == 2
 
 
@@ -94,5 +92,5 @@ async def test_odd_conversations_are_answered() -> None:
         (ChatMessage("user", "((((" * 4000),),
     ]
     for messages in odd:
-        end = (await heard(ModelRequest(messages=messages, tools=(NUMBER,))))[-1]
+        end = (await heard(ModelRequest(messages=messages, tools=(CALCULATE,))))[-1]
         assert isinstance(end, End)
