@@ -43,9 +43,8 @@ async def open_agent(directory: Path, settings: Settings) -> AsyncIterator[OpenA
             secret=b"standalone",
         )
         slug = next(iter(packages))
-        others = {other: found for other, found in packages.items() if other != slug}
         composed = compose_runtime(adapters)
-        spec = await composed.resolver.resolve(packages[slug], agent_id=slug, others=others)
+        spec = await composed.resolver.resolve(packages[slug], agent_id=slug, others=packages)
         model = composed.models.choose(spec.model).name
         yield OpenAgent(package=packages[slug], spec=spec, runtime=composed.runtime, code=code, model=model)
 

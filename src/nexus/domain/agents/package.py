@@ -100,7 +100,7 @@ class PackageResolver:
         self, package: Package, *, agent_id: str, others: Mapping[str, Package] = {}, asking: tuple[str, ...] = ()
     ) -> AgentSpec:
         """Every reference resolved, or InvalidInput that names the one that is not. `others`: packages that `agent:SLUG` may mean, but
-        for those that are `asking` already."""
+        for its own and those that are `asking` already."""
         manifest = package.manifest
         asking = (*asking, manifest.agent.slug)
         self._check_model(manifest.model.name)

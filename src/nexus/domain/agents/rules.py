@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from nexus.domain.agents.model import Agent, Verdict, Version
 from nexus.domain.agents.package import Package
@@ -62,20 +62,9 @@ def first(agent_id: str, origin: Origin, found: Registration, fields: dict[str, 
 
 
 def version(agent_id: str, number: int, origin: Origin, found: Registration, now: str) -> Version:
-    return Version(
-        agent_id=agent_id,
-        version=number,
-        tenant_id=origin.tenant_id,
-        project_id=origin.project_id,
-        build_no=origin.build_no,
-        commit_id=found.commit_id,
-        verdict=found.verdict,
-        tests_run=found.tests_run,
-        tests_passed=found.tests_passed,
-        summary=found.summary,
-        unmet=found.unmet,
-        created_at=now,
-    )
+    facts = structs.asdict(origin) | structs.asdict(found)
+    shared = {name: facts[name] for name in Version.__struct_fields__ if name in facts}
+    return Version(agent_id=agent_id, version=number, created_at=now, **shared)
 
 
 def refusal(version: Version, *, accept_partial: bool = False, accept_failed: bool = False) -> str | None:

@@ -201,15 +201,19 @@ class Agents:
         packages = await self.packages(project_id, at=at)
         if slug not in packages:
             raise InvalidInput(f"agents/{slug}: there is no package.")
-        others = {other: found for other, found in packages.items() if other != slug}
-        return await self._resolver.resolve(packages[slug], agent_id=self.id_of(project_id, slug), others=others)
+        return await self._resolver.resolve(packages[slug], agent_id=self.id_of(project_id, slug), others=packages)
 
     async def packages(self, project_id: str, *, at: str | None = None) -> dict[str, package.Package]:
         """All agent packages of a project by slug."""
+        found = await self.files(project_id, at=at)
+        return {slug: package.read(files) for slug, files in found.items() if package.MANIFEST in files}
+
+    async def files(self, project_id: str, *, at: str | None = None) -> dict[str, dict[str, str]]:
+        """By slug, the files of the agents of a project, whole packages or not, by path from their folder."""
         found: dict[str, dict[str, str]] = {}
         paths = [path for path in await self._repository.list(project_id, at=at) if path.startswith("agents/")]
         contents = await asyncio.gather(*(self._repository.read(project_id, path, at=at) for path in paths))
         for path, content in zip(paths, contents, strict=True):
             _, slug, inside = path.split("/", 2)
             found.setdefault(slug, {})[inside] = content.decode(errors="replace")
-        return {slug: package.read(files) for slug, files in found.items() if package.MANIFEST in files}
+        return found

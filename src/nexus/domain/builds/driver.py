@@ -23,7 +23,7 @@ from nexus.domain.builds.failures import (
 )
 from nexus.domain.builds.model import StageFailed
 from nexus.domain.builds.rules import rest, wait
-from nexus.domain.builds.stage_attempt import FINALIZING, StageAttempt, Wish, output_path
+from nexus.domain.builds.stage_attempt import FINALIZING, ControlRequest, StageAttempt, output_path
 from nexus.domain.builds.stage_context import StageContext, StageHooks, StageServices
 from nexus.domain.builds.workflow import Outputs, StageOutput, Workflow
 from nexus.domain.core.errors import NexusError, NotFound, Unavailable
@@ -64,7 +64,7 @@ class BuildDriver:
         self._patience, self._sleep = waiting.patience, waiting.sleep
         self._timer, self._jitter = waiting.timer, waiting.jitter
 
-    async def run(self, run: Run, wish: Wish) -> None:
+    async def run(self, run: Run, control: ControlRequest) -> None:
         """All stages that are not done, in order; the build is completed or failed when this returns. Raises BuildInterrupted and
         LeaseLost."""
         build, stages = await self._runs.build(run), await self._runs.stages(run)
@@ -75,7 +75,7 @@ class BuildDriver:
                 continue
             spec = workflow.stage(stage.stage_name)
             attempt = StageAttempt(
-                run=run, request=request, spec=spec, stage=stage, stages=stages, outputs=outputs, wish=wish
+                run=run, request=request, spec=spec, stage=stage, stages=stages, outputs=outputs, control=control
             )
             if failure := await self._run_stage(attempt):
                 await self._runs.fail(run, failure.describe(spec.name), lasting=failure.lasting)
@@ -122,7 +122,7 @@ class BuildDriver:
     async def _repeat_attempts(self, attempt: StageAttempt) -> Failure | None:
         """None when the stage is done."""
         while True:
-            await attempt.wish.step()
+            await attempt.control.step()
             if attempt.stage.status != "running":
                 await self._begin(attempt)
             if attempt.stage.deaths >= STAGE_DEATHS:
@@ -190,7 +190,7 @@ class BuildDriver:
         outputs = await self._run_parts(attempt)
         hit("after:stage.call")
         found = {part: msgspec.to_builtins(output.output) for part, output in outputs.items()}
-        await attempt.wish.step()
+        await attempt.control.step()
         hit("before:stage.commit", about=attempt.run.project.requirement)
         commit_id = await self._commit(attempt, outputs)
         hit("after:stage.commit", about=attempt.run.project.requirement)
@@ -230,7 +230,7 @@ class BuildDriver:
             services=self._services,
             outputs=outputs,
             journal=self._journal(attempt, part),
-            hooks=StageHooks(step=attempt.wish.step, note=note, advance=advance),
+            hooks=StageHooks(step=attempt.control.step, note=note, advance=advance),
         )
         attempt.contexts.append(context)
         return context

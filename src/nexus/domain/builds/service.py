@@ -11,7 +11,7 @@ from nexus.domain.builds import rules
 from nexus.domain.builds.driver import BuildDriver
 from nexus.domain.builds.failures import Snooze, is_internal
 from nexus.domain.builds.model import RunBuild, Started
-from nexus.domain.builds.stage_attempt import Wish
+from nexus.domain.builds.stage_attempt import ControlRequest
 from nexus.domain.builds.workflow import Workflow
 from nexus.domain.core.errors import InvalidInput, NexusError, QuotaExceeded, Unavailable
 from nexus.domain.core.failpoints import hit
@@ -198,7 +198,7 @@ class Builds:
 
     async def _driven(self, run: Run) -> bool:
         """Runs stages until the build is over, handed back or halted; False when it was to halt and is wanted again. Raises LeaseLost."""
-        wish = Wish()
+        wish = ControlRequest()
         work = asyncio.ensure_future(self._driver.run(run, wish))
         self._executions.hold(run.task, partial(self._hear, wish, work))
         try:
@@ -265,7 +265,7 @@ class Builds:
                 await self._runs.release(run)
                 return
 
-    def _hear(self, wish: Wish, work: "asyncio.Future[None]", control: Control | None) -> None:
+    def _hear(self, wish: ControlRequest, work: "asyncio.Future[None]", control: Control | None) -> None:
         """What is wanted from now on: the work is cut at once to stop it or where it is lost, after some grace to pause it."""
         if control is None:
             wish.lost = True
@@ -276,7 +276,7 @@ class Builds:
         elif control == "paused":
             asyncio.get_running_loop().call_later(self._executions.times.grace, self._cut, wish, work)
 
-    def _cut(self, wish: Wish, work: "asyncio.Future[None]") -> None:
+    def _cut(self, wish: ControlRequest, work: "asyncio.Future[None]") -> None:
         if wish.control == "paused":
             work.cancel()
 

@@ -19,7 +19,7 @@ FINALIZING = ":settle"
 """What finalizes a stage has a journal of its own beside those of the parts, whose names have no colon."""
 
 
-class Wish:
+class ControlRequest:
     """What is wanted of a run, as its watch last saw it."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class StageAttempt:
     stage: Stage
     stages: Sequence[Stage]
     outputs: dict[str, JSON]
-    wish: Wish
+    control: ControlRequest
     contexts: list[StageContext] = field(default_factory=list)
     current: StageContext | None = None
     parts: list[Part] = field(default_factory=list)

@@ -11,7 +11,7 @@ from nexus.domain.agents.package import PackageResolver
 from nexus.domain.agents.service import Agents
 from nexus.domain.agents.slugs import Slugs
 from nexus.domain.builds.model import StageFailed, UserCommands
-from nexus.domain.core.errors import NexusError, NotFound
+from nexus.domain.core.errors import NexusError
 from nexus.domain.models.model import Spent, Unparseable
 from nexus.domain.models.service import Models
 from nexus.domain.ports.code import CodeRunner
@@ -129,15 +129,3 @@ class StageContext:
     def earlier(self, kind: type[T], stage: str, part: str = "") -> T:
         """The output of an earlier stage, or of one part of it."""
         return msgspec.convert(self._outputs[stage][part], kind)
-
-    async def file(self, path: str) -> str:
-        return (await self.services.repository.read(self.project.project_id, path)).decode()
-
-    async def files(self, folder: str) -> dict[str, str]:
-        """The files below a folder of the project, by path from that folder."""
-        try:
-            paths = await self.services.repository.list(self.project.project_id)
-        except NotFound:
-            return {}
-        inside = [path for path in paths if path.startswith(f"{folder}/")]
-        return {path.removeprefix(f"{folder}/"): await self.file(path) for path in inside}

@@ -34,13 +34,14 @@ async def assembly(context: StageContext) -> StageOutput:
     manifest = _manifest(context, agent)
     unmet = [f"{entry.requirement_id}: {entry.reason}" for entry in architecture.unmet]
     made, say = context.earlier(Design, "design", agent.slug), context.earlier(Brief, "intake").language
-    files = await context.files(folder) | {
+    written = await context.services.agents.files(context.project.project_id)
+    files = written.get(agent.slug, {}) | {
         package.MANIFEST: package.manifest_text(manifest),
         "README.md": documents.readme(manifest, made, unmet, say, context.services.commands),
         "requirements.txt": "# Tools of this agent use the Python standard library only.\n",
         "conftest.py": CONFTEST,
     }
-    others = {other.slug: _outline(other) for other in architecture.agents if other.slug != agent.slug}
+    others = {other.slug: _outline(other) for other in architecture.agents}
     spec = await context.services.resolver.resolve(package.read(files), agent_id=agent.slug, others=others)
     await context.note(f"{agent.slug}: {len(spec.tools)} tools, {len(files)} files")
     assembled = Assembled(folder=folder, tools=[entry.ref for entry in manifest.tools], files=sorted(files))

@@ -1,14 +1,12 @@
 """Stage 8, for each agent: unit tests, static checks and behavioural cases against the assembled agent; then the version with its verdict."""
 
-from collections.abc import Mapping, Sequence
-
-from msgspec import Struct
+from collections.abc import Mapping
 
 from nexus.domain.agents import package
 from nexus.domain.agents.package import Package
 from nexus.domain.agents.rules import Origin, Registration
 from nexus.domain.builds import acceptance, report
-from nexus.domain.builds.acceptance import CaseResult, RequirementResult
+from nexus.domain.builds.acceptance import CaseResult
 from nexus.domain.builds.documents import readme, word
 from nexus.domain.builds.examination import run_case, run_unit_tests
 from nexus.domain.builds.outputs import Architecture, Brief, Design, PlannedAgent, PromptText, Requirements
@@ -19,84 +17,63 @@ from nexus.domain.builds.stages.prompt import question
 from nexus.domain.builds.workflow import StageOutput
 from nexus.domain.ports.code import TestResult
 from nexus.domain.projects.model import Project, StageEffects
-from nexus.domain.runtime.model import AgentSpec
-
-
-class Candidate(Struct, frozen=True, kw_only=True):
-    """The package under test, and those that it may ask."""
-
-    agent: PlannedAgent
-    package: Package
-    others: Mapping[str, Package]
-
-    def with_prompt(self, prompt: str) -> "Candidate":
-        files = {**self.package.files, "prompt.md": prompt}
-        return Candidate(agent=self.agent, package=package.read(files), others=self.others)
-
-    async def spec(self, context: StageContext) -> AgentSpec:
-        """Every tool reference has a schema, or InvalidInput: what cannot be read is no tool."""
-        return await context.services.resolver.resolve(self.package, agent_id=self.agent.slug, others=self.others)
 
 
 async def verification(context: StageContext) -> StageOutput:
     agent = planned_agent(context)
     packages = await context.services.agents.packages(context.project.project_id)
-    others = {slug: found for slug, found in packages.items() if slug != agent.slug}
-    candidate = Candidate(agent=agent, package=packages[agent.slug], others=others)
-    findings = await _examine(context, candidate)
+    findings = await _examine(context, agent, packages)
     if findings.failed_cases:
-        candidate, findings = await _repair(context, candidate, findings)
+        packages, findings = await _repair(context, agent, packages, findings)
     verified, say = report.sum_up(findings), context.earlier(Brief, "intake").language
     for line in verified.unmet:
         await context.note(f"{agent.slug}: {word('not_met', say)}: {line}")
     await context.note(f"{agent.slug}: {report.line(verified, say)}")
-    made = context.earlier(Design, "design", agent.slug)
+    made, tested = context.earlier(Design, "design", agent.slug), packages[agent.slug]
     files = {
-        f"agents/{agent.slug}/prompt.md": candidate.package.prompt,
-        f"agents/{agent.slug}/README.md": readme(
-            candidate.package.manifest, made, verified.unmet, say, context.services.commands
-        ),
+        f"agents/{agent.slug}/prompt.md": tested.prompt,
+        f"agents/{agent.slug}/README.md": readme(tested.manifest, made, verified.unmet, say, context.services.commands),
         f"agents/{agent.slug}/docs/report.md": report.text(agent, findings, verified, say),
     }
     return StageOutput(output=verified, files=files, summary=report.line(verified, say))
 
 
-async def _examine(context: StageContext, candidate: Candidate) -> Findings:
-    cases = context.earlier(Design, "design", candidate.agent.slug).cases
-    problems, spec = list[str](), await candidate.spec(context)
-    tests = list[TestResult]()
-    if candidate.agent.new_tools:
-        tests, problems = await run_unit_tests(context.services.code, candidate.package)
-    results = list[CaseResult]()
+async def _examine(context: StageContext, agent: PlannedAgent, packages: Mapping[str, Package]) -> Findings:
+    """The package of an agent, among those that it may ask."""
+    cases, tested = context.earlier(Design, "design", agent.slug).cases, packages[agent.slug]
+    spec = await context.services.resolver.resolve(tested, agent_id=agent.slug, others=packages)
+    tests, problems, results = list[TestResult](), list[str](), list[CaseResult]()
+    if agent.new_tools:
+        tests, problems = await run_unit_tests(context.services.code, tested)
     for number, case in enumerate(cases, 1):
         results.append(await run_case(context.converse, spec, case))
         await context.advance(number, len(cases))
+    planned, needed = context.earlier(Architecture, "architecture"), context.earlier(Requirements, "requirements")
     return Findings(
         model=context.services.models.choose(spec.model).name,
         boundary=context.services.code.tier().detail,
         problems=problems,
         tests=tests,
         cases=results,
-        requirements=_list_met(context, candidate.agent, results),
+        requirements=acceptance.results(agent, planned, needed, results),
     )
 
 
-def _list_met(context: StageContext, agent: PlannedAgent, cases: Sequence[CaseResult]) -> list[RequirementResult]:
-    planned, needed = context.earlier(Architecture, "architecture"), context.earlier(Requirements, "requirements")
-    return acceptance.results(agent, planned, needed, cases)
-
-
-async def _repair(context: StageContext, candidate: Candidate, findings: Findings) -> tuple[Candidate, Findings]:
+async def _repair(
+    context: StageContext, agent: PlannedAgent, packages: dict[str, Package], findings: Findings
+) -> tuple[dict[str, Package], Findings]:
     """One round: a new prompt, kept when more cases pass under it."""
     failure = "\n".join(f"{found.case.name}: {found.problem}" for found in findings.failed_cases)
-    await context.note(f"{candidate.agent.slug}: repairing the prompt for {len(findings.failed_cases)} case(s)")
-    asked = question(context, candidate.agent, previous=candidate.package.prompt, failure=failure)
+    await context.note(f"{agent.slug}: repairing the prompt for {len(findings.failed_cases)} case(s)")
+    tested = packages[agent.slug]
+    asked = question(context, agent, previous=tested.prompt, failure=failure)
     made = await context.ask(PromptText, asked, prompt="prompt")
-    better = candidate.with_prompt(made.prompt.rstrip() + "\n")
-    again = await _examine(context, better)
+    better = package.read({**tested.files, "prompt.md": made.prompt.rstrip() + "\n"})
+    changed = {**packages, agent.slug: better}
+    again = await _examine(context, agent, changed)
     if len(again.failed_cases) < len(findings.failed_cases):
-        return better, again
-    return candidate, findings
+        return changed, again
+    return packages, findings
 
 
 async def finalize(context: StageContext, outputs: Mapping[str, StageOutput], commit_id: str) -> StageEffects:
