@@ -48,11 +48,14 @@ def tell(tool: str, reading: Reading | None, given: JSON, result: Any, language:
     """What came of a call: by the sentence of the card for what was asked, else the result as people can read it."""
     card, fields = CARDS.get(tool), result if isinstance(result, dict) else {"result": result}
     sentences = card.tell if card else {}
-    sentence = (sentences.get(reading.about if reading else "") or sentences.get("", {})).get(language, "")
-    values = {"asked": given, **given, **fields}
+    about = reading.about if reading else ""
+    sentence = sentences.get(about) or sentences.get("it" if about else "", {})
+    values = {"asked": given, **given, **fields, "about": about.replace("_", " "), "it": fields.get(about)}
     names = card.values_zh if card else {}
     try:
-        told = sentence.format_map({name: Shown(value, language, names) for name, value in values.items()})
+        told = sentence.get(language, "").format_map(
+            {name: Shown(value, language, names) for name, value in values.items()}
+        )
     except (KeyError, TypeError, ValueError, IndexError):
         told = ""
     lines = [f"- {name.replace('_', ' ')}: {value_of(value, language)}" for name, value in fields.items()]

@@ -13,6 +13,7 @@ from nexus.adapters.offline.reading.words import FILLERS, FOLLOWING, LIGHT
 
 _LONGEST, _MOST_TOKENS, _STEPS = 400, 200, 40_000
 _MATERIAL = re.compile(r"[:：](?!//)(?!\d\d)")
+_QUOTED = re.compile(r"\s*[\"“「'‘]([^\"”“」「]*)[\"”」'’]\s*")
 _FENCED = re.compile(r"```(?:[a-z]*\n)?")
 Bound = dict[str, Any]
 
@@ -48,7 +49,8 @@ class Message(Source):
         text = plain(text) if len(text) <= _LONGEST else ""
         tokens = tokens_of(text)
         self.readable = 0 < len(tokens) <= _MOST_TOKENS
-        super().__init__(text, tokens if self.readable else [], today, material)
+        quoted = _QUOTED.fullmatch(material) if material else None
+        super().__init__(text, tokens if self.readable else [], today, quoted[1] if quoted else material)
         self.steps, self.furthest = _STEPS, 0
 
     def read(self, card: Card, frame: Frame, *, follows: bool = False, evident: bool = False) -> Iterator[Bound]:

@@ -21,6 +21,9 @@ _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "mn": 10**6, "bil
 _FACTORS = _SCALES | _PLACES
 _PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4}
 _FRACTION = re.compile(r"(?:(\d{1,9})\s+)?(\d{1,4})/([1-9]\d{0,3})(?![\d/]|[.,]\d)")
+_ENGLISH = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
+_GERMAN = re.compile(r"[1-9]\d{0,2}(?:(?:\.\d{3}){2,}|(?:\.\d{3})+,\d+)")
+_PLAIN, _UNSURE = re.compile(r"\d{1,30}(?:[.,]\d{1,30})?"), re.compile(r"[1-9]\d{0,2}\.\d{3}")
 _TAIL = re.compile(r"\d{1,2}(?!\d|[.,]\d)|[零一二三四五六七八九]{1,9}")
 _BELOW = {"ft": ("in", 12), "st": ("lb", 14)}
 """What a lone number behind feet or stones counts, and how many of those there can be."""
@@ -60,22 +63,11 @@ def _unit(name: str) -> Unit | None:
 
 def value_of_digits(digits: str) -> Fraction | None:
     """`1,000` is a thousand, `3,5` three and a half; None for what is no single number, such as `1,2,3` or `1.2.3`."""
-    mark = max(".,", key=digits.rfind)
-    other = "," if mark == "." else "."
-    if len(digits) > _LONGEST:
-        return None
-    if other in digits:
-        whole, _, rest = digits.rpartition(mark)
-        is_clear = digits.count(mark) == 1 and _is_grouped(whole, other)
-        return Fraction(f"{whole.replace(other, '')}.{rest}") if is_clear else None
-    if _is_grouped(digits, mark) and (mark == "," or digits.count(mark) > 1):
-        return Fraction(digits.replace(mark, ""))
-    return Fraction(digits.replace(",", ".")) if digits.count(mark) < 2 else None
-
-
-def _is_grouped(digits: str, mark: str) -> bool:
-    head, *groups = digits.split(mark)
-    return 0 < len(head) <= 3 and head[0] != "0" and all(len(group) == 3 for group in groups) and bool(groups)
+    if _ENGLISH.fullmatch(digits):
+        return Fraction(digits.replace(",", ""))
+    if _GERMAN.fullmatch(digits):
+        return Fraction(digits.replace(".", "").replace(",", "."))
+    return Fraction(digits.replace(",", ".")) if _PLAIN.fullmatch(digits) else None
 
 
 def _value_of_words(words: list[str]) -> Fraction:
@@ -103,7 +95,7 @@ class Quantities:
         self.text, self.lower, self.tokens = text, text.lower(), tokens
         self.words = [token.word for token in tokens]
         numbers = [word for word in self.words if "," in word and word[0].isdigit()]
-        self._has_decimal_commas = not all(_is_grouped(word, ",") for word in numbers)
+        self._has_decimal_commas = not all(map(_ENGLISH.fullmatch, numbers))
 
     def word(self, at: int) -> str:
         return self.words[at] if 0 <= at < len(self.words) else ""
@@ -182,7 +174,7 @@ class Quantities:
             return None
         value, first = _value_of_words(words), words[0]
         if first[0].isdecimal():
-            is_unsure = self._has_decimal_commas and first.count(".") == 1 and _is_grouped(first, ".")
+            is_unsure = self._has_decimal_commas and _UNSURE.fullmatch(first)
             is_thousands = self.word(end) == "k" and self.touches(end)
             if is_unsure or value_of_digits(first) is None:
                 return None

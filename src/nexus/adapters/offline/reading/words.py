@@ -10,11 +10,11 @@ result answer equal equals come_to comes_to come_out_to make makes gives current
 have_to want_to like_to going_to need_to know_what i_wonder wonder wondering anyone should shall am were i_am let_me
 hmm um well simply compute calculate find determine see here here's following come_out by_the_way btw
 for_me to_me looking please_help real_quick good_morning good_evening dear someone somebody i_think guess
-possible her his their she he they them we're we_are there_are of for with at on in ever too actually basically one_more_question another_question today's work be_able_to able_to use using"""
+possible her his their she he they them we're we_are there_are as was were a of for with at on in ever too actually basically one_more_question another_question today's work be_able_to able_to use using"""
 _ZH = """请 请问 帮我 帮 帮忙 我 我们 我想 我要 你 您 能 能不能 能否 可以 可不可以 吗 呢 吧 啊 呀 哦 嘛 了 的 是 是多少 一下 下 多少 几 什么
 怎么 怎样 如何 想 想要 要 知道 想知道 想问 算 计算 算出 算下 求 求出 有 等于 那 那么 给 给我 告诉 告诉我 谢谢 麻烦 大概 大约 左右 约 是什么 得 得到
 应 应该 应该是 会 会是 将 你好 您好 看看 看 帮我算 算算 算一算 一共是 个 到底 现在 这 这个 这些 下面 以下 如下 为 结果 答案 问 问一下 有多少 有几个
-共有 哪 哪个 和 以及 如果 的话 若 多大 很 大约是 大概是 就 就是 请教 请帮我 请帮忙 具体 分别 所以 呗 怎么算 咋算"""
+共有 哪 哪个 和 以及 如果 的话 若 多大 很 大约是 大概是 就 就是 请教 请帮我 请帮忙 具体 分别 所以 呗 怎么算 咋算 一共 共 总共 里 中 元 数 钱 值 从 那天 还 现在 如 她 他 它 我的"""
 _NOUNS_EN = """jacket coat shirt shirts shoes shoe boots dress jeans sweater hoodie tv stand phone laptop computer tablet
 headphones camera bag backpack watch bike bicycle sofa chair desk table lamp item product ticket tickets book books
 game console car van truck motorcycle fridge oven washing_machine suitcase luggage parcel package box bottle jar tank
