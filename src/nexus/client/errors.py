@@ -31,6 +31,14 @@ class NotNexus(Unreachable):
         super().__init__(url, f"what answers is none of nexus: {seen}")
 
 
+class Dropped(Exception):
+    """A try that may be repeated: no answer came, or its connection ended too soon. `wished`: the pause that the server asked for."""
+
+    def __init__(self, failure: ApiError | Unreachable, wished: float | None = None) -> None:
+        super().__init__(str(failure))
+        self.failure, self.wished = failure, wished
+
+
 def problem_of(status: int, body: bytes) -> Problem | None:
     """The problem in the body of a refusal; None when no nexus server can have written it."""
     try:

@@ -8,7 +8,7 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
-from nexus.client.errors import ApiError, NotNexus, Unreachable
+from nexus.client.errors import Dropped, NotNexus, Unreachable
 from nexus.client.pauses import retry_after
 from nexus.client.requests import Request
 from nexus.client.sse import Frame, Parser, TooLong
@@ -27,14 +27,6 @@ class Event(Struct, frozen=True, kw_only=True):
     position: int
     tag: str
     data: dict[str, Any]
-
-
-class Dropped(Exception):
-    """The connection ended before the stream did. `wished`: the pause the server asked for."""
-
-    def __init__(self, failure: ApiError | Unreachable, wished: float | None = None) -> None:
-        super().__init__(str(failure))
-        self.failure, self.wished = failure, wished
 
 
 class Following:
@@ -58,17 +50,19 @@ class Following:
     async def events(self) -> AsyncGenerator[Event, None]:
         """ApiError when the server refuses; Unreachable when it stays away for too long."""
         while not self._over:
-            async with aclosing(self._try()) as heard:
-                async for event in heard:
-                    yield event
-
-    async def _try(self) -> AsyncGenerator[Event, None]:
-        try:
-            async with aclosing(self._connection()) as connection:
-                async for event in connection:
-                    yield event
-        except Dropped as dropped:
-            await self._pause(dropped)
+            try:
+                async with (
+                    self._transport.open_stream(self._request()) as response,
+                    aclosing(self._read(response)) as events,
+                ):
+                    async for event in events:
+                        yield event
+                if not self._over:
+                    raise Dropped(Unreachable(self._transport.url, "the stream stopped before its end"), self._wished)
+            except Dropped as dropped:
+                await self._pause(dropped)
+            except (*DROPPED, TooLong) as error:
+                await self._pause(Dropped(self._transport.describe_loss(error), self._wished))
 
     async def _pause(self, dropped: Dropped) -> None:
         self._failures += 1
@@ -79,20 +73,6 @@ class Following:
         then = f"going on from event {self._position}" if self._position else "trying again"
         self._transport.notice(f"{dropped.failure}; {then} …")
         await self._transport.sleep(pauses.before(self._failures, wished=dropped.wished))
-
-    async def _connection(self) -> AsyncGenerator[Event, None]:
-        """What one connection brings. Dropped when it ends before the stream."""
-        try:
-            async with (
-                self._transport.open_stream(self._request()) as response,
-                aclosing(self._read(response)) as events,
-            ):
-                async for event in events:
-                    yield event
-        except (*DROPPED, TooLong) as error:
-            raise Dropped(self._transport.describe_loss(error), self._wished) from error
-        if not self._over:
-            raise Dropped(Unreachable(self._transport.url, "the stream stopped before its end"), self._wished)
 
     def _request(self) -> Request:
         request = self._resumed() or self._opening

@@ -4,14 +4,14 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import NamedTuple, Self, TypeVar
+from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 from yarl import URL
 
-from nexus.client.errors import ApiError, NotNexus, Unreachable, problem_of
+from nexus.client.errors import ApiError, Dropped, NotNexus, Unreachable, problem_of
 from nexus.client.pauses import Pauses, retry_after
 from nexus.client.requests import Request
 
@@ -24,13 +24,6 @@ MARK = "X-Request-Id"
 """The header that every answer of a nexus server carries."""
 REFUSED = (aiohttp.ClientConnectorError, aiohttp.ClientConnectorDNSError)
 DROPPED = (aiohttp.ClientError, ConnectionError, TimeoutError, asyncio.IncompleteReadError)
-
-
-class _Failed(NamedTuple):
-    """A try that may be repeated. `wished`: the pause that the server asked for."""
-
-    reason: ApiError | Unreachable
-    wished: float | None = None
 
 
 class Transport:
@@ -71,25 +64,25 @@ class Transport:
     async def read(self, request: Request) -> bytes:
         """The body of a good answer. ApiError for a refusal, Unreachable when no answer came in all tries."""
         failures = 0
-        while isinstance(found := await self._try_request(request), _Failed):
-            failures += 1
-            if failures >= self._tries(request, found.reason):
-                raise found.reason
-            await self.sleep(self.pauses.before(failures, wished=found.wished))
-        return found
+        while True:
+            try:
+                return await self._try_request(request)
+            except Dropped as dropped:
+                failures += 1
+                if failures >= self._tries(request, dropped.failure):
+                    raise dropped.failure from dropped.failure.__cause__
+                await self.sleep(self.pauses.before(failures, wished=dropped.wished))
 
-    async def _try_request(self, request: Request) -> "bytes | _Failed":
+    async def _try_request(self, request: Request) -> bytes:
         limits = aiohttp.ClientTimeout(total=request.seconds, sock_connect=10)
         try:
             async with self._send(request, limits) as response:
                 if response.status in AWAY:
-                    return _Failed(await self.refusal(response), retry_after(response.headers.get("Retry-After")))
+                    raise Dropped(await self.refusal(response), retry_after(response.headers.get("Retry-After")))
                 return await self._good(response)
         except DROPPED as error:
             failure = self.describe_loss(error)
-            if isinstance(failure, NotNexus):
-                raise failure from error
-            return _Failed(failure)
+            raise failure if isinstance(failure, NotNexus) else Dropped(failure) from error
 
     def _tries(self, request: Request, failure: ApiError | Unreachable) -> int:
         """How many in all. What may not be sent twice is sent again only when it cannot have arrived."""
