@@ -48,7 +48,7 @@ class Asked:
         return ("--port", str(parts.port or 80)) if is_here and self.url.rstrip("/") != DEFAULT_URL else ()
 
     def as_called(self, text: str) -> str:
-        """A text of a server or another part of the house, whose commands begin with this program where they begin with `nexus`."""
+        """A text of a server or another part of nexus, whose commands begin with this program where they begin with `nexus`."""
         return COMMANDS.sub(lambda _: f"{self.program} ", text)
 
     @property

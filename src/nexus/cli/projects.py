@@ -158,4 +158,4 @@ async def command(asked: Asked, client: "Client") -> None:
 
 async def delete(asked: Asked, client: "Client") -> None:
     deleted = await client.delete_project(asked.arguments.project, stop_first=asked.arguments.stop_first)
-    asked.output.result(deleted, f"Deleted {deleted.project_id}; task {deleted.task_id} empties its rooms.")
+    asked.output.result(deleted, f"Deleted {deleted.project_id}; task {deleted.task_id} deletes what it kept.")

@@ -20,7 +20,7 @@ class _OfBuild(BuildEvent, frozen=True, kw_only=True):
 
 
 class BuildQueued(_OfBuild, frozen=True, kw_only=True, tag="build.queued"):
-    """It waits for an executor, for a place of its tenant (`position`), or for what is away (`reason`)."""
+    """It waits for a process, for a place of its tenant (`position`), or for what is away (`reason`)."""
 
     stages: list[str] | UnsetType = UNSET
     position: int | UnsetType = UNSET
@@ -29,7 +29,7 @@ class BuildQueued(_OfBuild, frozen=True, kw_only=True, tag="build.queued"):
 
 
 class BuildStarted(_OfBuild, frozen=True, kw_only=True, tag="build.started"):
-    """An executor has it; again after it was taken over."""
+    """A process has it; again after it was taken over."""
 
 
 class BuildPaused(_OfBuild, frozen=True, kw_only=True, tag="build.paused"):

@@ -59,7 +59,7 @@ class ControlCommand(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class ProjectDeleted(Struct, frozen=True, kw_only=True):
-    """The project is gone; the task empties its rooms."""
+    """The project is gone; the task deletes what it kept."""
 
     project_id: str
     task_id: str
@@ -134,7 +134,7 @@ class StageView(Struct, frozen=True, kw_only=True):
 
 
 class BuildView(Struct, frozen=True, kw_only=True):
-    """One staged run of making a project; its sums are there once it is over."""
+    """One staged making of a project; its sums are there once it is over."""
 
     build_no: int
     workflow: str

@@ -33,35 +33,35 @@ logger = structlog.get_logger()
 
 
 class MalformedBody(InvalidInput):
-    title = "The body is not JSON"
+    title = "Malformed body"
 
 
 class BrokenOff(InvalidInput):
-    title = "The body broke off"
+    title = "Incomplete body"
 
 
 class MalformedRequest(InvalidInput):
-    title = "The request is not well formed"
+    title = "Malformed request"
 
 
 class MethodNotAllowed(NexusError):
-    title = "There is no such method here"
+    title = "Method not allowed"
 
 
 class ContentTooLarge(NexusError):
-    title = "The body is too large"
+    title = "Body too large"
 
 
 class AddressTooLong(NexusError):
-    title = "The address is too long"
+    title = "Address too long"
 
 
 class HeadTooLarge(NexusError):
-    title = "The head of the request is too large"
+    title = "Request head too large"
 
 
 class TooSlow(NexusError):
-    title = "The request came too slowly"
+    title = "Request timeout"
 
 
 class TooManyConnections(QuotaExceeded):
@@ -69,19 +69,19 @@ class TooManyConnections(QuotaExceeded):
 
 
 class UnsupportedMediaType(NexusError):
-    title = "Only JSON is understood here"
+    title = "Unsupported media type"
 
 
 class ForeignHost(PermissionDenied):
-    title = "This server has another name"
+    title = "Unknown host name"
 
 
 class ForeignOrigin(PermissionDenied):
-    title = "Not from another site"
+    title = "Cross-site request refused"
 
 
 class InternalError(NexusError):
-    title = "Something went wrong inside the server"
+    title = "Internal server error"
 
 
 STATUSES: Mapping[type[NexusError], int] = {

@@ -87,7 +87,7 @@ async def delete_project(
     services: All,
     stop_first: Annotated[bool, QueryParameter(description="Stops a build that runs; else that is a 409.")] = False,
 ) -> Answer[ProjectDeleted]:
-    """The project is gone at once; a task empties its rooms."""
+    """The project is gone at once; a task deletes what it kept."""
     deleted = await services.builds.delete(caller, project_id, stop_first=stop_first)
     content = ProjectDeleted(project_id=project_id, task_id=deleted.active_task_id)
     return Answer(content, headers={"location": f"{API}/tasks/{deleted.active_task_id}"})

@@ -18,11 +18,11 @@ class NexusError(Exception):
 
 
 class NotFound(NexusError):
-    title = "There is no such thing"
+    title = "Not found"
 
 
 class AlreadyExists(NexusError):
-    title = "It exists already"
+    title = "Already exists"
 
 
 class Conflict(NexusError):
@@ -38,13 +38,13 @@ class Stale(Conflict):
 
 
 class PreconditionFailed(NexusError):
-    title = "A precondition does not hold"
+    title = "Precondition failed"
 
 
 class InvalidInput(NexusError):
     """The input breaks a rule. `facts["errors"]` may list `{pointer, message}`."""
 
-    title = "The input is not valid"
+    title = "Invalid input"
 
 
 class Unauthenticated(NexusError):
@@ -52,13 +52,13 @@ class Unauthenticated(NexusError):
 
 
 class PermissionDenied(NexusError):
-    title = "Not allowed"
+    title = "Permission denied"
 
 
 class QuotaExceeded(NexusError):
     """`facts["retry_after"]`: seconds, where waiting helps."""
 
-    title = "Too much at once"
+    title = "Quota exceeded"
 
 
 class Unavailable(NexusError):
