@@ -50,19 +50,25 @@ class Following:
     async def events(self) -> AsyncGenerator[Event, None]:
         """ApiError when the server refuses; Unreachable when it stays away for too long."""
         while not self._over:
-            try:
-                async with (
-                    self._transport.open_stream(self._request()) as response,
-                    aclosing(self._read(response)) as events,
-                ):
-                    async for event in events:
-                        yield event
-                if not self._over:
-                    raise Dropped(Unreachable(self._transport.url, "the stream stopped before its end"), self._wished)
-            except Dropped as dropped:
-                await self._pause(dropped)
-            except (*DROPPED, TooLong) as error:
-                await self._pause(Dropped(self._transport.describe_loss(error), self._wished))
+            async with aclosing(self._try()) as events:
+                async for event in events:
+                    yield event
+
+    async def _try(self) -> AsyncGenerator[Event, None]:
+        """What one connection brings; a pause where it ends before the stream."""
+        try:
+            async with (
+                self._transport.open_stream(self._request()) as response,
+                aclosing(self._read(response)) as events,
+            ):
+                async for event in events:
+                    yield event
+            if not self._over:
+                raise Dropped(Unreachable(self._transport.url, "the stream stopped before its end"), self._wished)
+        except Dropped as dropped:
+            await self._pause(dropped)
+        except (*DROPPED, TooLong) as error:
+            await self._pause(Dropped(self._transport.describe_loss(error), self._wished))
 
     async def _pause(self, dropped: Dropped) -> None:
         self._failures += 1
