@@ -8,8 +8,9 @@ class MemorySignals:
         self._listeners: dict[str, dict[object, Callable[[int], None]]] = {}
 
     def notify(self, key: str, position: int = 0) -> None:
-        for wake in tuple(self._listeners.get(key, {}).values()):
-            wake(position)
+        if listeners := self._listeners.get(key):
+            for wake in tuple(listeners.values()):
+                wake(position)
 
     def listen(self, key: str, wake: Callable[[int], None]) -> Callable[[], None]:
         mark, listeners = object(), self._listeners.setdefault(key, {})

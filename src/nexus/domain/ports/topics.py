@@ -112,7 +112,7 @@ class Topics:
     """The topics of one source. What others write comes through its subscription; where a signal was lost, one look a topic every
     `poll` seconds finds it. A follower hears something after `2 * beats` looks at the latest, and not all in one burst."""
 
-    def __init__(self, source: Source, *, poll: float = 1.0, beats: int = 7) -> None:
+    def __init__(self, source: Source, *, poll: float = 1.0, beats: int = 6) -> None:
         self.source, self._poll, self._beats = source, poll, beats
         self._topics: WeakValueDictionary[str, Topic] = WeakValueDictionary()
         self._recent: deque[Topic] = deque(maxlen=_TOPICS_KEPT)
