@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from nexus.domain.tools.library.functions import CONSTANTS, FUNCTIONS, factorial, modulo, power
+from nexus.domain.tools.library.functions import CONSTANTS, FUNCTIONS, modulo, power
 from nexus.domain.tools.library.numbers import bound_size, exact_number, jsonable, show_number
 from nexus.domain.tools.model import ToolError
 
@@ -197,7 +197,7 @@ class _Reader:
         value = self._single()
         while True:
             if self._take("!"):
-                value = _Value(factorial(value.number))
+                value = _Value(FUNCTIONS["factorial"].call(value.number))
             elif self._peek() == "%" and self._means_percent():
                 self._at += 1
                 value = _Value(value.number / 100, True)

@@ -1,12 +1,13 @@
 """The functions of the calculator, on fractions: exact where they end, to fifteen digits where they do not."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import statistics
+from collections.abc import Callable, Mapping
 from decimal import localcontext
 from fractions import Fraction
 from typing import NamedTuple
 
-from nexus.domain.tools.library.numbers import PRECISE, bound_size, decimal
+from nexus.domain.tools.library.numbers import PRECISE, bound_size, decimal, round_to
 from nexus.domain.tools.model import ToolError
 
 PI = Fraction("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803")
@@ -109,19 +110,11 @@ def log(value: Fraction, base: Fraction = Fraction(10)) -> Fraction:
     return on_floats("log", math.log)(value, base)
 
 
-def factorial(value: Fraction) -> Fraction:
-    if value.denominator != 1 or not 0 <= value <= 165:
-        raise ToolError("factorial needs a whole number from 0 to 165.")
-    return Fraction(math.factorial(value.numerator))
-
-
 def round_half_up(value: Fraction, places: Fraction = Fraction(0)) -> Fraction:
     """Half away from zero, as people round."""
     if places.denominator != 1 or abs(places) > 50:
         raise ToolError("round takes a whole number of places up to 50.")
-    scale = Fraction(10) ** places.numerator
-    size = Fraction(math.floor(abs(value) * scale + Fraction(1, 2))) / scale
-    return size if value >= 0 else -size
+    return Fraction(round_to(value, places.numerator))
 
 
 def modulo(left: Fraction, right: Fraction) -> Fraction:
@@ -130,31 +123,15 @@ def modulo(left: Fraction, right: Fraction) -> Fraction:
     return left % right
 
 
-def combinations(total: Fraction, chosen: Fraction) -> Fraction:
-    if total.denominator != 1 or chosen.denominator != 1 or not 0 <= chosen <= 900 or not 0 <= total <= 900:
-        raise ToolError("Combinations take whole numbers from 0 to 900.")
-    return Fraction(math.comb(total.numerator, chosen.numerator))
+def on_whole_numbers(name: str, call: Callable[..., int], most: int | None = None) -> Callable[..., Fraction]:
+    """A function of `math` that takes whole numbers, from 0 up to `most` where there is one."""
 
+    def compute(*values: Fraction) -> Fraction:
+        if any(value.denominator != 1 or (most is not None and not 0 <= value <= most) for value in values):
+            raise ToolError(f"{name} takes whole numbers{'' if most is None else f' from 0 to {most}'}.")
+        return Fraction(call(*(value.numerator for value in values)))
 
-def _mean(*values: Fraction) -> Fraction:
-    return sum(values, Fraction(0)) / len(values)
-
-
-def _median(*values: Fraction) -> Fraction:
-    ordered, half = sorted(values), len(values) // 2
-    return ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2
-
-
-def _deviation(*values: Fraction) -> Fraction:
-    """Of a sample."""
-    middle = _mean(*values)
-    return sqrt(sum(((value - middle) ** 2 for value in values), Fraction(0)) / (len(values) - 1))
-
-
-def _whole(values: Sequence[Fraction], name: str) -> list[int]:
-    if any(value.denominator != 1 for value in values):
-        raise ToolError(f"{name} takes whole numbers.")
-    return [value.numerator for value in values]
+    return compute
 
 
 MANY = 200
@@ -183,13 +160,13 @@ FUNCTIONS: Mapping[str, Known] = {
     "atan": Known(on_floats("atan", math.atan), 1, 1),
     "radians": Known(lambda value: value * PI / 180, 1, 1),
     "degrees": Known(lambda value: Fraction(round(value * 180 / PI * 10**15), 10**15), 1, 1),
-    "factorial": Known(factorial, 1, 1),
-    "comb": Known(combinations, 2, 2),
+    "factorial": Known(on_whole_numbers("factorial", math.factorial, 165), 1, 1),
+    "comb": Known(on_whole_numbers("comb", math.comb, 900), 2, 2),
     "sum": Known(lambda *values: sum(values, Fraction(0)), 1, MANY),
-    "mean": Known(_mean, 1, MANY),
-    "average": Known(_mean, 1, MANY),
-    "median": Known(_median, 1, MANY),
-    "stdev": Known(_deviation, 2, MANY),
-    "gcd": Known(lambda *values: Fraction(math.gcd(*_whole(values, "gcd"))), 1, MANY),
-    "lcm": Known(lambda *values: Fraction(math.lcm(*_whole(values, "lcm"))), 1, 20),
+    "mean": Known(lambda *values: statistics.mean(values), 1, MANY),
+    "average": Known(lambda *values: statistics.mean(values), 1, MANY),
+    "median": Known(lambda *values: statistics.median(values), 1, MANY),
+    "stdev": Known(lambda *values: sqrt(statistics.variance(values)), 2, MANY),
+    "gcd": Known(on_whole_numbers("gcd", math.gcd), 1, MANY),
+    "lcm": Known(on_whole_numbers("lcm", math.lcm), 1, 20),
 }

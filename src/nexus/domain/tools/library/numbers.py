@@ -1,5 +1,6 @@
 """Exact numbers: fractions inside, decimals outside."""
 
+import math
 import unicodedata
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation, Overflow, localcontext
 from fractions import Fraction
@@ -68,5 +69,5 @@ def check_count(value: int, name: str, most: int) -> int:
 
 def round_to(value: Fraction, places: int) -> Decimal:
     """Half away from zero, as on an invoice."""
-    with localcontext(Context(prec=400, rounding=ROUND_HALF_UP)):
-        return (Decimal(value.numerator) / Decimal(value.denominator)).quantize(Decimal(1).scaleb(-places))
+    size = math.floor(abs(value) * Fraction(10) ** places + Fraction(1, 2))
+    return Decimal(f"{'-' if value < 0 else ''}{size}E{-places}")
