@@ -28,7 +28,7 @@ NOUNS = {
     "identity": {"policies"},
     "projects": {"admission", "commits", "deletions", "openings", "runs"},
     "runtime": {"quarantine", "journal", "steps"},
-    "sessions": {"admission", "completion", "replies", "reply_stream"},
+    "sessions": {"admission", "completion", "deletions", "replies", "reply_stream"},
     "tasks": {"execution"},
     "tools": {"arguments", "calls", "providers", "schema", "signatures", "workers"},
 }

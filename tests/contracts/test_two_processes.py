@@ -132,7 +132,7 @@ async def test_what_two_processes_delete_at_once_is_counted_once(pair: Pair) -> 
         await one.sessions.open(ANN, agent_id)
     assert await counted(pair.one) == (1, 1, 4)
     await one.agents.delete(ANN, agent_id)
-    await asyncio.gather(one.sessions.purge(agent_id), other.sessions.purge(agent_id))
+    await asyncio.gather(one.session_deletions.clear_agent(agent_id), other.session_deletions.clear_agent(agent_id))
     assert await counted(pair.one) == (1, 0, 0)
     await one.deletions.delete(ANN, project.project_id)
     tasks = await one.tasks.executions.list_unfinished()

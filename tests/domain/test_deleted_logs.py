@@ -43,7 +43,7 @@ async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
 
 async def delete_session(house: House, project: Project, session: Session) -> None:
-    await house.services.sessions.delete(ANN, session.session_id)
+    await house.services.session_deletions.delete(ANN, session.session_id)
 
 
 async def delete_agent(house: House, project: Project, session: Session) -> None:

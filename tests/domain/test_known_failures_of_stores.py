@@ -244,4 +244,4 @@ def test_one_message_beyond_all_bounds_is_answered_all_the_same_and_alone() -> N
         parts=(TextPart("税" * 50_000),),
         created_at="now",
     )
-    assert [kept.content for kept in rules.context([message, message])] == [message.content]
+    assert [kept.content for kept in rules.select_context([message, message])] == [message.content]

@@ -120,7 +120,7 @@ async def test_a_deleted_session_does_not_keep_its_messages_for_ever() -> None:
     async with open_house(world(script())) as house:
         project = await built(house)
         session = await talked(house, project.agent_ids[0], "one", "two")
-        await house.services.sessions.delete(ANN, session.session_id)
+        await house.services.session_deletions.delete(ANN, session.session_id)
         await swept(house)
         assert await left(house, SESSIONS, MESSAGES, REPLIES) == {}
 
@@ -189,7 +189,7 @@ async def test_the_statistics_do_not_count_sessions_that_are_gone() -> None:
     async with open_house(world(script())) as house:
         project = await built(house)
         session = await talked(house, project.agent_ids[0], "one")
-        await house.services.sessions.delete(ANN, session.session_id)
+        await house.services.session_deletions.delete(ANN, session.session_id)
         assert (await house.services.statistics.overview(ANN)).sessions == 0
 
 
@@ -241,7 +241,7 @@ def spoken(content: str) -> list[Message]:
 
 def test_a_conversation_takes_as_much_of_the_model_in_chinese_as_in_english() -> None:
     english, chinese = (
-        sum(tokens(kept.content) for kept in rules.context(spoken(content)))
+        sum(tokens(kept.content) for kept in rules.select_context(spoken(content)))
         for content in ("What is value added tax? " * 40, "增值税是什么？" * 143)
     )
     assert chinese < 1.5 * english

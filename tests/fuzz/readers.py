@@ -241,7 +241,7 @@ READERS: tuple[Reader, ...] = (
     Reader(name="package manifest", read=lambda text: package.read({"agent.toml": text, "prompt.md": ""}), most=100_000, pieces=("a.", "[a]\n", "[[a]]\n", "a=1\n", "[", "a=[", "a={", "'''", '"', "1", "a.a=1\n", "[a.", "#\n", "\\"), frames=("…", "a = …", "[…]", 'a = "…"', "[agent]\nslug='a'\nname='…'", "a=1…", "…=1")),
     Reader(name="requirement", read=builds_rules.check_requirement, most=10_000),
     Reader(name="quoted document", read=documents.quote, most=100_000),
-    Reader(name="session name", read=sessions_rules.named, most=50_000),
+    Reader(name="session name", read=sessions_rules.name_session, most=50_000),
     Reader(name="weight of a text", read=texts.weight, most=500_000),
     Reader(name="text within bytes", read=lambda text: texts.within(text, 120_000), most=500_000),
     Reader(name="id", read=lambda text: is_id(text, "prj"), most=20_000, frames=("…", "prj_…")),

@@ -32,6 +32,7 @@ from nexus.domain.runtime.service import Runtime
 from nexus.domain.services import Services
 from nexus.domain.sessions.admission import ReplyAdmission
 from nexus.domain.sessions.completion import ReplyCompletion
+from nexus.domain.sessions.deletions import SessionDeletions
 from nexus.domain.sessions.replies import Replies, lease_replies
 from nexus.domain.sessions.reply_stream import reply_log
 from nexus.domain.sessions.service import Sessions
@@ -130,14 +131,18 @@ def compose_services(adapters: Adapters) -> Services:
     )  # fmt: skip
     replies = _replies(adapters, on, agents, invocations)
     sessions = Sessions(
-        tables=tables, agents=agents, replies=replies, invocations=invocations, requests=on.requests, tasks=tasks,
-        tallies=tallies, audit=audit, admission=ReplyAdmission(queue=adapters.queue, local=adapters.local, replies=replies), clock=clock, new_id=new_id,
+        tables=tables, agents=agents, replies=replies, requests=on.requests, tallies=tallies, clock=clock, new_id=new_id,
+        admission=ReplyAdmission(queue=adapters.queue, local=adapters.local, replies=replies),
+    )  # fmt: skip
+    session_deletions = SessionDeletions(
+        tables=tables, sessions=sessions, replies=replies, invocations=invocations, tasks=tasks, tallies=tallies,
+        audit=audit, clock=clock,
     )  # fmt: skip
     builds = _builds(adapters, on, projects, deletions, agents)
     return Services(
         projects=projects, deletions=deletions, builds=builds, agents=agents,
         deployments=Deployments(tables=tables, agents=agents, requests=on.requests, audit=audit),
-        invocations=invocations, sessions=sessions, replies=replies, tasks=tasks, tools=on.tools,
+        invocations=invocations, sessions=sessions, session_deletions=session_deletions, replies=replies, tasks=tasks, tools=on.tools,
         statistics=Statistics(tallies=tallies, clock=clock),
     )  # fmt: skip
 

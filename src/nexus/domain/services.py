@@ -8,6 +8,7 @@ from nexus.domain.agents.service import Agents
 from nexus.domain.builds.service import Builds
 from nexus.domain.projects.deletions import Deletions
 from nexus.domain.projects.service import Projects
+from nexus.domain.sessions.deletions import SessionDeletions
 from nexus.domain.sessions.replies import Replies
 from nexus.domain.sessions.service import Sessions
 from nexus.domain.statistics.service import Statistics
@@ -23,6 +24,7 @@ class Services(Struct, frozen=True, kw_only=True):
     deployments: Deployments
     invocations: Invocations
     sessions: Sessions
+    session_deletions: SessionDeletions
     replies: Replies
     tasks: Tasks
     tools: Tools

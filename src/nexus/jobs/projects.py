@@ -19,7 +19,7 @@ async def delete(services: Services, job: Purge) -> Outcome:
 
 async def _delete(services: Services, task: Task) -> Outcome:
     if session_id := task.payload.get("session_id"):
-        return COMPLETE if await services.sessions.purge_one(session_id) else WAIT
+        return COMPLETE if await services.session_deletions.clear(session_id) else WAIT
     if agent_id := task.payload.get("agent_id"):
         return await _delete_agent(services, agent_id)
     return await _delete_project(services, task.project_id or "")
@@ -29,7 +29,7 @@ async def _delete_agent(services: Services, agent_id: str) -> Outcome:
     """An agent that a newer build brought back keeps what it has."""
     if await services.agents.is_there(agent_id):
         return COMPLETE
-    over = await services.sessions.purge(agent_id)
+    over = await services.session_deletions.clear_agent(agent_id)
     await services.invocations.forget(agent_id=agent_id)
     return COMPLETE if over else WAIT
 
@@ -38,7 +38,7 @@ async def _delete_project(services: Services, project_id: str) -> Outcome:
     if not await services.deletions.is_over(project_id):
         return WAIT
     for agent in await services.agents.list_remaining(project_id):
-        if not await services.sessions.purge(agent.agent_id):
+        if not await services.session_deletions.clear_agent(agent.agent_id):
             return WAIT
         await services.invocations.forget(agent_id=agent.agent_id)
         await services.agents.delete_rows(agent)

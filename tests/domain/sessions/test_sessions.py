@@ -188,7 +188,7 @@ async def test_sessions_are_private_to_their_user() -> None:
                 house.services.sessions.get(stranger, session.session_id),
                 house.services.sessions.send(stranger, session.session_id, "hi"),
                 house.services.sessions.messages(stranger, session.session_id, Window()),
-                house.services.sessions.delete(stranger, session.session_id),
+                house.services.session_deletions.delete(stranger, session.session_id),
             ):
                 with pytest.raises(NotFound):
                     await verb
@@ -197,7 +197,7 @@ async def test_sessions_are_private_to_their_user() -> None:
 
 async def test_a_deleted_session_is_gone() -> None:
     async with talking() as (house, session):
-        await house.services.sessions.delete(ANN, session.session_id)
+        await house.services.session_deletions.delete(ANN, session.session_id)
         with pytest.raises(NotFound):
             await house.services.sessions.get(ANN, session.session_id)
         assert (await house.services.sessions.page(ANN, Window())).items == []

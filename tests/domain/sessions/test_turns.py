@@ -130,7 +130,7 @@ async def test_what_is_stopped_while_it_waits_ends_at_once_and_asks_no_model(how
             free = await house.services.sessions.get(ANN, reply.session_id)
             assert (free.active_reply, free.message_count) == (None, 2)
         else:
-            await house.services.sessions.delete(ANN, reply.session_id)
+            await house.services.session_deletions.delete(ANN, reply.session_id)
         events = [(b.first, msgspec.json.decode(event)["type"]) async for b in batches for event in b.events]
         assert [tag for _, tag in events] == ["reply.waiting", "reply.cancelled"]
         talk.gate.opened.set()

@@ -72,7 +72,7 @@ async def rename_session(session_id: Id, data: JSONBody[SessionChanges], caller:
 @route("DELETE /sessions/{session_id:str}", 409)
 async def delete_session(session_id: Id, caller: Caller, services: All) -> None:
     """The conversation is gone; a reply that is being written is stopped."""
-    await services.sessions.delete(caller, session_id)
+    await services.session_deletions.delete(caller, session_id)
 
 
 @route("GET /sessions/{session_id:str}/messages")

@@ -1,4 +1,4 @@
-"""Whose turn it is: which replies are let in, how they come into the queue, and what those are told that wait there."""
+"""Which replies are admitted, how they come into the queue, and what is emitted for those that wait there."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -20,12 +20,12 @@ class ReplyAdmission:
 
     @contextmanager
     def begin(self, tenant_id: str) -> Iterator["AdmissionRequest"]:
-        """From when it is let in until it is in the queue, a request counts: many at once do not get beyond the bound."""
-        asking = AdmissionRequest(self, tenant_id)
+        """From when it is admitted until it is in the queue, a request counts: many at once do not get beyond the bound."""
+        admission_request = AdmissionRequest(self, tenant_id)
         try:
-            yield asking
+            yield admission_request
         finally:
-            if asking.is_in:
+            if admission_request.is_in:
                 self._coming[tenant_id] -= 1
             if not self._coming[tenant_id]:
                 del self._coming[tenant_id]
@@ -66,7 +66,7 @@ class ReplyAdmission:
 
 
 class AdmissionRequest:
-    """A request for one reply: let in once, however often its commit is tried. Once that is done, `session` and `agent` are those of a
+    """A request for one reply: admitted once, however often its commit is tried. Once that is done, `session` and `agent` are those of a
     new reply."""
 
     def __init__(self, admission: ReplyAdmission, tenant_id: str) -> None:

@@ -65,7 +65,7 @@ class ReplyCompletion:
             return
         hit("after:reply.keep")
         hit("before:reply.end")
-        await writing.end(rules.ending(ended))
+        await writing.end(rules.end_event(ended))
         hit("after:reply.end")
         hit("before:reply.leave")
         await self._leave(ended)
@@ -78,9 +78,9 @@ class ReplyCompletion:
         if not (found and isinstance(found[-1].event, ENDS)):
             writing = ReplyStream(self.stream, topic, at=found[-1].position if found else 0)
             with contextlib.suppress(Conflict):  # another reader had it emitted meanwhile
-                for event in rules.lost(reply, [one.event for one in found]):
+                for event in rules.replace_lost_log(reply, [one.event for one in found]):
                     await writing.emit(event)
-                await writing.end(rules.ending(reply))
+                await writing.end(rules.end_event(reply))
         await self._leave(reply)
 
     async def _leave(self, ended: Reply) -> None:

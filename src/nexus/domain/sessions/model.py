@@ -119,7 +119,7 @@ class ReplyWaiting(Told, frozen=True, tag="reply.waiting"):
 
 
 class ReplyReset(Told, frozen=True, tag="reply.reset"):
-    """Everything heard of this reply so far is void; what follows begins anew."""
+    """Everything that came of this reply so far is void; what follows begins anew."""
 
     reason: str
 

@@ -111,15 +111,15 @@ class Replies:
                 return None
         return self._stream.batches(topic, after)
 
-    # --- in the hands of this process
+    # --- what this process has
 
-    def find_in_hand(self, reply_id: str) -> Reply | None:
+    def find_held(self, reply_id: str) -> Reply | None:
         """A reply that this process writes or is going to write, as it was when it got it."""
         owned = self._owned.get(reply_id)
         return owned.reply if owned and not owned.writing.is_ending else None
 
     def expect(self, reply: Reply, *, again: bool = False) -> ReplyStream | None:
-        """Its job is about to be offered: from now on, the reply is in the hands of this process. None when it is already.
+        """Its job is about to be offered: from now on, this process has the reply. None when it had it already.
         `again`: an earlier job may have emitted things."""
         if reply.reply_id in self._owned:
             return None
@@ -137,7 +137,7 @@ class Replies:
         self.executions.drop(owned.reply)
 
     def _take(self, reply_id: str) -> OwnedReply | None:
-        """Out of the hands of this process, where its job has not begun: now it does not any more."""
+        """No more of this process, where its job has not begun: now it does not any more."""
         owned = self._owned.get(reply_id)
         if owned is None or owned.task:
             return None
@@ -268,7 +268,7 @@ class Replies:
             await finish(reply, writing, "completed")
 
     async def _begin(self, reply: Reply, owned: OwnedReply) -> bool:
-        """Emits that it has started, and answers True; or, after a take-over, that everything heard so far is void."""
+        """Emits that it has started, and answers True; or, after a take-over, that everything emitted so far is void."""
         hit("before:reply.start")
         await owned.writing.flush()
         await owned.replay()
@@ -300,13 +300,13 @@ class Replies:
             return [ChatMessage("user", join_text(reply.input, "\n"))]
         window = Window(limit=HISTORY, newest_first=True, until=reply.asked)
         page = await self._tables.page(MESSAGES, reply.session_id, window=window)
-        return rules.context(page.items[::-1])
+        return rules.select_context(page.items[::-1])
 
     # --- what others left
 
     async def take_over(self, seen: Reply) -> bool:
         """Goes on in place of a process that is gone, and answers whether the job is to be run here. After its second death the reply is
-        interrupted; of one that is over, the end is told."""
+        interrupted; of one that is over, the log is completed."""
         reply = await self.executions.get(seen.reply_id)
         if reply.fence != seen.fence or reply.reply_id in self._owned:
             return False
@@ -327,10 +327,10 @@ class Replies:
         return False
 
     async def _has_died_writing(self, reply: Reply) -> bool:
-        """Whether it has a writer that is gone. One in whose hands it only waited does not count, nor a job that this process lost."""
+        """Whether it has a writer that is gone. One with whom it only waited does not count, nor a job that this process lost."""
         if reply.worker_id in (None, self._worker_id):
             return False
-        return rules.has_begun([told.event for told in await self._stream.read(rules.topic(reply.reply_id))])
+        return rules.has_begun([one.event for one in await self._stream.read(rules.topic(reply.reply_id))])
 
     async def _finish_early(self, reply: Reply, owned: OwnedReply | None = None) -> None:
         """With what was emitted of it so far."""

@@ -128,10 +128,10 @@ class ReplyStream:
         """Everything emitted before a crash is counted and kept again. What follows begins behind a leap: a position that
         somebody may have seen and the disk has lost does not come back as another."""
         found = await self._stream.read(self._topic)
-        self.has_begun = rules.has_begun([told.event for told in found])
-        for told in found:
-            self._count(told.event)
-            self._at = told.position
+        self.has_begun = rules.has_begun([one.event for one in found])
+        for one in found:
+            self._count(one.event)
+            self._at = one.position
         self._at += LEAP if self._at else 0
 
     async def end(self, event: Ending) -> None:

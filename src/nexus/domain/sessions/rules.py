@@ -49,7 +49,7 @@ def topic(reply_id: str) -> str:
     return f"reply:{reply_id}"
 
 
-def named(content: str) -> str:
+def name_session(content: str) -> str:
     """A session's name from the first thing said in it."""
     line = " ".join(content.split())
     return line if len(line) <= NAME_CHARACTERS else line[: NAME_CHARACTERS - 1].rstrip() + "…"
@@ -63,7 +63,7 @@ def next_ids(last: str | None, new_id: NewId) -> tuple[str, str]:
     return first, max(new_id("msg"), after(first))
 
 
-def context(messages: Sequence[Message]) -> list[ChatMessage]:
+def select_context(messages: Sequence[Message]) -> list[ChatMessage]:
     """The newest messages that fit, oldest first; what came to nothing is left out."""
     kept, room = list[ChatMessage](), CONTEXT_WEIGHT
     for message in reversed(messages):
@@ -90,7 +90,7 @@ def fit_output(parts: Sequence[Part], *, beside: Sequence[Part]) -> tuple[Part, 
     return tuple(kept)
 
 
-def ending(reply: Reply) -> Ending:
+def end_event(reply: Reply) -> Ending:
     """The last event of a reply, as its row tells it."""
     match reply.status:
         case "completed":
@@ -103,13 +103,13 @@ def ending(reply: Reply) -> Ending:
             return ReplyInterrupted(reply.reply_id, reply.error_message or "")
 
 
-def has_begun(told: Sequence[ReplyEvent]) -> bool:
-    """Whether more was told of a reply than that it waits."""
-    return any(not isinstance(event, ReplyWaiting) for event in told)
+def has_begun(events: Sequence[ReplyEvent]) -> bool:
+    """Whether more was emitted of a reply than that it waits."""
+    return any(not isinstance(event, ReplyWaiting) for event in events)
 
 
-def lost(reply: Reply, told: Sequence[ReplyEvent]) -> list[ReplyEvent]:
+def replace_lost_log(reply: Reply, events: Sequence[ReplyEvent]) -> list[ReplyEvent]:
     """What takes the place of all that the log of a reply that is over should hold, where it holds nothing of it."""
-    if has_begun(told) or (told and not reply.content):
+    if has_begun(events) or (events and not reply.content):
         return []
     return [ReplyReset("The log of this reply was lost."), TextDelta(reply.content)]

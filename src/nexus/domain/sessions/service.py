@@ -6,10 +6,8 @@ from typing import Any
 
 from msgspec import structs
 
-from nexus.domain.agents.invocations import Invocations
 from nexus.domain.agents.model import Agent, NotDeployed
 from nexus.domain.agents.service import Agents
-from nexus.domain.audit.service import Audit
 from nexus.domain.core.errors import InvalidInput, NotFound, Stale
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.ids import NewId
@@ -37,7 +35,6 @@ from nexus.domain.sessions.model import (
 from nexus.domain.sessions.replies import Replies
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
 from nexus.domain.tallies.service import Tallies
-from nexus.domain.tasks.service import Tasks
 
 KNOWN_SESSIONS = 10_000
 
@@ -49,18 +46,14 @@ class Sessions:
         tables: Tables,
         agents: Agents,
         replies: Replies,
-        invocations: Invocations,
         requests: Requests,
-        tasks: Tasks,
         tallies: Tallies,
-        audit: Audit,
         admission: ReplyAdmission,
         clock: Clock,
         new_id: NewId,
     ) -> None:
         self._tables, self._agents, self._replies, self._requests = tables, agents, replies, requests
-        self._invocations, self._tasks, self._tallies, self._audit = invocations, tasks, tallies, audit
-        self._admission, self._clock, self._new_id = admission, clock, new_id
+        self._tallies, self._admission, self._clock, self._new_id = tallies, admission, clock, new_id
         self._agent_ids = dict[str, str]()
 
     async def open(
@@ -126,21 +119,6 @@ class Sessions:
             SESSIONS, session_id, change=lambda session: structs.replace(session, display_name=display_name)
         )
 
-    @retry_stale
-    async def delete(self, caller: Principal, session_id: str) -> None:
-        """A tombstone, and a purge soon; a reply that is being written is cancelled."""
-        session = await self.get(caller, session_id)
-        if session.active_reply:
-            await self.cancel(caller, session_id, session.active_reply)
-        session = await self.get(caller, session_id)
-        now = instant(self._clock())
-        purge = self._tasks.insert_deletion(caller, {"session_id": session_id})
-        await self._tables.of(caller).commit(
-            patch(SESSIONS, session, deleted_at=now, status="closed"),
-            purge,
-            *self._tallies.counting(session.tenant_id, sessions=-1),
-        )
-
     async def messages(self, caller: Principal, session_id: str, window: Window) -> Page[Message]:
         await self.get(caller, session_id)
         return await self._tables.of(caller).page(MESSAGES, session_id, window=window)
@@ -160,11 +138,11 @@ class Sessions:
     ) -> Reply:
         """Keeps what the user said and asks for the reply; both, or neither. ReplyRunning while another is written."""
         parts = (TextPart(content),) if isinstance(content, str) else tuple(content)
-        with self._admission.begin(caller.tenant_id) as asking:
+        with self._admission.begin(caller.tenant_id) as admission:
             async with self._requests.begin(caller, once, Reply, look_first=False) as request:
                 if request.answer is None:
-                    request.answer = await self._send(caller, session_id, parts, request, asking)
-            await asking.offer(request.result)
+                    request.answer = await self._send(caller, session_id, parts, request, admission)
+            await admission.offer(request.result)
         return request.result
 
     @retry_stale
@@ -174,9 +152,9 @@ class Sessions:
         session_id: str,
         parts: tuple[Part, ...],
         request: KeyedRequest[Reply],
-        asking: AdmissionRequest,
+        admission: AdmissionRequest,
     ) -> Reply:
-        session, agent = await self._ready(caller, session_id, asking)
+        session, agent = await self._ready(caller, session_id, admission)
         message_id, reply_id = rules.next_ids(session.last_message_id, self._new_id)
         said = Message(
             session_id=session_id,
@@ -190,12 +168,12 @@ class Sessions:
         reply = self._replies.make_reply(session, agent, reply_id, message_id, parts)
         writes = [
             insert(MESSAGES, said),
-            self._engage(session, reply, count := session.message_count + 1, rules.named(said.content)),
+            self._engage(session, reply, count := session.message_count + 1, rules.name_session(said.content)),
             *self._tallies.counting(caller.tenant_id, messages=1),
         ]
         hit("before:reply.send")
         await self._tables.of(caller).commit(*writes, insert(REPLIES, reply), *request.recording(reply))
-        asking.session, asking.agent = structs.replace(session, message_count=count), agent
+        admission.session, admission.agent = structs.replace(session, message_count=count), agent
         hit("after:reply.send")
         return reply
 
@@ -204,11 +182,11 @@ class Sessions:
     ) -> Reply:
         """Writes the last answer again; the old one is gone once the new one is asked for. NotLast for any other message."""
 
-        with self._admission.begin(caller.tenant_id) as asking:
+        with self._admission.begin(caller.tenant_id) as admission:
             async with self._requests.begin(caller, once, Reply, look_first=False) as request:
                 if request.answer is None:
-                    request.answer = await self._regenerate(caller, session_id, message_id, request, asking)
-            await asking.offer(request.result)
+                    request.answer = await self._regenerate(caller, session_id, message_id, request, admission)
+            await admission.offer(request.result)
         return request.result
 
     @retry_stale
@@ -218,9 +196,9 @@ class Sessions:
         session_id: str,
         message_id: str,
         request: KeyedRequest[Reply],
-        asking: AdmissionRequest,
+        admission: AdmissionRequest,
     ) -> Reply:
-        session, agent = await self._ready(caller, session_id, asking)
+        session, agent = await self._ready(caller, session_id, admission)
         old = await self._tables.of(caller).get(MESSAGES, session_id, message_id)
         if old.role != "assistant" or session.last_message_id != message_id:
             raise NotLast("Only the last answer of a session can be written again.")
@@ -231,10 +209,10 @@ class Sessions:
         await self._tables.of(caller).commit(
             delete(MESSAGES, old), engaged, insert(REPLIES, reply), *request.recording(reply)
         )
-        asking.session, asking.agent = structs.replace(session, message_count=count), agent
+        admission.session, admission.agent = structs.replace(session, message_count=count), agent
         return reply
 
-    async def _ready(self, caller: Principal, session_id: str, asking: AdmissionRequest) -> tuple[Session, Agent]:
+    async def _ready(self, caller: Principal, session_id: str, admission: AdmissionRequest) -> tuple[Session, Agent]:
         session, agent = await self._find_with_agent(caller, session_id)
         if session.status == "closed":
             raise SessionClosed("The session is closed.")
@@ -244,7 +222,7 @@ class Sessions:
             raise NotFound("There is no such agent.")
         if not agent.active_version:
             raise NotDeployed(f"{agent.agent_name} has no deployed version.")
-        asking.admit()
+        admission.admit()
         return session, agent
 
     def _engage(self, session: Session, reply: Reply, message_count: int, name: str = "") -> Write:
@@ -265,7 +243,7 @@ class Sessions:
         """The events of a reply behind a position; None when it is over and all of it was read."""
         if after < 0:
             raise InvalidInput("A position is not negative.")
-        reply = self._replies.find_in_hand(reply_id)
+        reply = self._replies.find_held(reply_id)
         if reply is None or reply.session_id != session_id or not policies.is_own(caller, reply):
             reply = await self.reply(caller, session_id, reply_id)
         return await self._replies.follow(reply, after)
@@ -281,39 +259,7 @@ class Sessions:
     async def _request_stop(self, caller: Principal, session_id: str | None, reply_id: str) -> Reply:
         return await self._replies.request_stop(await self.reply(caller, session_id, reply_id))
 
-    async def purge(self, agent_id: str) -> bool:
-        """Removes all sessions of an agent that is gone. False while a reply in one is being ended: ask again."""
-        whole = True
-        async for session in self._tables.each(SESSIONS, agent_id, index="AgentIndex"):
-            whole &= await self.purge_one(session.session_id)
-        return whole
-
-    @retry_stale
-    async def purge_one(self, session_id: str) -> bool:
-        """Removes a session and all that was said in it. False while a reply is being ended."""
-        session = await self._tables.find(SESSIONS, session_id)
-        if session is None:
-            return True
-        if session.active_reply:
-            await self.cancel_for(session)
-            return False
-        owner = Principal(session.tenant_id, session.user_id)
-        if not session.deleted_at:  # counted once, however many delete it
-            gone = patch(SESSIONS, session, when(deleted_at=None), deleted_at=instant(self._clock()), status="closed")
-            noted = self._audit.noting(owner, "session.deleted", session_id)
-            with contextlib.suppress(NotFound):  # nor once it is gone
-                await self._tables.commit(gone, noted, *self._tallies.counting(session.tenant_id, sessions=-1))
-        replies = [reply async for reply in self._tables.each(REPLIES, session_id, index="SessionIndex")]
-        if any(reply.dispatch for reply in replies):  # its last event is on its way
-            return False
-        await self._replies.clear(replies)
-        await self._tables.clear(REPLIES, session_id, index="SessionIndex")
-        await self._tables.clear(MESSAGES, session_id)
-        await self._invocations.forget(session_id=session_id)
-        await self._tables.commit(delete(SESSIONS, session), self._audit.noting(owner, "session.purged", session_id))
-        return True
-
-    async def cancel_for(self, session: Session) -> None:
+    async def stop_reply(self, session: Session) -> None:
         """Stops the reply of a session that is going."""
         reply = await self._tables.find(REPLIES, session.active_reply or "")
         with contextlib.suppress(Stale):  # the next look does it
