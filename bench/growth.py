@@ -31,7 +31,7 @@ from nexus.domain.events.tables import EVENTS
 from nexus.domain.ports.database import COMMIT_LIMIT, Tables, Window
 from nexus.domain.ports.rows import Row, Table, Write, insert
 from nexus.domain.projects.model import topic
-from nexus.domain.projects.openings import Opening
+from nexus.domain.projects.starts import Opening
 from nexus.domain.sessions.model import Message, TextPart
 from nexus.domain.sessions.tables import MESSAGES
 from nexus.settings import read

@@ -26,7 +26,7 @@ NOUNS = {
         "workflow",
     },
     "identity": {"policies"},
-    "projects": {"admission", "commits", "deletions", "openings", "runs"},
+    "projects": {"admission", "deletions", "leases", "starts", "transitions"},
     "runtime": {"quarantine", "journal", "steps"},
     "sessions": {"admission", "completion", "deletions", "replies", "reply_stream"},
     "tasks": {"execution"},

@@ -68,18 +68,14 @@ RETIRED = {
 """Words for which another one stands everywhere."""
 NAMED_LATER = (
     "adapters/http",
-    "adapters/inprocess",
     "adapters/offline",
     "adapters/offline/answers",
     "adapters/offline/build",
     "adapters/offline/reading",
     "domain/audit",
-    "domain/builds",
-    "domain/projects",
     "domain/requests",
     "domain/sessions",
     "domain/tallies",
-    "domain/tasks",
     "jobs",
     "providers",
 )

@@ -16,7 +16,7 @@ from nexus.adapters.memory.tables import MemoryTables
 from nexus.composition.tables import TABLES
 from nexus.domain.core.instants import system_clock
 from nexus.domain.ports.database import TableDriver, Tables
-from nexus.domain.projects.model import Purge
+from nexus.domain.projects.model import FinishDeletion
 from nexus.jobs.registry import encode
 from nexus.jobs.runner import Runner
 from tests.contracts.conftest import dynamodb_client, dynamodb_tables, sqlite_tables
@@ -136,7 +136,7 @@ async def test_what_two_processes_delete_at_once_is_counted_once(pair: Pair) -> 
     assert await counted(pair.one) == (1, 0, 0)
     await one.deletions.delete(ANN, project.project_id)
     tasks = await one.tasks.executions.list_unfinished()
-    jobs = [encode(Purge(task_id=task.task_id)) for task in tasks]
+    jobs = [encode(FinishDeletion(task_id=task.task_id)) for task in tasks]
     runners = [Runner(services=house.services, worker_id=house.world.worker_id) for house in (pair.one, pair.other)]
     outcomes = await asyncio.gather(*(runner.run(job) for runner in runners for job in jobs))
     assert sorted(outcome.verb for outcome in outcomes) == ["complete", "complete", "discard", "discard"]

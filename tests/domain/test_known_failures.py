@@ -33,7 +33,7 @@ from nexus.domain.ports.models import Delta, End, ModelRequest, ToolCall, Usage
 from nexus.domain.ports.repository import ANYONE, Writer
 from nexus.domain.ports.rows import ROW_BYTES
 from nexus.domain.projects.model import StageResult
-from nexus.domain.projects.openings import Opening
+from nexus.domain.projects.starts import Opening
 from tests.domain.builds.scripts import (
     AGENT,
     ARCHITECTURE,
@@ -222,7 +222,7 @@ async def test_a_pause_and_the_end_of_a_stage_in_one_moment_are_both_kept(first:
         else:
             store.before("control_status", "paused", complete)
             await pause_while_beating()
-        project, task = await house.services.projects.get(ANN, started.project_id), await runs.held(run)
+        project, task = await house.services.projects.get(ANN, started.project_id), await runs.reload(run)
         [intake, *_] = await runs.stages(run)
         assert store.has_happened
         assert (project.control_status, task.task.control_status, task.task.heartbeat) == ("paused", "paused", 1)

@@ -11,7 +11,7 @@ from nexus.domain.core.errors import InvalidInput, NotFound
 from nexus.domain.core.texts import weight
 from nexus.domain.ports.database import Page, Tables, Window
 from nexus.domain.ports.rows import Table
-from nexus.domain.projects.model import Project, Purge
+from nexus.domain.projects.model import FinishDeletion, Project
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.sessions import rules
 from nexus.domain.sessions.model import Message, Session, TextPart
@@ -208,7 +208,7 @@ async def test_a_deletion_leaves_builds_that_wait_as_they_are() -> None:
         before = [await house.services.tasks.get(ANN, one.task_id) for one in waiting]
         await house.services.deletions.delete(ANN, started.project_id)
         runner = Runner(services=house.services, worker_id="w1")
-        await runner.run(encode(Purge(task_id=(await purge_of(house, started.project_id)).task_id)))
+        await runner.run(encode(FinishDeletion(task_id=(await purge_of(house, started.project_id)).task_id)))
         assert [await house.services.tasks.get(ANN, one.task_id) for one in waiting] == before
         assert {(task.status, task.retry_count, task.fence) for task in before} == {("queued", 0, 0)}
 

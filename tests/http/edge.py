@@ -15,7 +15,7 @@ from nexus.adapters.http.streams import Streams
 from nexus.adapters.token.authenticator import TokenAuthenticator
 from nexus.domain.core.principal import LOCAL_OWNER
 from nexus.domain.projects.admission import Limits
-from nexus.domain.projects.openings import Opening
+from nexus.domain.projects.starts import Opening
 from nexus.jobs.lanes import Lanes
 from tests.domain.builds.scripts import script
 from tests.fakes.models import ScriptedModel

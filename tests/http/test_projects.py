@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import msgspec
 
 from nexus.domain.projects.admission import Limits
-from nexus.domain.projects.openings import Opening
+from nexus.domain.projects.starts import Opening
 from tests.house import EVE
 from tests.http.edge import WANTED, Reader, frames, open_edge, open_site, tags
 

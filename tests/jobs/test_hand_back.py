@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import structs
 
 from nexus.domain.builds.model import RunBuild, Started
-from nexus.domain.projects.model import Purge
+from nexus.domain.projects.model import FinishDeletion
 from nexus.domain.sessions.model import Reply, WriteReply
 from nexus.domain.tasks.model import Task
 from nexus.jobs.registry import REGISTRY, encode
@@ -85,9 +85,9 @@ async def test_what_nobody_has_and_what_another_has_stays_as_it_is() -> None:
 
 
 async def test_a_purge_has_nothing_to_hand_back() -> None:
-    assert [spec.job for spec in REGISTRY.specs if spec.hand_back is None] == [Purge]
+    assert [spec.job for spec in REGISTRY.specs if spec.hand_back is None] == [FinishDeletion]
     async with open_house(serving=False) as house:
-        await runner_of(house).hand_back(encode(Purge(task_id="tsk_none")))
+        await runner_of(house).hand_back(encode(FinishDeletion(task_id="tsk_none")))
 
 
 async def test_what_cannot_be_handed_back_keeps_nothing_else_from_it() -> None:

@@ -71,7 +71,7 @@ class Actors:
                     what = f"{again} from stage {begin + 1}"
                     yield Step("the user", what, _again(left, move, begin), "command", True, anew=True)
                     if state.crowded:
-                        held = _again(left, rules.held(move), begin)
+                        held = _again(left, rules.defer(move), begin)
                         yield Step("the user", f"{what}, and is held", held, "command", True, anew=True)
         yield from self._deletion(state.store, left)
 

@@ -8,7 +8,7 @@ from msgspec import structs
 from nexus.adapters.offline import OfflineModel
 from nexus.domain.ports.models import LocalModel
 from nexus.domain.projects.model import Project
-from nexus.domain.projects.openings import Opening
+from nexus.domain.projects.starts import Opening
 from tests.domain.builds.test_builds import over
 from tests.fakes.models import MemoryDiscovery
 from tests.house import ANN, House, open_house, world

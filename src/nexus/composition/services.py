@@ -20,11 +20,11 @@ from nexus.domain.events.service import Events
 from nexus.domain.models.service import Models
 from nexus.domain.ports.database import Tables
 from nexus.domain.projects.admission import Admission
-from nexus.domain.projects.commits import Commits
 from nexus.domain.projects.deletions import Deletions
-from nexus.domain.projects.openings import Openings
-from nexus.domain.projects.runs import Runs
+from nexus.domain.projects.leases import BuildLeases
 from nexus.domain.projects.service import Projects
+from nexus.domain.projects.starts import BuildStarter
+from nexus.domain.projects.transitions import BuildTransitions
 from nexus.domain.requests.service import Requests
 from nexus.domain.runtime.journal import Journal
 from nexus.domain.runtime.quarantine import QuarantineGate
@@ -161,13 +161,18 @@ def _replies(adapters: Adapters, on: CoreServices, agents: Agents, invocations: 
 
 
 def _builds(adapters: Adapters, on: CoreServices, projects: Projects, deletions: Deletions, agents: Agents) -> Builds:
-    openings = Openings(
+    starter = BuildStarter(
         tables=on.tables, projects=projects, tasks=on.tasks, events=on.events, tallies=on.tallies,
         admission=on.admission, audit=on.audit, clock=adapters.clock, new_id=adapters.new_id,
     )  # fmt: skip
-    commits = Commits(tables=on.tables, tasks=on.tasks, events=on.events, clock=adapters.clock)
-    runs = Runs(
-        tables=on.tables, tasks=on.tasks, commits=commits, admission=on.admission, tallies=on.tallies, clock=on.clock
+    transitions = BuildTransitions(tables=on.tables, tasks=on.tasks, events=on.events, clock=adapters.clock)
+    runs = BuildLeases(
+        tables=on.tables,
+        tasks=on.tasks,
+        transitions=transitions,
+        admission=on.admission,
+        tallies=on.tallies,
+        clock=on.clock,
     )
     stage_services = StageServices(
         models=on.models, discovery=adapters.discovery, runtime=on.runtime, code=adapters.code, agents=agents, resolver=on.resolver,
@@ -179,7 +184,7 @@ def _builds(adapters: Adapters, on: CoreServices, projects: Projects, deletions:
         waiting=Waiting(patience=adapters.timeouts.patience, sleep=adapters.sleep),
     )  # fmt: skip
     return Builds(
-        tables=on.tables, projects=projects, openings=openings, deletions=deletions, admission=on.admission, runs=runs, driver=driver,
+        tables=on.tables, projects=projects, starter=starter, deletions=deletions, admission=on.admission, runs=runs, driver=driver,
         events=on.events, requests=on.requests, queue=adapters.queue, workflow=adapters.workflow, executions=on.tasks.executions,
         worker_id=adapters.worker_id, timeouts=adapters.timeouts,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """Jobs of projects."""
 
 from nexus.domain.core.errors import Conflict, NotFound
-from nexus.domain.projects.model import Purge
+from nexus.domain.projects.model import FinishDeletion
 from nexus.domain.services import Services
 from nexus.domain.tasks.model import Task
 from nexus.jobs.outcomes import COMPLETE, Outcome
@@ -9,7 +9,7 @@ from nexus.jobs.outcomes import COMPLETE, Outcome
 WAIT = Outcome(verb="snooze", seconds=2.0, reason="what is deleted is being stopped")
 
 
-async def delete(services: Services, job: Purge) -> Outcome:
+async def delete(services: Services, job: FinishDeletion) -> Outcome:
     """Removes what was deleted, from the top down; each step may be repeated, and is until all are done."""
     try:
         return await _delete(services, await services.tasks.read(job.task_id))

@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from nexus.domain.builds.model import RunBuild
 from nexus.domain.ports.jobs import Job, Lane
 from nexus.domain.ports.rows import Key
-from nexus.domain.projects.model import Purge
+from nexus.domain.projects.model import FinishDeletion
 from nexus.domain.services import Services
 from nexus.domain.sessions.model import WriteReply
 from nexus.domain.tasks.execution import Executions, LeaseRow
@@ -88,7 +88,7 @@ REGISTRY = Registry(
             on_held=lambda services, tenant_id: services.builds.admit(tenant_id), hand_back=builds.hand_back,
         ),
         JobSpec(
-            job=Purge, run=projects.delete, lane="background", priority=1,
+            job=FinishDeletion, run=projects.delete, lane="background", priority=1,
             executions=lambda services: services.tasks.executions, takes=lambda task: task.task_type == "purge",
         ),
     ]

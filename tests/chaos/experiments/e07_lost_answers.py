@@ -20,7 +20,7 @@ from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.database import Query, Window
 from nexus.domain.ports.models import Delta, End, ModelRequest, ToolCall, Usage
 from nexus.domain.ports.rows import Item, Place, Write
-from nexus.domain.projects.openings import Opening
+from nexus.domain.projects.starts import Opening
 from tests.chaos.experiments import Figures
 from tests.chaos.harness import TERMINAL, must
 from tests.chaos.line import dynamo_behind_line

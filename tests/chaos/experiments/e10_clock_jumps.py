@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from nexus.domain.projects.openings import Opening
+from nexus.domain.projects.starts import Opening
 from tests.chaos.evidence import Evidence, in_flight, settled
 from tests.chaos.experiments import Figures, examined
 from tests.chaos.harness import TERMINAL, Bench, Violation, bench, must

@@ -2,7 +2,7 @@
 
 from nexus.domain.ports.database import Window
 from nexus.domain.projects.model import Project
-from nexus.domain.projects.openings import Opening
+from nexus.domain.projects.starts import Opening
 from tests.domain.builds.scripts import script
 from tests.house import ANN, House, open_house, world
 

@@ -5,7 +5,7 @@ import pytest
 from nexus.domain.builds.rules import rest
 from nexus.domain.core.errors import NotFound, Unavailable
 from nexus.domain.projects.model import WrongState
-from nexus.domain.projects.openings import Opening
+from nexus.domain.projects.starts import Opening
 from tests.domain.builds.scripts import BRIEF, DESIGN, PROMPT, REQUIREMENTS, said, script
 from tests.domain.builds.test_builds import WANTED, over
 from tests.fakes.models import Gate, turn

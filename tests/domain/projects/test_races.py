@@ -8,8 +8,8 @@ from msgspec import structs
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import NexusError
 from nexus.domain.ports.rows import Write
+from nexus.domain.projects.leases import BuildLeases
 from nexus.domain.projects.model import Command, Project, StageResult, WrongState
-from nexus.domain.projects.runs import Runs
 from nexus.domain.tasks.execution import LeaseLost
 from tests.domain.builds.scripts import REQUIREMENTS, said, script
 from tests.domain.builds.test_builds import WANTED
@@ -44,7 +44,7 @@ class Overtaken(MemoryTables):
         return self._act is None
 
 
-def runs_of(house: House) -> Runs:
+def runs_of(house: House) -> BuildLeases:
     return house.services.builds._runs
 
 

@@ -2,13 +2,13 @@
 
 import pytest
 
+from nexus.domain.projects.leases import BuildLeases
 from nexus.domain.projects.model import Build, Command, Run
-from nexus.domain.projects.runs import Runs
 from tests.domain.builds.test_builds import WANTED
 from tests.house import ANN, House, open_house
 
 
-def runs_of(house: House) -> Runs:
+def runs_of(house: House) -> BuildLeases:
     return house.services.builds._runs
 
 

@@ -12,18 +12,18 @@ from nexus.domain.core.errors import NotFound
 from nexus.domain.events.tables import EVENTS
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.projects import rules
+from nexus.domain.projects.leases import BuildLeases
 from nexus.domain.projects.model import (
     BuildInterrupted,
     Command,
+    FinishDeletion,
     Project,
-    Purge,
     Run,
     Stage,
     StageResult,
     WrongState,
     topic,
 )
-from nexus.domain.projects.runs import Runs
 from nexus.domain.projects.tables import PROJECTS, STAGES
 from nexus.domain.tallies.model import NOW
 from nexus.domain.tallies.tables import TALLIES
@@ -59,7 +59,7 @@ class Known(Struct):
 class Walk:
     def __init__(self, house: House, seed: int) -> None:
         self._services, self._clock = house.services, house.clock
-        self._runs: Runs = house.services.builds._runs
+        self._runs: BuildLeases = house.services.builds._runs
         self._tables = Tables(house.world.tables, secret=house.world.secret, clock=house.clock)
         self._random = random.Random(seed)
         self._known: list[Known] = []
@@ -146,7 +146,7 @@ class Walk:
     async def _purged(self, known: Known, purge_id: str) -> None:
         """A purge waits for the end of the build; afterwards nothing is left."""
         _, task, _ = await self._rows(known)
-        deleting = Runner(services=self._services, worker_id="w1"), encode(Purge(task_id=purge_id))
+        deleting = Runner(services=self._services, worker_id="w1"), encode(FinishDeletion(task_id=purge_id))
         if task.status == "running":
             assert (await deleting[0].run(deleting[1])).verb == "snooze"
             await self._runs.end_for(task)

@@ -14,7 +14,7 @@ from nexus.adapters.http.sse import ServerSentEvents
 from nexus.adapters.http.streams import EventStream
 from nexus.domain.core.errors import InvalidInput, NotFound
 from nexus.domain.projects.model import DONE, Project
-from nexus.domain.projects.openings import Opening
+from nexus.domain.projects.starts import Opening
 from nexus.wire.lists import Listed
 from nexus.wire.projects import (
     BuildView,

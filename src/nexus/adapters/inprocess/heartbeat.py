@@ -14,7 +14,7 @@ import structlog
 
 from nexus.domain.core.errors import NexusError
 from nexus.domain.ports.database import Tables
-from nexus.domain.ports.heartbeat import Hear, Lease, Leases
+from nexus.domain.ports.heartbeat import Lease, Leases, OnControl
 from nexus.domain.ports.rows import Key
 
 TICK_SECONDS = 0.5
@@ -28,7 +28,7 @@ logger = structlog.get_logger()
 class _Held:
     leases: Leases
     lease: Lease
-    hear: Hear
+    on_control: OnControl
     control: str | None = "running"
 
 
@@ -51,9 +51,9 @@ class ThreadHeartbeat:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
-    def hold(self, leases: Leases, lease: Lease, hear: Hear) -> None:
+    def hold(self, leases: Leases, lease: Lease, on_control: OnControl) -> None:
         with self._guard:
-            self._held[leases.name, lease.key] = _Held(leases, lease, hear)
+            self._held[leases.name, lease.key] = _Held(leases, lease, on_control)
 
     def drop(self, leases: Leases, lease: Lease) -> None:
         with self._guard:
@@ -87,12 +87,12 @@ class ThreadHeartbeat:
             runner.run(self._until_stopped())
 
     async def _until_stopped(self) -> None:
-        beating = asyncio.ensure_future(self._beating())
+        beating = asyncio.ensure_future(self._beat())
         await asyncio.to_thread(self._stop.wait)
         beating.cancel()
         await asyncio.gather(beating, return_exceptions=True)
 
-    async def _beating(self) -> None:
+    async def _beat(self) -> None:
         """Whatever becomes of the store, there is a next try."""
         while True:
             try:
@@ -130,13 +130,13 @@ class ThreadHeartbeat:
             for held, control in zip(some, controls, strict=True):
                 if control != held.control:
                     held.control = control
-                    self._loop.call_soon_threadsafe(self._hear, held)
+                    self._loop.call_soon_threadsafe(self._deliver, held)
 
-    def _hear(self, held: _Held) -> None:
+    def _deliver(self, held: _Held) -> None:
         """In the process' loop. What was taken up again meanwhile, under another fence, stays."""
         with self._guard:
             if self._held.get((held.leases.name, held.lease.key)) is not held:
                 return
             if held.control is None:
                 del self._held[held.leases.name, held.lease.key]
-        held.hear(held.control)
+        held.on_control(held.control)

@@ -30,8 +30,8 @@ from nexus.domain.core.errors import NexusError, NotFound, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.repository import Fence, Overtaken, Writer
+from nexus.domain.projects.leases import BuildLeases
 from nexus.domain.projects.model import DONE, BuildInterrupted, Run, Stage, StageEffects
-from nexus.domain.projects.runs import Runs
 from nexus.domain.runtime.journal import Journal, Journals
 from nexus.domain.runtime.quarantine import QuarantineGate, work_time
 from nexus.domain.tasks.execution import LeaseLost
@@ -52,7 +52,7 @@ class BuildDriver:
     def __init__(
         self,
         *,
-        runs: Runs,
+        runs: BuildLeases,
         services: StageServices,
         workflows: Sequence[Workflow],
         journals: Journals,
@@ -247,12 +247,12 @@ class BuildDriver:
         encoded = msgspec.json.encode({part: output.output for part, output in outputs.items()})
         files[output_path(spec.name)] = msgspec.json.format(encoded, indent=2) + b"\n"
         message = f"{spec.display_name}\n\nBuild {task.build_no}, stage {spec.name}, attempt {attempt.stage.attempt}"
-        writer = Writer(fence=Fence(task.build_no, task.fence), held=partial(self._runs.held, attempt.run))
+        writer = Writer(fence=Fence(task.build_no, task.fence), held=partial(self._runs.reload, attempt.run))
         project_id, key = attempt.run.project.project_id, f"{task.build_no}/{spec.name}"
         try:
             return await self._services.repository.commit(project_id, files, message=message, key=key, writer=writer)
         except Overtaken as error:
-            await self._runs.held(attempt.run)
+            await self._runs.reload(attempt.run)
             told = "The history of the files is ahead of the database. Was an older database put back? Start a new project."
             raise StageFailed(told, code="history_ahead") from error
 

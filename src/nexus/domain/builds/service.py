@@ -21,10 +21,10 @@ from nexus.domain.ports.database import Tables, retry_stale
 from nexus.domain.ports.jobs import JobQueue
 from nexus.domain.projects.admission import Admission
 from nexus.domain.projects.deletions import Deletions
+from nexus.domain.projects.leases import BuildLeases
 from nexus.domain.projects.model import BuildInterrupted, Command, Project, ProjectStatus, Run
-from nexus.domain.projects.openings import Opening, Openings
-from nexus.domain.projects.runs import Runs
 from nexus.domain.projects.service import Projects
+from nexus.domain.projects.starts import BuildStarter, Opening
 from nexus.domain.requests.model import Once
 from nexus.domain.requests.service import KeyedRequest, Requests
 from nexus.domain.tasks.execution import Control, Executions, LeaseLost
@@ -49,10 +49,10 @@ class Builds:
         *,
         tables: Tables,
         projects: Projects,
-        openings: Openings,
+        starter: BuildStarter,
         deletions: Deletions,
         admission: Admission,
-        runs: Runs,
+        runs: BuildLeases,
         driver: BuildDriver,
         events: Events,
         requests: Requests,
@@ -62,7 +62,7 @@ class Builds:
         worker_id: str,
         timeouts: BuildTimeouts = BuildTimeouts(),
     ) -> None:
-        self._tables, self._projects, self._openings = tables, projects, openings
+        self._tables, self._projects, self._starter = tables, projects, starter
         self._deletions, self._admission, self._runs, self._driver = deletions, admission, runs, driver
         self._events, self._requests, self._queue, self._workflow = events, requests, queue, workflow
         self._executions, self._worker_id, self._timeouts = executions, worker_id, timeouts
@@ -74,13 +74,13 @@ class Builds:
         async with self._requests.begin(caller, once, Started) as request:
             if request.answer is None:
                 request.answer = await self._start(caller, wanted, request)
-        await self._offered(request.result.status, request.result.task_id, wanted.priority, caller.tenant_id)
+        await self._offer_or_admit(request.result.status, request.result.task_id, wanted.priority, caller.tenant_id)
         return request.result
 
     @retry_stale
     async def _start(self, caller: Principal, wanted: Opening, request: KeyedRequest[Started]) -> Started:
-        project, before, writes = await self._openings.opening(caller, wanted, self._workflow.plan)
-        started = _started(project, before)
+        project, before, writes = await self._starter.start(caller, wanted, self._workflow.plan)
+        started = _answer_start(project, before)
         hit("before:project.create")
         await self._tables.of(caller).commit(*writes, *request.recording(started))
         hit("after:project.create")
@@ -102,12 +102,12 @@ class Builds:
         if command in ("retry", "restart"):
             async with self._requests.begin(caller, once, Project) as request:
                 if request.answer is None:
-                    restarted = self._openings.again(caller, project_id, command, request, from_stage=from_stage)
+                    restarted = self._starter.restart(caller, project_id, command, request, from_stage=from_stage)
                     request.answer = await restarted
             project = request.result
         else:
             project = await self._projects.command(caller, project_id, command)
-        await self._offered(project.status, project.active_task_id, project.priority, project.tenant_id)
+        await self._offer_or_admit(project.status, project.active_task_id, project.priority, project.tenant_id)
         return project
 
     async def stop_task(self, caller: Principal, task_id: str) -> Task:
@@ -125,10 +125,10 @@ class Builds:
             await self.admit(deleted.tenant_id)
         return deleted
 
-    async def _offered(self, status: ProjectStatus, task_id: str, priority: int, tenant_id: str) -> None:
+    async def _offer_or_admit(self, status: ProjectStatus, task_id: str, priority: int, tenant_id: str) -> None:
         """After a change: what is queued may run; and where a place may have become free, what is held may."""
         if status == "queued":
-            await self._enqueued(task_id, priority, tenant_id)
+            await self._enqueue(task_id, priority, tenant_id)
         elif status != "building":
             await self.admit(tenant_id)
 
@@ -143,7 +143,7 @@ class Builds:
             logger.warning("builds.not_admitted", tenant_id=tenant_id, reason=error.detail)
 
     async def _next_admitted(self, tenant_id: str) -> bool:
-        for project in await self._projects.held(tenant_id):
+        for project in await self._projects.list_held(tenant_id):
             with contextlib.suppress(LeaseLost):  # the index lags: it is not held any more
                 run = await self._runs.admit(project.active_task_id)
                 await self.offer(run.task)
@@ -152,9 +152,9 @@ class Builds:
 
     async def offer(self, task: Task) -> None:
         """Hints a queued task again: what the sweeper does when a hint was lost."""
-        await self._enqueued(task.task_id, task.priority, task.tenant_id)
+        await self._enqueue(task.task_id, task.priority, task.tenant_id)
 
-    async def _enqueued(self, task_id: str, priority: int, tenant_id: str) -> None:
+    async def _enqueue(self, task_id: str, priority: int, tenant_id: str) -> None:
         await self._queue.enqueue(RunBuild(task_id=task_id), key=task_id, priority=priority, group=tenant_id)
 
     async def take_over(self, seen: Task) -> bool:
@@ -178,12 +178,12 @@ class Builds:
         claiming = asyncio.ensure_future(self._runs.resume(task_id, self._worker_id))
         try:
             run = await asyncio.shield(claiming)
-            while not await self._driven(run):
+            while not await self._drive(run):
                 logger.info("build.goes_on", task_id=task_id)
             await self.admit(run.project.tenant_id)
         except asyncio.CancelledError:  # this process ends; a claim that is under way would be kept for nothing
             with contextlib.suppress(LeaseLost):
-                await self._let_go(await claiming)
+                await self._release(await claiming)
             raise
         except LeaseLost as lost:
             logger.info("build.not_ours", task_id=task_id, reason=lost.detail)
@@ -193,14 +193,14 @@ class Builds:
         seen = await self._executions.find(task_id)
         if seen and seen.status == "running" and seen.worker_id == self._worker_id:
             with contextlib.suppress(LeaseLost):
-                await self._let_go(await self._runs.resume(seen.task_id, self._worker_id))
+                await self._release(await self._runs.resume(seen.task_id, self._worker_id))
             self._executions.drop(seen)
 
-    async def _driven(self, run: Run) -> bool:
+    async def _drive(self, run: Run) -> bool:
         """Runs stages until the build is over, handed back or halted; False when it was to halt and is wanted again. Raises LeaseLost."""
-        wish = ControlRequest()
-        work = asyncio.ensure_future(self._driver.run(run, wish))
-        self._executions.hold(run.task, partial(self._hear, wish, work))
+        wanted = ControlRequest()
+        work = asyncio.ensure_future(self._driver.run(run, wanted))
+        self._executions.hold(run.task, partial(self._obey, wanted, work))
         try:
             await work
         except asyncio.CancelledError:
@@ -212,15 +212,15 @@ class Builds:
             if (waits := self._waits(why)) is None:
                 raise
             with contextlib.suppress(LeaseLost):
-                await self._laid_down(run, waits)
+                await self._snooze(run, waits)
                 return True
         except BuildInterrupted as halted:
-            wish.control = halted.facts["control"]
+            wanted.control = halted.facts["control"]
         else:
             return True
         finally:
             self._executions.drop(run.task)
-        return await self._halted(run)
+        return await self._apply_control(run)
 
     def _waits(self, why: Snooze | Unavailable) -> Snooze | None:
         """What the house's own trouble comes to: what it did to the last write is unknown, so the run is claimed and looked at anew."""
@@ -235,7 +235,7 @@ class Builds:
             else None
         )
 
-    async def _laid_down(self, run: Run, waits: Snooze) -> None:
+    async def _snooze(self, run: Run, waits: Snooze) -> None:
         """Back into the queue; tried for a while, as the store may be what is away."""
         for pause in self._timeouts.retries:
             try:
@@ -246,10 +246,10 @@ class Builds:
                 await asyncio.sleep(pause)
         await self._runs.release(run, reason=waits.reason, message=waits.message, seconds=waits.seconds)
 
-    async def _halted(self, run: Run) -> bool:
+    async def _apply_control(self, run: Run) -> bool:
         """Writes the state that is wanted, now that nothing of the run goes on. False when that is to go on after all."""
-        control = (await self._runs.held(run)).task.control_status
-        with contextlib.suppress(LeaseLost):  # the wish changed once more: look again
+        control = (await self._runs.reload(run)).task.control_status
+        with contextlib.suppress(LeaseLost):  # the wanted changed once more: look again
             if control == "paused":
                 await self._runs.pause_done(run)
                 return True
@@ -258,30 +258,30 @@ class Builds:
                 return True
         return False
 
-    async def _let_go(self, run: Run) -> None:
+    async def _release(self, run: Run) -> None:
         """This process ends: the run goes back into the queue, or into the state that is wanted of it."""
-        while not await self._halted(run):
-            with contextlib.suppress(LeaseLost):  # another wish came in between: look again
+        while not await self._apply_control(run):
+            with contextlib.suppress(LeaseLost):  # another wanted came in between: look again
                 await self._runs.release(run)
                 return
 
-    def _hear(self, wish: ControlRequest, work: "asyncio.Future[None]", control: Control | None) -> None:
+    def _obey(self, wanted: ControlRequest, work: "asyncio.Future[None]", control: Control | None) -> None:
         """What is wanted from now on: the work is cut at once to stop it or where it is lost, after some grace to pause it."""
         if control is None:
-            wish.lost = True
+            wanted.lost = True
         else:
-            wish.control = control
+            wanted.control = control
         if control in (None, "stopped"):
             work.cancel()
         elif control == "paused":
-            asyncio.get_running_loop().call_later(self._executions.times.grace, self._cut, wish, work)
+            asyncio.get_running_loop().call_later(self._executions.times.grace, self._cancel_paused, wanted, work)
 
-    def _cut(self, wish: ControlRequest, work: "asyncio.Future[None]") -> None:
-        if wish.control == "paused":
+    def _cancel_paused(self, wanted: ControlRequest, work: "asyncio.Future[None]") -> None:
+        if wanted.control == "paused":
             work.cancel()
 
 
-def _started(project: Project, before: int | None) -> Started:
+def _answer_start(project: Project, before: int | None) -> Started:
     return Started(
         position=before,
         project_id=project.project_id,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.rows import Key
 
-Hear = Callable[[Any], None]
+OnControl = Callable[[Any], None]
 """Called in the process' own loop with what is wanted from now on; with None when the lease is lost."""
 
 
@@ -38,8 +38,8 @@ class Heartbeat(Protocol):
     """Renews what it holds about once a second, though the process' own loop be busy; no more once that loop hangs, so that a hung process
     is replaced and a busy one is not."""
 
-    def hold(self, leases: Leases, lease: Lease, hear: Hear) -> None:
-        """From now on, in place of an older lease of that key. `hear`: each time that something else is wanted. What is lost is dropped."""
+    def hold(self, leases: Leases, lease: Lease, on_control: OnControl) -> None:
+        """From now on, in place of an older lease of that key. `on_control`: each time that something else is wanted. What is lost is dropped."""
         ...
 
     def drop(self, leases: Leases, lease: Lease) -> None:

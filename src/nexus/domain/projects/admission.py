@@ -37,7 +37,7 @@ class Admission:
         if now.builds_active < limits.active and not now.builds_held:
             return move
         if now.builds_held < limits.held:
-            return rules.held(move)
+            return rules.defer(move)
         raise QuotaExceeded(
             f"{now.builds_active} builds are under way and {now.builds_held} wait already.",
             position=now.builds_active + now.builds_held,
@@ -50,7 +50,7 @@ class Admission:
         now = await self._tallies.now(tenant_id)
         return now.builds_held > 0 and now.builds_active < self._limits.active
 
-    def moving(self, tenant_id: str, before: ProjectStatus | None, after: ProjectStatus) -> list[Write]:
+    def count_move(self, tenant_id: str, before: ProjectStatus | None, after: ProjectStatus) -> list[Write]:
         """Keeps the account of a change of state; the commit that holds it is refused where the limits are reached."""
         added = rules.accounts(before, after)
         if not added:

@@ -203,5 +203,5 @@ def topic(project_id: str, build_no: int) -> str:
     return f"build:{project_id}/{build_no}"
 
 
-class Purge(Job, frozen=True, kw_only=True, tag="projects.purge"):
+class FinishDeletion(Job, frozen=True, kw_only=True, tag="projects.purge"):
     task_id: str

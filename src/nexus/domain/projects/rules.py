@@ -126,7 +126,7 @@ ACTIVE: tuple[ProjectStatus, ...] = ("queued", "building")
 STOPPABLE: tuple[ProjectStatus, ...] = ("pending", *ACTIVE, "paused")
 
 
-def held(move: Move) -> Move:
+def defer(move: Move) -> Move:
     """T2: what a move does instead where the tenant has no place for one more."""
     return structs.replace(move, to="pending", task_to="pending")
 

@@ -19,9 +19,9 @@ from nexus.domain.ports.repository import Commit, Repository
 from nexus.domain.ports.rows import Write, patch
 from nexus.domain.projects import rules
 from nexus.domain.projects.admission import Admission, turn
-from nexus.domain.projects.commits import stages_of, update_build
 from nexus.domain.projects.model import ENDINGS, OVER, Build, Command, Project, Stage, WrongState, topic
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
+from nexus.domain.projects.transitions import list_stages, update_build
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.model import Task
 from nexus.domain.tasks.service import Tasks
@@ -62,7 +62,7 @@ class Projects:
 
     async def stages(self, caller: Principal, project_id: str) -> list[Stage]:
         await self.get(caller, project_id)
-        return await stages_of(self._tables.of(caller), project_id)
+        return await list_stages(self._tables.of(caller), project_id)
 
     async def build(self, caller: Principal, project_id: str) -> Build:
         """The current build."""
@@ -98,7 +98,7 @@ class Projects:
         over = project.status in OVER
         return over and not await self._events.read(topic(project_id, project.build_no), after, limit=1)
 
-    async def held(self, tenant_id: str) -> list[Project]:
+    async def list_held(self, tenant_id: str) -> list[Project]:
         """Those of a tenant that wait for a place, in the order in which they are let in."""
         pending = self._tables.each(PROJECTS, tenant_id, "pending", index="TenantStatusIndex")
         return sorted([project async for project in pending], key=turn)
@@ -108,7 +108,7 @@ class Projects:
         for one that is not held."""
         if project.status != "pending":
             return None
-        held, now = await self.held(caller.tenant_id), await self._tallies.now(caller.tenant_id)
+        held, now = await self.list_held(caller.tenant_id), await self._tallies.now(caller.tenant_id)
         return now.builds_active + bisect_left(held, turn(project), key=turn)
 
     async def files(self, caller: Principal, project_id: str, *, at: str | None = None) -> Sequence[str]:
@@ -143,9 +143,9 @@ class Projects:
             raise WrongState(f"Cannot {command} what is {now}.", **told) from wrong
         if verb is None:
             return project
-        return await self._commanded(caller, verb, project, task)
+        return await self._apply_command(caller, verb, project, task)
 
-    async def _commanded(self, caller: Principal, verb: str, project: Project, task: Task) -> Project:
+    async def _apply_command(self, caller: Principal, verb: str, project: Project, task: Task) -> Project:
         move = await self._admission.place(project.tenant_id, rules.MOVES[verb])
         now, position = instant(self._clock()), project.events + 1
         wants = move.wants or project.control_status
@@ -165,7 +165,7 @@ class Projects:
             moved,
             self._events.insert(where, position, move.event, told),
             self._audit.noting(caller, f"project.{verb}", project.project_id),
-            *self._admission.moving(project.tenant_id, project.status, move.to),
+            *self._admission.count_move(project.tenant_id, project.status, move.to),
         ]
         if move.to != "building":  # no executor will write it
             writes += await update_build(self._tables.of(caller), self._tallies, project, fields)

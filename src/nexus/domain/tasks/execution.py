@@ -18,7 +18,7 @@ from nexus.domain.core.errors import Conflict, NexusError, NotFound, Stale
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, epoch, instant
 from nexus.domain.ports.database import Tables, Window
-from nexus.domain.ports.heartbeat import Hear, Heartbeat, Lease
+from nexus.domain.ports.heartbeat import Heartbeat, Lease, OnControl
 from nexus.domain.ports.rows import Entity, Key, Scalar, Table, Write, check, patch, result, when
 
 FAR_SECONDS = 900.0
@@ -89,7 +89,7 @@ class LeaseTimes(Struct, frozen=True, kw_only=True):
 
 class _Held(NamedTuple):
     lease: Lease
-    hear: Hear
+    on_control: OnControl
 
 
 class _Request(NamedTuple):
@@ -149,7 +149,7 @@ class Executions(Generic[L]):
         """A new row as it is to be inserted: looked at so many seconds from now; or with `worker_id` in the hands of that one."""
         if worker_id:
             row = structs.replace(row, status=self._leases.running, worker_id=worker_id, fence=1)
-        fields = self._placed(row, row.status, row.control_status, self.times.lease if worker_id else seconds)
+        fields = self._place_fields(row, row.status, row.control_status, self.times.lease if worker_id else seconds)
         return structs.replace(row, **fields)
 
     def claim(self, row: L, worker_id: str, /, **fields: object) -> Write:
@@ -198,12 +198,12 @@ class Executions(Generic[L]):
     def _take(self, row: L, worker_id: str, fields: dict[str, object]) -> Write:
         running = self._leases.running
         taken = {"status": running, "worker_id": worker_id, "fence": row.fence + 1}
-        taken |= self._placed(row, running, row.control_status, self.times.lease) | fields
+        taken |= self._place_fields(row, running, row.control_status, self.times.lease) | fields
         same = {name: getattr(row, name) for name in ("status", "control_status", "worker_id", "fence", "heartbeat")}
         return patch(self._leases.table, row, when(**same), **taken)
 
     def _move(self, row: L, status: str, seconds: float, fields: Mapping[str, object]) -> Write:
-        placed = self._placed(row, status, fields.get("control_status", row.control_status), seconds)
+        placed = self._place_fields(row, status, fields.get("control_status", row.control_status), seconds)
         same = when(status=row.status, fence=row.fence, control_status=row.control_status)
         changes: dict[str, object] = {"status": status, **placed}
         if status not in self._leases.places:
@@ -212,7 +212,7 @@ class Executions(Generic[L]):
             changes["worker_id"] = None
         return patch(self._leases.table, row, same, **{**changes, **fields})
 
-    def _placed(self, row: L, status: str, control: object, seconds: float) -> dict[str, object]:
+    def _place_fields(self, row: L, status: str, control: object, seconds: float) -> dict[str, object]:
         """Nowhere once it has ended, or while it waits for its user."""
         places = self._leases.places.get(status)
         if not places or (control == "paused" and status != self._leases.running):
@@ -223,12 +223,12 @@ class Executions(Generic[L]):
 
     # --- who has it
 
-    def hold(self, row: L, hear: Hear) -> None:
-        """This process has it from now on, until `drop`: its lease is renewed, and `hear` is called in this loop when something else is
+    def hold(self, row: L, on_control: OnControl) -> None:
+        """This process has it from now on, until `drop`: its lease is renewed, and `on_control` is called in this loop when something else is
         wanted of it, and with None when it is lost."""
-        held = _Held(self.lease_of(row), hear)
+        held = _Held(self.lease_of(row), on_control)
         self._held[held.lease.key] = held
-        self._heartbeat.hold(self, held.lease, partial(self._hear, held))
+        self._heartbeat.hold(self, held.lease, partial(self._deliver, held))
 
     def drop(self, row: L) -> None:
         held = self._held.get(self.key_of(row))
@@ -240,11 +240,11 @@ class Executions(Generic[L]):
         """Whether it is in the hands of this process, under this or another fence."""
         return self.key_of(row) in self._held
 
-    def _hear(self, held: _Held, control: Control | None) -> None:
+    def _deliver(self, held: _Held, control: Control | None) -> None:
         if self._held.get(held.lease.key) is held:
             if control is None:
                 del self._held[held.lease.key]
-            held.hear(control)
+            held.on_control(control)
 
     async def renew(self, leases: Sequence[Lease]) -> list[Control | None]:
         """What is wanted now of each, None where the lease is lost: read for all at once; written only for those that showed no life for a
@@ -300,7 +300,7 @@ class Executions(Generic[L]):
         again puts off nothing; another request begins anew."""
         key = self.key_of(row)
         if (held := self._held.get(key)) and held.lease.fence == row.fence:
-            held.hear(row.control_status)
+            held.on_control(row.control_status)
         known = self._requests.get(key)
         if not self.is_running(row) or row.control_status == "running":
             self._requests.pop(key, None)

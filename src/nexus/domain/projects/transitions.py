@@ -32,7 +32,7 @@ class Change(Struct, frozen=True, kw_only=True):
     on_project: When | None = None
 
 
-async def stages_of(tables: Tables, project_id: str) -> list[Stage]:
+async def list_stages(tables: Tables, project_id: str) -> list[Stage]:
     """Those of the current build, in their order."""
     rows = (await tables.page(STAGES, project_id, window=Window(limit=100))).items
     return sorted(rows, key=lambda stage: stage.stage_number)
@@ -47,28 +47,28 @@ async def update_build(
     kept = {name: fields[name] for name in ("status", "started_at", "completed_at") if name in fields}
     if fields["status"] not in OVER:
         return [patch(BUILDS, build, **kept)]
-    stages = [left.get(stage.stage_name, stage) for stage in await stages_of(tables, project.project_id)]
+    stages = [left.get(stage.stage_name, stage) for stage in await list_stages(tables, project.project_id)]
     took = seconds_between(build.started_at, fields["completed_at"]) if build.started_at else 0
     counts = {f"builds_{fields['status']}": 1, "build_seconds": round(took)}
     counts |= rules.spent_tokens(stages, build.created_at)
     return [patch(BUILDS, build, **kept, **rules.summary(stages)), *tallies.counting(project.tenant_id, **counts)]
 
 
-class Commits:
+class BuildTransitions:
     def __init__(self, *, tables: Tables, tasks: Tasks, events: Events, clock: Clock) -> None:
         self._tables, self._tasks, self._events, self._clock = tables, tasks, events, clock
 
-    async def run_of(self, task: Task) -> Run:
+    async def read_run(self, task: Task) -> Run:
         return Run(project=await self._tables.get(PROJECTS, task.project_id or ""), task=task)
 
-    async def held(self, run: Run) -> Run:
+    async def reload(self, run: Run) -> Run:
         """The run as it stands in the store. LeaseLost when its fence has fallen."""
         task = await self._tasks.read(run.task.task_id)
         if task.fence != run.task.fence or task.status != "running":
             raise LeaseLost(f"Task {task.task_id} is {task.status} under fence {task.fence}.", status=task.status)
-        return await self.run_of(task)
+        return await self.read_run(task)
 
-    async def written(self, at: Run, change: Change) -> Run:
+    async def commit(self, at: Run, change: Change) -> Run:
         """Stale when anything has moved since `at` was read."""
         position = at.project.events + 1
         fields = {**change.project, "events": position, "updated_at": instant(self._clock())}

@@ -39,7 +39,7 @@ class Opening(Struct, frozen=True, kw_only=True):
     user_name: str = ""
 
 
-class Openings:
+class BuildStarter:
     def __init__(
         self,
         *,
@@ -57,7 +57,7 @@ class Openings:
         self._tallies, self._admission, self._audit = tallies, admission, audit
         self._clock, self._new_id = clock, new_id
 
-    async def opening(
+    async def start(
         self, caller: Principal, wanted: Opening, plan: WorkflowPlan
     ) -> tuple[Project, int | None, list[Write]]:
         """T1: a project, its first build, task and stages, and the event that tells it; the caller commits them. T2: it is held where
@@ -83,7 +83,7 @@ class Openings:
         before = await self._projects.position(caller, project)
         writes = [insert(PROJECTS, project), *self._build_rows(project, wanted, plan, before)]
         writes += self._tallies.counting(caller.tenant_id, projects=1, builds_started=1)
-        writes += self._admission.moving(caller.tenant_id, None, move.to)
+        writes += self._admission.count_move(caller.tenant_id, None, move.to)
         return project, before, [*writes, self._audit.noting(caller, "project.created", project_id)]
 
     def _build_rows(self, project: Project, wanted: Opening, plan: WorkflowPlan, before: int | None) -> list[Write]:
@@ -109,7 +109,7 @@ class Openings:
             )
             for number, stage in enumerate(plan.stages, 1)
         ]
-        queued = _told(project, [stage.name for stage in plan.stages], before)
+        queued = _describe_queued(project, [stage.name for stage in plan.stages], before)
         return [
             insert(BUILDS, build),
             self._insert_task(project, plan.task_type),
@@ -118,7 +118,7 @@ class Openings:
         ]
 
     @retry_stale
-    async def again(
+    async def restart(
         self,
         caller: Principal,
         project_id: str,
@@ -133,9 +133,9 @@ class Openings:
         rules.must_be(command, project)
         stages = await self._projects.stages(caller, project_id)
         begin = rules.first_anew(command, stages, from_stage)
-        return await self._begun_again(caller, command, project, (stages, begin, request))
+        return await self._restart(caller, command, project, (stages, begin, request))
 
-    async def _begun_again(
+    async def _restart(
         self, caller: Principal, command: str, project: Project, plan: tuple[list[Stage], int, KeyedRequest[Project]]
     ) -> Project:
         (stages, begin, request), now = plan, instant(self._clock())
@@ -144,7 +144,7 @@ class Openings:
         fresh = rules.begun_anew(project, move, task_id, progress=progress, now=now)
         new = structs.replace(project, revision=project.revision + 1, **fresh)
         before = await self._projects.position(caller, new)
-        told = _told(new, [stage.stage_name for stage in stages[begin:]], before)
+        told = _describe_queued(new, [stage.stage_name for stage in stages[begin:]], before)
         hit(f"before:project.{command}")
         await self._tables.commit(
             patch(PROJECTS, project, when(status=project.status, events=project.events), **fresh),
@@ -155,7 +155,7 @@ class Openings:
             self._events.insert(topic(new.project_id, new.build_no), new.events, "build.queued", told),
             self._audit.noting(caller, f"project.{command}", project.project_id, build_no=new.build_no),
             *self._tallies.counting(project.tenant_id, builds_started=1),
-            *self._admission.moving(project.tenant_id, project.status, move.to),
+            *self._admission.count_move(project.tenant_id, project.status, move.to),
             *request.recording(new),
         )
         hit(f"after:project.{command}")
@@ -181,7 +181,7 @@ class Openings:
         return self._tasks.insert(rules.task_of(project, task_type, status=status), seconds=HINT_SECONDS)
 
 
-def _told(project: Project, stages: Sequence[str], before: int | None) -> JSON:
+def _describe_queued(project: Project, stages: Sequence[str], before: int | None) -> JSON:
     """`position`: how many builds are before one that is held."""
     held = {} if before is None else {"position": before}
     return {"project_id": project.project_id, "build_no": project.build_no, "stages": stages, **held}

@@ -12,7 +12,6 @@ from nexus.domain.ports.database import Tables, retry_stale
 from nexus.domain.ports.rows import Write, patch, when
 from nexus.domain.projects import rules
 from nexus.domain.projects.admission import Admission
-from nexus.domain.projects.commits import Change, Commits, stages_of, update_build
 from nexus.domain.projects.model import (
     Build,
     BuildInterrupted,
@@ -24,6 +23,7 @@ from nexus.domain.projects.model import (
     WrongState,
 )
 from nexus.domain.projects.tables import BUILDS, STAGES
+from nexus.domain.projects.transitions import BuildTransitions, Change, list_stages, update_build
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.execution import LeaseLost
 from nexus.domain.tasks.model import Task
@@ -35,7 +35,7 @@ LOG_LINES = 20
 Left = list[tuple[Stage, dict[str, Any]]]
 
 
-class Also(Struct, frozen=True, kw_only=True):
+class TransitionExtras(Struct, frozen=True, kw_only=True):
     """What a move writes besides what the table says: fields by row, and facts of its event; `lease` where the task changes hands."""
 
     lease: Callable[[Task, str], Write] | None = None
@@ -45,62 +45,69 @@ class Also(Struct, frozen=True, kw_only=True):
     told: Mapping[str, Any] = {}
 
 
-class Runs:
+class BuildLeases:
     def __init__(
-        self, *, tables: Tables, tasks: Tasks, commits: Commits, admission: Admission, tallies: Tallies, clock: Clock
+        self,
+        *,
+        tables: Tables,
+        tasks: Tasks,
+        transitions: BuildTransitions,
+        admission: Admission,
+        tallies: Tallies,
+        clock: Clock,
     ) -> None:
-        self._tables, self._tasks, self._commits = tables, tasks, commits
+        self._tables, self._tasks, self._transitions = tables, tasks, transitions
         self._admission, self._tallies, self._clock = admission, tallies, clock
 
     async def admit(self, task_id: str) -> Run:
         """T2: what was held may be claimed. QuotaExceeded while there is no room; LeaseLost when it is not held any more."""
 
         async def look() -> Run:
-            run = await self._commits.run_of(await self._tasks.read(task_id))
+            run = await self._transitions.read_run(await self._tasks.read(task_id))
             if not await self._admission.has_room(run.project.tenant_id):
                 raise QuotaExceeded("There is no room yet.")
             return run
 
-        return await self._moved("admit", look)
+        return await self._move("admit", look)
 
     async def claim(self, task_id: str, worker_id: str) -> Run:
         """T4: of many who try, one has it. LeaseLost when it is not to be had."""
 
         async def look() -> Run:
-            return await self._commits.run_of(await self._tasks.read(task_id))
+            return await self._transitions.read_run(await self._tasks.read(task_id))
 
         def claim(task: Task, now: str) -> Write:
             return self._tasks.executions.claim(task, worker_id, started_at=task.started_at or now)
 
-        return await self._moved("claim", look, Also(lease=claim))
+        return await self._move("claim", look, TransitionExtras(lease=claim))
 
     async def take_over(self, seen: Task, worker_id: str) -> Run:
         """T5: from a worker whose heartbeat did not move while it was watched. LeaseLost when it moved after all."""
         fallen = {"fallen": True} if seen.worker_id != worker_id else {}  # what we dropped ourselves did not die
-        also = Also(lease=lambda _, now: self._tasks.executions.take_over(seen, worker_id), stage=fallen)
-        return await self._moved("take_over", lambda: self._unmoved(seen), also)
+        extras = TransitionExtras(lease=lambda _, now: self._tasks.executions.take_over(seen, worker_id), stage=fallen)
+        return await self._move("take_over", lambda: self._read_unchanged(seen), extras)
 
     async def resume(self, task_id: str, worker_id: str) -> Run:
         """The run of a task that this worker took over already, or claims now."""
         task = await self._tasks.read(task_id)
         if task.status == "running" and task.worker_id == worker_id:
-            return await self._commits.run_of(task)
+            return await self._transitions.read_run(task)
         return await self.claim(task_id, worker_id)
 
     async def end_for(self, seen: Task) -> None:
         """T15 or T20 in place of a worker that did not answer to a request: it can write no more."""
         verb = "pause_done" if seen.control_status == "paused" else "stop_done"
-        await self._moved(verb, lambda: self._unmoved(seen, beating=True))
+        await self._move(verb, lambda: self._read_unchanged(seen, beating=True))
 
-    async def _unmoved(self, seen: Task, *, beating: bool = False) -> Run:
+    async def _read_unchanged(self, seen: Task, *, beating: bool = False) -> Run:
         task = await self._tasks.read(seen.task_id)
         if task.fence != seen.fence or task.status != "running" or (task.heartbeat != seen.heartbeat and not beating):
             raise LeaseLost(f"Task {task.task_id} moved meanwhile.", status=task.status)
-        return await self._commits.run_of(task)
+        return await self._transitions.read_run(task)
 
-    async def held(self, run: Run) -> Run:
+    async def reload(self, run: Run) -> Run:
         """The run as it stands in the store. LeaseLost when its fence has fallen."""
-        return await self._commits.held(run)
+        return await self._transitions.reload(run)
 
     async def build(self, run: Run) -> Build:
         return await self._tables.get(BUILDS, run.project.project_id, run.project.build_no)
@@ -110,7 +117,7 @@ class Runs:
         return self._tasks.executions.guard(run.task)
 
     async def stages(self, run: Run) -> list[Stage]:
-        return await stages_of(self._tables, run.project.project_id)
+        return await list_stages(self._tables, run.project.project_id)
 
     async def start_stage(self, run: Run, stage: Stage) -> Stage:
         """T6. The attempt grows only when one failed, so a restart of the host costs none. BuildInterrupted when that is what is wanted."""
@@ -118,7 +125,7 @@ class Runs:
         fields = {"fence": run.task.fence, "attempt": attempt, "started_at": stage.started_at or now}
         fields |= {"fallen": False, "deaths": stage.deaths, "journal_from": {}}
         change = Change(project={"current_stage": stage.stage_name}, told={"attempt": attempt})
-        return await self._stage_moved("start_stage", run, stage, change, **fields)
+        return await self._move_stage("start_stage", run, stage, change, **fields)
 
     async def complete_stage(
         self, run: Run, stage: Stage, result: StageResult, *, progress: float, effects: StageEffects = StageEffects()
@@ -129,7 +136,7 @@ class Runs:
         fields = {"completed_at": now, "duration_seconds": seconds, "error_message": None}
         told = {"progress": progress, "seconds": seconds, "summary": result.output_data.get("summary"), **effects.told}
         change = Change(project={"progress": progress, **effects.project}, writes=effects.writes, told=told)
-        await self._stage_moved("complete_stage", run, stage, change, **structs.asdict(result), **fields)
+        await self._move_stage("complete_stage", run, stage, change, **structs.asdict(result), **fields)
 
     async def skip_stage(
         self, run: Run, stage: Stage, reason: str, *, progress: float, lasting: Lasting = Lasting()
@@ -139,74 +146,74 @@ class Runs:
             raise WrongState(f"Stage {stage.stage_name} is not optional.", status=stage.status)
         fields = structs.asdict(lasting) | {"completed_at": instant(self._clock()), "output_data": {"summary": reason}}
         change = Change(project={"progress": progress}, told={"reason": reason, "progress": progress})
-        await self._stage_moved("skip_stage", run, stage, change, **fields)
+        await self._move_stage("skip_stage", run, stage, change, **fields)
 
     async def retry_stage(self, run: Run, stage: Stage, reason: str, *, journal_from: Mapping[str, int] = {}) -> Stage:
         """T10: the stage's work failed and may be tried again; this is what an attempt is spent on."""
         attempt = stage.attempt + 1
         change = Change(told={"attempt": attempt, "reason": reason})
         fields = {"attempt": attempt, "error_message": reason, "journal_from": dict(journal_from)}
-        return await self._stage_moved("retry_stage", run, stage, change, **fields)
+        return await self._move_stage("retry_stage", run, stage, change, **fields)
 
     async def note_wait(self, run: Run, stage: Stage, line: str, **seconds: float) -> Stage:
         """That the stage lies still because a part of the world is away, and how long that makes in all: it costs no attempt."""
-        await self._told(run, stage, "stage.log", {"line": line}, error_message=line, **seconds)
+        await self._write_event(run, stage, "stage.log", {"line": line}, error_message=line, **seconds)
         return structs.replace(stage, **seconds)
 
     async def tell(self, run: Run, stage: Stage, tag: str, told: JSON, *, logs: Sequence[str] | None = None) -> None:
         """`stage.progress` or `stage.log`; the row keeps the last lines."""
-        await self._told(run, stage, tag, told, **({} if logs is None else {"logs": list(logs[-LOG_LINES:])}))
+        await self._write_event(run, stage, tag, told, **({} if logs is None else {"logs": list(logs[-LOG_LINES:])}))
 
     @retry_stale
-    async def _told(self, run: Run, stage: Stage, tag: str, told: JSON, **fields: Any) -> None:
+    async def _write_event(self, run: Run, stage: Stage, tag: str, told: JSON, **fields: Any) -> None:
         running = rules.STAGE_MOVES["complete_stage"].of_stage(run.task)
         writes = [patch(STAGES, stage, running, **fields)] if fields else []
         change = Change(writes=writes, tag=tag, told={"stage": stage.stage_name, **told})
-        await self._commits.written(await self.held(run), change)
+        await self._transitions.commit(await self.reload(run), change)
 
     async def finish(self, run: Run) -> None:
         """T8. The event tells the verdict, and the requirements that are not met."""
-        metrics = (await self.held(run)).project.metrics or {}
+        metrics = (await self.reload(run)).project.metrics or {}
         told: JSON = {name: metrics[name] for name in ("verdict", "unmet") if name in metrics}
-        await self._moved(
+        await self._move(
             "finish",
-            lambda: self.held(run),
-            Also(project={"progress": 100.0}, task={"result": told or None}, told=told),
+            lambda: self.reload(run),
+            TransitionExtras(project={"progress": 100.0}, task={"result": told or None}, told=told),
         )
 
     async def fail(self, run: Run, error: JSON, *, lasting: Lasting = Lasting()) -> None:
         """T11: `error` holds code, message, stage and whether a retry may help."""
-        also = Also(
+        extras = TransitionExtras(
             task={"error_message": error.get("message")},
             project={"error_info": error},
             stage=structs.asdict(lasting),
             told={"error": error},
         )
-        await self._moved("fail", lambda: self.held(run), also)
+        await self._move("fail", lambda: self.reload(run), extras)
 
     async def release(self, run: Run, *, reason: str | None = None, message: str = "", seconds: float = 0.0) -> None:
         """T12: back into the queue, the attempt unchanged; with a `reason`, not before so many seconds have gone by."""
         executions = self._tasks.executions
-        also = Also(lease=lambda task, now: executions.release(task), project={"error_info": None})
+        extras = TransitionExtras(lease=lambda task, now: executions.release(task), project={"error_info": None})
         if reason:
             waiting = f"{_sentence(message)}It waits and goes on by itself."
-            also = Also(
+            extras = TransitionExtras(
                 lease=lambda task, now: executions.snooze(task, seconds),
                 project={"error_info": {"code": reason, "message": waiting, "retryable": True}},
                 told={"reason": reason, "message": message},
             )
-        await self._moved("release", lambda: self.held(run), also)
+        await self._move("release", lambda: self.reload(run), extras)
 
     async def pause_done(self, run: Run) -> None:
         """T15."""
-        await self._moved("pause_done", lambda: self.held(run))
+        await self._move("pause_done", lambda: self.reload(run))
 
     async def stop_done(self, run: Run) -> None:
         """T20."""
-        await self._moved("stop_done", lambda: self.held(run))
+        await self._move("stop_done", lambda: self.reload(run))
 
     @retry_stale
-    async def _stage_moved(self, verb: str, run: Run, stage: Stage, change: Change, **fields: Any) -> Stage:
+    async def _move_stage(self, verb: str, run: Run, stage: Stage, change: Change, **fields: Any) -> Stage:
         """One transition of a stage out of the table. BuildInterrupted when it is another state that is wanted of the run."""
         move = rules.STAGE_MOVES[verb]
         fields["status"] = move.to
@@ -217,47 +224,49 @@ class Runs:
             told={"stage": stage.stage_name, "number": stage.stage_number, **change.told},
             task=self._tasks.executions.guard(run.task, move.control),
         )
-        held = await self.held(run)
+        held = await self.reload(run)
         if (control := held.task.control_status) not in move.control:
             raise BuildInterrupted("The run is to halt.", control=control)
-        await self._commits.written(held, change)
+        await self._transitions.commit(held, change)
         return structs.replace(stage, revision=stage.revision + 1, **fields)
 
     @retry_stale
-    async def _moved(self, verb: str, look: Callable[[], Awaitable[Run]], also: Also = Also()) -> Run:
+    async def _move(
+        self, verb: str, look: Callable[[], Awaitable[Run]], extras: TransitionExtras = TransitionExtras()
+    ) -> Run:
         """One joint transition out of the table: project, task, running stage, build, tally and event."""
         move = rules.MOVES[verb]
         at, now = await look(), instant(self._clock())
         if not move.fits(at.project, at.task):
             raise LeaseLost(f"Cannot {verb}: the project is {at.project.status}.", status=at.project.status)
-        on_project = {**rules.project_fields(move, at.project, now=now), **also.project}
-        left = await self._stage_left(at, move, also)
+        on_project = {**rules.project_fields(move, at.project, now=now), **extras.project}
+        left = await self._leave_stage(at, move, extras)
         after = {stage.stage_name: structs.replace(stage, **fields) for stage, fields in left}
         change = Change(
             project=on_project,
-            task=also.lease(at.task, now)
-            if also.lease
-            else self._tasks.executions.move(at.task, move.task_to, **also.task),
+            task=extras.lease(at.task, now)
+            if extras.lease
+            else self._tasks.executions.move(at.task, move.task_to, **extras.task),
             writes=[
                 *(patch(STAGES, was, when(status="running", fence=was.fence), **fields) for was, fields in left),
                 *await update_build(self._tables, self._tallies, at.project, on_project, after),
-                *self._admission.moving(at.project.tenant_id, at.project.status, move.to),
+                *self._admission.count_move(at.project.tenant_id, at.project.status, move.to),
             ],
             tag=move.event,
-            told={"project_id": at.project.project_id, "build_no": at.project.build_no, **also.told},
+            told={"project_id": at.project.project_id, "build_no": at.project.build_no, **extras.told},
             on_project=move.of_project(at.project.events),
         )
-        return await self._commits.written(at, change)
+        return await self._transitions.commit(at, change)
 
-    async def _stage_left(self, run: Run, move: rules.Move, also: Also) -> Left:
+    async def _leave_stage(self, run: Run, move: rules.Move, extras: TransitionExtras) -> Left:
         """The stage that runs, and what becomes of it."""
         if not move.stage_to or not run.project.current_stage:
             return []
         stage = await self._tables.get(STAGES, run.project.project_id, run.project.current_stage)
         if stage.status != "running":
             return []
-        error = (also.project.get("error_info") or {}).get("message")
-        return [(stage, {"status": move.stage_to, "error_message": error, **also.stage})]
+        error = (extras.project.get("error_info") or {}).get("message")
+        return [(stage, {"status": move.stage_to, "error_message": error, **extras.stage})]
 
 
 def _sentence(text: str) -> str:
