@@ -15,20 +15,8 @@ from nexus.adapters.http.streams import EventStream
 from nexus.domain.core.errors import InvalidInput, NotFound
 from nexus.domain.projects.model import DONE, Project
 from nexus.domain.projects.starts import Opening
+from nexus.wire import projects as wire
 from nexus.wire.lists import Listed
-from nexus.wire.projects import (
-    BuildView,
-    CommitView,
-    ControlCommand,
-    Dashboard,
-    FileEntry,
-    NewProject,
-    ProjectDeleted,
-    ProjectStarted,
-    ProjectStatus,
-    ProjectView,
-    StageView,
-)
 from nexus.wire.tasks import TaskView
 
 route = Routes("projects")
@@ -38,15 +26,15 @@ At = Annotated[str | None, QueryParameter(pattern="^[0-9a-f]{40}$", description=
 
 Status = Annotated[
     str | None,
-    QueryParameter(pattern=f"^({'|'.join(get_args(ProjectStatus))})$", description="Those that are so now."),
+    QueryParameter(pattern=f"^({'|'.join(get_args(wire.ProjectStatus))})$", description="Those that are so now."),
 ]
 """As text: a choice that may be missing would take `null` for missing."""
 
 
 @route("POST /projects", 409, 429, status_code=202)
 async def create_project(
-    data: JSONBody[NewProject], caller: Caller, services: All, once: Once
-) -> Answer[ProjectStarted]:
+    data: JSONBody[wire.NewProject], caller: Caller, services: All, once: Once
+) -> Answer[wire.ProjectStarted]:
     """Begins to build an agent. What goes on is told at `events_url`; the task is its entry in the ledger."""
     wanted = Opening(
         requirement=data.requirement,
@@ -58,22 +46,25 @@ async def create_project(
     )
     started = await services.builds.start(caller, wanted, once=once)
     url = f"{API}/projects/{started.project_id}"
-    content = ProjectStarted(**structs.asdict(started), events_url=f"{url}/events")
+    content = wire.ProjectStarted(**structs.asdict(started), events_url=f"{url}/events")
     return Answer(content, headers={"location": url})
 
 
 @route("GET /projects")
-async def list_projects(caller: Caller, services: All, window: Window, status: Status = None) -> Listed[ProjectView]:
+async def list_projects(
+    caller: Caller, services: All, window: Window, status: Status = None
+) -> Listed[wire.ProjectView]:
     """The projects, newest first."""
     return listed(
-        await services.projects.page(caller, newest(window), status=cast("ProjectStatus | None", status)), ProjectView
+        await services.projects.page(caller, newest(window), status=cast("wire.ProjectStatus | None", status)),
+        wire.ProjectView,
     )
 
 
 @route("GET /projects/{project_id:str}", also=UNCHANGED)
 async def get_project(
     request: Request[Any, Any, Any], project_id: Id, caller: Caller, services: All
-) -> Answer[ProjectView | None]:
+) -> Answer[wire.ProjectView | None]:
     """A project as it stands."""
     project = await services.projects.get(caller, project_id)
     shown = await _shown(services, caller, project)
@@ -86,27 +77,27 @@ async def delete_project(
     caller: Caller,
     services: All,
     stop_first: Annotated[bool, QueryParameter(description="Stops a build that runs; else that is a 409.")] = False,
-) -> Answer[ProjectDeleted]:
+) -> Answer[wire.ProjectDeleted]:
     """The project is gone at once; a task deletes what it kept."""
     deleted = await services.builds.delete(caller, project_id, stop_first=stop_first)
-    content = ProjectDeleted(project_id=project_id, task_id=deleted.active_task_id)
+    content = wire.ProjectDeleted(project_id=project_id, task_id=deleted.active_task_id)
     return Answer(content, headers={"location": f"{API}/tasks/{deleted.active_task_id}"})
 
 
 @route("GET /projects/{project_id:str}/stages")
-async def list_stages(project_id: Id, caller: Caller, services: All) -> Listed[StageView]:
+async def list_stages(project_id: Id, caller: Caller, services: All) -> Listed[wire.StageView]:
     """The stages of the current build, in order; all of them."""
-    return Listed(items=[view(stage, StageView) for stage in await services.projects.stages(caller, project_id)])
+    return Listed(items=[view(stage, wire.StageView) for stage in await services.projects.stages(caller, project_id)])
 
 
 @route("GET /projects/{project_id:str}/build")
-async def get_build(project_id: Id, caller: Caller, services: All) -> Dashboard:
+async def get_build(project_id: Id, caller: Caller, services: All) -> wire.Dashboard:
     """The dashboard: the project, its current build, the task and all stages."""
     project = await services.projects.get(caller, project_id)
-    stages = [view(stage, StageView) for stage in await services.projects.stages(caller, project_id)]
-    return Dashboard(
+    stages = [view(stage, wire.StageView) for stage in await services.projects.stages(caller, project_id)]
+    return wire.Dashboard(
         project=await _shown(services, caller, project),
-        build=view(await services.projects.build(caller, project_id), BuildView),
+        build=view(await services.projects.build(caller, project_id), wire.BuildView),
         task=view(await services.projects.task(caller, project_id), TaskView),
         stages=stages,
         completed_stages=sum(stage.status in DONE for stage in stages),
@@ -117,11 +108,11 @@ async def get_build(project_id: Id, caller: Caller, services: All) -> Dashboard:
 
 @route("POST /projects/{project_id:str}/control", 409, 429, status_code=202)
 async def control_project(
-    project_id: Id, data: JSONBody[ControlCommand], caller: Caller, services: All, once: Once
-) -> ProjectView:
+    project_id: Id, data: JSONBody[wire.ControlCommand], caller: Caller, services: All, once: Once
+) -> wire.ProjectView:
     """Pauses, resumes or stops the build, tries again after a failure, or builds anew from a stage on. Asking twice is fine."""
     project = await services.builds.command(caller, project_id, data.action, from_stage=data.from_stage, once=once)
-    return view(project, ProjectView)
+    return view(project, wire.ProjectView)
 
 
 @route("GET /projects/{project_id:str}/tasks")
@@ -142,10 +133,10 @@ async def follow_project(
 
 
 @route("GET /projects/{project_id:str}/files")
-async def list_files(project_id: Id, caller: Caller, services: All, at: At = None) -> Listed[FileEntry]:
+async def list_files(project_id: Id, caller: Caller, services: All, at: At = None) -> Listed[wire.FileEntry]:
     """All files of a project."""
     paths = await services.projects.files(caller, project_id, at=at)
-    return Listed(items=[FileEntry(path=path, url=url_of(project_id, path)) for path in paths])
+    return Listed(items=[wire.FileEntry(path=path, url=url_of(project_id, path)) for path in paths])
 
 
 @route("GET /projects/{project_id:str}/files/{path:path}", media_type="text/plain")
@@ -165,13 +156,15 @@ async def read_report(project_id: Id, caller: Caller, services: All, at: At = No
 
 
 @route("GET /projects/{project_id:str}/commits")
-async def list_commits(project_id: Id, caller: Caller, services: All) -> Listed[CommitView]:
+async def list_commits(project_id: Id, caller: Caller, services: All) -> Listed[wire.CommitView]:
     """The history of the files, newest first; the last hundred."""
-    return Listed(items=[view(commit, CommitView) for commit in await services.projects.commits(caller, project_id)])
+    return Listed(
+        items=[view(commit, wire.CommitView) for commit in await services.projects.commits(caller, project_id)]
+    )
 
 
-async def _shown(services: All, caller: Caller, project: Project) -> ProjectView:
+async def _shown(services: All, caller: Caller, project: Project) -> wire.ProjectView:
     """With its present position, where it is held."""
-    shown = view(project, ProjectView)
+    shown = view(project, wire.ProjectView)
     position = await services.projects.position(caller, project)
     return shown if position is None else structs.replace(shown, position=position)

@@ -15,58 +15,54 @@ from nexus.adapters.http.sse import ServerSentEvents
 from nexus.adapters.http.streams import EventStream, Restart, Streams
 from nexus.domain.core.streams import Batch
 from nexus.domain.sessions.model import LOG_LOST, Part, Reply, TextPart
+from nexus.wire import sessions as wire
 from nexus.wire.lists import Listed
-from nexus.wire.sessions import (
-    MessageView,
-    NewMessage,
-    NewSession,
-    ReplyStartedView,
-    ReplyView,
-    SessionChanges,
-    SessionView,
-)
 
 route = Routes("sessions")
 
 FINISHED = ResponseSpec(
-    ReplyView, description="The finished reply, as `Prefer: wait` asked for.", generate_examples=False
+    wire.ReplyView, description="The finished reply, as `Prefer: wait` asked for.", generate_examples=False
 )
 
 
 @route("POST /agents/{agent_id:str}/sessions")
 async def create_session(
-    agent_id: Id, data: JSONBody[NewSession], caller: Caller, services: All, once: Once
-) -> Answer[SessionView]:
+    agent_id: Id, data: JSONBody[wire.NewSession], caller: Caller, services: All, once: Once
+) -> Answer[wire.SessionView]:
     """Begins a conversation with an agent."""
     session = await services.sessions.open(
         caller, agent_id, display_name=data.display_name, metadata=data.metadata, once=once
     )
     headers = {"location": f"{API}/sessions/{session.session_id}"}
-    return Answer(view(session, SessionView), headers=headers)
+    return Answer(view(session, wire.SessionView), headers=headers)
 
 
 @route("GET /agents/{agent_id:str}/sessions")
-async def list_sessions_of_agent(agent_id: Id, caller: Caller, services: All, window: Window) -> Listed[SessionView]:
+async def list_sessions_of_agent(
+    agent_id: Id, caller: Caller, services: All, window: Window
+) -> Listed[wire.SessionView]:
     """The caller's conversations with an agent, the last one that was active first."""
-    return listed(await services.sessions.page(caller, newest(window), agent_id=agent_id), SessionView)
+    return listed(await services.sessions.page(caller, newest(window), agent_id=agent_id), wire.SessionView)
 
 
 @route("GET /sessions")
-async def list_sessions(caller: Caller, services: All, window: Window) -> Listed[SessionView]:
+async def list_sessions(caller: Caller, services: All, window: Window) -> Listed[wire.SessionView]:
     """The caller's conversations, the last one that was active first."""
-    return listed(await services.sessions.page(caller, newest(window)), SessionView)
+    return listed(await services.sessions.page(caller, newest(window)), wire.SessionView)
 
 
 @route("GET /sessions/{session_id:str}")
-async def get_session(session_id: Id, caller: Caller, services: All) -> SessionView:
+async def get_session(session_id: Id, caller: Caller, services: All) -> wire.SessionView:
     """A conversation as it stands."""
-    return view(await services.sessions.get(caller, session_id), SessionView)
+    return view(await services.sessions.get(caller, session_id), wire.SessionView)
 
 
 @route("PATCH /sessions/{session_id:str}", 409)
-async def rename_session(session_id: Id, data: JSONBody[SessionChanges], caller: Caller, services: All) -> SessionView:
+async def rename_session(
+    session_id: Id, data: JSONBody[wire.SessionChanges], caller: Caller, services: All
+) -> wire.SessionView:
     """Gives a conversation another name."""
-    return view(await services.sessions.rename(caller, session_id, data.display_name), SessionView)
+    return view(await services.sessions.rename(caller, session_id, data.display_name), wire.SessionView)
 
 
 @route("DELETE /sessions/{session_id:str}", 409)
@@ -76,32 +72,32 @@ async def delete_session(session_id: Id, caller: Caller, services: All) -> None:
 
 
 @route("GET /sessions/{session_id:str}/messages")
-async def list_messages(session_id: Id, caller: Caller, services: All, window: Window) -> Listed[MessageView]:
+async def list_messages(session_id: Id, caller: Caller, services: All, window: Window) -> Listed[wire.MessageView]:
     """What was said, oldest first."""
-    return listed(await services.sessions.messages(caller, session_id, window), MessageView)
+    return listed(await services.sessions.messages(caller, session_id, window), wire.MessageView)
 
 
 @route("POST /sessions/{session_id:str}/messages", 409, 429, status_code=202, also={200: FINISHED})
 async def send_message(
     session_id: Id,
-    data: JSONBody[NewMessage],
+    data: JSONBody[wire.NewMessage],
     caller: Caller,
     services: All,
     streams: Open,
     once: Once,
     wait: Wait,
-) -> Answer[ReplyStartedView | ReplyView]:
+) -> Answer[wire.ReplyStartedView | wire.ReplyView]:
     """Says something. The reply is told at `events_url`; with `Prefer: wait=N`, the answer is the finished reply (200) when it
     ends in that time."""
     reply = await services.sessions.send(caller, session_id, _parts(data), once=once)
     if wait and (ended := await _ended(services, caller, reply, streams, wait)) is not None:
-        return Answer(view(ended, ReplyView), status_code=200, headers={"preference-applied": f"wait={wait}"})
+        return Answer(view(ended, wire.ReplyView), status_code=200, headers={"preference-applied": f"wait={wait}"})
     return _begun(session_id, reply)
 
 
 @route("POST /sessions/{session_id:str}/stream", 409, 429, status_code=200, stream="reply")
 async def stream_reply(
-    session_id: Id, data: JSONBody[NewMessage], caller: Caller, services: All, streams: Open, once: Once
+    session_id: Id, data: JSONBody[wire.NewMessage], caller: Caller, services: All, streams: Open, once: Once
 ) -> EventStream:
     """Says something, and answers with the reply's events as they come. Closing the connection stops nothing; to go on reading,
     use the address in `Content-Location`."""
@@ -121,20 +117,20 @@ async def follow_reply(
 
 
 @route("POST /sessions/{session_id:str}/replies/{reply_id:str}/cancel", 409, status_code=202)
-async def cancel_reply(session_id: Id, reply_id: Id, caller: Caller, services: All) -> ReplyView:
+async def cancel_reply(session_id: Id, reply_id: Id, caller: Caller, services: All) -> wire.ReplyView:
     """Stops a reply; what was written so far is kept. Nothing happens when it is over."""
-    return view(await services.sessions.cancel(caller, session_id, reply_id), ReplyView)
+    return view(await services.sessions.cancel(caller, session_id, reply_id), wire.ReplyView)
 
 
 @route("POST /sessions/{session_id:str}/messages/{message_id:str}/regenerate", 409, 429, status_code=202)
 async def regenerate_message(
     session_id: Id, message_id: Id, caller: Caller, services: All, once: Once
-) -> Answer[ReplyStartedView | ReplyView]:
+) -> Answer[wire.ReplyStartedView | wire.ReplyView]:
     """Writes the last answer again; the old one is gone."""
     return _begun(session_id, await services.sessions.regenerate(caller, session_id, message_id, once=once))
 
 
-def _parts(message: NewMessage) -> Sequence[Part]:
+def _parts(message: wire.NewMessage) -> Sequence[Part]:
     if message.content is not None:
         return [TextPart(message.content)]
     return [TextPart(part.text) for part in message.parts or ()]
@@ -144,9 +140,9 @@ def _events_url(session_id: str, reply_id: str) -> str:
     return f"{API}/sessions/{session_id}/replies/{reply_id}/events"
 
 
-def _begun(session_id: str, reply: Reply) -> Answer[ReplyStartedView | ReplyView]:
+def _begun(session_id: str, reply: Reply) -> Answer[wire.ReplyStartedView | wire.ReplyView]:
     url = _events_url(session_id, reply.reply_id)
-    content = ReplyStartedView(session_id=session_id, reply_id=reply.reply_id, status=reply.status, events_url=url)
+    content = wire.ReplyStartedView(session_id=session_id, reply_id=reply.reply_id, status=reply.status, events_url=url)
     return Answer(content, status_code=202, headers={"location": url})
 
 
