@@ -38,6 +38,12 @@ RIGHT = [
      ["2026-07-14 21:00", "2026-07-15 03:00"]),
     ("convert_time_zone", "time in New York when it's 9am in Sydney on 2026-02-01", ["2026-01-31 17:00"]),
     ("calculate", "5 plus 3, then times 2", ["**16**"]),
+    ("date_difference", "How many days between Jan 5 and March 2, 2026?", ["**56 days**"]),
+    ("date_difference", "how many days from Nov 20 to Jan 5", ["**46 days**"]),
+    ("weekday_of", "What weekday is New Year's Day 2028 (2028-01-01)?", ["**Saturday**"]),
+    ("query_csv", "How many rows have status open?\nid,status\n1,open\n2,closed\n3,open", ["**2**"]),
+    ("query_csv", "Average score of team red?\nteam,score\nred,10\nblue,14\nred,17", ["**13.5**"]),
+    ("text_statistics", 'how many characters including spaces: "Hello, wonderful world!"', ["**23 characters**"]),
     ("number_statistics", "average of 1,2,3,6", ["**3**"]),
     ("number_statistics", "average of 1,200, 300 and 900", ["**800**"]),
     ("loan_payment", "How much interest do I pay on a 10000 loan at 5% over 3 years?", ["**789.52**"]),
@@ -133,6 +139,13 @@ HONEST = [
     "My mother was born on 1960-05-05 and she had me on 1990-06-06. How old is she?",
     "开120公里花了100元油钱，百公里多少油",
     "chance that two dice do not add up to 7",
+    "what date is Friday 19 December 2026",
+    "A coat was reduced by 25% to $60. How much was saved?",
+    "现价80元，打了八折，便宜了多少",
+    "split 100 between me and my 3 friends",
+    "月供5000，年利率4%，30年，能贷多少",
+    "how many 250 ml cups in 2 litres",
+    "total price of pen and book\nitem,price\npen,2\nbook,10\nbag,5",
 ]  # fmt: skip
 
 
