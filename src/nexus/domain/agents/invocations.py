@@ -19,7 +19,6 @@ from nexus.domain.ports.models import ChatMessage
 from nexus.domain.ports.rows import Write, insert
 from nexus.domain.requests.model import Once
 from nexus.domain.requests.service import Requests
-from nexus.domain.runtime.model import Answer
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tools.service import Tools
@@ -86,7 +85,15 @@ class Invocations:
             answer = await self._runtime.whole(spec, [ChatMessage("user", content)])
         except NexusError as error:
             return Called(input_text=content, output_text="", duration_ms=self._since(began), error=error.detail)
-        return self._of(answer, content, began)
+        return Called(
+            input_text=content,
+            output_text=answer.text,
+            duration_ms=self._since(began),
+            input_tokens=answer.input_tokens,
+            output_tokens=answer.output_tokens,
+            tools=[finished.name for finished in answer.results],
+            metadata={"stop": answer.stop, "usage_unknown": answer.usage_unknown},
+        )
 
     def make_record(self, caller: Principal, agent: Agent, called: Called) -> tuple[Invocation, list[Write]]:
         """The row, the tallies and the tools' uses of one call; the caller commits them."""
@@ -117,17 +124,6 @@ class Invocations:
         )
         uses = self._tools.count_uses(called.tools, marker=invocation.invocation_id)
         return invocation, [insert(INVOCATIONS, invocation), *counts, *uses]
-
-    def _of(self, answer: Answer, content: str, began: float) -> Called:
-        return Called(
-            input_text=content,
-            output_text=answer.text,
-            duration_ms=self._since(began),
-            input_tokens=answer.input_tokens,
-            output_tokens=answer.output_tokens,
-            tools=[finished.name for finished in answer.results],
-            metadata={"stop": answer.stop, "usage_unknown": answer.usage_unknown},
-        )
 
     def _since(self, began: float) -> int:
         return max(0, round((self._clock() - began) * 1000))

@@ -13,7 +13,7 @@ from nexus.domain.ports.tools import Effect
 Source = Literal["system", "generated", "imported"]
 Visibility = Literal["private", "tenant", "public"]
 
-HOUSE = Principal(tenant_id="tnt_system", user_id="usr_system", user_name="nexus", kind="system")
+SYSTEM = Principal(tenant_id="tnt_system", user_id="usr_system", user_name="nexus", kind="system")
 """Who owns the system tools: nobody who could sign in, so that no account ever adopts them."""
 
 

@@ -6,7 +6,7 @@ from msgspec import structs
 
 from nexus.domain.core.ids import derive_id
 from nexus.domain.tools.library.registry import LibraryTool
-from nexus.domain.tools.model import HOUSE, Tool
+from nexus.domain.tools.model import SYSTEM, Tool
 
 SHARDS = 8
 """Over how many rows the calls of one tool are counted, so that many can be counted at once."""
@@ -39,8 +39,8 @@ def make_row(tool: LibraryTool, now: str) -> Tool:
         schema=spec.parameters,
         created_at=now,
         updated_at=now,
-        tenant_id=HOUSE.tenant_id,
-        user_id=HOUSE.user_id,
+        tenant_id=SYSTEM.tenant_id,
+        user_id=SYSTEM.user_id,
         visibility="public",
         effect=tool.effect,
     )

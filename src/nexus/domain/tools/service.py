@@ -23,7 +23,7 @@ from nexus.domain.tools import rules
 from nexus.domain.tools.arguments import check_arguments
 from nexus.domain.tools.calls import describe_failure
 from nexus.domain.tools.library.registry import LIBRARY, LibraryTool
-from nexus.domain.tools.model import HOUSE, Tool, ToolError
+from nexus.domain.tools.model import SYSTEM, Tool, ToolError
 from nexus.domain.tools.tables import TOOL_USES, TOOLS
 from nexus.domain.tools.workers import Workers
 
@@ -54,14 +54,14 @@ class Tools:
             raise InvalidInput("The cursor is not one of this list")
         inner = structs.replace(window, cursor=place.removeprefix(_LIBRARY if in_library else _OWN) or None)
         if in_library:
-            return await self._list_tools(caller, HOUSE.tenant_id, inner, category)
+            return await self._list_tools(caller, SYSTEM.tenant_id, inner, category)
         own = await self._list_tools(caller, caller.tenant_id, inner, category)
         if own.cursor:
             return own
         if len(own.items) >= window.limit:
             return Page(own.items, _LIBRARY)
         rest = structs.replace(window, cursor=None, limit=window.limit - len(own.items))
-        library = await self._list_tools(caller, HOUSE.tenant_id, rest, category)
+        library = await self._list_tools(caller, SYSTEM.tenant_id, rest, category)
         return Page([*own.items, *library.items], library.cursor)
 
     async def get(self, caller: Principal, tool_id: str) -> Tool:
@@ -129,7 +129,7 @@ class Tools:
         found = await self._tables.page(TOOLS, *partition, index=index, window=window)
         seen = [tool for tool in found.items if policies.may_see(caller, tool)]
         counted = await asyncio.gather(*map(self._with_count, seen))
-        mark = _LIBRARY if tenant_id == HOUSE.tenant_id else _OWN
+        mark = _LIBRARY if tenant_id == SYSTEM.tenant_id else _OWN
         return Page(counted, f"{mark}{found.cursor}" if found.cursor else None)
 
     async def _with_count(self, tool: Tool) -> Tool:

@@ -53,7 +53,7 @@ class Workers:
         except asyncio.CancelledError:
             if not running.cancel() and not running.done():
                 self._replace_thread()
-                running.add_done_callback(lambda _: self._find_thread())
+                running.add_done_callback(self._forget_lost)
             raise
 
     def _replace_thread(self) -> None:
@@ -63,7 +63,7 @@ class Workers:
             pool, self._threads = self._threads, ThreadPoolExecutor(self._count, "tools")
             pool.shutdown(wait=False)
 
-    def _find_thread(self) -> None:
+    def _forget_lost(self, _: object) -> None:
         self._lost -= 1
 
     async def _run_in_process(self, function: Function, arguments: Mapping[str, Any]) -> JSON:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from nexus.domain.tools.library.functions import CONSTANTS, FUNCTIONS, modulo, power
+from nexus.domain.tools.library.functions import CONSTANTS, FUNCTIONS, divide, modulo, power
 from nexus.domain.tools.library.numbers import bound_size, exact_number, jsonable, show_number
 from nexus.domain.tools.model import ToolError
 
@@ -22,7 +22,6 @@ _WORDS = {
 _SIGNS = str.maketrans(
     {"×": "*", "·": "*", "✕": "*", "÷": "/", "−": "-", "–": "-", "—": "-", "∕": "/", "⁄": "/", "，": ",", "、": ","}
 )
-_SUPERSCRIPTS = {"²": "^2", "³": "^3"}
 _SCALES = {"千": 1000, "万": 10_000, "亿": 100_000_000}
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+(?:,\d{3})*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+(?![\w.]))?)"
@@ -63,8 +62,7 @@ def _prepare(expression: str) -> str:
         raise ToolError(f"The expression is longer than {_LONGEST} characters.")
     if re.search(r"\b0[xX][0-9a-fA-F]", expression):
         raise ToolError("The calculator reads decimal numbers only.")
-    for sign, meaning in _SUPERSCRIPTS.items():
-        expression = expression.replace(sign, meaning)
+    expression = expression.replace("²", "^2").replace("³", "^3")
     plain = unicodedata.normalize("NFKC", expression.translate(_SIGNS)).translate(_SIGNS).strip()
     plain = re.sub(r"[$€£¥]|\bdivided\s+by\b", lambda found: "/" if "d" in found.group() else "", plain)
     plain = re.sub(r"\bmultiplied\s+by\b|(?<=[\d)])[xX](?=[\d(.])", "*", plain).rstrip("=?。 ").lstrip("= ")
@@ -252,16 +250,10 @@ class _Reader:
             raise ToolError("A parenthesis is not closed.")
 
 
-def _divide(left: Fraction, right: Fraction) -> Fraction:
-    if right == 0:
-        raise ToolError("Division by zero is not possible.")
-    return left / right
-
-
 _PRODUCTS: Mapping[str, Callable[[Fraction, Fraction], Fraction]] = {
     "*": lambda left, right: left * right,
-    "/": _divide,
-    "//": lambda left, right: Fraction(_divide(left, right).__floor__()),
+    "/": divide,
+    "//": lambda left, right: Fraction(divide(left, right).__floor__()),
     "%": modulo,
     "mod": modulo,
 }

@@ -117,10 +117,14 @@ def round_half_up(value: Fraction, places: Fraction = Fraction(0)) -> Fraction:
     return Fraction(round_to(value, places.numerator))
 
 
-def modulo(left: Fraction, right: Fraction) -> Fraction:
+def divide(left: Fraction, right: Fraction) -> Fraction:
     if right == 0:
         raise ToolError("Division by zero is not possible.")
-    return left % right
+    return left / right
+
+
+def modulo(left: Fraction, right: Fraction) -> Fraction:
+    return left - right * math.floor(divide(left, right))
 
 
 def on_whole_numbers(name: str, call: Callable[..., int], most: int | None = None) -> Callable[..., Fraction]:
