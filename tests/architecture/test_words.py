@@ -76,7 +76,6 @@ NAMED_LATER = (
     "domain/requests",
     "domain/sessions",
     "domain/tallies",
-    "jobs",
     "providers",
 )
 """Folders whose functions have yet to be named by what they do: none comes here."""

@@ -104,7 +104,7 @@ async def reached(pair: Pair, project_id: str, status: str, within: float) -> No
     async with asyncio.timeout(within if pair.bound else LONG):
         while (await pair.other.services.projects.get(ANN, project_id)).status != status:
             await asyncio.sleep(0.02)
-    await pair.one.queue.settled()
+    await pair.one.queue.wait_idle()
 
 
 async def test_a_build_that_runs_in_one_process_is_paused_resumed_and_stopped_through_another(pair: Pair) -> None:

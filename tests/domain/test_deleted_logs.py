@@ -59,7 +59,7 @@ async def told(house: House, agent_id: str, text: str) -> Session:
     for _ in range(3):
         scripted(house).add(turn(text), purpose="reply")
         await house.services.sessions.send(ANN, session.session_id, "What is it?")
-        await house.queue.settled()
+        await house.queue.wait_idle()
     return session
 
 

@@ -70,7 +70,7 @@ async def left_lying(house: House, status: str, gate: Gate) -> tuple[str, str]:
         await command(house, started.project_id, "stop" if status == "cancelled" else "pause")
         gate.opened.set()
     await until(house, started.project_id, status)
-    await house.queue.settled()
+    await house.queue.wait_idle()
     return started.project_id, started.task_id
 
 
@@ -89,8 +89,8 @@ async def test_what_ended_or_was_paused_does_not_start_again_however_late_it_is_
             await house.services.builds.run(task_id)
             async with open_house(world(like=house.world, clock=house.clock, worker_id=f"w{hours}")) as after_restart:
                 await after_restart.sweeper.start(alone=True)
-                await after_restart.queue.settled()
-            await house.queue.settled()
+                await after_restart.queue.wait_idle()
+            await house.queue.wait_idle()
         assert await house.services.projects.get(ANN, project_id) == lies
         assert len(model.requests) == asked
 

@@ -45,7 +45,7 @@ async def talked(house: House, agent_id: str, *said: str) -> Session:
     for content in said:
         scripted(house).add(turn("Yes."), purpose="reply")
         await house.services.sessions.send(ANN, session.session_id, content)
-        await house.queue.settled()
+        await house.queue.wait_idle()
     return session
 
 
@@ -167,7 +167,7 @@ async def deleted(house: House, what: str, project: Project) -> None:
     else:
         await house.services.deletions.delete(ANN, project.project_id)
     await house.sweeper.sweep()
-    await house.queue.settled()
+    await house.queue.wait_idle()
 
 
 @pytest.mark.parametrize("what", ["agent", "project"])

@@ -31,7 +31,7 @@ async def swept(house: House) -> None:
     for _ in range(3):
         house.clock.now += 3600
         await house.sweeper.sweep()
-        await house.queue.settled()
+        await house.queue.wait_idle()
 
 
 # --- what is deleted
@@ -97,7 +97,7 @@ async def test_a_reply_that_ends_while_its_session_is_purged_leaves_no_message()
         await deleted(house, "project", project)
         house.clock.now += 5
         await house.sweeper.sweep()
-        await house.queue.settled()
+        await house.queue.wait_idle()
         assert await left(house, SESSIONS, MESSAGES, REPLIES) == {}
 
 
@@ -112,7 +112,7 @@ async def test_a_deletion_ends_the_replies_that_are_being_written() -> None:
             await asyncio.sleep(0)
         still = scripted(house).open
         gate.opened.set()
-        await house.queue.settled()
+        await house.queue.wait_idle()
         assert still == 0
 
 
@@ -205,7 +205,7 @@ async def test_a_reply_that_no_row_can_hold_ends_and_its_session_goes_on(asked: 
         session = await house.services.sessions.open(ANN, project.agent_ids[0])
         scripted(house).add(*[turn(answered)] * 4, purpose="reply")
         await house.services.sessions.send(ANN, session.session_id, asked)
-        await house.queue.settled()
+        await house.queue.wait_idle()
         await swept(house)
         assert (await house.services.sessions.get(ANN, session.session_id)).active_reply is None
 
@@ -256,6 +256,6 @@ async def test_a_long_chinese_conversation_leaves_room_for_two_calls_of_tools() 
         turns = [structs.replace(one, usage=read) for one in (*calls, turn("That is 4."))]
         scripted(house).add(*turns, purpose="reply")
         reply = await house.services.sessions.send(ANN, session.session_id, "double 2, twice")
-        await house.queue.settled()
+        await house.queue.wait_idle()
         ended = await house.services.sessions.reply(ANN, session.session_id, reply.reply_id)
         assert (ended.status, ended.content) == ("completed", "That is 4.")

@@ -19,7 +19,7 @@ class _Handed(NamedTuple):
 
 
 class MemoryJobs:
-    """A JobQueue and LocalJobs in which nothing starts by itself: `settled` runs what waits, one after the other, in the order that the port asks for.
+    """A JobQueue and LocalJobs in which nothing starts by itself: `wait_idle` runs what waits, one after the other, in the order that the port asks for.
 
     `handed`: all jobs that were taken, as they came. `most` interactive jobs of a group may wait or run."""
 
@@ -73,7 +73,7 @@ class MemoryJobs:
             served[order[-1].priority, order[-1].group] = max(served.values(), default=0) + 1
         return order
 
-    async def settled(self) -> None:
+    async def wait_idle(self) -> None:
         """Runs jobs until none waits."""
         while self._waiting and self._run and not self._closed:
             self._now = now = self._in_order()[0]

@@ -57,7 +57,7 @@ async def test_builds_that_were_taken_over_and_wait_go_back_into_the_queue_and_t
         on = structs.replace(world(like=house.world, clock=house.clock, worker_id="w3"), queue=MemoryJobs())
         async with open_house(on) as last:
             await last.sweeper.start(alone=True)
-            await last.queue.settled()
+            await last.queue.wait_idle()
             for build in started:
                 project = await last.services.projects.get(ANN, build.project_id)
                 assert (project.status, project.error_info) == ("completed", None)

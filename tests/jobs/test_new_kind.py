@@ -8,7 +8,7 @@ from msgspec import structs
 
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.composition.adapters import Adapters
-from nexus.composition.process import Process, run_process
+from nexus.composition.process import Duty, Process, run_process
 from nexus.domain.core.errors import InvalidInput, Unavailable
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.jobs import Job
@@ -73,10 +73,11 @@ class Here:
                 return outcome
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Process]:
+    async def opened(self, *, serving: bool = True) -> AsyncIterator[Process]:
+        duties: tuple[Duty, ...] = ("background",) if serving else ()
         lanes = Lanes(registry=self.registry)
         on = structs.replace(self.on, queue=lanes, local=lanes)
-        async with run_process(on, lanes, ("background",), registry=self.registry) as process:
+        async with run_process(on, lanes, duties, registry=self.registry) as process:
             self.lanes = lanes
             self.sweeper = Sweeper(
                 services=process.services, queue=lanes, local=lanes, worker_id=on.worker_id, registry=self.registry,
@@ -110,7 +111,7 @@ async def test_what_waits_is_found_by_the_sweeper_and_done() -> None:
     async with one.opened():
         await one.add()
         await one.sweep()
-        await one.lanes.settled()
+        await one.lanes.wait_idle()
         row = await one.row()
         assert (row.status, row.fence, row.worker_id, row.dispatch) == ("completed", 1, "w1", None)
         assert row.completed_at
@@ -127,12 +128,27 @@ async def test_what_a_dead_worker_had_is_taken_over_and_nothing_that_one_does_co
         await two.sweep(55)
         assert ((await one.row()).worker_id, two.begun) == ("w1", [])
         await two.sweep(20)
-        await two.lanes.settled()
+        await two.lanes.wait_idle()
         row = await two.row()
         assert (row.status, row.worker_id, row.fence, row.deaths) == ("completed", "w2", 2, 1)
         gate.opened.set()
-        await one.lanes.settled()
+        await one.lanes.wait_idle()
         assert await two.row() == row
+
+
+async def test_a_hint_that_waits_here_keeps_no_dead_workers_work_from_being_seen() -> None:
+    one, gate = here(), Gate()
+    two = here("w2", like=one)
+    async with one.opened(), two.opened(serving=False):
+        one.outcomes.append(gate)
+        await one.add()
+        await one.sweep()
+        await gate.reached.wait()
+        await two.lanes.enqueue(WriteDigest(digest_id="d"), key="d")
+        await two.sweep(75)
+        assert ((await one.row()).status, (await one.row()).deaths) == ("queued", 1)
+        gate.opened.set()
+        await one.lanes.wait_idle()
 
 
 async def test_a_worker_that_shows_life_keeps_what_it_has_and_hears_that_it_is_to_stop() -> None:
@@ -149,7 +165,7 @@ async def test_a_worker_that_shows_life_keeps_what_it_has_and_hears_that_it_is_t
         assert ((await one.row()).fence, two.begun) == (1, [])
         await two.tables.commit(two.executions.request_control(await two.row(), "stopped"))
         await one.on.heartbeat.beat()  # type: ignore[attr-defined]  # that of tests
-        await one.lanes.settled()
+        await one.lanes.wait_idle()
         assert ((await one.row()).status, gate.opened.is_set()) == ("cancelled", False)
 
 
@@ -164,9 +180,9 @@ async def test_what_is_paused_lies_still_until_it_is_wanted_again() -> None:
             asked = one.executions.request_control(row := await one.row(), control)  # type: ignore[arg-type]  # a control
             await one.tables.commit(asked)
             one.executions.await_answer(one.executions.row_after(row, asked))
-            await one.lanes.settled()
+            await one.lanes.wait_idle()
             await one.sweep(60)
-            await one.lanes.settled()
+            await one.lanes.wait_idle()
             assert ((await one.row()).status, (await one.row()).control_status) == (status, control)
 
 
@@ -177,7 +193,7 @@ async def test_what_fails_is_tried_again_after_a_pause_and_given_up_after_its_at
         await one.add()
         for seconds, status in ((0, "queued"), (0, "queued"), (10, "queued"), (10, "failed")):
             await one.sweep(seconds)
-            await one.lanes.settled()
+            await one.lanes.wait_idle()
             assert (await one.row()).status == status
         row = await one.row()
         assert (len(one.begun), row.deaths, row.error_message) == (3, 3, "timed out")
@@ -190,7 +206,7 @@ async def test_what_is_refused_for_good_fails_at_once_and_what_is_put_off_comes_
         await one.add()
         for seconds, begun in ((0, 1), (50, 1), (15, 2)):
             await one.sweep(seconds)
-            await one.lanes.settled()
+            await one.lanes.wait_idle()
             assert len(one.begun) == begun
         row = await one.row()
         assert (row.status, row.error_message) == ("failed", "no such digest")
@@ -209,7 +225,7 @@ async def test_what_is_under_way_when_its_process_ends_is_had_by_the_next_one() 
         assert (row.status, row.worker_id, row.deaths) == ("queued", None, 0)
     async with two.opened():
         await two.sweeper.start(alone=True)
-        await two.lanes.settled()
+        await two.lanes.wait_idle()
         assert ((await two.row()).status, (await two.row()).deaths) == ("completed", 0)
 
 
@@ -220,6 +236,6 @@ async def test_many_hints_of_one_piece_of_work_do_it_once() -> None:
         await one.add()
         job = WriteDigest(digest_id="d")
         await asyncio.gather(*(some.lanes.enqueue(job, key=f"{n}") for n in range(5) for some in (one, two)))
-        await one.lanes.settled()
-        await two.lanes.settled()
+        await one.lanes.wait_idle()
+        await two.lanes.wait_idle()
         assert ((await one.row()).status, len(one.begun + two.begun)) == ("completed", 1)

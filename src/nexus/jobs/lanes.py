@@ -89,7 +89,7 @@ class Order:
             del self._of[waiting.group]
         return waiting
 
-    def emptied(self) -> list[Waiting]:
+    def clear(self) -> list[Waiting]:
         """Everything that waited; now nothing does."""
         left = list(self._all.values())
         for waiting in left:
@@ -177,7 +177,7 @@ class Lanes:
         lane = self._lanes[self._registry.spec_of(type(job)).lane]
         waiting = Waiting(key, encode(job), priority, group)
         if self._closed:
-            await self._handed_back([waiting])
+            await self._hand_back([waiting])
         elif running := self._running.get(key):
             running.again = waiting
         elif not self.holds(key):
@@ -212,7 +212,7 @@ class Lanes:
         async def ran() -> None:
             await run(waiting.body)
 
-        def ended(_: asyncio.Task[None]) -> None:
+        def leave(_: asyncio.Task[None]) -> None:
             again = self._running.pop(key).again
             lane.leave(waiting.group)
             if again and not self._closed:
@@ -222,9 +222,9 @@ class Lanes:
         lane.take(waiting.group)
         task = asyncio.ensure_future(ran())
         self._running[key] = _Running(task, lane)
-        task.add_done_callback(ended)
+        task.add_done_callback(leave)
 
-    async def settled(self) -> None:
+    async def wait_idle(self) -> None:
         """Waits until nothing runs or waits here."""
         while self._running:
             await asyncio.wait(self._tasks())
@@ -235,17 +235,17 @@ class Lanes:
         self._closed, until = True, asyncio.get_running_loop().time() + within
         # What was started just now takes its first step: from there on it lets go of its work by itself.
         await asyncio.sleep(0)
-        waiting = [one for lane in self._lanes.values() for one in lane.order.emptied()]
+        waiting = [one for lane in self._lanes.values() for one in lane.order.clear()]
         background = [one.task for one in self._running.values() if one.lane is self._lanes["background"]]
-        await asyncio.gather(self._handed_back(waiting), _cancelled(background))
+        await asyncio.gather(self._hand_back(waiting), _cancel_all(background))
         if self._running and (rest := until - asyncio.get_running_loop().time()) > 0:
             await asyncio.wait(self._tasks(), timeout=rest)
-        await _cancelled(self._tasks())
+        await _cancel_all(self._tasks())
 
     def _tasks(self) -> list[asyncio.Task[None]]:
         return [running.task for running in self._running.values()]
 
-    async def _handed_back(self, jobs: Sequence[Waiting]) -> None:
+    async def _hand_back(self, jobs: Sequence[Waiting]) -> None:
         """Some at a time; what is not handed back in time is found by the next process, as after a crash."""
         if not jobs or self._back is None:
             return
@@ -271,7 +271,7 @@ def _slices(jobs: Sequence[Waiting]) -> Iterable[Sequence[Waiting]]:
     return (jobs[first : first + BACK_AT_ONCE] for first in range(0, len(jobs), BACK_AT_ONCE))
 
 
-async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+async def _cancel_all(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -35,7 +35,7 @@ class JobSpec(Struct, frozen=True, kw_only=True):
     job: type[Job]
     run: Run
     lane: Lane
-    executions: Callable[[Services], Executions[Any]] | None = None
+    executions: Callable[[Services], Executions[Any]]
     timeout: float = HOUR
     attempts: int | None = None
     priority: int | None = None

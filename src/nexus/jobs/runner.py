@@ -31,7 +31,7 @@ class Runner:
         """Runs a job to its outcome. One that is to be retried comes again, as its row has not ended."""
         spec, job = self._registry.decode(body)
         with structlog.contextvars.bound_contextvars(job=spec.name):
-            if spec.executions is None or spec.on_lost:
+            if spec.on_lost:
                 outcome = await self._run(spec, job)
             else:
                 outcome = await self._run_leased(spec, job, spec.executions(self._services))
@@ -75,7 +75,7 @@ class Runner:
             return Outcome(verb="discard", reason=lost.detail)
         row = executions.row_after(row, claim)
         work = asyncio.ensure_future(self._run(spec, job))
-        executions.hold(row, partial(_cut, work))
+        executions.hold(row, partial(_cancel_unwanted, work))
         outcome = Outcome(verb="snooze", reason="it was cut")
         try:
             with suppress(asyncio.CancelledError):
@@ -100,7 +100,7 @@ class Runner:
         hit("after:job.end")
 
 
-def _cut(work: "asyncio.Future[Outcome]", control: Control | None) -> None:
+def _cancel_unwanted(work: "asyncio.Future[Outcome]", control: Control | None) -> None:
     if control != "running":
         work.cancel()
 

@@ -24,14 +24,14 @@ AT_ONCE = 50
 logger = structlog.get_logger()
 
 
-class Stillness:
-    """What did not move while it was watched, by this process' own monotonic clock: no wall clock can hurry it."""
+class ChangeWatch:
+    """What does not change while it is watched, by this process' own monotonic clock: no wall clock can hurry it."""
 
     def __init__(self, *, seconds: float, timer: Callable[[], float]) -> None:
         self._seconds, self._timer = seconds, timer
         self._seen: dict[str, tuple[object, float]] = {}
 
-    def unmoved(self, key: str, state: object) -> bool:
+    def is_unchanged(self, key: str, state: object) -> bool:
         """Whether it has been in this state for the whole lease."""
         now = self._timer()
         seen, since = self._seen.get(key, (None, now))
@@ -80,9 +80,9 @@ class Sweeper:
     ) -> None:
         self._services, self._queue, self._local, self._worker_id = services, queue, local, worker_id
         self._ledgers = _list_ledgers(registry, services)
-        self._still = Stillness(seconds=times.lease, timer=timer)
-        self._answered = Stillness(seconds=times.answer, timer=timer)
-        self._stuck = Stillness(seconds=STUCK_SECONDS, timer=timer)
+        self._still = ChangeWatch(seconds=times.lease, timer=timer)
+        self._answered = ChangeWatch(seconds=times.answer, timer=timer)
+        self._stuck = ChangeWatch(seconds=STUCK_SECONDS, timer=timer)
         self._rounds = self.stuck_runs = 0
 
     async def start(self, *, alone: bool) -> None:
@@ -111,12 +111,12 @@ class Sweeper:
     async def sweep(self) -> None:
         now_and_then = self._rounds % FOLD_EVERY == 0
         self._rounds += 1
-        looked_at = dict[str, object]()
+        states = dict[str, object]()
         for ledger in self._ledgers:
-            looked_at |= await self._sweep_ledger(ledger, all_held=now_and_then)
-        self._still.keep(looked_at)
-        self._answered.keep(looked_at)
-        self._count_stuck(looked_at)
+            states |= await self._sweep_ledger(ledger, all_held=now_and_then)
+        self._still.keep(states)
+        self._answered.keep(states)
+        self._count_stuck({name: state for name, state in states.items() if not self._local.holds(name)})
         if now_and_then:
             await self._safely(self._services.tools.fold_library(), "library")
 
@@ -126,15 +126,14 @@ class Sweeper:
             await self._act_on(ledger, rows := await ledger.executions.list_unanswered(), rows)
 
     async def _sweep_ledger(self, ledger: Ledger, *, all_held: bool) -> dict[str, object]:
-        """What stands there unexplained: its state, by name."""
+        """What is due and not held: its state, by name."""
         executions = ledger.executions
         rows = await executions.list_due()
         await self._act_on(ledger, rows, [row for row in rows if self._is_lost(ledger, row)])
         if all_held:
             await self._safely(executions.restore_due(), executions.name)
             await self._admit(ledger, await executions.list_unfinished("pending"))
-        states = {ledger.name_of(row): _state(row) for row in rows if row.status != "pending"}
-        return {name: state for name, state in states.items() if not self._local.holds(name)}
+        return {ledger.name_of(row): _state(row) for row in rows if row.status != "pending"}
 
     async def _act_on(self, ledger: Ledger, rows: Sequence[LeaseRow], lost: Sequence[LeaseRow]) -> None:
         """Takes over, or ends, what is lost, some at a time; what is to be run here comes into the queue in the order of the rows."""
@@ -182,14 +181,14 @@ class Sweeper:
         if not ledger.executions.is_running(row):
             return ledger.executions.has_ended(row) and not ledger.executions.holds(row)
         name, sign = ledger.name_of(row), (row.fence, row.heartbeat)
-        still = self._still.unmoved(name, sign)
+        still = self._still.is_unchanged(name, sign)
         dead = not ledger.executions.holds(row) if row.worker_id == self._worker_id else still
-        return dead or (row.control_status != "running" and self._answered.unmoved(name, sign))
+        return dead or (row.control_status != "running" and self._answered.is_unchanged(name, sign))
 
     def _count_stuck(self, states: Mapping[str, object]) -> None:
         """What is held waits for its tenant, and what is in the queue for its turn: those are not stuck."""
         self._stuck.keep(states)
-        stuck = [name for name, state in states.items() if self._stuck.unmoved(name, state)]
+        stuck = [name for name, state in states.items() if self._stuck.is_unchanged(name, state)]
         self.stuck_runs = len(stuck)
         if stuck:
             logger.error("stuck_runs", count=len(stuck), first=stuck[:5])
@@ -207,10 +206,9 @@ class Sweeper:
 def _list_ledgers(registry: Registry, services: Services) -> list[Ledger]:
     found = dict[int, Ledger]()
     for spec in registry.specs:
-        if spec.executions:
-            executions = spec.executions(services)
-            known = found.get(id(executions), Ledger(executions, []))
-            found[id(executions)] = Ledger(executions, [*known.specs, spec])
+        executions = spec.executions(services)
+        known = found.get(id(executions), Ledger(executions, []))
+        found[id(executions)] = Ledger(executions, [*known.specs, spec])
     return list(found.values())
 
 

@@ -72,7 +72,7 @@ async def test_a_project_that_is_built_again_keeps_its_slug_though_the_first_one
         first, second = await built(house), await built(house)
         await house.services.builds.delete(ANN, first.project_id)
         await house.sweeper.sweep()
-        await house.queue.settled()
+        await house.queue.wait_idle()
         await house.services.builds.command(ANN, second.project_id, "restart")
         assert (await over(house, second.project_id)).verdict == "passed"
         [agent] = (await house.services.agents.page(ANN, Window())).items
@@ -195,7 +195,7 @@ async def test_a_stage_that_is_done_again_after_its_slugs_were_reserved_has_the_
     store = FailsOnce()
     async with open_house(structs.replace(world(script()), tables=store)) as house:
         started = await house.services.builds.start(ANN, WANTED)
-        await house.queue.settled()
+        await house.queue.wait_idle()
         assert store.failed
         house.clock.now += 6
         await house.sweeper.sweep()

@@ -128,7 +128,7 @@ async def test_who_resumes_a_build_that_waited_has_new_patience() -> None:
     place = structs.replace(world(script(intake=[long, long, said(BRIEF)])), timeouts=BuildTimeouts(patience=250.0))
     async with open_house(place) as house:
         started = await house.services.builds.start(ANN, WANTED)
-        await house.queue.settled()
+        await house.queue.wait_idle()
         await house.services.builds.command(ANN, started.project_id, "pause")
         await house.services.builds.command(ANN, started.project_id, "resume")
         assert (await waited_out(house, started.project_id)).status == "completed"
@@ -151,7 +151,7 @@ async def test_outages_of_the_store_are_no_deaths_of_a_host() -> None:
     async with open_house(place) as house:
         project_id = (await house.services.builds.start(ANN, WANTED)).project_id
         while True:
-            await house.queue.settled()
+            await house.queue.wait_idle()
             store.away = False
             project = await house.services.projects.get(ANN, project_id)
             if project.status in ("completed", "failed"):

@@ -121,7 +121,7 @@ async def test_a_model_that_asks_for_minutes_is_given_them_without_keeping_a_pla
     busy = turn(Unavailable("Too many requests.", reason="provider", code="rate_limited", retry_after=120.0))
     async with open_house(world(script(intake=[busy, said(BRIEF)]))) as house:
         started = await house.services.builds.start(ANN, WANTED)
-        await house.queue.settled()
+        await house.queue.wait_idle()
         waiting = await house.services.projects.get(ANN, started.project_id)
         assert waiting.status == "queued"
         assert waiting.error_info
@@ -129,7 +129,7 @@ async def test_a_model_that_asks_for_minutes_is_given_them_without_keeping_a_pla
         for seconds, status in ((100, "queued"), (22, "completed")):
             house.clock.now += seconds
             await house.sweeper.sweep()
-            await house.queue.settled()
+            await house.queue.wait_idle()
             assert (await house.services.projects.get(ANN, started.project_id)).status == status
         [intake, *_] = await house.services.projects.stages(ANN, started.project_id)
         assert intake.attempt == 1

@@ -54,7 +54,7 @@ async def waited_out(house: House, project_id: str, *, seconds: float = 70.0) ->
         timer=house.clock,
     )
     while True:
-        await house.queue.settled()
+        await house.queue.wait_idle()
         project = await house.services.projects.get(ANN, project_id)
         if project.status in ("completed", "failed", "cancelled"):
             return project
@@ -86,7 +86,7 @@ async def test_while_a_provider_is_away_the_project_says_so_and_keeps_no_place()
     long = turn(Unavailable("The model provider asks to slow down (429).", reason="provider", retry_after=120.0))
     async with open_house(world(script(design=[long, said(DESIGN)]))) as house:
         started = await house.services.builds.start(ANN, WANTED)
-        await house.queue.settled()
+        await house.queue.wait_idle()
         waiting = await house.services.projects.get(ANN, started.project_id)
         assert waiting.status == "queued"
         assert waiting.error_info == {

@@ -65,18 +65,18 @@ async def test_a_full_disk_costs_no_attempt_and_the_build_goes_on_by_itself() ->
     place = structs.replace(world(script()), repository=disk, timeouts=BuildTimeouts(storage=5.0))
     async with open_house(place) as house:
         started = await house.services.builds.start(ANN, WANTED)
-        await house.queue.settled()
+        await house.queue.wait_idle()
         waiting = await house.services.projects.get(ANN, started.project_id)
         assert waiting.status == "queued"
         assert waiting.error_info
         assert waiting.error_info["code"] == "storage_full"
         await house.sweeper.sweep()
-        await house.queue.settled()
+        await house.queue.wait_idle()
         assert (await house.services.projects.get(ANN, started.project_id)).status == "queued"
         for _ in range(2):
             house.clock.now += 6
             await house.sweeper.sweep()
-            await house.queue.settled()
+            await house.queue.wait_idle()
         project = await house.services.projects.get(ANN, started.project_id)
         assert (project.status, project.error_info) == ("completed", None)
         stages = await house.services.projects.stages(ANN, started.project_id)
@@ -96,7 +96,7 @@ async def test_a_store_that_fails_again_and_again_costs_no_attempt_and_nothing_i
         )
         store.away = 0.25
         while (await statuses(house, build))[0] not in ("completed", "failed", "cancelled"):
-            await house.queue.settled()
+            await house.queue.wait_idle()
             house.clock.now += 6
             await sweeper.sweep()
         store.away = 0.0
@@ -114,13 +114,13 @@ async def test_what_is_paused_while_it_waits_for_a_provider_tells_no_reason_any_
     busy = turn(Unavailable("Too many requests.", reason="provider", code="rate_limited", retry_after=600.0))
     async with open_house(world(script(intake=[busy, said(BRIEF)]))) as house:
         build = await started(house)
-        await house.queue.settled()
+        await house.queue.wait_idle()
         assert (await house.services.projects.get(ANN, build.project_id)).error_info
         await house.services.builds.command(ANN, build.project_id, "pause")
         paused = await house.services.projects.get(ANN, build.project_id)
         assert (paused.status, paused.error_info) == ("paused", None)
         await house.services.builds.command(ANN, build.project_id, "resume")
-        await house.queue.settled()
+        await house.queue.wait_idle()
         assert await statuses(house, build) == ["completed"]
 
 

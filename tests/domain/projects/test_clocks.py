@@ -17,12 +17,12 @@ async def test_a_build_that_waits_under_a_clock_that_ran_ahead_goes_on_when_it_i
     async with open_house(world(script(intake=[long, said(BRIEF)]))) as house:
         house.clock.now += ahead
         project_id = (await house.services.builds.start(ANN, WANTED)).project_id
-        await house.queue.settled()
+        await house.queue.wait_idle()
         assert (await house.services.projects.get(ANN, project_id)).status == "queued"
         house.clock.now -= ahead
         for _ in range(14):
             await house.sweeper.sweep()
-            await house.queue.settled()
+            await house.queue.wait_idle()
         assert (await house.services.projects.get(ANN, project_id)).status == "completed"
 
 
@@ -31,6 +31,6 @@ async def test_a_build_that_waits_its_time_is_not_taken_for_one_of_another_clock
     async with open_house(world(script(intake=[long, said(BRIEF)]))) as house:
         project_id = (await house.services.builds.start(ANN, WANTED)).project_id
         for _ in range(14):
-            await house.queue.settled()
+            await house.queue.wait_idle()
             await house.sweeper.sweep()
         assert (await house.services.projects.get(ANN, project_id)).status == "queued"

@@ -68,7 +68,7 @@ async def test_one_that_is_over_and_asked_for_again_takes_no_place_in_the_line()
         old.says(turn("Done."))
         reply = await asked(house, old)
         await told(house, reply)
-        await house.queue.settled()
+        await house.queue.wait_idle()
         talk = Talk(house, await house.services.sessions.open(ANN, session.agent_id))
         await talk.begun()
         assert (await asked(house, old)).reply_id == reply.reply_id
@@ -92,7 +92,7 @@ async def test_one_that_is_asked_for_again_in_the_first_step_of_its_job_is_left_
         await tables.reached.wait()
         await asked(house, talk)
         tables.opened.set()
-        await house.queue.settled()
+        await house.queue.wait_idle()
         assert tags(await told(house, reply)) == ["reply.waiting", *WRITTEN]
         assert house.services.replies.expect(reply), "in nobody's hands"
 
@@ -104,7 +104,7 @@ async def test_one_whose_job_was_cut_is_not_held_by_who_asks_again_and_can_be_ca
         reply = await asked(house, old)
         await gate.reached.wait()
         house.queue.cancel(reply.reply_id)  # as the time limit of a job does: nobody wants it stopped
-        await house.queue.settled()
+        await house.queue.wait_idle()
         talk = Talk(house, await house.services.sessions.open(ANN, session.agent_id))
         await talk.begun()
         await asked(house, old)
@@ -126,10 +126,10 @@ async def test_one_whose_job_could_not_begin_goes_on_when_it_is_asked_for_again(
         tables.at_read = tables.refuses = True
         talk.says(turn("Good."))
         talk.gate.opened.set()
-        await house.queue.settled()
+        await house.queue.wait_idle()
         assert (tables.reached.is_set(), (await talk.row(reply)).status) == (True, "running")
         await asked(house, old)
-        await house.queue.settled()
+        await house.queue.wait_idle()
         assert tags(await told(house, reply)) == ["reply.waiting", *WRITTEN]
         row = await talk.row(reply)
         assert (row.status, row.deaths, row.fence, row.usage_unknown) == ("completed", 0, 1, False)
@@ -182,7 +182,7 @@ async def test_a_cancel_while_it_is_kept_cuts_nothing(status: str) -> None:
         tables.opened.set()
         async with asyncio.timeout(50):
             assert tags(await hearing)[-1] == f"reply.{status}"
-        await house.queue.settled()
+        await house.queue.wait_idle()
         row = await talk.row(reply)
         assert (row.status, row.dispatch) == (status, None)
 
@@ -210,7 +210,7 @@ async def test_that_it_waits_was_lost_on_the_way_to_the_log_and_nothing_else_is(
         if how == "it is cancelled":
             await house.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
         talk.gate.opened.set()
-        await house.queue.settled()
+        await house.queue.wait_idle()
         expected = ["reply.cancelled"] if how == "it is cancelled" else WRITTEN
         assert await told(house, reply) == list(enumerate(expected, 1))
         assert (await talk.row(reply)).dispatch is None
@@ -237,10 +237,10 @@ async def test_a_job_that_this_process_lost_is_no_death() -> None:
         reply = await talk.begun()
         tables.at_write, tables.refuses = keeping("completed"), True
         talk.gate.opened.set()
-        await house.queue.settled()
+        await house.queue.wait_idle()
         talk.says(turn("Again."))
         house.clock.now += 60
         await house.sweeper.sweep()
-        await house.queue.settled()
+        await house.queue.wait_idle()
         row = await talk.row(reply)
         assert (row.status, row.fence, row.deaths, row.content) == ("completed", 2, 0, "one two")

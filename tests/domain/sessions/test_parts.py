@@ -65,7 +65,7 @@ async def test_a_reply_without_a_session_is_written_followed_and_accounted_for_l
         assert batches is not None
         events = [msgspec.json.decode(event) async for batch in batches for event in batch.events]
         assert [event["type"] for event in events][-1] == "reply.completed"
-        await house.queue.settled()
+        await house.queue.wait_idle()
         kept = await house.services.sessions.reply(ANN, None, reply.reply_id)
         assert (kept.status, kept.content, kept.dispatch) == ("completed", "Good.", None)
         assert [message.content for message in house.world.model.requests[-1].messages][1:] == ["hello"]

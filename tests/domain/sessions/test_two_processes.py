@@ -44,7 +44,7 @@ async def test_a_reply_is_followed_and_stopped_through_another_process_at_the_ne
         assert (asked.status, asked.control_status) == ("running", "stopped"), "it is not this process' to end"
         await beat(house)
         assert tags(await following) == ["reply.started", "reply.delta", "reply.cancelled"]
-        await house.queue.settled()
+        await house.queue.wait_idle()
         row = await talk.row(reply)
         assert (row.status, row.content, row.fence, row.dispatch) == ("cancelled", "one ", 1, None)
         assert (await other.services.sessions.get(ANN, session.session_id)).active_reply is None
@@ -61,7 +61,7 @@ async def test_one_that_waits_elsewhere_is_stopped_there_and_asks_no_model() -> 
         await beat(house)
         assert tags(await told(other, reply)) == ["reply.waiting", "reply.cancelled"]
         talk.gate.opened.set()
-        await house.queue.settled()
+        await house.queue.wait_idle()
         assert (len(model.requests), (await talk.row(reply)).status) == (asked, "cancelled")
 
 
@@ -83,7 +83,7 @@ async def test_one_that_was_taken_over_elsewhere_is_written_there_alone() -> Non
         reply = await talk.begun()
         assert await other.services.replies.take_over(await talk.row(reply))
         await beat(house)
-        await house.queue.settled()
+        await house.queue.wait_idle()
         talk.says(turn("All of it."))
         await other.services.replies.write(reply.reply_id)
         row = await talk.row(reply)
@@ -108,4 +108,4 @@ async def test_a_thread_of_its_own_hears_over_sqlite_what_another_process_asks(t
         reply = await talk.begun()
         await other.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
         assert tags(await told(other, reply))[-1] == "reply.cancelled"
-        await house.queue.settled()
+        await house.queue.wait_idle()
