@@ -1,8 +1,8 @@
 """Commands that show and change things."""
 
 import pytest
+from rich.cells import cell_len as cells
 
-from nexus.cli.terminal import cells
 from tests.cli.conftest import Nexus
 from tests.client import fake as say
 from tests.client.fake import Fake

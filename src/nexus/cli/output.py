@@ -3,21 +3,15 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TYPE_CHECKING, TextIO
 
-from nexus.cli.tables import lines_of
 from nexus.cli.terminal import escaped_json, one_line, printable
 
 if TYPE_CHECKING:
     from msgspec import Struct
 
-    from nexus.wire.lists import Listed
-
-T = TypeVar("T")
-Columns = Mapping[str, Callable[[T], object]]
 MARKS = {"ok": "✔", "warn": "!", "fail": "✘"}
 """How a check stands before its line."""
 
@@ -125,19 +119,6 @@ class Output:
         buffer.write(content)
         buffer.flush()
 
-    def items(self, found: "Listed[T]", columns: Columns[T], *, empty: str, lesser: Sequence[str] = ()) -> None:
-        """The result: one JSON document for programs; for people aligned columns, without the `lesser` ones, the first first, where they do
-        not fit; `empty` is said where there is no row."""
-        if self.json:
-            self.document(found)
-            return
-        shown = [{name: one_line(_word(value(row))) for name, value in columns.items()} for row in found.items]
-        if not shown:
-            self.note(empty)
-            return
-        for line in lines_of(list(columns), shown, self.room, lesser):
-            self.line(line)
-
     def details(self, view: "Struct", **more: list[str]) -> None:
         """One thing, a field a line for people; what is empty is left out. Of what there is `more` to tell, each entry is a line."""
         import msgspec
@@ -148,7 +129,7 @@ class Output:
             return
         fields |= {name: "\n".join(lines) for name, lines in more.items()}
         present = {
-            name.replace("_", " "): _word(field) for name, field in fields.items() if field not in (None, "", [], {})
+            name.replace("_", " "): as_words(field) for name, field in fields.items() if field not in (None, "", [], {})
         }
         width = max(map(len, present), default=0)
         for name, field in present.items():
@@ -180,7 +161,7 @@ def _encode_json(value: object, *, indent: int = -1) -> str:
         return json.dumps(msgspec.to_builtins(value), indent=None if indent < 0 else indent)
 
 
-def _word(value: object) -> str:
+def as_words(value: object) -> str:
     import msgspec
 
     match value:

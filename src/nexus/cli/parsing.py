@@ -30,21 +30,16 @@ def shared_options() -> ArgumentParser:
     return options
 
 
-def topic(topics: Topics, name: str, help: str) -> Topics:  # noqa: A002
-    parser = topics.add_parser(name, help=help, description=help, parents=[shared_options()])
+def topic(topics: Topics, name: str, about: str) -> Topics:
+    parser = topics.add_parser(name, help=about, description=about, parents=[shared_options()])
     return parser.add_subparsers(metavar="VERB", required=True)
 
 
 def verb(
-    verbs: Topics,
-    name: str,
-    help: str,  # noqa: A002
-    *,
-    local: Local | None = None,
-    on_server: OnServer | None = None,
+    verbs: Topics, name: str, about: str, *, local: Local | None = None, on_server: OnServer | None = None
 ) -> ArgumentParser:
     """A command or a verb of one: it runs here, or is handed a client."""
-    parser = verbs.add_parser(name, help=help, description=help, parents=[shared_options()])
+    parser = verbs.add_parser(name, help=about, description=about, parents=[shared_options()])
     if on_server is not None:
         may_serve(parser)
         parser.set_defaults(on_server=on_server)
@@ -57,9 +52,19 @@ def may_serve(parser: ArgumentParser) -> None:
     parser.add_argument("--serve", action="store_true", help="if no server answers, start one for this command")
 
 
-def add_list_verb(verbs: Topics, on_server: OnServer, help: str) -> ArgumentParser:  # noqa: A002
+def add_verbs(
+    verbs: Topics, thing: str, about_thing: str, *entries: tuple[str, str, OnServer]
+) -> dict[str, ArgumentParser]:
+    """Verbs of one thing: the name of each, what it is about, and what it does. Their parsers by name."""
+    parsers = {name: verb(verbs, name, about, on_server=run) for name, about, run in entries}
+    for parser in parsers.values():
+        parser.add_argument(thing, type=one_id, help=about_thing)
+    return parsers
+
+
+def add_list_verb(verbs: Topics, about: str, on_server: OnServer) -> ArgumentParser:
     """The verb `list`."""
-    parser = verb(verbs, "list", help, on_server=on_server)
+    parser = verb(verbs, "list", about, on_server=on_server)
     many = parser.add_mutually_exclusive_group()
     many.add_argument("--limit", type=whole(1, 10_000), default=50, metavar="N", help="how many at most (default: 50)")
     many.add_argument("--all", action="store_true", help="every one")

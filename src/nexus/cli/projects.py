@@ -4,16 +4,11 @@ from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import USAGE, Ended
-from nexus.cli.lists import show_list
-from nexus.cli.output import Columns
-from nexus.cli.parsing import Topics, add_list_verb, one_id, topic, verb, whole
+from nexus.cli.parsing import Topics, add_list_verb, add_verbs, topic, whole
+from nexus.cli.tables import Shape, show_list, show_table
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
-
-    from nexus.cli.parsing import OnServer
     from nexus.client import Client
-    from nexus.wire.projects import ProjectView
 
 STATUSES = ("pending", "queued", "building", "completed", "failed", "paused", "cancelled")
 COMMANDS = {
@@ -23,59 +18,63 @@ COMMANDS = {
     "retry": "build again from the stage that failed",
     "restart": "build again, from the first stage or a later one",
 }
+PROJECTS = Shape(
+    columns={
+        "ID": "project_id",
+        "STATUS": "status",
+        "VERDICT": lambda project: project.verdict or "-",
+        "DONE": lambda project: f"{project.progress:.0f} %",
+        "STAGE": "current_stage",
+        "CREATED": "created_at",
+        "NAME": "project_name",
+    },
+    lesser=("CREATED", "STAGE", "DONE"),
+    empty="There is no such project. Begin one:",
+    then=("build", "what it should do"),
+)
+STAGES = Shape(
+    columns={
+        "": "stage_number",
+        "STAGE": "stage_name",
+        "STATUS": "status",
+        "ATTEMPT": "attempt",
+        "SECONDS": lambda stage: "" if stage.duration_seconds is None else f"{stage.duration_seconds:.1f}",
+        "TOKENS": lambda stage: stage.input_tokens + stage.output_tokens,
+        "SUMMARY": lambda stage: stage.error_message or (stage.output_data or {}).get("summary", ""),
+    },
+    lesser=("TOKENS", "ATTEMPT", "SECONDS"),
+    empty="The project has no stages.",
+)
 
 
 def add(topics: Topics) -> None:
     verbs = topic(topics, "projects", "see, follow and command builds")
-    add_list_verb(verbs, list_projects, "the projects, newest first").add_argument(
-        "--status", choices=STATUSES, help="only those in this state"
+    listed = add_list_verb(verbs, "the projects, newest first", list_projects)
+    listed.add_argument("--status", choices=STATUSES, help="only those in this state")
+    parsers = add_verbs(
+        verbs,
+        "project",
+        "id of the project",
+        ("show", "one project", show),
+        ("stages", "the stages of its current build", stages),
+        ("files", "the paths of its files", files),
+        ("report", "what verification found", report),
+        ("watch", "show its current build as a board, from the beginning, whether it goes on or is over", watch),
+        ("cat", "the content of a file", cat),
+        ("events", "follow the events of the current build up to its end", events),
+        *((name, about, command) for name, about in COMMANDS.items()),
+        ("delete", "delete a project with its files and agents", delete),
     )
-    for name, run, about in (
-        ("show", show, "one project"),
-        ("stages", stages, "the stages of its current build"),
-        ("files", files, "the paths of its files"),
-        ("report", report, "what verification found"),
-    ):
-        _of_project(verbs, name, about, run)
-    _of_project(
-        verbs, "watch", "show its current build as a board, from the beginning, whether it goes on or is over", watch
-    )
-    content = _of_project(verbs, "cat", "the content of a file", cat)
-    content.add_argument("path", help="path of the file, as `files` shows it")
-    followed = _of_project(verbs, "events", "follow the events of the current build up to its end", events)
-    followed.add_argument("--after", type=whole(0, 10**8), default=0, help="only those behind this position")
-    for name, about in COMMANDS.items():
-        commanded = _of_project(verbs, name, about, command)
-        commanded.set_defaults(action=name, from_stage=None)
-        if name == "restart":
-            commanded.add_argument("--from-stage", help="the first stage that is done again")
-    gone = _of_project(verbs, "delete", "delete a project with its files and agents", delete)
-    gone.add_argument("--stop-first", action="store_true", help="stop its build if it is being built")
-
-
-def _of_project(verbs: Topics, name: str, about: str, run: "OnServer") -> "ArgumentParser":
-    parser = verb(verbs, name, about, on_server=run)
-    parser.add_argument("project", type=one_id, help="id of the project")
-    return parser
+    parsers["cat"].add_argument("path", help="path of the file, as `files` shows it")
+    parsers["events"].add_argument("--after", type=whole(0, 10**8), default=0, help="only those behind this position")
+    for name in COMMANDS:
+        parsers[name].set_defaults(action=name, from_stage=None)
+    parsers["restart"].add_argument("--from-stage", help="the first stage that is done again")
+    parsers["delete"].add_argument("--stop-first", action="store_true", help="stop its build if it is being built")
 
 
 async def list_projects(asked: Asked, client: "Client") -> None:
-    columns: Columns[ProjectView] = {
-        "ID": lambda project: project.project_id,
-        "STATUS": lambda project: project.status,
-        "VERDICT": lambda project: project.verdict or "-",
-        "DONE": lambda project: f"{project.progress:.0f} %",
-        "STAGE": lambda project: project.current_stage or "",
-        "CREATED": lambda project: project.created_at[:19],
-        "NAME": lambda project: project.project_name,
-    }
-    await show_list(
-        asked,
-        client.projects(status=asked.arguments.status),
-        columns,
-        empty=f"There is no such project. Begin one: {asked.command('build', 'what it should do')}",
-        lesser=("CREATED", "STAGE", "DONE"),
-    )
+    await show_list(asked, client.projects(status=asked.arguments.status), PROJECTS)
 
 
 async def show(asked: Asked, client: "Client") -> None:
@@ -86,17 +85,7 @@ async def show(asked: Asked, client: "Client") -> None:
 async def stages(asked: Asked, client: "Client") -> None:
     from nexus.wire.lists import Listed
 
-    found = Listed(items=await client.stages(asked.arguments.project))
-    columns = {
-        "": lambda stage: stage.stage_number,
-        "STAGE": lambda stage: stage.stage_name,
-        "STATUS": lambda stage: stage.status,
-        "ATTEMPT": lambda stage: stage.attempt,
-        "SECONDS": lambda stage: "" if stage.duration_seconds is None else f"{stage.duration_seconds:.1f}",
-        "TOKENS": lambda stage: stage.input_tokens + stage.output_tokens,
-        "SUMMARY": lambda stage: stage.error_message or (stage.output_data or {}).get("summary", ""),
-    }
-    asked.output.items(found, columns, empty="The project has no stages.", lesser=("TOKENS", "ATTEMPT", "SECONDS"))
+    show_table(asked, Listed(items=await client.stages(asked.arguments.project)), STAGES)
 
 
 async def files(asked: Asked, client: "Client") -> None:

@@ -3,48 +3,47 @@
 from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
-from nexus.cli.lists import show_list
 from nexus.cli.lookup import agent_of
-from nexus.cli.output import Columns
-from nexus.cli.parsing import Topics, add_list_verb, one_id, topic, verb, whole
+from nexus.cli.parsing import Topics, add_list_verb, add_verbs, one_id, topic, whole
+from nexus.cli.tables import Shape, show_list
 
 if TYPE_CHECKING:
     from nexus.client import Client
-    from nexus.wire.sessions import SessionView
+
+SESSIONS = Shape(
+    columns={
+        "ID": "session_id",
+        "AGENT": "agent_id",
+        "STATUS": "status",
+        "MESSAGES": "message_count",
+        "LAST ACTIVE": "last_active_at",
+        "NAME": "display_name",
+    },
+    lesser=("STATUS", "MESSAGES", "AGENT", "LAST ACTIVE"),
+    empty="There is no session yet. Begin one:",
+    then=("chat",),
+)
 
 
 def add(topics: Topics) -> None:
     verbs = topic(topics, "sessions", "see and delete conversations")
-    of_agent = add_list_verb(verbs, list_sessions, "your sessions, by last activity")
+    of_agent = add_list_verb(verbs, "your sessions, by last activity", list_sessions)
     of_agent.add_argument("--agent", type=one_id, help="only those with this agent (id, slug or name)")
-    for name, run, about in (
-        ("show", show, "one session"),
-        ("messages", messages, "what was said"),
-        ("delete", delete, "delete a session and what was said in it"),
-    ):
-        parser = verb(verbs, name, about, on_server=run)
-        parser.add_argument("session", type=one_id, help="id of the session")
-        if name == "messages":
-            parser.add_argument("--limit", type=whole(1, 10_000), default=1000, help="how many at most (default: 1000)")
+    parsers = add_verbs(
+        verbs,
+        "session",
+        "id of the session",
+        ("show", "one session", show),
+        ("messages", "what was said", messages),
+        ("delete", "delete a session and what was said in it", delete),
+    )
+    most = parsers["messages"]
+    most.add_argument("--limit", type=whole(1, 10_000), default=1000, help="how many at most (default: 1000)")
 
 
 async def list_sessions(asked: Asked, client: "Client") -> None:
     agent_id = (await agent_of(client, asked.arguments.agent)).agent_id if asked.arguments.agent else None
-    columns: Columns[SessionView] = {
-        "ID": lambda session: session.session_id,
-        "AGENT": lambda session: session.agent_id,
-        "STATUS": lambda session: session.status,
-        "MESSAGES": lambda session: session.message_count,
-        "LAST ACTIVE": lambda session: session.last_active_at[:19],
-        "NAME": lambda session: session.display_name,
-    }
-    await show_list(
-        asked,
-        client.sessions(agent_id=agent_id),
-        columns,
-        empty=f"There is no session yet. Begin one: {asked.command('chat')}",
-        lesser=("STATUS", "MESSAGES", "AGENT", "LAST ACTIVE"),
-    )
+    await show_list(asked, client.sessions(agent_id=agent_id), SESSIONS)
 
 
 async def show(asked: Asked, client: "Client") -> None:

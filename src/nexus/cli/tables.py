@@ -1,53 +1,93 @@
-"""Tables for people: what identifies a row is never cut, whatever the width of the terminal."""
+"""Lists for people and for programs: what identifies a row is never cut, whatever the width of the terminal."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nexus.cli.terminal import cells, fold_text
+from nexus.cli.asked import Asked
+from nexus.cli.output import as_words
+from nexus.cli.terminal import one_line
 
-GAP = "  "
+if TYPE_CHECKING:
+    from nexus.client import Pages
+    from nexus.wire.lists import Listed
+
+GAP = 2
 LEAST = 12
 """Columns that the last field needs at least; with less, every row becomes a block of lines."""
+ENDLESS = 1_000_000
 
-Rows = Sequence[Mapping[str, str]]
+
+class Shape(NamedTuple):
+    """`columns`: by its heading, a field or what makes the text of it, moments to the second; the `lesser` ones are left out where not all
+    fit, the first first; `empty` is said where there is no row, and before the words of a command that helps `then`."""
+
+    columns: Mapping[str, str | Callable[[Any], object]]
+    lesser: Sequence[str]
+    empty: str
+    then: Sequence[str] = ()
 
 
-def lines_of(names: Sequence[str], rows: Rows, room: int | None, lesser: Sequence[str]) -> Iterator[str]:
-    """A table without the `lesser` columns that do not fit, and its last field fold_text; or blocks where not even that fits."""
-    kept, dropping = list(names), list(lesser)
-    while room is not None and _least(kept, rows) > room and dropping:
-        kept.remove(dropping.pop(0))
-    if room is None or _least(kept, rows) <= room:
-        yield from _table(kept, rows, room)
+async def show_list(asked: Asked, pages: "Pages[Any]", shape: Shape) -> None:
+    """As many items as were asked for; people are told when there are more."""
+    found = await pages.take(None if asked.arguments.all else asked.arguments.limit)
+    show_table(asked, found, shape)
+    if found.next_cursor is not None and not asked.output.json:
+        asked.output.note(f"(The first {len(found.items)}: --all shows every one, --limit N so many.)")
+
+
+def show_table(asked: Asked, found: "Listed[Any]", shape: Shape) -> None:
+    """The result: one JSON document for programs, aligned columns for people."""
+    rows = [{name: _read_cell(item, field) for name, field in shape.columns.items()} for item in found.items]
+    if asked.output.json:
+        asked.output.document(found)
+    elif not rows:
+        asked.output.note(f"{shape.empty} {asked.command(*shape.then)}" if shape.then else shape.empty)
     else:
-        yield from _blocks(names, rows, room)
+        asked.output.line("\n".join(lines_of(list(shape.columns), rows, asked.output.room, shape.lesser)))
 
 
-def _widths(names: Sequence[str], rows: Rows) -> list[int]:
-    return [max(cells(name), *(cells(row[name]) for row in rows)) for name in names]
+def _read_cell(item: object, field: str | Callable[[Any], object]) -> str:
+    text = one_line(as_words(getattr(item, field) if isinstance(field, str) else field(item)))
+    return text[:19] if isinstance(field, str) and field.endswith("_at") else text
 
 
-def _least(names: Sequence[str], rows: Rows) -> int:
-    *firm, last = _widths(names, rows)
-    return sum(firm) + len(GAP) * len(firm) + min(last, LEAST)
+def lines_of(
+    names: Sequence[str], rows: Sequence[Mapping[str, str]], room: int | None, lesser: Sequence[str]
+) -> list[str]:
+    """A table without the `lesser` columns that do not fit, and its last field folded; or blocks where not even that fits."""
+    from rich.cells import cell_len
+
+    room = room or ENDLESS
+    widths = {name: max(map(cell_len, (name, *(row[name] for row in rows)))) for name in names}
+    kept, dropping = list(names), list(lesser)
+
+    def does_fit() -> bool:
+        return sum(widths[name] + GAP for name in kept[:-1]) + min(widths[kept[-1]], LEAST) <= room
+
+    while dropping and not does_fit():
+        kept.remove(dropping.pop(0))
+    if does_fit():
+        return _align([kept, *([row[name] for name in kept] for row in rows)], room)
+    blocks = [
+        [row[names[0]], *_align([[f"  {name}", row[name]] for name in names[1:] if row[name]], room)] for row in rows
+    ]
+    return [line for block in blocks for line in block]
 
 
-def _table(names: Sequence[str], rows: Rows, room: int | None) -> Iterator[str]:
-    *widths, last = _widths(names, rows)
-    indent = sum(widths) + len(GAP) * len(widths)
-    left = last if room is None else max(room - indent, 1)
-    for row in ({name: name for name in names}, *rows):
-        *firm, text = (row[name] for name in names)
-        start = "".join(field + " " * (width - cells(field)) + GAP for field, width in zip(firm, widths, strict=True))
-        first, *more = fold_text(text, left)
-        yield (start + first).rstrip()
-        yield from (" " * indent + line for line in more)
+def _align(rows: Sequence[Sequence[str]], room: int) -> list[str]:
+    """Lines of so many columns, on which only the last field of a row is folded."""
+    from io import StringIO
 
+    from rich.console import Console
+    from rich.table import Table
 
-def _blocks(names: Sequence[str], rows: Rows, room: int) -> Iterator[str]:
-    """The first field stands on a line of its own; an empty one is left out."""
-    label = max(cells(name) for name in names[1:]) + len(GAP) * 2
+    console = Console(file=StringIO(), width=room, force_terminal=False, markup=False, emoji=False, highlight=False)
+    table = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+    for _ in rows[0][:-1]:
+        table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for row in rows:
-        yield row[names[0]]
-        for name in names[1:]:
-            fields = fold_text(row[name], max(room - label, LEAST)) if row[name] else []
-            yield from (f"{GAP}{name if at == 0 else '':<{label - 2}}{field}" for at, field in enumerate(fields))
+        table.add_row(*row)
+    with console.capture() as drawn:
+        console.print(table)
+    return [line.rstrip() for line in drawn.get().splitlines()]

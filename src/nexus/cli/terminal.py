@@ -1,4 +1,4 @@
-"""Text that is safe on a terminal, and how much room it takes there."""
+"""Text that is safe on a terminal."""
 
 import re
 
@@ -36,25 +36,3 @@ def one_line(text: str, width: int = 200) -> str:
     """At most so many characters, on one line."""
     flat = " ".join(printable(text).split())
     return flat if len(flat) <= width else f"{flat[: width - 1]}…"
-
-
-def cells(text: str) -> int:
-    """How many columns of a terminal the text takes."""
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
-def fold_text(text: str, room: int) -> list[str]:
-    """The text on lines of at most so many columns: broken at spaces, and within words that are longer than a line."""
-    from rich.cells import chop_cells
-
-    lines, line = list[str](), ""
-    for word in re.findall(r"\S+\s*", text):
-        for piece in chop_cells(word.rstrip(), room):
-            if cells(line) + cells(piece) > room:
-                lines.append(line.rstrip())
-                line = ""
-            line += piece
-        line += " "
-    return [*lines, line.rstrip()]
