@@ -244,3 +244,21 @@ async def test_a_job_that_this_process_lost_is_no_death() -> None:
         await house.queue.wait_idle()
         row = await talk.row(reply)
         assert (row.status, row.fence, row.deaths, row.content) == ("completed", 2, 0, "one two")
+
+
+async def test_one_whose_end_could_not_be_told_in_full_is_completed_by_the_next_look() -> None:
+    tables = Halting()
+    async with talking(tables=tables) as (house, session):
+        talk = Talk(house, session)
+        reply = await talk.begun()
+        tables.at_write = lambda write: write.table.name == "replies" and "dispatch" in write.fields
+        tables.refuses = True
+        talk.gate.opened.set()
+        await house.queue.settled()
+        row = await talk.row(reply)
+        assert (tables.reached.is_set(), row.status, row.dispatch is None) == (True, "completed", False)
+        house.clock.now += 60
+        await house.sweeper.sweep()
+        row = await talk.row(reply)
+        assert (row.status, row.dispatch, row.fence) == ("completed", None, 1)
+        assert tags(await told(house, reply))[-1] == "reply.completed"
