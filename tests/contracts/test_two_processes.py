@@ -1,4 +1,4 @@
-"""Two processes over one store, each with its heartbeat: what is asked of a build through one reaches the other, and what both delete is
+"""Two processes over one store, each with its heartbeat: what is asked of builds and replies through one reaches the other, and what both delete is
 counted once."""
 
 import asyncio
@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -122,6 +123,32 @@ async def test_a_build_that_runs_in_one_process_is_paused_resumed_and_stopped_th
     await reached(pair, project_id, "cancelled", STOP_SECONDS)
     task = await pair.one.services.projects.task(ANN, project_id)
     assert (task.worker_id, task.fence) == ("w1", 2), "its own worker ended it, each time"
+
+
+async def tags_of(house: House, session_id: str, reply_id: str) -> list[str]:
+    batches = await house.services.sessions.follow(ANN, session_id, reply_id)
+    assert batches is not None
+    return [msgspec.json.decode(event)["type"] async for batch in batches for event in batch.events]
+
+
+async def test_a_reply_is_followed_live_and_stopped_through_another_process(pair: Pair) -> None:
+    one, other, gate = pair.one.services, pair.other.services, Gate()
+    project = await over(pair.one, (await one.builds.start(ANN, WANTED)).project_id)
+    session = await one.sessions.open(ANN, project.agent_ids[0])
+    pair.model.add(turn("one ", gate, "two"), purpose="reply")
+    reply = await one.sessions.send(ANN, session.session_id, "count")
+    following = asyncio.ensure_future(tags_of(pair.other, session.session_id, reply.reply_id))
+    await gate.reached.wait()
+    asked = await other.sessions.cancel(ANN, session.session_id, reply.reply_id)
+    assert (asked.status, asked.control_status) == ("running", "stopped")
+    async with asyncio.timeout(STOP_SECONDS if pair.bound else LONG):
+        events = await following
+    assert events == ["reply.started", "reply.delta", "reply.cancelled"]
+    await pair.one.queue.wait_idle()
+    row = await other.sessions.reply(ANN, session.session_id, reply.reply_id)
+    assert (row.status, row.content, row.worker_id, row.fence) == ("cancelled", "one ", "w1", 1), (
+        "its own worker ended it"
+    )
 
 
 async def test_what_two_processes_delete_at_once_is_counted_once(pair: Pair) -> None:

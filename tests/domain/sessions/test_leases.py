@@ -254,7 +254,7 @@ async def test_one_whose_end_could_not_be_told_in_full_is_completed_by_the_next_
         tables.at_write = lambda write: write.table.name == "replies" and "dispatch" in write.fields
         tables.refuses = True
         talk.gate.opened.set()
-        await house.queue.settled()
+        await house.queue.wait_idle()
         row = await talk.row(reply)
         assert (tables.reached.is_set(), row.status, row.dispatch is None) == (True, "completed", False)
         house.clock.now += 60

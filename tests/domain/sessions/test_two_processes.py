@@ -2,25 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Any
 
-from msgspec import structs
-
-from nexus.adapters.inprocess.heartbeat import ThreadHeartbeat
-from nexus.composition.tables import TABLES
-from nexus.domain.core.instants import system_clock
-from nexus.domain.ports.database import Tables
 from nexus.jobs.lanes import Lanes
-from tests.contracts.conftest import sqlite_tables
 from tests.domain.sessions.test_sessions import talking
 from tests.domain.sessions.test_turns import Talk, tags, told
 from tests.fakes.heartbeat import MemoryHeartbeat
 from tests.fakes.models import turn
 from tests.house import ANN, House, open_house, world
-
-LONG = 30.0
 
 
 @asynccontextmanager
@@ -88,24 +78,3 @@ async def test_one_that_was_taken_over_elsewhere_is_written_there_alone() -> Non
         await other.services.replies.write(reply.reply_id)
         row = await talk.row(reply)
         assert (row.status, row.content, row.worker_id, row.fence) == ("completed", "All of it.", "w2", 2)
-
-
-async def test_a_thread_of_its_own_hears_over_sqlite_what_another_process_asks(tmp_path: Path) -> None:
-    path = tmp_path / "nexus.db"
-
-    @asynccontextmanager
-    async def own() -> AsyncIterator[Tables]:
-        async with sqlite_tables(path, list(TABLES)) as driver:
-            yield Tables(driver, secret=b"s", clock=system_clock)
-
-    async with AsyncExitStack() as stack, asyncio.timeout(LONG):
-        heartbeat = await stack.enter_async_context(ThreadHeartbeat(own, every=0.05))
-        mine, others = [await stack.enter_async_context(sqlite_tables(path, list(TABLES))) for _ in range(2)]
-        house, session = await stack.enter_async_context(talking(tables=mine, heartbeat=heartbeat))
-        on = structs.replace(world(like=house.world, clock=house.clock, worker_id="w2"), tables=others)
-        other = await stack.enter_async_context(open_house(on, serving=False))
-        talk = Talk(house, session)
-        reply = await talk.begun()
-        await other.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
-        assert tags(await told(other, reply))[-1] == "reply.cancelled"
-        await house.queue.wait_idle()
