@@ -23,7 +23,7 @@ EXCEPTIONS = {
 """Places above a ceiling, and why."""
 
 TOO_WIDE_STILL = {
-    "Builds": 15, "Deletions": 10, "BuildStarter": 9,
+    "Builds": 14, "Deletions": 10, "BuildStarter": 9,
 }  # fmt: skip
 """Classes whose constructors take more than they may, and how many they take: none comes here, and none grows."""
 

@@ -185,6 +185,6 @@ def _builds(adapters: Adapters, on: CoreServices, projects: Projects, deletions:
     )  # fmt: skip
     return Builds(
         tables=on.tables, projects=projects, starter=starter, deletions=deletions, admission=on.admission, runs=runs, driver=driver,
-        events=on.events, requests=on.requests, queue=adapters.queue, workflow=adapters.workflow, executions=on.tasks.executions,
+        requests=on.requests, queue=adapters.queue, workflow=adapters.workflow, executions=on.tasks.executions,
         worker_id=adapters.worker_id, timeouts=adapters.timeouts,
     )  # fmt: skip

@@ -16,7 +16,6 @@ from nexus.domain.builds.workflow import Workflow
 from nexus.domain.core.errors import InvalidInput, NexusError, QuotaExceeded, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.principal import Principal
-from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Tables, retry_stale
 from nexus.domain.ports.jobs import JobQueue
 from nexus.domain.projects.admission import Admission
@@ -54,7 +53,6 @@ class Builds:
         admission: Admission,
         runs: BuildLeases,
         driver: BuildDriver,
-        events: Events,
         requests: Requests,
         queue: JobQueue,
         workflow: Workflow,
@@ -64,7 +62,7 @@ class Builds:
     ) -> None:
         self._tables, self._projects, self._starter = tables, projects, starter
         self._deletions, self._admission, self._runs, self._driver = deletions, admission, runs, driver
-        self._events, self._requests, self._queue, self._workflow = events, requests, queue, workflow
+        self._requests, self._queue, self._workflow = requests, queue, workflow
         self._executions, self._worker_id, self._timeouts = executions, worker_id, timeouts
 
     async def start(self, caller: Principal, wanted: Opening, *, once: Once | None = None) -> Started:
