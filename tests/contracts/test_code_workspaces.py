@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -15,10 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from nexus.adapters.confined.process import Plan, Run, carry_out
+from nexus.adapters.confined.inside.walls import Plan
+from nexus.adapters.confined.process import Run, carry_out
 from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.confined.workspaces import MARK, WorkspacePool
 from nexus.adapters.sqlite.lock import DirectoryLock
@@ -54,17 +55,19 @@ RUN = """
 import asyncio, json, sys
 from pathlib import Path
 from nexus.adapters.confined import process
-from nexus.adapters.confined.process import Plan, Run, carry_out
+from nexus.adapters.confined.inside.walls import Plan
+from nexus.adapters.confined.process import Run, carry_out
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.code import Limits, Program
 
-hear_start = process._Conversation._hear_start
+read_start = process._Conversation._read_start
 
-async def heard_start(conversation):
-    await hear_start(conversation)
-    print("started", flush=True)
+async def tell_start(conversation):
+    if (refusal := await read_start(conversation)) is None:
+        print("started", flush=True)
+    return refusal
 
-process._Conversation._hear_start = heard_start
+process._Conversation._read_start = tell_start
 source = "import time\\ndef tool():\\n    time.sleep(60)\\n"
 run = Run(
     program=Program(files={"t.py": source}), limits=Limits(), plan=Plan(**json.loads(sys.argv[2])), function="t.py:tool"
@@ -387,9 +390,9 @@ async def test_a_runner_that_could_not_open_leaves_nothing(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.__repr__().removeprefix("Plan"))
 async def test_a_killed_server_takes_its_programs_along_behind_every_wall(tmp_path: Path, plan: Plan) -> None:
-    with running(RUN, tmp_path, msgspec.json.encode(plan).decode()) as (server, word):
+    with running(RUN, tmp_path, json.dumps(plan._asdict())) as (server, word):
         if word != "started":
-            pytest.skip(f"not possible on this machine: {word}")
+            (pytest.skip if word else pytest.fail)(f"not possible on this machine: {word}")
         pids = [os.pidfd_open(kin) for pid in _children(server.pid) for kin in (pid, *_children(pid))]
         assert len(pids) == 2
         killed(server)

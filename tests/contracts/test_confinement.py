@@ -16,7 +16,8 @@ import pytest
 
 from nexus.adapters.confined import probe
 from nexus.adapters.confined.inside import landlock, seccomp
-from nexus.adapters.confined.process import Plan, Run, carry_out
+from nexus.adapters.confined.inside.walls import Plan
+from nexus.adapters.confined.process import Run, carry_out
 from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.domain.ports.code import Limits, Outcome, Program
 

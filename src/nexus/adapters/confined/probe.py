@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from nexus.adapters.confined.inside import landlock
 from nexus.adapters.confined.inside.attacks import ATTACKS
-from nexus.adapters.confined.process import Plan, Run, carry_out
+from nexus.adapters.confined.inside.walls import Plan
+from nexus.adapters.confined.process import Run, carry_out
 from nexus.adapters.confined.workspaces import WorkspacePool
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.code import Limits, Outcome, Program, Tier

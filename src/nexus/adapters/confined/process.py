@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from nexus.adapters.confined.inside.harness import MEMORY_EXIT
 from nexus.adapters.confined.inside.results import DEEPEST_VALUE, LONGEST_ERROR, shorten_text
+from nexus.adapters.confined.inside.walls import Plan
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.code import TESTS, Limits, Outcome, Program, TestResult
@@ -26,15 +27,6 @@ _LAUNCHER = Path(__file__).parent / "inside" / "launcher.py"
 _START_SECONDS = 15.0
 _LONGEST_NAME = 300
 _CHUNK = 65_536
-
-
-class Plan(Struct, frozen=True, kw_only=True):
-    """Which layers a run uses; the launcher's `Plan` is made from it. `user`: the uid to become."""
-
-    own_namespaces: bool
-    user_namespace: bool
-    landlock: bool
-    user: int | None = None
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -140,7 +132,7 @@ def _request(run: Run, directory: Path) -> bytes:
     request = {
         "server": os.getpid(),
         "directory": str(directory),
-        "plan": msgspec.structs.asdict(run.plan),
+        "plan": run.plan._asdict(),
         "files": judged,
         "function": run.function,
         "arguments": run.arguments,
@@ -176,7 +168,6 @@ class _Conversation:
         self._ended: _Ended | None = None
         self._stopped: Literal["timed_out", "too_much_output"] | None = None
         self._garbled = False
-        self._began = time.perf_counter()
         self._seconds = 0.0
         self.results: list[TestResult] = []
 
@@ -187,22 +178,18 @@ class _Conversation:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._feed(request))
                 group.create_task(self._listen_to_output())
-                await self._read_start()
+                refusal = await self._read_start()
                 timer.cancel()
-                self._began = time.perf_counter()
-                timer = loop.call_later(self._limits.seconds, self._stop, "timed_out")
-                await self._listen_to_frames()
+                began = time.perf_counter()
+                if refusal is None:
+                    timer = loop.call_later(self._limits.seconds, self._stop, "timed_out")
+                    await self._listen_to_frames()
             await self._process.wait()
-            self._seconds = round(time.perf_counter() - self._began, 6)
-        except (
-            BaseExceptionGroup
-        ) as failures:  # not `except*`: what is raised inside one stays wrapped before Python 3.11.4
-            away, other = failures.split(Unavailable)
-            if away is None or other is not None:
-                raise
-            raise away.exceptions[0] from None
+            self._seconds = round(time.perf_counter() - began, 6)
         finally:
             timer.cancel()
+        if refusal is not None:
+            raise Unavailable(f"The confined process did not start: {refusal}", part="code")
 
     async def _feed(self, request: bytes) -> None:
         pipe = self._process.stdin
@@ -213,17 +200,17 @@ class _Conversation:
             await pipe.drain()
             pipe.close()
 
-    async def _read_start(self) -> None:
+    async def _read_start(self) -> str | None:
+        """None when the walls stand, else why they do not."""
         pipe = self._process.stderr
         assert pipe is not None
         line = await pipe.readline()
         frame = _decode_frame(line)
         if isinstance(frame, _Started):
-            return
+            return None
         said = frame.reason if isinstance(frame, _Refused) else (line + await pipe.read(4096)).decode(errors="replace")
         kill(self._process)
-        told = shorten_text(said.strip() or "no word from it", 500)
-        raise Unavailable(f"The confined process did not start: {told}", part="code")
+        return shorten_text(said.strip() or "no word from it", 500)
 
     async def _listen_to_output(self) -> None:
         pipe = self._process.stdout
@@ -289,17 +276,9 @@ def _decode_frame(line: bytes) -> _Frame | None:
         return None
 
 
-def _depth_is_fine(value: Any) -> bool:
-    level, depth = [value], 0
-    while level and depth <= DEEPEST_VALUE + 1:
-        level = [
-            inner
-            for item in level
-            if isinstance(item, (dict, list))
-            for inner in (item.values() if isinstance(item, dict) else item)
-        ]
-        depth += 1
-    return not level
+def _depth_is_fine(value: Any, left: int = DEEPEST_VALUE + 1) -> bool:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return left >= 0 and all(_depth_is_fine(item, left - 1) for item in inside)
 
 
 def _last_words(code: int | None) -> str:

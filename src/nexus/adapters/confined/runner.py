@@ -6,10 +6,9 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 
-import msgspec
-
 from nexus.adapters.confined import probe
-from nexus.adapters.confined.process import Plan, Run, carry_out
+from nexus.adapters.confined.inside.walls import Plan
+from nexus.adapters.confined.process import Run, carry_out
 from nexus.adapters.confined.reading import SourceReader
 from nexus.adapters.confined.workspaces import Workspace, WorkspacePool
 from nexus.domain.core.errors import InvalidInput, Unavailable
@@ -97,7 +96,7 @@ class ConfinedRunner:
         async with self._user() as user:
             if self._plan is None or self._workspace is None:
                 raise Unavailable(self._tier.detail, part="code")
-            plan = self._plan if self._plan.user is None else msgspec.structs.replace(self._plan, user=user)
+            plan = self._plan if self._plan.user is None else self._plan._replace(user=user)
             run = Run(program=program, limits=limits, plan=plan, function=function, arguments=arguments)
             return await carry_out(run, self._workspace.path)
 

@@ -26,128 +26,54 @@ def _outcome(attack: Callable[[Targets], object], targets: Targets) -> str:
     return "succeeded"
 
 
-def read_canary_in_the_data_directory(targets: Targets) -> None:
-    Path(targets["data_canary"]).read_bytes()
+def _read(path: str) -> None:
+    Path(path).read_bytes()
 
 
-def read_canary_outside(targets: Targets) -> None:
-    Path(targets["canary"]).read_bytes()
-
-
-def read_password_hashes(targets: Targets) -> None:
-    Path("/etc/shadow").read_bytes()
-
-
-def read_environment_of_the_server(targets: Targets) -> None:
-    Path(f"/proc/{targets['server']}/environ").read_bytes()
-
-
-def read_environment_of_the_first_process(targets: Targets) -> None:
-    Path("/proc/1/environ").read_bytes()
-
-
-def read_memory_of_the_server(targets: Targets) -> None:
-    os.close(os.open(f"/proc/{targets['server']}/mem", os.O_RDONLY))
-
-
-def write_outside(targets: Targets) -> None:
-    Path(targets["outside"], "written").write_text("here")
-
-
-def follow_a_link_outside(targets: Targets) -> None:
+def _follow_link(at: Targets) -> None:
     link = Path("link")
-    link.symlink_to(targets["canary"])
+    link.symlink_to(at["canary"])
     link.read_bytes()
 
 
-def signal_the_server(targets: Targets) -> None:
-    os.kill(targets["server"], 0)
-
-
-def signal_every_process(targets: Targets) -> None:
-    os.kill(-1, signal.SIGCONT)
-
-
-def reach_tcp(targets: Targets) -> None:
-    socket.create_connection(("127.0.0.1", targets["tcp"]), 1).close()
-
-
-def send_udp(targets: Targets) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.sendto(b"x", ("127.0.0.1", targets["udp"]))
-
-
-def reach_unix_socket(targets: Targets) -> None:
-    with socket.socket(socket.AF_UNIX) as client:
-        client.connect(targets["unix"])
-
-
-def reach_abstract_socket(targets: Targets) -> None:
-    with socket.socket(socket.AF_UNIX) as client:
-        client.connect("\0" + targets["abstract"])
-
-
-def open_a_packet_socket(targets: Targets) -> None:
-    socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
-
-
-def start_a_shell(targets: Targets) -> None:
-    subprocess.run(["/bin/sh", "-c", "true"], check=True)
-
-
-def leave_a_process_behind(targets: Targets) -> None:
+def _leave_process(_: Targets) -> None:
     if os.fork() == 0:
         os.setsid()
         time.sleep(3)
         os._exit(0)
 
 
-def become_another_user(targets: Targets) -> None:
+def _become_root(at: Targets) -> None:
     os.setresuid(0, 0, 0)
-    if os.getuid() == targets["uid"]:
+    if os.getuid() == at["uid"]:
         raise PermissionError("nothing was won")
 
 
-def make_a_user_namespace(targets: Targets) -> None:
-    _through_libc("unshare", 0x10000000)
-
-
-def trace_the_server(targets: Targets) -> None:
-    _through_libc("ptrace", 16, targets["server"], None, None)
-
-
-def mount_something(targets: Targets) -> None:
-    _through_libc("mount", b"tmpfs", b"/", b"tmpfs", 0, None)
-
-
-def _through_libc(name: str, *arguments: Any) -> None:
+def _call_libc(name: str, *arguments: Any) -> None:
     if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments) < 0:
         raise OSError(ctypes.get_errno(), name)
 
 
 ATTACKS: dict[str, Callable[[Targets], object]] = {
-    attack.__name__.replace("_", " "): attack
-    for attack in (
-        read_canary_in_the_data_directory,
-        read_canary_outside,
-        read_password_hashes,
-        read_environment_of_the_server,
-        read_environment_of_the_first_process,
-        read_memory_of_the_server,
-        write_outside,
-        follow_a_link_outside,
-        signal_the_server,
-        signal_every_process,
-        reach_tcp,
-        send_udp,
-        reach_unix_socket,
-        reach_abstract_socket,
-        open_a_packet_socket,
-        start_a_shell,
-        leave_a_process_behind,
-        become_another_user,
-        make_a_user_namespace,
-        trace_the_server,
-        mount_something,
-    )
+    "read canary in the data directory": lambda at: _read(at["data_canary"]),
+    "read canary outside": lambda at: _read(at["canary"]),
+    "read password hashes": lambda _: _read("/etc/shadow"),
+    "read environment of the server": lambda at: _read(f"/proc/{at['server']}/environ"),
+    "read environment of the first process": lambda _: _read("/proc/1/environ"),
+    "read memory of the server": lambda at: os.close(os.open(f"/proc/{at['server']}/mem", os.O_RDONLY)),
+    "write outside": lambda at: Path(at["outside"], "written").write_text("here"),
+    "follow a link outside": _follow_link,
+    "signal the server": lambda at: os.kill(at["server"], 0),
+    "signal every process": lambda _: os.kill(-1, signal.SIGCONT),
+    "reach tcp": lambda at: socket.create_connection(("127.0.0.1", at["tcp"]), 1),
+    "send udp": lambda at: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", at["udp"])),
+    "reach unix socket": lambda at: socket.socket(socket.AF_UNIX).connect(at["unix"]),
+    "reach abstract socket": lambda at: socket.socket(socket.AF_UNIX).connect("\0" + at["abstract"]),
+    "open a packet socket": lambda _: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
+    "start a shell": lambda _: subprocess.run(["/bin/sh", "-c", "true"], check=True),
+    "leave a process behind": _leave_process,
+    "become another user": _become_root,
+    "make a user namespace": lambda _: _call_libc("unshare", 0x10000000),
+    "trace the server": lambda at: _call_libc("ptrace", 16, at["server"], None, None),
+    "mount something": lambda _: _call_libc("mount", b"tmpfs", b"/", b"tmpfs", 0, None),
 }

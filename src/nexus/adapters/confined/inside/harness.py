@@ -1,5 +1,6 @@
 """Runs the program behind the walls: one function, or its tests; and tells how it went, one frame a line."""
 
+import functools
 import importlib
 import importlib.machinery
 import os
@@ -27,14 +28,12 @@ class Told:
         self._left = most
 
     def tell(self, frame: Frame) -> None:
-        line = results.encode_json(frame) + b"\n"
-        self._left -= len(line)
-        if self._left < 0:
-            line = b'{"type":"ended","status":"too_much_output"}\n'
-        while line:
-            line = line[os.write(self._pipe, line) :]
-        if self._left < 0:
-            os._exit(0)
+        line = results.encode_json(frame)
+        self._left -= len(line) + 1
+        if self._left >= 0:
+            return results.write_line(self._pipe, line)
+        results.write_line(self._pipe, b'{"type":"ended","status":"too_much_output"}')
+        os._exit(0)
 
 
 def run(work: Callable[[], Frame], told: Told, root: str) -> None:
@@ -42,8 +41,7 @@ def run(work: Callable[[], Frame], told: Told, root: str) -> None:
     sys.path.insert(0, root)
     sys.dont_write_bytecode = True
     try:
-        frame = _run_work(work, root)
-        told.tell({"type": "ended", **frame})
+        told.tell({"type": "ended", **_run_work(work, root)})
     except MemoryError:
         os._exit(MEMORY_EXIT)
     os._exit(0)
@@ -85,15 +83,8 @@ def test(request: dict[str, Any], told: Told, root: str, link: "Link") -> Frame:
             if link.failures > failures:  # whatever the test made of it
                 error = f"The program did not outlive the test: {link.broken}"
             counts[error is None] += 1
-            told.tell(
-                {
-                    "type": "tested",
-                    "name": name,
-                    "passed": error is None,
-                    "error": error,
-                    "seconds": round(time.perf_counter() - began, 6),
-                }
-            )
+            result = {"name": name, "passed": error is None, "error": error}
+            told.tell({"type": "tested", **result, "seconds": round(time.perf_counter() - began, 6)})
     return {"value": {"passed": counts[True], "failed": counts[False]}}
 
 
@@ -104,7 +95,7 @@ def _collect_tests(path: str, place: str) -> Iterator[tuple[str, Callable[[], An
     except MemoryError:
         raise
     except BaseException as error:
-        yield path, _make_failure(error)
+        yield path, functools.partial(_raise_error, error)
         return
     for name, found in list(space.items()):
         if name.startswith("test_") and callable(found):
@@ -124,7 +115,7 @@ def _cases(name: str, test: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     from nexus.adapters.confined.inside import checks
 
     for ending, arguments in checks.cases(test):
-        yield name + ending, _make_call(test, arguments)
+        yield name + ending, functools.partial(test, **arguments)
 
 
 def _load_test_file(path: str, place: str) -> dict[str, Any]:
@@ -157,15 +148,8 @@ def _failure(work: Callable[[], Any], root: str) -> str | None:
     return None
 
 
-def _make_call(test: Callable[..., Any], arguments: dict[str, Any]) -> Callable[[], Any]:
-    return lambda: test(**arguments)
-
-
-def _make_failure(error: BaseException) -> Callable[[], Any]:
-    def work() -> None:
-        raise error
-
-    return work
+def _raise_error(error: BaseException) -> None:
+    raise error
 
 
 def run_to_value(value: Any) -> Any:

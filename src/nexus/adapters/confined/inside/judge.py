@@ -46,7 +46,7 @@ class Link:
         self._number += 1
         question = {"id": self._number, "do": do, "module": module, "name": name, **more}
         try:
-            _write(self._questions, json.dumps(question).encode() + b"\n")
+            results.write_line(self._questions, json.dumps(question).encode())
             answer = self._next()
         except OSError:
             raise self._break("the process of the program has ended") from None
@@ -85,11 +85,6 @@ class Link:
         ):  # `all(map(…))` would take it for its end
             return RuntimeError(f"the program raised {type(error).__name__}")
         return error
-
-
-def _write(pipe: int, line: bytes) -> None:
-    while line:
-        line = line[os.write(pipe, line) :]
 
 
 def _refuse(constant: str) -> None:
@@ -179,16 +174,16 @@ def _function(link: Link, module: str, name: str, *, is_async: bool) -> Callable
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """An argument as a tool is really given it. NotJson names what JSON cannot hold."""
+    """An argument as a tool is really given it. TypeError names what JSON cannot hold."""
     if depth > results.DEEPEST_VALUE:
-        raise results.NotJson(f"the argument is nested more than {results.DEEPEST_VALUE} deep")
+        raise TypeError(f"the argument is nested more than {results.DEEPEST_VALUE} deep")
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):
         return [plain(item, depth + 1) for item in value]
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {key: plain(item, depth + 1) for key, item in value.items()}
-    raise results.NotJson(f"the argument holds a {type(value).__name__}: a tool is called with JSON values")
+    raise TypeError(f"the argument holds a {type(value).__name__}: a tool is called with JSON values")
 
 
 class Finder:

@@ -13,7 +13,6 @@ from nexus.adapters.confined.inside import results
 from nexus.adapters.confined.inside.harness import run_to_value
 
 _COROUTINE = 0x80
-READY = {"id": 0, "ready": True}
 Answer = dict[str, Any]
 
 
@@ -21,7 +20,7 @@ def serve(questions: int, answers: int, root: str) -> NoReturn:
     """Answers until the judge is gone. Whatever the program does to this function, it can only change its own answers."""
     sys.path.insert(0, root)
     sys.dont_write_bytecode = True
-    send(answers, READY)
+    send(answers, {"id": 0, "ready": True})
     with os.fdopen(questions, "rb") as lines:
         for line in lines:
             asked = json.loads(line)
@@ -30,9 +29,7 @@ def serve(questions: int, answers: int, root: str) -> NoReturn:
 
 
 def send(pipe: int, answer: Answer) -> None:
-    line = results.encode_json(answer) + b"\n"
-    while line:
-        line = line[os.write(pipe, line) :]
+    results.write_line(pipe, results.encode_json(answer))
 
 
 def _answer(asked: dict[str, Any], root: str) -> Answer:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 from types import TracebackType
 from typing import Any
@@ -12,22 +13,21 @@ PLACE = "_nexus_place"
 """The attribute of an exception that came out of another process: where it was raised there."""
 
 
-class NotJson(TypeError):
-    """Its name is what the author of the program reads."""
-
-
-NotJson.__name__ = NotJson.__qualname__ = "TypeError"
-
-
 def encode_json(value: Any) -> bytes:
     """Text that holds half a character loses it: nobody could store or send it."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
+def write_line(pipe: int, line: bytes) -> None:
+    line += b"\n"
+    while line:
+        line = line[os.write(pipe, line) :]
+
+
 def jsonable(value: Any, depth: int = 0) -> Any:
-    """Dataclasses become objects, sets and tuples lists, Decimal and dates text; NotJson for what has no sensible form."""
+    """Dataclasses become objects, sets and tuples lists, Decimal and dates text; TypeError for what has no sensible form."""
     if depth > DEEPEST_VALUE:
-        raise NotJson(f"the result is nested more than {DEEPEST_VALUE} deep")
+        raise TypeError(f"the result is nested more than {DEEPEST_VALUE} deep")
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, dict):
@@ -35,7 +35,7 @@ def jsonable(value: Any, depth: int = 0) -> Any:
     if isinstance(value, (list, tuple)):
         return [jsonable(item, depth + 1) for item in value]
     if isinstance(value, (set, frozenset)):
-        return [jsonable(item, depth + 1) for item in _in_order(value)]
+        return [jsonable(item, depth + 1) for item in _sort_values(value)]
     fields = getattr(type(value), "__dataclass_fields__", None)
     if fields is not None:
         return {name: jsonable(getattr(value, name), depth + 1) for name in fields}
@@ -52,13 +52,13 @@ def _scalar(value: Any, depth: int) -> Any:
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise NotJson(f"the result holds {value}, which JSON has no word for")
+            raise TypeError(f"the result holds {value}, which JSON has no word for")
         return float(value)
     if kinds & {"date", "time"}:
         return value.isoformat()
     if kinds & {"Decimal", "UUID", "PurePath", "Fraction"}:
         return str(value)
-    raise NotJson(f"the result holds a {type(value).__name__}, which is not JSON")
+    raise TypeError(f"the result holds a {type(value).__name__}, which is not JSON")
 
 
 def _key(key: Any) -> str:
@@ -68,7 +68,7 @@ def _key(key: Any) -> str:
     return plain if isinstance(plain, str) else json.dumps(plain)
 
 
-def _in_order(values: Any) -> list[Any]:
+def _sort_values(values: Any) -> list[Any]:
     try:
         return sorted(values)
     except TypeError:

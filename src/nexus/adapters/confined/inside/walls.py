@@ -5,6 +5,7 @@
 import os
 import resource
 import sys
+from typing import NamedTuple
 
 from nexus.adapters.confined.inside import kernel, landlock, seccomp
 
@@ -18,14 +19,13 @@ _SPACE = "/space"
 _TEMPORARY = "/tmp"  # noqa: S108 - private to the run
 
 
-class Plan:
+class Plan(NamedTuple):
     """Which layers to use. `user`: the uid to become; `own_namespaces`: with a private file system and no network."""
 
-    def __init__(self, *, own_namespaces: bool, user_namespace: bool, landlock: bool, user: int | None) -> None:
-        self.own_namespaces = own_namespaces
-        self.user_namespace = user_namespace
-        self.landlock = landlock
-        self.user = user
+    own_namespaces: bool
+    user_namespace: bool
+    landlock: bool
+    user: int | None = None
 
 
 def unshare(plan: Plan) -> None:
@@ -138,13 +138,14 @@ def _show(root: str, path: str) -> None:
 def _interpreter() -> list[str]:
     """The directories of the standard library and of the interpreter's own shared libraries."""
     found = [path for path in sys.path if path.startswith(sys.base_prefix) and os.path.isdir(path)]
-    shared = [f"{sys.base_prefix}/lib/{name}" for name in _library_names(f"{sys.base_prefix}/lib")]
-    return [os.path.realpath(path) for path in (*found, *shared)]
+    libraries = f"{sys.base_prefix}/lib"
+    found += [f"{libraries}/{name}" for name in _list_names(libraries) if name.startswith("lib") and ".so" in name]
+    return [os.path.realpath(path) for path in found]
 
 
-def _library_names(directory: str) -> list[str]:
+def _list_names(directory: str) -> list[str]:
     try:
-        return [name for name in os.listdir(directory) if name.startswith("lib") and ".so" in name]
+        return os.listdir(directory)
     except OSError:
         return []
 
@@ -153,11 +154,7 @@ def _interpreter_files() -> list[str]:
     """As `_interpreter`, but what other people installed beside the standard library is not among it."""
     listed: list[str] = []
     for path in _interpreter():
-        try:
-            inside = os.listdir(path)
-        except OSError:
-            inside = []
-        listed += [f"{path}/{name}" for name in inside if name not in _INSTALLED_PACKAGES] or [path]
+        listed += [f"{path}/{name}" for name in _list_names(path) if name not in _INSTALLED_PACKAGES] or [path]
     return listed
 
 
