@@ -4,12 +4,11 @@ import asyncio
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from types import ModuleType
 
 import pytest
 from rich.console import Console
 
-from nexus.cli import connection, servers
+from nexus.cli import connection
 from nexus.cli.board import Board, board_of
 from nexus.cli.watching import refresh_position, render_board
 from nexus.client import Event, Unreachable
@@ -349,20 +348,18 @@ def test_long_lines_are_cut_and_never_push_the_stages_away():
     assert "…" in lines[7]
 
 
-@pytest.mark.parametrize(
-    ("argv", "module"), [(("build", REQUIREMENT), servers), (("projects", "watch", "prj_1", "--serve"), connection)]
-)
+@pytest.mark.parametrize("argv", [("build", REQUIREMENT), ("projects", "watch", "prj_1")])
 def test_ctrl_c_promises_no_build_that_goes_on_where_the_server_ends_with_the_command(
-    building: Fake, nexus: Nexus, monkeypatch: pytest.MonkeyPatch, argv: tuple[str, ...], module: ModuleType
+    building: Fake, nexus: Nexus, monkeypatch: pytest.MonkeyPatch, argv: tuple[str, ...]
 ):
     @asynccontextmanager
     async def started_for_it(*_: object) -> AsyncIterator[bool]:
         yield True
 
-    monkeypatch.setattr(module, "server_for", started_for_it)
+    monkeypatch.setattr(connection, "server_for", started_for_it)
     building.on("GET", "/api/v2/projects/prj_1", say.good(project()))
     building.on("GET", EVENTS, say.events(*BUILT[:5], after=asyncio.Event().wait))
-    said = nexus(*argv, press_at="[1/9]")
+    said = nexus(*argv, "--serve", press_at="[1/9]")
     assert said.code == 130
     assert "as soon as a server runs again: nexus serve" in said.err
     assert "goes on on the server" not in said.err

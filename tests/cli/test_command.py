@@ -1,9 +1,12 @@
 """The command as a whole: usage, exit codes, what goes wrong."""
 
+import argparse
 import io
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from pkgutil import resolve_name
 
 import pytest
 
@@ -153,3 +156,18 @@ def test_what_is_no_nexus_server_is_no_server(fake: Fake, nexus: Nexus, answer: 
     assert (said.code, said.out) == (3, "")
     assert "none of nexus" in said.err
     assert len(said.err.splitlines()) == 1
+
+
+def functions_of(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Every function that a command names, as the module and the name in it."""
+    yield from (name for key in ("run", "on_server") if (name := parser.get_default(key)))
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for verb in action.choices.values():
+                yield from functions_of(verb)
+
+
+def test_every_command_names_a_function_that_is_there():
+    named = [*functions_of(cli.parser())]
+    assert len(named) > 30
+    assert all(callable(resolve_name(f"nexus.cli.{name}")) for name in named)

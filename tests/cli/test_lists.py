@@ -1,8 +1,16 @@
 """Commands that show and change things."""
 
 import pytest
+from msgspec import Struct
 from rich.cells import cell_len as cells
 
+from nexus.cli import agents, projects, sessions, tasks, tools
+from nexus.cli.tables import Shape
+from nexus.wire.agents import AgentView
+from nexus.wire.projects import ProjectView, StageView
+from nexus.wire.sessions import SessionView
+from nexus.wire.tasks import TaskView
+from nexus.wire.tools import ToolView
 from tests.cli.conftest import Nexus
 from tests.client import fake as say
 from tests.client.fake import Fake
@@ -237,3 +245,19 @@ def test_started_and_reply_views_stay_what_the_fakes_say() -> None:
 
     assert msgspec.convert(started(), ProjectStarted).project_id == "prj_1"
     assert msgspec.convert(reply(), ReplyView).reply_id == "msg_1"
+
+
+@pytest.mark.parametrize(
+    ("shape", "view"),
+    [
+        (tasks.TASKS, TaskView),
+        (tools.TOOLS, ToolView),
+        (sessions.SESSIONS, SessionView),
+        (projects.PROJECTS, ProjectView),
+        (projects.STAGES, StageView),
+        (agents.AGENTS, AgentView),
+    ],
+)
+def test_every_column_is_a_field_of_what_is_listed(shape: Shape, view: type[Struct]) -> None:
+    assert {field for field in shape.columns.values() if isinstance(field, str)} <= set(view.__struct_fields__)
+    assert set(shape.lesser) < set(shape.columns)

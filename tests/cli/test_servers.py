@@ -70,7 +70,7 @@ async def test_a_server_is_started_used_stopped_and_people_are_told():
             assert await client.ready()
         with pytest.raises(Unreachable):
             await client.ready()
-    said = what.output.err.getvalue()
+    said = what.output.stderr.getvalue()
     assert "one is started for this command" in said
     assert "is stopped" in said
 

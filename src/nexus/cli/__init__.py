@@ -5,14 +5,12 @@ from argparse import SUPPRESS, Action, ArgumentParser
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from nexus.cli import agent, agents, build, chat, completion, doctor, models, projects, serve, sessions, tasks, tools
+from nexus.cli import completion
 from nexus.cli.asked import Asked
+from nexus.cli.commands import add_commands, shared_options
 from nexus.cli.exits import INTERRUPTED, OK, PIPE_CLOSED
 from nexus.cli.invocation import NAME, program_of
 from nexus.cli.output import Output
-from nexus.cli.parsing import shared_options
-
-TOPICS = (serve, build, chat, projects, agents, sessions, tasks, tools, models, doctor, agent, completion)
 
 
 def parser(program: str = NAME) -> ArgumentParser:
@@ -23,9 +21,7 @@ def parser(program: str = NAME) -> ArgumentParser:
         parents=[shared_options()],
     )
     whole.add_argument("--version", action=_Version, help="print the version and leave")
-    topics = whole.add_subparsers(metavar="COMMAND", required=True)
-    for topic in TOPICS:
-        topic.add(topics)
+    add_commands(whole.add_subparsers(metavar="COMMAND", required=True))
     return whole
 
 
@@ -67,12 +63,14 @@ def run(argv: Sequence[str], *, environ: Mapping[str, str], output: Output, prog
 
 
 def _command(asked: Asked) -> int:
+    from pkgutil import resolve_name
+
     if "on_server" not in asked.arguments:
-        code: int = asked.arguments.run(asked)
+        code: int = resolve_name(f"nexus.cli.{asked.arguments.run}")(asked)
         return code
     from nexus.cli.connection import on_server
 
-    return on_server(asked, asked.arguments.on_server)
+    return on_server(asked, resolve_name(f"nexus.cli.{asked.arguments.on_server}"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

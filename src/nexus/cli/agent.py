@@ -1,57 +1,31 @@
-"""`nexus agent run` and `test`: a package alone, without a server and without a store."""
+"""`nexus agent run` and `test`: a package alone, in this process, without a server and without a store."""
 
+import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import msgspec
 
 from nexus.cli.asked import Asked
-from nexus.cli.conversation import Command, converse
+from nexus.cli.conversation import Command, hold_conversation
 from nexus.cli.exits import USAGE, Ended
-from nexus.cli.parsing import Topics, say_options, topic, verb
+from nexus.cli.output import Output
+from nexus.cli.replies import Voice
+from nexus.cli.trying import try_package
+from nexus.domain.core.errors import NexusError
+from nexus.domain.ports.models import ChatMessage
+from nexus.domain.runtime.model import AnswerFinished, TextDelta
+from nexus.providers.choice import read_settings
+from nexus.standalone import OpenAgent, open_agent
 
-if TYPE_CHECKING:
-    import asyncio
-
-    from nexus.cli.alone import Alone
-
-
-FOLDER = "the folder that holds agent.toml"
-
-
-def add(topics: Topics) -> None:
-    verbs = topic(topics, "agent", "run or test an agent package from its folder")
-    parser = verb(verbs, "run", "talk to the package in a folder, without a server", local=run)
-    parser.add_argument("directory", metavar="DIR", help=FOLDER)
-    say_options(parser)
-    tested = verb(verbs, "test", "run the unit tests and the behavioural cases of the package in a folder", local=test)
-    tested.add_argument("directory", metavar="DIR", help=FOLDER)
+HISTORY = 60
 
 
 def run(asked: Asked) -> int:
-    import asyncio
-    from contextlib import AsyncExitStack
-
-    from nexus.cli.alone import Alone
-    from nexus.cli.replies import leave
-    from nexus.providers.choice import read_settings
-    from nexus.standalone import open_agent
-
-    directory, found = _folder(asked), read_settings(asked.settings_environ)
-    with asyncio.Runner() as runner:
-        stack = AsyncExitStack()
-        try:
-            opened = runner.run(stack.enter_async_context(open_agent(directory, found)))
-            alone = Alone(runtime=opened.runtime, spec=opened.spec, output=asked.output)
-            return _hold_conversation(asked, runner, alone)
-        finally:
-            runner.run(leave(stack))
+    return hold_conversation(asked, _open_package)
 
 
 def test(asked: Asked) -> int:
-    import asyncio
-
-    from nexus.cli.trying import try_package
-    from nexus.providers.choice import read_settings
-
     return asyncio.run(try_package(asked.output, _folder(asked), read_settings(asked.settings_environ)))
 
 
@@ -62,12 +36,49 @@ def _folder(asked: Asked) -> Path:
     return directory
 
 
-def _hold_conversation(asked: Asked, runner: "asyncio.Runner", alone: "Alone") -> int:
-    def send(message: str) -> str:
-        try:
-            return runner.run(alone.answer(message))
-        except KeyboardInterrupt:
-            asked.output.dim("(stopped)")
-            return "reply.cancelled"
+async def _open_package(asked: Asked, stack: AsyncExitStack) -> "Alone":
+    opening = open_agent(_folder(asked), read_settings(asked.settings_environ))
+    return Alone(await stack.enter_async_context(opening), asked.output)
 
-    return converse(asked, {"new": Command("forget what was said so far", alone.forget)}, send)
+
+class Alone:
+    """A conversation with an agent that runs in this process."""
+
+    def __init__(self, agent: OpenAgent, output: Output) -> None:
+        self._runtime, self._spec, self._output = agent.runtime, agent.spec, output
+        self._history = list[ChatMessage]()
+        self.commands = {"new": Command("forget what was said so far", self._forget)}
+
+    async def answer(self, content: str) -> str:
+        """What failed is not remembered."""
+        voice, question = Voice(self._output), ChatMessage("user", content)
+        try:
+            async with asyncio.timeout(self._spec.limits.seconds):
+                text = await self._stream_answer(voice, question)
+            voice.tell("reply.completed")
+            self._history += [question, ChatMessage("assistant", text)]
+        except TimeoutError:
+            voice.tell("reply.failed", reason=f"The answer took longer than {self._spec.limits.seconds:g} s.")
+        except NexusError as error:
+            voice.tell("reply.failed", reason=error.detail)
+        except asyncio.CancelledError:  # Ctrl-C stops the answer, not the conversation
+            voice.tell("reply.cancelled")
+        finally:
+            voice.pause()
+        return voice.ending
+
+    async def _forget(self) -> str:
+        self._history.clear()
+        return "What was said so far is forgotten."
+
+    async def _stream_answer(self, voice: Voice, question: ChatMessage) -> str:
+        """The text of the answer, which was said as it came."""
+        text = list[str]()
+        async for item in self._runtime.answer(self._spec, [*self._history[-HISTORY:], question]):
+            if isinstance(item, AnswerFinished):
+                continue
+            if isinstance(item, TextDelta):
+                text.append(item.text)
+            data = msgspec.to_builtins(item)
+            voice.tell(data["type"], **data)
+        return "".join(text)

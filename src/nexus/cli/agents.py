@@ -1,16 +1,12 @@
 """`nexus agents`: what was built."""
 
-from typing import TYPE_CHECKING
-
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK
 from nexus.cli.lookup import agent_of
-from nexus.cli.parsing import Topics, add_list_verb, add_verbs, topic, whole
 from nexus.cli.tables import Shape, show_list, show_table
 from nexus.cli.texts import message_of
-
-if TYPE_CHECKING:
-    from nexus.client import Client
+from nexus.client import Client
+from nexus.wire.agents import NewDeployment
 
 STATUSES = ("running", "offline", "error", "building", "deploying")
 VERDICTS = ("passed", "partial", "failed")
@@ -32,30 +28,7 @@ AGENTS = Shape(
 )
 
 
-def add(topics: Topics) -> None:
-    verbs = topic(topics, "agents", "see, call and delete agents")
-    listed = add_list_verb(verbs, "the agents, newest first", list_agents)
-    listed.add_argument("--category", help="only those of this category")
-    listed.add_argument("--status", choices=STATUSES, help="only those in this state")
-    listed.add_argument("--verdict", choices=VERDICTS, help="only those of whose newest version verification said this")
-    parsers = add_verbs(
-        verbs,
-        "agent",
-        "id, slug or name of the agent",
-        ("show", "one agent", show),
-        ("versions", "the versions of an agent and what verification said of them", versions),
-        ("deploy", "let a version of an agent answer, the newest one unless another is named", deploy),
-        ("delete", "delete an agent; its project keeps the files", delete),
-        ("invoke", "one question, one answer, no session", invoke),
-    )
-    deploying = parsers["deploy"]
-    deploying.add_argument("--version", type=whole(1, 10**6), metavar="N", help="which one (default: the newest)")
-    deploying.add_argument("--allow-partial", action="store_true", help="also when it leaves requirements unmet")
-    deploying.add_argument("--allow-failed", action="store_true", help="also when it failed its verification")
-    parsers["invoke"].add_argument("message", help="what to say; - reads it from stdin")
-
-
-async def list_agents(asked: Asked, client: "Client") -> None:
+async def list_agents(asked: Asked, client: Client) -> None:
     wanted = asked.arguments
     found = client.agents(category=wanted.category).where(
         lambda one: wanted.status in (None, one.status) and wanted.verdict in (None, one.verdict)
@@ -63,13 +36,13 @@ async def list_agents(asked: Asked, client: "Client") -> None:
     await show_list(asked, found, AGENTS)
 
 
-async def show(asked: Asked, client: "Client") -> None:
+async def show(asked: Asked, client: Client) -> None:
     agent = await agent_of(client, asked.arguments.agent)
     newest = (await client.versions(agent.agent_id).page(1)).items
     asked.output.details(agent, unmet=newest[0].unmet if newest else [])
 
 
-async def versions(asked: Asked, client: "Client") -> None:
+async def versions(asked: Asked, client: Client) -> None:
     agent = await agent_of(client, asked.arguments.agent)
     found = await client.versions(agent.agent_id).take()
     shape = Shape(
@@ -91,9 +64,7 @@ async def versions(asked: Asked, client: "Client") -> None:
             asked.output.line("\n  ".join([f"Version {version.version} does not meet:", *version.unmet]))
 
 
-async def deploy(asked: Asked, client: "Client") -> None:
-    from nexus.wire.agents import NewDeployment
-
+async def deploy(asked: Asked, client: Client) -> None:
     wanted = asked.arguments
     agent = await agent_of(client, wanted.agent)
     accepted = NewDeployment(
@@ -106,14 +77,14 @@ async def deploy(asked: Asked, client: "Client") -> None:
         asked.output.note(f"Talk to it: {asked.command('chat', wanted.agent)}")
 
 
-async def delete(asked: Asked, client: "Client") -> None:
+async def delete(asked: Asked, client: Client) -> None:
     agent = await agent_of(client, asked.arguments.agent)
     await client.delete_agent(agent.agent_id)
     done = f"Deleted {agent.agent_id} ({agent.agent_name})."
     asked.output.result({"agent_id": agent.agent_id, "deleted": True}, done)
 
 
-async def invoke(asked: Asked, client: "Client") -> int:
+async def invoke(asked: Asked, client: Client) -> int:
     agent = await agent_of(client, asked.arguments.agent)
     called = await client.invoke(agent.agent_id, message_of(asked.arguments.message, asked.output))
     if asked.output.json:

@@ -5,7 +5,6 @@ from argparse import ArgumentParser
 from nexus.cli.asked import Asked
 from nexus.cli.exits import OK
 from nexus.cli.invocation import NAME
-from nexus.cli.parsing import Topics, verb
 
 SHELLS = ("bash", "zsh", "fish")
 ASKED_BY_SHELL = "_ARGCOMPLETE"
@@ -14,16 +13,10 @@ HOW = """put it where your shell looks. bash: eval "$(%(prog)s bash)" in ~/.bash
 compinit; fish: %(prog)s fish | source, in ~/.config/fish/config.fish"""
 
 
-def add(topics: Topics) -> None:
-    parser = verb(topics, "completion", "print what makes a shell complete this command", local=print_script)
-    parser.description = f"{parser.description}; {HOW}"
-    parser.add_argument("shell", choices=SHELLS, help="the shell")
-
-
 def print_script(asked: Asked) -> int:
     from argcomplete.shell_integration import shellcode
 
-    asked.output.out.write(shellcode([NAME], shell=asked.arguments.shell))
+    asked.output.stdout.write(shellcode([NAME], shell=asked.arguments.shell))
     return OK
 
 

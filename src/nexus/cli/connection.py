@@ -1,13 +1,17 @@
 """A client for a command, and the loop it runs in."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import OK, USAGE, Ended
-from nexus.cli.parsing import OnServer
 from nexus.cli.servers import server_for
 from nexus.client import Client, Pauses
+
+OnServer = Callable[[Asked, Client], Awaitable[int | None]]
+"""A command that is handed a client; its exit code, or None where all went well."""
 
 
 def client_for(asked: Asked) -> Client:
@@ -21,16 +25,9 @@ def client_for(asked: Asked) -> Client:
 def on_server(asked: Asked, work: OnServer) -> int:
     """What the work comes to on a server: the one that answers, or one of its own where that is wanted."""
 
-    async def run(asked: Asked, client: Client) -> int | None:
-        async with server_for(asked, client) as own:
-            return await work(replace(asked, owns_server=own), client)
-
-    return run_with_client(asked, run if asked.may_serve else work)
-
-
-def run_with_client(asked: Asked, work: OnServer) -> int:
     async def run() -> int:
-        async with client_for(asked) as client:
-            return await work(asked, client) or OK
+        async with client_for(asked) as client, AsyncExitStack() as stack:
+            own = asked.may_serve and await stack.enter_async_context(server_for(asked, client))
+            return await work(replace(asked, owns_server=own), client) or OK
 
     return asyncio.run(run())

@@ -1,28 +1,60 @@
 """The way of a conversation on the command line: what is said one after the other, commands, and two Ctrl-C to leave."""
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, NamedTuple, Protocol
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK, USAGE, Ended
+from nexus.cli.failures import tell
 from nexus.cli.prompt import QUOTES, Read, Typed, everything_typed, read_entry, reader
 from nexus.cli.texts import check_text, message_of
+from nexus.client import ApiError, Unreachable
 
 LEAVING = frozenset({"exit", "quit", "bye"})
 HELPING = frozenset({"help", "?", "h"})
-INTERRUPTED_ONCE = "(Ctrl-C again leaves, and so do Ctrl-D and /exit.)"
 
 
 class Command(NamedTuple):
-    """What is read_entry as `/name`; `run` may answer a sentence for people."""
+    """What can be typed as `/name`; `run` answers a sentence for people."""
 
     about: str
-    run: Callable[[], str | None]
+    run: Callable[[], Coroutine[Any, Any, str]]
 
 
 Commands = Mapping[str, Command]
-Send = Callable[[str], str]
-"""Says one thing; the tag of the event that ended the reply to it."""
+
+
+class Partner(Protocol):
+    """Whom one talks to."""
+
+    commands: dict[str, Command]
+
+    async def answer(self, content: str) -> str:
+        """Shows the reply to what is said; the tag of the event that ended it."""
+
+
+Open = Callable[[Asked, AsyncExitStack], Coroutine[Any, Any, Partner]]
+
+
+def hold_conversation(asked: Asked, open_partner: Open) -> int:
+    """The loop is not running while somebody types: then Ctrl-C gives up the line; within a reply it stops the reply."""
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        try:
+            return _converse(asked, runner, runner.run(open_partner(asked, stack)))
+        finally:
+            runner.run(_leave(stack))
+
+
+async def _leave(stack: AsyncExitStack) -> None:
+    """Ends what an impatient Ctrl-C left under way, then closes what is open."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    await stack.aclose()
 
 
 def _read_messages(asked: Asked, commands: Commands) -> list[str]:
@@ -49,11 +81,11 @@ def is_typed(asked: Asked) -> bool:
     return asked.output.is_interactive and not asked.arguments.message
 
 
-def converse(asked: Asked, commands: Commands, send: Send) -> int:
-    """Says what is read_entry until the end of input, or what the command line or a pipe holds up to what fails. KeyboardInterrupt when somebody
+def _converse(asked: Asked, runner: asyncio.Runner, partner: Partner) -> int:
+    """Says what is typed until the end of input, or what the command line or a pipe holds up to what fails. KeyboardInterrupt when somebody
     presses Ctrl-C twice at the prompt, or once where nobody types."""
     if not is_typed(asked):
-        return _recite(_read_messages(asked, commands), send)
+        return _recite(_read_messages(asked, partner.commands), runner, partner)
     read = reader(asked.output)
     asked.output.note("/help lists what you can do here. Ctrl-C stops a reply, Ctrl-D or /exit leaves.")
     while True:
@@ -61,14 +93,14 @@ def converse(asked: Asked, commands: Commands, send: Send) -> int:
             one = _typed_or_twice_interrupted(asked, read)
             if one is None or one.command in LEAVING:
                 return OK
-            _take(asked, commands, send, one)
+            _take(asked, runner, partner, one)
         except Ended as refused:
             asked.output.note(f"nexus: {refused.sentence}")
 
 
-def _recite(messages: list[str], send: Send) -> int:
+def _recite(messages: list[str], runner: asyncio.Runner, partner: Partner) -> int:
     for message in messages:
-        ending = send(message)
+        ending = runner.run(partner.answer(message))
         if ending == "reply.cancelled":
             raise KeyboardInterrupt
         if ending != "reply.completed":
@@ -81,32 +113,24 @@ def _typed_or_twice_interrupted(asked: Asked, read: Read) -> Typed | None:
     try:
         return read_entry(read)
     except KeyboardInterrupt:
-        asked.output.note(f"\n{INTERRUPTED_ONCE}")
+        asked.output.note("\n(Ctrl-C again leaves, and so do Ctrl-D and /exit.)")
         return read_entry(read)
 
 
-def _take(asked: Asked, commands: Commands, send: Send, one: Typed) -> None:
-    text, command = one
-    if command is None:
-        if text.strip():
-            _send(asked, send, check_text(text))
-    elif command in HELPING:
-        asked.output.note(help_for(commands))
-    elif (known := commands.get(command)) is not None:
-        asked.output.note(known.run() or "")
-    else:
-        asked.output.note(_unknown(text, "here"))
-
-
-def _send(asked: Asked, send: Send, message: str) -> None:
+def _take(asked: Asked, runner: asyncio.Runner, partner: Partner, one: Typed) -> None:
     """A message that fails ends no conversation: what comes next may work."""
-    from nexus.cli.failures import tell
-    from nexus.client import ApiError, Unreachable
-
-    try:
-        send(message)
-    except (ApiError, Unreachable) as error:
-        tell(error, asked)
+    text, command = one
+    if command in HELPING:
+        asked.output.note(help_for(partner.commands))
+    elif (known := partner.commands.get(command or "")) is not None:
+        asked.output.note(runner.run(known.run()))
+    elif command is not None:
+        asked.output.note(_unknown(text, "here"))
+    elif text.strip():
+        try:
+            runner.run(partner.answer(check_text(text)))
+        except (ApiError, Unreachable) as error:
+            tell(error, asked)
 
 
 def _unknown(text: str, where: str) -> str:
@@ -115,7 +139,6 @@ def _unknown(text: str, where: str) -> str:
 
 
 def help_for(commands: Commands) -> str:
-    """What can be read_entry."""
     listed = {
         **{f"/{name}": command.about for name, command in commands.items()},
         "/help": "this list",

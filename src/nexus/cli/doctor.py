@@ -1,45 +1,30 @@
 """`nexus doctor`: is everything there, and what to do where it is not."""
 
-from typing import TYPE_CHECKING
+import asyncio
 
 from nexus.cli.asked import Asked
+from nexus.cli.connection import client_for
+from nexus.cli.crash_test import run_crash_test
 from nexus.cli.exits import FAILED, OK
 from nexus.cli.output import MARKS
-from nexus.cli.parsing import Topics, verb
-
-if TYPE_CHECKING:
-    from nexus.doctor import Finding
-    from nexus.settings import Settings
-
-
-def add(topics: Topics) -> None:
-    parser = verb(topics, "doctor", "check this machine and its settings, and say what to do", local=doctor)
-    parser.add_argument("--data-dir", help="where everything is kept (default: NEXUS_DATA_DIR, or ./data)")
-    parser.add_argument(
-        "--chaos", action="store_true", help="kill a server of its own at work, and see that nothing is lost"
-    )
+from nexus.client import ApiError, Unreachable
+from nexus.doctor import Finding, examine
+from nexus.providers.choice import read_settings
+from nexus.settings import Settings
 
 
 def doctor(asked: Asked) -> int:
-    import asyncio
-
-    from nexus.providers.choice import read_settings
-
     found = read_settings(asked.settings_environ, data_dir=asked.arguments.data_dir)
     if asked.arguments.chaos:
-        from nexus.cli.crash_test import run_crash_test
-
         return report_findings(asked, asyncio.run(run_crash_test(asked.output.note, found, asked.settings_environ)))
     return report_findings(asked, asyncio.run(_examine(asked, found)))
 
 
-async def _examine(asked: Asked, found: "Settings") -> "list[Finding]":
-    from nexus.doctor import examine
-
+async def _examine(asked: Asked, found: Settings) -> list[Finding]:
     return [*await examine(found), await _server(asked)]
 
 
-def report_findings(asked: Asked, findings: "list[Finding]") -> int:
+def report_findings(asked: Asked, findings: list[Finding]) -> int:
     if asked.output.json:
         asked.output.document(findings)
     else:
@@ -50,11 +35,7 @@ def report_findings(asked: Asked, findings: "list[Finding]") -> int:
     return FAILED if any(finding.state == "fail" for finding in findings) else OK
 
 
-async def _server(asked: Asked) -> "Finding":
-    from nexus.cli.connection import client_for
-    from nexus.client import ApiError, Unreachable
-    from nexus.doctor import Finding
-
+async def _server(asked: Asked) -> Finding:
     async with client_for(asked) as client:
         try:
             if await client.ready():

@@ -11,7 +11,7 @@ from nexus.domain.core.errors import InvalidInput, NexusError
 def tell(error: Exception, asked: Asked) -> int:
     """Says it, and answers the exit code."""
     if asked.debug:
-        asked.output.err.writelines(traceback.format_exception(error))
+        asked.output.stderr.writelines(traceback.format_exception(error))
     match error:
         case Ended():
             asked.output.note(f"nexus: {error.sentence}" + (f" {asked.command(*error.then)}" if error.then else ""))

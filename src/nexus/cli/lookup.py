@@ -1,16 +1,12 @@
 """Which agent or tool is meant."""
 
-from typing import TYPE_CHECKING
-
 from nexus.cli.exits import REFUSED, USAGE, Ended
-
-if TYPE_CHECKING:
-    from nexus.client import Client
-    from nexus.wire.agents import AgentView
-    from nexus.wire.tools import ToolView
+from nexus.client import Client
+from nexus.wire.agents import AgentView
+from nexus.wire.tools import ToolView
 
 
-async def agent_of(client: "Client", wanted: str | None) -> "AgentView":
+async def agent_of(client: Client, wanted: str | None) -> AgentView:
     """By id, slug or name; the latest when none is named. Ended when there is none, or more than one."""
     if wanted is not None and wanted.startswith("agt_"):
         return await client.agent(wanted)
@@ -27,24 +23,24 @@ async def agent_of(client: "Client", wanted: str | None) -> "AgentView":
     raise Ended(USAGE, f"Several agents are called {wanted!r}: say which by its id, one of {ids}.")
 
 
-async def reference_of(client: "Client", agent: "AgentView") -> str:
+async def reference_of(client: Client, agent: AgentView) -> str:
     """The slug where no other agent is called so, else the id."""
     others = [one async for one in client.agents() if one.agent_id != agent.agent_id and _is_called(one, agent.slug)]
     return agent.agent_id if others else agent.slug
 
 
-def _is_called(agent: "AgentView", wanted: str) -> bool:
+def _is_called(agent: AgentView, wanted: str) -> bool:
     return wanted.casefold() in (agent.slug.casefold(), agent.agent_name.casefold())
 
 
-def _latest(found: "list[AgentView]") -> "AgentView":
+def _latest(found: list[AgentView]) -> AgentView:
     """The one that was made last, of those that answer if any does."""
     if not found:
         raise Ended(REFUSED, "There is no agent yet. Build one:", ("build", "what it should do"))
     return max(found, key=lambda agent: (agent.active_version > 0, agent.created_at, agent.agent_id))
 
 
-async def tool_of(client: "Client", wanted: str) -> "ToolView":
+async def tool_of(client: Client, wanted: str) -> ToolView:
     """By id or name."""
     if wanted.startswith("tol_"):
         return await client.tool(wanted)

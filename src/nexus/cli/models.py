@@ -1,44 +1,236 @@
-"""`nexus models`: which model answers, which others are at hand, and how to choose and try one."""
+"""What `nexus models` does: shows which model answers, chooses one with its place and its key, and tries it."""
 
-from argparse import SUPPRESS, ArgumentParser
+import asyncio
+from collections.abc import Sequence
+from getpass import getpass
+from typing import Any
 
+from nexus.adapters.openai.discovery import LocalDiscovery, usual_places
+from nexus.adapters.sqlite.lock import find_holder
 from nexus.cli.asked import Asked
-from nexus.cli.parsing import Local, Topics, shared_options, verb
+from nexus.cli.exits import FAILED, OK, USAGE, Ended
+from nexus.cli.output import MARKS
+from nexus.domain.ports.models import LocalModel
+from nexus.providers import catalog
+from nexus.providers.catalog import OFFLINE, PROVIDERS, TITLES, Provider, address_fault, key_fault
+from nexus.providers.choice import Choice, choose, says_where
+from nexus.providers.file import VARIABLE, Entry, choose_model, read_file
+from nexus.settings import Secret, read
+from nexus.start import DIRECTORY_ADVICE, directory_fault
+
+OFFLINE_ANSWERS = "offline, the built-in stand-in without AI"
+LONGEST_KEY = 8192
+SHOWN_NAMES = 8
 
 
-def add(topics: Topics) -> None:
-    about = "show which model answers and which are at hand; choose one and try it"
-    parser = topics.add_parser("models", help=about, description=about, parents=[shared_options()])
-    parser.set_defaults(run=_later("show"))
-    _add_directory(parser)
-    verbs = parser.add_subparsers(metavar="VERB")
-    about = "choose the model that answers, in models.toml in the data directory"
-    using = verb(verbs, "use", about, local=_later("use"))
-    using.add_argument("model", metavar="PROVIDER/NAME", help="such as openai/gpt-4o-mini, ollama/qwen3, or offline")
-    using.add_argument(
-        "--base-url", metavar="URL", help="where it is reached, where that is not its provider's own place"
-    )
-    keys = using.add_mutually_exclusive_group()
-    keys.add_argument("--key-env", metavar="VAR", help="the environment variable that holds its key")
-    keys.add_argument("--key-stdin", action="store_true", help="read its key from stdin, and keep it in models.toml")
-    _add_directory(using)
-    about = "ask the model for words, for a form and for a tool call"
-    _add_directory(verb(verbs, "test", about, local=_later("test")))
+def _directory(asked: Asked) -> str | None:
+    return getattr(asked.arguments, "data_dir", None)
 
 
-def _add_directory(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--data-dir", default=SUPPRESS, help="where models.toml is (default: NEXUS_DATA_DIR, or ./data)"
-    )
+def _command(asked: Asked, *words: str, verb: str = "use") -> str:
+    """A command that works as it is pasted."""
+    directory = _directory(asked)
+    return asked.command("models", verb, *words, *(("--data-dir", directory) if directory else ()))
 
 
-def _later(name: str) -> Local:
-    """The command of that name, whose imports every other command does without."""
+def _find_local(asked: Asked) -> list[LocalModel]:
+    """The servers of models on this machine."""
+    return asyncio.run(LocalDiscovery(usual_places(asked.environ)).find_local())
 
-    def run(asked: Asked) -> int:
-        from nexus.cli import model_setup
 
-        command: Local = getattr(model_setup, name)
-        return command(asked)
+def show(asked: Asked) -> int:
+    choice = choose(asked.settings_environ, data_dir=_directory(asked))
+    document = {
+        "answers": {
+            "model": choice.name,
+            "base_url": None if choice.is_offline else choice.settings.model.base_url,
+            "key": choice.key_from or None,
+            "source": choice.source,
+            "problem": choice.fault or None,
+        },
+        "models": [entry.name for entry in choice.file.entries] if choice.file else [],
+        "keys": [_describe_key(asked, one) for one in PROVIDERS.values() if _read_variable(asked, one.key_env)],
+        "local": [_describe_place(asked, one) for one in _find_local(asked)],
+    }
+    if asked.output.json:
+        asked.output.document(document)
+    else:
+        asked.output.line("\n".join(_lines(asked, choice, document)))
+    return OK
 
-    return run
+
+def _lines(asked: Asked, choice: Choice, document: dict[str, Any]) -> list[str]:
+    lines = [f"Answers now: {_about(choice)}"]
+    if choice.fault:
+        lines.append(f"  It cannot be used: {choice.fault}")
+    others = [name for name in (*document["models"], OFFLINE) if name != choice.name]
+    if choice.file and others:
+        lines += [f"In {choice.file.path} besides:", *(f"  {_command(asked, name)}" for name in others)]
+    if not document["keys"] and not document["local"]:
+        lines.append("Found on this machine: no key, no model.")
+        lines.append(
+            "  Run a model here, for example with Ollama (https://ollama.com), or set a key such as OPENAI_API_KEY."
+        )
+    else:
+        lines.append("Found on this machine:")
+    for key in document["keys"]:
+        lines += [f"  the key {key['variable']}", f"      {key['use']}"]
+    for place in document["local"]:
+        names = place["models"]
+        more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+        listed = ", ".join(names[:SHOWN_NAMES]) or "no model loaded"
+        lines.append(f"  {place['title']} at {place['base_url']}: {listed}{more}")
+        lines += [f"      {place['use']}"] if place["use"] else []
+    return lines if choice.is_offline else [*lines, f"Try it: {_command(asked, verb='test')}"]
+
+
+def _about(choice: Choice) -> str:
+    reason = {
+        "default": "nothing else is configured",
+        "environment": "the environment says so",
+        "models.toml": f"{choice.file.path if choice.file else ''} says so",
+    }[choice.source]
+    if choice.is_offline:
+        return f"{OFFLINE_ANSWERS} ({reason})"
+    key = f"key from {choice.key_from}" if choice.key_from else "no key"
+    return f"{choice.name} at {choice.settings.model.base_url} ({reason}; {key})"
+
+
+def _read_variable(asked: Asked, variable: str) -> str:
+    """What a variable holds; empty where it is not set, or none is named."""
+    return asked.environ.get(variable, "").strip() if variable else ""
+
+
+def _describe_key(asked: Asked, provider: Provider) -> dict[str, str]:
+    """A well-known key in the environment, by name, and what to do with it."""
+    use = _command(asked, f"{provider.name}/{provider.example}", *_options_elsewhere(asked, provider))
+    return {"variable": provider.key_env, "provider": provider.name, "use": use}
+
+
+def _describe_place(asked: Asked, found: LocalModel) -> dict[str, Any]:
+    elsewhere = found.base_url != PROVIDERS[found.provider].base_url
+    options = ["--base-url", found.base_url] if elsewhere else []
+    use = _command(asked, f"{found.provider}/{found.names[0]}", *options) if found.names else None
+    about = {"provider": found.provider, "title": TITLES[found.provider], "base_url": found.base_url}
+    return {**about, "models": list(found.names), "use": use}
+
+
+def _options_elsewhere(asked: Asked, provider: Provider) -> Sequence[str]:
+    """The options for a key that is meant for another place than the provider's own, as `OPENAI_BASE_URL` says it."""
+    url = _read_variable(asked, provider.key_env.replace("_API_KEY", "_BASE_URL"))
+    if not url or url.rstrip("/") == provider.base_url or address_fault(url):
+        return ()
+    return ("--base-url", url, "--key-env", provider.key_env)
+
+
+def use(asked: Asked) -> int:
+    data, name = read(asked.settings_environ, data_dir=_directory(asked)).directory, asked.arguments.model
+    if fault := directory_fault(data):
+        raise Ended(USAGE, f"{fault}. {DIRECTORY_ADVICE}")
+    now = read_file(data)
+    file = choose_model(data, name, None if _keeps_entry(asked, now.entry(name) if now else None) else _entry(asked))
+    holder, over, chosen = find_holder(data), says_where(asked.environ), file.entry(name)
+    key = (chosen.key_env or ("models.toml" if chosen.key else None)) if chosen else None
+    if asked.output.json:
+        place = {"base_url": chosen.address if chosen else None, "key": key, "path": str(file.path)}
+        asked.output.document({"model": name, **place, "restart": holder, "overridden_by": over})
+    else:
+        where = f" at {chosen.address}, {f'key from {key}' if key else 'no key'}" if chosen else ""
+        asked.output.line(f"{name} answers from now on{where}: written to {file.path}.")
+        if chosen:
+            asked.output.line(f"Try it: {_command(asked, verb='test')}")
+    if holder:
+        asked.output.note(f"The server that works in {data} (process {holder}) keeps its model until it is restarted.")
+    if over:
+        asked.output.note(f"{', '.join(over)} in the environment wins over models.toml: unset it for this to count.")
+    if chosen and chosen.key_env and not _read_variable(asked, chosen.key_env):
+        asked.output.note(f"{chosen.key_env} is not set here: it has to be where nexus runs.")
+    return OK
+
+
+def _keeps_entry(asked: Asked, known: Entry | None) -> bool:
+    """Whether only the choice changes: for `offline`, and for a model that the file has already."""
+    wanted = asked.arguments
+    options = bool(wanted.base_url or wanted.key_env or wanted.key_stdin)
+    if wanted.model == OFFLINE and options:
+        raise Ended(USAGE, "The offline model has neither an address nor a key.")
+    return wanted.model == OFFLINE or (known is not None and not options)
+
+
+def _entry(asked: Asked) -> Entry:
+    """The model as it was named, with the place and the key of its provider where none were given."""
+    wanted, provider = asked.arguments, catalog.provider_of(asked.arguments.model)
+    base_url = wanted.base_url or ""
+    if not base_url and provider.name == catalog.CUSTOM:
+        raise Ended(USAGE, f"{wanted.model} needs --base-url, such as http://127.0.0.1:9000/v1.")
+    if base_url and (fault := address_fault(base_url)):
+        raise Ended(USAGE, f"--base-url is wrong: {fault}")
+    if base_url.rstrip("/") == provider.base_url:
+        base_url = ""
+    if not base_url and provider.name in TITLES:
+        base_url = _address_here(asked, provider)
+    if not wanted.base_url and (options := _options_elsewhere(asked, provider)):
+        asked.output.note(f"{provider.key_env} seems to be for another place: use it there with {' '.join(options)}.")
+    key = Secret(_read_key(asked)) if wanted.key_stdin else Secret()
+    key_env = wanted.key_env or ("" if key or base_url else provider.key_env)
+    _check_variable(asked, key_env)
+    if provider.key_env and not key and not key_env:
+        asked.output.note(f"No key goes to {base_url}: name one with --key-env, or hand it in with --key-stdin.")
+    if (key or key_env) and catalog.is_open_wire(base_url):
+        asked.output.note(f"The key goes to {base_url} without encryption: https:// would hide it.")
+    return Entry(name=wanted.model, base_url=base_url or provider.base_url, key_env=key_env, key=key)
+
+
+def _check_variable(asked: Asked, name: str) -> None:
+    """A variable that was named may be set elsewhere; one that nobody named must be there."""
+    if name and not VARIABLE.fullmatch(name):
+        raise Ended(USAGE, "--key-env takes the name of a variable, not a key: other users can read arguments.")
+    if name and not _read_variable(asked, name) and not asked.arguments.key_env:
+        ways = "Set it, name another with --key-env VAR, or hand the key in with --key-stdin."
+        raise Ended(USAGE, f"{asked.arguments.model} needs a key, and {name} is not set. {ways}")
+    if fault := key_fault(_read_variable(asked, name)):
+        raise Ended(USAGE, f"{name} is wrong: {fault}")
+
+
+def _address_here(asked: Asked, provider: Provider) -> str:
+    """Where the server of this provider answers now, else its usual place; says so when it has no such model."""
+    title, model = TITLES[provider.name], asked.arguments.model.partition("/")[2]
+    here = next((one for one in _find_local(asked) if one.provider == provider.name), None)
+    if here is None:
+        asked.output.note(f"No {title} answers now: it is expected at {provider.base_url}.")
+        return provider.base_url
+    if here.names and not {model, f"{model}:latest"} & set(here.names):
+        has = ", ".join(here.names[:SHOWN_NAMES])
+        asked.output.note(f"{title} at {here.base_url} does not list {model} now; it has {has}.")
+    return here.base_url
+
+
+def _read_key(asked: Asked) -> str:
+    asking = asked.output.is_interactive
+    key = (getpass("Key (it is not shown): ") if asking else asked.output.stdin.read(LONGEST_KEY + 1)).strip()
+    if not key:
+        raise Ended(USAGE, "There is no key on stdin.")
+    if fault := ("it is too long." if len(key) > LONGEST_KEY else key_fault(key)):
+        raise Ended(USAGE, f"The key is wrong: {fault}")
+    return key
+
+
+def test(asked: Asked) -> int:
+    from nexus.providers.checks import MEANINGS, check_configured  # brings what opens a model
+
+    choice = choose(asked.settings_environ, data_dir=_directory(asked))
+    settings = choice.usable_settings()
+    checks = [] if choice.is_offline else asyncio.run(check_configured(settings))
+    if asked.output.json:
+        asked.output.document({"model": choice.name, "checks": checks})
+    elif choice.is_offline:
+        ways = f"There is nothing to test; {asked.command('models')} shows what is at hand."
+        asked.output.line(f"{OFFLINE_ANSWERS}. {ways}")
+    else:
+        asked.output.line(_about(choice))
+        for check in checks:
+            mark = MARKS["ok" if check.works else "fail"]
+            asked.output.line(f"{mark} {check.name}: {check.detail} ({check.seconds:.1f} s)")
+            if not check.works:
+                asked.output.line(f"    {MEANINGS[check.name]}")
+    return OK if all(check.works for check in checks if check.name != "tool") else FAILED

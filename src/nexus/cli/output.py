@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, TextIO
 
@@ -21,71 +21,58 @@ class Output:
     """`interactive`: whether somebody types, `columns`: how wide the terminal is; None asks the streams. `verbatim`: texts of agents are
     shown as they are written."""
 
-    stdin: TextIO | None = None
-    stdout: TextIO | None = None
-    stderr: TextIO | None = None
+    stdin: TextIO = field(default_factory=lambda: sys.stdin)
+    stdout: TextIO = field(default_factory=lambda: sys.stdout)
+    stderr: TextIO = field(default_factory=lambda: sys.stderr)
     json: bool = False
     verbatim: bool = False
     interactive: bool | None = None
     columns: int | None = None
 
     @property
-    def out(self) -> TextIO:
-        return self.stdout or sys.stdout
-
-    @property
-    def err(self) -> TextIO:
-        return self.stderr or sys.stderr
-
-    @property
-    def source(self) -> TextIO:
-        return self.stdin or sys.stdin
-
-    @property
     def is_interactive(self) -> bool:
-        """Whether somebody types at the other end."""
-        return self.source.isatty() if self.interactive is None else self.interactive
+        return self.stdin.isatty() if self.interactive is None else self.interactive
 
     def accept_any_text(self) -> None:
         """No text ends a command because a stream's encoding lacks it, or because what is read is none."""
-        for stream in (self.out, self.err):
+        for stream in (self.stdout, self.stderr):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="replace")
-        if isinstance(self.source, TextIOWrapper):
-            self.source.reconfigure(errors="surrogateescape")
+        if isinstance(self.stdin, TextIOWrapper):
+            self.stdin.reconfigure(errors="surrogateescape")
 
     @property
     def formats(self) -> bool:
         """Whether Markdown is shown as what it means: to people, on a terminal that can."""
-        is_able = self.out.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
+        is_able = self.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
         return is_able and not (self.json or self.verbatim)
 
     def line(self, text: str = "") -> None:
-        self.out.write(f"{printable(text)}\n")
+        self.stdout.write(f"{printable(text)}\n")
 
     def text(self, piece: str) -> None:
         """A piece of text as it comes."""
-        self.out.write(printable(piece))
-        self.out.flush()
+        self.stdout.write(printable(piece))
+        self.stdout.flush()
 
     def note(self, text: str) -> None:
         """For people who watch: never part of the result."""
-        self.out.flush()
-        self.err.write(f"{printable(text)}\n")
-        self.err.flush()
+        self.stdout.flush()
+        self.stderr.write(f"{printable(text)}\n")
+        self.stderr.flush()
 
     def dim(self, text: str) -> None:
-        self.out.flush()
+        self.stdout.flush()
         shown = one_line(text)
-        self.err.write(f"\x1b[2m{shown}\x1b[0m\n" if self.err.isatty() else f"{shown}\n")
-        self.err.flush()
+        self.stderr.write(f"\x1b[2m{shown}\x1b[0m\n" if self.stderr.isatty() else f"{shown}\n")
+        self.stderr.flush()
 
     @property
     def room(self) -> int | None:
         """How many columns stdout has; None where it is no terminal."""
         if self.columns is not None:
             return self.columns
-        return shutil.get_terminal_size().columns if self.out.isatty() else None
+        return shutil.get_terminal_size().columns if self.stdout.isatty() else None
 
     def result(self, value: object, text: str) -> None:
         """The result: one JSON document for programs, the text for people."""
@@ -100,22 +87,22 @@ class Output:
 
     def json_line(self, value: object) -> None:
         self._json(_encode_json(value))
-        self.out.flush()
+        self.stdout.flush()
 
     def _json(self, document: str) -> None:
         """As it is for programs; with escapes, which mean the same, where a terminal or another encoding shows it."""
-        utf8 = (self.out.encoding or "utf-8").replace("-", "").casefold() == "utf8"
+        utf8 = (self.stdout.encoding or "utf-8").replace("-", "").casefold() == "utf8"
         if self.room is not None or not utf8:
             document = escaped_json(document, ascii_only=not utf8)
-        self.out.write(f"{document}\n")
+        self.stdout.write(f"{document}\n")
 
     def raw(self, content: bytes) -> None:
         """A file's content: as it is for programs, harmless for a terminal."""
-        buffer = getattr(self.out, "buffer", None)
-        if self.out.isatty() or buffer is None:
-            self.out.write(printable(content.decode(errors="replace")))
+        buffer = getattr(self.stdout, "buffer", None)
+        if self.stdout.isatty() or buffer is None:
+            self.stdout.write(printable(content.decode(errors="replace")))
             return
-        self.out.flush()
+        self.stdout.flush()
         buffer.write(content)
         buffer.flush()
 
@@ -128,24 +115,20 @@ class Output:
             self.document(fields | more)
             return
         fields |= {name: "\n".join(lines) for name, lines in more.items()}
-        present = {
-            name.replace("_", " "): as_words(field) for name, field in fields.items() if field not in (None, "", [], {})
-        }
+        present = {name: as_words(value) for name, value in fields.items() if value not in (None, "", [], {})}
         width = max(map(len, present), default=0)
-        for name, field in present.items():
-            first, *rest = printable(field).splitlines() or [""]
-            self.line(f"{name:<{width}}  {first}")
-            for line in rest:
-                self.line(f"{'':<{width}}  {line}")
+        for name, text in present.items():
+            for number, line in enumerate(printable(text).splitlines() or [""]):
+                self.line(f"{'' if number else name.replace('_', ' '):<{width}}  {line}")
 
     def flush(self) -> None:
-        self.out.flush()
-        self.err.flush()
+        self.stdout.flush()
+        self.stderr.flush()
 
     def abandon(self) -> None:
         """Nobody reads any more: what is still buffered goes nowhere, quietly."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.out.fileno())
+        os.dup2(nowhere, self.stdout.fileno())
         os.close(nowhere)
 
 

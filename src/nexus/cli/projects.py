@@ -1,14 +1,14 @@
 """`nexus projects`: what was asked for, and the builds behind it."""
 
-from typing import TYPE_CHECKING
+from contextlib import aclosing
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import USAGE, Ended
-from nexus.cli.parsing import Topics, add_list_verb, add_verbs, topic, whole
+from nexus.cli.following import follow_build, say_place
 from nexus.cli.tables import Shape, show_list, show_table
-
-if TYPE_CHECKING:
-    from nexus.client import Client
+from nexus.cli.watching import as_json, as_line
+from nexus.client import Client
+from nexus.wire.lists import Listed
 
 STATUSES = ("pending", "queued", "building", "completed", "failed", "paused", "cancelled")
 COMMANDS = {
@@ -47,48 +47,20 @@ STAGES = Shape(
 )
 
 
-def add(topics: Topics) -> None:
-    verbs = topic(topics, "projects", "see, follow and command builds")
-    listed = add_list_verb(verbs, "the projects, newest first", list_projects)
-    listed.add_argument("--status", choices=STATUSES, help="only those in this state")
-    parsers = add_verbs(
-        verbs,
-        "project",
-        "id of the project",
-        ("show", "one project", show),
-        ("stages", "the stages of its current build", stages),
-        ("files", "the paths of its files", files),
-        ("report", "what verification found", report),
-        ("watch", "show its current build as a board, from the beginning, whether it goes on or is over", watch),
-        ("cat", "the content of a file", cat),
-        ("events", "follow the events of the current build up to its end", events),
-        *((name, about, command) for name, about in COMMANDS.items()),
-        ("delete", "delete a project with its files and agents", delete),
-    )
-    parsers["cat"].add_argument("path", help="path of the file, as `files` shows it")
-    parsers["events"].add_argument("--after", type=whole(0, 10**8), default=0, help="only those behind this position")
-    for name in COMMANDS:
-        parsers[name].set_defaults(action=name, from_stage=None)
-    parsers["restart"].add_argument("--from-stage", help="the first stage that is done again")
-    parsers["delete"].add_argument("--stop-first", action="store_true", help="stop its build if it is being built")
-
-
-async def list_projects(asked: Asked, client: "Client") -> None:
+async def list_projects(asked: Asked, client: Client) -> None:
     await show_list(asked, client.projects(status=asked.arguments.status), PROJECTS)
 
 
-async def show(asked: Asked, client: "Client") -> None:
+async def show(asked: Asked, client: Client) -> None:
     project = await client.project(asked.arguments.project)
     asked.output.details(project, unmet=(project.metrics or {}).get("unmet", []))
 
 
-async def stages(asked: Asked, client: "Client") -> None:
-    from nexus.wire.lists import Listed
-
+async def stages(asked: Asked, client: Client) -> None:
     show_table(asked, Listed(items=await client.stages(asked.arguments.project)), STAGES)
 
 
-async def files(asked: Asked, client: "Client") -> None:
+async def files(asked: Asked, client: Client) -> None:
     found = await client.files(asked.arguments.project)
     if found or asked.output.json:
         asked.output.result({"items": found, "next_cursor": None}, "\n".join(entry.path for entry in found))
@@ -96,7 +68,7 @@ async def files(asked: Asked, client: "Client") -> None:
         asked.output.note("The project has no files yet.")
 
 
-async def cat(asked: Asked, client: "Client") -> None:
+async def cat(asked: Asked, client: Client) -> None:
     path = asked.arguments.path
     if any(part in ("", ".", "..") for part in path.strip("/").split("/")):
         raise Ended(USAGE, f"{path!r} is no path of a project's file.")
@@ -107,22 +79,16 @@ async def cat(asked: Asked, client: "Client") -> None:
         asked.output.raw(content)
 
 
-async def report(asked: Asked, client: "Client") -> None:
+async def report(asked: Asked, client: Client) -> None:
     text = await client.report(asked.arguments.project)
     asked.output.result({"project_id": asked.arguments.project, "report": text}, text.rstrip())
 
 
-async def watch(asked: Asked, client: "Client") -> int:
-    from nexus.cli.following import follow_build
-
+async def watch(asked: Asked, client: Client) -> int:
     return await follow_build(asked, client, await client.project(asked.arguments.project))
 
 
-async def events(asked: Asked, client: "Client") -> None:
-    from contextlib import aclosing
-
-    from nexus.cli.watching import as_json, as_line
-
+async def events(asked: Asked, client: Client) -> None:
     async with aclosing(client.project_events(asked.arguments.project, after=asked.arguments.after)) as found:
         async for event in found:
             if asked.output.json:
@@ -131,20 +97,18 @@ async def events(asked: Asked, client: "Client") -> None:
                 asked.output.text(f"{event.position:>5}  {as_line(event)}\n")
 
 
-async def command(asked: Asked, client: "Client") -> None:
+async def command(asked: Asked, client: Client) -> None:
     wanted = asked.arguments
     project = await client.control(wanted.project, wanted.action, from_stage=wanted.from_stage)
     asked.output.result(project, f"{project.project_id} is {project.status}; wanted: {project.control_status}.")
     if asked.output.json:
         return
     if project.status == "pending":
-        from nexus.cli.following import say_place
-
         say_place(asked, (await client.project(project.project_id)).position)
     if project.status in ("pending", "queued"):
         asked.output.note(f"Follow it: {asked.command('projects', 'watch', project.project_id)}")
 
 
-async def delete(asked: Asked, client: "Client") -> None:
+async def delete(asked: Asked, client: Client) -> None:
     deleted = await client.delete_project(asked.arguments.project, stop_first=asked.arguments.stop_first)
     asked.output.result(deleted, f"Deleted {deleted.project_id}; task {deleted.task_id} deletes what it kept.")

@@ -4,7 +4,7 @@ import re
 import select
 import sys
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from nexus.cli.exits import USAGE, Ended
 from nexus.cli.output import Output
@@ -51,18 +51,13 @@ def _read_quoted(text: str, read: Read) -> str:
 
 def everything_typed(output: Output) -> Iterator[Typed]:
     """All of a stdin at which nobody sits."""
-
-    def read(_: str) -> str | None:
-        line = output.source.readline()
-        return line.removesuffix("\n") if line else None
-
-    while (one := read_entry(read)) is not None:
+    while (one := read_entry(lambda _: _read_line(output.stdin))) is not None:
         yield one
 
 
 def reader(output: Output) -> Read:
     """Reads from whoever sits at the terminal."""
-    if output.stdin is not None or not (output.source.isatty() and output.out.isatty()):
+    if not (output.stdin.isatty() and output.stdout.isatty()):
         return lambda prompt: _read_plainly(output, prompt)
     if _edits_lines():
         return _read_edited
@@ -97,7 +92,11 @@ def _with_what_was_pasted(line: str | None) -> str | None:
 
 
 def _read_plainly(output: Output, prompt: str) -> str | None:
-    output.err.write(prompt)
-    output.err.flush()
-    line = output.source.readline()
+    output.stderr.write(prompt)
+    output.stderr.flush()
+    return _read_line(output.stdin)
+
+
+def _read_line(source: TextIO) -> str | None:
+    line = source.readline()
     return line.removesuffix("\n") if line else None

@@ -1,8 +1,8 @@
 """A reply as it is written, on the terminal."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, Protocol
 
 from nexus.cli.output import Output
@@ -31,9 +31,13 @@ class Voice:
         if self._output.json:
             self._output.json_line(as_json(event))
         else:
-            self._tell(event.tag, event.data)
+            self._show(event.tag, event.data)
 
-    def _tell(self, tag: str, data: dict[str, Any]) -> None:
+    def tell(self, tag: str, **data: Any) -> None:
+        """Says the next event of a reply that no server writes."""
+        self.say(Event(position=self.position + 1, tag=tag, data=data))
+
+    def _show(self, tag: str, data: dict[str, Any]) -> None:
         match tag:
             case "reply.delta":
                 self._writer.write(str(data.get("text", "")))
@@ -92,15 +96,14 @@ def _writer(output: Output) -> Writer:
         return PlainWriter(output)
     from nexus.cli.markdown import MarkdownWriter
 
-    return MarkdownWriter(output.out)
+    return MarkdownWriter(output.stdout)
 
 
 async def stream_reply(output: Output, client: Client, session_id: str, content: str) -> str:
     """Says something and the reply to it; answers how that ended. Ctrl-C stops the reply on the server."""
     voice = Voice(output)
     try:
-        async with aclosing(client.stream(session_id, content)) as events:
-            await _show_events(events, voice)
+        await _show_events(client.stream(session_id, content), voice)
     except asyncio.CancelledError:
         if (task := asyncio.current_task()) is not None:
             task.uncancel()
@@ -110,18 +113,10 @@ async def stream_reply(output: Output, client: Client, session_id: str, content:
     return voice.ending
 
 
-async def leave(stack: AsyncExitStack) -> None:
-    """Ends what an impatient Ctrl-C left under way, then closes what is open."""
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
-    await stack.aclose()
-
-
-async def _show_events(events: AsyncIterator[Event], voice: Voice) -> None:
-    async for event in events:
-        voice.say(event)
+async def _show_events(events: AsyncGenerator[Event, None], voice: Voice) -> None:
+    async with aclosing(events):
+        async for event in events:
+            voice.say(event)
 
 
 async def _stop_reply(output: Output, client: Client, session_id: str, voice: Voice) -> None:
@@ -140,5 +135,4 @@ async def _cancel_reply(client: Client, session_id: str, voice: Voice) -> None:
     if reply_id is None or voice.ending:
         return
     await client.cancel_reply(session_id, reply_id)
-    async with aclosing(client.reply_events(session_id, reply_id, after=voice.position)) as rest:
-        await _show_events(rest, voice)
+    await _show_events(client.reply_events(session_id, reply_id, after=voice.position), voice)

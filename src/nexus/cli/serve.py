@@ -4,27 +4,14 @@ import os
 import signal
 import sys
 import threading
-from argparse import SUPPRESS
 from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK, Ended
 from nexus.cli.importing import lean
-from nexus.cli.parsing import Topics, verb, whole
 
 if TYPE_CHECKING:
     from nexus.settings import Settings
-
-
-def add(topics: Topics) -> None:
-    parser = verb(topics, "serve", "run the server: API, pages and background work in one process", local=serve)
-    parser.add_argument("--host", help="the address to listen on (default: NEXUS_HOST, or 127.0.0.1)")
-    parser.add_argument(
-        "--port", type=whole(0, 65535), help="the port; 0 takes a free one (default: NEXUS_PORT, or 8000)"
-    )
-    parser.add_argument("--data-dir", help="where everything is kept (default: NEXUS_DATA_DIR, or ./data)")
-    parser.add_argument("--role", choices=("all", "api"), help="what this process does (default: NEXUS_ROLE, or all)")
-    parser.add_argument("--attached", action="store_true", help=SUPPRESS)
 
 
 def serve(asked: Asked) -> int:

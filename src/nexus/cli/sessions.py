@@ -1,14 +1,9 @@
 """`nexus sessions`: conversations."""
 
-from typing import TYPE_CHECKING
-
 from nexus.cli.asked import Asked
 from nexus.cli.lookup import agent_of
-from nexus.cli.parsing import Topics, add_list_verb, add_verbs, one_id, topic, whole
 from nexus.cli.tables import Shape, show_list
-
-if TYPE_CHECKING:
-    from nexus.client import Client
+from nexus.client import Client
 
 SESSIONS = Shape(
     columns={
@@ -25,32 +20,16 @@ SESSIONS = Shape(
 )
 
 
-def add(topics: Topics) -> None:
-    verbs = topic(topics, "sessions", "see and delete conversations")
-    of_agent = add_list_verb(verbs, "your sessions, by last activity", list_sessions)
-    of_agent.add_argument("--agent", type=one_id, help="only those with this agent (id, slug or name)")
-    parsers = add_verbs(
-        verbs,
-        "session",
-        "id of the session",
-        ("show", "one session", show),
-        ("messages", "what was said", messages),
-        ("delete", "delete a session and what was said in it", delete),
-    )
-    most = parsers["messages"]
-    most.add_argument("--limit", type=whole(1, 10_000), default=1000, help="how many at most (default: 1000)")
-
-
-async def list_sessions(asked: Asked, client: "Client") -> None:
+async def list_sessions(asked: Asked, client: Client) -> None:
     agent_id = (await agent_of(client, asked.arguments.agent)).agent_id if asked.arguments.agent else None
     await show_list(asked, client.sessions(agent_id=agent_id), SESSIONS)
 
 
-async def show(asked: Asked, client: "Client") -> None:
+async def show(asked: Asked, client: Client) -> None:
     asked.output.details(await client.session(asked.arguments.session))
 
 
-async def messages(asked: Asked, client: "Client") -> None:
+async def messages(asked: Asked, client: Client) -> None:
     found = await client.messages(asked.arguments.session).take(asked.arguments.limit)
     if asked.output.json:
         asked.output.document(found)
@@ -61,7 +40,7 @@ async def messages(asked: Asked, client: "Client") -> None:
         asked.output.line(f"{message.content}\n")
 
 
-async def delete(asked: Asked, client: "Client") -> None:
+async def delete(asked: Asked, client: Client) -> None:
     session_id = asked.arguments.session
     await client.delete_session(session_id)
     asked.output.result({"session_id": session_id, "deleted": True}, f"Deleted {session_id}.")

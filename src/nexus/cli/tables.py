@@ -1,15 +1,13 @@
 """Lists for people and for programs: what identifies a row is never cut, whatever the width of the terminal."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from nexus.cli.asked import Asked
 from nexus.cli.output import as_words
 from nexus.cli.terminal import one_line
-
-if TYPE_CHECKING:
-    from nexus.client import Pages
-    from nexus.wire.lists import Listed
+from nexus.client import Pages
+from nexus.wire.lists import Listed
 
 GAP = 2
 LEAST = 12
@@ -27,7 +25,7 @@ class Shape(NamedTuple):
     then: Sequence[str] = ()
 
 
-async def show_list(asked: Asked, pages: "Pages[Any]", shape: Shape) -> None:
+async def show_list(asked: Asked, pages: Pages[Any], shape: Shape) -> None:
     """As many items as were asked for; people are told when there are more."""
     found = await pages.take(None if asked.arguments.all else asked.arguments.limit)
     show_table(asked, found, shape)
@@ -35,7 +33,7 @@ async def show_list(asked: Asked, pages: "Pages[Any]", shape: Shape) -> None:
         asked.output.note(f"(The first {len(found.items)}: --all shows every one, --limit N so many.)")
 
 
-def show_table(asked: Asked, found: "Listed[Any]", shape: Shape) -> None:
+def show_table(asked: Asked, found: Listed[Any], shape: Shape) -> None:
     """The result: one JSON document for programs, aligned columns for people."""
     rows = [{name: _read_cell(item, field) for name, field in shape.columns.items()} for item in found.items]
     if asked.output.json:

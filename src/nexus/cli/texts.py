@@ -10,7 +10,7 @@ MOST_CHARACTERS = 200_000
 
 def message_of(text: str, output: Output) -> str:
     """The text itself; `-` stands for what comes through stdin."""
-    return check_text(output.source.read(MOST_CHARACTERS + 1) if text == "-" else text)
+    return check_text(output.stdin.read(MOST_CHARACTERS + 1) if text == "-" else text)
 
 
 def content_of(path: str, output: Output) -> str:

@@ -57,7 +57,7 @@ async def refresh_position(board: Board, position: Position, *, every: float = L
 def _view(board: Board, output: Output) -> Iterator[View]:
     if output.json:
         yield lambda event, _: output.json_line(as_json(event))
-    elif output.err.isatty():
+    elif output.stderr.isatty():
         with _live(board, output):
             yield lambda *_: None
     else:
@@ -95,7 +95,7 @@ def _live(board: Board, output: Output) -> Iterator[None]:
     from rich.console import Console
     from rich.live import Live
 
-    console = Console(file=output.err)
+    console = Console(file=output.stderr)
     with Live(
         get_renderable=lambda: render_board(board, is_narrow=console.width < NARROW),
         console=console,

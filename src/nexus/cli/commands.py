@@ -1,0 +1,236 @@
+"""What can be typed: every command with its verbs and options. Functions are named, and imported when they are called."""
+
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, _SubParsersAction
+from collections.abc import Callable
+from typing import TypeAlias
+
+from nexus.cli.completion import HOW, SHELLS
+
+Topics: TypeAlias = "_SubParsersAction[ArgumentParser]"
+AGENT = "id, slug or name of the agent"
+BUILD_COMMANDS = {
+    "pause": "pause the build at its next step",
+    "resume": "go on with a paused build",
+    "stop": "stop the build for good",
+    "retry": "build again from the stage that failed",
+    "restart": "build again, from the first stage or a later one",
+}
+
+
+def add_commands(topics: Topics) -> None:
+    _add_serve(topics)
+    _add_build(topics)
+    _add_chat(topics)
+    _add_projects(topics)
+    _add_agents(topics)
+    _add_sessions(topics)
+    tasks = _Topic(topics, "tasks", "see the work in the background", "task", "id of the task")
+    tasks.add_list("your tasks, newest first")
+    tasks.add("show", "one task")
+    tools = _Topic(topics, "tools", "see the tools that agents may use", "tool", "id or name of the tool")
+    tools.add_list("the tools of the library").add_argument("--category", help="only those of this category")
+    tools.add("show", "one tool and its parameters")
+    _add_models(topics)
+    doctor = _add_local(topics, "doctor", "check this machine and its settings, and say what to do", "doctor:doctor")
+    doctor.add_argument("--data-dir", help="where everything is kept (default: NEXUS_DATA_DIR, or ./data)")
+    doctor.add_argument(
+        "--chaos", action="store_true", help="kill a server of its own at work, and see that nothing is lost"
+    )
+    _add_agent(topics)
+    about = "print what makes a shell complete this command"
+    completion = _add_local(topics, "completion", about, "completion:print_script")
+    completion.description = f"{about}; {HOW}"
+    completion.add_argument("shell", choices=SHELLS, help="the shell")
+
+
+def shared_options() -> ArgumentParser:
+    """The options that stand before or after a verb alike."""
+    options = ArgumentParser(add_help=False, argument_default=SUPPRESS)
+    group = options.add_argument_group("options of every command")
+    group.add_argument("--url", help="the server (default: NEXUS_URL, or http://127.0.0.1:8000)")
+    group.add_argument("--token", help="the bearer token; better in NEXUS_TOKEN, where other users do not see it")
+    group.add_argument("--json", action="store_true", help="one JSON document on stdout; JSON lines for streams")
+    return options
+
+
+def _add_parser(topics: Topics, name: str, about: str) -> ArgumentParser:
+    return topics.add_parser(name, help=about, description=about, parents=[shared_options()])
+
+
+def _add_local(topics: Topics, name: str, about: str, run: str) -> ArgumentParser:
+    """A command, or a verb of one, that finds its server itself, or needs none."""
+    parser = _add_parser(topics, name, about)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _may_serve(parser: ArgumentParser) -> None:
+    parser.add_argument("--serve", action="store_true", help="if no server answers, start one for this command")
+
+
+class _Topic:
+    """Verbs that are handed a client, most of them about one `thing`; their functions are in the module of the topic's name."""
+
+    def __init__(self, topics: Topics, name: str, about: str, thing: str, about_thing: str) -> None:
+        self._verbs = _add_parser(topics, name, about).add_subparsers(metavar="VERB", required=True)
+        self._name, self._thing, self._about_thing = name, thing, about_thing
+
+    def add(self, name: str, about: str, function: str | None = None) -> ArgumentParser:
+        """A verb about one thing; `function`: where it has not the verb's name."""
+        parser = self._add_verb(name, about, function or name)
+        parser.add_argument(self._thing, type=one_id, help=self._about_thing)
+        return parser
+
+    def add_list(self, about: str) -> ArgumentParser:
+        parser = self._add_verb("list", about, f"list_{self._name}")
+        many = parser.add_mutually_exclusive_group()
+        number = whole(1, 10_000)
+        many.add_argument("--limit", type=number, default=50, metavar="N", help="how many at most (default: 50)")
+        many.add_argument("--all", action="store_true", help="every one")
+        return parser
+
+    def _add_verb(self, name: str, about: str, function: str) -> ArgumentParser:
+        parser = _add_parser(self._verbs, name, about)
+        _may_serve(parser)
+        parser.set_defaults(on_server=f"{self._name}:{function}")
+        return parser
+
+
+def _add_serve(topics: Topics) -> None:
+    about = "run the server: API, pages and background work in one process"
+    parser = _add_local(topics, "serve", about, "serve:serve")
+    parser.add_argument("--host", help="the address to listen on (default: NEXUS_HOST, or 127.0.0.1)")
+    parser.add_argument(
+        "--port", type=whole(0, 65535), help="the port; 0 takes a free one (default: NEXUS_PORT, or 8000)"
+    )
+    parser.add_argument("--data-dir", help="where everything is kept (default: NEXUS_DATA_DIR, or ./data)")
+    parser.add_argument("--role", choices=("all", "api"), help="what this process does (default: NEXUS_ROLE, or all)")
+    parser.add_argument("--attached", action="store_true", help=SUPPRESS)
+
+
+def _add_build(topics: Topics) -> None:
+    parser = _add_local(topics, "build", "describe an agent in a sentence and watch it being built", "build:build")
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("requirement", nargs="?", help="what the agent is to do; - reads it from stdin")
+    asked.add_argument("--requirement-file", metavar="FILE", help="read what it is to do from a file; - is stdin")
+    parser.add_argument("--name", help="what the project is called")
+    parser.add_argument("--priority", type=whole(1, 5), default=3, help="1 to 5, 5 is built first (default: 3)")
+    parser.add_argument("--tag", action="append", default=[], help="a tag of the project; as often as wanted")
+    parser.add_argument("--detach", action="store_true", help="do not wait: print the project and return")
+    _may_serve(parser)
+    parser.add_argument("--allow-partial", action="store_true", help="deploy it also when it leaves requirements unmet")
+
+
+def _add_chat(topics: Topics) -> None:
+    parser = _add_local(topics, "chat", "talk to an agent; /help lists what can be typed", "chat:chat")
+    parser.add_argument("agent", nargs="?", type=one_id, help="id, slug or name (default: the latest agent)")
+    parser.add_argument("--session", type=one_id, metavar="ID", help="go on with a session")
+    _add_saying(parser)
+    _may_serve(parser)
+
+
+def _add_saying(parser: ArgumentParser) -> None:
+    """What is said where nobody types, and how answers are shown."""
+    parser.add_argument(
+        "--message", action="extend", nargs="+", default=[], metavar="TEXT",
+        help="say this and leave; several are said one after the other; - reads one from stdin",
+    )  # fmt: skip
+    parser.add_argument("--raw", action="store_true", help="show answers as they are written, Markdown included")
+
+
+def _add_projects(topics: Topics) -> None:
+    projects = _Topic(topics, "projects", "see, follow and command builds", "project", "id of the project")
+    states = ("pending", "queued", "building", "completed", "failed", "paused", "cancelled")
+    listed = projects.add_list("the projects, newest first")
+    listed.add_argument("--status", choices=states, help="only those in this state")
+    projects.add("show", "one project")
+    projects.add("stages", "the stages of its current build")
+    projects.add("files", "the paths of its files")
+    projects.add("report", "what verification found")
+    projects.add("watch", "show its current build as a board, from the beginning, whether it goes on or is over")
+    projects.add("cat", "the content of a file").add_argument("path", help="path of the file, as `files` shows it")
+    events = projects.add("events", "follow the events of the current build up to its end")
+    events.add_argument("--after", type=whole(0, 10**8), default=0, help="only those behind this position")
+    for name, about in BUILD_COMMANDS.items():
+        parser = projects.add(name, about, "command")
+        parser.set_defaults(action=name, from_stage=None)
+    parser.add_argument("--from-stage", help="the first stage that is done again")
+    deleting = projects.add("delete", "delete a project with its files and agents")
+    deleting.add_argument("--stop-first", action="store_true", help="stop its build if it is being built")
+
+
+def _add_agents(topics: Topics) -> None:
+    agents = _Topic(topics, "agents", "see, call and delete agents", "agent", AGENT)
+    states, verdicts = ("running", "offline", "error", "building", "deploying"), ("passed", "partial", "failed")
+    listed = agents.add_list("the agents, newest first")
+    listed.add_argument("--category", help="only those of this category")
+    listed.add_argument("--status", choices=states, help="only those in this state")
+    listed.add_argument("--verdict", choices=verdicts, help="only those of whose newest version verification said this")
+    agents.add("show", "one agent")
+    agents.add("versions", "the versions of an agent and what verification said of them")
+    deploying = agents.add("deploy", "let a version of an agent answer, the newest one unless another is named")
+    deploying.add_argument("--version", type=whole(1, 10**6), metavar="N", help="which one (default: the newest)")
+    deploying.add_argument("--allow-partial", action="store_true", help="also when it leaves requirements unmet")
+    deploying.add_argument("--allow-failed", action="store_true", help="also when it failed its verification")
+    agents.add("delete", "delete an agent; its project keeps the files")
+    invoking = agents.add("invoke", "one question, one answer, no session")
+    invoking.add_argument("message", help="what to say; - reads it from stdin")
+
+
+def _add_sessions(topics: Topics) -> None:
+    sessions = _Topic(topics, "sessions", "see and delete conversations", "session", "id of the session")
+    listed = sessions.add_list("your sessions, by last activity")
+    listed.add_argument("--agent", type=one_id, help="only those with this agent (id, slug or name)")
+    sessions.add("show", "one session")
+    said = sessions.add("messages", "what was said")
+    said.add_argument("--limit", type=whole(1, 10_000), default=1000, help="how many at most (default: 1000)")
+    sessions.add("delete", "delete a session and what was said in it")
+
+
+def _add_models(topics: Topics) -> None:
+    about = "show which model answers and which are at hand; choose one and try it"
+    parser = _add_local(topics, "models", about, "models:show")
+    verbs = parser.add_subparsers(metavar="VERB")
+    using = _add_local(
+        verbs, "use", "choose the model that answers, in models.toml in the data directory", "models:use"
+    )
+    using.add_argument("model", metavar="PROVIDER/NAME", help="such as openai/gpt-4o-mini, ollama/qwen3, or offline")
+    using.add_argument(
+        "--base-url", metavar="URL", help="where it is reached, where that is not its provider's own place"
+    )
+    keys = using.add_mutually_exclusive_group()
+    keys.add_argument("--key-env", metavar="VAR", help="the environment variable that holds its key")
+    keys.add_argument("--key-stdin", action="store_true", help="read its key from stdin, and keep it in models.toml")
+    testing = _add_local(verbs, "test", "ask the model for words, for a form and for a tool call", "models:test")
+    for one in (parser, using, testing):
+        one.add_argument(
+            "--data-dir", default=SUPPRESS, help="where models.toml is (default: NEXUS_DATA_DIR, or ./data)"
+        )
+
+
+def _add_agent(topics: Topics) -> None:
+    parser = _add_parser(topics, "agent", "run or test an agent package from its folder")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    running = _add_local(verbs, "run", "talk to the package in a folder, without a server", "agent:run")
+    about = "run the unit tests and the behavioural cases of the package in a folder"
+    for one in (running, _add_local(verbs, "test", about, "agent:test")):
+        one.add_argument("directory", metavar="DIR", help="the folder that holds agent.toml")
+    _add_saying(running)
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """The type of an option: a whole number within bounds."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text[:9]) <= most:
+            raise ArgumentTypeError(f"{text!r} is no whole number from {least} to {most}")
+        return int(text)
+
+    return number
+
+
+def one_id(text: str) -> str:
+    """The type of an id: anything that the server may judge."""
+    if not text.strip() or text in (".", ".."):
+        raise ArgumentTypeError(f"{text!r} is no id")
+    return text
