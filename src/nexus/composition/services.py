@@ -101,7 +101,14 @@ def _compose_core(adapters: Adapters) -> CoreServices:
         tallies=tallies,
         admission=Admission(tallies=tallies, limits=adapters.admission),
         audit=Audit(clock=clock, new_id=adapters.new_id),
-        requests=Requests(tables=on.tables, clock=clock),
+        requests=Requests(
+            tables=on.tables,
+            clock=clock,
+            heartbeat=adapters.heartbeat,
+            worker_id=adapters.worker_id,
+            times=adapters.leases,
+            is_sole=adapters.is_sole,
+        ),
         tasks=Tasks(
             tables=on.tables, clock=clock, new_id=adapters.new_id, heartbeat=adapters.heartbeat, times=adapters.leases
         ),

@@ -1,7 +1,9 @@
 """Long work under a key: claimed before it begins, waited for by all others, begun anew where the first one died."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from secrets import token_hex
 
 import msgspec
 import pytest
@@ -14,9 +16,11 @@ from nexus.domain.ports.rows import insert
 from nexus.domain.requests.model import KeptAnswer, Once, once
 from nexus.domain.requests.service import KeyReused, Requests, Waiting
 from nexus.domain.requests.tables import REQUESTS
+from nexus.domain.tasks.execution import LeaseTimes
+from tests.fakes.heartbeat import MemoryHeartbeat
 from tests.house import ANN, BEN
 
-SOON = Waiting(longest=20, look=0.001, beat=0.005, lost=0.05)
+SOON, LEASE = Waiting(longest=20, look=0.001), LeaseTimes(lease=0.05)
 KEY = once("k", "POST /x", b"body")
 PLACE = '["tnt_one","usr_ann","POST /x","k"]'
 
@@ -26,9 +30,37 @@ def tables() -> Tables:
     return Tables(MemoryTables(), secret=b"s" * 32, clock=lambda: 1_800_000_000.0)
 
 
-def process(tables: Tables, waiting: Waiting = SOON) -> Requests:
-    """What each process has of its own over the same store."""
-    return Requests(tables=tables, clock=lambda: 1_800_000_000.0, waiting=waiting)
+class Beats:
+    """The signs of life of a process."""
+
+    def __init__(self) -> None:
+        self.heartbeat = MemoryHeartbeat()
+
+    async def run(self) -> None:
+        while True:
+            await self.heartbeat.beat()
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def beats() -> AsyncIterator[MemoryHeartbeat]:
+    own = Beats()
+    beating = asyncio.ensure_future(own.run())
+    yield own.heartbeat
+    beating.cancel()
+    await asyncio.gather(beating, return_exceptions=True)
+
+
+def process(tables: Tables, waiting: Waiting = SOON, *, beats: MemoryHeartbeat | None = None) -> Requests:
+    """What each process has of its own over the same store; without `beats`, it shows no life."""
+    return Requests(
+        tables=tables,
+        clock=lambda: 1_800_000_000.0 + time.monotonic(),
+        heartbeat=beats or MemoryHeartbeat(),
+        worker_id=token_hex(4),
+        times=LEASE,
+        waiting=waiting,
+    )
 
 
 class Work:
@@ -56,13 +88,13 @@ async def asked(
     return request.result
 
 
-async def test_long_work_goes_on_once_in_two_processes_and_both_get_its_answer(tables: Tables) -> None:
-    work, processes = Work(), [process(tables), process(tables)]
+async def test_long_work_goes_on_once_in_two_processes_and_both_get_its_answer(
+    tables: Tables, beats: MemoryHeartbeat
+) -> None:
+    work, processes = Work(), [process(tables, beats=beats), process(tables, beats=beats)]
     asking = [asyncio.ensure_future(asked(tables, processes[number % 2], work)) for number in range(16)]
     await work.reached.wait()
-    while (
-        await tables.get(REQUESTS, PLACE)
-    ).revision < 2 * SOON.lost / SOON.beat:  # longer than the dead are waited for
+    while (await tables.get(REQUESTS, PLACE)).heartbeat < 3:  # longer than the dead are waited for
         await asyncio.sleep(0)
     work.go.set()
     assert set(await asyncio.gather(*asking)) == {"answer 1"}
@@ -70,7 +102,9 @@ async def test_long_work_goes_on_once_in_two_processes_and_both_get_its_answer(t
 
 
 async def test_where_the_first_process_died_the_next_request_begins_anew_and_once(tables: Tables) -> None:
-    dead = KeptAnswer(key=PLACE, digest=KEY.digest, claim="gone", expires_at=1_900_000_000)
+    dead = KeptAnswer(
+        key=PLACE, digest=KEY.digest, status="running", worker_id="gone", fence=1, expires_at=1_900_000_000
+    )
     await tables.commit(insert(REQUESTS, dead))
     work = Work()
     work.go.set()
@@ -80,7 +114,7 @@ async def test_where_the_first_process_died_the_next_request_begins_anew_and_onc
 
 async def test_one_that_lost_its_claim_records_nothing_and_gets_the_others_answer(tables: Tables) -> None:
     slow, fast = Work(), Work()
-    mute = process(tables, msgspec.structs.replace(SOON, beat=1000))
+    mute = process(tables)
     first = asyncio.ensure_future(asked(tables, mute, slow))
     await slow.reached.wait()
     second = asyncio.ensure_future(asked(tables, process(tables), fast))

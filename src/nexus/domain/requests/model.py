@@ -4,7 +4,7 @@ import hashlib
 
 from msgspec import Struct
 
-from nexus.domain.ports.rows import Entity
+from nexus.domain.tasks.execution import LeaseRow
 
 
 class Once(Struct, frozen=True):
@@ -15,15 +15,16 @@ class Once(Struct, frozen=True):
     digest: str
 
 
-class KeptAnswer(Entity, frozen=True, kw_only=True):
-    """The answer to a request (JSON), kept in the commit of what it created. While `claim` names who works on it, there is none yet; each
-    sign of life of that one is a revision."""
+class KeptAnswer(LeaseRow, frozen=True, kw_only=True):
+    """The answer to a request (JSON), kept in the commit of what it created. There is none yet while a worker has the row."""
 
     key: str
     digest: str
     answer: str = ""
-    claim: str | None = None
     expires_at: int
+    status: str = "answered"
+    tenant_id: str = ""
+    created_at: str = ""
 
 
 def once(key: str, route: str, body: bytes) -> Once:

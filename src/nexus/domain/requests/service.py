@@ -5,9 +5,8 @@ together with `*request.recording(answer)`. Who is refused meanwhile, by what th
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
 
@@ -18,9 +17,11 @@ from nexus.domain.core.errors import AlreadyExists, Conflict, InvalidInput, Nexu
 from nexus.domain.core.instants import Clock
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Tables
-from nexus.domain.ports.rows import Write, delete, insert, patch, when
+from nexus.domain.ports.heartbeat import Heartbeat
+from nexus.domain.ports.rows import Write, delete, insert, when
 from nexus.domain.requests.model import KeptAnswer, Once
-from nexus.domain.requests.tables import REQUESTS
+from nexus.domain.requests.tables import REQUEST_LEASES, REQUESTS
+from nexus.domain.tasks.execution import Executions, LeaseTimes
 
 KEPT_SECONDS = 86_400
 T = TypeVar("T")
@@ -31,20 +32,17 @@ class KeyReused(InvalidInput):
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
-    """Seconds: how long a request waits for the answer of the first one with its key, between two looks for it, between two signs of life of
-    one that works, and after how long without any it is taken to be dead."""
+    """Seconds: how long a request waits for the answer of the first one with its key, and between two looks for it."""
 
     longest: float = 240.0
     look: float = 0.1
-    beat: float = 2.0
-    lost: float = 10.0
 
 
 class KeyedRequest(Generic[T]):
     """A request, with its key or without. `answer` is there where the first one with this key was answered, or this one was."""
 
-    def __init__(self, row: KeptAnswer | None, kind: type[T]) -> None:
-        self.row, self.kind = row, kind
+    def __init__(self, executions: Executions[KeptAnswer], row: KeptAnswer | None, kind: type[T]) -> None:
+        self._executions, self.row, self.kind = executions, row, kind
         self.answer: T | None = None
 
     @property
@@ -59,14 +57,28 @@ class KeyedRequest(Generic[T]):
         if self.row is None:
             return []
         encoded = msgspec.json.encode(answer).decode()
-        if self.row.claim is None:
+        if self.row.worker_id is None:
             return [insert(REQUESTS, msgspec.structs.replace(self.row, answer=encoded))]
-        return [patch(REQUESTS, self.row, when(claim=self.row.claim), answer=encoded, claim=None)]
+        return [self._executions.move(self.row, "answered", answer=encoded, worker_id=None)]
 
 
 class Requests:
-    def __init__(self, *, tables: Tables, clock: Clock, waiting: Waiting = Waiting()) -> None:
+    """`is_sole`: this process has the store for itself, so whoever else worked on a request is dead."""
+
+    def __init__(
+        self,
+        *,
+        tables: Tables,
+        clock: Clock,
+        heartbeat: Heartbeat,
+        worker_id: str,
+        is_sole: bool = False,
+        times: LeaseTimes = LeaseTimes(),
+        waiting: Waiting = Waiting(),
+    ) -> None:
         self._tables, self._clock, self._waiting = tables, clock, waiting
+        self._worker_id, self._is_sole = worker_id, is_sole
+        self._executions = Executions(REQUEST_LEASES, tables=tables, clock=clock, heartbeat=heartbeat, times=times)
         self._locks = WeakValueDictionary[str, asyncio.Lock]()
 
     @asynccontextmanager
@@ -78,7 +90,7 @@ class Requests:
 
         Without `look_first`, one that comes again hears so by the refusal of its commit, or of what it read before: a round trip less for
         those that come once."""
-        request = KeyedRequest(self._row(caller, once) if once else None, kind)
+        request = KeyedRequest(self._executions, self._row(caller, once) if once else None, kind)
         async with self._one_at_a_time(request.row):
             if look_first:
                 await self._find(request)
@@ -93,13 +105,18 @@ class Requests:
     async def begin_long(self, caller: Principal, once: Once | None, kind: type[T]) -> AsyncIterator[KeyedRequest[T]]:
         """As `begin`, for work that takes long before its commit: the key is claimed before it, in the store, and whoever comes meanwhile
         waits for the answer; also in another process, which begins anew where this one died."""
-        async with self.begin(caller, once, kind) as request, AsyncExitStack() as stack:
+        async with self.begin(caller, once, kind) as request:
             if request.row is not None and request.answer is None:
                 await self._claim(request, request.row)
-            if request.row is not None and request.answer is None:
-                stack.push_async_callback(self._release, request)
-                await stack.enter_async_context(self._alive(request.row))
-            yield request
+            if request.row is None or request.answer is not None:
+                yield request
+                return
+            self._executions.hold(request.row, _ignore)
+            try:
+                yield request
+            finally:
+                self._executions.drop(request.row)
+                await self._release(request, request.row)
 
     def _row(self, caller: Principal, once: Once) -> KeptAnswer:
         key = msgspec.json.encode((caller.tenant_id, caller.user_id, once.route, once.key)).decode()
@@ -127,16 +144,16 @@ class Requests:
             return None
         if found.digest != request.row.digest:
             raise KeyReused("The key came before with another body.")
-        if found.claim is None:
+        if found.answer:
             request.answer = msgspec.json.decode(found.answer, type=request.kind)
         return found
 
     async def _find_after_refusal(self, request: KeyedRequest[T]) -> None:
-        """The answer of who was faster; where that one took this request's claim, it may still be at work."""
+        """The answer of who was faster; where that one took this request over, it may still be at work."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._waiting.lost):
+            async with asyncio.timeout(self._executions.times.lease):
                 found = await self._find(request)
-                while found and request.row and found.claim not in (None, request.row.claim):
+                while found and request.row and not found.answer and found.fence != request.row.fence:
                     await asyncio.sleep(self._waiting.look)
                     found = await self._find(request)
 
@@ -150,51 +167,39 @@ class Requests:
             raise _still_running() from None
 
     async def _claim_once(self, request: KeyedRequest[T], row: KeptAnswer) -> bool:
-        """Claims what is free, or whose claimant shows no life; no clock but this process' own counts."""
-        loop, claim = asyncio.get_running_loop(), secrets.token_hex(8)
+        """Claims what is free, or whose worker shows no life; no clock but this process' own counts."""
+        loop = asyncio.get_running_loop()
         if (found := await self._find(request)) is None:
-            fresh = msgspec.structs.replace(row, claim=claim)
-            with contextlib.suppress(AlreadyExists):
-                await self._tables.commit(insert(REQUESTS, fresh))
-                request.row = fresh
-                return True
-            return False
-        seen, until = found.revision, loop.time() + self._waiting.lost
-        while found and found.claim and found.revision == seen:
+            fresh = self._executions.place(row, worker_id=self._worker_id)
+            return await self._take(request, insert(REQUESTS, fresh), fresh)
+        is_dead = self._is_sole and found.worker_id != self._worker_id
+        seen, until = (found.fence, found.heartbeat), loop.time() + (0 if is_dead else self._executions.times.lease)
+        while found and not found.answer and (found.fence, found.heartbeat) == seen:
             if loop.time() >= until:
-                return await self._take_over(request, found, claim)
+                taking = self._executions.take_over(found, self._worker_id)
+                return await self._take(request, taking, self._executions.row_after(found, taking))
             await asyncio.sleep(self._waiting.look)
             found = await self._find(request)
         return False
 
-    async def _take_over(self, request: KeyedRequest[T], dead: KeptAnswer, claim: str) -> bool:
-        with contextlib.suppress(Conflict, NotFound):
-            await self._tables.commit(patch(REQUESTS, dead, claim=claim))
-            request.row = msgspec.structs.replace(dead, claim=claim, revision=dead.revision + 1)
+    async def _take(self, request: KeyedRequest[T], write: Write, row: KeptAnswer) -> bool:
+        with contextlib.suppress(AlreadyExists, Conflict, NotFound):  # another was faster
+            await self._tables.commit(write)
+            request.row = row
             return True
         return False
 
-    @asynccontextmanager
-    async def _alive(self, row: KeptAnswer) -> AsyncIterator[None]:
-        beating = asyncio.ensure_future(self._beat(row))
-        try:
-            yield
-        finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
-
-    async def _beat(self, row: KeptAnswer) -> None:
-        """Shows life until it is cancelled, or the claim is another's."""
-        while True:
-            await asyncio.sleep(self._waiting.beat)
-            with contextlib.suppress(Unavailable):
-                await self._tables.commit(patch(REQUESTS, row, when(claim=row.claim)))
-
-    async def _release(self, request: KeyedRequest[T]) -> None:
+    async def _release(self, request: KeyedRequest[T], row: KeptAnswer) -> None:
         """Work that came to no answer leaves the key free."""
-        if request.answer is None and request.row is not None:
+        if request.answer is None:
             with contextlib.suppress(NexusError):
-                await asyncio.shield(self._tables.commit(delete(REQUESTS, request.row, when(claim=request.row.claim))))
+                await asyncio.shield(
+                    self._tables.commit(delete(REQUESTS, row, when(fence=row.fence, status="running")))
+                )
+
+
+def _ignore(control: str | None) -> None:
+    """Nobody stops a request; one that was taken over hears it when it records its answer."""
 
 
 def _still_running() -> Unavailable:
