@@ -68,11 +68,10 @@ async def test_a_call_has_arguments_as_json_of_the_schema() -> None:
 
 
 async def test_calls_of_one_answer_have_ids_of_their_own() -> None:
-    text = "What time is 14:30 UTC on 2026-01-15 in Tokyo and Paris?"
-    zones = LIBRARY["convert_time_zone"].spec
-    end = (await heard(ModelRequest(messages=(ChatMessage("user", text),), tools=(zones,))))[-1]
+    text, units = "What is 10 km in miles and metres?", LIBRARY["convert_units"].spec
+    end = (await heard(ModelRequest(messages=(ChatMessage("user", text),), tools=(units,))))[-1]
     assert isinstance(end, End)
-    assert [msgspec.json.decode(call.arguments)["to_zone"] for call in end.calls] == ["Tokyo", "Paris"]
+    assert [msgspec.json.decode(call.arguments)["to_unit"] for call in end.calls] == ["miles", "metres"]
     assert len({call.call_id for call in end.calls}) == 2
 
 

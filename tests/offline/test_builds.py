@@ -110,7 +110,6 @@ REQUIREMENTS: list[tuple[str, str, list[str], list[str]]] = [
     ("做一个计算BMI的健康助手", "zh", [], ["bmi"]),
     ("一个计算年龄的智能体", "zh", [], ["age_in_years"]),
     ("A calculator agent for percentages", "en", ["calculate"], []),
-    ("An assistant that converts times between time zones", "en", ["convert_time_zone"], []),
     ("Split the bill between friends, and compute the body mass index", "en", [], ["split_bill", "bmi"]),
 ]
 

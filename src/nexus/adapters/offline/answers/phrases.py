@@ -14,8 +14,6 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
     "nothing": ("This agent has no tools that I could use without AI.", "这个智能体没有我不用人工智能就能使用的工具。"),
     "lost": (f"I did not understand “{{part}}”. {_WHO[0]}", f"我没有看懂“{{part}}”。{_WHO[1]}"),
     "lacking": (f"For {{title}} I still need: {{missing}}. ({_WHO[0]})", f"关于{{title}}，我还需要：{{missing}}。（{_WHO[1]}）"),
-    "doubt": (f"{{slot}} can be read in two ways: “{{first}}” or “{{second}}”. Which one? ({_WHO[0]})",
-              f"{{slot}}有两种读法：“{{first}}”或“{{second}}”。请问是哪一种？（{_WHO[1]}）"),
     "rivals": (f"That can be read in several ways: {{titles}}. Say which you mean. ({_WHO[0]})",
                f"这句话有几种理解：{{titles}}。请说明是哪一种。（{_WHO[1]}）"),
     "example": ("I can answer, for example: “{example}”", "我可以回答，例如：“{example}”"),
@@ -28,12 +26,12 @@ _NAMES: Mapping[str, tuple[str, str]] = {
     "from_unit": ("the unit of the value", "原单位"), "to_unit": ("the unit to convert to", "目标单位"),
     "same_kind": ("a unit of the same kind to convert to", "同类的目标单位"), "csv_text": ("the table as CSV", "CSV表格"),
     "text": ("the text (behind a colon)", "文本（放在冒号后面）"), "total": ("the amount of the bill", "账单金额"),
-    "to_zone": ("the zone to convert to", "目标时区"), "annual_rate_percent": ("annual rate (percent)", "年利率（%）"),
-    "weight_kg": ("the weight", "体重"), "height_cm": ("the height", "身高"), "clock": ("the time", "时间"),
+    "annual_rate_percent": ("annual rate (percent)", "年利率（%）"),
+    "weight_kg": ("the weight", "体重"), "height_cm": ("the height", "身高"),
 }  # fmt: skip
 _NAMES_ZH = {
     "principal": "本金", "years": "年数", "value": "数值", "start": "开始日期", "end": "结束日期", "day": "日期", "birth_date": "出生日期",
-    "items": "明细", "numbers": "数字", "from_zone": "原时区", "price": "价格", "discount_percent": "折扣", "people": "人数",
+    "items": "明细", "numbers": "数字", "price": "价格", "discount_percent": "折扣", "people": "人数",
     "tip_percent": "小费比例", "before": "原来的值", "after": "后来的值",
 }  # fmt: skip
 

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from nexus.adapters.offline.cards import Card, Frame
 from nexus.adapters.offline.reading.message import Bound, Message
 from nexus.adapters.offline.reading.patterns import pattern
-from nexus.adapters.offline.reading.slots import Doubt
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.models import ToolSpec
 from nexus.domain.tools.library.units import unit_named
@@ -31,17 +30,8 @@ class Reading(Struct, frozen=True, kw_only=True):
     taken: tuple[str, ...] = ()
 
     @property
-    def doubt(self) -> tuple[str, Doubt] | None:
-        """The name and the two values of a slot that is not certain."""
-        return next(((name, value) for name, value in self.bound.items() if isinstance(value, Doubt)), None)
-
-    @property
     def about(self) -> str:
         return str(self.bound.get("about", self.frame.about))
-
-    @property
-    def complete(self) -> bool:
-        return bool(self.calls) and not self.doubt
 
 
 def readings(message: Message, card: Card, tool: ToolSpec) -> Iterator[Reading]:
@@ -62,7 +52,7 @@ def following(message: Message, before: Reading, tool: ToolSpec) -> Reading | No
             if bound or (bound is not None and not (is_same or frame.bare)):
                 taken, merged = tuple(name for name in before.bound if name not in bound), _merged(before.bound, bound)
                 found.append(_built(Reading(card=card, frame=frame, bound=merged, taken=taken), message, tool))
-    return min(found, key=lambda one: not one.complete, default=None)
+    return min(found, key=lambda one: not one.calls, default=None)
 
 
 def _merged(before: Bound, found: Bound) -> Bound:

@@ -121,11 +121,8 @@ def _example(card: Card, language: Language) -> str:
 
 
 def _question(found: Understanding, said: str, tools: Sequence[ToolSpec], language: Language) -> str:
-    """What is missing or doubtful, or what was not understood; and what works."""
+    """What is missing, or what was not understood; and what works."""
     asks, about = found.asks, [found.asks.card] if found.asks else [one.card for one in found.rivals]
-    if asks and asks.doubt and not asks.missing:
-        name, (first, second) = asks.doubt
-        return phrase("doubt", language, slot=parameter_name(name, language), first=first, second=second)
     if asks:
         missing = joined([parameter_name(name, language) for name in asks.missing], language)
         lines = [phrase("lacking", language, title=asks.card.title(language), missing=missing)]

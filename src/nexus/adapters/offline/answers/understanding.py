@@ -26,8 +26,8 @@ Offer = Sequence[tuple[Card, ToolSpec]]
 
 
 class Understanding(Struct, frozen=True, kw_only=True):
-    """`found` are complete; else `asks` lacks something or has two meanings, `rivals` are meanings by
-    several cards; else `unknown` is what was not understood."""
+    """`found` are complete; else `asks` lacks something, `rivals` are meanings by several cards; else `unknown` is
+    what was not understood."""
 
     found: tuple[Reading, ...] = ()
     asks: Reading | None = None
@@ -58,7 +58,7 @@ def _turn(text: str, offer: Offer, today: date, before: Reading | None) -> Under
     tool = next((tool for card, tool in offer if before and card.tool == before.card.tool), None)
     for asked in partings(text) if before and tool else ():
         if before and tool and (one := following(Message(*asked, today), before, tool)):
-            return Understanding(found=(one,)) if one.complete else Understanding(asks=one)
+            return Understanding(found=(one,)) if one.calls else Understanding(asks=one)
     return whole
 
 
@@ -67,7 +67,7 @@ def _says_something(part: str) -> bool:
 
 
 def _alone(text: str, offer: Offer, today: date) -> Understanding:
-    """A text by itself; where nothing is complete, a doubt is asked about first, then what lacks least."""
+    """A text by itself; where nothing is complete, what lacks least is asked about."""
     asks: list[Reading] = []
     furthest, unknown = 0, ""
     for asked in partings(text):
@@ -75,8 +75,8 @@ def _alone(text: str, offer: Offer, today: date) -> Understanding:
         for card, tool in offer:
             message = Message(*asked, today)
             found = list(readings(message, card, tool))
-            complete += [one for one in found if one.complete][:1]
-            asks += [one for one in found if (one.missing or one.doubt) and (one.bound or not one.frame.bare)]
+            complete += [one for one in found if one.calls][:1]
+            asks += [one for one in found if one.missing and (one.bound or not one.frame.bare)]
             if message.material is None and message.furthest > furthest:
                 furthest, unknown = message.furthest, message.rest(message.furthest)
         if complete and len({_CURRENCIES.get(word) for word in message.words} - {None}) < 2:

@@ -1,10 +1,10 @@
-"""The kinds of slots: what each reads from a token on, as places where it ends, values, and readings in doubt."""
+"""The kinds of slots: what each reads from a token on, as places where it ends, and values."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from nexus.adapters.offline.reading.expressions import Expression
 from nexus.adapters.offline.reading.moments import Moments
@@ -29,13 +29,6 @@ _COMPARED = {sign: phrases(*words.split()) for sign, words in {
     "!=": "is_not isn't 不是 不等于", "=": "= is equals 是 为 等于",
 }.items()}  # fmt: skip
 Read = Iterator[tuple[int, Any]]
-
-
-class Doubt(NamedTuple):
-    """The value of a slot that can be read in two ways."""
-
-    first: str
-    second: str
 
 
 class Source(Moments):
@@ -132,8 +125,8 @@ def _spans(source: Source, at: int, detail: str) -> Read:
 
 def _dates(source: Source, at: int, detail: str) -> Read:
     for found in source.dates(at):
-        if not (found.yearless and detail == "full"):
-            yield found.end, Doubt(*found.doubt) if found.doubt else found.day.isoformat()
+        if found.is_sure and not (found.yearless and detail == "full"):
+            yield found.end, found.day.isoformat()
 
 
 def _texts(source: Source, at: int, detail: str) -> Read:
@@ -228,7 +221,5 @@ KINDS: Mapping[str, Callable[[Source, int, str], Read]] = {
     "measure": _measures, "condition": _conditions, "numbers": _number_lists, "expression": _expressions, "name": _names,
     "quantity": lambda source, at, _: ((one.end, (number_of(one.value), one.symbol)) for one in source.quantities(at)),
     "unit": lambda source, at, _: ((end, name) for _, name, end in source.units(at)),
-    "clock": lambda source, at, _: ((end, time) for time, end in source.clocks(at)),
-    "zone": lambda source, at, _: ((end, name) for name, end in source.zones(at)),
 }  # fmt: skip
 """What reads a slot of a kind; any other kind (`""`) is the name of a unit, to which quantities are converted."""

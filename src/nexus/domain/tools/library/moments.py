@@ -95,11 +95,6 @@ def _hour(hour: int, half: str) -> int:
 _HALVES = {"上午": "am", "早上": "am", "凌晨": "am", "中午": "pm", "下午": "pm", "晚上": "pm"}
 
 
-def zone_names() -> tuple[str, ...]:
-    """The cities, countries and short names, in lower case, that `zone_of` knows beside the names of the database."""
-    return tuple(_ZONES)
-
-
 def zone_of(text: str) -> tuple[tzinfo, str]:
     """A time zone by its name, a city, or its distance to UTC; and the name to show."""
     plain = unicodedata.normalize("NFKC", text).strip()
