@@ -221,6 +221,7 @@ async def test_what_a_crash_left_is_not_listed_and_goes_when_it_is_old(root: Pat
         left.write_text("half")
     os.utime(old, (0, 0))
     assert await files.list() == []
+    assert await files.collect() == 1
     assert (old.exists(), new.exists()) == (False, True)
 
 

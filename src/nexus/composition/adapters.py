@@ -116,8 +116,6 @@ async def open_adapters(settings: Settings, lanes: Lanes, stack: AsyncExitStack)
 
     backends, data, limits = Backends(settings, stack), await _hold_directory(settings, stack), settings.builds
     files = DirectoryFiles(data)
-    repository = GitRepository(root=data, files=files)
-    await repository.tidy()
     code = await open_code(settings, stack)
     check_tier(settings, code)
     return Adapters(
@@ -125,7 +123,7 @@ async def open_adapters(settings: Settings, lanes: Lanes, stack: AsyncExitStack)
         log=await open_log(backends, signals := open_signals()),
         signals=signals,
         files=files,
-        repository=repository,
+        repository=GitRepository(root=data, files=files),
         queue=lanes,
         local=lanes,
         models=await open_models(settings, stack),

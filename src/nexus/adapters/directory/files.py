@@ -8,6 +8,7 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from secrets import token_hex
 from typing import TypeVar
@@ -17,7 +18,6 @@ import structlog
 from nexus.domain.core.errors import Conflict, NotFound, Unavailable
 from nexus.domain.ports.files import LONGEST_PATH, MOST_PARTS, TEMPORARY, check_path, is_part
 
-_ABANDONED = 3600.0
 _SETTLED = 60.0
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -62,18 +62,15 @@ class DirectoryFiles:
         return await asyncio.to_thread(self._collect_leftovers, folders)
 
     def _collect_leftovers(self, folders: int) -> int:
-        removed = 0
-        for _ in range(folders):
-            if (left := next(self._walk, None)) is None:
-                self._walk = _left_by_writes(self._root)
-                break
-            removed += _removed_before(time.time() - _SETTLED, [left])
-        return removed
+        left = list(islice(self._walk, folders))
+        if len(left) < folders:
+            self._walk = _left_by_writes(self._root)
+        return _removed_before(time.time() - _SETTLED, left)
 
     def _read(self, parts: tuple[str, ...]) -> bytes:
         try:
-            with self._folder(parts[:-1]) as folder:
-                content = _content(parts[-1], folder)
+            with self._folders(parts[:-1]) as folders:
+                content = _content(parts[-1], folders[-1])
         except (FileNotFoundError, Conflict):
             content = None
         if content is None:
@@ -85,14 +82,14 @@ class DirectoryFiles:
             # a folder that just became empty may vanish between opening it and using it
             with suppress(FileNotFoundError):
                 self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-                with self._folder(parts[:-1], make=True) as folder:
-                    return _replace(parts[-1], content, folder)
+                with self._folders(parts[:-1], make=True) as folders:
+                    return _replace(parts[-1], content, folders[-1])
         raise Unavailable("The folder keeps vanishing.", reason="storage")
 
     def _list(self, parts: tuple[str, ...]) -> Sequence[str]:
         try:
-            with self._folder(parts) as folder:
-                found = _files(folder, "".join(f"{part}/" for part in parts))
+            with self._folders(parts) as folders:
+                found = _files(folders[-1], "".join(f"{part}/" for part in parts))
                 return sorted(path for path in found if len(path.encode()) <= LONGEST_PATH)
         except (FileNotFoundError, Conflict):
             return []
@@ -103,11 +100,6 @@ class DirectoryFiles:
             for depth in range(len(parts) - 2, -1, -1):
                 if not _removed_empty(parts[depth], folders[depth]):
                     return
-
-    @contextmanager
-    def _folder(self, parts: Sequence[str], *, make: bool = False) -> Iterator[int]:
-        with self._folders(parts, make=make) as folders:
-            yield folders[-1]
 
     @contextmanager
     def _folders(self, parts: Sequence[str], *, make: bool = False) -> Iterator[Sequence[int]]:
@@ -231,11 +223,9 @@ def _removed_empty(name: str, folder: int) -> bool:
 def _files(folder: int, prefix: str) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(TEMPORARY):
-                _forget_abandoned(entry.name, folder)
-            elif not is_part(entry.name):
+            if not is_part(entry.name):
                 continue
-            elif entry.is_dir(follow_symlinks=False) and prefix.count("/") < MOST_PARTS - 1:
+            if entry.is_dir(follow_symlinks=False) and prefix.count("/") < MOST_PARTS - 1:
                 yield from _files_below(entry.name, folder, prefix)
             elif entry.is_file(follow_symlinks=False):
                 yield prefix + entry.name
@@ -276,10 +266,3 @@ def _removed_old(path: Path, before: float) -> bool:
         logger.warning("files.not_collected", path=str(path), reason=error.strerror)
         return False
     return True
-
-
-def _forget_abandoned(name: str, folder: int) -> None:
-    """What a crash left of a write goes away, once no write can still be at it."""
-    with suppress(FileNotFoundError):
-        if time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime > _ABANDONED:
-            _remove(name, folder)

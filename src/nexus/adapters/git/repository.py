@@ -3,7 +3,6 @@
 import asyncio
 import re
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from secrets import token_hex
@@ -11,6 +10,7 @@ from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from nexus.adapters.git.command import Git, make_problem
+from nexus.adapters.git.stale_files import BEFORE_WORK, remove_old
 from nexus.adapters.git.worktree import Worktree, is_open, make_private, replace, state
 from nexus.domain.core.errors import NotFound, Unavailable
 from nexus.domain.core.failpoints import hit
@@ -30,7 +30,6 @@ _MAIN = "refs/heads/main"
 _SCRATCH = "refs/nexus/scratch"
 _NOTHING = "0" * 40
 _TRIES = 20
-_STALE_LOCK = 2.0
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}")
 _TRAILER = re.compile(r"[A-Za-z][A-Za-z0-9-]*: \S.*")
 _KEY = "Nexus-Key: "
@@ -82,12 +81,6 @@ class GitRepository:
         self._git = Git(program=program, seconds=seconds)
         self._worktree = Worktree(git=self._git, root=self._root, files=files)
         self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
-
-    async def tidy(self) -> None:
-        """Removes what a crash left half-made beside the projects. For who holds the folder for itself."""
-        left = await asyncio.to_thread(lambda: list((self._root / "projects").glob(f"{TEMPORARY}*")))
-        for folder in left:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def commit(
         self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str, writer: Writer = ANYONE
@@ -172,7 +165,7 @@ class GitRepository:
     async def _open(self, tree: Path) -> None:
         """A repository appears whole: it is made beside the tree and moved into its place."""
         if await asyncio.to_thread(is_open, tree):
-            await asyncio.to_thread(_forget_stale_locks, tree)
+            await asyncio.to_thread(remove_old, tree / ".git", BEFORE_WORK)
             return
         fresh = tree.with_name(TEMPORARY + token_hex(8))
         try:
@@ -199,7 +192,7 @@ class GitRepository:
         if answer.code == 0:
             return True
         if ".lock': File exists" in answer.problem:
-            await asyncio.to_thread(_forget_stale_locks, tree)
+            await asyncio.to_thread(remove_old, tree / ".git", BEFORE_WORK)
             return False
         if (await asyncio.to_thread(state, tree))[0] == expected:
             raise make_problem("update-ref", answer)
@@ -272,16 +265,3 @@ def _furnish(fresh: Path, tree: Path) -> None:
             raise
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _forget_stale_locks(tree: Path) -> None:
-    """What a killed git left: one call takes milliseconds, so an old lock is nobody's; a report is read by nobody."""
-    for name in ("HEAD.lock", f"{_MAIN}.lock", "packed-refs.lock"):
-        lock = tree / ".git" / name
-        try:
-            if time.time() - lock.stat().st_mtime > _STALE_LOCK:
-                lock.unlink()
-        except FileNotFoundError:
-            continue
-    for report in (tree / ".git").glob("fast_import_crash_*"):
-        report.unlink(missing_ok=True)

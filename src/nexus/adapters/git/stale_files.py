@@ -1,21 +1,23 @@
 """What killed gits leave in the histories of projects that nobody works on any more."""
 
 import asyncio
-import re
+import glob
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import structlog
 
-_SETTLED = 300.0
-"""Seconds: one call of nexus takes thirty at most, and a call of the user's holds these locks for a moment."""
-_UNFINISHED = 3600.0
-"""Seconds: the user's own git may be at objects for longer."""
-_LEFT = re.compile(
-    r"(HEAD|packed-refs)\.lock|fast_import_crash_\d+|nexus-index-[0-9a-f]{16}(\.lock)?|(HEAD|nexus-shown)-[0-9a-f]{16}"
-)
+_ID = "[0-9a-f]" * 16
+_LOCKS = ("HEAD.lock", "packed-refs.lock", "refs/heads/main.lock")
+_FILES = ("fast_import_crash_*", f"nexus-index-{_ID}", f"nexus-index-{_ID}.lock", f"HEAD-{_ID}", f"nexus-shown-{_ID}")
+_OBJECTS = [f"objects/{folder}/{kind}_*" for folder in ("pack", "??") for kind in ("tmp_obj", "tmp_pack", "tmp_idx")]
+BEFORE_WORK = {**dict.fromkeys(_LOCKS, 2.0), "fast_import_crash_*": 0.0}
+"""Seconds after which each is nobody's for who works on the project: one call takes milliseconds, and a report is read by nobody."""
+_AT_REST = {**dict.fromkeys((*_LOCKS, *_FILES), 300.0), **dict.fromkeys(_OBJECTS, 3600.0)}
+"""For who does not: a call of nexus takes thirty seconds at most, and the user's own git may be at objects for longer."""
 
 logger = structlog.get_logger()
 
@@ -32,13 +34,10 @@ class StaleFiles:
         return await asyncio.to_thread(self._collect_leftovers, projects)
 
     def _collect_leftovers(self, projects: int) -> int:
-        removed = 0
-        for _ in range(projects):
-            if (repository := next(self._walk, None)) is None:
-                self._walk = _repositories(self._projects)
-                break
-            removed += _tidy_repository(repository)
-        return removed
+        repositories = list(islice(self._walk, projects))
+        if len(repositories) < projects:
+            self._walk = _repositories(self._projects)
+        return sum(remove_old(repository, _AT_REST) for repository in repositories)
 
 
 def _repositories(projects: Path) -> Iterator[Path]:
@@ -49,33 +48,14 @@ def _repositories(projects: Path) -> Iterator[Path]:
                 yield repository
 
 
-def _tidy_repository(repository: Path) -> int:
+def remove_old(repository: Path, ages: Mapping[str, float]) -> int:
+    """Removes what these patterns name, each once it is older than its seconds; how many."""
     now = time.time()
-    heads, objects = repository / "refs/heads", repository / "objects"
-    folders = [objects / "pack", *(folder for folder in _in(objects) if len(folder.name) == 2)]
     return sum(
-        (
-            *(_remove_if_old(path, now - _SETTLED) for path in _in(repository) if _LEFT.fullmatch(path.name)),
-            _remove_if_old(heads / "main.lock", now - _SETTLED),
-            *(
-                _remove_if_old(path, now - _UNFINISHED)
-                for folder in folders
-                for path in _in(folder)
-                if _is_unfinished(path)
-            ),
-        )
+        _remove_if_old(repository / name, now - seconds)
+        for pattern, seconds in ages.items()
+        for name in glob.glob(pattern, root_dir=repository)  # noqa: PTH207 - quiet about what goes away meanwhile
     )
-
-
-def _in(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def _is_unfinished(path: Path) -> bool:
-    return path.name.startswith(("tmp_obj_", "tmp_pack_", "tmp_idx_"))
 
 
 def _remove_if_old(path: Path, before: float) -> bool:

@@ -6,9 +6,7 @@ always a list of all that may still be wrong."""
 import asyncio
 import os
 import stat
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import NamedTuple
@@ -21,7 +19,6 @@ from nexus.domain.ports.repository import check_tracked_path
 _SHOWN = "nexus-shown"
 _INDEX = "nexus-index-"
 _HEAD = b"ref: refs/heads/main\n"
-_ABANDONED = 300.0
 
 
 class _Difference(NamedTuple):
@@ -132,10 +129,6 @@ def _settle(tree: Path, index: Path, commit_id: str) -> None:
     index.replace(repository / "index")
     if (repository / "HEAD").read_bytes() != _HEAD:
         replace(repository / "HEAD", _HEAD)
-    for left in repository.glob(f"{_INDEX}*"):
-        with suppress(FileNotFoundError):  # a rival's, and gone meanwhile
-            if time.time() - left.stat().st_mtime > _ABANDONED:
-                left.unlink()
     replace(repository / _SHOWN, f"{commit_id}\n".encode())
 
 
