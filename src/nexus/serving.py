@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, closing
 from nexus.adapters.confined.environment import hide_environment
 from nexus.adapters.http.app import make_app
 from nexus.adapters.http.connections import Bounds
-from nexus.adapters.http.server import bind, listening
+from nexus.adapters.http.server import bind, serve_connections
 from nexus.adapters.http.streams import Streams
 from nexus.adapters.structlog import logs
 from nexus.adapters.token.authenticator import TokenAuthenticator
@@ -70,7 +70,7 @@ async def _answer_requests(
         parts=process.parts,
         ready=lambda: state,
     )
-    async with listening(app, listener, _bounds(settings)):
+    async with serve_connections(app, listener, _bounds(settings)):
         host, port = listener.getsockname()[:2]
         ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         await stopping.wait()

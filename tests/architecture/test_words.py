@@ -67,7 +67,6 @@ RETIRED = {
 }  # fmt: skip
 """Words for which another one stands everywhere."""
 NAMED_LATER = (
-    "adapters/http",
     "adapters/offline",
     "adapters/offline/answers",
     "adapters/offline/build",
@@ -76,7 +75,6 @@ NAMED_LATER = (
     "domain/requests",
     "domain/sessions",
     "domain/tallies",
-    "providers",
 )
 """Folders whose functions have yet to be named by what they do: none comes here."""
 

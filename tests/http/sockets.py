@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from nexus.adapters.http.connections import Bounds
-from nexus.adapters.http.server import bind, listening
+from nexus.adapters.http.server import bind, serve_connections
 
 PATIENCE = 20.0
 
@@ -35,7 +35,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 async def serving(app: Any = echo, **bounds: Any) -> AsyncIterator[int]:
     """The port of an application that is served within these bounds."""
     listener = bind("127.0.0.1", 0)
-    async with listening(app, listener, Bounds(**bounds)):
+    async with serve_connections(app, listener, Bounds(**bounds)):
         yield listener.getsockname()[1]
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import nexus.domain
 from nexus.adapters.http import problems
+from nexus.adapters.http.answers import Answer
 from nexus.adapters.http.app import make_app
 from nexus.domain.core.errors import NexusError, NotFound, PreconditionFailed, QuotaExceeded, Stale, Unavailable
 from nexus.domain.projects.model import WrongState
@@ -27,9 +28,9 @@ def kinds(of: type[NexusError] = NexusError) -> Iterator[type[NexusError]]:
         yield from kinds(kind)
 
 
-def told(error: NexusError, *, conditional: bool = False) -> tuple[problems.Answer, Problem]:
+def told(error: NexusError, *, conditional: bool = False) -> tuple[Answer[bytes], Problem]:
     answer = problems.answer(error, path="/p", request_id="r", conditional=conditional)
-    return answer, msgspec.json.decode(answer.body, type=Problem)
+    return answer, msgspec.json.decode(answer.content, type=Problem)
 
 
 def test_every_problem_is_on_the_page_with_its_status() -> None:
@@ -52,12 +53,12 @@ def test_facts_for_programs_are_told_and_no_others() -> None:
     _, problem = told(WrongState("No.", status="paused", control_status="paused", table="projects", key="secret"))
     assert (problem.type, problem.status, problem.current_status) == ("urn:nexus:problem:wrong-state", 409, "paused")
     answer, _ = told(WrongState("No.", status=object(), worker_id="secret", path="/var/secret"))
-    assert b"secret" not in answer.body
+    assert b"secret" not in answer.content
 
 
 def test_how_long_to_wait_is_also_a_header() -> None:
     answer, problem = told(QuotaExceeded("Later.", retry_after=2.3))
-    assert (answer.status, answer.headers["retry-after"], problem.retry_after) == (429, "3", 2.3)
+    assert (answer.status_code, answer.headers["retry-after"], problem.retry_after) == (429, "3", 2.3)
 
 
 def test_who_comes_too_late_is_told_how_many_are_before_it() -> None:
@@ -72,12 +73,12 @@ def test_the_store_and_broken_parts_are_not_quoted() -> None:
         NotFound("prj_1"),
     ):
         answer, _ = told(error)
-        assert not re.search(rb"prj_1|/var|nexus_projects", answer.body)
+        assert not re.search(rb"prj_1|/var|nexus_projects", answer.content)
 
 
 def test_a_precondition_is_412_only_where_it_was_asked_for() -> None:
-    assert told(PreconditionFailed())[0].status == 409
-    assert told(PreconditionFailed(), conditional=True)[0].status == 412
+    assert told(PreconditionFailed())[0].status_code == 409
+    assert told(PreconditionFailed(), conditional=True)[0].status_code == 412
 
 
 @pytest.mark.parametrize(

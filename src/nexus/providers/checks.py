@@ -68,10 +68,10 @@ async def check_configured(settings: Settings, *, seconds: float = SECONDS) -> l
 async def check_model(model: ChatModel, *, seconds: float = SECONDS) -> list[Check]:
     """Words first; without them nothing else is tried."""
     models = Models(catalog=MemoryCatalog(model), clock=system_clock, sleep=asyncio.sleep, backoff=Backoff(tries=1))
-    words = await _try("text", _words(models), seconds)
+    words = await _try("text", _try_words(models), seconds)
     if not words.works:
         return [words]
-    return [words, await _try("schema", _typed(models), seconds), await _try("tool", _called(models), seconds)]
+    return [words, await _try("schema", _try_schema(models), seconds), await _try("tool", _try_tool(models), seconds)]
 
 
 async def _try(name: Literal["text", "schema", "tool"], call: Awaitable[str], seconds: float) -> Check:
@@ -86,35 +86,35 @@ async def _try(name: Literal["text", "schema", "tool"], call: Awaitable[str], se
     return Check(name=name, works=works, detail=detail, seconds=round(time.monotonic() - began, 2))
 
 
-async def _words(models: Models) -> str:
+async def _try_words(models: Models) -> str:
     answer = await _ask(models, "This is a test of the connection. Answer with the one word: pong")
     if answer.text.strip():
-        return f"It says {_shown(answer.text)}."
+        return f"It says {_quote(answer.text)}."
     if answer.thoughts.strip() and answer.end.stop == "length":
         return f"It thinks, and came to no words within {MOST_TOKENS} tokens."
     raise _refusal(answer, "Its answer is empty.")
 
 
-async def _typed(models: Models) -> str:
+async def _try_schema(models: Models) -> str:
     answer = await _ask(models, "What is 17 plus 25?", schema=answer_schema(_Sum), schema_name="check_schema")
     try:
         return f"It fills in a form: {msgspec.json.encode(parse_answer(_Sum, answer.text)).decode()}."
     except ValueError:
-        raise _refusal(answer, f"It gives {_shown(answer.text)} for a form that it was to fill in.") from None
+        raise _refusal(answer, f"It gives {_quote(answer.text)} for a form that it was to fill in.") from None
 
 
-async def _called(models: Models) -> str:
+async def _try_tool(models: Models) -> str:
     answer = await _ask(models, "What is 17 plus 25? Use the tool.", tools=(_TOOL,))
     if not answer.end.calls:
-        raise _refusal(answer, f"It says {_shown(answer.text)} instead of calling the tool.")
+        raise _refusal(answer, f"It says {_quote(answer.text)} instead of calling the tool.")
     name, arguments = answer.end.calls[0].name, answer.end.calls[0].arguments
     if name != _TOOL.name:
-        raise InvalidInput(f"It calls a tool {_shown(name)} that it was not offered.")
+        raise InvalidInput(f"It calls a tool {_quote(name)} that it was not offered.")
     try:
         msgspec.json.decode(arguments, type=dict[str, int])
     except msgspec.MsgspecError:
-        raise InvalidInput(f"It calls the tool with {_shown(arguments)}, which are no arguments.") from None
-    return f"It calls the tool with {_shown(arguments)}."
+        raise InvalidInput(f"It calls the tool with {_quote(arguments)}, which are no arguments.") from None
+    return f"It calls the tool with {_quote(arguments)}."
 
 
 def _refusal(answer: _Answer, otherwise: str) -> InvalidInput:
@@ -135,6 +135,6 @@ async def _ask(models: Models, said: str, **wanted: Any) -> _Answer:
     raise Unavailable("The answer broke off.")
 
 
-def _shown(text: str) -> str:
+def _quote(text: str) -> str:
     flat = " ".join(text.split())
     return f"“{flat if len(flat) <= _SHOWN else flat[: _SHOWN - 1] + '…'}”"

@@ -6,7 +6,7 @@ from litestar import Request
 from litestar.params import FromQuery, JSONBody
 from msgspec import UNSET, structs
 
-from nexus.adapters.http.answers import Answer, listed, tagged, view
+from nexus.adapters.http.answers import Answer, answer_tagged, view, view_page
 from nexus.adapters.http.openapi import UNCHANGED
 from nexus.adapters.http.requests import newest
 from nexus.adapters.http.routes import All, Caller, Id, Once, Revision, Routes, Window
@@ -23,7 +23,7 @@ async def list_agents(
     caller: Caller, services: All, window: Window, category: FromQuery[str | None] = None
 ) -> Listed[wire.AgentView]:
     """The agents, newest first."""
-    return listed(await services.agents.page(caller, newest(window), category=category), wire.AgentView)
+    return view_page(await services.agents.page(caller, newest(window), category=category), wire.AgentView)
 
 
 @route("GET /agents/{agent_id:str}", also=UNCHANGED)
@@ -32,7 +32,7 @@ async def get_agent(
 ) -> Answer[wire.AgentView | None]:
     """An agent as it stands."""
     agent = await services.agents.get(caller, agent_id)
-    return tagged(request, agent.revision, view(agent, wire.AgentView))
+    return answer_tagged(request, agent.revision, view(agent, wire.AgentView))
 
 
 @route("PUT /agents/{agent_id:str}", 409, 412)
@@ -49,7 +49,7 @@ async def update_agent(
     if not changes:
         raise InvalidInput("Name at least one field to change.", errors=[{"pointer": "", "message": "no field"}])
     agent = await services.agents.update(caller, agent_id, changes, revision=revision)
-    return tagged(request, agent.revision, view(agent, wire.AgentView))
+    return answer_tagged(request, agent.revision, view(agent, wire.AgentView))
 
 
 @route("DELETE /agents/{agent_id:str}", 409)
@@ -61,7 +61,7 @@ async def delete_agent(agent_id: Id, caller: Caller, services: All) -> None:
 @route("GET /agents/{agent_id:str}/versions")
 async def list_versions(agent_id: Id, caller: Caller, services: All, window: Window) -> Listed[wire.VersionView]:
     """The versions of an agent, newest first."""
-    return listed(await services.agents.versions(caller, agent_id, newest(window)), wire.VersionView)
+    return view_page(await services.agents.versions(caller, agent_id, newest(window)), wire.VersionView)
 
 
 @route("POST /agents/{agent_id:str}/deployments", 409, 412)
@@ -76,7 +76,7 @@ async def deploy_agent(
 @route("GET /agents/{agent_id:str}/deployments")
 async def list_deployments(agent_id: Id, caller: Caller, services: All, window: Window) -> Listed[wire.DeploymentView]:
     """The deployments of an agent, newest first; the first one answers."""
-    return listed(await services.deployments.page(caller, agent_id, newest(window)), wire.DeploymentView)
+    return view_page(await services.deployments.page(caller, agent_id, newest(window)), wire.DeploymentView)
 
 
 @route("POST /agents/{agent_id:str}/invoke", 409, status_code=200)
@@ -90,4 +90,4 @@ async def invoke_agent(
 @route("GET /agents/{agent_id:str}/invocations")
 async def list_invocations(agent_id: Id, caller: Caller, services: All, window: Window) -> Listed[wire.InvocationView]:
     """The calls of an agent, newest first."""
-    return listed(await services.invocations.page(caller, agent_id, newest(window)), wire.InvocationView)
+    return view_page(await services.invocations.page(caller, agent_id, newest(window)), wire.InvocationView)

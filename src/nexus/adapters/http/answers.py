@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
-from litestar import Litestar, Request, Response
+from litestar import Request, Response
 from litestar.types import ASGIApp
 from msgspec import Struct
 
@@ -31,23 +32,22 @@ class Answer(Response[T]):
     else as JSON."""
 
     def to_asgi_response(  # type: ignore[override]  # litestar only calls what it gets
-        self, app: Litestar | None, request: Request[Any, Any, Any], *, status_code: int | None = None, **_: Any
+        self, *_: Any, status_code: int | None = None, **__: Any
     ) -> ASGIApp:
-        status = self.status_code or status_code or 200
-        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
-        body = b""
+        return partial(self._send, self.status_code or status_code or 200)
+
+    async def _send(self, status: int, scope: Any, receive: Any, send: Any) -> None:
+        fields, body = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()], b""
         if status not in _WITHOUT_BODY:
-            body = self.content if isinstance(self.content, bytes) else encoded(self.content)
-            fields += [(b"content-type", _typed(self.media_type)), (b"content-length", b"%d" % len(body))]
-
-        async def answered(scope: Any, receive: Any, send: Any) -> None:
-            await send({"type": "http.response.start", "status": status, "headers": fields})
-            await send({"type": "http.response.body", "body": body})
-
-        return answered
+            body = self.content if isinstance(self.content, bytes) else encode_json(self.content)
+            kind = self.media_type or "application/json"
+            kind += "; charset=utf-8" if kind.startswith("text/") else ""
+            fields += [(b"content-type", kind.encode()), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": status, "headers": fields})
+        await send({"type": "http.response.body", "body": body})
 
 
-def encoded(content: object) -> bytes:
+def encode_json(content: object) -> bytes:
     """As JSON, with escapes for what could steer a terminal or turn the reading direction where somebody looks at it as it is."""
     body = msgspec.json.encode(content)
     if body.isascii() and b"\x7f" not in body:
@@ -55,21 +55,15 @@ def encoded(content: object) -> bytes:
     return _STEERING.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), body)
 
 
-def _typed(media_type: str | None) -> bytes:
-    if media_type is None:
-        return b"application/json"
-    return (f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type).encode()
-
-
 def view(entity: object, kind: type[T]) -> T:
     return msgspec.convert(entity, kind, from_attributes=True)
 
 
-def listed(page: Page[Any], kind: type[T]) -> Listed[T]:
+def view_page(page: Page[Any], kind: type[T]) -> Listed[T]:
     return Listed(items=[view(item, kind) for item in page.items], next_cursor=page.cursor)
 
 
-def tagged(
+def answer_tagged(
     request: Request[Any, Any, Any], revision: int, content: T, *, beside: int | None = None
 ) -> Answer[T | None]:
     """With the revision as its ETag, and what may change `beside` it; 304 when that is what the caller has."""
@@ -81,12 +75,12 @@ def tagged(
     return Answer(content, headers=headers)
 
 
-def written(content: bytes, media_type: str) -> Answer[bytes]:
+def answer_file(content: bytes, media_type: str) -> Answer[bytes]:
     """A file: text of this type, or bytes that are no text."""
     try:
         content.decode()
     except UnicodeDecodeError:
-        return Answer(content, media_type="application/octet-stream", headers=UNTRUSTED)
+        media_type = "application/octet-stream"
     return Answer(content, media_type=media_type, headers=UNTRUSTED)
 
 

@@ -1,6 +1,6 @@
 """The application: all routes, and what stands before them."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from typing import Any
@@ -15,8 +15,8 @@ from nexus.adapters.http import agents, projects, requests, sessions, statistics
 from nexus.adapters.http.answers import API, Answer
 from nexus.adapters.http.auth import authenticate, bearer_token, caller
 from nexus.adapters.http.edge import MOST_BYTES, Edge
-from nexus.adapters.http.openapi import configured, document
-from nexus.adapters.http.problems import allowed, handle
+from nexus.adapters.http.openapi import document, make_config
+from nexus.adapters.http.problems import format_allow, handle
 from nexus.adapters.http.requests import JSONRequest, check_parameters
 from nexus.adapters.http.streams import Streams
 from nexus.adapters.http.system import Parts, Ready, System
@@ -25,6 +25,8 @@ from nexus.domain.services import Services
 
 VERSION = metadata.version("nexus")
 AREAS = (projects, agents, sessions, tasks, tools, statistics)
+PROVIDERS: Sequence[Callable[..., Any]] = (caller, requests.window, requests.position, requests.wait, requests.revision)
+"""What routes take from a request, by the name of the parameter that takes it."""
 
 
 def make_app(
@@ -45,14 +47,14 @@ def make_app(
     queries = dict[object, Collection[str]]()
 
     @cache
-    def described() -> bytes:
+    def make_document() -> bytes:
         secured = not authenticator.is_open
-        app = _application([make_router(authenticator, queries)], held, configured(version=version, secured=secured))
+        app = _application([make_router(authenticator, queries)], held, make_config(version=version, secured=secured))
         return document(app, secured=secured)
 
-    held = {"services": services, "streams": open_streams, "system": System(version, parts, ready, described)}
+    held = {"services": services, "streams": open_streams, "system": System(version, parts, ready, make_document)}
     app = _application([make_router(authenticator, queries), *routers], held)
-    queries.update(_queries(app))
+    queries.update(_prepare_routes(app))
     app.asgi_handler = Edge(app.asgi_handler, hosts=hosts if authenticator.is_open else None, methods=_methods(app))
     return app
 
@@ -64,21 +66,15 @@ def make_router(authenticator: Authenticator, queries: Mapping[object, Collectio
         route_handlers=[handler for area in AREAS for handler in area.route.handlers],
         middleware=[authenticate(authenticator, bearer_token), check_parameters(queries)],
         exception_handlers={HTTPException: handle, Exception: handle},
-        dependencies={
-            "caller": Provide(caller, sync_to_thread=False),
-            "window": Provide(requests.window, sync_to_thread=False),
-            "once": Provide(requests.once),
-            "position": Provide(requests.position, sync_to_thread=False),
-            "wait": Provide(requests.wait, sync_to_thread=False),
-            "revision": Provide(requests.revision, sync_to_thread=False),
-        },
+        dependencies={"once": Provide(requests.once)}
+        | {provide.__name__: Provide(provide, sync_to_thread=False) for provide in PROVIDERS},
     )
 
 
 def _application(routers: Sequence[Router], held: Mapping[str, Any], config: OpenAPIConfig | None = None) -> Litestar:
-    app = Litestar(
+    return Litestar(
         [*routers, *system.route.handlers],
-        dependencies={name: _giving(part) for name, part in held.items()},
+        dependencies={name: _provide(part) for name, part in held.items()},
         exception_handlers={HTTPException: handle, Exception: handle},
         request_class=JSONRequest,
         response_class=Answer,
@@ -87,33 +83,26 @@ def _application(routers: Sequence[Router], held: Mapping[str, Any], config: Ope
         logging_config=None,
         debug=False,
     )
-    _provide_in_turn(app)
-    return app
 
 
-def _provide_in_turn(app: Litestar) -> None:
-    """What routes are given takes no time: a task group to gather it would take a third of a GET, and 5 MB for anyio."""
-    for route in app.routes:
-        for _, model in route.route_handler_map.values() if isinstance(route, HTTPRoute) else ():
-            model.dependency_batches = [{one} for batch in model.dependency_batches for one in batch]
-
-
-def _queries(app: Litestar) -> Iterator[tuple[object, Collection[str]]]:
-    """The parameters that each handler may be asked with."""
+def _prepare_routes(app: Litestar) -> Iterator[tuple[object, Collection[str]]]:
+    """The parameters that each handler may be asked with. What handlers are given is made in turn, for it takes no time: a task
+    group to gather it would take a third of a GET, and 5 MB for anyio."""
     for route in app.routes:
         for handler, model in route.route_handler_map.values() if isinstance(route, HTTPRoute) else ():
+            model.dependency_batches = [{one} for batch in model.dependency_batches for one in batch]
             yield handler, sorted(parameter.field_alias for parameter in model.expected_query_params)
 
 
 def _methods(app: Litestar) -> dict[str, str]:
-    """What is allowed at each address; for litestar, several methods of one address are routes of their own."""
+    """What is format_allow at each address; for litestar, several methods of one address are routes of their own."""
     together = dict[str, set[str]]()
     for route in app.routes:
         together.setdefault(route.path_format, set()).update(route.methods)
-    return {path: allowed(methods) for path, methods in together.items()}
+    return {path: format_allow(methods) for path, methods in together.items()}
 
 
-def _giving(part: object) -> Provide:
+def _provide(part: object) -> Provide:
     def give() -> object:
         return part
 

@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import math
+import os
 from collections.abc import Collection
 from itertools import chain
 from typing import Any, NoReturn
@@ -232,15 +233,14 @@ class Connection(HttpToolsProtocol):
 
 
 def _raw(error: NexusError, url: bytes) -> bytes:
-    told = problems.answer(
-        error, path=url[:200].partition(b"?")[0].decode("latin-1"), request_id=problems.new_request_id()
-    )
+    path, request_id = url[:200].partition(b"?")[0].decode("latin-1"), f"req_{os.urandom(12).hex()}"
+    told = problems.answer(error, path=path, request_id=request_id)
     fields = {
         "content-type": problems.MEDIA_TYPE,
-        "content-length": str(len(told.body)),
+        "content-length": str(len(told.content)),
         "connection": "close",
         "x-content-type-options": "nosniff",
         **told.headers,
     }
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    return STATUS_LINE[told.status] + lines.encode() + b"\r\n" + told.body
+    return STATUS_LINE[told.status_code or 500] + lines.encode() + b"\r\n" + told.content

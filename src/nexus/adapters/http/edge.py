@@ -11,6 +11,7 @@ import structlog
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from nexus.adapters.http import problems
+from nexus.adapters.http.auth import READS
 from nexus.adapters.http.problems import ContentTooLarge, ForeignHost, ForeignOrigin, MalformedBody, MalformedRequest
 from nexus.domain.core.errors import NexusError
 
@@ -20,18 +21,8 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _TRACE = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?")
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,253}?)\.?)(?::[0-9]{0,5})?")
-_READS = ("GET", "HEAD", "OPTIONS")
-_SAID_ONCE = frozenset(
-    (
-        b"host",
-        b"origin",
-        b"authorization",
-        b"content-type",
-        b"content-length",
-        b"content-encoding",
-        b"idempotency-key",
-        b"last-event-id",
-    )
+_SAID_ONCE = (
+    b"host origin authorization content-type content-length content-encoding idempotency-key last-event-id".split()
 )
 """Headers of which a second one would be a second opinion."""
 
@@ -71,18 +62,19 @@ class Edge:
         headers, chance = {name: value.decode("latin-1") for name, value in scope["headers"]}, os.urandom(36).hex()
         wanted, trace = headers.get(b"x-request-id", ""), Trace.of(headers.get(b"traceparent", ""), chance)
         scope["request_id"] = wanted if _REQUEST_ID.fullmatch(wanted) else "req_" + chance[48:]
-        inner, seen = (
-            scope,
-            _Seen(send, [(b"x-request-id", scope["request_id"].encode()), (b"traceparent", str(trace).encode())]),
-        )
+        marks = [(b"x-request-id", scope["request_id"].encode()), (b"traceparent", str(trace).encode())]
+        inner, seen = scope, _Seen(send, marks)
         bound, began = bind_contextvars(request_id=scope["request_id"], trace_id=trace.trace_id), time.perf_counter()
         if scope["method"] == "HEAD":
             inner, seen.is_bare = {**scope, "method": "GET"}, True
         try:
             if (refusal := self._refusal(scope, headers)) is not None:
-                await _refused(scope, seen, refusal)
+                refused = problems.answer(refusal, path=scope["path"], request_id=scope["request_id"])
+                await refused.to_asgi_response()(scope, receive, seen)
             else:
-                await self._app(inner, receive, seen if scope["method"] != "OPTIONS" else self._telling(inner, seen))
+                await self._app(
+                    inner, receive, seen if scope["method"] != "OPTIONS" else self._tell_methods(inner, seen)
+                )
         finally:
             self._log.info(
                 "http.request",
@@ -93,7 +85,7 @@ class Edge:
             )
             reset_contextvars(**bound)
 
-    def _telling(self, scope: Any, send: Any) -> Any:
+    def _tell_methods(self, scope: Any, send: Any) -> Any:
         """A `send` of which `Allow` tells all methods of the address."""
 
         def tell(message: Any) -> Awaitable[None]:
@@ -113,13 +105,14 @@ class Edge:
         if self._hosts is not None:
             if _bare(host) not in self._hosts:
                 return ForeignHost("Use the name or address under which the server was started.")
-            if scope["method"] not in _READS and not _is_same_site(headers.get(b"origin"), host):
+            if scope["method"] not in READS and not _is_same_site(headers.get(b"origin"), host):
                 return ForeignOrigin("Pages of other sites cannot change anything here.")
         elif host and not _bare(host):
             return MalformedRequest("The Host is no name or address.")
         if not (length.isascii() and length.isdecimal()):
             return MalformedBody("The Content-Length is not a number.")
-        return _too_large() if int(length[:20]) > MOST_BYTES else None
+        too_large = int(length[:20]) > MOST_BYTES
+        return ContentTooLarge(f"A body has at most {MOST_BYTES} bytes.") if too_large else None
 
 
 class _Seen:
@@ -159,15 +152,3 @@ def _is_same_site(origin: str | None, host: str) -> bool:
 def _said_twice(fields: Iterable[tuple[bytes, bytes]]) -> str | None:
     names = Counter(name for name, _ in fields)
     return next((name.decode() for name in _SAID_ONCE if names[name] > 1), None)
-
-
-def _too_large() -> ContentTooLarge:
-    return ContentTooLarge(f"A body has at most {MOST_BYTES} bytes.")
-
-
-async def _refused(scope: Any, send: Any, refusal: NexusError) -> None:
-    told = problems.answer(refusal, path=scope["path"], request_id=scope["request_id"])
-    headers = {**told.headers, "content-type": problems.MEDIA_TYPE, "content-length": str(len(told.body))}
-    fields = [(name.encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": told.status, "headers": fields})
-    await send({"type": "http.response.body", "body": told.body})

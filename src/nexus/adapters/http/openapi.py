@@ -52,7 +52,7 @@ UNCHANGED = {304: ResponseSpec(None, description="It is still what the `ETag` in
 """What routes may answer, by status."""
 
 
-def configured(*, version: str, secured: bool) -> OpenAPIConfig:
+def make_config(*, version: str, secured: bool) -> OpenAPIConfig:
     return OpenAPIConfig(
         title="nexus",
         version=version,

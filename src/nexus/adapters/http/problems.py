@@ -1,10 +1,9 @@
 """Errors as RFC 9457 problems: one table from kinds to status codes."""
 
 import math
-import os
 import re
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -12,7 +11,7 @@ import structlog
 from litestar import Request
 from litestar.exceptions import HTTPException
 
-from nexus.adapters.http import answers
+from nexus.adapters.http.answers import Answer, encode_json
 from nexus.domain.core.errors import (
     AlreadyExists,
     Conflict,
@@ -128,19 +127,9 @@ _FACTS: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
 """What may be told of an error's facts, and under which name."""
 
 
-class Answer(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-def allowed(methods: Collection[str]) -> str:
+def format_allow(methods: Collection[str]) -> str:
     """The value of `Allow`: these methods, and HEAD beside GET."""
     return ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))
-
-
-def new_request_id() -> str:
-    return f"req_{os.urandom(12).hex()}"
 
 
 def status_of(kind: type[NexusError]) -> int:
@@ -153,7 +142,9 @@ def type_of(kind: type[NexusError]) -> str:
     return f"urn:nexus:problem:{name}"
 
 
-def answer(error: NexusError, *, path: str, request_id: str, conditional: bool = False, place: str = "body") -> Answer:
+def answer(
+    error: NexusError, *, path: str, request_id: str, conditional: bool = False, place: str = "body"
+) -> Answer[bytes]:
     """The problem that tells an error; `conditional`: the request had an If-Match; `place`: where its faults are, unless they say so."""
     kind = type(error)
     status = status_of(kind)
@@ -173,8 +164,8 @@ def answer(error: NexusError, *, path: str, request_id: str, conditional: bool =
     facts = {
         name: error.facts[fact] for fact, (name, form) in _FACTS.items() if isinstance(error.facts.get(fact), form)
     }
-    problem = msgspec.convert(told | facts, Problem)
-    return Answer(status, _headers(error), answers.encoded(problem))
+    content = encode_json(msgspec.convert(told | facts, Problem))
+    return Answer(content, status_code=status, headers=_headers(error), media_type=MEDIA_TYPE)
 
 
 def _detail(error: NexusError) -> str:
@@ -199,7 +190,7 @@ def _faults(error: NexusError, place: str) -> list[Fault]:
     return [msgspec.convert({"in": place, **fault}, Fault) for fault in told or ()]
 
 
-def handle(request: Request[Any, Any, Any], error: Exception) -> answers.Answer[bytes]:
+def handle(request: Request[Any, Any, Any], error: Exception) -> Answer[bytes]:
     """For everything that a route, or the way to one, raises."""
     if isinstance(error, HTTPException):
         known = _of_framework(error)
@@ -211,14 +202,13 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> answers.Answer[
         logger.error("http.failed", exc_info=error)
     elif isinstance(known, BrokenOff):
         logger.warning("http.broken_off")
-    told = answer(
+    return answer(
         known,
         path=request.scope["path"],
         request_id=str(request.scope.get("request_id", "")),
         conditional="if-match" in request.headers,
         place="query" if request.method == "GET" else "body",
     )
-    return answers.Answer(told.body, status_code=told.status, headers=told.headers, media_type=MEDIA_TYPE)
 
 
 def _of_framework(error: HTTPException) -> NexusError:
@@ -227,7 +217,7 @@ def _of_framework(error: HTTPException) -> NexusError:
             return NotFound()
         case 405:
             methods = {one.strip() for one in (error.headers or {}).get("allow", "").split(",")}
-            return MethodNotAllowed(allow=allowed(methods))
+            return MethodNotAllowed(allow=format_allow(methods))
         case 413:
             return ContentTooLarge("The body has too many bytes.")
         case 400 if isinstance(error.extra, list):

@@ -6,13 +6,14 @@ from litestar import Request
 from litestar.params import JSONBody, QueryParameter
 from msgspec import structs
 
-from nexus.adapters.http.answers import API, Answer, listed, tagged, url_of, view, written
+from nexus.adapters.http.answers import API, Answer, answer_file, answer_tagged, url_of, view, view_page
 from nexus.adapters.http.openapi import UNCHANGED
 from nexus.adapters.http.requests import newest
 from nexus.adapters.http.routes import All, Caller, Id, Once, Open, Position, Routes, Window
 from nexus.adapters.http.sse import ServerSentEvents
 from nexus.adapters.http.streams import EventStream
 from nexus.domain.core.errors import InvalidInput, NotFound
+from nexus.domain.core.pages import Page
 from nexus.domain.projects.model import DONE, Project
 from nexus.domain.projects.starts import Opening
 from nexus.wire import projects as wire
@@ -36,14 +37,7 @@ async def create_project(
     data: JSONBody[wire.NewProject], caller: Caller, services: All, once: Once
 ) -> Answer[wire.ProjectStarted]:
     """Begins to build an agent. What goes on is told at `events_url`; the task is its entry in the ledger."""
-    wanted = Opening(
-        requirement=data.requirement,
-        name=data.project_name,
-        priority=data.priority,
-        tags=data.tags,
-        accept_partial=data.accept_partial,
-        user_name=data.user_name,
-    )
+    wanted = structs.replace(view(data, Opening), name=data.project_name)
     started = await services.builds.start(caller, wanted, once=once)
     url = f"{API}/projects/{started.project_id}"
     content = wire.ProjectStarted(**structs.asdict(started), events_url=f"{url}/events")
@@ -55,10 +49,8 @@ async def list_projects(
     caller: Caller, services: All, window: Window, status: Status = None
 ) -> Listed[wire.ProjectView]:
     """The projects, newest first."""
-    return listed(
-        await services.projects.page(caller, newest(window), status=cast("wire.ProjectStatus | None", status)),
-        wire.ProjectView,
-    )
+    wanted = cast("wire.ProjectStatus | None", status)
+    return view_page(await services.projects.page(caller, newest(window), status=wanted), wire.ProjectView)
 
 
 @route("GET /projects/{project_id:str}", also=UNCHANGED)
@@ -67,8 +59,8 @@ async def get_project(
 ) -> Answer[wire.ProjectView | None]:
     """A project as it stands."""
     project = await services.projects.get(caller, project_id)
-    shown = await _shown(services, caller, project)
-    return tagged(request, project.revision, shown, beside=shown.position)
+    shown = await _view_project(services, caller, project)
+    return answer_tagged(request, project.revision, shown, beside=shown.position)
 
 
 @route("DELETE /projects/{project_id:str}", 409, status_code=202)
@@ -87,7 +79,7 @@ async def delete_project(
 @route("GET /projects/{project_id:str}/stages")
 async def list_stages(project_id: Id, caller: Caller, services: All) -> Listed[wire.StageView]:
     """The stages of the current build, in order; all of them."""
-    return Listed(items=[view(stage, wire.StageView) for stage in await services.projects.stages(caller, project_id)])
+    return view_page(Page([*await services.projects.stages(caller, project_id)]), wire.StageView)
 
 
 @route("GET /projects/{project_id:str}/build")
@@ -96,7 +88,7 @@ async def get_build(project_id: Id, caller: Caller, services: All) -> wire.Dashb
     project = await services.projects.get(caller, project_id)
     stages = [view(stage, wire.StageView) for stage in await services.projects.stages(caller, project_id)]
     return wire.Dashboard(
-        project=await _shown(services, caller, project),
+        project=await _view_project(services, caller, project),
         build=view(await services.projects.build(caller, project_id), wire.BuildView),
         task=view(await services.projects.task(caller, project_id), TaskView),
         stages=stages,
@@ -119,7 +111,7 @@ async def control_project(
 async def list_tasks_of_project(project_id: Id, caller: Caller, services: All, window: Window) -> Listed[TaskView]:
     """The project's tasks, newest first: one for each build."""
     await services.projects.get(caller, project_id)
-    return listed(await services.tasks.page_of_project(caller, project_id, newest(window)), TaskView)
+    return view_page(await services.tasks.page_of_project(caller, project_id, newest(window)), TaskView)
 
 
 @route("GET /projects/{project_id:str}/events", stream="build")
@@ -141,29 +133,27 @@ async def list_files(project_id: Id, caller: Caller, services: All, at: At = Non
 
 @route("GET /projects/{project_id:str}/files/{path:path}", media_type="text/plain")
 async def read_file(project_id: Id, path: Id, caller: Caller, services: All, at: At = None) -> Answer[bytes]:
-    """A file, as text where it is text. Never as a page: it was written by a model."""
+    """A file, as text where it is text. Never as a page: it was answer_file by a model."""
     try:
         content = await services.projects.file(caller, project_id, path.removeprefix("/"), at=at)
     except InvalidInput:
         raise NotFound from None  # no file can have this path
-    return written(content, "text/plain")
+    return answer_file(content, "text/plain")
 
 
 @route("GET /projects/{project_id:str}/report", media_type="text/markdown")
 async def read_report(project_id: Id, caller: Caller, services: All, at: At = None) -> Answer[bytes]:
     """What verification found, as Markdown: one report after the other where there are several agents."""
-    return written(await services.projects.report(caller, project_id, at=at), "text/markdown")
+    return answer_file(await services.projects.report(caller, project_id, at=at), "text/markdown")
 
 
 @route("GET /projects/{project_id:str}/commits")
 async def list_commits(project_id: Id, caller: Caller, services: All) -> Listed[wire.CommitView]:
     """The history of the files, newest first; the last hundred."""
-    return Listed(
-        items=[view(commit, wire.CommitView) for commit in await services.projects.commits(caller, project_id)]
-    )
+    return view_page(Page([*await services.projects.commits(caller, project_id)]), wire.CommitView)
 
 
-async def _shown(services: All, caller: Caller, project: Project) -> wire.ProjectView:
+async def _view_project(services: All, caller: Caller, project: Project) -> wire.ProjectView:
     """With its present position, where it is held."""
     shown = view(project, wire.ProjectView)
     position = await services.projects.position(caller, project)

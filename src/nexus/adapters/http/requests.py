@@ -82,7 +82,7 @@ def _invalid(told: str, kind: Any) -> InvalidInput:
     pointer = re.sub(r"\[(\d+|\.\.\.)\]", r"/\1", path).replace(".", "/").replace("///", "/...")
     if (field := _FIELD.fullmatch(message)) is not None:
         if field[1] == "unknown" and not path:
-            message += _meant(field[2], getattr(kind, "__struct_encode_fields__", ()))
+            message += _suggest(field[2], getattr(kind, "__struct_encode_fields__", ()))
         pointer += pointer_to(field[2])
     return InvalidInput(f"{pointer}: {message}".removeprefix(": "), errors=[{"pointer": pointer, "message": message}])
 
@@ -112,7 +112,7 @@ def check_query(query: bytes, known: Collection[str]) -> None:
         raise InvalidInput(f"A query has at most {MOST_PARAMETERS} parameters.") from None
     names = [name for name, _ in pairs]
     faults = [
-        _query_fault(name, f"There is no parameter `{name}` here.{_meant(name, known)}")
+        _query_fault(name, f"There is no parameter `{name}` here.{_suggest(name, known)}")
         for name in names
         if name not in known
     ]
@@ -125,7 +125,7 @@ def _query_fault(name: str, message: str) -> dict[str, str]:
     return {"in": "query", "pointer": pointer_to(name), "message": message}
 
 
-def _meant(name: str, known: Collection[str]) -> str:
+def _suggest(name: str, known: Collection[str]) -> str:
     near = nearest(name, known)
     return f" Do you mean `{near}`?" if near else ""
 
@@ -157,7 +157,7 @@ async def once(
     if idempotency_key is None:
         return None
     if not _KEY.fullmatch(idempotency_key):
-        raise _refused("header", "Idempotency-Key", "A key has 1 to 200 printable ASCII characters.")
+        raise _refuse_parameter("header", "Idempotency-Key", "A key has 1 to 200 printable ASCII characters.")
     return made_once(idempotency_key, f"{request.method} {request.scope['path']}", await request.body())
 
 
@@ -176,7 +176,7 @@ def _position(place: str, name: str, wanted: str | None) -> int:
     if not wanted:
         return 0
     if not (wanted.isascii() and wanted.isdecimal() and len(wanted) <= 15):
-        raise _refused(place, name, "A position is a number that an event of this stream had as its id.")
+        raise _refuse_parameter(place, name, "A position is a number that an event of this stream had as its id.")
     return int(wanted)
 
 
@@ -203,11 +203,11 @@ def revision(
     if if_match is None:
         return None
     if not re.match(_TAGS, if_match):
-        raise _refused("header", "If-Match", "If-Match is an ETag in its quotes, or `*`.")
+        raise _refuse_parameter("header", "If-Match", "If-Match is an ETag in its quotes, or `*`.")
     if (found := _REVISION.fullmatch(if_match)) is None:
         raise PreconditionFailed("If-Match is one ETag of this resource, or `*`.")
     return int(found[1]) if found[1] else None
 
 
-def _refused(place: str, name: str, message: str) -> InvalidInput:
+def _refuse_parameter(place: str, name: str, message: str) -> InvalidInput:
     return InvalidInput(message, errors=[{"in": place, "pointer": pointer_to(name), "message": message}])

@@ -1,19 +1,18 @@
 """Routes of sessions: conversations, their messages, and replies as they are written."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
-from nexus.adapters.http.answers import API, Answer, listed, view
+from nexus.adapters.http.answers import API, Answer, view, view_page
 from nexus.adapters.http.requests import newest
 from nexus.adapters.http.routes import All, Caller, Id, Once, Open, Position, Routes, Wait, Window
 from nexus.adapters.http.sse import ServerSentEvents
 from nexus.adapters.http.streams import EventStream, Restart, Streams
-from nexus.domain.core.streams import Batch
 from nexus.domain.sessions.model import LOG_LOST, Part, Reply, TextPart
 from nexus.wire import sessions as wire
 from nexus.wire.lists import Listed
@@ -42,13 +41,13 @@ async def list_sessions_of_agent(
     agent_id: Id, caller: Caller, services: All, window: Window
 ) -> Listed[wire.SessionView]:
     """The caller's conversations with an agent, the last one that was active first."""
-    return listed(await services.sessions.page(caller, newest(window), agent_id=agent_id), wire.SessionView)
+    return view_page(await services.sessions.page(caller, newest(window), agent_id=agent_id), wire.SessionView)
 
 
 @route("GET /sessions")
 async def list_sessions(caller: Caller, services: All, window: Window) -> Listed[wire.SessionView]:
     """The caller's conversations, the last one that was active first."""
-    return listed(await services.sessions.page(caller, newest(window)), wire.SessionView)
+    return view_page(await services.sessions.page(caller, newest(window)), wire.SessionView)
 
 
 @route("GET /sessions/{session_id:str}")
@@ -74,7 +73,7 @@ async def delete_session(session_id: Id, caller: Caller, services: All) -> None:
 @route("GET /sessions/{session_id:str}/messages")
 async def list_messages(session_id: Id, caller: Caller, services: All, window: Window) -> Listed[wire.MessageView]:
     """What was said, oldest first."""
-    return listed(await services.sessions.messages(caller, session_id, window), wire.MessageView)
+    return view_page(await services.sessions.messages(caller, session_id, window), wire.MessageView)
 
 
 @route("POST /sessions/{session_id:str}/messages", 409, 429, status_code=202, also={200: FINISHED})
@@ -90,9 +89,9 @@ async def send_message(
     """Says something. The reply is told at `events_url`; with `Prefer: wait=N`, the answer is the finished reply (200) when it
     ends in that time."""
     reply = await services.sessions.send(caller, session_id, _parts(data), once=once)
-    if wait and (ended := await _ended(services, caller, reply, streams, wait)) is not None:
+    if wait and (ended := await _wait_for_end(services, caller, reply, streams, wait)) is not None:
         return Answer(view(ended, wire.ReplyView), status_code=200, headers={"preference-applied": f"wait={wait}"})
-    return _begun(session_id, reply)
+    return _answer_begun(session_id, reply)
 
 
 @route("POST /sessions/{session_id:str}/stream", 409, 429, status_code=200, stream="reply")
@@ -127,7 +126,7 @@ async def regenerate_message(
     session_id: Id, message_id: Id, caller: Caller, services: All, once: Once
 ) -> Answer[wire.ReplyStartedView | wire.ReplyView]:
     """Writes the last answer again; the old one is gone."""
-    return _begun(session_id, await services.sessions.regenerate(caller, session_id, message_id, once=once))
+    return _answer_begun(session_id, await services.sessions.regenerate(caller, session_id, message_id, once=once))
 
 
 def _parts(message: wire.NewMessage) -> Sequence[Part]:
@@ -140,7 +139,7 @@ def _events_url(session_id: str, reply_id: str) -> str:
     return f"{API}/sessions/{session_id}/replies/{reply_id}/events"
 
 
-def _begun(session_id: str, reply: Reply) -> Answer[wire.ReplyStartedView | wire.ReplyView]:
+def _answer_begun(session_id: str, reply: Reply) -> Answer[wire.ReplyStartedView | wire.ReplyView]:
     url = _events_url(session_id, reply.reply_id)
     content = wire.ReplyStartedView(session_id=session_id, reply_id=reply.reply_id, status=reply.status, events_url=url)
     return Answer(content, status_code=202, headers={"location": url})
@@ -156,18 +155,14 @@ async def _stream(follow: partial[Any], url: str, streams: Streams, after: int =
     )
 
 
-async def _ended(services: All, caller: Caller, reply: Reply, streams: Streams, seconds: float) -> Reply | None:
+async def _wait_for_end(services: All, caller: Caller, reply: Reply, streams: Streams, seconds: float) -> Reply | None:
     """The reply once it is over, if that is within so many seconds."""
     try:
-        async with streams.opened(seconds):
-            await _heard_out(await services.sessions.follow(caller, reply.session_id, reply.reply_id))
+        async with streams.open(seconds):
+            batches = await services.sessions.follow(caller, reply.session_id, reply.reply_id)
+            while batches is not None and await anext(batches, None) is not None:
+                continue
     except TimeoutError:
         return None
     ended = await services.sessions.reply(caller, reply.session_id, reply.reply_id)
     return None if ended.status == "running" else ended
-
-
-async def _heard_out(batches: AsyncIterator[Batch] | None) -> None:
-    if batches is not None:
-        async for _ in batches:
-            continue

@@ -63,7 +63,7 @@ class Streams:
         self.draining = False
 
     @asynccontextmanager
-    async def opened(self, within: float | None = None) -> AsyncIterator[asyncio.Timeout]:
+    async def open(self, within: float | None = None) -> AsyncIterator[asyncio.Timeout]:
         """TimeoutError for what is inside, when its time is over or the server drains."""
         seconds = self._longest * random.uniform(1 - JITTER, 1) if within is None else within
         async with asyncio.timeout(0 if self.draining else seconds) as deadline:
@@ -119,7 +119,7 @@ class EventStream:
         """Everything until the end, or until this stream has to go; a reader without a last event comes again."""
         farewell = b""
         try:
-            async with self._streams.opened() as deadline:
+            async with self._streams.open() as deadline:
                 await _write(send, self._encoder.open())
                 await self._write_all(batches, send)
         except TimeoutError:

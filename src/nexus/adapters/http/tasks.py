@@ -1,6 +1,6 @@
 """Routes of tasks."""
 
-from nexus.adapters.http.answers import listed, view
+from nexus.adapters.http.answers import view, view_page
 from nexus.adapters.http.requests import newest
 from nexus.adapters.http.routes import All, Caller, Id, Routes, Window
 from nexus.wire.lists import Listed
@@ -12,7 +12,7 @@ route = Routes("tasks")
 @route("GET /tasks")
 async def list_tasks(caller: Caller, services: All, window: Window) -> Listed[TaskView]:
     """The caller's tasks, newest first."""
-    return listed(await services.tasks.page(caller, newest(window)), TaskView)
+    return view_page(await services.tasks.page(caller, newest(window)), TaskView)
 
 
 @route("GET /tasks/{task_id:str}")

@@ -2,7 +2,7 @@
 
 from litestar.params import FromQuery
 
-from nexus.adapters.http.answers import listed, view
+from nexus.adapters.http.answers import view, view_page
 from nexus.adapters.http.routes import All, Caller, Id, Routes, Window
 from nexus.wire.lists import Listed
 from nexus.wire.tools import ToolView
@@ -15,7 +15,7 @@ async def list_tools(
     caller: Caller, services: All, window: Window, category: FromQuery[str | None] = None
 ) -> Listed[ToolView]:
     """One's own tools, then the library."""
-    return listed(await services.tools.page(caller, window, category), ToolView)
+    return view_page(await services.tools.page(caller, window, category), ToolView)
 
 
 @route("GET /tools/{tool_id:str}")
