@@ -89,12 +89,11 @@ async def _ask_server(session: "aiohttp.ClientSession", place: Place) -> LocalMo
 
 async def _read_list(content: "aiohttp.StreamReader") -> bytes:
     """The whole body. ValueError for one that is longer than any list of models."""
-    body = bytearray()
-    while piece := await content.readany():
-        body += piece
-        if len(body) > _LONGEST_LIST:
-            raise ValueError("too long")
-    return bytes(body)
+    try:
+        await content.readexactly(_LONGEST_LIST + 1)
+    except asyncio.IncompleteReadError as end:
+        return end.partial
+    raise ValueError("too long")
 
 
 def _names(entries: Sequence[_Entry]) -> tuple[str, ...]:

@@ -121,53 +121,33 @@ class OpenAIModel:
             return b""
 
     async def _items(self, answer: aiohttp.ClientResponse, *, first_byte: float) -> AsyncGenerator[Delta | End, None]:
-        assembly = Assembly()
+        """What each read brought, until `[DONE]`, the end, or a finished answer whose usage does not come; the one document of an
+        endpoint that does not stream is a single payload."""
+        assembly, splitter, document = Assembly(), Splitter(), bytearray()
         is_stream = answer.content_type != "application/json"
-        pieces = self._payloads(answer, assembly, first_byte) if is_stream else self._whole(answer, first_byte)
-        async with aclosing(pieces):
-            async for payloads in pieces:
-                if (delta := self._take_payloads(assembly, payloads)) is not None:
+        wait, received = first_byte, 0
+        with Patience(answer.content) as patience:
+            while not splitter.done and (piece := await self._read(patience, wait, assembly)):
+                received += len(piece)
+                if received > _LONGEST_ANSWER:
+                    raise Unavailable("The answer of the model does not end.")
+                if not is_stream:
+                    document += piece
+                elif (delta := self._take_payloads(assembly, splitter.feed(piece))) is not None:
                     yield delta
+                wait = self._patience(assembly)
+        if document and (delta := self._take_payloads(assembly, [bytes(document)])) is not None:
+            yield delta
         if not assembly.is_finished:
             raise Unavailable("The answer of the model broke off.")
         yield assembly.end()
         if is_stream:
             await _drain(answer)
 
-    async def _payloads(
-        self, answer: aiohttp.ClientResponse, assembly: Assembly, first_byte: float
-    ) -> AsyncGenerator[list[bytes], None]:
-        """What each read brought, until `[DONE]`, the end, or a finished answer whose usage does not come."""
-        splitter = Splitter()
-        wait, received = first_byte, 0
-        with Patience(answer.content) as patience:
-            while piece := await self._read(patience, wait, assembly):
-                received += len(piece)
-                if received > _LONGEST_ANSWER:
-                    raise Unavailable("The answer of the model does not end.")
-                if payloads := splitter.feed(piece):
-                    yield payloads
-                if splitter.done:
-                    return
-                wait = self._patience(assembly)
-
     def _patience(self, assembly: Assembly) -> float:
         if assembly.complete:
             return min(self._idle, _DRAIN_WAIT)
         return min(self._idle, _USAGE_WAIT) if assembly.is_finished else self._idle
-
-    async def _whole(self, answer: aiohttp.ClientResponse, first_byte: float) -> AsyncGenerator[list[bytes], None]:
-        """The one document of an endpoint that does not stream."""
-        parts: list[bytes] = []
-        wait, received = first_byte, 0
-        with Patience(answer.content) as patience:
-            while piece := await self._read(patience, wait, None):
-                received += len(piece)
-                if received > _LONGEST_ANSWER:
-                    raise Unavailable("The answer of the model does not end.")
-                parts.append(piece)
-                wait = self._idle
-        yield [b"".join(parts)]
 
     def _take_payloads(self, assembly: Assembly, payloads: list[bytes]) -> Delta | None:
         try:
@@ -175,12 +155,12 @@ class OpenAIModel:
         except FaultStream as told:
             raise problem_in_stream(told.fault, key=self._key) from None
 
-    async def _read(self, patience: "Patience", wait: float, assembly: Assembly | None) -> bytes:
+    async def _read(self, patience: "Patience", wait: float, assembly: Assembly) -> bytes:
         """One raw read; empty at the end. Once the answer is finished, what breaks is no loss."""
         try:
             return await patience.read(wait)
         except (TimeoutError, aiohttp.ClientError, OSError) as problem:
-            if assembly is not None and assembly.is_finished:
+            if assembly.is_finished:
                 return b""
             if isinstance(problem, TimeoutError):
                 raise Unavailable("The model provider stopped sending.") from None

@@ -123,16 +123,12 @@ def simplify_dialect(dialect: Dialect, refusal: str, request: ModelRequest) -> D
     if request.max_tokens is not None and dialect.limit == "max_tokens" and "max_completion_tokens" in refusal:
         return msgspec.structs.replace(dialect, limit="max_completion_tokens")
     if request.schema is not None and ("response_format" in refusal or "json_schema" in refusal):
-        return _with_simpler_answers(dialect)
+        simpler: dict[str, Literal["object", "prompt"]] = {"schema": "object", "object": "prompt"}
+        answers = simpler.get(dialect.answers)
+        return msgspec.structs.replace(dialect, answers=answers) if answers else None
     if request.temperature is not None and dialect.temperature and "temperature" in refusal:
         return msgspec.structs.replace(dialect, temperature=False)
     return None
-
-
-def _with_simpler_answers(dialect: Dialect) -> Dialect | None:
-    if dialect.answers == "prompt":
-        return None
-    return msgspec.structs.replace(dialect, answers="object" if dialect.answers == "schema" else "prompt")
 
 
 class Assembly:
@@ -213,14 +209,11 @@ class Assembly:
         return self._calls[-1]
 
 
-class _OpenCall:
-    __slots__ = ("arguments", "call_id", "index", "name")
-
-    def __init__(self, index: int | None) -> None:
-        self.index = index
-        self.call_id = ""
-        self.name = ""
-        self.arguments: list[str] = []
+class _OpenCall(Struct):
+    index: int | None
+    call_id: str = ""
+    name: str = ""
+    arguments: list[str] = []
 
     def whole(self, spare_id: str) -> ToolCall:
         return ToolCall(

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import socket
 from collections.abc import Collection
 from urllib.parse import urljoin, urlsplit
 
@@ -57,9 +58,8 @@ def target_of(url: str, *, ports: Collection[int] = PORTS, allowed: Collection[s
     if "@" in parts.netloc:
         raise InvalidInput("A web address with a user name is not fetched")
     port = port if port is not None else 443 if parts.scheme == "https" else 80
-    address = address_of(host)
-    name = str(address) if address is not None else _name(host)
-    address = address if address is not None else address_of(name)
+    name = host if address_of(host) is not None else _name(host)
+    address = address_of(name)
     if port not in ports:
         raise PermissionDenied(f"Port {port} is not fetched from")
     if address is not None and not is_permitted(address, allowed):
@@ -85,16 +85,12 @@ def address_of(host: str) -> Address | None:
         return ipaddress.ip_address(plain)
     except ValueError:
         pass
-    parts = plain.split(".")
-    if not 1 <= len(parts) <= 4 or not all(_NUMBER.fullmatch(part) for part in parts):
+    if not all(_NUMBER.fullmatch(part) for part in plain.split(".")):
         return None
-    numbers = [_read(part) for part in parts]
-    if any(number is None for number in numbers):
-        raise InvalidInput("This is not a web address")
-    *leading, last = [number or 0 for number in numbers]
-    if any(number > 255 for number in leading) or last >= 256 ** (5 - len(parts)):
-        raise InvalidInput("This is not a web address")
-    return ipaddress.IPv4Address(sum(number << 8 * (3 - place) for place, number in enumerate(leading)) + last)
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(plain))
+    except OSError:
+        raise InvalidInput("This is not a web address") from None
 
 
 def is_permitted(address: Address | str, allowed: Collection[str] = ()) -> bool:
@@ -126,29 +122,18 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _read(part: str) -> int | None:
-    try:
-        if part[:2].lower() == "0x":
-            return int(part[2:] or "0", 16)
-        return int(part, 8) if part.startswith("0") else int(part)
-    except ValueError:
-        return None
-
-
 def _name(host: str) -> str:
     """A host name as it goes over the wire."""
     try:
         plain = host if host.isascii() else host.encode("idna").decode("ascii")
     except UnicodeError:
         raise InvalidInput("This is not a web address") from None
-    if not _HOST.fullmatch(plain.lower()) or (_ends_in_number(plain) and address_of(plain) is None):
+    ends_in_number = _NUMBER.fullmatch(
+        plain.rstrip(".").rpartition(".")[2]
+    )  # no name does: some resolver might read an address
+    if not _HOST.fullmatch(plain.lower()) or (ends_in_number and address_of(plain) is None):
         raise InvalidInput("This is not a web address")
     return plain.lower()
-
-
-def _ends_in_number(name: str) -> bool:
-    """No name does: it is an address that some resolver might read in its own way."""
-    return bool(_NUMBER.fullmatch(name.rstrip(".").rpartition(".")[2]))
 
 
 def _is_local(name: str) -> bool:
