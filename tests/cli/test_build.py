@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from rich.console import Console
 
-from nexus.cli import connection
+from nexus.cli import servers
 from nexus.cli.board import Board, board_of
 from nexus.cli.watching import refresh_position, render_board
 from nexus.client import Event, Unreachable
@@ -356,7 +356,7 @@ def test_ctrl_c_promises_no_build_that_goes_on_where_the_server_ends_with_the_co
     async def started_for_it(*_: object) -> AsyncIterator[bool]:
         yield True
 
-    monkeypatch.setattr(connection, "server_for", started_for_it)
+    monkeypatch.setattr(servers, "server_for", started_for_it)
     building.on("GET", "/api/v2/projects/prj_1", say.good(project()))
     building.on("GET", EVENTS, say.events(*BUILT[:5], after=asyncio.Event().wait))
     said = nexus(*argv, "--serve", press_at="[1/9]")

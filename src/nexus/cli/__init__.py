@@ -68,7 +68,7 @@ def _command(asked: Asked) -> int:
     if "on_server" not in asked.arguments:
         code: int = resolve_name(f"nexus.cli.{asked.arguments.run}")(asked)
         return code
-    from nexus.cli.connection import on_server
+    from nexus.cli.servers import on_server
 
     return on_server(asked, resolve_name(f"nexus.cli.{asked.arguments.on_server}"))
 

@@ -86,14 +86,11 @@ class Board:
             case "completed":
                 stage.status, stage.seconds = "completed", data.get("seconds")
                 stage.line, stage.verdict = data.get("summary") or stage.line, data.get("verdict")
-            case "skipped":
-                stage.status, stage.line = "skipped", str(data.get("reason", ""))
-            case "failed":
-                stage.status, stage.line = "failed", str(data.get("reason", ""))
+            case "skipped" | "failed":
+                stage.status, stage.line = happened, str(data.get("reason", ""))
 
     @property
     def state_in_words(self) -> str:
-        """The state in words."""
         state = f"{self.state}, {self.verdict}" if self.verdict else self.state
         return state if self.before is None else f"{state}, {ahead(self.before)}"
 

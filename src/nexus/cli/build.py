@@ -3,10 +3,10 @@
 from functools import partial
 
 from nexus.cli.asked import Asked
-from nexus.cli.connection import on_server
 from nexus.cli.exits import OK, USAGE, Ended
-from nexus.cli.following import follow_build, say_place, ways_to_go_on
+from nexus.cli.servers import on_server
 from nexus.cli.texts import content_of, message_of
+from nexus.cli.watching import follow_build, say_place, ways_to_go_on
 from nexus.client import Client
 
 

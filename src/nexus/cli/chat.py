@@ -3,12 +3,11 @@
 from contextlib import AsyncExitStack
 
 from nexus.cli.asked import Asked
-from nexus.cli.connection import client_for
 from nexus.cli.conversation import Command, hold_conversation, is_typed
 from nexus.cli.exits import USAGE, Ended
 from nexus.cli.lookup import agent_of
 from nexus.cli.replies import stream_reply
-from nexus.cli.servers import server_for
+from nexus.cli.servers import client_for, server_for
 from nexus.client import Client
 from nexus.wire.sessions import SessionView
 

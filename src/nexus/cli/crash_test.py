@@ -4,9 +4,10 @@ import asyncio
 import socket
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import aclosing, suppress
 
+from nexus.cli.exits import FAILED, Ended
 from nexus.cli.sandbox import Sandbox, describe_sandbox, take_sandbox
 from nexus.cli.servers import READY_SECONDS, SERVE, start_server, until_ready
 from nexus.client import Client, Event, Unreachable
@@ -20,10 +21,6 @@ END_SECONDS = 120.0
 IN_A_REPLY = "after:reply.delta@3"
 
 Note = Callable[[str], None]
-
-
-class CrashTestFailed(Exception):
-    """What happened that must not, as a sentence."""
 
 
 class _Server:
@@ -41,7 +38,7 @@ class _Server:
         self._child = await start_server((*SERVE, *options), environ)
         async with Client(self.url) as client:
             if not await until_ready(self._child, client):
-                raise CrashTestFailed("The server did not start.")
+                raise Ended(FAILED, "The server did not start.")
 
     async def kill(self) -> None:
         """As the system does it when memory runs out: at once, without a word."""
@@ -58,27 +55,21 @@ class _Server:
             self._child.stdin.close()
 
 
-@asynccontextmanager
-async def _open_server(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator[_Server]:
-    with take_sandbox(settings, environ) as sandbox:
-        server = _Server(sandbox)
-        try:
-            yield server
-        finally:
-            await server.kill()
-
-
 async def run_crash_test(note: Note, settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
     """A crash in a build, then one in a reply; nothing of it stays on the machine."""
     found: list[Finding] = []
     try:
-        async with _open_server(settings, environ) as server:
-            found.append(Finding(name="what is tested", state="ok", detail=describe_sandbox(settings, environ)))
-            note("A server of its own is started in a throw-away directory …")
-            await server.start()
-            found.append(Finding(name="a crash in a build", state="ok", detail=await _crash_build(server, note)))
-            found.append(Finding(name="a crash in a reply", state="ok", detail=await _crash_reply(server, note)))
-    except (CrashTestFailed, TimeoutError, Unreachable) as wrong:
+        with take_sandbox(settings, environ) as sandbox:
+            server = _Server(sandbox)
+            try:
+                found.append(Finding(name="what is tested", state="ok", detail=describe_sandbox(settings, environ)))
+                note("A server of its own is started in a throw-away directory …")
+                await server.start()
+                found.append(Finding(name="a crash in a build", state="ok", detail=await _crash_build(server, note)))
+                found.append(Finding(name="a crash in a reply", state="ok", detail=await _crash_reply(server, note)))
+            finally:
+                await server.kill()
+    except (Ended, TimeoutError, Unreachable) as wrong:
         reason = str(wrong) or "It took too long."
     except OSError as wrong:
         reason = f"{settings.data_dir}: {wrong.strerror or wrong}"
@@ -105,9 +96,9 @@ async def _crash_build(server: _Server, note: Note) -> str:
         project = await client.project(started.project_id)
         commits = Counter(commit.key for commit in await client.commits(started.project_id))
     if project.status != "completed":
-        raise CrashTestFailed(f"The build that was killed is {project.status}: {project.error_info}")
+        raise Ended(FAILED, f"The build that was killed is {project.status}: {project.error_info}")
     if twice := sorted({*before} & {*after} | {key for key, count in commits.items() if count > 1}):
-        raise CrashTestFailed(f"Done twice after the kill: {', '.join(twice)}")
+        raise Ended(FAILED, f"Done twice after the kill: {', '.join(twice)}")
     again = [stage for stage in begun if stage not in before][:1]
     return (
         f"killed after {len(before)} of {len(before) + len(after)} stages; went on {first:.1f} s after the restart and was completed; "
@@ -124,7 +115,7 @@ async def _until_stage(client: Client, project_id: str) -> tuple[int, list[str]]
                 done.append(str(event.data["stage"]))
             elif event.tag == "stage.started" and len(done) >= DIES_AFTER:
                 return event.position, done
-    raise CrashTestFailed(f"The build was over after {len(done)} stages, before it could be killed.")
+    raise Ended(FAILED, f"The build was over after {len(done)} stages, before it could be killed.")
 
 
 async def _crash_reply(server: _Server, note: Note) -> str:
@@ -146,9 +137,9 @@ async def _crash_reply(server: _Server, note: Note) -> str:
         took = time.monotonic() - began
         kept = [message async for message in client.messages(session.session_id) if message.role == "assistant"]
     if not tags or tags[-1] != "reply.completed":
-        raise CrashTestFailed(f"The reply that was killed ended with {tags[-1:] or 'nothing'}.")
+        raise Ended(FAILED, f"The reply that was killed ended with {tags[-1:] or 'nothing'}.")
     if [message.content for message in kept] != [text]:
-        raise CrashTestFailed(f"The reply was told as {text!r} and is kept as {[message.content for message in kept]}.")
+        raise Ended(FAILED, f"The reply was told as {text!r} and is kept as {[message.content for message in kept]}.")
     return (
         f"killed at its third piece; begun anew and completed {took:.1f} s after the restart; kept once, as it was told"
     )

@@ -3,10 +3,9 @@
 import asyncio
 
 from nexus.cli.asked import Asked
-from nexus.cli.connection import client_for
 from nexus.cli.crash_test import run_crash_test
 from nexus.cli.exits import FAILED, OK
-from nexus.cli.output import MARKS
+from nexus.cli.servers import client_for
 from nexus.client import ApiError, Unreachable
 from nexus.doctor import Finding, examine
 from nexus.providers.choice import read_settings
@@ -29,9 +28,8 @@ def report_findings(asked: Asked, findings: list[Finding]) -> int:
         asked.output.document(findings)
     else:
         for finding in findings:
-            asked.output.line(f"{MARKS[finding.state]} {finding.name}: {asked.as_called(finding.detail)}")
-            if finding.advice:
-                asked.output.line(f"    {asked.as_called(finding.advice)}")
+            about = f"{finding.name}: {asked.as_called(finding.detail)}"
+            asked.output.check(finding.state, about, asked.as_called(finding.advice))
     return FAILED if any(finding.state == "fail" for finding in findings) else OK
 
 

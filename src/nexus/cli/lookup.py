@@ -7,20 +7,22 @@ from nexus.wire.tools import ToolView
 
 
 async def agent_of(client: Client, wanted: str | None) -> AgentView:
-    """By id, slug or name; the latest when none is named. Ended when there is none, or more than one."""
+    """By id, slug or name; when none is named, the one that was made last, of those that answer if any does. Ended when there is none, or more than one."""
     if wanted is not None and wanted.startswith("agt_"):
         return await client.agent(wanted)
     found = [agent async for agent in client.agents()]
     if wanted is None:
-        return _latest(found)
-    matching = [agent for agent in found if _is_called(agent, wanted)]
-    match matching:
+        if not found:
+            raise Ended(REFUSED, "There is no agent yet. Build one:", ("build", "what it should do"))
+        return max(found, key=lambda agent: (agent.active_version > 0, agent.created_at, agent.agent_id))
+    match [agent for agent in found if _is_called(agent, wanted)]:
         case [agent]:
             return agent
         case []:
             raise Ended(REFUSED, f"There is no agent {wanted!r}. This lists those that there are:", ("agents", "list"))
-    ids = ", ".join(agent.agent_id for agent in matching)
-    raise Ended(USAGE, f"Several agents are called {wanted!r}: say which by its id, one of {ids}.")
+        case several:
+            ids = ", ".join(agent.agent_id for agent in several)
+            raise Ended(USAGE, f"Several agents are called {wanted!r}: say which by its id, one of {ids}.")
 
 
 async def reference_of(client: Client, agent: AgentView) -> str:
@@ -31,13 +33,6 @@ async def reference_of(client: Client, agent: AgentView) -> str:
 
 def _is_called(agent: AgentView, wanted: str) -> bool:
     return wanted.casefold() in (agent.slug.casefold(), agent.agent_name.casefold())
-
-
-def _latest(found: list[AgentView]) -> AgentView:
-    """The one that was made last, of those that answer if any does."""
-    if not found:
-        raise Ended(REFUSED, "There is no agent yet. Build one:", ("build", "what it should do"))
-    return max(found, key=lambda agent: (agent.active_version > 0, agent.created_at, agent.agent_id))
 
 
 async def tool_of(client: Client, wanted: str) -> ToolView:

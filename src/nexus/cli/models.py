@@ -9,7 +9,6 @@ from nexus.adapters.openai.discovery import LocalDiscovery, usual_places
 from nexus.adapters.sqlite.lock import find_holder
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK, USAGE, Ended
-from nexus.cli.output import MARKS
 from nexus.domain.ports.models import LocalModel
 from nexus.providers import catalog
 from nexus.providers.catalog import OFFLINE, PROVIDERS, TITLES, Provider, address_fault, key_fault
@@ -229,8 +228,6 @@ def test(asked: Asked) -> int:
     else:
         asked.output.line(_about(choice))
         for check in checks:
-            mark = MARKS["ok" if check.works else "fail"]
-            asked.output.line(f"{mark} {check.name}: {check.detail} ({check.seconds:.1f} s)")
-            if not check.works:
-                asked.output.line(f"    {MEANINGS[check.name]}")
+            about = f"{check.name}: {check.detail} ({check.seconds:.1f} s)"
+            asked.output.check(check.works, about, None if check.works else MEANINGS[check.name])
     return OK if all(check.works for check in checks if check.name != "tool") else FAILED

@@ -12,8 +12,8 @@ from nexus.cli.terminal import escaped_json, one_line, printable
 if TYPE_CHECKING:
     from msgspec import Struct
 
-MARKS = {"ok": "✔", "warn": "!", "fail": "✘"}
-"""How a check stands before its line."""
+MARKS = {"ok": "✔", "warn": "!", "fail": "✘", True: "✔", False: "✘"}
+"""What a check begins with: its state, or whether it passed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,12 @@ class Output:
 
     def line(self, text: str = "") -> None:
         self.stdout.write(f"{printable(text)}\n")
+
+    def check(self, state: str | bool, text: str, more: str | None = None) -> None:
+        """How a check stands, and what there is `more` to say of it."""
+        self.line(f"{MARKS[state]} {text}")
+        if more:
+            self.line(f"    {more}")
 
     def text(self, piece: str) -> None:
         """A piece of text as it comes."""

@@ -4,9 +4,8 @@ from contextlib import aclosing
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import USAGE, Ended
-from nexus.cli.following import follow_build, say_place
 from nexus.cli.tables import Shape, show_list, show_table
-from nexus.cli.watching import as_json, as_line
+from nexus.cli.watching import as_json, as_line, follow_build, say_place
 from nexus.client import Client
 from nexus.wire.lists import Listed
 

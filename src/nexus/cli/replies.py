@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from nexus.cli.output import Output
 from nexus.cli.terminal import one_line
 from nexus.cli.watching import as_json
 from nexus.client import ApiError, Client, Event, Unreachable
+
+if TYPE_CHECKING:
+    from nexus.cli.markdown import MarkdownWriter
 
 CANCEL_SECONDS = 10.0
 
@@ -17,7 +20,7 @@ class Voice:
     """Says the events of one reply: its text to stdout, everything else beside it."""
 
     def __init__(self, output: Output) -> None:
-        self._output, self._writer = output, _writer(output)
+        self._output, self._writer = output, _open_writer(output)
         self.reply_id: str | None = None
         self.position = 0
         self.ending = ""
@@ -67,14 +70,6 @@ class Voice:
         self._writer.finish()
 
 
-class Writer(Protocol):
-    def write(self, piece: str) -> None:
-        """Shows more of a text."""
-
-    def finish(self) -> None:
-        """Ends the text, where one was begun."""
-
-
 class PlainWriter:
     """Writes a text as it comes."""
 
@@ -91,7 +86,7 @@ class PlainWriter:
             self._in_line = False
 
 
-def _writer(output: Output) -> Writer:
+def _open_writer(output: Output) -> "PlainWriter | MarkdownWriter":
     if not output.formats:
         return PlainWriter(output)
     from nexus.cli.markdown import MarkdownWriter

@@ -1,23 +1,45 @@
-"""A server of one's own for one command: started when none answers, stopped at the end."""
+"""The server for a command: the one that answers, or one of its own, started when none does and stopped at the end."""
 
 import asyncio
-import contextlib
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import IO
 from urllib.parse import urlsplit
 
 from nexus.cli.asked import Asked
-from nexus.cli.exits import UNREACHABLE, USAGE, Ended
-from nexus.client import Client, NotNexus, Unreachable
+from nexus.cli.exits import OK, UNREACHABLE, USAGE, Ended
+from nexus.client import Client, NotNexus, Pauses, Unreachable
 
 SERVE = (sys.executable, "-m", "nexus", "serve", "--attached")
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.05
 LAST_LINES = 8
+
+OnServer = Callable[[Asked, Client], Awaitable[int | None]]
+"""A command that is handed a client; its exit code, or None where all went well."""
+
+
+def client_for(asked: Asked) -> Client:
+    """A server that refuses the first connection is not there: people do not wait to be told."""
+    try:
+        return Client(asked.url, token=asked.token, pauses=Pauses(first_contact=1), notice=asked.output.note)
+    except ValueError as error:
+        raise Ended(USAGE, str(error)) from error
+
+
+def on_server(asked: Asked, work: OnServer) -> int:
+    """What the work comes to on a server: the one that answers, or one of its own where that is wanted."""
+
+    async def run() -> int:
+        async with client_for(asked) as client, AsyncExitStack() as stack:
+            own = asked.may_serve and await stack.enter_async_context(server_for(asked, client))
+            return await work(replace(asked, owns_server=own), client) or OK
+
+    return asyncio.run(run())
 
 
 @asynccontextmanager
@@ -60,17 +82,11 @@ async def until_ready(child: asyncio.subprocess.Process, client: Client) -> bool
     """Whether it takes work now; False when it ended before. TimeoutError after a minute."""
     async with asyncio.timeout(READY_SECONDS):
         while child.returncode is None:
-            if await _takes_work(client):
-                return True
+            with suppress(Unreachable):
+                if await client.ready():
+                    return True
             await asyncio.sleep(POLL_SECONDS)
     return False
-
-
-async def _takes_work(client: Client) -> bool:
-    try:
-        return await client.ready()
-    except Unreachable:
-        return False
 
 
 def _command(asked: Asked) -> list[str]:
@@ -95,7 +111,7 @@ async def _stop(child: asyncio.subprocess.Process) -> None:
     """Lets it drain; what does not end is killed. Should this process die before, the end of the child's stdin stops it too."""
     if child.stdin is not None:
         child.stdin.close()
-    with contextlib.suppress(ProcessLookupError):
+    with suppress(ProcessLookupError):
         child.terminate()
     try:
         async with asyncio.timeout(STOP_SECONDS):

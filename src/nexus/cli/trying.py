@@ -16,8 +16,6 @@ from nexus.domain.runtime.model import AgentSpec, Answer
 from nexus.settings import Settings
 from nexus.standalone import OpenAgent, open_agent
 
-MARKS = {True: "✔", False: "✘"}
-
 
 class Tried(Struct, frozen=True, kw_only=True):
     """`requirements`: by id, whether all of its cases passed; `good`: everything did."""
@@ -59,12 +57,9 @@ async def _run_case(output: Output, agent: OpenAgent, case: Case) -> CaseResult:
 
 
 def _say(output: Output, passed: bool, what: str, problem: str | None) -> None:
-    if output.json:
-        return
-    output.line(f"{MARKS[passed]} {one_line(what)}")
-    if problem:
-        output.line(f"    {one_line(problem, 500)}")
-    output.flush()
+    if not output.json:
+        output.check(passed, one_line(what), one_line(problem, 500) if problem else None)
+        output.flush()
 
 
 def _summarize(model: str, tests: list[TestResult], problems: list[str], cases: list[CaseResult]) -> Tried:
@@ -84,8 +79,8 @@ def _conclude(output: Output, tried: Tried) -> None:
         output.document(tried)
         return
     for problem in tried.problems:
-        output.line(f"{MARKS[False]} {problem}")
+        output.check(False, problem)
     for one, is_met in tried.requirements.items():
-        output.line(f"{MARKS[is_met]} {one}: {'met' if is_met else 'not met'}")
+        output.check(is_met, f"{one}: {'met' if is_met else 'not met'}")
     passed = [*(test.passed for test in tried.tests), *(found.passed for found in tried.cases)]
     output.line(f"{sum(passed)} of {len(passed)} passed (model: {tried.model}).")

@@ -11,7 +11,6 @@ from nexus.cli.board import Board
 from nexus.cli.exits import FAILED, OK, PARTIAL
 from nexus.cli.lookup import reference_of
 from nexus.client import Client
-from nexus.wire.agents import AgentView
 
 
 class BuiltAgent(Struct, frozen=True, kw_only=True):
@@ -28,7 +27,7 @@ class BuiltAgent(Struct, frozen=True, kw_only=True):
 
 class Outcome(Struct, frozen=True, kw_only=True):
     """`good`: built, and nothing is missing; `unmet` are the requirements that are. `directory` is where its files lie, when that is on this
-    machine."""
+    machine: found by looking, a server does not tell its paths."""
 
     project_id: str
     project_name: str
@@ -51,10 +50,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 async def outcome_of(client: Client, project_id: str, board: Board, environ: Mapping[str, str]) -> Outcome:
     project = await client.project(project_id)
-    found = [await client.agent(agent_id) for agent_id in project.agent_ids]
-    agents = [_describe_agent(agent, await reference_of(client, agent)) for agent in found]
-    metrics = project.metrics or {}
-    status = board.ending or project.status
+    metrics, status = project.metrics or {}, board.ending or project.status
+    directory = Path(environ.get("NEXUS_DATA_DIR") or "data") / "projects" / project_id
     return Outcome(
         project_id=project_id,
         project_name=project.project_name,
@@ -64,28 +61,23 @@ async def outcome_of(client: Client, project_id: str, board: Board, environ: Map
         tests_run=metrics.get("tests_run", 0),
         tests_passed=metrics.get("tests_passed", 0),
         unmet=metrics.get("unmet", []) if project.verdict else [],
-        agents=agents,
+        agents=[await _describe_agent(client, agent_id) for agent_id in project.agent_ids],
         error=board.error or project.error_info or {},
-        directory=_directory(project_id, environ),
+        directory=str(directory) if directory.is_dir() else None,
     )
 
 
-def _describe_agent(agent: AgentView, called: str) -> BuiltAgent:
+async def _describe_agent(client: Client, agent_id: str) -> BuiltAgent:
+    agent = await client.agent(agent_id)
     return BuiltAgent(
-        agent_id=agent.agent_id,
+        agent_id=agent_id,
         slug=agent.slug,
-        called=called,
+        called=await reference_of(client, agent),
         name=agent.agent_name,
         version=agent.versions,
         verdict=agent.verdict,
         deployed=agent.active_version == agent.versions,
     )
-
-
-def _directory(project_id: str, environ: Mapping[str, str]) -> str | None:
-    """Found by looking: a server does not tell its paths."""
-    place = Path(environ.get("NEXUS_DATA_DIR") or "data") / "projects" / project_id
-    return str(place) if place.is_dir() else None
 
 
 def report_outcome(outcome: Outcome, asked: Asked) -> None:
@@ -107,9 +99,7 @@ def _report_completed(outcome: Outcome, asked: Asked) -> None:
     tests = f"{outcome.tests_passed} of {outcome.tests_run} tests passed"
     output.line(f"Built: {outcome.project_name}. Verification {outcome.verdict}: {tests}.")
     if outcome.unmet:
-        output.line("Not met:")
-    for line in outcome.unmet:
-        output.line(f"  {line}")
+        output.line("\n  ".join(["Not met:", *outcome.unmet]))
     for agent in outcome.agents:
         where = "answers" if agent.deployed else "is not deployed"
         output.line(f"  {agent.agent_id}  {agent.slug}  version {agent.version} {where}")

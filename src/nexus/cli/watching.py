@@ -1,14 +1,17 @@
-"""Three ways to watch a build: a board that lives on a terminal, lines for a log, JSON lines for a program."""
+"""A build before one's eyes, whoever began it: a board that lives on a terminal, lines for a log, JSON lines for a program."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import aclosing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from nexus.cli.board import MARKS, Board, Stage
+from nexus.cli.asked import Asked
+from nexus.cli.board import MARKS, Board, Stage, ahead, board_of
 from nexus.cli.output import Output
 from nexus.cli.terminal import one_line
-from nexus.client import ApiError, Event, Unreachable
+from nexus.cli.verdicts import outcome_of, report_outcome
+from nexus.client import ApiError, Client, Event, Unreachable
+from nexus.wire.projects import ProjectStarted, ProjectView
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -29,6 +32,48 @@ NARROW = 60
 
 Position = Callable[[], Awaitable[int | None]]
 LOOK_SECONDS = 5.0
+
+
+async def follow_build(asked: Asked, client: Client, project: ProjectStarted | ProjectView) -> int:
+    """Shows the current build from its beginning to its end."""
+    project_id = project.project_id
+    asked.output.note(f"{project.project_name} ({project_id})")
+    say_place(asked, project.position)
+    board = board_of(await client.stages(project_id))
+
+    async def position() -> int | None:
+        return (await client.project(project_id)).position
+
+    try:
+        async with aclosing(client.project_events(project_id)) as events:
+            await watch_build(events, board, asked.output, position=position)
+    except asyncio.CancelledError:
+        asked.output.note(_interruption_note(asked, project_id))
+        raise
+    outcome = await outcome_of(client, project_id, board, asked.settings_environ)
+    if asked.output.json:
+        asked.output.json_line({"event": "result", "data": outcome})
+    else:
+        report_outcome(outcome, asked)
+    return outcome.code
+
+
+def say_place(asked: Asked, before: int | None) -> None:
+    """Says that a build waits for a place."""
+    if before is not None:
+        asked.output.note(f"It waits for a place: {ahead(before)}.")
+
+
+def ways_to_go_on(asked: Asked, project_id: str) -> str:
+    """How to go on with a build that is not watched."""
+    watch, stop = (asked.command("projects", verb, project_id) for verb in ("watch", "stop"))
+    return f"Follow it: {watch}\nStop it:   {stop}"
+
+
+def _interruption_note(asked: Asked, project_id: str) -> str:
+    if asked.owns_server:
+        return f"Interrupted. The build goes on where it was as soon as a server runs again: {asked.command('serve')}"
+    return f"Interrupted here; the build goes on on the server.\n{ways_to_go_on(asked, project_id)}"
 
 
 async def watch_build(events: AsyncIterator[Event], board: Board, output: Output, *, position: Position) -> None:
@@ -57,11 +102,19 @@ async def refresh_position(board: Board, position: Position, *, every: float = L
 def _view(board: Board, output: Output) -> Iterator[View]:
     if output.json:
         yield lambda event, _: output.json_line(as_json(event))
-    elif output.stderr.isatty():
-        with _live(board, output):
-            yield lambda *_: None
-    else:
+    elif not output.stderr.isatty():
         yield lambda event, stage: _note(output, board, event, stage)
+    else:
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(file=output.stderr)
+        with Live(
+            get_renderable=lambda: render_board(board, is_narrow=console.width < NARROW),
+            console=console,
+            refresh_per_second=8,
+        ):
+            yield lambda *_: None
 
 
 def as_json(event: Event) -> dict[str, Any]:
@@ -88,20 +141,6 @@ def _note(output: Output, board: Board, event: Event, stage: Stage | None) -> No
         case "stage.completed" | "stage.skipped" | "stage.failed":
             took = f" {stage.seconds:.1f} s" if stage.seconds is not None else ""
             output.note(f"      {MARKS[stage.outcome]} {stage.outcome}{took}  {one_line(stage.line)}".rstrip())
-
-
-@contextmanager
-def _live(board: Board, output: Output) -> Iterator[None]:
-    from rich.console import Console
-    from rich.live import Live
-
-    console = Console(file=output.stderr)
-    with Live(
-        get_renderable=lambda: render_board(board, is_narrow=console.width < NARROW),
-        console=console,
-        refresh_per_second=8,
-    ):
-        yield
 
 
 def render_board(board: Board, *, is_narrow: bool = False) -> "RenderableType":
