@@ -3,8 +3,8 @@
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK
 from nexus.cli.lookup import agent_of
+from nexus.cli.prompt import message_of
 from nexus.cli.tables import Shape, show_list, show_table
-from nexus.cli.texts import message_of
 from nexus.client import Client
 from nexus.wire.agents import NewDeployment
 

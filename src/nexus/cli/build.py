@@ -4,8 +4,8 @@ from functools import partial
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import OK, USAGE, Ended
+from nexus.cli.prompt import content_of, message_of
 from nexus.cli.servers import on_server
-from nexus.cli.texts import content_of, message_of
 from nexus.cli.watching import follow_build, say_place, ways_to_go_on
 from nexus.client import Client
 

@@ -190,6 +190,7 @@ def _add_sessions(topics: Topics) -> None:
 def _add_models(topics: Topics) -> None:
     about = "show which model answers and which are at hand; choose one and try it"
     parser = _add_local(topics, "models", about, "models:show")
+    parser.set_defaults(data_dir=None)
     verbs = parser.add_subparsers(metavar="VERB")
     using = _add_local(
         verbs, "use", "choose the model that answers, in models.toml in the data directory", "models:use"

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK, USAGE, Ended
 from nexus.cli.failures import tell
-from nexus.cli.prompt import QUOTES, Read, Typed, everything_typed, read_entry, reader
-from nexus.cli.texts import check_text, message_of
+from nexus.cli.prompt import QUOTES, Read, Typed, check_text, everything_typed, message_of, read_entry, reader
 from nexus.client import ApiError, Unreachable
 
 LEAVING = frozenset({"exit", "quit", "bye"})

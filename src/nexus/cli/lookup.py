@@ -1,9 +1,8 @@
-"""Which agent or tool is meant."""
+"""Which agent is meant."""
 
 from nexus.cli.exits import REFUSED, USAGE, Ended
 from nexus.client import Client
 from nexus.wire.agents import AgentView
-from nexus.wire.tools import ToolView
 
 
 async def agent_of(client: Client, wanted: str | None) -> AgentView:
@@ -33,13 +32,3 @@ async def reference_of(client: Client, agent: AgentView) -> str:
 
 def _is_called(agent: AgentView, wanted: str) -> bool:
     return wanted.casefold() in (agent.slug.casefold(), agent.agent_name.casefold())
-
-
-async def tool_of(client: Client, wanted: str) -> ToolView:
-    """By id or name."""
-    if wanted.startswith("tol_"):
-        return await client.tool(wanted)
-    async for tool in client.tools():
-        if tool.tool_name == wanted:
-            return tool
-    raise Ended(REFUSED, f"There is no tool {wanted!r}. This lists those that there are:", ("tools", "list"))

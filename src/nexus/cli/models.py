@@ -22,13 +22,9 @@ LONGEST_KEY = 8192
 SHOWN_NAMES = 8
 
 
-def _directory(asked: Asked) -> str | None:
-    return getattr(asked.arguments, "data_dir", None)
-
-
 def _command(asked: Asked, *words: str, verb: str = "use") -> str:
     """A command that works as it is pasted."""
-    directory = _directory(asked)
+    directory = asked.arguments.data_dir
     return asked.command("models", verb, *words, *(("--data-dir", directory) if directory else ()))
 
 
@@ -38,7 +34,7 @@ def _find_local(asked: Asked) -> list[LocalModel]:
 
 
 def show(asked: Asked) -> int:
-    choice = choose(asked.settings_environ, data_dir=_directory(asked))
+    choice = choose(asked.settings_environ, data_dir=asked.arguments.data_dir)
     document = {
         "answers": {
             "model": choice.name,
@@ -123,7 +119,7 @@ def _options_elsewhere(asked: Asked, provider: Provider) -> Sequence[str]:
 
 
 def use(asked: Asked) -> int:
-    data, name = read(asked.settings_environ, data_dir=_directory(asked)).directory, asked.arguments.model
+    data, name = read(asked.settings_environ, data_dir=asked.arguments.data_dir).directory, asked.arguments.model
     if fault := directory_fault(data):
         raise Ended(USAGE, f"{fault}. {DIRECTORY_ADVICE}")
     now = read_file(data)
@@ -217,7 +213,7 @@ def _read_key(asked: Asked) -> str:
 def test(asked: Asked) -> int:
     from nexus.providers.checks import MEANINGS, check_configured  # brings what opens a model
 
-    choice = choose(asked.settings_environ, data_dir=_directory(asked))
+    choice = choose(asked.settings_environ, data_dir=asked.arguments.data_dir)
     settings = choice.usable_settings()
     checks = [] if choice.is_offline else asyncio.run(check_configured(settings))
     if asked.output.json:

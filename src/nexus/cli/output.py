@@ -87,20 +87,18 @@ class Output:
         else:
             self.line(text)
 
-    def document(self, value: object) -> None:
-        """The result as one JSON document."""
-        self._json(_encode_json(value, indent=2))
-
-    def json_line(self, value: object) -> None:
-        self._json(_encode_json(value))
-        self.stdout.flush()
-
-    def _json(self, document: str) -> None:
-        """As it is for programs; with escapes, which mean the same, where a terminal or another encoding shows it."""
+    def document(self, value: object, *, indent: int | None = 2) -> None:
+        """The result as one JSON document: as it is for programs; with escapes, which mean the same, where a terminal or another encoding
+        shows it."""
         utf8 = (self.stdout.encoding or "utf-8").replace("-", "").casefold() == "utf8"
+        document = _encode_json(value, indent)
         if self.room is not None or not utf8:
             document = escaped_json(document, ascii_only=not utf8)
         self.stdout.write(f"{document}\n")
+
+    def json_line(self, value: object) -> None:
+        self.document(value, indent=None)
+        self.stdout.flush()
 
     def raw(self, content: bytes) -> None:
         """A file's content: as it is for programs, harmless for a terminal."""
@@ -138,16 +136,16 @@ class Output:
         os.close(nowhere)
 
 
-def _encode_json(value: object, *, indent: int = -1) -> str:
+def _encode_json(value: object, indent: int | None) -> str:
     """JSON on one line, or indented."""
     import msgspec
 
     try:
-        return msgspec.json.format(msgspec.json.encode(value), indent=indent).decode()
+        return msgspec.json.format(msgspec.json.encode(value), indent=indent or -1).decode()
     except UnicodeEncodeError:  # half a character, from the name of a file or an argument
         import json
 
-        return json.dumps(msgspec.to_builtins(value), indent=None if indent < 0 else indent)
+        return json.dumps(msgspec.to_builtins(value), indent=indent)
 
 
 def as_words(value: object) -> str:

@@ -1,14 +1,17 @@
-"""What somebody types: lines with editing and history, pasted texts and blocks as one, and commands."""
+"""What people hand in: texts on the command line, from a file and through a pipe, and what they type: lines with editing and history,
+pasted texts and blocks as one, and commands."""
 
 import re
 import select
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from nexus.cli.exits import USAGE, Ended
 from nexus.cli.output import Output
 
+MOST_CHARACTERS = 200_000
 PROMPT, GOES_ON = "> ", "… "
 QUOTES = '"""'
 PASTED_SECONDS = 0.03
@@ -100,3 +103,32 @@ def _read_plainly(output: Output, prompt: str) -> str | None:
 def _read_line(source: TextIO) -> str | None:
     line = source.readline()
     return line.removesuffix("\n") if line else None
+
+
+def message_of(text: str, output: Output) -> str:
+    """The text itself; `-` stands for what comes through stdin."""
+    return check_text(output.stdin.read(MOST_CHARACTERS + 1) if text == "-" else text)
+
+
+def content_of(path: str, output: Output) -> str:
+    """The text of a file; `-` stands for stdin."""
+    if path == "-":
+        return message_of(path, output)
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            return check_text(file.read(MOST_CHARACTERS + 1))
+    except OSError as error:
+        raise Ended(USAGE, f"{path}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise Ended(USAGE, f"{path} is not UTF-8 text.") from error
+
+
+def check_text(text: str) -> str:
+    """Without white space around it. Ended for nothing at all, for too much, and for bytes that are no text."""
+    if not text.strip():
+        raise Ended(USAGE, "There is no text.")
+    if len(text) > MOST_CHARACTERS:
+        raise Ended(USAGE, f"The text is longer than {MOST_CHARACTERS} characters.")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise Ended(USAGE, "The text is not UTF-8.")
+    return text.strip()

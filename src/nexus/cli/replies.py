@@ -118,16 +118,11 @@ async def _stop_reply(output: Output, client: Client, session_id: str, voice: Vo
     """Cancels the reply and hears what is left of it; or says that this is not known to have worked."""
     try:
         async with asyncio.timeout(CANCEL_SECONDS):
-            await _cancel_reply(client, session_id, voice)
+            reply_id = voice.reply_id or (await client.session(session_id)).active_reply
+            if reply_id is not None and not voice.ending:
+                await client.cancel_reply(session_id, reply_id)
+                await _show_events(client.reply_events(session_id, reply_id, after=voice.position), voice)
     except (TimeoutError, ApiError, Unreachable) as error:
         output.note(f"nexus: whether the reply stopped is not known: {error or 'no answer in time'}")
     if not voice.ending:
         voice.say(Event(position=voice.position, tag="reply.cancelled", data={}))
-
-
-async def _cancel_reply(client: Client, session_id: str, voice: Voice) -> None:
-    reply_id = voice.reply_id or (await client.session(session_id)).active_reply
-    if reply_id is None or voice.ending:
-        return
-    await client.cancel_reply(session_id, reply_id)
-    await _show_events(client.reply_events(session_id, reply_id, after=voice.position), voice)

@@ -1,6 +1,6 @@
 """Where a crash test plays: the user's own disk and limits, and stand-ins for all that must not be touched."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -26,10 +26,12 @@ class Sandbox(NamedTuple):
 @contextmanager
 def take_sandbox(settings: Settings, environ: Mapping[str, str]) -> Iterator[Sandbox]:
     """A hidden directory in the data directory, and one below TMPDIR for generated code. Both are gone afterwards, and so is what an
-    earlier one left that was killed."""
+    earlier one left that was killed; so is a data directory that was made for it, if nobody put anything there."""
     data = settings.directory
+    missing = [path for path in (data, *data.parents) if not path.exists()]
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as stack:
-        stack.enter_context(_make_directory(data))
+        stack.callback(_remove_empty, missing)
         kinds = crash_test_workspaces(data)
         for kind in kinds:
             kind.collect()
@@ -37,17 +39,10 @@ def take_sandbox(settings: Settings, environ: Mapping[str, str]) -> Iterator[San
         yield Sandbox(kept / "data", {**select_environ(environ), **STAND_INS, "TMPDIR": str(temporary)})
 
 
-@contextmanager
-def _make_directory(directory: Path) -> Iterator[None]:
-    """What had to be made for it goes again, if nobody put anything there."""
-    missing = [path for path in (directory, *directory.parents) if not path.exists()]
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # in use by now
-            for path in missing:
-                path.rmdir()
+def _remove_empty(directories: Sequence[Path]) -> None:
+    with suppress(OSError):  # in use by now
+        for path in directories:
+            path.rmdir()
 
 
 def select_environ(environ: Mapping[str, str]) -> dict[str, str]:

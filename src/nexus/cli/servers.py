@@ -80,13 +80,13 @@ async def start_server(
 
 async def until_ready(child: asyncio.subprocess.Process, client: Client) -> bool:
     """Whether it takes work now; False when it ended before. TimeoutError after a minute."""
+    ready = False
     async with asyncio.timeout(READY_SECONDS):
-        while child.returncode is None:
-            with suppress(Unreachable):
-                if await client.ready():
-                    return True
+        while child.returncode is None and not ready:
             await asyncio.sleep(POLL_SECONDS)
-    return False
+            with suppress(Unreachable):
+                ready = await client.ready()
+    return ready
 
 
 def _command(asked: Asked) -> list[str]:

@@ -1,7 +1,7 @@
 """`nexus tools`: the library."""
 
 from nexus.cli.asked import Asked
-from nexus.cli.lookup import tool_of
+from nexus.cli.exits import REFUSED, Ended
 from nexus.cli.tables import Shape, show_list
 from nexus.cli.terminal import one_line
 from nexus.client import Client
@@ -24,4 +24,11 @@ async def list_tools(asked: Asked, client: Client) -> None:
 
 
 async def show(asked: Asked, client: Client) -> None:
-    asked.output.details(await tool_of(client, asked.arguments.tool))
+    """By id or name."""
+    wanted = asked.arguments.tool
+    if wanted.startswith("tol_"):
+        return asked.output.details(await client.tool(wanted))
+    async for tool in client.tools():
+        if tool.tool_name == wanted:
+            return asked.output.details(tool)
+    raise Ended(REFUSED, f"There is no tool {wanted!r}. This lists those that there are:", ("tools", "list"))

@@ -32,8 +32,7 @@ async def try_package(output: Output, directory: Path, settings: Settings) -> in
     """Runs what the folder holds of tests and cases. Ended when it holds none."""
     async with open_agent(directory, settings) as agent:
         cases = read_cases(agent.package)
-        tests = list[TestResult]()
-        problems = list[str]()
+        tests, problems = list[TestResult](), list[str]()
         if has_tests := any(path.startswith("tests/test_") for path in agent.package.program.files):
             tests, problems = await run_unit_tests(agent.code, agent.package)
         if not (has_tests or cases):
@@ -42,7 +41,10 @@ async def try_package(output: Output, directory: Path, settings: Settings) -> in
             _say(output, test.passed, test.name, test.error)
         results = [await _run_case(output, agent, case) for case in cases]
     tried = _summarize(agent.model, tests, problems, results)
-    _conclude(output, tried)
+    if output.json:
+        output.document(tried)
+    else:
+        _report(output, tried)
     return OK if tried.good else FAILED
 
 
@@ -74,10 +76,7 @@ def _summarize(model: str, tests: list[TestResult], problems: list[str], cases: 
     )
 
 
-def _conclude(output: Output, tried: Tried) -> None:
-    if output.json:
-        output.document(tried)
-        return
+def _report(output: Output, tried: Tried) -> None:
     for problem in tried.problems:
         output.check(False, problem)
     for one, is_met in tried.requirements.items():
