@@ -202,6 +202,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="tiny sizes: whether it runs, not how fast")
     parser.add_argument("--rounds", type=int, help="rounds of what is measured again and again (default: 5)")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="only systems whose names contain one of these")
+    parser.add_argument("--against", type=Path, metavar="DIR", help="beside nexus of another commit, in this checkout")
     given = parser.parse_args()
     sizes = QUICK if given.quick else Sizes(rounds=given.rounds) if given.rounds else Sizes()
     kinds = [
@@ -209,6 +210,8 @@ def main() -> None:
         for kind in systems.SYSTEMS
         if not given.only or any(part.lower() in kind.name.lower() for part in given.only)
     ]
+    if given.against:
+        kinds.append(systems.nexus_of(given.against.resolve()))
     if len(systems.CORES) > 1:
         os.sched_setaffinity(0, {systems.CLIENT_CORE})
     with tempfile.TemporaryDirectory(prefix="nexus-bench-") as data:

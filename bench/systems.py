@@ -198,9 +198,12 @@ class Nexus(System):
     def missing(self) -> str:
         return ""
 
+    def python(self) -> str:
+        return str(NEXUS_PYTHON) if NEXUS_PYTHON.exists() else sys.executable
+
     def command(self, port: int, model_url: str) -> Sequence[str]:
-        python = str(NEXUS_PYTHON) if NEXUS_PYTHON.exists() else sys.executable
-        return [python, "-m", "nexus", "serve", "--port", str(port), "--data-dir", str(self.data / "nexus")]
+        data = self.data / self.name.replace("/", "_")
+        return [self.python(), "-m", "nexus", "serve", "--port", str(port), "--data-dir", str(data)]
 
     def env(self, model_url: str) -> Mapping[str, str]:
         plain = {name: "" for name in os.environ if name.startswith("NEXUS_")}
@@ -262,6 +265,21 @@ class Nexus(System):
         if answer.status >= 300:
             raise RuntimeError(f"{path}: {told}")
         return told
+
+
+def nexus_of(checkout: Path) -> type[Nexus]:
+    """nexus of another commit: a checkout with an environment of its own (`make setup` in it)."""
+
+    class Other(Nexus):
+        name = f"nexus of {checkout.name}"
+
+        def missing(self) -> str:
+            return "" if Path(self.python()).exists() else "run make setup in it first"
+
+        def python(self) -> str:
+            return str(checkout / ".venv" / "bin" / "python")
+
+    return Other
 
 
 def model() -> Process:
