@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nexus.cli.asked import Asked
-from nexus.cli.invocation import program_of
+from nexus.cli.asked import Asked, program_of
 from nexus.cli.output import Output
 from tests.cli.conftest import Nexus
 from tests.client import fake as say

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from nexus.cli import completion
-from nexus.cli.asked import Asked
+from nexus.cli.asked import NAME, Asked, program_of
 from nexus.cli.commands import add_commands, shared_options
 from nexus.cli.exits import INTERRUPTED, OK, PIPE_CLOSED
-from nexus.cli.invocation import NAME, program_of
 from nexus.cli.output import Output
 
 

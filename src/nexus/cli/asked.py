@@ -1,14 +1,18 @@
-"""What was asked on the command line, and by whom."""
+"""What was asked on the command line, by whom, and how the command was called: so that the commands it prints work as they stand."""
 
+import os
 import re
 import shlex
+import shutil
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from nexus.cli.output import Output
 
+NAME = "nexus"
 DEFAULT_URL = "http://127.0.0.1:8000"
 COMMANDS = re.compile(
     r"(?<![\w/.-])nexus (?=(?:serve|build|chat|models|projects|agents?|sessions|tasks|tools|doctor)\b)"
@@ -25,7 +29,7 @@ class Asked:
     arguments: Namespace
     environ: Mapping[str, str]
     output: Output
-    program: str = "nexus"
+    program: str = NAME
     owns_server: bool = False
 
     @property
@@ -67,3 +71,23 @@ class Asked:
     @property
     def settings_environ(self) -> Mapping[str, str]:
         return {name: value for name, value in self.environ.items() if name not in OF_THE_CLIENT}
+
+
+def program_of(called: Sequence[str], environ: Mapping[str, str]) -> str:
+    """What to type to call this command again; `called` is the whole command line of the process, the interpreter first."""
+    if "UV_RUN_RECURSION_DEPTH" in environ:  # PATH holds the environment's programs for the time of `uv run` alone
+        return f"uv run {NAME}"
+    if "-m" in called[:-1] and called[called.index("-m") + 1] == NAME:
+        return f"{shlex.quote(_shortest(called[0], environ))} -m {NAME}"
+    script = next((word for word in called[1:] if Path(word).stem == NAME), NAME)
+    return shlex.quote(_shortest(script, environ))
+
+
+def _shortest(program: str, environ: Mapping[str, str]) -> str:
+    """The bare name where PATH leads to this very program, else the way to it as it was typed."""
+    typed, here = Path(program), Path.cwd()
+    found = shutil.which(typed.name, path=environ.get("PATH", os.defpath))
+    if found is not None and Path(found).absolute() == typed.absolute():
+        return typed.name
+    below = typed.is_absolute() and typed.is_relative_to(here)
+    return str(typed.relative_to(here)) if below else program

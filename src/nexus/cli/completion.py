@@ -2,9 +2,8 @@
 
 from argparse import ArgumentParser
 
-from nexus.cli.asked import Asked
+from nexus.cli.asked import NAME, Asked
 from nexus.cli.exits import OK
-from nexus.cli.invocation import NAME
 
 SHELLS = ("bash", "zsh", "fish")
 ASKED_BY_SHELL = "_ARGCOMPLETE"

@@ -1,7 +1,7 @@
 """A build before one's eyes, whoever began it: a board that lives on a terminal, lines for a log, JSON lines for a program."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +28,6 @@ STYLES = {
 }
 WIDTH = 24
 NARROW = 60
-
-
-Position = Callable[[], Awaitable[int | None]]
 LOOK_SECONDS = 5.0
 
 
@@ -44,12 +41,15 @@ async def follow_build(asked: Asked, client: Client, project: ProjectStarted | P
     async def position() -> int | None:
         return (await client.project(project_id)).position
 
+    looking = asyncio.ensure_future(refresh_position(board, position))
     try:
-        async with aclosing(client.project_events(project_id)) as events:
-            await watch_build(events, board, asked.output, position=position)
+        await _show_events(client.project_events(project_id), board, asked.output)
     except asyncio.CancelledError:
         asked.output.note(_interruption_note(asked, project_id))
         raise
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
     outcome = await outcome_of(client, project_id, board, asked.settings_environ)
     if asked.output.json:
         asked.output.json_line({"event": "result", "data": outcome})
@@ -76,20 +76,18 @@ def _interruption_note(asked: Asked, project_id: str) -> str:
     return f"Interrupted here; the build goes on on the server.\n{ways_to_go_on(asked, project_id)}"
 
 
-async def watch_build(events: AsyncIterator[Event], board: Board, output: Output, *, position: Position) -> None:
-    """Shows every event as it comes, up to the one that ends the build; of one that is held, meanwhile its present `position`."""
-    looking = asyncio.ensure_future(refresh_position(board, position))
-    try:
+async def _show_events(events: AsyncGenerator[Event, None], board: Board, output: Output) -> None:
+    """Every event as it comes, up to the one that ends the build."""
+    async with aclosing(events):
         with _view(board, output) as show:
             async for event in events:
                 show(event, board.apply_event(event))
-    finally:
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
 
 
-async def refresh_position(board: Board, position: Position, *, every: float = LOOK_SECONDS) -> None:
-    """No event tells that those before it became fewer."""
+async def refresh_position(
+    board: Board, position: Callable[[], Awaitable[int | None]], *, every: float = LOOK_SECONDS
+) -> None:
+    """Keeps up to date how many are before a build that is held: no event tells that they became fewer."""
     while True:
         await asyncio.sleep(every)
         if board.before is not None:
