@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus.domain.ports.models import ToolSpec
+from nexus.domain.tools.arguments import arguments_of
 from nexus.domain.tools.library.registry import LIBRARY, LibraryTool
 from nexus.domain.tools.model import ToolError
-from nexus.domain.tools.schema import arguments_of, spec_of
+from nexus.domain.tools.schema import spec_of
 from tests.fakes.code import spec_of_source
 
 SOURCE = '''

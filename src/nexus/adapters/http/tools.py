@@ -11,11 +11,9 @@ route = Routes("tools")
 
 
 @route("GET /tools")
-async def list_tools(
-    caller: Caller, services: All, window: Window, category: FromQuery[str | None] = None
-) -> Listed[ToolView]:
-    """One's own tools, then the library."""
-    return view_page(await services.tools.page(caller, window, category), ToolView)
+async def list_tools(services: All, window: Window, category: FromQuery[str | None] = None) -> Listed[ToolView]:
+    """The library of tools."""
+    return view_page(await services.tools.page(window, category), ToolView)
 
 
 @route("GET /tools/{tool_id:str}")

@@ -34,14 +34,11 @@ class ModelChoice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class ToolEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`ref`: `library:NAME`, `generated:FILE:FUNCTION` or `agent:SLUG`. The rest is the capability manifest of a generated tool."""
+    """`ref`: `library:NAME`, `generated:FILE:FUNCTION` or `agent:SLUG`. The rest is said of a generated tool."""
 
     ref: str
     description: str = ""
     effect: Effect = "pure"
-    hosts: list[str] = []
-    paths: list[str] = []
-    secrets: list[str] = []
 
 
 class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

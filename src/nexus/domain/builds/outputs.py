@@ -48,7 +48,6 @@ class Brief(Struct, frozen=True, kw_only=True):
     category: Annotated[str, Meta(max_length=40)] = "general"
     summary: Line = ""
     assumptions: list[Line] = []
-    topology: Literal["single", "multiple"] = "single"
 
 
 class RequirementsInput(Struct, frozen=True):

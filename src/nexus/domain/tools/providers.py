@@ -9,7 +9,6 @@ from nexus.domain.ports.models import ToolSpec
 from nexus.domain.ports.tools import BoundTool, ToolCallContext, ToolProvider, ToolSource
 from nexus.domain.tools.library.registry import LIBRARY
 from nexus.domain.tools.model import ToolError
-from nexus.domain.tools.schema import without
 from nexus.domain.tools.service import Tools
 
 KEY = "idempotency_key"
@@ -49,14 +48,11 @@ class GeneratedTools:
         if path not in source.files:
             raise InvalidInput(f"generated:{target}: there is no such file.")
         spec = await self._code.describe(source.files[path], function)
-        bound = BoundTool(
-            provider="generated",
-            spec=without(spec, (KEY,)),
-            target=target,
-            effect=source.effect,
-            takes_key=KEY in spec.parameters["properties"],
-        )
-        return [bound]
+        shown, required = dict(spec.parameters["properties"]), spec.parameters["required"]
+        takes_key = shown.pop(KEY, None) is not None
+        parameters = spec.parameters | {"properties": shown, "required": [name for name in required if name != KEY]}
+        spec = ToolSpec(spec.name, spec.description, parameters)
+        return [BoundTool(provider="generated", spec=spec, target=target, effect=source.effect, takes_key=takes_key)]
 
     async def call(self, tool: BoundTool, arguments: JSON, context: ToolCallContext) -> object:
         given = {KEY: context.key} if tool.takes_key else {}

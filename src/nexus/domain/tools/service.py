@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from msgspec import structs
 
-from nexus.domain.core.errors import AlreadyExists, InvalidInput, NexusError, NotFound, Unavailable
+from nexus.domain.core.errors import AlreadyExists, NexusError, NotFound, Unavailable
 from nexus.domain.core.ids import is_id
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
@@ -28,17 +28,16 @@ from nexus.domain.tools.tables import TOOL_USES, TOOLS
 from nexus.domain.tools.workers import Workers
 
 _SECONDS = 30.0
-_OWN, _LIBRARY = "own.", "library."
 
 logger = structlog.get_logger()
 
 
 class Tools:
-    """Tools of a tenant and those that come with nexus."""
+    """Those that come with nexus."""
 
     def __init__(self, *, tables: Tables, web: Web, clock: Clock) -> None:
-        self._tables, self._web, self._clock = tables, web, clock
-        self._workers = Workers()
+        self._tables, self._clock, self._workers = tables, clock, Workers()
+        self._given: Mapping[str, Any] = {"clock": clock, "web": web, "workers": self._workers}
 
     async def register_library(self) -> None:
         """Stores the library as this code has it. As often as wanted, by several processes at once; counts stay."""
@@ -46,23 +45,11 @@ class Tools:
             for tool in LIBRARY.values():
                 group.create_task(self._register(tool))
 
-    async def page(self, caller: Principal, window: Window = Window(), category: str | None = None) -> Page[Tool]:
-        """The tools of the caller's tenant, then the library; each list by time. Counts are those of this moment."""
-        place = window.cursor or _OWN
-        in_library = place.startswith(_LIBRARY)
-        if not in_library and not place.startswith(_OWN):
-            raise InvalidInput("The cursor is not one of this list")
-        inner = structs.replace(window, cursor=place.removeprefix(_LIBRARY if in_library else _OWN) or None)
-        if in_library:
-            return await self._list_tools(caller, SYSTEM.tenant_id, inner, category)
-        own = await self._list_tools(caller, caller.tenant_id, inner, category)
-        if own.cursor:
-            return own
-        if len(own.items) >= window.limit:
-            return Page(own.items, _LIBRARY)
-        rest = structs.replace(window, cursor=None, limit=window.limit - len(own.items))
-        library = await self._list_tools(caller, SYSTEM.tenant_id, rest, category)
-        return Page([*own.items, *library.items], library.cursor)
+    async def page(self, window: Window = Window(), category: str | None = None) -> Page[Tool]:
+        """The library, by time. Counts are those of this moment."""
+        index, more = ("TenantCategoryIndex", (category,)) if category else ("TenantIndex", ())
+        found = await self._tables.page(TOOLS, SYSTEM.tenant_id, *more, index=index, window=window)
+        return Page(await asyncio.gather(*map(self._with_count, found.items)), found.cursor)
 
     async def get(self, caller: Principal, tool_id: str) -> Tool:
         """With the count of this moment. NotFound also for what the caller may not see."""
@@ -73,7 +60,8 @@ class Tools:
 
     async def call(self, name: str, arguments: Mapping[str, Any], *, seconds: float = _SECONDS) -> JSON:
         """Calls a library tool. ToolError says what was wrong with the call, or broke in it; Unavailable that it took too long."""
-        tool = _find_known(name)
+        if (tool := LIBRARY.get(name)) is None:
+            raise ToolError(f"There is no tool {name[:80]!r} in the library.")
         wanted = check_arguments(tool.spec, arguments)
         try:
             return await self._answer(tool, wanted, seconds)
@@ -86,7 +74,7 @@ class Tools:
             raise ToolError(f"{name} could not do that ({describe_failure(error)}).") from error
 
     async def _answer(self, tool: LibraryTool, wanted: JSON, seconds: float) -> JSON:
-        given: JSON = {part: self._make_given()[part] for part in tool.given}
+        given: JSON = {part: self._given[part] for part in tool.given}
         if not inspect.iscoroutinefunction(tool.function):
             return await self._workers.run(tool.function, wanted, given, seconds=seconds)
         async with asyncio.timeout(seconds):
@@ -112,9 +100,6 @@ class Tools:
             if tool and await self._calls(tool.tool_id) > tool.usage_count:
                 await self.fold(tool.tool_id)
 
-    def _make_given(self) -> Mapping[str, Any]:
-        return {"clock": self._clock, "web": self._web, "workers": self._workers}
-
     async def _register(self, tool: LibraryTool) -> None:
         now, tool_id = instant(self._clock()), rules.system_id(tool.name)
         if await self._tables.find(TOOLS, tool_id) is None:
@@ -123,24 +108,9 @@ class Tools:
                 return
         await self._tables.edit(TOOLS, tool_id, change=lambda kept: rules.renew_row(kept, tool, now))
 
-    async def _list_tools(self, caller: Principal, tenant_id: str, window: Window, category: str | None) -> Page[Tool]:
-        of_category = ("TenantCategoryIndex", (tenant_id, category)) if category else ("TenantIndex", (tenant_id,))
-        index, partition = of_category
-        found = await self._tables.page(TOOLS, *partition, index=index, window=window)
-        seen = [tool for tool in found.items if policies.may_see(caller, tool)]
-        counted = await asyncio.gather(*map(self._with_count, seen))
-        mark = _LIBRARY if tenant_id == SYSTEM.tenant_id else _OWN
-        return Page(counted, f"{mark}{found.cursor}" if found.cursor else None)
-
     async def _with_count(self, tool: Tool) -> Tool:
         return structs.replace(tool, usage_count=max(tool.usage_count, await self._calls(tool.tool_id)))
 
     async def _calls(self, tool_id: str) -> int:
         uses = await self._tables.page(TOOL_USES, tool_id, window=Window(limit=rules.SHARDS))
         return sum(use.calls for use in uses.items)
-
-
-def _find_known(name: str) -> LibraryTool:
-    if (tool := LIBRARY.get(name)) is None:
-        raise ToolError(f"There is no tool {name[:80]!r} in the library.")
-    return tool

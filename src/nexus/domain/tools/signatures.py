@@ -17,7 +17,7 @@ LONGEST_SOURCE = 200_000
 MOST_TYPES = 2_000
 """The types, names and constants that the annotations of a function may come to, aliases resolved; a long text counts as several."""
 DEEPEST_TYPE = 24
-MISSING = object()
+_MISSING = object()
 """The default of a parameter that has none."""
 
 _TOO_DEEP = (RecursionError, MemoryError)
@@ -40,10 +40,10 @@ class NotPossible(ValueError):
     """Why this is no tool, as a sentence for who wrote it."""
 
 
-class Parameter(NamedTuple):
+class _Parameter(NamedTuple):
     name: str
     schema: JSON
-    default: object = MISSING
+    default: object = _MISSING
 
 
 def read_signature(source: str, function: str, *, given: Sequence[str] = ()) -> JSON:
@@ -52,7 +52,7 @@ def read_signature(source: str, function: str, *, given: Sequence[str] = ()) -> 
     if len(source) > LONGEST_SOURCE:
         raise NotPossible(f"The source of {function} is longer than {LONGEST_SOURCE} characters.")
     try:
-        found = _read(parse(source, function), function, given)
+        found = read_function(parse(source, function), function, given)
     except _TOO_DEEP as error:
         raise NotPossible(f"The source of {function} is nested too deep.") from error
     try:
@@ -74,7 +74,8 @@ def parse(source: str, name: str) -> ast.Module:
         raise NotPossible(f"The source of {name} cannot be read: {error}") from error
 
 
-def _read(module: ast.Module, name: str, given: Sequence[str]) -> JSON:
+def read_function(module: ast.Module, name: str, given: Sequence[str]) -> JSON:
+    """As `read_signature`, of source that is parsed."""
     found, types = _function(module, name), _Types(_aliases(module))
     wanted = found.args
     if wanted.vararg or wanted.kwarg or wanted.posonlyargs:
@@ -82,11 +83,11 @@ def _read(module: ast.Module, name: str, given: Sequence[str]) -> JSON:
     missing: list[ast.expr | None] = [None] * (len(wanted.args) - len(wanted.defaults))
     defaults = [*missing, *wanted.defaults, *wanted.kw_defaults]
     parameters = [
-        Parameter(argument.arg, types.read(argument.annotation, argument.arg), _default(node, argument.arg))
+        _Parameter(argument.arg, types.read(argument.annotation, argument.arg), _default(node, argument.arg))
         for argument, node in zip([*wanted.args, *wanted.kwonlyargs], defaults, strict=True)
         if argument.arg not in given
     ]
-    return signature(name, ast.get_docstring(found) or "", parameters)
+    return _describe(name, ast.get_docstring(found) or "", parameters)
 
 
 def _aliases(module: ast.Module) -> Mapping[str, ast.expr]:
@@ -107,22 +108,22 @@ def _function(module: ast.Module, name: str) -> ast.FunctionDef | ast.AsyncFunct
     raise NotPossible(f"There is no function {name} at the top of the source.")
 
 
-def signature(name: str, doc: str, parameters: Sequence[Parameter]) -> JSON:
+def _describe(name: str, doc: str, parameters: Sequence[_Parameter]) -> JSON:
     """The specification as JSON, with what the docstring says of each parameter."""
     description, about = _read_docstring(doc)
     properties = dict[str, JSON]()
     for parameter in parameters:
         said = {"description": about[parameter.name]} if about.get(parameter.name) else {}
         preset = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
-        properties[parameter.name] = parameter.schema | said | ({} if preset is MISSING else {"default": preset})
-    required = [parameter.name for parameter in parameters if parameter.default is MISSING]
+        properties[parameter.name] = parameter.schema | said | ({} if preset is _MISSING else {"default": preset})
+    required = [parameter.name for parameter in parameters if parameter.default is _MISSING]
     shape: JSON = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
     return {"name": name, "description": description, "parameters": shape}
 
 
 def _default(node: ast.expr | None, name: str) -> object:
     if node is None:
-        return MISSING
+        return _MISSING
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
@@ -145,12 +146,12 @@ class _Types:
             self._count(name, len(node.value) // 50, depth)
             return self.read(_annotation(node.value, name), name, depth + 1)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-            return union([self._part(part, name, depth + 1) for part in _alternatives(node)])
+            return _union([self._part(part, name, depth + 1) for part in _alternatives(node)])
         if isinstance(node, ast.Subscript):
             return self._subscript(node, name, depth)
         if isinstance(node, ast.Name) and node.id in self._aliases:
             return self.read(self._aliases[node.id], name, depth + 1)
-        return of_word(_word(node, name), [], name)
+        return _of_word(_word(node, name), [], name)
 
     def _count(self, name: str, cost: int, depth: int) -> None:
         self._left -= cost
@@ -161,14 +162,14 @@ class _Types:
         word = _word(node.value, name)
         inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         if word == "Literal":
-            return choice([self._constant(part, name, depth) for part in inner], name)
+            return _choice([self._constant(part, name, depth) for part in inner], name)
         if word == "Annotated":
             return self.read(inner[0], name, depth + 1)
         if word in ("Optional", "Union"):
             last: list[JSON | None] = [None] if word == "Optional" else []
-            return union([self._part(part, name, depth + 1) for part in inner] + last)
+            return _union([self._part(part, name, depth + 1) for part in inner] + last)
         shown = [part for part in inner if not (isinstance(part, ast.Constant) and part.value is Ellipsis)]
-        return of_word(word, [self.read(part, name, depth + 1) for part in shown], name)
+        return _of_word(word, [self.read(part, name, depth + 1) for part in shown], name)
 
     def _constant(self, node: ast.expr, name: str, depth: int) -> object:
         value = _default(node, name)
@@ -203,7 +204,7 @@ def _word(node: ast.expr, name: str) -> str:
     raise NotPossible(f"{name}: the type {ast.unparse(node)[:80]} is not possible for a tool.")
 
 
-def of_word(word: str, inner: Sequence[JSON], name: str) -> JSON:
+def _of_word(word: str, inner: Sequence[JSON], name: str) -> JSON:
     """The schema of `list[…]` and its like, by the name of the type and the schemas of what it holds."""
     if word in _PLAIN:
         return {"type": _PLAIN[word]}
@@ -216,14 +217,14 @@ def of_word(word: str, inner: Sequence[JSON], name: str) -> JSON:
     raise NotPossible(f"{name}: the type {word[:80]} is not possible for a tool.")
 
 
-def choice(values: list[Any], name: str) -> JSON:
+def _choice(values: list[Any], name: str) -> JSON:
     kinds = {type(value).__name__ for value in values}
     if not kinds <= _PLAIN.keys():
         raise NotPossible(f"{name}: a Literal holds text, numbers or truth values.")
     return ({"type": _PLAIN[kinds.pop()]} if len(kinds) == 1 else {}) | {"enum": values}
 
 
-def union(parts: Sequence[JSON | None]) -> JSON:
+def _union(parts: Sequence[JSON | None]) -> JSON:
     shown: list[JSON] = []
     for part in parts:
         shown += [] if part is None else part.get("anyOf", [part])
