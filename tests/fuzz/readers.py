@@ -265,7 +265,6 @@ READERS: tuple[Reader, ...] = (
     Reader(name="text for a terminal", read=terminal.printable, most=500_000, pieces=("\x1b[", "\x9b", "\ud800")),
     Reader(name="line for a terminal", read=terminal.one_line, most=500_000, pieces=("\x1b[", "a ")),
     Reader(name="JSON for a terminal", read=terminal.escaped_json, most=500_000, pieces=("\x1b", "\x9b", "\ud800")),
-    Reader(name="folded text", read=lambda text: terminal.fold_text(text, 40), most=100_000, pieces=("word ", "汉 ")),
     Reader(name="log entry", read=_logged, most=200_000, pieces=("\x1b[", "\ud800"), refusals=(NexusError, UnicodeEncodeError)),
     Reader(name="offline chat", read=partial(_offline, "reply"), most=50_000, pieces=_SAID, frames=("…", "Convert 12 inches to cm …", "What is 15% of 80 …?", "…这是什么")),
     Reader(name="offline requirement", read=partial(_offline, "build.intake"), most=10_000, pieces=_SAID, frames=("…", "An agent that converts units …")),

@@ -193,9 +193,9 @@ def _reply_judged(evidence: Evidence, scene: Scenario, told: JSON) -> int:
     must(reply.get("dispatch") is None, "The reply has ended and lies before the sweeper.")
     [session] = [row for row in evidence.rows["sessions"] if row["session_id"] == reply["session_id"]]
     must(session.get("active_reply") is None, "The session waits for a reply that is over.")
-    whole = "That is 4. Word 2. Word 3. Word 4."
-    must(reply["status"] != "completed" or reply["content"] == whole, f"The reply came to {reply['content']!r}.")
-    must(told["kept"] == reply["content"], f"The message is {told['kept']!r}, the reply {reply['content']!r}.")
+    whole, kept = "That is 4. Word 2. Word 3. Word 4.", "".join(part.get("text", "") for part in reply["output"])
+    must(reply["status"] != "completed" or kept == whole, f"The reply came to {kept!r}.")
+    must(told["kept"] == kept, f"The message is {told['kept']!r}, the reply {kept!r}.")
     log = evidence.log_topics[f"reply:{reply['reply_id']}"]
     heard = [one.position for one in told["heard"]]
     must(
@@ -205,7 +205,7 @@ def _reply_judged(evidence: Evidence, scene: Scenario, told: JSON) -> int:
     text = ""
     for line in log:
         text = "" if line["type"] == "reply.reset" else text + line.get("text", "") * (line["type"] == "reply.delta")
-    must(text == reply["content"], f"The events come to {text!r}, the reply to {reply['content']!r}.")
+    must(text == kept, f"The events come to {text!r}, the reply to {kept!r}.")
     ends = [
         line["type"]
         for line in log
