@@ -7,7 +7,7 @@ import pytest
 
 from nexus.composition.process import open_process
 from nexus.domain.core.errors import Conflict
-from nexus.domain.core.pages import PageRequest
+from nexus.domain.core.pages import Window
 from nexus.settings import Settings, read
 
 
@@ -28,7 +28,7 @@ async def test_a_process_works_on_every_backend_and_finds_its_rows_again(setting
     for _ in range(2):
         async with open_process(settings) as process:
             assert (await process.parts())["database"] == {"connected": True}
-            page = await process.services.tools.page(PageRequest(limit=100))
+            page = await process.services.tools.page(Window(limit=100))
             assert page.items
 
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from nexus.adapters.http.problems import BrokenOff, MalformedBody, UnsupportedMediaType, pointer_to
 from nexus.domain.core.errors import InvalidInput, NotFound, PreconditionFailed
 from nexus.domain.core.ids import is_id
-from nexus.domain.core.pages import PAGE_LIMIT, PageRequest
+from nexus.domain.core.pages import PAGE_LIMIT, Window
 from nexus.domain.core.texts import nearest
 from nexus.domain.requests.model import Once
 from nexus.domain.requests.model import once as made_once
@@ -135,11 +135,11 @@ def window(
     cursor: Annotated[
         str | None, QueryParameter(max_length=4000, description="`next_cursor` of the page before.")
     ] = None,
-) -> PageRequest:
-    return PageRequest(limit=limit, cursor=cursor or None)
+) -> Window:
+    return Window(limit=limit, cursor=cursor or None)
 
 
-def newest(window: PageRequest) -> PageRequest:
+def newest(window: Window) -> Window:
     """The same part of a list, from its end."""
     return replace(window, newest_first=True)
 

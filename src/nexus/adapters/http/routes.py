@@ -10,7 +10,7 @@ from litestar.params import FromPath
 
 from nexus.adapters.http.openapi import REFUSALS, STREAMS
 from nexus.adapters.http.streams import Streams
-from nexus.domain.core.pages import PageRequest
+from nexus.domain.core import pages
 from nexus.domain.core.principal import Principal
 from nexus.domain.requests.model import Once as Key
 from nexus.domain.services import Services
@@ -21,7 +21,7 @@ METHODS = {"GET": get, "POST": post, "PUT": put, "PATCH": patch, "DELETE": delet
 Id = FromPath[str]
 Caller = NamedDependency[Principal]
 All = NamedDependency[Services]
-Window = NamedDependency[PageRequest]
+Window = NamedDependency[pages.Window]
 Once = NamedDependency[Key | None]
 Revision = NamedDependency[int | None]
 Position = NamedDependency[int]

@@ -10,7 +10,7 @@ T = TypeVar("T")
 PAGE_LIMIT = 100
 
 
-class PageRequest(Struct, frozen=True):
+class Window(Struct, frozen=True):
     """Which part of a list is wanted; `since` and `until` bound its sort field, both inclusive."""
 
     limit: int = 20

@@ -16,7 +16,7 @@ from nexus.domain.core.errors import AlreadyExists, InvalidInput, NexusError, No
 from nexus.domain.core.instants import Clock
 from nexus.domain.core.pages import PAGE_LIMIT as PAGE_LIMIT
 from nexus.domain.core.pages import Page as Page
-from nexus.domain.core.pages import PageRequest
+from nexus.domain.core.pages import Window as Window
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.rows import (
     Index,
@@ -41,7 +41,6 @@ P = ParamSpec("P")
 TRIES = 8
 COMMIT_LIMIT = 100
 _SEAL_BYTES = 16
-Window = PageRequest
 
 
 class Query(Struct, Generic[R], frozen=True):

@@ -10,21 +10,11 @@ import msgspec
 from msgspec import Struct
 
 from nexus.domain.core.errors import Conflict
-from nexus.domain.ports.topics import PAGE, Batch, Beyond, Source, Topic, Topics, Trimmed
-
-__all__ = [
-    "LEAP",
-    "PAGE",
-    "Append",
-    "Batch",
-    "Beyond",
-    "Entry",
-    "EventLog",
-    "LogDriver",
-    "Stream",
-    "Trimmed",
-    "refusal",
-]
+from nexus.domain.ports.topics import PAGE as PAGE
+from nexus.domain.ports.topics import Batch as Batch
+from nexus.domain.ports.topics import Beyond as Beyond
+from nexus.domain.ports.topics import Source, Topic, Topics
+from nexus.domain.ports.topics import Trimmed as Trimmed
 
 E = TypeVar("E", bound=Struct)
 

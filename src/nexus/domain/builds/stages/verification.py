@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import msgspec
+
 from nexus.domain.agents import package
 from nexus.domain.agents.package import Package
 from nexus.domain.agents.rules import Origin, Registration
@@ -16,7 +18,7 @@ from nexus.domain.builds.stages.parts import planned_agent
 from nexus.domain.builds.stages.prompt import question
 from nexus.domain.builds.workflow import StageOutput
 from nexus.domain.ports.code import TestResult
-from nexus.domain.projects.model import Project, StageEffects
+from nexus.domain.projects.model import StageEffects
 
 
 async def verification(context: StageContext) -> StageOutput:
@@ -81,20 +83,12 @@ async def finalize(context: StageContext, outputs: Mapping[str, StageOutput], co
     packages = await context.services.agents.packages(context.project.project_id, at=commit_id)
     verdicts = {slug: part.output for slug, part in outputs.items() if isinstance(part.output, Verified)}
     registrations = [_registration(packages[slug], found, commit_id) for slug, found in verdicts.items()]
-    writes = await context.services.agents.write_versions(_origin(context.project), registrations)
+    origin = msgspec.convert(context.project, Origin, from_attributes=True)
+    writes = await context.services.agents.write_versions(origin, registrations)
     ids = [context.services.agents.id_of(context.project.project_id, slug) for slug in verdicts]
     metrics = report.counts(list(verdicts.values()))
     told = {name: metrics[name] for name in ("verdict", "unmet")}
     return StageEffects(writes=writes, project={"agent_ids": ids, "metrics": metrics}, told=told)
-
-
-def _origin(project: Project) -> Origin:
-    return Origin(
-        project_id=project.project_id,
-        build_no=project.build_no,
-        tenant_id=project.tenant_id,
-        user_id=project.user_id,
-    )
 
 
 def _registration(found: Package, verified: Verified, commit_id: str) -> Registration:

@@ -15,16 +15,16 @@ Category = Literal["math", "finance", "dates", "text", "extraction", "tables", "
 Given = Literal["clock", "web", "workers"]
 
 
-class LibraryTool(Struct, frozen=True, kw_only=True, dict=True):
-    """A tool that come with nexus. `words` are what people say when they want it; `given` is what is handed in."""
+class LibraryTool(Struct, frozen=True, dict=True):
+    """A tool that comes with nexus. `words` are what people say when they want it; `given` is what is handed in."""
 
     function: Callable[..., Any]
     category: Category
     en: str
     zh: str
     words: tuple[str, ...]
-    effect: Effect = "pure"
-    given: tuple[Given, ...] = ()
+    effect: Effect
+    given: tuple[Given, ...]
 
     @property
     def name(self) -> str:
@@ -35,8 +35,10 @@ class LibraryTool(Struct, frozen=True, kw_only=True, dict=True):
         return spec_of(self.function, given=self.given)
 
 
-def _tool(function: Callable[..., Any], category: Category, en: str, zh: str, words: str) -> LibraryTool:
-    return LibraryTool(function=function, category=category, en=en, zh=zh, words=tuple(words.split(",")))
+def _tool(function: Callable[..., Any], category: Category, en: str, zh: str, words: str, *given: Given) -> LibraryTool:
+    """One that is given something reads the world."""
+    effect: Effect = "read" if given else "pure"
+    return LibraryTool(function, category, en, zh, tuple(words.split(",")), effect, given)
 
 
 _TOOLS = (
@@ -53,10 +55,8 @@ _TOOLS = (
     _tool(dates.add_to_date, "dates", "Add to date", "日期加减", "add days,date after,deadline,due date,business days,日期加减,之后,到期日,工作日"),
     _tool(dates.weekday_of, "dates", "Weekday", "星期几", "weekday,day of the week,星期几,周几"),
     _tool(dates.convert_time_zone, "dates", "Time zone converter", "时区转换", "time zone,timezone,convert time,时区,时差"),
-    LibraryTool(function=dates.current_time, category="dates", en="Current time", zh="当前时间", effect="read", given=("clock",),
-                words=("current time", "now", "today", "what time", "现在", "当前时间", "几点", "今天")),
-    LibraryTool(function=dates.days_until, category="dates", en="Days until", zh="倒计时", effect="read", given=("clock",),
-                words=("days until", "countdown", "days left", "倒计时", "还有多少天", "距离")),
+    _tool(dates.current_time, "dates", "Current time", "当前时间", "current time,now,today,what time,现在,当前时间,几点,今天", "clock"),
+    _tool(dates.days_until, "dates", "Days until", "倒计时", "days until,countdown,days left,倒计时,还有多少天,距离", "clock"),
     _tool(texts.text_statistics, "text", "Text statistics", "文本统计", "word count,count words,characters,reading time,text statistics,字数,统计,词频,阅读时间"),
     _tool(texts.summarize_by_statistics, "text", "Extractive summary", "摘要", "summarize,summary,shorten,摘要,总结,概括"),
     _tool(texts.extract_keywords, "text", "Keywords", "关键词", "keywords,key words,topics,tags,关键词,关键字,主题"),
@@ -70,8 +70,7 @@ _TOOLS = (
     _tool(layouts.format_table, "tables", "Table layout", "表格排版", "format table,markdown table,排版,制表,表格"),
     _tool(lists.sort_list, "tables", "Sort list", "列表排序", "sort,order,deduplicate,unique,排序,去重"),
     _tool(lists.count_values, "tables", "Count values", "计数", "count,frequency,tally,how often,计数,次数,频率"),
-    LibraryTool(function=http.http_get, category="web", en="Web page reader", zh="网页读取", effect="read", given=("web", "workers"),
-                words=("http", "fetch", "web page", "website", "download", "网页", "网址", "抓取", "网站")),
+    _tool(http.http_get, "web", "Web page reader", "网页读取", "http,fetch,web page,website,download,网页,网址,抓取,网站", "web", "workers"),
 )  # fmt: skip
 
 LIBRARY: Mapping[str, LibraryTool] = {tool.name: tool for tool in _TOOLS}
