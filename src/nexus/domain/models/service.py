@@ -49,9 +49,21 @@ class Models:
         other._model = wrap(self._model)
         return other
 
-    def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
         """The answer as it comes: Deltas, then one End. Unavailable is tried again only while nothing has been shown."""
-        return self._stream(request, self._begin_tries())
+        tries = self._begin_tries()
+        while True:
+            shown = False
+            try:
+                async with _close_after(self._model.stream(request)) as items:
+                    async for item in items:
+                        shown = True
+                        yield item
+                return
+            except Unavailable as problem:
+                if shown:
+                    raise
+                await tries.pause(problem)
 
     async def ask_typed(
         self, kind: type[T], request: ModelRequest, *, check: Callable[[T], None] | None = None
@@ -77,20 +89,6 @@ class Models:
         detail = f"The model's answer for {request.purpose} was not usable after {REPAIRS + 1} tries: {wrong}"
         raise Unparseable(detail, reason="invalid", spent=spent)
 
-    async def _stream(self, request: ModelRequest, tries: "_Tries") -> AsyncGenerator[Delta | End, None]:
-        while True:
-            shown = False
-            try:
-                async with _close_after(self._model.stream(request)) as items:
-                    async for item in items:
-                        shown = True
-                        yield item
-                return
-            except Unavailable as problem:
-                if shown:
-                    raise
-                await tries.pause(problem)
-
     async def _whole(self, request: ModelRequest) -> "_WholeAnswer":
         """The answer in one piece. Nobody saw its beginning, so one that breaks off is asked for again: what it cost is unknown."""
         tries, spent = self._begin_tries(), Spent()
@@ -98,7 +96,7 @@ class Models:
             text: list[str] = []
             begun = False
             try:
-                async with _close_after(self._stream(request, tries)) as items:
+                async with _close_after(self._model.stream(request)) as items:
                     async for item in items:
                         begun = True
                         if isinstance(item, End):
@@ -106,9 +104,8 @@ class Models:
                         text.append(item.text)
                 raise Unavailable("The answer of the model broke off.")
             except Unavailable as problem:
-                if not begun:
-                    raise
-                spent = spent.plus(Spent.of(None))
+                if begun:
+                    spent = spent.plus(Spent.of(None))
                 await tries.pause(problem)
 
 
