@@ -32,8 +32,6 @@ RIGHT = [
     ("age_in_years", "born 17 May 1990", ["**35**"]),
     ("apply_discount", "Original price if 60 is after 20% off?", ["**75.00**"]),
     ("apply_discount", "20% off 45 and then another 10% off", ["**32.40**"]),
-    ("query_csv", f"Total revenue?\n{SALES}", ["**64**"]),
-    ("query_csv", f"Which product has the highest revenue?\n{SALES}", ["**pen** (34)"]),
     ("calculate", "5 plus 3, then times 2", ["**16**"]),
     ("date_difference", "How many days between Jan 5 and March 2, 2026?", ["**56 days**"]),
     ("date_difference", "how many days from Nov 20 to Jan 5", ["**46 days**"]),
@@ -155,6 +153,8 @@ HONEST = [
     "If it's 3pm in New York on 2026-07-14, what time is it in Berlin and Singapore?",
     "time in New York when it's 9am in Sydney on 2026-02-01",
     "What weekday is New Year's Day 2028 (2028-01-01)?",
+    f"Total revenue?\n{SALES}",
+    f"Which product has the highest revenue?\n{SALES}",
     "total price of pen and book\nitem,price\npen,2\nbook,10\nbag,5",
 ]  # fmt: skip
 

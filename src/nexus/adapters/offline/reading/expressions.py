@@ -65,8 +65,8 @@ class Expression:
     def _number(self, parts: list[str], root: str | None) -> bool:
         percent = next(self.source.percents(self.at), None)
         number = percent or next(self.source.numbers(self.at), None)
-        if number is not None and self._is_division(number, parts):
-            value = value_of_digits(self.source.word(self.at))
+        if number and "/" in self.source.shown(self.at, number.end) and self.source.word(number.end) != "of":
+            value = None if percent else value_of_digits(self.source.word(self.at))
             number = Number(value, self.at + 1) if value is not None else None
         if number is None:
             return False
@@ -81,10 +81,3 @@ class Expression:
             self.signs += 1
             return self._number(parts, None)
         return True
-
-    def _is_division(self, number: Number, parts: list[str]) -> bool:
-        """Whether a `/` that was read as a fraction divides by the rules of precedence: `2^1/2`, `6/2^2`."""
-        written = self.source.shown(self.at, number.end)
-        is_first = parts[-1:] in ([], ["+"], ["-"], ["("]) and self.source.word(number.end) != "^"
-        is_part = self.source.word(number.end) == "of"
-        return "/" in written and not is_part and (" " not in written or not is_first)

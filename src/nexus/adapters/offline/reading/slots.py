@@ -8,7 +8,7 @@ from typing import Any
 
 from nexus.adapters.offline.reading.expressions import Expression
 from nexus.adapters.offline.reading.moments import Moments
-from nexus.adapters.offline.reading.patterns import Words, phrases
+from nexus.adapters.offline.reading.patterns import Words
 from nexus.adapters.offline.reading.quantities import CURRENCIES
 from nexus.adapters.offline.reading.tokens import Token, plain, tokens_of
 from nexus.adapters.offline.reading.words import MEANINGFUL, NOUNS
@@ -18,16 +18,8 @@ from nexus.domain.tools.library.units import unit_named
 from nexus.domain.tools.model import ToolError
 
 SEPARATORS = (",", "、", ";", "and", "和", "&", "\n", "与", "跟")
-_REVENUE = ("revenue", "sales", "turnover", "营业额", "销售额", "收入", "营收")
-_PRICES = ("price", "unit_price", "unit price", "单价", "价格")
-_COUNTS = ("qty", "quantity", "units", "count", "数量", "销量")
 _MONTHLY = ("per month", "a month", "monthly", "each month", "every month", "per week", "a day", "per day")
 _ROWS, _LONGEST_CELL = 5_000, 40
-_COMPARED = {sign: phrases(*words.split()) for sign, words in {
-    ">": "> over above more_than greater_than is_over is_above 大于 超过 高于 多于", ">=": "at_least is_at_least >= 至少 不少于",
-    "<": "< under below less_than is_under is_below 小于 低于 少于", "<=": "at_most is_at_most <= 至多 不超过",
-    "!=": "is_not isn't 不是 不等于", "=": "= is equals 是 为 等于",
-}.items()}  # fmt: skip
 Read = Iterator[tuple[int, Any]]
 
 
@@ -151,30 +143,15 @@ def _columns(source: Source, at: int, detail: str) -> Read:
                 yield at + size, name
 
 
-def _measures(source: Source, at: int, detail: str) -> Read:
-    """A column; or `revenue`, where only price and quantity are told: their product."""
-    found = [one for one in _columns(source, at, detail) if one[1] in source.numeric]
-    yield from found
-    size = next((size for size in (1, 2, 3) if "".join(map(source.word, range(at, at + size))) in _REVENUE), 0)
-    known = [next((name for name in source.columns if name.lower() in names), "") for names in (_PRICES, _COUNTS)]
-    if size and not found and all(known):
-        yield at + size, " * ".join(known)
-
-
 def _conditions(source: Source, at: int, detail: str) -> Read:
-    """`amount > 6`, `region is north`: a column, a sign and a value, as the table tool has them; or a value alone, which
-    stands in one column only; with `!=` those rows are left out."""
-    for end, column in _columns(source, at, detail):
-        signs = [(sign, stop) for sign, words in _COMPARED.items() for stop in source.literal(words, end)]
-        for sign, stop in [*signs, ("=", end)]:
-            cells = source.cells(stop) if sign in ("=", "!=") else []
-            values: list[tuple[int, Any]] = [(one, value) for one, value, where in cells if where == column]
-            values += [(one.end, number_of(one.value)) for one in source.numbers(stop) if stop > end]
-            yield from ((one, f"{column} {sign} {value}") for one, value in values)
-    columns = {column for _, _, column in source.cells(at)}
-    for end, value, column in source.cells(at) if len(columns) == 1 else ():
-        for stop in {end, *(stop for stop, name in _columns(source, end, detail) if name == column)}:
-            yield stop, f"{column} {'!=' if detail == '!=' else '='} {value}"
+    """A value of the table that stands in one column only, alone or beside its column's name (`team red`, `region is
+    north`): the rows with it, with `!=` those without."""
+    named = [(source.skip(end, "is", "是", "="), column) for end, column in _columns(source, at, "")]
+    for start, column in [*named, (at, "")]:
+        columns = {where for _, _, where in source.cells(start)}
+        for end, value, where in source.cells(start) if len(columns) == 1 and column in ("", *columns) else ():
+            for stop in {end, *(stop for stop, name in _columns(source, end, "") if name == where)}:
+                yield stop, f"{where} {'!=' if detail == '!=' else '='} {value}"
 
 
 def _number_lists(source: Source, at: int, detail: str) -> Read:
@@ -218,7 +195,8 @@ def _names(source: Source, at: int, detail: str) -> Read:
 KINDS: Mapping[str, Callable[[Source, int, str], Read]] = {
     **dict.fromkeys(("number", "whole", "money"), _numbers), **dict.fromkeys(("percent", "reduction"), _percents),
     **dict.fromkeys(("text", "csv"), _texts), "": _dimension, "span": _spans, "date": _dates, "column": _columns,
-    "measure": _measures, "condition": _conditions, "numbers": _number_lists, "expression": _expressions, "name": _names,
+    "measure": lambda source, at, _: (one for one in _columns(source, at, "") if one[1] in source.numeric),
+    "condition": _conditions, "numbers": _number_lists, "expression": _expressions, "name": _names,
     "quantity": lambda source, at, _: ((one.end, (number_of(one.value), one.symbol)) for one in source.quantities(at)),
     "unit": lambda source, at, _: ((end, name) for _, name, end in source.units(at)),
 }  # fmt: skip

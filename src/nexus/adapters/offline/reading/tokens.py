@@ -16,10 +16,6 @@ _TOKEN = re.compile(
 )
 _SIGNS = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "「": '"', "」": '"', "『": '"', "』": '"', "−": "-",
                         "–": "-", "×": "x", "²": "^2", "³": "^3", "´": "'", "′": "'", "″": '"', "，": ", ", "⁄": "/"})  # fmt: skip
-_SIMPLER = str.maketrans(
-    "計貸單換發電郵關鍵詞總結統時區間幾還個萬億點錯誤數價稅圓圖翻譯寫詩與並長轉週碼強檢羅馬標題網頁讀錄誌報應該這樣體質預訂搜尋語歲壽從為變級輸顯費華溫攝氏憶兩張",
-    "计贷单换发电邮关键词总结统时区间几还个万亿点错误数价税圆图翻译写诗与并长转周码强检罗马标题网页读录志报应该这样体质预订搜寻语岁寿从为变级输显费华温摄氏忆两张",
-)
 
 
 class Token(NamedTuple):
@@ -31,9 +27,9 @@ class Token(NamedTuple):
 
 
 def plain(text: str) -> str:
-    """The text with half-width characters, straight quotes, one sign for each meaning and simplified characters."""
+    """The text with half-width characters, straight quotes, and one sign for each meaning."""
     text = _FRACTIONS.sub(r" \g<0>", _DASHES.sub(",", text)).translate(_SIGNS)
-    return unicodedata.normalize("NFKC", text).translate(_SIGNS).translate(_SIMPLER)
+    return unicodedata.normalize("NFKC", text).translate(_SIGNS)
 
 
 def tokens_of(text: str) -> list[Token]:
