@@ -71,10 +71,6 @@ NAMED_LATER = (
     "adapters/offline/answers",
     "adapters/offline/build",
     "adapters/offline/reading",
-    "domain/audit",
-    "domain/requests",
-    "domain/sessions",
-    "domain/tallies",
 )
 """Folders whose functions have yet to be named by what they do: none comes here."""
 

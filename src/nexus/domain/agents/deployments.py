@@ -55,9 +55,9 @@ class Deployments:
         version, as_read = await self._acceptable(agent, wanted), when(revision=agent.revision)
         deployment, writes = self._agents.write_deployment(agent, version, user_id=caller.user_id, condition=as_read)
         facts = {"version": version.version, "verdict": version.verdict, "build_no": version.build_no}
-        note = self._audit.noting(caller, "agent.deployed", agent_id, **facts)
+        note = self._audit.insert(caller, "agent.deployed", agent_id, **facts)
         hit("before:agent.deploy")
-        await self._tables.commit(*writes, note, *request.recording(deployment))
+        await self._tables.commit(*writes, note, *request.record(deployment))
         hit("after:agent.deploy")
         return deployment
 

@@ -75,7 +75,7 @@ class Invocations:
                 agent = await self._agents.get(caller, agent_id)
                 called = await self._call(agent, content)
                 invocation, writes = self.make_record(caller, agent, called)
-                await self._tables.commit(*writes, *request.recording(invocation))
+                await self._tables.commit(*writes, *request.record(invocation))
                 request.answer = invocation
         return request.result
 
@@ -113,7 +113,7 @@ class Invocations:
             created_at=instant(self._clock()),
             metadata={"tools": list(called.tools), "version": agent.active_version, **(called.metadata or {})},
         )
-        counts = self._tallies.counting(
+        counts = self._tallies.add(
             caller.tenant_id,
             invocations=1,
             messages=called.messages,

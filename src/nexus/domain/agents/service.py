@@ -83,7 +83,7 @@ class Agents:
         if revision is not None and revision != agent.revision:
             raise PreconditionFailed("The agent changed meanwhile.", revision=agent.revision)
         fields = {**changes, "updated_at": instant(self._clock())}
-        note = self._audit.noting(caller, "agent.updated", agent_id, fields=sorted(changes))
+        note = self._audit.insert(caller, "agent.updated", agent_id, fields=sorted(changes))
         await self._tables.commit(patch(AGENTS, agent, **fields), note)
         return structs.replace(agent, revision=agent.revision + 1, **fields)
 
@@ -95,8 +95,8 @@ class Agents:
         await self._tables.commit(
             self._write_tombstone(agent),
             purge,
-            self._audit.noting(caller, "agent.deleted", agent_id),
-            *self._tallies.counting(agent.tenant_id, agents=-1),
+            self._audit.insert(caller, "agent.deleted", agent_id),
+            *self._tallies.add(agent.tenant_id, agents=-1),
         )
 
     async def write_tombstones(self, agent_ids: Sequence[str]) -> list[Write]:
@@ -139,7 +139,7 @@ class Agents:
             writes.append(
                 insert(VERSIONS, rules.version(agent_id, number, origin, registration, instant(self._clock())))
             )
-        return [*writes, *(self._tallies.counting(origin.tenant_id, agents=new) if new else ())]
+        return [*writes, *(self._tallies.add(origin.tenant_id, agents=new) if new else ())]
 
     async def read(self, agent_id: str) -> Agent:
         """For accounting, deleted or not."""

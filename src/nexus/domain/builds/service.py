@@ -80,7 +80,7 @@ class Builds:
         project, before, writes = await self._starter.start(caller, wanted, self._workflow.plan)
         started = _answer_start(project, before)
         hit("before:project.create")
-        await self._tables.of(caller).commit(*writes, *request.recording(started))
+        await self._tables.of(caller).commit(*writes, *request.record(started))
         hit("after:project.create")
         return started
 

@@ -61,9 +61,9 @@ class Deletions:
         await self._tables.commit(
             patch(PROJECTS, project, when(**held, deleted_at=None), deleted_at=now),
             self._tasks.insert(task),
-            self._audit.noting(caller, "project.deleted", project_id),
+            self._audit.insert(caller, "project.deleted", project_id),
             *buried,
-            *self._tallies.counting(project.tenant_id, projects=-1, agents=-len(buried)),
+            *self._tallies.add(project.tenant_id, projects=-1, agents=-len(buried)),
         )
         hit("after:project.delete")
         return structs.replace(project, active_task_id=task.task_id, deleted_at=now)

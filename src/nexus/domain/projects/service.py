@@ -164,7 +164,7 @@ class Projects:
             patch(PROJECTS, project, move.of_project(project.events), **fields),
             moved,
             self._events.insert(where, position, move.event, told),
-            self._audit.noting(caller, f"project.{verb}", project.project_id),
+            self._audit.insert(caller, f"project.{verb}", project.project_id),
             *self._admission.count_move(project.tenant_id, project.status, move.to),
         ]
         if move.to != "building":  # no executor will write it

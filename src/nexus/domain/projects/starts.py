@@ -82,9 +82,9 @@ class BuildStarter:
         )
         before = await self._projects.position(caller, project)
         writes = [insert(PROJECTS, project), *self._build_rows(project, wanted, plan, before)]
-        writes += self._tallies.counting(caller.tenant_id, projects=1, builds_started=1)
+        writes += self._tallies.add(caller.tenant_id, projects=1, builds_started=1)
         writes += self._admission.count_move(caller.tenant_id, None, move.to)
-        return project, before, [*writes, self._audit.noting(caller, "project.created", project_id)]
+        return project, before, [*writes, self._audit.insert(caller, "project.created", project_id)]
 
     def _build_rows(self, project: Project, wanted: Opening, plan: WorkflowPlan, before: int | None) -> list[Write]:
         owned: dict[str, Any] = {"tenant_id": project.tenant_id, "user_id": project.user_id}
@@ -153,10 +153,10 @@ class BuildStarter:
             *(patch(STAGES, stage, build_no=new.build_no) for stage in stages[:begin]),
             *(patch(STAGES, stage, **rules.anew(stage, new.build_no, command=command)) for stage in stages[begin:]),
             self._events.insert(topic(new.project_id, new.build_no), new.events, "build.queued", told),
-            self._audit.noting(caller, f"project.{command}", project.project_id, build_no=new.build_no),
-            *self._tallies.counting(project.tenant_id, builds_started=1),
+            self._audit.insert(caller, f"project.{command}", project.project_id, build_no=new.build_no),
+            *self._tallies.add(project.tenant_id, builds_started=1),
             *self._admission.count_move(project.tenant_id, project.status, move.to),
-            *request.recording(new),
+            *request.record(new),
         )
         hit(f"after:project.{command}")
         return new

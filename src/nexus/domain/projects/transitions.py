@@ -51,7 +51,7 @@ async def update_build(
     took = seconds_between(build.started_at, fields["completed_at"]) if build.started_at else 0
     counts = {f"builds_{fields['status']}": 1, "build_seconds": round(took)}
     counts |= rules.spent_tokens(stages, build.created_at)
-    return [patch(BUILDS, build, **kept, **rules.summary(stages)), *tallies.counting(project.tenant_id, **counts)]
+    return [patch(BUILDS, build, **kept, **rules.summary(stages)), *tallies.add(project.tenant_id, **counts)]
 
 
 class BuildTransitions:

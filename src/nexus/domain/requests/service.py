@@ -1,7 +1,7 @@
 """Idempotency keys: a creating request that comes again gets the answer of the first time, and its work is done once.
 
 A verb reads downwards: `async with requests.begin(caller, once, Kind) as request:`, then, where `request.answer` is None, its work, committed
-together with `*request.recording(answer)`. Who is refused meanwhile, by what the first one made say, gets the first one's answer instead."""
+together with `*request.record(answer)`. Who is refused meanwhile, by what the first one made say, gets the first one's answer instead."""
 
 import asyncio
 import contextlib
@@ -52,7 +52,7 @@ class KeyedRequest(Generic[T]):
             raise LookupError("The request was not answered.")
         return self.answer
 
-    def recording(self, answer: T) -> list[Write]:
+    def record(self, answer: T) -> list[Write]:
         """What keeps the answer: to be committed together with what it tells of."""
         if self.row is None:
             return []

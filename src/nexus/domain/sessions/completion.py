@@ -135,7 +135,7 @@ class ReplyCompletion:
         """One call of the agent; of a reply that never began, its message alone."""
         messages = int(ended.session_id is not None)
         if not writing.has_begun:
-            return self._tallies.counting(ended.tenant_id, messages=messages) if messages else []
+            return self._tallies.add(ended.tenant_id, messages=messages) if messages else []
         failed = ended.status not in ("completed", "cancelled")
         called = Called(
             input_text=join_text(ended.input, "\n"),

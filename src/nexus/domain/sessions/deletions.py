@@ -44,7 +44,7 @@ class SessionDeletions:
         await self._tables.of(caller).commit(
             patch(SESSIONS, session, deleted_at=now, status="closed"),
             task,
-            *self._tallies.counting(session.tenant_id, sessions=-1),
+            *self._tallies.add(session.tenant_id, sessions=-1),
         )
 
     async def clear_agent(self, agent_id: str) -> bool:
@@ -66,9 +66,9 @@ class SessionDeletions:
         owner = Principal(session.tenant_id, session.user_id)
         if not session.deleted_at:  # counted once, however many delete it
             gone = patch(SESSIONS, session, when(deleted_at=None), deleted_at=instant(self._clock()), status="closed")
-            noted = self._audit.noting(owner, "session.deleted", session_id)
+            noted = self._audit.insert(owner, "session.deleted", session_id)
             with contextlib.suppress(NotFound):  # nor once it is gone
-                await self._tables.commit(gone, noted, *self._tallies.counting(session.tenant_id, sessions=-1))
+                await self._tables.commit(gone, noted, *self._tallies.add(session.tenant_id, sessions=-1))
         replies = [reply async for reply in self._tables.each(REPLIES, session_id, index="SessionIndex")]
         if any(reply.dispatch for reply in replies):  # its last event is on its way
             return False
@@ -76,5 +76,5 @@ class SessionDeletions:
         await self._tables.clear(REPLIES, session_id, index="SessionIndex")
         await self._tables.clear(MESSAGES, session_id)
         await self._invocations.forget(session_id=session_id)
-        await self._tables.commit(delete(SESSIONS, session), self._audit.noting(owner, "session.purged", session_id))
+        await self._tables.commit(delete(SESSIONS, session), self._audit.insert(owner, "session.purged", session_id))
         return True

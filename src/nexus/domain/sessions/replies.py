@@ -128,7 +128,7 @@ class Replies:
     def _own(self, reply: Reply, *, replays: bool) -> OwnedReply:
         owned = OwnedReply(reply, self._open_stream(reply), replays=replays)
         self._owned[reply.reply_id] = owned
-        self.executions.hold(reply, partial(self._hear, owned))
+        self.executions.hold(reply, partial(self._obey_control, owned))
         return owned
 
     def _drop(self, owned: OwnedReply) -> None:
@@ -144,7 +144,7 @@ class Replies:
         self._drop(owned)
         return owned
 
-    def _hear(self, owned: OwnedReply, control: Control | None) -> None:
+    def _obey_control(self, owned: OwnedReply, control: Control | None) -> None:
         """What is wanted from now on, also where that was said to another process; None when the reply is another's."""
         if control == "running" or owned.writing.is_ending:
             return

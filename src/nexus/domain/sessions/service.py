@@ -79,8 +79,8 @@ class Sessions:
                     created_at=now,
                     last_active_at=now,
                 )
-                counts = self._tallies.counting(caller.tenant_id, sessions=1)
-                await self._tables.of(caller).commit(insert(SESSIONS, session), *counts, *request.recording(session))
+                counts = self._tallies.add(caller.tenant_id, sessions=1)
+                await self._tables.of(caller).commit(insert(SESSIONS, session), *counts, *request.record(session))
                 request.answer = session
         return request.result
 
@@ -169,10 +169,10 @@ class Sessions:
         writes = [
             insert(MESSAGES, said),
             self._engage(session, reply, count := session.message_count + 1, rules.name_session(said.content)),
-            *self._tallies.counting(caller.tenant_id, messages=1),
+            *self._tallies.add(caller.tenant_id, messages=1),
         ]
         hit("before:reply.send")
-        await self._tables.of(caller).commit(*writes, insert(REPLIES, reply), *request.recording(reply))
+        await self._tables.of(caller).commit(*writes, insert(REPLIES, reply), *request.record(reply))
         admission.session, admission.agent = structs.replace(session, message_count=count), agent
         hit("after:reply.send")
         return reply
@@ -207,7 +207,7 @@ class Sessions:
         reply = self._replies.make_reply(session, agent, reply_id, before.asked or "", before.input)
         engaged = self._engage(session, reply, count := session.message_count - 1)
         await self._tables.of(caller).commit(
-            delete(MESSAGES, old), engaged, insert(REPLIES, reply), *request.recording(reply)
+            delete(MESSAGES, old), engaged, insert(REPLIES, reply), *request.record(reply)
         )
         admission.session, admission.agent = structs.replace(session, message_count=count), agent
         return reply

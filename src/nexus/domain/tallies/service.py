@@ -12,7 +12,7 @@ class Tallies:
     def __init__(self, *, tables: Tables, clock: Clock) -> None:
         self._tables, self._clock = tables, clock
 
-    def counting(self, tenant_id: str, **add: int) -> list[Write]:
+    def add(self, tenant_id: str, **add: int) -> list[Write]:
         """Adds to the day and to the total of a tenant. Commit it beside the insert of what is counted."""
         today = instant(self._clock())[:10]
         return [tally(TALLIES, (tenant_id, day), **add) for day in (today, TOTAL)]
