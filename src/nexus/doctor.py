@@ -6,13 +6,13 @@ import shutil
 import sqlite3
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from nexus.adapters.sqlite.lock import DirectoryLock
 from nexus.composition.adapters import open_code
@@ -23,7 +23,6 @@ from nexus.settings import Settings
 from nexus.start import DIRECTORY_ADVICE, GIT_ADVICE, directory_fault, setting_faults, setting_warnings
 
 LEAST_FREE = 500 * 1024 * 1024
-LEAST_PYTHON = (3, 11)
 MODEL_SECONDS = 20.0
 """The most one call to the model may take here."""
 
@@ -45,7 +44,7 @@ async def examine(settings: Settings) -> list[Finding]:
     """Changes nothing but makes the data directory where there is none."""
     return [
         _settings(settings),
-        _python(),
+        Finding("python", "ok", platform.python_version()),
         _git(),
         *_directory(settings.directory),
         *_modes(settings.directory),
@@ -60,12 +59,6 @@ def _settings(settings: Settings) -> Finding:
         return Finding("settings", "fail", " ".join(wrong))
     weak = setting_warnings(settings)
     return Finding("settings", "warn" if weak else "ok", " ".join(weak) or "can be served")
-
-
-def _python() -> Finding:
-    if sys.version_info < LEAST_PYTHON:
-        return Finding("python", "fail", platform.python_version(), "Install Python 3.11 or newer.")
-    return Finding("python", "ok", platform.python_version())
 
 
 def _git() -> Finding:
@@ -89,13 +82,11 @@ def _directory(data: Path) -> list[Finding]:
         detail = f"{data} is in use: {held.detail}"
     except OSError as error:
         return [Finding("data directory", "fail", f"{data}: {error.strerror}", DIRECTORY_ADVICE)]
-    free, found = shutil.disk_usage(data).free, Finding("data directory", "ok", detail)
-    if free > LEAST_FREE:
-        return [found, Finding("disk", "ok", f"{free // 2**20} MB free")]
-    return [
-        found,
-        Finding("disk", "warn", f"{free // 2**20} MB free", "Free some space: builds pause when the disk is full."),
-    ]
+    free = shutil.disk_usage(data).free
+    disk = Finding("disk", "ok", f"{free // 2**20} MB free")
+    if free <= LEAST_FREE:
+        disk = replace(disk, state="warn", advice="Free some space: builds pause when the disk is full.")
+    return [Finding("data directory", "ok", detail), disk]
 
 
 def _modes(data: Path) -> Iterator[Finding]:

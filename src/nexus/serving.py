@@ -6,6 +6,8 @@ import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
 
+from uvicorn.loops.auto import auto_loop_factory
+
 from nexus.adapters.confined.environment import hide_environment
 from nexus.adapters.http.app import make_app
 from nexus.adapters.http.connections import Bounds
@@ -24,16 +26,8 @@ from nexus.start import address_fault, check_start
 def run(settings: Settings, *, ready: Callable[[str], None]) -> None:
     """`serve` on the fastest loop that the machine has, in a process that shows its environment to nobody."""
     hide_environment()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
         runner.run(serve(settings, ready=ready))
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:

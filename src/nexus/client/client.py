@@ -94,10 +94,8 @@ class Client(Transport):
         return await self._get(ProjectView, "projects", project_id)
 
     async def delete_project(self, project_id: str, *, stop_first: bool = False) -> ProjectDeleted:
-        query = {"stop_first": "true"} if stop_first else {}
-        return await self.fetch(
-            Request(method="DELETE", path=path_of("projects", project_id), query=query), ProjectDeleted
-        )
+        path, query = path_of("projects", project_id), {"stop_first": "true"} if stop_first else {}
+        return await self.fetch(Request(method="DELETE", path=path, query=query), ProjectDeleted)
 
     async def stages(self, project_id: str) -> list[StageView]:
         return (await self._get(Listed[StageView], "projects", project_id, "stages")).items
@@ -204,9 +202,8 @@ class Client(Transport):
 
     async def cancel_reply(self, session_id: str, reply_id: str) -> ReplyView:
         """Stops a reply; what was written so far is kept."""
-        return await self._change(
-            "POST", path_of("sessions", session_id, "replies", reply_id, "cancel"), None, ReplyView
-        )
+        path = path_of("sessions", session_id, "replies", reply_id, "cancel")
+        return await self._change("POST", path, None, ReplyView)
 
     async def regenerate(self, session_id: str, message_id: str) -> ReplyStartedView:
         path = path_of("sessions", session_id, "messages", message_id, "regenerate")

@@ -79,7 +79,11 @@ class Transport:
             async with self._send(request, limits) as response:
                 if response.status in AWAY:
                     raise Dropped(await self.refusal(response), retry_after(response.headers.get("Retry-After")))
-                return await self._good(response)
+                if response.status >= 300:
+                    raise await self.refusal(response)
+                if MARK not in response.headers:
+                    raise NotNexus(self.url, seen_of(response))
+                return await response.read()
         except DROPPED as error:
             failure = self.describe_loss(error)
             raise failure if isinstance(failure, NotNexus) else Dropped(failure) from error
@@ -107,23 +111,12 @@ class Transport:
             headers["Content-Type"] = "application/json"
         self._session = self._session or aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         query = str(URL.build(query=request.query)) if request.query else ""
+        url, body = URL(f"{self.url}{request.path}{query}", encoded=True), request.body
         async with self._session.request(
-            request.method,
-            URL(f"{self.url}{request.path}{query}", encoded=True),
-            headers=headers,
-            data=request.body,
-            timeout=limits,
-            allow_redirects=False,
+            request.method, url, headers=headers, data=body, timeout=limits, allow_redirects=False
         ) as response:
             self.answered = True
             yield response
-
-    async def _good(self, response: aiohttp.ClientResponse) -> bytes:
-        if response.status >= 300:
-            raise await self.refusal(response)
-        if MARK not in response.headers:
-            raise NotNexus(self.url, seen_of(response))
-        return await response.read()
 
     async def refusal(self, response: aiohttp.ClientResponse) -> ApiError | Unreachable:
         """What an answer other than a good one means: the problem of a server, or that none of nexus answers."""
@@ -137,8 +130,8 @@ class Transport:
 
     def describe_loss(self, error: BaseException) -> Unreachable:
         """What a connection's end means to who called."""
-        foreign = foreign_of(error)
-        lost = Unreachable(self.url, reason_of(error)) if foreign is None else NotNexus(self.url, foreign)
+        kind, reason = _explain(error)
+        lost = kind(self.url, reason)
         lost.__cause__ = error
         return lost
 
@@ -169,26 +162,19 @@ def checked_token(token: str | None) -> str | None:
     return token or None
 
 
-def foreign_of(error: BaseException) -> str | None:
-    """What an error tells of a server that speaks no HTTP, or HTTP where TLS was expected; None for other errors."""
+def _explain(error: BaseException) -> tuple[type[Unreachable], str]:
+    """NotNexus for a server that speaks no HTTP, or HTTP where TLS was expected."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
-            return None
+            return Unreachable, f"its certificate is not trusted ({error})"
         case ssl.SSLError() | aiohttp.ClientSSLError():
-            return "it speaks no TLS that is understood here; should the URL begin with http://?"
+            return NotNexus, "it speaks no TLS that is understood here; should the URL begin with http://?"
         case aiohttp.ClientResponseError():
-            return "it speaks no HTTP; should the URL begin with https://?"
-    return None
-
-
-def reason_of(error: BaseException) -> str:
-    match error:
-        case aiohttp.ClientConnectorCertificateError():
-            return f"its certificate is not trusted ({error})"
+            return NotNexus, "it speaks no HTTP; should the URL begin with https://?"
         case aiohttp.ClientConnectorDNSError():
-            return "the host is not known"
+            return Unreachable, "the host is not known"
         case aiohttp.ClientConnectorError():
-            return "nothing answers there"
+            return Unreachable, "nothing answers there"
         case TimeoutError():
-            return "it did not answer in time"
-    return f"the connection was lost ({type(error).__name__})"
+            return Unreachable, "it did not answer in time"
+    return Unreachable, f"the connection was lost ({type(error).__name__})"

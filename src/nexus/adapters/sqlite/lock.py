@@ -2,57 +2,52 @@
 
 import fcntl
 import os
+from contextlib import AbstractContextManager, suppress
+from functools import partial
 from pathlib import Path
-from types import TracebackType
+from typing import TextIO
 
 from nexus.domain.core.errors import Conflict
 
 
-class DirectoryLock:
+class DirectoryLock(AbstractContextManager["DirectoryLock"]):
     """Holds a directory for this process until `release` or the end of the process, whatever that is."""
 
     def __init__(self, directory: Path) -> None:
         """Makes the directory where there is none. Conflict names the process that holds it already."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        self._file = open(directory / "lock", "a+", errors="replace", opener=partial(os.open, mode=0o600))  # noqa: SIM115
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(self._file, 32).decode(errors="replace").strip() or "unknown"
-            os.close(self._file)
+            holder = _read_holder(self._file)
+            self.release()
             raise Conflict(
                 f"Another nexus (process {holder}) already works in {directory}; stop it or choose another data directory",
                 directory=str(directory),
                 holder=holder,
             ) from None
-        os.truncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        self._file.truncate(0)
+        self._file.write(f"{os.getpid()}\n")
+        self._file.flush()
 
     def release(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        self._file.close()
 
-    def __enter__(self) -> "DirectoryLock":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.release()
 
 
 def find_holder(directory: Path) -> str | None:
     """The id of the process that holds a directory, `unknown` where it left none; None when nobody does. Makes nothing."""
-    try:
-        file = os.open(directory / "lock", os.O_RDONLY)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return os.read(file, 32).decode(errors="replace").strip() or "unknown"
-    else:
-        return None
-    finally:
-        os.close(file)
+    with suppress(FileNotFoundError, NotADirectoryError), (directory / "lock").open(errors="replace") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _read_holder(file)
+    return None
+
+
+def _read_holder(file: TextIO) -> str:
+    file.seek(0)
+    return file.read(32).strip() or "unknown"
