@@ -40,7 +40,6 @@ REQUIREMENTS: dict[str, dict[Language, str]] = {
     },
     "calculator": {"en": "A calculator agent", "zh": "一个计算器助手"},
     "csv": {"en": "A CSV analyst that sums and averages columns", "zh": "做一个分析CSV表格的助手，可以按列分组汇总"},
-    "textstats": {"en": "An assistant that counts words", "zh": "统计字数的助手"},
 }
 
 

@@ -102,8 +102,6 @@ REQUIREMENTS: list[tuple[str, str, list[str], list[str]]] = [
         ["date_difference", "add_to_date", "weekday_of"],
         [],
     ),
-    ("An assistant that counts words", "en", ["text_statistics"], []),
-    ("统计字数的助手", "zh", ["text_statistics"], []),
     ("An invoice helper that adds up line items with tax and discount", "en", ["line_items_total"], []),
     ("发票助手，计算明细合计和税额", "zh", ["line_items_total"], []),
     ("An agent that computes the body mass index (BMI)", "en", [], ["bmi"]),

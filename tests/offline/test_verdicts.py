@@ -56,7 +56,7 @@ PARTIAL = [
     Row("Extracts data and converts units", "partial", ("Extracts data",)),
     Row("Adds numbers, finds people and converts units", "partial", ("Adds numbers", "finds people")),
     Row("Invoice design: converts units", "partial", ("design",)),
-    Row("发票设计，统计字数", "partial", ("设计",)),
+    Row("发票设计，换算单位", "partial", ("设计",)),
     Row("查询用户，换算单位", "partial", ("查询用户",)),
     Row("计算BMI并给出减肥建议", "partial", ("减肥",)),
     Row("名为翻译官并翻译邮件的智能体，换算单位", "partial", ("翻译邮件",)),

@@ -36,9 +36,6 @@ RIGHT = [
     ("date_difference", "How many days between Jan 5 and March 2, 2026?", ["**56 days**"]),
     ("date_difference", "how many days from Nov 20 to Jan 5", ["**46 days**"]),
     ("weekday_of", "What weekday is New Year's Day 2028?", ["**Saturday**"]),
-    ("query_csv", "How many rows have status open?\nid,status\n1,open\n2,closed\n3,open", ["**2**"]),
-    ("query_csv", "Average score of team red?\nteam,score\nred,10\nblue,14\nred,17", ["**13.5**"]),
-    ("text_statistics", 'how many characters including spaces: "Hello, wonderful world!"', ["**23 characters**"]),
     ("number_statistics", "average of 1,2,3,6", ["**3**"]),
     ("number_statistics", "average of 1,200, 300 and 900", ["**800**"]),
     ("loan_payment", "How much interest do I pay on a 10000 loan at 5% over 3 years?", ["**789.52**"]),
@@ -155,6 +152,10 @@ HONEST = [
     "What weekday is New Year's Day 2028 (2028-01-01)?",
     f"Total revenue?\n{SALES}",
     f"Which product has the highest revenue?\n{SALES}",
+    "How many rows have status open?\nid,status\n1,open\n2,closed\n3,open",
+    "Average score of team red?\nteam,score\nred,10\nblue,14\nred,17",
+    "which product has the highest price?\nproduct,price\nlamp,35.00\nrug,129.90\nclock,48.25",
+    'how many characters including spaces: "Hello, wonderful world!"',
     "total price of pen and book\nitem,price\npen,2\nbook,10\nbag,5",
 ]  # fmt: skip
 

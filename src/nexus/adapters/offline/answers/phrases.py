@@ -25,7 +25,7 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
 _NAMES: Mapping[str, tuple[str, str]] = {
     "from_unit": ("the unit of the value", "原单位"), "to_unit": ("the unit to convert to", "目标单位"),
     "same_kind": ("a unit of the same kind to convert to", "同类的目标单位"), "csv_text": ("the table as CSV", "CSV表格"),
-    "text": ("the text (behind a colon)", "文本（放在冒号后面）"), "total": ("the amount of the bill", "账单金额"),
+    "total": ("the amount of the bill", "账单金额"),
     "annual_rate_percent": ("annual rate (percent)", "年利率（%）"),
     "weight_kg": ("the weight", "体重"), "height_cm": ("the height", "身高"),
 }  # fmt: skip

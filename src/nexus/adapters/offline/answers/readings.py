@@ -102,7 +102,7 @@ def _arguments(frame: Frame, values: Mapping[str, Any], tool: ToolSpec) -> JSON:
 def _filled(part: Any, values: Mapping[str, Any]) -> Any:
     """A template with its names filled in; one that is a name alone keeps the type of its value."""
     if isinstance(part, list):
-        return [_filled(one.replace("?}", "}"), values) for one in part if "?" not in one or one[1:-2] in values]
+        return [_filled(one, values) for one in part]
     if not isinstance(part, str):
         return part
     alone = _PLACEHOLDER.fullmatch(part)

@@ -17,12 +17,10 @@ from nexus.domain.builds.outputs import Language
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.models import ChatMessage, ModelRequest, ToolCall, ToolSpec
 
-_HELLO = frozenset(
-    "hi hello hey there good morning evening afternoon greetings everyone how are you up 你 好 您 嗨 哈 喽 早 上 晚 吗".split()
-)
-_THANKS = frozenset(
-    "thanks thank you thx great ok okay cool bye goodbye perfect nice very much a lot so 谢 多 感 好 的 再 见 了 你 非 常".split()
-)
+_HELLO = {*"hi hello hey there good morning evening afternoon how are you up 你 好 您 嗨 哈 喽 早 上 晚 吗".split()}
+_THANKS = {
+    *"thanks thank you thx great ok okay cool bye perfect nice very much a lot so 谢 多 感 好 的 再 见 了 你".split()
+}
 _WHO = """who are you/what are you/what can you/what do you do/help/你 是 谁/你 能 做/你 会 做/你 可 以 做/功 能/帮 助/怎 么 用"""
 
 

@@ -14,8 +14,8 @@ _MOST_ROWS = 24
 
 
 class Shown(Struct, frozen=True):
-    """A value in a sentence: in words, with two decimals (`:m`), bold behind `=` (`:b`), as a table (`:t`), as fields
-    (`:k`) or as its first row (`:f`). Its attributes are its fields."""
+    """A value in a sentence: in words, with two decimals (`:m`), bold behind `=` (`:b`), as a table (`:t`) or as
+    fields (`:k`). Its attributes are its fields."""
 
     value: Any
     language: Language
@@ -36,10 +36,6 @@ class Shown(Struct, frozen=True):
                 return table(self.value)
             case "k":
                 return ", ".join(f"{name} = **{value_of(one, self.language)}**" for name, one in self.value.items())
-            case "f":
-                rows = [list(row.values()) for row in self.value]
-                best = [row for row in rows if row[-1] == rows[0][-1]]
-                return ", ".join(f"**{value_of(row[0], 'en')}** ({value_of(row[-1], 'en')})" for row in best)
         shown = value_of(self.value, self.language)
         return self.names.get(shown, shown) if self.language == "zh" else shown
 

@@ -17,13 +17,13 @@ _CHANGE = re.compile(
 )  # fmt: skip
 _SAYS: dict[Language, dict[str, str]] = {
     "en": {
-        "unclear": "There is no task in it. Say in a sentence what the agent is to do, like “converts units and counts words”.",
+        "unclear": "There is no task in it. Say in a sentence what the agent is to do, like “converts units and computes averages”.",
         "needs_language_model": "This needs a language model. The built-in offline model is rules alone (units, loans, dates, "
         "tables and the like) and did not understand {}.",
         "built": "Built by the offline model: rules and templates, no AI. It answers in English.",
     },
     "zh": {
-        "unclear": "看不出要构建什么。请用一句话说明智能体应该做什么，例如“换算单位并统计字数”。",
+        "unclear": "看不出要构建什么。请用一句话说明智能体应该做什么，例如“换算单位并计算平均数”。",
         "needs_language_model": "这需要语言模型。内置的离线模型只有规则（单位、贷款、日期、表格等），没有理解{}。",
         "built": "由离线模型（规则与模板，没有人工智能）构建，用中文回答。",
     },

@@ -25,9 +25,9 @@ class Frame(Struct, frozen=True, forbid_unknown_fields=True):
     """One way to ask. `say` are patterns that may stand in any order, each name once; together they consume the whole message.
 
     `often` are patterns that may come again and again: each is an entry of the list `into`, or a call of its own.
-    `never` are patterns that may stand nowhere. `args` are arguments with the names of what was read in braces, with
-    `?` where it may be missing; `about` is what the answer is to dwell on, unless a slot of that name says it. A frame
-    wants one of the card's words, or of its own `words` where it has some; a `bare` one wants none.
+    `never` are patterns that may stand nowhere. `args` are arguments with the names of what was read in braces;
+    `about` is what the answer is to dwell on, unless a slot of that name says it. A frame wants one of the card's
+    words, or of its own `words` where it has some; a `bare` one wants none.
     """
 
     say: tuple[str, ...] = ()
@@ -91,9 +91,8 @@ def _card(tool: str, entry: JSON) -> Card:
     return msgspec.convert({"tool": tool, "category": about.pop("category"), "titles": about, **entry}, Card)
 
 
-_FILES = sorted(
-    (file for file in files(__package__).iterdir() if file.name.endswith(".toml")), key=lambda one: one.name
-)
-_ENTRIES = [entry for file in _FILES for entry in tomllib.loads(file.read_text(encoding="utf-8")).items()]
+_FILES = sorted(files(__package__).iterdir(), key=lambda file: file.name)
+_TEXTS = [file.read_text(encoding="utf-8") for file in _FILES if file.name.endswith(".toml")]
+_ENTRIES = [entry for text in _TEXTS for entry in tomllib.loads(text).items()]
 CARDS: Mapping[str, Card] = {tool: _card(tool, entry) for tool, entry in _ENTRIES}
 """By the name of the tool, in the order of their files."""

@@ -13,7 +13,6 @@ from nexus.adapters.offline.reading.words import FILLERS, FOLLOWING, LIGHT
 
 _LONGEST, _MOST_TOKENS, _STEPS = 400, 200, 40_000
 _MATERIAL = re.compile(r"[:：](?!//)(?!\d\d)")
-_QUOTED = re.compile(r"\s*[\"“「'‘]([^\"”“」「]*)[\"”」'’]\s*")
 _FENCED = re.compile(r"```(?:[a-z]*\n)?")
 Bound = dict[str, Any]
 
@@ -49,8 +48,7 @@ class Message(Source):
         text = plain(text) if len(text) <= _LONGEST else ""
         tokens = tokens_of(text)
         self.readable = 0 < len(tokens) <= _MOST_TOKENS
-        quoted = _QUOTED.fullmatch(material) if material else None
-        super().__init__(text, tokens if self.readable else [], today, quoted[1] if quoted else material)
+        super().__init__(text, tokens if self.readable else [], today, material)
         self.steps, self.furthest = _STEPS, 0
 
     def read(self, card: Card, frame: Frame, *, follows: bool = False, evident: bool = False) -> Iterator[Bound]:
@@ -79,7 +77,7 @@ class Message(Source):
             entries, fits = bound.get(into, ()), self._matches(card, frame.often, at)
             found += [(end, evident, {**bound, into: [*entries, one]}) for end, one in fits]
             found += [(end, True, bound) for end in self.literal(words, at)]
-            skipped = () if self.cells(at) else (beside, FILLERS)
+            skipped = () if self.begins_cell(at) else (beside, FILLERS)
             found += [(end, evident, bound) for one in skipped for end in self.literal(one, at)]
             open_ += reversed(found)
 

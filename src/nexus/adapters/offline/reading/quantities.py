@@ -22,7 +22,6 @@ _FACTORS = _SCALES | _PLACES
 _PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4}
 _FRACTION = re.compile(r"(?:(\d{1,9})\s+)?(\d{1,4})/([1-9]\d{0,3})(?![\d/]|[.,]\d)")
 _ENGLISH = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
-_GERMAN = re.compile(r"[1-9]\d{0,2}(?:(?:\.\d{3}){2,}|(?:\.\d{3})+,\d+)")
 _PLAIN, _UNSURE = re.compile(r"\d{1,30}(?:[.,]\d{1,30})?"), re.compile(r"[1-9]\d{0,2}\.\d{3}")
 _TAIL = re.compile(r"\d{1,2}(?!\d|[.,]\d)|[零一二三四五六七八九]{1,9}")
 _BELOW = {"ft": ("in", 12), "st": ("lb", 14)}
@@ -65,8 +64,6 @@ def value_of_digits(digits: str) -> Fraction | None:
     """`1,000` is a thousand, `3,5` three and a half; None for what is no single number, such as `1,2,3` or `1.2.3`."""
     if _ENGLISH.fullmatch(digits):
         return Fraction(digits.replace(",", ""))
-    if _GERMAN.fullmatch(digits):
-        return Fraction(digits.replace(".", "").replace(",", "."))
     return Fraction(digits.replace(",", ".")) if _PLAIN.fullmatch(digits) else None
 
 

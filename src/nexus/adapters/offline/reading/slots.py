@@ -49,18 +49,16 @@ class Source(Moments):
         return {column for row in self.rows for column, cell in row.items() if number_in(cell) is not None}
 
     @cached_property
-    def values(self) -> dict[tuple[str, ...], set[tuple[str, str]]]:
-        """The cells of the table that hold a text, with their columns, by their tokens."""
-        found = dict[tuple[str, ...], set[tuple[str, str]]]()
-        for column, cell in {(column, cell[:_LONGEST_CELL]) for row in self.rows for column, cell in row.items()}:
-            if any(map(str.isalpha, cell)):
-                found.setdefault(tuple(token.word for token in tokens_of(plain(cell))), set()).add((cell, column))
-        return found
+    def _cells(self) -> set[tuple[str, ...]]:
+        """The tokens of every column's name, and of every cell of the table that holds a text."""
+        cells = {cell[:_LONGEST_CELL] for row in self.rows for cell in row.values() if any(map(str.isalpha, cell))}
+        cells |= {*self.columns}
+        return {tuple(token.word for token in tokens_of(plain(cell))) for cell in cells}
 
-    def cells(self, at: int) -> list[tuple[int, str, str]]:
-        """The values of the table that stand at a token, the longest first: where each ends, it, and its column."""
-        ends = range(min(at + 6, len(self.tokens)), at, -1)
-        return [(end, *one) for end in ends for one in self.values.get(tuple(map(self.word, range(at, end))), ())]
+    def begins_cell(self, at: int) -> bool:
+        """Whether a value or a column of the table stands at a token: such a word is never one that says nothing."""
+        ends = range(at + 1, min(at + 6, len(self.tokens)) + 1)
+        return any(tuple(map(self.word, range(at, end))) in self._cells for end in ends)
 
     def rest(self, at: int) -> str:
         """The text from a token on, up to the end of its line."""
@@ -121,14 +119,10 @@ def _dates(source: Source, at: int, detail: str) -> Read:
             yield found.end, found.day.isoformat()
 
 
-def _texts(source: Source, at: int, detail: str) -> Read:
-    """The material, which stands behind all tokens; or a text in quotes."""
-    if at == len(source.tokens) and source.material and (detail == "text" or source.columns):
+def _tables(source: Source, at: int, detail: str) -> Read:
+    """The material, which stands behind all tokens, when it is a table."""
+    if at == len(source.tokens) and source.columns:
         yield at, source.material
-    if source.word(at) in ('"', "'", "`") and detail == "text":
-        end = next((end for end in range(at + 1, len(source.tokens)) if source.word(end) == source.word(at)), None)
-        if end is not None:
-            yield end + 1, source.text[source.tokens[at].end : source.tokens[end].start]
 
 
 def _columns(source: Source, at: int, detail: str) -> Read:
@@ -141,17 +135,6 @@ def _columns(source: Source, at: int, detail: str) -> Read:
             begins = all(source.word(at + place) == word for place, word in enumerate(spoken[:-1]))
             if begins and source.word(at + size - 1) in ends:
                 yield at + size, name
-
-
-def _conditions(source: Source, at: int, detail: str) -> Read:
-    """A value of the table that stands in one column only, alone or beside its column's name (`team red`, `region is
-    north`): the rows with it, with `!=` those without."""
-    named = [(source.skip(end, "is", "是", "="), column) for end, column in _columns(source, at, "")]
-    for start, column in [*named, (at, "")]:
-        columns = {where for _, _, where in source.cells(start)}
-        for end, value, where in source.cells(start) if len(columns) == 1 and column in ("", *columns) else ():
-            for stop in {end, *(stop for stop, name in _columns(source, end, "") if name == where)}:
-                yield stop, f"{where} {'!=' if detail == '!=' else '='} {value}"
 
 
 def _number_lists(source: Source, at: int, detail: str) -> Read:
@@ -194,9 +177,9 @@ def _names(source: Source, at: int, detail: str) -> Read:
 
 KINDS: Mapping[str, Callable[[Source, int, str], Read]] = {
     **dict.fromkeys(("number", "whole", "money"), _numbers), **dict.fromkeys(("percent", "reduction"), _percents),
-    **dict.fromkeys(("text", "csv"), _texts), "": _dimension, "span": _spans, "date": _dates, "column": _columns,
+    "csv": _tables, "": _dimension, "span": _spans, "date": _dates, "column": _columns,
     "measure": lambda source, at, _: (one for one in _columns(source, at, "") if one[1] in source.numeric),
-    "condition": _conditions, "numbers": _number_lists, "expression": _expressions, "name": _names,
+    "numbers": _number_lists, "expression": _expressions, "name": _names,
     "quantity": lambda source, at, _: ((one.end, (number_of(one.value), one.symbol)) for one in source.quantities(at)),
     "unit": lambda source, at, _: ((end, name) for _, name, end in source.units(at)),
 }  # fmt: skip

@@ -15,19 +15,16 @@ _ZH = """请 请问 帮我 帮 帮忙 我 我们 我想 我要 你 您 能 能�
 怎么 怎样 如何 想 想要 要 知道 想知道 想问 算 计算 算出 算下 求 求出 有 等于 那 那么 给 给我 告诉 告诉我 谢谢 麻烦 大概 大约 左右 约 是什么 得 得到
 应 应该 应该是 会 会是 将 你好 您好 看看 看 帮我算 算算 算一算 一共是 个 到底 现在 这 这个 这些 下面 以下 如下 为 结果 答案 问 问一下 有多少 有几个
 共有 哪 哪个 和 以及 如果 的话 若 多大 很 大约是 大概是 就 就是 请教 请帮我 请帮忙 具体 分别 所以 呗 怎么算 咋算 一共 共 总共 里 中 元 数 钱 值 从 那天 还 现在 如 她 他 它 我的"""
-_NOUNS_EN = """jacket coat shirt shirts shoes shoe boots dress jeans sweater hoodie tv stand phone laptop computer tablet
-headphones camera bag backpack watch bike bicycle sofa chair desk table lamp item product ticket tickets book books
-game console car van truck motorcycle fridge oven washing_machine suitcase luggage parcel package box bottle jar tank
-fish_tank pool bucket room bedroom kitchen apartment flat house home garden office field farm plot land road route
+_NOUNS_EN = """jacket coat shirt shirts shoes dress jeans sweater tv stand phone laptop computer tablet headphones
+camera bag backpack watch bike sofa chair desk table lamp item product ticket tickets book books car fridge oven
+suitcase luggage parcel package box bottle tank pool room apartment house home garden office field road
 trail trip walk run marathon race flight train film movie song meeting call dinner lunch breakfast meal brunch drinks
 pizza coffee tea restaurant cafe bar hotel taxi flour sugar butter milk water rice oil juice beer wine bread cheese
 meat chicken beef fish apples potatoes cake recipe dough baby child kid daughter son mother mom mum father dad brother
 sister wife husband grandmother grandma grandfather grandpa uncle aunt friend man woman boy girl person adult dog cat
-boss colleague team company shop store market class school gym doctor rent salary wage stock share_price
-monitor keyboard mouse printer file files photo video disk drive hard_drive memory_stick download thermometer weather
-outside bath river mountain building tower tree rope cable pipe wall fence board window door screen curtain carpet
-body patient athlete runner student teacher customer guest employee town city beach lake park highway speed_limit pair_of set_of student students people persons questions answers recipe_says guests kids children adults
-voters employees members_of_staff"""
+boss colleague team company shop store class school doctor rent salary wage stock share_price monitor keyboard printer
+file photo video disk drive outside river mountain building tower tree rope wall fence window door
+customer employee town lake park pair_of set_of students people persons questions answers guests kids children adults"""
 _NOUNS_ZH = """大衣 衣服 鞋子 鞋 手机 电脑 笔记本电脑 外套 衬衫 裤子 裙子 T恤 毛衣 羽绒服 电饭煲 冰箱 电视 洗衣机 空调 耳机 沙发 手表 相机 书包 商品 东西
 牛奶 黄油 面粉 糖 水 米饭 大米 油 果汁 啤酒 苹果 土豆 猪肉 牛肉 鸡蛋 蛋糕 面包 咖啡 茶 房间 房子 卧室 客厅 公寓 花园 办公室 土地 田 农田 行李 箱子 包裹
 瓶子 马拉松 跑步 跑道 路程 绳子 房租 工资 月薪 股票 股价 房价 菜谱 鱼缸 泳池 文件 照片 视频 硬盘 室温 外面 今天气温 妈妈 我妈 爸爸 我爸 爷爷 奶奶 外公 外婆 哥哥
