@@ -7,7 +7,6 @@ from typing import cast
 
 from msgspec import Struct, structs
 
-from nexus.adapters.memory.log import MemoryLog
 from nexus.adapters.memory.models import MemoryCatalog
 from nexus.adapters.memory.signals import MemorySignals
 from nexus.adapters.memory.tables import MemoryTables
@@ -26,6 +25,7 @@ from tests.fakes.code import MemoryCode
 from tests.fakes.files import MemoryFiles
 from tests.fakes.heartbeat import MemoryHeartbeat
 from tests.fakes.jobs import MemoryJobs
+from tests.fakes.log import MemoryLog
 from tests.fakes.models import MemoryDiscovery, ScriptedModel
 from tests.fakes.repository import MemoryRepository
 from tests.fakes.web import MemoryWeb

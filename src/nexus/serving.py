@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
 
+from msgspec import convert, structs
 from uvicorn.loops.auto import auto_loop_factory
 
 from nexus.adapters.confined.environment import hide_environment
@@ -82,15 +83,8 @@ def _bind_listener(settings: Settings) -> socket.socket:
 
 
 def _bounds(settings: Settings) -> Bounds:
-    limits = settings.limits
-    return Bounds(
-        head_seconds=limits.head_seconds,
-        body_seconds=limits.body_seconds,
-        idle_seconds=limits.idle_seconds,
-        per_address=limits.connections_per_address,
-        most=limits.connections,
-        trusted=networks(settings.trusted_proxies),
-    )
+    bounds = convert(settings.limits, Bounds, from_attributes=True)
+    return structs.replace(bounds, trusted=networks(settings.trusted_proxies))
 
 
 def _listen_for_signals() -> asyncio.Event:

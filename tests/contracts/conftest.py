@@ -13,7 +13,6 @@ import pytest
 from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.dynamodb.provision import provision
 from nexus.adapters.dynamodb.tables import DynamoTables, open_client
-from nexus.adapters.memory.log import MemoryLog
 from nexus.adapters.memory.signals import MemorySignals
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.adapters.sqlite.log import SqliteLog
@@ -26,6 +25,7 @@ from nexus.domain.ports.rows import Table
 from nexus.domain.ports.signals import Signals
 from tests.contracts.stored import STORED, Clock
 from tests.fakes.code import MemoryCode
+from tests.fakes.log import MemoryLog
 
 
 @pytest.fixture(scope="session")

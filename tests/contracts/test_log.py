@@ -9,11 +9,11 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from nexus.adapters.memory.log import MemoryLog
 from nexus.domain.core.errors import Conflict, NotFound, Unavailable
 from nexus.domain.ports.log import LEAP, PAGE, Append, Batch, Beyond, Entry, EventLog, LogDriver, Stream, Trimmed
 from nexus.domain.ports.topics import Topic
 from tests.contracts.conftest import sqlite_log
+from tests.fakes.log import MemoryLog
 
 LONG = 1_200
 """More events than the tail and several pages hold."""

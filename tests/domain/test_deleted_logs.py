@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from nexus.adapters.memory.log import MemoryLog
 from nexus.composition.tables import TABLES
 from nexus.domain.events.tables import EVENTS
 from nexus.domain.ports.database import Window
@@ -18,6 +17,7 @@ from tests.contracts.conftest import sqlite_log
 from tests.domain.builds.scripts import script
 from tests.domain.test_known_failures_of_stores import built, left, scripted, store
 from tests.domain.test_purges_and_bounds import swept
+from tests.fakes.log import MemoryLog
 from tests.fakes.models import turn
 from tests.house import ANN, House, open_house, world
 

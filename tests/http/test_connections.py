@@ -131,7 +131,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off_and_its_stream_ends() -> N
 
 
 async def test_the_silent_make_room_for_who_speaks() -> None:
-    async with serving(per_address=5) as port, AsyncExitStack() as stack:
+    async with serving(connections_per_address=5) as port, AsyncExitStack() as stack:
         silent = [await stack.enter_async_context(peer(port)) for _ in range(20)]
         speaking = await stack.enter_async_context(peer(port))
         await speaking.send(GET + b"connection: close\r\n\r\n")
@@ -139,7 +139,7 @@ async def test_the_silent_make_room_for_who_speaks() -> None:
         assert [await one.rest() for one in silent[:15]] == [b""] * 15
 
 
-@pytest.mark.parametrize(("bounds", "status"), [({"per_address": 2}, 200), ({"most": 2}, 429)])
+@pytest.mark.parametrize(("bounds", "status"), [({"connections_per_address": 2}, 200), ({"connections": 2}, 429)])
 async def test_who_holds_too_many_busy_connections_gets_no_more(bounds: dict[str, int], status: int) -> None:
     async with serving(**bounds) as port, AsyncExitStack() as stack:
         for _ in range(2):
@@ -155,7 +155,7 @@ async def test_who_holds_too_many_busy_connections_gets_no_more(bounds: dict[str
 
 async def test_a_trusted_proxy_is_not_counted() -> None:
     trusted = networks("10.0.0.1, 127.0.0.0/8")
-    async with serving(per_address=1, trusted=trusted) as port, AsyncExitStack() as stack:
+    async with serving(connections_per_address=1, trusted=trusted) as port, AsyncExitStack() as stack:
         peers = [await stack.enter_async_context(peer(port)) for _ in range(5)]
         for one in peers:
             await one.send(GET + b"connection: close\r\n\r\n")
@@ -163,7 +163,7 @@ async def test_a_trusted_proxy_is_not_counted() -> None:
 
 
 async def test_a_place_is_free_again_once_its_connection_ends() -> None:
-    async with serving(per_address=1) as port:
+    async with serving(connections_per_address=1) as port:
         for _ in range(5):
             async with peer(port) as one:
                 await one.send(GET + b"connection: close\r\n\r\n")

@@ -9,11 +9,14 @@ from typing import Any
 import msgspec
 
 from nexus.adapters.offline import OfflineModel
+from nexus.adapters.offline.cards import Card
+from nexus.adapters.offline.writing import TEMPLATES
 from nexus.domain.builds.outputs import WrittenTool
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.models import ChatMessage, Delta, End, ModelRequest, ToolCall, ToolSpec
 from nexus.domain.tools.arguments import arguments_of
 from nexus.domain.tools.library.registry import LIBRARY
+from nexus.domain.tools.schema import spec_of
 from tests.fakes.code import spec_of_source
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
@@ -111,3 +114,8 @@ def run_tests(tool: WrittenTool) -> int:
         for test in tests:
             test()
     return len(tests)
+
+
+def spec_of_card(card: Card) -> ToolSpec:
+    """The specification of the card's tool, of the library or as its template writes it."""
+    return LIBRARY[card.tool].spec if card.tool in LIBRARY else spec_of(TEMPLATES[card.tool])

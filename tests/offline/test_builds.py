@@ -12,9 +12,9 @@ from nexus.domain.builds.outputs import (
     Architecture,
     ArchitectureInput,
     Brief,
+    BuildRequest,
     Design,
     DesignInput,
-    IntakeInput,
     LibraryTool,
     OfferedTool,
     PlannedAgent,
@@ -55,7 +55,7 @@ class Built(Struct):
 
 
 async def build(requirement: str) -> Built:
-    brief = await ask("intake", Brief, IntakeInput(requirement))
+    brief = await ask("intake", Brief, BuildRequest(requirement))
     assert brief.intent == "new", brief.problem
     needed = await ask("requirements", Requirements, RequirementsInput(requirement, brief))
     planned = await ask("architecture", Architecture, ArchitectureInput(requirement, brief, needed, LISTING))
@@ -178,7 +178,7 @@ async def test_what_can_be_done_is_built_beside_what_cannot() -> None:
     ],
 )
 async def test_a_requirement_without_a_task_is_unclear_and_says_why(requirement: str) -> None:
-    brief = await ask("intake", Brief, IntakeInput(requirement))
+    brief = await ask("intake", Brief, BuildRequest(requirement))
     assert brief.intent == "unclear"
     assert brief.problem
 
@@ -193,7 +193,7 @@ async def test_a_requirement_without_a_task_is_unclear_and_says_why(requirement:
     ],
 )
 async def test_a_change_of_an_agent_is_seen_as_one(requirement: str) -> None:
-    assert (await ask("intake", Brief, IntakeInput(requirement))).intent == "change"
+    assert (await ask("intake", Brief, BuildRequest(requirement))).intent == "change"
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ async def test_a_change_of_an_agent_is_seen_as_one(requirement: str) -> None:
     ],
 )
 async def test_a_slug_is_always_ascii(requirement: str, slug: str) -> None:
-    assert (await ask("intake", Brief, IntakeInput(requirement))).slug.startswith(slug)
+    assert (await ask("intake", Brief, BuildRequest(requirement))).slug.startswith(slug)
 
 
 async def test_an_extreme_requirement_is_answered() -> None:
@@ -215,7 +215,7 @@ async def test_an_extreme_requirement_is_answered() -> None:
         assert [one.title.casefold() for one in built.requirements.functional] in (["converts units"], ["换算单位"])
     many = ", ".join(f"paints wall {at}" for at in range(900))
     for requirement in (many, "x" * 10_000 + " converts units", " " * 4000 + "juggles" + " balls" * 900):
-        assert (await ask("intake", Brief, IntakeInput(requirement))).intent == "needs_language_model"
+        assert (await ask("intake", Brief, BuildRequest(requirement))).intent == "needs_language_model"
 
 
 async def test_what_lies_beyond_the_clauses_that_are_read_is_unmet() -> None:
@@ -226,7 +226,7 @@ async def test_what_lies_beyond_the_clauses_that_are_read_is_unmet() -> None:
 
 async def test_a_library_that_lacks_a_tool_leaves_its_requirement_unmet() -> None:
     requirement = "An agent that converts units"
-    brief = await ask("intake", Brief, IntakeInput(requirement))
+    brief = await ask("intake", Brief, BuildRequest(requirement))
     needed = await ask("requirements", Requirements, RequirementsInput(requirement, brief))
     planned = await ask("architecture", Architecture, ArchitectureInput(requirement, brief, needed, []))
     assert planned.agents[0].library_tools == []
@@ -245,11 +245,11 @@ async def test_a_library_that_lacks_a_tool_leaves_its_requirement_unmet() -> Non
     ],
 )
 async def test_a_name_says_what_the_agent_does_and_nothing_that_it_does_not(requirement: str, name: str) -> None:
-    assert (await ask("intake", Brief, IntakeInput(requirement))).name == name
+    assert (await ask("intake", Brief, BuildRequest(requirement))).name == name
 
 
 async def test_a_failed_tool_is_answered_with_the_best_again() -> None:
-    brief = await ask("intake", Brief, IntakeInput("computes the BMI"))
+    brief = await ask("intake", Brief, BuildRequest("computes the BMI"))
     agent = PlannedAgent(slug="bmi_agent", name="BMI", purpose="BMI")
     tool = PlannedTool(name="bmi", purpose="Computes the BMI")
     first = await ask("tools", WrittenTool, ToolInput(brief, agent, tool))
@@ -260,14 +260,14 @@ async def test_a_failed_tool_is_answered_with_the_best_again() -> None:
 
 
 async def test_what_has_no_template_or_rules_fails_clearly() -> None:
-    brief = await ask("intake", Brief, IntakeInput("computes the BMI"))
+    brief = await ask("intake", Brief, BuildRequest("computes the BMI"))
     agent = PlannedAgent(slug="some_agent", name="Some", purpose="Some")
     with pytest.raises(InvalidInput):
         await ask(
             "tools", WrittenTool, ToolInput(brief, agent, PlannedTool(name="fold_protein", purpose="Folds proteins"))
         )
     with pytest.raises(InvalidInput):
-        await ask("unheard_of", Brief, IntakeInput("computes the BMI"))
+        await ask("unheard_of", Brief, BuildRequest("computes the BMI"))
     with pytest.raises(InvalidInput):
         await answered(ModelRequest(messages=(ChatMessage("user", "not JSON"),), purpose="build.intake"))
 

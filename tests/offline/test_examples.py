@@ -4,9 +4,9 @@ import pytest
 
 from nexus.adapters.offline.answers.readings import slot_names
 from nexus.adapters.offline.cards import CARDS
-from nexus.adapters.offline.writing import TEMPLATES, plan_template, spec_of_card, write_template
+from nexus.adapters.offline.writing import TEMPLATES, plan_template, write_template
 from nexus.domain.tools.library.registry import LIBRARY
-from tests.offline.support import Package, run_tests
+from tests.offline.support import Package, run_tests, spec_of_card
 
 
 def package(*names: str) -> Package:

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from nexus.adapters.offline.answers.understanding import understand
 from nexus.adapters.offline.cards import CARDS
-from nexus.adapters.offline.writing import spec_of_card
-from tests.offline.support import TOOLS, say
+from tests.offline.support import TOOLS, say, spec_of_card
 
 TODAY = date(2026, 1, 1)
 SPECS = {name: spec_of_card(card) for name, card in CARDS.items()}

@@ -49,8 +49,8 @@ SHOUTING = Workflow(
     task_type="build_tool",
     inputs=Letter,
     stages=(
-        StageSpec("split", "Split", split),
-        StageSpec("shout", "Shout", shout, parts=words_of, finalize=name_project, needs=("split",)),
+        StageSpec("split", split),
+        StageSpec("shout", shout, parts=words_of, finalize=name_project, needs=("split",)),
     ),
 )
 
@@ -79,6 +79,4 @@ async def test_a_build_that_is_begun_again_keeps_the_type_of_its_task() -> None:
 
 def test_a_stage_needs_only_what_comes_before_it() -> None:
     with pytest.raises(TypeError, match="'later'"):
-        Workflow(
-            name="wrong", task_type="build_tool", inputs=Letter, stages=(StageSpec("a", "A", split, needs=("later",)),)
-        )
+        Workflow(name="wrong", task_type="build_tool", inputs=Letter, stages=(StageSpec("a", split, needs=("later",)),))

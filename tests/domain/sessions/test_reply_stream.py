@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 
-from nexus.adapters.memory.log import MemoryLog
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.log import Append, EventLog
 from nexus.domain.runtime.model import TextDelta, UsageRecorded
 from nexus.domain.sessions.model import ReplyCompleted, ReplyEvent, ReplyStarted
 from nexus.domain.sessions.reply_stream import ReplyStream, reply_log
+from tests.fakes.log import MemoryLog
 
 STARTED = ReplyStarted("ses_1", "rpl_1")
 USAGE = UsageRecorded("bench", 10, 5)

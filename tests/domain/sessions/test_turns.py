@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from nexus.adapters.memory.log import MemoryLog
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import QuotaExceeded
 from nexus.domain.ports.database import Window
@@ -18,6 +17,7 @@ from nexus.jobs.lanes import Lanes
 from nexus.jobs.runner import Runner
 from tests.domain.sessions.test_sessions import heard, talking
 from tests.fakes.jobs import MemoryJobs
+from tests.fakes.log import MemoryLog
 from tests.fakes.models import Gate, turn
 from tests.house import ANN, House, open_house, world
 

@@ -37,8 +37,8 @@ class Bounds(Struct, frozen=True, kw_only=True):
     body_seconds: float = 30.0
     idle_seconds: float = 75.0
     stall_seconds: float = 20.0
-    per_address: int = 500
-    most: int = 10_000
+    connections_per_address: int = 500
+    connections: int = 10_000
     trusted: tuple[Network, ...] = ()
 
 
@@ -55,9 +55,9 @@ class Connections:
         """False when every connection that could make room has a request in work."""
         key = self._key(address)
         beside = {} if key is None else self._of.get(key, {})
-        if len(beside) >= self.bounds.per_address and not self._drop_one(beside):
+        if len(beside) >= self.bounds.connections_per_address and not self._drop_one(beside):
             return False
-        if len(self._all) >= self.bounds.most and not self._drop_one(self._all):
+        if len(self._all) >= self.bounds.connections and not self._drop_one(self._all):
             return False
         self._all[connection] = key
         if key is not None:

@@ -77,7 +77,9 @@ def bind(host: str, port: int) -> socket.socket:
 @asynccontextmanager
 async def serve_connections(app: Any, listener: socket.socket, bounds: Bounds = Bounds()) -> AsyncIterator[None]:
     """Serves an ASGI app on a socket while the context is open; leaving ends open connections within some seconds."""
-    protocol: Any = partial(Connection, Connections(replace(bounds, most=min(bounds.most, _most_connections()))))
+    protocol: Any = partial(
+        Connection, Connections(replace(bounds, connections=min(bounds.connections, _most_connections())))
+    )
     config = uvicorn.Config(
         app,
         http=protocol,

@@ -8,8 +8,6 @@ from nexus.adapters.offline import templates
 from nexus.adapters.offline.cards import CARDS, Card
 from nexus.domain.builds.outputs import Parameter, PlannedTool, WrittenTool
 from nexus.domain.core.values import JSON
-from nexus.domain.ports.models import ToolSpec
-from nexus.domain.tools.library.registry import LIBRARY
 from nexus.domain.tools.schema import spec_of
 
 TEMPLATES: Mapping[str, Callable[..., Any]] = dict(inspect.getmembers(templates, inspect.isfunction))
@@ -30,11 +28,6 @@ def write_template(tool: str) -> WrittenTool:
     function = TEMPLATES[tool]
     code = f'"""{spec_of(function).description}"""\n\n\n{inspect.getsource(function)}'
     return WrittenTool(name=tool, code=code, test_code=_tests(CARDS[tool]))
-
-
-def spec_of_card(card: Card) -> ToolSpec:
-    """The specification of the card's tool, of the library or as its template writes it."""
-    return LIBRARY[card.tool].spec if card.tool in LIBRARY else spec_of(TEMPLATES[card.tool])
 
 
 def _tests(card: Card) -> str:

@@ -246,7 +246,9 @@ class BuildDriver:
         files = {path: text.encode() for output in outputs.values() for path, text in output.files.items()}
         encoded = msgspec.json.encode({part: output.output for part, output in outputs.items()})
         files[output_path(spec.name)] = msgspec.json.format(encoded, indent=2) + b"\n"
-        message = f"{spec.display_name}\n\nBuild {task.build_no}, stage {spec.name}, attempt {attempt.stage.attempt}"
+        message = (
+            f"{spec.name.capitalize()}\n\nBuild {task.build_no}, stage {spec.name}, attempt {attempt.stage.attempt}"
+        )
         writer = Writer(fence=Fence(task.build_no, task.fence), held=partial(self._runs.reload, attempt.run))
         project_id, key = attempt.run.project.project_id, f"{task.build_no}/{spec.name}"
         try:

@@ -32,10 +32,6 @@ class LibraryTool(Struct, frozen=True):
     category: str
 
 
-class IntakeInput(Struct, frozen=True):
-    requirement: str
-
-
 class Brief(Struct, frozen=True, kw_only=True):
     """Stage `intake`. `problem` says why it is not `new`: `unclear` (no task in it, or an attempt to steer the builder), `change` (of an
     agent that exists), `needs_language_model` (a stand-in without language answers so when it can do nothing of what is asked)."""

@@ -40,7 +40,6 @@ class StageSpec(Struct, frozen=True):
     """
 
     name: str
-    display_name: str
     run: RunStage
     parts: Callable[[Outputs], Sequence[str]] = do_not_fan_out
     finalize: Finalize | None = None
@@ -51,7 +50,7 @@ class StageSpec(Struct, frozen=True):
 
     @property
     def plan(self) -> StagePlan:
-        return StagePlan(name=self.name, display_name=self.display_name, optional=self.optional)
+        return StagePlan(name=self.name, display_name=self.name.capitalize(), optional=self.optional)
 
 
 class Workflow(Struct, frozen=True, kw_only=True):

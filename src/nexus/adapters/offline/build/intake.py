@@ -8,7 +8,7 @@ from typing import Literal
 from nexus.adapters.offline.build.clauses import WORDS, Clause, clauses_of, split_name
 from nexus.adapters.offline.cards import CARDS
 from nexus.adapters.offline.reading.tokens import language_of, plain, stem, words_of
-from nexus.domain.builds.outputs import Brief, IntakeInput, Language
+from nexus.domain.builds.outputs import Brief, BuildRequest, Language
 
 _CHANGE = re.compile(
     r"^\W{0,9}(?:please |can you )?(?:change|update|modify|extend|improve|adapt|rename|fix|add)\b.{0,90}"
@@ -30,7 +30,7 @@ _SAYS: dict[Language, dict[str, str]] = {
 }
 
 
-def intake(given: IntakeInput) -> Brief:
+def intake(given: BuildRequest) -> Brief:
     requirement, flat = given.requirement.strip(), re.sub(r"\s+", " ", given.requirement).strip()
     language, (clauses, _) = language_of(plain(requirement)), clauses_of(requirement)
     cards = list(dict.fromkeys(clause.card for clause in clauses if clause.served))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from nexus.domain.builds import documents
 from nexus.domain.builds.model import StageFailed
-from nexus.domain.builds.outputs import Brief, BuildRequest, IntakeInput, Language
+from nexus.domain.builds.outputs import Brief, BuildRequest, Language
 from nexus.domain.builds.stage_context import StageContext
 from nexus.domain.builds.workflow import StageOutput
 from nexus.domain.core.texts import single_line
@@ -17,7 +17,7 @@ STAND_IN = "offline"
 
 async def intake(context: StageContext) -> StageOutput:
     requirement = context.request(BuildRequest).requirement
-    brief = await context.ask(Brief, IntakeInput(requirement))
+    brief = await context.ask(Brief, BuildRequest(requirement))
     if brief.intent != "new":
         mistaken = brief.intent == "needs_language_model" and context.services.models.name != STAND_IN
         code, reason = _REFUSALS["unclear" if mistaken else brief.intent]
