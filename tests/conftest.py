@@ -1,4 +1,4 @@
-"""Logs as the house writes them: a traceback with the values of all variables takes seconds."""
+"""Logs as the app writes them: a traceback with the values of all variables takes seconds."""
 
 from nexus.adapters.structlog import logs
 

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
 
-from msgspec import convert, structs
+from msgspec import structs
 from uvicorn.loops.auto import auto_loop_factory
 
 from nexus.adapters.confined.environment import hide_environment
@@ -83,8 +83,9 @@ def _bind_listener(settings: Settings) -> socket.socket:
 
 
 def _bounds(settings: Settings) -> Bounds:
-    bounds = convert(settings.limits, Bounds, from_attributes=True)
-    return structs.replace(bounds, trusted=networks(settings.trusted_proxies))
+    limits = structs.asdict(settings.limits)
+    shared = {name: limits[name] for name in Bounds.__struct_fields__ if name in limits}
+    return Bounds(**shared, trusted=networks(settings.trusted_proxies))
 
 
 def _listen_for_signals() -> asyncio.Event:

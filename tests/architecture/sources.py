@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-HOUSE = ROOT / "src" / "nexus"
-DOMAIN = HOUSE / "domain"
+PACKAGE = ROOT / "src" / "nexus"
+DOMAIN = PACKAGE / "domain"
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

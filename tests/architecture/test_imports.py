@@ -17,7 +17,7 @@ LIBRARIES = {
 
 
 def foreign_imports(source: Source) -> Iterator[Offence]:
-    """What is neither the house, nor the standard library, nor listed above."""
+    """What is neither the app, nor the standard library, nor listed above."""
     for name in imports(source):
         top = name.partition(".")[0]
         known = top == "nexus" or top in sys.stdlib_module_names or top in INSIDE

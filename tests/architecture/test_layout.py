@@ -7,7 +7,7 @@ from typing import Any
 
 from nexus.composition.tables import TABLES
 from nexus.domain.ports.rows import Table
-from tests.architecture.sources import DOMAIN, HOUSE, ROOT, Source, sources
+from tests.architecture.sources import DOMAIN, PACKAGE, ROOT, Source, sources
 
 MODULE_FILES = {"__init__", "model", "tables", "rules", "service"}
 NOUNS = {
@@ -90,17 +90,17 @@ def test_a_port_says_what_each_method_promises() -> None:
             assert [one.name for one in told if ast.get_docstring(one) is None] == [], f"{source.path}: {protocol.name}"
 
 
-def test_the_house_page_names_every_port_and_every_adapter() -> None:
-    page = (ROOT / "docs" / "house.md").read_text()
+def test_the_architecture_page_names_every_port_and_every_adapter() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
     ports = {source.path.rpartition("/")[2] for source in sources("src/nexus/domain/ports") if any(protocols(source))}
-    adapters = {path.parent.name for path in (HOUSE / "adapters").glob("*/__init__.py")}
+    adapters = {path.parent.name for path in (PACKAGE / "adapters").glob("*/__init__.py")}
     rows = [line for line in page.splitlines() if line.startswith("|")]
     assert {port for port in ports if not any(f"`{port}`" in row for row in rows)} == set()
     assert {adapter for adapter in adapters if f"`{adapter}`" not in page} == set()
 
 
-def test_the_house_page_names_every_module() -> None:
-    page = (ROOT / "docs" / "house.md").read_text()
+def test_the_architecture_page_names_every_module() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
     assert {module for module in modules() if f"`{module}`" not in page} == set()
 
 

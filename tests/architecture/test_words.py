@@ -66,13 +66,6 @@ RETIRED = {
     "recall", "burying", "leavings", "stillness", "openings", "purge", "halt", "mine", "ours",
 }  # fmt: skip
 """Words for which another one stands everywhere."""
-NAMED_LATER = (
-    "adapters/offline",
-    "adapters/offline/answers",
-    "adapters/offline/build",
-    "adapters/offline/reading",
-)
-"""Folders whose functions have yet to be named by what they do: none comes here."""
 
 
 def participles(source: Source) -> Iterator[str]:
@@ -124,13 +117,7 @@ def test_the_rule_sees_words_not_letters(path: str, text: str, names: list[str])
 
 def test_no_function_is_named_by_a_participle_and_no_retired_word_comes_back() -> None:
     found = {source.path: [*participles(source), *retired_words(source)] for source in sources("src")}
-    found = {path: names for path, names in found.items() if names}
-    assert {path: names for path, names in found.items() if _folder(path) not in NAMED_LATER} == {}
-    assert set(NAMED_LATER) == {_folder(path) for path in found}, "Take off the list what is named plainly."
-
-
-def _folder(path: str) -> str:
-    return path.removeprefix("src/nexus/").rpartition("/")[0]
+    assert {path: names for path, names in found.items() if names} == {}
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ async def _message(reader: asyncio.StreamReader) -> bytes:
 
 @asynccontextmanager
 async def dynamo_behind_line() -> AsyncIterator[tuple[DynamoTables, Line]]:
-    """All tables of the house, and the line to them, which loses nothing yet."""
+    """All tables of the app, and the line to them, which loses nothing yet."""
     pipe = asyncio.subprocess.PIPE
     moto = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.moto_server", cwd=ROOT, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL

@@ -349,7 +349,7 @@ def _wait_for_end(pidfd: int) -> None:
         os.close(pidfd)
 
 
-async def test_a_process_that_cannot_be_begun_is_the_houses_trouble(tmp_path: Path) -> None:
+async def test_a_process_that_cannot_be_begun_is_the_apps_trouble(tmp_path: Path) -> None:
     with pytest.raises(Unavailable) as away:
         async with launch_process(tmp_path / "gone"):
             raise AssertionError("it began")

@@ -1,4 +1,4 @@
-"""What SQLite alone must stand: kills, a full disk, cancelled callers, a second process, a closed house."""
+"""What SQLite alone must stand: kills, a full disk, cancelled callers, a second process, a closed app."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What the house will ask of the storage port at its hardest: claims, leases, fences, joint transitions, feeds, quotas."""
+"""What the app will ask of the storage port at its hardest: claims, leases, fences, joint transitions, feeds, quotas."""
 
 import asyncio
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ CLAIMABLE: Mapping[str, str] = {"queued": "running", "running": "running"}
 """A status and what a claim makes of it; running ones only past their lease."""
 
 
-class House(Struct):
+class MemoryApp(Struct):
     """A ledger of jobs with a lease and a fence, and the lines they write."""
 
     tables: Tables
@@ -64,57 +64,57 @@ class House(Struct):
 
 
 @pytest.fixture
-def house(tables: Tables, clock: Clock) -> House:
-    return House(tables, clock)
+def app(tables: Tables, clock: Clock) -> MemoryApp:
+    return MemoryApp(tables, clock)
 
 
-async def test_a_claim_is_won_by_one_and_again_by_one_after_the_lease(house: House) -> None:
-    await house.queue("j1")
+async def test_a_claim_is_won_by_one_and_again_by_one_after_the_lease(app: MemoryApp) -> None:
+    await app.queue("j1")
     for fence in (1, 2):
-        answers = await asyncio.gather(*(house.claim("j1", f"w{n}") for n in range(8)), return_exceptions=True)
+        answers = await asyncio.gather(*(app.claim("j1", f"w{n}") for n in range(8)), return_exceptions=True)
         won = [answer for answer in answers if isinstance(answer, Job)]
         assert [job.fence for job in won] == [fence]
         assert all(isinstance(answer, Stale) for answer in answers if answer is not won[0])
-        house.clock.now += LEASE_SECONDS + 1
+        app.clock.now += LEASE_SECONDS + 1
 
 
-async def test_who_lost_the_fence_writes_nothing_more(house: House) -> None:
-    await house.queue("j1")
-    first = await house.claim("j1", "w1")
-    await house.write(first, 1, "mine")
-    house.clock.now += LEASE_SECONDS + 1
-    second = await house.claim("j1", "w2")
-    for late in (house.write(first, 2, "late"), house.finish(first)):
+async def test_who_lost_the_fence_writes_nothing_more(app: MemoryApp) -> None:
+    await app.queue("j1")
+    first = await app.claim("j1", "w1")
+    await app.write(first, 1, "mine")
+    app.clock.now += LEASE_SECONDS + 1
+    second = await app.claim("j1", "w2")
+    for late in (app.write(first, 2, "late"), app.finish(first)):
         with pytest.raises(Stale):
             await late
-    await house.write(second, 2, "now mine")
-    await house.finish(second)
-    lines = (await house.tables.page(LINES, "j1")).items
+    await app.write(second, 2, "now mine")
+    await app.finish(second)
+    lines = (await app.tables.page(LINES, "j1")).items
     assert [(line.position, line.text) for line in lines] == [(1, "mine"), (2, "now mine"), (99, "end")]
-    assert (await house.tables.get(TALLIES, "t1", "day")).calls == 1
+    assert (await app.tables.get(TALLIES, "t1", "day")).calls == 1
     with pytest.raises(Stale):
-        await house.finish(second)
+        await app.finish(second)
 
 
-async def test_the_sweeper_finds_what_is_due_and_only_that(house: House) -> None:
+async def test_the_sweeper_finds_what_is_due_and_only_that(app: MemoryApp) -> None:
     for n in range(5):
-        await house.queue(f"j{n}", shard=f"s{n % 2}")
-    assert await house.due("s0") == ["j0", "j2", "j4"]
-    claimed = await house.claim("j0", "w")
-    assert await house.due("s0") == ["j2", "j4"]
-    house.clock.now += LEASE_SECONDS + 1
-    assert sorted(await house.due("s0")) == ["j0", "j2", "j4"]
-    await house.finish(claimed)
-    assert await house.due("s0") == ["j2", "j4"]
+        await app.queue(f"j{n}", shard=f"s{n % 2}")
+    assert await app.due("s0") == ["j0", "j2", "j4"]
+    claimed = await app.claim("j0", "w")
+    assert await app.due("s0") == ["j2", "j4"]
+    app.clock.now += LEASE_SECONDS + 1
+    assert sorted(await app.due("s0")) == ["j0", "j2", "j4"]
+    await app.finish(claimed)
+    assert await app.due("s0") == ["j2", "j4"]
 
 
 async def test_a_lagging_index_makes_nobody_claim_twice(clock: Clock) -> None:
-    house = House(Tables(MemoryTables(lag=4), secret=b"s", clock=clock), clock)
-    jobs = [await house.queue(f"j{n}") for n in range(6)]
+    app = MemoryApp(Tables(MemoryTables(lag=4), secret=b"s", clock=clock), clock)
+    jobs = [await app.queue(f"j{n}") for n in range(6)]
     claimed: list[str] = []
     for _ in range(3):
-        for job_id in await house.due():
-            answer = (await asyncio.gather(house.claim(job_id, "w"), return_exceptions=True))[0]
+        for job_id in await app.due():
+            answer = (await asyncio.gather(app.claim(job_id, "w"), return_exceptions=True))[0]
             claimed += [answer.job_id] if isinstance(answer, Job) else []
     assert len(claimed) == len(set(claimed)) > 0 and set(claimed) <= {job.job_id for job in jobs}
 

@@ -25,7 +25,7 @@ from tests.domain.builds.scripts import script
 from tests.domain.builds.test_builds import WANTED, over
 from tests.fakes.heartbeat import MemoryHeartbeat
 from tests.fakes.models import Gate, ScriptedModel, turn
-from tests.house import ANN, House, open_house, world
+from tests.memory_app import ANN, MemoryApp, make_adapters, open_app
 
 EVERY = 1.0
 """As in the product."""
@@ -37,8 +37,8 @@ Open = Callable[[], Any]
 class Pair(NamedTuple):
     """`bound`: whether the store is so near that seconds count."""
 
-    one: House
-    other: House
+    one: MemoryApp
+    other: MemoryApp
     model: ScriptedModel
     bound: bool
 
@@ -77,8 +77,8 @@ async def stores(request: pytest.FixtureRequest, path: Path, stack: AsyncExitSta
 @pytest.fixture(params=["memory", "sqlite", "dynamodb"])
 async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Pair]:
     async with AsyncExitStack() as stack:
-        first = world(model := script())
-        second = world(like=first, clock=first.clock, worker_id="w2")  # type: ignore[arg-type]  # the clock of tests
+        first = make_adapters(model := script())
+        second = make_adapters(like=first, clock=first.clock, worker_id="w2")  # type: ignore[arg-type]  # the clock of tests
         store = MemoryTables()
         opened = None if request.param == "memory" else await stores(request, tmp_path, stack)
 
@@ -88,7 +88,7 @@ async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
             async with opened() as driver:
                 yield Tables(driver, secret=b"s", clock=system_clock)
 
-        houses = list[House]()
+        apps = list[MemoryApp]()
         for on in (first, second):
             if opened:
                 heartbeat: Any = await stack.enter_async_context(ThreadHeartbeat(own, every=EVERY))
@@ -96,8 +96,8 @@ async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
             else:
                 heartbeat, driver = await stack.enter_async_context(beating(MemoryHeartbeat())), store
             on = structs.replace(on, tables=driver, heartbeat=heartbeat)
-            houses.append(await stack.enter_async_context(open_house(on, serving=on.worker_id == "w1")))
-        yield Pair(houses[0], houses[1], model=model, bound=request.param != "dynamodb")
+            apps.append(await stack.enter_async_context(open_app(on, serving=on.worker_id == "w1")))
+        yield Pair(apps[0], apps[1], model=model, bound=request.param != "dynamodb")
 
 
 async def reached(pair: Pair, project_id: str, status: str, within: float) -> None:
@@ -125,8 +125,8 @@ async def test_a_build_that_runs_in_one_process_is_paused_resumed_and_stopped_th
     assert (task.worker_id, task.fence) == ("w1", 2), "its own worker ended it, each time"
 
 
-async def tags_of(house: House, session_id: str, reply_id: str) -> list[str]:
-    batches = await house.services.sessions.follow(ANN, session_id, reply_id)
+async def tags_of(app: MemoryApp, session_id: str, reply_id: str) -> list[str]:
+    batches = await app.services.sessions.follow(ANN, session_id, reply_id)
     assert batches is not None
     return [msgspec.json.decode(event)["type"] async for batch in batches for event in batch.events]
 
@@ -164,13 +164,13 @@ async def test_what_two_processes_delete_at_once_is_counted_once(pair: Pair) -> 
     await one.deletions.delete(ANN, project.project_id)
     tasks = await one.tasks.executions.list_unfinished()
     jobs = [encode(FinishDeletion(task_id=task.task_id)) for task in tasks]
-    runners = [Runner(services=house.services, worker_id=house.world.worker_id) for house in (pair.one, pair.other)]
+    runners = [Runner(services=app.services, worker_id=app.adapters.worker_id) for app in (pair.one, pair.other)]
     outcomes = await asyncio.gather(*(runner.run(job) for runner in runners for job in jobs))
     assert sorted(outcome.verb for outcome in outcomes) == ["complete", "complete", "discard", "discard"]
     assert await counted(pair.one) == (0, 0, 0)
     assert {(await one.tasks.read(task.task_id)).status for task in tasks} == {"completed"}
 
 
-async def counted(house: House) -> tuple[int, int, int]:
-    total = await house.services.statistics._tallies.total(ANN)
+async def counted(app: MemoryApp) -> tuple[int, int, int]:
+    total = await app.services.statistics._tallies.total(ANN)
     return total.projects, total.agents, total.sessions

@@ -52,7 +52,7 @@ from tests.domain.projects.test_behaviour import several
 from tests.domain.projects.test_races import Overtaken, command, runs_of
 from tests.fakes.models import Gate, ScriptedModel, Turn, turn
 from tests.fakes.repository import MemoryRepository
-from tests.house import ANN, House, open_house, world
+from tests.memory_app import ANN, MemoryApp, make_adapters, open_app
 
 HOUR = 3600.0
 
@@ -60,17 +60,17 @@ HOUR = 3600.0
 # --- C3
 
 
-async def left_lying(house: House, status: str, gate: Gate) -> tuple[str, str]:
+async def left_lying(app: MemoryApp, status: str, gate: Gate) -> tuple[str, str]:
     """A build that failed, was stopped or is paused in its second stage."""
-    started = await house.services.builds.start(ANN, WANTED)
+    started = await app.services.builds.start(ANN, WANTED)
     await gate.reached.wait()
     if status == "failed":
         gate.opened.set()
     else:
-        await command(house, started.project_id, "stop" if status == "cancelled" else "pause")
+        await command(app, started.project_id, "stop" if status == "cancelled" else "pause")
         gate.opened.set()
-    await until(house, started.project_id, status)
-    await house.queue.wait_idle()
+    await until(app, started.project_id, status)
+    await app.queue.wait_idle()
     return started.project_id, started.task_id
 
 
@@ -79,19 +79,21 @@ async def test_what_ended_or_was_paused_does_not_start_again_however_late_it_is_
     gate = Gate()
     answer = "nonsense" if status == "failed" else said(REQUIREMENTS).pieces[0]
     model = script(requirements=[turn(gate, answer), *[turn("nonsense")] * 3])
-    async with open_house(world(model)) as house:
-        project_id, task_id = await left_lying(house, status, gate)
-        lies, asked = await house.services.projects.get(ANN, project_id), len(model.requests)
+    async with open_app(make_adapters(model)) as app:
+        project_id, task_id = await left_lying(app, status, gate)
+        lies, asked = await app.services.projects.get(ANN, project_id), len(model.requests)
         assert lies.status == status
         for hours in (1, 1, 24, 24 * 365):
-            house.clock.now += hours * HOUR
-            await house.sweeper.sweep()
-            await house.services.builds.run(task_id)
-            async with open_house(world(like=house.world, clock=house.clock, worker_id=f"w{hours}")) as after_restart:
+            app.clock.now += hours * HOUR
+            await app.sweeper.sweep()
+            await app.services.builds.run(task_id)
+            async with open_app(
+                make_adapters(like=app.adapters, clock=app.clock, worker_id=f"w{hours}")
+            ) as after_restart:
                 await after_restart.sweeper.start(alone=True)
                 await after_restart.queue.wait_idle()
-            await house.queue.wait_idle()
-        assert await house.services.projects.get(ANN, project_id) == lies
+            await app.queue.wait_idle()
+        assert await app.services.projects.get(ANN, project_id) == lies
         assert len(model.requests) == asked
 
 
@@ -114,13 +116,13 @@ async def test_every_stage_tells_how_long_it_took_and_what_it_cost() -> None:
         prompt=[costing(said(PROMPT), 600, 6)],
         reply=[costing(one, 700, 7) for one in (*replies, *replies)],
     )
-    async with open_house(world(model)) as house:
-        started = await house.services.builds.start(ANN, WANTED)
+    async with open_app(make_adapters(model)) as app:
+        started = await app.services.builds.start(ANN, WANTED)
         await gate.reached.wait()
-        house.clock.now += 42
+        app.clock.now += 42
         gate.opened.set()
-        assert (await over(house, started.project_id)).status == "completed"
-        stages = {stage.stage_name: stage for stage in await house.services.projects.stages(ANN, started.project_id)}
+        assert (await over(app, started.project_id)).status == "completed"
+        stages = {stage.stage_name: stage for stage in await app.services.projects.stages(ANN, started.project_id)}
         cost = {name: (stage.input_tokens, stage.output_tokens, stage.tool_calls) for name, stage in stages.items()}
         assert cost == {
             "intake": (100, 1, 0), "requirements": (0, 0, 0), "architecture": (500, 5, 0), "design": (400, 4, 0),
@@ -131,7 +133,7 @@ async def test_every_stage_tells_how_long_it_took_and_what_it_cost() -> None:
         seconds = {name: stage.duration_seconds or 0.0 for name, stage in stages.items()}
         assert 42 <= seconds.pop("design") < 43
         assert all(0 < one < 1 for one in seconds.values())
-        build = await house.services.projects.build(ANN, started.project_id)
+        build = await app.services.projects.build(ANN, started.project_id)
         assert (build.input_tokens, build.output_tokens, build.tool_calls) == (4900, 49, 2)
 
 
@@ -149,17 +151,19 @@ class Elsewhere(MemoryRepository):
 
 
 async def test_a_built_agent_is_listed_by_a_server_that_has_none_of_its_files() -> None:
-    async with open_house(world(script())) as worker:
+    async with open_app(make_adapters(script())) as worker:
         started = await worker.services.builds.start(ANN, WANTED)
         project = await over(worker, started.project_id)
-        api = structs.replace(world(like=worker.world, clock=worker.clock, worker_id="api"), repository=Elsewhere())
-        async with open_house(api, serving=False) as house:
-            [agent] = (await house.services.agents.page(ANN, Window())).items
-            assert [agent] == await house.services.agents.of_project(ANN, project.project_id)
-            assert agent == await house.services.agents.get(ANN, project.agent_ids[0])
+        api = structs.replace(
+            make_adapters(like=worker.adapters, clock=worker.clock, worker_id="api"), repository=Elsewhere()
+        )
+        async with open_app(api, serving=False) as app:
+            [agent] = (await app.services.agents.page(ANN, Window())).items
+            assert [agent] == await app.services.agents.of_project(ANN, project.project_id)
+            assert agent == await app.services.agents.get(ANN, project.agent_ids[0])
             assert (agent.slug, agent.status, agent.active_version) == ("doubler", "running", 1)
             assert agent.tools == ["generated:tools/double_it.py:double_it"]
-            [version] = (await house.services.agents.versions(ANN, agent.agent_id, Window())).items
+            [version] = (await app.services.agents.versions(ANN, agent.agent_id, Window())).items
             assert (version.verdict, version.build_no) == ("passed", 1)
 
 
@@ -171,15 +175,15 @@ async def test_an_output_that_no_row_could_hold_is_kept_as_a_file() -> None:
     designs = [msgspec.json.decode(str(one.pieces[0]), type=Design) for one in model._by_purpose["build.design"]]
     model._by_purpose["build.design"].clear()
     model.add(*(said(structs.replace(one, capabilities=large)) for one in designs), purpose="build.design")
-    async with open_house(world(model)) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        assert (await over(house, started.project_id)).status == "completed"
-        stages = {stage.stage_name: stage for stage in await house.services.projects.stages(ANN, started.project_id)}
+    async with open_app(make_adapters(model)) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        assert (await over(app, started.project_id)).status == "completed"
+        stages = {stage.stage_name: stage for stage in await app.services.projects.stages(ANN, started.project_id)}
         stage = stages["design"]
         assert len(msgspec.json.encode(stage)) < 10_000
         assert stage.output_data
         kept = stage.output_data["artifact"]
-        text = await house.services.projects.file(ANN, started.project_id, kept["path"], at=kept["commit"])
+        text = await app.services.projects.file(ANN, started.project_id, kept["path"], at=kept["commit"])
         assert len(text) > ROW_BYTES
         found = msgspec.json.decode(text, type=dict[str, Design])
         assert [one.capabilities for one in found.values()] == [large] * 3
@@ -187,10 +191,10 @@ async def test_an_output_that_no_row_could_hold_is_kept_as_a_file() -> None:
 
 async def test_an_answer_that_no_row_could_hold_is_kept_as_a_file() -> None:
     endless = structs.replace(REQUIREMENTS, out_of_scope=["x" * 500] * 900)
-    async with open_house(world(script(requirements=[said(endless)]))) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        assert (await over(house, started.project_id)).status == "completed"
-        text = await house.services.projects.file(ANN, started.project_id, "stages/requirements.json")
+    async with open_app(make_adapters(script(requirements=[said(endless)]))) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        assert (await over(app, started.project_id)).status == "completed"
+        text = await app.services.projects.file(ANN, started.project_id, "stages/requirements.json")
         assert len(text) > ROW_BYTES
 
 
@@ -200,9 +204,9 @@ async def test_an_answer_that_no_row_could_hold_is_kept_as_a_file() -> None:
 @pytest.mark.parametrize("first", ["pause", "stage"])
 async def test_a_pause_and_the_end_of_a_stage_in_one_moment_are_both_kept(first: str) -> None:
     store = Overtaken()
-    async with open_house(structs.replace(world(), tables=store), serving=False) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        runs = runs_of(house)
+    async with open_app(structs.replace(make_adapters(), tables=store), serving=False) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        runs = runs_of(app)
         run = await runs.claim(started.task_id, "w1")
         stage = await runs.start_stage(run, (await runs.stages(run))[0])
         result = StageResult(output_data={"summary": "done"}, input_tokens=7)
@@ -211,10 +215,10 @@ async def test_a_pause_and_the_end_of_a_stage_in_one_moment_are_both_kept(first:
             await runs.complete_stage(run, stage, result, progress=11.1)
 
         async def pause_while_beating() -> None:
-            house.clock.now += 20
-            executions = house.services.tasks.executions
+            app.clock.now += 20
+            executions = app.services.tasks.executions
             await executions.renew([executions.lease_of(run.task)])
-            await command(house, started.project_id, "pause")
+            await command(app, started.project_id, "pause")
 
         if first == "pause":
             store.before("status", "completed", pause_while_beating)
@@ -222,7 +226,7 @@ async def test_a_pause_and_the_end_of_a_stage_in_one_moment_are_both_kept(first:
         else:
             store.before("control_status", "paused", complete)
             await pause_while_beating()
-        project, task = await house.services.projects.get(ANN, started.project_id), await runs.reload(run)
+        project, task = await app.services.projects.get(ANN, started.project_id), await runs.reload(run)
         [intake, *_] = await runs.stages(run)
         assert store.has_happened
         assert (project.control_status, task.task.control_status, task.task.heartbeat) == ("paused", "paused", 1)
@@ -233,23 +237,23 @@ async def test_a_pause_and_the_end_of_a_stage_in_one_moment_are_both_kept(first:
 # --- C12
 
 
-async def nothing_came_of(house: House, project_id: str, stage: str) -> str:
+async def nothing_came_of(app: MemoryApp, project_id: str, stage: str) -> str:
     """The reason why the build failed in a stage; it left no agent, and no later stage began."""
-    project = await over(house, project_id)
+    project = await over(app, project_id)
     assert project.status == "failed"
     assert project.error_info
     assert project.error_info["stage"] == stage
-    assert await house.services.agents.of_project(ANN, project_id) == []
-    rows = await house.services.projects.stages(ANN, project_id)
+    assert await app.services.agents.of_project(ANN, project_id) == []
+    rows = await app.services.projects.stages(ANN, project_id)
     assert [row.status for row in rows[STAGES.index(stage) :]] == ["failed"] + ["pending"] * (8 - STAGES.index(stage))
     return str(project.error_info["message"])
 
 
 async def test_a_tool_that_does_not_exist_fails_the_build_with_its_name() -> None:
     planned = structs.replace(ARCHITECTURE, agents=[structs.replace(AGENT, library_tools=["crystal_ball"])])
-    async with open_house(world(script(architecture=[said(planned)] * 4))) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        reason = await nothing_came_of(house, started.project_id, "architecture")
+    async with open_app(make_adapters(script(architecture=[said(planned)] * 4))) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        reason = await nothing_came_of(app, started.project_id, "architecture")
         assert "the library has no crystal_ball" in reason
 
 
@@ -264,27 +268,27 @@ class Losing(MemoryRepository):
 
 
 async def test_a_package_whose_tool_is_gone_fails_the_build_and_no_agent_runs_without_it() -> None:
-    async with open_house(structs.replace(world(script()), repository=Losing())) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        reason = await nothing_came_of(house, started.project_id, "assembly")
+    async with open_app(structs.replace(make_adapters(script()), repository=Losing())) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        reason = await nothing_came_of(app, started.project_id, "assembly")
         assert reason == "generated:tools/double_it.py:double_it: there is no such file."
 
 
 # --- C13
 
 
-async def did_run(house: House, project_id: str) -> list[str]:
+async def did_run(app: MemoryApp, project_id: str) -> list[str]:
     """The stages whose rows say that they are done: each has its times, its attempt, and a commit that has its output."""
     done = list[str]()
-    keys = {commit.commit_id: commit.key for commit in await house.services.projects.commits(ANN, project_id)}
-    for stage in await house.services.projects.stages(ANN, project_id):
+    keys = {commit.commit_id: commit.key for commit in await app.services.projects.commits(ANN, project_id)}
+    for stage in await app.services.projects.stages(ANN, project_id):
         if stage.status != "completed":
             assert (stage.completed_at, stage.duration_seconds, stage.output_data) == (None, None, None)
             continue
         assert stage.output_data
         kept = stage.output_data["artifact"]
         assert keys[kept["commit"]].endswith(f"/{stage.stage_name}")
-        assert await house.services.projects.file(ANN, project_id, kept["path"], at=kept["commit"])
+        assert await app.services.projects.file(ANN, project_id, kept["path"], at=kept["commit"])
         assert stage.started_at
         assert stage.completed_at
         assert stage.attempt >= 1
@@ -294,18 +298,18 @@ async def did_run(house: House, project_id: str) -> list[str]:
 
 async def test_no_stage_is_done_that_did_not_run() -> None:
     model = script(design=[turn("nonsense")] * 4)
-    async with open_house(world(model)) as house:
-        project_id = (await house.services.builds.start(ANN, WANTED)).project_id
-        assert (await over(house, project_id)).status == "failed"
-        assert await did_run(house, project_id) == STAGES[:3]
+    async with open_app(make_adapters(model)) as app:
+        project_id = (await app.services.builds.start(ANN, WANTED)).project_id
+        assert (await over(app, project_id)).status == "failed"
+        assert await did_run(app, project_id) == STAGES[:3]
         for skipping in ("tools", "deployment"):
             with pytest.raises(InvalidInput, match="'design' has not been completed"):
-                await house.services.builds.command(ANN, project_id, "restart", from_stage=skipping)
+                await app.services.builds.command(ANN, project_id, "restart", from_stage=skipping)
         model.add(said(DESIGN), purpose="build.design")
-        await command(house, project_id, "retry")
-        assert (await over(house, project_id)).status == "completed"
-        assert await did_run(house, project_id) == STAGES
-        keys = [commit.key for commit in await house.services.projects.commits(ANN, project_id)]
+        await command(app, project_id, "retry")
+        assert (await over(app, project_id)).status == "completed"
+        assert await did_run(app, project_id) == STAGES
+        keys = [commit.key for commit in await app.services.projects.commits(ANN, project_id)]
         assert keys[::-1] == [f"{1 if n < 3 else 2}/{name}" for n, name in enumerate(STAGES)]
 
 
@@ -343,23 +347,23 @@ def tripling(gate: Gate) -> ScriptedModel:
 async def test_two_builds_at_once_do_not_touch_each_others_files() -> None:
     gates = [Gate(), Gate()]
     doubles = script(tools=[turn(gates[0], *said(WRITTEN).pieces)])
-    async with open_house(world(Two(doubles, tripling(gates[1])))) as house:
+    async with open_app(make_adapters(Two(doubles, tripling(gates[1])))) as app:
         wanted = [WANTED, Opening(requirement="An agent that triples numbers")]
-        ids = [(await house.services.builds.start(ANN, one)).project_id for one in wanted]
+        ids = [(await app.services.builds.start(ANN, one)).project_id for one in wanted]
         [await gate.reached.wait() for gate in gates]
         for gate in gates:
             gate.opened.set()
-        assert [(await over(house, one)).status for one in ids] == ["completed", "completed"]
-        files = [await house.services.projects.files(ANN, one) for one in ids]
+        assert [(await over(app, one)).status for one in ids] == ["completed", "completed"]
+        files = [await app.services.projects.files(ANN, one) for one in ids]
         assert [path.replace("doubler_2/", "doubler/") for path in files[1]] == files[0]
         tools = [next(path for path in found if path.endswith("/tools/double_it.py")) for found in files]
-        sources = [(await house.services.projects.file(ANN, *one)).decode() for one in zip(ids, tools, strict=True)]
+        sources = [(await app.services.projects.file(ANN, *one)).decode() for one in zip(ids, tools, strict=True)]
         assert [source.count("* 2") for source in sources] == [1, 0]
         assert [source.count("* 3") for source in sources] == [0, 1]
-        commits = [{commit.commit_id for commit in await house.services.projects.commits(ANN, one)} for one in ids]
+        commits = [{commit.commit_id for commit in await app.services.projects.commits(ANN, one)} for one in ids]
         assert [len(found) for found in commits] == [9, 9]
         assert commits[0].isdisjoint(commits[1])
-        on_disk = await house.world.files.list("projects")
+        on_disk = await app.adapters.files.list("projects")
         assert sorted(on_disk) == sorted(
             f"projects/{one}/{path}" for one, found in zip(ids, files, strict=True) for path in found
         )

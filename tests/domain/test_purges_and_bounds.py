@@ -21,38 +21,38 @@ from tests.domain.builds.scripts import AGENT, ARCHITECTURE, doubling, said, scr
 from tests.domain.builds.test_builds import over
 from tests.domain.test_known_failures_of_stores import built, deleted, left, scripted, store, talked
 from tests.fakes.models import Gate, turn
-from tests.house import ANN, House, open_house, world
+from tests.memory_app import ANN, MemoryApp, make_adapters, open_app
 
 WIDE = "\U00020000"
 """A Chinese character of four bytes."""
 
 
-async def swept(house: House) -> None:
+async def swept(app: MemoryApp) -> None:
     for _ in range(3):
-        house.clock.now += 3600
-        await house.sweeper.sweep()
-        await house.queue.wait_idle()
+        app.clock.now += 3600
+        await app.sweeper.sweep()
+        await app.queue.wait_idle()
 
 
 # --- what is deleted
 
 
-async def caught_up(house: House, writes: int) -> None:
+async def caught_up(app: MemoryApp, writes: int) -> None:
     """So many writes later an index shows everything that was written before."""
     for _ in range(writes):
-        await store(house).commit(insert(TALLIES, Tally(tenant_id="tnt_none", day=house.world.new_id("day"))))
+        await store(app).commit(insert(TALLIES, Tally(tenant_id="tnt_none", day=app.adapters.new_id("day"))))
 
 
 async def test_a_purge_finds_all_sessions_though_the_index_lags() -> None:
-    async with open_house(structs.replace(world(script()), tables=MemoryTables(lag=300))) as house:
-        project = await built(house)
+    async with open_app(structs.replace(make_adapters(script()), tables=MemoryTables(lag=300))) as app:
+        project = await built(app)
         for _ in range(120):
-            await house.services.sessions.open(ANN, project.agent_ids[0])
-        await caught_up(house, 300)
-        await house.services.deletions.delete(ANN, project.project_id)
-        await caught_up(house, 300)
-        await swept(house)
-        assert await left(house, SESSIONS) == {}
+            await app.services.sessions.open(ANN, project.agent_ids[0])
+        await caught_up(app, 300)
+        await app.services.deletions.delete(ANN, project.project_id)
+        await caught_up(app, 300)
+        await swept(app)
+        assert await left(app, SESSIONS) == {}
 
 
 class Between(MemoryTables):
@@ -73,124 +73,124 @@ class Between(MemoryTables):
         await super().write(writes)
 
 
-async def speaking(house: House, project: Project, gate: Gate) -> Reply:
+async def speaking(app: MemoryApp, project: Project, gate: Gate) -> Reply:
     """A reply that is held in its middle."""
-    session = await house.services.sessions.open(ANN, project.agent_ids[0])
-    scripted(house).add(turn("half ", gate, "whole"), purpose="reply")
-    reply = await house.services.sessions.send(ANN, session.session_id, "Say something.")
+    session = await app.services.sessions.open(ANN, project.agent_ids[0])
+    scripted(app).add(turn("half ", gate, "whole"), purpose="reply")
+    reply = await app.services.sessions.send(ANN, session.session_id, "Say something.")
     await gate.reached.wait()
     return reply
 
 
 async def test_a_reply_that_ends_while_its_session_is_purged_leaves_no_message() -> None:
     between, gate = Between(), Gate()
-    async with open_house(structs.replace(world(script()), tables=between)) as house:
-        project = await built(house)
-        reply = await speaking(house, project, gate)
+    async with open_app(structs.replace(make_adapters(script()), tables=between)) as app:
+        project = await built(app)
+        reply = await speaking(app, project, gate)
 
         async def ends() -> None:
             gate.opened.set()
-            while (await store(house).get(REPLIES, reply.reply_id)).status == "running":
+            while (await store(app).get(REPLIES, reply.reply_id)).status == "running":
                 await asyncio.sleep(0)
 
         between.before("replies", ends)
-        await deleted(house, "project", project)
-        house.clock.now += 5
-        await house.sweeper.sweep()
-        await house.queue.wait_idle()
-        assert await left(house, SESSIONS, MESSAGES, REPLIES) == {}
+        await deleted(app, "project", project)
+        app.clock.now += 5
+        await app.sweeper.sweep()
+        await app.queue.wait_idle()
+        assert await left(app, SESSIONS, MESSAGES, REPLIES) == {}
 
 
 async def test_a_deletion_ends_the_replies_that_are_being_written() -> None:
     gate = Gate()
-    async with open_house(world(script())) as house:
-        project = await built(house)
-        await speaking(house, project, gate)
-        await house.services.deletions.delete(ANN, project.project_id)
-        await house.sweeper.sweep()
+    async with open_app(make_adapters(script())) as app:
+        project = await built(app)
+        await speaking(app, project, gate)
+        await app.services.deletions.delete(ANN, project.project_id)
+        await app.sweeper.sweep()
         for _ in range(500):
             await asyncio.sleep(0)
-        still = scripted(house).open
+        still = scripted(app).open
         gate.opened.set()
-        await house.queue.wait_idle()
+        await app.queue.wait_idle()
         assert still == 0
 
 
 async def test_a_deleted_session_does_not_keep_its_messages_for_ever() -> None:
-    async with open_house(world(script())) as house:
-        project = await built(house)
-        session = await talked(house, project.agent_ids[0], "one", "two")
-        await house.services.session_deletions.delete(ANN, session.session_id)
-        await swept(house)
-        assert await left(house, SESSIONS, MESSAGES, REPLIES) == {}
+    async with open_app(make_adapters(script())) as app:
+        project = await built(app)
+        session = await talked(app, project.agent_ids[0], "one", "two")
+        await app.services.session_deletions.delete(ANN, session.session_id)
+        await swept(app)
+        assert await left(app, SESSIONS, MESSAGES, REPLIES) == {}
 
 
 async def test_nothing_that_was_said_to_a_deleted_project_is_kept() -> None:
-    async with open_house(world(script())) as house:
-        project = await built(house)
-        await talked(house, project.agent_ids[0], "Nobody shall ever read this.")
-        await deleted(house, "project", project)
-        rows = (await store(house).walk(INVOCATIONS, Window(limit=100))).items
+    async with open_app(make_adapters(script())) as app:
+        project = await built(app)
+        await talked(app, project.agent_ids[0], "Nobody shall ever read this.")
+        await deleted(app, "project", project)
+        rows = (await store(app).walk(INVOCATIONS, Window(limit=100))).items
         assert not any("Nobody shall" in row.input_text for row in rows)
 
 
-async def rebuilt(house: House, project: Project, from_stage: str) -> None:
-    await house.services.builds.command(ANN, project.project_id, "restart", from_stage=from_stage)
-    assert (await over(house, project.project_id)).status == "completed"
+async def rebuilt(app: MemoryApp, project: Project, from_stage: str) -> None:
+    await app.services.builds.command(ANN, project.project_id, "restart", from_stage=from_stage)
+    assert (await over(app, project.project_id)).status == "completed"
 
 
 async def test_a_purge_that_comes_late_spares_the_sessions_of_an_agent_that_was_made_again() -> None:
-    async with open_house(world(script())) as house:
-        project = await built(house)
-        await house.services.agents.delete(ANN, project.agent_ids[0])
-        scripted(house).add(*doubling(3), *doubling(4), purpose="reply")
-        await rebuilt(house, project, "verification")
-        session = await talked(house, project.agent_ids[0], "Do I stay?")
-        await swept(house)
-        assert (await house.services.sessions.get(ANN, session.session_id)).message_count == 2
+    async with open_app(make_adapters(script())) as app:
+        project = await built(app)
+        await app.services.agents.delete(ANN, project.agent_ids[0])
+        scripted(app).add(*doubling(3), *doubling(4), purpose="reply")
+        await rebuilt(app, project, "verification")
+        session = await talked(app, project.agent_ids[0], "Do I stay?")
+        await swept(app)
+        assert (await app.services.sessions.get(ANN, session.session_id)).message_count == 2
 
 
 async def test_agents_of_all_builds_go_with_their_project_at_once() -> None:
-    async with open_house(world(script())) as house:
-        project = await built(house)
+    async with open_app(make_adapters(script())) as app:
+        project = await built(app)
         second = structs.replace(ARCHITECTURE, agents=[structs.replace(AGENT, slug="second", name="Second")])
         for purpose, turns in script(architecture=[said(second)])._by_purpose.items():
-            scripted(house).add(
+            scripted(app).add(
                 *(turns if purpose not in ("build.intake", "build.requirements") else ()), purpose=purpose
             )
-        await rebuilt(house, project, "architecture")
-        await house.services.deletions.delete(ANN, project.project_id)
-        assert (await house.services.agents.page(ANN, Window())).items == []
-        assert (await house.services.statistics.overview(ANN)).agents == 0
+        await rebuilt(app, project, "architecture")
+        await app.services.deletions.delete(ANN, project.project_id)
+        assert (await app.services.agents.page(ANN, Window())).items == []
+        assert (await app.services.statistics.overview(ANN)).agents == 0
 
 
 # --- what is counted
 
 
 async def test_an_agent_that_was_deleted_and_built_again_counts_as_one() -> None:
-    async with open_house(world(script())) as house:
-        project = await built(house)
-        await house.services.agents.delete(ANN, project.agent_ids[0])
-        scripted(house).add(*doubling(3), *doubling(4), purpose="reply")
-        await rebuilt(house, project, "verification")
-        assert len((await house.services.agents.page(ANN, Window())).items) == 1
-        assert (await house.services.statistics.overview(ANN)).agents == 1
+    async with open_app(make_adapters(script())) as app:
+        project = await built(app)
+        await app.services.agents.delete(ANN, project.agent_ids[0])
+        scripted(app).add(*doubling(3), *doubling(4), purpose="reply")
+        await rebuilt(app, project, "verification")
+        assert len((await app.services.agents.page(ANN, Window())).items) == 1
+        assert (await app.services.statistics.overview(ANN)).agents == 1
 
 
 async def test_the_statistics_count_the_messages_that_sessions_have() -> None:
-    async with open_house(world(script())) as house:
-        project = await built(house)
-        session = await talked(house, project.agent_ids[0], "one", "two")
-        has = (await house.services.sessions.get(ANN, session.session_id)).message_count
-        assert (await house.services.statistics.overview(ANN)).messages == has
+    async with open_app(make_adapters(script())) as app:
+        project = await built(app)
+        session = await talked(app, project.agent_ids[0], "one", "two")
+        has = (await app.services.sessions.get(ANN, session.session_id)).message_count
+        assert (await app.services.statistics.overview(ANN)).messages == has
 
 
 async def test_the_statistics_do_not_count_sessions_that_are_gone() -> None:
-    async with open_house(world(script())) as house:
-        project = await built(house)
-        session = await talked(house, project.agent_ids[0], "one")
-        await house.services.session_deletions.delete(ANN, session.session_id)
-        assert (await house.services.statistics.overview(ANN)).sessions == 0
+    async with open_app(make_adapters(script())) as app:
+        project = await built(app)
+        session = await talked(app, project.agent_ids[0], "one")
+        await app.services.session_deletions.delete(ANN, session.session_id)
+        assert (await app.services.statistics.overview(ANN)).sessions == 0
 
 
 # --- what is large
@@ -200,21 +200,21 @@ async def test_the_statistics_do_not_count_sessions_that_are_gone() -> None:
     ("asked", "answered"), [("Go on.", "x" * 450_000), (WIDE * 50_000, WIDE * 60_000)], ids=["answer", "accounting"]
 )
 async def test_a_reply_that_no_row_can_hold_ends_and_its_session_goes_on(asked: str, answered: str) -> None:
-    async with open_house(world(script())) as house:
-        project = await built(house)
-        session = await house.services.sessions.open(ANN, project.agent_ids[0])
-        scripted(house).add(*[turn(answered)] * 4, purpose="reply")
-        await house.services.sessions.send(ANN, session.session_id, asked)
-        await house.queue.wait_idle()
-        await swept(house)
-        assert (await house.services.sessions.get(ANN, session.session_id)).active_reply is None
+    async with open_app(make_adapters(script())) as app:
+        project = await built(app)
+        session = await app.services.sessions.open(ANN, project.agent_ids[0])
+        scripted(app).add(*[turn(answered)] * 4, purpose="reply")
+        await app.services.sessions.send(ANN, session.session_id, asked)
+        await app.queue.wait_idle()
+        await swept(app)
+        assert (await app.services.sessions.get(ANN, session.session_id)).active_reply is None
 
 
 async def test_a_call_in_wide_characters_is_recorded() -> None:
-    async with open_house(world(script())) as house:
-        project = await built(house)
-        scripted(house).add(turn(WIDE * 60_000), purpose="reply")
-        called = await house.services.invocations.invoke(ANN, project.agent_ids[0], WIDE * 50_000)
+    async with open_app(make_adapters(script())) as app:
+        project = await built(app)
+        scripted(app).add(turn(WIDE * 60_000), purpose="reply")
+        called = await app.services.invocations.invoke(ANN, project.agent_ids[0], WIDE * 50_000)
         assert called.status == "success"
 
 
@@ -248,14 +248,14 @@ def test_a_conversation_takes_as_much_of_the_model_in_chinese_as_in_english() ->
 
 
 async def test_a_long_chinese_conversation_leaves_room_for_two_calls_of_tools() -> None:
-    async with open_house(world(script())) as house:
-        project = await built(house)
-        session = await talked(house, project.agent_ids[0], *["税" * 5_900] * 8)
+    async with open_app(make_adapters(script())) as app:
+        project = await built(app)
+        session = await talked(app, project.agent_ids[0], *["税" * 5_900] * 8)
         calls = [turn(ToolCall(f"c{number}", "double_it", '{"number": 2}')) for number in range(2)]
         read = Usage(round(tokens("税" * 5_900 * 8)), 20)
         turns = [structs.replace(one, usage=read) for one in (*calls, turn("That is 4."))]
-        scripted(house).add(*turns, purpose="reply")
-        reply = await house.services.sessions.send(ANN, session.session_id, "double 2, twice")
-        await house.queue.wait_idle()
-        ended = await house.services.sessions.reply(ANN, session.session_id, reply.reply_id)
+        scripted(app).add(*turns, purpose="reply")
+        reply = await app.services.sessions.send(ANN, session.session_id, "double 2, twice")
+        await app.queue.wait_idle()
+        ended = await app.services.sessions.reply(ANN, session.session_id, reply.reply_id)
         assert (ended.status, ended.content) == ("completed", "That is 4.")

@@ -1,4 +1,4 @@
-"""An application on a house in memory, a client in the same loop, and a reader of streams that are still going on."""
+"""An application on a process in memory, a client in the same loop, and a reader of streams that are still going on."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from nexus.domain.projects.starts import Opening
 from nexus.jobs.lanes import Lanes
 from tests.domain.builds.scripts import script
 from tests.fakes.models import ScriptedModel
-from tests.house import House, open_house, world
+from tests.memory_app import MemoryApp, make_adapters, open_app
 
 WANTED = {"requirement": "An agent that doubles numbers"}
 OPEN = TokenAuthenticator(None)
@@ -34,7 +34,7 @@ NOBODYS = {
 
 
 class Edge(Struct, frozen=True, kw_only=True):
-    house: House
+    process: MemoryApp
     app: Litestar
     client: httpx.AsyncClient
     streams: Streams
@@ -53,7 +53,7 @@ class Site(Struct, frozen=True, kw_only=True):
         return self.edge.client
 
     def will_say(self, *turns: Any) -> None:
-        model: Any = self.edge.house.world.model
+        model: Any = self.edge.process.adapters.model
         model.add(*turns, purpose="reply")
 
 
@@ -68,22 +68,22 @@ async def open_edge(
     model: ScriptedModel | None = None,
     **others: Any,
 ) -> AsyncIterator[Edge]:
-    on = structs.replace(world(model or script()), queue=queue or Lanes(), admission=admission)
-    async with open_house(on, serving=serving) as house:
+    on = structs.replace(make_adapters(model or script()), queue=queue or Lanes(), admission=admission)
+    async with open_app(on, serving=serving) as process:
         held = Streams() if streams is None else streams
         others.setdefault("authenticator", TokenAuthenticator(token))
-        app = make_app(house.services, parts=house.parts, streams=held, **others)
+        app = make_app(process.services, parts=process.parts, streams=held, **others)
         served: Any = app
         transport = httpx.ASGITransport(served, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
-            yield Edge(house=house, app=app, client=client, streams=held)
+            yield Edge(process=process, app=app, client=client, streams=held)
 
 
 @asynccontextmanager
 async def open_site(**others: Any) -> AsyncIterator[Site]:
     """An edge with a built agent and an open session."""
     async with open_edge(**others) as edge:
-        services = edge.house.services
+        services = edge.process.services
         started = await services.builds.start(LOCAL_OWNER, Opening(requirement=WANTED["requirement"]))
         async for batch in await services.projects.follow(LOCAL_OWNER, started.project_id):
             if any(b'"build.completed"' in event for event in batch.events):

@@ -16,8 +16,8 @@ from nexus.domain.ports.database import Query, TableDriver
 from nexus.domain.ports.rows import Item, Place, Write
 from tests.domain.builds.scripts import doubling
 from tests.fakes.models import Gate, turn
-from tests.house import open_house, world
 from tests.http.edge import OPEN, WANTED, Site, open_site, tags
+from tests.memory_app import make_adapters, open_app
 
 TIMES = 20
 KEY = {"idempotency-key": "the same"}
@@ -53,11 +53,11 @@ async def two_processes(site: Site) -> AsyncIterator[list[httpx.AsyncClient]]:
     async with AsyncExitStack() as stack:
         clients = list[httpx.AsyncClient]()
         for name in ("w2", "w3"):
-            other = world(like=site.edge.house.world, worker_id=name, clock=site.edge.house.clock)
-            house = await stack.enter_async_context(
-                open_house(structs.replace(other, tables=Interleaving(other.tables)))
+            other = make_adapters(like=site.edge.process.adapters, worker_id=name, clock=site.edge.process.clock)
+            process = await stack.enter_async_context(
+                open_app(structs.replace(other, tables=Interleaving(other.tables)))
             )
-            app: Any = make_app(house.services, parts=house.parts, authenticator=OPEN, streams=Streams())
+            app: Any = make_app(process.services, parts=process.parts, authenticator=OPEN, streams=Streams())
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             client = httpx.AsyncClient(transport=transport, base_url="http://localhost:8000")
             clients.append(await stack.enter_async_context(client))
@@ -158,7 +158,7 @@ async def a_failed_invocation(site: Site, clients: Sequence[httpx.AsyncClient]) 
 
 def asked(site: Site) -> int:
     """How often the model was asked so far."""
-    model: Any = site.edge.house.world.model
+    model: Any = site.edge.process.adapters.model
     return len(model.requests)
 
 

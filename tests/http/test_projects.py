@@ -7,8 +7,8 @@ import msgspec
 
 from nexus.domain.projects.admission import Limits
 from nexus.domain.projects.starts import Opening
-from tests.house import EVE
 from tests.http.edge import WANTED, Reader, frames, open_edge, open_site, tags
+from tests.memory_app import EVE
 
 
 async def test_a_project_is_accepted_built_and_shown() -> None:
@@ -268,7 +268,7 @@ async def test_a_new_build_tells_when_it_started_itself() -> None:
 
 async def test_what_is_anothers_is_answered_as_what_is_nowhere() -> None:
     async with open_edge(serving=False) as edge:
-        theirs = await edge.house.services.builds.start(EVE, Opening(requirement=WANTED["requirement"]))
+        theirs = await edge.process.services.builds.start(EVE, Opening(requirement=WANTED["requirement"]))
         answers = set[bytes]()
         for project in (
             theirs.project_id,

@@ -94,7 +94,7 @@ async def test_a_server_without_its_store_or_about_to_end_is_not_ready() -> None
         return {"database": {"connected": False}}
 
     async with open_edge() as edge:
-        services, parts = edge.house.services, edge.house.parts
+        services, parts = edge.process.services, edge.process.parts
         assert await _readiness(edge, _app(services, parts=away)) == 503
         assert await _readiness(edge, _app(services, parts=parts, ready=lambda: {"status": "draining"})) == 503
         assert await _readiness(edge, _app(services, parts=parts)) == 200

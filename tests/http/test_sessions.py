@@ -7,8 +7,8 @@ import pytest
 from nexus.jobs.lanes import Lanes
 from tests.domain.builds.scripts import doubling
 from tests.fakes.models import Gate, turn
-from tests.house import EVE
 from tests.http.edge import NOBODYS, Reader, Site, frames, open_site, tags
+from tests.memory_app import EVE
 
 
 def url_of(site: Site, rest: str = "") -> str:

@@ -13,7 +13,7 @@ from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.database import TableDriver
 from nexus.jobs.collector import Collect, collect_all
 from nexus.jobs.lanes import Lanes
-from tests.house import world
+from tests.memory_app import make_adapters
 
 
 @pytest.mark.parametrize("role", DUTIES)
@@ -31,7 +31,7 @@ async def test_a_process_of_any_role_collects_of_every_kind_again_and_again(role
 
     kinds = {"rooms": collecting("rooms", 2), "files": collecting("files", 0)}
     lanes = Lanes()
-    on = structs.replace(world(), queue=lanes, local=lanes, collects=kinds, collect_every=0.001)
+    on = structs.replace(make_adapters(), queue=lanes, local=lanes, collects=kinds, collect_every=0.001)
     with capture_logs() as told:
         async with asyncio.timeout(50), run_process(on, lanes, DUTIES[role]):
             await enough.wait()
@@ -78,7 +78,7 @@ async def test_a_collection_that_takes_its_time_holds_up_no_sweep() -> None:
         return 0
 
     on = structs.replace(
-        world(),
+        make_adapters(),
         tables=store,
         queue=lanes,
         local=lanes,

@@ -20,7 +20,7 @@ from nexus.jobs.outcomes import Outcome
 from nexus.jobs.registry import REGISTRY, JobSpec, Registry
 from nexus.jobs.sweeper import Sweeper
 from tests.fakes.models import Gate
-from tests.house import MovableClock, world
+from tests.memory_app import MovableClock, make_adapters
 
 
 class Digest(LeaseRow, frozen=True, kw_only=True):
@@ -49,7 +49,9 @@ class Here:
 
     def __init__(self, name: str, store: MemoryTables, clock: MovableClock) -> None:
         lanes = Lanes()
-        self.on: Adapters = structs.replace(world(clock=clock, worker_id=name), tables=store, queue=lanes, local=lanes)
+        self.on: Adapters = structs.replace(
+            make_adapters(clock=clock, worker_id=name), tables=store, queue=lanes, local=lanes
+        )
         self.clock, self.watch, self.begun = clock, Watch(), list[str]()
         self.tables = Tables(store, secret=b"s" * 32, clock=clock)
         self.executions = Executions(LEASES, tables=self.tables, clock=clock, heartbeat=self.on.heartbeat)

@@ -14,7 +14,7 @@ from tests.domain.builds.scripts import DESIGN, said, script
 from tests.domain.builds.test_builds import WANTED
 from tests.fakes.jobs import MemoryJobs
 from tests.fakes.models import Gate, turn
-from tests.house import ANN, House, open_house, world
+from tests.memory_app import ANN, MemoryApp, make_adapters, open_app
 
 
 class Watch:
@@ -39,70 +39,70 @@ class ReadOnly:
         await self._store.write(writes)
 
 
-def watching(house: House) -> tuple[Sweeper, Watch]:
+def watching(app: MemoryApp) -> tuple[Sweeper, Watch]:
     watch = Watch()
-    on = house.world
-    return Sweeper(services=house.services, queue=on.queue, local=on.local, worker_id=on.worker_id, timer=watch), watch
+    on = app.adapters
+    return Sweeper(services=app.services, queue=on.queue, local=on.local, worker_id=on.worker_id, timer=watch), watch
 
 
-async def swept(house: House, sweeper: Sweeper, watch: Watch, *, seconds: int) -> None:
+async def swept(app: MemoryApp, sweeper: Sweeper, watch: Watch, *, seconds: int) -> None:
     """As time goes by: a look every five seconds."""
     for _ in range(seconds // 5):
-        house.clock.now += 5
+        app.clock.now += 5
         watch.now += 5
         await sweeper.sweep()
 
 
 async def test_a_run_that_was_taken_over_and_waits_here_is_not_taken_over_again() -> None:
     gate = Gate()
-    async with open_house(world(script(design=[turn(gate, "late"), said(DESIGN)]))) as dead:
+    async with open_app(make_adapters(script(design=[turn(gate, "late"), said(DESIGN)]))) as dead:
         started = await dead.services.builds.start(ANN, WANTED)
         await gate.reached.wait()
-        on = world(like=dead.world, clock=dead.clock, worker_id="w2")
-        async with open_house(on, serving=False) as house:
-            await house.sweeper.start(alone=True)
-            fence = (await house.services.tasks.read(started.task_id)).fence
-            sweeper, watch = watching(house)
-            await swept(house, sweeper, watch, seconds=300)
-            assert (await house.services.tasks.read(started.task_id)).fence == fence
+        on = make_adapters(like=dead.adapters, clock=dead.clock, worker_id="w2")
+        async with open_app(on, serving=False) as app:
+            await app.sweeper.start(alone=True)
+            fence = (await app.services.tasks.read(started.task_id)).fence
+            sweeper, watch = watching(app)
+            await swept(app, sweeper, watch, seconds=300)
+            assert (await app.services.tasks.read(started.task_id)).fence == fence
             assert sweeper.stuck_runs == 0
         gate.opened.set()
 
 
 async def test_a_run_that_nobody_can_take_over_is_called_stuck_after_a_minute() -> None:
     gate = Gate()
-    async with open_house(world(script(design=[turn(gate, "late")]))) as dead:
+    async with open_app(make_adapters(script(design=[turn(gate, "late")]))) as dead:
         started = await dead.services.builds.start(ANN, WANTED)
         await gate.reached.wait()
-        store = ReadOnly(dead.world.tables)
-        on = structs.replace(world(like=dead.world, clock=dead.clock, worker_id="w2"), tables=store)
-        async with open_house(on, serving=False) as house:
+        store = ReadOnly(dead.adapters.tables)
+        on = structs.replace(make_adapters(like=dead.adapters, clock=dead.clock, worker_id="w2"), tables=store)
+        async with open_app(on, serving=False) as app:
             dead.clock.now += 60
             store.is_full = True
-            sweeper, watch = watching(house)
-            await swept(house, sweeper, watch, seconds=60)
+            sweeper, watch = watching(app)
+            await swept(app, sweeper, watch, seconds=60)
             assert sweeper.stuck_runs == 0
-            await swept(house, sweeper, watch, seconds=10)
+            await swept(app, sweeper, watch, seconds=10)
             assert sweeper.stuck_runs == 1
             store.is_full = False
-            await swept(house, sweeper, watch, seconds=10)
+            await swept(app, sweeper, watch, seconds=10)
             assert sweeper.stuck_runs == 0
-            assert (await house.services.tasks.read(started.task_id)).worker_id == "w2"
+            assert (await app.services.tasks.read(started.task_id)).worker_id == "w2"
         gate.opened.set()
 
 
 async def test_what_waits_in_the_queue_and_what_is_held_is_not_stuck() -> None:
-    on = structs.replace(world(script()), admission=Limits(1, 10))
-    async with open_house(on, serving=False) as house:
+    on = structs.replace(make_adapters(script()), admission=Limits(1, 10))
+    async with open_app(on, serving=False) as app:
         for _ in range(2):
-            await house.services.builds.start(ANN, WANTED)
-        sweeper, watch = watching(house)
-        await swept(house, sweeper, watch, seconds=300)
+            await app.services.builds.start(ANN, WANTED)
+        sweeper, watch = watching(app)
+        await swept(app, sweeper, watch, seconds=300)
         assert sweeper.stuck_runs == 0
 
 
 async def test_after_a_restart_what_had_begun_goes_on_before_what_is_new_and_the_urgent_before_both() -> None:
-    async with open_house(serving=False) as before:
+    async with open_app(serving=False) as before:
         runs = before.services.builds._runs
         begun, new = list[str](), list[str]()
         for number in range(12):
@@ -111,11 +111,11 @@ async def test_after_a_restart_what_had_begun_goes_on_before_what_is_new_and_the
                 new.append(started.task_id)
             else:
                 begun.append(started.task_id)
-                await runs.release(await runs.claim(started.task_id, before.world.worker_id))
+                await runs.release(await runs.claim(started.task_id, before.adapters.worker_id))
         urgent = (await before.services.builds.start(ANN, structs.replace(WANTED, priority=5))).task_id
         queue = MemoryJobs()
-        on = world(like=before.world, clock=before.clock, worker_id="w2")
-        async with open_house(structs.replace(on, queue=queue), serving=False) as house:
-            await house.sweeper.start(alone=True)
+        on = make_adapters(like=before.adapters, clock=before.clock, worker_id="w2")
+        async with open_app(structs.replace(on, queue=queue), serving=False) as app:
+            await app.sweeper.start(alone=True)
         offered = [job.task_id for job in queue.handed if isinstance(job, RunBuild)]
         assert offered == [urgent, *sorted(begun), *sorted(new)]

@@ -9,7 +9,7 @@ from tests.journeys.server import Server
 from tests.journeys.user import User
 
 
-class House(NamedTuple):
+class MemoryApp(NamedTuple):
     """A nexus that serves, and somebody who uses it."""
 
     server: Server
@@ -21,16 +21,16 @@ class House(NamedTuple):
 
 
 class Opens(Protocol):
-    def __call__(self, data: Path, *, token: str = "", **settings: str) -> AbstractContextManager[House]: ...
+    def __call__(self, data: Path, *, token: str = "", **settings: str) -> AbstractContextManager[MemoryApp]: ...
 
 
 @contextmanager
-def opened(data: Path, *, token: str = "", **settings: str) -> Iterator[House]:
+def opened(data: Path, *, token: str = "", **settings: str) -> Iterator[MemoryApp]:
     """nexus on a data directory, killed at the end unless the journey ended it."""
     with Server(data, **settings) as server:
         user = User(server.ready(), token=token)
         try:
-            yield House(server, user, data)
+            yield MemoryApp(server, user, data)
         except Exception as error:
             error.add_note("The server said:\n" + "".join(server.said[-40:]))
             raise
@@ -45,8 +45,8 @@ def opens() -> Opens:
 
 
 @pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemoryApp]:
     """One nexus with default settings in a fresh directory, for the journeys that do it no harm."""
-    with opened(tmp_path_factory.mktemp("house") / "data") as house:
-        yield house
-        assert house.server.stop() == 0
+    with opened(tmp_path_factory.mktemp("app") / "data") as app:
+        yield app
+        assert app.server.stop() == 0

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.journeys.conftest import House, Opens
+from tests.journeys.conftest import MemoryApp, Opens
 
 MEGABYTES = 40
 MOST_GROWN_KB = 16 * 1024
@@ -24,15 +24,15 @@ ENDLESS = {
 }
 
 
-def most_memory(house: House) -> int:
+def most_memory(app: MemoryApp) -> int:
     """In kB, at any time since the server started."""
-    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{house.server.pid}/status").read_text())
+    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{app.server.pid}/status").read_text())
     assert found is not None
     return int(found[1])
 
 
-def connected(house: House) -> socket.socket:
-    url = urlsplit(str(house.user.http.base_url))
+def connected(app: MemoryApp) -> socket.socket:
+    url = urlsplit(str(app.user.http.base_url))
     return socket.create_connection((url.hostname or "", url.port or 0), timeout=20)
 
 
@@ -49,20 +49,20 @@ def answer_to(peer: socket.socket, begin: bytes, piece: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("what", ENDLESS)
-def test_what_never_ends_is_refused_and_costs_no_memory(house: House, what: str) -> None:
-    house.user.http.get("/health")
-    before = most_memory(house)
-    with connected(house) as peer:
+def test_what_never_ends_is_refused_and_costs_no_memory(app: MemoryApp, what: str) -> None:
+    app.user.http.get("/health")
+    before = most_memory(app)
+    with connected(app) as peer:
         assert re.match(rb"HTTP/1.1 (431|414) ", answer_to(peer, *ENDLESS[what]))
-    assert most_memory(house) - before < MOST_GROWN_KB
-    assert house.user.http.get("/health").status_code == 200
+    assert most_memory(app) - before < MOST_GROWN_KB
+    assert app.user.http.get("/health").status_code == 200
 
 
 def test_hundreds_of_silent_connections_shut_nobody_out(tmp_path: Path, opens: Opens) -> None:
-    with opens(tmp_path / "data", NEXUS_LIMITS__CONNECTIONS_PER_ADDRESS="100") as house:
-        silent = [connected(house) for _ in range(400)]
+    with opens(tmp_path / "data", NEXUS_LIMITS__CONNECTIONS_PER_ADDRESS="100") as app:
+        silent = [connected(app) for _ in range(400)]
         try:
-            assert house.user.http.get("/health").status_code == 200
+            assert app.user.http.get("/health").status_code == 200
             silent[0].settimeout(20)
             assert silent[0].recv(10) == b""
         finally:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.conftest import House
+from tests.journeys.conftest import MemoryApp
 from tests.journeys.server import command, free_port
 
 README = "An agent that converts units and computes loan payments, and explains its steps"
@@ -46,14 +46,14 @@ def test_one_command_runs_the_package_without_a_server(built: Path) -> None:
     assert "6.2137" in ran.stdout
 
 
-def test_what_is_asked_as_json_is_json(house: House) -> None:
-    url = str(house.user.http.base_url)
-    made = command("build", README, "--url", url, "--json", folder=house.data)
+def test_what_is_asked_as_json_is_json(app: MemoryApp) -> None:
+    url = str(app.user.http.base_url)
+    made = command("build", README, "--url", url, "--json", folder=app.data)
     told = [json.loads(line) for line in made.stdout.splitlines()]
     assert (made.returncode, [event["event"] for event in told][-2:]) == (0, ["build.completed", "result"])
     [agent] = told[-1]["data"]["agents"]
     said = ("chat", agent["agent_id"], "--url", url, "--json", "--message", "convert 10 km to miles")
-    talked = command(*said, folder=house.data)
+    talked = command(*said, folder=app.data)
     told = [json.loads(line) for line in talked.stdout.splitlines()]
     assert told[-1]["event"] == "reply.completed"
     assert "6.2137" in "".join(event["data"].get("text", "") for event in told if event["event"] == "reply.delta")
@@ -63,9 +63,9 @@ def test_what_is_asked_as_json_is_json(house: House) -> None:
     ("requirement", "code", "word"), [("hello there how are you", 1, "no task"), ("hi", 4, "requirement")]
 )
 def test_a_build_that_cannot_be_ends_with_its_reason_and_its_own_exit_code(
-    house: House, requirement: str, code: int, word: str
+    app: MemoryApp, requirement: str, code: int, word: str
 ) -> None:
-    done = command("build", requirement, "--url", str(house.user.http.base_url), folder=house.data)
+    done = command("build", requirement, "--url", str(app.user.http.base_url), folder=app.data)
     assert done.returncode == code
     assert word in done.stdout + done.stderr
 

@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from time import monotonic
 
-from tests.journeys.conftest import House, Opens
+from tests.journeys.conftest import MemoryApp, Opens
 from tests.journeys.doubler import STAGES
 from tests.journeys.user import Json
 
@@ -33,11 +33,11 @@ def keys_of(folder: Path) -> list[str]:
 
 
 def test_a_sentence_becomes_an_agent_that_answers(tmp_path: Path, opens: Opens) -> None:
-    with opens(tmp_path / "data") as house:
-        assert house.server.seconds_to_ready < 10
-        agent = _built(house, ENGLISH, "passed")
+    with opens(tmp_path / "data") as app:
+        assert app.server.seconds_to_ready < 10
+        agent = _built(app, ENGLISH, "passed")
         _conversation_goes_on(
-            house,
+            app,
             agent["agent_id"],
             [
                 ("convert 10 km to miles", "convert_units", "6.2137", "Steps"),
@@ -46,16 +46,16 @@ def test_a_sentence_becomes_an_agent_that_answers(tmp_path: Path, opens: Opens) 
         )
 
 
-def test_a_chinese_sentence_becomes_an_agent_that_writes_and_answers_in_chinese(house: House) -> None:
-    agent = _built(house, CHINESE, "通过")
+def test_a_chinese_sentence_becomes_an_agent_that_writes_and_answers_in_chinese(app: MemoryApp) -> None:
+    agent = _built(app, CHINESE, "通过")
     assert agent["language"] == "zh"
     for path in (*DOCUMENTS, *(f"agents/{agent['slug']}/{path}" for path in ("prompt.md", "docs/report.md"))):
-        text = house.user.text(f"/projects/{agent['project_id']}/files/{path}")
+        text = app.user.text(f"/projects/{agent['project_id']}/files/{path}")
         chinese = sum("一" <= character <= "鿿" for character in text)
         latin = sum(character.isascii() and character.isalpha() for character in text)
         assert chinese > latin / 4, f"{path} is hardly Chinese: {text[:300]}"
     _conversation_goes_on(
-        house,
+        app,
         agent["agent_id"],
         [
             ("把10公里换算成英里", "convert_units", "6.2137", "步骤"),
@@ -64,57 +64,55 @@ def test_a_chinese_sentence_becomes_an_agent_that_writes_and_answers_in_chinese(
     )
 
 
-def _built(house: House, requirement: str, verdict: str) -> Json:
+def _built(app: MemoryApp, requirement: str, verdict: str) -> Json:
     """The agent, after a look at all that its build left."""
     began = monotonic()
-    project_id = house.user.started(requirement)
-    events = house.user.followed(project_id)
+    project_id = app.user.started(requirement)
+    events = app.user.followed(project_id)
     assert monotonic() - began < 60
     assert events[-1].tag == "build.completed", events[-1].data
     assert [event.position for event in events] == list(range(1, len(events) + 1))
     assert [event.data["stage"] for event in events if event.tag == "stage.completed"] == list(STAGES)
-    project = house.user.project(project_id)
+    project = app.user.project(project_id)
     assert (project["status"], project["progress"]) == ("completed", 100.0)
-    [agent] = house.user.agents(project)
-    _files_are_there(house, project_id, agent["slug"])
+    [agent] = app.user.agents(project)
+    _files_are_there(app, project_id, agent["slug"])
     assert project["metrics"]["tests_run"] == project["metrics"]["tests_passed"] > 0
-    report = house.user.text(f"/projects/{project_id}/report")
+    report = app.user.text(f"/projects/{project_id}/report")
     assert verdict in report
     assert str(project["metrics"]["tests_run"]) in report
     return agent
 
 
-def _files_are_there(house: House, project_id: str, slug: str) -> None:
+def _files_are_there(app: MemoryApp, project_id: str, slug: str) -> None:
     """On the disk, in git, and over the API alike."""
-    folder = house.project_folder(project_id)
+    folder = app.project_folder(project_id)
     wanted = {*DOCUMENTS, *(f"agents/{slug}/{path}" for path in PACKAGE)}
-    assert wanted <= set(house.user.files(project_id))
-    assert all(
-        (folder / path).read_text() == house.user.text(f"/projects/{project_id}/files/{path}") for path in wanted
-    )
+    assert wanted <= set(app.user.files(project_id))
+    assert all((folder / path).read_text() == app.user.text(f"/projects/{project_id}/files/{path}") for path in wanted)
     assert tomllib.loads((folder / f"agents/{slug}/agent.toml").read_text())
     assert keys_of(folder) == [f"1/{stage}" for stage in STAGES]
     assert git(folder, "status", "--porcelain") == ""
-    assert [commit["key"] for commit in house.user.get(f"/projects/{project_id}/commits")["items"]][::-1] == keys_of(
+    assert [commit["key"] for commit in app.user.get(f"/projects/{project_id}/commits")["items"]][::-1] == keys_of(
         folder
     )
 
 
-def _conversation_goes_on(house: House, agent_id: str, questions: list[tuple[str, str, str, str]]) -> None:
-    session_id = house.user.session(agent_id)
-    before = house.user.get(f"/sessions/{session_id}")
+def _conversation_goes_on(app: MemoryApp, agent_id: str, questions: list[tuple[str, str, str, str]]) -> None:
+    session_id = app.user.session(agent_id)
+    before = app.user.get(f"/sessions/{session_id}")
     for said, tool, number, steps in questions:
-        heard = house.user.says(session_id, said)
+        heard = app.user.says(session_id, said)
         assert heard.ending == "reply.completed", heard.events[-1].data
         assert heard.tools == [tool]
         assert number in heard.text
         assert steps in heard.text
         tags = [event.tag for event in heard.events]
         assert tags.index("tool.called") < tags.index("tool.finished") < tags.index("reply.delta")
-    after = house.user.get(f"/sessions/{session_id}")
+    after = app.user.get(f"/sessions/{session_id}")
     assert (before["message_count"], after["message_count"], after["active_reply"]) == (0, 2 * len(questions), None)
     assert after["last_active_at"] > before["last_active_at"]
     assert after["display_name"] == questions[0][0]
-    spoken = [(message["role"], message["content"]) for message in house.user.messages(session_id)]
+    spoken = [(message["role"], message["content"]) for message in app.user.messages(session_id)]
     assert [content for role, content in spoken if role == "user"] == [said for said, *_ in questions]
     assert all(number in content for (_, content), (_, _, number, _) in zip(spoken[1::2], questions, strict=True))

@@ -5,7 +5,7 @@ from time import monotonic
 
 import httpx
 
-from tests.journeys.conftest import House
+from tests.journeys.conftest import MemoryApp
 from tests.journeys.user import API
 
 REQUIREMENT = "An agent that converts units and computes loan payments"
@@ -36,20 +36,20 @@ TEXTS = [(before + piece * LONGEST)[:LONGEST] for before in BEGINNINGS[:2] for p
 ]
 
 
-def test_health_answers_while_texts_of_any_kind_are_read(house: House) -> None:
-    [agent_id] = house.user.built(REQUIREMENT)["agent_ids"]
-    sessions = [house.user.session(agent_id) for _ in TEXTS]
+def test_health_answers_while_texts_of_any_kind_are_read(app: MemoryApp) -> None:
+    [agent_id] = app.user.built(REQUIREMENT)["agent_ids"]
+    sessions = [app.user.session(agent_id) for _ in TEXTS]
 
     def say(session_id: str, text: str) -> httpx.Response:
         headers = {"prefer": "wait=25"}
-        return house.user.http.post(f"{API}/sessions/{session_id}/messages", json={"content": text}, headers=headers)
+        return app.user.http.post(f"{API}/sessions/{session_id}/messages", json={"content": text}, headers=headers)
 
     longest = 0.0
     with ThreadPoolExecutor(4) as pool:
         saying = [pool.submit(say, session_id, text) for session_id, text in zip(sessions, TEXTS, strict=True)]
         while not all(one.done() for one in saying):
             asked = monotonic()
-            assert house.user.http.get("/health").status_code == 200
+            assert app.user.http.get("/health").status_code == 200
             longest = max(longest, monotonic() - asked)
     assert longest < PATIENCE
     answers = [one.result() for one in saying]

@@ -24,16 +24,16 @@ def test_an_invocation_whose_server_was_killed_is_made_once_more_for_all_who_ask
 ) -> None:
     stalled = {"say": {"pieces": ["Half "], "stall": True}}
     with Provider(said(chat=[stalled, "All of it.", "Once too often."])) as model, ThreadPoolExecutor(TIMES) as pool:
-        with opens(tmp_path / "data", **model.settings) as house:
-            [agent_id] = house.user.built(REQUIREMENT)["agent_ids"]
+        with opens(tmp_path / "data", **model.settings) as app:
+            [agent_id] = app.user.built(REQUIREMENT)["agent_ids"]
             before = model.asked().count("chat")
-            cut = pool.submit(invoke, house.user, agent_id)
+            cut = pool.submit(invoke, app.user, agent_id)
             model.wait_for("chat", before + 1)
-            house.server.kill()
+            app.server.kill()
             assert isinstance(cut.exception(), httpx.TransportError)
-        with opens(tmp_path / "data", **model.settings) as house:
-            answers = [one.result() for one in [pool.submit(invoke, house.user, agent_id) for _ in range(TIMES)]]
+        with opens(tmp_path / "data", **model.settings) as app:
+            answers = [one.result() for one in [pool.submit(invoke, app.user, agent_id) for _ in range(TIMES)]]
             assert {(answer.status_code, answer.json()["output_text"]) for answer in answers} == {(200, "All of it.")}
             assert len({answer.content for answer in answers}) == 1
-            assert invoke(house.user, agent_id).content == answers[0].content
+            assert invoke(app.user, agent_id).content == answers[0].content
             assert model.asked().count("chat") == before + 2

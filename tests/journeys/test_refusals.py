@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.journeys.conftest import House
+from tests.journeys.conftest import MemoryApp
 
 
 @pytest.mark.parametrize(
@@ -10,14 +10,14 @@ from tests.journeys.conftest import House
     ["", "x" * 10_001, "😀" * 20, "hi", "          ", "\n\t\n", "…!?…!?…!?…"],
     ids=["empty", "huge", "emoji", "two letters", "blank", "lines", "marks"],
 )
-def test_what_is_no_requirement_is_a_problem_that_names_the_field(house: House, requirement: str) -> None:
-    before = house.user.get("/statistics/overview")["projects"]
-    refused = house.user.refused("/projects", requirement=requirement)
+def test_what_is_no_requirement_is_a_problem_that_names_the_field(app: MemoryApp, requirement: str) -> None:
+    before = app.user.get("/statistics/overview")["projects"]
+    refused = app.user.refused("/projects", requirement=requirement)
     problem = refused.json()
     assert refused.status_code == problem["status"] == 422
     assert [fault["pointer"] for fault in problem["errors"]] == ["/requirement"]
     assert problem["errors"][0]["message"]
-    assert house.user.get("/statistics/overview")["projects"] == before
+    assert app.user.get("/statistics/overview")["projects"] == before
 
 
 @pytest.mark.parametrize(
@@ -32,25 +32,25 @@ def test_what_is_no_requirement_is_a_problem_that_names_the_field(house: House, 
     ids=["greeting", "noise", "injection", "chinese injection", "change"],
 )
 def test_what_has_no_task_in_it_fails_in_its_first_stage_and_makes_no_agent(
-    house: House, requirement: str, reason: str
+    app: MemoryApp, requirement: str, reason: str
 ) -> None:
-    agents = house.user.get("/agents")["items"]
-    project = house.user.built(requirement)
+    agents = app.user.get("/agents")["items"]
+    project = app.user.built(requirement)
     assert (project["status"], project["error_info"]["stage"]) == ("failed", "intake")
     assert reason in project["error_info"]["message"]
-    stages = house.user.stages(project["project_id"])
+    stages = app.user.stages(project["project_id"])
     assert [stage["status"] for stage in stages] == ["failed", *["pending"] * 8]
     assert reason in stages[0]["error_message"]
     assert project["agent_ids"] == []
-    assert house.user.get("/agents")["items"] == agents
-    assert not (house.project_folder(project["project_id"]) / "agents").exists()
+    assert app.user.get("/agents")["items"] == agents
+    assert not (app.project_folder(project["project_id"]) / "agents").exists()
 
 
-def test_an_unknown_field_a_foreign_id_and_a_message_too_long_are_problems(house: House) -> None:
-    assert house.user.refused("/projects", requirement="An agent that converts units", colour="red").status_code == 422
-    assert house.user.refused("/agents/agt_01ARZ3NDEKTSV4RRFFQ69G5FAV/sessions").status_code == 404
-    project = house.user.built("An agent that converts units")
-    session_id = house.user.session(project["agent_ids"][0])
+def test_an_unknown_field_a_foreign_id_and_a_message_too_long_are_problems(app: MemoryApp) -> None:
+    assert app.user.refused("/projects", requirement="An agent that converts units", colour="red").status_code == 422
+    assert app.user.refused("/agents/agt_01ARZ3NDEKTSV4RRFFQ69G5FAV/sessions").status_code == 404
+    project = app.user.built("An agent that converts units")
+    session_id = app.user.session(project["agent_ids"][0])
     for said in ("", "x" * 50_001):
-        assert house.user.refused(f"/sessions/{session_id}/messages", content=said).status_code == 422
-    assert house.user.messages(session_id) == []
+        assert app.user.refused(f"/sessions/{session_id}/messages", content=said).status_code == 422
+    assert app.user.messages(session_id) == []

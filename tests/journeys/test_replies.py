@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.journeys.conftest import House, opened
+from tests.journeys.conftest import MemoryApp, opened
 from tests.journeys.doubler import REQUIREMENT, said
 from tests.journeys.server import Provider
 from tests.journeys.user import API, REPLY_ENDS, User
@@ -29,10 +29,10 @@ class Talk(NamedTuple):
 
 def talk_of(tmp_path_factory: pytest.TempPathFactory, answer: object) -> Iterator[Talk]:
     folder = tmp_path_factory.mktemp("talk")
-    with Provider(said(chat=[answer])) as model, opened(folder / "data", **model.settings) as house:
-        project = house.user.built(REQUIREMENT)
+    with Provider(said(chat=[answer])) as model, opened(folder / "data", **model.settings) as app:
+        project = app.user.built(REQUIREMENT)
         assert project["status"] == "completed", project["error_info"]
-        yield Talk(house.user, project["agent_ids"][0])
+        yield Talk(app.user, project["agent_ids"][0])
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_cancel_ends_a_reply_within_two_seconds_and_keeps_what_was_said(endless:
     assert endless.user.get(f"/sessions/{session_id}")["active_reply"] is None
 
 
-def test_a_foreign_position_is_refused(house: House, slow: Talk) -> None:
+def test_a_foreign_position_is_refused(app: MemoryApp, slow: Talk) -> None:
     _, address = slow.begun()
     answer = slow.user.http.get(address, headers={"Last-Event-ID": "never"})
     assert answer.status_code == 422

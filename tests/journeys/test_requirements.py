@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.journeys.conftest import House
+from tests.journeys.conftest import MemoryApp
 
 CSV = "region,amount\nnorth,10\nsouth,5\nnorth,7"
 
@@ -34,27 +34,27 @@ WRITTEN = [
 
 
 @pytest.mark.parametrize("wish", LIBRARY, ids=[wish.tool for wish in LIBRARY])
-def test_an_agent_with_tools_of_the_library_does_what_it_says(house: House, wish: Wish) -> None:
-    project = house.user.built(wish.requirement)
+def test_an_agent_with_tools_of_the_library_does_what_it_says(app: MemoryApp, wish: Wish) -> None:
+    project = app.user.built(wish.requirement)
     assert project["status"] == "completed", project["error_info"]
-    [agent] = house.user.agents(project)
+    [agent] = app.user.agents(project)
     assert (agent["active_version"], agent["status"]) == (1, "running")
-    heard = house.user.asks(agent["agent_id"], wish.said)
+    heard = app.user.asks(agent["agent_id"], wish.said)
     assert heard.ending == "reply.completed"
     assert wish.tool in heard.tools
     assert wish.answer in heard.text
 
 
 @pytest.mark.parametrize("wish", WRITTEN, ids=[wish.tool for wish in WRITTEN])
-def test_a_tool_that_was_written_for_the_agent_runs_in_the_code_runner(house: House, wish: Wish) -> None:
-    project = house.user.built(wish.requirement)
+def test_a_tool_that_was_written_for_the_agent_runs_in_the_code_runner(app: MemoryApp, wish: Wish) -> None:
+    project = app.user.built(wish.requirement)
     assert project["status"] == "completed", project["error_info"]
-    [agent] = house.user.agents(project)
+    [agent] = app.user.agents(project)
     folder = f"agents/{agent['slug']}"
     assert {f"{folder}/tools/{wish.tool}.py", f"{folder}/tests/test_{wish.tool}.py"} <= set(
-        house.user.files(project["project_id"])
+        app.user.files(project["project_id"])
     )
-    heard = house.user.asks(agent["agent_id"], wish.said)
+    heard = app.user.asks(agent["agent_id"], wish.said)
     [finished] = [event for event in heard.events if event.tag == "tool.finished"]
     assert (finished.data["name"], finished.data["ok"]) == (wish.tool, True)
     assert json.loads(finished.data["result"]) is not None
@@ -74,21 +74,21 @@ def test_a_tool_that_was_written_for_the_agent_runs_in_the_code_runner(house: Ho
     ids=["english", "chinese", "refunds"],
 )
 def test_what_needs_a_language_model_fails_at_once_and_names_the_way_on(
-    house: House, requirement: str, way: str
+    app: MemoryApp, requirement: str, way: str
 ) -> None:
     began = monotonic()
-    project = house.user.built(requirement)
+    project = app.user.built(requirement)
     assert monotonic() - began < 3
     assert (project["status"], project["agent_ids"]) == ("failed", [])
     assert (project["error_info"]["code"], project["error_info"]["stage"]) == ("needs_language_model", "intake")
     assert way in project["error_info"]["message"]
 
 
-def test_what_can_be_done_is_built_beside_what_cannot(house: House) -> None:
-    project = house.user.built("An agent that converts units, translates the answer into French, and computes BMI")
+def test_what_can_be_done_is_built_beside_what_cannot(app: MemoryApp) -> None:
+    project = app.user.built("An agent that converts units, translates the answer into French, and computes BMI")
     assert (project["status"], project["verdict"]) == ("completed", "partial")
     metrics = project["metrics"]
     assert (metrics["requirements_met"], metrics["requirements_total"]) == (2, 3)
     assert "translates" in metrics["unmet"][0]
-    assert metrics["unmet"][0] in house.user.text(f"/projects/{project['project_id']}/report")
-    assert house.user.agents(project)[0]["active_version"] == 0
+    assert metrics["unmet"][0] in app.user.text(f"/projects/{project['project_id']}/report")
+    assert app.user.agents(project)[0]["active_version"] == 0

@@ -19,8 +19,8 @@ def test_a_partial_agent_is_told_everywhere_and_deployed_by_the_command_that_is_
     tmp_path: Path, opens: Opens
 ) -> None:
     script = {**said(**SCRIPT), "chat": [*REHEARSED, CALL, WORDS]}
-    with Provider(script) as model, opens(tmp_path / "data", **model.settings) as house:
-        url = str(house.user.http.base_url)
+    with Provider(script) as model, opens(tmp_path / "data", **model.settings) as app:
+        url = str(app.user.http.base_url)
         done = command("build", REQUIREMENT, "--json", "--url", url, folder=tmp_path)
         told = [json.loads(line) for line in done.stdout.splitlines()]
         result, ended = told[-1]["data"], told[-2]
@@ -29,12 +29,12 @@ def test_a_partial_agent_is_told_everywhere_and_deployed_by_the_command_that_is_
         assert line.startswith("FR-2") and WHY in line and result["unmet"] == [line]
 
         project_id = result["project_id"]
-        dashboard = house.user.get(f"/projects/{project_id}/build")
+        dashboard = app.user.get(f"/projects/{project_id}/build")
         assert dashboard["project"]["verdict"] == dashboard["project"]["metrics"]["verdict"] == "partial"
         assert dashboard["project"]["metrics"]["unmet"] == [line]
-        assert house.user.get("/projects")["items"][0]["verdict"] == "partial"
-        assert WHY in house.user.text(f"/projects/{project_id}/report")
-        [agent] = house.user.agents(dashboard["project"])
+        assert app.user.get("/projects")["items"][0]["verdict"] == "partial"
+        assert WHY in app.user.text(f"/projects/{project_id}/report")
+        [agent] = app.user.agents(dashboard["project"])
         assert (agent["verdict"], agent["active_version"]) == ("partial", 0)
 
         watched = command("projects", "watch", project_id, "--url", url, folder=tmp_path)
@@ -42,4 +42,4 @@ def test_a_partial_agent_is_told_everywhere_and_deployed_by_the_command_that_is_
         printed = watched.stdout.partition("Deploy it all the same: ")[2].splitlines()[0].split()
         deployed = command(*printed[printed.index("agents") :], folder=tmp_path)
         assert deployed.returncode == 0, deployed.stderr
-        assert house.user.asks(agent["agent_id"], "double 2").text == "That is 4."
+        assert app.user.asks(agent["agent_id"], "double 2").text == "That is 4."

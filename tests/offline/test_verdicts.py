@@ -11,7 +11,7 @@ from nexus.domain.projects.model import Project
 from nexus.domain.projects.starts import Opening
 from tests.domain.builds.test_builds import over
 from tests.fakes.models import MemoryDiscovery
-from tests.house import ANN, House, open_house, world
+from tests.memory_app import ANN, MemoryApp, make_adapters, open_app
 
 
 class Row(NamedTuple):
@@ -100,14 +100,14 @@ FAILED = [
 ]  # fmt: skip
 
 
-async def built(house: House, requirement: str) -> Project:
-    return await over(house, (await house.services.builds.start(ANN, Opening(requirement=requirement))).project_id)
+async def built(app: MemoryApp, requirement: str) -> Project:
+    return await over(app, (await app.services.builds.start(ANN, Opening(requirement=requirement))).project_id)
 
 
 @pytest.mark.parametrize("row", [*PASSED, *PARTIAL], ids=lambda row: row.requirement[:40])
 async def test_a_build_passes_only_what_it_understood_whole(row: Row) -> None:
-    async with open_house(world(OfflineModel())) as house:
-        project = await built(house, row.requirement)
+    async with open_app(make_adapters(OfflineModel())) as app:
+        project = await built(app, row.requirement)
         assert project.metrics is not None, project.error_info
         unmet = project.metrics["unmet"]
         assert (project.verdict, [word for word in row.unmet if not any(word in line for line in unmet)]) == (
@@ -120,8 +120,8 @@ async def test_a_build_passes_only_what_it_understood_whole(row: Row) -> None:
 @pytest.mark.parametrize("row", FAILED, ids=lambda row: row.requirement[:40])
 async def test_what_rules_cannot_do_fails_in_intake_without_a_version_and_names_the_way_on(row: Row) -> None:
     found = LocalModel(provider="ollama", base_url="http://127.0.0.1:11434/v1", names=("llama3.2",))
-    async with open_house(structs.replace(world(OfflineModel()), discovery=MemoryDiscovery(found))) as house:
-        project = await built(house, row.requirement)
+    async with open_app(structs.replace(make_adapters(OfflineModel()), discovery=MemoryDiscovery(found))) as app:
+        project = await built(app, row.requirement)
         assert project.error_info is not None, project.metrics
         assert (project.status, project.error_info["code"], project.agent_ids) == ("failed", "needs_language_model", [])
         assert project.error_info["stage"] == "intake"

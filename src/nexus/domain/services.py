@@ -1,4 +1,4 @@
-"""All the house can be asked, one field a module."""
+"""All services of the domain, one field a module."""
 
 from msgspec import Struct
 

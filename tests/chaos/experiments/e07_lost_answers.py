@@ -25,7 +25,7 @@ from tests.chaos.experiments import Figures
 from tests.chaos.harness import TERMINAL, must
 from tests.chaos.line import dynamo_behind_line
 from tests.chaos.model import ANSWERS
-from tests.house import ANN, House, open_house, world
+from tests.memory_app import ANN, MemoryApp, make_adapters, open_app
 
 EVERY_ON_LINE = 5
 ON_LINE = 4
@@ -91,23 +91,23 @@ async def _over_line() -> Figures:
     model = Answering()
     async with (
         dynamo_behind_line() as (tables, line),
-        open_house(structs.replace(world(model), tables=tables)) as house,
+        open_app(structs.replace(make_adapters(model), tables=tables)) as app,
     ):
         line.lose(EVERY_ON_LINE)
         begun = [
-            await house.services.builds.start(ANN, Opening(requirement=f"Double every number, {n}."))
+            await app.services.builds.start(ANN, Opening(requirement=f"Double every number, {n}."))
             for n in range(ON_LINE)
         ]
         for one in begun:
-            await _completed(house, one.project_id)
-        said = await _conversed(house)
+            await _completed(app, one.project_id)
+        said = await _conversed(app)
         line.lose(0)
-        tasks = [await house.services.projects.task(ANN, one.project_id) for one in begun]
+        tasks = [await app.services.projects.task(ANN, one.project_id) for one in begun]
         must(all(task.fence == 1 for task in tasks), f"A lease was thought lost: {[task.fence for task in tasks]}")
-        over = await house.services.statistics.overview(ANN)
+        over = await app.services.statistics.overview(ANN)
         counted = (over.projects, over.builds_completed, over.sessions, over.messages, over.invocations)
         must(counted == (ON_LINE, ON_LINE, 1, 2, 1), f"Counted were {counted}.")
-        builds = [await house.services.projects.build(ANN, one.project_id) for one in begun]
+        builds = [await app.services.projects.build(ANN, one.project_id) for one in begun]
         spent = over.input_tokens + sum(build.input_tokens for build in builds)
         must(spent == INPUT_TOKENS * model.asked, f"{model.asked} calls are counted as {spent} tokens.")
         must(said == ["user", "assistant"], f"The conversation has {said}.")
@@ -119,15 +119,15 @@ async def _over_line() -> Figures:
         }
 
 
-async def _completed(house: House, project_id: str) -> None:
+async def _completed(app: MemoryApp, project_id: str) -> None:
     async with asyncio.timeout(WITHIN_SECONDS):
-        while (project := await house.services.projects.get(ANN, project_id)).status not in TERMINAL:
+        while (project := await app.services.projects.get(ANN, project_id)).status not in TERMINAL:
             await asyncio.sleep(0.05)
     must(project.status == "completed", f"A build with lost answers is {project.status}: {project.error_info}")
 
 
-async def _conversed(house: House) -> list[str]:
-    services = house.services
+async def _conversed(app: MemoryApp) -> list[str]:
+    services = app.services
     [agent, *_] = (await services.agents.page(ANN, Window())).items
     session = await services.sessions.open(ANN, agent.agent_id)
     reply = await services.sessions.send(ANN, session.session_id, "double 2")
@@ -152,35 +152,35 @@ async def _over_driver(seed: int) -> Figures:
 
 async def _one(chance: Random) -> tuple[int, int, int]:
     model = Answering()
-    on = world(model)
+    on = make_adapters(model)
     driver = Forgetful(MemoryTables(), chance)
     driver.calm = True
-    async with open_house(structs.replace(on, tables=driver)) as house:
-        started = await house.services.builds.start(ANN, Opening(requirement="Double every number that I give you."))
+    async with open_app(structs.replace(on, tables=driver)) as app:
+        started = await app.services.builds.start(ANN, Opening(requirement="Double every number that I give you."))
         driver.calm = False
-        takes = await _until_over(house, started.project_id, driver)
-        project = await house.services.projects.get(ANN, started.project_id)
+        takes = await _until_over(app, started.project_id, driver)
+        project = await app.services.projects.get(ANN, started.project_id)
         must(project.status == "completed", f"A build with lost answers is {project.status}: {project.error_info}")
-        commits = [commit.key for commit in await house.services.projects.commits(ANN, project.project_id)]
+        commits = [commit.key for commit in await app.services.projects.commits(ANN, project.project_id)]
         must(len(commits) == len(set(commits)) >= 8, f"The history has {commits}.")
-        overview = await house.services.statistics.overview(ANN)
+        overview = await app.services.statistics.overview(ANN)
         must(overview.projects == 1, f"One project is counted {overview.projects} times.")
         return driver.lost_after + driver.lost_before, len(commits) + model.asked, takes
 
 
-async def _until_over(house: House, project_id: str, driver: Forgetful) -> int:
-    """Sweeps, as a house does; what nobody works on any more is taken up by a sweeper that sees nobody alive."""
+async def _until_over(app: MemoryApp, project_id: str, driver: Forgetful) -> int:
+    """Sweeps, as a app does; what nobody works on any more is taken up by a sweeper that sees nobody alive."""
     takes = 0
     until = time.monotonic() + WITHIN_SECONDS
     while time.monotonic() < until:
         await asyncio.sleep(0.005)
-        project = await house.services.projects.get(ANN, project_id)
+        project = await app.services.projects.get(ANN, project_id)
         if project.status in TERMINAL:
             break
-        task = await house.services.projects.task(ANN, project_id)
-        if task.task_id not in house.queue._running:
+        task = await app.services.projects.task(ANN, project_id)
+        if task.task_id not in app.queue._running:
             takes += 1
-            builds = house.services.builds
+            builds = app.services.builds
             with contextlib.suppress(Unavailable):
                 await (builds.take_over(task) if task.status == "running" else builds.offer(task))
     driver.calm = True

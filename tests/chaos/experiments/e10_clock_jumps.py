@@ -1,4 +1,4 @@
-"""E10: the wall clock of a house jumps ahead and back while builds run: that of a server, where libfaketime is there to move it; and, by
+"""E10: the wall clock of a app jumps ahead and back while builds run: that of a server, where libfaketime is there to move it; and, by
 a month, one inside this process."""
 
 import asyncio
@@ -15,7 +15,7 @@ from tests.chaos.model import Script
 from tests.chaos.replies import reader_of, with_agent
 from tests.domain.builds.scripts import DESIGN, said, script
 from tests.fakes.models import Gate, turn
-from tests.house import ANN, open_house, world
+from tests.memory_app import ANN, make_adapters, open_app
 
 JSON = dict[str, Any]
 JUMPS = (3600.0, -30 * 86_400.0, 86_400.0, -3600.0)
@@ -41,19 +41,19 @@ async def run(seed: int, runs: int) -> Figures:
 
 async def _inside_one_process() -> Figures:
     gate, ids = Gate(), list[str]()
-    async with open_house(world(script(design=[turn(gate, *said(DESIGN).pieces)]))) as house:
-        started = await house.services.builds.start(ANN, Opening(requirement="Double every number that I give you."))
+    async with open_app(make_adapters(script(design=[turn(gate, *said(DESIGN).pieces)]))) as app:
+        started = await app.services.builds.start(ANN, Opening(requirement="Double every number that I give you."))
         await gate.reached.wait()
-        before = await house.services.projects.task(ANN, started.project_id)
+        before = await app.services.projects.task(ANN, started.project_id)
         for jump in JUMPS:
-            house.clock.now += jump
-            ids += [house.world.new_id("msg"), house.world.new_id("msg")]
-            await house.sweeper.sweep()
-            task = await house.services.projects.task(ANN, started.project_id)
+            app.clock.now += jump
+            ids += [app.adapters.new_id("msg"), app.adapters.new_id("msg")]
+            await app.sweeper.sweep()
+            task = await app.services.projects.task(ANN, started.project_id)
             must(task.fence == before.fence, f"A jump of {jump:g} s took the build from its executor.")
         gate.opened.set()
         async with asyncio.timeout(10):
-            while (project := await house.services.projects.get(ANN, started.project_id)).status not in TERMINAL:
+            while (project := await app.services.projects.get(ANN, started.project_id)).status not in TERMINAL:
                 await asyncio.sleep(0.01)
         must(project.status == "completed", f"After the jumps the build is {project.status}: {project.error_info}")
         must(ids == sorted(set(ids)), f"Ids of one process went back with the clock: {ids}")

@@ -22,161 +22,164 @@ from tests.domain.builds.test_builds import over
 from tests.domain.builds.test_verdicts import FAILED, PARTIAL, WHY, built, the_agent
 from tests.domain.projects.test_races import Overtaken
 from tests.fakes.models import Turn
-from tests.house import ANN, BEN, EVE, House, open_house, world
+from tests.memory_app import ANN, BEN, EVE, MemoryApp, make_adapters, open_app
 
 PARTLY = Wanted(accept_partial=True)
 
 
 @asynccontextmanager
-async def a_house(turns: dict[str, list[Turn]], *, builds: int = 1) -> AsyncIterator[tuple[House, Agent, Overtaken]]:
+async def a_app(turns: dict[str, list[Turn]], *, builds: int = 1) -> AsyncIterator[tuple[MemoryApp, Agent, Overtaken]]:
     """With one agent, built as the turns say."""
     store = Overtaken()
-    async with open_house(structs.replace(world(script(builds=builds, **turns)), tables=store)) as house:
-        await built(house)
-        agent, _ = await the_agent(house)
-        yield house, agent, store
+    async with open_app(structs.replace(make_adapters(script(builds=builds, **turns)), tables=store)) as app:
+        await built(app)
+        agent, _ = await the_agent(app)
+        yield app, agent, store
 
 
-async def deployed(house: House, agent: Agent) -> Sequence[Deployment]:
-    return (await house.services.deployments.page(ANN, agent.agent_id, Window(newest_first=True))).items
+async def deployed(app: MemoryApp, agent: Agent) -> Sequence[Deployment]:
+    return (await app.services.deployments.page(ANN, agent.agent_id, Window(newest_first=True))).items
 
 
-async def notes(house: House, caller: Principal) -> list[tuple[str, str, dict[str, object]]]:
-    tables = house.services.agents._tables
+async def notes(app: MemoryApp, caller: Principal) -> list[tuple[str, str, dict[str, object]]]:
+    tables = app.services.agents._tables
     found = (await tables.page(AUDIT, caller.tenant_id, window=Window(limit=100))).items
     return [(entry.user_id, entry.subject, entry.facts) for entry in found if entry.verb == "agent.deployed"]
 
 
 async def test_a_partial_version_is_deployed_only_when_that_is_accepted_and_it_is_noted_who_did_it() -> None:
-    async with a_house(PARTIAL) as (house, agent, _):
+    async with a_app(PARTIAL) as (app, agent, _):
         with pytest.raises(NotAccepted) as refused:
-            await house.services.deployments.deploy(BEN, agent.agent_id, Wanted())
+            await app.services.deployments.deploy(BEN, agent.agent_id, Wanted())
         assert "FR-2" in refused.value.detail and WHY in refused.value.detail
         assert "accept_partial" in refused.value.detail
-        assert (await the_agent(house))[0].active_version == 0
-        assert await notes(house, BEN) == []
-        made = await house.services.deployments.deploy(BEN, agent.agent_id, PARTLY)
+        assert (await the_agent(app))[0].active_version == 0
+        assert await notes(app, BEN) == []
+        made = await app.services.deployments.deploy(BEN, agent.agent_id, PARTLY)
         assert (made.version, made.verdict, made.user_id) == (1, "partial", BEN.user_id)
-        after, _ = await the_agent(house)
+        after, _ = await the_agent(app)
         assert (after.active_version, after.status, after.deployed_at) == (1, "running", made.created_at)
-        assert await deployed(house, agent) == [made]
-        assert await notes(house, BEN) == [
+        assert await deployed(app, agent) == [made]
+        assert await notes(app, BEN) == [
             (BEN.user_id, agent.agent_id, {"version": 1, "verdict": "partial", "build_no": 1})
         ]
 
 
 async def test_a_failed_version_is_not_deployed_by_what_accepts_a_partial_one() -> None:
-    async with a_house(FAILED) as (house, agent, _):
+    async with a_app(FAILED) as (app, agent, _):
         with pytest.raises(NotAccepted) as refused:
-            await house.services.deployments.deploy(ANN, agent.agent_id, PARTLY)
+            await app.services.deployments.deploy(ANN, agent.agent_id, PARTLY)
         assert "accept_failed" in refused.value.detail
         assert refused.value.facts["verdict"] == "failed"
-        made = await house.services.deployments.deploy(ANN, agent.agent_id, Wanted(accept_failed=True))
+        made = await app.services.deployments.deploy(ANN, agent.agent_id, Wanted(accept_failed=True))
         assert (made.version, made.verdict) == (1, "failed")
 
 
 async def test_an_older_version_answers_again_and_the_newest_one_is_the_default() -> None:
-    async with a_house({}, builds=2) as (house, agent, _):
-        await house.services.builds.command(ANN, agent.project_id, "restart")
-        await over(house, agent.project_id)
-        assert (await the_agent(house))[0].active_version == 2
-        await house.services.deployments.deploy(ANN, agent.agent_id, Wanted(version=1))
-        assert (await the_agent(house))[0].active_version == 1
-        await house.services.deployments.deploy(ANN, agent.agent_id, Wanted())
-        assert (await the_agent(house))[0].active_version == 2
-        assert [row.version for row in await deployed(house, agent)] == [2, 1, 2, 1]
+    async with a_app({}, builds=2) as (app, agent, _):
+        await app.services.builds.command(ANN, agent.project_id, "restart")
+        await over(app, agent.project_id)
+        assert (await the_agent(app))[0].active_version == 2
+        await app.services.deployments.deploy(ANN, agent.agent_id, Wanted(version=1))
+        assert (await the_agent(app))[0].active_version == 1
+        await app.services.deployments.deploy(ANN, agent.agent_id, Wanted())
+        assert (await the_agent(app))[0].active_version == 2
+        assert [row.version for row in await deployed(app, agent)] == [2, 1, 2, 1]
 
 
 @pytest.mark.parametrize("number", [2, 10**30])
 async def test_a_version_that_is_not_there_is_refused_with_those_that_are(number: int) -> None:
-    async with a_house({}) as (house, agent, _):
+    async with a_app({}) as (app, agent, _):
         with pytest.raises(InvalidInput, match="1 to 1"):
-            await house.services.deployments.deploy(ANN, agent.agent_id, Wanted(version=number))
+            await app.services.deployments.deploy(ANN, agent.agent_id, Wanted(version=number))
 
 
 async def test_what_is_anothers_or_gone_is_not_found() -> None:
-    async with a_house(PARTIAL) as (house, agent, _):
-        deploy = house.services.deployments.deploy
+    async with a_app(PARTIAL) as (app, agent, _):
+        deploy = app.services.deployments.deploy
         with pytest.raises(NotFound):
             await deploy(EVE, agent.agent_id, PARTLY)
         with pytest.raises(NotFound):
-            await house.services.deployments.page(EVE, agent.agent_id, Window())
-        await house.services.agents.update(ANN, agent.agent_id, {"visibility": "private"})
+            await app.services.deployments.page(EVE, agent.agent_id, Window())
+        await app.services.agents.update(ANN, agent.agent_id, {"visibility": "private"})
         with pytest.raises(NotFound):
             await deploy(BEN, agent.agent_id, PARTLY)
-        await house.services.agents.delete(ANN, agent.agent_id)
+        await app.services.agents.delete(ANN, agent.agent_id)
         with pytest.raises(NotFound):
             await deploy(ANN, agent.agent_id, PARTLY)
 
 
 async def test_a_key_that_comes_again_deploys_once() -> None:
-    async with a_house(PARTIAL) as (house, agent, _):
+    async with a_app(PARTIAL) as (app, agent, _):
         key, other = once("k", "POST deployments", b"{}"), once("k", "POST deployments", b"[]")
-        made = [await house.services.deployments.deploy(ANN, agent.agent_id, PARTLY, once=key) for _ in range(3)]
+        made = [await app.services.deployments.deploy(ANN, agent.agent_id, PARTLY, once=key) for _ in range(3)]
         assert made[0] == made[1] == made[2]
-        assert await deployed(house, agent) == made[:1]
+        assert await deployed(app, agent) == made[:1]
         with pytest.raises(KeyReused):
-            await house.services.deployments.deploy(ANN, agent.agent_id, PARTLY, once=other)
+            await app.services.deployments.deploy(ANN, agent.agent_id, PARTLY, once=other)
 
 
 async def test_one_key_at_the_same_time_deploys_once_in_one_process_and_in_two() -> None:
-    async with a_house(PARTIAL) as (house, agent, store), open_house(world(like=house.world), serving=False) as other:
+    async with (
+        a_app(PARTIAL) as (app, agent, store),
+        open_app(make_adapters(like=app.adapters), serving=False) as other,
+    ):
         key = once("k", "POST deployments", b"{}")
-        deploy, elsewhere = house.services.deployments.deploy, other.services.deployments.deploy
+        deploy, elsewhere = app.services.deployments.deploy, other.services.deployments.deploy
         store.before("deployment_id", "anything", lambda: elsewhere(ANN, agent.agent_id, PARTLY, once=key))
         made = await deploy(ANN, agent.agent_id, PARTLY, once=key)
         assert store.has_happened
         both = await asyncio.gather(*(deploy(ANN, agent.agent_id, PARTLY, once=key) for _ in range(2)))
         assert both == [made, made]
-        assert await deployed(house, agent) == [made]
+        assert await deployed(app, agent) == [made]
 
 
 async def test_a_deployment_holds_only_for_the_revision_that_was_read() -> None:
-    async with a_house(PARTIAL) as (house, agent, store):
+    async with a_app(PARTIAL) as (app, agent, store):
         wanted = structs.replace(PARTLY, revision=agent.revision)
-        rename = house.services.agents.update
+        rename = app.services.agents.update
         store.before("deployment_id", "anything", lambda: rename(ANN, agent.agent_id, {"agent_name": "Twice"}))
         with pytest.raises(PreconditionFailed):
-            await house.services.deployments.deploy(ANN, agent.agent_id, wanted)
-        after, _ = await the_agent(house)
+            await app.services.deployments.deploy(ANN, agent.agent_id, wanted)
+        after, _ = await the_agent(app)
         assert (after.agent_name, after.active_version) == ("Twice", 0)
-        await house.services.deployments.deploy(ANN, agent.agent_id, structs.replace(wanted, revision=after.revision))
+        await app.services.deployments.deploy(ANN, agent.agent_id, structs.replace(wanted, revision=after.revision))
 
 
 async def test_of_two_deployments_at_once_the_later_one_answers() -> None:
-    async with a_house({}, builds=2) as (house, agent, store):
-        await house.services.builds.command(ANN, agent.project_id, "restart")
-        await over(house, agent.project_id)
-        deploy = house.services.deployments.deploy
+    async with a_app({}, builds=2) as (app, agent, store):
+        await app.services.builds.command(ANN, agent.project_id, "restart")
+        await over(app, agent.project_id)
+        deploy = app.services.deployments.deploy
         store.before("deployment_id", "anything", lambda: deploy(BEN, agent.agent_id, Wanted(version=2)))
         await deploy(ANN, agent.agent_id, Wanted(version=1))
         assert store.has_happened
-        assert [(row.user_id, row.version) for row in await deployed(house, agent)][:2] == [
+        assert [(row.user_id, row.version) for row in await deployed(app, agent)][:2] == [
             (ANN.user_id, 1),
             (BEN.user_id, 2),
         ]
-        assert (await the_agent(house))[0].active_version == 1
+        assert (await the_agent(app))[0].active_version == 1
 
 
 async def test_many_deployments_at_once_all_come_to_an_end_and_the_last_row_answers() -> None:
-    async with a_house({}, builds=2) as (house, agent, _):
-        await house.services.builds.command(ANN, agent.project_id, "restart")
-        await over(house, agent.project_id)
+    async with a_app({}, builds=2) as (app, agent, _):
+        await app.services.builds.command(ANN, agent.project_id, "restart")
+        await over(app, agent.project_id)
         numbers = [1, 2, 1, 2]
         await asyncio.gather(
-            *(house.services.deployments.deploy(ANN, agent.agent_id, Wanted(version=number)) for number in numbers)
+            *(app.services.deployments.deploy(ANN, agent.agent_id, Wanted(version=number)) for number in numbers)
         )
-        rows = await deployed(house, agent)
+        rows = await deployed(app, agent)
         assert len(rows) == 2 + len(numbers)
-        assert (await the_agent(house))[0].active_version == rows[0].version
+        assert (await the_agent(app))[0].active_version == rows[0].version
 
 
 async def test_a_deployment_that_a_deletion_overtakes_leaves_nothing() -> None:
-    async with a_house(PARTIAL) as (house, agent, store):
-        store.before("deployment_id", "anything", lambda: house.services.agents.delete(ANN, agent.agent_id))
+    async with a_app(PARTIAL) as (app, agent, store):
+        store.before("deployment_id", "anything", lambda: app.services.agents.delete(ANN, agent.agent_id))
         with pytest.raises(NotFound):
-            await house.services.deployments.deploy(ANN, agent.agent_id, PARTLY)
-        tables = house.services.agents._tables
+            await app.services.deployments.deploy(ANN, agent.agent_id, PARTLY)
+        tables = app.services.agents._tables
         left = await tables.find(AGENTS, agent.agent_id)
         assert left is None or (left.deleted_at and left.active_version == 0)
         assert (await tables.page(DEPLOYMENTS, agent.agent_id)).items == []
@@ -184,37 +187,37 @@ async def test_a_deployment_that_a_deletion_overtakes_leaves_nothing() -> None:
 
 async def test_the_deployment_of_a_build_that_a_deletion_overtakes_is_skipped() -> None:
     store = Overtaken()
-    async with open_house(structs.replace(world(script()), tables=store)) as house:
+    async with open_app(structs.replace(make_adapters(script()), tables=store)) as app:
 
         async def delete() -> None:
-            agent, _ = await the_agent(house)
-            await house.services.agents.delete(ANN, agent.agent_id)
+            agent, _ = await the_agent(app)
+            await app.services.agents.delete(ANN, agent.agent_id)
 
         store.before("deployment_id", "anything", delete)
-        project = await built(house)
+        project = await built(app)
         assert store.has_happened
         assert project.status == "completed"
-        assert (await house.services.agents.page(ANN, Window())).items == []
-        last = (await house.services.projects.stages(ANN, project.project_id))[-1]
+        assert (await app.services.agents.page(ANN, Window())).items == []
+        last = (await app.services.projects.stages(ANN, project.project_id))[-1]
         assert last.status == "skipped"
 
 
 async def test_a_user_who_deploys_while_a_build_registers_its_version_disturbs_nothing() -> None:
-    async with a_house({}, builds=2) as (house, agent, store):
-        deploy = house.services.deployments.deploy
+    async with a_app({}, builds=2) as (app, agent, store):
+        deploy = app.services.deployments.deploy
         store.before("commit_id", "anything", lambda: deploy(ANN, agent.agent_id, Wanted(version=1)))
-        await house.services.builds.command(ANN, agent.project_id, "restart")
-        project = await over(house, agent.project_id)
+        await app.services.builds.command(ANN, agent.project_id, "restart")
+        project = await over(app, agent.project_id)
         assert store.has_happened
         assert (project.status, project.verdict) == ("completed", "passed")
-        after, _ = await the_agent(house)
+        after, _ = await the_agent(app)
         assert (after.versions, after.active_version) == (2, 2)
 
 
 @pytest.mark.parametrize("meanwhile", ["rename", "delete"])
 async def test_a_change_while_a_build_registers_its_version_does_not_fail_the_build(meanwhile: str) -> None:
-    async with a_house({}, builds=2) as (house, agent, store):
-        agents = house.services.agents
+    async with a_app({}, builds=2) as (app, agent, store):
+        agents = app.services.agents
 
         async def change() -> None:
             if meanwhile == "delete":
@@ -223,32 +226,32 @@ async def test_a_change_while_a_build_registers_its_version_does_not_fail_the_bu
                 await agents.update(ANN, agent.agent_id, {"agent_name": "Twice"})
 
         store.before("commit_id", "anything", change)
-        await house.services.builds.command(ANN, agent.project_id, "restart")
-        project = await over(house, agent.project_id)
+        await app.services.builds.command(ANN, agent.project_id, "restart")
+        project = await over(app, agent.project_id)
         assert store.has_happened
         assert (project.status, project.verdict) == ("completed", "passed")
-        after, _ = await the_agent(house)
+        after, _ = await the_agent(app)
         assert after.versions == after.active_version
-        assert (await house.services.statistics.overview(ANN)).agents == 1
+        assert (await app.services.statistics.overview(ANN)).agents == 1
 
 
 async def test_a_user_who_deploys_while_a_build_deploys_disturbs_nothing() -> None:
-    async with a_house({}, builds=2) as (house, agent, store):
-        deploy = house.services.deployments.deploy
-        await house.services.builds.command(ANN, agent.project_id, "restart")
+    async with a_app({}, builds=2) as (app, agent, store):
+        deploy = app.services.deployments.deploy
+        await app.services.builds.command(ANN, agent.project_id, "restart")
         store.before("smoke_test", "That is 4.", lambda: deploy(ANN, agent.agent_id, Wanted(version=1)))
-        project = await over(house, agent.project_id)
+        project = await over(app, agent.project_id)
         assert store.has_happened
-        stages = await house.services.projects.stages(ANN, project.project_id)
+        stages = await app.services.projects.stages(ANN, project.project_id)
         assert (project.status, stages[-1].status) == ("completed", "completed")
-        assert (await the_agent(house))[0].active_version == 2
+        assert (await the_agent(app))[0].active_version == 2
 
 
 async def test_a_version_whose_files_are_gone_is_not_deployed() -> None:
-    async with a_house(PARTIAL) as (house, agent, _):
-        tables = house.services.agents._tables
+    async with a_app(PARTIAL) as (app, agent, _):
+        tables = app.services.agents._tables
         version = await tables.get(VERSIONS, agent.agent_id, 1)
         lost = structs.replace(version, version=2, commit_id="0" * 40)
         await tables.commit(insert(VERSIONS, lost), patch(AGENTS, agent, versions=2))
         with pytest.raises(NotDeployable, match="Version 2"):
-            await house.services.deployments.deploy(ANN, agent.agent_id, PARTLY)
+            await app.services.deployments.deploy(ANN, agent.agent_id, PARTLY)

@@ -15,7 +15,7 @@ from tests.domain.builds.scripts import doubling, script
 from tests.domain.builds.test_builds import WANTED, over
 from tests.fakes.models import ScriptedModel
 from tests.fakes.repository import MemoryRepository
-from tests.house import ANN, open_house, world
+from tests.memory_app import ANN, make_adapters, open_app
 
 
 class Editing(MemoryRepository):
@@ -31,8 +31,8 @@ class Editing(MemoryRepository):
 
 
 async def test_a_model_that_there_is_not_fails_verification_with_its_name() -> None:
-    async with open_house(structs.replace(world(script()), repository=Editing())) as house:
-        project = await over(house, (await house.services.builds.start(ANN, WANTED)).project_id)
+    async with open_app(structs.replace(make_adapters(script()), repository=Editing())) as app:
+        project = await over(app, (await app.services.builds.start(ANN, WANTED)).project_id)
         assert (project.status, project.current_stage) == ("failed", "verification")
         assert project.error_info is not None
         assert "There is no model 'other' here" in project.error_info["message"]
@@ -41,18 +41,18 @@ async def test_a_model_that_there_is_not_fails_verification_with_its_name() -> N
 async def test_the_model_that_is_named_answers_and_is_counted_and_its_absence_forbids_a_deployment() -> None:
     other = ScriptedModel(*doubling(1), *doubling(2), *doubling(3), name="other")
     builder = script()
-    on = structs.replace(world(), models=MemoryCatalog(builder, other), repository=Editing())
-    async with open_house(on) as house:
-        project = await over(house, (await house.services.builds.start(ANN, WANTED)).project_id)
+    on = structs.replace(make_adapters(), models=MemoryCatalog(builder, other), repository=Editing())
+    async with open_app(on) as app:
+        project = await over(app, (await app.services.builds.start(ANN, WANTED)).project_id)
         assert (project.status, project.error_info) == ("completed", None)
-        [agent] = (await house.services.agents.page(ANN, Window())).items
+        [agent] = (await app.services.agents.page(ANN, Window())).items
         asked = len(builder.requests)
-        invocation = await house.services.invocations.invoke(ANN, agent.agent_id, "double 2")
+        invocation = await app.services.invocations.invoke(ANN, agent.agent_id, "double 2")
         assert (invocation.status, invocation.output_text) == ("success", "That is 4.")
         assert (len(builder.requests), [request.purpose for request in other.requests]) == (asked, ["reply"] * 6)
-    without = structs.replace(world(like=on, clock=house.clock), models=MemoryCatalog(builder))
-    async with open_house(without) as house:
+    without = structs.replace(make_adapters(like=on, clock=app.clock), models=MemoryCatalog(builder))
+    async with open_app(without) as app:
         with pytest.raises(NotDeployable, match=r"agent\.toml, \[model\]: There is no model 'other' here"):
-            await house.services.deployments.deploy(ANN, agent.agent_id, Wanted())
+            await app.services.deployments.deploy(ANN, agent.agent_id, Wanted())
         with pytest.raises(InvalidInput, match="There is no model 'other' here"):
-            await house.services.invocations.invoke(ANN, agent.agent_id, "double 2")
+            await app.services.invocations.invoke(ANN, agent.agent_id, "double 2")

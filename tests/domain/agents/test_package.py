@@ -8,7 +8,7 @@ from nexus.composition.services import compose_runtime
 from nexus.domain.agents import package
 from nexus.domain.agents.package import PackageResolver
 from nexus.domain.core.errors import InvalidInput
-from tests.house import world
+from tests.memory_app import make_adapters
 
 MANIFEST = '[agent]\nslug = "vat"\nname = "VAT"\n'
 TOOL = '[[tools]]\nref = "generated:tools/vat.py:vat"\n'
@@ -17,7 +17,7 @@ SOURCE = 'def vat(net: float) -> float:\n    """VAT.\n\n    Args:\n        net: 
 
 @pytest.fixture
 def resolver() -> PackageResolver:
-    return compose_runtime(world()).resolver
+    return compose_runtime(make_adapters()).resolver
 
 
 @pytest.mark.parametrize(

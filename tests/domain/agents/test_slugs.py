@@ -18,26 +18,26 @@ from nexus.domain.ports.database import Window
 from nexus.domain.ports.models import Delta, End, ModelRequest
 from nexus.domain.ports.rows import Write, insert
 from nexus.domain.projects.model import Project
-from tests.domain.agents.test_deployments import a_house
+from tests.domain.agents.test_deployments import a_app
 from tests.domain.builds.scripts import AGENT, doubling, said, script
 from tests.domain.builds.test_builds import WANTED, over
 from tests.domain.builds.test_verdicts import built
 from tests.domain.projects.test_races import Overtaken
 from tests.fakes.models import ScriptedModel
-from tests.house import ANN, EVE, House, open_house, world
+from tests.memory_app import ANN, EVE, MemoryApp, make_adapters, open_app
 
 
-def slugs_of(house: House) -> Slugs:
-    return house.services.deletions._slugs
+def slugs_of(app: MemoryApp) -> Slugs:
+    return app.services.deletions._slugs
 
 
-async def reserved(house: House, project_id: str, *wanted: str, caller: Principal = ANN) -> Sequence[str]:
-    found = await slugs_of(house).reserve(caller.tenant_id, project_id, wanted)
+async def reserved(app: MemoryApp, project_id: str, *wanted: str, caller: Principal = ANN) -> Sequence[str]:
+    found = await slugs_of(app).reserve(caller.tenant_id, project_id, wanted)
     return [found[slug] for slug in wanted]
 
 
-async def all_slugs(house: House) -> list[str]:
-    return sorted(agent.slug for agent in (await house.services.agents.page(ANN, Window())).items)
+async def all_slugs(app: MemoryApp) -> list[str]:
+    return sorted(agent.slug for agent in (await app.services.agents.page(ANN, Window())).items)
 
 
 class Doubler(ScriptedModel):
@@ -53,78 +53,78 @@ class Doubler(ScriptedModel):
 
 async def test_two_builds_of_one_sentence_at_once_make_two_agents_with_slugs_of_their_own() -> None:
     model = Doubler(by_purpose=script(builds=2)._by_purpose)
-    async with open_house(world(model)) as house:
-        projects: list[Project] = await asyncio.gather(built(house), built(house))
+    async with open_app(make_adapters(model)) as app:
+        projects: list[Project] = await asyncio.gather(built(app), built(app))
         assert [project.verdict for project in projects] == ["passed", "passed"]
-        assert await all_slugs(house) == ["doubler", "doubler_2"]
+        assert await all_slugs(app) == ["doubler", "doubler_2"]
         [second] = [
-            agent for agent in (await house.services.agents.page(ANN, Window())).items if agent.slug == "doubler_2"
+            agent for agent in (await app.services.agents.page(ANN, Window())).items if agent.slug == "doubler_2"
         ]
-        files = await house.services.projects.files(ANN, second.project_id)
+        files = await app.services.projects.files(ANN, second.project_id)
         assert "agents/doubler_2/agent.toml" in files
         assert not [path for path in files if path.startswith("agents/doubler/")]
-        manifest = await house.services.projects.file(ANN, second.project_id, "agents/doubler_2/agent.toml")
+        manifest = await app.services.projects.file(ANN, second.project_id, "agents/doubler_2/agent.toml")
         assert b'slug = "doubler_2"' in manifest
 
 
 async def test_a_project_that_is_built_again_keeps_its_slug_though_the_first_one_is_free_by_then() -> None:
-    async with open_house(world(script(builds=3))) as house:
-        first, second = await built(house), await built(house)
-        await house.services.builds.delete(ANN, first.project_id)
-        await house.sweeper.sweep()
-        await house.queue.wait_idle()
-        await house.services.builds.command(ANN, second.project_id, "restart")
-        assert (await over(house, second.project_id)).verdict == "passed"
-        [agent] = (await house.services.agents.page(ANN, Window())).items
+    async with open_app(make_adapters(script(builds=3))) as app:
+        first, second = await built(app), await built(app)
+        await app.services.builds.delete(ANN, first.project_id)
+        await app.sweeper.sweep()
+        await app.queue.wait_idle()
+        await app.services.builds.command(ANN, second.project_id, "restart")
+        assert (await over(app, second.project_id)).verdict == "passed"
+        [agent] = (await app.services.agents.page(ANN, Window())).items
         assert (agent.slug, agent.versions) == ("doubler_2", 2)
-        assert await reserved(house, "prj_3", "doubler") == ["doubler"]
+        assert await reserved(app, "prj_3", "doubler") == ["doubler"]
 
 
 async def test_an_agent_that_was_deleted_is_brought_back_under_its_slug() -> None:
-    async with a_house({}, builds=2) as (house, agent, _):
-        await house.services.agents.delete(ANN, agent.agent_id)
-        assert await reserved(house, "prj_2", "doubler") == ["doubler_2"]
-        await house.services.builds.command(ANN, agent.project_id, "restart")
-        await over(house, agent.project_id)
-        assert await all_slugs(house) == ["doubler"]
+    async with a_app({}, builds=2) as (app, agent, _):
+        await app.services.agents.delete(ANN, agent.agent_id)
+        assert await reserved(app, "prj_2", "doubler") == ["doubler_2"]
+        await app.services.builds.command(ANN, agent.project_id, "restart")
+        await over(app, agent.project_id)
+        assert await all_slugs(app) == ["doubler"]
 
 
 async def test_tenants_share_no_slugs() -> None:
-    async with open_house() as house:
-        assert await reserved(house, "prj_1", "doubler") == ["doubler"]
-        assert await reserved(house, "prj_2", "doubler", caller=EVE) == ["doubler"]
+    async with open_app() as app:
+        assert await reserved(app, "prj_1", "doubler") == ["doubler"]
+        assert await reserved(app, "prj_2", "doubler", caller=EVE) == ["doubler"]
 
 
 async def test_the_slug_of_an_agent_that_is_older_than_reservations_is_taken_and_stays_its_own() -> None:
-    async with a_house({}) as (house, agent, _):
-        await slugs_of(house).release(agent.project_id)
-        assert await reserved(house, "prj_2", "doubler") == ["doubler_2"]
-        assert await reserved(house, agent.project_id, "doubler") == ["doubler"]
-        assert await reserved(house, "prj_3", "doubler") == ["doubler_3"]
+    async with a_app({}) as (app, agent, _):
+        await slugs_of(app).release(agent.project_id)
+        assert await reserved(app, "prj_2", "doubler") == ["doubler_2"]
+        assert await reserved(app, agent.project_id, "doubler") == ["doubler"]
+        assert await reserved(app, "prj_3", "doubler") == ["doubler_3"]
 
 
 async def test_of_two_old_agents_with_one_slug_each_keeps_its_own_until_one_has_reserved_it() -> None:
-    async with a_house({}) as (house, agent, _):
-        await slugs_of(house).release(agent.project_id)
+    async with a_app({}) as (app, agent, _):
+        await slugs_of(app).release(agent.project_id)
         twin = structs.replace(agent, agent_id="agt_01K00000000000000000000000", project_id="prj_2")
-        await house.services.agents._tables.commit(insert(AGENTS, twin))
-        assert await reserved(house, "prj_2", "doubler") == ["doubler"]
-        assert await reserved(house, agent.project_id, "doubler") == ["doubler_2"]
-        assert await reserved(house, agent.project_id, "doubler") == ["doubler_2"]
+        await app.services.agents._tables.commit(insert(AGENTS, twin))
+        assert await reserved(app, "prj_2", "doubler") == ["doubler"]
+        assert await reserved(app, agent.project_id, "doubler") == ["doubler_2"]
+        assert await reserved(app, agent.project_id, "doubler") == ["doubler_2"]
 
 
 async def test_a_slug_that_another_build_takes_in_between_is_left_to_it() -> None:
     store = Overtaken()
-    async with open_house(structs.replace(world(), tables=store), serving=False) as house:
-        store.before("slug", "doubler", lambda: reserved(house, "prj_2", "doubler"))
-        assert await reserved(house, "prj_1", "doubler") == ["doubler_2"]
+    async with open_app(structs.replace(make_adapters(), tables=store), serving=False) as app:
+        store.before("slug", "doubler", lambda: reserved(app, "prj_2", "doubler"))
+        assert await reserved(app, "prj_1", "doubler") == ["doubler_2"]
         assert store.has_happened
-        assert await reserved(house, "prj_2", "doubler") == ["doubler"]
+        assert await reserved(app, "prj_2", "doubler") == ["doubler"]
 
 
 async def test_many_at_once_have_as_many_slugs() -> None:
-    async with open_house(serving=False) as house:
-        found = await asyncio.gather(*(reserved(house, f"prj_{number}", "doubler") for number in range(30)))
+    async with open_app(serving=False) as app:
+        found = await asyncio.gather(*(reserved(app, f"prj_{number}", "doubler") for number in range(30)))
         assert sorted(slug for [slug] in found) == sorted(
             ["doubler", *(f"doubler_{number}" for number in range(2, 31))]
         )
@@ -139,19 +139,19 @@ async def test_many_at_once_have_as_many_slugs() -> None:
     ],
 )
 async def test_a_number_behind_a_slug_leaves_it_within_forty_characters(wanted: str, second: str) -> None:
-    async with open_house(serving=False) as house:
-        assert await reserved(house, "prj_1", wanted) == [wanted]
-        assert await reserved(house, "prj_2", wanted) == [second]
-        assert await reserved(house, "prj_2", wanted) == [second]
+    async with open_app(serving=False) as app:
+        assert await reserved(app, "prj_1", wanted) == [wanted]
+        assert await reserved(app, "prj_2", wanted) == [second]
+        assert await reserved(app, "prj_2", wanted) == [second]
 
 
 async def test_the_agents_of_one_build_never_come_to_share_a_slug() -> None:
-    async with open_house(serving=False) as house:
-        await reserved(house, "prj_1", "one", "one_2")
-        assert await reserved(house, "prj_2", "one", "one_2") == ["one_3", "one_2_2"]
-        assert await reserved(house, "prj_3", "one") == ["one_4"]
-        assert await reserved(house, "prj_3", "one_4", "one") == ["one_4_2", "one_4"]
-        assert await reserved(house, "prj_4", "once") == ["once"]
+    async with open_app(serving=False) as app:
+        await reserved(app, "prj_1", "one", "one_2")
+        assert await reserved(app, "prj_2", "one", "one_2") == ["one_3", "one_2_2"]
+        assert await reserved(app, "prj_3", "one") == ["one_4"]
+        assert await reserved(app, "prj_3", "one_4", "one") == ["one_4_2", "one_4"]
+        assert await reserved(app, "prj_4", "once") == ["once"]
 
 
 def calling() -> ScriptedModel:
@@ -162,11 +162,11 @@ def calling() -> ScriptedModel:
 
 
 async def test_agents_that_ask_each_other_are_renamed_wherever_they_are_named() -> None:
-    async with open_house(world(calling())) as house:
-        await reserved(house, "prj_other", "doubler", "helper")
-        started = await house.services.builds.start(ANN, WANTED)
-        await over(house, started.project_id)
-        text = await house.services.projects.file(ANN, started.project_id, "stages/architecture.json")
+    async with open_app(make_adapters(calling())) as app:
+        await reserved(app, "prj_other", "doubler", "helper")
+        started = await app.services.builds.start(ANN, WANTED)
+        await over(app, started.project_id)
+        text = await app.services.projects.file(ANN, started.project_id, "stages/architecture.json")
         planned = msgspec.json.decode(text, type=dict[str, Architecture])[""]
         assert [agent.slug for agent in planned.agents] == ["doubler_2", "helper_2"]
         assert planned.agents[0].calls == ["helper_2"]
@@ -193,11 +193,11 @@ class FailsOnce(MemoryTables):
 
 async def test_a_stage_that_is_done_again_after_its_slugs_were_reserved_has_the_same_ones() -> None:
     store = FailsOnce()
-    async with open_house(structs.replace(world(script()), tables=store)) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        await house.queue.wait_idle()
+    async with open_app(structs.replace(make_adapters(script()), tables=store)) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        await app.queue.wait_idle()
         assert store.failed
-        house.clock.now += 6
-        await house.sweeper.sweep()
-        assert (await over(house, started.project_id)).verdict == "passed"
-        assert await all_slugs(house) == ["doubler"]
+        app.clock.now += 6
+        await app.sweeper.sweep()
+        assert (await over(app, started.project_id)).verdict == "passed"
+        assert await all_slugs(app) == ["doubler"]

@@ -21,7 +21,7 @@ from tests.domain.builds.test_failures import SENDS, Hanging, purposes, waited_o
 from tests.fakes.code import MemoryCode
 from tests.fakes.models import turn
 from tests.fakes.repository import MemoryRepository
-from tests.house import ANN, open_house, world
+from tests.memory_app import ANN, make_adapters, open_app
 
 
 class Store:
@@ -51,14 +51,14 @@ class RefusesAFailureOnce(Store):
 
 async def test_a_side_effect_is_not_repeated_when_the_store_is_away_for_the_failure_that_owns_up_to_it() -> None:
     code, model = Hanging(), script(tools=[said(SENDS)], reply=[*doubling(1), *doubling(2)])
-    async with open_house(structs.replace(world(model), code=code)) as dead:
+    async with open_app(structs.replace(make_adapters(model), code=code)) as dead:
         started = await dead.services.builds.start(ANN, WANTED)
         await code.reached.wait()
-        place = structs.replace(world(like=dead.world, clock=dead.clock, worker_id="w2"), code=code)
+        place = structs.replace(make_adapters(like=dead.adapters, clock=dead.clock, worker_id="w2"), code=code)
         store = RefusesAFailureOnce(place.tables)
-        async with open_house(structs.replace(place, tables=store)) as house:
-            await house.sweeper.start(alone=True)
-            project = await waited_out(house, started.project_id)
+        async with open_app(structs.replace(place, tables=store)) as app:
+            await app.sweeper.start(alone=True)
+            project = await waited_out(app, started.project_id)
             assert store.refused
             assert (project.status, code.calls) == ("failed", 1)
             assert project.error_info is not None
@@ -99,15 +99,15 @@ async def test_git_that_stays_away_fails_the_build_and_says_so_although_nothing_
             if self.gone:
                 raise Unavailable("git fast-import failed.", part="git")
 
-    async with open_house(structs.replace(world(script()), repository=Gone())) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        project = await waited_out(house, started.project_id, seconds=20)
+    async with open_app(structs.replace(make_adapters(script()), repository=Gone())) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        project = await waited_out(app, started.project_id, seconds=20)
         assert project.status == "failed"
         assert project.error_info is not None
         assert (project.error_info["code"], project.error_info["stage"]) == ("git", "requirements")
 
 
-async def test_the_first_hiccup_of_the_house_after_a_long_wait_for_the_provider_is_waited_for_too() -> None:
+async def test_the_first_hiccup_of_the_app_after_a_long_wait_for_the_provider_is_waited_for_too() -> None:
     class Hiccup(Disk):
         left = 1
 
@@ -117,25 +117,27 @@ async def test_the_first_hiccup_of_the_house_after_a_long_wait_for_the_provider_
                 raise Unavailable("git fast-import took longer than 30 s.", part="git")
 
     long = turn(Unavailable("The model provider asks to slow down (429).", reason="provider", retry_after=120.0))
-    place = structs.replace(world(script(intake=[long, said(BRIEF)])), repository=Hiccup())
-    async with open_house(place) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        assert (await waited_out(house, started.project_id)).status == "completed"
+    place = structs.replace(make_adapters(script(intake=[long, said(BRIEF)])), repository=Hiccup())
+    async with open_app(place) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        assert (await waited_out(app, started.project_id)).status == "completed"
 
 
 async def test_who_resumes_a_build_that_waited_has_new_patience() -> None:
     long = turn(Unavailable("The model provider asks to slow down (429).", reason="provider", retry_after=250.0))
-    place = structs.replace(world(script(intake=[long, long, said(BRIEF)])), timeouts=BuildTimeouts(patience=250.0))
-    async with open_house(place) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        await house.queue.wait_idle()
-        await house.services.builds.command(ANN, started.project_id, "pause")
-        await house.services.builds.command(ANN, started.project_id, "resume")
-        assert (await waited_out(house, started.project_id)).status == "completed"
+    place = structs.replace(
+        make_adapters(script(intake=[long, long, said(BRIEF)])), timeouts=BuildTimeouts(patience=250.0)
+    )
+    async with open_app(place) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        await app.queue.wait_idle()
+        await app.services.builds.command(ANN, started.project_id, "pause")
+        await app.services.builds.command(ANN, started.project_id, "resume")
+        assert (await waited_out(app, started.project_id)).status == "completed"
 
 
 async def test_outages_of_the_store_are_no_deaths_of_a_host() -> None:
-    on = world(script())
+    on = make_adapters(script())
     store = Store(on.tables)
 
     class Outages(Disk):
@@ -148,16 +150,16 @@ async def test_outages_of_the_store_are_no_deaths_of_a_host() -> None:
 
     disk = Outages()
     place = structs.replace(on, tables=store, repository=disk, timeouts=BuildTimeouts(retries=(0.0,)))
-    async with open_house(place) as house:
-        project_id = (await house.services.builds.start(ANN, WANTED)).project_id
+    async with open_app(place) as app:
+        project_id = (await app.services.builds.start(ANN, WANTED)).project_id
         while True:
-            await house.queue.wait_idle()
+            await app.queue.wait_idle()
             store.away = False
-            project = await house.services.projects.get(ANN, project_id)
+            project = await app.services.projects.get(ANN, project_id)
             if project.status in ("completed", "failed"):
                 break
-            house.clock.now += 70
-            await house.sweeper.sweep()
+            app.clock.now += 70
+            await app.sweeper.sweep()
         assert (project.status, disk.left) == ("completed", 0)
 
 
@@ -171,9 +173,9 @@ async def test_a_history_that_is_ahead_of_the_database_fails_the_build_with_that
                 later = Writer(fence=Fence(2, 1))
                 await super().commit(started.project_id, {"x": b"x"}, message="Later", key="2/intake", writer=later)
 
-    async with open_house(structs.replace(world(script()), repository=Ahead())) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        project = await waited_out(house, started.project_id)
+    async with open_app(structs.replace(make_adapters(script()), repository=Ahead())) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        project = await waited_out(app, started.project_id)
         assert project.status == "failed"
         assert project.error_info is not None
         assert project.error_info["code"] == "history_ahead"
@@ -189,39 +191,39 @@ async def test_a_confined_process_that_does_not_start_is_no_failure_of_the_agent
                 raise Unavailable("The confined process did not start.", part="code")
             return await super().call(program, function, arguments, limits=limits)
 
-    async with open_house(structs.replace(world(script()), code=Away())) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        project = await waited_out(house, started.project_id)
-        assert (project.status, purposes(house).count("build.prompt")) == ("completed", 1)
+    async with open_app(structs.replace(make_adapters(script()), code=Away())) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        project = await waited_out(app, started.project_id)
+        assert (project.status, purposes(app).count("build.prompt")) == ("completed", 1)
         assert project.metrics is not None
         assert project.metrics["verdict"] == "passed"
 
 
 async def test_a_model_that_the_provider_does_not_have_is_no_failure_of_the_agent() -> None:
     missing = InvalidInput("The model provider refused the request (404): there is no model x.", status=404)
-    async with open_house(world(script(reply=[turn(missing)]))) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        project = await waited_out(house, started.project_id)
-        assert (project.status, purposes(house).count("build.prompt")) == ("failed", 1)
+    async with open_app(make_adapters(script(reply=[turn(missing)]))) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        project = await waited_out(app, started.project_id)
+        assert (project.status, purposes(app).count("build.prompt")) == ("failed", 1)
 
 
 async def test_a_request_that_the_provider_will_not_have_is_a_failure_of_the_agent() -> None:
     refused = InvalidInput("The model provider refused the request (400): too long.", status=400)
-    async with open_house(world(script(reply=[turn(refused)] * 2, prompt=[said(PROMPT)] * 2))) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        project = await waited_out(house, started.project_id)
+    async with open_app(make_adapters(script(reply=[turn(refused)] * 2, prompt=[said(PROMPT)] * 2))) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        project = await waited_out(app, started.project_id)
         assert project.metrics is not None
         assert (project.status, project.metrics["verdict"]) == ("completed", "failed")
 
 
 async def test_answers_that_break_off_cost_attempts_and_are_marked_as_not_counted() -> None:
     broken = turn("Half of it, paid for.", Unavailable("The answer of the model does not end."))
-    async with open_house(world(script(design=[broken] * 100))) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        project = await waited_out(house, started.project_id)
-        [row] = [row for row in await house.services.projects.stages(ANN, started.project_id) if row.status == "failed"]
-        build = await house.services.projects.build(ANN, started.project_id)
-        assert (project.status, purposes(house).count("build.design")) == ("failed", 12)
+    async with open_app(make_adapters(script(design=[broken] * 100))) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        project = await waited_out(app, started.project_id)
+        [row] = [row for row in await app.services.projects.stages(ANN, started.project_id) if row.status == "failed"]
+        build = await app.services.projects.build(ANN, started.project_id)
+        assert (project.status, purposes(app).count("build.design")) == ("failed", 12)
         assert (row.attempt, row.usage_unknown) == (3, True)
         assert [stage["status"] for stage in build.stages if stage["stage"] == "design"] == ["failed"]
 
@@ -229,10 +231,10 @@ async def test_answers_that_break_off_cost_attempts_and_are_marked_as_not_counte
 @pytest.mark.parametrize("times", [1, 4])
 async def test_what_broke_off_before_an_answer_came_is_marked_as_not_counted(times: int) -> None:
     broken = turn("Half of it.", Unavailable("The answer broke off."))
-    async with open_house(world(script(design=[*[broken] * times, said(DESIGN)]))) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        assert (await waited_out(house, started.project_id)).status == "completed"
-        [row] = [row for row in await house.services.projects.stages(ANN, started.project_id) if row.stage_number == 4]
+    async with open_app(make_adapters(script(design=[*[broken] * times, said(DESIGN)]))) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        assert (await waited_out(app, started.project_id)).status == "completed"
+        [row] = [row for row in await app.services.projects.stages(ANN, started.project_id) if row.stage_number == 4]
         assert row.usage_unknown
 
 
@@ -251,17 +253,17 @@ class HangsAtASkip(Store):
 
 
 async def test_a_stage_that_kills_every_host_when_it_is_skipped_fails_the_build() -> None:
-    place = world(script(reply=[turn("No.")] * 2, prompt=[said(PROMPT)] * 2))
+    place = make_adapters(script(reply=[turn("No.")] * 2, prompt=[said(PROMPT)] * 2))
     store = HangsAtASkip(place.tables)
     async with AsyncExitStack() as stack:
-        houses = [await stack.enter_async_context(open_house(structs.replace(place, tables=store)))]
-        started = await houses[0].services.builds.start(ANN, WANTED)
+        apps = [await stack.enter_async_context(open_app(structs.replace(place, tables=store)))]
+        started = await apps[0].services.builds.start(ANN, WANTED)
         for number in range(STAGE_DEATHS):
             await store.reached.get()
-            after = world(like=houses[0].world, clock=houses[0].clock, worker_id=f"w{number + 2}")
-            houses.append(await stack.enter_async_context(open_house(after)))
-            await houses[-1].sweeper.start(alone=True)
-        project = await over(houses[-1], started.project_id)
+            after = make_adapters(like=apps[0].adapters, clock=apps[0].clock, worker_id=f"w{number + 2}")
+            apps.append(await stack.enter_async_context(open_app(after)))
+            await apps[-1].sweeper.start(alone=True)
+        project = await over(apps[-1], started.project_id)
         assert project.status == "failed"
         assert project.error_info is not None
         assert (project.error_info["code"], project.error_info["stage"]) == ("poisonous", "deployment")
@@ -284,13 +286,13 @@ class EndsBeforeItIsStopped(Store):
 
 
 async def test_a_build_that_ends_while_it_is_told_to_stop_is_deleted_all_the_same() -> None:
-    async with open_house(serving=False) as first:
+    async with open_app(serving=False) as first:
         started = await first.services.builds.start(ANN, WANTED)
         runs = first.services.builds._runs
         run = await runs.claim(started.task_id, "w1")
-        on = world(like=first.world, clock=first.clock, worker_id="w2")
+        on = make_adapters(like=first.adapters, clock=first.clock, worker_id="w2")
         store = EndsBeforeItIsStopped(on.tables, lambda: runs.fail(run, {"message": "It went wrong."}))
-        async with open_house(structs.replace(on, tables=store), serving=False) as house:
-            deleted = await house.services.builds.delete(ANN, started.project_id, stop_first=True)
+        async with open_app(structs.replace(on, tables=store), serving=False) as app:
+            deleted = await app.services.builds.delete(ANN, started.project_id, stop_first=True)
             assert store.ended
             assert (deleted.status, bool(deleted.deleted_at)) == ("failed", True)

@@ -9,129 +9,129 @@ from nexus.domain.projects.starts import Opening
 from tests.domain.builds.scripts import BRIEF, DESIGN, PROMPT, REQUIREMENTS, said, script
 from tests.domain.builds.test_builds import WANTED, over
 from tests.fakes.models import Gate, turn
-from tests.house import ANN, EVE, House, open_house, world
+from tests.memory_app import ANN, EVE, MemoryApp, make_adapters, open_app
 
 
-async def until(house: House, project_id: str, status: str) -> None:
-    async for _ in await house.services.projects.follow(ANN, project_id):
-        if (await house.services.projects.get(ANN, project_id)).status == status:
+async def until(app: MemoryApp, project_id: str, status: str) -> None:
+    async for _ in await app.services.projects.follow(ANN, project_id):
+        if (await app.services.projects.get(ANN, project_id)).status == status:
             return
 
 
 async def test_stop_cuts_the_model_call_and_ends_cancelled() -> None:
     gate = Gate()
-    async with open_house(world(script(requirements=[turn(gate, "late")]))) as house:
-        started = await house.services.builds.start(ANN, WANTED)
+    async with open_app(make_adapters(script(requirements=[turn(gate, "late")]))) as app:
+        started = await app.services.builds.start(ANN, WANTED)
         await gate.reached.wait()
-        await house.services.builds.command(ANN, started.project_id, "stop")
-        project = await over(house, started.project_id)
-        stages = await house.services.projects.stages(ANN, started.project_id)
+        await app.services.builds.command(ANN, started.project_id, "stop")
+        project = await over(app, started.project_id)
+        stages = await app.services.projects.stages(ANN, started.project_id)
         assert (project.status, project.control_status) == ("cancelled", "stopped")
         assert [stage.status for stage in stages][:3] == ["completed", "pending", "pending"]
-        assert house.world.model.open == 0
-        again = await house.services.builds.command(ANN, started.project_id, "stop")
+        assert app.adapters.model.open == 0
+        again = await app.services.builds.command(ANN, started.project_id, "stop")
         assert again.status == "cancelled"
         with pytest.raises(WrongState) as refused:
-            await house.services.builds.command(ANN, started.project_id, "resume")
+            await app.services.builds.command(ANN, started.project_id, "resume")
         assert refused.value.facts["status"] == "cancelled"
 
 
 async def test_what_is_paused_while_queued_does_not_run_until_it_is_resumed() -> None:
-    async with open_house(world(script()), serving=False) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        paused = await house.services.builds.command(ANN, started.project_id, "pause")
+    async with open_app(make_adapters(script()), serving=False) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        paused = await app.services.builds.command(ANN, started.project_id, "pause")
         assert paused.status == "paused"
-        await house.services.builds.run(started.task_id)
-        assert house.world.model.requests == []
-        resumed = await house.services.builds.command(ANN, started.project_id, "resume")
+        await app.services.builds.run(started.task_id)
+        assert app.adapters.model.requests == []
+        resumed = await app.services.builds.command(ANN, started.project_id, "resume")
         assert resumed.status == "queued"
-        await house.services.builds.run(started.task_id)
-        assert (await house.services.projects.get(ANN, started.project_id)).status == "completed"
+        await app.services.builds.run(started.task_id)
+        assert (await app.services.projects.get(ANN, started.project_id)).status == "completed"
 
 
 async def test_what_is_stopped_while_queued_never_runs() -> None:
-    async with open_house(world(script()), serving=False) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        stopped = await house.services.builds.command(ANN, started.project_id, "stop")
-        await house.services.builds.run(started.task_id)
+    async with open_app(make_adapters(script()), serving=False) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        stopped = await app.services.builds.command(ANN, started.project_id, "stop")
+        await app.services.builds.run(started.task_id)
         assert stopped.status == "cancelled"
-        assert house.world.model.requests == []
+        assert app.adapters.model.requests == []
 
 
 async def test_pause_acts_at_the_next_step_and_resume_goes_on_from_the_same_stage() -> None:
     gate = Gate()
     model = script(intake=[turn(gate, said(BRIEF).pieces[0])], requirements=[said(REQUIREMENTS)])
-    async with open_house(world(model)) as house:
-        started = await house.services.builds.start(ANN, WANTED)
+    async with open_app(make_adapters(model)) as app:
+        started = await app.services.builds.start(ANN, WANTED)
         await gate.reached.wait()
-        asked = await house.services.builds.command(ANN, started.project_id, "pause")
+        asked = await app.services.builds.command(ANN, started.project_id, "pause")
         assert (asked.status, asked.control_status) == ("building", "paused")
         gate.opened.set()
-        await until(house, started.project_id, "paused")
+        await until(app, started.project_id, "paused")
         model.add(said(BRIEF), purpose="build.intake")
-        await house.services.builds.command(ANN, started.project_id, "resume")
-        project = await over(house, started.project_id)
+        await app.services.builds.command(ANN, started.project_id, "resume")
+        project = await over(app, started.project_id)
         assert project.status == "completed"
-        commits = await house.services.projects.commits(ANN, started.project_id)
+        commits = await app.services.projects.commits(ANN, started.project_id)
         assert len({commit.key for commit in commits}) == len(commits) == 9
 
 
 async def test_a_failed_build_is_retried_from_the_stage_that_failed() -> None:
     model = script(design=[turn("nonsense")] * 4)
-    async with open_house(world(model)) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        failed = await over(house, started.project_id)
+    async with open_app(make_adapters(model)) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        failed = await over(app, started.project_id)
         assert failed.status == "failed"
         assert failed.error_info and failed.error_info["stage"] == "design"
         assert "4 tries" in failed.error_info["message"]
         model.add(said(DESIGN), purpose="build.design")
-        again = await house.services.builds.command(ANN, started.project_id, "retry")
+        again = await app.services.builds.command(ANN, started.project_id, "retry")
         assert (again.build_no, again.status) == (2, "queued")
-        project = await over(house, started.project_id)
+        project = await over(app, started.project_id)
         assert project.status == "completed"
-        keys = [commit.key for commit in await house.services.projects.commits(ANN, started.project_id)]
+        keys = [commit.key for commit in await app.services.projects.commits(ANN, started.project_id)]
         assert keys[-3:] == ["1/architecture", "1/requirements", "1/intake"]
         assert keys[0] == "2/deployment"
 
 
 async def test_one_malformed_answer_is_repaired() -> None:
     model = script(prompt=[turn("{"), said(PROMPT)])
-    async with open_house(world(model)) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        assert (await over(house, started.project_id)).status == "completed"
+    async with open_app(make_adapters(model)) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        assert (await over(app, started.project_id)).status == "completed"
 
 
 async def test_a_completed_build_restarts_from_a_stage_under_the_next_number() -> None:
     model = script(prompt=[said(PROMPT), said(PROMPT)])
-    async with open_house(world(model)) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        await over(house, started.project_id)
+    async with open_app(make_adapters(model)) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        await over(app, started.project_id)
         with pytest.raises(WrongState):
-            await house.services.builds.command(ANN, started.project_id, "retry")
+            await app.services.builds.command(ANN, started.project_id, "retry")
         model.add(*script()._by_purpose["reply"], purpose="reply")
-        await house.services.builds.command(ANN, started.project_id, "restart", from_stage="prompt")
-        project = await over(house, started.project_id)
+        await app.services.builds.command(ANN, started.project_id, "restart", from_stage="prompt")
+        project = await over(app, started.project_id)
         assert (project.status, project.build_no) == ("completed", 2)
-        [agent] = await house.services.agents.of_project(ANN, started.project_id)
+        [agent] = await app.services.agents.of_project(ANN, started.project_id)
         assert (agent.versions, agent.active_version) == (2, 2)
         assert sum(request.purpose == "build.intake" for request in model.requests) == 1
 
 
 async def test_a_model_that_asks_for_minutes_is_given_them_without_keeping_a_place() -> None:
     busy = turn(Unavailable("Too many requests.", reason="provider", code="rate_limited", retry_after=120.0))
-    async with open_house(world(script(intake=[busy, said(BRIEF)]))) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        await house.queue.wait_idle()
-        waiting = await house.services.projects.get(ANN, started.project_id)
+    async with open_app(make_adapters(script(intake=[busy, said(BRIEF)]))) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        await app.queue.wait_idle()
+        waiting = await app.services.projects.get(ANN, started.project_id)
         assert waiting.status == "queued"
         assert waiting.error_info
         assert waiting.error_info["code"] == "rate_limited"
         for seconds, status in ((100, "queued"), (22, "completed")):
-            house.clock.now += seconds
-            await house.sweeper.sweep()
-            await house.queue.wait_idle()
-            assert (await house.services.projects.get(ANN, started.project_id)).status == status
-        [intake, *_] = await house.services.projects.stages(ANN, started.project_id)
+            app.clock.now += seconds
+            await app.sweeper.sweep()
+            await app.queue.wait_idle()
+            assert (await app.services.projects.get(ANN, started.project_id)).status == status
+        [intake, *_] = await app.services.projects.stages(ANN, started.project_id)
         assert intake.attempt == 1
 
 
@@ -147,25 +147,25 @@ async def test_an_unclear_requirement_ends_in_an_honest_failure_without_files() 
     unclear = said(
         {"intent": "unclear", "problem": "There is no task in this.", "name": "x", "slug": "xxx", "language": "en"}
     )
-    async with open_house(world(script(intake=[unclear]))) as house:
-        started = await house.services.builds.start(ANN, Opening(requirement="hello there, how are you?"))
-        project = await over(house, started.project_id)
+    async with open_app(make_adapters(script(intake=[unclear]))) as app:
+        started = await app.services.builds.start(ANN, Opening(requirement="hello there, how are you?"))
+        project = await over(app, started.project_id)
         assert project.status == "failed"
         assert project.error_info and project.error_info["code"] == "requirement_unclear"
-        assert await house.services.projects.commits(ANN, started.project_id) == []
-        assert await house.services.agents.of_project(ANN, started.project_id) == []
+        assert await app.services.projects.commits(ANN, started.project_id) == []
+        assert await app.services.agents.of_project(ANN, started.project_id) == []
 
 
 async def test_others_projects_do_not_exist() -> None:
-    async with open_house(world(script()), serving=False) as house:
-        started = await house.services.builds.start(ANN, WANTED)
+    async with open_app(make_adapters(script()), serving=False) as app:
+        started = await app.services.builds.start(ANN, WANTED)
         for verb in (
-            house.services.projects.get(EVE, started.project_id),
-            house.services.builds.command(EVE, started.project_id, "stop"),
-            house.services.projects.stages(EVE, started.project_id),
-            house.services.projects.files(EVE, started.project_id),
-            house.services.deletions.delete(EVE, started.project_id),
-            house.services.tasks.get(EVE, started.task_id),
+            app.services.projects.get(EVE, started.project_id),
+            app.services.builds.command(EVE, started.project_id, "stop"),
+            app.services.projects.stages(EVE, started.project_id),
+            app.services.projects.files(EVE, started.project_id),
+            app.services.deletions.delete(EVE, started.project_id),
+            app.services.tasks.get(EVE, started.task_id),
         ):
             with pytest.raises(NotFound):
                 await verb

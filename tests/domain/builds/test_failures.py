@@ -32,7 +32,7 @@ from tests.domain.builds.test_builds import WANTED, over
 from tests.fakes.code import MemoryCode
 from tests.fakes.models import Gate, ScriptedModel, Turn, turn
 from tests.fakes.repository import MemoryRepository
-from tests.house import ANN, House, open_house, world
+from tests.memory_app import ANN, MemoryApp, make_adapters, open_app
 
 AWAY = turn(Unavailable("The model provider failed (503).", reason="provider"))
 SENDS = structs.replace(
@@ -44,26 +44,26 @@ SENDS = structs.replace(
 )
 
 
-async def waited_out(house: House, project_id: str, *, seconds: float = 70.0) -> Project:
+async def waited_out(app: MemoryApp, project_id: str, *, seconds: float = 70.0) -> Project:
     """The project once its build is over, each rest having gone by as soon as nothing else is left to do."""
     sweeper = Sweeper(
-        services=house.services,
-        queue=house.queue,
-        local=house.queue,
-        worker_id=house.world.worker_id,
-        timer=house.clock,
+        services=app.services,
+        queue=app.queue,
+        local=app.queue,
+        worker_id=app.adapters.worker_id,
+        timer=app.clock,
     )
     while True:
-        await house.queue.wait_idle()
-        project = await house.services.projects.get(ANN, project_id)
+        await app.queue.wait_idle()
+        project = await app.services.projects.get(ANN, project_id)
         if project.status in ("completed", "failed", "cancelled"):
             return project
-        house.clock.now += seconds
+        app.clock.now += seconds
         await sweeper.sweep()
 
 
-def purposes(house: House) -> list[str]:
-    return [request.purpose for request in house.world.model.requests]  # type: ignore[attr-defined]  # the scripted one keeps them
+def purposes(app: MemoryApp) -> list[str]:
+    return [request.purpose for request in app.adapters.model.requests]  # type: ignore[attr-defined]  # the scripted one keeps them
 
 
 @pytest.mark.parametrize("stage", ["intake", "prompt", "reply"])
@@ -71,23 +71,23 @@ async def test_a_provider_that_is_away_is_waited_for_and_costs_no_attempt(stage:
     answers = {"intake": [said(BRIEF)], "prompt": [said(PROMPT)], "reply": [*doubling(1), *doubling(2)]}[stage]
     long = turn(Unavailable("The model provider asks to slow down (429).", reason="provider", retry_after=120.0))
     turns = [*[AWAY] * 4, long, long, long, *answers]
-    async with open_house(world(script(**{stage: turns}))) as house:  # type: ignore[arg-type]  # no stage is called `builds`
-        started = await house.services.builds.start(ANN, WANTED)
-        project = await waited_out(house, started.project_id)
+    async with open_app(make_adapters(script(**{stage: turns}))) as app:  # type: ignore[arg-type]  # no stage is called `builds`
+        started = await app.services.builds.start(ANN, WANTED)
+        project = await waited_out(app, started.project_id)
         assert (project.status, project.error_info) == ("completed", None)
         assert project.metrics is not None
         assert project.metrics["verdict"] == "passed"
-        stages = await house.services.projects.stages(ANN, started.project_id)
+        stages = await app.services.projects.stages(ANN, started.project_id)
         assert {row.attempt for row in stages} == {1}
         assert sum(row.waited > 360 for row in stages) == 1
 
 
 async def test_while_a_provider_is_away_the_project_says_so_and_keeps_no_place() -> None:
     long = turn(Unavailable("The model provider asks to slow down (429).", reason="provider", retry_after=120.0))
-    async with open_house(world(script(design=[long, said(DESIGN)]))) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        await house.queue.wait_idle()
-        waiting = await house.services.projects.get(ANN, started.project_id)
+    async with open_app(make_adapters(script(design=[long, said(DESIGN)]))) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        await app.queue.wait_idle()
+        waiting = await app.services.projects.get(ANN, started.project_id)
         assert waiting.status == "queued"
         assert waiting.error_info == {
             "code": "provider",
@@ -97,10 +97,10 @@ async def test_while_a_provider_is_away_the_project_says_so_and_keeps_no_place()
 
 
 async def test_a_provider_that_never_comes_back_fails_the_build_in_the_end_and_says_why() -> None:
-    place = structs.replace(world(script(intake=[AWAY] * 400)), timeouts=BuildTimeouts(patience=300.0))
-    async with open_house(place) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        project = await waited_out(house, started.project_id)
+    place = structs.replace(make_adapters(script(intake=[AWAY] * 400)), timeouts=BuildTimeouts(patience=300.0))
+    async with open_app(place) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        project = await waited_out(app, started.project_id)
         assert project.status == "failed"
         assert project.error_info == {
             "code": "provider",
@@ -108,44 +108,44 @@ async def test_a_provider_that_never_comes_back_fails_the_build_in_the_end_and_s
             "retryable": True,
             "stage": "intake",
         }
-        assert len(purposes(house)) < 100
+        assert len(purposes(app)) < 100
 
 
-async def test_a_part_of_the_house_that_stays_away_fails_the_build_sooner_and_costs_no_attempt() -> None:
+async def test_a_part_of_the_app_that_stays_away_fails_the_build_sooner_and_costs_no_attempt() -> None:
     class Broken(MemoryCode):
         async def test(self, program: Program, *, limits: Limits = Limits()) -> tuple[Outcome, list[TestResult]]:
             raise Unavailable("The confined process did not start.", part="code")
 
-    async with open_house(structs.replace(world(script()), code=Broken())) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        began = house.clock.now
-        project = await waited_out(house, started.project_id)
+    async with open_app(structs.replace(make_adapters(script()), code=Broken())) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        began = app.clock.now
+        project = await waited_out(app, started.project_id)
         assert project.status == "failed"
         assert project.error_info is not None
         assert (project.error_info["code"], project.error_info["retryable"]) == ("code", True)
-        assert house.clock.now - began < 600
-        [row] = [row for row in await house.services.projects.stages(ANN, started.project_id) if row.status == "failed"]
+        assert app.clock.now - began < 600
+        [row] = [row for row in await app.services.projects.stages(ANN, started.project_id) if row.status == "failed"]
         assert row.attempt == 1
 
 
 @pytest.mark.parametrize("refusal", [PermissionDenied("The key was refused."), QuotaExceeded("The credit is used up.")])
 async def test_what_a_provider_refuses_is_no_failure_of_the_agent_under_test(refusal: NexusError) -> None:
-    async with open_house(world(script(reply=[turn(refusal)]))) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        project = await over(house, started.project_id)
+    async with open_app(make_adapters(script(reply=[turn(refusal)]))) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        project = await over(app, started.project_id)
         assert project.status == "failed"
         assert project.error_info is not None
         assert (project.error_info["stage"], project.error_info["message"]) == ("verification", refusal.detail)
-        assert purposes(house).count("build.prompt") == 1
+        assert purposes(app).count("build.prompt") == 1
 
 
 async def test_what_was_paid_for_before_another_agents_call_broke_off_is_not_asked_again() -> None:
     broken = turn("Never mind.", Unavailable("The answer broke off."))
-    async with open_house(world(two_agents(design=[said(DESIGN), *[broken] * 4, said(DESIGN)]))) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        project = await waited_out(house, started.project_id)
+    async with open_app(make_adapters(two_agents(design=[said(DESIGN), *[broken] * 4, said(DESIGN)]))) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        project = await waited_out(app, started.project_id)
         assert (project.status, project.error_info) == ("completed", None)
-        assert purposes(house).count("build.design") == 6
+        assert purposes(app).count("build.design") == 6
 
 
 def two_agents(**other: list[Turn]) -> ScriptedModel:
@@ -161,38 +161,38 @@ def two_agents(**other: list[Turn]) -> ScriptedModel:
 
 async def test_a_retry_asks_again_what_was_answered_badly_and_nothing_that_was_answered_well() -> None:
     model = two_agents(design=[said(DESIGN), *[turn("nonsense")] * 4, said(DESIGN)])
-    async with open_house(world(model)) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        assert (await over(house, started.project_id)).status == "failed"
-        await house.services.builds.command(ANN, started.project_id, "retry")
-        project = await over(house, started.project_id)
+    async with open_app(make_adapters(model)) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        assert (await over(app, started.project_id)).status == "failed"
+        await app.services.builds.command(ANN, started.project_id, "retry")
+        project = await over(app, started.project_id)
         assert (project.status, project.build_no, project.error_info) == ("completed", 2, None)
-        assert purposes(house).count("build.design") == 6
+        assert purposes(app).count("build.design") == 6
 
 
 async def test_a_retry_of_a_tool_that_failed_its_tests_has_it_written_from_the_beginning() -> None:
     wrong = said(structs.replace(WRITTEN, code=WRITTEN.code.replace("* 2", "* 3")))
-    async with open_house(world(script(tools=[*[wrong] * 4, said(WRITTEN)]))) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        failed = await over(house, started.project_id)
+    async with open_app(make_adapters(script(tools=[*[wrong] * 4, said(WRITTEN)]))) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        failed = await over(app, started.project_id)
         assert failed.error_info is not None
         assert failed.error_info["code"] == "tool_failed"
-        await house.services.builds.command(ANN, started.project_id, "retry")
-        assert (await over(house, started.project_id)).status == "completed"
-        asked = [request for request in house.world.model.requests if request.purpose == "build.tools"]  # type: ignore[attr-defined]  # as above
+        await app.services.builds.command(ANN, started.project_id, "retry")
+        assert (await over(app, started.project_id)).status == "completed"
+        asked = [request for request in app.adapters.model.requests if request.purpose == "build.tools"]  # type: ignore[attr-defined]  # as above
         assert asked[4].messages == asked[0].messages
 
 
 async def test_a_restart_asks_everything_of_its_stages_anew() -> None:
     model = two_agents(design=[said(DESIGN)] * 4, tools=[said(WRITTEN)] * 4)
-    async with open_house(world(model)) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        assert (await over(house, started.project_id)).status == "completed"
+    async with open_app(make_adapters(model)) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        assert (await over(app, started.project_id)).status == "completed"
         model.add(said(PROMPT), said(PROMPT), purpose="build.prompt")
         model.add(*(turn for call in range(1, 5) for turn in doubling(call)), purpose="reply")
-        await house.services.builds.command(ANN, started.project_id, "restart", from_stage="design")
-        assert (await over(house, started.project_id)).status == "completed"
-        assert [purposes(house).count(f"build.{stage}") for stage in ("architecture", "design", "tools")] == [1, 4, 4]
+        await app.services.builds.command(ANN, started.project_id, "restart", from_stage="design")
+        assert (await over(app, started.project_id)).status == "completed"
+        assert [purposes(app).count(f"build.{stage}") for stage in ("architecture", "design", "tools")] == [1, 4, 4]
 
 
 class Hanging(MemoryCode):
@@ -212,49 +212,51 @@ class Hanging(MemoryCode):
 
 async def test_a_tool_that_changes_the_world_and_was_cut_in_verification_is_not_called_again_but_owned_up_to() -> None:
     code, model = Hanging(), script(tools=[said(SENDS)], reply=doubling(1)[:1])
-    async with open_house(structs.replace(world(model), code=code)) as dead:
+    async with open_app(structs.replace(make_adapters(model), code=code)) as dead:
         started = await dead.services.builds.start(ANN, WANTED)
         await code.reached.wait()
-        after = structs.replace(world(like=dead.world, clock=dead.clock, worker_id="w2"), code=code)
-        async with open_house(after) as house:
-            await house.sweeper.start(alone=True)
-            project = await over(house, started.project_id)
+        after = structs.replace(make_adapters(like=dead.adapters, clock=dead.clock, worker_id="w2"), code=code)
+        async with open_app(after) as app:
+            await app.sweeper.start(alone=True)
+            project = await over(app, started.project_id)
             assert code.calls == 1
             assert project.status == "failed"
             assert project.error_info is not None
             assert project.error_info["code"] == "outcome_unknown"
             assert project.error_info["retryable"]
             assert "whether it did its work is not known. You decide" in project.error_info["message"]
-            assert purposes(house).count("build.prompt") == 1
+            assert purposes(app).count("build.prompt") == 1
             model.add(*doubling(1), *doubling(2), purpose="reply")
-            await house.services.builds.command(ANN, started.project_id, "retry")
-            assert (await over(house, started.project_id)).status == "completed"
+            await app.services.builds.command(ANN, started.project_id, "retry")
+            assert (await over(app, started.project_id)).status == "completed"
             assert code.keys[1] == code.keys[0]
 
 
-async def _house(stack: AsyncExitStack, houses: list[House]) -> House:
+async def _app(stack: AsyncExitStack, apps: list[MemoryApp]) -> MemoryApp:
     """The next process over the same store; the ones before it stand still wherever they are."""
-    like, clock = houses[0].world, houses[0].clock
-    house = await stack.enter_async_context(open_house(world(like=like, clock=clock, worker_id=f"w{len(houses) + 1}")))
-    houses.append(house)
-    await house.sweeper.start(alone=True)
-    return house
+    like, clock = apps[0].adapters, apps[0].clock
+    app = await stack.enter_async_context(
+        open_app(make_adapters(like=like, clock=clock, worker_id=f"w{len(apps) + 1}"))
+    )
+    apps.append(app)
+    await app.sweeper.start(alone=True)
+    return app
 
 
 async def test_a_case_under_which_every_host_dies_fails_the_build() -> None:
     gates = [Gate() for _ in range(1 + ALONE_DEATHS)]
     model = script(reply=[turn(gate, "late") for gate in gates])
     async with AsyncExitStack() as stack:
-        houses = [await stack.enter_async_context(open_house(world(model)))]
-        started = await houses[0].services.builds.start(ANN, WANTED)
+        apps = [await stack.enter_async_context(open_app(make_adapters(model)))]
+        started = await apps[0].services.builds.start(ANN, WANTED)
         for gate in gates:
             await gate.reached.wait()
-            await _house(stack, houses)
-        project = await over(houses[-1], started.project_id)
+            await _app(stack, apps)
+        project = await over(apps[-1], started.project_id)
         assert project.status == "failed"
         assert project.error_info is not None
         assert (project.error_info["code"], project.error_info["stage"]) == ("poisonous", "verification")
-        assert purposes(houses[-1]).count("reply") == len(gates)
+        assert purposes(apps[-1]).count("reply") == len(gates)
 
 
 class Deadly(MemoryRepository):
@@ -279,29 +281,29 @@ async def test_a_build_that_kills_every_host_outside_its_calls_is_given_up() -> 
     disk = Deadly("1/design", deaths=100)
     async with AsyncExitStack() as stack:
         model = script(design=[said(DESIGN)] * 4)  # every third death an answer that nobody outlived is asked anew
-        houses = [await stack.enter_async_context(open_house(structs.replace(world(model), repository=disk)))]
-        started = await houses[0].services.builds.start(ANN, WANTED)
+        apps = [await stack.enter_async_context(open_app(structs.replace(make_adapters(model), repository=disk)))]
+        started = await apps[0].services.builds.start(ANN, WANTED)
         for _ in range(STAGE_DEATHS):
             await disk.reached.get()
-            await _house(stack, houses)
-        project = await over(houses[-1], started.project_id)
+            await _app(stack, apps)
+        project = await over(apps[-1], started.project_id)
         assert project.status == "failed"
         assert project.error_info is not None
         assert (project.error_info["code"], project.error_info["stage"]) == ("poisonous", "design")
         assert disk.reached.empty()
-        assert purposes(houses[-1]).count("build.design") == 4
+        assert purposes(apps[-1]).count("build.design") == 4
 
 
 async def test_a_build_whose_hosts_die_fewer_times_than_that_completes() -> None:
     disk = Deadly("1/design", deaths=STAGE_DEATHS - 1)
     async with AsyncExitStack() as stack:
         model = script(design=[said(DESIGN)] * 4)  # every third death an answer that nobody outlived is asked anew
-        houses = [await stack.enter_async_context(open_house(structs.replace(world(model), repository=disk)))]
-        started = await houses[0].services.builds.start(ANN, WANTED)
+        apps = [await stack.enter_async_context(open_app(structs.replace(make_adapters(model), repository=disk)))]
+        started = await apps[0].services.builds.start(ANN, WANTED)
         for _ in range(STAGE_DEATHS - 1):
             await disk.reached.get()
-            await _house(stack, houses)
-        project = await over(houses[-1], started.project_id)
+            await _app(stack, apps)
+        project = await over(apps[-1], started.project_id)
         assert (project.status, project.error_info) == ("completed", None)
 
 

@@ -1,4 +1,4 @@
-"""When the house itself is in trouble: the disk is full, the store is away. The work waits, and pays nothing for it."""
+"""When the app itself is in trouble: the disk is full, the store is away. The work waits, and pays nothing for it."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ from tests.domain.builds.scripts import BRIEF, said, script
 from tests.domain.builds.test_builds import WANTED
 from tests.fakes.models import Gate, turn
 from tests.fakes.repository import MemoryRepository
-from tests.house import ANN, House, open_house, world
+from tests.memory_app import ANN, MemoryApp, make_adapters, open_app
 
 
 class FullDisk(MemoryRepository):
@@ -51,88 +51,88 @@ class Flaky:
             raise Unavailable("The database does not answer.", reason="database")
 
 
-async def started(house: House) -> Started:
-    return await house.services.builds.start(ANN, WANTED)
+async def started(app: MemoryApp) -> Started:
+    return await app.services.builds.start(ANN, WANTED)
 
 
-async def statuses(house: House, *builds: Started) -> Sequence[str]:
-    return [(await house.services.projects.get(ANN, build.project_id)).status for build in builds]
+async def statuses(app: MemoryApp, *builds: Started) -> Sequence[str]:
+    return [(await app.services.projects.get(ANN, build.project_id)).status for build in builds]
 
 
 async def test_a_full_disk_costs_no_attempt_and_the_build_goes_on_by_itself() -> None:
     disk = FullDisk()
     disk.refusals = 2
-    place = structs.replace(world(script()), repository=disk, timeouts=BuildTimeouts(storage=5.0))
-    async with open_house(place) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        await house.queue.wait_idle()
-        waiting = await house.services.projects.get(ANN, started.project_id)
+    place = structs.replace(make_adapters(script()), repository=disk, timeouts=BuildTimeouts(storage=5.0))
+    async with open_app(place) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        await app.queue.wait_idle()
+        waiting = await app.services.projects.get(ANN, started.project_id)
         assert waiting.status == "queued"
         assert waiting.error_info
         assert waiting.error_info["code"] == "storage_full"
-        await house.sweeper.sweep()
-        await house.queue.wait_idle()
-        assert (await house.services.projects.get(ANN, started.project_id)).status == "queued"
+        await app.sweeper.sweep()
+        await app.queue.wait_idle()
+        assert (await app.services.projects.get(ANN, started.project_id)).status == "queued"
         for _ in range(2):
-            house.clock.now += 6
-            await house.sweeper.sweep()
-            await house.queue.wait_idle()
-        project = await house.services.projects.get(ANN, started.project_id)
+            app.clock.now += 6
+            await app.sweeper.sweep()
+            await app.queue.wait_idle()
+        project = await app.services.projects.get(ANN, started.project_id)
         assert (project.status, project.error_info) == ("completed", None)
-        stages = await house.services.projects.stages(ANN, started.project_id)
+        stages = await app.services.projects.stages(ANN, started.project_id)
         assert {stage.attempt for stage in stages} == {1}
-        assert len(house.world.model.requests) == 10  # type: ignore[attr-defined]  # the scripted one keeps them
+        assert len(app.adapters.model.requests) == 10  # type: ignore[attr-defined]  # the scripted one keeps them
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_a_store_that_fails_again_and_again_costs_no_attempt_and_nothing_is_done_twice(seed: int) -> None:
-    on = world(script())
+    on = make_adapters(script())
     store = Flaky(on.tables, seed)
     patient = BuildTimeouts(storage=0.0, store=0.0, retries=(0.0,) * 20)
-    async with open_house(structs.replace(on, tables=store, timeouts=patient)) as house:
-        build = await started(house)
+    async with open_app(structs.replace(on, tables=store, timeouts=patient)) as app:
+        build = await started(app)
         sweeper = Sweeper(
-            services=house.services, queue=house.queue, local=house.queue, worker_id=on.worker_id, timer=house.clock
+            services=app.services, queue=app.queue, local=app.queue, worker_id=on.worker_id, timer=app.clock
         )
         store.away = 0.25
-        while (await statuses(house, build))[0] not in ("completed", "failed", "cancelled"):
-            await house.queue.wait_idle()
-            house.clock.now += 6
+        while (await statuses(app, build))[0] not in ("completed", "failed", "cancelled"):
+            await app.queue.wait_idle()
+            app.clock.now += 6
             await sweeper.sweep()
         store.away = 0.0
-        project = await house.services.projects.get(ANN, build.project_id)
+        project = await app.services.projects.get(ANN, build.project_id)
         assert (project.status, project.error_info) == ("completed", None)
         assert store.lost > 3
-        assert len(house.world.model.requests) == 10  # type: ignore[attr-defined]  # the scripted one keeps them
-        stages = await house.services.projects.stages(ANN, build.project_id)
+        assert len(app.adapters.model.requests) == 10  # type: ignore[attr-defined]  # the scripted one keeps them
+        stages = await app.services.projects.stages(ANN, build.project_id)
         assert {(stage.status, stage.attempt) for stage in stages} == {("completed", 1)}
-        commits = await house.services.projects.commits(ANN, build.project_id)
+        commits = await app.services.projects.commits(ANN, build.project_id)
         assert len({commit.key for commit in commits}) == len(commits) == 9
 
 
 async def test_what_is_paused_while_it_waits_for_a_provider_tells_no_reason_any_more_and_is_resumed_at_once() -> None:
     busy = turn(Unavailable("Too many requests.", reason="provider", code="rate_limited", retry_after=600.0))
-    async with open_house(world(script(intake=[busy, said(BRIEF)]))) as house:
-        build = await started(house)
-        await house.queue.wait_idle()
-        assert (await house.services.projects.get(ANN, build.project_id)).error_info
-        await house.services.builds.command(ANN, build.project_id, "pause")
-        paused = await house.services.projects.get(ANN, build.project_id)
+    async with open_app(make_adapters(script(intake=[busy, said(BRIEF)]))) as app:
+        build = await started(app)
+        await app.queue.wait_idle()
+        assert (await app.services.projects.get(ANN, build.project_id)).error_info
+        await app.services.builds.command(ANN, build.project_id, "pause")
+        paused = await app.services.projects.get(ANN, build.project_id)
         assert (paused.status, paused.error_info) == ("paused", None)
-        await house.services.builds.command(ANN, build.project_id, "resume")
-        await house.queue.wait_idle()
-        assert await statuses(house, build) == ["completed"]
+        await app.services.builds.command(ANN, build.project_id, "resume")
+        await app.queue.wait_idle()
+        assert await statuses(app, build) == ["completed"]
 
 
 async def test_a_drain_does_not_wait_for_a_store_that_is_full() -> None:
     gate = Gate()
-    on = world(script(design=[turn(gate, "late")]))
+    on = make_adapters(script(design=[turn(gate, "late")]))
     store = Flaky(on.tables, seed=1)
-    async with open_house(structs.replace(on, tables=store)) as house:
-        build = await started(house)
+    async with open_app(structs.replace(on, tables=store)) as app:
+        build = await started(app)
         await gate.reached.wait()
         store.away = 1.0
         async with asyncio.timeout(50):
-            await house.queue.drain(1.0)
+            await app.queue.drain(1.0)
         store.away = 0.0
-        assert (await statuses(house, build))[0] in ("building", "queued")
+        assert (await statuses(app, build))[0] in ("building", "queued")

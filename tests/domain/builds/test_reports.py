@@ -16,41 +16,41 @@ from tests.domain.builds.scripts import AGENT, ARCHITECTURE, BRIEF, DESIGN, said
 from tests.domain.builds.test_builds import WANTED, over
 from tests.domain.builds.test_verdicts import FAILED, PARTIAL, WHY
 from tests.fakes.models import MemoryDiscovery, ScriptedModel
-from tests.house import ANN, House, open_house, world
+from tests.memory_app import ANN, MemoryApp, make_adapters, open_app
 
 FOLDER = "agents/doubler"
 
 
-async def built(house: House) -> Project:
-    return await over(house, (await house.services.builds.start(ANN, WANTED)).project_id)
+async def built(app: MemoryApp) -> Project:
+    return await over(app, (await app.services.builds.start(ANN, WANTED)).project_id)
 
 
-async def text(house: House, project: Project, path: str) -> str:
-    return (await house.services.projects.file(ANN, project.project_id, path)).decode()
+async def text(app: MemoryApp, project: Project, path: str) -> str:
+    return (await app.services.projects.file(ANN, project.project_id, path)).decode()
 
 
 async def test_a_partial_build_names_what_is_unmet_wherever_one_looks() -> None:
-    async with open_house(world(script(**PARTIAL))) as house:
-        project = await built(house)
+    async with open_app(make_adapters(script(**PARTIAL))) as app:
+        project = await built(app)
         line = f"FR-2 Triple: {WHY}"
         metrics = project.metrics or {}
         assert [metrics[name] for name in ("requirements_met", "requirements_total", "unmet")] == [1, 2, [line]]
-        stage = (await house.services.projects.stages(ANN, project.project_id))[7]
+        stage = (await app.services.projects.stages(ANN, project.project_id))[7]
         assert stage.output_data
         assert stage.output_data["summary"] == "partial: met 1/2, tests 2/2; not met: FR-2 Triple"
         assert any(line in told for told in stage.logs)
-        assert line in await text(house, project, f"{FOLDER}/README.md")
-        told = await text(house, project, f"{FOLDER}/docs/report.md")
+        assert line in await text(app, project, f"{FOLDER}/README.md")
+        told = await text(app, project, f"{FOLDER}/docs/report.md")
         assert "**partial: met 1/2, tests 2/2; not met: FR-2 Triple**" in told
         assert "| FR-1 Double | `doubles_two` | ✔ met |" in told
         assert f"| FR-2 Triple | — | ✘ not met: {WHY} |" in told
 
 
 async def test_the_event_of_verification_tells_the_verdict_and_what_is_unmet() -> None:
-    async with open_house(world(script(**PARTIAL))) as house:
-        project = await built(house)
+    async with open_app(make_adapters(script(**PARTIAL))) as app:
+        project = await built(app)
         found = []
-        async for batch in await house.services.projects.follow(ANN, project.project_id):
+        async for batch in await app.services.projects.follow(ANN, project.project_id):
             found += [msgspec.json.decode(event) for event in batch.events]
             if found[-1]["type"] == "build.completed":
                 break
@@ -60,16 +60,16 @@ async def test_the_event_of_verification_tells_the_verdict_and_what_is_unmet() -
 
 
 async def test_a_case_that_fails_leaves_its_requirement_unmet_and_says_why() -> None:
-    async with open_house(world(script(**FAILED))) as house:
-        project = await built(house)
+    async with open_app(make_adapters(script(**FAILED))) as app:
+        project = await built(app)
         [line] = (project.metrics or {})["unmet"]
         assert line == "FR-1 Double: doubles_two: double_it was not called"
-        assert line in await text(house, project, f"{FOLDER}/README.md")
+        assert line in await text(app, project, f"{FOLDER}/README.md")
 
 
 async def test_each_requirement_names_its_case_or_why_there_is_none() -> None:
-    async with open_house(world(script(**PARTIAL))) as house:
-        told = await text(house, await built(house), "docs/requirements.md")
+    async with open_app(make_adapters(script(**PARTIAL))) as app:
+        told = await text(app, await built(app), "docs/requirements.md")
         double, triple = told.split("### FR-2")
         assert "Shown by:\n\n- `doubles_two` (`agents/doubler/tests/cases.toml`): double 2" in double
         assert f"Shown by:\n\n- not met: {WHY}" in triple
@@ -77,8 +77,8 @@ async def test_each_requirement_names_its_case_or_why_there_is_none() -> None:
 
 async def test_a_readme_says_once_what_the_agent_cannot_do_and_what_one_can_ask() -> None:
     limited = structs.replace(DESIGN, limits=[WHY, "Numbers only."])
-    async with open_house(world(script(**PARTIAL, design=[said(limited)]))) as house:
-        told = await text(house, await built(house), f"{FOLDER}/README.md")
+    async with open_app(make_adapters(script(**PARTIAL, design=[said(limited)]))) as app:
+        told = await text(app, await built(app), f"{FOLDER}/README.md")
         assert told.count(WHY) == 1
         assert "- double 2" in told
         assert "- Numbers only." in told
@@ -90,21 +90,21 @@ async def test_names_that_steer_a_display_are_escaped_in_every_document() -> Non
         intake=[said(structs.replace(BRIEF, name=evil))],
         architecture=[said(structs.replace(ARCHITECTURE, agents=[structs.replace(AGENT, name=evil, purpose=evil)]))],
     )
-    async with open_house(world(model)) as house:
-        project = await built(house)
+    async with open_app(make_adapters(model)) as app:
+        project = await built(app)
         for path in (f"{FOLDER}/docs/report.md", f"{FOLDER}/README.md", f"{FOLDER}/docs/design.md", "docs/brief.md"):
-            told = await text(house, project, path)
+            told = await text(app, project, path)
             assert "Doub\\x1b[31mler # Passed\\u202e" in told, path
             assert all(one.isprintable() or one == "\n" for one in told), path
 
 
 async def test_plain_pytest_in_the_folder_of_a_package_runs_its_tests(tmp_path: Path) -> None:
-    async with open_house(world(script())) as house:
-        project = await built(house)
-        for path in await house.services.projects.files(ANN, project.project_id):
+    async with open_app(make_adapters(script())) as app:
+        project = await built(app)
+        for path in await app.services.projects.files(ANN, project.project_id):
             place = tmp_path / path
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(await text(house, project, path))
+            place.write_text(await text(app, project, path))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", "."]
     ran = subprocess.run(command, cwd=tmp_path / FOLDER, capture_output=True, text=True, timeout=60, check=False)
     assert (ran.returncode, "1 passed" in ran.stdout) == (0, True), ran.stdout + ran.stderr
@@ -128,9 +128,9 @@ async def test_what_needs_a_language_model_fails_in_intake_and_names_the_way_on(
 ) -> None:
     needs = structs.replace(BRIEF, intent="needs_language_model", problem="Only a language model can write poems.")
     model = ScriptedModel(name="offline", by_purpose={"build.intake": [said(needs)]})
-    on = structs.replace(world(model), discovery=MemoryDiscovery(*servers))
-    async with open_house(on) as house:
-        project = await built(house)
+    on = structs.replace(make_adapters(model), discovery=MemoryDiscovery(*servers))
+    async with open_app(on) as app:
+        project = await built(app)
         assert project.error_info is not None
         assert (project.status, project.agent_ids) == ("failed", [])
         assert (project.error_info["code"], project.error_info["stage"]) == ("needs_language_model", "intake")
@@ -140,8 +140,8 @@ async def test_what_needs_a_language_model_fails_in_intake_and_names_the_way_on(
 
 async def test_a_language_model_that_says_that_it_needs_one_finds_the_requirement_unclear() -> None:
     needs = structs.replace(BRIEF, intent="needs_language_model", problem="It does not say which poems.")
-    async with open_house(world(script(intake=[said(needs)]))) as house:
-        project = await built(house)
+    async with open_app(make_adapters(script(intake=[said(needs)]))) as app:
+        project = await built(app)
         assert project.error_info is not None
         assert (project.error_info["code"], project.error_info["stage"]) == ("requirement_unclear", "intake")
         assert project.error_info["message"] == "It does not say which poems."

@@ -23,7 +23,7 @@ from tests.domain.builds.test_builds import STAGES, WANTED, over
 from tests.fakes.files import MemoryFiles
 from tests.fakes.models import Gate, ScriptedModel, turn
 from tests.fakes.repository import MemoryRepository
-from tests.house import ANN, open_house, world
+from tests.memory_app import ANN, make_adapters, open_app
 
 STALE = "stale.txt"
 
@@ -83,12 +83,12 @@ class Ground:
     ) -> AsyncIterator["Stalled"]:
         """A build whose executor stands still at the commit of this key."""
         self.stalling.key, self.stalling.after_its_look = key, after_its_look
-        on = structs.replace(world(model or script()), files=self.files, repository=self.stalling)
-        async with open_house(on, serving=False) as house, asyncio.TaskGroup() as group:
-            started = await house.services.builds.start(ANN, WANTED)
-            going = group.create_task(house.services.builds.run(started.task_id))
+        on = structs.replace(make_adapters(model or script()), files=self.files, repository=self.stalling)
+        async with open_app(on, serving=False) as app, asyncio.TaskGroup() as group:
+            started = await app.services.builds.start(ANN, WANTED)
+            going = group.create_task(app.services.builds.run(started.task_id))
             await self.stalling.at.reached.wait()
-            next_one = world(like=on, clock=house.clock, worker_id="w2")
+            next_one = make_adapters(like=on, clock=app.clock, worker_id="w2")
             next_one = structs.replace(next_one, repository=self.second, leases=LeaseTimes(answer=0.0))
             yield Stalled(self.stalling, started, going, next_one)
 
@@ -119,15 +119,15 @@ async def test_nothing_of_a_stalled_executor_comes_after_what_its_successor_buil
 ) -> None:
     async with ground.stalled(f"1/{stage}", after_its_look=after_its_look) as stalled:
         project_id = stalled.build.project_id
-        async with open_house(stalled.next_one) as house:
-            await house.sweeper.start(alone=True)
-            project = await over(house, project_id)
-            commits = await house.services.projects.commits(ANN, project_id)
+        async with open_app(stalled.next_one) as app:
+            await app.sweeper.start(alone=True)
+            project = await over(app, project_id)
+            commits = await app.services.projects.commits(ANN, project_id)
             assert await stalled.goes_on() == [Overtaken]
             assert await ground.history(project_id) == [f"1/{name}" for name in STAGES]
-            assert await house.services.projects.commits(ANN, project_id) == commits
+            assert await app.services.projects.commits(ANN, project_id) == commits
             assert (project.status, project.error_info) == ("completed", None)
-            assert await house.services.projects.get(ANN, project_id) == project
+            assert await app.services.projects.get(ANN, project_id) == project
 
 
 @LOOKS
@@ -138,15 +138,15 @@ async def test_nothing_of_a_stalled_executor_comes_after_the_first_commit_of_the
     model = script(intake=[said(BRIEF)] * 2, requirements=[turn(gate, *said(REQUIREMENTS).pieces)])
     async with ground.stalled("1/intake", model, after_its_look=after_its_look) as stalled:
         project_id = stalled.build.project_id
-        async with open_house(stalled.next_one) as house:
-            await house.services.builds.command(ANN, project_id, "stop")
-            await house.sweeper.end_unanswered()
-            await house.services.builds.command(ANN, project_id, "restart")
+        async with open_app(stalled.next_one) as app:
+            await app.services.builds.command(ANN, project_id, "stop")
+            await app.sweeper.end_unanswered()
+            await app.services.builds.command(ANN, project_id, "restart")
             await gate.reached.wait()
             assert await stalled.goes_on() == [Overtaken]
             assert await ground.history(project_id) == ["2/intake"]
             gate.opened.set()
-            assert (await over(house, project_id)).status == "completed"
+            assert (await over(app, project_id)).status == "completed"
             assert await ground.history(project_id) == [f"2/{name}" for name in STAGES]
 
 
@@ -156,14 +156,14 @@ async def test_nothing_of_a_stalled_executor_comes_in_when_its_build_was_halted_
 ) -> None:
     async with ground.stalled("1/requirements") as stalled:
         project_id = stalled.build.project_id
-        async with open_house(stalled.next_one, serving=False) as house:
-            await house.services.builds.command(ANN, project_id, command)
-            await house.sweeper.end_unanswered()
-            halted = await house.services.projects.get(ANN, project_id)
+        async with open_app(stalled.next_one, serving=False) as app:
+            await app.services.builds.command(ANN, project_id, command)
+            await app.sweeper.end_unanswered()
+            halted = await app.services.projects.get(ANN, project_id)
             assert halted.status == status
             assert await stalled.goes_on() == [LeaseLost]
             assert await ground.history(project_id) == ["1/intake"]
-            assert await house.services.projects.get(ANN, project_id) == halted
+            assert await app.services.projects.get(ANN, project_id) == halted
 
 
 async def test_what_a_stalled_executor_leaves_before_its_successor_comes_to_the_stage_is_replaced(
@@ -171,10 +171,10 @@ async def test_what_a_stalled_executor_leaves_before_its_successor_comes_to_the_
 ) -> None:
     async with ground.stalled("1/requirements", after_its_look=True) as stalled:
         project_id = stalled.build.project_id
-        async with open_house(stalled.next_one, serving=False) as house:
-            await house.sweeper.start(alone=True)
+        async with open_app(stalled.next_one, serving=False) as app:
+            await app.sweeper.start(alone=True)
             assert await stalled.goes_on() == []
             assert STALE in await ground.second.list(project_id)
-            await house.services.builds.run(stalled.build.task_id)
-            assert (await house.services.projects.get(ANN, project_id)).status == "completed"
+            await app.services.builds.run(stalled.build.task_id)
+            assert (await app.services.projects.get(ANN, project_id)).status == "completed"
             assert await ground.history(project_id) == [f"1/{name}" for name in STAGES]

@@ -11,7 +11,7 @@ from nexus.domain.builds.stage_context import StageContext
 from nexus.domain.builds.workflow import StageOutput, StageSpec, Workflow
 from nexus.domain.projects.model import StageEffects
 from tests.domain.builds.test_builds import WANTED, over
-from tests.house import ANN, open_house
+from tests.memory_app import ANN, open_app
 
 
 class Letter(Struct, frozen=True):
@@ -56,25 +56,25 @@ SHOUTING = Workflow(
 
 
 async def test_the_driver_runs_a_workflow_of_other_stages_inputs_and_parts() -> None:
-    async with open_house(workflow=SHOUTING) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        project = await over(house, started.project_id)
+    async with open_app(workflow=SHOUTING) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        project = await over(app, started.project_id)
         assert (project.status, project.project_name) == ("completed", "AN AGENT THAT DOUBLES NUMBERS")
-        [first, second] = await house.services.projects.stages(ANN, project.project_id)
+        [first, second] = await app.services.projects.stages(ANN, project.project_id)
         assert (first.stage_name, first.parts) == ("split", [])
         assert [part.agent for part in second.parts] == WANTED.requirement.split()
         assert second.logs == [f"{word} is loud" for word in WANTED.requirement.split()]
-        commits = await house.services.projects.commits(ANN, project.project_id)
+        commits = await app.services.projects.commits(ANN, project.project_id)
         assert [commit.key for commit in commits] == ["1/shout", "1/split"]
-        assert (await house.services.tasks.get(ANN, started.task_id)).task_type == "build_tool"
+        assert (await app.services.tasks.get(ANN, started.task_id)).task_type == "build_tool"
 
 
 async def test_a_build_that_is_begun_again_keeps_the_type_of_its_task() -> None:
-    async with open_house(workflow=SHOUTING) as house:
-        project = await over(house, (await house.services.builds.start(ANN, WANTED)).project_id)
-        again = await house.services.builds.command(ANN, project.project_id, "restart", from_stage="shout")
-        assert (await house.services.tasks.get(ANN, again.active_task_id)).task_type == "build_tool"
-        assert (await over(house, project.project_id)).status == "completed"
+    async with open_app(workflow=SHOUTING) as app:
+        project = await over(app, (await app.services.builds.start(ANN, WANTED)).project_id)
+        again = await app.services.builds.command(ANN, project.project_id, "restart", from_stage="shout")
+        assert (await app.services.tasks.get(ANN, again.active_task_id)).task_type == "build_tool"
+        assert (await over(app, project.project_id)).status == "completed"
 
 
 def test_a_stage_needs_only_what_comes_before_it() -> None:

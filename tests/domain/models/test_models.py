@@ -40,7 +40,7 @@ class Night:
         self.now += seconds
 
 
-class House:
+class MemoryApp:
     def __init__(self, *turns: Turn | str, jitter: float = 1.0, backoff: Backoff = Backoff()) -> None:
         self.night = Night()
         self.script = ScriptedModel(*turns)
@@ -61,101 +61,101 @@ def busy(retry_after: float | None = None) -> Turn:
 
 
 async def test_a_stream_passes_through_as_it_comes() -> None:
-    house = House(turn("a", Delta(reasoning="r"), "b"))
-    assert await house.read() == [Delta("a"), Delta(reasoning="r"), Delta("b"), End(stop="end", usage=Usage(10, 5))]
-    assert house.models.name == "scripted"
+    app = MemoryApp(turn("a", Delta(reasoning="r"), "b"))
+    assert await app.read() == [Delta("a"), Delta(reasoning="r"), Delta("b"), End(stop="end", usage=Usage(10, 5))]
+    assert app.models.name == "scripted"
 
 
 async def test_what_is_unavailable_is_tried_again_with_growing_pauses() -> None:
-    house = House(busy(), busy(), busy(), "at last")
-    assert (await house.read())[0] == Delta("at last")
-    assert house.night.pauses == [0.5, 1.0, 2.0]
+    app = MemoryApp(busy(), busy(), busy(), "at last")
+    assert (await app.read())[0] == Delta("at last")
+    assert app.night.pauses == [0.5, 1.0, 2.0]
 
 
 async def test_tries_are_bounded() -> None:
-    house = House(busy(), busy(), busy(), busy(), "never said")
+    app = MemoryApp(busy(), busy(), busy(), busy(), "never said")
     with pytest.raises(Unavailable):
-        await house.read()
-    assert len(house.script.requests) == 4
+        await app.read()
+    assert len(app.script.requests) == 4
 
 
 async def test_jitter_spreads_the_pauses() -> None:
-    house = House(busy(), busy(), "x", jitter=0.5)
-    await house.read()
-    assert house.night.pauses == [0.25, 0.5]
+    app = MemoryApp(busy(), busy(), "x", jitter=0.5)
+    await app.read()
+    assert app.night.pauses == [0.25, 0.5]
 
 
 async def test_a_pause_that_the_provider_asks_for_is_kept() -> None:
-    house = House(busy(12), "x", jitter=0.0)
-    await house.read()
-    assert house.night.pauses == [12.0]
+    app = MemoryApp(busy(12), "x", jitter=0.0)
+    await app.read()
+    assert app.night.pauses == [12.0]
 
 
 async def test_a_pause_too_long_to_wait_for_is_told_at_once() -> None:
-    house = House(busy(3600), "x")
+    app = MemoryApp(busy(3600), "x")
     with pytest.raises(Unavailable) as told:
-        await house.read()
-    assert (house.night.pauses, told.value.facts["retry_after"]) == ([], 3600)
+        await app.read()
+    assert (app.night.pauses, told.value.facts["retry_after"]) == ([], 3600)
 
 
 async def test_no_try_begins_after_its_time_is_over() -> None:
-    house = House(busy(20), busy(20), busy(20), "x", jitter=0.0, backoff=Backoff(within=45))
+    app = MemoryApp(busy(20), busy(20), busy(20), "x", jitter=0.0, backoff=Backoff(within=45))
     with pytest.raises(Unavailable):
-        await house.read()
-    assert house.night.pauses == [20.0, 20.0]
+        await app.read()
+    assert app.night.pauses == [20.0, 20.0]
 
 
 async def test_what_was_shown_is_never_begun_again() -> None:
-    house = House(turn("half", Unavailable("broke off")), "whole")
+    app = MemoryApp(turn("half", Unavailable("broke off")), "whole")
     seen = []
     with pytest.raises(Unavailable):
-        async for item in house.models.stream(QUESTION):
+        async for item in app.models.stream(QUESTION):
             seen.append(item)
-    assert (seen, len(house.script.requests)) == ([Delta("half")], 1)
+    assert (seen, len(app.script.requests)) == ([Delta("half")], 1)
 
 
 @pytest.mark.parametrize("problem", [PermissionDenied("the key"), InvalidInput("too long")])
 async def test_what_asking_again_does_not_help_is_asked_once(problem: InvalidInput | PermissionDenied) -> None:
-    house = House(turn(problem), "x")
+    app = MemoryApp(turn(problem), "x")
     with pytest.raises(type(problem)):
-        await house.read()
-    assert house.night.pauses == []
+        await app.read()
+    assert app.night.pauses == []
 
 
 async def test_leaving_a_stream_ends_the_call_at_the_model() -> None:
-    house = House(turn("a", "b"))
-    async with aclosing(house.models.stream(QUESTION)) as items:
+    app = MemoryApp(turn("a", "b"))
+    async with aclosing(app.models.stream(QUESTION)) as items:
         await anext(items)
-        assert house.script.open == 1
-    assert house.script.open == 0
+        assert app.script.open == 1
+    assert app.script.open == 0
 
 
 async def test_cancelling_a_structured_answer_ends_the_call_at_the_model() -> None:
     gate = Gate()
-    house = House(turn("{", gate))
-    asking = asyncio.create_task(house.models.ask_typed(City, QUESTION))
+    app = MemoryApp(turn("{", gate))
+    asking = asyncio.create_task(app.models.ask_typed(City, QUESTION))
     await gate.reached.wait()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    assert house.script.open == 0
+    assert app.script.open == 0
 
 
 async def test_a_structured_answer_is_asked_with_its_schema_and_typed() -> None:
-    house = House(turn('{"name": "上', '海", "unknown": 1}'))
-    answer = await house.models.ask_typed(City, QUESTION)
+    app = MemoryApp(turn('{"name": "上', '海", "unknown": 1}'))
+    answer = await app.models.ask_typed(City, QUESTION)
     assert (answer.value, answer.repairs) == (City("上海"), 0)
     assert answer.spent == Spent(input_tokens=10, output_tokens=5, calls=1)
-    (asked,) = house.script.requests
+    (asked,) = app.script.requests
     assert (asked.schema_name, asked.schema) == ("build_intake", answer_schema(City))
     assert asked.messages == QUESTION.messages
 
 
 async def test_a_wrong_answer_goes_back_with_its_text_and_the_exact_error() -> None:
-    house = House('{"name": 5}', "no JSON at all", '{"name": "Xi\'an"}')
-    answer = await house.models.ask_typed(City, QUESTION)
+    app = MemoryApp('{"name": 5}', "no JSON at all", '{"name": "Xi\'an"}')
+    answer = await app.models.ask_typed(City, QUESTION)
     assert (answer.value.name, answer.repairs, answer.spent.calls) == ("Xi'an", 2, 3)
-    _, second, third = house.script.requests
+    _, second, third = app.script.requests
     assert second.messages[:-2] == third.messages[:-2] == QUESTION.messages
     assert second.messages[-2] == ChatMessage("assistant", '{"name": 5}')
     assert "Expected `str`, got `int` - at `$.name`" in second.messages[-1].content
@@ -163,38 +163,38 @@ async def test_a_wrong_answer_goes_back_with_its_text_and_the_exact_error() -> N
 
 
 async def test_after_three_repairs_it_is_over() -> None:
-    house = House(*["{}"] * 5)
+    app = MemoryApp(*["{}"] * 5)
     with pytest.raises(Unparseable, match=r"answer for build\.intake was not usable after 4 tries: .*`name`") as told:
-        await house.models.ask_typed(City, QUESTION)
-    assert len(house.script.requests) == 4
+        await app.models.ask_typed(City, QUESTION)
+    assert len(app.script.requests) == 4
     assert told.value.facts["spent"] == Spent(input_tokens=40, output_tokens=20, calls=4)
 
 
 @pytest.mark.parametrize(("stop", "said"), [("length", "cut off"), ("content_filter", "withheld")])
 async def test_an_answer_that_was_cut_is_not_repaired(stop: Literal["length", "content_filter"], said: str) -> None:
-    house = House(Turn(pieces=('{"name": "A"}',), stop=stop), '{"name": "B"}')
+    app = MemoryApp(Turn(pieces=('{"name": "A"}',), stop=stop), '{"name": "B"}')
     with pytest.raises(Unparseable, match=said) as told:
-        await house.models.ask_typed(City, QUESTION)
-    assert (told.value.facts["reason"], len(house.script.requests)) == (stop, 1)
+        await app.models.ask_typed(City, QUESTION)
+    assert (told.value.facts["reason"], len(app.script.requests)) == (stop, 1)
 
 
 async def test_a_structured_answer_that_breaks_off_is_asked_again_and_its_cost_is_unknown() -> None:
-    house = House(turn('{"na', Unavailable("broke off")), '{"name": "A"}')
-    answer = await house.models.ask_typed(City, QUESTION)
+    app = MemoryApp(turn('{"na', Unavailable("broke off")), '{"name": "A"}')
+    answer = await app.models.ask_typed(City, QUESTION)
     assert answer.value == City("A")
     assert answer.spent == Spent(input_tokens=10, output_tokens=5, calls=2, unknown=True)
 
 
 async def test_tries_of_a_structured_answer_are_bounded_whatever_breaks() -> None:
-    house = House(busy(), turn("{", Unavailable("x")), busy(), turn("{", Unavailable("x")), '{"name": "A"}')
+    app = MemoryApp(busy(), turn("{", Unavailable("x")), busy(), turn("{", Unavailable("x")), '{"name": "A"}')
     with pytest.raises(Unavailable):
-        await house.models.ask_typed(City, QUESTION)
-    assert len(house.script.requests) == 4
+        await app.models.ask_typed(City, QUESTION)
+    assert len(app.script.requests) == 4
 
 
 async def test_an_uncounted_call_makes_the_sum_unknown() -> None:
-    house = House(Turn(pieces=("{}",), usage=None), '{"name": "A"}')
-    answer = await house.models.ask_typed(City, QUESTION)
+    app = MemoryApp(Turn(pieces=("{}",), usage=None), '{"name": "A"}')
+    answer = await app.models.ask_typed(City, QUESTION)
     assert answer.spent == Spent(input_tokens=10, output_tokens=5, calls=2, unknown=True)
 
 

@@ -38,7 +38,7 @@ from tests.domain.builds.test_builds import STAGES, WANTED, over
 from tests.domain.builds.test_control import until
 from tests.fakes.models import Gate, ScriptedModel, turn
 from tests.fakes.repository import MemoryRepository
-from tests.house import ANN, House, open_house, world
+from tests.memory_app import ANN, MemoryApp, make_adapters, open_app
 
 
 class Raising(MemoryRepository):
@@ -65,67 +65,67 @@ async def without_rest(seconds: float) -> None:
     assert seconds > 0
 
 
-async def commands(house: House, project_id: str, *given: str) -> list[str]:
+async def commands(app: MemoryApp, project_id: str, *given: str) -> list[str]:
     found = list[str]()
     for command in given:
-        found.append((await house.services.builds.command(ANN, project_id, command)).status)  # type: ignore[arg-type]  # one of the commands
+        found.append((await app.services.builds.command(ANN, project_id, command)).status)  # type: ignore[arg-type]  # one of the commands
     return found
 
 
 async def test_a_build_that_is_paused_while_queued_does_not_run_however_often_it_is_delivered() -> None:
-    async with open_house(world(script()), serving=False) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        assert await commands(house, started.project_id, "pause", "pause") == ["paused", "paused"]
+    async with open_app(make_adapters(script()), serving=False) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        assert await commands(app, started.project_id, "pause", "pause") == ["paused", "paused"]
         for _ in range(3):
-            await house.services.builds.run(started.task_id)
-            await house.sweeper.sweep()
-        assert house.world.model.requests == []
-        assert (await house.services.projects.get(ANN, started.project_id)).status == "paused"
+            await app.services.builds.run(started.task_id)
+            await app.sweeper.sweep()
+        assert app.adapters.model.requests == []
+        assert (await app.services.projects.get(ANN, started.project_id)).status == "paused"
 
 
 async def test_a_build_that_is_stopped_while_queued_or_paused_never_runs_however_often_it_is_delivered() -> None:
-    async with open_house(world(script()), serving=False) as house:
+    async with open_app(make_adapters(script()), serving=False) as app:
         for before in ([], ["pause"], ["pause", "resume"]):
-            started = await house.services.builds.start(ANN, WANTED)
-            assert (await commands(house, started.project_id, *before, "stop", "stop"))[-2:] == ["cancelled"] * 2
+            started = await app.services.builds.start(ANN, WANTED)
+            assert (await commands(app, started.project_id, *before, "stop", "stop"))[-2:] == ["cancelled"] * 2
             for _ in range(3):
-                await house.services.builds.run(started.task_id)
-            assert (await house.services.projects.task(ANN, started.project_id)).dispatch is None
-        assert house.world.model.requests == []
+                await app.services.builds.run(started.task_id)
+            assert (await app.services.projects.task(ANN, started.project_id)).dispatch is None
+        assert app.adapters.model.requests == []
 
 
 async def test_a_build_that_is_stopped_in_a_stage_ends_cancelled_not_failed_and_no_redelivery_revives_it() -> None:
     gate = Gate()
-    async with open_house(world(script(intake=[turn(gate, "late")]))) as house:
-        started = await house.services.builds.start(ANN, WANTED)
+    async with open_app(make_adapters(script(intake=[turn(gate, "late")]))) as app:
+        started = await app.services.builds.start(ANN, WANTED)
         await gate.reached.wait()
-        await commands(house, started.project_id, "stop")
-        ended = await over(house, started.project_id)
+        await commands(app, started.project_id, "stop")
+        ended = await over(app, started.project_id)
         assert (ended.status, ended.error_info) == ("cancelled", None)
-        build = await house.services.projects.build(ANN, started.project_id)
+        build = await app.services.projects.build(ANN, started.project_id)
         assert (build.status, build.completed_at) == ("cancelled", ended.completed_at)
-        await house.services.builds.run(started.task_id)
-        assert await house.services.projects.get(ANN, started.project_id) == ended
+        await app.services.builds.run(started.task_id)
+        assert await app.services.projects.get(ANN, started.project_id) == ended
 
 
 async def test_a_resumed_build_goes_on_at_its_first_unfinished_stage_and_repeats_no_finished_one() -> None:
     gate = Gate()
     model = script(architecture=[turn(gate, *said(ARCHITECTURE).pieces), said(ARCHITECTURE)])
-    async with open_house(world(model)) as house:
-        started = await house.services.builds.start(ANN, WANTED)
+    async with open_app(make_adapters(model)) as app:
+        started = await app.services.builds.start(ANN, WANTED)
         await gate.reached.wait()
-        await commands(house, started.project_id, "pause")
+        await commands(app, started.project_id, "pause")
         gate.opened.set()
-        await until(house, started.project_id, "paused")
-        stages = await house.services.projects.stages(ANN, started.project_id)
+        await until(app, started.project_id, "paused")
+        stages = await app.services.projects.stages(ANN, started.project_id)
         done = [stage for stage in stages if stage.status == "completed"]
         assert [stage.stage_name for stage in done] == STAGES[: len(done)]
         assert 2 <= len(done) <= 3
-        await commands(house, started.project_id, "resume")
-        assert (await over(house, started.project_id)).status == "completed"
+        await commands(app, started.project_id, "resume")
+        assert (await over(app, started.project_id)).status == "completed"
         asked = Counter(request.purpose for request in model.requests)
         assert (asked["build.intake"], asked["build.requirements"]) == (1, 1)
-        assert (await house.services.projects.stages(ANN, started.project_id))[:2] == stages[:2]
+        assert (await app.services.projects.stages(ANN, started.project_id))[:2] == stages[:2]
 
 
 async def test_a_restarted_build_is_queued_with_a_hint_and_makes_every_stage_anew() -> None:
@@ -133,23 +133,23 @@ async def test_a_restarted_build_is_queued_with_a_hint_and_makes_every_stage_ane
     for purpose in ("architecture", "design", "tools", "prompt"):
         model.add(*script()._by_purpose[f"build.{purpose}"], purpose=f"build.{purpose}")
     model.add(*doubling(3), *doubling(4), purpose="reply")
-    async with open_house(world(model)) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        await over(house, started.project_id)
-        assert await commands(house, started.project_id, "restart") == ["queued"]
-        project = await over(house, started.project_id)
+    async with open_app(make_adapters(model)) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        await over(app, started.project_id)
+        assert await commands(app, started.project_id, "restart") == ["queued"]
+        project = await over(app, started.project_id)
         assert (project.status, project.build_no, project.error_info) == ("completed", 2, None)
-        keys = [commit.key for commit in await house.services.projects.commits(ANN, started.project_id)]
+        keys = [commit.key for commit in await app.services.projects.commits(ANN, started.project_id)]
         assert keys == [f"{build}/{name}" for build in (2, 1) for name in reversed(STAGES)]
 
 
 async def test_progress_moves_with_every_stage_from_nothing_to_all() -> None:
     seen = list[tuple[float, str | None]]()
-    async with open_house(world(script())) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        assert (await house.services.projects.get(ANN, started.project_id)).progress == 0.0
-        project = await over(house, started.project_id)
-        events = house.services.projects._events
+    async with open_app(make_adapters(script())) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        assert (await app.services.projects.get(ANN, started.project_id)).progress == 0.0
+        project = await over(app, started.project_id)
+        events = app.services.projects._events
         found = await events.read(f"build:{started.project_id}/1", limit=100)
         seen = [(event.data["progress"], event.data["stage"]) for event in found if event.tag == "stage.completed"]
         assert seen == [(round(100 * number / 9, 1), name) for number, name in enumerate(STAGES, 1)]
@@ -161,13 +161,13 @@ async def test_a_stage_that_raises_is_tried_again_up_to_its_attempts_and_no_furt
     raises: int, status: str, attempt: int
 ) -> None:
     model = script(intake=[said(BRIEF)] * 9)
-    on = structs.replace(world(model), repository=raising("intake", raises))
-    async with open_house(on, serving=False) as house:
-        house.services.builds._driver._sleep = without_rest
-        started = await house.services.builds.start(ANN, WANTED)
-        await house.services.builds.run(started.task_id)
-        project = await house.services.projects.get(ANN, started.project_id)
-        intake, *_ = await house.services.projects.stages(ANN, started.project_id)
+    on = structs.replace(make_adapters(model), repository=raising("intake", raises))
+    async with open_app(on, serving=False) as app:
+        app.services.builds._driver._sleep = without_rest
+        started = await app.services.builds.start(ANN, WANTED)
+        await app.services.builds.run(started.task_id)
+        project = await app.services.projects.get(ANN, started.project_id)
+        intake, *_ = await app.services.projects.stages(ANN, started.project_id)
         assert (project.status, intake.status, intake.attempt) == (status, status, attempt)
         if status == "failed":
             assert project.error_info
@@ -208,15 +208,15 @@ def several() -> ScriptedModel:
 
 async def test_several_agents_are_built_in_one_pass_through_the_stages_without_recursion() -> None:
     model = several()
-    async with open_house(world(model)) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        project = await over(house, started.project_id)
+    async with open_app(make_adapters(model)) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        project = await over(app, started.project_id)
         assert (project.status, project.error_info) == ("completed", None)
         asked = Counter(request.purpose for request in model.requests)
         assert asked["build.architecture"] == 1
         assert [asked[f"build.{stage}"] for stage in ("design", "tools", "prompt")] == [3, 3, 3]
-        agents = (await house.services.agents.page(ANN, Window())).items
+        agents = (await app.services.agents.page(ANN, Window())).items
         assert sorted(agent.slug for agent in agents) == ["doubler", "quadrupler", "tripler"]
-        stages = await house.services.projects.stages(ANN, started.project_id)
+        stages = await app.services.projects.stages(ANN, started.project_id)
         assert [len(stage.parts) for stage in stages] == [0, 0, 0, 3, 3, 3, 3, 3, 0]
         assert {stage.attempt for stage in stages} == {1}

@@ -6,7 +6,7 @@ from nexus.domain.core.errors import Unavailable
 from tests.domain.builds.scripts import BRIEF, said, script
 from tests.domain.builds.test_builds import WANTED
 from tests.fakes.models import turn
-from tests.house import ANN, open_house, world
+from tests.memory_app import ANN, make_adapters, open_app
 
 DAYS = 86_400.0
 
@@ -14,23 +14,23 @@ DAYS = 86_400.0
 @pytest.mark.parametrize("ahead", [3600.0, 30 * DAYS])
 async def test_a_build_that_waits_under_a_clock_that_ran_ahead_goes_on_when_it_is_right_again(ahead: float) -> None:
     long = turn(Unavailable("The model provider asks to slow down (429).", reason="provider", retry_after=120.0))
-    async with open_house(world(script(intake=[long, said(BRIEF)]))) as house:
-        house.clock.now += ahead
-        project_id = (await house.services.builds.start(ANN, WANTED)).project_id
-        await house.queue.wait_idle()
-        assert (await house.services.projects.get(ANN, project_id)).status == "queued"
-        house.clock.now -= ahead
+    async with open_app(make_adapters(script(intake=[long, said(BRIEF)]))) as app:
+        app.clock.now += ahead
+        project_id = (await app.services.builds.start(ANN, WANTED)).project_id
+        await app.queue.wait_idle()
+        assert (await app.services.projects.get(ANN, project_id)).status == "queued"
+        app.clock.now -= ahead
         for _ in range(14):
-            await house.sweeper.sweep()
-            await house.queue.wait_idle()
-        assert (await house.services.projects.get(ANN, project_id)).status == "completed"
+            await app.sweeper.sweep()
+            await app.queue.wait_idle()
+        assert (await app.services.projects.get(ANN, project_id)).status == "completed"
 
 
 async def test_a_build_that_waits_its_time_is_not_taken_for_one_of_another_clock() -> None:
     long = turn(Unavailable("The model provider asks to slow down (429).", reason="provider", retry_after=590.0))
-    async with open_house(world(script(intake=[long, said(BRIEF)]))) as house:
-        project_id = (await house.services.builds.start(ANN, WANTED)).project_id
+    async with open_app(make_adapters(script(intake=[long, said(BRIEF)]))) as app:
+        project_id = (await app.services.builds.start(ANN, WANTED)).project_id
         for _ in range(14):
-            await house.queue.wait_idle()
-            await house.sweeper.sweep()
-        assert (await house.services.projects.get(ANN, project_id)).status == "queued"
+            await app.queue.wait_idle()
+            await app.sweeper.sweep()
+        assert (await app.services.projects.get(ANN, project_id)).status == "queued"

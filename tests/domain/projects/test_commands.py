@@ -9,7 +9,7 @@ from nexus.domain.projects.admission import Limits
 from nexus.domain.tallies.model import NOW
 from nexus.domain.tallies.tables import TALLIES
 from tests.domain.projects.walk import PLACES, Walk
-from tests.house import ANN, open_house, world
+from tests.memory_app import ANN, make_adapters, open_app
 
 PROJECTS_IN_A_WALK, STEPS = 50, 6_000
 NEEDED = {
@@ -32,8 +32,8 @@ NEEDED = {
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_a_walk_through_all_commands_stays_on_the_table(seed: int) -> None:
-    async with open_house(structs.replace(world(), admission=Limits(PLACES)), serving=False) as house:
-        walk = Walk(house, seed)
+    async with open_app(structs.replace(make_adapters(), admission=Limits(PLACES)), serving=False) as app:
+        walk = Walk(app, seed)
         await walk.start(PROJECTS_IN_A_WALK)
         for number in range(STEPS):
             try:
@@ -42,6 +42,6 @@ async def test_a_walk_through_all_commands_stays_on_the_table(seed: int) -> None
                 error.add_note(f"seed {seed}, step {number}")
                 raise
         assert NEEDED - walk.seen.keys() == set()
-        tables = Tables(house.world.tables, secret=house.world.secret, clock=house.clock)
+        tables = Tables(app.adapters.tables, secret=app.adapters.secret, clock=app.clock)
         tally = await tables.get(TALLIES, ANN.tenant_id, NOW)
         assert (tally.builds_active, tally.builds_held) == await walk.account()

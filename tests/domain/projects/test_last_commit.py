@@ -16,7 +16,7 @@ from nexus.domain.tallies.tables import TALLIES
 from tests.domain.builds.scripts import doubling, script
 from tests.domain.builds.test_builds import WANTED, over
 from tests.fakes.models import ScriptedModel, turn
-from tests.house import ANN, House, open_house, world
+from tests.memory_app import ANN, MemoryApp, make_adapters, open_app
 
 
 class Dying(MemoryTables):
@@ -43,14 +43,14 @@ def skipping() -> ScriptedModel:
     return script(reply=[*doubling(1), turn("")])
 
 
-def calls(house: House) -> int:
+def calls(app: MemoryApp) -> int:
     """How many calls of the model were paid for."""
-    assert isinstance(house.world.model, ScriptedModel)
-    return len(house.world.model.requests)
+    assert isinstance(app.adapters.model, ScriptedModel)
+    return len(app.adapters.model.requests)
 
 
-async def tags(house: House, project_id: str) -> Sequence[str]:
-    events = await house.services.projects._events.read(topic(project_id, 1), limit=100)
+async def tags(app: MemoryApp, project_id: str) -> Sequence[str]:
+    events = await app.services.projects._events.read(topic(project_id, 1), limit=100)
     assert [event.position for event in events] == list(range(1, len(events) + 1))
     return [event.tag for event in events]
 
@@ -61,26 +61,26 @@ async def test_a_build_whose_process_died_around_its_end_ends_once_and_does_noth
     model: Callable[[], ScriptedModel], last: str, before: bool
 ) -> None:
     store = Dying(before=before)
-    async with open_house(structs.replace(world(model()), tables=store)) as dead:
+    async with open_app(structs.replace(make_adapters(model()), tables=store)) as dead:
         project_id = (await dead.services.builds.start(ANN, WANTED)).project_id
         await store.reached.wait()
         between, paid = await dead.services.projects.get(ANN, project_id), calls(dead)
         stages = await dead.services.projects.stages(ANN, project_id)
         assert (between.status, between.progress) == ("building" if before else "completed", 100.0)
         assert [stage.status for stage in stages] == ["completed"] * 8 + [last]
-        async with open_house(world(like=dead.world, clock=dead.clock, worker_id="w2")) as house:
-            await house.sweeper.start(alone=True)
-            project = await over(house, project_id)
+        async with open_app(make_adapters(like=dead.adapters, clock=dead.clock, worker_id="w2")) as app:
+            await app.sweeper.start(alone=True)
+            project = await over(app, project_id)
             assert (project.status, project.error_info) == ("completed", None)
             taken_over = ["build.started"] if before else []
-            assert (await tags(house, project_id))[-2 - before :] == [f"stage.{last}", *taken_over, "build.completed"]
-            assert await house.services.projects.stages(ANN, project_id) == stages
-            assert calls(house) == paid
+            assert (await tags(app, project_id))[-2 - before :] == [f"stage.{last}", *taken_over, "build.completed"]
+            assert await app.services.projects.stages(ANN, project_id) == stages
+            assert calls(app) == paid
             store.opened.set()
             await dead.queue.drain(5)
-            assert await house.services.projects.get(ANN, project_id) == project
-            assert (await tags(house, project_id)).count("build.completed") == 1
-            tables = Tables(store, secret=dead.world.secret, clock=dead.clock)
+            assert await app.services.projects.get(ANN, project_id) == project
+            assert (await tags(app, project_id)).count("build.completed") == 1
+            tables = Tables(store, secret=dead.adapters.secret, clock=dead.clock)
             assert (await tables.get(TALLIES, ANN.tenant_id, TOTAL)).builds_completed == 1
 
 
@@ -89,20 +89,20 @@ async def test_a_wish_that_comes_between_the_last_stage_and_the_end_is_met_by_th
     command: Command, status: str
 ) -> None:
     store = Dying(before=True)
-    async with open_house(structs.replace(world(script()), tables=store)) as dead:
+    async with open_app(structs.replace(make_adapters(script()), tables=store)) as dead:
         project_id = (await dead.services.builds.start(ANN, WANTED)).project_id
         await store.reached.wait()
         stages, paid = await dead.services.projects.stages(ANN, project_id), calls(dead)
         await dead.services.projects.command(ANN, project_id, command)
-        async with open_house(world(like=dead.world, clock=dead.clock, worker_id="w2")) as house:
-            await house.sweeper.start(alone=True)
-            ended = await house.services.projects.get(ANN, project_id)
+        async with open_app(make_adapters(like=dead.adapters, clock=dead.clock, worker_id="w2")) as app:
+            await app.sweeper.start(alone=True)
+            ended = await app.services.projects.get(ANN, project_id)
             assert (ended.status, ended.progress) == (status, 100.0)
             store.opened.set()
             await dead.queue.drain(5)
-            assert await house.services.projects.get(ANN, project_id) == ended
+            assert await app.services.projects.get(ANN, project_id) == ended
             if status == "paused":
-                await house.services.builds.command(ANN, project_id, "resume")
-                assert (await over(house, project_id)).status == "completed"
-            assert await house.services.projects.stages(ANN, project_id) == stages
-            assert calls(house) == paid
+                await app.services.builds.command(ANN, project_id, "resume")
+                assert (await over(app, project_id)).status == "completed"
+            assert await app.services.projects.stages(ANN, project_id) == stages
+            assert calls(app) == paid

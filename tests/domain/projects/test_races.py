@@ -15,7 +15,7 @@ from tests.domain.builds.scripts import REQUIREMENTS, said, script
 from tests.domain.builds.test_builds import WANTED
 from tests.fakes.models import Gate, turn
 from tests.fakes.repository import MemoryRepository
-from tests.house import ANN, House, open_house, world
+from tests.memory_app import ANN, MemoryApp, make_adapters, open_app
 
 RESULT = StageResult(output_data={"summary": "done"})
 ANYTHING = "anything"
@@ -44,22 +44,22 @@ class Overtaken(MemoryTables):
         return self._act is None
 
 
-def runs_of(house: House) -> BuildLeases:
-    return house.services.builds._runs
+def runs_of(app: MemoryApp) -> BuildLeases:
+    return app.services.builds._runs
 
 
-async def command(house: House, project_id: str, given: Command) -> Project:
-    return await house.services.builds.command(ANN, project_id, given)
+async def command(app: MemoryApp, project_id: str, given: Command) -> Project:
+    return await app.services.builds.command(ANN, project_id, given)
 
 
 async def test_a_claim_that_a_stop_overtakes_is_lost_and_nothing_runs() -> None:
     store = Overtaken()
-    async with open_house(structs.replace(world(), tables=store), serving=False) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        store.before("status", "building", lambda: command(house, started.project_id, "stop"))
+    async with open_app(structs.replace(make_adapters(), tables=store), serving=False) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        store.before("status", "building", lambda: command(app, started.project_id, "stop"))
         with pytest.raises(LeaseLost):
-            await runs_of(house).claim(started.task_id, "w1")
-        project = await house.services.projects.get(ANN, started.project_id)
+            await runs_of(app).claim(started.task_id, "w1")
+        project = await app.services.projects.get(ANN, started.project_id)
         assert store.has_happened
         assert (project.status, project.started_at) == ("cancelled", None)
 
@@ -67,30 +67,30 @@ async def test_a_claim_that_a_stop_overtakes_is_lost_and_nothing_runs() -> None:
 @pytest.mark.parametrize(("given", "field"), [("pause", "paused"), ("stop", "stopped")])
 async def test_a_wish_that_the_end_overtakes_is_refused_with_the_end(given: Command, field: str) -> None:
     store = Overtaken()
-    async with open_house(structs.replace(world(), tables=store), serving=False) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        run = await runs_of(house).claim(started.task_id, "w1")
-        store.before("control_status", field, lambda: runs_of(house).fail(run, {"message": "It went wrong."}))
+    async with open_app(structs.replace(make_adapters(), tables=store), serving=False) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        run = await runs_of(app).claim(started.task_id, "w1")
+        store.before("control_status", field, lambda: runs_of(app).fail(run, {"message": "It went wrong."}))
         with pytest.raises(WrongState) as refused:
-            await command(house, started.project_id, given)
+            await command(app, started.project_id, given)
         assert store.has_happened
         assert refused.value.facts["status"] == "failed"
 
 
 async def test_a_pause_that_the_claim_overtakes_becomes_a_wish() -> None:
     store = Overtaken()
-    async with open_house(structs.replace(world(), tables=store), serving=False) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        store.before("status", "paused", lambda: runs_of(house).claim(started.task_id, "w1"))
-        project = await command(house, started.project_id, "pause")
+    async with open_app(structs.replace(make_adapters(), tables=store), serving=False) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        store.before("status", "paused", lambda: runs_of(app).claim(started.task_id, "w1"))
+        project = await command(app, started.project_id, "pause")
         assert (project.status, project.control_status) == ("building", "paused")
 
 
 async def test_a_stage_whose_commit_a_takeover_overtakes_is_not_committed() -> None:
     store = Overtaken()
-    async with open_house(structs.replace(world(), tables=store), serving=False) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        runs = runs_of(house)
+    async with open_app(structs.replace(make_adapters(), tables=store), serving=False) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        runs = runs_of(app)
         run = await runs.claim(started.task_id, "w1")
         stage = await runs.start_stage(run, (await runs.stages(run))[0])
         store.before("status", "completed", lambda: runs.take_over(run.task, "w2"))
@@ -102,55 +102,55 @@ async def test_a_stage_whose_commit_a_takeover_overtakes_is_not_committed() -> N
 
 async def test_of_two_restarts_at_one_moment_one_begins_a_build() -> None:
     store = Overtaken()
-    async with open_house(structs.replace(world(), tables=store), serving=False) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        await command(house, started.project_id, "stop")
-        store.before("status", "queued", lambda: command(house, started.project_id, "restart"))
+    async with open_app(structs.replace(make_adapters(), tables=store), serving=False) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        await command(app, started.project_id, "stop")
+        store.before("status", "queued", lambda: command(app, started.project_id, "restart"))
         with pytest.raises(WrongState) as refused:
-            await command(house, started.project_id, "restart")
+            await command(app, started.project_id, "restart")
         assert refused.value.facts["status"] == "queued"
-        assert (await house.services.projects.get(ANN, started.project_id)).build_no == 2
+        assert (await app.services.projects.get(ANN, started.project_id)).build_no == 2
 
 
 async def test_a_deletion_that_a_restart_overtakes_is_refused() -> None:
     store = Overtaken()
-    async with open_house(structs.replace(world(), tables=store), serving=False) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        await command(house, started.project_id, "stop")
-        store.before("deleted_at", ANYTHING, lambda: command(house, started.project_id, "restart"))
+    async with open_app(structs.replace(make_adapters(), tables=store), serving=False) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        await command(app, started.project_id, "stop")
+        store.before("deleted_at", ANYTHING, lambda: command(app, started.project_id, "restart"))
         with pytest.raises(WrongState) as refused:
-            await house.services.deletions.delete(ANN, started.project_id)
+            await app.services.deletions.delete(ANN, started.project_id)
         assert refused.value.facts["status"] == "queued"
 
 
 async def test_a_build_that_is_resumed_while_it_halts_goes_on_at_once() -> None:
     gate, store = Gate(), Overtaken()
     model = script(requirements=[turn(gate, *said(REQUIREMENTS).pieces), said(REQUIREMENTS)])
-    async with open_house(structs.replace(world(model), tables=store)) as house:
-        started = await house.services.builds.start(ANN, WANTED)
+    async with open_app(structs.replace(make_adapters(model), tables=store)) as app:
+        started = await app.services.builds.start(ANN, WANTED)
         await gate.reached.wait()
-        await command(house, started.project_id, "pause")
-        store.before("status", "paused", lambda: command(house, started.project_id, "resume"))
+        await command(app, started.project_id, "pause")
+        store.before("status", "paused", lambda: command(app, started.project_id, "resume"))
         gate.opened.set()
-        await house.queue.drain(5)
+        await app.queue.drain(5)
         assert store.has_happened
-        assert (await house.services.projects.get(ANN, started.project_id)).status != "building"
+        assert (await app.services.projects.get(ANN, started.project_id)).status != "building"
 
 
 async def test_a_build_whose_finished_files_are_gone_fails_and_says_so() -> None:
-    async with open_house(world(script(requirements=[])), serving=False) as first:
+    async with open_app(make_adapters(script(requirements=[])), serving=False) as first:
         started = await first.services.builds.start(ANN, WANTED)
         await first.services.builds.run(started.task_id)
         assert (await first.services.projects.get(ANN, started.project_id)).status == "failed"
         await command(first, started.project_id, "retry")
         emptied = structs.replace(
-            world(like=first.world, clock=first.clock, worker_id="w2"), repository=MemoryRepository()
+            make_adapters(like=first.adapters, clock=first.clock, worker_id="w2"), repository=MemoryRepository()
         )
-        async with open_house(emptied, serving=False) as house:
-            task = await house.services.projects.task(ANN, started.project_id)
+        async with open_app(emptied, serving=False) as app:
+            task = await app.services.projects.task(ANN, started.project_id)
             try:
-                await house.services.builds.run(task.task_id)
+                await app.services.builds.run(task.task_id)
             except NexusError as error:
                 assert error.facts["code"] == "files_lost"
-            project = await house.services.projects.get(ANN, started.project_id)
+            project = await app.services.projects.get(ANN, started.project_id)
             assert (project.status, (project.error_info or {}).get("code")) == ("failed", "files_lost")

@@ -5,64 +5,64 @@ import pytest
 from nexus.domain.projects.leases import BuildLeases
 from nexus.domain.projects.model import Build, Command, Run
 from tests.domain.builds.test_builds import WANTED
-from tests.house import ANN, House, open_house
+from tests.memory_app import ANN, MemoryApp, open_app
 
 
-def runs_of(house: House) -> BuildLeases:
-    return house.services.builds._runs
+def runs_of(app: MemoryApp) -> BuildLeases:
+    return app.services.builds._runs
 
 
-async def starts(house: House, project_id: str) -> tuple[str | None, ...]:
+async def starts(app: MemoryApp, project_id: str) -> tuple[str | None, ...]:
     """Of the project, of its build and of its task."""
-    projects = house.services.projects
+    projects = app.services.projects
     project, build = await projects.get(ANN, project_id), await projects.build(ANN, project_id)
     return project.started_at, build.started_at, (await projects.task(ANN, project_id)).started_at
 
 
-async def failed(house: House) -> tuple[Run, Build]:
-    started = await house.services.builds.start(ANN, WANTED)
-    run = await runs_of(house).claim(started.task_id, "w1")
-    await runs_of(house).fail(run, {"message": "It went wrong."})
-    return run, await house.services.projects.build(ANN, started.project_id)
+async def failed(app: MemoryApp) -> tuple[Run, Build]:
+    started = await app.services.builds.start(ANN, WANTED)
+    run = await runs_of(app).claim(started.task_id, "w1")
+    await runs_of(app).fail(run, {"message": "It went wrong."})
+    return run, await app.services.projects.build(ANN, started.project_id)
 
 
 @pytest.mark.parametrize("command", ["retry", "restart"])
 async def test_a_rebuilt_project_tells_its_own_start_from_its_first_claim_on(command: Command) -> None:
-    async with open_house(serving=False) as house:
-        run, first = await failed(house)
+    async with open_app(serving=False) as app:
+        run, first = await failed(app)
         project_id = run.project.project_id
-        again = await house.services.builds.command(ANN, project_id, command)
-        assert await starts(house, project_id) == (None, None, None)
-        await runs_of(house).claim(again.active_task_id, "w1")
-        second = await house.services.projects.build(ANN, project_id)
+        again = await app.services.builds.command(ANN, project_id, command)
+        assert await starts(app, project_id) == (None, None, None)
+        await runs_of(app).claim(again.active_task_id, "w1")
+        second = await app.services.projects.build(ANN, project_id)
         assert first.completed_at
         assert second.started_at
         assert first.completed_at < second.created_at < second.started_at
-        assert await starts(house, project_id) == (second.started_at,) * 3
+        assert await starts(app, project_id) == (second.started_at,) * 3
 
 
 async def test_a_rebuilt_project_that_is_stopped_before_it_began_has_no_start() -> None:
-    async with open_house(serving=False) as house:
-        run, _ = await failed(house)
-        await house.services.builds.command(ANN, run.project.project_id, "restart")
-        stopped = await house.services.builds.command(ANN, run.project.project_id, "stop")
+    async with open_app(serving=False) as app:
+        run, _ = await failed(app)
+        await app.services.builds.command(ANN, run.project.project_id, "restart")
+        stopped = await app.services.builds.command(ANN, run.project.project_id, "stop")
         assert (stopped.status, stopped.started_at) == ("cancelled", None)
 
 
 async def test_a_build_keeps_its_start_through_a_takeover_a_pause_and_a_drain() -> None:
-    async with open_house(serving=False) as house:
-        run, _ = await failed(house)
-        project_id, runs = run.project.project_id, runs_of(house)
-        task_id = (await house.services.builds.command(ANN, project_id, "retry")).active_task_id
+    async with open_app(serving=False) as app:
+        run, _ = await failed(app)
+        project_id, runs = run.project.project_id, runs_of(app)
+        task_id = (await app.services.builds.command(ANN, project_id, "retry")).active_task_id
         run = await runs.claim(task_id, "w1")
-        began = await starts(house, project_id)
-        house.clock.now += 60
+        began = await starts(app, project_id)
+        app.clock.now += 60
         run = await runs.take_over(run.task, "w2")
-        assert await starts(house, project_id) == began
-        await house.services.builds.command(ANN, project_id, "pause")
+        assert await starts(app, project_id) == began
+        await app.services.builds.command(ANN, project_id, "pause")
         await runs.pause_done(run)
-        assert await starts(house, project_id) == began
-        await house.services.builds.command(ANN, project_id, "resume")
+        assert await starts(app, project_id) == began
+        await app.services.builds.command(ANN, project_id, "resume")
         await runs.release(await runs.claim(task_id, "w1"))
         await runs.claim(task_id, "w2")
-        assert await starts(house, project_id) == began
+        assert await starts(app, project_id) == began

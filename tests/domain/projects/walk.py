@@ -33,7 +33,7 @@ from nexus.domain.tasks.tables import TASKS
 from nexus.jobs.registry import encode
 from nexus.jobs.runner import Runner
 from tests.domain.builds.test_builds import WANTED
-from tests.house import ANN, House
+from tests.memory_app import ANN, MemoryApp
 from tests.model.invariants import JOINT
 from tests.model.state import DONE
 
@@ -57,10 +57,10 @@ class Known(Struct):
 
 
 class Walk:
-    def __init__(self, house: House, seed: int) -> None:
-        self._services, self._clock = house.services, house.clock
-        self._runs: BuildLeases = house.services.builds._runs
-        self._tables = Tables(house.world.tables, secret=house.world.secret, clock=house.clock)
+    def __init__(self, app: MemoryApp, seed: int) -> None:
+        self._services, self._clock = app.services, app.clock
+        self._runs: BuildLeases = app.services.builds._runs
+        self._tables = Tables(app.adapters.tables, secret=app.adapters.secret, clock=app.clock)
         self._random = random.Random(seed)
         self._known: list[Known] = []
         self.seen = Counter[str]()

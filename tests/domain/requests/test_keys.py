@@ -18,7 +18,7 @@ from nexus.domain.requests.service import KeyReused, Requests, Waiting
 from nexus.domain.requests.tables import REQUESTS
 from nexus.domain.tasks.execution import LeaseTimes
 from tests.fakes.heartbeat import MemoryHeartbeat
-from tests.house import ANN, BEN
+from tests.memory_app import ANN, BEN
 
 SOON, LEASE = Waiting(longest=20, look=0.001), LeaseTimes(lease=0.05)
 KEY = once("k", "POST /x", b"body")

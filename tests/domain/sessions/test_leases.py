@@ -19,7 +19,7 @@ from tests.domain.sessions.test_turns import WRITTEN, Talk, tags, told
 from tests.fakes.jobs import MemoryJobs
 from tests.fakes.log import MemoryLog
 from tests.fakes.models import Gate, turn
-from tests.house import ANN, House, open_house, world
+from tests.memory_app import ANN, MemoryApp, make_adapters, open_app
 
 KEY = once("k", "messages", b"hello")
 GONE = Reply(
@@ -53,9 +53,9 @@ class Halting(MemoryTables):
         await self.opened.wait()
 
 
-async def asked(house: House, talk: Talk) -> Reply:
+async def asked(app: MemoryApp, talk: Talk) -> Reply:
     """In a session of its own, or again, under the one key."""
-    return await house.services.sessions.send(ANN, talk.first.session_id, "hello", once=KEY)
+    return await app.services.sessions.send(ANN, talk.first.session_id, "hello", once=KEY)
 
 
 def keeping(status: str) -> Callable[[Write], bool]:
@@ -63,17 +63,17 @@ def keeping(status: str) -> Callable[[Write], bool]:
 
 
 async def test_one_that_is_over_and_asked_for_again_takes_no_place_in_the_line() -> None:
-    async with talking(queue=Lanes(interactive=1, waiting=1)) as (house, session):
-        old = Talk(house, session)
+    async with talking(queue=Lanes(interactive=1, waiting=1)) as (app, session):
+        old = Talk(app, session)
         old.says(turn("Done."))
-        reply = await asked(house, old)
-        await told(house, reply)
-        await house.queue.wait_idle()
-        talk = Talk(house, await house.services.sessions.open(ANN, session.agent_id))
+        reply = await asked(app, old)
+        await told(app, reply)
+        await app.queue.wait_idle()
+        talk = Talk(app, await app.services.sessions.open(ANN, session.agent_id))
         await talk.begun()
-        assert (await asked(house, old)).reply_id == reply.reply_id
-        assert house.queue.room(WriteReply, group=ANN.tenant_id).taken == 1
-        assert house.services.replies.expect(reply), "in nobody's hands"
+        assert (await asked(app, old)).reply_id == reply.reply_id
+        assert app.queue.room(WriteReply, group=ANN.tenant_id).taken == 1
+        assert app.services.replies.expect(reply), "in nobody's hands"
         await talk.another()
         talk.says(turn("Good."))
         talk.gate.opened.set()
@@ -81,56 +81,56 @@ async def test_one_that_is_over_and_asked_for_again_takes_no_place_in_the_line()
 
 async def test_one_that_is_asked_for_again_in_the_first_step_of_its_job_is_left_to_that() -> None:
     tables = Halting()
-    async with talking(tables=tables, queue=Lanes(interactive=1)) as (house, session):
-        other = Talk(house, await house.services.sessions.open(ANN, session.agent_id))
+    async with talking(tables=tables, queue=Lanes(interactive=1)) as (app, session):
+        other = Talk(app, await app.services.sessions.open(ANN, session.agent_id))
         await other.begun()
-        talk = Talk(house, session)
+        talk = Talk(app, session)
         talk.says(turn("Good."))
-        reply = await asked(house, talk)
+        reply = await asked(app, talk)
         tables.at_read = True
         other.gate.opened.set()
         await tables.reached.wait()
-        await asked(house, talk)
+        await asked(app, talk)
         tables.opened.set()
-        await house.queue.wait_idle()
-        assert tags(await told(house, reply)) == ["reply.waiting", *WRITTEN]
-        assert house.services.replies.expect(reply), "in nobody's hands"
+        await app.queue.wait_idle()
+        assert tags(await told(app, reply)) == ["reply.waiting", *WRITTEN]
+        assert app.services.replies.expect(reply), "in nobody's hands"
 
 
 async def test_one_whose_job_was_cut_is_not_held_by_who_asks_again_and_can_be_cancelled() -> None:
-    async with talking(queue=Lanes(interactive=1)) as (house, session):
-        old, gate = Talk(house, session), Gate()
+    async with talking(queue=Lanes(interactive=1)) as (app, session):
+        old, gate = Talk(app, session), Gate()
         old.says(turn("half ", gate))
-        reply = await asked(house, old)
+        reply = await asked(app, old)
         await gate.reached.wait()
-        house.queue.cancel(reply.reply_id)  # as the time limit of a job does: nobody wants it stopped
-        await house.queue.wait_idle()
-        talk = Talk(house, await house.services.sessions.open(ANN, session.agent_id))
+        app.queue.cancel(reply.reply_id)  # as the time limit of a job does: nobody wants it stopped
+        await app.queue.wait_idle()
+        talk = Talk(app, await app.services.sessions.open(ANN, session.agent_id))
         await talk.begun()
-        await asked(house, old)
-        await house.services.sessions.cancel(ANN, session.session_id, reply.reply_id)
-        async with open_house(world(like=house.world, clock=house.clock, worker_id="w2"), serving=False) as again:
+        await asked(app, old)
+        await app.services.sessions.cancel(ANN, session.session_id, reply.reply_id)
+        async with open_app(make_adapters(like=app.adapters, clock=app.clock, worker_id="w2"), serving=False) as again:
             await again.sweeper.start(alone=True)
             assert (await old.row(reply)).status == "cancelled"
             assert tags(await told(again, reply)) == ["reply.started", "reply.delta", "reply.cancelled"]
-        assert house.services.replies.expect(reply), "in nobody's hands"
+        assert app.services.replies.expect(reply), "in nobody's hands"
 
 
 async def test_one_whose_job_could_not_begin_goes_on_when_it_is_asked_for_again() -> None:
     tables = Halting()
-    async with talking(tables=tables, queue=Lanes(interactive=1)) as (house, session):
-        talk = Talk(house, await house.services.sessions.open(ANN, session.agent_id))
+    async with talking(tables=tables, queue=Lanes(interactive=1)) as (app, session):
+        talk = Talk(app, await app.services.sessions.open(ANN, session.agent_id))
         await talk.begun()
-        old = Talk(house, session)
-        reply = await asked(house, old)
+        old = Talk(app, session)
+        reply = await asked(app, old)
         tables.at_read = tables.refuses = True
         talk.says(turn("Good."))
         talk.gate.opened.set()
-        await house.queue.wait_idle()
+        await app.queue.wait_idle()
         assert (tables.reached.is_set(), (await talk.row(reply)).status) == (True, "running")
-        await asked(house, old)
-        await house.queue.wait_idle()
-        assert tags(await told(house, reply)) == ["reply.waiting", *WRITTEN]
+        await asked(app, old)
+        await app.queue.wait_idle()
+        assert tags(await told(app, reply)) == ["reply.waiting", *WRITTEN]
         row = await talk.row(reply)
         assert (row.status, row.deaths, row.fence, row.usage_unknown) == ("completed", 0, 1, False)
 
@@ -147,11 +147,11 @@ async def test_a_cancel_that_saw_it_before_it_was_taken_over_ends_it_in_the_new_
             return found
 
     tables = Moving()
-    async with talking(queue=Lanes(interactive=1), tables=tables) as (house, session):
-        talk = Talk(house, session)
+    async with talking(queue=Lanes(interactive=1), tables=tables) as (app, session):
+        talk = Talk(app, session)
         await talk.begun()
         _, reply = await talk.another()
-        async with open_house(world(like=house.world, clock=house.clock, worker_id="w2"), serving=False) as again:
+        async with open_app(make_adapters(like=app.adapters, clock=app.clock, worker_id="w2"), serving=False) as again:
 
             async def take() -> None:
                 assert await again.services.replies.take_over(await talk.row(reply))
@@ -167,22 +167,22 @@ async def test_a_cancel_that_saw_it_before_it_was_taken_over_ends_it_in_the_new_
 @pytest.mark.parametrize("status", ["cancelled", "completed"])
 async def test_a_cancel_while_it_is_kept_cuts_nothing(status: str) -> None:
     tables = Halting()
-    async with talking(tables=tables) as (house, session):
-        talk = Talk(house, session)
+    async with talking(tables=tables) as (app, session):
+        talk = Talk(app, session)
         reply = await talk.begun()
         tables.at_write = keeping(status)
-        hearing = asyncio.ensure_future(told(house, reply))
+        hearing = asyncio.ensure_future(told(app, reply))
         if status == "cancelled":
-            await house.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
+            await app.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
         else:
             talk.gate.opened.set()
         await tables.reached.wait()
-        await house.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
+        await app.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
         await asyncio.sleep(0)
         tables.opened.set()
         async with asyncio.timeout(50):
             assert tags(await hearing)[-1] == f"reply.{status}"
-        await house.queue.wait_idle()
+        await app.queue.wait_idle()
         row = await talk.row(reply)
         assert (row.status, row.dispatch) == (status, None)
 
@@ -199,8 +199,8 @@ async def test_that_it_waits_was_lost_on_the_way_to_the_log_and_nothing_else_is(
                 super().append(append)
 
     log = Log()
-    async with talking(queue=Lanes(interactive=1), log=EventLog(log)) as (house, session):
-        talk = Talk(house, session)
+    async with talking(queue=Lanes(interactive=1), log=EventLog(log)) as (app, session):
+        talk = Talk(app, session)
         await talk.begun()
         talk.says(turn("Good."))
         log.away = True
@@ -208,22 +208,22 @@ async def test_that_it_waits_was_lost_on_the_way_to_the_log_and_nothing_else_is(
         await asyncio.sleep(0)
         log.away = False
         if how == "it is cancelled":
-            await house.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
+            await app.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
         talk.gate.opened.set()
-        await house.queue.wait_idle()
+        await app.queue.wait_idle()
         expected = ["reply.cancelled"] if how == "it is cancelled" else WRITTEN
-        assert await told(house, reply) == list(enumerate(expected, 1))
+        assert await told(app, reply) == list(enumerate(expected, 1))
         assert (await talk.row(reply)).dispatch is None
 
 
 async def test_what_only_waited_is_not_given_up_however_many_processes_die() -> None:
-    async with talking(queue=Lanes(interactive=1)) as (house, session):
-        talk = Talk(house, session)
+    async with talking(queue=Lanes(interactive=1)) as (app, session):
+        talk = Talk(app, session)
         await talk.begun()
         _, reply = await talk.another()
         for number in range(2, 5):
-            on = world(like=house.world, clock=house.clock, worker_id=f"w{number}")
-            async with open_house(msgspec.structs.replace(on, queue=MemoryJobs()), serving=False) as dead:
+            on = make_adapters(like=app.adapters, clock=app.clock, worker_id=f"w{number}")
+            async with open_app(msgspec.structs.replace(on, queue=MemoryJobs()), serving=False) as dead:
                 await dead.sweeper.start(alone=True)
                 row = await talk.row(reply)
                 assert (row.status, row.worker_id, row.deaths, row.fence) == ("running", f"w{number}", 0, number)
@@ -232,33 +232,33 @@ async def test_what_only_waited_is_not_given_up_however_many_processes_die() -> 
 
 async def test_a_job_that_this_process_lost_is_no_death() -> None:
     tables = Halting()
-    async with talking(tables=tables) as (house, session):
-        talk = Talk(house, session)
+    async with talking(tables=tables) as (app, session):
+        talk = Talk(app, session)
         reply = await talk.begun()
         tables.at_write, tables.refuses = keeping("completed"), True
         talk.gate.opened.set()
-        await house.queue.wait_idle()
+        await app.queue.wait_idle()
         talk.says(turn("Again."))
-        house.clock.now += 60
-        await house.sweeper.sweep()
-        await house.queue.wait_idle()
+        app.clock.now += 60
+        await app.sweeper.sweep()
+        await app.queue.wait_idle()
         row = await talk.row(reply)
         assert (row.status, row.fence, row.deaths, row.content) == ("completed", 2, 0, "one two")
 
 
 async def test_one_whose_end_could_not_be_told_in_full_is_completed_by_the_next_look() -> None:
     tables = Halting()
-    async with talking(tables=tables) as (house, session):
-        talk = Talk(house, session)
+    async with talking(tables=tables) as (app, session):
+        talk = Talk(app, session)
         reply = await talk.begun()
         tables.at_write = lambda write: write.table.name == "replies" and "dispatch" in write.fields
         tables.refuses = True
         talk.gate.opened.set()
-        await house.queue.wait_idle()
+        await app.queue.wait_idle()
         row = await talk.row(reply)
         assert (tables.reached.is_set(), row.status, row.dispatch is None) == (True, "completed", False)
-        house.clock.now += 60
-        await house.sweeper.sweep()
+        app.clock.now += 60
+        await app.sweeper.sweep()
         row = await talk.row(reply)
         assert (row.status, row.dispatch, row.fence) == ("completed", None, 1)
-        assert tags(await told(house, reply))[-1] == "reply.completed"
+        assert tags(await told(app, reply))[-1] == "reply.completed"

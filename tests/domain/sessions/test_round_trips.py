@@ -16,7 +16,7 @@ from nexus.domain.requests.service import KeyReused
 from tests.domain.builds.scripts import doubling
 from tests.domain.sessions.test_sessions import heard, talking
 from tests.fakes.models import Gate, turn
-from tests.house import ANN, BEN, EVE
+from tests.memory_app import ANN, BEN, EVE
 
 BEFORE_THE_MODEL, FOR_A_TOOL_CALL = 4, 12
 
@@ -44,24 +44,24 @@ class Counting(MemoryTables):
 @pytest.mark.parametrize("first", [True, False], ids=["the first message", "a later one"])
 async def test_the_model_is_asked_after_few_round_trips_and_a_tool_call_costs_few_more(first: bool) -> None:
     tables = Counting()
-    async with talking(tables=tables) as (house, session):
-        model: Any = house.world.model
+    async with talking(tables=tables) as (app, session):
+        model: Any = app.adapters.model
         if not first:
             model.add(turn("Good."), purpose="reply")
-            await heard(house, session, (await house.services.sessions.send(ANN, session.session_id, "hello")).reply_id)
-        await house.queue.wait_idle()
+            await heard(app, session, (await app.services.sessions.send(ANN, session.session_id, "hello")).reply_id)
+        await app.queue.wait_idle()
         gate = Gate()
         [call, said] = doubling()
         model.add(structs.replace(call, pieces=(gate, *call.pieces)), said, purpose="reply")
         tables.calls.clear()
         key = once("k", "messages", b"double 2")
-        reply = await house.services.sessions.send(ANN, session.session_id, "double 2", once=key)
+        reply = await app.services.sessions.send(ANN, session.session_id, "double 2", once=key)
         await gate.reached.wait()
         before = list(tables.calls)
-        following = asyncio.ensure_future(heard(house, session, reply.reply_id))
+        following = asyncio.ensure_future(heard(app, session, reply.reply_id))
         gate.opened.set()
         assert (await following)[-1]["type"] == "reply.completed"
-        await house.queue.wait_idle()
+        await app.queue.wait_idle()
         assert len(before) <= BEFORE_THE_MODEL, before
         assert len(tables.calls) <= FOR_A_TOOL_CALL, tables.calls
         if not first:
@@ -74,29 +74,29 @@ async def test_the_model_is_asked_after_few_round_trips_and_a_tool_call_costs_fe
 
 async def test_the_same_request_again_is_told_so_by_what_stands_against_it() -> None:
     tables = Counting()
-    async with talking(tables=tables) as (house, session):
-        house.world.model.add(turn("Good."), purpose="reply")
+    async with talking(tables=tables) as (app, session):
+        app.adapters.model.add(turn("Good."), purpose="reply")
         key = once("k", "messages", b"hello")
-        replies = [await house.services.sessions.send(ANN, session.session_id, "hello", once=key) for _ in range(2)]
-        await heard(house, session, replies[0].reply_id)
-        replies.append(await house.services.sessions.send(ANN, session.session_id, "hello", once=key))
+        replies = [await app.services.sessions.send(ANN, session.session_id, "hello", once=key) for _ in range(2)]
+        await heard(app, session, replies[0].reply_id)
+        replies.append(await app.services.sessions.send(ANN, session.session_id, "hello", once=key))
         assert len({reply.reply_id for reply in replies}) == 1
-        assert (await house.services.sessions.get(ANN, session.session_id)).message_count == 2
+        assert (await app.services.sessions.get(ANN, session.session_id)).message_count == 2
         with pytest.raises(KeyReused):
-            await house.services.sessions.send(ANN, session.session_id, "hello", once=once("k", "messages", b"other"))
+            await app.services.sessions.send(ANN, session.session_id, "hello", once=once("k", "messages", b"other"))
 
 
 async def test_one_who_follows_a_reply_where_it_is_written_reads_no_row_and_sees_no_others() -> None:
     tables = Counting()
-    async with talking(tables=tables) as (house, session):
+    async with talking(tables=tables) as (app, session):
         gate = Gate()
-        house.world.model.add(turn(gate, "Good."), purpose="reply")
-        reply = await house.services.sessions.send(ANN, session.session_id, "hello")
+        app.adapters.model.add(turn(gate, "Good."), purpose="reply")
+        reply = await app.services.sessions.send(ANN, session.session_id, "hello")
         await gate.reached.wait()
         tables.calls.clear()
-        assert await house.services.sessions.follow(ANN, session.session_id, reply.reply_id) is not None
+        assert await app.services.sessions.follow(ANN, session.session_id, reply.reply_id) is not None
         assert tables.calls == []
         for caller, session_id in ((BEN, session.session_id), (EVE, session.session_id), (ANN, None), (ANN, "ses_x")):
             with pytest.raises(NotFound):
-                await house.services.sessions.follow(caller, session_id, reply.reply_id)
+                await app.services.sessions.follow(caller, session_id, reply.reply_id)
         gate.opened.set()

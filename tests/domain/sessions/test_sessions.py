@@ -17,102 +17,102 @@ from nexus.domain.sessions.model import NotLast, ReplyRunning, Session
 from tests.domain.builds.scripts import doubling, script
 from tests.domain.builds.test_builds import WANTED, over
 from tests.fakes.models import Gate, turn
-from tests.house import ANN, BEN, EVE, House, open_house, world
+from tests.memory_app import ANN, BEN, EVE, MemoryApp, make_adapters, open_app
 
 
 @asynccontextmanager
-async def talking(**adapters: Any) -> AsyncIterator[tuple[House, Session]]:
-    """A house with a deployed agent and an open session; the model's script for replies is empty again."""
-    async with open_house(structs.replace(world(script()), **adapters)) as house:
-        started = await house.services.builds.start(ANN, WANTED)
-        assert (await over(house, started.project_id)).status == "completed"
-        [agent] = (await house.services.agents.page(ANN, Window())).items
-        yield house, await house.services.sessions.open(ANN, agent.agent_id)
+async def talking(**adapters: Any) -> AsyncIterator[tuple[MemoryApp, Session]]:
+    """A app with a deployed agent and an open session; the model's script for replies is empty again."""
+    async with open_app(structs.replace(make_adapters(script()), **adapters)) as app:
+        started = await app.services.builds.start(ANN, WANTED)
+        assert (await over(app, started.project_id)).status == "completed"
+        [agent] = (await app.services.agents.page(ANN, Window())).items
+        yield app, await app.services.sessions.open(ANN, agent.agent_id)
 
 
-async def heard(house: House, session: Session, reply_id: str, after: int = 0) -> list[dict[str, object]]:
-    batches = await house.services.sessions.follow(ANN, session.session_id, reply_id, after)
+async def heard(app: MemoryApp, session: Session, reply_id: str, after: int = 0) -> list[dict[str, object]]:
+    batches = await app.services.sessions.follow(ANN, session.session_id, reply_id, after)
     assert batches is not None
     return [msgspec.json.decode(event) async for batch in batches for event in batch.events]
 
 
 async def test_a_reply_streams_its_tool_calls_and_is_kept_once() -> None:
-    async with talking() as (house, session):
-        house.world.model.add(*doubling(), purpose="reply")
-        reply = await house.services.sessions.send(ANN, session.session_id, "double 2")
-        events = await heard(house, session, reply.reply_id)
+    async with talking() as (app, session):
+        app.adapters.model.add(*doubling(), purpose="reply")
+        reply = await app.services.sessions.send(ANN, session.session_id, "double 2")
+        events = await heard(app, session, reply.reply_id)
         assert [event["type"] for event in events] == [
             "reply.started", "usage.recorded", "tool.called", "tool.finished",
             "reply.delta", "reply.delta", "usage.recorded", "reply.completed",
         ]  # fmt: skip
         assert events[3]["result"] == "4"
-        messages = (await house.services.sessions.messages(ANN, session.session_id, Window())).items
+        messages = (await app.services.sessions.messages(ANN, session.session_id, Window())).items
         assert [(message.role, message.content) for message in messages] == [
             ("user", "double 2"),
             ("assistant", "That is 4."),
         ]
-        now = await house.services.sessions.get(ANN, session.session_id)
+        now = await app.services.sessions.get(ANN, session.session_id)
         assert (now.message_count, now.active_reply, now.display_name) == (2, None, "double 2")
-        [invocation] = (await house.services.invocations.page(ANN, session.agent_id, Window())).items
+        [invocation] = (await app.services.invocations.page(ANN, session.agent_id, Window())).items
         assert (invocation.status, invocation.session_id, invocation.output_text) == (
             "success",
             session.session_id,
             "That is 4.",
         )
-        assert (await house.services.statistics.overview(ANN)).invocations == 1
+        assert (await app.services.statistics.overview(ANN)).invocations == 1
 
 
 async def test_two_readers_see_the_same_and_one_may_come_back_at_any_position() -> None:
-    async with talking() as (house, session):
+    async with talking() as (app, session):
         gate = Gate()
-        house.world.model.add(turn("one ", gate, "two"), purpose="reply")
-        reply = await house.services.sessions.send(ANN, session.session_id, "count")
-        readers = [asyncio.ensure_future(heard(house, session, reply.reply_id)) for _ in range(2)]
+        app.adapters.model.add(turn("one ", gate, "two"), purpose="reply")
+        reply = await app.services.sessions.send(ANN, session.session_id, "count")
+        readers = [asyncio.ensure_future(heard(app, session, reply.reply_id)) for _ in range(2)]
         await gate.reached.wait()
         gate.opened.set()
         first, second = await asyncio.gather(*readers)
         assert first == second
-        assert await heard(house, session, reply.reply_id, after=2) == first[2:]
-        assert await house.services.sessions.follow(ANN, session.session_id, reply.reply_id, len(first)) is None
+        assert await heard(app, session, reply.reply_id, after=2) == first[2:]
+        assert await app.services.sessions.follow(ANN, session.session_id, reply.reply_id, len(first)) is None
 
 
 async def test_cancel_keeps_what_was_written_and_the_session_goes_on() -> None:
-    async with talking() as (house, session):
+    async with talking() as (app, session):
         gate = Gate()
-        house.world.model.add(turn("half ", gate, "never"), turn("again"), purpose="reply")
-        reply = await house.services.sessions.send(ANN, session.session_id, "talk")
+        app.adapters.model.add(turn("half ", gate, "never"), turn("again"), purpose="reply")
+        reply = await app.services.sessions.send(ANN, session.session_id, "talk")
         await gate.reached.wait()
         with pytest.raises(ReplyRunning) as refused:
-            await house.services.sessions.send(ANN, session.session_id, "me too")
+            await app.services.sessions.send(ANN, session.session_id, "me too")
         assert refused.value.facts["reply_id"] == reply.reply_id
-        await house.services.sessions.cancel(ANN, session.session_id, reply.reply_id)
-        events = await heard(house, session, reply.reply_id)
+        await app.services.sessions.cancel(ANN, session.session_id, reply.reply_id)
+        events = await heard(app, session, reply.reply_id)
         assert events[-1]["type"] == "reply.cancelled"
-        ended = await house.services.sessions.cancel(ANN, session.session_id, reply.reply_id)
+        ended = await app.services.sessions.cancel(ANN, session.session_id, reply.reply_id)
         assert (ended.status, ended.content) == ("cancelled", "half ")
-        assert house.world.model.open == 0
-        reply = await house.services.sessions.send(ANN, session.session_id, "go on")
-        assert (await heard(house, session, reply.reply_id))[-1]["type"] == "reply.completed"
+        assert app.adapters.model.open == 0
+        reply = await app.services.sessions.send(ANN, session.session_id, "go on")
+        assert (await heard(app, session, reply.reply_id))[-1]["type"] == "reply.completed"
 
 
 async def test_a_failing_model_ends_the_reply_with_its_reason() -> None:
-    async with talking() as (house, session):
-        house.world.model.add(turn("begun ", Unavailable("The provider is away.")), purpose="reply")
-        reply = await house.services.sessions.send(ANN, session.session_id, "talk")
-        events = await heard(house, session, reply.reply_id)
+    async with talking() as (app, session):
+        app.adapters.model.add(turn("begun ", Unavailable("The provider is away.")), purpose="reply")
+        reply = await app.services.sessions.send(ANN, session.session_id, "talk")
+        events = await heard(app, session, reply.reply_id)
         assert (events[-1]["type"], events[-1]["reason"]) == ("reply.failed", "The provider is away.")
-        ended = await house.services.sessions.reply(ANN, session.session_id, reply.reply_id)
+        ended = await app.services.sessions.reply(ANN, session.session_id, reply.reply_id)
         assert (ended.status, ended.content) == ("failed", "begun ")
-        assert (await house.services.statistics.overview(ANN)).invocations_failed == 1
+        assert (await app.services.statistics.overview(ANN)).invocations_failed == 1
 
 
 async def test_a_reply_whose_process_died_is_taken_over_once_and_begins_anew() -> None:
-    async with talking() as (house, session):
+    async with talking() as (app, session):
         gate = Gate()
-        house.world.model.add(turn("so far ", gate, "never"), turn("whole"), purpose="reply")
-        reply = await house.services.sessions.send(ANN, session.session_id, "talk")
+        app.adapters.model.add(turn("so far ", gate, "never"), turn("whole"), purpose="reply")
+        reply = await app.services.sessions.send(ANN, session.session_id, "talk")
         await gate.reached.wait()
-        async with open_house(world(like=house.world, clock=house.clock, worker_id="w2")) as again:
+        async with open_app(make_adapters(like=app.adapters, clock=app.clock, worker_id="w2")) as again:
             await again.sweeper.start(alone=True)
             events = await heard(again, session, reply.reply_id)
             assert [event["type"] for event in events] == [
@@ -121,39 +121,39 @@ async def test_a_reply_whose_process_died_is_taken_over_once_and_begins_anew() -
             ended = await again.services.sessions.reply(ANN, session.session_id, reply.reply_id)
             assert (ended.status, ended.content, ended.usage_unknown) == ("completed", "whole", True)
             gate.opened.set()
-            await house.queue.drain(5)
+            await app.queue.drain(5)
             assert await heard(again, session, reply.reply_id) == events
             assert (await again.services.sessions.get(ANN, session.session_id)).message_count == 2
 
 
 async def test_steps_that_were_finished_before_the_process_died_are_not_paid_again() -> None:
-    async with talking() as (house, session):
+    async with talking() as (app, session):
         gate = Gate()
         call, words = doubling()
-        house.world.model.add(call, turn("so far ", gate, "never"), words, purpose="reply")
-        before = len(house.world.model.requests)
-        reply = await house.services.sessions.send(ANN, session.session_id, "double 2")
+        app.adapters.model.add(call, turn("so far ", gate, "never"), words, purpose="reply")
+        before = len(app.adapters.model.requests)
+        reply = await app.services.sessions.send(ANN, session.session_id, "double 2")
         await gate.reached.wait()
-        async with open_house(world(like=house.world, clock=house.clock, worker_id="w2")) as again:
+        async with open_app(make_adapters(like=app.adapters, clock=app.clock, worker_id="w2")) as again:
             await again.sweeper.start(alone=True)
             events = await heard(again, session, reply.reply_id)
             assert (
                 await again.services.sessions.reply(ANN, session.session_id, reply.reply_id)
             ).content == "That is 4."
             assert [event["type"] for event in events].count("tool.finished") == 2
-            assert len(house.world.model.requests) - before == 3
+            assert len(app.adapters.model.requests) - before == 3
 
 
 async def test_the_second_death_interrupts_a_reply_with_its_text_and_it_can_be_written_again() -> None:
-    async with talking() as (house, session):
+    async with talking() as (app, session):
         first, second = Gate(), Gate()
-        house.world.model.add(turn("one ", first, ""), turn("two ", second, ""), turn("whole"), purpose="reply")
-        reply = await house.services.sessions.send(ANN, session.session_id, "talk")
+        app.adapters.model.add(turn("one ", first, ""), turn("two ", second, ""), turn("whole"), purpose="reply")
+        reply = await app.services.sessions.send(ANN, session.session_id, "talk")
         await first.reached.wait()
-        async with open_house(world(like=house.world, clock=house.clock, worker_id="w2")) as again:
+        async with open_app(make_adapters(like=app.adapters, clock=app.clock, worker_id="w2")) as again:
             await again.sweeper.start(alone=True)
             await second.reached.wait()
-            async with open_house(world(like=house.world, clock=house.clock, worker_id="w3")) as last:
+            async with open_app(make_adapters(like=app.adapters, clock=app.clock, worker_id="w3")) as last:
                 await last.sweeper.start(alone=True)
                 events = await heard(last, session, reply.reply_id)
                 assert events[-1]["type"] == "reply.interrupted"
@@ -169,44 +169,44 @@ async def test_the_second_death_interrupts_a_reply_with_its_text_and_it_can_be_w
 
 
 async def test_the_same_request_twice_is_said_once() -> None:
-    async with talking() as (house, session):
-        house.world.model.add(turn("yes"), purpose="reply")
+    async with talking() as (app, session):
+        app.adapters.model.add(turn("yes"), purpose="reply")
         key = once("k1", "stream", b"hello")
-        first = await house.services.sessions.send(ANN, session.session_id, "hello", once=key)
-        second = await house.services.sessions.send(ANN, session.session_id, "hello", once=key)
+        first = await app.services.sessions.send(ANN, session.session_id, "hello", once=key)
+        second = await app.services.sessions.send(ANN, session.session_id, "hello", once=key)
         assert first.reply_id == second.reply_id
-        await heard(house, session, first.reply_id)
+        await heard(app, session, first.reply_id)
         with pytest.raises(KeyReused):
-            await house.services.sessions.send(ANN, session.session_id, "other", once=once("k1", "stream", b"other"))
-        assert (await house.services.sessions.get(ANN, session.session_id)).message_count == 2
+            await app.services.sessions.send(ANN, session.session_id, "other", once=once("k1", "stream", b"other"))
+        assert (await app.services.sessions.get(ANN, session.session_id)).message_count == 2
 
 
 async def test_sessions_are_private_to_their_user() -> None:
-    async with talking() as (house, session):
+    async with talking() as (app, session):
         for stranger in (BEN, EVE):
             for verb in (
-                house.services.sessions.get(stranger, session.session_id),
-                house.services.sessions.send(stranger, session.session_id, "hi"),
-                house.services.sessions.messages(stranger, session.session_id, Window()),
-                house.services.session_deletions.delete(stranger, session.session_id),
+                app.services.sessions.get(stranger, session.session_id),
+                app.services.sessions.send(stranger, session.session_id, "hi"),
+                app.services.sessions.messages(stranger, session.session_id, Window()),
+                app.services.session_deletions.delete(stranger, session.session_id),
             ):
                 with pytest.raises(NotFound):
                     await verb
-        assert (await house.services.sessions.page(BEN, Window())).items == []
+        assert (await app.services.sessions.page(BEN, Window())).items == []
 
 
 async def test_a_deleted_session_is_gone() -> None:
-    async with talking() as (house, session):
-        await house.services.session_deletions.delete(ANN, session.session_id)
+    async with talking() as (app, session):
+        await app.services.session_deletions.delete(ANN, session.session_id)
         with pytest.raises(NotFound):
-            await house.services.sessions.get(ANN, session.session_id)
-        assert (await house.services.sessions.page(ANN, Window())).items == []
+            await app.services.sessions.get(ANN, session.session_id)
+        assert (await app.services.sessions.page(ANN, Window())).items == []
 
 
 async def test_an_invocation_is_recorded_and_its_key_answers_again() -> None:
-    async with talking() as (house, session):
-        house.world.model.add(*doubling(), purpose="reply")
+    async with talking() as (app, session):
+        app.adapters.model.add(*doubling(), purpose="reply")
         key = once("inv", "invoke", b"double 2")
-        first = await house.services.invocations.invoke(ANN, session.agent_id, "double 2", once=key)
-        again = await house.services.invocations.invoke(ANN, session.agent_id, "double 2", once=key)
+        first = await app.services.invocations.invoke(ANN, session.agent_id, "double 2", once=key)
+        again = await app.services.invocations.invoke(ANN, session.agent_id, "double 2", once=key)
         assert (first.output_text, first.status, again.invocation_id) == ("That is 4.", "success", first.invocation_id)

@@ -19,7 +19,7 @@ from tests.domain.sessions.test_sessions import heard, talking
 from tests.fakes.jobs import MemoryJobs
 from tests.fakes.log import MemoryLog
 from tests.fakes.models import Gate, turn
-from tests.house import ANN, House, open_house, world
+from tests.memory_app import ANN, MemoryApp, make_adapters, open_app
 
 WRITTEN = ["reply.started", "reply.delta", "usage.recorded", "reply.completed"]
 
@@ -27,30 +27,30 @@ WRITTEN = ["reply.started", "reply.delta", "usage.recorded", "reply.completed"]
 class Talk:
     """Sessions with the one agent, and a first reply that stands at a gate: it has the only place."""
 
-    def __init__(self, house: House, session: Session) -> None:
-        self.house, self.first, self.gate = house, session, Gate()
+    def __init__(self, app: MemoryApp, session: Session) -> None:
+        self.app, self.first, self.gate = app, session, Gate()
 
     async def begun(self) -> Reply:
         self.says(turn("one ", self.gate, "two"))
-        reply = await self.house.services.sessions.send(ANN, self.first.session_id, "first")
+        reply = await self.app.services.sessions.send(ANN, self.first.session_id, "first")
         await self.gate.reached.wait()
         return reply
 
     def says(self, *turns: Any) -> None:
-        model: Any = self.house.world.model
+        model: Any = self.app.adapters.model
         model.add(*turns, purpose="reply")
 
     async def another(self, content: str = "hello") -> tuple[Session, Reply]:
-        session = await self.house.services.sessions.open(ANN, self.first.agent_id)
-        return session, await self.house.services.sessions.send(ANN, session.session_id, content)
+        session = await self.app.services.sessions.open(ANN, self.first.agent_id)
+        return session, await self.app.services.sessions.send(ANN, session.session_id, content)
 
     async def row(self, reply: Reply) -> Reply:
-        return await self.house.services.sessions.reply(ANN, reply.session_id, reply.reply_id)
+        return await self.app.services.sessions.reply(ANN, reply.session_id, reply.reply_id)
 
 
-async def told(house: House, reply: Reply) -> list[tuple[int, str]]:
+async def told(app: MemoryApp, reply: Reply) -> list[tuple[int, str]]:
     """Positions and tags of a reply to its end."""
-    batches = await house.services.sessions.follow(ANN, reply.session_id, reply.reply_id)
+    batches = await app.services.sessions.follow(ANN, reply.session_id, reply.reply_id)
     assert batches is not None
     return [
         (position, msgspec.json.decode(event)["type"])
@@ -64,19 +64,19 @@ def tags(events: Sequence[tuple[int, str]]) -> list[str]:
 
 
 async def test_a_reply_without_a_place_is_accepted_says_that_it_waits_and_starts_by_itself() -> None:
-    async with talking(queue=Lanes(interactive=1)) as (house, session):
-        talk = Talk(house, session)
+    async with talking(queue=Lanes(interactive=1)) as (app, session):
+        talk = Talk(app, session)
         await talk.begun()
         talk.says(turn("Second."), turn("Third."))
         (second_session, second), (third_session, third) = [await talk.another() for _ in range(2)]
-        assert (second.status, (await house.services.sessions.get(ANN, second.session_id)).active_reply) == (
+        assert (second.status, (await app.services.sessions.get(ANN, second.session_id)).active_reply) == (
             "running",
             second.reply_id,
         )
         talk.gate.opened.set()
-        assert await told(house, second) == list(enumerate(["reply.waiting", *WRITTEN], 1))
-        assert await told(house, third) == list(enumerate(["reply.waiting", *WRITTEN], 1))
-        waits = [(await heard(house, s, r.reply_id))[0] for s, r in ((second_session, second), (third_session, third))]
+        assert await told(app, second) == list(enumerate(["reply.waiting", *WRITTEN], 1))
+        assert await told(app, third) == list(enumerate(["reply.waiting", *WRITTEN], 1))
+        waits = [(await heard(app, s, r.reply_id))[0] for s, r in ((second_session, second), (third_session, third))]
         assert [(event["reason"], event["position"], event["reply_id"]) for event in waits] == [
             ("queue", 0, second.reply_id),
             ("queue", 1, third.reply_id),
@@ -105,85 +105,85 @@ async def test_a_reply_with_a_place_says_nothing_of_waiting_and_reads_no_log() -
             await super().write(writes)
 
     log, tables = Log(), Tables()
-    async with talking(log=EventLog(log), tables=tables) as (house, session):
+    async with talking(log=EventLog(log), tables=tables) as (app, session):
         before = tables.writes
-        Talk(house, session).says(turn("Good."))
-        reply = await house.services.sessions.send(ANN, session.session_id, "hello")
-        await house.queue.wait_idle()
+        Talk(app, session).says(turn("Good."))
+        reply = await app.services.sessions.send(ANN, session.session_id, "hello")
+        await app.queue.wait_idle()
         assert (log.reads, tables.writes - before) == (0, 4), "said, the journal's step, kept, left"
-        assert tags(await told(house, reply)) == WRITTEN
+        assert tags(await told(app, reply)) == WRITTEN
 
 
 @pytest.mark.parametrize("how", ["cancel", "delete"])
 async def test_what_is_stopped_while_it_waits_ends_at_once_and_asks_no_model(how: str) -> None:
-    async with talking(queue=Lanes(interactive=1)) as (house, session):
-        talk = Talk(house, session)
+    async with talking(queue=Lanes(interactive=1)) as (app, session):
+        talk = Talk(app, session)
         await talk.begun()
-        model: Any = house.world.model
+        model: Any = app.adapters.model
         asked = len(model.requests)
         _, reply = await talk.another()
-        batches = await house.services.sessions.follow(ANN, reply.session_id, reply.reply_id)
+        batches = await app.services.sessions.follow(ANN, reply.session_id, reply.reply_id)
         assert batches is not None
         if how == "cancel":
-            ended = await house.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
+            ended = await app.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
             assert (ended.status, ended.content) == ("cancelled", "")
-            free = await house.services.sessions.get(ANN, reply.session_id)
+            free = await app.services.sessions.get(ANN, reply.session_id)
             assert (free.active_reply, free.message_count) == (None, 2)
         else:
-            await house.services.session_deletions.delete(ANN, reply.session_id)
+            await app.services.session_deletions.delete(ANN, reply.session_id)
         events = [(b.first, msgspec.json.decode(event)["type"]) async for b in batches for event in b.events]
         assert [tag for _, tag in events] == ["reply.waiting", "reply.cancelled"]
         talk.gate.opened.set()
-        await house.queue.wait_idle()
+        await app.queue.wait_idle()
         assert len(model.requests) == asked
 
 
 async def test_waiting_is_no_answering_and_what_never_began_is_no_call_of_the_agent() -> None:
-    async with talking(queue=Lanes(interactive=1)) as (house, session):
-        talk = Talk(house, session)
+    async with talking(queue=Lanes(interactive=1)) as (app, session):
+        talk = Talk(app, session)
         first = await talk.begun()
         talk.says(turn("Good."))
         (_, second), (_, gone) = [await talk.another() for _ in range(2)]
-        house.clock.now += 300
-        await house.services.sessions.cancel(ANN, gone.session_id, gone.reply_id)
+        app.clock.now += 300
+        await app.services.sessions.cancel(ANN, gone.session_id, gone.reply_id)
         talk.gate.opened.set()
-        await house.queue.wait_idle()
-        calls = (await house.services.invocations.page(ANN, session.agent_id, Window())).items
+        await app.queue.wait_idle()
+        calls = (await app.services.invocations.page(ANN, session.agent_id, Window())).items
         took = {call.session_id: call.duration_ms for call in calls}
         assert set(took) == {first.session_id, second.session_id}
         assert (took[first.session_id] >= 300_000, 0 < took[second.session_id] < 1_000) == (True, True)
-        counted = await house.services.statistics.overview(ANN)
+        counted = await app.services.statistics.overview(ANN)
         assert (counted.invocations, counted.messages) == (2, 6)
 
 
 async def test_one_that_was_cancelled_makes_room_and_the_next_one_starts() -> None:
-    async with talking(queue=Lanes(interactive=1, waiting=1)) as (house, session):
-        talk = Talk(house, session)
+    async with talking(queue=Lanes(interactive=1, waiting=1)) as (app, session):
+        talk = Talk(app, session)
         await talk.begun()
         _, gone = await talk.another()
-        await house.services.sessions.cancel(ANN, gone.session_id, gone.reply_id)
+        await app.services.sessions.cancel(ANN, gone.session_id, gone.reply_id)
         talk.says(turn("Here."))
         _, reply = await talk.another()
         talk.gate.opened.set()
-        assert tags(await told(house, reply)) == ["reply.waiting", *WRITTEN]
+        assert tags(await told(app, reply)) == ["reply.waiting", *WRITTEN]
 
 
 async def test_only_when_as_many_wait_as_may_one_is_refused_with_its_position_and_nothing_is_kept_of_it() -> None:
-    async with talking(queue=Lanes(interactive=1, waiting=1)) as (house, session):
-        talk = Talk(house, session)
+    async with talking(queue=Lanes(interactive=1, waiting=1)) as (app, session):
+        talk = Talk(app, session)
         await talk.begun()
         talk.says(turn("Second."), turn("Third."))
         _, second = await talk.another()
-        late = await house.services.sessions.open(ANN, session.agent_id)
+        late = await app.services.sessions.open(ANN, session.agent_id)
         with pytest.raises(QuotaExceeded) as refused:
-            await house.services.sessions.send(ANN, late.session_id, "late")
+            await app.services.sessions.send(ANN, late.session_id, "late")
         assert refused.value.facts == {"position": 2, "limit": 2, "retry_after": 1}
-        assert (await house.services.sessions.messages(ANN, late.session_id, Window())).items == []
-        assert (await house.services.sessions.get(ANN, late.session_id)).active_reply is None
+        assert (await app.services.sessions.messages(ANN, late.session_id, Window())).items == []
+        assert (await app.services.sessions.get(ANN, late.session_id)).active_reply is None
         talk.gate.opened.set()
-        await told(house, second)
-        reply = await house.services.sessions.send(ANN, late.session_id, "late")
-        assert tags(await told(house, reply))[-1] == "reply.completed"
+        await told(app, second)
+        reply = await app.services.sessions.send(ANN, late.session_id, "late")
+        assert tags(await told(app, reply))[-1] == "reply.completed"
 
 
 async def test_many_at_once_do_not_get_beyond_the_bound() -> None:
@@ -192,47 +192,47 @@ async def test_many_at_once_do_not_get_beyond_the_bound() -> None:
             await asyncio.sleep(0)
             await super().write(writes)
 
-    async with talking(queue=Lanes(interactive=1, waiting=2), tables=Slow()) as (house, session):
-        talk = Talk(house, session)
+    async with talking(queue=Lanes(interactive=1, waiting=2), tables=Slow()) as (app, session):
+        talk = Talk(app, session)
         talk.says(*(turn("Good.") for _ in range(3)))
-        sessions = [await house.services.sessions.open(ANN, session.agent_id) for _ in range(10)]
+        sessions = [await app.services.sessions.open(ANN, session.agent_id) for _ in range(10)]
         answers = await asyncio.gather(
-            *(house.services.sessions.send(ANN, one.session_id, "now") for one in sessions), return_exceptions=True
+            *(app.services.sessions.send(ANN, one.session_id, "now") for one in sessions), return_exceptions=True
         )
         let_in = [answer for answer in answers if isinstance(answer, Reply)]
         assert [type(answer) for answer in answers if answer not in let_in] == [QuotaExceeded] * 7
         assert len(let_in) == 3
         for reply in let_in:
-            assert tags(await told(house, reply))[-1] == "reply.completed"
+            assert tags(await told(app, reply))[-1] == "reply.completed"
 
 
 async def test_what_waits_longer_than_a_lease_stays_in_the_hands_of_its_process() -> None:
-    async with talking(queue=Lanes(interactive=1)) as (house, session):
-        talk = Talk(house, session)
+    async with talking(queue=Lanes(interactive=1)) as (app, session):
+        talk = Talk(app, session)
         await talk.begun()
         talk.says(turn("Good."))
         _, reply = await talk.another()
         for _ in range(5):
-            house.clock.now += 40
-            await house.world.heartbeat.beat()
-            await house.sweeper.sweep()
+            app.clock.now += 40
+            await app.adapters.heartbeat.beat()
+            await app.sweeper.sweep()
         row = await talk.row(reply)
         assert (row.fence, row.deaths, row.heartbeat) == (1, 0, 5)
         talk.gate.opened.set()
-        assert tags(await told(house, reply)) == ["reply.waiting", *WRITTEN]
+        assert tags(await told(app, reply)) == ["reply.waiting", *WRITTEN]
 
 
 async def test_a_reply_that_waited_when_its_process_died_is_started_by_the_next_one() -> None:
-    async with talking(queue=Lanes(interactive=1)) as (house, session):
-        talk = Talk(house, session)
+    async with talking(queue=Lanes(interactive=1)) as (app, session):
+        talk = Talk(app, session)
         first = await talk.begun()
         _, reply = await talk.another()
         talk.says(turn("First."), turn("Good."))
-        async with open_house(world(like=house.world, clock=house.clock, worker_id="w2"), serving=False) as again:
+        async with open_app(make_adapters(like=app.adapters, clock=app.clock, worker_id="w2"), serving=False) as again:
             await again.sweeper.start(alone=True)
             for _ in range(3):  # what was taken over waits as well
-                house.clock.now += 60
-                await again.world.heartbeat.beat()
+                app.clock.now += 60
+                await again.adapters.heartbeat.beat()
                 await again.sweeper.sweep()
             rows = [await talk.row(one) for one in (first, reply)]
             assert [(row.worker_id, row.fence, row.deaths) for row in rows] == [("w2", 2, 1), ("w2", 2, 0)]
@@ -242,23 +242,23 @@ async def test_a_reply_that_waited_when_its_process_died_is_started_by_the_next_
             assert not (await talk.row(reply)).usage_unknown
             assert "reply.reset" in tags(await told(again, first))
             talk.gate.opened.set()
-            await house.queue.drain(5)
+            await app.queue.drain(5)
             assert await told(again, reply) == events
 
 
 async def test_a_drain_hands_back_what_waits_and_the_next_process_counts_no_death() -> None:
-    async with talking(queue=Lanes(interactive=1)) as (house, session):
-        talk = Talk(house, session)
+    async with talking(queue=Lanes(interactive=1)) as (app, session):
+        talk = Talk(app, session)
         first = await talk.begun()
         waiting = [(await talk.another())[1] for _ in range(3)]
-        await house.queue.drain(0)
+        await app.queue.drain(0)
         rows = [await talk.row(reply) for reply in (first, *waiting)]
         assert [(row.status, row.worker_id, row.fence, row.deaths) for row in rows] == [("running", None, 1, 0)] * 4
         talk.says(*(turn("Good.") for _ in range(5)))
         _, late = await talk.another()
         row = await talk.row(late)
         assert (row.status, row.worker_id, row.fence) == ("running", None, 1), "accepted, and handed back at once"
-        async with open_house(world(like=house.world, clock=house.clock, worker_id="w2")) as again:
+        async with open_app(make_adapters(like=app.adapters, clock=app.clock, worker_id="w2")) as again:
             await again.sweeper.start(alone=True)
             for reply in waiting:
                 assert tags(await told(again, reply)) == ["reply.waiting", *WRITTEN]
@@ -269,13 +269,13 @@ async def test_a_drain_hands_back_what_waits_and_the_next_process_counts_no_deat
 
 
 async def test_after_a_drain_the_order_is_as_it_was() -> None:
-    async with talking(queue=Lanes(interactive=1)) as (house, session):
-        talk = Talk(house, session)
+    async with talking(queue=Lanes(interactive=1)) as (app, session):
+        talk = Talk(app, session)
         asked = [await talk.begun(), *[(await talk.another())[1] for _ in range(3)]]
-        await house.queue.drain(0)
+        await app.queue.drain(0)
         queue = MemoryJobs()
-        on = world(like=house.world, clock=house.clock, worker_id="w2")
-        async with open_house(msgspec.structs.replace(on, queue=queue), serving=False) as again:
+        on = make_adapters(like=app.adapters, clock=app.clock, worker_id="w2")
+        async with open_app(msgspec.structs.replace(on, queue=queue), serving=False) as again:
             await again.sweeper.start(alone=True)
             offered = [job.reply_id for job in queue.handed if isinstance(job, WriteReply)]
             assert offered == [reply.reply_id for reply in asked]
@@ -283,51 +283,51 @@ async def test_after_a_drain_the_order_is_as_it_was() -> None:
 
 async def test_where_none_may_wait_and_others_have_all_places_one_is_refused_as_ever() -> None:
     async with talking() as (built, session):
-        on = world(like=built.world, clock=built.clock, worker_id="w2")
-        async with open_house(msgspec.structs.replace(on, queue=MemoryJobs(most=0))) as house:
+        on = make_adapters(like=built.adapters, clock=built.clock, worker_id="w2")
+        async with open_app(msgspec.structs.replace(on, queue=MemoryJobs(most=0))) as app:
             with pytest.raises(QuotaExceeded) as refused:
-                await house.services.sessions.send(ANN, session.session_id, "hello")
+                await app.services.sessions.send(ANN, session.session_id, "hello")
             assert refused.value.facts == {"position": 0, "limit": 0, "retry_after": 1}
 
 
 async def test_what_was_taken_over_and_waits_can_be_cancelled() -> None:
-    async with talking(queue=Lanes(interactive=1)) as (house, session):
-        talk = Talk(house, session)
+    async with talking(queue=Lanes(interactive=1)) as (app, session):
+        talk = Talk(app, session)
         first = await talk.begun()
-        async with open_house(world(like=house.world, clock=house.clock, worker_id="w2"), serving=False) as again:
+        async with open_app(make_adapters(like=app.adapters, clock=app.clock, worker_id="w2"), serving=False) as again:
             await again.sweeper.start(alone=True)
             ended = await again.services.sessions.cancel(ANN, first.session_id, first.reply_id)
             assert (ended.status, ended.content) == ("cancelled", "one ")
             assert tags(await told(again, first)) == ["reply.started", "reply.delta", "reply.cancelled"]
             talk.gate.opened.set()
-            await house.queue.drain(5)
+            await app.queue.drain(5)
 
 
 async def test_the_same_request_twice_is_one_job_and_says_once_that_it_waits() -> None:
     queue = MemoryJobs()
     async with talking(queue=Lanes()) as (built, session):
-        on = world(like=built.world, clock=built.clock, worker_id="w2")
-        async with open_house(msgspec.structs.replace(on, queue=queue)) as house:
-            Talk(house, session).says(turn("Good."))
+        on = make_adapters(like=built.adapters, clock=built.clock, worker_id="w2")
+        async with open_app(msgspec.structs.replace(on, queue=queue)) as app:
+            Talk(app, session).says(turn("Good."))
             key = once("k", "messages", b"hello")
-            replies = [await house.services.sessions.send(ANN, session.session_id, "hello", once=key) for _ in range(3)]
+            replies = [await app.services.sessions.send(ANN, session.session_id, "hello", once=key) for _ in range(3)]
             assert queue.handed == [WriteReply(reply_id=replies[0].reply_id)]
             await queue.wait_idle()
-            assert await told(house, replies[0]) == list(enumerate(["reply.waiting", *WRITTEN], 1))
-            again = await house.services.sessions.send(ANN, session.session_id, "hello", once=key)
+            assert await told(app, replies[0]) == list(enumerate(["reply.waiting", *WRITTEN], 1))
+            again = await app.services.sessions.send(ANN, session.session_id, "hello", once=key)
             await queue.wait_idle()
             assert again.reply_id == replies[0].reply_id
-            assert await told(house, again) == list(enumerate(["reply.waiting", *WRITTEN], 1))
+            assert await told(app, again) == list(enumerate(["reply.waiting", *WRITTEN], 1))
 
 
 async def test_an_answer_that_is_written_again_waits_its_turn_too() -> None:
-    async with talking(queue=Lanes(interactive=1)) as (house, session):
-        talk = Talk(house, session)
+    async with talking(queue=Lanes(interactive=1)) as (app, session):
+        talk = Talk(app, session)
         talk.says(turn("Bad."))
         other, bad = await talk.another()
-        await told(house, bad)
+        await told(app, bad)
         await talk.begun()
         talk.says(turn("Better."))
-        again = await house.services.sessions.regenerate(ANN, other.session_id, bad.reply_id)
+        again = await app.services.sessions.regenerate(ANN, other.session_id, bad.reply_id)
         talk.gate.opened.set()
-        assert tags(await told(house, again)) == ["reply.waiting", *WRITTEN]
+        assert tags(await told(app, again)) == ["reply.waiting", *WRITTEN]

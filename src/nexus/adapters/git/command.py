@@ -1,4 +1,4 @@
-"""Runs the git program: a fixed environment, a time limit, and failures in the words of the house."""
+"""Runs the git program: a fixed environment, a time limit, and failures in the words of the domain."""
 
 import asyncio
 import os

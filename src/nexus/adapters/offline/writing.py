@@ -7,7 +7,6 @@ from typing import Any
 from nexus.adapters.offline import templates
 from nexus.adapters.offline.cards import CARDS, Card
 from nexus.domain.builds.outputs import Parameter, PlannedTool, WrittenTool
-from nexus.domain.core.values import JSON
 from nexus.domain.tools.schema import spec_of
 
 TEMPLATES: Mapping[str, Callable[..., Any]] = dict(inspect.getmembers(templates, inspect.isfunction))
@@ -32,11 +31,7 @@ def write_template(tool: str) -> WrittenTool:
 
 def _tests(card: Card) -> str:
     name, tests = card.tool, [f"from pytest import raises\n\nfrom tools.{card.tool} import {card.tool}\n"]
-    calls = [f"    assert {name}({_given(check.given)}) == {check.result!r}\n" for check in card.checks]
-    calls += [f"    with raises(ValueError):\n        {name}({_given(given)})\n" for given in card.refuses]
+    calls = [f"    assert {name}(**{check.given!r}) == {check.result!r}\n" for check in card.checks]
+    calls += [f"    with raises(ValueError):\n        {name}(**{given!r})\n" for given in card.refuses]
     tests += [f"\n\ndef test_{name}_{at}() -> None:\n{call}" for at, call in enumerate(calls, 1)]
     return "".join(tests)
-
-
-def _given(arguments: JSON) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())

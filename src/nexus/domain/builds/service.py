@@ -221,7 +221,7 @@ class Builds:
         return await self._apply_control(run)
 
     def _waits(self, why: Snooze | Unavailable) -> Snooze | None:
-        """What the house's own trouble comes to: what it did to the last write is unknown, so the run is claimed and looked at anew."""
+        """What the system's own trouble comes to: what it did to the last write is unknown, so the run is claimed and looked at anew."""
         if isinstance(why, Snooze):
             return why
         reason = str(why.facts.get("reason"))

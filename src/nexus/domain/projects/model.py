@@ -76,7 +76,7 @@ class Stage(Entity, frozen=True, kw_only=True):
 
     `journal_no`: the build under whose number its steps are kept, which is that of the build that is retried; `journal_from`: by part,
     the step from which they are asked anew. The seconds it lay still because a part of the world was away: `waited` for one outside the
-    house, `stalled` for one of its own. `fallen`: it ran when its executor died; `deaths`: how often, while none of its steps was in flight.
+    system, `stalled` for one of its own. `fallen`: it ran when its executor died; `deaths`: how often, while none of its steps was in flight.
     """
 
     project_id: str

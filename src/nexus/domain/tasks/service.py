@@ -30,7 +30,7 @@ class Tasks:
         return await self._tables.of(caller).page(TASKS, project_id, index="ProjectIndex", window=window)
 
     async def read(self, task_id: str) -> Task:
-        """For the house's own work, whoever owns it."""
+        """For the system's own work, whoever owns it."""
         return await self._tables.get(TASKS, task_id)
 
     async def find(self, task_id: str) -> Task | None:

@@ -47,7 +47,7 @@ def parameter_name(name: str, language: Language) -> str:
     return zh if language == "zh" else en
 
 
-def joined(parts: Sequence[str], language: Language) -> str:
+def join_parts(parts: Sequence[str], language: Language) -> str:
     """`a, b and c`, `a、b和c`."""
     between, last = ("、", "和") if language == "zh" else (", ", " and ")
     return between.join(parts[:-1]) + last + parts[-1] if len(parts) > 1 else "".join(parts)

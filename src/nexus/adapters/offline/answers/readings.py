@@ -38,11 +38,11 @@ def readings(message: Message, card: Card, tool: ToolSpec) -> Iterator[Reading]:
     """What each frame of a card that consumes the whole message makes of it; those that lack arguments name them."""
     for frame in card.frames:
         ways = islice(message.read(card, frame), _MOST_WAYS)
-        built = [_built(Reading(card=card, frame=frame, bound=bound), message, tool) for bound in ways]
+        built = [_make_reading(Reading(card=card, frame=frame, bound=bound), message, tool) for bound in ways]
         yield from sorted(built, key=lambda one: len(one.missing))[:1]
 
 
-def following(message: Message, before: Reading, tool: ToolSpec) -> Reading | None:
+def read_follow_up(message: Message, before: Reading, tool: ToolSpec) -> Reading | None:
     """The reading of the turn before, with what this message says anew: slots, and the words of a frame."""
     card, found = before.card, list[Reading]()
     for frame in sorted(card.frames, key=lambda one: one is not before.frame):
@@ -50,12 +50,15 @@ def following(message: Message, before: Reading, tool: ToolSpec) -> Reading | No
         if is_same or before.bound.keys() <= slot_names(frame):
             bound = next(message.read(card, frame, follows=True, evident=is_same), None)
             if bound or (bound is not None and not (is_same or frame.bare)):
-                taken, merged = tuple(name for name in before.bound if name not in bound), _merged(before.bound, bound)
-                found.append(_built(Reading(card=card, frame=frame, bound=merged, taken=taken), message, tool))
+                taken, merged = (
+                    tuple(name for name in before.bound if name not in bound),
+                    _merge_bound(before.bound, bound),
+                )
+                found.append(_make_reading(Reading(card=card, frame=frame, bound=merged, taken=taken), message, tool))
     return min(found, key=lambda one: not one.calls, default=None)
 
 
-def _merged(before: Bound, found: Bound) -> Bound:
+def _merge_bound(before: Bound, found: Bound) -> Bound:
     """What was bound with what is said anew; `5 miles` after `10 km to miles` is meant in kilometres."""
     merged = {**before, **found}
     is_turned = "from_unit" in found and "to_unit" in before.keys() - found.keys()
@@ -70,7 +73,7 @@ def slot_names(frame: Frame) -> set[str]:
     return {name for item in items for name in item.name.split("+") if name} | {frame.into or "each"}
 
 
-def _built(reading: Reading, message: Message, tool: ToolSpec) -> Reading:
+def _make_reading(reading: Reading, message: Message, tool: ToolSpec) -> Reading:
     """With the calls that it asks for, one for each entry of a list that is no argument itself; or with what they lack."""
     frame, known = reading.frame, {"today": message.today.isoformat(), **reading.bound}
     entries = [{**known, **entry} for entry in reading.bound.get("each", ({},))[:_MOST_EACH]]
@@ -94,15 +97,15 @@ def _arguments(frame: Frame, values: Mapping[str, Any], tool: ToolSpec) -> JSON:
     """The arguments that the tool's schema takes; empty where a value is not of its type."""
     properties, types = tool.parameters.get("properties", {}), {"integer": int, "number": int | float}
     given = {name: value for name, value in values.items() if name in properties}
-    given |= {name: _filled(part, values) for name, part in frame.args.items()}
+    given |= {name: _fill_template(part, values) for name, part in frame.args.items()}
     kinds = {name: types.get(properties.get(name, {}).get("type"), object) for name in given}
     return given if all(isinstance(given[name], kind) for name, kind in kinds.items()) else {}
 
 
-def _filled(part: Any, values: Mapping[str, Any]) -> Any:
+def _fill_template(part: Any, values: Mapping[str, Any]) -> Any:
     """A template with its names filled in; one that is a name alone keeps the type of its value."""
     if isinstance(part, list):
-        return [_filled(one, values) for one in part]
+        return [_fill_template(one, values) for one in part]
     if not isinstance(part, str):
         return part
     alone = _PLACEHOLDER.fullmatch(part)

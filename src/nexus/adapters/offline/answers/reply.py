@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from nexus.adapters.offline.answers.phrases import joined, parameter_name, phrase
+from nexus.adapters.offline.answers.phrases import join_parts, parameter_name, phrase
 from nexus.adapters.offline.answers.readings import Reading
 from nexus.adapters.offline.answers.tell import tell, value_of
 from nexus.adapters.offline.answers.understanding import Understanding, understand
@@ -41,7 +41,10 @@ def reply(request: ModelRequest, today: date) -> Answered:
     asked = [(one, call) for one in found.found for call in one.calls]
     if outcomes:
         readings = [*(one for one, _ in asked), *[None] * len(outcomes)]
-        told = [_told(*one, reading, request.tools, language) for one, reading in zip(outcomes, readings, strict=False)]
+        told = [
+            _tell_result(*one, reading, request.tools, language)
+            for one, reading in zip(outcomes, readings, strict=False)
+        ]
         return Answered("\n\n".join(told))
     wanted = dict.fromkeys((one.card.tool, msgspec.json.encode(call).decode()) for one, call in asked)
     number = len([message for message in request.messages if message.role != "system"])
@@ -62,11 +65,11 @@ def _outcomes(messages: Sequence[ChatMessage]) -> list[tuple[ToolCall, Any]]:
     """The tool calls since the user spoke, in order, each with its result."""
     start = max((at for at, message in enumerate(messages) if message.role == "user"), default=-1)
     since = messages[start + 1 :]
-    results = {message.call_id: _decoded(message.content) for message in since if message.role == "tool"}
+    results = {message.call_id: _decode_json(message.content) for message in since if message.role == "tool"}
     return [(call, results[call.call_id]) for message in since for call in message.calls if call.call_id in results]
 
 
-def _decoded(text: str) -> Any:
+def _decode_json(text: str) -> Any:
     """JSON; a text that is none stays as it is."""
     try:
         return msgspec.json.decode(text)
@@ -74,7 +77,9 @@ def _decoded(text: str) -> Any:
         return text
 
 
-def _told(call: ToolCall, result: Any, reading: Reading | None, tools: Sequence[ToolSpec], language: Language) -> str:
+def _tell_result(
+    call: ToolCall, result: Any, reading: Reading | None, tools: Sequence[ToolSpec], language: Language
+) -> str:
     """A result in words, with what was taken over from the turn before."""
     is_failure = isinstance(result, dict) and result and result.keys() <= {"error", "errors", "detail"}
     if is_failure or (isinstance(result, str) and result.lower().startswith("error")):
@@ -85,10 +90,10 @@ def _told(call: ToolCall, result: Any, reading: Reading | None, tools: Sequence[
         (tool.parameters.get("properties", {}) for tool in tools if tool.name == call.name), {}
     )
     given = {name: schema["default"] for name, schema in properties.items() if "default" in schema}
-    text = tell(call.name, reading, given | _decoded(call.arguments), result, language)
+    text = tell(call.name, reading, given | _decode_json(call.arguments), result, language)
     taken = {name: reading.bound[name] for name in reading.taken if name != "about"} if reading else {}
     shown = [f"{parameter_name(name, language)} {value_of(value, language)[:80]}" for name, value in taken.items()]
-    return text + (f"\n\n{phrase('taken', language, taken=joined(shown, language))}" if shown else "")
+    return text + (f"\n\n{phrase('taken', language, taken=join_parts(shown, language))}" if shown else "")
 
 
 def _small_talk(said: str, tools: Sequence[ToolSpec], language: Language) -> str | None:
@@ -122,10 +127,10 @@ def _question(found: Understanding, said: str, tools: Sequence[ToolSpec], langua
     """What is missing, or what was not understood; and what works."""
     asks, about = found.asks, [found.asks.card] if found.asks else [one.card for one in found.rivals]
     if asks:
-        missing = joined([parameter_name(name, language) for name in asks.missing], language)
+        missing = join_parts([parameter_name(name, language) for name in asks.missing], language)
         lines = [phrase("lacking", language, title=asks.card.title(language), missing=missing)]
     elif found.rivals:
-        titles = joined([card.title(language) for card in about], language)
+        titles = join_parts([card.title(language) for card in about], language)
         lines = [phrase("rivals", language, titles=titles)]
     else:
         lines = [phrase("lost", language, part=found.unknown)]

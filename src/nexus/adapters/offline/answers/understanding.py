@@ -6,7 +6,7 @@ from datetime import date
 
 from msgspec import Struct
 
-from nexus.adapters.offline.answers.readings import Reading, following, readings
+from nexus.adapters.offline.answers.readings import Reading, read_follow_up, readings
 from nexus.adapters.offline.cards import CARDS, Card
 from nexus.adapters.offline.reading.message import Message, partings
 from nexus.adapters.offline.reading.tokens import plain, tokens_of
@@ -57,7 +57,7 @@ def _turn(text: str, offer: Offer, today: date, before: Reading | None) -> Under
             return Understanding(found=found)
     tool = next((tool for card, tool in offer if before and card.tool == before.card.tool), None)
     for asked in partings(text) if before and tool else ():
-        if before and tool and (one := following(Message(*asked, today), before, tool)):
+        if before and tool and (one := read_follow_up(Message(*asked, today), before, tool)):
             return Understanding(found=(one,)) if one.calls else Understanding(asks=one)
     return whole
 

@@ -39,7 +39,7 @@ class Clause(Struct, frozen=True):
     is_manner: bool = False
 
     @property
-    def served(self) -> bool:
+    def is_served(self) -> bool:
         return self.card != "" and not self.left
 
     @property
@@ -48,7 +48,7 @@ class Clause(Struct, frozen=True):
 
     def examples(self, language: Language) -> list[Example]:
         """Messages that show that it is met: of the topics that it names, else of the first topics of its card."""
-        known = CARDS[self.card].examples.get(language, ()) if self.served else ()
+        known = CARDS[self.card].examples.get(language, ()) if self.is_served else ()
         topics = self.topics or tuple(dict.fromkeys(one.topic for one in known))[:3]
         return [one for topic in topics for one in known if one.topic == topic][: 6 if self.topics else 3]
 
@@ -95,8 +95,8 @@ def _clauses(text: str, tokens: Sequence[Token], language: Language) -> list[Cla
             clause = read_clause(_text(text, (parts[0][0], parts[end - 1][-1])), language)
             alone = [read_clause(_text(text, part), language) for part in parts[:end]]
             is_one = not any(_has_verb(one.text) and not (one.card or one.empty) for one in alone)
-            parted = any(not (one.empty or (one.served and len(words_of(one.text)) > 1)) for one in alone)
-            if end == 1 or (clause.served and is_one and parted and not alone[-1].empty):
+            parted = any(not (one.empty or (one.is_served and len(words_of(one.text)) > 1)) for one in alone)
+            if end == 1 or (clause.is_served and is_one and parted and not alone[-1].empty):
                 break
         parts = parts[end:]
         if found and found[-1].left and not (clause.empty or _has_verb(clause.text)):

@@ -33,7 +33,7 @@ _SAYS: dict[Language, dict[str, str]] = {
 def intake(given: BuildRequest) -> Brief:
     requirement, flat = given.requirement.strip(), re.sub(r"\s+", " ", given.requirement).strip()
     language, (clauses, _) = language_of(plain(requirement)), clauses_of(requirement)
-    cards = list(dict.fromkeys(clause.card for clause in clauses if clause.served))
+    cards = list(dict.fromkeys(clause.card for clause in clauses if clause.is_served))
     intent: Literal["new", "change", "unclear", "needs_language_model"]
     intent = "needs_language_model" if _says_something(flat, clauses) else "unclear"
     intent = "change" if _CHANGE.search(flat) else "new" if cards else intent

@@ -65,7 +65,7 @@ class Expression:
     def _number(self, parts: list[str], root: str | None) -> bool:
         percent = next(self.source.percents(self.at), None)
         number = percent or next(self.source.numbers(self.at), None)
-        if number and "/" in self.source.shown(self.at, number.end) and self.source.word(number.end) != "of":
+        if number and "/" in self.source.text_between(self.at, number.end) and self.source.word(number.end) != "of":
             value = None if percent else value_of_digits(self.source.word(self.at))
             number = Number(value, self.at + 1) if value is not None else None
         if number is None:

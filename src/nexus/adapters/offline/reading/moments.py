@@ -73,7 +73,7 @@ class Moments(Quantities):
                 yield one
 
     def _plain_dates(self, at: int) -> Iterator[Day]:
-        for found in (found for form in _DATES if (found := self.found(form, at))):
+        for found in (found for form in _DATES if (found := self.find_quantity(form, at))):
             if days := _days(found, *self._anchor(found.start())):
                 yield Day(days[-1], self.behind(found.end(), at), not found["year"], len(days) == 1)
         for name, days_on in _DAYS.items():

@@ -46,7 +46,7 @@ class Quantity(NamedTuple):
     symbol: str
     end: int
 
-    def converted(self, symbol: str) -> Fraction:
+    def convert(self, symbol: str) -> Fraction:
         """The value in another unit of the same kind."""
         target = unit_named(symbol)
         return (self.value * self.unit.factor + self.unit.offset - target.offset) / target.factor
@@ -101,7 +101,7 @@ class Quantities:
         """Whether the token stands right behind the one before."""
         return 0 < at < len(self.tokens) and self.tokens[at].start == self.tokens[at - 1].end
 
-    def shown(self, at: int, end: int) -> str:
+    def text_between(self, at: int, end: int) -> str:
         """The text from a token up to another."""
         return self.text[self.tokens[at].start : self.tokens[end - 1].end]
 
@@ -113,7 +113,7 @@ class Quantities:
                 return at + len(words)
         return at
 
-    def found(self, form: re.Pattern[str], at: int) -> re.Match[str] | None:
+    def find_quantity(self, form: re.Pattern[str], at: int) -> re.Match[str] | None:
         """What has this form from a token on, in lower case."""
         return form.match(self.lower, self.tokens[at].start) if at < len(self.tokens) else None
 
@@ -140,14 +140,14 @@ class Quantities:
 
     def _bare(self, at: int) -> Number | None:
         """A number without a sign: counted, or in parts such as `2 1/2`, `三分之二`, `half a dozen`, `three quarters`."""
-        if part := self.found(_FRACTION, at):
+        if part := self.find_quantity(_FRACTION, at):
             value = int(part[1] or 0) + Fraction(int(part[2]), int(part[3]))
             return Number(value, self.behind(part.end(), at))
         if (end := self.skip(at, "一 半", "半")) > at:
             return Number(Fraction(1, 2), end)
-        number = self._counted(at)
+        number = self._count_number(at)
         if number and (start := self.skip(number.end, "分 之")) > number.end:
-            above = self._counted(start)
+            above = self._count_number(start)
             return Number(above.value / number.value, above.end) if above and number.value else None
         end = number.end if number else self.skip(at, "a", "an")
         part_of = _PARTS.get(self.word(end)) if end > at or self.word(end) == "half" else None
@@ -158,7 +158,7 @@ class Quantities:
         half = self.skip(end, "and a half")
         return Number(number.value + Fraction(1, 2), half) if number and half > end else number
 
-    def _counted(self, at: int) -> Number | None:
+    def _count_number(self, at: int) -> Number | None:
         """Digits and number words with their scales, and decimals behind a spoken point."""
         words, end = list[str](), self.skip(at, "a", "an") if self.word(at + 1) in _SCALES else at
         is_open = end > at
@@ -208,7 +208,7 @@ class Quantities:
     def units(self, at: int) -> Iterator[tuple[Unit, str, int]]:
         """Names of units that begin at a token: the unit, its name and where it ends."""
         for end in range(min(at + 8, len(self.tokens)), at, -1):
-            name = self.shown(at, end)
+            name = self.text_between(at, end)
             is_name = (name[0].isalpha() or name[0] == "°") and len(name) <= _LONGEST and name[-1] not in ".,;:!?"
             if is_name and (unit := _unit(name)) and not (name == "in" and any(self.units(end))):
                 yield unit, name, end
@@ -263,6 +263,6 @@ class Quantities:
 
     def _tail(self, at: int) -> Number | None:
         """`75` in `1米75`, `八` in `一米八`, `五` in `三块五` and `一点五`: decimals."""
-        found = self.found(_TAIL, at) if self.touches(at) else None
+        found = self.find_quantity(_TAIL, at) if self.touches(at) else None
         digits = "".join(str(_DIGITS.get(sign, sign)) for sign in found[0]) if found else ""
         return Number(Fraction(f"0.{digits}"), self.behind(found.end(), at)) if found else None

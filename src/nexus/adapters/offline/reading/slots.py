@@ -103,7 +103,7 @@ def _dimension(source: Source, at: int, detail: str) -> Read:
     """A quantity of the kind of the unit `detail`, as a number of that unit."""
     for found in source.quantities(at):
         if found.unit.kind == unit_named(detail).kind:
-            yield found.end, number_of(round(found.converted(detail), 9))
+            yield found.end, number_of(round(found.convert(detail), 9))
 
 
 def _spans(source: Source, at: int, detail: str) -> Read:
@@ -172,7 +172,7 @@ def _names(source: Source, at: int, detail: str) -> Read:
         if not source.word(end)[0].isalpha() or is_meant or latin > 3 or next(source.numbers(end), None):
             break
         end += 1
-    yield from ((stop, source.shown(at, stop)) for stop in range(end, at, -1))
+    yield from ((stop, source.text_between(at, stop)) for stop in range(end, at, -1))
 
 
 KINDS: Mapping[str, Callable[[Source, int, str], Read]] = {

@@ -1,4 +1,4 @@
-"""A whole house on memory adapters, with a clock that tests move: the fixture of the domain's and the edge's tests."""
+"""A whole app on memory adapters, with a clock that tests move: the fixture of the domain's and the edge's tests."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -46,18 +46,18 @@ class MovableClock:
         return self.now
 
 
-class House(Struct, frozen=True, kw_only=True):
+class MemoryApp(Struct, frozen=True, kw_only=True):
     services: Services
-    world: Adapters
+    adapters: Adapters
     clock: MovableClock
     queue: Lanes | MemoryJobs
     sweeper: Sweeper
 
     async def parts(self) -> dict[str, object]:
-        return {"database": {"connected": True}, "llm": {"model": self.world.model.name}}
+        return {"database": {"connected": True}, "llm": {"model": self.adapters.model.name}}
 
 
-def world(
+def make_adapters(
     model: ChatModel | None = None,
     *,
     clock: MovableClock | None = None,
@@ -89,19 +89,19 @@ def world(
 
 
 async def at_once(seconds: float) -> None:
-    """A rest that takes no time: the clock of these houses stands still."""
+    """A rest that takes no time: the clock of these apps stands still."""
     await asyncio.sleep(0)
 
 
 @asynccontextmanager
-async def open_house(
+async def open_app(
     on: Adapters | None = None, *, serving: bool = True, workflow: Workflow = AGENT_BUILD
-) -> AsyncIterator[House]:
-    """A house in which jobs run as they come; with `serving=False`, only those that a test runs."""
-    on = on or world()
+) -> AsyncIterator[MemoryApp]:
+    """A app in which jobs run as they come; with `serving=False`, only those that a test runs."""
+    on = on or make_adapters()
     on = structs.replace(on, workflow=workflow, local=on.queue)
     assert isinstance(on.queue, Lanes | MemoryJobs)
     assert isinstance(on.clock, MovableClock)
     duties: tuple[Duty, ...] = ("interactive", "background") if serving else ()
     async with run_process(on, cast(Lanes, on.queue), duties) as process:
-        yield House(services=process.services, world=on, clock=on.clock, queue=on.queue, sweeper=process.sweeper)
+        yield MemoryApp(services=process.services, adapters=on, clock=on.clock, queue=on.queue, sweeper=process.sweeper)
