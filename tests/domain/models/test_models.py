@@ -145,7 +145,7 @@ async def test_a_structured_answer_is_asked_with_its_schema_and_typed() -> None:
     app = MemoryApp(turn('{"name": "上', '海", "unknown": 1}'))
     answer = await app.models.ask_typed(City, QUESTION)
     assert (answer.value, answer.repairs) == (City("上海"), 0)
-    assert answer.spent == Spent(input_tokens=10, output_tokens=5, calls=1)
+    assert answer.spent == Spent(input_tokens=10, output_tokens=5)
     (asked,) = app.script.requests
     assert (asked.schema_name, asked.schema) == ("build_intake", answer_schema(City))
     assert asked.messages == QUESTION.messages
@@ -154,7 +154,7 @@ async def test_a_structured_answer_is_asked_with_its_schema_and_typed() -> None:
 async def test_a_wrong_answer_goes_back_with_its_text_and_the_exact_error() -> None:
     app = MemoryApp('{"name": 5}', "no JSON at all", '{"name": "Xi\'an"}')
     answer = await app.models.ask_typed(City, QUESTION)
-    assert (answer.value.name, answer.repairs, answer.spent.calls) == ("Xi'an", 2, 3)
+    assert (answer.value.name, answer.repairs) == ("Xi'an", 2)
     _, second, third = app.script.requests
     assert second.messages[:-2] == third.messages[:-2] == QUESTION.messages
     assert second.messages[-2] == ChatMessage("assistant", '{"name": 5}')
@@ -167,7 +167,7 @@ async def test_after_three_repairs_it_is_over() -> None:
     with pytest.raises(Unparseable, match=r"answer for build\.intake was not usable after 4 tries: .*`name`") as told:
         await app.models.ask_typed(City, QUESTION)
     assert len(app.script.requests) == 4
-    assert told.value.facts["spent"] == Spent(input_tokens=40, output_tokens=20, calls=4)
+    assert told.value.facts["spent"] == Spent(input_tokens=40, output_tokens=20)
 
 
 @pytest.mark.parametrize(("stop", "said"), [("length", "cut off"), ("content_filter", "withheld")])
@@ -182,7 +182,7 @@ async def test_a_structured_answer_that_breaks_off_is_asked_again_and_its_cost_i
     app = MemoryApp(turn('{"na', Unavailable("broke off")), '{"name": "A"}')
     answer = await app.models.ask_typed(City, QUESTION)
     assert answer.value == City("A")
-    assert answer.spent == Spent(input_tokens=10, output_tokens=5, calls=2, unknown=True)
+    assert answer.spent == Spent(input_tokens=10, output_tokens=5, unknown=True)
 
 
 async def test_tries_of_a_structured_answer_are_bounded_whatever_breaks() -> None:
@@ -195,7 +195,7 @@ async def test_tries_of_a_structured_answer_are_bounded_whatever_breaks() -> Non
 async def test_an_uncounted_call_makes_the_sum_unknown() -> None:
     app = MemoryApp(Turn(pieces=("{}",), usage=None), '{"name": "A"}')
     answer = await app.models.ask_typed(City, QUESTION)
-    assert answer.spent == Spent(input_tokens=10, output_tokens=5, calls=2, unknown=True)
+    assert answer.spent == Spent(input_tokens=10, output_tokens=5, unknown=True)
 
 
 @pytest.mark.parametrize(

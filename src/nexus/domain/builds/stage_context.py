@@ -98,13 +98,8 @@ class StageContext:
         """What an agent answers, counted to this stage."""
         await self._next()
         answer = await self.services.runtime.whole(spec, [ChatMessage("user", said)], journal=self.journal)
-        used = Spent(
-            input_tokens=answer.input_tokens,
-            output_tokens=answer.output_tokens,
-            calls=1,
-            unknown=answer.usage_unknown,
-        )
-        self._spend(used)
+        tokens = {"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens}
+        self._spend(Spent(**tokens, unknown=answer.usage_unknown))
         self.tool_calls += len(answer.calls)
         return answer
 

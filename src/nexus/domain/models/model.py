@@ -21,21 +21,18 @@ class Spent(Struct, frozen=True, kw_only=True):
 
     input_tokens: int = 0
     output_tokens: int = 0
-    calls: int = 0
     unknown: bool = False
 
     @classmethod
     def of(cls, usage: Usage | None) -> "Spent":
         """One call; None where its provider gave no usage."""
-        if usage is None:
-            return cls(calls=1, unknown=True)
-        return cls(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, calls=1)
+        counted = {} if usage is None else {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+        return cls(**counted, unknown=usage is None)
 
     def plus(self, other: "Spent") -> "Spent":
         return Spent(
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
-            calls=self.calls + other.calls,
             unknown=self.unknown or other.unknown,
         )
 
