@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from nexus.adapters.offline.answers.readings import Reading, read_follow_up, readings
 from nexus.adapters.offline.cards import CARDS, Card
-from nexus.adapters.offline.reading.message import Message, partings
+from nexus.adapters.offline.reading.message import STEPS, Message, partings
 from nexus.adapters.offline.reading.tokens import plain, tokens_of
 from nexus.adapters.offline.reading.words import FILLERS
 from nexus.domain.ports.models import ToolSpec
@@ -72,8 +72,9 @@ def _alone(text: str, offer: Offer, today: date) -> Understanding:
     furthest, unknown = 0, ""
     for asked in partings(text):
         complete: list[Reading] = []
+        message = Message(*asked, today)
         for card, tool in offer:
-            message = Message(*asked, today)
+            message.steps = STEPS
             found = list(readings(message, card, tool))
             complete += [one for one in found if one.calls][:1]
             asks += [one for one in found if one.missing and (one.bound or not one.frame.bare)]

@@ -11,7 +11,7 @@ from nexus.adapters.offline.reading.slots import KINDS, Source
 from nexus.adapters.offline.reading.tokens import plain, tokens_of
 from nexus.adapters.offline.reading.words import FILLERS, FOLLOWING, LIGHT
 
-_LONGEST, _MOST_TOKENS, _STEPS = 400, 200, 40_000
+_LONGEST, _MOST_TOKENS, STEPS = 400, 200, 40_000
 _MATERIAL = re.compile(r"[:：](?!//)(?!\d\d)")
 _FENCED = re.compile(r"```(?:[a-z]*\n)?")
 Bound = dict[str, Any]
@@ -49,7 +49,7 @@ class Message(Source):
         tokens = tokens_of(text)
         self.readable = 0 < len(tokens) <= _MOST_TOKENS
         super().__init__(text, tokens if self.readable else [], today, material)
-        self.steps, self.furthest = _STEPS, 0
+        self.steps, self.furthest = STEPS, 0
 
     def read(self, card: Card, frame: Frame, *, follows: bool = False, evident: bool = False) -> Iterator[Bound]:
         """What the slots of a frame hold in every way to consume the whole message and its material; a frame that `follows`
