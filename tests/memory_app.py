@@ -97,7 +97,7 @@ async def at_once(seconds: float) -> None:
 async def open_app(
     on: Adapters | None = None, *, serving: bool = True, workflow: Workflow = AGENT_BUILD
 ) -> AsyncIterator[MemoryApp]:
-    """A app in which jobs run as they come; with `serving=False`, only those that a test runs."""
+    """An app in which jobs run as they come; with `serving=False`, only those that a test runs."""
     on = on or make_adapters()
     on = structs.replace(on, workflow=workflow, local=on.queue)
     assert isinstance(on.queue, Lanes | MemoryJobs)

@@ -45,7 +45,7 @@ PACE = {
     "NEXUS_LOG__LEVEL": "warning",
     "NEXUS_LOG__FORMAT": "json",
 }
-"""Time, scaled: so that what takes minutes in a app takes seconds here."""
+"""Time, scaled: so that what takes minutes in an app takes seconds here."""
 
 
 class Violation(AssertionError):

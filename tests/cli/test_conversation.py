@@ -1,4 +1,4 @@
-"""What is read_entry in a conversation: messages of several lines, commands, Ctrl-C at the prompt."""
+"""What is typed in a conversation: messages of several lines, commands, Ctrl-C at the prompt."""
 
 import pytest
 

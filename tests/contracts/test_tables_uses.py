@@ -1,4 +1,4 @@
-"""What the app will ask of the storage port at its hardest: claims, leases, fences, joint transitions, feeds, quotas."""
+"""What nexus asks of the storage port at its hardest: claims, leases, fences, joint transitions, feeds, quotas."""
 
 import asyncio
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ CLAIMABLE: Mapping[str, str] = {"queued": "running", "running": "running"}
 """A status and what a claim makes of it; running ones only past their lease."""
 
 
-class MemoryApp(Struct):
+class Ledger(Struct):
     """A ledger of jobs with a lease and a fence, and the lines they write."""
 
     tables: Tables
@@ -64,57 +64,57 @@ class MemoryApp(Struct):
 
 
 @pytest.fixture
-def app(tables: Tables, clock: Clock) -> MemoryApp:
-    return MemoryApp(tables, clock)
+def ledger(tables: Tables, clock: Clock) -> Ledger:
+    return Ledger(tables, clock)
 
 
-async def test_a_claim_is_won_by_one_and_again_by_one_after_the_lease(app: MemoryApp) -> None:
-    await app.queue("j1")
+async def test_a_claim_is_won_by_one_and_again_by_one_after_the_lease(ledger: Ledger) -> None:
+    await ledger.queue("j1")
     for fence in (1, 2):
-        answers = await asyncio.gather(*(app.claim("j1", f"w{n}") for n in range(8)), return_exceptions=True)
+        answers = await asyncio.gather(*(ledger.claim("j1", f"w{n}") for n in range(8)), return_exceptions=True)
         won = [answer for answer in answers if isinstance(answer, Job)]
         assert [job.fence for job in won] == [fence]
         assert all(isinstance(answer, Stale) for answer in answers if answer is not won[0])
-        app.clock.now += LEASE_SECONDS + 1
+        ledger.clock.now += LEASE_SECONDS + 1
 
 
-async def test_who_lost_the_fence_writes_nothing_more(app: MemoryApp) -> None:
-    await app.queue("j1")
-    first = await app.claim("j1", "w1")
-    await app.write(first, 1, "mine")
-    app.clock.now += LEASE_SECONDS + 1
-    second = await app.claim("j1", "w2")
-    for late in (app.write(first, 2, "late"), app.finish(first)):
+async def test_who_lost_the_fence_writes_nothing_more(ledger: Ledger) -> None:
+    await ledger.queue("j1")
+    first = await ledger.claim("j1", "w1")
+    await ledger.write(first, 1, "mine")
+    ledger.clock.now += LEASE_SECONDS + 1
+    second = await ledger.claim("j1", "w2")
+    for late in (ledger.write(first, 2, "late"), ledger.finish(first)):
         with pytest.raises(Stale):
             await late
-    await app.write(second, 2, "now mine")
-    await app.finish(second)
-    lines = (await app.tables.page(LINES, "j1")).items
+    await ledger.write(second, 2, "now mine")
+    await ledger.finish(second)
+    lines = (await ledger.tables.page(LINES, "j1")).items
     assert [(line.position, line.text) for line in lines] == [(1, "mine"), (2, "now mine"), (99, "end")]
-    assert (await app.tables.get(TALLIES, "t1", "day")).calls == 1
+    assert (await ledger.tables.get(TALLIES, "t1", "day")).calls == 1
     with pytest.raises(Stale):
-        await app.finish(second)
+        await ledger.finish(second)
 
 
-async def test_the_sweeper_finds_what_is_due_and_only_that(app: MemoryApp) -> None:
+async def test_the_sweeper_finds_what_is_due_and_only_that(ledger: Ledger) -> None:
     for n in range(5):
-        await app.queue(f"j{n}", shard=f"s{n % 2}")
-    assert await app.due("s0") == ["j0", "j2", "j4"]
-    claimed = await app.claim("j0", "w")
-    assert await app.due("s0") == ["j2", "j4"]
-    app.clock.now += LEASE_SECONDS + 1
-    assert sorted(await app.due("s0")) == ["j0", "j2", "j4"]
-    await app.finish(claimed)
-    assert await app.due("s0") == ["j2", "j4"]
+        await ledger.queue(f"j{n}", shard=f"s{n % 2}")
+    assert await ledger.due("s0") == ["j0", "j2", "j4"]
+    claimed = await ledger.claim("j0", "w")
+    assert await ledger.due("s0") == ["j2", "j4"]
+    ledger.clock.now += LEASE_SECONDS + 1
+    assert sorted(await ledger.due("s0")) == ["j0", "j2", "j4"]
+    await ledger.finish(claimed)
+    assert await ledger.due("s0") == ["j2", "j4"]
 
 
 async def test_a_lagging_index_makes_nobody_claim_twice(clock: Clock) -> None:
-    app = MemoryApp(Tables(MemoryTables(lag=4), secret=b"s", clock=clock), clock)
-    jobs = [await app.queue(f"j{n}") for n in range(6)]
+    ledger = Ledger(Tables(MemoryTables(lag=4), secret=b"s", clock=clock), clock)
+    jobs = [await ledger.queue(f"j{n}") for n in range(6)]
     claimed: list[str] = []
     for _ in range(3):
-        for job_id in await app.due():
-            answer = (await asyncio.gather(app.claim(job_id, "w"), return_exceptions=True))[0]
+        for job_id in await ledger.due():
+            answer = (await asyncio.gather(ledger.claim(job_id, "w"), return_exceptions=True))[0]
             claimed += [answer.job_id] if isinstance(answer, Job) else []
     assert len(claimed) == len(set(claimed)) > 0 and set(claimed) <= {job.job_id for job in jobs}
 

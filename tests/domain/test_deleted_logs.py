@@ -25,7 +25,7 @@ SECRET = "The code of the safe is 4711-0815."
 
 
 class Kept:
-    """A app over a driver, and all bytes that this driver keeps."""
+    """An app over a driver, and all bytes that this driver keeps."""
 
     def __init__(self, driver: LogDriver, bytes_of: Callable[[], bytes]) -> None:
         self.log, self.bytes_of = EventLog(driver), bytes_of

@@ -22,7 +22,7 @@ from tests.memory_app import ANN, MemoryApp, make_adapters, open_app
 
 @asynccontextmanager
 async def taken_over(builds: int) -> AsyncIterator[tuple[MemoryApp, list[Started]]]:
-    """A app that took over builds from a process which was in the middle of them; nothing runs in it by itself."""
+    """An app that took over builds from a process which was in the middle of them; nothing runs in it by itself."""
     gate = Gate()
     answers = [*[turn(gate, "late")] * builds, *[said(BRIEF)] * builds]
     async with open_app(make_adapters(script(builds=builds, intake=answers))) as dead:

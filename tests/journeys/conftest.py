@@ -9,7 +9,7 @@ from tests.journeys.server import Server
 from tests.journeys.user import User
 
 
-class MemoryApp(NamedTuple):
+class ServedApp(NamedTuple):
     """A nexus that serves, and somebody who uses it."""
 
     server: Server
@@ -21,16 +21,16 @@ class MemoryApp(NamedTuple):
 
 
 class Opens(Protocol):
-    def __call__(self, data: Path, *, token: str = "", **settings: str) -> AbstractContextManager[MemoryApp]: ...
+    def __call__(self, data: Path, *, token: str = "", **settings: str) -> AbstractContextManager[ServedApp]: ...
 
 
 @contextmanager
-def opened(data: Path, *, token: str = "", **settings: str) -> Iterator[MemoryApp]:
+def opened(data: Path, *, token: str = "", **settings: str) -> Iterator[ServedApp]:
     """nexus on a data directory, killed at the end unless the journey ended it."""
     with Server(data, **settings) as server:
         user = User(server.ready(), token=token)
         try:
-            yield MemoryApp(server, user, data)
+            yield ServedApp(server, user, data)
         except Exception as error:
             error.add_note("The server said:\n" + "".join(server.said[-40:]))
             raise
@@ -45,7 +45,7 @@ def opens() -> Opens:
 
 
 @pytest.fixture(scope="session")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemoryApp]:
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedApp]:
     """One nexus with default settings in a fresh directory, for the journeys that do it no harm."""
     with opened(tmp_path_factory.mktemp("app") / "data") as app:
         yield app

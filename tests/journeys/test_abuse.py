@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.journeys.conftest import MemoryApp, Opens
+from tests.journeys.conftest import Opens, ServedApp
 
 MEGABYTES = 40
 MOST_GROWN_KB = 16 * 1024
@@ -24,14 +24,14 @@ ENDLESS = {
 }
 
 
-def most_memory(app: MemoryApp) -> int:
+def most_memory(app: ServedApp) -> int:
     """In kB, at any time since the server started."""
     found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{app.server.pid}/status").read_text())
     assert found is not None
     return int(found[1])
 
 
-def connected(app: MemoryApp) -> socket.socket:
+def connected(app: ServedApp) -> socket.socket:
     url = urlsplit(str(app.user.http.base_url))
     return socket.create_connection((url.hostname or "", url.port or 0), timeout=20)
 
@@ -49,7 +49,7 @@ def answer_to(peer: socket.socket, begin: bytes, piece: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("what", ENDLESS)
-def test_what_never_ends_is_refused_and_costs_no_memory(app: MemoryApp, what: str) -> None:
+def test_what_never_ends_is_refused_and_costs_no_memory(app: ServedApp, what: str) -> None:
     app.user.http.get("/health")
     before = most_memory(app)
     with connected(app) as peer:

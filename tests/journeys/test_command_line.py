@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.conftest import MemoryApp
+from tests.journeys.conftest import ServedApp
 from tests.journeys.server import command, free_port
 
 README = "An agent that converts units and computes loan payments, and explains its steps"
@@ -46,7 +46,7 @@ def test_one_command_runs_the_package_without_a_server(built: Path) -> None:
     assert "6.2137" in ran.stdout
 
 
-def test_what_is_asked_as_json_is_json(app: MemoryApp) -> None:
+def test_what_is_asked_as_json_is_json(app: ServedApp) -> None:
     url = str(app.user.http.base_url)
     made = command("build", README, "--url", url, "--json", folder=app.data)
     told = [json.loads(line) for line in made.stdout.splitlines()]
@@ -63,7 +63,7 @@ def test_what_is_asked_as_json_is_json(app: MemoryApp) -> None:
     ("requirement", "code", "word"), [("hello there how are you", 1, "no task"), ("hi", 4, "requirement")]
 )
 def test_a_build_that_cannot_be_ends_with_its_reason_and_its_own_exit_code(
-    app: MemoryApp, requirement: str, code: int, word: str
+    app: ServedApp, requirement: str, code: int, word: str
 ) -> None:
     done = command("build", requirement, "--url", str(app.user.http.base_url), folder=app.data)
     assert done.returncode == code

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.journeys.conftest import MemoryApp, Opens, opened
+from tests.journeys.conftest import Opens, ServedApp, opened
 from tests.journeys.doubler import HOLDABLE, OUTPUTS, REQUIREMENT, STAGES, all_held, marked, said
 from tests.journeys.server import Provider
 from tests.journeys.test_first_run import git, keys_of
@@ -21,7 +21,7 @@ RECOVERY_SECONDS = 5
 class Survivor(NamedTuple):
     """A build whose server was killed in a stage, now on a new one."""
 
-    app: MemoryApp
+    app: ServedApp
     project_id: str
     before: Sequence[Event]
     ready: datetime
@@ -79,7 +79,7 @@ def test_a_build_goes_on_by_itself_after_its_server_died_in_a_stage_without_a_mo
             assert model.asked() == [*STAGES[:6], *["chat"] * 4]
 
 
-def _went_on(app: MemoryApp, project_id: str, before: Sequence[Event], stage: str, ready: datetime) -> None:
+def _went_on(app: ServedApp, project_id: str, before: Sequence[Event], stage: str, ready: datetime) -> None:
     """From the position of the reader that was cut off: soon, to the end, every position once, every stage once."""
     after = app.user.followed(project_id, after=before[-1].position)
     whole = app.user.followed(project_id)

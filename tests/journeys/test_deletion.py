@@ -1,10 +1,10 @@
 """What is deleted is gone, with all that hung on it."""
 
-from tests.journeys.conftest import MemoryApp
+from tests.journeys.conftest import ServedApp
 from tests.journeys.user import API
 
 
-def test_a_deleted_project_is_gone_at_once_with_its_agent_and_its_conversations(app: MemoryApp) -> None:
+def test_a_deleted_project_is_gone_at_once_with_its_agent_and_its_conversations(app: ServedApp) -> None:
     project = app.user.built("An agent that converts units")
     [agent_id] = project["agent_ids"]
     session_id = app.user.session(agent_id)
@@ -25,7 +25,7 @@ def test_a_deleted_project_is_gone_at_once_with_its_agent_and_its_conversations(
     assert app.user.refused(f"/agents/{agent_id}/invoke", content="convert 10 km to miles").status_code == 404
 
 
-def test_a_deleted_session_is_gone(app: MemoryApp) -> None:
+def test_a_deleted_session_is_gone(app: ServedApp) -> None:
     project = app.user.built("An agent that converts units")
     session_id = app.user.session(project["agent_ids"][0])
     app.user.says(session_id, "convert 10 km to miles")

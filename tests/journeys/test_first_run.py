@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from time import monotonic
 
-from tests.journeys.conftest import MemoryApp, Opens
+from tests.journeys.conftest import Opens, ServedApp
 from tests.journeys.doubler import STAGES
 from tests.journeys.user import Json
 
@@ -46,7 +46,7 @@ def test_a_sentence_becomes_an_agent_that_answers(tmp_path: Path, opens: Opens) 
         )
 
 
-def test_a_chinese_sentence_becomes_an_agent_that_writes_and_answers_in_chinese(app: MemoryApp) -> None:
+def test_a_chinese_sentence_becomes_an_agent_that_writes_and_answers_in_chinese(app: ServedApp) -> None:
     agent = _built(app, CHINESE, "通过")
     assert agent["language"] == "zh"
     for path in (*DOCUMENTS, *(f"agents/{agent['slug']}/{path}" for path in ("prompt.md", "docs/report.md"))):
@@ -64,7 +64,7 @@ def test_a_chinese_sentence_becomes_an_agent_that_writes_and_answers_in_chinese(
     )
 
 
-def _built(app: MemoryApp, requirement: str, verdict: str) -> Json:
+def _built(app: ServedApp, requirement: str, verdict: str) -> Json:
     """The agent, after a look at all that its build left."""
     began = monotonic()
     project_id = app.user.started(requirement)
@@ -84,7 +84,7 @@ def _built(app: MemoryApp, requirement: str, verdict: str) -> Json:
     return agent
 
 
-def _files_are_there(app: MemoryApp, project_id: str, slug: str) -> None:
+def _files_are_there(app: ServedApp, project_id: str, slug: str) -> None:
     """On the disk, in git, and over the API alike."""
     folder = app.project_folder(project_id)
     wanted = {*DOCUMENTS, *(f"agents/{slug}/{path}" for path in PACKAGE)}
@@ -98,7 +98,7 @@ def _files_are_there(app: MemoryApp, project_id: str, slug: str) -> None:
     )
 
 
-def _conversation_goes_on(app: MemoryApp, agent_id: str, questions: list[tuple[str, str, str, str]]) -> None:
+def _conversation_goes_on(app: ServedApp, agent_id: str, questions: list[tuple[str, str, str, str]]) -> None:
     session_id = app.user.session(agent_id)
     before = app.user.get(f"/sessions/{session_id}")
     for said, tool, number, steps in questions:

@@ -5,7 +5,7 @@ from time import monotonic
 
 import httpx
 
-from tests.journeys.conftest import MemoryApp
+from tests.journeys.conftest import ServedApp
 from tests.journeys.user import API
 
 REQUIREMENT = "An agent that converts units and computes loan payments"
@@ -36,7 +36,7 @@ TEXTS = [(before + piece * LONGEST)[:LONGEST] for before in BEGINNINGS[:2] for p
 ]
 
 
-def test_health_answers_while_texts_of_any_kind_are_read(app: MemoryApp) -> None:
+def test_health_answers_while_texts_of_any_kind_are_read(app: ServedApp) -> None:
     [agent_id] = app.user.built(REQUIREMENT)["agent_ids"]
     sessions = [app.user.session(agent_id) for _ in TEXTS]
 

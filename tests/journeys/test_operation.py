@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from time import monotonic
 
-from tests.journeys.conftest import MemoryApp, Opens
+from tests.journeys.conftest import Opens, ServedApp
 from tests.journeys.doubler import HELD, REQUIREMENT, STAGES, held_at, said
 from tests.journeys.server import Provider, command
 from tests.journeys.test_first_run import keys_of
@@ -148,7 +148,7 @@ def test_an_idle_server_ends_at_once(tmp_path: Path, opens: Opens) -> None:
         assert monotonic() - began < 3
 
 
-def test_a_server_tells_how_it_is_and_what_it_can_be_asked(app: MemoryApp) -> None:
+def test_a_server_tells_how_it_is_and_what_it_can_be_asked(app: ServedApp) -> None:
     health = app.user.http.get("/health").json()
     assert (health["status"], health["parts"]["database"]["connected"]) == ("ok", True)
     assert app.user.http.get("/openapi.json").json()["openapi"].startswith("3.1")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.journeys.conftest import MemoryApp
+from tests.journeys.conftest import ServedApp
 
 
 @pytest.mark.parametrize(
@@ -10,7 +10,7 @@ from tests.journeys.conftest import MemoryApp
     ["", "x" * 10_001, "😀" * 20, "hi", "          ", "\n\t\n", "…!?…!?…!?…"],
     ids=["empty", "huge", "emoji", "two letters", "blank", "lines", "marks"],
 )
-def test_what_is_no_requirement_is_a_problem_that_names_the_field(app: MemoryApp, requirement: str) -> None:
+def test_what_is_no_requirement_is_a_problem_that_names_the_field(app: ServedApp, requirement: str) -> None:
     before = app.user.get("/statistics/overview")["projects"]
     refused = app.user.refused("/projects", requirement=requirement)
     problem = refused.json()
@@ -32,7 +32,7 @@ def test_what_is_no_requirement_is_a_problem_that_names_the_field(app: MemoryApp
     ids=["greeting", "noise", "injection", "chinese injection", "change"],
 )
 def test_what_has_no_task_in_it_fails_in_its_first_stage_and_makes_no_agent(
-    app: MemoryApp, requirement: str, reason: str
+    app: ServedApp, requirement: str, reason: str
 ) -> None:
     agents = app.user.get("/agents")["items"]
     project = app.user.built(requirement)
@@ -46,7 +46,7 @@ def test_what_has_no_task_in_it_fails_in_its_first_stage_and_makes_no_agent(
     assert not (app.project_folder(project["project_id"]) / "agents").exists()
 
 
-def test_an_unknown_field_a_foreign_id_and_a_message_too_long_are_problems(app: MemoryApp) -> None:
+def test_an_unknown_field_a_foreign_id_and_a_message_too_long_are_problems(app: ServedApp) -> None:
     assert app.user.refused("/projects", requirement="An agent that converts units", colour="red").status_code == 422
     assert app.user.refused("/agents/agt_01ARZ3NDEKTSV4RRFFQ69G5FAV/sessions").status_code == 404
     project = app.user.built("An agent that converts units")

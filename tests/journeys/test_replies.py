@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.journeys.conftest import MemoryApp, opened
+from tests.journeys.conftest import ServedApp, opened
 from tests.journeys.doubler import REQUIREMENT, said
 from tests.journeys.server import Provider
 from tests.journeys.user import API, REPLY_ENDS, User
@@ -99,7 +99,7 @@ def test_cancel_ends_a_reply_within_two_seconds_and_keeps_what_was_said(endless:
     assert endless.user.get(f"/sessions/{session_id}")["active_reply"] is None
 
 
-def test_a_foreign_position_is_refused(app: MemoryApp, slow: Talk) -> None:
+def test_a_foreign_position_is_refused(app: ServedApp, slow: Talk) -> None:
     _, address = slow.begun()
     answer = slow.user.http.get(address, headers={"Last-Event-ID": "never"})
     assert answer.status_code == 422

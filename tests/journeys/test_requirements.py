@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.journeys.conftest import MemoryApp
+from tests.journeys.conftest import ServedApp
 
 CSV = "region,amount\nnorth,10\nsouth,5\nnorth,7"
 
@@ -34,7 +34,7 @@ WRITTEN = [
 
 
 @pytest.mark.parametrize("wish", LIBRARY, ids=[wish.tool for wish in LIBRARY])
-def test_an_agent_with_tools_of_the_library_does_what_it_says(app: MemoryApp, wish: Wish) -> None:
+def test_an_agent_with_tools_of_the_library_does_what_it_says(app: ServedApp, wish: Wish) -> None:
     project = app.user.built(wish.requirement)
     assert project["status"] == "completed", project["error_info"]
     [agent] = app.user.agents(project)
@@ -46,7 +46,7 @@ def test_an_agent_with_tools_of_the_library_does_what_it_says(app: MemoryApp, wi
 
 
 @pytest.mark.parametrize("wish", WRITTEN, ids=[wish.tool for wish in WRITTEN])
-def test_a_tool_that_was_written_for_the_agent_runs_in_the_code_runner(app: MemoryApp, wish: Wish) -> None:
+def test_a_tool_that_was_written_for_the_agent_runs_in_the_code_runner(app: ServedApp, wish: Wish) -> None:
     project = app.user.built(wish.requirement)
     assert project["status"] == "completed", project["error_info"]
     [agent] = app.user.agents(project)
@@ -74,7 +74,7 @@ def test_a_tool_that_was_written_for_the_agent_runs_in_the_code_runner(app: Memo
     ids=["english", "chinese", "refunds"],
 )
 def test_what_needs_a_language_model_fails_at_once_and_names_the_way_on(
-    app: MemoryApp, requirement: str, way: str
+    app: ServedApp, requirement: str, way: str
 ) -> None:
     began = monotonic()
     project = app.user.built(requirement)
@@ -84,7 +84,7 @@ def test_what_needs_a_language_model_fails_at_once_and_names_the_way_on(
     assert way in project["error_info"]["message"]
 
 
-def test_what_can_be_done_is_built_beside_what_cannot(app: MemoryApp) -> None:
+def test_what_can_be_done_is_built_beside_what_cannot(app: ServedApp) -> None:
     project = app.user.built("An agent that converts units, translates the answer into French, and computes BMI")
     assert (project["status"], project["verdict"]) == ("completed", "partial")
     metrics = project["metrics"]

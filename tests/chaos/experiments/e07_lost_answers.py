@@ -169,7 +169,7 @@ async def _one(chance: Random) -> tuple[int, int, int]:
 
 
 async def _until_over(app: MemoryApp, project_id: str, driver: Forgetful) -> int:
-    """Sweeps, as a app does; what nobody works on any more is taken up by a sweeper that sees nobody alive."""
+    """Sweeps, as an app does; what nobody works on any more is taken up by a sweeper that sees nobody alive."""
     takes = 0
     until = time.monotonic() + WITHIN_SECONDS
     while time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""E10: the wall clock of a app jumps ahead and back while builds run: that of a server, where libfaketime is there to move it; and, by
+"""E10: the wall clock of an app jumps ahead and back while builds run: that of a server, where libfaketime is there to move it; and, by
 a month, one inside this process."""
 
 import asyncio

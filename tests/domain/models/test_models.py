@@ -40,7 +40,7 @@ class Night:
         self.now += seconds
 
 
-class MemoryApp:
+class ScriptedModels:
     def __init__(self, *turns: Turn | str, jitter: float = 1.0, backoff: Backoff = Backoff()) -> None:
         self.night = Night()
         self.script = ScriptedModel(*turns)
@@ -61,101 +61,101 @@ def busy(retry_after: float | None = None) -> Turn:
 
 
 async def test_a_stream_passes_through_as_it_comes() -> None:
-    app = MemoryApp(turn("a", Delta(reasoning="r"), "b"))
-    assert await app.read() == [Delta("a"), Delta(reasoning="r"), Delta("b"), End(stop="end", usage=Usage(10, 5))]
-    assert app.models.name == "scripted"
+    asked = ScriptedModels(turn("a", Delta(reasoning="r"), "b"))
+    assert await asked.read() == [Delta("a"), Delta(reasoning="r"), Delta("b"), End(stop="end", usage=Usage(10, 5))]
+    assert asked.models.name == "scripted"
 
 
 async def test_what_is_unavailable_is_tried_again_with_growing_pauses() -> None:
-    app = MemoryApp(busy(), busy(), busy(), "at last")
-    assert (await app.read())[0] == Delta("at last")
-    assert app.night.pauses == [0.5, 1.0, 2.0]
+    asked = ScriptedModels(busy(), busy(), busy(), "at last")
+    assert (await asked.read())[0] == Delta("at last")
+    assert asked.night.pauses == [0.5, 1.0, 2.0]
 
 
 async def test_tries_are_bounded() -> None:
-    app = MemoryApp(busy(), busy(), busy(), busy(), "never said")
+    asked = ScriptedModels(busy(), busy(), busy(), busy(), "never said")
     with pytest.raises(Unavailable):
-        await app.read()
-    assert len(app.script.requests) == 4
+        await asked.read()
+    assert len(asked.script.requests) == 4
 
 
 async def test_jitter_spreads_the_pauses() -> None:
-    app = MemoryApp(busy(), busy(), "x", jitter=0.5)
-    await app.read()
-    assert app.night.pauses == [0.25, 0.5]
+    asked = ScriptedModels(busy(), busy(), "x", jitter=0.5)
+    await asked.read()
+    assert asked.night.pauses == [0.25, 0.5]
 
 
 async def test_a_pause_that_the_provider_asks_for_is_kept() -> None:
-    app = MemoryApp(busy(12), "x", jitter=0.0)
-    await app.read()
-    assert app.night.pauses == [12.0]
+    asked = ScriptedModels(busy(12), "x", jitter=0.0)
+    await asked.read()
+    assert asked.night.pauses == [12.0]
 
 
 async def test_a_pause_too_long_to_wait_for_is_told_at_once() -> None:
-    app = MemoryApp(busy(3600), "x")
+    asked = ScriptedModels(busy(3600), "x")
     with pytest.raises(Unavailable) as told:
-        await app.read()
-    assert (app.night.pauses, told.value.facts["retry_after"]) == ([], 3600)
+        await asked.read()
+    assert (asked.night.pauses, told.value.facts["retry_after"]) == ([], 3600)
 
 
 async def test_no_try_begins_after_its_time_is_over() -> None:
-    app = MemoryApp(busy(20), busy(20), busy(20), "x", jitter=0.0, backoff=Backoff(within=45))
+    asked = ScriptedModels(busy(20), busy(20), busy(20), "x", jitter=0.0, backoff=Backoff(within=45))
     with pytest.raises(Unavailable):
-        await app.read()
-    assert app.night.pauses == [20.0, 20.0]
+        await asked.read()
+    assert asked.night.pauses == [20.0, 20.0]
 
 
 async def test_what_was_shown_is_never_begun_again() -> None:
-    app = MemoryApp(turn("half", Unavailable("broke off")), "whole")
+    asked = ScriptedModels(turn("half", Unavailable("broke off")), "whole")
     seen = []
     with pytest.raises(Unavailable):
-        async for item in app.models.stream(QUESTION):
+        async for item in asked.models.stream(QUESTION):
             seen.append(item)
-    assert (seen, len(app.script.requests)) == ([Delta("half")], 1)
+    assert (seen, len(asked.script.requests)) == ([Delta("half")], 1)
 
 
 @pytest.mark.parametrize("problem", [PermissionDenied("the key"), InvalidInput("too long")])
 async def test_what_asking_again_does_not_help_is_asked_once(problem: InvalidInput | PermissionDenied) -> None:
-    app = MemoryApp(turn(problem), "x")
+    asked = ScriptedModels(turn(problem), "x")
     with pytest.raises(type(problem)):
-        await app.read()
-    assert app.night.pauses == []
+        await asked.read()
+    assert asked.night.pauses == []
 
 
 async def test_leaving_a_stream_ends_the_call_at_the_model() -> None:
-    app = MemoryApp(turn("a", "b"))
-    async with aclosing(app.models.stream(QUESTION)) as items:
+    asked = ScriptedModels(turn("a", "b"))
+    async with aclosing(asked.models.stream(QUESTION)) as items:
         await anext(items)
-        assert app.script.open == 1
-    assert app.script.open == 0
+        assert asked.script.open == 1
+    assert asked.script.open == 0
 
 
 async def test_cancelling_a_structured_answer_ends_the_call_at_the_model() -> None:
     gate = Gate()
-    app = MemoryApp(turn("{", gate))
-    asking = asyncio.create_task(app.models.ask_typed(City, QUESTION))
+    asked = ScriptedModels(turn("{", gate))
+    asking = asyncio.create_task(asked.models.ask_typed(City, QUESTION))
     await gate.reached.wait()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    assert app.script.open == 0
+    assert asked.script.open == 0
 
 
 async def test_a_structured_answer_is_asked_with_its_schema_and_typed() -> None:
-    app = MemoryApp(turn('{"name": "上', '海", "unknown": 1}'))
-    answer = await app.models.ask_typed(City, QUESTION)
+    asked = ScriptedModels(turn('{"name": "上', '海", "unknown": 1}'))
+    answer = await asked.models.ask_typed(City, QUESTION)
     assert (answer.value, answer.repairs) == (City("上海"), 0)
     assert answer.spent == Spent(input_tokens=10, output_tokens=5)
-    (asked,) = app.script.requests
+    (asked,) = asked.script.requests
     assert (asked.schema_name, asked.schema) == ("build_intake", answer_schema(City))
     assert asked.messages == QUESTION.messages
 
 
 async def test_a_wrong_answer_goes_back_with_its_text_and_the_exact_error() -> None:
-    app = MemoryApp('{"name": 5}', "no JSON at all", '{"name": "Xi\'an"}')
-    answer = await app.models.ask_typed(City, QUESTION)
+    asked = ScriptedModels('{"name": 5}', "no JSON at all", '{"name": "Xi\'an"}')
+    answer = await asked.models.ask_typed(City, QUESTION)
     assert (answer.value.name, answer.repairs) == ("Xi'an", 2)
-    _, second, third = app.script.requests
+    _, second, third = asked.script.requests
     assert second.messages[:-2] == third.messages[:-2] == QUESTION.messages
     assert second.messages[-2] == ChatMessage("assistant", '{"name": 5}')
     assert "Expected `str`, got `int` - at `$.name`" in second.messages[-1].content
@@ -163,38 +163,38 @@ async def test_a_wrong_answer_goes_back_with_its_text_and_the_exact_error() -> N
 
 
 async def test_after_three_repairs_it_is_over() -> None:
-    app = MemoryApp(*["{}"] * 5)
+    asked = ScriptedModels(*["{}"] * 5)
     with pytest.raises(Unparseable, match=r"answer for build\.intake was not usable after 4 tries: .*`name`") as told:
-        await app.models.ask_typed(City, QUESTION)
-    assert len(app.script.requests) == 4
+        await asked.models.ask_typed(City, QUESTION)
+    assert len(asked.script.requests) == 4
     assert told.value.facts["spent"] == Spent(input_tokens=40, output_tokens=20)
 
 
 @pytest.mark.parametrize(("stop", "said"), [("length", "cut off"), ("content_filter", "withheld")])
 async def test_an_answer_that_was_cut_is_not_repaired(stop: Literal["length", "content_filter"], said: str) -> None:
-    app = MemoryApp(Turn(pieces=('{"name": "A"}',), stop=stop), '{"name": "B"}')
+    asked = ScriptedModels(Turn(pieces=('{"name": "A"}',), stop=stop), '{"name": "B"}')
     with pytest.raises(Unparseable, match=said) as told:
-        await app.models.ask_typed(City, QUESTION)
-    assert (told.value.facts["reason"], len(app.script.requests)) == (stop, 1)
+        await asked.models.ask_typed(City, QUESTION)
+    assert (told.value.facts["reason"], len(asked.script.requests)) == (stop, 1)
 
 
 async def test_a_structured_answer_that_breaks_off_is_asked_again_and_its_cost_is_unknown() -> None:
-    app = MemoryApp(turn('{"na', Unavailable("broke off")), '{"name": "A"}')
-    answer = await app.models.ask_typed(City, QUESTION)
+    asked = ScriptedModels(turn('{"na', Unavailable("broke off")), '{"name": "A"}')
+    answer = await asked.models.ask_typed(City, QUESTION)
     assert answer.value == City("A")
     assert answer.spent == Spent(input_tokens=10, output_tokens=5, unknown=True)
 
 
 async def test_tries_of_a_structured_answer_are_bounded_whatever_breaks() -> None:
-    app = MemoryApp(busy(), turn("{", Unavailable("x")), busy(), turn("{", Unavailable("x")), '{"name": "A"}')
+    asked = ScriptedModels(busy(), turn("{", Unavailable("x")), busy(), turn("{", Unavailable("x")), '{"name": "A"}')
     with pytest.raises(Unavailable):
-        await app.models.ask_typed(City, QUESTION)
-    assert len(app.script.requests) == 4
+        await asked.models.ask_typed(City, QUESTION)
+    assert len(asked.script.requests) == 4
 
 
 async def test_an_uncounted_call_makes_the_sum_unknown() -> None:
-    app = MemoryApp(Turn(pieces=("{}",), usage=None), '{"name": "A"}')
-    answer = await app.models.ask_typed(City, QUESTION)
+    asked = ScriptedModels(Turn(pieces=("{}",), usage=None), '{"name": "A"}')
+    answer = await asked.models.ask_typed(City, QUESTION)
     assert answer.spent == Spent(input_tokens=10, output_tokens=5, unknown=True)
 
 

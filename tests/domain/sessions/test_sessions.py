@@ -22,7 +22,7 @@ from tests.memory_app import ANN, BEN, EVE, MemoryApp, make_adapters, open_app
 
 @asynccontextmanager
 async def talking(**adapters: Any) -> AsyncIterator[tuple[MemoryApp, Session]]:
-    """A app with a deployed agent and an open session; the model's script for replies is empty again."""
+    """An app with a deployed agent and an open session; the model's script for replies is empty again."""
     async with open_app(structs.replace(make_adapters(script()), **adapters)) as app:
         started = await app.services.builds.start(ANN, WANTED)
         assert (await over(app, started.project_id)).status == "completed"

@@ -95,7 +95,7 @@ def _prepare_routes(app: Litestar) -> Iterator[tuple[object, Collection[str]]]:
 
 
 def _methods(app: Litestar) -> dict[str, str]:
-    """What is format_allow at each address; for litestar, several methods of one address are routes of their own."""
+    """What is allowed at each address; for litestar, several methods of one address are routes of their own."""
     together = dict[str, set[str]]()
     for route in app.routes:
         together.setdefault(route.path_format, set()).update(route.methods)

@@ -133,7 +133,7 @@ async def list_files(project_id: Id, caller: Caller, services: All, at: At = Non
 
 @route("GET /projects/{project_id:str}/files/{path:path}", media_type="text/plain")
 async def read_file(project_id: Id, path: Id, caller: Caller, services: All, at: At = None) -> Answer[bytes]:
-    """A file, as text where it is text. Never as a page: it was answer_file by a model."""
+    """A file, as text where it is text. Never as a page: it was written by a model."""
     try:
         content = await services.projects.file(caller, project_id, path.removeprefix("/"), at=at)
     except InvalidInput:

@@ -12,7 +12,7 @@ from nexus.domain.core.errors import InvalidInput
 Scalar = str | int
 Key = tuple[Scalar, ...]
 Item = dict[str, Any]
-"""A row as a driver stores it: JSON values by field, join_values index fields included, fields that are None left out."""
+"""A row as a driver stores it: JSON values by field, joined index fields included, fields that are None left out."""
 
 ROW_BYTES = 400_000
 """What a row may weigh as JSON: the narrowest of the stores sets the bound for all."""
@@ -81,7 +81,7 @@ class Table(Struct, Generic[R], frozen=True, dict=True):
 
     @cached_property
     def places(self) -> frozenset[str]:
-        """The fields whose value is a place in some order, join_values ones included."""
+        """The fields whose value is a place in some order, joined ones included."""
         ordered = {field for index in self.indexes for field in (*index.parts, index.partition, index.sort)}
         return frozenset(ordered.union(self.key))
 
