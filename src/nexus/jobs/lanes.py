@@ -2,20 +2,20 @@
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple, Self
 
 import structlog
 
+from nexus.domain.core.batches import split_batches
 from nexus.domain.ports.jobs import Capacity, Job
 from nexus.jobs.registry import REGISTRY, Registry, encode
 
 Run = Callable[[bytes], Awaitable[object]]
 
 BACK_SECONDS = 10.0
-BACK_AT_ONCE = 50
 
 logger = structlog.get_logger()
 
@@ -252,7 +252,7 @@ class Lanes:
         left = len(jobs)
         try:
             async with asyncio.timeout(BACK_SECONDS):
-                for some in _slices(jobs):
+                for some in split_batches(jobs):
                     await asyncio.gather(*(self._back(job.body) for job in some))
                     left -= len(some)
         except TimeoutError:
@@ -265,10 +265,6 @@ class Lanes:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.drain(0)
-
-
-def _slices(jobs: Sequence[Waiting]) -> Iterable[Sequence[Waiting]]:
-    return (jobs[first : first + BACK_AT_ONCE] for first in range(0, len(jobs), BACK_AT_ONCE))
 
 
 async def _cancel_all(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from nexus.domain.core.batches import split_batches
 from nexus.domain.core.errors import NexusError
 from nexus.domain.ports.jobs import JobQueue, LocalJobs
 from nexus.domain.services import Services
@@ -19,7 +20,6 @@ from nexus.jobs.runner import write_outcome
 STUCK_SECONDS = 60.0
 TICK_SECONDS = 0.25
 FOLD_EVERY = 12
-AT_ONCE = 50
 
 logger = structlog.get_logger()
 
@@ -138,8 +138,7 @@ class Sweeper:
     async def _act_on(self, ledger: Ledger, rows: Sequence[LeaseRow], lost: Sequence[LeaseRow]) -> None:
         """Takes over, or ends, what is lost, some at a time; what is to be run here comes into the queue in the order of the rows."""
         taken = set[str]()
-        for first in range(0, len(lost), AT_ONCE):
-            some = lost[first : first + AT_ONCE]
+        for some in split_batches(lost):
             await asyncio.gather(
                 *(self._safely(self._take_over(ledger, row, taken), ledger.name_of(row)) for row in some)
             )

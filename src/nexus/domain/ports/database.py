@@ -12,6 +12,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 import msgspec
 from msgspec import Struct, convert, structs
 
+from nexus.domain.core.batches import split_batches
 from nexus.domain.core.errors import AlreadyExists, InvalidInput, NexusError, NotFound, Stale
 from nexus.domain.core.instants import Clock
 from nexus.domain.core.pages import PAGE_LIMIT as PAGE_LIMIT
@@ -40,6 +41,7 @@ P = ParamSpec("P")
 
 TRIES = 8
 COMMIT_LIMIT = 100
+READ_LIMIT = 100
 _SEAL_BYTES = 16
 
 
@@ -127,8 +129,10 @@ class Tables:
         return [self._row(place[0], next(items)) if good else None for place, good in zip(places, valid, strict=True)]
 
     async def find_many(self, table: Table[R], keys: Sequence[Key]) -> list[R]:
-        """Those of at most 100 rows that are there for this caller; not of one moment."""
-        return [row for row in await self.find_each(*((table, key) for key in dict.fromkeys(keys))) if row is not None]
+        """The rows that are there for this caller; not of one moment."""
+        places = [(table, key) for key in dict.fromkeys(keys)]
+        found = [row for some in split_batches(places, READ_LIMIT) for row in await self.find_each(*some)]
+        return [row for row in found if row is not None]
 
     async def get(self, table: Table[R], *key: Scalar) -> R:
         """As `find`, or NotFound."""

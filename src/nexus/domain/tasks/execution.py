@@ -14,6 +14,7 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 import structlog
 from msgspec import Struct, convert, structs
 
+from nexus.domain.core.batches import split_batches
 from nexus.domain.core.errors import Conflict, NexusError, NotFound, Stale
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, epoch, instant
@@ -24,7 +25,6 @@ from nexus.domain.ports.rows import Entity, Key, Scalar, Table, Write, check, pa
 FAR_SECONDS = 900.0
 """Nothing that waits was told to wait so long: an instant further ahead was written under another clock, and has come."""
 
-AT_ONCE = 50
 
 Control = Literal["running", "paused", "stopped"]
 ANY_CONTROL: tuple[Control, ...] = ("running", "paused", "stopped")
@@ -249,7 +249,7 @@ class Executions(Generic[L]):
     async def renew(self, leases: Sequence[Lease]) -> list[Control | None]:
         """What is wanted now of each, None where the lease is lost: read for all at once; written only for those that showed no life for a
         third of a lease. One whose sign of life fails is tried again the next time."""
-        found = {self.key_of(row): row for row in await self._find_many([lease.key for lease in leases])}
+        found = await self._find_by_key([lease.key for lease in leases])
         answers, silent = list[Control | None](), list[L]()
         for lease in leases:
             row = found.get(lease.key)
@@ -257,8 +257,8 @@ class Executions(Generic[L]):
             answers.append(row.control_status if row and is_held else None)
             if row and is_held and self._is_silent(row):
                 silent.append(row)
-        for first in range(0, len(silent), AT_ONCE):
-            await asyncio.gather(*map(self._show_life, silent[first : first + AT_ONCE]))
+        for some in split_batches(silent):
+            await asyncio.gather(*map(self._show_life, some))
         return answers
 
     def _is_silent(self, row: L) -> bool:
@@ -278,11 +278,8 @@ class Executions(Generic[L]):
         except NexusError as error:
             logger.warning("lease.not_renewed", key=self.key_of(row), reason=error.detail)
 
-    async def _find_many(self, keys: Sequence[Key]) -> list[L]:
-        found = list[L]()
-        for first in range(0, len(keys), 100):
-            found += await self._tables.find_many(self._leases.table, keys[first : first + 100])
-        return found
+    async def _find_by_key(self, keys: Sequence[Key]) -> dict[Key, L]:
+        return {self.key_of(row): row for row in await self._tables.find_many(self._leases.table, keys)}
 
     async def find(self, *key: Scalar) -> L | None:
         return await self._tables.find(self._leases.table, *key)
@@ -310,7 +307,7 @@ class Executions(Generic[L]):
     async def list_unanswered(self) -> list[L]:
         """Work whose worker let its seconds go by: what is wanted is to be done in its place. Listed again until it is."""
         late = {key: asked for key, asked in self._requests.items() if self._timer() - asked.since >= self.times.answer}
-        found = {self.key_of(row): row for row in await self._find_many(list(late))} if late else {}
+        found = await self._find_by_key(list(late))
         for key, asked in late.items():
             row = found.get(key)
             if row is None or not self.is_running(row) or row.control_status != asked.control:
@@ -323,17 +320,18 @@ class Executions(Generic[L]):
 
     async def list_due(self) -> list[L]:
         """What somebody should look at now: some of each place, as they stand."""
-        return await self._list(self._all_places(), Window(limit=100, until=instant(self._clock())))
+        return await self._list_some(Window(limit=100, until=instant(self._clock())))
 
     async def list_unfinished(self, status: str | None = None) -> list[L]:
         """All that has not ended; or all of one status."""
         places = self._leases.places.get(status, ()) if status else self._all_places()
-        return await self._list(places, Window(limit=100), all_of_it=True)
+        each = partial(self._tables.each, self._leases.table, index="DispatchIndex")
+        return [row for place in places async for row in each(place)]
 
     async def restore_due(self) -> None:
         """Has those looked at that were put off under a clock that ran ahead."""
         now = self._clock()
-        for row in await self._list(self._all_places(), Window(limit=100, since=instant(now + FAR_SECONDS))):
+        for row in await self._list_some(Window(limit=100, since=instant(now + FAR_SECONDS))):
             same = when(status=row.status, due_at=row.due_at)
             with suppress(Stale, NotFound):  # somebody was here meanwhile
                 await self._tables.commit(patch(self._leases.table, row, same, due_at=instant(now)))
@@ -341,13 +339,9 @@ class Executions(Generic[L]):
     def _all_places(self) -> Collection[str]:
         return dict.fromkeys(place for places in self._leases.places.values() for place in places)
 
-    async def _list(self, places: Collection[str], window: Window, *, all_of_it: bool = False) -> list[L]:
+    async def _list_some(self, window: Window) -> list[L]:
+        """Those of a window, of each place."""
         found = list[L]()
-        for place in places:
-            cursor, more = None, True
-            while more:
-                asked = structs.replace(window, cursor=cursor)
-                page = await self._tables.page(self._leases.table, place, index="DispatchIndex", window=asked)
-                found += page.items
-                cursor, more = page.cursor, all_of_it and page.cursor is not None
+        for place in self._all_places():
+            found += (await self._tables.page(self._leases.table, place, index="DispatchIndex", window=window)).items
         return found
