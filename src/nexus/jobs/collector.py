@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
-from nexus.domain.core.errors import NexusError
+from nexus.jobs.failures import log_failure
 
 Collect = Callable[[], Awaitable[int]]
 """Removes what was left of one kind, of which it is known that nobody has it; how many."""
@@ -22,10 +22,9 @@ async def collect_forever(collects: Mapping[str, Collect], every: float) -> None
 async def collect_all(collects: Mapping[str, Collect]) -> None:
     """One kind that cannot be collected keeps no other from it."""
     for kind, collect in collects.items():
-        try:
-            if count := await collect():
-                logger.info("sweep.collected", kind=kind, count=count)
-        except NexusError as error:
-            logger.warning("sweep.failed_for", about=kind, reason=error.detail)
-        except Exception:
-            logger.exception("sweep.crashed_for", about=kind)
+        await log_failure(_collect(kind, collect), "sweep.failed_for", "sweep.crashed_for", about=kind)
+
+
+async def _collect(kind: str, collect: Collect) -> None:
+    if count := await collect():
+        logger.info("sweep.collected", kind=kind, count=count)

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from nexus.domain.core.cancellation import is_being_cancelled
 from nexus.domain.core.errors import NexusError, Stale, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.ports.database import retry_stale
@@ -15,6 +16,7 @@ from nexus.domain.ports.jobs import Job
 from nexus.domain.ports.rows import Write
 from nexus.domain.services import Services
 from nexus.domain.tasks.execution import Control, Executions, LeaseLost, LeaseRow
+from nexus.jobs.failures import log_failure
 from nexus.jobs.outcomes import COMPLETE, Outcome
 from nexus.jobs.registry import REGISTRY, JobSpec, Registry, key_of
 
@@ -46,12 +48,7 @@ class Runner:
         if spec.hand_back is None:
             return
         with structlog.contextvars.bound_contextvars(job=spec.name):
-            try:
-                await spec.hand_back(self._services, job)
-            except NexusError as error:
-                logger.warning("job.not_handed_back", reason=error.detail)
-            except Exception:
-                logger.exception("job.not_handed_back")
+            await log_failure(spec.hand_back(self._services, job), "job.not_handed_back", "job.not_handed_back")
 
     async def _run(self, spec: JobSpec, job: Job) -> Outcome:
         try:
@@ -80,9 +77,7 @@ class Runner:
         try:
             with suppress(asyncio.CancelledError):
                 outcome = await work
-            if (
-                task := asyncio.current_task()
-            ) and task.cancelling():  # this process ends: whoever comes next goes on with it
+            if is_being_cancelled():  # this process ends: whoever comes next goes on with it
                 raise asyncio.CancelledError
         finally:
             executions.drop(row)

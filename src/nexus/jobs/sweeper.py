@@ -2,17 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
 
 from nexus.domain.core.batches import split_batches
-from nexus.domain.core.errors import NexusError
 from nexus.domain.ports.jobs import JobQueue, LocalJobs
 from nexus.domain.services import Services
 from nexus.domain.tasks.execution import Executions, LeaseRow, LeaseTimes
+from nexus.jobs.failures import log_failure
 from nexus.jobs.outcomes import Outcome
 from nexus.jobs.registry import REGISTRY, JobSpec, Registry
 from nexus.jobs.runner import write_outcome
@@ -96,17 +96,8 @@ class Sweeper:
         while True:
             for _ in range(max(1, round(every / TICK_SECONDS))):
                 await asyncio.sleep(min(every, TICK_SECONDS))
-                await self._goes_on(self.end_unanswered())
-            await self._goes_on(self.sweep())
-
-    async def _goes_on(self, act: Coroutine[Any, Any, None]) -> None:
-        """Whatever goes wrong, there is a next time."""
-        try:
-            await act
-        except NexusError as error:
-            logger.warning("sweep.failed", reason=error.detail)
-        except Exception:
-            logger.exception("sweep.crashed")
+                await log_failure(self.end_unanswered(), "sweep.failed", "sweep.crashed")
+            await log_failure(self.sweep(), "sweep.failed", "sweep.crashed")
 
     async def sweep(self) -> None:
         now_and_then = self._rounds % FOLD_EVERY == 0
@@ -194,12 +185,7 @@ class Sweeper:
 
     async def _safely(self, act: Awaitable[None], about: str) -> None:
         """One that cannot be helped keeps no other from it."""
-        try:
-            await act
-        except NexusError as error:
-            logger.warning("sweep.failed_for", about=about, reason=error.detail)
-        except Exception:
-            logger.exception("sweep.crashed_for", about=about)
+        await log_failure(act, "sweep.failed_for", "sweep.crashed_for", about=about)
 
 
 def _list_ledgers(registry: Registry, services: Services) -> list[Ledger]:

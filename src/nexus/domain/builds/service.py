@@ -13,6 +13,7 @@ from nexus.domain.builds.failures import Snooze, is_internal
 from nexus.domain.builds.model import RunBuild, Started
 from nexus.domain.builds.stage_attempt import ControlRequest
 from nexus.domain.builds.workflow import Workflow
+from nexus.domain.core.cancellation import is_being_cancelled
 from nexus.domain.core.errors import InvalidInput, NexusError, QuotaExceeded, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.principal import Principal
@@ -166,9 +167,7 @@ class Builds:
             run = await self._runs.take_over(seen, self._worker_id)
         except LeaseLost:
             return False
-        self._executions.hold(
-            run.task, lambda control: None
-        )  # a request that comes before its job begins is left unanswered
+        self._executions.hold(run.task, lambda control: None)  # what comes before its job begins is left unanswered
         return True
 
     async def run(self, task_id: str) -> None:
@@ -202,10 +201,10 @@ class Builds:
         try:
             await work
         except asyncio.CancelledError:
-            if _is_cancelled():
+            if is_being_cancelled():
                 raise
         except (Snooze, Unavailable) as why:
-            if _is_cancelled():
+            if is_being_cancelled():
                 raise asyncio.CancelledError from why
             if (waits := self._waits(why)) is None:
                 raise
@@ -288,9 +287,3 @@ def _answer_start(project: Project, before: int | None) -> Started:
         status=project.status,
         created_at=project.created_at,
     )
-
-
-def _is_cancelled() -> bool:
-    """Whether it is the job itself that is cancelled, and not the work that it waits for."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
