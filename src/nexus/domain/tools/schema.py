@@ -4,7 +4,7 @@ import ast
 import inspect
 import sys
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from nexus.domain.ports.models import ToolSpec
@@ -16,6 +16,7 @@ def spec_of(function: Callable[..., Any], *, given: Sequence[str] = ()) -> ToolS
     return ToolSpec(**read_function(_parse_module(function.__module__), function.__name__, given))
 
 
-@cache
+@lru_cache(maxsize=1)
 def _parse_module(name: str) -> ast.Module:
+    """The last one is kept: the functions of a module are asked for one after the other, and a tree is ten times its text."""
     return parse(inspect.getsource(sys.modules[name]), name)
