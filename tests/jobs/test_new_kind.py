@@ -91,6 +91,13 @@ class Here:
         row = Digest(digest_id=name, tenant_id="tnt", status="queued", created_at="2027")
         await self.tables.commit(insert(DIGESTS, self.executions.place(row)))
 
+    async def begin(self, gate: Gate) -> None:
+        """Work is added, found and begun; it stands at the gate."""
+        self.outcomes.append(gate)
+        await self.add()
+        await self.sweep()
+        await gate.reached.wait()
+
     async def row(self, name: str = "d") -> Digest:
         return await self.tables.get(DIGESTS, name)
 
@@ -123,10 +130,7 @@ async def test_what_a_dead_worker_had_is_taken_over_and_nothing_that_one_does_co
     one, gate = here(), Gate()
     two = here("w2", like=one)
     async with one.opened(), two.opened():
-        one.outcomes.append(gate)
-        await one.add()
-        await one.sweep()
-        await gate.reached.wait()
+        await one.begin(gate)
         await two.sweep(55)
         assert ((await one.row()).worker_id, two.begun) == ("w1", [])
         await two.sweep(20)
@@ -142,10 +146,7 @@ async def test_a_hint_that_waits_here_keeps_no_dead_workers_work_from_being_seen
     one, gate = here(), Gate()
     two = here("w2", like=one)
     async with one.opened(), two.opened(serving=False):
-        one.outcomes.append(gate)
-        await one.add()
-        await one.sweep()
-        await gate.reached.wait()
+        await one.begin(gate)
         await two.lanes.enqueue(WriteDigest(digest_id="d"), key="d")
         await two.sweep(75)
         assert ((await one.row()).status, (await one.row()).deaths) == ("queued", 1)
@@ -157,10 +158,7 @@ async def test_a_worker_that_shows_life_keeps_what_it_has_and_hears_that_it_is_t
     one, gate = here(), Gate()
     two = here("w2", like=one)
     async with one.opened(), two.opened():
-        one.outcomes.append(gate)
-        await one.add()
-        await one.sweep()
-        await gate.reached.wait()
+        await one.begin(gate)
         for _ in range(20):
             await two.sweep(10)
             await one.on.heartbeat.beat()  # type: ignore[attr-defined]  # that of tests
@@ -174,10 +172,7 @@ async def test_a_worker_that_shows_life_keeps_what_it_has_and_hears_that_it_is_t
 async def test_what_is_paused_lies_still_until_it_is_wanted_again() -> None:
     one, gate = here(), Gate()
     async with one.opened():
-        one.outcomes.append(gate)
-        await one.add()
-        await one.sweep()
-        await gate.reached.wait()
+        await one.begin(gate)
         for control, status in (("paused", "queued"), ("running", "completed")):
             asked = one.executions.request_control(row := await one.row(), control)  # type: ignore[arg-type]  # a control
             await one.tables.commit(asked)
@@ -218,10 +213,7 @@ async def test_what_is_under_way_when_its_process_ends_is_had_by_the_next_one() 
     one, gate = here(), Gate()
     two = here("w2", like=one)
     async with one.opened():
-        one.outcomes.append(gate)
-        await one.add()
-        await one.sweep()
-        await gate.reached.wait()
+        await one.begin(gate)
         await one.lanes.drain(0)
         row = await one.row()
         assert (row.status, row.worker_id, row.deaths) == ("queued", None, 0)
