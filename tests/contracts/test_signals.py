@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from nexus.adapters.memory.signals import MemorySignals
-from nexus.domain.ports.signals import Signals, wait_for_signal
+from nexus.domain.ports.signals import Signals
 
 
 @pytest.fixture
@@ -48,6 +48,20 @@ async def test_a_listener_may_leave_and_another_come_while_they_are_woken(signal
     signals.notify("a")
     await asyncio.sleep(0)
     assert heard == ["left", "came"]
+
+
+async def wait_for_signal(signals: Signals, key: str, *, within: float) -> bool:
+    """False when no signal came within so many seconds."""
+    woken = asyncio.Event()
+    stop = signals.listen(key, lambda position: woken.set())
+    try:
+        async with asyncio.timeout(within):
+            await woken.wait()
+    except TimeoutError:
+        return False
+    finally:
+        stop()
+    return True
 
 
 async def test_waiting_ends_with_a_signal_or_with_its_time(signals: Signals) -> None:

@@ -8,10 +8,6 @@ from nexus.cli.tables import Shape, show_list, show_table
 from nexus.client import Client
 from nexus.wire.agents import NewDeployment
 
-STATUSES = ("running", "offline", "error", "building", "deploying")
-VERDICTS = ("passed", "partial", "failed")
-
-
 AGENTS = Shape(
     columns={
         "ID": "agent_id",

@@ -9,14 +9,6 @@ from nexus.cli.watching import as_json, as_line, follow_build, say_place
 from nexus.client import Client
 from nexus.wire.lists import Listed
 
-STATUSES = ("pending", "queued", "building", "completed", "failed", "paused", "cancelled")
-COMMANDS = {
-    "pause": "pause the build at its next step",
-    "resume": "go on with a paused build",
-    "stop": "stop the build for good",
-    "retry": "build again from the stage that failed",
-    "restart": "build again, from the first stage or a later one",
-}
 PROJECTS = Shape(
     columns={
         "ID": "project_id",

@@ -242,13 +242,11 @@ class BuildDriver:
 
     async def _commit(self, attempt: StageAttempt, outputs: Mapping[str, StageOutput]) -> str:
         """One commit for what the stage made of all its parts: its typed output, and the files for people."""
-        spec, task = attempt.spec, attempt.run.task
+        spec, stage, task = attempt.spec, attempt.stage, attempt.run.task
         files = {path: text.encode() for output in outputs.values() for path, text in output.files.items()}
         encoded = msgspec.json.encode({part: output.output for part, output in outputs.items()})
         files[output_path(spec.name)] = msgspec.json.format(encoded, indent=2) + b"\n"
-        message = (
-            f"{spec.name.capitalize()}\n\nBuild {task.build_no}, stage {spec.name}, attempt {attempt.stage.attempt}"
-        )
+        message = f"{stage.display_name}\n\nBuild {task.build_no}, stage {spec.name}, attempt {stage.attempt}"
         writer = Writer(fence=Fence(task.build_no, task.fence), held=partial(self._runs.reload, attempt.run))
         project_id, key = attempt.run.project.project_id, f"{task.build_no}/{spec.name}"
         try:

@@ -11,7 +11,7 @@ from nexus.domain.events.model import Event
 from nexus.domain.events.tables import EVENTS
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.rows import Write, insert
-from nexus.domain.ports.signals import Signals, wait_for_signal
+from nexus.domain.ports.signals import Signals
 from nexus.domain.ports.topics import Batch, Topics
 
 KEPT_SECONDS = 30 * 86_400
@@ -41,10 +41,6 @@ class Events:
     def wake(self, topic: str, position: int) -> None:
         """A hint that something was committed to a topic, up to this position: readers look at once."""
         self._signals.notify(topic, position)
-
-    async def wait_for_change(self, topic: str, *, within: float) -> bool:
-        """Waits for a hint. False when none came within so many seconds."""
-        return await wait_for_signal(self._signals, topic, within=within)
 
     async def read(self, topic: str, after: int = 0, *, limit: int = PAGE) -> list[Event]:
         """Events behind a position, oldest first; empty at the end."""

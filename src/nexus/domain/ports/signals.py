@@ -1,6 +1,5 @@
 """Wake-ups between those who change something and those who wait for it, in whatever process. Never the truth."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -15,17 +14,3 @@ class Signals(Protocol):
     def listen(self, key: str, wake: Callable[[int], None]) -> Callable[[], None]:
         """Calls `wake` in the loop with the position of each signal, until the answer is called, which may be done twice."""
         ...
-
-
-async def wait_for_signal(signals: Signals, key: str, *, within: float) -> bool:
-    """False when no signal came within so many seconds."""
-    woken = asyncio.Event()
-    stop = signals.listen(key, lambda position: woken.set())
-    try:
-        async with asyncio.timeout(within):
-            await woken.wait()
-    except TimeoutError:
-        return False
-    finally:
-        stop()
-    return True
