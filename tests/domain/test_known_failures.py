@@ -86,7 +86,7 @@ async def test_what_ended_or_was_paused_does_not_start_again_however_late_it_is_
         for hours in (1, 1, 24, 24 * 365):
             app.clock.now += hours * HOUR
             await app.sweeper.sweep()
-            await app.services.builds.run(task_id)
+            await app.services.build_runner.run(task_id)
             async with open_app(
                 make_adapters(like=app.adapters, clock=app.clock, worker_id=f"w{hours}")
             ) as after_restart:

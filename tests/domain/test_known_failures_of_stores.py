@@ -202,7 +202,7 @@ async def test_a_deletion_leaves_builds_that_wait_as_they_are() -> None:
     async with open_app(make_adapters(script()), serving=False) as app:
         waiting = [await app.services.builds.start(ANN, WANTED) for _ in range(12)]
         started = await app.services.builds.start(ANN, WANTED)
-        await app.services.builds.run(started.task_id)
+        await app.services.build_runner.run(started.task_id)
         project = await app.services.projects.get(ANN, started.project_id)
         assert project.status == "completed"
         before = [await app.services.tasks.get(ANN, one.task_id) for one in waiting]

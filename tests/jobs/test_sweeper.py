@@ -103,7 +103,7 @@ async def test_what_waits_in_the_queue_and_what_is_held_is_not_stuck() -> None:
 
 async def test_after_a_restart_what_had_begun_goes_on_before_what_is_new_and_the_urgent_before_both() -> None:
     async with open_app(serving=False) as before:
-        runs = before.services.builds._runs
+        runs = before.services.build_runner._leases
         begun, new = list[str](), list[str]()
         for number in range(12):
             started = await before.services.builds.start(ANN, WANTED)

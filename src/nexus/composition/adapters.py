@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from nexus.composition.tables import TABLES
 from nexus.domain.builds.agent_build import AGENT_BUILD
-from nexus.domain.builds.service import BuildTimeouts
+from nexus.domain.builds.runner import BuildTimeouts
 from nexus.domain.builds.workflow import Workflow
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.ids import NewId, ulids

@@ -13,6 +13,8 @@ from nexus.domain.agents.slugs import Slugs
 from nexus.domain.audit.service import Audit
 from nexus.domain.builds.driver import BuildDriver, Waiting
 from nexus.domain.builds.model import UserCommands
+from nexus.domain.builds.queue import BuildQueue
+from nexus.domain.builds.runner import BuildRunner
 from nexus.domain.builds.service import Builds
 from nexus.domain.builds.stage_context import StageServices
 from nexus.domain.core.instants import Clock
@@ -130,7 +132,7 @@ def compose_services(adapters: Adapters) -> Services:
     )  # fmt: skip
     deletions = Deletions(
         tables=tables, projects=projects, agents=agents, slugs=on.slugs, tasks=tasks, tallies=tallies, audit=audit,
-        files=adapters.files, clock=clock, new_id=new_id,
+        files=adapters.files,
     )  # fmt: skip
     invocations = Invocations(
         tables=tables, agents=agents, runtime=on.runtime, tools=on.tools, tallies=tallies, requests=on.requests,
@@ -145,9 +147,12 @@ def compose_services(adapters: Adapters) -> Services:
         tables=tables, sessions=sessions, replies=replies, invocations=invocations, tasks=tasks, tallies=tallies,
         audit=audit, clock=clock,
     )  # fmt: skip
-    builds = _builds(adapters, on, projects, deletions, agents)
+    leases = _build_leases(on)
+    queue = BuildQueue(projects=projects, admission=on.admission, leases=leases, jobs=adapters.queue)
+    builds = _builds(adapters, on, projects, deletions, queue)
     return Services(
-        projects=projects, deletions=deletions, builds=builds, agents=agents,
+        projects=projects, deletions=deletions, builds=builds, build_queue=queue, agents=agents,
+        build_runner=_build_runner(adapters, on, agents, leases, queue),
         deployments=Deployments(tables=tables, agents=agents, requests=on.requests, audit=audit),
         invocations=invocations, sessions=sessions, session_deletions=session_deletions, replies=replies, tasks=tasks, tools=on.tools,
         statistics=Statistics(tallies=tallies, clock=clock),
@@ -167,31 +172,39 @@ def _replies(adapters: Adapters, on: CoreServices, agents: Agents, invocations: 
     )  # fmt: skip
 
 
-def _builds(adapters: Adapters, on: CoreServices, projects: Projects, deletions: Deletions, agents: Agents) -> Builds:
-    starter = BuildStarter(
-        tables=on.tables, projects=projects, tasks=on.tasks, events=on.events, tallies=on.tallies,
-        admission=on.admission, audit=on.audit, clock=adapters.clock, new_id=adapters.new_id,
+def _build_leases(on: CoreServices) -> BuildLeases:
+    return BuildLeases(
+        tables=on.tables, tasks=on.tasks, admission=on.admission, tallies=on.tallies, clock=on.clock,
+        transitions=BuildTransitions(tables=on.tables, tasks=on.tasks, events=on.events, clock=on.clock),
     )  # fmt: skip
-    transitions = BuildTransitions(tables=on.tables, tasks=on.tasks, events=on.events, clock=adapters.clock)
-    runs = BuildLeases(
-        tables=on.tables,
-        tasks=on.tasks,
-        transitions=transitions,
-        admission=on.admission,
-        tallies=on.tallies,
-        clock=on.clock,
-    )
+
+
+def _builds(
+    adapters: Adapters, on: CoreServices, projects: Projects, deletions: Deletions, queue: BuildQueue
+) -> Builds:
+    starter = BuildStarter(
+        projects=projects, tasks=on.tasks, events=on.events, tallies=on.tallies, admission=on.admission, audit=on.audit,
+        clock=on.clock, new_id=adapters.new_id,
+    )  # fmt: skip
+    return Builds(
+        tables=on.tables, projects=projects, starter=starter, deletions=deletions, requests=on.requests, queue=queue,
+        workflow=adapters.workflow,
+    )  # fmt: skip
+
+
+def _build_runner(
+    adapters: Adapters, on: CoreServices, agents: Agents, leases: BuildLeases, queue: BuildQueue
+) -> BuildRunner:
     stage_services = StageServices(
         models=on.models, discovery=adapters.discovery, runtime=on.runtime, code=adapters.code, agents=agents, resolver=on.resolver,
         slugs=on.slugs, repository=adapters.repository, commands=COMMANDS,
     )  # fmt: skip
     gate = QuarantineGate()
     driver = BuildDriver(
-        runs=runs, services=stage_services, workflows=(adapters.workflow,), journals=partial(Journal, tables=on.tables, clock=on.clock, gate=gate), gate=gate,
+        runs=leases, services=stage_services, workflows=(adapters.workflow,), journals=partial(Journal, tables=on.tables, clock=on.clock, gate=gate), gate=gate,
         waiting=Waiting(patience=adapters.timeouts.patience, sleep=adapters.sleep),
     )  # fmt: skip
-    return Builds(
-        tables=on.tables, projects=projects, starter=starter, deletions=deletions, admission=on.admission, runs=runs, driver=driver,
-        requests=on.requests, queue=adapters.queue, workflow=adapters.workflow, executions=on.tasks.executions,
-        worker_id=adapters.worker_id, timeouts=adapters.timeouts,
+    return BuildRunner(
+        leases=leases, driver=driver, queue=queue, executions=on.tasks.executions, worker_id=adapters.worker_id,
+        timeouts=adapters.timeouts,
     )  # fmt: skip

@@ -5,6 +5,8 @@ from msgspec import Struct
 from nexus.domain.agents.deployments import Deployments
 from nexus.domain.agents.invocations import Invocations
 from nexus.domain.agents.service import Agents
+from nexus.domain.builds.queue import BuildQueue
+from nexus.domain.builds.runner import BuildRunner
 from nexus.domain.builds.service import Builds
 from nexus.domain.projects.deletions import Deletions
 from nexus.domain.projects.service import Projects
@@ -20,6 +22,8 @@ class Services(Struct, frozen=True, kw_only=True):
     projects: Projects
     deletions: Deletions
     builds: Builds
+    build_queue: BuildQueue
+    build_runner: BuildRunner
     agents: Agents
     deployments: Deployments
     invocations: Invocations

@@ -5,8 +5,8 @@ from nexus.domain.services import Services
 
 
 async def run_build(services: Services, job: RunBuild) -> None:
-    await services.builds.run(job.task_id)
+    await services.build_runner.run(job.task_id)
 
 
 async def hand_back(services: Services, job: RunBuild) -> None:
-    await services.builds.hand_back(job.task_id)
+    await services.build_runner.hand_back(job.task_id)

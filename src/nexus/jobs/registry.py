@@ -84,8 +84,8 @@ REGISTRY = Registry(
         JobSpec(
             job=RunBuild, run=builds.run_build, lane="background", timeout=4 * HOUR,
             executions=lambda services: services.tasks.executions, takes=lambda task: task.task_type != "purge",
-            on_lost=lambda services, task: services.builds.take_over(task),
-            on_held=lambda services, tenant_id: services.builds.admit(tenant_id), hand_back=builds.hand_back,
+            on_lost=lambda services, task: services.build_runner.take_over(task),
+            on_held=lambda services, tenant_id: services.build_queue.admit(tenant_id), hand_back=builds.hand_back,
         ),
         JobSpec(
             job=FinishDeletion, run=projects.delete, lane="background", priority=1,

@@ -180,8 +180,11 @@ async def _until_over(app: MemoryApp, project_id: str, driver: Forgetful) -> int
         task = await app.services.projects.task(ANN, project_id)
         if task.task_id not in app.queue._running:
             takes += 1
-            builds = app.services.builds
+            services = app.services
             with contextlib.suppress(Unavailable):
-                await (builds.take_over(task) if task.status == "running" else builds.offer(task))
+                if task.status == "running":
+                    await services.build_runner.take_over(task)
+                else:
+                    await services.build_queue.offer(task.task_id, task.priority, task.tenant_id)
     driver.calm = True
     return takes

@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from nexus.domain.builds.failures import STAGE_DEATHS
-from nexus.domain.builds.service import BuildTimeouts
+from nexus.domain.builds.runner import BuildTimeouts
 from nexus.domain.core.errors import InvalidInput, Unavailable
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.code import Limits, Outcome, Program
@@ -288,7 +288,7 @@ class EndsBeforeItIsStopped(Store):
 async def test_a_build_that_ends_while_it_is_told_to_stop_is_deleted_all_the_same() -> None:
     async with open_app(serving=False) as first:
         started = await first.services.builds.start(ANN, WANTED)
-        runs = first.services.builds._runs
+        runs = first.services.build_runner._leases
         run = await runs.claim(started.task_id, "w1")
         on = make_adapters(like=first.adapters, clock=first.clock, worker_id="w2")
         store = EndsBeforeItIsStopped(on.tables, lambda: runs.fail(run, {"message": "It went wrong."}))

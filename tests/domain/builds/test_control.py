@@ -41,11 +41,11 @@ async def test_what_is_paused_while_queued_does_not_run_until_it_is_resumed() ->
         started = await app.services.builds.start(ANN, WANTED)
         paused = await app.services.builds.command(ANN, started.project_id, "pause")
         assert paused.status == "paused"
-        await app.services.builds.run(started.task_id)
+        await app.services.build_runner.run(started.task_id)
         assert app.adapters.model.requests == []
         resumed = await app.services.builds.command(ANN, started.project_id, "resume")
         assert resumed.status == "queued"
-        await app.services.builds.run(started.task_id)
+        await app.services.build_runner.run(started.task_id)
         assert (await app.services.projects.get(ANN, started.project_id)).status == "completed"
 
 
@@ -53,7 +53,7 @@ async def test_what_is_stopped_while_queued_never_runs() -> None:
     async with open_app(make_adapters(script()), serving=False) as app:
         started = await app.services.builds.start(ANN, WANTED)
         stopped = await app.services.builds.command(ANN, started.project_id, "stop")
-        await app.services.builds.run(started.task_id)
+        await app.services.build_runner.run(started.task_id)
         assert stopped.status == "cancelled"
         assert app.adapters.model.requests == []
 

@@ -10,7 +10,7 @@ from msgspec import structs
 from nexus.domain.builds.failures import STAGE_DEATHS
 from nexus.domain.builds.outputs import Architecture
 from nexus.domain.builds.rules import wait
-from nexus.domain.builds.service import BuildTimeouts
+from nexus.domain.builds.runner import BuildTimeouts
 from nexus.domain.core.errors import NexusError, PermissionDenied, QuotaExceeded, Unavailable
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.code import Limits, Outcome, Program, TestResult

@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from nexus.domain.builds.model import Started
-from nexus.domain.builds.service import BuildTimeouts
+from nexus.domain.builds.runner import BuildTimeouts
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.database import TableDriver
 from nexus.domain.ports.repository import ANYONE, Writer

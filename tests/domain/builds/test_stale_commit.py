@@ -86,7 +86,7 @@ class Ground:
         on = structs.replace(make_adapters(model or script()), files=self.files, repository=self.stalling)
         async with open_app(on, serving=False) as app, asyncio.TaskGroup() as group:
             started = await app.services.builds.start(ANN, WANTED)
-            going = group.create_task(app.services.builds.run(started.task_id))
+            going = group.create_task(app.services.build_runner.run(started.task_id))
             await self.stalling.at.reached.wait()
             next_one = make_adapters(like=on, clock=app.clock, worker_id="w2")
             next_one = structs.replace(next_one, repository=self.second, leases=LeaseTimes(answer=0.0))
@@ -175,6 +175,6 @@ async def test_what_a_stalled_executor_leaves_before_its_successor_comes_to_the_
             await app.sweeper.start(alone=True)
             assert await stalled.goes_on() == []
             assert STALE in await ground.second.list(project_id)
-            await app.services.builds.run(stalled.build.task_id)
+            await app.services.build_runner.run(stalled.build.task_id)
             assert (await app.services.projects.get(ANN, project_id)).status == "completed"
             assert await ground.history(project_id) == [f"1/{name}" for name in STAGES]

@@ -77,7 +77,7 @@ async def test_a_build_that_is_paused_while_queued_does_not_run_however_often_it
         started = await app.services.builds.start(ANN, WANTED)
         assert await commands(app, started.project_id, "pause", "pause") == ["paused", "paused"]
         for _ in range(3):
-            await app.services.builds.run(started.task_id)
+            await app.services.build_runner.run(started.task_id)
             await app.sweeper.sweep()
         assert app.adapters.model.requests == []
         assert (await app.services.projects.get(ANN, started.project_id)).status == "paused"
@@ -89,7 +89,7 @@ async def test_a_build_that_is_stopped_while_queued_or_paused_never_runs_however
             started = await app.services.builds.start(ANN, WANTED)
             assert (await commands(app, started.project_id, *before, "stop", "stop"))[-2:] == ["cancelled"] * 2
             for _ in range(3):
-                await app.services.builds.run(started.task_id)
+                await app.services.build_runner.run(started.task_id)
             assert (await app.services.projects.task(ANN, started.project_id)).dispatch is None
         assert app.adapters.model.requests == []
 
@@ -104,7 +104,7 @@ async def test_a_build_that_is_stopped_in_a_stage_ends_cancelled_not_failed_and_
         assert (ended.status, ended.error_info) == ("cancelled", None)
         build = await app.services.projects.build(ANN, started.project_id)
         assert (build.status, build.completed_at) == ("cancelled", ended.completed_at)
-        await app.services.builds.run(started.task_id)
+        await app.services.build_runner.run(started.task_id)
         assert await app.services.projects.get(ANN, started.project_id) == ended
 
 
@@ -163,9 +163,9 @@ async def test_a_stage_that_raises_is_tried_again_up_to_its_attempts_and_no_furt
     model = script(intake=[said(BRIEF)] * 9)
     on = structs.replace(make_adapters(model), repository=raising("intake", raises))
     async with open_app(on, serving=False) as app:
-        app.services.builds._driver._sleep = without_rest
+        app.services.build_runner._driver._sleep = without_rest
         started = await app.services.builds.start(ANN, WANTED)
-        await app.services.builds.run(started.task_id)
+        await app.services.build_runner.run(started.task_id)
         project = await app.services.projects.get(ANN, started.project_id)
         intake, *_ = await app.services.projects.stages(ANN, started.project_id)
         assert (project.status, intake.status, intake.attempt) == (status, status, attempt)

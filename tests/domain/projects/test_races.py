@@ -45,7 +45,7 @@ class Overtaken(MemoryTables):
 
 
 def runs_of(app: MemoryApp) -> BuildLeases:
-    return app.services.builds._runs
+    return app.services.build_runner._leases
 
 
 async def command(app: MemoryApp, project_id: str, given: Command) -> Project:
@@ -140,7 +140,7 @@ async def test_a_build_that_is_resumed_while_it_halts_goes_on_at_once() -> None:
 async def test_a_build_whose_finished_files_are_gone_fails_and_says_so() -> None:
     async with open_app(make_adapters(script(requirements=[])), serving=False) as first:
         started = await first.services.builds.start(ANN, WANTED)
-        await first.services.builds.run(started.task_id)
+        await first.services.build_runner.run(started.task_id)
         assert (await first.services.projects.get(ANN, started.project_id)).status == "failed"
         await command(first, started.project_id, "retry")
         emptied = structs.replace(
@@ -149,7 +149,7 @@ async def test_a_build_whose_finished_files_are_gone_fails_and_says_so() -> None
         async with open_app(emptied, serving=False) as app:
             task = await app.services.projects.task(ANN, started.project_id)
             try:
-                await app.services.builds.run(task.task_id)
+                await app.services.build_runner.run(task.task_id)
             except NexusError as error:
                 assert error.facts["code"] == "files_lost"
             project = await app.services.projects.get(ANN, started.project_id)

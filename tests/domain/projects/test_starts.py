@@ -9,7 +9,7 @@ from tests.memory_app import ANN, MemoryApp, open_app
 
 
 def runs_of(app: MemoryApp) -> BuildLeases:
-    return app.services.builds._runs
+    return app.services.build_runner._leases
 
 
 async def starts(app: MemoryApp, project_id: str) -> tuple[str | None, ...]:

@@ -59,7 +59,7 @@ class Known(Struct):
 class Walk:
     def __init__(self, app: MemoryApp, seed: int) -> None:
         self._services, self._clock = app.services, app.clock
-        self._runs: BuildLeases = app.services.builds._runs
+        self._runs: BuildLeases = app.services.build_runner._leases
         self._tables = Tables(app.adapters.tables, secret=app.adapters.secret, clock=app.clock)
         self._random = random.Random(seed)
         self._known: list[Known] = []
@@ -86,7 +86,7 @@ class Walk:
             await self._delete(known)
             del self._known[at]
             if runs:  # nobody is there to end it and let others in
-                await self._services.builds.admit(ANN.tenant_id)
+                await self._services.build_queue.admit(ANN.tenant_id)
             await self._nobody_waits_in_vain()
             self._known.append(await self._started())
             return
@@ -94,7 +94,7 @@ class Walk:
         await act(known)
         await self._looked(known)
         if act != self._command:  # those let in whom they left a place for
-            await self._services.builds.admit(ANN.tenant_id)
+            await self._services.build_queue.admit(ANN.tenant_id)
         await self._nobody_waits_in_vain()
 
     # --- users

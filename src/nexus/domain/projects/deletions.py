@@ -8,8 +8,6 @@ from nexus.domain.agents.service import Agents
 from nexus.domain.agents.slugs import Slugs
 from nexus.domain.audit.service import Audit
 from nexus.domain.core.failpoints import hit
-from nexus.domain.core.ids import NewId
-from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Tables, retry_stale
 from nexus.domain.ports.files import FileStore
@@ -34,12 +32,9 @@ class Deletions:
         tallies: Tallies,
         audit: Audit,
         files: FileStore,
-        clock: Clock,
-        new_id: NewId,
     ) -> None:
         self._tables, self._projects, self._agents, self._slugs = tables, projects, agents, slugs
-        self._tasks, self._tallies = tasks, tallies
-        self._audit, self._files, self._clock, self._new_id = audit, files, clock, new_id
+        self._tasks, self._tallies, self._audit, self._files = tasks, tallies, audit, files
 
     @retry_stale
     async def delete(self, caller: Principal, project_id: str, *, stop_first: bool = False) -> Project:
@@ -51,22 +46,23 @@ class Deletions:
         if project.status in rules.STOPPABLE:
             with suppress(WrongState):  # it ended meanwhile: the commit below is refused, and this tried again
                 project = await self._projects.command(caller, project_id, "stop")
-        now = instant(self._clock())
-        purged = structs.replace(project, active_task_id=self._new_id("tsk"), updated_at=now)
-        task = rules.task_of(purged, "purge")
+        owner = Principal(tenant_id=project.tenant_id, user_id=project.user_id)
+        payload = {"project_id": project_id, "build_no": project.build_no}
+        task = self._tasks.make_deletion(owner, payload, project_id=project_id)
+        task = structs.replace(task, priority=project.priority, build_no=project.build_no)
         built = {agent.agent_id for agent in await self._agents.list_remaining(project_id)} | set(project.agent_ids)
         buried = await self._agents.write_tombstones(sorted(built))
         held = {"status": project.status, "control_status": project.control_status, "build_no": project.build_no}
         hit("before:project.delete")
         await self._tables.commit(
-            patch(PROJECTS, project, when(**held, deleted_at=None), deleted_at=now),
+            patch(PROJECTS, project, when(**held, deleted_at=None), deleted_at=task.created_at),
             self._tasks.insert(task),
             self._audit.insert(caller, "project.deleted", project_id),
             *buried,
             *self._tallies.add(project.tenant_id, projects=-1, agents=-len(buried)),
         )
         hit("after:project.delete")
-        return structs.replace(project, active_task_id=task.task_id, deleted_at=now)
+        return structs.replace(project, active_task_id=task.task_id, deleted_at=task.created_at)
 
     async def is_over(self, project_id: str) -> bool:
         """Whether no build of the deleted project goes on any more."""

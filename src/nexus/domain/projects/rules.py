@@ -271,8 +271,8 @@ def begun_anew(project: Project, move: Move, task_id: str, *, progress: float, n
     }
 
 
-def task_of(project: Project, task_type: TaskType, *, status: TaskStatus = "queued") -> Task:
-    """The task of the project's current build, or of its purge."""
+def task_of(project: Project, task_type: TaskType, *, status: TaskStatus) -> Task:
+    """The task of the project's current build."""
     return Task(
         task_id=project.active_task_id,
         task_type=task_type,

@@ -6,20 +6,17 @@ from typing import Any
 from msgspec import Struct, structs
 
 from nexus.domain.audit.service import Audit
-from nexus.domain.core.failpoints import hit
 from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.core.values import JSON
 from nexus.domain.events.service import Events
-from nexus.domain.ports.database import Tables, retry_stale
 from nexus.domain.ports.rows import Write, insert, patch, when
 from nexus.domain.projects import rules
 from nexus.domain.projects.admission import Admission
 from nexus.domain.projects.model import Build, Project, Stage, WorkflowPlan, topic
 from nexus.domain.projects.service import Projects
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
-from nexus.domain.requests.service import KeyedRequest
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.model import TaskStatus, TaskType
 from nexus.domain.tasks.service import Tasks
@@ -39,11 +36,19 @@ class Opening(Struct, frozen=True, kw_only=True):
     user_name: str = ""
 
 
+class OpenedBuild(Struct, frozen=True, kw_only=True):
+    """A build that begins once these writes are committed: its project as it is then. `position`: how many builds are before one that is
+    held."""
+
+    project: Project
+    position: int | None
+    writes: Sequence[Write]
+
+
 class BuildStarter:
     def __init__(
         self,
         *,
-        tables: Tables,
         projects: Projects,
         tasks: Tasks,
         events: Events,
@@ -53,14 +58,11 @@ class BuildStarter:
         clock: Clock,
         new_id: NewId,
     ) -> None:
-        self._tables, self._projects, self._tasks, self._events = tables, projects, tasks, events
-        self._tallies, self._admission, self._audit = tallies, admission, audit
-        self._clock, self._new_id = clock, new_id
+        self._projects, self._tasks, self._events, self._tallies = projects, tasks, events, tallies
+        self._admission, self._audit, self._clock, self._new_id = admission, audit, clock, new_id
 
-    async def start(
-        self, caller: Principal, wanted: Opening, plan: WorkflowPlan
-    ) -> tuple[Project, int | None, list[Write]]:
-        """T1: a project, its first build, task and stages, and the event that tells it; the caller commits them. T2: it is held where
+    async def start(self, caller: Principal, wanted: Opening, plan: WorkflowPlan) -> OpenedBuild:
+        """T1: a project, its first build, task and stages, and the event that tells it. T2: it is held where
         the tenant has as many builds under way as it may, behind so many others; QuotaExceeded when too many are."""
         move = await self._admission.place(caller.tenant_id, rules.CREATE)
         now, project_id, task_id = instant(self._clock()), self._new_id("prj"), self._new_id("tsk")
@@ -84,7 +86,8 @@ class BuildStarter:
         writes = [insert(PROJECTS, project), *self._build_rows(project, wanted, plan, before)]
         writes += self._tallies.add(caller.tenant_id, projects=1, builds_started=1)
         writes += self._admission.count_move(caller.tenant_id, None, move.to)
-        return project, before, [*writes, self._audit.insert(caller, "project.created", project_id)]
+        writes.append(self._audit.insert(caller, "project.created", project_id))
+        return OpenedBuild(project=project, position=before, writes=writes)
 
     def _build_rows(self, project: Project, wanted: Opening, plan: WorkflowPlan, before: int | None) -> list[Write]:
         owned: dict[str, Any] = {"tenant_id": project.tenant_id, "user_id": project.user_id}
@@ -117,38 +120,23 @@ class BuildStarter:
             self._events.insert(topic(project.project_id, project.build_no), project.events, "build.queued", queued),
         ]
 
-    @retry_stale
-    async def restart(
-        self,
-        caller: Principal,
-        project_id: str,
-        command: str,
-        request: KeyedRequest[Project],
-        *,
-        from_stage: str | None = None,
-    ) -> Project:
+    async def restart(self, caller: Principal, project_id: str, command: str, from_stage: str | None) -> OpenedBuild:
         """T21, T22: another build of the project with the next number. Completed stages before `from_stage` (default: before the
         first that is not completed; for a restart, none) are kept, the others begin anew."""
-        project = await self._projects.get(caller, project_id)
+        project, now = await self._projects.get(caller, project_id), instant(self._clock())
         rules.must_be(command, project)
         stages = await self._projects.stages(caller, project_id)
         begin = rules.first_anew(command, stages, from_stage)
-        return await self._restart(caller, command, project, (stages, begin, request))
-
-    async def _restart(
-        self, caller: Principal, command: str, project: Project, plan: tuple[list[Stage], int, KeyedRequest[Project]]
-    ) -> Project:
-        (stages, begin, request), now = plan, instant(self._clock())
         move = await self._admission.place(project.tenant_id, rules.AGAIN[command])
         progress, task_id = rules.progress_of(begin, len(stages)), self._new_id("tsk")
         fresh = rules.begun_anew(project, move, task_id, progress=progress, now=now)
         new = structs.replace(project, revision=project.revision + 1, **fresh)
         before = await self._projects.position(caller, new)
         told = _describe_queued(new, [stage.stage_name for stage in stages[begin:]], before)
-        hit(f"before:project.{command}")
-        await self._tables.commit(
+        old = await self._projects.build(caller, project_id)
+        writes = [
             patch(PROJECTS, project, when(status=project.status, events=project.events), **fresh),
-            insert(BUILDS, await self._next_build(new, command)),
+            insert(BUILDS, _next_build(old, new, command)),
             self._insert_task(new, (await self._tasks.read(project.active_task_id)).task_type),
             *(patch(STAGES, stage, build_no=new.build_no) for stage in stages[:begin]),
             *(patch(STAGES, stage, **rules.anew(stage, new.build_no, command=command)) for stage in stages[begin:]),
@@ -156,29 +144,27 @@ class BuildStarter:
             self._audit.insert(caller, f"project.{command}", project.project_id, build_no=new.build_no),
             *self._tallies.add(project.tenant_id, builds_started=1),
             *self._admission.count_move(project.tenant_id, project.status, move.to),
-            *request.record(new),
-        )
-        hit(f"after:project.{command}")
-        return new
-
-    async def _next_build(self, project: Project, command: str) -> Build:
-        old = await self._tables.get(BUILDS, project.project_id, project.build_no - 1)
-        return Build(
-            project_id=project.project_id,
-            build_no=project.build_no,
-            tenant_id=project.tenant_id,
-            user_id=project.user_id,
-            status=project.status,
-            workflow=old.workflow,
-            task_id=project.active_task_id,
-            request=old.request | {"command": command},
-            created_at=project.updated_at,
-        )
+        ]
+        return OpenedBuild(project=new, position=before, writes=writes)
 
     def _insert_task(self, project: Project, task_type: TaskType) -> Write:
         """The sweeper looks at it once its hint should have been heard."""
         status: TaskStatus = "pending" if project.status == "pending" else "queued"
         return self._tasks.insert(rules.task_of(project, task_type, status=status), seconds=HINT_SECONDS)
+
+
+def _next_build(old: Build, project: Project, command: str) -> Build:
+    return Build(
+        project_id=project.project_id,
+        build_no=project.build_no,
+        tenant_id=project.tenant_id,
+        user_id=project.user_id,
+        status=project.status,
+        workflow=old.workflow,
+        task_id=project.active_task_id,
+        request=old.request | {"command": command},
+        created_at=project.updated_at,
+    )
 
 
 def _describe_queued(project: Project, stages: Sequence[str], before: int | None) -> JSON:

@@ -40,16 +40,17 @@ class Tasks:
         """A new task, looked at so many seconds from now."""
         return insert(TASKS, self.executions.place(task, seconds=seconds))
 
-    def insert_deletion(self, owner: Principal, payload: JSON, *, project_id: str | None = None) -> Write:
-        """A task that removes what was deleted: `agent_id` or `session_id` in its payload, or the project."""
-        return self.insert(
-            Task(
-                task_id=self._new_id("tsk"),
-                task_type="purge",
-                tenant_id=owner.tenant_id,
-                user_id=owner.user_id,
-                project_id=project_id,
-                payload=payload,
-                created_at=instant(self._clock()),
-            )
+    def make_deletion(self, owner: Principal, payload: JSON, *, project_id: str | None = None) -> Task:
+        """A task that removes what was deleted: `agent_id` or `session_id` in its payload, or the project. It is yet to be inserted."""
+        return Task(
+            task_id=self._new_id("tsk"),
+            task_type="purge",
+            tenant_id=owner.tenant_id,
+            user_id=owner.user_id,
+            project_id=project_id,
+            payload=payload,
+            created_at=instant(self._clock()),
         )
+
+    def insert_deletion(self, owner: Principal, payload: JSON, *, project_id: str | None = None) -> Write:
+        return self.insert(self.make_deletion(owner, payload, project_id=project_id))
