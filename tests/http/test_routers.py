@@ -34,7 +34,7 @@ def tell(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
 OTHER = Router(
     "/v1",
     route_handlers=[get_thing],
-    middleware=[authenticate(KnownCredentials({"of ann": ANN}), key_of)],
+    before_request=authenticate(KnownCredentials({"of ann": ANN}), key_of),
     exception_handlers={Exception: tell},
 )
 

@@ -5,7 +5,7 @@ from functools import cache
 from importlib import metadata
 from typing import Any
 
-from litestar import Litestar, Router
+from litestar import Litestar, Request, Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
@@ -61,10 +61,16 @@ def make_app(
 
 def make_router(authenticator: Authenticator, queries: Mapping[object, Collection[str]]) -> Router:
     """The API: tokens as `Authorization: Bearer`, errors as problems. `queries` are the parameters that each route knows."""
+    check_caller = authenticate(authenticator, bearer_token)
+
+    async def check_request(request: Request[Any, Any, Any]) -> None:
+        await check_caller(request)
+        check_parameters(request.scope, queries)
+
     return Router(
         API,
         route_handlers=[handler for area in AREAS for handler in area.route.handlers],
-        middleware=[authenticate(authenticator, bearer_token), check_parameters(queries)],
+        before_request=check_request,
         exception_handlers={HTTPException: handle, Exception: handle},
         dependencies={"once": Provide(requests.once)}
         | {provide.__name__: Provide(provide, sync_to_thread=False) for provide in PROVIDERS},

@@ -1,34 +1,30 @@
 """Who calls: the credential that a request shows becomes a `Principal`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from litestar import Request
-from litestar.types import ASGIApp
 
 from nexus.domain.core.principal import Principal
 from nexus.domain.identity.policies import check_scope
 from nexus.domain.ports.authenticator import Authenticator
 
 Fields = Iterable[tuple[bytes, bytes]]
-Middleware = Callable[[ASGIApp], ASGIApp]
+Check = Callable[[Request[Any, Any, Any]], Awaitable[None]]
 READS = ("GET", "HEAD", "OPTIONS")
 
 
-def authenticate(authenticator: Authenticator, credential_of: Callable[[Fields], str | None]) -> Middleware:
-    """For a router: lets those pass whose credential is known, and whose scopes allow what they ask for.
+def authenticate(authenticator: Authenticator, credential_of: Callable[[Fields], str | None]) -> Check:
+    """A router's `before_request`: lets those pass whose credential is known, and whose scopes allow what they ask for.
 
-    It stands behind the routes. A guard of litestar's would cost a copy of the route for each request."""
+    A guard of litestar's would cost a copy of the route for each request, a middleware two layers around each `send`."""
 
-    def around(app: ASGIApp) -> ASGIApp:
-        async def admit(scope: Any, receive: Any, send: Any) -> None:
-            scope["user"] = caller = await authenticator.authenticate(credential_of(scope["headers"]))
-            check_scope(caller, "read" if scope["method"] in READS else "write")
-            await app(scope, receive, send)
+    async def check_caller(request: Request[Any, Any, Any]) -> None:
+        scope = request.scope
+        scope["user"] = caller = await authenticator.authenticate(credential_of(scope["headers"]))
+        check_scope(caller, "read" if scope["method"] in READS else "write")
 
-        return admit
-
-    return around
+    return check_caller
 
 
 def bearer_token(fields: Fields) -> str | None:

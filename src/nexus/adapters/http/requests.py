@@ -1,18 +1,17 @@
 """What is read from a request: its JSON body, a place in a list, a key, a position, a preference."""
 
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
 import msgspec
 from litestar import Request
-from litestar.exceptions import InternalServerException
 from litestar.params import HeaderParameter, QueryParameter
-from litestar.types import ASGIApp
 from msgspec.structs import replace
 
-from nexus.adapters.http.problems import BrokenOff, MalformedBody, UnsupportedMediaType, pointer_to
+from nexus.adapters.http.edge import MOST_BYTES
+from nexus.adapters.http.problems import BrokenOff, ContentTooLarge, MalformedBody, UnsupportedMediaType, pointer_to
 from nexus.domain.core.errors import InvalidInput, NotFound, PreconditionFailed
 from nexus.domain.core.ids import is_id
 from nexus.domain.core.pages import PAGE_LIMIT, Window
@@ -56,6 +55,12 @@ PATTERNS: Mapping[str, Mapping[str, Any]] = {
 class JSONRequest(Request[Any, Any, Any]):
     """Decodes a body straight into the Struct that the route wants, and nothing else than JSON."""
 
+    __slots__ = ("_read",)
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._read: bytes | None = None
+
     async def json(self) -> Any:
         media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json" or self.headers.get("content-encoding", "identity") != "identity":
@@ -70,10 +75,20 @@ class JSONRequest(Request[Any, Any, Any]):
             raise MalformedBody("The body is not well-formed JSON in UTF-8.") from None
 
     async def body(self) -> bytes:
-        try:
-            return await super().body()
-        except InternalServerException:  # what litestar raises for a peer who left
-            raise BrokenOff("The peer left before its body had come.") from None
+        """As litestar's, for a third of its work: the server and the edge have looked at the Content-Length already."""
+        if self._read is not None:
+            return self._read
+        body, has_more = bytearray(), True
+        while has_more:
+            event: Any = await self.receive()
+            if event["type"] == "http.disconnect":
+                raise BrokenOff("The peer left before its body had come.")
+            body += event.get("body", b"")
+            has_more = event.get("more_body", False)
+            if len(body) > MOST_BYTES:
+                raise ContentTooLarge(f"A body has at most {MOST_BYTES} bytes.")
+        self._read = bytes(body)
+        return self._read
 
 
 def _invalid(told: str, kind: Any) -> InvalidInput:
@@ -87,21 +102,13 @@ def _invalid(told: str, kind: Any) -> InvalidInput:
     return InvalidInput(f"{pointer}: {message}".removeprefix(": "), errors=[{"pointer": pointer, "message": message}])
 
 
-def check_parameters(queries: Mapping[object, Collection[str]]) -> Callable[[ASGIApp], ASGIApp]:
-    """For a router: lets only what may be an id pass, and parameters that the route knows (`queries`)."""
-
-    def around(app: ASGIApp) -> ASGIApp:
-        def check(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-            for name, value in scope["path_params"].items():
-                if (prefix := PREFIXES.get(name)) is not None and not is_id(value, prefix):
-                    raise NotFound
-            if scope["query_string"]:
-                check_query(scope["query_string"], queries.get(scope["route_handler"], ()))
-            return app(scope, receive, send)
-
-        return check
-
-    return around
+def check_parameters(scope: Mapping[str, Any], queries: Mapping[object, Collection[str]]) -> None:
+    """NotFound for what cannot be an id, InvalidInput for parameters that the route does not know (`queries`)."""
+    for name, value in scope["path_params"].items():
+        if (prefix := PREFIXES.get(name)) is not None and not is_id(value, prefix):
+            raise NotFound
+    if scope["query_string"]:
+        check_query(scope["query_string"], queries.get(scope["route_handler"], ()))
 
 
 def check_query(query: bytes, known: Collection[str]) -> None:

@@ -31,7 +31,7 @@ class Encoder(Protocol):
     media_type: str
 
     def open(self) -> bytes:
-        """What comes first."""
+        """What comes first, together with the first piece."""
 
     def frames(self, batch: Batch) -> bytes:
         """Events, in order."""
@@ -98,6 +98,7 @@ class EventStream:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self._batches, self._streams, self._restart, self._encoder = batches, streams, restart, encoder
+        self._opening = encoder.open()
         self._headers = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -120,8 +121,9 @@ class EventStream:
         farewell = b""
         try:
             async with self._streams.open() as deadline:
-                await _write(send, self._encoder.open())
                 await self._write_all(batches, send)
+                await self._write(send, b"", more=False)
+            return
         except TimeoutError:
             if not deadline.expired():
                 return
@@ -132,7 +134,7 @@ class EventStream:
             logger.exception("stream.crashed")
         try:
             async with asyncio.timeout(FAREWELL_SECONDS):
-                await send({"type": "http.response.body", "body": farewell})
+                await self._write(send, farewell, more=False)
         except TimeoutError:
             logger.info("stream.abandoned")
 
@@ -142,7 +144,7 @@ class EventStream:
         except PositionLost:
             if self._restart is None:
                 raise
-            await _write(send, self._encoder.reset(self._restart.event))
+            await self._write(send, self._encoder.reset(self._restart.event))
             if (anew := await self._restart.follow()) is not None:
                 await self._write_batches(anew, send)
 
@@ -150,10 +152,15 @@ class EventStream:
         encoder = self._encoder
         try:
             async for batch in batches:
-                await _write(send, encoder.frames(batch) if batch.events else encoder.ping())
+                await self._write(send, encoder.frames(batch) if batch.events else encoder.ping())
         finally:
             if isinstance(batches, AsyncGenerator):
                 await batches.aclose()
+
+    def _write(self, send: Send, piece: bytes, *, more: bool = True) -> Awaitable[None]:
+        """A piece, behind what opens the stream if it is the first one."""
+        body, self._opening = self._opening + piece, b""
+        return send({"type": "http.response.body", "body": body, "more_body": more})
 
 
 class _Gone(Exception):
@@ -164,7 +171,3 @@ async def _watch(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     raise _Gone
-
-
-def _write(send: Send, body: bytes) -> Awaitable[None]:
-    return send({"type": "http.response.body", "body": body, "more_body": True})
