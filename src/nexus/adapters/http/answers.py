@@ -1,7 +1,7 @@
 """What routes answer with."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -30,6 +30,18 @@ _STEERING = re.compile(
 class Answer(Response[T]):
     """A status, headers and a body, and nothing else that litestar could add: a third of its work. Bytes go as they are, all
     else as JSON."""
+
+    def __init__(
+        self,
+        content: T,
+        *,
+        status_code: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        media_type: str | None = None,
+        **_: Any,
+    ) -> None:
+        self.content, self.status_code, self.media_type = content, status_code, media_type
+        self.headers = headers or {}  # type: ignore[assignment]  # only read
 
     def to_asgi_response(  # type: ignore[override]  # litestar only calls what it gets
         self, *_: Any, status_code: int | None = None, **__: Any

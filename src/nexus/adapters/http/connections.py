@@ -5,6 +5,7 @@ import ipaddress
 import math
 import os
 from collections.abc import Collection
+from functools import lru_cache
 from itertools import chain
 from typing import Any, NoReturn
 
@@ -50,6 +51,7 @@ class Connections:
         self.bounds = bounds
         self._all: dict[Connection, str | None] = {}
         self._of: dict[str, dict[Connection, None]] = {}
+        self._key = lru_cache(maxsize=1024)(self._find_key)
 
     def admit(self, connection: "Connection", address: str) -> bool:
         """False when every connection that could make room has a request in work."""
@@ -80,7 +82,7 @@ class Connections:
         found.transport.abort()
         return True
 
-    def _key(self, address: str) -> str | None:
+    def _find_key(self, address: str) -> str | None:
         """What is counted together: an IPv4 address, or the network of an IPv6 one; None for a trusted one."""
         try:
             known = ipaddress.ip_address(address.partition("%")[0])

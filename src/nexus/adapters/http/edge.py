@@ -1,10 +1,11 @@
 """What every request passes first: its id and trace, the name it used for us, the site it comes from, its size; and one log line."""
 
-import os
+import random
 import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import structlog
@@ -59,7 +60,10 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers, chance = {name: value.decode("latin-1") for name, value in scope["headers"]}, os.urandom(36).hex()
+        headers, chance = (
+            {name: value.decode("latin-1") for name, value in scope["headers"]},
+            random.randbytes(36).hex(),
+        )
         wanted, trace = headers.get(b"x-request-id", ""), Trace.of(headers.get(b"traceparent", ""), chance)
         scope["request_id"] = wanted if _REQUEST_ID.fullmatch(wanted) else "req_" + chance[48:]
         marks = [(b"x-request-id", scope["request_id"].encode()), (b"traceparent", str(trace).encode())]
@@ -139,6 +143,7 @@ class _Seen:
             await self._send({"type": "http.response.body", "body": b""})
 
 
+@lru_cache(maxsize=16)
 def _bare(host: str) -> str:
     """A host without its port and brackets; empty for what is no host."""
     found = _HOST.fullmatch(host)

@@ -3,6 +3,7 @@
 import io
 import logging
 import sys
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal, TextIO
 
@@ -22,7 +23,7 @@ def configure(level: str, form: Literal["auto", "json", "pretty"]) -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.TimeStamper(fmt="iso", utc=True) if pretty else _stamp,
         _mask_secrets,
     ]
     foreign: structlog.typing.Processor = _pretty() if pretty else _json
@@ -59,6 +60,12 @@ def _traceback(out: TextIO, exc_info: ExcInfo) -> None:
     text = io.StringIO()
     structlog.dev.plain_traceback(text, exc_info)
     out.write(escape_controls(text.getvalue()))
+
+
+def _stamp(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """As a time, which becomes ISO text in JSON."""
+    event["timestamp"] = datetime.now(UTC)
+    return event
 
 
 def _json(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
