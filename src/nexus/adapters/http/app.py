@@ -6,6 +6,7 @@ from importlib import metadata
 from typing import Any
 
 from litestar import Litestar, Request, Router
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
@@ -13,7 +14,7 @@ from litestar.routes import HTTPRoute
 
 from nexus.adapters.http import agents, projects, requests, sessions, statistics, system, tasks, tools
 from nexus.adapters.http.answers import API, Answer
-from nexus.adapters.http.auth import authenticate, bearer_token, caller
+from nexus.adapters.http.auth import authenticate, bearer_token
 from nexus.adapters.http.edge import MOST_BYTES, Edge
 from nexus.adapters.http.openapi import document, make_config
 from nexus.adapters.http.problems import format_allow, handle
@@ -25,7 +26,7 @@ from nexus.domain.services import Services
 
 VERSION = metadata.version("nexus")
 AREAS = (projects, agents, sessions, tasks, tools, statistics)
-PROVIDERS: Sequence[Callable[..., Any]] = (caller, requests.window, requests.position, requests.wait, requests.revision)
+PROVIDERS: Sequence[Callable[..., Any]] = (requests.window, requests.position, requests.wait, requests.revision)
 """What routes take from a request, by the name of the parameter that takes it."""
 
 
@@ -80,7 +81,8 @@ def make_router(authenticator: Authenticator, queries: Mapping[object, Collectio
 def _application(routers: Sequence[Router], held: Mapping[str, Any], config: OpenAPIConfig | None = None) -> Litestar:
     return Litestar(
         [*routers, *system.route.handlers],
-        dependencies={name: _provide(part) for name, part in held.items()},
+        dependencies={"system": Provide(lambda: held["system"], sync_to_thread=False)},
+        state=State(held, deep_copy=False),
         exception_handlers={HTTPException: handle, Exception: handle},
         request_class=JSONRequest,
         response_class=Answer,
@@ -106,10 +108,3 @@ def _methods(app: Litestar) -> dict[str, str]:
     for route in app.routes:
         together.setdefault(route.path_format, set()).update(route.methods)
     return {path: format_allow(methods) for path, methods in together.items()}
-
-
-def _provide(part: object) -> Provide:
-    def give() -> object:
-        return part
-
-    return Provide(give, sync_to_thread=False)

@@ -5,7 +5,6 @@ from typing import Any
 
 from litestar import Request
 
-from nexus.domain.core.principal import Principal
 from nexus.domain.identity.policies import check_scope
 from nexus.domain.ports.authenticator import Authenticator
 
@@ -32,9 +31,3 @@ def bearer_token(fields: Fields) -> str | None:
     header = next((value for name, value in fields if name == b"authorization"), b"")
     scheme, _, shown = header.partition(b" ")
     return shown.strip().decode(errors="replace") if scheme.lower() == b"bearer" else None
-
-
-def caller(request: Request[Any, Any, Any]) -> Principal:
-    """The one whom the router let pass."""
-    principal: Principal = request.user
-    return principal

@@ -1,15 +1,14 @@
 """Routes of projects: asked for, watched, commanded, read."""
 
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, cast, get_args
 
-from litestar import Request
 from litestar.params import JSONBody, QueryParameter
 from msgspec import structs
 
 from nexus.adapters.http.answers import API, Answer, answer_file, answer_tagged, url_of, view, view_page
 from nexus.adapters.http.openapi import UNCHANGED
-from nexus.adapters.http.requests import newest
-from nexus.adapters.http.routes import All, Caller, Id, Once, Open, Position, Routes, Window
+from nexus.adapters.http.requests import JSONRequest, newest
+from nexus.adapters.http.routes import Id, Once, Position, Routes, Window
 from nexus.adapters.http.sse import ServerSentEvents
 from nexus.adapters.http.streams import EventStream
 from nexus.domain.core.errors import InvalidInput, NotFound
@@ -34,63 +33,62 @@ Status = Annotated[
 
 @route("POST /projects", 409, 429, status_code=202)
 async def create_project(
-    data: JSONBody[wire.NewProject], caller: Caller, services: All, once: Once
+    request: JSONRequest, data: JSONBody[wire.NewProject], once: Once
 ) -> Answer[wire.ProjectStarted]:
     """Begins to build an agent. What goes on is told at `events_url`; the task is its entry in the ledger."""
     wanted = structs.replace(view(data, Opening), name=data.project_name)
-    started = await services.builds.start(caller, wanted, once=once)
+    started = await request.services.builds.start(request.caller, wanted, once=once)
     url = f"{API}/projects/{started.project_id}"
     content = wire.ProjectStarted(**structs.asdict(started), events_url=f"{url}/events")
     return Answer(content, headers={"location": url})
 
 
 @route("GET /projects")
-async def list_projects(
-    caller: Caller, services: All, window: Window, status: Status = None
-) -> Listed[wire.ProjectView]:
+async def list_projects(request: JSONRequest, window: Window, status: Status = None) -> Listed[wire.ProjectView]:
     """The projects, newest first."""
     wanted = cast("wire.ProjectStatus | None", status)
-    return view_page(await services.projects.page(caller, newest(window), status=wanted), wire.ProjectView)
+    return view_page(
+        await request.services.projects.page(request.caller, newest(window), status=wanted), wire.ProjectView
+    )
 
 
 @route("GET /projects/{project_id:str}", also=UNCHANGED)
-async def get_project(
-    request: Request[Any, Any, Any], project_id: Id, caller: Caller, services: All
-) -> Answer[wire.ProjectView | None]:
+async def get_project(request: JSONRequest, project_id: Id) -> Answer[wire.ProjectView | None]:
     """A project as it stands."""
-    project = await services.projects.get(caller, project_id)
-    shown = await _view_project(services, caller, project)
+    project = await request.services.projects.get(request.caller, project_id)
+    shown = await _view_project(request, project)
     return answer_tagged(request, project.revision, shown, beside=shown.position)
 
 
 @route("DELETE /projects/{project_id:str}", 409, status_code=202)
 async def delete_project(
+    request: JSONRequest,
     project_id: Id,
-    caller: Caller,
-    services: All,
     stop_first: Annotated[bool, QueryParameter(description="Stops a build that runs; else that is a 409.")] = False,
 ) -> Answer[wire.ProjectDeleted]:
     """The project is gone at once; a task deletes what it kept."""
-    deleted = await services.builds.delete(caller, project_id, stop_first=stop_first)
+    deleted = await request.services.builds.delete(request.caller, project_id, stop_first=stop_first)
     content = wire.ProjectDeleted(project_id=project_id, task_id=deleted.active_task_id)
     return Answer(content, headers={"location": f"{API}/tasks/{deleted.active_task_id}"})
 
 
 @route("GET /projects/{project_id:str}/stages")
-async def list_stages(project_id: Id, caller: Caller, services: All) -> Listed[wire.StageView]:
+async def list_stages(request: JSONRequest, project_id: Id) -> Listed[wire.StageView]:
     """The stages of the current build, in order; all of them."""
-    return view_page(Page([*await services.projects.stages(caller, project_id)]), wire.StageView)
+    return view_page(Page([*await request.services.projects.stages(request.caller, project_id)]), wire.StageView)
 
 
 @route("GET /projects/{project_id:str}/build")
-async def get_build(project_id: Id, caller: Caller, services: All) -> wire.Dashboard:
+async def get_build(request: JSONRequest, project_id: Id) -> wire.Dashboard:
     """The dashboard: the project, its current build, the task and all stages."""
-    project = await services.projects.get(caller, project_id)
-    stages = [view(stage, wire.StageView) for stage in await services.projects.stages(caller, project_id)]
+    project = await request.services.projects.get(request.caller, project_id)
+    stages = [
+        view(stage, wire.StageView) for stage in await request.services.projects.stages(request.caller, project_id)
+    ]
     return wire.Dashboard(
-        project=await _view_project(services, caller, project),
-        build=view(await services.projects.build(caller, project_id), wire.BuildView),
-        task=view(await services.projects.task(caller, project_id), TaskView),
+        project=await _view_project(request, project),
+        build=view(await request.services.projects.build(request.caller, project_id), wire.BuildView),
+        task=view(await request.services.projects.task(request.caller, project_id), TaskView),
         stages=stages,
         completed_stages=sum(stage.status in DONE for stage in stages),
         total_stages=len(stages),
@@ -100,61 +98,61 @@ async def get_build(project_id: Id, caller: Caller, services: All) -> wire.Dashb
 
 @route("POST /projects/{project_id:str}/control", 409, 429, status_code=202)
 async def control_project(
-    project_id: Id, data: JSONBody[wire.ControlCommand], caller: Caller, services: All, once: Once
+    request: JSONRequest, project_id: Id, data: JSONBody[wire.ControlCommand], once: Once
 ) -> wire.ProjectView:
     """Pauses, resumes or stops the build, tries again after a failure, or builds anew from a stage on. Asking twice is fine."""
-    project = await services.builds.command(caller, project_id, data.action, from_stage=data.from_stage, once=once)
+    project = await request.services.builds.command(
+        request.caller, project_id, data.action, from_stage=data.from_stage, once=once
+    )
     return view(project, wire.ProjectView)
 
 
 @route("GET /projects/{project_id:str}/tasks")
-async def list_tasks_of_project(project_id: Id, caller: Caller, services: All, window: Window) -> Listed[TaskView]:
+async def list_tasks_of_project(request: JSONRequest, project_id: Id, window: Window) -> Listed[TaskView]:
     """The project's tasks, newest first: one for each build."""
-    await services.projects.get(caller, project_id)
-    return view_page(await services.tasks.page_of_project(caller, project_id, newest(window)), TaskView)
+    await request.services.projects.get(request.caller, project_id)
+    return view_page(await request.services.tasks.page_of_project(request.caller, project_id, newest(window)), TaskView)
 
 
 @route("GET /projects/{project_id:str}/events", stream="build")
-async def follow_project(
-    project_id: Id, caller: Caller, services: All, streams: Open, position: Position
-) -> EventStream:
+async def follow_project(request: JSONRequest, project_id: Id, position: Position) -> EventStream:
     """The events of the current build: what was told already, then what comes."""
-    has_read_all = await services.projects.has_read_all(caller, project_id, position)
-    batches = None if has_read_all else await services.projects.follow(caller, project_id, position)
-    return EventStream(batches, streams=streams, encoder=ServerSentEvents())
+    has_read_all = await request.services.projects.has_read_all(request.caller, project_id, position)
+    batches = None if has_read_all else await request.services.projects.follow(request.caller, project_id, position)
+    return EventStream(batches, streams=request.streams, encoder=ServerSentEvents())
 
 
 @route("GET /projects/{project_id:str}/files")
-async def list_files(project_id: Id, caller: Caller, services: All, at: At = None) -> Listed[wire.FileEntry]:
+async def list_files(request: JSONRequest, project_id: Id, at: At = None) -> Listed[wire.FileEntry]:
     """All files of a project."""
-    paths = await services.projects.files(caller, project_id, at=at)
+    paths = await request.services.projects.files(request.caller, project_id, at=at)
     return Listed(items=[wire.FileEntry(path=path, url=url_of(project_id, path)) for path in paths])
 
 
 @route("GET /projects/{project_id:str}/files/{path:path}", media_type="text/plain")
-async def read_file(project_id: Id, path: Id, caller: Caller, services: All, at: At = None) -> Answer[bytes]:
+async def read_file(request: JSONRequest, project_id: Id, path: Id, at: At = None) -> Answer[bytes]:
     """A file, as text where it is text. Never as a page: it was written by a model."""
     try:
-        content = await services.projects.file(caller, project_id, path.removeprefix("/"), at=at)
+        content = await request.services.projects.file(request.caller, project_id, path.removeprefix("/"), at=at)
     except InvalidInput:
         raise NotFound from None  # no file can have this path
     return answer_file(content, "text/plain")
 
 
 @route("GET /projects/{project_id:str}/report", media_type="text/markdown")
-async def read_report(project_id: Id, caller: Caller, services: All, at: At = None) -> Answer[bytes]:
+async def read_report(request: JSONRequest, project_id: Id, at: At = None) -> Answer[bytes]:
     """What verification found, as Markdown: one report after the other where there are several agents."""
-    return answer_file(await services.projects.report(caller, project_id, at=at), "text/markdown")
+    return answer_file(await request.services.projects.report(request.caller, project_id, at=at), "text/markdown")
 
 
 @route("GET /projects/{project_id:str}/commits")
-async def list_commits(project_id: Id, caller: Caller, services: All) -> Listed[wire.CommitView]:
+async def list_commits(request: JSONRequest, project_id: Id) -> Listed[wire.CommitView]:
     """The history of the files, newest first; the last hundred."""
-    return view_page(Page([*await services.projects.commits(caller, project_id)]), wire.CommitView)
+    return view_page(Page([*await request.services.projects.commits(request.caller, project_id)]), wire.CommitView)
 
 
-async def _view_project(services: All, caller: Caller, project: Project) -> wire.ProjectView:
+async def _view_project(request: JSONRequest, project: Project) -> wire.ProjectView:
     """With its present position, where it is held."""
     shown = view(project, wire.ProjectView)
-    position = await services.projects.position(caller, project)
+    position = await request.services.projects.position(request.caller, project)
     return shown if position is None else structs.replace(shown, position=position)

@@ -12,12 +12,15 @@ from msgspec.structs import replace
 
 from nexus.adapters.http.edge import MOST_BYTES
 from nexus.adapters.http.problems import BrokenOff, ContentTooLarge, MalformedBody, UnsupportedMediaType, pointer_to
+from nexus.adapters.http.streams import Streams
 from nexus.domain.core.errors import InvalidInput, NotFound, PreconditionFailed
 from nexus.domain.core.ids import is_id
 from nexus.domain.core.pages import PAGE_LIMIT, Window
+from nexus.domain.core.principal import Principal
 from nexus.domain.core.texts import nearest
 from nexus.domain.requests.model import Once
 from nexus.domain.requests.model import once as made_once
+from nexus.domain.services import Services
 
 LONGEST_WAIT = 60
 PREFIXES = {
@@ -53,13 +56,30 @@ PATTERNS: Mapping[str, Mapping[str, Any]] = {
 
 
 class JSONRequest(Request[Any, Any, Any]):
-    """Decodes a body straight into the Struct that the route wants, and nothing else than JSON."""
+    """What a route is asked, and with whose help it answers: looked up here, for a dependency of litestar's costs 5 µs each. A
+    body is decoded straight into the Struct that the route wants, and is nothing else than JSON."""
 
     __slots__ = ("_read",)
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self._read: bytes | None = None
+
+    @property
+    def caller(self) -> Principal:
+        """The one whom the router let pass."""
+        known: Principal = self.scope["user"]
+        return known
+
+    @property
+    def services(self) -> Services:
+        known: Services = self.scope["litestar_app"].state.services
+        return known
+
+    @property
+    def streams(self) -> Streams:
+        known: Streams = self.scope["litestar_app"].state.streams
+        return known
 
     async def json(self) -> Any:
         media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -9,24 +9,18 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 
 from nexus.adapters.http.openapi import REFUSALS, STREAMS
-from nexus.adapters.http.streams import Streams
 from nexus.domain.core import pages
-from nexus.domain.core.principal import Principal
 from nexus.domain.requests.model import Once as Key
-from nexus.domain.services import Services
 
 F = TypeVar("F", bound=Callable[..., Any])
 METHODS = {"GET": get, "POST": post, "PUT": put, "PATCH": patch, "DELETE": delete}
 
 Id = FromPath[str]
-Caller = NamedDependency[Principal]
-All = NamedDependency[Services]
 Window = NamedDependency[pages.Window]
 Once = NamedDependency[Key | None]
 Revision = NamedDependency[int | None]
 Position = NamedDependency[int]
 Wait = NamedDependency[int]
-Open = NamedDependency[Streams]
 
 
 class Routes:

@@ -9,8 +9,8 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
 from nexus.adapters.http.answers import API, Answer, view, view_page
-from nexus.adapters.http.requests import newest
-from nexus.adapters.http.routes import All, Caller, Id, Once, Open, Position, Routes, Wait, Window
+from nexus.adapters.http.requests import JSONRequest, newest
+from nexus.adapters.http.routes import Id, Once, Position, Routes, Wait, Window
 from nexus.adapters.http.sse import ServerSentEvents
 from nexus.adapters.http.streams import EventStream, Restart, Streams
 from nexus.domain.sessions.model import LOG_LOST, Part, Reply, TextPart
@@ -26,107 +26,99 @@ FINISHED = ResponseSpec(
 
 @route("POST /agents/{agent_id:str}/sessions")
 async def create_session(
-    agent_id: Id, data: JSONBody[wire.NewSession], caller: Caller, services: All, once: Once
+    request: JSONRequest, agent_id: Id, data: JSONBody[wire.NewSession], once: Once
 ) -> Answer[wire.SessionView]:
     """Begins a conversation with an agent."""
-    session = await services.sessions.open(
-        caller, agent_id, display_name=data.display_name, metadata=data.metadata, once=once
+    session = await request.services.sessions.open(
+        request.caller, agent_id, display_name=data.display_name, metadata=data.metadata, once=once
     )
     headers = {"location": f"{API}/sessions/{session.session_id}"}
     return Answer(view(session, wire.SessionView), headers=headers)
 
 
 @route("GET /agents/{agent_id:str}/sessions")
-async def list_sessions_of_agent(
-    agent_id: Id, caller: Caller, services: All, window: Window
-) -> Listed[wire.SessionView]:
+async def list_sessions_of_agent(request: JSONRequest, agent_id: Id, window: Window) -> Listed[wire.SessionView]:
     """The caller's conversations with an agent, the last one that was active first."""
-    return view_page(await services.sessions.page(caller, newest(window), agent_id=agent_id), wire.SessionView)
+    return view_page(
+        await request.services.sessions.page(request.caller, newest(window), agent_id=agent_id), wire.SessionView
+    )
 
 
 @route("GET /sessions")
-async def list_sessions(caller: Caller, services: All, window: Window) -> Listed[wire.SessionView]:
+async def list_sessions(request: JSONRequest, window: Window) -> Listed[wire.SessionView]:
     """The caller's conversations, the last one that was active first."""
-    return view_page(await services.sessions.page(caller, newest(window)), wire.SessionView)
+    return view_page(await request.services.sessions.page(request.caller, newest(window)), wire.SessionView)
 
 
 @route("GET /sessions/{session_id:str}")
-async def get_session(session_id: Id, caller: Caller, services: All) -> wire.SessionView:
+async def get_session(request: JSONRequest, session_id: Id) -> wire.SessionView:
     """A conversation as it stands."""
-    return view(await services.sessions.get(caller, session_id), wire.SessionView)
+    return view(await request.services.sessions.get(request.caller, session_id), wire.SessionView)
 
 
 @route("PATCH /sessions/{session_id:str}", 409)
-async def rename_session(
-    session_id: Id, data: JSONBody[wire.SessionChanges], caller: Caller, services: All
-) -> wire.SessionView:
+async def rename_session(request: JSONRequest, session_id: Id, data: JSONBody[wire.SessionChanges]) -> wire.SessionView:
     """Gives a conversation another name."""
-    return view(await services.sessions.rename(caller, session_id, data.display_name), wire.SessionView)
+    return view(await request.services.sessions.rename(request.caller, session_id, data.display_name), wire.SessionView)
 
 
 @route("DELETE /sessions/{session_id:str}", 409)
-async def delete_session(session_id: Id, caller: Caller, services: All) -> None:
+async def delete_session(request: JSONRequest, session_id: Id) -> None:
     """The conversation is gone; a reply that is being written is stopped."""
-    await services.session_deletions.delete(caller, session_id)
+    await request.services.session_deletions.delete(request.caller, session_id)
 
 
 @route("GET /sessions/{session_id:str}/messages")
-async def list_messages(session_id: Id, caller: Caller, services: All, window: Window) -> Listed[wire.MessageView]:
+async def list_messages(request: JSONRequest, session_id: Id, window: Window) -> Listed[wire.MessageView]:
     """What was said, oldest first."""
-    return view_page(await services.sessions.messages(caller, session_id, window), wire.MessageView)
+    return view_page(await request.services.sessions.messages(request.caller, session_id, window), wire.MessageView)
 
 
 @route("POST /sessions/{session_id:str}/messages", 409, 429, status_code=202, also={200: FINISHED})
 async def send_message(
-    session_id: Id,
-    data: JSONBody[wire.NewMessage],
-    caller: Caller,
-    services: All,
-    streams: Open,
-    once: Once,
-    wait: Wait,
+    request: JSONRequest, session_id: Id, data: JSONBody[wire.NewMessage], once: Once, wait: Wait
 ) -> Answer[wire.ReplyStartedView | wire.ReplyView]:
     """Says something. The reply is told at `events_url`; with `Prefer: wait=N`, the answer is the finished reply (200) when it
     ends in that time."""
-    reply = await services.sessions.send(caller, session_id, _parts(data), once=once)
-    if wait and (ended := await _wait_for_end(services, caller, reply, streams, wait)) is not None:
+    reply = await request.services.sessions.send(request.caller, session_id, _parts(data), once=once)
+    if wait and (ended := await _wait_for_end(request, reply, wait)) is not None:
         return Answer(view(ended, wire.ReplyView), status_code=200, headers={"preference-applied": f"wait={wait}"})
     return _answer_begun(session_id, reply)
 
 
 @route("POST /sessions/{session_id:str}/stream", 409, 429, status_code=200, stream="reply")
 async def stream_reply(
-    session_id: Id, data: JSONBody[wire.NewMessage], caller: Caller, services: All, streams: Open, once: Once
+    request: JSONRequest, session_id: Id, data: JSONBody[wire.NewMessage], once: Once
 ) -> EventStream:
     """Says something, and answers with the reply's events as they come. Closing the connection stops nothing; to go on reading,
     use the address in `Content-Location`."""
-    reply = await services.sessions.send(caller, session_id, _parts(data), once=once)
+    reply = await request.services.sessions.send(request.caller, session_id, _parts(data), once=once)
     await asyncio.sleep(0)  # the reply begins: its model is asked while the rest of this is done
-    follow = partial(services.sessions.follow, caller, session_id, reply.reply_id)
-    return await _stream(follow, _events_url(session_id, reply.reply_id), streams)
+    follow = partial(request.services.sessions.follow, request.caller, session_id, reply.reply_id)
+    return await _stream(follow, _events_url(session_id, reply.reply_id), request.streams)
 
 
 @route("GET /sessions/{session_id:str}/replies/{reply_id:str}/events", stream="reply")
-async def follow_reply(
-    session_id: Id, reply_id: Id, caller: Caller, services: All, streams: Open, position: Position
-) -> EventStream:
+async def follow_reply(request: JSONRequest, session_id: Id, reply_id: Id, position: Position) -> EventStream:
     """The events of a reply from any position on: what was told already, then what comes."""
-    follow = partial(services.sessions.follow, caller, session_id, reply_id)
-    return await _stream(follow, _events_url(session_id, reply_id), streams, position)
+    follow = partial(request.services.sessions.follow, request.caller, session_id, reply_id)
+    return await _stream(follow, _events_url(session_id, reply_id), request.streams, position)
 
 
 @route("POST /sessions/{session_id:str}/replies/{reply_id:str}/cancel", 409, status_code=202)
-async def cancel_reply(session_id: Id, reply_id: Id, caller: Caller, services: All) -> wire.ReplyView:
+async def cancel_reply(request: JSONRequest, session_id: Id, reply_id: Id) -> wire.ReplyView:
     """Stops a reply; what was written so far is kept. Nothing happens when it is over."""
-    return view(await services.sessions.cancel(caller, session_id, reply_id), wire.ReplyView)
+    return view(await request.services.sessions.cancel(request.caller, session_id, reply_id), wire.ReplyView)
 
 
 @route("POST /sessions/{session_id:str}/messages/{message_id:str}/regenerate", 409, 429, status_code=202)
 async def regenerate_message(
-    session_id: Id, message_id: Id, caller: Caller, services: All, once: Once
+    request: JSONRequest, session_id: Id, message_id: Id, once: Once
 ) -> Answer[wire.ReplyStartedView | wire.ReplyView]:
     """Writes the last answer again; the old one is gone."""
-    return _answer_begun(session_id, await services.sessions.regenerate(caller, session_id, message_id, once=once))
+    return _answer_begun(
+        session_id, await request.services.sessions.regenerate(request.caller, session_id, message_id, once=once)
+    )
 
 
 def _parts(message: wire.NewMessage) -> Sequence[Part]:
@@ -155,14 +147,14 @@ async def _stream(follow: partial[Any], url: str, streams: Streams, after: int =
     )
 
 
-async def _wait_for_end(services: All, caller: Caller, reply: Reply, streams: Streams, seconds: float) -> Reply | None:
+async def _wait_for_end(request: JSONRequest, reply: Reply, seconds: float) -> Reply | None:
     """The reply once it is over, if that is within so many seconds."""
     try:
-        async with streams.open(seconds):
-            batches = await services.sessions.follow(caller, reply.session_id, reply.reply_id)
+        async with request.streams.open(seconds):
+            batches = await request.services.sessions.follow(request.caller, reply.session_id, reply.reply_id)
             while batches is not None and await anext(batches, None) is not None:
                 continue
     except TimeoutError:
         return None
-    ended = await services.sessions.reply(caller, reply.session_id, reply.reply_id)
+    ended = await request.services.sessions.reply(request.caller, reply.session_id, reply.reply_id)
     return None if ended.status == "running" else ended

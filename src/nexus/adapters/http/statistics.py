@@ -5,7 +5,8 @@ from typing import Annotated
 from litestar.params import QueryParameter
 
 from nexus.adapters.http.answers import sums, view
-from nexus.adapters.http.routes import All, Caller, Routes
+from nexus.adapters.http.requests import JSONRequest
+from nexus.adapters.http.routes import Routes
 from nexus.domain.statistics.service import LONGEST_DAYS
 from nexus.wire.statistics import (
     BuildsOfDay,
@@ -21,20 +22,20 @@ Days = Annotated[int, QueryParameter(ge=1, le=LONGEST_DAYS, description="So many
 
 
 @route("GET /statistics/overview")
-async def get_overview(caller: Caller, services: All) -> OverviewView:
+async def get_overview(request: JSONRequest) -> OverviewView:
     """What there is, and what was done in all and today."""
-    return view(await services.statistics.overview(caller), OverviewView)
+    return view(await request.services.statistics.overview(request.caller), OverviewView)
 
 
 @route("GET /statistics/builds")
-async def get_build_statistics(caller: Caller, services: All, days: Days = 30) -> BuildStatistics:
+async def get_build_statistics(request: JSONRequest, days: Days = 30) -> BuildStatistics:
     """Builds by day."""
-    found = await services.statistics.days(caller, days)
+    found = await request.services.statistics.days(request.caller, days)
     return sums(BuildStatistics, [view(day, BuildsOfDay) for day in found])
 
 
 @route("GET /statistics/invocations")
-async def get_invocation_statistics(caller: Caller, services: All, days: Days = 30) -> InvocationStatistics:
+async def get_invocation_statistics(request: JSONRequest, days: Days = 30) -> InvocationStatistics:
     """Calls of agents by day."""
-    found = await services.statistics.days(caller, days)
+    found = await request.services.statistics.days(request.caller, days)
     return sums(InvocationStatistics, [view(day, InvocationsOfDay) for day in found])

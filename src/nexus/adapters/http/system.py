@@ -7,14 +7,14 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from litestar import Request
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Redirect
 from msgspec import Struct
 
 from nexus.adapters.http.answers import API, Answer
-from nexus.adapters.http.routes import Open, Routes
+from nexus.adapters.http.requests import JSONRequest
+from nexus.adapters.http.routes import Routes
 from nexus.wire.system import HealthView, ReadyView
 
 route = Routes("system")
@@ -53,12 +53,12 @@ async def get_api_health(system: NamedDependency[System]) -> Answer[dict[str, An
 
 
 @route("GET /ready", also={503: UNREADY})
-async def get_readiness(system: NamedDependency[System], streams: Open) -> Answer[ReadyView]:
+async def get_readiness(request: JSONRequest, system: NamedDependency[System]) -> Answer[ReadyView]:
     """200 when requests should be sent here; 503 while the store is away or the server is about to end."""
     parts = dict(await system.parts())
     database = parts.get("database")
     connected = not isinstance(database, Mapping) or bool(database.get("connected", True))
-    if streams.draining or not connected or system.ready().get("status") != "ready":
+    if request.streams.draining or not connected or system.ready().get("status") != "ready":
         return Answer(ReadyView(status="not ready", parts=parts), status_code=503)
     return Answer(ReadyView(status="ready", parts=parts))
 
@@ -70,7 +70,7 @@ async def get_document(system: NamedDependency[System]) -> Answer[bytes]:
 
 
 @route("GET /", include_in_schema=False)
-async def get_home(request: Request[Any, Any, Any], system: NamedDependency[System]) -> Answer[Any]:
+async def get_home(request: JSONRequest, system: NamedDependency[System]) -> Answer[Any]:
     """Where to go from here: a page for people, JSON for programs."""
     if "text/html" not in request.headers.get("accept", ""):
         return Answer({"name": "nexus", "version": system.version, **_LINKS}, headers={"vary": "accept"})

@@ -3,7 +3,8 @@
 from litestar.params import FromQuery
 
 from nexus.adapters.http.answers import view, view_page
-from nexus.adapters.http.routes import All, Caller, Id, Routes, Window
+from nexus.adapters.http.requests import JSONRequest
+from nexus.adapters.http.routes import Id, Routes, Window
 from nexus.wire.lists import Listed
 from nexus.wire.tools import ToolView
 
@@ -11,12 +12,12 @@ route = Routes("tools")
 
 
 @route("GET /tools")
-async def list_tools(services: All, window: Window, category: FromQuery[str | None] = None) -> Listed[ToolView]:
+async def list_tools(request: JSONRequest, window: Window, category: FromQuery[str | None] = None) -> Listed[ToolView]:
     """The library of tools."""
-    return view_page(await services.tools.page(window, category), ToolView)
+    return view_page(await request.services.tools.page(window, category), ToolView)
 
 
 @route("GET /tools/{tool_id:str}")
-async def get_tool(tool_id: Id, caller: Caller, services: All) -> ToolView:
+async def get_tool(request: JSONRequest, tool_id: Id) -> ToolView:
     """A tool, with the schema of its parameters."""
-    return view(await services.tools.get(caller, tool_id), ToolView)
+    return view(await request.services.tools.get(request.caller, tool_id), ToolView)
