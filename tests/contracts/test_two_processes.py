@@ -91,8 +91,8 @@ async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         apps = list[MemoryApp]()
         for on in (first, second):
             if opened:
-                heartbeat: Any = await stack.enter_async_context(ThreadHeartbeat(own, every=EVERY))
                 driver = await stack.enter_async_context(opened())
+                heartbeat: Any = await stack.enter_async_context(ThreadHeartbeat(own, every=EVERY))
             else:
                 heartbeat, driver = await stack.enter_async_context(beating(MemoryHeartbeat())), store
             on = structs.replace(on, tables=driver, heartbeat=heartbeat)

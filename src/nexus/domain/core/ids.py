@@ -12,6 +12,7 @@ NewId = Callable[[str], str]
 """`new_id("ses")` makes `ses_` and 26 characters of Crockford base 32, greater than every id made before it."""
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _RANDOM_BITS = 80
 _FORM = re.compile(rf"[a-z]{{3}}_[{_ALPHABET}]{{26}}")
 
@@ -47,7 +48,7 @@ def is_id(text: str, prefix: str) -> bool:
 
 
 def _encode_number(number: int) -> str:
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
 
 
 def _decode_number(body: str) -> int:

@@ -86,6 +86,11 @@ class Table(Struct, Generic[R], frozen=True, dict=True):
         return frozenset(ordered.union(self.key))
 
     @cached_property
+    def fixed(self) -> frozenset[str]:
+        """The fields that a patch does not change."""
+        return frozenset(("revision", *self.key))
+
+    @cached_property
     def joins(self) -> tuple[Index, ...]:
         """The indexes whose partition joins fields."""
         return tuple(index for index in self.indexes if "+" in index.partition)
@@ -112,7 +117,8 @@ class Table(Struct, Generic[R], frozen=True, dict=True):
         for index in self.joins:
             if all(part in item for part in index.parts):
                 item[index.partition] = join_values([item[part] for part in index.parts])
-        if unfit := sorted(field for field in self.places if field in item and not is_place(item[field])):
+        if unfit := [field for field in self.places if field in item and not is_place(item[field])]:
+            unfit.sort()
             raise InvalidInput(f"{', '.join(unfit)}: empty, too long or broken", table=self.name, fields=unfit)
         try:
             encoded = msgspec.json.encode(item)
@@ -183,8 +189,8 @@ def replace(table: Table[V], row: V) -> Write:
 
 def patch(table: Table[V], row: V, condition: When | None = None, /, **fields: object) -> Write:
     """Some fields of the row that was read, if the condition holds; without one, if nobody wrote since."""
-    if fixed := sorted(fields.keys() & {"revision", *table.key}):
-        raise TypeError(f"{table.name}: a patch does not change {fixed}")
+    if not table.fixed.isdisjoint(fields):
+        raise TypeError(f"{table.name}: a patch does not change {sorted(table.fixed & fields.keys())}")
     item = table.item(structs.replace(row, **fields))
     condition = when(revision=row.revision) if condition is None else condition
     _check_fields(table, condition)
@@ -199,8 +205,8 @@ def patch(table: Table[V], row: V, condition: When | None = None, /, **fields: o
 
 def tally(table: Table[R], key: Key, condition: When = When(), /, **add: int) -> Write:
     """Adds to the counters of a row, made on first use. Commit it together with the insert of what it counts."""
-    if unknown := sorted(add.keys() - table.fields.keys()):
-        raise TypeError(f"{table.name}: no field {unknown}")
+    if not add.keys() <= table.fields.keys():
+        raise TypeError(f"{table.name}: no field {sorted(add.keys() - table.fields.keys())}")
     _check_fields(table, condition)
     if not all(map(is_place, key)):
         raise InvalidInput("A key that is empty, too long or broken", table=table.name)
@@ -256,7 +262,8 @@ def is_place(value: Scalar) -> bool:
     if not isinstance(value, str):
         return -(2**63) <= value < 2**63
     try:
-        return 0 < len(value.encode()) <= PLACE_BYTES and "\0" not in value
+        size = len(value) if value.isascii() else len(value.encode())
+        return 0 < size <= PLACE_BYTES and "\0" not in value
     except UnicodeEncodeError:
         return False
 
@@ -273,5 +280,6 @@ def nests_deeper(value: object, levels: int) -> bool:
 
 
 def _check_fields(table: Table[Any], condition: When) -> None:
-    if unknown := sorted({*condition.fields, *condition.below} - table.fields.keys()):
-        raise TypeError(f"{table.name}: no field {unknown}")
+    known = table.fields.keys()
+    if not (condition.fields.keys() <= known and condition.below.keys() <= known):
+        raise TypeError(f"{table.name}: no field {sorted({*condition.fields, *condition.below} - known)}")
