@@ -8,46 +8,46 @@ import pytest
 
 from nexus.domain.core.errors import InvalidInput
 from nexus.settings import read
-from nexus.start import check_start, directory_fault, setting_faults, setting_warnings
+from nexus.start import check_start, find_directory_fault, find_setting_faults, find_setting_warnings
 
 SHORT, LONG = "fifteen-letters", "sixteen-letters!"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "nexus.example"])
 def test_a_short_token_is_refused_where_others_can_reach_the_server(host: str):
-    assert len(setting_faults(read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": SHORT}))) == 1
-    assert setting_faults(read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
-    assert setting_warnings(read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
+    assert len(find_setting_faults(read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": SHORT}))) == 1
+    assert find_setting_faults(read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
+    assert find_setting_warnings(read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_a_short_token_is_a_warning_on_this_machine(host: str):
     short = read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": SHORT})
-    assert setting_faults(short) == []
-    [warning] = setting_warnings(short)
+    assert find_setting_faults(short) == []
+    [warning] = find_setting_warnings(short)
     assert ("NEXUS_AUTH__TOKEN" in warning, SHORT in warning) == (True, False)
-    assert setting_warnings(read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
-    assert setting_warnings(read({"NEXUS_HOST": host})) == []
+    assert find_setting_warnings(read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
+    assert find_setting_warnings(read({"NEXUS_HOST": host})) == []
 
 
 def test_a_directory_that_is_none_is_explained_and_none_is_made(tmp_path: Path):
     new = tmp_path / "a" / "b"
-    assert (directory_fault(new), directory_fault(tmp_path), new.parent.exists()) == ("", "", False)
+    assert (find_directory_fault(new), find_directory_fault(tmp_path), new.parent.exists()) == ("", "", False)
     (tmp_path / "README.md").write_text("")
     (tmp_path / "lost").symlink_to(tmp_path / "nowhere")
     (tmp_path / "found").symlink_to(tmp_path)
-    assert directory_fault(tmp_path / "README.md").endswith("README.md is a file, not a directory")
-    assert directory_fault(tmp_path / "README.md" / "data").endswith("README.md, which is a file")
-    assert directory_fault(tmp_path / "lost").endswith("is a link that leads nowhere")
-    assert directory_fault(tmp_path / "found") == ""
-    assert "cannot be reached" in directory_fault(tmp_path / ("x" * 300))
+    assert find_directory_fault(tmp_path / "README.md").endswith("README.md is a file, not a directory")
+    assert find_directory_fault(tmp_path / "README.md" / "data").endswith("README.md, which is a file")
+    assert find_directory_fault(tmp_path / "lost").endswith("is a link that leads nowhere")
+    assert find_directory_fault(tmp_path / "found") == ""
+    assert "cannot be reached" in find_directory_fault(tmp_path / ("x" * 300))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_directory_that_this_user_may_not_write_is_explained(tmp_path: Path):
     tmp_path.chmod(0o500)
-    assert "cannot be written" in directory_fault(tmp_path)
-    assert "may not write in" in directory_fault(tmp_path / "data")
+    assert "cannot be written" in find_directory_fault(tmp_path)
+    assert "may not write in" in find_directory_fault(tmp_path / "data")
     tmp_path.chmod(0o700)
 
 
@@ -60,39 +60,39 @@ def test_all_that_stands_against_a_start_is_told_at_once(tmp_path: Path, monkeyp
 
 
 def test_tables_in_dynamodb_are_refused_without_what_reaches_them(monkeypatch: pytest.MonkeyPatch):
-    assert setting_faults(read({"NEXUS_TABLES__BACKEND": "dynamodb"})) == []
+    assert find_setting_faults(read({"NEXUS_TABLES__BACKEND": "dynamodb"})) == []
     monkeypatch.setitem(sys.modules, "aioboto3", None)
-    [fault] = setting_faults(read({"NEXUS_TABLES__BACKEND": "dynamodb"}))
+    [fault] = find_setting_faults(read({"NEXUS_TABLES__BACKEND": "dynamodb"}))
     assert "nexus[aws]" in fault
-    assert setting_faults(read({})) == []
+    assert find_setting_faults(read({})) == []
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "nexus.example", "127.0.0.1.example"])
 def test_other_addresses_need_a_token(host: str) -> None:
-    (problem,) = setting_faults(read({"NEXUS_HOST": host}))
+    (problem,) = find_setting_faults(read({"NEXUS_HOST": host}))
     assert "NEXUS_AUTH__TOKEN" in problem
-    assert setting_faults(read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
+    assert find_setting_faults(read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost"])
 def test_this_machine_needs_none(host: str) -> None:
-    assert setting_faults(read({"NEXUS_HOST": host})) == []
+    assert find_setting_faults(read({"NEXUS_HOST": host})) == []
 
 
 @pytest.mark.parametrize("role", ["api", "worker"])
 @pytest.mark.parametrize("backend", ["sqlite", "dynamodb"])
 def test_a_role_that_needs_other_processes_is_refused_with_the_reason(role: str, backend: str) -> None:
-    (problem,) = setting_faults(read({"NEXUS_ROLE": role, "NEXUS_TABLES__BACKEND": backend}))
+    (problem,) = find_setting_faults(read({"NEXUS_ROLE": role, "NEXUS_TABLES__BACKEND": backend}))
     assert f"NEXUS_ROLE={role} needs a queue between processes" in problem
 
 
 def test_openai_itself_needs_a_key_and_others_do_not() -> None:
-    (problem,) = setting_faults(read({"NEXUS_MODEL__PROVIDER": "openai"}))
+    (problem,) = find_setting_faults(read({"NEXUS_MODEL__PROVIDER": "openai"}))
     assert "NEXUS_MODEL__API_KEY" in problem
-    assert setting_faults(read({"NEXUS_MODEL__BASE_URL": "http://localhost:11434/v1"})) == []
+    assert find_setting_faults(read({"NEXUS_MODEL__BASE_URL": "http://localhost:11434/v1"})) == []
 
 
 @pytest.mark.parametrize("text", ["proxy", "10.0.0.0/33", "127.0.0.1,x"])
 def test_proxies_that_are_no_addresses_are_refused(text: str) -> None:
-    assert "NEXUS_TRUSTED_PROXIES" in setting_faults(read({"NEXUS_TRUSTED_PROXIES": text}))[0]
-    assert setting_faults(read({"NEXUS_TRUSTED_PROXIES": "10.0.0.7, 192.168.0.0/16, ::1"})) == []
+    assert "NEXUS_TRUSTED_PROXIES" in find_setting_faults(read({"NEXUS_TRUSTED_PROXIES": text}))[0]
+    assert find_setting_faults(read({"NEXUS_TRUSTED_PROXIES": "10.0.0.7, 192.168.0.0/16, ::1"})) == []

@@ -19,9 +19,9 @@ from nexus.adapters.token.authenticator import TokenAuthenticator
 from nexus.composition.process import DUTIES, Process, open_process
 from nexus.domain.core import failpoints
 from nexus.domain.core.errors import InvalidInput
-from nexus.domain.ports.addresses import networks
+from nexus.domain.ports.addresses import parse_networks
 from nexus.settings import Settings
-from nexus.start import address_fault, check_start
+from nexus.start import check_start, describe_bind_error
 
 
 def run(settings: Settings, *, ready: Callable[[str], None]) -> None:
@@ -49,11 +49,7 @@ async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
 
 
 async def _answer_requests(
-    settings: Settings,
-    process: Process,
-    listener: socket.socket,
-    stopping: asyncio.Event,
-    ready: Callable[[str], None],
+    settings: Settings, process: Process, listener: socket.socket, stopping: asyncio.Event, ready: Callable[[str], None]
 ) -> None:
     streams, state = Streams(longest=settings.limits.stream_seconds), {"status": "ready"}
     authenticator = TokenAuthenticator(settings.auth.token.reveal() if settings.auth.token else None)
@@ -65,7 +61,7 @@ async def _answer_requests(
         parts=process.parts,
         ready=lambda: state,
     )
-    async with serve_connections(app, listener, _bounds(settings)):
+    async with serve_connections(app, listener, _make_bounds(settings)):
         host, port = listener.getsockname()[:2]
         ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         await stopping.wait()
@@ -79,13 +75,13 @@ def _bind_listener(settings: Settings) -> socket.socket:
     try:
         return bind(settings.host, settings.port)
     except OSError as error:
-        raise InvalidInput(address_fault(error, settings)) from error
+        raise InvalidInput(describe_bind_error(error, settings)) from error
 
 
-def _bounds(settings: Settings) -> Bounds:
+def _make_bounds(settings: Settings) -> Bounds:
     limits = structs.asdict(settings.limits)
     shared = {name: limits[name] for name in Bounds.__struct_fields__ if name in limits}
-    return Bounds(**shared, trusted=networks(settings.trusted_proxies))
+    return Bounds(**shared, trusted=parse_networks(settings.trusted_proxies))
 
 
 def _listen_for_signals() -> asyncio.Event:

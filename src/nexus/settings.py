@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import fields
 
 from nexus.domain.core.errors import InvalidInput
-from nexus.domain.core.texts import nearest
+from nexus.domain.core.texts import find_nearest
 
 PREFIX = "NEXUS_"
 OPENAI_URL = "https://api.openai.com/v1"
@@ -191,7 +191,7 @@ class Variable(NamedTuple):
         )
 
 
-def variables() -> Iterator[Variable]:
+def list_variables() -> Iterator[Variable]:
     """Everything that the environment may say, in the order of the fields."""
     groups: Mapping[str, type[_Group]] = {"": Settings, **_GROUPS}
     for prefix, group in groups.items():
@@ -209,7 +209,7 @@ def variables() -> Iterator[Variable]:
 
 def read(environ: Mapping[str, str], **overrides: object) -> Settings:
     """Settings from `NEXUS_…`; an override (`port=9000`, `model__name="x"`) wins, unless it is None."""
-    known = {variable.name: variable for variable in variables()}
+    known = {variable.name: variable for variable in list_variables()}
     given: dict[str, object] = {
         name: text for name, text in environ.items() if name.startswith(PREFIX) and text.strip()
     }
@@ -217,7 +217,7 @@ def read(environ: Mapping[str, str], **overrides: object) -> Settings:
     errors, values = list[dict[str, str]](), {group: dict[str, Any]() for group in ("", *_GROUPS)}
     for name, value in sorted(given.items()):
         if (variable := known.get(name)) is None:
-            near = nearest(name.removeprefix(PREFIX), (other.removeprefix(PREFIX) for other in known))
+            near = find_nearest(name.removeprefix(PREFIX), (other.removeprefix(PREFIX) for other in known))
             guess = f" Do you mean {PREFIX}{near}?" if near else ""
             errors.append({"pointer": name, "message": f"{name} is no setting.{guess}"})
             continue
@@ -235,7 +235,7 @@ def read(environ: Mapping[str, str], **overrides: object) -> Settings:
     return Settings(**values[""], **groups)
 
 
-def missing_key(model: Model) -> str:
+def describe_missing_key(model: Model) -> str:
     """What a provider that takes no call without a key lacks; empty when nothing."""
     if model.provider == "openai" and model.base_url == OPENAI_URL and not model.api_key:
         return "NEXUS_MODEL__PROVIDER=openai needs NEXUS_MODEL__API_KEY, or another NEXUS_MODEL__BASE_URL."

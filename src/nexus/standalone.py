@@ -33,7 +33,7 @@ async def open_agent(directory: Path, settings: Settings) -> AsyncIterator[OpenA
     """The agent package in a folder, alone: no server, no store. InvalidInput for what is missing or malformed in it."""
     hide_environment()
     async with AsyncExitStack() as stack:
-        packages = {found.manifest.agent.slug: found for found in _packages(directory)}
+        packages = {found.manifest.agent.slug: found for found in _list_packages(directory)}
         code = await open_code(settings, stack)
         adapters = AgentAdapters(
             tables=MemoryTables(),
@@ -49,7 +49,7 @@ async def open_agent(directory: Path, settings: Settings) -> AsyncIterator[OpenA
         yield OpenAgent(package=packages[slug], spec=spec, runtime=composed.runtime, code=code, model=model)
 
 
-def _packages(directory: Path) -> Iterator[Package]:
+def _list_packages(directory: Path) -> Iterator[Package]:
     """The package in a folder, then those beside it, which it may ask."""
     own = directory.resolve()
     beside = sorted(path for path in own.parent.iterdir() if (path / package.MANIFEST).is_file() and path != own)

@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from nexus.domain.core.errors import InvalidInput
-from nexus.domain.ports.addresses import is_loopback, networks
-from nexus.settings import Settings, missing_key
+from nexus.domain.ports.addresses import is_loopback, parse_networks
+from nexus.settings import Settings, describe_missing_key
 
 SHORTEST_TOKEN = 16
 GIT_ADVICE = (
@@ -22,16 +22,16 @@ DIRECTORY_ADVICE = "Choose another one with --data-dir, or NEXUS_DATA_DIR."
 
 def check_start(settings: Settings) -> None:
     """InvalidInput tells all that stands against a start, each with what to do."""
-    faults = setting_faults(settings)
+    faults = find_setting_faults(settings)
     if shutil.which("git") is None:
         faults.append(f"There is no git on PATH. {GIT_ADVICE}")
-    if fault := directory_fault(settings.directory):
+    if fault := find_directory_fault(settings.directory):
         faults.append(f"{fault}. {DIRECTORY_ADVICE}")
     if faults:
         raise InvalidInput(" ".join(faults))
 
 
-def setting_faults(settings: Settings) -> list[str]:
+def find_setting_faults(settings: Settings) -> list[str]:
     """What in the settings alone stands against a start; empty when nothing does."""
     found, reached = [], f"NEXUS_HOST={settings.host} can be reached from other machines"
     if settings.role != "worker" and not is_loopback(settings.host):
@@ -42,21 +42,21 @@ def setting_faults(settings: Settings) -> list[str]:
     if settings.role != "all":
         found.append(f"NEXUS_ROLE={settings.role} needs a queue between processes, which this release lacks: use all.")
     try:
-        networks(settings.trusted_proxies)
+        parse_networks(settings.trusted_proxies)
     except ValueError as error:
         found.append(f"NEXUS_TRUSTED_PROXIES is wrong: {error}.")
     if settings.tables.backend == "dynamodb" and find_spec("aioboto3") is None:
         found.append(AWS_ADVICE)
-    return [*found, *filter(None, [missing_key(settings.model)])]
+    return [*found, *filter(None, [describe_missing_key(settings.model)])]
 
 
-def setting_warnings(settings: Settings) -> list[str]:
+def find_setting_warnings(settings: Settings) -> list[str]:
     """What is allowed on this machine alone, and should not be."""
     is_weak = _is_short(settings) and is_loopback(settings.host)
     return [f"{_SHORT}, so it can be guessed: {_ADVICE}"] if is_weak else []
 
 
-def directory_fault(data: Path) -> str:
+def find_directory_fault(data: Path) -> str:
     """Why nothing can be kept in a directory, or it cannot be made; empty when it can. Changes nothing."""
     try:
         if data.is_dir():
@@ -77,7 +77,7 @@ def _access_fault(directory: Path, fault: str) -> str:
     return "" if os.access(directory, os.R_OK | os.W_OK | os.X_OK) else fault
 
 
-def address_fault(error: OSError, settings: Settings) -> str:
+def describe_bind_error(error: OSError, settings: Settings) -> str:
     """Why a server cannot listen where it should, and what to do."""
     place = f"Port {settings.port} on {settings.host}"
     if error.errno == errno.EADDRINUSE:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from nexus.cli import servers
-from nexus.cli.board import Board, board_of
+from nexus.cli.board import Board, make_board
 from nexus.cli.watching import refresh_position, render_board
 from nexus.client import Event, Unreachable
 from nexus.wire.projects import StageView
@@ -240,7 +240,7 @@ class Timer:
 def board_after(*told: tuple[str, dict[str, object]], timer: Timer | None = None) -> Board:
     import msgspec
 
-    board = board_of([msgspec.convert(view, StageView) for view in stages()], timer or Timer())
+    board = make_board([msgspec.convert(view, StageView) for view in stages()], timer or Timer())
     for position, (tag, data) in enumerate(told, 1):
         board.apply_event(Event(position=position, tag=tag, data=dict(data)))
     return board
@@ -356,7 +356,7 @@ def test_ctrl_c_promises_no_build_that_goes_on_where_the_server_ends_with_the_co
     async def started_for_it(*_: object) -> AsyncIterator[bool]:
         yield True
 
-    monkeypatch.setattr(servers, "server_for", started_for_it)
+    monkeypatch.setattr(servers, "provide_server", started_for_it)
     building.on("GET", "/api/v2/projects/prj_1", say.good(project()))
     building.on("GET", EVENTS, say.events(*BUILT[:5], after=asyncio.Event().wait))
     said = nexus(*argv, "--serve", press_at="[1/9]")

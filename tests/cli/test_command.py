@@ -85,7 +85,7 @@ def test_the_unexpected_is_one_line_and_a_hint(fake: Fake, nexus: Nexus, monkeyp
     def broken(*_: object) -> int:
         raise RuntimeError("the sky fell")
 
-    monkeypatch.setattr(cli, "_command", broken)
+    monkeypatch.setattr(cli, "_run_command", broken)
     said, told = nexus("agents", "list"), nexus("agents", "list", NEXUS_DEBUG="1")
     assert (said.code, told.code) == (1, 1)
     assert said.err == "nexus: unexpected RuntimeError: the sky fell. NEXUS_DEBUG=1 shows where.\n"
@@ -96,7 +96,7 @@ def test_an_interrupt_is_quiet(nexus: Nexus, monkeypatch: pytest.MonkeyPatch):
     def interrupted(*_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_command", interrupted)
+    monkeypatch.setattr(cli, "_run_command", interrupted)
     assert nexus("agents", "list").code == 130
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from nexus.cli.crash_test import run_crash_test
 from nexus.cli.sandbox import describe_sandbox, select_environ, take_sandbox
-from nexus.settings import Secret, read, variables
+from nexus.settings import Secret, list_variables, read
 from tests.contracts.test_code import _children, _wait_for_end
 
 KEY, TOKEN = "sk-canary", "tok-canary"
@@ -49,7 +49,7 @@ def test_the_users_limits_and_pace_hold_and_no_secret_is_passed_on() -> None:
             *("NEXUS_BUILDS__CONCURRENCY", "NEXUS_BUILDS__HEARTBEAT_SECONDS", "NEXUS_LIMITS__REPLIES"),
         )
     }
-    secret = {variable.name: "canary" for variable in variables() if variable.type is Secret}
+    secret = {variable.name: "canary" for variable in list_variables() if variable.type is Secret}
     assert secret
     assert select_environ(secret) == {}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nexus.cli.asked import Asked, program_of
+from nexus.cli.asked import Asked, find_program
 from nexus.cli.output import Output
 from tests.cli.conftest import Nexus
 from tests.client import fake as say
@@ -25,7 +25,7 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_program_on_path_is_called_by_its_name(script: Path):
     environ = {"PATH": f"/nowhere:{script.parent}"}
-    assert program_of(["/usr/bin/python3", str(script), "build"], environ) == "nexus"
+    assert find_program(["/usr/bin/python3", str(script), "build"], environ) == "nexus"
 
 
 def test_another_program_of_that_name_on_path_is_not_meant(script: Path, tmp_path: Path):
@@ -33,7 +33,7 @@ def test_another_program_of_that_name_on_path_is_not_meant(script: Path, tmp_pat
     other.parent.mkdir()
     other.write_text("#!/bin/sh\n")
     other.chmod(0o755)
-    assert program_of(["python", str(script), "build"], {"PATH": str(other.parent)}) == ".venv/bin/nexus"
+    assert find_program(["python", str(script), "build"], {"PATH": str(other.parent)}) == ".venv/bin/nexus"
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ def test_another_program_of_that_name_on_path_is_not_meant(script: Path, tmp_pat
     ],
 )
 def test_off_path_a_program_is_called_as_it_was_typed(script: Path, called: list[str], program: str):
-    assert program_of(called, {"PATH": "/nowhere"}) == program
+    assert find_program(called, {"PATH": "/nowhere"}) == program
 
 
 def test_what_uv_runs_is_run_by_uv_again(script: Path):
     environ = {"PATH": str(script.parent), "UV_RUN_RECURSION_DEPTH": "1"}
-    assert program_of(["python", str(script), "build"], environ) == "uv run nexus"
+    assert find_program(["python", str(script), "build"], environ) == "uv run nexus"
 
 
 def test_a_printed_command_names_the_server_that_was_named_and_quotes_for_the_shell(fake: Fake, nexus: Nexus):

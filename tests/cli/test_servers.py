@@ -16,7 +16,7 @@ from nexus.adapters.sqlite.lock import find_holder
 from nexus.cli.asked import Asked
 from nexus.cli.exits import Ended
 from nexus.cli.output import Output
-from nexus.cli.servers import server_for
+from nexus.cli.servers import provide_server
 from nexus.client import Client, Unreachable
 from nexus.providers.file import Entry, choose_model
 from tests.client import fake as say
@@ -49,7 +49,7 @@ def asked(url: str, *, serve: bool) -> Asked:
 
 async def test_a_server_that_answers_is_used_as_it_is(fake: Fake):
     fake.on("GET", "/ready", say.nothing(503))
-    async with Client(fake.url) as client, server_for(asked(fake.url, serve=True), client) as own:
+    async with Client(fake.url) as client, provide_server(asked(fake.url, serve=True), client) as own:
         assert own is False
 
 
@@ -57,7 +57,7 @@ async def test_without_being_asked_no_server_is_started():
     url = f"http://127.0.0.1:{free_port()}"
     async with Client(url) as client:
         with pytest.raises(Unreachable):
-            async with server_for(asked(url, serve=False), client):
+            async with provide_server(asked(url, serve=False), client):
                 pass
 
 
@@ -65,7 +65,7 @@ async def test_a_server_is_started_used_stopped_and_people_are_told():
     port = free_port()
     what = asked(f"http://127.0.0.1:{port}", serve=True)
     async with Client(what.url) as client:
-        async with server_for(what, client, command=[sys.executable, "-c", SERVER, str(port)]) as own:
+        async with provide_server(what, client, command=[sys.executable, "-c", SERVER, str(port)]) as own:
             assert own is True
             assert await client.ready()
         with pytest.raises(Unreachable):
@@ -80,7 +80,7 @@ async def test_a_server_that_dies_at_once_is_quoted():
     dying = [sys.executable, "-c", "import sys; sys.exit('the directory is in use')"]
     async with Client(what.url) as client:
         with pytest.raises(Ended, match="the directory is in use") as ended:
-            async with server_for(what, client, command=dying):
+            async with provide_server(what, client, command=dying):
                 pass
     assert ended.value.code == 3
 
@@ -90,7 +90,7 @@ async def test_the_server_is_stopped_though_the_command_fails():
     what = asked(f"http://127.0.0.1:{port}", serve=True)
     async with Client(what.url, sleep=Clock().sleep) as client:
         with pytest.raises(RuntimeError):
-            async with server_for(what, client, command=[sys.executable, "-c", SERVER, str(port)]):
+            async with provide_server(what, client, command=[sys.executable, "-c", SERVER, str(port)]):
                 raise RuntimeError
         with pytest.raises(Unreachable):
             await client.ready()

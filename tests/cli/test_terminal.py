@@ -9,8 +9,8 @@ import pytest
 from rich.cells import cell_len as cells
 
 from nexus.cli.output import Output
-from nexus.cli.tables import lines_of
-from nexus.cli.terminal import escaped_json, one_line, printable
+from nexus.cli.tables import format_table
+from nexus.cli.terminal import escape_json, fit_line, make_printable
 
 BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 EVERY = [chr(code) for code in range(sys.maxunicode + 1)]
@@ -33,25 +33,27 @@ class Terminal(io.StringIO):
 
 def test_nothing_that_steers_a_terminal_is_printable():
     assert len(STEERING) > 2100
-    left = set(printable("".join(STEERING)))
+    left = set(make_printable("".join(STEERING)))
     assert left == {"\n", "\ufffd"}
-    assert [printable(f"a{one}b") for one in STEERING if printable(f"a{one}b") not in ("ab", "a\ufffdb", "a\nb")] == []
+    assert [
+        make_printable(f"a{one}b") for one in STEERING if make_printable(f"a{one}b") not in ("ab", "a\ufffdb", "a\nb")
+    ] == []
 
 
 def test_all_other_text_stays_as_it_is():
     harmless = "".join(one for one in EVERY if unicodedata.category(one) not in ("Cc", "Cs", "Cf", "Zl", "Zp"))
-    assert printable(harmless) == harmless
-    assert printable("naïve 税务 👩‍👩‍👧 می‌خواهم\n\t") == "naïve 税务 👩‍👩‍👧 می‌خواهم\n\t"
-    assert printable("a\x1b[31mb\r\x9b\u202ec\n\t") == "a[31mbc\n\t"
+    assert make_printable(harmless) == harmless
+    assert make_printable("naïve 税务 👩‍👩‍👧 می‌خواهم\n\t") == "naïve 税务 👩‍👩‍👧 می‌خواهم\n\t"
+    assert make_printable("a\x1b[31mb\r\x9b\u202ec\n\t") == "a[31mbc\n\t"
 
 
 def test_json_with_escapes_means_the_same_and_holds_nothing_that_steers():
     value = {"all": "".join(one for one in STEERING if unicodedata.category(one) != "Cs"), "名": "👍"}
-    shown = escaped_json(json.dumps(value, ensure_ascii=False))
+    shown = escape_json(json.dumps(value, ensure_ascii=False))
     assert json.loads(shown) == value
-    assert printable(shown) == shown
+    assert make_printable(shown) == shown
     assert "名" in shown
-    plain = escaped_json(json.dumps(value, ensure_ascii=False), ascii_only=True)
+    plain = escape_json(json.dumps(value, ensure_ascii=False), ascii_only=True)
     assert plain.isascii()
     assert json.loads(plain) == value
 
@@ -78,14 +80,14 @@ def test_half_a_character_and_a_poor_encoding_end_no_command():
 
 
 def test_a_text_on_one_line_is_cut_at_its_width():
-    assert one_line("a\n b\t c") == "a b c"
-    assert one_line("x" * 300) == "x" * 199 + "…"
+    assert fit_line("a\n b\t c") == "a b c"
+    assert fit_line("x" * 300) == "x" * 199 + "…"
 
 
 @pytest.mark.parametrize("room", [22, 25, 60])
 def test_the_last_field_is_folded_and_loses_nothing(room: int):
     text = "converts units 长度和重量换算 of-a-very-long-kind [bold] :smile: x"
-    lines = lines_of(["ID", "NAME"], [{"ID": "agt_1", "NAME": text}], room, [])
+    lines = format_table(["ID", "NAME"], [{"ID": "agt_1", "NAME": text}], room, [])
     assert max(map(cells, lines)) <= room
     assert "".join(line.removeprefix("agt_1") for line in lines[1:]).replace(" ", "") == text.replace(" ", "")
 
@@ -98,7 +100,7 @@ ROWS = [
 
 @pytest.mark.parametrize("room", [200, 100, 80, 60, 40, 20])
 def test_at_every_width_ids_slugs_and_names_are_whole(room: int):
-    lines = lines_of(list(ROWS[0]), ROWS, room, ["CREATED"])
+    lines = format_table(list(ROWS[0]), ROWS, room, ["CREATED"])
     whole = " ".join(lines)
     for row in ROWS:
         assert row["ID"] in whole
@@ -109,6 +111,6 @@ def test_at_every_width_ids_slugs_and_names_are_whole(room: int):
 
 
 def test_where_a_table_does_not_fit_its_lesser_columns_go_first():
-    assert "CREATED" in lines_of(list(ROWS[0]), ROWS, 120, ["CREATED"])[0]
-    assert lines_of(list(ROWS[0]), ROWS, 80, ["CREATED"])[0].split() == ["ID", "SLUG", "NAME"]
-    assert lines_of(list(ROWS[0]), ROWS, None, ["CREATED"])[0].split() == ["ID", "SLUG", "CREATED", "NAME"]
+    assert "CREATED" in format_table(list(ROWS[0]), ROWS, 120, ["CREATED"])[0]
+    assert format_table(list(ROWS[0]), ROWS, 80, ["CREATED"])[0].split() == ["ID", "SLUG", "NAME"]
+    assert format_table(list(ROWS[0]), ROWS, None, ["CREATED"])[0].split() == ["ID", "SLUG", "CREATED", "NAME"]

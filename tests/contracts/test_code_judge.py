@@ -347,7 +347,7 @@ async def test_tests_that_overflow_the_parser_are_a_failed_test(confined: Confin
 )
 def test_a_family_of_errors_that_is_none_is_no_error(forged: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
-        judge.family(forged)
+        judge.rebuild_type(forged)
 
 
 def test_the_program_of_a_package_holds_no_case_and_no_prompt() -> None:

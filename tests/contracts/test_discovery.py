@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from aiohttp import web
 
-from nexus.adapters.openai.discovery import USUAL, LocalDiscovery, Place, usual_places
+from nexus.adapters.openai.discovery import USUAL, LocalDiscovery, Place, list_usual_places
 from nexus.domain.ports.models import LocalModel, ModelDiscovery
 from tests.fakes.models import MemoryDiscovery
 from tests.openai_server import OpenAIServer
@@ -200,5 +200,5 @@ async def test_a_scripted_provider_is_found(stack: AsyncExitStack) -> None:
     ],
 )  # fmt: skip
 def test_ollama_is_looked_for_where_it_was_told_to_listen_on_this_machine(address: str, port: int) -> None:
-    assert usual_places({"OLLAMA_HOST": address}) == (Place("ollama", port), *USUAL[1:])
-    assert usual_places({}) == USUAL
+    assert list_usual_places({"OLLAMA_HOST": address}) == (Place("ollama", port), *USUAL[1:])
+    assert list_usual_places({}) == USUAL

@@ -75,8 +75,6 @@ async def test_a_project_without_commits_has_nothing(repository: Repository, pro
         await repository.read(project_id, "a")
     with pytest.raises(NotFound):
         await repository.list(project_id, at=UNKNOWN)
-    with pytest.raises(NotFound):
-        await repository.diff(project_id, UNKNOWN, UNKNOWN)
 
 
 async def test_a_commit_keeps_its_files_and_shows_them(place: Place, project_id: str) -> None:
@@ -134,7 +132,6 @@ async def test_only_ids_of_projects_are_taken(repository: Repository, wrong: str
         lambda: repository.history(wrong),
         lambda: repository.list(wrong),
         lambda: repository.read(wrong, "a"),
-        lambda: repository.diff(wrong, UNKNOWN, UNKNOWN),
     ]
     for act in acts:
         with pytest.raises(InvalidInput):
@@ -224,30 +221,15 @@ async def test_removing_a_folder_takes_all_below_it(place: Place, project_id: st
     assert await shown(place, project_id) == {"ab": b"1"}
 
 
-async def test_a_diff_tells_what_changed(repository: Repository, project_id: str) -> None:
-    first = await repository.commit(project_id, {"说明": "一\n二\n".encode(), "gone": b"x\n"}, message="m", key="1")
-    second = await repository.commit(
-        project_id, {"说明": "一\n三".encode(), "gone": None, "new": b"y\n"}, message="m", key="2"
-    )
-    told = (await repository.diff(project_id, first, second)).split("\n")
-    for line in ("diff --git a/说明 b/说明", "--- a/说明", "+++ b/说明", " 一", "-二", "+三", "\\ No newline at end of file",
-                 "+++ /dev/null", "-x", "--- /dev/null", "+y"):  # fmt: skip
-        assert line in told
-    assert "-三" in await repository.diff(project_id, second, first)
-    assert await repository.diff(project_id, second, second) == ""
-
-
 @pytest.mark.parametrize(
     "at", [UNKNOWN, "", "HEAD", "main", "--all", "-p", "HEAD~1", UNKNOWN[:7], "\0", "x\ny", "HEAD:a"]
 )
 async def test_only_ids_of_commits_name_a_state(repository: Repository, project_id: str, at: str) -> None:
-    known = await repository.commit(project_id, {"a": b"1"}, message="m", key="1")
+    await repository.commit(project_id, {"a": b"1"}, message="m", key="1")
     with pytest.raises(NotFound):
         await repository.read(project_id, "a", at=at)
     with pytest.raises(NotFound):
         await repository.list(project_id, at=at)
-    with pytest.raises(NotFound):
-        await repository.diff(project_id, known, at)
 
 
 async def test_projects_do_not_see_each_other(repository: Repository, project_id: str) -> None:

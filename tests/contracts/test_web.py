@@ -12,7 +12,7 @@ from aiohttp import web
 
 from nexus.adapters.web.guarded import GuardedWeb
 from nexus.domain.core.errors import InvalidInput, PermissionDenied, Unavailable
-from nexus.domain.ports.addresses import is_public, target_of
+from nexus.domain.ports.addresses import is_public, parse_target
 from nexus.domain.ports.web import Web
 from tests.fakes.web import MemoryWeb, ScriptedPage
 
@@ -267,7 +267,7 @@ async def test_the_last_gate_holds_when_a_resolver_lies() -> None:
     async with canary("127.0.0.1") as (port, came):
         guarded = GuardedWeb(ports={port})
         with pytest.raises(PermissionDenied):
-            guarded._socket((2, 1, 6, "", ("127.0.0.1", port)))
+            guarded._open_socket((2, 1, 6, "", ("127.0.0.1", port)))
         assert came == []
 
 
@@ -323,12 +323,12 @@ async def test_nobody_there_is_unavailable(real: World) -> None:
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_addresses_are_public(address: str) -> None:
     host = f"[{address}]" if ":" in address else address
-    target = target_of(f"https://{host}/路径?q=1")
+    target = parse_target(f"https://{host}/路径?q=1")
     assert (target.host, target.port) == (address, 443)
     assert target.address is not None
     assert is_public(ip_address(address))
 
 
 def test_names_are_taken_in_their_wire_form() -> None:
-    assert target_of("https://Bücher.example/").host == "xn--bcher-kva.example"
-    assert target_of("http://EXAMPLE.com").host == "example.com"
+    assert parse_target("https://Bücher.example/").host == "xn--bcher-kva.example"
+    assert parse_target("http://EXAMPLE.com").host == "example.com"

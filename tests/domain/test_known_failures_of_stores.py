@@ -8,7 +8,7 @@ import pytest
 from nexus.domain.agents.model import Invocation
 from nexus.domain.agents.tables import AGENTS, DEPLOYMENTS, VERSIONS
 from nexus.domain.core.errors import InvalidInput, NotFound
-from nexus.domain.core.texts import weight
+from nexus.domain.core.texts import estimate_tokens
 from nexus.domain.ports.database import Page, Tables, Window
 from nexus.domain.ports.rows import Table
 from nexus.domain.projects.model import FinishDeletion, Project
@@ -230,8 +230,10 @@ async def test_a_chinese_conversation_is_cut_at_whole_messages_and_its_newest_is
         system, *history = scripted(app).requests[-1].messages
         assert (system.role, history[-1].content) == ("system", "那么消费税呢？")
         assert {message.content for message in history} == {said[0], "Yes.", "那么消费税呢？"}
-        assert CONTEXT_WEIGHT - 2 * weight(said[0]) < sum(weight(message.content) for message in history)
-        assert sum(weight(message.content) for message in history) <= CONTEXT_WEIGHT
+        assert CONTEXT_WEIGHT - 2 * estimate_tokens(said[0]) < sum(
+            estimate_tokens(message.content) for message in history
+        )
+        assert sum(estimate_tokens(message.content) for message in history) <= CONTEXT_WEIGHT
 
 
 def test_one_message_beyond_all_bounds_is_answered_all_the_same_and_alone() -> None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from nexus.adapters.memory.signals import MemorySignals
-from nexus.domain.ports.log import Append, Batch, refusal
+from nexus.domain.ports.log import Append, Batch, find_append_refusal
 
 
 class MemoryLog:
@@ -45,7 +45,7 @@ class MemoryLog:
         return next(reversed(self._positions.get(topic, [])), 0)
 
     def _land(self, append: Append) -> None:
-        if refused := refusal(append, self._end(append.topic)):
+        if refused := find_append_refusal(append, self._end(append.topic)):
             append.finish(refused)
             return
         last = append.after + len(append.events)

@@ -1,9 +1,7 @@
 """Histories that last as long as the process."""
 
 import asyncio
-import difflib
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -88,13 +86,6 @@ class MemoryRepository:
             raise NotFound(f"There is no file {path!r}.")
         return kept.tree[path]
 
-    async def diff(self, project_id: str, before: str, after: str) -> str:
-        project_folder(project_id)
-        old, new = self._kept(project_id, before), self._kept(project_id, after)
-        if old is None or new is None:
-            raise NotFound("There is no such commit.")
-        return "".join(_difference(path, old.tree, new.tree) for path in sorted({*old.tree, *new.tree}))
-
     def _kept(self, project_id: str, at: str | None = None) -> _Kept | None:
         if at is not None and (project_id, at) not in self._commits:
             raise NotFound("There is no such commit.")
@@ -120,19 +111,3 @@ def _changed(tree: Mapping[str, bytes], files: Mapping[str, bytes | None]) -> di
         )
     }
     return kept | {path: content for path, content in files.items() if content is not None}
-
-
-def _difference(path: str, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> str:
-    before, after = old.get(path), new.get(path)
-    if before == after:
-        return ""
-    names = "/dev/null" if before is None else f"a/{path}", "/dev/null" if after is None else f"b/{path}"
-    lines = difflib.unified_diff(_lines(before), _lines(after), *names)
-    return f"diff --git a/{path} b/{path}\n" + "".join(
-        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
-    )
-
-
-def _lines(content: bytes | None) -> Sequence[str]:
-    """Lines end with a newline alone, as in git."""
-    return re.findall(r"[^\n]*\n|[^\n]+", (content or b"").decode(errors="replace"))

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec import Struct, structs
 
 from nexus.domain.core.errors import PermissionDenied, Unavailable
-from nexus.domain.ports.addresses import PORTS, Target, is_permitted, join_location, target_of
+from nexus.domain.ports.addresses import PORTS, Target, is_permitted, join_location, parse_target
 from nexus.domain.ports.web import Fetched
 
 _PUBLIC = ("93.184.215.14",)
@@ -40,12 +40,12 @@ class MemoryWeb:
     async def fetch(
         self, url: str, *, headers: Mapping[str, str] = {}, seconds: float = 30.0, most: int = 1_000_000
     ) -> Fetched:
-        target = target_of(url, ports=self._ports, allowed=self._allowed)
+        target = parse_target(url, ports=self._ports, allowed=self._allowed)
         for _ in range(_REDIRECTS + 1):
             page = self._answer(target, headers)
             if page.location is None:
                 return _fetched(target, page, most)
-            moved = target_of(join_location(target.url, page.location), ports=self._ports, allowed=self._allowed)
+            moved = parse_target(join_location(target.url, page.location), ports=self._ports, allowed=self._allowed)
             if (moved.scheme, moved.host, moved.port) != (target.scheme, target.host, target.port):
                 headers = {}
             target = moved

@@ -30,11 +30,11 @@ from nexus.domain.core.errors import NexusError
 from nexus.domain.core.ids import is_id
 from nexus.domain.models import rules as models_rules
 from nexus.domain.models.rules import answer_schema
-from nexus.domain.ports.addresses import target_of
+from nexus.domain.ports.addresses import parse_target
 from nexus.domain.ports.database import Query, Tables, Window
 from nexus.domain.ports.models import ChatMessage, ModelRequest, ToolSpec
 from nexus.domain.sessions import rules as sessions_rules
-from nexus.domain.tools.arguments import arguments_of
+from nexus.domain.tools.arguments import parse_arguments
 from nexus.domain.tools.library import conditions, moments, numbers, pages, units
 from nexus.domain.tools.library.registry import LIBRARY
 from nexus.domain.tools.tables import TOOLS
@@ -198,12 +198,12 @@ _SAID = (
 
 READERS: tuple[Reader, ...] = (
     _tool("calculate", "expression", 20_000, "1+", "(1", "-", "2^", "1 ", "sqrt(", "1,000", "3万", "divided  by ", "5!"),
-    Reader(name="number", read=numbers.exact_number, most=20_000, pieces=("1e", "1,", "- ")),
-    Reader(name="number in a cell", read=conditions.number_in, most=20_000, pieces=("1,000", "$-", "1e1", "1%")),
-    Reader(name="unit", read=units.unit_named, most=20_000, pieces=("_per_", " per ", "degrees_", "- ", "²"), frames=("…", "x…per")),
-    Reader(name="date", read=moments.date_of, most=20_000, pieces=("2026-", "Jan ", "年", "1st "), frames=("…", "2026…")),
-    Reader(name="moment", read=moments.time_of, most=20_000, pieces=("T", "12:", "下午"), frames=("…", "2026-01-01 …", "2026-01-01T…")),
-    Reader(name="time zone", read=moments.zone_of, most=20_000, pieces=("Asia/", "UTC", "+0", "../")),
+    Reader(name="number", read=numbers.parse_exact, most=20_000, pieces=("1e", "1,", "- ")),
+    Reader(name="number in a cell", read=conditions.parse_number, most=20_000, pieces=("1,000", "$-", "1e1", "1%")),
+    Reader(name="unit", read=units.find_unit, most=20_000, pieces=("_per_", " per ", "degrees_", "- ", "²"), frames=("…", "x…per")),
+    Reader(name="date", read=moments.parse_date, most=20_000, pieces=("2026-", "Jan ", "年", "1st "), frames=("…", "2026…")),
+    Reader(name="moment", read=moments.parse_time, most=20_000, pieces=("T", "12:", "下午"), frames=("…", "2026-01-01 …", "2026-01-01T…")),
+    Reader(name="time zone", read=moments.find_zone, most=20_000, pieces=("Asia/", "UTC", "+0", "../")),
     _tool("text_statistics", "text", 500_000, "Dr. ", "a-", "a'", "e.g. ", "汉字汉", "a b. ", "…", "\n \n", "x.\"", "1.5"),
     _tool("summarize_by_statistics", "text", 500_000, "Dr. ", "A. ", "a! ", "汉字。", "a\n", "No. ", "a.b.", "一样"),
     _tool("extract_keywords", "text", 500_000, "word ", "汉", "汉字", "天地玄黄宇宙洪荒", "a-b "),
@@ -219,8 +219,8 @@ READERS: tuple[Reader, ...] = (
     _tool("query_csv", "csv_text", 2_000_000, *_CSV, frames=("…", "a,b\n…", '"…'), title="table"),
     _tool("describe_csv", "csv_text", 2_000_000, *_CSV, frames=("…", "a,b\n…"), title="table"),
     *(_tool("query_csv", name, 20_000, "a ", "( ", "a > ", "sum(", " as ", '"a', ", ", " desc", " not in ", frames=frames, csv_text="a,b\n1,2", title=name) for name, frames in (("order_by", ("…", "a…desc", "sum (…a )")),)),
-    Reader(name="condition", read=lambda text: conditions.condition_of(text, ["a"]), most=20_000, pieces=("a ", "a = ", "not ", "not  contains", '"a'), frames=("…", "a…>1", "a not…x", '"…')),
-    Reader(name="aggregate", read=lambda text: conditions.aggregate_of(text, ["a"]), most=20_000, pieces=("a ", " as ", ") ", "sum("), frames=("…", "sum(…", "sum(a)…x", "sum(a) as…")),
+    Reader(name="condition", read=lambda text: conditions.parse_condition(text, ["a"]), most=20_000, pieces=("a ", "a = ", "not ", "not  contains", '"a'), frames=("…", "a…>1", "a not…x", '"…')),
+    Reader(name="aggregate", read=lambda text: conditions.parse_aggregate(text, ["a"]), most=20_000, pieces=("a ", " as ", ") ", "sum("), frames=("…", "sum(…", "sum(a)…x", "sum(a) as…")),
     _tool("query_json", "json_text", 2_000_000, *_JSON, frames=("…", "[…1]", '{"a":"…"}'), title="document"),
     _tool("query_json", "path", 20_000, "[0]", "a.", "['a']", '["a', "[*]", ".", "[ ", json_text='{"a":[1]}', title="path", frames=("…", "[…", "a[…0]")),
     Reader(name="table layout", read=_table, most=200_000, pieces=("a\n", "汉\n", "|", "1\n", "\n")),
@@ -231,19 +231,19 @@ READERS: tuple[Reader, ...] = (
     Reader(name="web page", read=pages.read_page, most=1_000_000, pieces=("<p", "<p>", "<!--", "<title>", "<svg>", "</svg", "<script>", "</script ", "<a ", "&#", "&#1", "&#0", "&#x", "&amp", "&a", "<!", "<![CDATA[", "<?", "> <", "<br>\n"), frames=("…", "<script>…", "&#…;", "<title>…", "<p …")),
     Reader(name="charset of a page", read=_bytes(partial(_charset, "text/html")), most=1_000_000, pieces=("charset", "charset=", "charset ", "charset=  ")),
     Reader(name="charset of a header", read=lambda text: _charset(text, b""), most=64_000, pieces=("charset", "charset=", "charset  "), refusals=(NexusError,)),
-    Reader(name="address", read=target_of, most=20_000, pieces=("a.", "1.", "http://a", "[", "::", "%", "@", "-", "a-", "xn--", "0x"), frames=("…", "http://…", "http://…/", "http://a/…", "http://[…]/")),
-    Reader(name="tool arguments", read=lambda text: arguments_of(TOOL, text), most=200_000, pieces=_JSON, frames=("…", '{"items":[…]}', '{"items":"[…]"}', '{"text":"…"}', '{…"a":1}', '{"items":[{"a":…}]}')),
-    Reader(name="tool arguments of many names", read=lambda text: arguments_of(TOOL, msgspec.json.encode(dict.fromkeys(map(str, range(len(text) // 8)), 1)).decode()), most=200_000),
+    Reader(name="address", read=parse_target, most=20_000, pieces=("a.", "1.", "http://a", "[", "::", "%", "@", "-", "a-", "xn--", "0x"), frames=("…", "http://…", "http://…/", "http://a/…", "http://[…]/")),
+    Reader(name="tool arguments", read=lambda text: parse_arguments(TOOL, text), most=200_000, pieces=_JSON, frames=("…", '{"items":[…]}', '{"items":"[…]"}', '{"text":"…"}', '{…"a":1}', '{"items":[{"a":…}]}')),
+    Reader(name="tool arguments of many names", read=lambda text: parse_arguments(TOOL, msgspec.json.encode(dict.fromkeys(map(str, range(len(text) // 8)), 1)).decode()), most=200_000),
     Reader(name="typed answer", read=lambda text: models_rules.parse_answer(Architecture, text), most=500_000, pieces=("```", "``` ", "```json\n", "<think>", "</think>", "``` \n", "\n```", "<think> ", *_JSON), frames=("…", "<think>…", "```…", "x```json\n…", '{"overview":"…'), refusals=_RULES),
     Reader(name="typed answer brief", read=lambda text: models_rules.parse_answer(Brief, text), most=100_000, frames=('{"name":"…"}', '{"slug":"…","name":"a","intent":"new","language":"en"}', '{…'), refusals=_RULES),
-    Reader(name="schema name", read=models_rules.schema_name, most=100_000),
+    Reader(name="schema name", read=models_rules.name_schema, most=100_000),
     Reader(name="tool source", read=_source, most=40_000, pieces=("-", "(", "[", "x=1\n", "\n", "#", "T=T\n", "a.", "a|", "dict[", "'''", "\\\n", " ", "not ", "lambda:", "f'{", "0,", "a if "), frames=("…", "def tool(a: …):\n    pass", "def tool(a=…): pass", "def tool(a):\n    '''…'''", "def tool(a):\n    '''x\n\n    Args:\n        …'''", "def tool(a: '…'): pass")),
     Reader(name="package manifest", read=lambda text: package.read({"agent.toml": text, "prompt.md": ""}), most=100_000, pieces=("a.", "[a]\n", "[[a]]\n", "a=1\n", "[", "a=[", "a={", "'''", '"', "1", "a.a=1\n", "[a.", "#\n", "\\"), frames=("…", "a = …", "[…]", 'a = "…"', "[agent]\nslug='a'\nname='…'", "a=1…", "…=1")),
     Reader(name="requirement", read=builds_rules.check_requirement, most=10_000),
     Reader(name="quoted document", read=documents.quote, most=100_000),
     Reader(name="session name", read=sessions_rules.name_session, most=50_000),
-    Reader(name="weight of a text", read=texts.weight, most=500_000),
-    Reader(name="text within bytes", read=lambda text: texts.within(text, 120_000), most=500_000),
+    Reader(name="weight of a text", read=texts.estimate_tokens, most=500_000),
+    Reader(name="text within bytes", read=lambda text: texts.cut_to_bytes(text, 120_000), most=500_000),
     Reader(name="id", read=lambda text: is_id(text, "prj"), most=20_000, frames=("…", "prj_…")),
     Reader(name="cursor", read=_cursor, most=20_000, pieces=("AA", "==", "=")),
     Reader(name="stream of a provider", read=partial(_fed, Splitter), most=2_000_000, pieces=_SSE, frames=("…", "data: …\n\n", "\ufeff…")),
@@ -251,20 +251,20 @@ READERS: tuple[Reader, ...] = (
     Reader(name="events of a provider", read=_assembled, most=500_000, pieces=('{"choices":[{"delta":{"content":"a"}}]}\n', '{"choices":[{"delta":{"tool_calls":[{"function":{"name":"f","arguments":"1"}}]}}]}\n', *_JSON), frames=("…", '{"choices":[{"delta":{"content":"…"}}]}', '{"choices":…')),
     Reader(name="tool calls of a provider", read=_calls, most=100_000),
     Reader(name="arguments of past calls", read=_readable, most=200_000, pieces=_JSON),
-    Reader(name="refusal of a provider", read=_bytes(lambda body: refusals.problem_of(400, body, key="sk-secret")), most=20_000, pieces=("sk-", "token=", "key ", "api_key", *_JSON), frames=("…", '{"error":{"message":"…"}}')),
+    Reader(name="refusal of a provider", read=_bytes(lambda body: refusals.classify_refusal(400, body, key="sk-secret")), most=20_000, pieces=("sk-", "token=", "key ", "api_key", *_JSON), frames=("…", '{"error":{"message":"…"}}')),
     Reader(name="words of a provider", read=lambda text: refusals.quote_message(text, key="sk"), most=200_000, pieces=("sk-", "sk", "key ", "token  ", "api_key=", "bearer")),
     Reader(name="pause of a provider", read=lambda text: refusals.retry_after({"Retry-After": text}, now=0.0), most=64_000, pieces=("Mon, ", "1 Jan ", "(", "GMT ", "1e")),
     Reader(name="stream of the server", read=partial(_fed, Parser), most=2_000_000, pieces=_SSE, frames=("…", "data: …\n\n", "id: …\n\n"), refusals=(NexusError, TooLong)),
     Reader(name="stream of the server, trickling", read=partial(_trickled, Parser), most=500_000, pieces=_SSE, frames=("…", "data: …\n\n"), refusals=(NexusError, TooLong)),
-    Reader(name="problem of the server", read=_bytes(lambda body: client_errors.problem_of(400, body)), most=200_000, pieces=_JSON, frames=("…", '{"type":"urn:nexus:problem:x","detail":"…"}')),
+    Reader(name="problem of the server", read=_bytes(lambda body: client_errors.parse_problem(400, body)), most=200_000, pieces=_JSON, frames=("…", '{"type":"urn:nexus:problem:x","detail":"…"}')),
     Reader(name="message of a decoder", read=lambda text: http_requests._invalid(text, NewProject), most=1_000_000, pieces=("[0]", " - at `$", "`", "unknown field `", ".", "[...]", "requirement"), frames=("…", "x - at `$…`", "x - at `$…", "Object contains unknown field `…`")),
     Reader(name="preference", read=http_requests.wait, most=64_000, pieces=("wait", "wait=", "wait = ", ",", ", ;", "wait  ")),
     Reader(name="revision", read=http_requests.revision, most=64_000, pieces=('"1"', '"1', "*"), frames=("…", '…"1', '"1"…x')),
     Reader(name="position", read=http_requests.position, most=64_000),
     Reader(name="trace of a request", read=lambda text: http_edge.Trace.of(text, "0" * 72), most=64_000, pieces=("00-", "0-"), frames=("…", f"00-{'1' * 32}-{'1' * 16}-00-…\n")),
-    Reader(name="text for a terminal", read=terminal.printable, most=500_000, pieces=("\x1b[", "\x9b", "\ud800")),
-    Reader(name="line for a terminal", read=terminal.one_line, most=500_000, pieces=("\x1b[", "a ")),
-    Reader(name="JSON for a terminal", read=terminal.escaped_json, most=500_000, pieces=("\x1b", "\x9b", "\ud800")),
+    Reader(name="text for a terminal", read=terminal.make_printable, most=500_000, pieces=("\x1b[", "\x9b", "\ud800")),
+    Reader(name="line for a terminal", read=terminal.fit_line, most=500_000, pieces=("\x1b[", "a ")),
+    Reader(name="JSON for a terminal", read=terminal.escape_json, most=500_000, pieces=("\x1b", "\x9b", "\ud800")),
     Reader(name="log entry", read=_logged, most=200_000, pieces=("\x1b[", "\ud800"), refusals=(NexusError, UnicodeEncodeError)),
     Reader(name="offline chat", read=partial(_offline, "reply"), most=50_000, pieces=_SAID, frames=("…", "Convert 12 inches to cm …", "What is 15% of 80 …?", "…这是什么")),
     Reader(name="offline requirement", read=partial(_offline, "build.intake"), most=10_000, pieces=_SAID, frames=("…", "An agent that converts units …")),

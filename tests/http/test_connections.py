@@ -12,7 +12,7 @@ from nexus.adapters.http.connections import HEAD_BYTES, PIPELINED
 from nexus.adapters.http.sse import ServerSentEvents
 from nexus.adapters.http.streams import EventStream, Streams
 from nexus.domain.core.streams import Batch
-from nexus.domain.ports.addresses import networks
+from nexus.domain.ports.addresses import parse_networks
 from nexus.wire.problems import Problem
 from tests.http.sockets import PATIENCE, peer, serving
 
@@ -154,7 +154,7 @@ async def test_who_holds_too_many_busy_connections_gets_no_more(bounds: dict[str
 
 
 async def test_a_trusted_proxy_is_not_counted() -> None:
-    trusted = networks("10.0.0.1, 127.0.0.0/8")
+    trusted = parse_networks("10.0.0.1, 127.0.0.0/8")
     async with serving(connections_per_address=1, trusted=trusted) as port, AsyncExitStack() as stack:
         peers = [await stack.enter_async_context(peer(port)) for _ in range(5)]
         for one in peers:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nexus.adapters.offline.answers.readings import slot_names
+from nexus.adapters.offline.answers.readings import list_slot_names
 from nexus.adapters.offline.cards import CARDS
 from nexus.adapters.offline.writing import TEMPLATES, plan_template, write_template
 from nexus.domain.tools.library.registry import LIBRARY
@@ -45,7 +45,7 @@ def test_whatever_a_frame_reads_is_given_to_its_tool(name: str) -> None:
         filled = {
             part.partition("}")[0].rstrip("?") for text in map(str, frame.args.values()) for part in text.split("{")[1:]
         }
-        assert slot_names(frame) <= taken | filled | entries | {"about", "each"}, frame
+        assert list_slot_names(frame) <= taken | filled | entries | {"about", "each"}, frame
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

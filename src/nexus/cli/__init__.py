@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from nexus.cli import completion
-from nexus.cli.asked import NAME, Asked, program_of
+from nexus.cli.asked import NAME, Asked, find_program
 from nexus.cli.commands import add_commands, shared_options
 from nexus.cli.exits import INTERRUPTED, OK, PIPE_CLOSED
 from nexus.cli.output import Output
@@ -47,7 +47,7 @@ def run(argv: Sequence[str], *, environ: Mapping[str, str], output: Output, prog
     output = replace(output, json=wants_json, verbatim=is_raw)
     asked = Asked(arguments=arguments, environ=environ, output=output, program=program)
     try:
-        code = _command(asked)
+        code = _run_command(asked)
         output.flush()
         return code
     except KeyboardInterrupt:
@@ -61,7 +61,7 @@ def run(argv: Sequence[str], *, environ: Mapping[str, str], output: Output, prog
         return tell(error, asked)
 
 
-def _command(asked: Asked) -> int:
+def _run_command(asked: Asked) -> int:
     from pkgutil import resolve_name
 
     if "on_server" not in asked.arguments:
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     output = Output()
     output.accept_any_text()
-    program = program_of(sys.orig_argv, os.environ)
+    program = find_program(sys.orig_argv, os.environ)
     if completion.ASKED_BY_SHELL in os.environ:
         completion.answer_shell(parser(program))
     return run(sys.argv[1:] if argv is None else argv, environ=os.environ, output=output, program=program)

@@ -26,10 +26,10 @@ def run(asked: Asked) -> int:
 
 
 def test(asked: Asked) -> int:
-    return asyncio.run(try_package(asked.output, _folder(asked), read_settings(asked.settings_environ)))
+    return asyncio.run(try_package(asked.output, _find_folder(asked), read_settings(asked.settings_environ)))
 
 
-def _folder(asked: Asked) -> Path:
+def _find_folder(asked: Asked) -> Path:
     directory = Path(asked.arguments.directory)
     if not (directory / "agent.toml").is_file():
         raise Ended(USAGE, f"{directory} holds no agent.toml: it is no agent package.")
@@ -37,7 +37,7 @@ def _folder(asked: Asked) -> Path:
 
 
 async def _open_package(asked: Asked, stack: AsyncExitStack) -> "Alone":
-    opening = open_agent(_folder(asked), read_settings(asked.settings_environ))
+    opening = open_agent(_find_folder(asked), read_settings(asked.settings_environ))
     return Alone(await stack.enter_async_context(opening), asked.output)
 
 

@@ -2,8 +2,8 @@
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK
-from nexus.cli.lookup import agent_of
-from nexus.cli.prompt import message_of
+from nexus.cli.lookup import find_agent
+from nexus.cli.prompt import read_message
 from nexus.cli.tables import Shape, show_list, show_table
 from nexus.client import Client
 from nexus.wire.agents import NewDeployment
@@ -33,13 +33,13 @@ async def list_agents(asked: Asked, client: Client) -> None:
 
 
 async def show(asked: Asked, client: Client) -> None:
-    agent = await agent_of(client, asked.arguments.agent)
+    agent = await find_agent(client, asked.arguments.agent)
     newest = (await client.versions(agent.agent_id).page(1)).items
     asked.output.details(agent, unmet=newest[0].unmet if newest else [])
 
 
 async def versions(asked: Asked, client: Client) -> None:
-    agent = await agent_of(client, asked.arguments.agent)
+    agent = await find_agent(client, asked.arguments.agent)
     found = await client.versions(agent.agent_id).take()
     shape = Shape(
         columns={
@@ -62,7 +62,7 @@ async def versions(asked: Asked, client: Client) -> None:
 
 async def deploy(asked: Asked, client: Client) -> None:
     wanted = asked.arguments
-    agent = await agent_of(client, wanted.agent)
+    agent = await find_agent(client, wanted.agent)
     accepted = NewDeployment(
         version=wanted.version, accept_partial=wanted.allow_partial, accept_failed=wanted.allow_failed
     )
@@ -74,15 +74,15 @@ async def deploy(asked: Asked, client: Client) -> None:
 
 
 async def delete(asked: Asked, client: Client) -> None:
-    agent = await agent_of(client, asked.arguments.agent)
+    agent = await find_agent(client, asked.arguments.agent)
     await client.delete_agent(agent.agent_id)
     done = f"Deleted {agent.agent_id} ({agent.agent_name})."
     asked.output.result({"agent_id": agent.agent_id, "deleted": True}, done)
 
 
 async def invoke(asked: Asked, client: Client) -> int:
-    agent = await agent_of(client, asked.arguments.agent)
-    called = await client.invoke(agent.agent_id, message_of(asked.arguments.message, asked.output))
+    agent = await find_agent(client, asked.arguments.agent)
+    called = await client.invoke(agent.agent_id, read_message(asked.arguments.message, asked.output))
     if asked.output.json:
         asked.output.document(called)
     elif called.status == "success":

@@ -40,12 +40,12 @@ class Asked:
         """A command of nexus as it can be pasted into a shell: this program, these words, the server that was named, and one started
         for it where this command asked for that."""
         if words[0] == "serve":
-            return f"{self.program} {shlex.join((*words, *self._port()))}"
+            return f"{self.program} {shlex.join((*words, *self._port_options()))}"
         url, serving = getattr(self.arguments, "url", None), self.may_serve
         options = ("--url", url) if url and (url != DEFAULT_URL or "NEXUS_URL" in self.environ) else ()
         return f"{self.program} {shlex.join((*words, *options, *(['--serve'] if serving else [])))}"
 
-    def _port(self) -> tuple[str, ...]:
+    def _port_options(self) -> tuple[str, ...]:
         """What makes a server of this machine answer at the address; nothing where that is the default, or another machine's."""
         parts = urlsplit(self.url)
         is_here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
@@ -73,17 +73,17 @@ class Asked:
         return {name: value for name, value in self.environ.items() if name not in OF_THE_CLIENT}
 
 
-def program_of(called: Sequence[str], environ: Mapping[str, str]) -> str:
+def find_program(called: Sequence[str], environ: Mapping[str, str]) -> str:
     """What to type to call this command again; `called` is the whole command line of the process, the interpreter first."""
     if "UV_RUN_RECURSION_DEPTH" in environ:  # PATH holds the environment's programs for the time of `uv run` alone
         return f"uv run {NAME}"
     if "-m" in called[:-1] and called[called.index("-m") + 1] == NAME:
-        return f"{shlex.quote(_shortest(called[0], environ))} -m {NAME}"
+        return f"{shlex.quote(_shorten_program(called[0], environ))} -m {NAME}"
     script = next((word for word in called[1:] if Path(word).stem == NAME), NAME)
-    return shlex.quote(_shortest(script, environ))
+    return shlex.quote(_shorten_program(script, environ))
 
 
-def _shortest(program: str, environ: Mapping[str, str]) -> str:
+def _shorten_program(program: str, environ: Mapping[str, str]) -> str:
     """The bare name where PATH leads to this very program, else the way to it as it was typed."""
     typed, here = Path(program), Path.cwd()
     found = shutil.which(typed.name, path=environ.get("PATH", os.defpath))

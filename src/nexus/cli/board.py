@@ -50,7 +50,7 @@ class Board:
         data = event.data
         if event.tag.startswith("build."):
             self.before = data.get("position") if event.tag == "build.queued" else None
-            self._build(event.tag.removeprefix("build.") if self.before is None else "pending", data)
+            self._apply_build_event(event.tag.removeprefix("build.") if self.before is None else "pending", data)
             return None
         if event.tag == "control.changed":
             self.state = {"paused": "pausing", "stopped": "stopping"}.get(data.get("control", ""), "building")
@@ -58,10 +58,10 @@ class Board:
         if (stage := self.stages.get(str(data.get("stage")))) is None:
             return None
         self.progress = data.get("progress") or self.progress
-        self._stage(stage, event.tag.removeprefix("stage."), data)
+        self._apply_stage_event(stage, event.tag.removeprefix("stage."), data)
         return stage
 
-    def _build(self, state: str, data: dict[str, Any]) -> None:
+    def _apply_build_event(self, state: str, data: dict[str, Any]) -> None:
         self.state = "building" if state == "started" else state
         if state in ("completed", "failed", "cancelled"):
             self.ending = state
@@ -72,7 +72,7 @@ class Board:
             if stage.status == "running" and state != "started":
                 stage.status, stage.began = "failed" if state == "failed" else "pending", None
 
-    def _stage(self, stage: Stage, happened: str, data: dict[str, Any]) -> None:
+    def _apply_stage_event(self, stage: Stage, happened: str, data: dict[str, Any]) -> None:
         match happened:
             case "started":
                 stage.status, stage.attempt = "running", data.get("attempt", 1)
@@ -92,7 +92,7 @@ class Board:
     @property
     def state_in_words(self) -> str:
         state = f"{self.state}, {self.verdict}" if self.verdict else self.state
-        return state if self.before is None else f"{state}, {ahead(self.before)}"
+        return state if self.before is None else f"{state}, {describe_queue_position(self.before)}"
 
     def seconds(self, stage: Stage) -> float | None:
         """How long a stage took, or has been running."""
@@ -101,11 +101,11 @@ class Board:
         return stage.seconds
 
 
-def ahead(before: int) -> str:
+def describe_queue_position(before: int) -> str:
     return f"{before} of your builds {'is' if before == 1 else 'are'} before it"
 
 
-def board_of(views: Sequence[StageView], timer: Callable[[], float] = time.monotonic) -> Board:
+def make_board(views: Sequence[StageView], timer: Callable[[], float] = time.monotonic) -> Board:
     """The stages by name, before the first event is heard: events from the beginning tell their states."""
     named = {
         view.stage_name: Stage(name=view.stage_name, number=view.stage_number, title=view.display_name)

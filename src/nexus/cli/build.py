@@ -4,9 +4,9 @@ from functools import partial
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import OK, USAGE, Ended
-from nexus.cli.prompt import content_of, message_of
+from nexus.cli.prompt import read_content, read_message
 from nexus.cli.servers import on_server
-from nexus.cli.watching import follow_build, say_place, ways_to_go_on
+from nexus.cli.watching import describe_ways_on, follow_build, say_place
 from nexus.client import Client
 
 
@@ -16,23 +16,19 @@ def build(asked: Asked) -> int:
     if wanted.detach and wanted.serve:
         raise Ended(USAGE, "--detach leaves the work to a server, --serve stops it at the end: use one of them.")
     file = wanted.requirement_file
-    requirement = content_of(file, asked.output) if file else message_of(wanted.requirement, asked.output)
+    requirement = read_content(file, asked.output) if file else read_message(wanted.requirement, asked.output)
     return on_server(asked, partial(_run_build, requirement=requirement))
 
 
 async def _run_build(asked: Asked, client: Client, requirement: str) -> int:
     wanted = asked.arguments
     started = await client.create_project(
-        requirement,
-        name=wanted.name,
-        priority=wanted.priority,
-        tags=wanted.tag,
-        accept_partial=wanted.allow_partial,
+        requirement, name=wanted.name, priority=wanted.priority, tags=wanted.tag, accept_partial=wanted.allow_partial
     )
     if not wanted.detach:
         return await follow_build(asked, client, started)
     asked.output.result(started, started.project_id)
     if not asked.output.json:
         say_place(asked, started.position)
-        asked.output.note(ways_to_go_on(asked, started.project_id))
+        asked.output.note(describe_ways_on(asked, started.project_id))
     return OK

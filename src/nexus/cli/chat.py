@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack
 from nexus.cli.asked import Asked
 from nexus.cli.conversation import Command, hold_conversation, is_typed
 from nexus.cli.exits import USAGE, Ended
-from nexus.cli.lookup import agent_of
+from nexus.cli.lookup import find_agent
 from nexus.cli.replies import stream_reply
-from nexus.cli.servers import client_for, server_for
+from nexus.cli.servers import connect_client, provide_server
 from nexus.client import Client
 from nexus.wire.sessions import SessionView
 
@@ -20,13 +20,13 @@ def chat(asked: Asked) -> int:
 
 async def _open_chat(asked: Asked, stack: AsyncExitStack) -> "Chat":
     """A server, and a session with the agent that is meant."""
-    client = await stack.enter_async_context(client_for(asked))
-    await stack.enter_async_context(server_for(asked, client))
+    client = await stack.enter_async_context(connect_client(asked))
+    await stack.enter_async_context(provide_server(asked, client))
     if asked.arguments.session:
         session = await client.session(asked.arguments.session)
         agent = await client.agent(session.agent_id)
     else:
-        agent = await agent_of(client, asked.arguments.agent)
+        agent = await find_agent(client, asked.arguments.agent)
         session = await client.open_session(agent.agent_id)
     asked.output.note(f"{agent.agent_name} ({agent.slug}), session {session.session_id}")
     opened = Chat(asked, client, session)

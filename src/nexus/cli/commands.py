@@ -78,13 +78,13 @@ class _Topic:
     def add(self, name: str, about: str, function: str | None = None) -> ArgumentParser:
         """A verb about one thing; `function`: where it has not the verb's name."""
         parser = self._add_verb(name, about, function or name)
-        parser.add_argument(self._thing, type=one_id, help=self._about_thing)
+        parser.add_argument(self._thing, type=parse_id, help=self._about_thing)
         return parser
 
     def add_list(self, about: str) -> ArgumentParser:
         parser = self._add_verb("list", about, f"list_{self._name}")
         many = parser.add_mutually_exclusive_group()
-        number = whole(1, 10_000)
+        number = parse_int(1, 10_000)
         many.add_argument("--limit", type=number, default=50, metavar="N", help="how many at most (default: 50)")
         many.add_argument("--all", action="store_true", help="every one")
         return parser
@@ -101,7 +101,7 @@ def _add_serve(topics: Topics) -> None:
     parser = _add_local(topics, "serve", about, "serve:serve")
     parser.add_argument("--host", help="the address to listen on (default: NEXUS_HOST, or 127.0.0.1)")
     parser.add_argument(
-        "--port", type=whole(0, 65535), help="the port; 0 takes a free one (default: NEXUS_PORT, or 8000)"
+        "--port", type=parse_int(0, 65535), help="the port; 0 takes a free one (default: NEXUS_PORT, or 8000)"
     )
     parser.add_argument("--data-dir", help="where everything is kept (default: NEXUS_DATA_DIR, or ./data)")
     parser.add_argument("--role", choices=("all", "api"), help="what this process does (default: NEXUS_ROLE, or all)")
@@ -114,7 +114,7 @@ def _add_build(topics: Topics) -> None:
     asked.add_argument("requirement", nargs="?", help="what the agent is to do; - reads it from stdin")
     asked.add_argument("--requirement-file", metavar="FILE", help="read what it is to do from a file; - is stdin")
     parser.add_argument("--name", help="what the project is called")
-    parser.add_argument("--priority", type=whole(1, 5), default=3, help="1 to 5, 5 is built first (default: 3)")
+    parser.add_argument("--priority", type=parse_int(1, 5), default=3, help="1 to 5, 5 is built first (default: 3)")
     parser.add_argument("--tag", action="append", default=[], help="a tag of the project; as often as wanted")
     parser.add_argument("--detach", action="store_true", help="do not wait: print the project and return")
     _may_serve(parser)
@@ -123,8 +123,8 @@ def _add_build(topics: Topics) -> None:
 
 def _add_chat(topics: Topics) -> None:
     parser = _add_local(topics, "chat", "talk to an agent; /help lists what can be typed", "chat:chat")
-    parser.add_argument("agent", nargs="?", type=one_id, help="id, slug or name (default: the latest agent)")
-    parser.add_argument("--session", type=one_id, metavar="ID", help="go on with a session")
+    parser.add_argument("agent", nargs="?", type=parse_id, help="id, slug or name (default: the latest agent)")
+    parser.add_argument("--session", type=parse_id, metavar="ID", help="go on with a session")
     _add_saying(parser)
     _may_serve(parser)
 
@@ -150,7 +150,7 @@ def _add_projects(topics: Topics) -> None:
     projects.add("watch", "show its current build as a board, from the beginning, whether it goes on or is over")
     projects.add("cat", "the content of a file").add_argument("path", help="path of the file, as `files` shows it")
     events = projects.add("events", "follow the events of the current build up to its end")
-    events.add_argument("--after", type=whole(0, 10**8), default=0, help="only those behind this position")
+    events.add_argument("--after", type=parse_int(0, 10**8), default=0, help="only those behind this position")
     for name, about in BUILD_COMMANDS.items():
         parser = projects.add(name, about, "command")
         parser.set_defaults(action=name, from_stage=None)
@@ -169,7 +169,7 @@ def _add_agents(topics: Topics) -> None:
     agents.add("show", "one agent")
     agents.add("versions", "the versions of an agent and what verification said of them")
     deploying = agents.add("deploy", "let a version of an agent answer, the newest one unless another is named")
-    deploying.add_argument("--version", type=whole(1, 10**6), metavar="N", help="which one (default: the newest)")
+    deploying.add_argument("--version", type=parse_int(1, 10**6), metavar="N", help="which one (default: the newest)")
     deploying.add_argument("--allow-partial", action="store_true", help="also when it leaves requirements unmet")
     deploying.add_argument("--allow-failed", action="store_true", help="also when it failed its verification")
     agents.add("delete", "delete an agent; its project keeps the files")
@@ -180,10 +180,10 @@ def _add_agents(topics: Topics) -> None:
 def _add_sessions(topics: Topics) -> None:
     sessions = _Topic(topics, "sessions", "see and delete conversations", "session", "id of the session")
     listed = sessions.add_list("your sessions, by last activity")
-    listed.add_argument("--agent", type=one_id, help="only those with this agent (id, slug or name)")
+    listed.add_argument("--agent", type=parse_id, help="only those with this agent (id, slug or name)")
     sessions.add("show", "one session")
     said = sessions.add("messages", "what was said")
-    said.add_argument("--limit", type=whole(1, 10_000), default=1000, help="how many at most (default: 1000)")
+    said.add_argument("--limit", type=parse_int(1, 10_000), default=1000, help="how many at most (default: 1000)")
     sessions.add("delete", "delete a session and what was said in it")
 
 
@@ -219,7 +219,7 @@ def _add_agent(topics: Topics) -> None:
     _add_saying(running)
 
 
-def whole(least: int, most: int) -> Callable[[str], int]:
+def parse_int(least: int, most: int) -> Callable[[str], int]:
     """The type of an option: a whole number within bounds."""
 
     def number(text: str) -> int:
@@ -230,7 +230,7 @@ def whole(least: int, most: int) -> Callable[[str], int]:
     return number
 
 
-def one_id(text: str) -> str:
+def parse_id(text: str) -> str:
     """The type of an id: anything that the server may judge."""
     if not text.strip() or text in (".", ".."):
         raise ArgumentTypeError(f"{text!r} is no id")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK, USAGE, Ended
 from nexus.cli.failures import tell
-from nexus.cli.prompt import QUOTES, Read, Typed, check_text, everything_typed, message_of, read_entry, reader
+from nexus.cli.prompt import QUOTES, Read, Typed, check_text, make_reader, read_entry, read_everything, read_message
 from nexus.client import ApiError, Unreachable
 
 LEAVING = frozenset({"exit", "quit", "bye"})
@@ -42,7 +42,7 @@ def hold_conversation(asked: Asked, open_partner: Open) -> int:
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         try:
-            return _converse(asked, runner, runner.run(open_partner(asked, stack)))
+            return _run_conversation(asked, runner, runner.run(open_partner(asked, stack)))
         finally:
             runner.run(_leave(stack))
 
@@ -59,15 +59,15 @@ async def _leave(stack: AsyncExitStack) -> None:
 def _read_messages(asked: Asked, commands: Commands) -> list[str]:
     """The messages that the command line or a pipe holds, up to `/exit`. Ended for none, and for a command that is not known."""
     if asked.arguments.message:
-        return [message_of(text, asked.output) for text in asked.arguments.message]
+        return [read_message(text, asked.output) for text in asked.arguments.message]
     messages = list[str]()
-    for one in everything_typed(asked.output):
+    for one in read_everything(asked.output):
         if one.command in LEAVING:
             break
         if one.command in HELPING:
-            asked.output.note(help_for(commands))
+            asked.output.note(format_help(commands))
         elif one.command is not None:
-            raise Ended(USAGE, _unknown(one.text, "in a pipe"))
+            raise Ended(USAGE, _describe_unknown(one.text, "in a pipe"))
         elif one.text.strip():
             messages.append(check_text(one.text))
     if not messages:
@@ -80,16 +80,16 @@ def is_typed(asked: Asked) -> bool:
     return asked.output.is_interactive and not asked.arguments.message
 
 
-def _converse(asked: Asked, runner: asyncio.Runner, partner: Partner) -> int:
+def _run_conversation(asked: Asked, runner: asyncio.Runner, partner: Partner) -> int:
     """Says what is typed until the end of input, or what the command line or a pipe holds up to what fails. KeyboardInterrupt when somebody
     presses Ctrl-C twice at the prompt, or once where nobody types."""
     if not is_typed(asked):
-        return _recite(_read_messages(asked, partner.commands), runner, partner)
-    read = reader(asked.output)
+        return _say_all(_read_messages(asked, partner.commands), runner, partner)
+    read = make_reader(asked.output)
     asked.output.note("/help lists what you can do here. Ctrl-C stops a reply, Ctrl-D or /exit leaves.")
     while True:
         try:
-            one = _typed_or_twice_interrupted(asked, read)
+            one = _read_until_second_interrupt(asked, read)
             if one is None or one.command in LEAVING:
                 return OK
             _take(asked, runner, partner, one)
@@ -97,7 +97,7 @@ def _converse(asked: Asked, runner: asyncio.Runner, partner: Partner) -> int:
             asked.output.note(f"nexus: {refused.sentence}")
 
 
-def _recite(messages: list[str], runner: asyncio.Runner, partner: Partner) -> int:
+def _say_all(messages: list[str], runner: asyncio.Runner, partner: Partner) -> int:
     for message in messages:
         ending = runner.run(partner.answer(message))
         if ending == "reply.cancelled":
@@ -107,7 +107,7 @@ def _recite(messages: list[str], runner: asyncio.Runner, partner: Partner) -> in
     return OK
 
 
-def _typed_or_twice_interrupted(asked: Asked, read: Read) -> Typed | None:
+def _read_until_second_interrupt(asked: Asked, read: Read) -> Typed | None:
     """The first Ctrl-C gives up the line and says what a second one does."""
     try:
         return read_entry(read)
@@ -120,11 +120,11 @@ def _take(asked: Asked, runner: asyncio.Runner, partner: Partner, one: Typed) ->
     """A message that fails ends no conversation: what comes next may work."""
     text, command = one
     if command in HELPING:
-        asked.output.note(help_for(partner.commands))
+        asked.output.note(format_help(partner.commands))
     elif (known := partner.commands.get(command or "")) is not None:
         asked.output.note(runner.run(known.run()))
     elif command is not None:
-        asked.output.note(_unknown(text, "here"))
+        asked.output.note(_describe_unknown(text, "here"))
     elif text.strip():
         try:
             runner.run(partner.answer(check_text(text)))
@@ -132,12 +132,12 @@ def _take(asked: Asked, runner: asyncio.Runner, partner: Partner, one: Typed) ->
             tell(error, asked)
 
 
-def _unknown(text: str, where: str) -> str:
+def _describe_unknown(text: str, where: str) -> str:
     command = text.split()[0]
     return f"There is no command {command} {where}. /help lists them; to say it to the agent, begin with //."
 
 
-def help_for(commands: Commands) -> str:
+def format_help(commands: Commands) -> str:
     listed = {
         **{f"/{name}": command.about for name, command in commands.items()},
         "/help": "this list",

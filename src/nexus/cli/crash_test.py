@@ -9,7 +9,7 @@ from contextlib import aclosing, suppress
 
 from nexus.cli.exits import FAILED, Ended
 from nexus.cli.sandbox import Sandbox, describe_sandbox, take_sandbox
-from nexus.cli.servers import READY_SECONDS, SERVE, start_server, until_ready
+from nexus.cli.servers import READY_SECONDS, SERVE, start_server, wait_until_ready
 from nexus.client import Client, Event, Unreachable
 from nexus.doctor import Finding
 from nexus.settings import Settings
@@ -27,7 +27,7 @@ class _Server:
     """Servers on one directory and one port, one after the other."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox, self._port = sandbox, _free_port()
+        self._sandbox, self._port = sandbox, _find_free_port()
         self._child: asyncio.subprocess.Process | None = None
         self.url = f"http://127.0.0.1:{self._port}"
 
@@ -37,7 +37,7 @@ class _Server:
         environ = {**self._sandbox.environ, "NEXUS_CHAOS__FAILPOINT": failpoint}
         self._child = await start_server((*SERVE, *options), environ)
         async with Client(self.url) as client:
-            if not await until_ready(self._child, client):
+            if not await wait_until_ready(self._child, client):
                 raise Ended(FAILED, "The server did not start.")
 
     async def kill(self) -> None:
@@ -81,7 +81,7 @@ async def run_crash_test(note: Note, settings: Settings, environ: Mapping[str, s
 async def _crash_build(server: _Server, note: Note) -> str:
     async with Client(server.url) as client:
         started = await client.create_project(REQUIREMENT)
-        position, before = await _until_stage(client, started.project_id)
+        position, before = await _wait_for_stage(client, started.project_id)
         note(f"Killed (-9) after {len(before)} stages of a build.")
         await server.kill()
     began = time.monotonic()
@@ -106,7 +106,7 @@ async def _crash_build(server: _Server, note: Note) -> str:
     )
 
 
-async def _until_stage(client: Client, project_id: str) -> tuple[int, list[str]]:
+async def _wait_for_stage(client: Client, project_id: str) -> tuple[int, list[str]]:
     """The position and the completed stages, when enough of them are done and another one has begun."""
     done = list[str]()
     async with asyncio.timeout(END_SECONDS), aclosing(client.project_events(project_id)) as events:
@@ -145,7 +145,7 @@ async def _crash_reply(server: _Server, note: Note) -> str:
     )
 
 
-def _free_port() -> int:
+def _find_free_port() -> int:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port: int = unused.getsockname()[1]

@@ -5,7 +5,7 @@ import asyncio
 from nexus.cli.asked import Asked
 from nexus.cli.crash_test import run_crash_test
 from nexus.cli.exits import FAILED, OK
-from nexus.cli.servers import client_for
+from nexus.cli.servers import connect_client
 from nexus.client import ApiError, Unreachable
 from nexus.doctor import Finding, examine
 from nexus.providers.choice import read_settings
@@ -20,7 +20,7 @@ def doctor(asked: Asked) -> int:
 
 
 async def _examine(asked: Asked, found: Settings) -> list[Finding]:
-    return [*await examine(found), await _server(asked)]
+    return [*await examine(found), await _check_server(asked)]
 
 
 def report_findings(asked: Asked, findings: list[Finding]) -> int:
@@ -33,8 +33,8 @@ def report_findings(asked: Asked, findings: list[Finding]) -> int:
     return FAILED if any(finding.state == "fail" for finding in findings) else OK
 
 
-async def _server(asked: Asked) -> Finding:
-    async with client_for(asked) as client:
+async def _check_server(asked: Asked) -> Finding:
+    async with connect_client(asked) as client:
         try:
             if await client.ready():
                 return Finding("server", "ok", f"{client.url} takes work")

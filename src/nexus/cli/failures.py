@@ -19,7 +19,7 @@ def tell(error: Exception, asked: Asked) -> int:
         case ApiError():
             return _report_problem(error, asked)
         case Unreachable():
-            asked.output.note(f"nexus: {_away(error, asked)}")
+            asked.output.note(f"nexus: {_describe_unreachable(error, asked)}")
             return UNREACHABLE
         case NexusError():
             asked.output.note(f"nexus: {asked.as_called(error.detail)}")
@@ -50,7 +50,7 @@ def _report_problem(error: ApiError, asked: Asked) -> int:
     return REFUSED
 
 
-def _away(error: Unreachable, asked: Asked) -> str:
+def _describe_unreachable(error: Unreachable, asked: Asked) -> str:
     if isinstance(error, NotNexus):
         return f"At {error.url}, {error.reason}. Name a nexus server with --url."
     ways = f"Start one with `{asked.command('serve')}`"

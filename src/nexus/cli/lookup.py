@@ -5,7 +5,7 @@ from nexus.client import Client
 from nexus.wire.agents import AgentView
 
 
-async def agent_of(client: Client, wanted: str | None) -> AgentView:
+async def find_agent(client: Client, wanted: str | None) -> AgentView:
     """By id, slug or name; when none is named, the one that was made last, of those that answer if any does. Ended when there is none, or more than one."""
     if wanted is not None and wanted.startswith("agt_"):
         return await client.agent(wanted)
@@ -24,7 +24,7 @@ async def agent_of(client: Client, wanted: str | None) -> AgentView:
             raise Ended(USAGE, f"Several agents are called {wanted!r}: say which by its id, one of {ids}.")
 
 
-async def reference_of(client: Client, agent: AgentView) -> str:
+async def choose_reference(client: Client, agent: AgentView) -> str:
     """The slug where no other agent is called so, else the id."""
     others = [one async for one in client.agents() if one.agent_id != agent.agent_id and _is_called(one, agent.slug)]
     return agent.agent_id if others else agent.slug

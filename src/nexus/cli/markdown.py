@@ -15,7 +15,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from nexus.cli.terminal import printable
+from nexus.cli.terminal import make_printable
 
 REDRAWN = 4_000
 """Characters of an unfinished block that are drawn again and again; of a longer one, its end is shown as it is."""
@@ -61,7 +61,7 @@ class MarkdownWriter:
         self._blocks, self._live, self._has_printed = Blocks(), Live(), False
 
     def write(self, piece: str) -> None:
-        if complete := self._blocks.feed(printable(piece)):
+        if complete := self._blocks.feed(make_printable(piece)):
             self._print(complete)
         if not self._live.is_started and self._blocks.rest.strip():
             self._live = Live(
@@ -127,16 +127,16 @@ class Shown(Markdown):
 
     def __init__(self, text: str) -> None:
         super().__init__("", code_theme="ansi_dark", hyperlinks=False)
-        self.parsed = list(_keep_as_written(_parser().parse(text)))
+        self.parsed = list(_keep_as_written(_make_parser().parse(text)))
 
 
-def _parser() -> MarkdownIt:
+def _make_parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
-    parser.inline.ruler.before("emphasis", "formula", _formula)
+    parser.inline.ruler.before("emphasis", "formula", _keep_formula)
     return parser
 
 
-def _formula(state: StateInline, silent: bool) -> bool:
+def _keep_formula(state: StateInline, silent: bool) -> bool:
     """A star between two letters or digits multiplies: it is text."""
     around = state.src[max(0, state.pos - 1) : state.pos + 2]
     if re.fullmatch(r"[A-Za-z0-9)]\*[A-Za-z0-9(]", around) is None:

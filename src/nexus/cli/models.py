@@ -5,24 +5,24 @@ from collections.abc import Sequence
 from getpass import getpass
 from typing import Any
 
-from nexus.adapters.openai.discovery import LocalDiscovery, usual_places
+from nexus.adapters.openai.discovery import LocalDiscovery, list_usual_places
 from nexus.adapters.sqlite.lock import find_holder
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK, USAGE, Ended
 from nexus.domain.ports.models import LocalModel
 from nexus.providers import catalog
-from nexus.providers.catalog import OFFLINE, PROVIDERS, TITLES, Provider, address_fault, key_fault
-from nexus.providers.choice import Choice, choose, says_where
+from nexus.providers.catalog import OFFLINE, PROVIDERS, TITLES, Provider, find_address_fault, find_key_fault
+from nexus.providers.choice import Choice, choose, list_naming_variables
 from nexus.providers.file import VARIABLE, Entry, choose_model, read_file
 from nexus.settings import Secret, read
-from nexus.start import DIRECTORY_ADVICE, directory_fault
+from nexus.start import DIRECTORY_ADVICE, find_directory_fault
 
 OFFLINE_ANSWERS = "offline, the built-in stand-in without AI"
 LONGEST_KEY = 8192
 SHOWN_NAMES = 8
 
 
-def _command(asked: Asked, *words: str, verb: str = "use") -> str:
+def _format_command(asked: Asked, *words: str, verb: str = "use") -> str:
     """A command that works as it is pasted."""
     directory = asked.arguments.data_dir
     return asked.command("models", verb, *words, *(("--data-dir", directory) if directory else ()))
@@ -30,7 +30,7 @@ def _command(asked: Asked, *words: str, verb: str = "use") -> str:
 
 def _find_local(asked: Asked) -> list[LocalModel]:
     """The servers of models on this machine."""
-    return asyncio.run(LocalDiscovery(usual_places(asked.environ)).find_local())
+    return asyncio.run(LocalDiscovery(list_usual_places(asked.environ)).find_local())
 
 
 def show(asked: Asked) -> int:
@@ -50,17 +50,17 @@ def show(asked: Asked) -> int:
     if asked.output.json:
         asked.output.document(document)
     else:
-        asked.output.line("\n".join(_lines(asked, choice, document)))
+        asked.output.line("\n".join(_describe_choice(asked, choice, document)))
     return OK
 
 
-def _lines(asked: Asked, choice: Choice, document: dict[str, Any]) -> list[str]:
-    lines = [f"Answers now: {_about(choice)}"]
+def _describe_choice(asked: Asked, choice: Choice, document: dict[str, Any]) -> list[str]:
+    lines = [f"Answers now: {_name_choice(choice)}"]
     if choice.fault:
         lines.append(f"  It cannot be used: {choice.fault}")
     others = [name for name in (*document["models"], OFFLINE) if name != choice.name]
     if choice.file and others:
-        lines += [f"In {choice.file.path} besides:", *(f"  {_command(asked, name)}" for name in others)]
+        lines += [f"In {choice.file.path} besides:", *(f"  {_format_command(asked, name)}" for name in others)]
     if not document["keys"] and not document["local"]:
         lines.append("Found on this machine: no key, no model.")
         lines.append(
@@ -76,10 +76,10 @@ def _lines(asked: Asked, choice: Choice, document: dict[str, Any]) -> list[str]:
         listed = ", ".join(names[:SHOWN_NAMES]) or "no model loaded"
         lines.append(f"  {place['title']} at {place['base_url']}: {listed}{more}")
         lines += [f"      {place['use']}"] if place["use"] else []
-    return lines if choice.is_offline else [*lines, f"Try it: {_command(asked, verb='test')}"]
+    return lines if choice.is_offline else [*lines, f"Try it: {_format_command(asked, verb='test')}"]
 
 
-def _about(choice: Choice) -> str:
+def _name_choice(choice: Choice) -> str:
     reason = {
         "default": "nothing else is configured",
         "environment": "the environment says so",
@@ -98,33 +98,33 @@ def _read_variable(asked: Asked, variable: str) -> str:
 
 def _describe_key(asked: Asked, provider: Provider) -> dict[str, str]:
     """A well-known key in the environment, by name, and what to do with it."""
-    use = _command(asked, f"{provider.name}/{provider.example}", *_options_elsewhere(asked, provider))
+    use = _format_command(asked, f"{provider.name}/{provider.example}", *_list_options_elsewhere(asked, provider))
     return {"variable": provider.key_env, "provider": provider.name, "use": use}
 
 
 def _describe_place(asked: Asked, found: LocalModel) -> dict[str, Any]:
     elsewhere = found.base_url != PROVIDERS[found.provider].base_url
     options = ["--base-url", found.base_url] if elsewhere else []
-    use = _command(asked, f"{found.provider}/{found.names[0]}", *options) if found.names else None
+    use = _format_command(asked, f"{found.provider}/{found.names[0]}", *options) if found.names else None
     about = {"provider": found.provider, "title": TITLES[found.provider], "base_url": found.base_url}
     return {**about, "models": list(found.names), "use": use}
 
 
-def _options_elsewhere(asked: Asked, provider: Provider) -> Sequence[str]:
+def _list_options_elsewhere(asked: Asked, provider: Provider) -> Sequence[str]:
     """The options for a key that is meant for another place than the provider's own, as `OPENAI_BASE_URL` says it."""
     url = _read_variable(asked, provider.key_env.replace("_API_KEY", "_BASE_URL"))
-    if not url or url.rstrip("/") == provider.base_url or address_fault(url):
+    if not url or url.rstrip("/") == provider.base_url or find_address_fault(url):
         return ()
     return ("--base-url", url, "--key-env", provider.key_env)
 
 
 def use(asked: Asked) -> int:
     data, name = read(asked.settings_environ, data_dir=asked.arguments.data_dir).directory, asked.arguments.model
-    if fault := directory_fault(data):
+    if fault := find_directory_fault(data):
         raise Ended(USAGE, f"{fault}. {DIRECTORY_ADVICE}")
     now = read_file(data)
     file = choose_model(data, name, None if _keeps_entry(asked, now.entry(name) if now else None) else _entry(asked))
-    holder, over, chosen = find_holder(data), says_where(asked.environ), file.entry(name)
+    holder, over, chosen = find_holder(data), list_naming_variables(asked.environ), file.entry(name)
     key = (chosen.key_env or ("models.toml" if chosen.key else None)) if chosen else None
     if asked.output.json:
         place = {"base_url": chosen.address if chosen else None, "key": key, "path": str(file.path)}
@@ -133,7 +133,7 @@ def use(asked: Asked) -> int:
         where = f" at {chosen.address}, {f'key from {key}' if key else 'no key'}" if chosen else ""
         asked.output.line(f"{name} answers from now on{where}: written to {file.path}.")
         if chosen:
-            asked.output.line(f"Try it: {_command(asked, verb='test')}")
+            asked.output.line(f"Try it: {_format_command(asked, verb='test')}")
     if holder:
         asked.output.note(f"The server that works in {data} (process {holder}) keeps its model until it is restarted.")
     if over:
@@ -154,17 +154,17 @@ def _keeps_entry(asked: Asked, known: Entry | None) -> bool:
 
 def _entry(asked: Asked) -> Entry:
     """The model as it was named, with the place and the key of its provider where none were given."""
-    wanted, provider = asked.arguments, catalog.provider_of(asked.arguments.model)
+    wanted, provider = asked.arguments, catalog.find_provider(asked.arguments.model)
     base_url = wanted.base_url or ""
     if not base_url and provider.name == catalog.CUSTOM:
         raise Ended(USAGE, f"{wanted.model} needs --base-url, such as http://127.0.0.1:9000/v1.")
-    if base_url and (fault := address_fault(base_url)):
+    if base_url and (fault := find_address_fault(base_url)):
         raise Ended(USAGE, f"--base-url is wrong: {fault}")
     if base_url.rstrip("/") == provider.base_url:
         base_url = ""
     if not base_url and provider.name in TITLES:
-        base_url = _address_here(asked, provider)
-    if not wanted.base_url and (options := _options_elsewhere(asked, provider)):
+        base_url = _find_address(asked, provider)
+    if not wanted.base_url and (options := _list_options_elsewhere(asked, provider)):
         asked.output.note(f"{provider.key_env} seems to be for another place: use it there with {' '.join(options)}.")
     key = Secret(_read_key(asked)) if wanted.key_stdin else Secret()
     key_env = wanted.key_env or ("" if key or base_url else provider.key_env)
@@ -183,11 +183,11 @@ def _check_variable(asked: Asked, name: str) -> None:
     if name and not _read_variable(asked, name) and not asked.arguments.key_env:
         ways = "Set it, name another with --key-env VAR, or hand the key in with --key-stdin."
         raise Ended(USAGE, f"{asked.arguments.model} needs a key, and {name} is not set. {ways}")
-    if fault := key_fault(_read_variable(asked, name)):
+    if fault := find_key_fault(_read_variable(asked, name)):
         raise Ended(USAGE, f"{name} is wrong: {fault}")
 
 
-def _address_here(asked: Asked, provider: Provider) -> str:
+def _find_address(asked: Asked, provider: Provider) -> str:
     """Where the server of this provider answers now, else its usual place; says so when it has no such model."""
     title, model = TITLES[provider.name], asked.arguments.model.partition("/")[2]
     here = next((one for one in _find_local(asked) if one.provider == provider.name), None)
@@ -205,7 +205,7 @@ def _read_key(asked: Asked) -> str:
     key = (getpass("Key (it is not shown): ") if asking else asked.output.stdin.read(LONGEST_KEY + 1)).strip()
     if not key:
         raise Ended(USAGE, "There is no key on stdin.")
-    if fault := ("it is too long." if len(key) > LONGEST_KEY else key_fault(key)):
+    if fault := ("it is too long." if len(key) > LONGEST_KEY else find_key_fault(key)):
         raise Ended(USAGE, f"The key is wrong: {fault}")
     return key
 
@@ -222,7 +222,7 @@ def test(asked: Asked) -> int:
         ways = f"There is nothing to test; {asked.command('models')} shows what is at hand."
         asked.output.line(f"{OFFLINE_ANSWERS}. {ways}")
     else:
-        asked.output.line(_about(choice))
+        asked.output.line(_name_choice(choice))
         for check in checks:
             about = f"{check.name}: {check.detail} ({check.seconds:.1f} s)"
             asked.output.check(check.works, about, None if check.works else MEANINGS[check.name])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, TextIO
 
-from nexus.cli.terminal import escaped_json, one_line, printable
+from nexus.cli.terminal import escape_json, fit_line, make_printable
 
 if TYPE_CHECKING:
     from msgspec import Struct
@@ -48,7 +48,7 @@ class Output:
         return is_able and not (self.json or self.verbatim)
 
     def line(self, text: str = "") -> None:
-        self.stdout.write(f"{printable(text)}\n")
+        self.stdout.write(f"{make_printable(text)}\n")
 
     def check(self, state: str | bool, text: str, more: str | None = None) -> None:
         """How a check stands, and what there is `more` to say of it."""
@@ -58,18 +58,18 @@ class Output:
 
     def text(self, piece: str) -> None:
         """A piece of text as it comes."""
-        self.stdout.write(printable(piece))
+        self.stdout.write(make_printable(piece))
         self.stdout.flush()
 
     def note(self, text: str) -> None:
         """For people who watch: never part of the result."""
         self.stdout.flush()
-        self.stderr.write(f"{printable(text)}\n")
+        self.stderr.write(f"{make_printable(text)}\n")
         self.stderr.flush()
 
     def dim(self, text: str) -> None:
         self.stdout.flush()
-        shown = one_line(text)
+        shown = fit_line(text)
         self.stderr.write(f"\x1b[2m{shown}\x1b[0m\n" if self.stderr.isatty() else f"{shown}\n")
         self.stderr.flush()
 
@@ -93,7 +93,7 @@ class Output:
         utf8 = (self.stdout.encoding or "utf-8").replace("-", "").casefold() == "utf8"
         document = _encode_json(value, indent)
         if self.room is not None or not utf8:
-            document = escaped_json(document, ascii_only=not utf8)
+            document = escape_json(document, ascii_only=not utf8)
         self.stdout.write(f"{document}\n")
 
     def json_line(self, value: object) -> None:
@@ -104,7 +104,7 @@ class Output:
         """A file's content: as it is for programs, harmless for a terminal."""
         buffer = getattr(self.stdout, "buffer", None)
         if self.stdout.isatty() or buffer is None:
-            self.stdout.write(printable(content.decode(errors="replace")))
+            self.stdout.write(make_printable(content.decode(errors="replace")))
             return
         self.stdout.flush()
         buffer.write(content)
@@ -119,10 +119,10 @@ class Output:
             self.document(fields | more)
             return
         fields |= {name: "\n".join(lines) for name, lines in more.items()}
-        present = {name: as_words(value) for name, value in fields.items() if value not in (None, "", [], {})}
+        present = {name: format_words(value) for name, value in fields.items() if value not in (None, "", [], {})}
         width = max(map(len, present), default=0)
         for name, text in present.items():
-            for number, line in enumerate(printable(text).splitlines() or [""]):
+            for number, line in enumerate(make_printable(text).splitlines() or [""]):
                 self.line(f"{'' if number else name.replace('_', ' '):<{width}}  {line}")
 
     def flush(self) -> None:
@@ -148,7 +148,7 @@ def _encode_json(value: object, indent: int | None) -> str:
         return json.dumps(msgspec.to_builtins(value), indent=indent)
 
 
-def as_words(value: object) -> str:
+def format_words(value: object) -> str:
     import msgspec
 
     match value:

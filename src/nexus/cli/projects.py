@@ -5,7 +5,7 @@ from contextlib import aclosing
 from nexus.cli.asked import Asked
 from nexus.cli.exits import USAGE, Ended
 from nexus.cli.tables import Shape, show_list, show_table
-from nexus.cli.watching import as_json, as_line, follow_build, say_place
+from nexus.cli.watching import encode_event, follow_build, format_event, say_place
 from nexus.client import Client
 from nexus.wire.lists import Listed
 
@@ -83,9 +83,9 @@ async def events(asked: Asked, client: Client) -> None:
     async with aclosing(client.project_events(asked.arguments.project, after=asked.arguments.after)) as found:
         async for event in found:
             if asked.output.json:
-                asked.output.json_line(as_json(event))
+                asked.output.json_line(encode_event(event))
             else:
-                asked.output.text(f"{event.position:>5}  {as_line(event)}\n")
+                asked.output.text(f"{event.position:>5}  {format_event(event)}\n")
 
 
 async def command(asked: Asked, client: Client) -> None:

@@ -52,22 +52,22 @@ def _read_quoted(text: str, read: Read) -> str:
     return text.rstrip().removesuffix(QUOTES)
 
 
-def everything_typed(output: Output) -> Iterator[Typed]:
+def read_everything(output: Output) -> Iterator[Typed]:
     """All of a stdin at which nobody sits."""
     while (one := read_entry(lambda _: _read_line(output.stdin))) is not None:
         yield one
 
 
-def reader(output: Output) -> Read:
+def make_reader(output: Output) -> Read:
     """Reads from whoever sits at the terminal."""
     if not (output.stdin.isatty() and output.stdout.isatty()):
         return lambda prompt: _read_plainly(output, prompt)
-    if _edits_lines():
+    if _load_line_editing():
         return _read_edited
-    return lambda prompt: _with_what_was_pasted(_read_edited(prompt))
+    return lambda prompt: _read_pasted_lines(_read_edited(prompt))
 
 
-def _edits_lines() -> bool:
+def _load_line_editing() -> bool:
     """Loads line editing and history; whether it also takes a pasted text as one line."""
     try:
         import readline
@@ -87,7 +87,7 @@ def _read_edited(prompt: str) -> str | None:
         return None
 
 
-def _with_what_was_pasted(line: str | None) -> str | None:
+def _read_pasted_lines(line: str | None) -> str | None:
     """Lines that are there at once belong together."""
     while line is not None and select.select([sys.stdin], [], [], PASTED_SECONDS)[0] and (more := sys.stdin.readline()):
         line = f"{line}\n{more.removesuffix(chr(10))}"
@@ -105,15 +105,15 @@ def _read_line(source: TextIO) -> str | None:
     return line.removesuffix("\n") if line else None
 
 
-def message_of(text: str, output: Output) -> str:
+def read_message(text: str, output: Output) -> str:
     """The text itself; `-` stands for what comes through stdin."""
     return check_text(output.stdin.read(MOST_CHARACTERS + 1) if text == "-" else text)
 
 
-def content_of(path: str, output: Output) -> str:
+def read_content(path: str, output: Output) -> str:
     """The text of a file; `-` stands for stdin."""
     if path == "-":
-        return message_of(path, output)
+        return read_message(path, output)
     try:
         with Path(path).open(encoding="utf-8") as file:
             return check_text(file.read(MOST_CHARACTERS + 1))

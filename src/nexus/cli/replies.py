@@ -6,8 +6,8 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from nexus.cli.output import Output
-from nexus.cli.terminal import one_line
-from nexus.cli.watching import as_json
+from nexus.cli.terminal import fit_line
+from nexus.cli.watching import encode_event
 from nexus.client import ApiError, Client, Event, Unreachable
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Voice:
         if event.tag in ("reply.completed", "reply.failed", "reply.cancelled", "reply.interrupted"):
             self.ending = event.tag
         if self._output.json:
-            self._output.json_line(as_json(event))
+            self._output.json_line(encode_event(event))
         else:
             self._show(event.tag, event.data)
 
@@ -63,7 +63,7 @@ class Voice:
 
     def _beside(self, line: str) -> None:
         self.pause()
-        self._output.dim(one_line(line))
+        self._output.dim(fit_line(line))
 
     def pause(self) -> None:
         """Ends the line or block that is being written: something else is shown now."""

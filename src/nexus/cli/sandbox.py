@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nexus.composition.adapters import crash_test_workspaces
-from nexus.settings import PREFIX, Secret, Settings, variables
+from nexus.settings import PREFIX, Secret, Settings, list_variables
 
 HOLDS = ("builds", "limits")
 """Groups of settings that are tested as they are; all others are stand-ins."""
@@ -47,7 +47,7 @@ def _remove_empty(directories: Sequence[Path]) -> None:
 
 def select_environ(environ: Mapping[str, str]) -> dict[str, str]:
     """What the crash test's servers get of an environment."""
-    plain = {one.name for one in variables() if one.group in HOLDS and one.type is not Secret}
+    plain = {one.name for one in list_variables() if one.group in HOLDS and one.type is not Secret}
     return {
         name: text
         for name, text in environ.items()

@@ -18,25 +18,25 @@ def serve(asked: Asked) -> int:
     with lean("rich"):  # structlog would load it for coloured tracebacks, which are not printed here: 0.1 s, 3 MB
         from nexus import serving
         from nexus.providers.choice import read_settings
-        from nexus.start import setting_warnings
+        from nexus.start import find_setting_warnings
 
     wanted = asked.arguments
     found = read_settings(
         asked.settings_environ, host=wanted.host, port=wanted.port, data_dir=wanted.data_dir, role=wanted.role
     )
-    for warning in setting_warnings(found):
+    for warning in find_setting_warnings(found):
         asked.output.note(f"nexus: {warning}")
     if wanted.attached:
         threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        serving.run(found, ready=lambda url: asked.output.note(f"nexus is ready at {url} ({_about(found, url)})"))
+        serving.run(found, ready=lambda url: asked.output.note(f"nexus is ready at {url} ({_summarize(found, url)})"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise Ended(FAILED, f"Cannot serve on {found.host}:{found.port} from {found.data_dir}: {reason}.") from error
     return OK
 
 
-def _about(found: "Settings", url: str) -> str:
+def _summarize(found: "Settings", url: str) -> str:
     model = found.model
     answers = "offline, no AI" if model.provider == "offline" else f"{model.name} at {model.base_url}"
     return f"model: {answers}; docs: {url}/docs; stop: Ctrl-C"

@@ -23,7 +23,7 @@ OnServer = Callable[[Asked, Client], Awaitable[int | None]]
 """A command that is handed a client; its exit code, or None where all went well."""
 
 
-def client_for(asked: Asked) -> Client:
+def connect_client(asked: Asked) -> Client:
     """A server that refuses the first connection is not there: people do not wait to be told."""
     try:
         return Client(asked.url, token=asked.token, pauses=Pauses(first_contact=1), notice=asked.output.note)
@@ -35,15 +35,15 @@ def on_server(asked: Asked, work: OnServer) -> int:
     """What the work comes to on a server: the one that answers, or one of its own where that is wanted."""
 
     async def run() -> int:
-        async with client_for(asked) as client, AsyncExitStack() as stack:
-            own = asked.may_serve and await stack.enter_async_context(server_for(asked, client))
+        async with connect_client(asked) as client, AsyncExitStack() as stack:
+            own = asked.may_serve and await stack.enter_async_context(provide_server(asked, client))
             return await work(replace(asked, owns_server=own), client) or OK
 
     return asyncio.run(run())
 
 
 @asynccontextmanager
-async def server_for(asked: Asked, client: Client, *, command: Sequence[str] | None = None) -> AsyncIterator[bool]:
+async def provide_server(asked: Asked, client: Client, *, command: Sequence[str] | None = None) -> AsyncIterator[bool]:
     """A server answers inside; whether it is one that ends with this command. Unreachable when none does and none is wanted."""
     try:
         await client.ready()
@@ -54,10 +54,10 @@ async def server_for(asked: Asked, client: Client, *, command: Sequence[str] | N
         yield False
         return
     with tempfile.TemporaryFile() as complaints:
-        child = await start_server(command or _command(asked), asked.environ, complaints)
+        child = await start_server(command or _serve_command(asked), asked.environ, complaints)
         try:
             asked.output.note(f"No server answers at {client.url}: one is started for this command …")
-            await _ready(child, client, complaints)
+            await _wait_for_server(child, client, complaints)
             yield True
         finally:
             asked.output.note("The server that was started for this command is stopped.")
@@ -78,7 +78,7 @@ async def start_server(
     )
 
 
-async def until_ready(child: asyncio.subprocess.Process, client: Client) -> bool:
+async def wait_until_ready(child: asyncio.subprocess.Process, client: Client) -> bool:
     """Whether it takes work now; False when it ended before. TimeoutError after a minute."""
     ready = False
     async with asyncio.timeout(READY_SECONDS):
@@ -89,16 +89,16 @@ async def until_ready(child: asyncio.subprocess.Process, client: Client) -> bool
     return ready
 
 
-def _command(asked: Asked) -> list[str]:
+def _serve_command(asked: Asked) -> list[str]:
     parts = urlsplit(asked.url)
     if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "localhost", "::1") or parts.path.strip("/"):
         raise Ended(USAGE, f"--serve starts a server on this machine, but {asked.url} is not one of its addresses.")
     return [*SERVE, "--role", "all", "--host", parts.hostname, "--port", str(parts.port or 80)]
 
 
-async def _ready(child: asyncio.subprocess.Process, client: Client, complaints: IO[bytes]) -> None:
+async def _wait_for_server(child: asyncio.subprocess.Process, client: Client, complaints: IO[bytes]) -> None:
     try:
-        if await until_ready(child, client):
+        if await wait_until_ready(child, client):
             return
     except TimeoutError:
         raise Ended(UNREACHABLE, f"The server was not ready after {READY_SECONDS:g} seconds.") from None

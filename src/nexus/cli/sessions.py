@@ -1,7 +1,7 @@
 """`nexus sessions`: conversations."""
 
 from nexus.cli.asked import Asked
-from nexus.cli.lookup import agent_of
+from nexus.cli.lookup import find_agent
 from nexus.cli.tables import Shape, show_list
 from nexus.client import Client
 
@@ -21,7 +21,7 @@ SESSIONS = Shape(
 
 
 async def list_sessions(asked: Asked, client: Client) -> None:
-    agent_id = (await agent_of(client, asked.arguments.agent)).agent_id if asked.arguments.agent else None
+    agent_id = (await find_agent(client, asked.arguments.agent)).agent_id if asked.arguments.agent else None
     await show_list(asked, client.sessions(agent_id=agent_id), SESSIONS)
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nexus.cli.asked import Asked
-from nexus.cli.output import as_words
-from nexus.cli.terminal import one_line
+from nexus.cli.output import format_words
+from nexus.cli.terminal import fit_line
 from nexus.client import Pages
 from nexus.wire.lists import Listed
 
@@ -41,15 +41,15 @@ def show_table(asked: Asked, found: Listed[Any], shape: Shape) -> None:
     elif not rows:
         asked.output.note(f"{shape.empty} {asked.command(*shape.then)}" if shape.then else shape.empty)
     else:
-        asked.output.line("\n".join(lines_of(list(shape.columns), rows, asked.output.room, shape.lesser)))
+        asked.output.line("\n".join(format_table(list(shape.columns), rows, asked.output.room, shape.lesser)))
 
 
 def _read_cell(item: object, field: str | Callable[[Any], object]) -> str:
-    text = one_line(as_words(getattr(item, field) if isinstance(field, str) else field(item)))
+    text = fit_line(format_words(getattr(item, field) if isinstance(field, str) else field(item)))
     return text[:19] if isinstance(field, str) and field.endswith("_at") else text
 
 
-def lines_of(
+def format_table(
     names: Sequence[str], rows: Sequence[Mapping[str, str]], room: int | None, lesser: Sequence[str]
 ) -> list[str]:
     """A table without the `lesser` columns that do not fit, and its last field folded; or blocks where not even that fits."""

@@ -10,7 +10,7 @@ _STEERING = re.compile(
 _LOOKALIKES = {"\u2028": "\n", "\u2029": "\n"}
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """Without what would move the cursor, recolour the terminal or turn the reading direction; halves of characters become `�`."""
     return _STEERING.sub(_harmless, text)
 
@@ -20,7 +20,7 @@ def _harmless(found: re.Match[str]) -> str:
     return "\ufffd" if "\ud800" <= character <= "\udfff" else _LOOKALIKES.get(character, "")
 
 
-def escaped_json(document: str, *, ascii_only: bool = False) -> str:
+def escape_json(document: str, *, ascii_only: bool = False) -> str:
     """The same JSON, with escapes for what would steer a terminal; `ascii_only`: for all that is not ASCII."""
     if ascii_only:
         return re.sub(r"[^\n\x20-\x7e]", _escape, document)
@@ -32,7 +32,7 @@ def _escape(found: re.Match[str]) -> str:
     return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
-def one_line(text: str, width: int = 200) -> str:
+def fit_line(text: str, width: int = 200) -> str:
     """At most so many characters, on one line."""
-    flat = " ".join(printable(text).split())
+    flat = " ".join(make_printable(text).split())
     return flat if len(flat) <= width else f"{flat[: width - 1]}…"

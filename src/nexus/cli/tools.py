@@ -3,7 +3,7 @@
 from nexus.cli.asked import Asked
 from nexus.cli.exits import REFUSED, Ended
 from nexus.cli.tables import Shape, show_list
-from nexus.cli.terminal import one_line
+from nexus.cli.terminal import fit_line
 from nexus.client import Client
 
 TOOLS = Shape(
@@ -12,7 +12,7 @@ TOOLS = Shape(
         "CATEGORY": "category",
         "SOURCE": "source",
         "USED": "usage_count",
-        "DESCRIPTION": lambda tool: one_line(tool.description, 100),
+        "DESCRIPTION": lambda tool: fit_line(tool.description, 100),
     },
     lesser=("SOURCE", "USED", "CATEGORY"),
     empty="There is no such tool.",

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from nexus.cli.exits import FAILED, OK, USAGE, Ended
 from nexus.cli.output import Output
-from nexus.cli.terminal import one_line
+from nexus.cli.terminal import fit_line
 from nexus.domain.builds.acceptance import CaseResult
 from nexus.domain.builds.examination import CASES, read_cases, run_case, run_unit_tests
 from nexus.domain.builds.outputs import Case
@@ -60,7 +60,7 @@ async def _run_case(output: Output, agent: OpenAgent, case: Case) -> CaseResult:
 
 def _say(output: Output, passed: bool, what: str, problem: str | None) -> None:
     if not output.json:
-        output.check(passed, one_line(what), one_line(problem, 500) if problem else None)
+        output.check(passed, fit_line(what), fit_line(problem, 500) if problem else None)
         output.flush()
 
 

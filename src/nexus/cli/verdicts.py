@@ -9,7 +9,7 @@ from msgspec import Struct
 from nexus.cli.asked import Asked
 from nexus.cli.board import Board
 from nexus.cli.exits import FAILED, OK, PARTIAL
-from nexus.cli.lookup import reference_of
+from nexus.cli.lookup import choose_reference
 from nexus.client import Client
 
 
@@ -48,7 +48,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
         return OK if self.good else PARTIAL if is_partial else FAILED
 
 
-async def outcome_of(client: Client, project_id: str, board: Board, environ: Mapping[str, str]) -> Outcome:
+async def read_outcome(client: Client, project_id: str, board: Board, environ: Mapping[str, str]) -> Outcome:
     project = await client.project(project_id)
     metrics, status = project.metrics or {}, board.ending or project.status
     directory = Path(environ.get("NEXUS_DATA_DIR") or "data") / "projects" / project_id
@@ -72,7 +72,7 @@ async def _describe_agent(client: Client, agent_id: str) -> BuiltAgent:
     return BuiltAgent(
         agent_id=agent_id,
         slug=agent.slug,
-        called=await reference_of(client, agent),
+        called=await choose_reference(client, agent),
         name=agent.agent_name,
         version=agent.versions,
         verdict=agent.verdict,

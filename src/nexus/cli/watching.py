@@ -6,10 +6,10 @@ from contextlib import aclosing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from nexus.cli.asked import Asked
-from nexus.cli.board import MARKS, Board, Stage, ahead, board_of
+from nexus.cli.board import MARKS, Board, Stage, describe_queue_position, make_board
 from nexus.cli.output import Output
-from nexus.cli.terminal import one_line
-from nexus.cli.verdicts import outcome_of, report_outcome
+from nexus.cli.terminal import fit_line
+from nexus.cli.verdicts import read_outcome, report_outcome
 from nexus.client import ApiError, Client, Event, Unreachable
 from nexus.wire.projects import ProjectStarted, ProjectView
 
@@ -36,7 +36,7 @@ async def follow_build(asked: Asked, client: Client, project: ProjectStarted | P
     project_id = project.project_id
     asked.output.note(f"{project.project_name} ({project_id})")
     say_place(asked, project.position)
-    board = board_of(await client.stages(project_id))
+    board = make_board(await client.stages(project_id))
 
     async def position() -> int | None:
         return (await client.project(project_id)).position
@@ -45,12 +45,12 @@ async def follow_build(asked: Asked, client: Client, project: ProjectStarted | P
     try:
         await _show_events(client.project_events(project_id), board, asked.output)
     except asyncio.CancelledError:
-        asked.output.note(_interruption_note(asked, project_id))
+        asked.output.note(_describe_interruption(asked, project_id))
         raise
     finally:
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
-    outcome = await outcome_of(client, project_id, board, asked.settings_environ)
+    outcome = await read_outcome(client, project_id, board, asked.settings_environ)
     if asked.output.json:
         asked.output.json_line({"event": "result", "data": outcome})
     else:
@@ -61,25 +61,25 @@ async def follow_build(asked: Asked, client: Client, project: ProjectStarted | P
 def say_place(asked: Asked, before: int | None) -> None:
     """Says that a build waits for a place."""
     if before is not None:
-        asked.output.note(f"It waits for a place: {ahead(before)}.")
+        asked.output.note(f"It waits for a place: {describe_queue_position(before)}.")
 
 
-def ways_to_go_on(asked: Asked, project_id: str) -> str:
+def describe_ways_on(asked: Asked, project_id: str) -> str:
     """How to go on with a build that is not watched."""
     watch, stop = (asked.command("projects", verb, project_id) for verb in ("watch", "stop"))
     return f"Follow it: {watch}\nStop it:   {stop}"
 
 
-def _interruption_note(asked: Asked, project_id: str) -> str:
+def _describe_interruption(asked: Asked, project_id: str) -> str:
     if asked.owns_server:
         return f"Interrupted. The build goes on where it was as soon as a server runs again: {asked.command('serve')}"
-    return f"Interrupted here; the build goes on on the server.\n{ways_to_go_on(asked, project_id)}"
+    return f"Interrupted here; the build goes on on the server.\n{describe_ways_on(asked, project_id)}"
 
 
 async def _show_events(events: AsyncGenerator[Event, None], board: Board, output: Output) -> None:
     """Every event as it comes, up to the one that ends the build."""
     async with aclosing(events):
-        with _view(board, output) as show:
+        with _open_view(board, output) as show:
             async for event in events:
                 show(event, board.apply_event(event))
 
@@ -97,9 +97,9 @@ async def refresh_position(
 
 
 @contextmanager
-def _view(board: Board, output: Output) -> Iterator[View]:
+def _open_view(board: Board, output: Output) -> Iterator[View]:
     if output.json:
-        yield lambda event, _: output.json_line(as_json(event))
+        yield lambda event, _: output.json_line(encode_event(event))
     elif not output.stderr.isatty():
         yield lambda event, stage: _note(output, board, event, stage)
     else:
@@ -115,15 +115,15 @@ def _view(board: Board, output: Output) -> Iterator[View]:
             yield lambda *_: None
 
 
-def as_json(event: Event) -> dict[str, Any]:
+def encode_event(event: Event) -> dict[str, Any]:
     return {"event": event.tag, "position": event.position, "data": event.data}
 
 
-def as_line(event: Event) -> str:
+def format_event(event: Event) -> str:
     """An event for people, on one line."""
     told = {name: value for name, value in event.data.items() if name not in ("type", "at") and value is not None}
     words = " ".join(f"{name}={value}" for name, value in told.items())
-    return one_line(f"{event.tag}  {words}", 300)
+    return fit_line(f"{event.tag}  {words}", 300)
 
 
 def _note(output: Output, board: Board, event: Event, stage: Stage | None) -> None:
@@ -135,10 +135,10 @@ def _note(output: Output, board: Board, event: Event, stage: Stage | None) -> No
             again = f" (attempt {stage.attempt})" if stage.attempt > 1 else ""
             output.note(f"[{stage.number}/{len(board.stages)}] {stage.title}{again} …")
         case "stage.log" | "stage.retried":
-            output.note(f"      {one_line(stage.line)}")
+            output.note(f"      {fit_line(stage.line)}")
         case "stage.completed" | "stage.skipped" | "stage.failed":
             took = f" {stage.seconds:.1f} s" if stage.seconds is not None else ""
-            output.note(f"      {MARKS[stage.outcome]} {stage.outcome}{took}  {one_line(stage.line)}".rstrip())
+            output.note(f"      {MARKS[stage.outcome]} {stage.outcome}{took}  {fit_line(stage.line)}".rstrip())
 
 
 def render_board(board: Board, *, is_narrow: bool = False) -> "RenderableType":
@@ -156,11 +156,11 @@ def render_board(board: Board, *, is_narrow: bool = False) -> "RenderableType":
         style = STYLES[stage.outcome]
         table.add_row(
             Text(str(stage.number), style="dim"),
-            Text(f"{MARKS[stage.outcome]} {one_line(stage.title, 40)}", style=style),
+            Text(f"{MARKS[stage.outcome]} {fit_line(stage.title, 40)}", style=style),
             Text("" if is_narrow else stage.outcome, style=style),
             Text(f"×{stage.attempt}" if stage.attempt > 1 else "", style="yellow"),
             Text("" if seconds is None else f"{seconds:.1f} s", style="dim"),
-            Text(one_line(stage.line), style="dim"),
+            Text(fit_line(stage.line), style="dim"),
         )
     done = round(board.progress / 100 * WIDTH)
     bar = Text.assemble(

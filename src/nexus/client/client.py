@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from nexus.client.pages import Pages
-from nexus.client.requests import Method, Request, path_of
+from nexus.client.requests import Method, Request, make_path
 from nexus.client.streams import BUILD_ENDS, REPLY_ENDS, Event, Following
 from nexus.client.transport import DROPPED, MARK, Transport
 from nexus.wire.agents import (
@@ -94,7 +94,7 @@ class Client(Transport):
         return await self._get(ProjectView, "projects", project_id)
 
     async def delete_project(self, project_id: str, *, stop_first: bool = False) -> ProjectDeleted:
-        path, query = path_of("projects", project_id), {"stop_first": "true"} if stop_first else {}
+        path, query = make_path("projects", project_id), {"stop_first": "true"} if stop_first else {}
         return await self.fetch(Request(method="DELETE", path=path, query=query), ProjectDeleted)
 
     async def stages(self, project_id: str) -> list[StageView]:
@@ -106,12 +106,12 @@ class Client(Transport):
 
     async def control(self, project_id: str, action: Action, *, from_stage: str | None = None) -> ProjectView:
         """Pause, resume and stop may be sent twice; retry and restart begin another build."""
-        body, path = ControlCommand(action=action, from_stage=from_stage), path_of("projects", project_id, "control")
+        body, path = ControlCommand(action=action, from_stage=from_stage), make_path("projects", project_id, "control")
         return await self._change("POST", path, body, ProjectView, again=action in ("pause", "resume", "stop"))
 
     def project_events(self, project_id: str, *, after: int = 0) -> AsyncGenerator[Event, None]:
         """The events of the current build behind a position, up to its end; through drops, each once."""
-        request = Request(path=path_of("projects", project_id, "events"))
+        request = Request(path=make_path("projects", project_id, "events"))
         return Following(self, resumed=lambda: request, ends=BUILD_ENDS, after=after).events()
 
     def project_tasks(self, project_id: str) -> Pages[TaskView]:
@@ -121,7 +121,7 @@ class Client(Transport):
         return (await self._get(Listed[FileEntry], "projects", project_id, "files", at=at)).items
 
     async def file(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
-        query, where = {"at": at} if at else {}, path_of("projects", project_id, "files", *path.strip("/").split("/"))
+        query, where = {"at": at} if at else {}, make_path("projects", project_id, "files", *path.strip("/").split("/"))
         return await self.read(Request(path=where, query=query, seconds=FILE_SECONDS))
 
     async def commits(self, project_id: str) -> list[CommitView]:
@@ -129,7 +129,7 @@ class Client(Transport):
 
     async def report(self, project_id: str) -> str:
         """What verification found, in Markdown."""
-        return (await self.read(Request(path=path_of("projects", project_id, "report")))).decode(errors="replace")
+        return (await self.read(Request(path=make_path("projects", project_id, "report")))).decode(errors="replace")
 
     def agents(self, *, category: str | None = None) -> Pages[AgentView]:
         return self._list(Listed[AgentView], "agents", category=category)
@@ -138,10 +138,10 @@ class Client(Transport):
         return await self._get(AgentView, "agents", agent_id)
 
     async def update_agent(self, agent_id: str, changes: AgentChanges) -> AgentView:
-        return await self._change("PUT", path_of("agents", agent_id), changes, AgentView)
+        return await self._change("PUT", make_path("agents", agent_id), changes, AgentView)
 
     async def delete_agent(self, agent_id: str) -> None:
-        await self.read(Request(method="DELETE", path=path_of("agents", agent_id)))
+        await self.read(Request(method="DELETE", path=make_path("agents", agent_id)))
 
     async def invoke(self, agent_id: str, content: str) -> InvocationView:
         """One question, one answer, no session; takes as long as the agent does."""
@@ -169,10 +169,10 @@ class Client(Transport):
 
     async def rename_session(self, session_id: str, display_name: str) -> SessionView:
         changes = SessionChanges(display_name=display_name)
-        return await self._change("PATCH", path_of("sessions", session_id), changes, SessionView)
+        return await self._change("PATCH", make_path("sessions", session_id), changes, SessionView)
 
     async def delete_session(self, session_id: str) -> None:
-        await self.read(Request(method="DELETE", path=path_of("sessions", session_id)))
+        await self.read(Request(method="DELETE", path=make_path("sessions", session_id)))
 
     def messages(self, session_id: str) -> Pages[MessageView]:
         return self._list(Listed[MessageView], "sessions", session_id, "messages")
@@ -183,7 +183,7 @@ class Client(Transport):
 
     def stream(self, session_id: str, content: str) -> AsyncGenerator[Event, None]:
         """Says something and hears the reply as it is written; through drops, each event once."""
-        opening = _creation(NewMessage(content=content), "sessions", session_id, "stream")
+        opening = _make_creation(NewMessage(content=content), "sessions", session_id, "stream")
         replies = list[str]()
 
         def note_reply(event: Event) -> None:
@@ -191,22 +191,22 @@ class Client(Transport):
                 replies.append(event.data["reply_id"])
 
         def resume() -> Request | None:
-            return _events_of(session_id, replies[-1]) if replies else None
+            return _make_events_request(session_id, replies[-1]) if replies else None
 
         return Following(self, resumed=resume, ends=REPLY_ENDS, opening=opening, heard=note_reply).events()
 
     def reply_events(self, session_id: str, reply_id: str, *, after: int = 0) -> AsyncGenerator[Event, None]:
         """The events of a reply behind a position, up to its end; nothing when it is over and was read to its end."""
-        request = _events_of(session_id, reply_id)
+        request = _make_events_request(session_id, reply_id)
         return Following(self, resumed=lambda: request, ends=REPLY_ENDS, after=after).events()
 
     async def cancel_reply(self, session_id: str, reply_id: str) -> ReplyView:
         """Stops a reply; what was written so far is kept."""
-        path = path_of("sessions", session_id, "replies", reply_id, "cancel")
+        path = make_path("sessions", session_id, "replies", reply_id, "cancel")
         return await self._change("POST", path, None, ReplyView)
 
     async def regenerate(self, session_id: str, message_id: str) -> ReplyStartedView:
-        path = path_of("sessions", session_id, "messages", message_id, "regenerate")
+        path = make_path("sessions", session_id, "messages", message_id, "regenerate")
         return await self._change("POST", path, None, ReplyStartedView, again=False)
 
     async def task(self, task_id: str) -> TaskView:
@@ -232,24 +232,24 @@ class Client(Transport):
 
     async def _get(self, kind: type[T], *parts: str, **query: str | int | None) -> T:
         asked = {name: str(value) for name, value in query.items() if value is not None}
-        return await self.fetch(Request(path=path_of(*parts), query=asked), kind)
+        return await self.fetch(Request(path=make_path(*parts), query=asked), kind)
 
     def _list(self, kind: type[Listed[T]], *parts: str, **query: str | None) -> Pages[T]:
         return Pages(lambda limit, cursor: self._get(kind, *parts, limit=limit, cursor=cursor, **query))
 
     async def _create(self, body: Struct, kind: type[T], *parts: str, seconds: float = 60.0) -> T:
-        return await self.fetch(structs.replace(_creation(body, *parts), seconds=seconds), kind)
+        return await self.fetch(structs.replace(_make_creation(body, *parts), seconds=seconds), kind)
 
     async def _change(self, method: Method, path: str, body: Struct | None, kind: type[T], *, again: bool = True) -> T:
         encoded = None if body is None else msgspec.json.encode(body)
         return await self.fetch(Request(method=method, path=path, body=encoded, again=again), kind)
 
 
-def _creation(body: Struct, *parts: str) -> Request:
+def _make_creation(body: Struct, *parts: str) -> Request:
     """A POST that makes something, once however often it is sent."""
     key = {"Idempotency-Key": uuid4().hex}
-    return Request(method="POST", path=path_of(*parts), headers=key, body=msgspec.json.encode(body))
+    return Request(method="POST", path=make_path(*parts), headers=key, body=msgspec.json.encode(body))
 
 
-def _events_of(session_id: str, reply_id: str) -> Request:
-    return Request(path=path_of("sessions", session_id, "replies", reply_id, "events"))
+def _make_events_request(session_id: str, reply_id: str) -> Request:
+    return Request(path=make_path("sessions", session_id, "replies", reply_id, "events"))

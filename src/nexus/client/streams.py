@@ -12,7 +12,7 @@ from nexus.client.errors import Dropped, NotNexus, Unreachable
 from nexus.client.pauses import retry_after
 from nexus.client.requests import Request
 from nexus.client.sse import Frame, Parser, TooLong
-from nexus.client.transport import AWAY, DROPPED, MARK, Transport, seen_of
+from nexus.client.transport import AWAY, DROPPED, MARK, Transport, describe_response
 
 BUILD_ENDS = frozenset({"build.completed", "build.failed", "build.cancelled"})
 REPLY_ENDS = frozenset({"reply.completed", "reply.failed", "reply.cancelled", "reply.interrupted"})
@@ -96,7 +96,7 @@ class Following:
         elif response.status != 200:
             raise await self._transport.refusal(response)
         elif response.content_type != "text/event-stream":
-            raise NotNexus(self._transport.url, seen_of(response))
+            raise NotNexus(self._transport.url, describe_response(response))
 
     async def _read(self, response: aiohttp.ClientResponse) -> AsyncGenerator[Event, None]:
         await self._check(response)
@@ -106,14 +106,14 @@ class Following:
                 self._wished = parser.retry
                 if frame.event == RECONNECT:
                     return
-                if (event := self._fresh(frame)) is not None:
+                if (event := self._skip_repeated(frame)) is not None:
                     yield event
                 if self._over:
                     return
             if parser.pings:
                 self._failures = 0
 
-    def _fresh(self, frame: Frame) -> Event | None:
+    def _skip_repeated(self, frame: Frame) -> Event | None:
         """The event, unless it was heard already. A reset without a position says that the stream begins anew."""
         if frame.id is None and frame.event != RESET:
             return None

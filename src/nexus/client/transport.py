@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from nexus.client.errors import ApiError, Dropped, NotNexus, Unreachable, problem_of
+from nexus.client.errors import ApiError, Dropped, NotNexus, Unreachable, parse_problem
 from nexus.client.pauses import Pauses, retry_after
 from nexus.client.requests import Request
 
@@ -39,8 +39,8 @@ class Transport:
         notice: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`notice` is told, in a sentence, when a stream lost its connection and goes on. ValueError for a URL that is none."""
-        self.url, self.pauses, self.sleep, self.notice = checked_url(url), pauses, sleep, notice
-        self._token, self.answered = checked_token(token), False
+        self.url, self.pauses, self.sleep, self.notice = check_url(url), pauses, sleep, notice
+        self._token, self.answered = check_token(token), False
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -69,7 +69,7 @@ class Transport:
                 return await self._try_request(request)
             except Dropped as dropped:
                 failures += 1
-                if failures >= self._tries(request, dropped.failure):
+                if failures >= self._count_tries(request, dropped.failure):
                     raise dropped.failure from dropped.failure.__cause__
                 await self.sleep(self.pauses.before(failures, wished=dropped.wished))
 
@@ -82,13 +82,13 @@ class Transport:
                 if response.status >= 300:
                     raise await self.refusal(response)
                 if MARK not in response.headers:
-                    raise NotNexus(self.url, seen_of(response))
+                    raise NotNexus(self.url, describe_response(response))
                 return await response.read()
         except DROPPED as error:
             failure = self.describe_loss(error)
             raise failure if isinstance(failure, NotNexus) else Dropped(failure) from error
 
-    def _tries(self, request: Request, failure: ApiError | Unreachable) -> int:
+    def _count_tries(self, request: Request, failure: ApiError | Unreachable) -> int:
         """How many in all. What may not be sent twice is sent again only when it cannot have arrived."""
         never_sent = isinstance(failure.__cause__, REFUSED)
         if never_sent and not self.answered:
@@ -125,8 +125,8 @@ class Transport:
             body += chunk
             if len(body) > PROBLEM_BYTES:
                 break
-        problem = problem_of(response.status, bytes(body))
-        return NotNexus(self.url, seen_of(response)) if problem is None else ApiError(problem)
+        problem = parse_problem(response.status, bytes(body))
+        return NotNexus(self.url, describe_response(response)) if problem is None else ApiError(problem)
 
     def describe_loss(self, error: BaseException) -> Unreachable:
         """What a connection's end means to who called."""
@@ -136,7 +136,7 @@ class Transport:
         return lost
 
 
-def seen_of(response: aiohttp.ClientResponse) -> str:
+def describe_response(response: aiohttp.ClientResponse) -> str:
     """An answer in a few words: its status, its kind, where it sends to."""
     if 300 <= response.status < 400:
         return f"it sends you elsewhere: use {response.headers.get('Location', 'another address')} as the URL"
@@ -144,7 +144,7 @@ def seen_of(response: aiohttp.ClientResponse) -> str:
     return f"it said {response.status} {response.reason or ''}".rstrip() + f" with {kind}"
 
 
-def checked_url(url: str) -> str:
+def check_url(url: str) -> str:
     """Without the slash at its end. ValueError for what is no address of a server."""
     parts = urlsplit(url.strip())
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -154,7 +154,7 @@ def checked_url(url: str) -> str:
     return url.strip().rstrip("/")
 
 
-def checked_token(token: str | None) -> str | None:
+def check_token(token: str | None) -> str | None:
     """ValueError, which does not repeat it, for what cannot stand in a header."""
     token = (token or "").strip()
     if not token.isascii() or not token.isprintable():

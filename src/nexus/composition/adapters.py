@@ -240,9 +240,9 @@ async def open_models(settings: Settings, stack: AsyncExitStack) -> ModelCatalog
 
 
 def open_discovery() -> ModelDiscovery:
-    from nexus.adapters.openai.discovery import LocalDiscovery, usual_places
+    from nexus.adapters.openai.discovery import LocalDiscovery, list_usual_places
 
-    return LocalDiscovery(usual_places(os.environ))
+    return LocalDiscovery(list_usual_places(os.environ))
 
 
 def open_web() -> Web:

@@ -138,7 +138,7 @@ def compose_services(adapters: Adapters) -> Services:
         tables=tables, agents=agents, runtime=on.runtime, tools=on.tools, tallies=tallies, requests=on.requests,
         clock=clock, new_id=new_id,
     )  # fmt: skip
-    replies = _replies(adapters, on, agents, invocations)
+    replies = _compose_replies(adapters, on, agents, invocations)
     sessions = Sessions(
         tables=tables, agents=agents, replies=replies, requests=on.requests, tallies=tallies, clock=clock, new_id=new_id,
         admission=ReplyAdmission(queue=adapters.queue, local=adapters.local, replies=replies),
@@ -147,19 +147,19 @@ def compose_services(adapters: Adapters) -> Services:
         tables=tables, sessions=sessions, replies=replies, invocations=invocations, tasks=tasks, tallies=tallies,
         audit=audit, clock=clock,
     )  # fmt: skip
-    leases = _build_leases(on)
+    leases = _compose_leases(on)
     queue = BuildQueue(projects=projects, admission=on.admission, leases=leases, jobs=adapters.queue)
-    builds = _builds(adapters, on, projects, deletions, queue)
+    builds = _compose_builds(adapters, on, projects, deletions, queue)
     return Services(
         projects=projects, deletions=deletions, builds=builds, build_queue=queue, agents=agents,
-        build_runner=_build_runner(adapters, on, agents, leases, queue),
+        build_runner=_compose_runner(adapters, on, agents, leases, queue),
         deployments=Deployments(tables=tables, agents=agents, requests=on.requests, audit=audit),
         invocations=invocations, sessions=sessions, session_deletions=session_deletions, replies=replies, tasks=tasks, tools=on.tools,
         statistics=Statistics(tallies=tallies, clock=clock),
     )  # fmt: skip
 
 
-def _replies(adapters: Adapters, on: CoreServices, agents: Agents, invocations: Invocations) -> Replies:
+def _compose_replies(adapters: Adapters, on: CoreServices, agents: Agents, invocations: Invocations) -> Replies:
     tables, clock = on.tables, on.clock
     completion = ReplyCompletion(
         tables=tables, agents=agents, invocations=invocations, tallies=on.tallies, stream=reply_log(adapters.log),
@@ -172,14 +172,14 @@ def _replies(adapters: Adapters, on: CoreServices, agents: Agents, invocations: 
     )  # fmt: skip
 
 
-def _build_leases(on: CoreServices) -> BuildLeases:
+def _compose_leases(on: CoreServices) -> BuildLeases:
     return BuildLeases(
         tables=on.tables, tasks=on.tasks, admission=on.admission, tallies=on.tallies, clock=on.clock,
         transitions=BuildTransitions(tables=on.tables, tasks=on.tasks, events=on.events, clock=on.clock),
     )  # fmt: skip
 
 
-def _builds(
+def _compose_builds(
     adapters: Adapters, on: CoreServices, projects: Projects, deletions: Deletions, queue: BuildQueue
 ) -> Builds:
     starter = BuildStarter(
@@ -192,7 +192,7 @@ def _builds(
     )  # fmt: skip
 
 
-def _build_runner(
+def _compose_runner(
     adapters: Adapters, on: CoreServices, agents: Agents, leases: BuildLeases, queue: BuildQueue
 ) -> BuildRunner:
     stage_services = StageServices(

@@ -52,9 +52,9 @@ class Order:
         lines.setdefault(waiting.group, OrderedDict())[waiting.key] = waiting
         self._all[waiting.key] = waiting
         self._of[waiting.group] += 1
-        return self._before(waiting)
+        return self._count_before(waiting)
 
-    def _before(self, last: Waiting) -> int:
+    def _count_before(self, last: Waiting) -> int:
         """Before the last of a line: all of higher priority, those of its own line, and as many turns of the other groups."""
         higher = (lines for priority, lines in self._lines.items() if priority > last.priority)
         found = sum(len(line) for lines in higher for line in lines.values())
@@ -107,9 +107,9 @@ class Lane:
         self._running = 0
 
     def has_place(self, group: str) -> bool:
-        return self._free(group) > 0
+        return self._count_free(group) > 0
 
-    def _free(self, group: str) -> int:
+    def _count_free(self, group: str) -> int:
         return min(self._places - self._running, self._per_group - self._taken[group])
 
     def take(self, group: str) -> None:
@@ -128,7 +128,7 @@ class Lane:
 
     def room(self, group: str) -> Capacity:
         running = self._taken[group]
-        most = None if self._bound is None else running + max(0, self._free(group)) + self._bound
+        most = None if self._bound is None else running + max(0, self._count_free(group)) + self._bound
         return Capacity(running + self.order.of(group), most)
 
 

@@ -88,7 +88,7 @@ class Sweeper:
     async def start(self, *, alone: bool) -> None:
         """The first look. `alone`: this process holds the store for itself, so whoever else ran anything is dead."""
         for ledger in self._ledgers:
-            rows = sorted(await ledger.executions.list_unfinished(), key=partial(_turn, ledger))
+            rows = sorted(await ledger.executions.list_unfinished(), key=partial(_order_key, ledger))
             await self._act_on(ledger, rows, [row for row in rows if self._is_left(ledger, row, alone=alone)])
 
     async def run(self, every: float) -> None:
@@ -109,7 +109,7 @@ class Sweeper:
         self._answered.keep(states)
         self._count_stuck({name: state for name, state in states.items() if not self._local.holds(name)})
         if now_and_then:
-            await self._safely(self._services.tools.fold_library(), "library")
+            await self._run_safely(self._services.tools.fold_library(), "library")
 
     async def end_unanswered(self) -> None:
         """Does what was asked through this process in place of workers that did not do it in time."""
@@ -122,20 +122,21 @@ class Sweeper:
         rows = await executions.list_due()
         await self._act_on(ledger, rows, [row for row in rows if self._is_lost(ledger, row)])
         if all_held:
-            await self._safely(executions.restore_due(), executions.name)
+            await self._run_safely(executions.restore_due(), executions.name)
             await self._admit(ledger, await executions.list_unfinished("pending"))
-        return {ledger.name_of(row): _state(row) for row in rows if row.status != "pending"}
+        rows = [row for row in rows if row.status != "pending"]
+        return {ledger.name_of(row): (row.status, row.fence, row.heartbeat, row.worker_id) for row in rows}
 
     async def _act_on(self, ledger: Ledger, rows: Sequence[LeaseRow], lost: Sequence[LeaseRow]) -> None:
         """Takes over, or ends, what is lost, some at a time; what is to be run here comes into the queue in the order of the rows."""
         taken = set[str]()
         for some in split_batches(lost):
             await asyncio.gather(
-                *(self._safely(self._take_over(ledger, row, taken), ledger.name_of(row)) for row in some)
+                *(self._run_safely(self._take_over(ledger, row, taken), ledger.name_of(row)) for row in some)
             )
         for row in rows:
             if ledger.executions.is_waiting(row) or ledger.name_of(row) in taken:
-                await self._safely(self._offer(ledger, row), ledger.name_of(row))
+                await self._run_safely(self._offer(ledger, row), ledger.name_of(row))
         await self._admit(ledger, rows)
 
     async def _take_over(self, ledger: Ledger, row: LeaseRow, taken: set[str]) -> None:
@@ -157,7 +158,7 @@ class Sweeper:
         held = {(ledger.spec_of(row), row.tenant_id) for row in rows if row.status == "pending"}
         for spec, tenant_id in sorted(held, key=lambda one: one[1]):
             if spec.on_held:
-                await self._safely(spec.on_held(self._services, tenant_id), tenant_id)
+                await self._run_safely(spec.on_held(self._services, tenant_id), tenant_id)
 
     def _is_left(self, ledger: Ledger, row: LeaseRow, *, alone: bool) -> bool:
         """At the start: whether who had it is dead, or left before all was done."""
@@ -183,7 +184,7 @@ class Sweeper:
         if stuck:
             logger.error("stuck_runs", count=len(stuck), first=stuck[:5])
 
-    async def _safely(self, act: Awaitable[None], about: str) -> None:
+    async def _run_safely(self, act: Awaitable[None], about: str) -> None:
         """One that cannot be helped keeps no other from it."""
         await log_failure(act, "sweep.failed_for", "sweep.crashed_for", about=about)
 
@@ -197,10 +198,6 @@ def _list_ledgers(registry: Registry, services: Services) -> list[Ledger]:
     return list(found.values())
 
 
-def _turn(ledger: Ledger, row: LeaseRow) -> tuple[int, bool, str]:
+def _order_key(ledger: Ledger, row: LeaseRow) -> tuple[int, bool, str]:
     """The most urgent first; of equals, what had begun goes on before what is new; of those, what was asked for first."""
     return -row.priority, row.fence == 0, ledger.name_of(row)
-
-
-def _state(row: LeaseRow) -> object:
-    return row.status, row.fence, row.heartbeat, row.worker_id

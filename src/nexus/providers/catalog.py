@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from nexus.adapters.openai.discovery import USUAL
 from nexus.domain.core.errors import InvalidInput
-from nexus.domain.core.texts import nearest
+from nexus.domain.core.texts import find_nearest
 from nexus.domain.ports.addresses import is_loopback
 from nexus.settings import OPENAI_URL
 
@@ -47,21 +47,21 @@ TITLES: Mapping[str, str] = {"ollama": "Ollama", "lmstudio": "LM Studio", "vllm"
 """The servers that people run on their own machine, and what they call them."""
 
 
-def provider_of(name: str) -> Provider:
+def find_provider(name: str) -> Provider:
     """The provider of `PROVIDER/NAME`. InvalidInput for another form, and for a provider that is not known."""
-    if fault := name_fault(name):
+    if fault := find_name_fault(name):
         raise InvalidInput(fault)
     return PROVIDERS[name.partition("/")[0]]
 
 
-def name_fault(name: str) -> str:
+def find_name_fault(name: str) -> str:
     """What is wrong with the name of a model, as a sentence; empty when nothing is."""
     provider, slash, model = name.partition("/")
     example = "for example openai/gpt-4o-mini, ollama/qwen3, or offline"
     if len(name) > MOST_CHARACTERS or not name.isprintable() or name != name.strip():
         return f"A model is named PROVIDER/NAME in at most {MOST_CHARACTERS} characters, {example}."
     if slash and provider not in PROVIDERS:
-        near = nearest(provider.lower(), PROVIDERS)
+        near = find_nearest(provider.lower(), PROVIDERS)
         guess = f" Do you mean {near}?" if near else ""
         others = f"Known are {', '.join(PROVIDERS)}; an endpoint of another is {CUSTOM}/NAME with a base URL."
         return f"{provider!r} is no provider.{guess} {others}"
@@ -70,7 +70,7 @@ def name_fault(name: str) -> str:
     return ""
 
 
-def address_fault(url: str) -> str:
+def find_address_fault(url: str) -> str:
     """What is wrong with a base URL, and its right form where that is clear; empty when nothing is."""
     try:
         parts = urlsplit(url)
@@ -102,7 +102,7 @@ def _is_host(host: str) -> bool:
     return bool(_HOST.fullmatch(host.encode("idna").decode("ascii")))
 
 
-def key_fault(key: str) -> str:
+def find_key_fault(key: str) -> str:
     """What is wrong with a key, in words that do not hold it; empty when nothing is."""
     if key and (key[0] in _QUOTES or key[-1] in _QUOTES):
         return "it is in quotes: give the key alone."

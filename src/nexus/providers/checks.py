@@ -13,7 +13,7 @@ from nexus.adapters.memory.models import MemoryCatalog
 from nexus.composition.adapters import open_models
 from nexus.domain.core.errors import InvalidInput, NexusError, Unavailable
 from nexus.domain.core.instants import system_clock
-from nexus.domain.models.rules import Backoff, answer_schema, cut_short, parse_answer
+from nexus.domain.models.rules import Backoff, answer_schema, find_cut, parse_answer
 from nexus.domain.models.service import Models
 from nexus.domain.ports.models import DEFAULT, ChatMessage, ChatModel, End, ModelRequest, ToolSpec
 from nexus.settings import Settings
@@ -92,7 +92,7 @@ async def _try_words(models: Models) -> str:
         return f"It says {_quote(answer.text)}."
     if answer.thoughts.strip() and answer.end.stop == "length":
         return f"It thinks, and came to no words within {MOST_TOKENS} tokens."
-    raise _refusal(answer, "Its answer is empty.")
+    raise _make_refusal(answer, "Its answer is empty.")
 
 
 async def _try_schema(models: Models) -> str:
@@ -100,13 +100,13 @@ async def _try_schema(models: Models) -> str:
     try:
         return f"It fills in a form: {msgspec.json.encode(parse_answer(_Sum, answer.text)).decode()}."
     except ValueError:
-        raise _refusal(answer, f"It gives {_quote(answer.text)} for a form that it was to fill in.") from None
+        raise _make_refusal(answer, f"It gives {_quote(answer.text)} for a form that it was to fill in.") from None
 
 
 async def _try_tool(models: Models) -> str:
     answer = await _ask(models, "What is 17 plus 25? Use the tool.", tools=(_TOOL,))
     if not answer.end.calls:
-        raise _refusal(answer, f"It says {_quote(answer.text)} instead of calling the tool.")
+        raise _make_refusal(answer, f"It says {_quote(answer.text)} instead of calling the tool.")
     name, arguments = answer.end.calls[0].name, answer.end.calls[0].arguments
     if name != _TOOL.name:
         raise InvalidInput(f"It calls a tool {_quote(name)} that it was not offered.")
@@ -117,8 +117,8 @@ async def _try_tool(models: Models) -> str:
     return f"It calls the tool with {_quote(arguments)}."
 
 
-def _refusal(answer: _Answer, otherwise: str) -> InvalidInput:
-    return InvalidInput(cut_short("the test", answer.end.stop) or otherwise)
+def _make_refusal(answer: _Answer, otherwise: str) -> InvalidInput:
+    return InvalidInput(find_cut("the test", answer.end.stop) or otherwise)
 
 
 async def _ask(models: Models, said: str, **wanted: Any) -> _Answer:

@@ -6,9 +6,9 @@ from typing import Literal, NamedTuple
 from msgspec.structs import replace
 
 from nexus.domain.core.errors import InvalidInput
-from nexus.providers.catalog import OFFLINE, address_fault, key_fault
+from nexus.providers.catalog import OFFLINE, find_address_fault, find_key_fault
 from nexus.providers.file import Entry, ModelsFile, read_file
-from nexus.settings import PREFIX, Model, Secret, Settings, missing_key, read
+from nexus.settings import PREFIX, Model, Secret, Settings, describe_missing_key, read
 
 _PLACE = ("PROVIDER", "BASE_URL", "API_KEY")
 """Where a model is and its key belong together: one variable of them, and the file does not count."""
@@ -46,11 +46,11 @@ def choose(environ: Mapping[str, str], **overrides: object) -> Choice:
     """What answers with these settings. InvalidInput for wrong settings, and for a file that cannot be read."""
     settings = read(environ, **overrides)
     file = read_file(settings.directory)
-    if says_where(environ):
+    if list_naming_variables(environ):
         is_offline = settings.model.provider == OFFLINE
         key_from = f"{PREFIX}MODEL__API_KEY" if settings.model.api_key and not is_offline else ""
         name = OFFLINE if is_offline else settings.model.name
-        return Choice(settings, name, "environment", key_from, _environment_fault(settings.model), file)
+        return Choice(settings, name, "environment", key_from, _find_environment_fault(settings.model), file)
     if file is None or (entry := file.entry(file.default)) is None:
         return Choice(settings, OFFLINE, "models.toml" if file else "default", file=file)
     provider, _, own_name = entry.name.partition("/")
@@ -58,31 +58,31 @@ def choose(environ: Mapping[str, str], **overrides: object) -> Choice:
     key = Secret(environ.get(entry.key_env, "").strip()) if entry.key_env else entry.key
     model = Model(provider="openai", base_url=entry.address, api_key=key, name=name, timeout=settings.model.timeout)
     key_from = entry.key_env or ("models.toml" if key else "")
-    fault = _variable_fault(entry, key, file)
+    fault = _describe_variable_fault(entry, key, file)
     return Choice(replace(settings, model=model), f"{provider}/{name}", "models.toml", key_from, fault, file)
 
 
-def says_where(environ: Mapping[str, str]) -> list[str]:
+def list_naming_variables(environ: Mapping[str, str]) -> list[str]:
     """The variables that name a model's place or key, and so win over the file."""
     names = [f"{PREFIX}MODEL__{name}" for name in _PLACE]
     return [name for name in names if environ.get(name, "").strip()]
 
 
-def _environment_fault(model: Model) -> str:
+def _find_environment_fault(model: Model) -> str:
     if model.provider == OFFLINE:
         return ""
-    if fault := address_fault(model.base_url):
+    if fault := find_address_fault(model.base_url):
         return f"{PREFIX}MODEL__BASE_URL is wrong: {fault}"
-    fault = key_fault(model.api_key.reveal())
-    return f"{PREFIX}MODEL__API_KEY is wrong: {fault}" if fault else missing_key(model)
+    fault = find_key_fault(model.api_key.reveal())
+    return f"{PREFIX}MODEL__API_KEY is wrong: {fault}" if fault else describe_missing_key(model)
 
 
-def _variable_fault(entry: Entry, key: Secret, file: ModelsFile) -> str:
+def _describe_variable_fault(entry: Entry, key: Secret, file: ModelsFile) -> str:
     if not entry.key_env:
         return ""
     where = f"{file.path}, line {entry.line}: the variable {entry.key_env}"
     if not key:
         ways = f"Set it where nexus runs, or hand the key in: nexus models use {entry.name} --key-stdin"
         return f"{where}, which holds the key of {entry.name}, is not set. {ways}"
-    fault = key_fault(key.reveal())
+    fault = find_key_fault(key.reveal())
     return f"{where} is wrong: {fault}" if fault else ""

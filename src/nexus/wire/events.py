@@ -27,21 +27,13 @@ _EVENTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("stage.started", "A stage begins, or an attempt of it.", _OF_STAGE | {"number": int, "attempt": int}),
     ("stage.progress", "How many of its parts are done.", _OF_STAGE | {"done": int, "of": int}),
     ("stage.log", "A line for people.", _OF_STAGE | {"line": str}),
-    (
-        "stage.retried",
-        "An attempt failed, another begins.",
-        _OF_STAGE | {"number": int, "attempt": int, "reason": str},
-    ),
+    ("stage.retried", "An attempt failed, another begins.", _OF_STAGE | {"number": int, "attempt": int, "reason": str}),
     (
         "stage.completed",
         "A stage is done; `verification` tells its verdict.",
         _OF_STAGE | {"number": int, "progress": float, "seconds": float, "summary": str | None} | _VERDICT,
     ),
-    (
-        "stage.skipped",
-        "An optional stage was left out.",
-        _OF_STAGE | {"number": int, "progress": float, "reason": str},
-    ),
+    ("stage.skipped", "An optional stage was left out.", _OF_STAGE | {"number": int, "progress": float, "reason": str}),
 )
 """The tag of each, what it says, and the types of its fields; a `?` marks those that may be missing."""
 

@@ -150,7 +150,7 @@ def test_one_agent_that_names_no_duties_has_all_that_is_not_unmet() -> None:
     agent = structs.replace(AGENT, duties=[])
     planned = Architecture(agents=[agent], unmet=[Unmet(requirement_id="FR-2", reason="no scales")])
     acceptance.check_duties(planned, NEEDED)
-    assert acceptance.duties_of(agent, planned, NEEDED) == {
+    assert acceptance.assign_duties(agent, planned, NEEDED) == {
         "FR-1": Duty(requirement="FR-1", tools=["convert_units", "calculate"])
     }
 
@@ -160,8 +160,8 @@ def ran(case: Case, *, passed: bool = True) -> CaseResult:
 
 
 def verdict(planned: Architecture, *cases: CaseResult, usable: bool = True) -> str:
-    found = acceptance.results(planned.agents[0], planned, NEEDED, cases)
-    return acceptance.verdict_of(found, usable=usable, clean=all(case.passed for case in cases))
+    found = acceptance.judge_requirements(planned.agents[0], planned, NEEDED, cases)
+    return acceptance.decide_verdict(found, usable=usable, clean=all(case.passed for case in cases))
 
 
 def test_the_verdict_follows_from_what_each_requirement_came_to() -> None:
@@ -176,7 +176,9 @@ def test_the_verdict_follows_from_what_each_requirement_came_to() -> None:
 
 def test_a_requirement_is_met_when_every_case_of_it_passes() -> None:
     twice = structs.replace(KG, name="again")
-    [length, weight] = acceptance.results(AGENT, PLANNED, NEEDED, [ran(KM), ran(KG), ran(twice, passed=False)])
+    [length, weight] = acceptance.judge_requirements(
+        AGENT, PLANNED, NEEDED, [ran(KM), ran(KG), ran(twice, passed=False)]
+    )
     assert (length.met, length.cases) == (True, ["km"])
     assert (weight.met, weight.cases) == (False, ["kg", "again"])
     assert weight.line == "FR-2 Weight: again: the reply lacks '11.02'"
@@ -186,6 +188,6 @@ def test_the_agent_that_users_talk_to_answers_for_what_nobody_does() -> None:
     first = structs.replace(AGENT, slug="first", duties=AGENT.duties[:1])
     other = structs.replace(AGENT, slug="other", duties=AGENT.duties[:1])
     planned = Architecture(agents=[first, other], unmet=[Unmet(requirement_id="FR-2", reason="no scales")])
-    found = {agent.slug: acceptance.results(agent, planned, NEEDED, [ran(KM)]) for agent in planned.agents}
+    found = {agent.slug: acceptance.judge_requirements(agent, planned, NEEDED, [ran(KM)]) for agent in planned.agents}
     assert [entry.line for entry in found["first"] if not entry.met] == ["FR-2 Weight: no scales"]
     assert [entry.met for entry in found["other"]] == [True]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nexus.domain.builds.rules import rest
+from nexus.domain.builds.rules import choose_pause
 from nexus.domain.core.errors import NotFound, Unavailable
 from nexus.domain.projects.model import WrongState
 from nexus.domain.projects.starts import Opening
@@ -136,11 +136,11 @@ async def test_a_model_that_asks_for_minutes_is_given_them_without_keeping_a_pla
 
 
 def test_a_rest_grows_is_spread_and_is_never_shorter_than_was_asked_for() -> None:
-    assert [rest(failed, told=None, jitter=1.0) for failed in (1, 2, 3, 6, 20)] == [2, 4, 8, 60, 60]
-    assert rest(2, told=None, jitter=0.0) == 2
-    assert rest(1, told=30.0, jitter=0.5) == 30.5
-    assert rest(5, told=1.0, jitter=1.0) == 32
-    assert rest(1, told=1e9, jitter=0.0) == 600
+    assert [choose_pause(failed, told=None, jitter=1.0) for failed in (1, 2, 3, 6, 20)] == [2, 4, 8, 60, 60]
+    assert choose_pause(2, told=None, jitter=0.0) == 2
+    assert choose_pause(1, told=30.0, jitter=0.5) == 30.5
+    assert choose_pause(5, told=1.0, jitter=1.0) == 32
+    assert choose_pause(1, told=1e9, jitter=0.0) == 600
 
 
 async def test_an_unclear_requirement_ends_in_an_honest_failure_without_files() -> None:

@@ -32,11 +32,10 @@ class Stalling:
     """The repository of an executor that stands still at its commit of one stage: before it looks whether it holds its run, or after."""
 
     def __init__(self, repository: Repository) -> None:
-        self.history, self.list, self.read, self.diff = (
+        self.history, self.list, self.read = (
             repository.history,
             repository.list,
             repository.read,
-            repository.diff,
         )
         self.repository, self.at, self.after_its_look = repository, Gate(), False
         self.key, self.refused = "", list[type[Conflict]]()

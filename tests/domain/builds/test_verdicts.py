@@ -5,7 +5,7 @@ import pytest
 from msgspec import structs
 
 from nexus.domain.agents.model import Agent, Verdict, Version
-from nexus.domain.agents.rules import refusal
+from nexus.domain.agents.rules import explain_refusal
 from nexus.domain.builds.outputs import Requirement, Requirements, Unmet
 from nexus.domain.ports.database import Window
 from nexus.domain.projects.model import Project
@@ -90,13 +90,13 @@ async def test_the_verdict_of_a_build_is_not_told_of_the_next_one_before_it_is_c
 @pytest.mark.parametrize("verdict", ["passed", "partial", "failed"])
 def test_a_version_is_deployed_when_it_passed_or_its_verdict_was_accepted(verdict: Verdict) -> None:
     version = _version(verdict)
-    assert (refusal(version) is None) == (verdict == "passed")
-    assert (refusal(version, accept_partial=True) is None) == (verdict in ("passed", "partial"))
-    assert (refusal(version, accept_failed=True) is None) == (verdict in ("passed", "failed"))
+    assert (explain_refusal(version) is None) == (verdict == "passed")
+    assert (explain_refusal(version, accept_partial=True) is None) == (verdict in ("passed", "partial"))
+    assert (explain_refusal(version, accept_failed=True) is None) == (verdict in ("passed", "failed"))
 
 
 def test_a_refusal_names_every_requirement_that_is_not_met() -> None:
-    told = refusal(_version("partial", "FR-2: no tool", "FR-3: no case"))
+    told = explain_refusal(_version("partial", "FR-2: no tool", "FR-3: no case"))
     assert told is not None and "FR-2: no tool" in told and "FR-3: no case" in told
 
 

@@ -12,7 +12,7 @@ from nexus.adapters.memory.models import MemoryCatalog
 from nexus.domain.builds import outputs
 from nexus.domain.core.errors import InvalidInput, PermissionDenied, Unavailable
 from nexus.domain.models.model import Spent, Unparseable
-from nexus.domain.models.rules import Backoff, answer_schema, ask_repair, bare, parse_answer, schema_name
+from nexus.domain.models.rules import Backoff, answer_schema, ask_repair, name_schema, parse_answer, strip_wrapping
 from nexus.domain.models.service import Models
 from nexus.domain.ports.models import ChatMessage, Delta, End, ModelRequest, Usage
 from tests.fakes.models import Gate, ScriptedModel, Turn, turn
@@ -215,7 +215,7 @@ def test_fences_and_thoughts_are_taken_off(text: str) -> None:
 
 def test_a_fence_inside_an_answer_stays() -> None:
     text = '{"name": "```json\\n{}\\n```"}'
-    assert bare(text) == text
+    assert strip_wrapping(text) == text
 
 
 @pytest.mark.parametrize(
@@ -269,6 +269,6 @@ def test_only_structs_can_be_asked_for(kind: type[object]) -> None:
 
 
 def test_a_schema_is_named_as_providers_allow() -> None:
-    assert schema_name("build.intake") == "build_intake"
-    assert len(schema_name("构建" * 100)) == 64
-    assert schema_name("") == "answer"
+    assert name_schema("build.intake") == "build_intake"
+    assert len(name_schema("构建" * 100)) == 64
+    assert name_schema("") == "answer"

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from nexus.domain.runtime.quarantine import QuarantineGate, work_time
+from nexus.domain.runtime.quarantine import QuarantineGate, limit_work_time
 
 
 async def test_a_limit_stands_still_while_its_work_waits_for_what_is_alone() -> None:
@@ -16,7 +16,7 @@ async def test_a_limit_stands_still_while_its_work_waits_for_what_is_alone() -> 
             await release.wait()
 
     async def limited() -> str:
-        async with work_time(30), work_time(0.0), gate.run_shared():
+        async with limit_work_time(30), limit_work_time(0.0), gate.run_shared():
             return "done"
 
     async with asyncio.TaskGroup() as group:
@@ -32,7 +32,7 @@ async def test_a_limit_stands_still_while_its_work_waits_for_what_is_alone() -> 
 
 async def test_a_limit_holds_where_nobody_waits() -> None:
     with pytest.raises(TimeoutError):
-        async with work_time(0.0), QuarantineGate().run_shared():
+        async with limit_work_time(0.0), QuarantineGate().run_shared():
             await asyncio.Event().wait()
 
 

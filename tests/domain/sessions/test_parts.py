@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from nexus.domain.core.instants import instant
-from nexus.domain.core.texts import within
+from nexus.domain.core.texts import cut_to_bytes
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.rows import ROW_BYTES, insert
 from nexus.domain.sessions import rules
@@ -94,10 +94,10 @@ def test_whatever_is_said_and_answered_a_row_holds_both(text: str) -> None:
 @pytest.mark.parametrize("text", AWKWARD, ids=["escapes", "chinese", "emoji", "control"])
 def test_a_text_is_cut_by_what_it_takes_where_it_is_stored(text: str) -> None:
     for most in range(1000, 1020):
-        cut = within(text, most)
+        cut = cut_to_bytes(text, most)
         assert text.startswith(cut.removesuffix("…"))
         assert most - 9 < len(msgspec.json.encode(cut)) - 2 <= most
-    assert within("short", 1000) == "short"
+    assert cut_to_bytes("short", 1000) == "short"
 
 
 def test_a_message_is_its_text_to_who_asks_for_that() -> None:

@@ -39,7 +39,7 @@ def tools(tables: Tables) -> Tools:
 
 def made(name: str, owner: Principal, visibility: str) -> Tool:
     return Tool(
-        tool_id=rules.system_id(f"{owner.user_id}/{name}"), tool_name=name, display_name=name, description="", category="math", source="generated",
+        tool_id=rules.derive_system_id(f"{owner.user_id}/{name}"), tool_name=name, display_name=name, description="", category="math", source="generated",
         version="1", code_path="x", schema={}, created_at="2026-01-01T00:00:00.000Z", updated_at="2026-01-01T00:00:00.000Z",
         tenant_id=owner.tenant_id, user_id=owner.user_id, visibility=visibility,  # type: ignore[arg-type]  # a literal of the table
     )  # fmt: skip
@@ -70,7 +70,7 @@ async def test_the_library_is_stored_once_however_often_and_by_how_many(tools: T
 
 async def test_registering_again_keeps_counts_and_tells_changes(tools: Tools, tables: Tables) -> None:
     await tools.register_library()
-    tool_id = rules.system_id("calculate")
+    tool_id = rules.derive_system_id("calculate")
     await used(tools, tables, "calculate")
     await tools.fold_library()
     await tables.edit(TOOLS, tool_id, change=lambda tool: tool.__class__(**{**_fields(tool), "description": "old"}))
@@ -87,10 +87,10 @@ def _fields(tool: Tool) -> dict[str, object]:
 
 
 def test_ids_of_system_tools_follow_from_their_names() -> None:
-    ids = [rules.system_id(name) for name in LIBRARY]
+    ids = [rules.derive_system_id(name) for name in LIBRARY]
     assert all(is_id(one, "tol") for one in ids)
     assert len(set(ids)) == len(ids)
-    assert rules.system_id("calculate") == "tol_3HGW31PQKXTGGQ0XYXQ2GEKR05"
+    assert rules.derive_system_id("calculate") == "tol_3HGW31PQKXTGGQ0XYXQ2GEKR05"
 
 
 async def test_a_tool_is_seen_by_those_who_may(tools: Tools, tables: Tables) -> None:
@@ -129,7 +129,7 @@ async def test_every_call_is_counted_once_beside_what_tells_of_it(tools: Tools, 
     await asyncio.gather(
         *(used(tools, tables, "calculate", "calculate", "ask_somebody", "weekday_of") for _ in range(25))
     )
-    tool_id = rules.system_id("calculate")
+    tool_id = rules.derive_system_id("calculate")
     assert (await tools.get(STRANGER, tool_id)).usage_count == 50
     await asyncio.gather(tools.fold(tool_id), tools.fold(tool_id), tools.fold_library())
     assert (await tools.get(STRANGER, tool_id)).usage_count == 50
@@ -144,7 +144,7 @@ async def test_counting_stands_or_falls_with_the_commit(tools: Tools, tables: Ta
     for _ in range(2):
         with contextlib.suppress(AlreadyExists):
             await tables.commit(told, *tools.count_uses(["calculate"], marker="inv_1"))
-    assert (await tools.get(LOCAL_OWNER, rules.system_id("calculate"))).usage_count == 1
+    assert (await tools.get(LOCAL_OWNER, rules.derive_system_id("calculate"))).usage_count == 1
 
 
 async def test_tools_are_called_by_name(tools: Tools) -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus.domain.tools.library.layouts import format_table, width
+from nexus.domain.tools.library.layouts import format_table, measure_text
 from nexus.domain.tools.library.lists import count_values, number_statistics, sort_list
 from nexus.domain.tools.library.tabular import describe_csv, query_csv, query_json
 from nexus.domain.tools.model import ToolError
@@ -103,7 +103,7 @@ def test_any_text_is_answered_or_refused(table: str, words: str) -> None:
 def test_tables_are_aligned_where_characters_are_wide() -> None:
     lines = format_table([{"名称": "苹果", "price": 1.5}, {"名称": "pear|x", "price": 22}])["text"].splitlines()
     assert lines[1] == "| ------- | ----: |"
-    assert len({width(line) for line in lines}) == 1
+    assert len({measure_text(line) for line in lines}) == 1
     assert "pear\\|x" in lines[3]
     assert format_table([{"a": 1}, {"a": 20}], style="plain")["text"] == "  a\n---\n  1\n 20"
 

@@ -38,27 +38,27 @@ class Found(Struct, frozen=True):
     tier: Tier
 
 
-async def strongest(*, data: Path, workspace: Path, user: int) -> Found:
+async def find_strongest_tier(*, data: Path, workspace: Path, user: int) -> Found:
     """The tier of the first plan that refuses every attack, else level 0 with the reasons."""
     if not sys.platform.startswith("linux"):
-        return _none(f"generated code is confined on Linux only, and this is {sys.platform}")
+        return _refuse(f"generated code is confined on Linux only, and this is {sys.platform}")
     reasons: list[str] = []
     with contextlib.ExitStack() as stack:
         try:
-            attacked = stack.enter_context(targets(data, workspace))
+            attacked = stack.enter_context(make_targets(data, workspace))
         except (OSError, Unavailable) as error:
-            return _none(f"the self-test could not be prepared: {error}")
-        for plan in plans(root=os.geteuid() == 0, landlock=landlock.version() > 0, user=user):
+            return _refuse(f"the self-test could not be prepared: {error}")
+        for plan in list_plans(root=os.geteuid() == 0, landlock=landlock.find_landlock_version() > 0, user=user):
             reason = await weakness(plan, attacked, workspace)
             if reason is None:
                 level, name = _LEVELS[0 if plan.own_namespaces else 1 if plan.user is not None else 2]
-                return Found(plan, Tier(level=level, name=name, detail=_sentence(plan)))
+                return Found(plan, Tier(level=level, name=name, detail=_describe_plan(plan)))
             if reason not in reasons:
                 reasons.append(reason)
-    return _none("; ".join(reasons) or "the kernel offers neither namespaces nor Landlock")
+    return _refuse("; ".join(reasons) or "the kernel offers neither namespaces nor Landlock")
 
 
-def plans(*, root: bool, landlock: bool, user: int) -> list[Plan]:
+def list_plans(*, root: bool, landlock: bool, user: int) -> list[Plan]:
     """Strongest first. Without a private file system there has to be Landlock, else the machine's files lie open."""
     users = [user, None] if root else [None]
     listed = [Plan(own_namespaces=True, user_namespace=False, landlock=landlock, user=who) for who in users if root]
@@ -89,18 +89,18 @@ def _find_weakness(outcome: Outcome) -> str | None:
     return f"not refused: {', '.join(open_ways)}" if open_ways else None
 
 
-def left_by_targets(data: Path) -> tuple[WorkspacePool, WorkspacePool]:
+def list_target_leftovers(data: Path) -> tuple[WorkspacePool, WorkspacePool]:
     """Where `targets` makes directories outside of the workspace; the second has a short path, as sockets need."""
     return WorkspacePool(data, _CANARY), WorkspacePool(Path(tempfile.gettempdir()), WORKSPACE)
 
 
 @contextlib.contextmanager
-def targets(data: Path, workspace: Path) -> Iterator[dict[str, Any]]:
+def make_targets(data: Path, workspace: Path) -> Iterator[dict[str, Any]]:
     """Things worth attacking, all of them within reach of an unconfined program."""
     data.mkdir(parents=True, exist_ok=True)
     name = f"nexus-{secrets.token_hex(8)}"
     with contextlib.ExitStack() as stack:
-        kept, near = (stack.enter_context(pool.take()).path for pool in left_by_targets(data))
+        kept, near = (stack.enter_context(pool.take()).path for pool in list_target_leftovers(data))
         outside = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="outside-", dir=workspace)))
         near.chmod(0o755)
         for directory in (kept, outside):
@@ -135,10 +135,10 @@ def targets(data: Path, workspace: Path) -> Iterator[dict[str, Any]]:
         }
 
 
-def _sentence(plan: Plan) -> str:
+def _describe_plan(plan: Plan) -> str:
     layers = ["a list of allowed system calls (no sockets, no new processes)", "resource limits"]
     if plan.landlock:
-        layers.insert(0, f"Landlock {landlock.version()}")
+        layers.insert(0, f"Landlock {landlock.find_landlock_version()}")
     if plan.user is not None:
         layers.insert(0, "a user of its own")
     if plan.own_namespaces:
@@ -147,11 +147,11 @@ def _sentence(plan: Plan) -> str:
     return f"A fresh process with an empty environment behind {', '.join(layers[:-1])} and {layers[-1]}."
 
 
-def below(least: int, tier: Tier) -> Found:
+def refuse_tier(least: int, tier: Tier) -> Found:
     """What is in force where the boundary that holds is not enough."""
-    return _none(f"at least tier {least} is asked for, and it reaches {tier.level} ({tier.name}). {tier.detail}")
+    return _refuse(f"at least tier {least} is asked for, and it reaches {tier.level} ({tier.name}). {tier.detail}")
 
 
-def _none(reason: str) -> Found:
+def _refuse(reason: str) -> Found:
     detail = f"Generated code is not run on this machine: {reason.removesuffix('.')}."
     return Found(None, Tier(level=0, name="none", detail=detail))

@@ -66,7 +66,7 @@ _frames: msgspec.json.Decoder[_Frame] = msgspec.json.Decoder(_Frame)
 
 async def carry_out(run: Run, workspaces: Path) -> tuple[Outcome, list[TestResult]]:
     """Unavailable when the walls could not be built; everything else is an Outcome."""
-    async with _directory(workspaces) as directory, launch_process(directory) as process:
+    async with _make_directory(workspaces) as directory, launch_process(directory) as process:
         conversation = _Conversation(process, run.limits)
         await conversation.hold(_request(run, directory))
     outcome, tested = conversation.outcome(), conversation.results
@@ -79,7 +79,7 @@ async def carry_out(run: Run, workspaces: Path) -> tuple[Outcome, list[TestResul
 
 
 @contextlib.asynccontextmanager
-async def _directory(workspaces: Path) -> AsyncIterator[Path]:
+async def _make_directory(workspaces: Path) -> AsyncIterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="run-", dir=workspaces))
     try:
         yield made
@@ -234,7 +234,7 @@ class _Conversation:
             self._take(_decode_frame(bytes(line)))
 
     def _take(self, frame: _Frame | None) -> None:
-        if isinstance(frame, _Ended) and self._ended is None and _depth_is_fine(frame.value):
+        if isinstance(frame, _Ended) and self._ended is None and _is_shallow(frame.value):
             self._ended = frame
         elif isinstance(frame, _Tested) and self._ended is None:
             error = None if frame.error is None else shorten_text(frame.error, LONGEST_ERROR + _LONGEST_NAME)
@@ -263,7 +263,7 @@ class _Conversation:
         if code == MEMORY_EXIT or (ended and ended.status == "out_of_memory"):
             return Outcome(status="out_of_memory", error=f"The program needs more than {self._limits.memory_mb} MB")
         if ended is None or self._garbled:
-            return Outcome(status="crashed", error=_last_words(code))
+            return Outcome(status="crashed", error=_describe_exit(code))
         if ended.status == "raised":
             return Outcome(status="raised", error=shorten_text(ended.error or "", LONGEST_ERROR + _LONGEST_NAME))
         return Outcome(status="ok", value=ended.value)
@@ -276,12 +276,12 @@ def _decode_frame(line: bytes) -> _Frame | None:
         return None
 
 
-def _depth_is_fine(value: Any, left: int = DEEPEST_VALUE + 1) -> bool:
+def _is_shallow(value: Any, left: int = DEEPEST_VALUE + 1) -> bool:
     inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return left >= 0 and all(_depth_is_fine(item, left - 1) for item in inside)
+    return left >= 0 and all(_is_shallow(item, left - 1) for item in inside)
 
 
-def _last_words(code: int | None) -> str:
+def _describe_exit(code: int | None) -> str:
     number = -code if code is not None and code < 0 else (code or 0) - 128
     if number in {int(known) for known in signal.Signals}:
         return f"The process was ended by {signal.Signals(number).name} and gave no result"

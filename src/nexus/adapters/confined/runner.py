@@ -59,12 +59,12 @@ class ConfinedRunner:
         self._workspace = self._pool.take()
         try:
             self._workspace.path.chmod(0o711)
-            found = await probe.strongest(data=self._data, workspace=self._workspace.path, user=_FIRST_USER)
+            found = await probe.find_strongest_tier(data=self._data, workspace=self._workspace.path, user=_FIRST_USER)
         except BaseException:
             await self.close()
             raise
         if 0 < found.tier.level < self._min_tier:
-            found = probe.below(self._min_tier, found.tier)
+            found = probe.refuse_tier(self._min_tier, found.tier)
         self._plan, self._tier = found.plan, found.tier
 
     async def close(self) -> None:
@@ -75,7 +75,7 @@ class ConfinedRunner:
 
     async def collect(self) -> int:
         """Removes the directories that runners left whose process is gone; how many. Any process may, at any time."""
-        kinds = (self._pool, *probe.left_by_targets(self._data))
+        kinds = (self._pool, *probe.list_target_leftovers(self._data))
         return await asyncio.to_thread(lambda: sum(pool.collect() for pool in kinds))
 
     async def describe(self, source: str, function: str) -> ToolSpec:
@@ -93,7 +93,7 @@ class ConfinedRunner:
         self, program: Program, limits: Limits, *, function: str | None, arguments: JSON
     ) -> tuple[Outcome, list[TestResult]]:
         _check(program)
-        async with self._user() as user:
+        async with self._reserve_uid() as user:
             if self._plan is None or self._workspace is None:
                 raise Unavailable(self._tier.detail, part="code")
             plan = self._plan if self._plan.user is None else self._plan._replace(user=user)
@@ -101,7 +101,7 @@ class ConfinedRunner:
             return await carry_out(run, self._workspace.path)
 
     @contextlib.asynccontextmanager
-    async def _user(self) -> AsyncIterator[int]:
+    async def _reserve_uid(self) -> AsyncIterator[int]:
         """A uid for one run at a time: what is counted per user is then counted per run."""
         user = await self._free.get()
         try:

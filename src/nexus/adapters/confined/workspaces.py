@@ -73,9 +73,9 @@ class WorkspacePool:
     def collect(self) -> int:
         """Removes those of this user whose owner is gone; how many. Any process may, at any time: a living one's stay, and so does
         what `take` did not make."""
-        return sum(_collect_workspace(path) for path in self._candidates())
+        return sum(_collect_workspace(path) for path in self._list_candidates())
 
-    def _candidates(self) -> Sequence[Path]:
+    def _list_candidates(self) -> Sequence[Path]:
         try:
             return [path for path in self.parent.iterdir() if self._shape.fullmatch(path.name)]
         except OSError:  # not made yet, or not for this user to read

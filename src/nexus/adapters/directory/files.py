@@ -34,27 +34,27 @@ class DirectoryFiles:
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
-        self._walk = _left_by_writes(self._root)
+        self._walk = _list_unfinished_writes(self._root)
 
     async def read(self, path: str) -> bytes:
         parts = check_path(path)
-        return await _off_loop(lambda: self._read(parts))
+        return await _run_in_thread(lambda: self._read(parts))
 
     async def write(self, path: str, content: bytes) -> None:
         parts = check_path(path)
-        await _off_loop(lambda: self._write(parts, content))
+        await _run_in_thread(lambda: self._write(parts, content))
 
     async def list(self, folder: str = "") -> Sequence[str]:
         parts = check_path(folder) if folder else ()
-        return await _off_loop(lambda: self._list(parts))
+        return await _run_in_thread(lambda: self._list(parts))
 
     async def remove(self, path: str) -> None:
         parts = check_path(path)
-        await _off_loop(lambda: self._remove(parts))
+        await _run_in_thread(lambda: self._remove(parts))
 
     async def tidy(self) -> int:
         """Removes what writes left that were cut by the end of their process; how many. For a process that has the tree for itself."""
-        return await asyncio.to_thread(_removed_before, time.time(), _left_by_writes(self._root))
+        return await asyncio.to_thread(_remove_before, time.time(), _list_unfinished_writes(self._root))
 
     async def collect(self, *, folders: int = 1000) -> int:
         """Removes what cut writes left in the next so many folders; how many. Any process may: a write that goes on for a minute
@@ -64,13 +64,13 @@ class DirectoryFiles:
     def _collect_leftovers(self, folders: int) -> int:
         left = list(islice(self._walk, folders))
         if len(left) < folders:
-            self._walk = _left_by_writes(self._root)
-        return _removed_before(time.time() - _SETTLED, left)
+            self._walk = _list_unfinished_writes(self._root)
+        return _remove_before(time.time() - _SETTLED, left)
 
     def _read(self, parts: tuple[str, ...]) -> bytes:
         try:
-            with self._folders(parts[:-1]) as folders:
-                content = _content(parts[-1], folders[-1])
+            with self._open_folders(parts[:-1]) as folders:
+                content = _read_content(parts[-1], folders[-1])
         except (FileNotFoundError, Conflict):
             content = None
         if content is None:
@@ -82,27 +82,27 @@ class DirectoryFiles:
             # a folder that just became empty may vanish between opening it and using it
             with suppress(FileNotFoundError):
                 self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-                with self._folders(parts[:-1], make=True) as folders:
+                with self._open_folders(parts[:-1], make=True) as folders:
                     return _replace(parts[-1], content, folders[-1])
         raise Unavailable("The folder keeps vanishing.", reason="storage")
 
     def _list(self, parts: tuple[str, ...]) -> Sequence[str]:
         try:
-            with self._folders(parts) as folders:
-                found = _files(folders[-1], "".join(f"{part}/" for part in parts))
+            with self._open_folders(parts) as folders:
+                found = _list_files(folders[-1], "".join(f"{part}/" for part in parts))
                 return sorted(path for path in found if len(path.encode()) <= LONGEST_PATH)
         except (FileNotFoundError, Conflict):
             return []
 
     def _remove(self, parts: tuple[str, ...]) -> None:
-        with suppress(FileNotFoundError, Conflict), self._folders(parts[:-1]) as folders:
+        with suppress(FileNotFoundError, Conflict), self._open_folders(parts[:-1]) as folders:
             _remove(parts[-1], folders[-1])
             for depth in range(len(parts) - 2, -1, -1):
-                if not _removed_empty(parts[depth], folders[depth]):
+                if not _remove_if_empty(parts[depth], folders[depth]):
                     return
 
     @contextmanager
-    def _folders(self, parts: Sequence[str], *, make: bool = False) -> Iterator[Sequence[int]]:
+    def _open_folders(self, parts: Sequence[str], *, make: bool = False) -> Iterator[Sequence[int]]:
         """Descriptors of the root and of every folder on the way; Conflict where something else is in the way."""
         with ExitStack() as opened:
             folders = [os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)]
@@ -115,7 +115,7 @@ class DirectoryFiles:
             yield folders
 
 
-async def _off_loop(work: Callable[[], T]) -> T:
+async def _run_in_thread(work: Callable[[], T]) -> T:
     """In a thread. It has ended when this ends, cancelled or not: nothing writes behind the back of a later call."""
     running = asyncio.ensure_future(asyncio.to_thread(_translate_errors, work))
     try:
@@ -151,7 +151,7 @@ def _make(name: str, folder: int) -> None:
         os.fsync(folder)
 
 
-def _content(name: str, folder: int) -> bytes | None:
+def _read_content(name: str, folder: int) -> bytes | None:
     """None when it is no plain file. A pipe or a device in its place does not hold the reader."""
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
@@ -186,7 +186,7 @@ def _rename(temporary: str, name: str, folder: int) -> None:
     try:
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     except IsADirectoryError:
-        if not _removed_empty(name, folder):
+        if not _remove_if_empty(name, folder):
             raise Conflict(f"{name!r} is a folder.") from None
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
 
@@ -209,7 +209,7 @@ def _remove(name: str, folder: int) -> None:
     raise Unavailable("The folder keeps filling.", reason="storage")
 
 
-def _removed_empty(name: str, folder: int) -> bool:
+def _remove_if_empty(name: str, folder: int) -> bool:
     try:
         os.rmdir(name, dir_fd=folder)
     except OSError as error:
@@ -220,29 +220,29 @@ def _removed_empty(name: str, folder: int) -> bool:
     return True
 
 
-def _files(folder: int, prefix: str) -> Iterator[str]:
+def _list_files(folder: int, prefix: str) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if not is_part(entry.name):
                 continue
             if entry.is_dir(follow_symlinks=False) and prefix.count("/") < MOST_PARTS - 1:
-                yield from _files_below(entry.name, folder, prefix)
+                yield from _list_files_below(entry.name, folder, prefix)
             elif entry.is_file(follow_symlinks=False):
                 yield prefix + entry.name
 
 
-def _files_below(name: str, folder: int, prefix: str) -> Iterator[str]:
+def _list_files_below(name: str, folder: int, prefix: str) -> Iterator[str]:
     try:
         below = _open_folder(name, folder)
     except (FileNotFoundError, Conflict):
         return  # it went away, or changed its kind, since it was seen
     try:
-        yield from _files(below, f"{prefix}{name}/")
+        yield from _list_files(below, f"{prefix}{name}/")
     finally:
         os.close(below)
 
 
-def _left_by_writes(root: Path) -> Iterator[Sequence[Path]]:
+def _list_unfinished_writes(root: Path) -> Iterator[Sequence[Path]]:
     """Folder by folder, what has the name of a file that is still written."""
     for at, folders, names in os.walk(root):
         left = [name for name in (*folders, *names) if name.startswith(TEMPORARY)]
@@ -250,12 +250,12 @@ def _left_by_writes(root: Path) -> Iterator[Sequence[Path]]:
         yield [Path(at, name) for name in left]
 
 
-def _removed_before(before: float, left: Iterable[Sequence[Path]]) -> int:
+def _remove_before(before: float, left: Iterable[Sequence[Path]]) -> int:
     """What is younger belongs to a write that goes on."""
-    return sum(_removed_old(path, before) for paths in left for path in paths)
+    return sum(_remove_if_old(path, before) for paths in left for path in paths)
 
 
-def _removed_old(path: Path, before: float) -> bool:
+def _remove_if_old(path: Path, before: float) -> bool:
     try:
         if path.lstat().st_mtime >= before:
             return False

@@ -23,18 +23,18 @@ async def provision(client: Any, tables: Sequence[Table[Any]], *, prefix: str = 
         name = prefix + table.name
         if await _describe_table(client, name) is None:
             with suppress(client.exceptions.ResourceInUseException):  # another process makes it
-                await client.create_table(BillingMode="PAY_PER_REQUEST", **_table_request(table, name))
+                await client.create_table(BillingMode="PAY_PER_REQUEST", **_build_table_request(table, name))
                 made.append(name)
-        there = await _ready(client, name)
+        there = await _wait_until_ready(client, name)
         if there["KeySchema"] != (wanted := _schema(*table.key)):
             raise Conflict(f"{name} has the key {there['KeySchema']}, not {wanted}: drop it, or choose another prefix.")
-        made += await _indexes_made(client, table, there)
+        made += await _create_missing_indexes(client, table, there)
         if table.expires:
-            await _expiry_made(client, name, table.expires)
+            await _enable_expiry(client, name, table.expires)
     return made
 
 
-async def _indexes_made(client: Any, table: Table[Any], there: Mapping[str, Any]) -> list[str]:
+async def _create_missing_indexes(client: Any, table: Table[Any], there: Mapping[str, Any]) -> list[str]:
     """Adds the missing indexes, one after the other, as DynamoDB wants it."""
     name, made = there["TableName"], list[str]()
     for index in table.indexes:
@@ -43,14 +43,14 @@ async def _indexes_made(client: Any, table: Table[Any], there: Mapping[str, Any]
                 await client.update_table(
                     TableName=name,
                     AttributeDefinitions=_attributes(table, {index.partition, index.sort, *table.key}),
-                    GlobalSecondaryIndexUpdates=[{"Create": _index(index)}],
+                    GlobalSecondaryIndexUpdates=[{"Create": _define_index(index)}],
                 )
                 made.append(f"{name}/{index.name}")
-            there = await _ready(client, name)
+            there = await _wait_until_ready(client, name)
     return made
 
 
-async def _expiry_made(client: Any, name: str, field: str) -> None:
+async def _enable_expiry(client: Any, name: str, field: str) -> None:
     """Lets DynamoDB remove rows past their time; a table on which that is switched on already refuses it."""
     now = (await client.describe_time_to_live(TableName=name))["TimeToLiveDescription"]
     if now["TimeToLiveStatus"] in ("DISABLED", "DISABLING"):
@@ -66,7 +66,7 @@ async def _describe_table(client: Any, name: str) -> Mapping[str, Any] | None:
     return described
 
 
-async def _ready(client: Any, name: str) -> Mapping[str, Any]:
+async def _wait_until_ready(client: Any, name: str) -> Mapping[str, Any]:
     """The table, once it and its indexes can be used. Unavailable when it takes too long."""
     pause = 0.05
     try:
@@ -84,11 +84,11 @@ def _is_ready(table: Mapping[str, Any]) -> bool:
     return {table["TableStatus"], *(index.get("IndexStatus", "ACTIVE") for index in indexes)} == {"ACTIVE"}
 
 
-def _table_request(table: Table[Any], name: str) -> dict[str, Any]:
+def _build_table_request(table: Table[Any], name: str) -> dict[str, Any]:
     fields = {*table.key}.union(*((index.partition, index.sort) for index in table.indexes))
     declared = {"TableName": name, "KeySchema": _schema(*table.key), "AttributeDefinitions": _attributes(table, fields)}
     if table.indexes:
-        declared["GlobalSecondaryIndexes"] = [_index(index) for index in table.indexes]
+        declared["GlobalSecondaryIndexes"] = [_define_index(index) for index in table.indexes]
     return declared
 
 
@@ -103,7 +103,7 @@ def _is_number(kind: Any) -> bool:
     return kind is int
 
 
-def _index(index: Index) -> dict[str, Any]:
+def _define_index(index: Index) -> dict[str, Any]:
     projection = {"ProjectionType": "KEYS_ONLY" if index.keys_only else "ALL"}
     return {"IndexName": index.name, "KeySchema": _schema(index.partition, index.sort), "Projection": projection}
 

@@ -27,14 +27,14 @@ class Request:
 
     def conditions(self, when: When, key: str) -> list[str]:
         """A clause for each part of the condition; the field `key` is in every row."""
-        clauses = [] if when.exists is None else [self._present(key, when.exists)]
+        clauses = [] if when.exists is None else [self._require_presence(key, when.exists)]
         for field, allowed in when.fields.items():
             values = ", ".join(self.value(value) for value in allowed if value is not None)
             either = [f"{self.name(field)} IN ({values})"] if values else []
-            either += [self._present(field, False)] if None in allowed else []
+            either += [self._require_presence(field, False)] if None in allowed else []
             clauses.append(f"({' OR '.join(either)})")
         for field, bound in when.below.items():
-            clauses.append(f"({self._present(field, False)} OR {self.name(field)} < {self.value(bound)})")
+            clauses.append(f"({self._require_presence(field, False)} OR {self.name(field)} < {self.value(bound)})")
         return clauses
 
     def update(self, fields: Item, add: Mapping[str, int]) -> str:
@@ -54,7 +54,7 @@ class Request:
         expressed = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": self._values}
         return {part: value for part, value in (self._parts | parts | expressed).items() if value not in (None, "", {})}
 
-    def _present(self, field: str, present: bool) -> str:
+    def _require_presence(self, field: str, present: bool) -> str:
         return f"attribute_{'' if present else 'not_'}exists({self.name(field)})"
 
 

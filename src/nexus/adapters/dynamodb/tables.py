@@ -96,7 +96,7 @@ class DynamoTables:
                 ((verb, request),) = requests[0].items()
                 await self._send(f"{verb.lower()}_item", **request)
         except ClientError as error:
-            refused = {at: row for at, (code, row) in enumerate(_reasons(error)) if code in _REFUSING}
+            refused = {at: row for at, (code, row) in enumerate(_read_cancellation_reasons(error)) if code in _REFUSING}
             if not any(row and row.get(_MARK) == mark for row in refused.values()):
                 first = min(refused)
                 raise Refused(first, refused[first]) from None
@@ -151,7 +151,7 @@ class DynamoTables:
                 lost = error
             except ClientError as error:
                 lost = error
-                codes = {code for code, _ in _reasons(error)} - {"None"}
+                codes = {code for code, _ in _read_cancellation_reasons(error)} - {"None"}
                 if codes & _REFUSING:
                     raise
                 if codes & _INVALID:
@@ -164,7 +164,7 @@ class DynamoTables:
         raise Unavailable("The database refuses to answer", operation=operation) from lost
 
 
-def _reasons(error: ClientError) -> list[tuple[str, Item | None]]:
+def _read_cancellation_reasons(error: ClientError) -> list[tuple[str, Item | None]]:
     """Of each write: why it failed, or "None", and the row that stood against it."""
     response: Mapping[str, Any] = error.response
     reasons = response.get("CancellationReasons") or [{**response, "Code": response["Error"]["Code"]}]

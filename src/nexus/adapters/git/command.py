@@ -99,7 +99,7 @@ class Git:
             raise Unavailable("The program git is not installed on this machine.", part="git")
         pipe = asyncio.subprocess.PIPE
         try:
-            with _file_of(stdin) as given:
+            with _open_as_file(stdin) as given:
                 starting = asyncio.create_subprocess_exec(
                     self._program,
                     *arguments,
@@ -141,7 +141,7 @@ async def _end_process(process: asyncio.subprocess.Process, patience: float) -> 
 
 
 @contextmanager
-def _file_of(stdin: bytes) -> Iterator[IO[bytes] | int]:
+def _open_as_file(stdin: bytes) -> Iterator[IO[bytes] | int]:
     """Input as a file: a git that ends early leaves no pipe behind that somebody still writes to."""
     if not stdin:
         yield asyncio.subprocess.DEVNULL

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from nexus.adapters.git.command import Git, make_problem
 from nexus.adapters.git.stale_files import BEFORE_WORK, remove_old
-from nexus.adapters.git.worktree import Worktree, is_open, make_private, replace, state
+from nexus.adapters.git.worktree import Worktree, is_open, make_private, read_state, replace
 from nexus.domain.core.errors import NotFound, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, instant, system_clock
@@ -87,13 +87,13 @@ class GitRepository:
     ) -> str:
         tree = self._root / project_folder(project_id)
         check_change(files, message=message, key=key, fence=writer.fence)
-        text = _text(message.strip(), key, writer.fence)
+        text = _format_message(message.strip(), key, writer.fence)
         async with self._lock(tree):
             await self._open(tree)
             for _ in range(_TRIES):
-                newest = await self._newest(tree, await self._check_out_newest(tree))
+                newest = await self._find_newest(tree, await self._check_out_newest(tree))
                 writer.fence.follow(newest.fence if newest else Fence())
-                change = _change(newest, files, text=text, key=key, seconds=int(self._clock()))
+                change = _encode(newest, files, text=text, key=key, seconds=int(self._clock()))
                 hit("before:git.objects")
                 made = await self._git.tell(tree, "fast-import", "--quiet", "--done", stdin=change)
                 hit("after:git.objects")
@@ -138,26 +138,19 @@ class GitRepository:
                 return content[:-1]
         raise NotFound(f"There is no file {path!r}.")
 
-    async def diff(self, project_id: str, before: str, after: str) -> str:
-        tree = self._root / project_folder(project_id)
-        await self._repair(tree)
-        ends = await self._verify_commit(tree, before), await self._verify_commit(tree, after)
-        arguments = ("diff-tree", "-p", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-color", *ends, "--")
-        return (await self._git.tell(tree, *arguments)).decode(errors="replace")
-
     def _lock(self, tree: Path) -> asyncio.Lock:
         return self._locks.setdefault(tree, asyncio.Lock())
 
     async def _repair(self, tree: Path) -> str | None:
         """The newest commit, after making good what a crash left undone."""
-        newest, shown = await asyncio.to_thread(state, tree)
+        newest, shown = await asyncio.to_thread(read_state, tree)
         if newest == shown:
             return newest
         async with self._lock(tree):
             return await self._check_out_newest(tree)
 
     async def _check_out_newest(self, tree: Path) -> str | None:
-        newest, shown = await asyncio.to_thread(state, tree)
+        newest, shown = await asyncio.to_thread(read_state, tree)
         if newest and newest != shown:
             await self._worktree.bring(tree, newest, known={})
         return newest
@@ -174,9 +167,9 @@ class GitRepository:
         except BaseException:
             await asyncio.to_thread(shutil.rmtree, fresh, ignore_errors=True)
             raise
-        await asyncio.to_thread(_furnish, fresh, tree)  # whoever waits may be cancelled: it cleans up by itself
+        await asyncio.to_thread(_move_tree, fresh, tree)  # whoever waits may be cancelled: it cleans up by itself
 
-    async def _newest(self, tree: Path, commit_id: str | None) -> _Newest | None:
+    async def _find_newest(self, tree: Path, commit_id: str | None) -> _Newest | None:
         if commit_id is None:
             return None
         raw = (await self._git.tell(tree, "cat-file", "commit", commit_id)).decode(errors="replace")
@@ -194,7 +187,7 @@ class GitRepository:
         if ".lock': File exists" in answer.problem:
             await asyncio.to_thread(remove_old, tree / ".git", BEFORE_WORK)
             return False
-        if (await asyncio.to_thread(state, tree))[0] == expected:
+        if (await asyncio.to_thread(read_state, tree))[0] == expected:
             raise make_problem("update-ref", answer)
         return False
 
@@ -207,7 +200,7 @@ class GitRepository:
         raise NotFound("There is no such commit.")
 
 
-def _change(newest: _Newest | None, files: Mapping[str, bytes | None], *, text: str, key: str, seconds: int) -> bytes:
+def _encode(newest: _Newest | None, files: Mapping[str, bytes | None], *, text: str, key: str, seconds: int) -> bytes:
     """For fast-import: one commit, whose id it prints, on a branch that is dropped before it could appear."""
     parents: Sequence[str] = []
     if newest:
@@ -228,7 +221,7 @@ def _quote_message(path: str) -> bytes:
     return b'"%b"' % path.replace('"', '\\"').encode()
 
 
-def _text(message: str, key: str, fence: Fence) -> str:
+def _format_message(message: str, key: str, fence: Fence) -> str:
     """Fence and key join the trailers that the message may end with. A fence is always there: what looks like one in the message is
     not the last."""
     paragraphs = message.split("\n\n")
@@ -252,7 +245,7 @@ def _commit(commit_id: str, seconds: str, text: str) -> Commit:
     return Commit(commit_id=commit_id, message=told.message, key=told.key, created_at=instant(int(seconds)))
 
 
-def _furnish(fresh: Path, tree: Path) -> None:
+def _move_tree(fresh: Path, tree: Path) -> None:
     try:
         make_private(fresh / "info")
         replace(fresh / "config", _CONFIGURATION)

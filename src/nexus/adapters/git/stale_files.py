@@ -27,7 +27,7 @@ class StaleFiles:
 
     def __init__(self, *, root: Path) -> None:
         self._projects = root.absolute() / "projects"
-        self._walk = _repositories(self._projects)
+        self._walk = _list_repositories(self._projects)
 
     async def collect(self, *, projects: int = 50) -> int:
         """Removes what is old in the next so many projects; how many. Any process may, at any time."""
@@ -36,11 +36,11 @@ class StaleFiles:
     def _collect_leftovers(self, projects: int) -> int:
         repositories = list(islice(self._walk, projects))
         if len(repositories) < projects:
-            self._walk = _repositories(self._projects)
+            self._walk = _list_repositories(self._projects)
         return sum(remove_old(repository, _AT_REST) for repository in repositories)
 
 
-def _repositories(projects: Path) -> Iterator[Path]:
+def _list_repositories(projects: Path) -> Iterator[Path]:
     with suppress(FileNotFoundError):
         for project in sorted(projects.iterdir()):
             repository = project / ".git"

@@ -37,12 +37,12 @@ class Worktree:
 
     async def bring(self, tree: Path, commit_id: str, *, known: Mapping[str, bytes | None]) -> None:
         """Files, then index, to the commit. `known`: contents of the commit that are at hand."""
-        differences = [one for one in await self._differences(tree, commit_id) if _is_tracked(one.path)]
+        differences = [one for one in await self._list_differences(tree, commit_id) if _is_tracked(one.path)]
         for gone in differences:
             if gone.mode == b"000000":
                 await self._files.remove(self._stored_path(tree, gone.path))
         wanted = [one for one in differences if one.mode.startswith(b"100")]
-        contents = await self._contents(tree, [one for one in wanted if known.get(one.path) is None])
+        contents = await self._read_contents(tree, [one for one in wanted if known.get(one.path) is None])
         for one in wanted:
             content = known.get(one.path)
             await self._write(tree, one.path, contents[one.blob] if content is None else content)
@@ -51,7 +51,7 @@ class Worktree:
     def _stored_path(self, tree: Path, path: str) -> str:
         return f"{tree.relative_to(self._root).as_posix()}/{path}"
 
-    async def _differences(self, tree: Path, commit_id: str) -> Sequence[_Difference]:
+    async def _list_differences(self, tree: Path, commit_id: str) -> Sequence[_Difference]:
         """What the commit has in the place of what the index has; mode 000000: nothing."""
         arguments = ("diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", commit_id, "--")
         answer = await self._git.ask(tree, *arguments)
@@ -60,17 +60,17 @@ class Worktree:
             return list(_parse_differences(await self._git.tell(tree, *arguments)))
         return list(_parse_differences(answer.out))
 
-    async def _contents(self, tree: Path, differences: Sequence[_Difference]) -> Mapping[str, bytes]:
+    async def _read_contents(self, tree: Path, differences: Sequence[_Difference]) -> Mapping[str, bytes]:
         if not differences:
             return {}
         asked = "".join(f"{one.blob}\n" for one in differences).encode()
-        return dict(_objects(await self._git.tell(tree, "cat-file", "--batch", stdin=asked)))
+        return dict(_parse_objects(await self._git.tell(tree, "cat-file", "--batch", stdin=asked)))
 
     async def _write(self, tree: Path, path: str, content: bytes) -> None:
         try:
             await self._files.write(self._stored_path(tree, path), content)
         except Conflict:
-            for obstacle in await asyncio.to_thread(_in_the_way, tree, path):
+            for obstacle in await asyncio.to_thread(_list_obstacles, tree, path):
                 await self._files.remove(self._stored_path(tree, obstacle))
             await self._files.write(self._stored_path(tree, path), content)
 
@@ -85,12 +85,12 @@ class Worktree:
             index.with_name(f"{index.name}.lock").unlink(missing_ok=True)  # of a git that was cut
 
 
-def state(tree: Path) -> tuple[str | None, str | None]:
+def read_state(tree: Path) -> tuple[str | None, str | None]:
     """The newest commit, and the one that the files were last brought to."""
     if not is_open(tree):
         return None, None
-    shown = _text(tree / ".git" / _SHOWN)
-    newest = _text(tree / ".git/refs/heads/main") or _find_packed_head(_text(tree / ".git/packed-refs") or "")
+    shown = _read_text(tree / ".git" / _SHOWN)
+    newest = _read_text(tree / ".git/refs/heads/main") or _find_packed_head(_read_text(tree / ".git/packed-refs") or "")
     return newest, shown
 
 
@@ -137,7 +137,7 @@ def _copy(index: Path, copy: Path) -> None:
         _write_private(copy, index.read_bytes())
 
 
-def _text(path: Path) -> str | None:
+def _read_text(path: Path) -> str | None:
     try:
         return path.read_text().strip() or None
     except (FileNotFoundError, NotADirectoryError):
@@ -159,7 +159,7 @@ def _parse_differences(raw: bytes) -> Iterator[_Difference]:
         yield _Difference(os.fsdecode(path), mode, blob.decode())
 
 
-def _objects(raw: bytes) -> Iterator[tuple[str, bytes]]:
+def _parse_objects(raw: bytes) -> Iterator[tuple[str, bytes]]:
     while raw:
         line, _, rest = raw.partition(b"\n")
         blob, _, size = line.decode().split(" ")
@@ -175,7 +175,7 @@ def _is_tracked(path: str) -> bool:
         return False
 
 
-def _in_the_way(tree: Path, path: str) -> Sequence[str]:
+def _list_obstacles(tree: Path, path: str) -> Sequence[str]:
     """The first part of the path that is no folder but should be one, or the path itself."""
     parts = path.split("/")
     for depth in range(1, len(parts)):

@@ -100,7 +100,7 @@ def url_of(project_id: str, path: str) -> str:
     return f"{API}/projects/{project_id}/files/{quote(path)}"
 
 
-def sums(kind: type[T], days: Sequence[Struct]) -> T:
+def sum_days(kind: type[T], days: Sequence[Struct]) -> T:
     """The days and their sums."""
     names = [name for name in days[0].__struct_fields__ if name != "day"]
     totals = {name: sum(getattr(day, name) for day in days) for name in names}

@@ -50,11 +50,11 @@ def make_app(
     @cache
     def make_document() -> bytes:
         secured = not authenticator.is_open
-        app = _application([make_router(authenticator, queries)], held, make_config(version=version, secured=secured))
+        app = _build_app([make_router(authenticator, queries)], held, make_config(version=version, secured=secured))
         return document(app, secured=secured)
 
     held = {"services": services, "streams": open_streams, "system": System(version, parts, ready, make_document)}
-    app = _application([make_router(authenticator, queries), *routers], held)
+    app = _build_app([make_router(authenticator, queries), *routers], held)
     queries.update(_prepare_routes(app))
     app.asgi_handler = Edge(app.asgi_handler, hosts=hosts if authenticator.is_open else None, methods=_methods(app))
     return app
@@ -78,7 +78,7 @@ def make_router(authenticator: Authenticator, queries: Mapping[object, Collectio
     )
 
 
-def _application(routers: Sequence[Router], held: Mapping[str, Any], config: OpenAPIConfig | None = None) -> Litestar:
+def _build_app(routers: Sequence[Router], held: Mapping[str, Any], config: OpenAPIConfig | None = None) -> Litestar:
     return Litestar(
         [*routers, *system.route.handlers],
         dependencies={"system": Provide(lambda: held["system"], sync_to_thread=False)},

@@ -157,13 +157,13 @@ class Connection(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         self._head_bytes += len(url)
         if self._head_bytes > HEAD_BYTES:
-            self._fail(AddressTooLong(f"The head of a request has at most {HEAD_BYTES} bytes."))
+            self._abort_parsing(AddressTooLong(f"The head of a request has at most {HEAD_BYTES} bytes."))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > HEAD_BYTES or len(self.headers) >= HEAD_FIELDS:
-            self._fail(HeadTooLarge(TOO_LARGE))
+            self._abort_parsing(HeadTooLarge(TOO_LARGE))
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
@@ -171,7 +171,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= PIPELINED:
-            self._fail(MalformedRequest(f"At most {PIPELINED} requests may wait for their answers."))
+            self._abort_parsing(MalformedRequest(f"At most {PIPELINED} requests may wait for their answers."))
         self._unread, self._has_begun, self._in_body = 0, False, True
         self._until = self.loop.time() + self._bounds.body_seconds
         super().on_headers_complete()
@@ -212,7 +212,7 @@ class Connection(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _fail(self, error: NexusError) -> NoReturn:
+    def _abort_parsing(self, error: NexusError) -> NoReturn:
         """Ends the parsing; the parser hides what was raised inside."""
         self._wrong = error
         raise error
@@ -229,12 +229,12 @@ class Connection(HttpToolsProtocol):
                 return
             running.disconnected = True
             running.message_event.set()
-        self.transport.write(_raw(error, getattr(self, "url", b"")))
+        self.transport.write(_encode_refusal(error, getattr(self, "url", b"")))
         self.transport.write_eof()
         self._until = self.loop.time() + LINGER_SECONDS
 
 
-def _raw(error: NexusError, url: bytes) -> bytes:
+def _encode_refusal(error: NexusError, url: bytes) -> bytes:
     path, request_id = url[:200].partition(b"?")[0].decode("latin-1"), f"req_{os.urandom(12).hex()}"
     told = problems.answer(error, path=path, request_id=request_id)
     fields = {

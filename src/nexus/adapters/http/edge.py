@@ -72,7 +72,7 @@ class Edge:
         if scope["method"] == "HEAD":
             inner, seen.is_bare = {**scope, "method": "GET"}, True
         try:
-            if (refusal := self._refusal(scope, headers)) is not None:
+            if (refusal := self._find_refusal(scope, headers)) is not None:
                 refused = problems.answer(refusal, path=scope["path"], request_id=scope["request_id"])
                 await refused.to_asgi_response()(scope, receive, seen)
             else:
@@ -100,18 +100,18 @@ class Edge:
 
         return tell
 
-    def _refusal(self, scope: Any, headers: dict[bytes, str]) -> NexusError | None:
+    def _find_refusal(self, scope: Any, headers: dict[bytes, str]) -> NexusError | None:
         host, length = headers.get(b"host", ""), headers.get(b"content-length", "0")
-        if len(headers) != len(scope["headers"]) and (name := _said_twice(scope["headers"])) is not None:
+        if len(headers) != len(scope["headers"]) and (name := _find_repeated_header(scope["headers"])) is not None:
             return MalformedRequest(f"The header {name} was sent twice.")
         if b"host" not in headers and scope["http_version"] != "1.0":
             return MalformedRequest("A request says in `Host` whom it asks.")
         if self._hosts is not None:
-            if _bare(host) not in self._hosts:
+            if _strip_port(host) not in self._hosts:
                 return ForeignHost("Use the name or address under which the server was started.")
             if scope["method"] not in READS and not _is_same_site(headers.get(b"origin"), host):
                 return ForeignOrigin("Pages of other sites cannot change anything here.")
-        elif host and not _bare(host):
+        elif host and not _strip_port(host):
             return MalformedRequest("The Host is no name or address.")
         if not (length.isascii() and length.isdecimal()):
             return MalformedBody("The Content-Length is not a number.")
@@ -144,7 +144,7 @@ class _Seen:
 
 
 @lru_cache(maxsize=16)
-def _bare(host: str) -> str:
+def _strip_port(host: str) -> str:
     """A host without its port and brackets; empty for what is no host."""
     found = _HOST.fullmatch(host)
     return (found[1] or found[2]).lower() if found else ""
@@ -154,6 +154,6 @@ def _is_same_site(origin: str | None, host: str) -> bool:
     return origin is None or origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower())
 
 
-def _said_twice(fields: Iterable[tuple[bytes, bytes]]) -> str | None:
+def _find_repeated_header(fields: Iterable[tuple[bytes, bytes]]) -> str | None:
     names = Counter(name for name, _ in fields)
     return next((name.decode() for name in _SAID_ONCE if names[name] > 1), None)

@@ -31,7 +31,7 @@ _EVENTS: dict[str, tuple[Any, ...]] = {
 _REF = "#/components/schemas/{name}"
 
 
-def _stream(topic: str) -> dict[int, ResponseSpec]:
+def _describe_stream(topic: str) -> dict[int, ResponseSpec]:
     events = ResponseSpec(
         str,
         description=f"Server-sent events of a {topic}. `id` is the position, `event` the tag, `data` one JSON object. "
@@ -47,7 +47,7 @@ REFUSALS = {
     int(status): ResponseSpec(Problem, description=text, media_type=MEDIA_TYPE, generate_examples=False)
     for status, text in TEXTS["refusals"].items()
 }
-STREAMS = {topic: _stream(topic) for topic in _EVENTS}
+STREAMS = {topic: _describe_stream(topic) for topic in _EVENTS}
 UNCHANGED = {304: ResponseSpec(None, description="It is still what the `ETag` in `If-None-Match` says.")}
 """What routes may answer, by status."""
 
@@ -75,7 +75,7 @@ def document(app: Litestar, *, secured: bool) -> bytes:
     known = schema["components"]["schemas"]
     for kinds in _EVENTS.values():
         known |= msgspec.json.schema_components(kinds, ref_template=_REF)[1]
-    for name in _strict():
+    for name in _list_strict_bodies():
         known[name]["additionalProperties"] = False
     for name, kind in known.items():
         _describe(name, kind)
@@ -83,7 +83,7 @@ def document(app: Litestar, *, secured: bool) -> bytes:
     return re.sub(r"Listed_nexus\.wire\.\w+\.(\w+?)(?:View|Entry)?_", r"\1List", text).encode()
 
 
-def _strict() -> Iterator[str]:
+def _list_strict_bodies() -> Iterator[str]:
     """The names of bodies that refuse what they do not know."""
     for module in _KINDS:
         for name, kind in vars(module).items():
@@ -101,7 +101,7 @@ def _describe(kind: str, schema: dict[str, Any]) -> None:
         field.setdefault("description", FIELDS.get(kind, {}).get(name) or FIELDS.get(name, ""))
 
 
-def _event(topic: str) -> dict[str, Any]:
+def _describe_event(topic: str) -> dict[str, Any]:
     """One event of a stream, as OpenAPI 3.2 describes them: `data` is a text that is JSON of one of these kinds."""
     tags = {kind.__struct_config__.tag: _REF.format(name=kind.__name__) for kind in _EVENTS[topic]}
     choices = [{"$ref": place} for place in tags.values()]
@@ -131,7 +131,7 @@ def _complete(operation: dict[str, Any], path: str, *, secured: bool) -> None:
     for parameter in operation.get("parameters", ()):
         _complete_parameter(parameter)
     if (stream := responses.get("200", {}).get("content", {}).get("text/event-stream")) is not None:
-        stream["schema"] = _event("build" if "/projects/" in path else "reply")
+        stream["schema"] = _describe_event("build" if "/projects/" in path else "reply")
     for status in sorted(wanted):
         content = {MEDIA_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}}
         responses.setdefault(str(status), {"description": TEXTS["refusals"][str(status)], "content": content})

@@ -156,25 +156,25 @@ def answer(
         "type": type_of(kind),
         "title": kind.title,
         "status": status,
-        "detail": _detail(error),
+        "detail": _describe_error(error),
         "instance": quote(path, safe=_PATH),
         "request_id": request_id,
-        "errors": _faults(error, place),
+        "errors": _list_faults(error, place),
     }
     facts = {
         name: error.facts[fact] for fact, (name, form) in _FACTS.items() if isinstance(error.facts.get(fact), form)
     }
     content = encode_json(msgspec.convert(told | facts, Problem))
-    return Answer(content, status_code=status, headers=_headers(error), media_type=MEDIA_TYPE)
+    return Answer(content, status_code=status, headers=_make_headers(error), media_type=MEDIA_TYPE)
 
 
-def _detail(error: NexusError) -> str:
+def _describe_error(error: NexusError) -> str:
     if (untold := _UNTOLD.get(type(error))) is not None:
         return untold
     return f"{error.title}." if "table" in error.facts else error.detail
 
 
-def _headers(error: NexusError) -> dict[str, str]:
+def _make_headers(error: NexusError) -> dict[str, str]:
     headers = {"cache-control": "no-store"}
     if isinstance(seconds := error.facts.get("retry_after"), int | float):
         headers["retry-after"] = str(max(1, math.ceil(seconds)))
@@ -185,7 +185,7 @@ def _headers(error: NexusError) -> dict[str, str]:
     return headers
 
 
-def _faults(error: NexusError, place: str) -> list[Fault]:
+def _list_faults(error: NexusError, place: str) -> list[Fault]:
     told: Any = error.facts.get("errors") if isinstance(error, InvalidInput) else None
     return [msgspec.convert({"in": place, **fault}, Fault) for fault in told or ()]
 
@@ -193,7 +193,7 @@ def _faults(error: NexusError, place: str) -> list[Fault]:
 def handle(request: Request[Any, Any, Any], error: Exception) -> Answer[bytes]:
     """For everything that a route, or the way to one, raises."""
     if isinstance(error, HTTPException):
-        known = _of_framework(error)
+        known = _convert_framework_error(error)
     elif isinstance(error, NexusError):
         known = error
     else:
@@ -211,7 +211,7 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> Answer[bytes]:
     )
 
 
-def _of_framework(error: HTTPException) -> NexusError:
+def _convert_framework_error(error: HTTPException) -> NexusError:
     match error.status_code:
         case 404:
             return NotFound()
@@ -221,7 +221,7 @@ def _of_framework(error: HTTPException) -> NexusError:
         case 413:
             return ContentTooLarge("The body has too many bytes.")
         case 400 if isinstance(error.extra, list):
-            faults = [_fault(entry) for entry in error.extra]
+            faults = [_make_fault(entry) for entry in error.extra]
             return InvalidInput("; ".join(f"{fault['pointer']}: {fault['message']}" for fault in faults), errors=faults)
         case 400:
             return MalformedRequest("The request is not well formed.")
@@ -229,7 +229,7 @@ def _of_framework(error: HTTPException) -> NexusError:
             return InternalError()
 
 
-def _fault(entry: Mapping[str, str]) -> dict[str, str]:
+def _make_fault(entry: Mapping[str, str]) -> dict[str, str]:
     if entry.get("source") == "body":
         return {"pointer": "", "message": "A JSON body is required."}
     place = entry.get("source", "query")

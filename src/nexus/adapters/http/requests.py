@@ -17,7 +17,7 @@ from nexus.domain.core.errors import InvalidInput, NotFound, PreconditionFailed
 from nexus.domain.core.ids import is_id
 from nexus.domain.core.pages import PAGE_LIMIT, Window
 from nexus.domain.core.principal import Principal
-from nexus.domain.core.texts import nearest
+from nexus.domain.core.texts import find_nearest
 from nexus.domain.requests.model import Once
 from nexus.domain.requests.model import once as made_once
 from nexus.domain.services import Services
@@ -90,7 +90,7 @@ class JSONRequest(Request[Any, Any, Any]):
         try:
             return msgspec.json.decode(body, type=field.annotation if field else Any)
         except msgspec.ValidationError as error:
-            raise _invalid(str(error), field.annotation if field else None) from None
+            raise _make_invalid_input(str(error), field.annotation if field else None) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise MalformedBody("The body is not well-formed JSON in UTF-8.") from None
 
@@ -111,7 +111,7 @@ class JSONRequest(Request[Any, Any, Any]):
         return self._read
 
 
-def _invalid(told: str, kind: Any) -> InvalidInput:
+def _make_invalid_input(told: str, kind: Any) -> InvalidInput:
     found = _PLACE.match(told)
     message, path = (found["message"], found["path"] or "") if found else (told, "")
     pointer = re.sub(r"\[(\d+|\.\.\.)\]", r"/\1", path).replace(".", "/").replace("///", "/...")
@@ -139,21 +139,21 @@ def check_query(query: bytes, known: Collection[str]) -> None:
         raise InvalidInput(f"A query has at most {MOST_PARAMETERS} parameters.") from None
     names = [name for name, _ in pairs]
     faults = [
-        _query_fault(name, f"There is no parameter `{name}` here.{_suggest(name, known)}")
+        _make_query_fault(name, f"There is no parameter `{name}` here.{_suggest(name, known)}")
         for name in names
         if name not in known
     ]
-    faults += [_query_fault(name, "This parameter was given twice.") for name in known if names.count(name) > 1]
+    faults += [_make_query_fault(name, "This parameter was given twice.") for name in known if names.count(name) > 1]
     if faults:
         raise InvalidInput(" ".join(fault["message"] for fault in faults), errors=faults)
 
 
-def _query_fault(name: str, message: str) -> dict[str, str]:
+def _make_query_fault(name: str, message: str) -> dict[str, str]:
     return {"in": "query", "pointer": pointer_to(name), "message": message}
 
 
 def _suggest(name: str, known: Collection[str]) -> str:
-    near = nearest(name, known)
+    near = find_nearest(name, known)
     return f" Do you mean `{near}`?" if near else ""
 
 
@@ -195,11 +195,11 @@ def position(
     after: Annotated[str | None, QueryParameter(description="The same, for whom a header is too much.")] = None,
 ) -> int:
     """The position behind which a stream begins; the header counts, where both are given."""
-    asked = _position("query", "after", after)
-    return asked if last_event_id is None else _position("header", "Last-Event-ID", last_event_id)
+    asked = _parse_position("query", "after", after)
+    return asked if last_event_id is None else _parse_position("header", "Last-Event-ID", last_event_id)
 
 
-def _position(place: str, name: str, wanted: str | None) -> int:
+def _parse_position(place: str, name: str, wanted: str | None) -> int:
     if not wanted:
         return 0
     if not (wanted.isascii() and wanted.isdecimal() and len(wanted) <= 15):

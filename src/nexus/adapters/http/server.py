@@ -78,7 +78,7 @@ def bind(host: str, port: int) -> socket.socket:
 async def serve_connections(app: Any, listener: socket.socket, bounds: Bounds = Bounds()) -> AsyncIterator[None]:
     """Serves an ASGI app on a socket while the context is open; leaving ends open connections within some seconds."""
     protocol: Any = partial(
-        Connection, Connections(replace(bounds, connections=min(bounds.connections, _most_connections())))
+        Connection, Connections(replace(bounds, connections=min(bounds.connections, _find_connection_limit())))
     )
     config = uvicorn.Config(
         app,
@@ -109,7 +109,7 @@ async def serve_connections(app: Any, listener: socket.socket, bounds: Bounds = 
         listener.close()
 
 
-def _most_connections() -> int:
+def _find_connection_limit() -> int:
     """As many as this process may have files open, less those that it needs otherwise."""
     if sys.platform == "win32":
         return sys.maxsize

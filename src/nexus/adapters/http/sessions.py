@@ -80,7 +80,7 @@ async def send_message(
 ) -> Answer[wire.ReplyStartedView | wire.ReplyView]:
     """Says something. The reply is told at `events_url`; with `Prefer: wait=N`, the answer is the finished reply (200) when it
     ends in that time."""
-    reply = await request.services.sessions.send(request.caller, session_id, _parts(data), once=once)
+    reply = await request.services.sessions.send(request.caller, session_id, _read_parts(data), once=once)
     if wait and (ended := await _wait_for_end(request, reply, wait)) is not None:
         return Answer(view(ended, wire.ReplyView), status_code=200, headers={"preference-applied": f"wait={wait}"})
     return _answer_begun(session_id, reply)
@@ -92,17 +92,17 @@ async def stream_reply(
 ) -> EventStream:
     """Says something, and answers with the reply's events as they come. Closing the connection stops nothing; to go on reading,
     use the address in `Content-Location`."""
-    reply = await request.services.sessions.send(request.caller, session_id, _parts(data), once=once)
+    reply = await request.services.sessions.send(request.caller, session_id, _read_parts(data), once=once)
     await asyncio.sleep(0)  # the reply begins: its model is asked while the rest of this is done
     follow = partial(request.services.sessions.follow, request.caller, session_id, reply.reply_id)
-    return await _stream(follow, _events_url(session_id, reply.reply_id), request.streams)
+    return await _open_stream(follow, _events_url(session_id, reply.reply_id), request.streams)
 
 
 @route("GET /sessions/{session_id:str}/replies/{reply_id:str}/events", stream="reply")
 async def follow_reply(request: JSONRequest, session_id: Id, reply_id: Id, position: Position) -> EventStream:
     """The events of a reply from any position on: what was told already, then what comes."""
     follow = partial(request.services.sessions.follow, request.caller, session_id, reply_id)
-    return await _stream(follow, _events_url(session_id, reply_id), request.streams, position)
+    return await _open_stream(follow, _events_url(session_id, reply_id), request.streams, position)
 
 
 @route("POST /sessions/{session_id:str}/replies/{reply_id:str}/cancel", 409, status_code=202)
@@ -121,7 +121,7 @@ async def regenerate_message(
     )
 
 
-def _parts(message: wire.NewMessage) -> Sequence[Part]:
+def _read_parts(message: wire.NewMessage) -> Sequence[Part]:
     if message.content is not None:
         return [TextPart(message.content)]
     return [TextPart(part.text) for part in message.parts or ()]
@@ -137,7 +137,7 @@ def _answer_begun(session_id: str, reply: Reply) -> Answer[wire.ReplyStartedView
     return Answer(content, status_code=202, headers={"location": url})
 
 
-async def _stream(follow: partial[Any], url: str, streams: Streams, after: int = 0) -> EventStream:
+async def _open_stream(follow: partial[Any], url: str, streams: Streams, after: int = 0) -> EventStream:
     return EventStream(
         await follow(after),
         streams=streams,

@@ -23,17 +23,17 @@ class ServerSentEvents:
         return b"retry: 2000\n\n"
 
     def frames(self, batch: Batch) -> bytes:
-        return b"".join([b"id: %d\n%b" % (at, _frame(event)) for at, event in enumerate(batch.events, batch.first)])
+        return b"".join([b"id: %d\n%b" % (at, _encode(event)) for at, event in enumerate(batch.events, batch.first)])
 
     def ping(self) -> bytes:
         return b": ping\n\n"
 
     def reset(self, event: Struct) -> bytes:
-        return _frame(msgspec.json.encode(event))
+        return _encode(msgspec.json.encode(event))
 
     def reconnect(self) -> bytes:
-        return _frame(msgspec.json.encode(Reconnect()))
+        return _encode(msgspec.json.encode(Reconnect()))
 
 
-def _frame(event: bytes) -> bytes:
+def _encode(event: bytes) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (_decode(event).type.encode(), event)

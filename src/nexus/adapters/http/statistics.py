@@ -4,17 +4,11 @@ from typing import Annotated
 
 from litestar.params import QueryParameter
 
-from nexus.adapters.http.answers import sums, view
+from nexus.adapters.http.answers import sum_days, view
 from nexus.adapters.http.requests import JSONRequest
 from nexus.adapters.http.routes import Routes
 from nexus.domain.statistics.service import LONGEST_DAYS
-from nexus.wire.statistics import (
-    BuildsOfDay,
-    BuildStatistics,
-    InvocationsOfDay,
-    InvocationStatistics,
-    OverviewView,
-)
+from nexus.wire.statistics import BuildsOfDay, BuildStatistics, InvocationsOfDay, InvocationStatistics, OverviewView
 
 route = Routes("statistics")
 
@@ -31,11 +25,11 @@ async def get_overview(request: JSONRequest) -> OverviewView:
 async def get_build_statistics(request: JSONRequest, days: Days = 30) -> BuildStatistics:
     """Builds by day."""
     found = await request.services.statistics.days(request.caller, days)
-    return sums(BuildStatistics, [view(day, BuildsOfDay) for day in found])
+    return sum_days(BuildStatistics, [view(day, BuildsOfDay) for day in found])
 
 
 @route("GET /statistics/invocations")
 async def get_invocation_statistics(request: JSONRequest, days: Days = 30) -> InvocationStatistics:
     """Calls of agents by day."""
     found = await request.services.statistics.days(request.caller, days)
-    return sums(InvocationStatistics, [view(day, InvocationsOfDay) for day in found])
+    return sum_days(InvocationStatistics, [view(day, InvocationsOfDay) for day in found])

@@ -65,7 +65,7 @@ class ThreadHeartbeat:
         self._loop = asyncio.get_running_loop()
         self._ticked = time.monotonic()
         self._thread.start()
-        self._ticking = asyncio.ensure_future(self._tick())
+        self._ticking = asyncio.ensure_future(self._mark_loop_alive())
         return self
 
     async def __aexit__(
@@ -76,7 +76,7 @@ class ThreadHeartbeat:
         await asyncio.gather(self._ticking, return_exceptions=True)
         await asyncio.to_thread(self._thread.join)
 
-    async def _tick(self) -> None:
+    async def _mark_loop_alive(self) -> None:
         """Runs in the process' loop: while it does, that loop lives."""
         while True:
             self._ticked = time.monotonic()
@@ -84,15 +84,15 @@ class ThreadHeartbeat:
 
     def _run(self) -> None:
         with asyncio.Runner() as runner:
-            runner.run(self._until_stopped())
+            runner.run(self._renew_until_stopped())
 
-    async def _until_stopped(self) -> None:
-        beating = asyncio.ensure_future(self._beat())
+    async def _renew_until_stopped(self) -> None:
+        beating = asyncio.ensure_future(self._renew_all())
         await asyncio.to_thread(self._stop.wait)
         beating.cancel()
         await asyncio.gather(beating, return_exceptions=True)
 
-    async def _beat(self) -> None:
+    async def _renew_all(self) -> None:
         """Whatever becomes of the store, there is a next try."""
         while True:
             try:

@@ -30,7 +30,7 @@ class MemoryTables:
         return (self._indexed if query.index else self._now).query(query)
 
     async def write(self, writes: Sequence[Write]) -> None:
-        changes = [(write.table, write.key, self._result(at, write)) for at, write in enumerate(writes)]
+        changes = [(write.table, write.key, self._apply_write(at, write)) for at, write in enumerate(writes)]
         for change in changes:
             self._now.put(*change)
         if self._lag:
@@ -38,7 +38,7 @@ class MemoryTables:
         while len(self._changes) > self._lag:
             self._indexed.put(*self._changes.popleft())
 
-    def _result(self, at: int, write: Write) -> Item | None:
+    def _apply_write(self, at: int, write: Write) -> Item | None:
         row = self._now.read(write.table, write.key)
         if not holds(write, row):
             raise Refused(at, row)
@@ -57,7 +57,7 @@ class _Shelf:
         return None if stored is None else msgspec.json.decode(stored)
 
     def put(self, table: Table[Any], key: Key, item: Item | None) -> None:
-        for order, place in _places(table, key, self.read(table, key)):
+        for order, place in _list_places(table, key, self.read(table, key)):
             places = self._orders[order]
             del places[bisect_left(places, place)]
             if not places:
@@ -65,7 +65,7 @@ class _Shelf:
         self._rows.pop((table.name, key), None)
         if item is not None:
             self._rows[table.name, key] = msgspec.json.encode(item)
-        for order, place in _places(table, key, item):
+        for order, place in _list_places(table, key, item):
             insort(self._orders[order], place)
 
     def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
@@ -88,7 +88,7 @@ class _Shelf:
         return self._orders.get((query.table.name, query.index.name if query.index else "", query.partition), [])
 
 
-def _places(table: Table[Any], key: Key, item: Item | None) -> Iterator[tuple[_Order, Key]]:
+def _list_places(table: Table[Any], key: Key, item: Item | None) -> Iterator[tuple[_Order, Key]]:
     if item is not None:
         yield (table.name, "", key[0]), (key[-1], *key)
         for index in table.indexes:

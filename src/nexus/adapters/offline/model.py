@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-from nexus.adapters.offline.answers.reply import Answered, reply
+from nexus.adapters.offline.answers.reply import Answered, write_reply
 from nexus.adapters.offline.build.answers import build_answer
 from nexus.adapters.offline.reading.tokens import CJK
 from nexus.domain.core.errors import InvalidInput
@@ -34,8 +34,8 @@ class OfflineModel:
         for piece in _PIECE.findall(answered.text):
             yield Delta(piece)
             await asyncio.sleep(0)
-        read = sum(tokens(message.content) for message in request.messages)
-        written = tokens(answered.text) + sum(tokens(call.arguments) for call in answered.calls)
+        read = sum(estimate_tokens(message.content) for message in request.messages)
+        written = estimate_tokens(answered.text) + sum(estimate_tokens(call.arguments) for call in answered.calls)
         yield End("tool_calls" if answered.calls else "end", answered.calls, Usage(read, written))
 
     def _answer(self, request: ModelRequest) -> Answered:
@@ -43,9 +43,9 @@ class OfflineModel:
             return Answered(build_answer(request))
         if request.schema is not None:
             raise InvalidInput(f"The offline model has no rules for {request.purpose}: it needs a language model.")
-        return reply(request, datetime.fromtimestamp(self._clock(), UTC).date())
+        return write_reply(request, datetime.fromtimestamp(self._clock(), UTC).date())
 
 
-def tokens(text: str) -> int:
+def estimate_tokens(text: str) -> int:
     """An estimate: a word is a token, a Chinese character too."""
     return len(_WORD.findall(text)) + len(CJK.findall(text))

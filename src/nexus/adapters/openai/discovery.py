@@ -44,9 +44,9 @@ class _Listing(Struct):
     data: list[_Entry] | None = None
 
 
-def usual_places(environ: Mapping[str, str]) -> Sequence[Place]:
+def list_usual_places(environ: Mapping[str, str]) -> Sequence[Place]:
     """The usual ports, and that of `OLLAMA_HOST` in place of Ollama's own where it names this machine."""
-    port = _loopback_port(environ.get("OLLAMA_HOST", ""))
+    port = _find_loopback_port(environ.get("OLLAMA_HOST", ""))
     return (Place("ollama", port or USUAL[0].port), *USUAL[1:])
 
 
@@ -73,10 +73,7 @@ async def _ask_server(session: "aiohttp.ClientSession", place: Place) -> LocalMo
 
     base_url = f"http://127.0.0.1:{place.port}/v1"
     try:
-        async with (
-            asyncio.timeout(_SECONDS),
-            session.get(f"{base_url}/models", allow_redirects=False) as answer,
-        ):
+        async with asyncio.timeout(_SECONDS), session.get(f"{base_url}/models", allow_redirects=False) as answer:
             if answer.status != 200:
                 return None
             entries = msgspec.json.decode(await _read_list(answer.content), type=_Listing).data or []
@@ -84,7 +81,7 @@ async def _ask_server(session: "aiohttp.ClientSession", place: Place) -> LocalMo
         return None
     owners = {_OWNERS[entry.owned_by] for entry in entries if entry.owned_by in _OWNERS}
     provider = owners.pop() if len(owners) == 1 else place.provider
-    return LocalModel(provider=provider, base_url=base_url, names=_names(entries))
+    return LocalModel(provider=provider, base_url=base_url, names=_list_model_names(entries))
 
 
 async def _read_list(content: "aiohttp.StreamReader") -> bytes:
@@ -96,7 +93,7 @@ async def _read_list(content: "aiohttp.StreamReader") -> bytes:
     raise ValueError("too long")
 
 
-def _names(entries: Sequence[_Entry]) -> tuple[str, ...]:
+def _list_model_names(entries: Sequence[_Entry]) -> tuple[str, ...]:
     """Names that can be typed, each once, those for chats first."""
     usable = dict.fromkeys(
         entry.id for entry in entries if 0 < len(entry.id) <= _LONGEST_NAME and entry.id.isprintable()
@@ -104,7 +101,7 @@ def _names(entries: Sequence[_Entry]) -> tuple[str, ...]:
     return tuple(sorted(usable, key=lambda name: bool(_NOT_FOR_CHATS.search(name)))[:_MOST_NAMES])
 
 
-def _loopback_port(address: str) -> int | None:
+def _find_loopback_port(address: str) -> int | None:
     """The port of `host:port` or a URL, where the host is this machine; every address (`0.0.0.0`) includes it."""
     if not address.strip():
         return None

@@ -9,7 +9,7 @@ from typing import Self
 
 import aiohttp
 
-from nexus.adapters.openai.refusals import problem_in_stream, problem_of, retry_after
+from nexus.adapters.openai.refusals import classify_refusal, classify_stream_error, retry_after
 from nexus.adapters.openai.sse import Splitter
 from nexus.adapters.openai.wire import Assembly, Dialect, FaultStream, encode_request, simplify_dialect
 from nexus.domain.core.errors import InvalidInput, Unavailable
@@ -65,7 +65,7 @@ class OpenAIModel:
         started = time.monotonic()
         async with self._answer(request) as answer:
             left = max(self._first_byte - (time.monotonic() - started), 0.0)
-            async with aclosing(self._items(answer, first_byte=left)) as items:
+            async with aclosing(self._decode(answer, first_byte=left)) as items:
                 async for item in items:
                     yield item
 
@@ -81,7 +81,7 @@ class OpenAIModel:
                     self._dialect = dialect if lasting and self._dialect == known else self._dialect
                     yield answer
                     return
-                body = await self._refusal(answer)
+                body = await self._read_refusal(answer)
                 dialect = self._simpler(dialect, answer, body, request)
                 lasting = lasting and b"nvalid schema" not in body
             finally:
@@ -94,7 +94,7 @@ class OpenAIModel:
             if simpler is not None:
                 return simpler
         pause = retry_after(answer.headers, now=self._clock())
-        raise problem_of(answer.status, body, key=self._key, retry_after=pause)
+        raise classify_refusal(answer.status, body, key=self._key, retry_after=pause)
 
     async def _post(self, body: bytes) -> aiohttp.ClientResponse:
         try:
@@ -110,7 +110,7 @@ class OpenAIModel:
             told = f"The model provider could not be reached ({type(problem).__name__})."
             raise Unavailable(told, reason="provider") from None
 
-    async def _refusal(self, answer: aiohttp.ClientResponse) -> bytes:
+    async def _read_refusal(self, answer: aiohttp.ClientResponse) -> bytes:
         """The beginning of an error page; what of it came, when it breaks off."""
         try:
             async with asyncio.timeout(min(self._idle, self._first_byte)):
@@ -120,7 +120,7 @@ class OpenAIModel:
         except (TimeoutError, aiohttp.ClientError):
             return b""
 
-    async def _items(self, answer: aiohttp.ClientResponse, *, first_byte: float) -> AsyncGenerator[Delta | End, None]:
+    async def _decode(self, answer: aiohttp.ClientResponse, *, first_byte: float) -> AsyncGenerator[Delta | End, None]:
         """What each read brought, until `[DONE]`, the end, or a finished answer whose usage does not come; the one document of an
         endpoint that does not stream is a single payload."""
         assembly, splitter, document = Assembly(), Splitter(), bytearray()
@@ -135,7 +135,7 @@ class OpenAIModel:
                     document += piece
                 elif (delta := self._take_payloads(assembly, splitter.feed(piece))) is not None:
                     yield delta
-                wait = self._patience(assembly)
+                wait = self._choose_timeout(assembly)
         if document and (delta := self._take_payloads(assembly, [bytes(document)])) is not None:
             yield delta
         if not assembly.is_finished:
@@ -144,7 +144,7 @@ class OpenAIModel:
         if is_stream:
             await _drain(answer)
 
-    def _patience(self, assembly: Assembly) -> float:
+    def _choose_timeout(self, assembly: Assembly) -> float:
         if assembly.complete:
             return min(self._idle, _DRAIN_WAIT)
         return min(self._idle, _USAGE_WAIT) if assembly.is_finished else self._idle
@@ -153,7 +153,7 @@ class OpenAIModel:
         try:
             return assembly.take(payloads)
         except FaultStream as told:
-            raise problem_in_stream(told.fault, key=self._key) from None
+            raise classify_stream_error(told.fault, key=self._key) from None
 
     async def _read(self, patience: "Patience", wait: float, assembly: Assembly) -> bytes:
         """One raw read; empty at the end. Once the answer is finished, what breaks is no loss."""
@@ -188,9 +188,9 @@ class Patience:
     def _set(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(at, self._due)
+        self._timer = self._loop.call_at(at, self._expire)
 
-    def _due(self) -> None:
+    def _expire(self) -> None:
         self._timer = None
         if self._until <= self._loop.time():
             self._content.set_exception(TimeoutError("nothing came"))

@@ -36,9 +36,9 @@ class Splitter:
             return []
         whole = bytes(self._rest[:end])
         del self._rest[: end + 2]
-        return self._payloads(whole)
+        return self._extract_payloads(whole)
 
-    def _payloads(self, events: bytes) -> list[bytes]:
+    def _extract_payloads(self, events: bytes) -> list[bytes]:
         found = []
         for event in events.split(b"\n\n"):
             payload = event[6:] if event.startswith(b"data: ") and b"\n" not in event else _join_data(event)

@@ -8,16 +8,7 @@ from msgspec import Struct
 
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.core.values import JSON
-from nexus.domain.ports.models import (
-    ChatMessage,
-    Delta,
-    End,
-    ModelRequest,
-    StopReason,
-    ToolCall,
-    ToolSpec,
-    Usage,
-)
+from nexus.domain.ports.models import ChatMessage, Delta, End, ModelRequest, StopReason, ToolCall, ToolSpec, Usage
 
 _STOPS: dict[str, StopReason] = {
     "length": "length",
@@ -99,12 +90,12 @@ _encode = msgspec.json.Encoder().encode
 
 def encode_request(request: ModelRequest, *, model: str, dialect: Dialect) -> bytes:
     """The body of POST /chat/completions."""
-    messages = [_message(message) for message in request.messages]
+    messages = [_encode_message(message) for message in request.messages]
     body: JSON = {"model": model, "messages": messages, "stream": True}
     if dialect.usage:
         body["stream_options"] = {"include_usage": True}
     if request.tools:
-        body["tools"] = [_tool(tool) for tool in request.tools]
+        body["tools"] = [_encode_tool(tool) for tool in request.tools]
     if request.max_tokens is not None:
         body[dialect.limit] = request.max_tokens
     if request.temperature is not None and dialect.temperature:
@@ -156,7 +147,7 @@ class Assembly:
         text: list[str] = []
         reasoning: list[str] = []
         for payload in payloads:
-            for choice in self._choices(_decode_chunk(payload)):
+            for choice in self._check_choices(_decode_chunk(payload)):
                 if choice.finish_reason:
                     self._stop = choice.finish_reason
                 if (words := choice.delta or choice.message) is None:
@@ -179,7 +170,7 @@ class Assembly:
             raise Unavailable("The model provider sent a tool call without a name.")
         return End(stop="tool_calls" if calls else "end", calls=calls, usage=self._usage)
 
-    def _choices(self, chunk: Chunk) -> Sequence[Choice]:
+    def _check_choices(self, chunk: Chunk) -> Sequence[Choice]:
         if chunk.error is not None:
             raise FaultStream(Fault(message=chunk.error) if isinstance(chunk.error, str) else chunk.error)
         if (told := chunk.usage) and told.prompt_tokens is not None and told.completion_tokens is not None:
@@ -189,13 +180,13 @@ class Assembly:
         return chunk.choices or ()
 
     def _add(self, piece: CallPiece) -> None:
-        call = self._call_of(piece)
+        call = self._find_open_call(piece)
         call.call_id = call.call_id or piece.id or ""
         if piece.function is not None:
             call.name = call.name or piece.function.name or ""
             call.arguments.append(piece.function.arguments or "")
 
-    def _call_of(self, piece: CallPiece) -> "_OpenCall":
+    def _find_open_call(self, piece: CallPiece) -> "_OpenCall":
         """Fragments of one call share an index. Some endpoints count every call as 0, or not at all: a fragment that brings a
         name and a new id begins a call of its own."""
         same = [call for call in self._calls if piece.index is None or call.index == piece.index][-1:]
@@ -228,7 +219,7 @@ def _decode_chunk(payload: bytes) -> Chunk:
         raise Unavailable("The model provider sent something that is not a chat completion.") from None
 
 
-def _message(message: ChatMessage) -> JSON:
+def _encode_message(message: ChatMessage) -> JSON:
     sent: JSON = {"role": message.role, "content": message.content}
     if message.calls:
         sent["content"] = message.content or None
@@ -242,11 +233,11 @@ def _call(call: ToolCall) -> JSON:
     return {
         "id": call.call_id,
         "type": "function",
-        "function": {"name": call.name, "arguments": _readable(call.arguments)},
+        "function": {"name": call.name, "arguments": _fix_arguments(call.arguments)},
     }
 
 
-def _readable(arguments: str) -> str:
+def _fix_arguments(arguments: str) -> str:
     """Servers render past calls through templates that parse their arguments: what was no JSON object is wrapped in one."""
     try:
         parsed: Any = msgspec.json.decode(arguments)
@@ -255,7 +246,7 @@ def _readable(arguments: str) -> str:
     return arguments if isinstance(parsed, dict) else _encode({"unreadable": arguments}).decode()
 
 
-def _tool(tool: ToolSpec) -> JSON:
+def _encode_tool(tool: ToolSpec) -> JSON:
     function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
     return {"type": "function", "function": function}
 

@@ -8,8 +8,8 @@ from functools import partial
 
 from msgspec import Struct
 
-from nexus.adapters.sqlite.writer import LogRow, Writer, unavailable
-from nexus.domain.ports.log import LEAP, Append, Batch, refusal
+from nexus.adapters.sqlite.writer import LogRow, Writer, translate_error
+from nexus.domain.ports.log import LEAP, Append, Batch, find_append_refusal
 from nexus.domain.ports.signals import Signals
 
 _TABLE = (
@@ -50,15 +50,15 @@ class SqliteLog:
     async def read(self, topic: str, after: int, limit: int) -> Batch:
         try:
             with closing(self._reader.execute(_FROM, (topic, after + 1))) as rows:
-                return _batch(rows, after + 1, limit)
+                return _collect_batch(rows, after + 1, limit)
         except sqlite3.Error as error:
-            raise unavailable(error) from error
+            raise translate_error(error) from error
 
     async def end(self, topic: str) -> int:
         try:
             return _end(self._reader, topic)
         except sqlite3.Error as error:
-            raise unavailable(error) from error
+            raise translate_error(error) from error
 
     async def delete(self, topics: Sequence[str]) -> None:
         await asyncio.gather(*(self._writer.do(partial(_delete, topic)) for topic in topics))
@@ -70,7 +70,7 @@ class SqliteLog:
         return self._signals.listen(topic, wake)
 
 
-def _batch(rows: Iterable[tuple[int, bytes]], wanted: int, limit: int) -> Batch:
+def _collect_batch(rows: Iterable[tuple[int, bytes]], wanted: int, limit: int) -> Batch:
     """Events from the position `wanted` on, out of rows that hold several each; a leap ends the batch."""
     first, events = wanted, list[bytes]()
     for start, body in rows:
@@ -98,7 +98,7 @@ class _Appending(Struct):
         return append.topic, append.after + 1, b"\n".join(append.events)
 
     def run(self, connection: sqlite3.Connection) -> None:
-        if refused := refusal(self.append, _end(connection, self.append.topic)):
+        if refused := find_append_refusal(self.append, _end(connection, self.append.topic)):
             raise refused
         connection.execute("insert into nexus_log values (?, ?, ?)", self.log_row())
 

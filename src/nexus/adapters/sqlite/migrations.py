@@ -32,13 +32,13 @@ def migrate(connection: sqlite3.Connection, folder: Path = FOLDER) -> None:
         if name in applied:
             continue
         if not is_new:
-            for statement in _statements(path.read_text()):
+            for statement in _split_statements(path.read_text()):
                 connection.execute(statement)
             logger.info("database.migrated", migration=name)
         connection.execute("insert into nexus_migrations (name) values (?)", (name,))
 
 
-def _statements(script: str) -> Iterator[str]:
+def _split_statements(script: str) -> Iterator[str]:
     """One by one: `executescript` would commit."""
     statement = ""
     for line in script.splitlines(keepends=True):

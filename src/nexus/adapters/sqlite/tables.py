@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from nexus.adapters.sqlite.migrations import migrate
-from nexus.adapters.sqlite.writer import Writer, unavailable
+from nexus.adapters.sqlite.writer import Writer, translate_error
 from nexus.domain.ports.database import Query, Refused
 from nexus.domain.ports.rows import Item, Key, Place, Table, When, Write, holds, result
 
@@ -30,7 +30,7 @@ class SqliteTables:
         too. Conflict when a later release was here."""
         await self._writer.do(migrate)
         for table in self._tables:
-            await self._writer.do(partial(_make, table))
+            await self._writer.do(partial(_create_table, table))
         self._reader = self._writer.reader()
 
     def close(self) -> None:
@@ -40,14 +40,14 @@ class SqliteTables:
         try:
             return [self._statements[table.name].read(self._reader, key) for table, key in places]
         except sqlite3.Error as error:
-            raise unavailable(error) from error
+            raise translate_error(error) from error
 
     async def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
-        sql, values = _select_sql(query)
+        sql, values = _build_select(query)
         try:
             rows = self._reader.execute(sql, values).fetchall()
         except sqlite3.Error as error:
-            raise unavailable(error) from error
+            raise translate_error(error) from error
         limit = query.window.limit
         return [msgspec.json.decode(row) for (row,) in rows[:limit]], len(rows) > limit
 
@@ -78,9 +78,9 @@ class _Statements(Struct, frozen=True):
 
     @classmethod
     def of(cls, table: Table[Any]) -> "_Statements":
-        name, key = _name(table), _each(table.key, '"{}" = ?', " and ")
+        name, key = _quote_table_name(table), _join_fields(table.key, '"{}" = ?', " and ")
         columns = (*table.key, "row")
-        insert = f"insert into {name} ({_each(columns)}) values ({_each(columns, '?')}) on conflict do"
+        insert = f"insert into {name} ({_join_fields(columns)}) values ({_join_fields(columns, '?')}) on conflict do"
         past = f'select rowid from {name} where "{table.expires}" < ? limit 2'
         return cls(
             reading=f"select row from {name} where {key}",
@@ -108,16 +108,16 @@ class _Statements(Struct, frozen=True):
             connection.execute(self.clearing, tuple(write.when.below.values()))
 
 
-def _name(table: Table[Any]) -> str:
+def _quote_table_name(table: Table[Any]) -> str:
     return f'"nexus_{table.name}"'
 
 
-def _each(fields: Sequence[str], form: str = '"{}"', between: str = ", ") -> str:
+def _join_fields(fields: Sequence[str], form: str = '"{}"', between: str = ", ") -> str:
     return between.join(form.format(field) for field in fields)
 
 
-def _make(table: Table[Any], connection: sqlite3.Connection) -> None:
-    name, key = _name(table), _each(table.key)
+def _create_table(table: Table[Any], connection: sqlite3.Connection) -> None:
+    name, key = _quote_table_name(table), _join_fields(table.key)
     connection.execute(f"create table if not exists {name} ({key}, row text not null, primary key ({key}))")
     orders: dict[str, tuple[str, ...]] = {index.name: (index.partition, index.sort) for index in table.indexes}
     if table.expires:
@@ -127,15 +127,15 @@ def _make(table: Table[Any], connection: sqlite3.Connection) -> None:
         made = f"""generated always as (row ->> '$."{field}"') virtual"""
         connection.execute(f'alter table {name} add column "{field}" {made}')
     for order, fields in orders.items():
-        _make_index(connection, f'"nexus_{table.name}_{order}"', _index_sql(name, fields, key))
+        _create_index(connection, f'"nexus_{table.name}_{order}"', _build_index_sql(name, fields, key))
 
 
-def _index_sql(name: str, fields: Sequence[str], key: str) -> str:
-    sparse = _each(fields, '"{}" is not null', " and ")
-    return f"on {name} ({_each(fields)}, {key}) where {sparse}"
+def _build_index_sql(name: str, fields: Sequence[str], key: str) -> str:
+    sparse = _join_fields(fields, '"{}" is not null', " and ")
+    return f"on {name} ({_join_fields(fields)}, {key}) where {sparse}"
 
 
-def _make_index(connection: sqlite3.Connection, index: str, rest: str) -> None:
+def _create_index(connection: sqlite3.Connection, index: str, rest: str) -> None:
     """Makes an index, again where its declaration has changed."""
     made = f"CREATE INDEX {index} {rest}"
     there = connection.execute("select sql from sqlite_master where type = 'index' and name = ?", (index.strip('"'),))
@@ -146,7 +146,7 @@ def _make_index(connection: sqlite3.Connection, index: str, rest: str) -> None:
         connection.execute(made)
 
 
-def _select_sql(query: Query[Any]) -> tuple[str, list[Any]]:
+def _build_select(query: Query[Any]) -> tuple[str, list[Any]]:
     window, (partition, sort) = query.window, query.fields
     bounds = {f'"{partition}" = ?': query.partition, f'"{sort}" >= ?': window.since, f'"{sort}" <= ?': window.until}
     bounds = {clause: value for clause, value in bounds.items() if value is not None}
@@ -154,7 +154,7 @@ def _select_sql(query: Query[Any]) -> tuple[str, list[Any]]:
     order, after = (sort, *query.table.key)[places], (query.after or ())[places]  # in the order of an index, no more
     where = " and ".join([*bounds, f'"{sort}" is not null'])
     if after:
-        where += f" and ({_each(order)}) {'<' if window.newest_first else '>'} ({_each(order, '?')})"
-    direction = _each(order, '"{}" desc' if window.newest_first else '"{}"')
-    sql = f"select row from {_name(query.table)} where {where} order by {direction} limit ?"
+        where += f" and ({_join_fields(order)}) {'<' if window.newest_first else '>'} ({_join_fields(order, '?')})"
+    direction = _join_fields(order, '"{}" desc' if window.newest_first else '"{}"')
+    sql = f"select row from {_quote_table_name(query.table)} where {where} order by {direction} limit ?"
     return sql, [*bounds.values(), *after, window.limit + 1]

@@ -62,7 +62,7 @@ class Writer:
         self._idle = asyncio.Event()
         self._idle.set()
         self._connection = await asyncio.to_thread(self._open_database)
-        self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
+        self._thread = threading.Thread(target=self._run_thread, name="sqlite-writer", daemon=True)
         self._thread.start()
 
     async def close(self) -> None:
@@ -87,11 +87,11 @@ class Writer:
         if not self._busy:
             self._busy = True
             self._idle.clear()
-            self._loop.call_soon(self._next)
+            self._loop.call_soon(self._hand_over_group)
         elif self._resting and work.durable:
             self._resting.cancel()
             self._resting = None
-            self._loop.call_soon(self._next)
+            self._loop.call_soon(self._hand_over_group)
 
     async def do(self, run: Callable[[sqlite3.Connection], None]) -> None:
         """Submits a function and waits for its commit."""
@@ -107,10 +107,10 @@ class Writer:
         with closing(connect(self.path, "busy_timeout=5000")) as connection:
             connection.execute("pragma wal_checkpoint(truncate)")
 
-    def _next(self) -> None:
+    def _hand_over_group(self) -> None:
         self._resting = None
         if self._pending:
-            end = _together(self._pending)
+            end = _count_group(self._pending)
             group, self._pending = self._pending[:end], self._pending[end:]
             self._groups.put(group)
         else:
@@ -122,11 +122,11 @@ class Writer:
             work.finish(answer)
         rest = min(_LONGEST_PAUSE, (len(group) - 2) * _CROWD_PAUSE)
         if rest > 0 and not self._closed and not any(work.durable for work in self._pending):
-            self._resting = self._loop.call_later(rest, self._next)
+            self._resting = self._loop.call_later(rest, self._hand_over_group)
         elif self._pending:
-            self._loop.call_soon(self._next)
+            self._loop.call_soon(self._hand_over_group)
         else:
-            self._next()
+            self._hand_over_group()
 
     def _open_database(self) -> sqlite3.Connection:
         try:
@@ -138,12 +138,12 @@ class Writer:
         except (OSError, sqlite3.Error) as error:
             raise Unavailable(f"The database cannot be opened: {error}") from error
 
-    def _work(self) -> None:
+    def _run_thread(self) -> None:
         while (group := self._groups.get()) is not None:
             try:
                 answers = self._commit_group(group)
             except Exception as error:
-                answers = self._undone(group, error)
+                answers = self._undo_group(group, error)
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._answer_group, group, answers)
 
@@ -155,7 +155,7 @@ class Writer:
         self._connection.execute("begin immediate")
         inserted, alone = self._insert_rows(rows), len(group) == 1
         answers = [
-            None if row and inserted else self._one(work, alone=alone) for work, row in zip(group, rows, strict=True)
+            None if row and inserted else self._apply(work, alone=alone) for work, row in zip(group, rows, strict=True)
         ]
         if self._connection.in_transaction:
             self._connection.execute("commit")
@@ -172,7 +172,7 @@ class Writer:
             return False
         return True
 
-    def _one(self, work: Work, *, alone: bool) -> Exception | None:
+    def _apply(self, work: Work, *, alone: bool) -> Exception | None:
         """Runs one work of a transaction; alone in it, the transaction is its savepoint."""
         run = self._connection.execute
         if not alone:
@@ -183,17 +183,17 @@ class Writer:
             if not self._connection.in_transaction:
                 raise
             run("rollback" if alone else "rollback to work")
-            return unavailable(error)
+            return translate_error(error)
         finally:
             if not alone and self._connection.in_transaction:
                 run("release work")
         return None
 
-    def _undone(self, group: Sequence[Work], error: Exception) -> Sequence[Exception | None]:
+    def _undo_group(self, group: Sequence[Work], error: Exception) -> Sequence[Exception | None]:
         with suppress(sqlite3.Error):
             if self._connection.in_transaction:
                 self._connection.execute("rollback")
-        return [unavailable(error)] * len(group)
+        return [translate_error(error)] * len(group)
 
     def _synchronize(self, durable: bool) -> None:
         now = time.monotonic()
@@ -205,7 +205,7 @@ class Writer:
             self._synchronous = wanted
 
 
-def _together(pending: Sequence[Work]) -> int:
+def _count_group(pending: Sequence[Work]) -> int:
     """How many of these are one group. What need not be on the disk goes ahead: a delta does not wait for a disk that takes its time."""
     first = next((at for at, work in enumerate(pending[:_GROUP_LIMIT]) if work.durable), 0)
     return first or _GROUP_LIMIT
@@ -250,7 +250,7 @@ _REASONS = {
 """What passes: waiting helps."""
 
 
-def unavailable(error: Exception) -> Exception:
+def translate_error(error: Exception) -> Exception:
     """What the domain is told of an error: the database's own are Unavailable, others are what they are."""
     if not isinstance(error, sqlite3.Error):
         return error

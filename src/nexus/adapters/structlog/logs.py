@@ -26,7 +26,9 @@ def configure(level: str, form: Literal["auto", "json", "pretty"]) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True) if pretty else _stamp,
         _mask_secrets,
     ]
-    foreign: structlog.typing.Processor = _pretty() if pretty else _json
+    foreign: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(exception_formatter=_format_traceback) if pretty else _render_json
+    )
     last: list[structlog.typing.Processor] = (
         [_escape_values] if pretty else [structlog.processors.format_exc_info, _escape_values]
     )
@@ -38,7 +40,7 @@ def configure(level: str, form: Literal["auto", "json", "pretty"]) -> None:
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
-    plain = foreign if pretty else _json_text
+    plain = foreign if pretty else lambda *given: _render_json(*given).decode()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.processors.format_exc_info, _escape_values],
@@ -51,12 +53,8 @@ def configure(level: str, form: Literal["auto", "json", "pretty"]) -> None:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
-def _pretty() -> structlog.typing.Processor:
-    """Tracebacks without the values of variables: they may be secrets."""
-    return structlog.dev.ConsoleRenderer(exception_formatter=_traceback)
-
-
-def _traceback(out: TextIO, exc_info: ExcInfo) -> None:
+def _format_traceback(out: TextIO, exc_info: ExcInfo) -> None:
+    """Without the values of variables: they may be secrets."""
     text = io.StringIO()
     structlog.dev.plain_traceback(text, exc_info)
     out.write(escape_controls(text.getvalue()))
@@ -68,13 +66,9 @@ def _stamp(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     return event
 
 
-def _json(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
+def _render_json(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
     """One line; what JSON has no word for is told as text."""
     return msgspec.json.encode(event, enc_hook=repr)
-
-
-def _json_text(logger: WrappedLogger, method: str, event: EventDict) -> str:
-    return _json(logger, method, event).decode()
 
 
 def _escape_values(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
@@ -82,17 +76,17 @@ def _escape_values(logger: WrappedLogger, method: str, event: EventDict) -> Even
     for key, value in event.items():
         if isinstance(value, str) and value.isprintable():
             continue
-        event[key] = escape_controls(value) if key in OF_SEVERAL_LINES else _harmless(value)
+        event[key] = escape_controls(value) if key in OF_SEVERAL_LINES else _neutralize_value(value)
     return event
 
 
-def _harmless(value: Any) -> Any:
+def _neutralize_value(value: Any) -> Any:
     if isinstance(value, str):
         return escape_controls(value).replace("\n", "\\n").replace("\t", "\\t")
     if isinstance(value, dict):
-        return {_harmless(key): _harmless(one) for key, one in value.items()}
+        return {_neutralize_value(key): _neutralize_value(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_harmless(one) for one in value]
+        return [_neutralize_value(one) for one in value]
     return value
 
 

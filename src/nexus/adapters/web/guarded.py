@@ -12,7 +12,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from nexus.domain.core.errors import InvalidInput, NexusError, PermissionDenied, Unavailable
-from nexus.domain.ports.addresses import PORTS, Target, is_permitted, join_location, target_of
+from nexus.domain.ports.addresses import PORTS, Target, is_permitted, join_location, parse_target
 from nexus.domain.ports.web import Fetched
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -36,7 +36,7 @@ _CODECS = re.compile(
 )
 
 
-async def system_resolve(host: str, port: int) -> Sequence[str]:
+async def resolve_by_system(host: str, port: int) -> Sequence[str]:
     """What the machine's resolver says."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(entry[4][0]) for entry in found]
@@ -46,7 +46,7 @@ class GuardedWeb:
     """`Web` for agents. `ports` and `allowed` (addresses) open what is closed otherwise."""
 
     def __init__(
-        self, *, resolve: Resolve = system_resolve, ports: Collection[int] = PORTS, allowed: Collection[str] = ()
+        self, *, resolve: Resolve = resolve_by_system, ports: Collection[int] = PORTS, allowed: Collection[str] = ()
     ) -> None:
         self._resolve, self._ports, self._allowed = resolve, frozenset(ports), frozenset(allowed)
 
@@ -61,32 +61,32 @@ class GuardedWeb:
         except TimeoutError as error:
             raise Unavailable("The address did not answer in time") from error
         except ValueError as error:  # of a library that takes an address apart
-            raise _refusal(error) or InvalidInput("This is not a web address") from error
+            raise _find_refusal(error) or InvalidInput("This is not a web address") from error
         except (aiohttp.ClientError, OSError, zlib.error) as error:
-            raise _refusal(error) or Unavailable("The address could not be read") from error
+            raise _find_refusal(error) or Unavailable("The address could not be read") from error
 
     async def _follow_redirects(self, url: str, headers: Mapping[str, str], most: int) -> Fetched:
         """The answer behind at most three redirects, each of them checked as if it had been asked for."""
-        target = self._target(url)
-        async with self._session() as session:
+        target = self._check_target(url)
+        async with self._open_session() as session:
             for _ in range(REDIRECTS + 1):
                 answer = await _get_once(session, target, headers, most)
                 if isinstance(answer, Fetched):
                     return answer
-                moved = self._target(answer)
-                headers = headers if _same_origin(target, moved) else _harmless(headers)
+                moved = self._check_target(answer)
+                headers = headers if _is_same_origin(target, moved) else _keep_harmless_headers(headers)
                 target = moved
         raise Unavailable(f"The address redirects more than {REDIRECTS} times")
 
-    def _target(self, url: str) -> Target:
-        return target_of(url, ports=self._ports, allowed=self._allowed)
+    def _check_target(self, url: str) -> Target:
+        return parse_target(url, ports=self._ports, allowed=self._allowed)
 
-    def _session(self) -> aiohttp.ClientSession:
+    def _open_session(self) -> aiohttp.ClientSession:
         """One for each fetch: no cookie, no connection and no answer of a resolver outlives it."""
         resolver = _CheckedResolver(self._resolve, self._allowed)
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                resolver=resolver, use_dns_cache=False, force_close=True, socket_factory=self._socket, limit=1
+                resolver=resolver, use_dns_cache=False, force_close=True, socket_factory=self._open_socket, limit=1
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
@@ -94,7 +94,7 @@ class GuardedWeb:
             trust_env=False,
         )
 
-    def _socket(self, wanted: "aiohttp.connector.AddrInfoType") -> socket.socket:
+    def _open_socket(self, wanted: "aiohttp.connector.AddrInfoType") -> socket.socket:
         """The last gate: whatever led here, no socket is made for an address that is not public."""
         family, kind, protocol, _, place = wanted
         if not is_permitted(str(place[0]), self._allowed):
@@ -151,11 +151,11 @@ def _pin_host(target: Target) -> URL:
     return url
 
 
-def _same_origin(one: Target, other: Target) -> bool:
+def _is_same_origin(one: Target, other: Target) -> bool:
     return (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
 
 
-def _harmless(headers: Mapping[str, str]) -> dict[str, str]:
+def _keep_harmless_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name.lower() in _HARMLESS}
 
 
@@ -167,7 +167,7 @@ def _refuse_headers(headers: Mapping[str, str]) -> None:
             raise InvalidInput(f"The header {name} holds control characters")
 
 
-def _refusal(error: BaseException | None) -> NexusError | None:
+def _find_refusal(error: BaseException | None) -> NexusError | None:
     """Our own refusal, where a layer between wrapped it."""
     while error is not None:
         if isinstance(error, NexusError):
@@ -177,7 +177,7 @@ def _refusal(error: BaseException | None) -> NexusError | None:
 
 
 async def _read(target: Target, answer: aiohttp.ClientResponse, most: int) -> Fetched:
-    unpacked = _unpacker(answer.headers.get("Content-Encoding", ""))
+    unpacked = _make_decompressor(answer.headers.get("Content-Encoding", ""))
     content, received = bytearray(), 0
     async for chunk in answer.content.iter_chunked(65_536):
         received += len(chunk)
@@ -191,12 +191,12 @@ async def _read(target: Target, answer: aiohttp.ClientResponse, most: int) -> Fe
         url=target.url,
         status=answer.status,
         content_type=kind[:200],
-        text=whole.decode(_charset(kind, whole), errors="replace"),
+        text=whole.decode(_find_charset(kind, whole), errors="replace"),
         truncated=truncated,
     )
 
 
-def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
+def _make_decompressor(encoding: str) -> Callable[[bytes, int], bytes]:
     """Unpacks no more than it is asked for, so that a small answer cannot become a large one."""
     match encoding.strip().lower():
         case "" | "identity":
@@ -225,7 +225,7 @@ class _Inflating:
         return unpacked
 
 
-def _charset(kind: str, content: bytes) -> str:
+def _find_charset(kind: str, content: bytes) -> str:
     """What the answer or the head of the page names, else UTF-8. Only real character sets: some codecs are slow on purpose."""
     found = _CHARSET.search(kind.encode(errors="replace")) or (
         _CHARSET.search(content[:2048]) if "html" in kind else None

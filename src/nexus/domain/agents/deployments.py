@@ -52,7 +52,7 @@ class Deployments:
         agent = await self._agents.get(caller, agent_id)
         if wanted.revision is not None and wanted.revision != agent.revision:
             raise PreconditionFailed("The agent changed meanwhile.", revision=agent.revision)
-        version, as_read = await self._acceptable(agent, wanted), when(revision=agent.revision)
+        version, as_read = await self._find_acceptable(agent, wanted), when(revision=agent.revision)
         deployment, writes = self._agents.write_deployment(agent, version, user_id=caller.user_id, condition=as_read)
         facts = {"version": version.version, "verdict": version.verdict, "build_no": version.build_no}
         note = self._audit.insert(caller, "agent.deployed", agent_id, **facts)
@@ -61,13 +61,13 @@ class Deployments:
         hit("after:agent.deploy")
         return deployment
 
-    async def _acceptable(self, agent: Agent, wanted: Wanted) -> Version:
+    async def _find_acceptable(self, agent: Agent, wanted: Wanted) -> Version:
         number = wanted.version or agent.versions
         if not 1 <= number <= agent.versions:
             message = f"{agent.agent_name} has the versions 1 to {agent.versions}."
             raise InvalidInput(message, errors=[{"pointer": "/version", "message": message}])
         version = await self._tables.get(VERSIONS, agent.agent_id, number)
-        told = rules.refusal(version, accept_partial=wanted.accept_partial, accept_failed=wanted.accept_failed)
+        told = rules.explain_refusal(version, accept_partial=wanted.accept_partial, accept_failed=wanted.accept_failed)
         if told:
             way = f"Send `accept_{version.verdict}` to deploy it all the same."
             raise NotAccepted(f"{told.rstrip('.')}. {way}", verdict=version.verdict, unmet=version.unmet)

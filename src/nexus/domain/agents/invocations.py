@@ -11,7 +11,7 @@ from nexus.domain.core.errors import NexusError
 from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
-from nexus.domain.core.texts import within
+from nexus.domain.core.texts import cut_to_bytes
 from nexus.domain.core.values import JSON
 from nexus.domain.identity import policies
 from nexus.domain.ports.database import Page, Tables, Window
@@ -84,11 +84,11 @@ class Invocations:
         try:
             answer = await self._runtime.whole(spec, [ChatMessage("user", content)])
         except NexusError as error:
-            return Called(input_text=content, output_text="", duration_ms=self._since(began), error=error.detail)
+            return Called(input_text=content, output_text="", duration_ms=self._count_ms(began), error=error.detail)
         return Called(
             input_text=content,
             output_text=answer.text,
-            duration_ms=self._since(began),
+            duration_ms=self._count_ms(began),
             input_tokens=answer.input_tokens,
             output_tokens=answer.output_tokens,
             tools=[finished.name for finished in answer.results],
@@ -103,8 +103,8 @@ class Invocations:
             tenant_id=caller.tenant_id,
             user_id=caller.user_id,
             session_id=called.session_id,
-            input_text=within(called.input_text, KEPT_BYTES),
-            output_text=within(called.output_text, KEPT_BYTES),
+            input_text=cut_to_bytes(called.input_text, KEPT_BYTES),
+            output_text=cut_to_bytes(called.output_text, KEPT_BYTES),
             status="failed" if called.error else "success",
             duration_ms=called.duration_ms,
             input_tokens=called.input_tokens,
@@ -125,5 +125,5 @@ class Invocations:
         uses = self._tools.count_uses(called.tools, marker=invocation.invocation_id)
         return invocation, [insert(INVOCATIONS, invocation), *counts, *uses]
 
-    def _since(self, began: float) -> int:
+    def _count_ms(self, began: float) -> int:
         return max(0, round((self._clock() - began) * 1000))

@@ -83,8 +83,8 @@ def read(files: Mapping[str, str]) -> Package:
         raise InvalidInput(f"{MANIFEST}: {str(error)[:500]}") from error
 
 
-def manifest_text(manifest: Manifest) -> str:
-    return tomli_w.dumps(_without_empty(msgspec.to_builtins(manifest)))
+def format_manifest(manifest: Manifest) -> str:
+    return tomli_w.dumps(_drop_empty(msgspec.to_builtins(manifest)))
 
 
 class PackageResolver:
@@ -143,8 +143,8 @@ class PackageResolver:
         return await self._providers[provider].specs(target, source)
 
 
-def _without_empty(value: Any) -> Any:
+def _drop_empty(value: Any) -> Any:
     """TOML has no null, and an empty list says nothing."""
     if isinstance(value, dict):
-        return {key: _without_empty(part) for key, part in value.items() if part not in (None, [], {}, "")}
-    return [_without_empty(part) for part in value] if isinstance(value, list) else value
+        return {key: _drop_empty(part) for key, part in value.items() if part not in (None, [], {}, "")}
+    return [_drop_empty(part) for part in value] if isinstance(value, list) else value

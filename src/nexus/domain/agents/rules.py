@@ -47,7 +47,7 @@ def describe_package(found: Registration, number: int, *, now: str) -> dict[str,
     }
 
 
-def first(agent_id: str, origin: Origin, found: Registration, fields: dict[str, Any]) -> Agent:
+def make_agent(agent_id: str, origin: Origin, found: Registration, fields: dict[str, Any]) -> Agent:
     identity = found.package.manifest.agent
     return Agent(
         agent_id=agent_id,
@@ -67,7 +67,7 @@ def version(agent_id: str, number: int, origin: Origin, found: Registration, now
     return Version(agent_id=agent_id, version=number, created_at=now, **shared)
 
 
-def refusal(version: Version, *, accept_partial: bool = False, accept_failed: bool = False) -> str | None:
+def explain_refusal(version: Version, *, accept_partial: bool = False, accept_failed: bool = False) -> str | None:
     """Why a version may not be deployed, as a sentence; None when it may."""
     accepted = {"passed": True, "partial": accept_partial, "failed": accept_failed}
     if accepted[version.verdict]:

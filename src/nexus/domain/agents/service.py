@@ -134,7 +134,7 @@ class Agents:
                 present = when(versions=known.versions, deleted_at=known.deleted_at)
                 writes.append(patch(AGENTS, known, present, deleted_at=None, **fields))
             else:
-                writes.append(insert(AGENTS, rules.first(agent_id, origin, registration, fields)))
+                writes.append(insert(AGENTS, rules.make_agent(agent_id, origin, registration, fields)))
             new += not known or bool(known.deleted_at)
             writes.append(
                 insert(VERSIONS, rules.version(agent_id, number, origin, registration, instant(self._clock())))

@@ -24,12 +24,12 @@ class Slugs:
         while True:
             chosen, new = dict[str, str](), list[Reservation]()
             for slug in wanted:
-                reserved = await self._alike(RESERVATIONS, tenant_id, slug)
-                agents = await self._alike(AGENTS, tenant_id, slug, index="TenantSlugIndex")
-                own = _own(slug, project_id, reserved, agents)
+                reserved = await self._list_similar(RESERVATIONS, tenant_id, slug)
+                agents = await self._list_similar(AGENTS, tenant_id, slug, index="TenantSlugIndex")
+                own = _find_own_slug(slug, project_id, reserved, agents)
                 kept = [one for one in own if one not in chosen.values()]
                 others = {*wanted, *chosen.values()} - {slug}
-                chosen[slug] = found = kept[0] if kept else _free(slug, project_id, reserved, agents, others)
+                chosen[slug] = found = kept[0] if kept else _find_free_slug(slug, project_id, reserved, agents, others)
                 if found not in {row.slug for row in reserved}:
                     new.append(Reservation(tenant_id=tenant_id, slug=found, project_id=project_id, wanted=slug))
             try:
@@ -42,14 +42,14 @@ class Slugs:
         """The slugs of a project that is gone are free."""
         await self._tables.clear(RESERVATIONS, project_id, index="ProjectIndex")
 
-    async def _alike(self, table: Table[R], tenant_id: str, slug: str, *, index: str | None = None) -> list[R]:
+    async def _list_similar(self, table: Table[R], tenant_id: str, slug: str, *, index: str | None = None) -> list[R]:
         """The tenant's rows whose slug begins as this one does."""
         stem = slug[:STEM]
         window = Window(limit=100, since=stem, until=f"{stem}~")
         return [row async for row in self._tables.each(table, tenant_id, index=index, window=window)]
 
 
-def _own(wanted: str, project_id: str, reserved: Sequence[Reservation], agents: Sequence[Agent]) -> list[str]:
+def _find_own_slug(wanted: str, project_id: str, reserved: Sequence[Reservation], agents: Sequence[Agent]) -> list[str]:
     """What the project has for a slug already; agents that are older than reservations count."""
     strangers = {row.slug for row in reserved if row.project_id != project_id}
     own = [row.slug for row in reserved if row.project_id == project_id and row.wanted == wanted]
@@ -57,7 +57,7 @@ def _own(wanted: str, project_id: str, reserved: Sequence[Reservation], agents: 
     return [slug for slug in own if slug not in strangers]
 
 
-def _free(
+def _find_free_slug(
     wanted: str, project_id: str, reserved: Sequence[Reservation], agents: Sequence[Agent], others: set[str]
 ) -> str:
     """The first slug that nobody has, and that is none of the `others`."""

@@ -9,15 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from nexus.domain.agents.model import Verdict
-from nexus.domain.builds.outputs import (
-    Architecture,
-    Case,
-    Design,
-    Duty,
-    PlannedAgent,
-    Requirement,
-    Requirements,
-)
+from nexus.domain.builds.outputs import Architecture, Case, Design, Duty, PlannedAgent, Requirement, Requirements
 from nexus.domain.core.texts import is_cjk
 
 
@@ -49,22 +41,22 @@ def check_requirements(found: Requirements) -> None:
 def own_keywords(entry: Requirement, functional: Sequence[Requirement]) -> list[str]:
     """The keywords that tell a functional requirement from the others: those that its own text has and no other one names."""
     shared = {word.casefold() for other in functional if other.id != entry.id for word in other.keywords}
-    text = _text(entry)
+    text = _join_texts(entry)
     return [word for word in entry.keywords if is_said(word, text) and word.casefold() not in shared]
 
 
 def own_words(functional: Sequence[Requirement]) -> dict[str, set[str]]:
     """By requirement, the words of its text that no other one has."""
-    words = {entry.id: _words(_text(entry)) for entry in functional}
+    words = {entry.id: _extract_words(_join_texts(entry)) for entry in functional}
     often = Counter(word for found in words.values() for word in found)
     return {one: {word for word in found if often[word] == 1} for one, found in words.items()}
 
 
-def _text(entry: Requirement) -> str:
+def _join_texts(entry: Requirement) -> str:
     return "\n".join([entry.title, entry.statement, *entry.acceptance])
 
 
-def _words(text: str) -> set[str]:
+def _extract_words(text: str) -> set[str]:
     """Latin words and numbers, and pairs of CJK characters: where those words end, no rule tells."""
     pairs = [text[at : at + 2] for at in range(len(text) - 1) if is_cjk(text[at]) and is_cjk(text[at + 1])]
     return {*re.findall(r"[a-z]{2,}|\d+(?:[.,]\d+)*", text.casefold()), *pairs}
@@ -79,7 +71,7 @@ def is_said(word: str, text: str) -> bool:
     return re.search(whole, text.casefold()) is not None
 
 
-def duties_of(agent: PlannedAgent, planned: Architecture, needed: Requirements) -> dict[str, Duty]:
+def assign_duties(agent: PlannedAgent, planned: Architecture, needed: Requirements) -> dict[str, Duty]:
     """By requirement. One agent that names none has all that is not unmet, with any of its tools."""
     if agent.duties or len(planned.agents) > 1:
         return {duty.requirement: duty for duty in agent.duties}
@@ -91,7 +83,7 @@ def duties_of(agent: PlannedAgent, planned: Architecture, needed: Requirements) 
 
 def check_duties(planned: Architecture, needed: Requirements) -> None:
     """Each functional requirement is some agent's duty or unmet, never both; each agent has a duty, with tools of its own."""
-    duties = {agent.slug: duties_of(agent, planned, needed) for agent in planned.agents}
+    duties = {agent.slug: assign_duties(agent, planned, needed) for agent in planned.agents}
     known = {entry.id for entry in needed.functional}
     unmet = {entry.requirement_id for entry in planned.unmet} - {entry.id for entry in needed.nonfunctional}
     served = {one for own in duties.values() for one in own}
@@ -116,11 +108,11 @@ def check_duties(planned: Architecture, needed: Requirements) -> None:
 def check_cases(made: Design, agent: PlannedAgent, planned: Architecture, needed: Requirements) -> None:
     """Each duty of the agent has a case that exercises it, and each case exercises what it says."""
     _refuse_twice("two cases have one name", [case.name for case in made.cases])
-    duties = duties_of(agent, planned, needed)
-    _refuse(_case_problem(case, agent, duties, needed) for case in made.cases)
+    duties = assign_duties(agent, planned, needed)
+    _refuse(_find_case_problem(case, agent, duties, needed) for case in made.cases)
     _refuse(
-        _exercise_problem(case, entry, duties[entry.id], keywords)
-        or (None if keywords else _strange_problem(case, entry, _rivals(entry, duties, needed)))
+        _find_exercise_problem(case, entry, duties[entry.id], keywords)
+        or (None if keywords else _find_strange_problem(case, entry, _list_rivals(entry, duties, needed)))
         for entry in needed.functional
         if entry.id in duties
         for keywords in [own_keywords(entry, needed.functional)]
@@ -135,7 +127,7 @@ def check_cases(made: Design, agent: PlannedAgent, planned: Architecture, needed
     )
 
 
-def _case_problem(case: Case, agent: PlannedAgent, duties: dict[str, Duty], needed: Requirements) -> str | None:
+def _find_case_problem(case: Case, agent: PlannedAgent, duties: dict[str, Duty], needed: Requirements) -> str | None:
     if unknown := sorted(set(case.calls) - set(agent.tools)):
         return (
             f"case {case.name}: the agent has no tool {', '.join(unknown)}; it has {', '.join(agent.tools) or 'none'}"
@@ -150,7 +142,7 @@ def _case_problem(case: Case, agent: PlannedAgent, duties: dict[str, Duty], need
     return None
 
 
-def _exercise_problem(case: Case, entry: Requirement, duty: Duty, keywords: Sequence[str]) -> str | None:
+def _find_exercise_problem(case: Case, entry: Requirement, duty: Duty, keywords: Sequence[str]) -> str | None:
     """Why a case says nothing about a requirement that it claims to exercise."""
     if duty.tools and not set(case.calls) & set(duty.tools):
         return f"case {case.name} does not exercise {entry.id}: it must call {' or '.join(duty.tools)}"
@@ -162,50 +154,46 @@ def _exercise_problem(case: Case, entry: Requirement, duty: Duty, keywords: Sequ
     return None
 
 
-def _rivals(entry: Requirement, duties: Mapping[str, Duty], needed: Requirements) -> list[Requirement]:
+def _list_rivals(entry: Requirement, duties: Mapping[str, Duty], needed: Requirements) -> list[Requirement]:
     """The requirement and those that the same tools serve: for others, the tool that is called tells which is meant."""
     tools = set(duties[entry.id].tools)
     shared = {one for one, duty in duties.items() if one == entry.id or tools & set(duty.tools) or not tools}
     return [other for other in needed.functional if other.id in shared]
 
 
-def _strange_problem(case: Case, entry: Requirement, rivals: Sequence[Requirement]) -> str | None:
+def _find_strange_problem(case: Case, entry: Requirement, rivals: Sequence[Requirement]) -> str | None:
     """Without keywords, a case is strange to a requirement when it says words of its rivals alone."""
-    said, words = _words(case.input), own_words(rivals)
+    said, words = _extract_words(case.input), own_words(rivals)
     if said & words[entry.id]:
         return None
     others = [one for one, found in words.items() if said & found and one not in case.requirements]
     return f"case {case.name} speaks of {', '.join(others)}, not of {entry.id} ({entry.title})" if others else None
 
 
-def results(
+def judge_requirements(
     agent: PlannedAgent, planned: Architecture, needed: Requirements, cases: Sequence[CaseResult]
 ) -> list[RequirementResult]:
     """What came of each functional requirement that an agent is responsible for, and of each other one whose case failed. The agent
     that users talk to is responsible for its own duties and for all that nobody does."""
     reasons = {entry.requirement_id: entry.reason for entry in planned.unmet}
     elsewhere = {duty.requirement for other in planned.agents if other.slug != agent.slug for duty in other.duties}
-    own, first = duties_of(agent, planned, needed), agent.slug == planned.agents[0].slug
+    own, first = assign_duties(agent, planned, needed), agent.slug == planned.agents[0].slug
     mine = [entry for entry in needed.functional if entry.id in own or (first and entry.id not in elsewhere)]
     failed = {one for found in cases if not found.passed for one in found.case.requirements}
     mine += [entry for entry in needed.nonfunctional if entry.id in failed]
-    return [_result(entry, cases, reasons.get(entry.id)) for entry in mine]
+    return [_judge_requirement(entry, cases, reasons.get(entry.id)) for entry in mine]
 
 
-def _result(entry: Requirement, cases: Sequence[CaseResult], declared: str | None) -> RequirementResult:
+def _judge_requirement(entry: Requirement, cases: Sequence[CaseResult], declared: str | None) -> RequirementResult:
     own = [found for found in cases if entry.id in found.case.requirements]
     wrong = [f"{found.case.name}: {found.problem}" for found in own if not found.passed]
     reason = declared or "; ".join(wrong) or ("" if own else "no case exercises it")
     return RequirementResult(
-        id=entry.id,
-        title=entry.title,
-        cases=[found.case.name for found in own],
-        met=not reason,
-        reason=reason[:500],
+        id=entry.id, title=entry.title, cases=[found.case.name for found in own], met=not reason, reason=reason[:500]
     )
 
 
-def verdict_of(found: Iterable[RequirementResult], *, usable: bool, clean: bool) -> Verdict:
+def decide_verdict(found: Iterable[RequirementResult], *, usable: bool, clean: bool) -> Verdict:
     """Of an agent that is `usable` (its static checks and unit tests hold) and `clean` (so do all of its cases)."""
     met = {entry.id: entry.met for entry in found}
     functional = [met[one] for one in met if one.startswith("FR-")]

@@ -81,16 +81,16 @@ _WORDS: dict[str, tuple[str, str]] = {
 }
 
 
-def word(key: str, language: Language) -> str:
+def translate(key: str, language: Language) -> str:
     return _WORDS[key][language == "zh"]
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def format_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     shown = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(map(_cell, row))} |" for row in shown)
+    return "\n".join(f"| {' | '.join(map(_escape_cell, row))} |" for row in shown)
 
 
-def _cell(text: str) -> str:
+def _escape_cell(text: str) -> str:
     return single_line(text).replace("|", "\\|")
 
 
@@ -101,7 +101,7 @@ _CATEGORIES = {
 }  # fmt: skip
 
 
-def category(name: str, language: Language) -> str:
+def name_category(name: str, language: Language) -> str:
     """As people read it: a Chinese document has the Chinese word, where there is one for it."""
     return _CATEGORIES.get(name.casefold(), name) if language == "zh" else name
 
@@ -111,7 +111,7 @@ class Page:
 
     def __init__(self, language: Language, title: str, name: str = "") -> None:
         self.language = language
-        said = [word(title, language) if title else "", single_line(name)]
+        said = [translate(title, language) if title else "", single_line(name)]
         self._paragraphs = [f"# {': '.join(filter(None, said))}"]
 
     @property
@@ -123,31 +123,31 @@ class Page:
         self._paragraphs += filter(None, paragraphs)
 
     def label(self, key: str, text: str) -> None:
-        self.add(f"{word(key, self.language)}: {single_line(text)}")
+        self.add(f"{translate(key, self.language)}: {single_line(text)}")
 
     def list_under(self, key: str, lines: Iterable[str]) -> None:
         """A list below a label."""
-        self.add(f"{word(key, self.language)}:", self.list_lines(lines))
+        self.add(f"{translate(key, self.language)}:", self.list_lines(lines))
 
     def section(self, key: str, *content: str | Iterable[str]) -> None:
         """A heading, and below it paragraphs of text and lists."""
         shown = [part if isinstance(part, str) else self.list_lines(part) for part in content]
-        self.add(f"## {word(key, self.language)}", *shown)
+        self.add(f"## {translate(key, self.language)}", *shown)
 
     def list_lines(self, lines: Iterable[str]) -> str:
-        return "\n".join(f"- {single_line(line)}" for line in lines) or f"- {word('none', self.language)}"
+        return "\n".join(f"- {single_line(line)}" for line in lines) or f"- {translate('none', self.language)}"
 
 
-def brief(requirement: str, made: Brief) -> str:
+def write_brief(requirement: str, made: Brief) -> str:
     page = Page(made.language, "brief", made.name)
     page.label("summary", made.summary)
-    page.label("category", category(made.category, made.language))
+    page.label("category", name_category(made.category, made.language))
     page.section("requirement", quote(requirement))
     page.section("assumptions", made.assumptions)
     return page.text
 
 
-def requirements(made: Requirements, say: Language, cases: Mapping[str, Sequence[str]] = {}) -> str:
+def write_requirements(made: Requirements, say: Language, cases: Mapping[str, Sequence[str]] = {}) -> str:
     """`cases`: by the id of a requirement, those that exercise it, once they are known."""
     page = Page(say, "requirements")
     page.section("functional")
@@ -167,7 +167,7 @@ def _add_entry(page: Page, entry: Requirement, cases: Sequence[str]) -> None:
         page.list_under("shown_by", cases)
 
 
-def architecture(made: Architecture, say: Language) -> str:
+def write_architecture(made: Architecture, say: Language) -> str:
     page = Page(say, "architecture")
     page.add(escape_controls(made.overview))
     page.section("agents")
@@ -183,23 +183,23 @@ def architecture(made: Architecture, say: Language) -> str:
     return page.text
 
 
-def design(agent: PlannedAgent, made: Design, say: Language) -> str:
+def write_design(agent: PlannedAgent, made: Design, say: Language) -> str:
     page = Page(say, "design", agent.name)
     page.label("role", made.role)
     page.section("capabilities", made.capabilities)
     page.section("limits", made.limits)
     page.label("model", made.model_needs)
     page.label("memory", made.memory)
-    page.section("cases", map(_case, made.cases))
+    page.section("cases", map(_format_case, made.cases))
     return page.text
 
 
-def _case(case: Case) -> str:
+def _format_case(case: Case) -> str:
     held = f" ({', '.join(case.requirements)})" if case.requirements else ""
-    return f"`{case.name}`{held}: {example(case)}"
+    return f"`{case.name}`{held}: {format_example(case)}"
 
 
-def example(case: Case) -> str:
+def format_example(case: Case) -> str:
     """What a user says in a case, on one line."""
     return single_line(case.input)[:200]
 
@@ -210,14 +210,14 @@ def quote(text: str) -> str:
 
 def readme(manifest: Manifest, made: Design, unmet: Sequence[str], say: Language, on: UserCommands) -> str:
     """`unmet`: a line for each thing that was asked for and that the agent cannot do."""
-    commands = [f"{on.run_package:<20} # {word('talk', say)}", f"{on.test_package:<20} # {word('test', say)}"]
+    commands = [f"{on.run_package:<20} # {translate('talk', say)}", f"{on.test_package:<20} # {translate('test', say)}"]
     if any(entry.ref.startswith("generated:") for entry in manifest.tools):
-        commands.append(f"pytest               # {word('pytest', say)}")
+        commands.append(f"pytest               # {translate('pytest', say)}")
     page = Page(say, "", manifest.agent.name)
     page.add(single_line(manifest.agent.description))
-    page.section("examples", map(example, made.cases[:5]))
+    page.section("examples", map(format_example, made.cases[:5]))
     page.section("unmet", unmet)
     page.section("limits", (limit for limit in made.limits if not any(limit in line for line in unmet)))
     page.section("tools_head", (f"`{entry.ref}`" for entry in manifest.tools))
-    page.section("run", word("commands", say), "\n".join(["```sh", *commands, "```"]))
+    page.section("run", translate("commands", say), "\n".join(["```sh", *commands, "```"]))
     return page.text

@@ -19,10 +19,10 @@ from nexus.domain.builds.failures import (
     Failure,
     Snooze,
     is_internal,
-    poisonous,
+    make_poisonous,
 )
 from nexus.domain.builds.model import StageFailed
-from nexus.domain.builds.rules import rest, wait
+from nexus.domain.builds.rules import choose_pause, choose_wait
 from nexus.domain.builds.stage_attempt import FINALIZING, ControlRequest, StageAttempt, output_path
 from nexus.domain.builds.stage_context import StageContext, StageHooks, StageServices
 from nexus.domain.builds.workflow import Outputs, StageOutput, Workflow
@@ -33,7 +33,7 @@ from nexus.domain.ports.repository import Fence, Overtaken, Writer
 from nexus.domain.projects.leases import BuildLeases
 from nexus.domain.projects.model import DONE, BuildInterrupted, Run, Stage, StageEffects
 from nexus.domain.runtime.journal import Journal, Journals
-from nexus.domain.runtime.quarantine import QuarantineGate, work_time
+from nexus.domain.runtime.quarantine import QuarantineGate, limit_work_time
 from nexus.domain.tasks.execution import LeaseLost
 
 logger = structlog.get_logger()
@@ -107,14 +107,14 @@ class BuildDriver:
         except (Unavailable, StageFailed):  # told when the stage begins; nobody can say where the process died
             return attempt.stage.deaths
         for part in attempt.journaled_parts:
-            if await self._journal(attempt, part).is_open():
+            if await self._make_journal(attempt, part).is_open():
                 return 0
         return attempt.stage.deaths + 1
 
     async def _forget_unsurvived(self, attempt: StageAttempt) -> None:
         """The answer that no process has outlived so far may be what kills them: it is not replayed to more of them."""
         for part in reversed(attempt.journaled_parts):
-            if await self._journal(attempt, part).forget_answer():
+            if await self._make_journal(attempt, part).forget_answer():
                 facts = {"stage": attempt.spec.name, "part": part, "task_id": attempt.run.task.task_id}
                 logger.warning("stage.answer_forgotten", **facts)
                 return
@@ -126,12 +126,12 @@ class BuildDriver:
             if attempt.stage.status != "running":
                 await self._begin(attempt)
             if attempt.stage.deaths >= STAGE_DEATHS:
-                return poisonous(attempt.spec.name, attempt.stage.deaths)
+                return make_poisonous(attempt.spec.name, attempt.stage.deaths)
             failure = await self._try_stage(attempt)
             if failure is None:
                 return None
             limit = self._patience if failure.outside else INTERNAL_SECONDS
-            if failure.away and _seconds_waited(attempt.stage, failure) < limit:
+            if failure.away and _sum_waited_seconds(attempt.stage, failure) < limit:
                 await self._wait_for_service(attempt, failure)
             elif failure.again and attempt.stage.attempt < attempt.spec.attempts:
                 await self._retry_later(attempt, failure)
@@ -141,19 +141,19 @@ class BuildDriver:
     async def _begin(self, attempt: StageAttempt) -> None:
         """T6. What is to be asked anew is forgotten before, so that this is done once."""
         for part, step in attempt.stage.journal_from.items():
-            await self._journal(attempt, part).forget(step)
+            await self._make_journal(attempt, part).forget(step)
         attempt.stage = await self._runs.start_stage(attempt.run, attempt.stage)
 
     async def _retry_later(self, attempt: StageAttempt, failure: Failure) -> None:
         anew = failure.lasting.journal_from
         attempt.stage = await self._runs.retry_stage(attempt.run, attempt.stage, failure.message, journal_from=anew)
-        seconds = rest(attempt.stage.attempt - 1, told=failure.retry_after, jitter=self._jitter())
+        seconds = choose_pause(attempt.stage.attempt - 1, told=failure.retry_after, jitter=self._jitter())
         await self._pause(attempt, failure, seconds)
 
     async def _wait_for_service(self, attempt: StageAttempt, failure: Failure) -> None:
         """After what is away was given time."""
-        waited = _seconds_waited(attempt.stage, failure)
-        seconds = wait(waited, told=failure.retry_after, jitter=self._jitter())
+        waited = _sum_waited_seconds(attempt.stage, failure)
+        seconds = choose_wait(waited, told=failure.retry_after, jitter=self._jitter())
         line = f"{failure.message} It is tried again in {seconds:.0f} s."
         total = {"waited" if failure.outside else "stalled": waited + seconds}
         attempt.stage = await self._runs.note_wait(attempt.run, attempt.stage, line, **total)
@@ -168,7 +168,7 @@ class BuildDriver:
     async def _try_stage(self, attempt: StageAttempt) -> Failure | None:
         attempt.begin_try()
         try:
-            async with work_time(attempt.spec.seconds):
+            async with limit_work_time(attempt.spec.seconds):
                 await self._read_outputs(attempt)
                 await self._complete(attempt)
         except (BuildInterrupted, LeaseLost):
@@ -229,13 +229,13 @@ class BuildDriver:
             part=part,
             services=self._services,
             outputs=outputs,
-            journal=self._journal(attempt, part),
+            journal=self._make_journal(attempt, part),
             hooks=StageHooks(step=attempt.control.step, note=note, advance=advance),
         )
         attempt.contexts.append(context)
         return context
 
-    def _journal(self, attempt: StageAttempt, part: str) -> Journal:
+    def _make_journal(self, attempt: StageAttempt, part: str) -> Journal:
         """One for all attempts and retries: what was paid for in an earlier one is replayed."""
         scope = f"build:{attempt.run.project.project_id}/{attempt.stage.journal_no}/{attempt.spec.name}/{part}"
         return self._journals(scope=scope, guard=lambda: (self._runs.guard(attempt.run),))
@@ -273,7 +273,7 @@ def _is_suspicious(stage: Stage) -> bool:
     return stage.deaths >= SUSPICIOUS_DEATHS
 
 
-def _seconds_waited(stage: Stage, failure: Failure) -> float:
+def _sum_waited_seconds(stage: Stage, failure: Failure) -> float:
     """For how long it was waited already, since something was last paid for."""
     if failure.progressed:
         return 0.0

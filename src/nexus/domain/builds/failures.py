@@ -55,7 +55,7 @@ def is_internal(error: NexusError) -> bool:
     return isinstance(error, Unavailable) and error.facts.get("reason") in OURS
 
 
-def failure_of(error: NexusError) -> Failure:
+def classify_error(error: NexusError) -> Failure:
     """What an error of a stage comes to."""
     facts = error.facts
     if isinstance(error, TookTooLong):
@@ -76,6 +76,6 @@ def failure_of(error: NexusError) -> Failure:
     return Failure(code=code, message=error.detail, again=isinstance(error, Stale))
 
 
-def poisonous(stage: str, deaths: int) -> Failure:
+def make_poisonous(stage: str, deaths: int) -> Failure:
     told = f"The server died {deaths} times in {stage}, outside its model and tool calls."
     return Failure(code="poisonous", message=told)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from msgspec import Struct, structs
 
 from nexus.domain.agents.model import Verdict
-from nexus.domain.builds.acceptance import CaseResult, RequirementResult, verdict_of
-from nexus.domain.builds.documents import Page, table, word
+from nexus.domain.builds.acceptance import CaseResult, RequirementResult, decide_verdict
+from nexus.domain.builds.documents import Page, format_table, translate
 from nexus.domain.builds.outputs import Language, PlannedAgent
 from nexus.domain.core.texts import single_line
 from nexus.domain.ports.code import TestResult
@@ -56,7 +56,7 @@ def sum_up(findings: Findings) -> Verified:
     broken = [*findings.problems, *(f"{test.name}: {test.error}" for test in findings.failed_tests)]
     wrong = [f"{found.case.name}: {found.problem}" for found in findings.failed_cases]
     return Verified(
-        verdict=verdict_of(findings.requirements, usable=usable, clean=not findings.failed_cases),
+        verdict=decide_verdict(findings.requirements, usable=usable, clean=not findings.failed_cases),
         tests_run=run,
         tests_passed=run - bad,
         reason="; ".join([*broken, *(unmet or wrong)])[:2000],
@@ -65,7 +65,7 @@ def sum_up(findings: Findings) -> Verified:
     )
 
 
-def counts(found: Sequence[Verified]) -> dict[str, object]:
+def count_results(found: Sequence[Verified]) -> dict[str, object]:
     """What a build comes to in numbers. A requirement is met when it is for every agent that is responsible for it."""
     entries = [entry for one in found for entry in one.requirements]
     missed = {entry.id for entry in entries if not entry.met}
@@ -73,14 +73,14 @@ def counts(found: Sequence[Verified]) -> dict[str, object]:
     return {
         "tests_run": sum(one.tests_run for one in found),
         "tests_passed": sum(one.tests_passed for one in found),
-        "verdict": _verdict(found, functional, missed),
+        "verdict": _decide_verdict(found, functional, missed),
         "requirements_met": len(functional - missed),
         "requirements_total": len(functional),
         "unmet": list(dict.fromkeys(line for one in found for line in one.unmet)),
     }
 
 
-def _verdict(found: Sequence[Verified], functional: set[str], missed: set[str]) -> Verdict:
+def _decide_verdict(found: Sequence[Verified], functional: set[str], missed: set[str]) -> Verdict:
     """Of a build. One agent that cannot be used, or does nothing that was asked for, leaves others that can: that is partial."""
     verdicts = {one.verdict for one in found}
     if verdicts == {"passed"}:
@@ -93,14 +93,14 @@ def line(found: Verified, say: Language) -> str:
     functional = [entry for entry in found.requirements if entry.id.startswith("FR-")]
     met = f"{sum(entry.met for entry in functional)}/{len(functional)}"
     tests = f"{found.tests_passed}/{found.tests_run}"
-    told = f"{word(found.verdict, say)}: {word('met', say)} {met}, {word('tests', say)} {tests}"
+    told = f"{translate(found.verdict, say)}: {translate('met', say)} {met}, {translate('tests', say)} {tests}"
     missed = ", ".join(f"{entry.id} {entry.title}" for entry in found.requirements if not entry.met)
-    return single_line(f"{told}; {word('not_met', say)}: {missed}" if missed else told)
+    return single_line(f"{told}; {translate('not_met', say)}: {missed}" if missed else told)
 
 
-def text(agent: PlannedAgent, findings: Findings, found: Verified, say: Language) -> str:
+def write_report(agent: PlannedAgent, findings: Findings, found: Verified, say: Language) -> str:
     cases = [(one.passed, f"{one.case.name}: {one.case.input[:120]!r}", one.problem) for one in findings.cases]
-    heads = [word(key, say) for key in ("requirement_head", "cases", "result")]
+    heads = [translate(key, say) for key in ("requirement_head", "cases", "result")]
     rows = [
         [f"{entry.id} {entry.title}", ", ".join(f"`{name}`" for name in entry.cases) or "—", _show_met(entry, say)]
         for entry in findings.requirements
@@ -109,7 +109,7 @@ def text(agent: PlannedAgent, findings: Findings, found: Verified, say: Language
     page.label("verdict", f"**{line(found, say)}**")
     page.label("model_note", f"`{findings.model}`")
     page.label("boundary", findings.boundary)
-    page.section("requirements", table(heads, rows))
+    page.section("requirements", format_table(heads, rows))
     page.section("unit_tests", (_mark(test.passed, test.name, test.error) for test in findings.tests))
     page.section("checks", findings.problems)
     page.section("cases", (_mark(*case) for case in cases))
@@ -118,7 +118,7 @@ def text(agent: PlannedAgent, findings: Findings, found: Verified, say: Language
 
 
 def _show_met(entry: RequirementResult, say: Language) -> str:
-    return f"✔ {word('met', say)}" if entry.met else f"✘ {word('not_met', say)}: {entry.reason}"
+    return f"✔ {translate('met', say)}" if entry.met else f"✘ {translate('not_met', say)}: {entry.reason}"
 
 
 def _mark(passed: bool, name: str, problem: str | None) -> str:

@@ -17,10 +17,10 @@ def check_requirement(text: str) -> None:
     if not letters:
         raise _refuse("A requirement needs words: say what the agent is to do.")
     if (counted := sum(2 if is_cjk(character) else 1 for character in text.strip())) < SHORTEST:
-        raise _refuse(_too_short(text.strip(), counted))
+        raise _refuse(_explain_too_short(text.strip(), counted))
 
 
-def _too_short(text: str, counted: int) -> str:
+def _explain_too_short(text: str, counted: int) -> str:
     """How it was counted, and what would do: in Chinese where it is."""
     if any(map(is_cjk, text)):
         return (
@@ -33,18 +33,18 @@ def _too_short(text: str, counted: int) -> str:
     )
 
 
-def rest(failed: int, *, told: float | None, jitter: float) -> float:
+def choose_pause(failed: int, *, told: float | None, jitter: float) -> float:
     """Seconds before the next attempt after so many that failed, spread by `jitter` (0 to 1); never less than a provider asked for,
     up to ten minutes."""
-    return _spread(2.0**failed, told=told, jitter=jitter)
+    return _add_jitter(2.0**failed, told=told, jitter=jitter)
 
 
-def wait(waited: float, *, told: float | None, jitter: float) -> float:
+def choose_wait(waited: float, *, told: float | None, jitter: float) -> float:
     """Seconds before what is away is asked again, when it has been waited for so long: about as long once more."""
-    return _spread(max(SHORTEST_REST, waited), told=told, jitter=jitter)
+    return _add_jitter(max(SHORTEST_REST, waited), told=told, jitter=jitter)
 
 
-def _spread(seconds: float, *, told: float | None, jitter: float) -> float:
+def _add_jitter(seconds: float, *, told: float | None, jitter: float) -> float:
     grown = min(LONGEST_REST, seconds) * (0.5 + jitter / 2)
     return grown if told is None else max(grown, min(told, LONGEST_TOLD) + jitter)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct, structs
 
-from nexus.domain.builds.failures import Failure, failure_of
+from nexus.domain.builds.failures import Failure, classify_error
 from nexus.domain.builds.stage_context import StageContext
 from nexus.domain.builds.workflow import StageOutput, StageSpec
 from nexus.domain.core.errors import NexusError, Unavailable
@@ -107,11 +107,11 @@ class StageAttempt:
             journal_from=self._find_blamed(error),
         )
         progressed = any(context.journal.position > context.journal.replayed for context in self.contexts)
-        return structs.replace(self._kind_of(error), progressed=progressed, lasting=lasting)
+        return structs.replace(self._classify(error), progressed=progressed, lasting=lasting)
 
-    def _kind_of(self, error: Exception) -> Failure:
+    def _classify(self, error: Exception) -> Failure:
         if isinstance(error, NexusError):
-            return failure_of(error)
+            return classify_error(error)
         if isinstance(error, TimeoutError):
             told = f"{self.spec.name} took longer than {self.spec.seconds:g} s."
             return Failure(code="timed_out", message=told, again=True)

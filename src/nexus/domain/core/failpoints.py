@@ -56,11 +56,11 @@ def arm(
         if not found or found[1] not in FAILPOINTS:
             raise InvalidInput(f"{part!r} is no failpoint.")
         name, at, word, fails, seconds = found.groups()
-        act = partial(stand_still, float(seconds)) if seconds else _fail if fails else partial(die, KILLED)
+        act = partial(stand_still, float(seconds)) if seconds else _raise_or_exit if fails else partial(die, KILLED)
         _armed.setdefault(name, []).append(_Charge(None if at == "*" else int(at or 1), word, act))
 
 
-def _fail() -> None:
+def _raise_or_exit() -> None:
     raise RuntimeError("A failpoint is armed to fail here.")
 
 

@@ -22,13 +22,13 @@ def is_cjk(character: str) -> bool:
     )
 
 
-def weight(text: str) -> int:
+def estimate_tokens(text: str) -> int:
     """About how many tokens a model sees in it: a CJK character is one, four others are one."""
     wide = sum(map(is_cjk, text))
     return wide + (len(text) - wide + 3) // 4
 
 
-def within(text: str, most: int) -> str:
+def cut_to_bytes(text: str, most: int) -> str:
     """The text, cut so that it takes at most so many bytes where it is stored: as JSON, without the quotes."""
     encoded = msgspec.json.encode(text.encode(errors="replace").decode())
     if len(encoded) - 2 <= most:
@@ -46,7 +46,7 @@ def escape_controls(text: str) -> str:
     return "".join(_escape_character(one) if one not in "\n\t" + _JOINERS else one for one in text)
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
+def find_nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that was probably meant."""
     return next(iter(get_close_matches(name[:100], list(known), n=1)), None)
 

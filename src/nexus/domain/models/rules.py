@@ -61,10 +61,10 @@ def answer_schema(kind: type[object]) -> JSON:
     if top.get("type") != "object" or "properties" not in top:
         raise TypeError(f"A model cannot be asked for {kind!r}: the kind must be a Struct with fields.")
     kept = {key: part for key, part in defs.items() if key != name or _mentions(defs, f"#/$defs/{name}")}
-    return _strict({**top, "$defs": kept} if kept else top)
+    return _make_strict({**top, "$defs": kept} if kept else top)
 
 
-def schema_name(purpose: str) -> str:
+def name_schema(purpose: str) -> str:
     """`build.intake` → `build_intake`: providers allow letters, digits, `_` and `-` only."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", purpose)[:64] or "answer"
 
@@ -72,12 +72,12 @@ def schema_name(purpose: str) -> str:
 def parse_answer(kind: type[T], text: str) -> T:
     """The answer as its kind. ValueError says exactly what is wrong with it."""
     try:
-        return msgspec.json.decode(bare(text), type=kind)
+        return msgspec.json.decode(strip_wrapping(text), type=kind)
     except RecursionError:
         raise ValueError("JSON is nested too deeply") from None
 
 
-def bare(text: str) -> str:
+def strip_wrapping(text: str) -> str:
     """The document alone: without the thoughts before it and the code fence around it."""
     rest = _THOUGHTS.sub("", text).strip()
     if rest.startswith(("{", "[")):
@@ -98,9 +98,9 @@ def ask_repair(request: ModelRequest, text: str, error: str) -> ModelRequest:
     return msgspec.structs.replace(request, messages=(*request.messages, wrong, ChatMessage("user", told)))
 
 
-def _strict(schema: JSON) -> JSON:
-    strict = {key: _strict_part(key, part) for key, part in schema.items() if key not in _DROPPED}
-    if said := _said_lengths(schema):
+def _make_strict(schema: JSON) -> JSON:
+    strict = {key: _make_part_strict(key, part) for key, part in schema.items() if key not in _DROPPED}
+    if said := _describe_lengths(schema):
         strict["description"] = " ".join(filter(None, (schema.get("description"), said)))
     if schema.get("type") == "object" and "properties" in schema:
         strict |= {"required": list(schema["properties"]), "additionalProperties": False}
@@ -109,15 +109,15 @@ def _strict(schema: JSON) -> JSON:
     return strict
 
 
-def _strict_part(key: str, part: object) -> object:
+def _make_part_strict(key: str, part: object) -> object:
     if key in _NAMED and isinstance(part, dict):
-        return {name: _strict(one) for name, one in part.items()}
+        return {name: _make_strict(one) for name, one in part.items()}
     if key in _LISTED and isinstance(part, list):
-        return [_strict(one) for one in part]
-    return _strict(part) if key in _SINGLE and isinstance(part, dict) else part
+        return [_make_strict(one) for one in part]
+    return _make_strict(part) if key in _SINGLE and isinstance(part, dict) else part
 
 
-def _said_lengths(schema: JSON) -> str:
+def _describe_lengths(schema: JSON) -> str:
     least, most = (schema.get(key) for key in _LENGTHS)
     if least is None and most is None:
         return ""
@@ -132,7 +132,7 @@ def _mentions(part: object, reference: str) -> bool:
     return isinstance(part, list) and any(_mentions(one, reference) for one in part)
 
 
-def cut_short(purpose: str, reason: str) -> str | None:
+def find_cut(purpose: str, reason: str) -> str | None:
     """Why an answer that did not come to its own end is of no use; None when it did."""
     if reason == "length":
         return f"The model's answer for {purpose} was cut off at its length limit."

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.core.instants import Clock
 from nexus.domain.models.model import Answer, Spent, Unparseable
-from nexus.domain.models.rules import REPAIRS, Backoff, answer_schema, ask_repair, cut_short, parse_answer, schema_name
+from nexus.domain.models.rules import REPAIRS, Backoff, answer_schema, ask_repair, find_cut, name_schema, parse_answer
 from nexus.domain.ports.models import DEFAULT, ChatModel, Delta, End, ModelCatalog, ModelRequest, StopReason
 
 T = TypeVar("T")
@@ -71,12 +71,12 @@ class Models:
         """An answer of this kind, a Struct; the schema is set here. A text that does not fit goes back to the model with what is
         wrong with it, three times at most; `check` raises ValueError for what no schema can say. Unparseable when none fits, or when
         the answer was cut off."""
-        question = replace(request, schema=answer_schema(kind), schema_name=schema_name(request.purpose))
+        question = replace(request, schema=answer_schema(kind), schema_name=name_schema(request.purpose))
         asked, spent, wrong = question, Spent(), ""
         for repairs in range(REPAIRS + 1):
-            said = await self._whole(asked)
+            said = await self._stream_whole(asked)
             spent = spent.plus(said.spent)
-            if (cut := cut_short(request.purpose, said.stop)) is not None:
+            if (cut := find_cut(request.purpose, said.stop)) is not None:
                 raise Unparseable(cut, reason=said.stop, spent=spent)
             try:
                 value = parse_answer(kind, said.text)
@@ -89,7 +89,7 @@ class Models:
         detail = f"The model's answer for {request.purpose} was not usable after {REPAIRS + 1} tries: {wrong}"
         raise Unparseable(detail, reason="invalid", spent=spent)
 
-    async def _whole(self, request: ModelRequest) -> "_WholeAnswer":
+    async def _stream_whole(self, request: ModelRequest) -> "_WholeAnswer":
         """The answer in one piece. Nobody saw its beginning, so one that breaks off is asked for again: what it cost is unknown."""
         tries, spent = self._begin_tries(), Spent()
         while True:

@@ -42,7 +42,7 @@ class Target(Struct, frozen=True):
     address: str | None = None
 
 
-def target_of(url: str, *, ports: Collection[int] = PORTS, allowed: Collection[str] = ()) -> Target:
+def parse_target(url: str, *, ports: Collection[int] = PORTS, allowed: Collection[str] = ()) -> Target:
     """What a URL asks for, if its form allows it. InvalidInput for no http(s) URL, PermissionDenied for a port or an address
     that is not public. A name has still to be resolved, and all its addresses have to be public."""
     plain = url.strip()
@@ -58,8 +58,8 @@ def target_of(url: str, *, ports: Collection[int] = PORTS, allowed: Collection[s
     if "@" in parts.netloc:
         raise InvalidInput("A web address with a user name is not fetched")
     port = port if port is not None else 443 if parts.scheme == "https" else 80
-    name = host if address_of(host) is not None else _name(host)
-    address = address_of(name)
+    name = host if parse_address(host) is not None else _name(host)
+    address = parse_address(name)
     if port not in ports:
         raise PermissionDenied(f"Port {port} is not fetched from")
     if address is not None and not is_permitted(address, allowed):
@@ -78,7 +78,7 @@ def join_location(url: str, location: str) -> str:
         raise InvalidInput("This is not a web address") from None
 
 
-def address_of(host: str) -> Address | None:
+def parse_address(host: str) -> Address | None:
     """The address that a host is, in any of the ways in which resolvers read one: dotted, decimal, octal, hexadecimal, short."""
     plain = host.strip("[]").rstrip(".")
     try:
@@ -109,7 +109,7 @@ def is_public(address: Address) -> bool:
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 
-def networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+def parse_networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
     """The addresses and networks of a list with commas. ValueError for what is neither."""
     return tuple(ipaddress.ip_network(one.strip(), strict=False) for one in text.split(",") if one.strip())
 
@@ -131,7 +131,7 @@ def _name(host: str) -> str:
     ends_in_number = _NUMBER.fullmatch(
         plain.rstrip(".").rpartition(".")[2]
     )  # no name does: some resolver might read an address
-    if not _HOST.fullmatch(plain.lower()) or (ends_in_number and address_of(plain) is None):
+    if not _HOST.fullmatch(plain.lower()) or (ends_in_number and parse_address(plain) is None):
         raise InvalidInput("This is not a web address")
     return plain.lower()
 

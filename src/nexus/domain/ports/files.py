@@ -49,17 +49,17 @@ def check_path(path: str, *, below: str = "") -> tuple[str, ...]:
         raise InvalidInput("The path is too long.")
     parts = tuple(path.split("/"))
     for part in parts:
-        if fault := _fault(part):
+        if fault := _find_fault(part):
             raise InvalidInput(f"The path {path!r} is not allowed: {fault}.")
     return parts
 
 
 def is_part(name: str) -> bool:
     """Whether a file may be called so."""
-    return not _fault(name)
+    return not _find_fault(name)
 
 
-def _fault(part: str) -> str:
+def _find_fault(part: str) -> str:
     if part in ("", ".", ".."):
         return "it must be relative, without empty, `.` or `..` parts"
     if part.startswith(("-", TEMPORARY)):

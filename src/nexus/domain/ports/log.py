@@ -46,7 +46,7 @@ class LogDriver(Source, Protocol):
         ...
 
 
-def refusal(append: Append, end: int) -> Conflict | None:
+def find_append_refusal(append: Append, end: int) -> Conflict | None:
     """What stands against events in a topic that ends at `end`."""
     if append.after in (end, end + LEAP):
         return None

@@ -84,10 +84,6 @@ class Repository(Protocol):
         """NotFound when the path or the commit is unknown."""
         ...
 
-    async def diff(self, project_id: str, before: str, after: str) -> str:
-        """A unified diff, empty when equal. NotFound when a commit is unknown."""
-        ...
-
 
 def project_folder(project_id: str) -> str:
     """Where the newest files of a project lie in the file store."""

@@ -86,11 +86,6 @@ class Table(Struct, Generic[R], frozen=True, dict=True):
         return frozenset(ordered.union(self.key))
 
     @cached_property
-    def fixed(self) -> frozenset[str]:
-        """The fields that a patch does not change."""
-        return frozenset(("revision", *self.key))
-
-    @cached_property
     def joins(self) -> tuple[Index, ...]:
         """The indexes whose partition joins fields."""
         return tuple(index for index in self.indexes if "+" in index.partition)
@@ -189,8 +184,8 @@ def replace(table: Table[V], row: V) -> Write:
 
 def patch(table: Table[V], row: V, condition: When | None = None, /, **fields: object) -> Write:
     """Some fields of the row that was read, if the condition holds; without one, if nobody wrote since."""
-    if not table.fixed.isdisjoint(fields):
-        raise TypeError(f"{table.name}: a patch does not change {sorted(table.fixed & fields.keys())}")
+    if fixed := fields.keys() & {"revision", *table.key}:
+        raise TypeError(f"{table.name}: a patch does not change {sorted(fixed)}")
     item = table.item(structs.replace(row, **fields))
     condition = when(revision=row.revision) if condition is None else condition
     _check_fields(table, condition)

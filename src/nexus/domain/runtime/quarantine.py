@@ -14,7 +14,7 @@ _clocks: ContextVar[tuple[asyncio.Timeout, ...]] = ContextVar("clocks", default=
 
 
 @asynccontextmanager
-async def work_time(seconds: float) -> AsyncIterator[None]:
+async def limit_work_time(seconds: float) -> AsyncIterator[None]:
     """As `asyncio.timeout`, but the time in which something inside waits at the gate does not count."""
     async with asyncio.timeout(seconds) as clock:
         before = _clocks.set((*_clocks.get(), clock))

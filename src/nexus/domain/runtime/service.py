@@ -24,9 +24,9 @@ from nexus.domain.runtime.model import (
     ToolFinished,
     UsageRecorded,
 )
-from nexus.domain.runtime.quarantine import work_time
+from nexus.domain.runtime.quarantine import limit_work_time
 from nexus.domain.runtime.steps import TookTooLong, ToolResult
-from nexus.domain.tools.arguments import arguments_of
+from nexus.domain.tools.arguments import parse_arguments
 from nexus.domain.tools.calls import describe_failure
 from nexus.domain.tools.model import ToolError
 
@@ -116,7 +116,7 @@ class Runtime:
         heard = list[AnswerEvent | AnswerFinished]()
         try:
             async with (
-                work_time(spec.limits.seconds),
+                limit_work_time(spec.limits.seconds),
                 aclosing(self.answer(spec, history, journal=journal, depth=depth)) as answer,
             ):
                 async for item in answer:
@@ -133,14 +133,14 @@ class Runtime:
         async def call_tool(key: str) -> ToolResult:
             began = self._timer()
             try:
-                ok, result = True, await self._call(tool, call, self._context(spec, key, journal, depth))
+                ok, result = True, await self._call(tool, call, self._make_context(spec, key, journal, depth))
             except InvalidInput as error:
-                ok, result = False, _failure_result(error.detail)
+                ok, result = False, _encode_failure(error.detail)
             except NexusError:
                 raise
             except Exception as error:
                 logger.warning("tool.failed", tool=call.name[:80], exc_info=True)
-                ok, result = False, _failure_result(f"The tool failed ({describe_failure(error)}).")
+                ok, result = False, _encode_failure(f"The tool failed ({describe_failure(error)}).")
             if len(result) > RESULT_CHARACTERS:
                 result = result[:RESULT_CHARACTERS] + "… (cut)"
             return ToolResult(ok=ok, result=result, seconds=round(self._timer() - began, 3))
@@ -154,11 +154,11 @@ class Runtime:
     async def _call(self, tool: BoundTool | None, call: ToolCall, context: ToolCallContext) -> str:
         if tool is None:
             raise InvalidInput(f"There is no tool {call.name!r}.")
-        arguments = arguments_of(tool.spec, call.arguments)
+        arguments = parse_arguments(tool.spec, call.arguments)
         value = await self._providers[tool.provider].call(tool, arguments, context)
         return msgspec.json.encode(value).decode()
 
-    def _context(self, spec: AgentSpec, key: str, journal: Journal | None, depth: int) -> ToolCallContext:
+    def _make_context(self, spec: AgentSpec, key: str, journal: Journal | None, depth: int) -> ToolCallContext:
         async def ask(slug: str, message: str) -> str:
             if depth >= DEPTH:
                 raise InvalidInput("Agents may ask agents only three deep.")
@@ -173,7 +173,7 @@ class Runtime:
         return ToolCallContext(program=spec.program, key=key, ask=ask)
 
 
-def _failure_result(detail: str) -> str:
+def _encode_failure(detail: str) -> str:
     return msgspec.json.encode({"error": detail.encode(errors="replace").decode()}).decode()
 
 

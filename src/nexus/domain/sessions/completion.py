@@ -99,7 +99,7 @@ class ReplyCompletion:
         }
         ended = structs.replace(reply, revision=reply.revision + 1, **fields)
         over = patch(REPLIES, reply, when(status="running", fence=reply.fence), **fields)
-        writes = [over, *await self._account(ended, writing)]
+        writes = [over, *await self._make_accounting(ended, writing)]
         if writing.session:
             with contextlib.suppress(Stale):
                 await self._tables.commit(*writes, *self._answer_session(ended, writing.session))
@@ -131,7 +131,7 @@ class ReplyCompletion:
         free = patch(SESSIONS, session, own, active_reply=None, message_count=count + 1, last_active_at=now)
         return [insert(MESSAGES, message), free]
 
-    async def _account(self, ended: Reply, writing: ReplyStream) -> list[Write]:
+    async def _make_accounting(self, ended: Reply, writing: ReplyStream) -> list[Write]:
         """One call of the agent; of a reply that never began, its message alone."""
         messages = int(ended.session_id is not None)
         if not writing.has_begun:

@@ -9,14 +9,7 @@ from nexus.domain.core.errors import Conflict
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.jobs import Job
 from nexus.domain.ports.rows import Entity, Row
-from nexus.domain.runtime.model import (
-    ReasoningDelta,
-    TextDelta,
-    Told,
-    ToolCalled,
-    ToolFinished,
-    UsageRecorded,
-)
+from nexus.domain.runtime.model import ReasoningDelta, TextDelta, Told, ToolCalled, ToolFinished, UsageRecorded
 from nexus.domain.tasks.execution import LeaseRow
 
 Role = Literal["user", "assistant", "system"]

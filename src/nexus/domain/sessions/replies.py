@@ -282,7 +282,7 @@ class Replies:
 
     async def _answer(self, reply: Reply, writing: ReplyStream, *, is_new: bool) -> None:
         agent = writing.agent = writing.agent or await self._agents.get(owner(reply), reply.agent_id)
-        spec, history = await self._agents.resolve(agent), await self._history(reply, writing.session)
+        spec, history = await self._agents.resolve(agent), await self._read_history(reply, writing.session)
         guard = self.executions.guard(reply)
         journal = self._journals(scope=rules.topic(reply.reply_id), guard=lambda: (guard,), is_new=is_new)
         async with (
@@ -294,7 +294,7 @@ class Replies:
                 await writing.consume(item)
                 hit("after:reply.delta")
 
-    async def _history(self, reply: Reply, session: Session | None) -> list[ChatMessage]:
+    async def _read_history(self, reply: Reply, session: Session | None) -> list[ChatMessage]:
         """What was said, up to the input that is answered."""
         if reply.session_id is None or (session and session.message_count == 1):
             return [ChatMessage("user", join_text(reply.input, "\n"))]

@@ -6,7 +6,7 @@ import msgspec
 
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.ids import NewId, after
-from nexus.domain.core.texts import weight, within
+from nexus.domain.core.texts import cut_to_bytes, estimate_tokens
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.models import ChatMessage
 from nexus.domain.ports.rows import nests_deeper
@@ -69,7 +69,7 @@ def select_context(messages: Sequence[Message]) -> list[ChatMessage]:
     for message in reversed(messages):
         if not message.content:
             continue
-        room -= weight(message.content)
+        room -= estimate_tokens(message.content)
         if room < 0 and kept:
             break
         kept.append(ChatMessage(message.role, message.content))
@@ -84,7 +84,7 @@ def fit_output(parts: Sequence[Part], *, beside: Sequence[Part]) -> tuple[Part, 
         if size <= space:
             kept.append(part)
         elif isinstance(part, TextPart) and space > PART_BYTES:
-            kept.append(TextPart(within(part.text, space - PART_BYTES)))
+            kept.append(TextPart(cut_to_bytes(part.text, space - PART_BYTES)))
         if (space := space - size - 1) < 0:
             break
     return tuple(kept)

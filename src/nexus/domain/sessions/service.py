@@ -22,16 +22,7 @@ from nexus.domain.requests.model import Once
 from nexus.domain.requests.service import KeyedRequest, Requests
 from nexus.domain.sessions import rules
 from nexus.domain.sessions.admission import AdmissionRequest, ReplyAdmission
-from nexus.domain.sessions.model import (
-    Message,
-    NotLast,
-    Part,
-    Reply,
-    ReplyRunning,
-    Session,
-    SessionClosed,
-    TextPart,
-)
+from nexus.domain.sessions.model import Message, NotLast, Part, Reply, ReplyRunning, Session, SessionClosed, TextPart
 from nexus.domain.sessions.replies import Replies
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
 from nexus.domain.tallies.service import Tallies
@@ -154,7 +145,7 @@ class Sessions:
         request: KeyedRequest[Reply],
         admission: AdmissionRequest,
     ) -> Reply:
-        session, agent = await self._ready(caller, session_id, admission)
+        session, agent = await self._prepare(caller, session_id, admission)
         message_id, reply_id = rules.next_ids(session.last_message_id, self._new_id)
         said = Message(
             session_id=session_id,
@@ -168,7 +159,7 @@ class Sessions:
         reply = self._replies.make_reply(session, agent, reply_id, message_id, parts)
         writes = [
             insert(MESSAGES, said),
-            self._engage(session, reply, count := session.message_count + 1, rules.name_session(said.content)),
+            self._mark_busy(session, reply, count := session.message_count + 1, rules.name_session(said.content)),
             *self._tallies.add(caller.tenant_id, messages=1),
         ]
         hit("before:reply.send")
@@ -198,21 +189,21 @@ class Sessions:
         request: KeyedRequest[Reply],
         admission: AdmissionRequest,
     ) -> Reply:
-        session, agent = await self._ready(caller, session_id, admission)
+        session, agent = await self._prepare(caller, session_id, admission)
         old = await self._tables.of(caller).get(MESSAGES, session_id, message_id)
         if old.role != "assistant" or session.last_message_id != message_id:
             raise NotLast("Only the last answer of a session can be written again.")
         before = await self._tables.of(caller).get(REPLIES, message_id)
         _, reply_id = rules.next_ids(session.last_message_id, self._new_id)
         reply = self._replies.make_reply(session, agent, reply_id, before.asked or "", before.input)
-        engaged = self._engage(session, reply, count := session.message_count - 1)
+        engaged = self._mark_busy(session, reply, count := session.message_count - 1)
         await self._tables.of(caller).commit(
             delete(MESSAGES, old), engaged, insert(REPLIES, reply), *request.record(reply)
         )
         admission.session, admission.agent = structs.replace(session, message_count=count), agent
         return reply
 
-    async def _ready(self, caller: Principal, session_id: str, admission: AdmissionRequest) -> tuple[Session, Agent]:
+    async def _prepare(self, caller: Principal, session_id: str, admission: AdmissionRequest) -> tuple[Session, Agent]:
         session, agent = await self._find_with_agent(caller, session_id)
         if session.status == "closed":
             raise SessionClosed("The session is closed.")
@@ -225,7 +216,7 @@ class Sessions:
         admission.admit()
         return session, agent
 
-    def _engage(self, session: Session, reply: Reply, message_count: int, name: str = "") -> Write:
+    def _mark_busy(self, session: Session, reply: Reply, message_count: int, name: str = "") -> Write:
         return patch(
             SESSIONS,
             session,

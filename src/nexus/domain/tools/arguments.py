@@ -32,7 +32,7 @@ class _Wrong(Exception):
         self.pointer, self.message = pointer, message
 
 
-def arguments_of(spec: ToolSpec, text: str) -> JSON:
+def parse_arguments(spec: ToolSpec, text: str) -> JSON:
     """The arguments that a model wrote as JSON, checked and coerced. ToolError says everything that is wrong."""
     if len(text) > MOST:
         raise ToolError(f"The arguments of {spec.name} are longer than {MOST} characters.")
@@ -54,7 +54,7 @@ def check_arguments(spec: ToolSpec, arguments: Mapping[str, Any]) -> JSON:
         try:
             if name not in properties:
                 raise _Wrong(f"/{name}", f"is unknown; possible are {', '.join(properties) or 'none'}")
-            if value is not None or name in required or _takes_null(properties[name]):
+            if value is not None or name in required or _accepts_null(properties[name]):
                 fitting[name] = _fit(properties[name], value, f"/{name}")
         except _Wrong as found:
             wrong.append(found)
@@ -66,23 +66,23 @@ def check_arguments(spec: ToolSpec, arguments: Mapping[str, Any]) -> JSON:
     return fitting
 
 
-def _takes_null(schema: JSON) -> bool:
+def _accepts_null(schema: JSON) -> bool:
     if not schema.keys() - {"description", "default"} or "null" in schema.get("type", ""):
         return True
-    return any(map(_takes_null, schema.get("anyOf", [])))
+    return any(map(_accepts_null, schema.get("anyOf", [])))
 
 
 def _fit(schema: JSON, value: Any, pointer: str) -> Any:
     name = schema.get("type")
     if "anyOf" in schema or isinstance(name, list):
-        return _first(schema.get("anyOf") or [{"type": one} for one in name or ()], value, pointer)
-    fitting = _of_type(name, schema, value, pointer) if name else value
+        return _choose_first_fit(schema.get("anyOf") or [{"type": one} for one in name or ()], value, pointer)
+    fitting = _fit_type(name, schema, value, pointer) if name else value
     if "enum" in schema and not any(fitting == one and type(fitting) is type(one) for one in schema["enum"]):
         raise _Wrong(pointer, f"must be one of {', '.join(map(str, schema['enum']))}")
     return fitting
 
 
-def _first(choices: list[JSON], value: Any, pointer: str) -> Any:
+def _choose_first_fit(choices: list[JSON], value: Any, pointer: str) -> Any:
     """The value by the first choice that it fits, one that fits as it stands before one that has to be read into it."""
     read = list[Any]()
     for choice in choices:
@@ -94,7 +94,7 @@ def _first(choices: list[JSON], value: Any, pointer: str) -> Any:
     return next((one for one in read if type(one) is type(value) and one == value), read[0])
 
 
-def _of_type(name: str, schema: JSON, value: Any, pointer: str) -> Any:
+def _fit_type(name: str, schema: JSON, value: Any, pointer: str) -> Any:
     if name in ("array", "object") and isinstance(value, str):
         value = _decode_nested(value)
     match name:
@@ -107,7 +107,7 @@ def _of_type(name: str, schema: JSON, value: Any, pointer: str) -> Any:
         case "boolean" if isinstance(value, str) and value.strip().lower() in _TRUTH:
             return _TRUTH[value.strip().lower()]
         case "integer" | "number" if not isinstance(value, bool):
-            return _number(name, value, pointer)
+            return _fit_number(name, value, pointer)
         case "array" if isinstance(value, list | tuple):
             return [_fit(schema.get("items", {}), one, f"{pointer}/{at}") for at, one in enumerate(value)]
         case "object" if isinstance(value, Mapping):
@@ -118,7 +118,7 @@ def _of_type(name: str, schema: JSON, value: Any, pointer: str) -> Any:
     raise _Wrong(pointer, f"must be {_WORDS.get(name, name)}")
 
 
-def _number(name: str, value: Any, pointer: str) -> int | float:
+def _fit_number(name: str, value: Any, pointer: str) -> int | float:
     if isinstance(value, str) and len(value) <= 60:
         value = _read_number(value)
     if isinstance(value, float) and (name == "number" or value.is_integer()) and abs(value) < 1e308:

@@ -11,7 +11,7 @@ from nexus.domain.ports.models import ToolSpec
 from nexus.domain.tools.signatures import parse, read_function
 
 
-def spec_of(function: Callable[..., Any], *, given: Sequence[str] = ()) -> ToolSpec:
+def read_tool_spec(function: Callable[..., Any], *, given: Sequence[str] = ()) -> ToolSpec:
     """The specification of a function at the top of a module; parameters in `given` are handed in and not shown."""
     return ToolSpec(**read_function(_parse_module(function.__module__), function.__name__, given))
 

@@ -49,14 +49,14 @@ class Tools:
         """The library, by time. Counts are those of this moment."""
         index, more = ("TenantCategoryIndex", (category,)) if category else ("TenantIndex", ())
         found = await self._tables.page(TOOLS, SYSTEM.tenant_id, *more, index=index, window=window)
-        return Page(await asyncio.gather(*map(self._with_count, found.items)), found.cursor)
+        return Page(await asyncio.gather(*map(self._add_count, found.items)), found.cursor)
 
     async def get(self, caller: Principal, tool_id: str) -> Tool:
         """With the count of this moment. NotFound also for what the caller may not see."""
         tool = await self._tables.find(TOOLS, tool_id) if is_id(tool_id, "tol") else None
         if tool is None or not policies.may_see(caller, tool):
             raise NotFound("There is no such tool", tool_id=tool_id)
-        return await self._with_count(tool)
+        return await self._add_count(tool)
 
     async def call(self, name: str, arguments: Mapping[str, Any], *, seconds: float = _SECONDS) -> JSON:
         """Calls a library tool. ToolError says what was wrong with the call, or broke in it; Unavailable that it took too long."""
@@ -83,12 +83,12 @@ class Tools:
     def count_uses(self, names: Iterable[str], *, marker: str) -> list[Write]:
         """The calls of library tools among these names, to be committed beside the insert of the row that `marker` names."""
         calls = Counter(name for name in names if name in LIBRARY)
-        shard = rules.shard_of(marker)
-        return [tally(TOOL_USES, (rules.system_id(name), shard), calls=count) for name, count in calls.items()]
+        shard = rules.choose_shard(marker)
+        return [tally(TOOL_USES, (rules.derive_system_id(name), shard), calls=count) for name, count in calls.items()]
 
     async def fold(self, tool_id: str) -> Tool:
         """Writes the count of this moment into the tool's row, where it orders `CategoryIndex`. It sets and never adds."""
-        calls = await self._calls(tool_id)
+        calls = await self._sum_calls(tool_id)
         return await self._tables.edit(
             TOOLS, tool_id, change=lambda tool: structs.replace(tool, usage_count=max(tool.usage_count, calls))
         )
@@ -96,21 +96,21 @@ class Tools:
     async def fold_library(self) -> None:
         """`fold` of every library tool that was called since."""
         for name in LIBRARY:
-            tool = await self._tables.find(TOOLS, rules.system_id(name))
-            if tool and await self._calls(tool.tool_id) > tool.usage_count:
+            tool = await self._tables.find(TOOLS, rules.derive_system_id(name))
+            if tool and await self._sum_calls(tool.tool_id) > tool.usage_count:
                 await self.fold(tool.tool_id)
 
     async def _register(self, tool: LibraryTool) -> None:
-        now, tool_id = instant(self._clock()), rules.system_id(tool.name)
+        now, tool_id = instant(self._clock()), rules.derive_system_id(tool.name)
         if await self._tables.find(TOOLS, tool_id) is None:
             with contextlib.suppress(AlreadyExists):
                 await self._tables.commit(insert(TOOLS, rules.make_row(tool, now)))
                 return
         await self._tables.edit(TOOLS, tool_id, change=lambda kept: rules.renew_row(kept, tool, now))
 
-    async def _with_count(self, tool: Tool) -> Tool:
-        return structs.replace(tool, usage_count=max(tool.usage_count, await self._calls(tool.tool_id)))
+    async def _add_count(self, tool: Tool) -> Tool:
+        return structs.replace(tool, usage_count=max(tool.usage_count, await self._sum_calls(tool.tool_id)))
 
-    async def _calls(self, tool_id: str) -> int:
+    async def _sum_calls(self, tool_id: str) -> int:
         uses = await self._tables.page(TOOL_USES, tool_id, window=Window(limit=rules.SHARDS))
         return sum(use.calls for use in uses.items)

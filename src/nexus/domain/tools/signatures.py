@@ -76,14 +76,14 @@ def parse(source: str, name: str) -> ast.Module:
 
 def read_function(module: ast.Module, name: str, given: Sequence[str]) -> JSON:
     """As `read_signature`, of source that is parsed."""
-    found, types = _function(module, name), _Types(_aliases(module))
+    found, types = _find_function(module, name), _Types(_aliases(module))
     wanted = found.args
     if wanted.vararg or wanted.kwarg or wanted.posonlyargs:
         raise NotPossible(f"{name}: only plain named parameters are possible.")
     missing: list[ast.expr | None] = [None] * (len(wanted.args) - len(wanted.defaults))
     defaults = [*missing, *wanted.defaults, *wanted.kw_defaults]
     parameters = [
-        _Parameter(argument.arg, types.read(argument.annotation, argument.arg), _default(node, argument.arg))
+        _Parameter(argument.arg, types.read(argument.annotation, argument.arg), _read_default(node, argument.arg))
         for argument, node in zip([*wanted.args, *wanted.kwonlyargs], defaults, strict=True)
         if argument.arg not in given
     ]
@@ -101,7 +101,7 @@ def _aliases(module: ast.Module) -> Mapping[str, ast.expr]:
     }
 
 
-def _function(module: ast.Module, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef:
+def _find_function(module: ast.Module, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef:
     for node in reversed(module.body):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
             return node
@@ -121,7 +121,7 @@ def _describe(name: str, doc: str, parameters: Sequence[_Parameter]) -> JSON:
     return {"name": name, "description": description, "parameters": shape}
 
 
-def _default(node: ast.expr | None, name: str) -> object:
+def _read_default(node: ast.expr | None, name: str) -> object:
     if node is None:
         return _MISSING
     try:
@@ -144,43 +144,43 @@ class _Types:
         self._count(name, 1, depth)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             self._count(name, len(node.value) // 50, depth)
-            return self.read(_annotation(node.value, name), name, depth + 1)
+            return self.read(_parse_annotation(node.value, name), name, depth + 1)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-            return _union([self._part(part, name, depth + 1) for part in _alternatives(node)])
+            return _make_union_schema([self._read_part(part, name, depth + 1) for part in _list_alternatives(node)])
         if isinstance(node, ast.Subscript):
-            return self._subscript(node, name, depth)
+            return self._read_subscript(node, name, depth)
         if isinstance(node, ast.Name) and node.id in self._aliases:
             return self.read(self._aliases[node.id], name, depth + 1)
-        return _of_word(_word(node, name), [], name)
+        return _make_word_schema(_read_word(node, name), [], name)
 
     def _count(self, name: str, cost: int, depth: int) -> None:
         self._left -= cost
         if self._left < 0 or depth > DEEPEST_TYPE:
             raise NotPossible(f"{name}: its type is too large, or nested too deep.")
 
-    def _subscript(self, node: ast.Subscript, name: str, depth: int) -> JSON:
-        word = _word(node.value, name)
+    def _read_subscript(self, node: ast.Subscript, name: str, depth: int) -> JSON:
+        word = _read_word(node.value, name)
         inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         if word == "Literal":
-            return _choice([self._constant(part, name, depth) for part in inner], name)
+            return _make_choice_schema([self._read_constant(part, name, depth) for part in inner], name)
         if word == "Annotated":
             return self.read(inner[0], name, depth + 1)
         if word in ("Optional", "Union"):
             last: list[JSON | None] = [None] if word == "Optional" else []
-            return _union([self._part(part, name, depth + 1) for part in inner] + last)
+            return _make_union_schema([self._read_part(part, name, depth + 1) for part in inner] + last)
         shown = [part for part in inner if not (isinstance(part, ast.Constant) and part.value is Ellipsis)]
-        return _of_word(word, [self.read(part, name, depth + 1) for part in shown], name)
+        return _make_word_schema(word, [self.read(part, name, depth + 1) for part in shown], name)
 
-    def _constant(self, node: ast.expr, name: str, depth: int) -> object:
-        value = _default(node, name)
+    def _read_constant(self, node: ast.expr, name: str, depth: int) -> object:
+        value = _read_default(node, name)
         self._count(name, 1 + (len(value) // 50 if isinstance(value, str) else 0), depth)
         return value
 
-    def _part(self, node: ast.expr, name: str, depth: int) -> JSON | None:
+    def _read_part(self, node: ast.expr, name: str, depth: int) -> JSON | None:
         return None if isinstance(node, ast.Constant) and node.value is None else self.read(node, name, depth)
 
 
-def _alternatives(node: ast.expr) -> list[ast.expr]:
+def _list_alternatives(node: ast.expr) -> list[ast.expr]:
     """`a | b | c` from left to right; the parser nests it, however long it is."""
     found = list[ast.expr]()
     while isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
@@ -189,14 +189,14 @@ def _alternatives(node: ast.expr) -> list[ast.expr]:
     return [node, *reversed(found)]
 
 
-def _annotation(text: str, name: str) -> ast.expr:
+def _parse_annotation(text: str, name: str) -> ast.expr:
     try:
         return ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise NotPossible(f"{name}: the type {text[:80]!r} cannot be read.") from None
 
 
-def _word(node: ast.expr, name: str) -> str:
+def _read_word(node: ast.expr, name: str) -> str:
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
@@ -204,7 +204,7 @@ def _word(node: ast.expr, name: str) -> str:
     raise NotPossible(f"{name}: the type {ast.unparse(node)[:80]} is not possible for a tool.")
 
 
-def _of_word(word: str, inner: Sequence[JSON], name: str) -> JSON:
+def _make_word_schema(word: str, inner: Sequence[JSON], name: str) -> JSON:
     """The schema of `list[…]` and its like, by the name of the type and the schemas of what it holds."""
     if word in _PLAIN:
         return {"type": _PLAIN[word]}
@@ -217,14 +217,14 @@ def _of_word(word: str, inner: Sequence[JSON], name: str) -> JSON:
     raise NotPossible(f"{name}: the type {word[:80]} is not possible for a tool.")
 
 
-def _choice(values: list[Any], name: str) -> JSON:
+def _make_choice_schema(values: list[Any], name: str) -> JSON:
     kinds = {type(value).__name__ for value in values}
     if not kinds <= _PLAIN.keys():
         raise NotPossible(f"{name}: a Literal holds text, numbers or truth values.")
     return ({"type": _PLAIN[kinds.pop()]} if len(kinds) == 1 else {}) | {"enum": values}
 
 
-def _union(parts: Sequence[JSON | None]) -> JSON:
+def _make_union_schema(parts: Sequence[JSON | None]) -> JSON:
     shown: list[JSON] = []
     for part in parts:
         shown += [] if part is None else part.get("anyOf", [part])

@@ -15,10 +15,10 @@ Targets = dict[str, Any]
 
 def attempt(targets: Targets) -> dict[str, str]:
     """Every attack by name, with how it was refused, or `succeeded`."""
-    return {name: _outcome(attack, targets) for name, attack in ATTACKS.items()}
+    return {name: _run_attack(attack, targets) for name, attack in ATTACKS.items()}
 
 
-def _outcome(attack: Callable[[Targets], object], targets: Targets) -> str:
+def _run_attack(attack: Callable[[Targets], object], targets: Targets) -> str:
     try:
         attack(targets)
     except BaseException as refusal:
@@ -43,7 +43,7 @@ def _leave_process(_: Targets) -> None:
         os._exit(0)
 
 
-def _become_root(at: Targets) -> None:
+def _try_become_root(at: Targets) -> None:
     os.setresuid(0, 0, 0)
     if os.getuid() == at["uid"]:
         raise PermissionError("nothing was won")
@@ -72,7 +72,7 @@ ATTACKS: dict[str, Callable[[Targets], object]] = {
     "open a packet socket": lambda _: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
     "start a shell": lambda _: subprocess.run(["/bin/sh", "-c", "true"], check=True),
     "leave a process behind": _leave_process,
-    "become another user": _become_root,
+    "become another user": _try_become_root,
     "make a user namespace": lambda _: _call_libc("unshare", 0x10000000),
     "trace the server": lambda at: _call_libc("ptrace", 16, at["server"], None, None),
     "mount something": lambda _: _call_libc("mount", b"tmpfs", b"/", b"tmpfs", 0, None),

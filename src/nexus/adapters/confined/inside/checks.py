@@ -29,7 +29,7 @@ class Raised:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         if kind is None:
-            raise AssertionError(f"DID NOT RAISE {_names(self._expected)}")
+            raise AssertionError(f"DID NOT RAISE {_name_exceptions(self._expected)}")
         if not issubclass(kind, self._expected):
             return False
         self.value, self.type = error, kind
@@ -38,7 +38,7 @@ class Raised:
 
     def match(self, pattern: str) -> bool:
         if not re.search(pattern, str(self.value)):
-            raise AssertionError(f"the error says {_text(str(self.value))}, which {_text(pattern)} does not match")
+            raise AssertionError(f"the error says {_clip(str(self.value))}, which {_clip(pattern)} does not match")
         return True
 
 
@@ -66,20 +66,20 @@ class Approx:
         self._abs = absolute
 
     def __eq__(self, actual: object) -> bool:
-        return self._near(actual, self._expected)
+        return self._is_near(actual, self._expected)
 
     def __repr__(self) -> str:
         return f"approx({self._expected!r})"
 
-    def _near(self, actual: Any, expected: Any) -> bool:
+    def _is_near(self, actual: Any, expected: Any) -> bool:
         if isinstance(expected, Mapping):
             return (
                 isinstance(actual, Mapping)
                 and actual.keys() == expected.keys()
-                and all(self._near(actual[key], expected[key]) for key in expected)
+                and all(self._is_near(actual[key], expected[key]) for key in expected)
             )
         if isinstance(expected, Sequence) and not isinstance(expected, str):
-            return len(actual) == len(expected) and all(map(self._near, actual, expected))
+            return len(actual) == len(expected) and all(map(self._is_near, actual, expected))
         if actual == expected or isinstance(expected, (str, bool, type(None))):
             return bool(actual == expected)
         if (
@@ -107,7 +107,7 @@ class Marks:
     @staticmethod
     def parametrize(names: str | Sequence[str], values: Iterable[Any], ids: Any = None) -> Callable[[Any], Any]:
         listed = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
-        cases = [_case(listed, value) for value in values]
+        cases = [_name_case(listed, value) for value in values]
 
         def mark(test: Any) -> Any:
             test.parameters = [*getattr(test, "parameters", []), cases]
@@ -123,11 +123,11 @@ class Marks:
         raise AttributeError(f"pytest.mark.{name} is not available here: use plain test functions and mark.parametrize")
 
 
-def _case(names: list[str], value: Any) -> tuple[str, dict[str, Any]]:
+def _name_case(names: list[str], value: Any) -> tuple[str, dict[str, Any]]:
     values = [value] if len(names) == 1 else list(value)
     if len(values) != len(names):
         raise ValueError(f"parametrize names {len(names)} arguments ({', '.join(names)}) and gives {len(values)}")
-    return "-".join(_text(item, 40) if not isinstance(item, str) else item for item in values), dict(
+    return "-".join(_clip(item, 40) if not isinstance(item, str) else item for item in values), dict(
         zip(names, values, strict=True)
     )
 
@@ -149,7 +149,7 @@ def install() -> None:
     module = types.ModuleType(
         "pytest", "raises, approx and mark.parametrize: the part of pytest that is available here."
     )
-    for name, value in {"raises": raises, "approx": approx, "mark": Marks(), "fail": _fail}.items():
+    for name, value in {"raises": raises, "approx": approx, "mark": Marks(), "fail": _raise_failure}.items():
         setattr(module, name, value)
 
     def refuse_name(name: str) -> Any:
@@ -159,7 +159,7 @@ def install() -> None:
     sys.modules["pytest"] = module
 
 
-def _fail(reason: str = "") -> None:
+def _raise_failure(reason: str = "") -> None:
     raise AssertionError(reason)
 
 
@@ -204,10 +204,10 @@ class _Speaking(ast.NodeTransformer):
 
 def _show_comparison(said: str, *values: Any) -> str:
     text = said if len(said) <= 2 * _LONGEST_SHOWN else f"{said[: 2 * _LONGEST_SHOWN]}…"
-    return f"{text}: left is {_text(values[0])}, right is {_text(values[1])}" if values else text
+    return f"{text}: left is {_clip(values[0])}, right is {_clip(values[1])}" if values else text
 
 
-def _text(value: Any, most: int = _LONGEST_SHOWN) -> str:
+def _clip(value: Any, most: int = _LONGEST_SHOWN) -> str:
     try:
         text = repr(value)
     except Exception as error:
@@ -215,6 +215,6 @@ def _text(value: Any, most: int = _LONGEST_SHOWN) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
-def _names(expected: type[BaseException] | tuple[type[BaseException], ...]) -> str:
+def _name_exceptions(expected: type[BaseException] | tuple[type[BaseException], ...]) -> str:
     kinds = expected if isinstance(expected, tuple) else (expected,)
     return " or ".join(kind.__name__ for kind in kinds)

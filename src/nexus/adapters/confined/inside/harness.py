@@ -61,7 +61,7 @@ def call(function: str, arguments: dict[str, Any]) -> Frame:
     path, _, name = function.partition(":")
     if not os.path.isfile(path):  # noqa: PTH113 - importing pathlib would cost every call some milliseconds
         raise LookupError(f"the program has no file {path}")
-    module = importlib.import_module(_module(path))
+    module = importlib.import_module(_name_module(path))
     found = getattr(module, name, None)
     if not callable(found):
         raise LookupError(f"{path} has no function {name}")
@@ -79,7 +79,7 @@ def test(request: dict[str, Any], told: Told, root: str, link: "Link") -> Frame:
         for name, work in _collect_tests(path, f"{root}/{path}"):
             began = time.perf_counter()
             failures = link.failures
-            error = _failure(work, root)
+            error = _run_for_failure(work, root)
             if link.failures > failures:  # whatever the test made of it
                 error = f"The program did not outlive the test: {link.broken}"
             counts[error is None] += 1
@@ -99,10 +99,10 @@ def _collect_tests(path: str, place: str) -> Iterator[tuple[str, Callable[[], An
         return
     for name, found in list(space.items()):
         if name.startswith("test_") and callable(found):
-            yield from _cases(f"{path}::{name}", found)
+            yield from _expand_cases(f"{path}::{name}", found)
         elif name.startswith("Test") and isinstance(found, type):
             for inner in _test_names(found):
-                yield from _cases(f"{path}::{name}::{inner}", getattr(found(), inner))
+                yield from _expand_cases(f"{path}::{name}::{inner}", getattr(found(), inner))
 
 
 def _test_names(kind: type) -> list[str]:
@@ -111,7 +111,7 @@ def _test_names(kind: type) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _cases(name: str, test: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
+def _expand_cases(name: str, test: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     from nexus.adapters.confined.inside import checks
 
     for ending, arguments in checks.cases(test):
@@ -123,7 +123,7 @@ def _load_test_file(path: str, place: str) -> dict[str, Any]:
 
     with open(place, encoding="utf-8") as file:  # noqa: PTH123 - see above
         source = file.read()
-    name = _module(path)
+    name = _name_module(path)
     if "." in name:
         importlib.import_module(name.rpartition(".")[0])
     module = types.ModuleType(name)
@@ -136,7 +136,7 @@ def _load_test_file(path: str, place: str) -> dict[str, Any]:
     return module.__dict__
 
 
-def _failure(work: Callable[[], Any], root: str) -> str | None:
+def _run_for_failure(work: Callable[[], Any], root: str) -> str | None:
     try:
         answer = run_to_value(work())
     except MemoryError:
@@ -160,5 +160,5 @@ def run_to_value(value: Any) -> Any:
     return value
 
 
-def _module(path: str) -> str:
+def _name_module(path: str) -> str:
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")

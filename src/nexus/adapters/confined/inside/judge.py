@@ -34,7 +34,7 @@ class Link:
     def greet(self) -> str | None:
         """Waits for the walls of the judged; why they do not stand, if so. Nothing of the program has run before."""
         try:
-            answer = self._next()
+            answer = self._read_frame()
         except JudgedEnded as error:
             return str(error)
         return None if answer.get("ready") else str(answer.get("refused", "no word from it"))
@@ -42,24 +42,24 @@ class Link:
     def ask(self, do: str, module: str, name: str = "", **more: Any) -> dict[str, Any]:
         """The answer to this question and no other; raises what the program raised, or JudgedEnded."""
         if self.broken:
-            raise self._break(self.broken)
+            raise self._report_break(self.broken)
         self._number += 1
         question = {"id": self._number, "do": do, "module": module, "name": name, **more}
         try:
             results.write_line(self._questions, json.dumps(question).encode())
-            answer = self._next()
+            answer = self._read_frame()
         except OSError:
-            raise self._break("the process of the program has ended") from None
+            raise self._report_break("the process of the program has ended") from None
         if "raised" in answer:
-            raise self._error(answer["raised"])
+            raise self._rebuild_error(answer["raised"])
         return answer
 
-    def _next(self) -> dict[str, Any]:
+    def _read_frame(self) -> dict[str, Any]:
         while b"\n" not in self._heard:
             if len(self._heard) > self._most:
-                raise self._break(f"more than {self._most} bytes came out of the program")
+                raise self._report_break(f"more than {self._most} bytes came out of the program")
             if not (chunk := os.read(self._answers, 65_536)):
-                raise self._break("the process of the program has ended")
+                raise self._report_break("the process of the program has ended")
             self._heard += chunk
         line, _, self._heard = self._heard.partition(b"\n")
         try:
@@ -67,19 +67,19 @@ class Link:
         except (ValueError, RecursionError):
             answer = None
         if self._heard or not isinstance(answer, dict) or answer.get("id") != self._number:
-            raise self._break("the program answers what was not asked")
+            raise self._report_break("the program answers what was not asked")
         return answer
 
-    def _break(self, why: str) -> JudgedEnded:
+    def _report_break(self, why: str) -> JudgedEnded:
         self.broken, self.failures = why, self.failures + 1
         return JudgedEnded(why)
 
-    def _error(self, raised: Any) -> BaseException:
+    def _rebuild_error(self, raised: Any) -> BaseException:
         try:
-            error = _make_error(family(raised["family"]), raised["arguments"], str(raised["text"]))
+            error = _make_error(rebuild_type(raised["family"]), raised["arguments"], str(raised["text"]))
             error.__dict__[results.PLACE] = str(raised["place"])[:300]
         except Exception:
-            return self._break("the program answers what was not asked")
+            return self._report_break("the program answers what was not asked")
         if isinstance(
             error, StopIteration | StopAsyncIteration | GeneratorExit
         ):  # `all(map(…))` would take it for its end
@@ -94,7 +94,7 @@ def _refuse(constant: str) -> None:
 _families: dict[tuple[str, str], type[BaseException]] = {}
 
 
-def family(named: Any, depth: int = 0) -> type[BaseException]:
+def rebuild_type(named: Any, depth: int = 0) -> type[BaseException]:
     """The exception here that is `[module, name, [its bases]]` there: a builtin one is itself, another one is made once."""
     module, name, bases = named
     builtin = getattr(builtins, str(name), None) if module == "builtins" else None
@@ -103,7 +103,9 @@ def family(named: Any, depth: int = 0) -> type[BaseException]:
     if (module, name) not in _families:
         if not bases or depth > _DEEPEST_FAMILY:
             raise ValueError(name)
-        _families[module, name] = type(name, tuple(family(base, depth + 1) for base in bases), {"__module__": module})
+        _families[module, name] = type(
+            name, tuple(rebuild_type(base, depth + 1) for base in bases), {"__module__": module}
+        )
     return _families[module, name]
 
 
@@ -147,11 +149,11 @@ class StandIn(types.ModuleType):
             case "value":
                 return answer.get("value")
             case "function":
-                made = _function(link, self.__name__, name, is_async=bool(answer.get("is_async")))
+                made = _make_proxy(link, self.__name__, name, is_async=bool(answer.get("is_async")))
                 made.__doc__ = str(answer.get("doc"))
                 return made
             case "error":
-                return family(answer["family"])
+                return rebuild_type(answer["family"])
             case "missing":
                 raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         raise TypeError(
@@ -159,9 +161,9 @@ class StandIn(types.ModuleType):
         )
 
 
-def _function(link: Link, module: str, name: str, *, is_async: bool) -> Callable[..., Any]:
+def _make_proxy(link: Link, module: str, name: str, *, is_async: bool) -> Callable[..., Any]:
     def call(*positional: Any, **named: Any) -> Any:
-        given = {"positional": plain(list(positional)), "named": plain(named)}
+        given = {"positional": make_plain(list(positional)), "named": make_plain(named)}
         return link.ask("call", module, name, **given).get("value")
 
     async def call_async(*positional: Any, **named: Any) -> Any:
@@ -173,16 +175,16 @@ def _function(link: Link, module: str, name: str, *, is_async: bool) -> Callable
     return made
 
 
-def plain(value: Any, depth: int = 0) -> Any:
+def make_plain(value: Any, depth: int = 0) -> Any:
     """An argument as a tool is really given it. TypeError names what JSON cannot hold."""
     if depth > results.DEEPEST_VALUE:
         raise TypeError(f"the argument is nested more than {results.DEEPEST_VALUE} deep")
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):
-        return [plain(item, depth + 1) for item in value]
+        return [make_plain(item, depth + 1) for item in value]
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {key: plain(item, depth + 1) for key, item in value.items()}
+        return {key: make_plain(item, depth + 1) for key, item in value.items()}
     raise TypeError(f"the argument holds a {type(value).__name__}: a tool is called with JSON values")
 
 

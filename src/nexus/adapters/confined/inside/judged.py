@@ -54,7 +54,7 @@ def _describe_name(module: types.ModuleType, name: str) -> Answer:
         return {"kind": "missing"}
     found = getattr(module, name)
     if isinstance(found, type) and issubclass(found, BaseException):
-        return {"kind": "error", "family": _family(found)}
+        return {"kind": "error", "family": _list_exception_bases(found)}
     if isinstance(found, type | types.ModuleType):
         return {"kind": "other", "type": type(found).__name__}
     if callable(found):
@@ -72,14 +72,14 @@ def _describe_error(error: BaseException, root: str) -> Answer:
     except Exception:
         arguments = None
     return {
-        "family": _family(type(error)),
+        "family": _list_exception_bases(type(error)),
         "arguments": arguments,
         "text": results.shorten_text(results.text_of(error), results.LONGEST_ERROR),
         "place": results.place_of(error, root),
     }
 
 
-def _family(kind: type[BaseException]) -> list[Any]:
+def _list_exception_bases(kind: type[BaseException]) -> list[Any]:
     """The module and the name of an exception, and its bases alike."""
     bases = [] if kind.__module__ == "builtins" else [one for one in kind.__bases__ if issubclass(one, BaseException)]
-    return [kind.__module__, kind.__name__, [_family(one) for one in bases]]
+    return [kind.__module__, kind.__name__, [_list_exception_bases(one) for one in bases]]

@@ -18,7 +18,7 @@ _MOUNT_SETATTR = 442
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def machine() -> str:
+def machine_name() -> str:
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
 
 
@@ -59,7 +59,7 @@ def restrict_mount(target: str, flags: int) -> None:
 def enter_root(root: str) -> None:
     """Makes `root` the root of the file system and lets go of the former one."""
     os.chdir(root)
-    syscall({"x86_64": 155, "aarch64": 41}[machine()], b".", b".")
+    syscall({"x86_64": 155, "aarch64": 41}[machine_name()], b".", b".")
     answer(int(_libc.umount2(b".", ctypes.c_int(_DETACH))), "leaving the former root")
     os.chdir("/")
 

@@ -18,7 +18,7 @@ _REFER, _TRUNCATE, _DEVICE_CONTROL = 1 << 13, 1 << 14, 1 << 15
 _TCP, _SIGNALS_AND_ABSTRACT_SOCKETS = 0b11, 0b11
 
 
-def version() -> int:
+def find_landlock_version() -> int:
     """0 where the kernel has none."""
     try:
         return kernel.syscall(_CREATE, None, 0, 1)
@@ -28,32 +28,32 @@ def version() -> int:
 
 def restrict(read: Iterable[str], write: Iterable[str]) -> None:
     """For this process, for good. Paths that are not there are left out."""
-    abi = version()
-    ruleset = _ruleset(abi)
-    handled = _handled_rights(abi)
+    abi = find_landlock_version()
+    ruleset = _create_ruleset(abi)
+    handled = _list_handled_rights(abi)
     for path in read:
-        _allow(ruleset, path, _READ_FILE | _READ_DIRECTORY)
+        _allow_path(ruleset, path, _READ_FILE | _READ_DIRECTORY)
     for path in write:
-        _allow(ruleset, path, handled & ~(_EXECUTE | _MAKE_SPECIAL))
+        _allow_path(ruleset, path, handled & ~(_EXECUTE | _MAKE_SPECIAL))
     kernel.syscall(_RESTRICT, ruleset, 0)
     os.close(ruleset)
 
 
-def _handled_rights(abi: int) -> int:
+def _list_handled_rights(abi: int) -> int:
     rights = _EXECUTE | _WRITE_FILE | _READ_FILE | _READ_DIRECTORY | _CHANGE | _MAKE_SPECIAL
     newer = ((2, _REFER), (3, _TRUNCATE), (5, _DEVICE_CONTROL))
     return rights | sum(right for since, right in newer if abi >= since)
 
 
-def _ruleset(abi: int) -> int:
-    fields = [_handled_rights(abi)]
+def _create_ruleset(abi: int) -> int:
+    fields = [_list_handled_rights(abi)]
     fields += [_TCP] if abi >= 4 else []
     fields += [_SIGNALS_AND_ABSTRACT_SOCKETS] if abi >= 6 else []
     attributes = struct.pack(f"={len(fields)}Q", *fields)
     return kernel.syscall(_CREATE, ctypes.create_string_buffer(attributes, len(attributes)), len(attributes), 0)
 
 
-def _allow(ruleset: int, path: str, rights: int) -> None:
+def _allow_path(ruleset: int, path: str, rights: int) -> None:
     try:
         handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:

@@ -28,12 +28,12 @@ def main() -> NoReturn:
     request = _read_request()
     os.environ.clear()  # the interpreter puts a locale there by itself
     if request["function"] is not None:
-        _confine(request, _own_pipes(), None)
+        _run_confined(request, _own_pipes(), None)
     judged = _start_judged(request)
     request = _read_request()  # only now: the judged was begun before the tests were read
     from nexus.adapters.confined.inside import checks, judge  # noqa: F401 - loaded while its file can be read
 
-    _confine(request, _own_pipes(), judge.Link(*judged, request["output_bytes"]))
+    _run_confined(request, _own_pipes(), judge.Link(*judged, request["output_bytes"]))
 
 
 def _read_request() -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _own_directory(request: dict[str, Any], name: str) -> str:
     return made
 
 
-def _confine(request: dict[str, Any], pipe: int, link: "judge.Link | None") -> NoReturn:
+def _run_confined(request: dict[str, Any], pipe: int, link: "judge.Link | None") -> NoReturn:
     told = harness.Told(pipe, request["output_bytes"])
 
     def start(root: str) -> None:

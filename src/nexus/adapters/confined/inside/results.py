@@ -31,7 +31,7 @@ def jsonable(value: Any, depth: int = 0) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, dict):
-        return {_key(key): jsonable(item, depth + 1) for key, item in value.items()}
+        return {_convert_key(key): jsonable(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [jsonable(item, depth + 1) for item in value]
     if isinstance(value, (set, frozenset)):
@@ -39,10 +39,10 @@ def jsonable(value: Any, depth: int = 0) -> Any:
     fields = getattr(type(value), "__dataclass_fields__", None)
     if fields is not None:
         return {name: jsonable(getattr(value, name), depth + 1) for name in fields}
-    return _scalar(value, depth)
+    return _convert_scalar(value, depth)
 
 
-def _scalar(value: Any, depth: int) -> Any:
+def _convert_scalar(value: Any, depth: int) -> Any:
     kinds = {kind.__name__ for kind in type(value).__mro__}
     if "Enum" in kinds:
         return jsonable(value.value, depth + 1)
@@ -61,10 +61,10 @@ def _scalar(value: Any, depth: int) -> Any:
     raise TypeError(f"the result holds a {type(value).__name__}, which is not JSON")
 
 
-def _key(key: Any) -> str:
+def _convert_key(key: Any) -> str:
     if isinstance(key, str):
         return str(key)
-    plain = _scalar(key, 0) if not isinstance(key, (bool, type(None))) else json.dumps(key)
+    plain = _convert_scalar(key, 0) if not isinstance(key, (bool, type(None))) else json.dumps(key)
     return plain if isinstance(plain, str) else json.dumps(plain)
 
 
@@ -98,13 +98,13 @@ def place_of(error: BaseException, root: str) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         path, line = error.filename, error.lineno
     else:
-        path, line = _deepest(error.__traceback__, root)
+        path, line = _find_deepest_line(error.__traceback__, root)
     if not path.startswith(root + "/"):
         return ""
     return f" ({path[len(root) + 1 :]}, line {line})"
 
 
-def _deepest(step: TracebackType | None, root: str) -> tuple[str, int]:
+def _find_deepest_line(step: TracebackType | None, root: str) -> tuple[str, int]:
     """The last line of the program itself that the error came through."""
     found = ("", 0)
     while step is not None:

@@ -58,7 +58,7 @@ def enter(plan: Plan, directory: str, files: dict[str, str]) -> str:
     for made in (root, directory + _TEMPORARY):
         os.mkdir(made, 0o700)
     for path, text in files.items():
-        _place(f"{root}/{path}", text)
+        _make_mount_point(f"{root}/{path}", text)
     os.chdir(root)
     return root
 
@@ -70,7 +70,7 @@ def close(plan: Plan, directory: str) -> None:
         if plan.own_namespaces:
             landlock.restrict(read=["/"], write=[_SPACE, "/dev/null"])
         else:
-            readable = [directory, *_interpreter_files(), *_SYSTEM_LIBRARIES, *_READABLE, "/dev/urandom"]
+            readable = [directory, *_list_interpreter_files(), *_SYSTEM_LIBRARIES, *_READABLE, "/dev/urandom"]
             landlock.restrict(read=readable, write=[])
     seccomp.install(writable=plan.own_namespaces, own_pid=os.getpid())
 
@@ -99,9 +99,9 @@ def _own_file_system(root: str, user: int | None) -> None:
     """A root that holds the interpreter and the system's libraries, read only, and an empty space of bounded size."""
     kernel.mount("none", "/", flags=kernel.RECURSIVE | kernel.PRIVATE)
     kernel.mount("tmpfs", root, kind="tmpfs", flags=kernel.NO_SETUID, options="size=1m,mode=0755")
-    for path in dict.fromkeys((*_SYSTEM_LIBRARIES, *_interpreter(), *_READABLE, *_DEVICES)):
+    for path in dict.fromkeys((*_SYSTEM_LIBRARIES, *_list_python_folders(), *_READABLE, *_DEVICES)):
         _show(root, path)
-    for path in _packages():
+    for path in _list_packages():
         if os.path.isdir(root + path):
             kernel.mount("tmpfs", root + path, kind="tmpfs", flags=kernel.READ_ONLY, options="size=4k,mode=0755")
     owner = "" if user is None else f",uid={user},gid={user}"
@@ -135,7 +135,7 @@ def _show(root: str, path: str) -> None:
     kernel.mount(path, target, flags=kernel.BIND | kernel.RECURSIVE)
 
 
-def _interpreter() -> list[str]:
+def _list_python_folders() -> list[str]:
     """The directories of the standard library and of the interpreter's own shared libraries."""
     found = [path for path in sys.path if path.startswith(sys.base_prefix) and os.path.isdir(path)]
     libraries = f"{sys.base_prefix}/lib"
@@ -150,19 +150,19 @@ def _list_names(directory: str) -> list[str]:
         return []
 
 
-def _interpreter_files() -> list[str]:
+def _list_interpreter_files() -> list[str]:
     """As `_interpreter`, but what other people installed beside the standard library is not among it."""
     listed: list[str] = []
-    for path in _interpreter():
+    for path in _list_python_folders():
         listed += [f"{path}/{name}" for name in _list_names(path) if name not in _INSTALLED_PACKAGES] or [path]
     return listed
 
 
-def _packages() -> list[str]:
-    return [f"{path}/{name}" for path in (*_interpreter(), "/usr/lib/python3") for name in _INSTALLED_PACKAGES]
+def _list_packages() -> list[str]:
+    return [f"{path}/{name}" for path in (*_list_python_folders(), "/usr/lib/python3") for name in _INSTALLED_PACKAGES]
 
 
-def _place(path: str, text: str) -> None:
+def _make_mount_point(path: str, text: str) -> None:
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with open(path, "w", encoding="utf-8", errors="replace", newline="") as file:
         file.write(text)

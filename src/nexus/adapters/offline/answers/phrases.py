@@ -36,12 +36,12 @@ _NAMES_ZH = {
 }  # fmt: skip
 
 
-def phrase(key: str, language: Language, **values: str) -> str:
+def render_phrase(key: str, language: Language, **values: str) -> str:
     """A sentence with its values."""
     return _PHRASES[key][language == "zh"].format(**values)
 
 
-def parameter_name(name: str, language: Language) -> str:
+def name_parameter(name: str, language: Language) -> str:
     """What an answer calls a slot."""
     en, zh = _NAMES.get(name, (name.replace("_", " "), _NAMES_ZH.get(name, name)))
     return zh if language == "zh" else en

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from nexus.adapters.offline.cards import Card, Frame
 from nexus.adapters.offline.reading.message import Bound, Message
-from nexus.adapters.offline.reading.patterns import pattern
+from nexus.adapters.offline.reading.patterns import parse
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.models import ToolSpec
-from nexus.domain.tools.library.units import unit_named
+from nexus.domain.tools.library.units import find_unit
 
 _MOST_EACH, _MOST_WAYS = 8, 16
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -34,7 +34,7 @@ class Reading(Struct, frozen=True, kw_only=True):
         return str(self.bound.get("about", self.frame.about))
 
 
-def readings(message: Message, card: Card, tool: ToolSpec) -> Iterator[Reading]:
+def find_readings(message: Message, card: Card, tool: ToolSpec) -> Iterator[Reading]:
     """What each frame of a card that consumes the whole message makes of it; those that lack arguments name them."""
     for frame in card.frames:
         ways = islice(message.read(card, frame), _MOST_WAYS)
@@ -47,7 +47,7 @@ def read_follow_up(message: Message, before: Reading, tool: ToolSpec) -> Reading
     card, found = before.card, list[Reading]()
     for frame in sorted(card.frames, key=lambda one: one is not before.frame):
         is_same = frame is before.frame
-        if is_same or before.bound.keys() <= slot_names(frame):
+        if is_same or before.bound.keys() <= list_slot_names(frame):
             bound = next(message.read(card, frame, follows=True, evident=is_same), None)
             if bound or (bound is not None and not (is_same or frame.bare)):
                 taken, merged = (
@@ -62,14 +62,14 @@ def _merge_bound(before: Bound, found: Bound) -> Bound:
     """What was bound with what is said anew; `5 miles` after `10 km to miles` is meant in kilometres."""
     merged = {**before, **found}
     is_turned = "from_unit" in found and "to_unit" in before.keys() - found.keys()
-    if is_turned and unit_named(found["from_unit"]) == unit_named(before["to_unit"]):
+    if is_turned and find_unit(found["from_unit"]) == find_unit(before["to_unit"]):
         merged["to_unit"] = before.get("from_unit", before["to_unit"])
     return merged
 
 
-def slot_names(frame: Frame) -> set[str]:
+def list_slot_names(frame: Frame) -> set[str]:
     """The names of all slots of a frame."""
-    items = [item for text in (*frame.say, *frame.often) for item in pattern(text)]
+    items = [item for text in (*frame.say, *frame.often) for item in parse(text)]
     return {name for item in items for name in item.name.split("+") if name} | {frame.into or "each"}
 
 
@@ -81,7 +81,7 @@ def _make_reading(reading: Reading, message: Message, tool: ToolSpec) -> Reading
     wanted = dict.fromkeys([*_PLACEHOLDER.findall(str(frame.args)), *required])
     if missing := tuple(name for name in wanted if name not in entries[0]):
         return replace(reading, missing=missing)
-    calls = tuple(_arguments(frame, values, tool) for values in entries)
+    calls = tuple(_build_arguments(frame, values, tool) for values in entries)
     if not all(map(_is_one_kind, calls)):
         return replace(reading, missing=("same_kind",))
     return replace(reading, calls=calls if all(calls) else ())
@@ -90,10 +90,10 @@ def _make_reading(reading: Reading, message: Message, tool: ToolSpec) -> Reading
 def _is_one_kind(arguments: JSON) -> bool:
     """Whether a conversion stays within one kind of units."""
     units = [arguments[name] for name in ("from_unit", "to_unit") if name in arguments]
-    return len({unit_named(unit).kind for unit in units}) < 2
+    return len({find_unit(unit).kind for unit in units}) < 2
 
 
-def _arguments(frame: Frame, values: Mapping[str, Any], tool: ToolSpec) -> JSON:
+def _build_arguments(frame: Frame, values: Mapping[str, Any], tool: ToolSpec) -> JSON:
     """The arguments that the tool's schema takes; empty where a value is not of its type."""
     properties, types = tool.parameters.get("properties", {}), {"integer": int, "number": int | float}
     given = {name: value for name, value in values.items() if name in properties}

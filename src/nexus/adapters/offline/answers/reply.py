@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from nexus.adapters.offline.answers.phrases import join_parts, parameter_name, phrase
+from nexus.adapters.offline.answers.phrases import join_parts, name_parameter, render_phrase
 from nexus.adapters.offline.answers.readings import Reading
-from nexus.adapters.offline.answers.tell import tell, value_of
+from nexus.adapters.offline.answers.tell import format_value, write_answer
 from nexus.adapters.offline.answers.understanding import Understanding, understand
 from nexus.adapters.offline.cards import CARDS, Card
-from nexus.adapters.offline.reading.tokens import language_of, words_of
+from nexus.adapters.offline.reading.tokens import detect_language, split_words
 from nexus.domain.builds.outputs import Language
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.models import ChatMessage, ModelRequest, ToolCall, ToolSpec
@@ -31,11 +31,11 @@ class Answered(Struct, frozen=True):
     calls: tuple[ToolCall, ...] = ()
 
 
-def reply(request: ModelRequest, today: date) -> Answered:
+def write_reply(request: ModelRequest, today: date) -> Answered:
     """The next answer in a conversation with the tools that are offered."""
     said = [message.content for message in request.messages if message.role == "user"] or [""]
-    language, outcomes = spoken_language(said[-1]), _outcomes(request.messages)
-    if not outcomes and (small := _small_talk(said[-1], request.tools, language)):
+    language, outcomes = find_spoken_language(said[-1]), _collect_results(request.messages)
+    if not outcomes and (small := _answer_small_talk(said[-1], request.tools, language)):
         return Answered(small)
     found = understand(said, request.tools, today)
     asked = [(one, call) for one in found.found for call in one.calls]
@@ -49,19 +49,19 @@ def reply(request: ModelRequest, today: date) -> Answered:
     wanted = dict.fromkeys((one.card.tool, msgspec.json.encode(call).decode()) for one, call in asked)
     number = len([message for message in request.messages if message.role != "system"])
     calls = [ToolCall(f"call_{number}_{at}", *one) for at, one in enumerate(wanted)]
-    return Answered(calls=tuple(calls)) if calls else Answered(_question(found, said[-1], request.tools, language))
+    return Answered(calls=tuple(calls)) if calls else Answered(_ask_missing(found, said[-1], request.tools, language))
 
 
-def spoken_language(text: str) -> Language:
+def find_spoken_language(text: str) -> Language:
     """The language of the question, whatever its material is in."""
     lines = text.strip()[:2000].replace("：", ":").split("\n")
     asked = [lines[0].partition(":")[0], lines[-1]]
-    if any(language_of(part) == "zh" for part in asked):
+    if any(detect_language(part) == "zh" for part in asked):
         return "zh"
-    return language_of(asked[0] if words_of(asked[0]) else text)
+    return detect_language(asked[0] if split_words(asked[0]) else text)
 
 
-def _outcomes(messages: Sequence[ChatMessage]) -> list[tuple[ToolCall, Any]]:
+def _collect_results(messages: Sequence[ChatMessage]) -> list[tuple[ToolCall, Any]]:
     """The tool calls since the user spoke, in order, each with its result."""
     start = max((at for at, message in enumerate(messages) if message.role == "user"), default=-1)
     since = messages[start + 1 :]
@@ -84,33 +84,33 @@ def _tell_result(
     is_failure = isinstance(result, dict) and result and result.keys() <= {"error", "errors", "detail"}
     if is_failure or (isinstance(result, str) and result.lower().startswith("error")):
         reason = str(result.get("error", result) if is_failure else result)
-        return phrase("failed", language, tool=call.name, reason=reason)
+        return render_phrase("failed", language, tool=call.name, reason=reason)
     reading = reading if reading and reading.card.tool == call.name else None
     properties: dict[str, JSON] = next(
         (tool.parameters.get("properties", {}) for tool in tools if tool.name == call.name), {}
     )
     given = {name: schema["default"] for name, schema in properties.items() if "default" in schema}
-    text = tell(call.name, reading, given | _decode_json(call.arguments), result, language)
+    text = write_answer(call.name, reading, given | _decode_json(call.arguments), result, language)
     taken = {name: reading.bound[name] for name in reading.taken if name != "about"} if reading else {}
-    shown = [f"{parameter_name(name, language)} {value_of(value, language)[:80]}" for name, value in taken.items()]
-    return text + (f"\n\n{phrase('taken', language, taken=join_parts(shown, language))}" if shown else "")
+    shown = [f"{name_parameter(name, language)} {format_value(value, language)[:80]}" for name, value in taken.items()]
+    return text + (f"\n\n{render_phrase('taken', language, taken=join_parts(shown, language))}" if shown else "")
 
 
-def _small_talk(said: str, tools: Sequence[ToolSpec], language: Language) -> str | None:
-    words = words_of(said[:200])
+def _answer_small_talk(said: str, tools: Sequence[ToolSpec], language: Language) -> str | None:
+    words = split_words(said[:200])
     if not said.strip() or (words and len(words) < 8 and set(words) <= _HELLO):
-        return f"{phrase('hello', language)} {_abilities(tools, language)}"
+        return f"{render_phrase('hello', language)} {_abilities(tools, language)}"
     if words and len(words) < 8 and set(words) <= _THANKS:
-        return phrase("thanks", language)
+        return render_phrase("thanks", language)
     is_who = any(f" {one} " in f" {' '.join(words)} " for one in _WHO.split("/"))
     if len(said) < 60 and is_who and not any(map(str.isdigit, said)):
-        return f"{phrase('who', language)}\n\n{_abilities(tools, language)}\n\n{phrase('key', language)}"
+        return f"{render_phrase('who', language)}\n\n{_abilities(tools, language)}\n\n{render_phrase('key', language)}"
     return None
 
 
 def _abilities(tools: Sequence[ToolSpec], language: Language) -> str:
     """The tools as a list of what one may ask; those without a card by their description."""
-    lines = [phrase("abilities" if tools else "nothing", language), ""]
+    lines = [render_phrase("abilities" if tools else "nothing", language), ""]
     for tool in tools:
         card = CARDS.get(tool.name)
         example = f" (“{_example(card, language)}”)" if card else f": {tool.description.split('. ')[0]}"
@@ -123,19 +123,21 @@ def _example(card: Card, language: Language) -> str:
     return min((one.input for one in card.examples.get(language, ())), key=lambda one: "\n" in one, default="")
 
 
-def _question(found: Understanding, said: str, tools: Sequence[ToolSpec], language: Language) -> str:
+def _ask_missing(found: Understanding, said: str, tools: Sequence[ToolSpec], language: Language) -> str:
     """What is missing, or what was not understood; and what works."""
     asks, about = found.asks, [found.asks.card] if found.asks else [one.card for one in found.rivals]
     if asks:
-        missing = join_parts([parameter_name(name, language) for name in asks.missing], language)
-        lines = [phrase("lacking", language, title=asks.card.title(language), missing=missing)]
+        missing = join_parts([name_parameter(name, language) for name in asks.missing], language)
+        lines = [render_phrase("lacking", language, title=asks.card.title(language), missing=missing)]
     elif found.rivals:
         titles = join_parts([card.title(language) for card in about], language)
-        lines = [phrase("rivals", language, titles=titles)]
+        lines = [render_phrase("rivals", language, titles=titles)]
     else:
-        lines = [phrase("lost", language, part=found.unknown)]
-    spoken, cards = {*words_of(said[:400])}, about or [CARDS[tool.name] for tool in tools if tool.name in CARDS]
+        lines = [render_phrase("lost", language, part=found.unknown)]
+    spoken, cards = {*split_words(said[:400])}, about or [CARDS[tool.name] for tool in tools if tool.name in CARDS]
     texts = {card.tool: f"{card.requests} {card.examples}" for card in cards}
-    near = max(cards, key=lambda card: len(spoken & {*words_of(texts[card.tool])}), default=None)
-    lines.append(phrase("example", language, example=_example(near, language)) if near else _abilities(tools, language))
-    return "\n\n".join(lines if about else [*lines, phrase("key", language)])
+    near = max(cards, key=lambda card: len(spoken & {*split_words(texts[card.tool])}), default=None)
+    lines.append(
+        render_phrase("example", language, example=_example(near, language)) if near else _abilities(tools, language)
+    )
+    return "\n\n".join(lines if about else [*lines, render_phrase("key", language)])

@@ -33,14 +33,14 @@ class Shown(Struct, frozen=True):
                 before, sign, last = str(self.value).rpartition(" = ")
                 return f"{before}{sign}**{last}**"
             case "t":
-                return table(self.value)
+                return format_table(self.value)
             case "k":
-                return ", ".join(f"{name} = **{value_of(one, self.language)}**" for name, one in self.value.items())
-        shown = value_of(self.value, self.language)
+                return ", ".join(f"{name} = **{format_value(one, self.language)}**" for name, one in self.value.items())
+        shown = format_value(self.value, self.language)
         return self.names.get(shown, shown) if self.language == "zh" else shown
 
 
-def tell(tool: str, reading: Reading | None, given: JSON, result: Any, language: Language) -> str:
+def write_answer(tool: str, reading: Reading | None, given: JSON, result: Any, language: Language) -> str:
     """What came of a call: by the sentence of the card for what was asked, else the result as people can read it."""
     card, fields = CARDS.get(tool), result if isinstance(result, dict) else {"result": result}
     sentences = card.tell if card else {}
@@ -54,25 +54,25 @@ def tell(tool: str, reading: Reading | None, given: JSON, result: Any, language:
         )
     except (KeyError, TypeError, ValueError, IndexError):
         told = ""
-    lines = [f"- {name.replace('_', ' ')}: {value_of(value, language)}" for name, value in fields.items()]
+    lines = [f"- {name.replace('_', ' ')}: {format_value(value, language)}" for name, value in fields.items()]
     return told or str(fields.get("text") or "\n".join(lines))
 
 
-def value_of(value: Any, language: Language) -> str:
+def format_value(value: Any, language: Language) -> str:
     """One value in a sentence: numbers with at most six decimals, lists with commas."""
     if isinstance(value, list | tuple):
-        return ", ".join(value_of(one, language) for one in value) or ("无" if language == "zh" else "none")
+        return ", ".join(format_value(one, language) for one in value) or ("无" if language == "zh" else "none")
     if isinstance(value, dict):
-        return ", ".join(f"{name.replace('_', ' ')} {value_of(one, language)}" for name, one in value.items())
+        return ", ".join(f"{name.replace('_', ' ')} {format_value(one, language)}" for name, one in value.items())
     if isinstance(value, float) and abs(value) < 1e15:
         return f"{value:.6g}" if 0 < abs(value) < 1e-4 else f"{value:.6f}".rstrip("0").rstrip(".")
     return "" if value is None else str(value)
 
 
-def table(rows: list[JSON]) -> str:
+def format_table(rows: list[JSON]) -> str:
     """Rows as a Markdown table."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    shown = [[value_of(row.get(name), "en").replace("|", "\\|") for name in names] for row in rows[:_MOST_ROWS]]
+    shown = [[format_value(row.get(name), "en").replace("|", "\\|") for name in names] for row in rows[:_MOST_ROWS]]
     lines = ["| " + " | ".join(cells) + " |" for cells in [names, *shown]]
     lines.insert(1, "|" + " --- |" * len(names))
     return "\n".join(lines + ([f"… ({len(rows) - _MOST_ROWS})"] if len(rows) > _MOST_ROWS else []))

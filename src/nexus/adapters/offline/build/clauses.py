@@ -12,8 +12,8 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from nexus.adapters.offline.cards import CARDS, Example
-from nexus.adapters.offline.reading.tokens import Token, language_of, plain, stem, tokens_of, words_of
-from nexus.domain.builds.documents import category
+from nexus.adapters.offline.reading.tokens import Token, detect_language, plain, split_words, stem_word, tokenize
+from nexus.domain.builds.documents import name_category
 from nexus.domain.builds.outputs import Language
 
 _MOST, _LONGEST, _RUN = 20, 300, 8
@@ -60,11 +60,11 @@ def split_name(requirement: str) -> tuple[str, str]:
     return (found[2], text[: found.start()] + (found[1] or "") + text[found.end() :]) if found else ("", text)
 
 
-def clauses_of(requirement: str) -> tuple[list[Clause], list[str]]:
+def split_clauses(requirement: str) -> tuple[list[Clause], list[str]]:
     """What the agent is to do, and how."""
     text = split_name(requirement)[1]
-    language, said, manners = language_of(text), dict[str, Clause](), dict[str, None]()
-    for clause in (one for part in _split(tokens_of(text), "ends") for one in _clauses(text, part, language)):
+    language, said, manners = detect_language(text), dict[str, Clause](), dict[str, None]()
+    for clause in (one for part in _split(tokenize(text), "ends") for one in _find_clauses(text, part, language)):
         if clause.empty:
             manners |= {clause.text: None} if clause.is_manner else {}
         elif len(said) == _MOST and clause.text.casefold() not in said:
@@ -80,7 +80,7 @@ def _split(tokens: Sequence[Token], kind: str) -> list[list[Token]]:
     return [list(part) for is_stop, part in groupby(tokens, key=lambda token: token.word in stops) if not is_stop]
 
 
-def _clauses(text: str, tokens: Sequence[Token], language: Language) -> list[Clause]:
+def _find_clauses(text: str, tokens: Sequence[Token], language: Language) -> list[Clause]:
     """The longest runs of parts that one card consumes whole; what names the agent is the first part.
 
     Behind a clause that is not understood, a part without a verb of its own goes on with it.
@@ -92,10 +92,10 @@ def _clauses(text: str, tokens: Sequence[Token], language: Language) -> list[Cla
     parts, found = sorted(unique.values(), key=lambda part: part[0].start), list[Clause]()
     while parts and len(found) <= _MOST:
         for end in range(min(len(parts), _RUN), 0, -1):
-            clause = read_clause(_text(text, (parts[0][0], parts[end - 1][-1])), language)
-            alone = [read_clause(_text(text, part), language) for part in parts[:end]]
+            clause = read_clause(_join_tokens(text, (parts[0][0], parts[end - 1][-1])), language)
+            alone = [read_clause(_join_tokens(text, part), language) for part in parts[:end]]
             is_one = not any(_has_verb(one.text) and not (one.card or one.empty) for one in alone)
-            parted = any(not (one.empty or (one.is_served and len(words_of(one.text)) > 1)) for one in alone)
+            parted = any(not (one.empty or (one.is_served and len(split_words(one.text)) > 1)) for one in alone)
             if end == 1 or (clause.is_served and is_one and parted and not alone[-1].empty):
                 break
         parts = parts[end:]
@@ -105,12 +105,12 @@ def _clauses(text: str, tokens: Sequence[Token], language: Language) -> list[Cla
     return found
 
 
-def _text(text: str, tokens: Sequence[Token]) -> str:
+def _join_tokens(text: str, tokens: Sequence[Token]) -> str:
     return text[tokens[0].start : tokens[-1].end]
 
 
 def _has_verb(text: str) -> bool:
-    return any(one.kind in ("verbs", "saying") and one.places.start == 0 for one in _matches(_keys(text)))
+    return any(one.kind in ("verbs", "saying") and one.places.start == 0 for one in _find_matches(_make_keys(text)))
 
 
 @lru_cache(maxsize=4096)
@@ -118,19 +118,19 @@ def read_clause(text: str, language: Language) -> Clause:
     """A clause by itself, as it stands in a functional requirement: without the fillers at its beginning."""
     if len(text) > _LONGEST:
         return Clause(f"{text[: _LONGEST - 1]}…", left=(f"{text[:80]}…",))
-    tokens = [token for token in tokens_of(text) if token.word[0].isalnum() or token.word == "…"]
-    words = [stem(token.word) for token in tokens]
-    found = list(_matches(words))
-    verbs, things, teams = (_places(found, kind) for kind in ("verbs", "things", "teams"))
-    fillers = things | _places(found, "fillers", "breaks", "saying")
-    manner, telling = _places(found, "manners", language), _places(found, "telling")
-    readings = _readings(words, found, (fillers | manner) - teams)
+    tokens = [token for token in tokenize(text) if token.word[0].isalnum() or token.word == "…"]
+    words = [stem_word(token.word) for token in tokens]
+    found = list(_find_matches(words))
+    verbs, things, teams = (_cover_places(found, kind) for kind in ("verbs", "things", "teams"))
+    fillers = things | _cover_places(found, "fillers", "breaks", "saying")
+    manner, telling = _cover_places(found, "manners", language), _cover_places(found, "telling")
+    readings = _list_readings(words, found, (fillers | manner) - teams)
     best = min(readings, key=lambda one: (len(one.left), -one.covered), default=_Reading("", (), [], 0))
     task = verbs | things if verbs and things and min(verbs) < max(things) else set[int]()
     silent = (fillers | manner | telling) - teams - task
     left = best.left if best.card else [at for at in range(len(words)) if at not in silent]
     runs = [[at for _, at in run] for _, run in groupby(enumerate(left), key=lambda pair: pair[1] - pair[0])]
-    spans = tuple(_text(text, tokens[run[0] : run[-1] + 1])[:80] for run in runs)
+    spans = tuple(_join_tokens(text, tokens[run[0] : run[-1] + 1])[:80] for run in runs)
     speaking = {at for one in found if one.card or one.kind in ("verbs", "saying") for at in one.places}
     start = next((token.start for at, token in enumerate(tokens) if at in speaking or at not in fillers), 0)
     shown = re.sub(r"\s+", " ", text[start:]).strip()
@@ -154,49 +154,49 @@ class _Reading(NamedTuple):
     covered: int
 
 
-def _places(found: Sequence[_Match], *kinds: str) -> set[int]:
+def _cover_places(found: Sequence[_Match], *kinds: str) -> set[int]:
     return {at for one in found if not one.card and one.kind in kinds for at in one.places}
 
 
-def _readings(words: Sequence[str], found: Sequence[_Match], silent: set[int]) -> Iterator[_Reading]:
+def _list_readings(words: Sequence[str], found: Sequence[_Match], silent: set[int]) -> Iterator[_Reading]:
     for card in dict.fromkeys(one.card for one in found if one.card and one.kind != "field"):
         own = [one for one in found if one.card == card]
         covered = {at for one in own for at in one.places}
         topics = tuple(dict.fromkeys(one.kind for one in own if one.kind not in ("", "field")))
-        known = _vocabulary(card, topics)
+        known = _collect_vocabulary(card, topics)
         left = [at for at, word in enumerate(words) if at not in covered | silent and word not in known]
         yield _Reading(card, topics, left, len(covered))
 
 
-def _matches(words: Sequence[str]) -> Iterator[_Match]:
-    known = _phrases()
+def _find_matches(words: Sequence[str]) -> Iterator[_Match]:
+    known = _collect_phrases()
     for start, word in enumerate(words):
         for phrase, card, kind in known.get(word, ()):
             if tuple(words[start : start + len(phrase)]) == phrase:
                 yield _Match(card, kind, range(start, start + len(phrase)))
 
 
-def _keys(text: str) -> tuple[str, ...]:
-    return tuple(map(stem, words_of(text)))
+def _make_keys(text: str) -> tuple[str, ...]:
+    return tuple(map(stem_word, split_words(text)))
 
 
 @cache
-def _phrases() -> dict[str, list[tuple[tuple[str, ...], str, str]]]:
+def _collect_phrases() -> dict[str, list[tuple[tuple[str, ...], str, str]]]:
     """Those of all cards and those of `WORDS`, by their first word; those of whole cards first."""
     said = [(tool, "", card.requests) for tool, card in CARDS.items()]
     said += [(tool, topic, phrases) for tool, card in CARDS.items() for topic, phrases in card.topics.items()]
-    said += [(tool, "field", (category(card.category, "zh"),)) for tool, card in CARDS.items()]
+    said += [(tool, "field", (name_category(card.category, "zh"),)) for tool, card in CARDS.items()]
     said += [("", kind, phrases) for kind, phrases in WORDS.items()]
     found = defaultdict[str, list[tuple[tuple[str, ...], str, str]]](list)
     for card_tool, kind, phrases in said:
-        for words in filter(None, map(_keys, phrases)):
+        for words in filter(None, map(_make_keys, phrases)):
             found[words[0]].append((words, card_tool, kind))
     return dict(found)
 
 
 @cache
-def _vocabulary(card: str, topics: tuple[str, ...]) -> frozenset[str]:
+def _collect_vocabulary(card: str, topics: tuple[str, ...]) -> frozenset[str]:
     """The Latin words of its phrases and of those of the named topics: beside a whole phrase they say nothing new."""
     known = CARDS[card]
     phrases = [*known.requests, *(phrase for topic in topics for phrase in known.topics[topic]), known.category]
-    return frozenset(word for phrase in phrases for word in _keys(phrase) if word.isascii())
+    return frozenset(word for phrase in phrases for word in _make_keys(phrase) if word.isascii())

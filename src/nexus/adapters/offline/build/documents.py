@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from nexus.adapters.offline.build.clauses import clauses_of, read_clause
+from nexus.adapters.offline.build.clauses import read_clause, split_clauses
 from nexus.adapters.offline.cards import CARDS, Example
 from nexus.adapters.offline.writing import TEMPLATES, plan_template, write_template
 from nexus.domain.builds import outputs
@@ -30,15 +30,15 @@ _SAYS: dict[Language, dict[str, str]] = {
 
 
 def requirements(given: outputs.RequirementsInput) -> outputs.Requirements:
-    language, (clauses, manners) = given.brief.language, clauses_of(given.requirement)
+    language, (clauses, manners) = given.brief.language, split_clauses(given.requirement)
     wished = [_SAYS[language]["honest"], *manners]
     return outputs.Requirements(
-        functional=[_requirement(f"FR-{at}", one.text, one.examples(language)) for at, one in enumerate(clauses, 1)],
-        nonfunctional=[_requirement(f"NFR-{at}", text, ()) for at, text in enumerate(wished, 1)],
+        functional=[_make_entry(f"FR-{at}", one.text, one.examples(language)) for at, one in enumerate(clauses, 1)],
+        nonfunctional=[_make_entry(f"NFR-{at}", text, ()) for at, text in enumerate(wished, 1)],
     )
 
 
-def _requirement(requirement_id: str, text: str, examples: Iterable[Example]) -> Requirement:
+def _make_entry(requirement_id: str, text: str, examples: Iterable[Example]) -> Requirement:
     shown = [f"“{' '.join(one.input.split())[:250]}” → “{', '.join(one.contains)[:150]}”" for one in examples]
     title = text[:1].upper() + text[1:80]
     return Requirement(id=requirement_id, title=title, statement=text, acceptance=shown or [text])
@@ -76,11 +76,11 @@ def design(given: outputs.DesignInput) -> Design:
         limits=[*dict.fromkeys(unmet.reason for unmet in given.unmet), says["honest"]],
         model_needs=" ".join(given.brief.assumptions),
         memory=says["memory"],
-        cases=_cases(given),
+        cases=_write_cases(given),
     )
 
 
-def _cases(given: outputs.DesignInput) -> list[Case]:
+def _write_cases(given: outputs.DesignInput) -> list[Case]:
     """One for each duty first, then further ones as there is room; one message is one case, whatever it shows."""
     says, cases = given.brief.language, dict[str, Case]()
     shown = {one.id: read_clause(one.statement, says).examples(says) for one in given.requirements.functional}

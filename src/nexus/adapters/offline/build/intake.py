@@ -5,9 +5,9 @@ import zlib
 from collections.abc import Sequence
 from typing import Literal
 
-from nexus.adapters.offline.build.clauses import WORDS, Clause, clauses_of, split_name
+from nexus.adapters.offline.build.clauses import WORDS, Clause, split_clauses, split_name
 from nexus.adapters.offline.cards import CARDS
-from nexus.adapters.offline.reading.tokens import language_of, plain, stem, words_of
+from nexus.adapters.offline.reading.tokens import detect_language, plain, split_words, stem_word
 from nexus.domain.builds.outputs import Brief, BuildRequest, Language
 
 _CHANGE = re.compile(
@@ -32,13 +32,13 @@ _SAYS: dict[Language, dict[str, str]] = {
 
 def intake(given: BuildRequest) -> Brief:
     requirement, flat = given.requirement.strip(), re.sub(r"\s+", " ", given.requirement).strip()
-    language, (clauses, _) = language_of(plain(requirement)), clauses_of(requirement)
+    language, (clauses, _) = detect_language(plain(requirement)), split_clauses(requirement)
     cards = list(dict.fromkeys(clause.card for clause in clauses if clause.is_served))
     intent: Literal["new", "change", "unclear", "needs_language_model"]
     intent = "needs_language_model" if _says_something(flat, clauses) else "unclear"
     intent = "change" if _CHANGE.search(flat) else "new" if cards else intent
     left = " ".join(f"“{words[:60]}”" for clause in clauses[:3] for words in clause.left[:4])
-    name, slug = _name(requirement, cards, language)
+    name, slug = _make_name(requirement, cards, language)
     return Brief(
         intent=intent,
         problem=_SAYS[language][intent].format(left[:250]) if intent in _SAYS[language] else None,
@@ -53,24 +53,24 @@ def intake(given: BuildRequest) -> Brief:
 
 def _says_something(flat: str, clauses: Sequence[Clause]) -> bool:
     """Nothing says one word again and again, a greeting, and what has no vowel."""
-    left = {stem(word) for clause in clauses for words in clause.left for word in words_of(words)}
-    words = set(words_of(flat))
+    left = {stem_word(word) for clause in clauses for words in clause.left for word in split_words(words)}
+    words = set(split_words(flat))
     spoken = any(re.search(r"[^\db-df-hj-np-tv-xz]", word) for word in words)
-    return len(words) > 1 and spoken and bool(left - {*map(stem, WORDS["empty"])})
+    return len(words) > 1 and spoken and bool(left - {*map(stem_word, WORDS["empty"])})
 
 
-def _name(requirement: str, cards: Sequence[str], language: Language) -> tuple[str, str]:
+def _make_name(requirement: str, cards: Sequence[str], language: Language) -> tuple[str, str]:
     """Name and slug: as the requirement calls it, else after what is served."""
     given, titles = split_name(requirement)[0], [CARDS[card].title(language) for card in cards]
     if language == "en":
         named = (" and ".join(titles) if len(titles) < 3 else f"{', '.join(titles[:2])} and more") or "Agent"
     else:
         named = f"{'、'.join(titles[:2])}{'等' * (len(titles) > 2)}助手" if titles else "智能体"
-    slug = _slug(given) or _slug(" ".join(CARDS[card].title("en") for card in cards[:2]))
+    slug = _make_slug(given) or _make_slug(" ".join(CARDS[card].title("en") for card in cards[:2]))
     return (given or named)[:80], slug or f"agent_{zlib.crc32(requirement.encode(errors='replace')) & 0xFFFFFF:06x}"
 
 
-def _slug(text: str) -> str:
+def _make_slug(text: str) -> str:
     """At most 40 characters, cut between words; empty when nothing of the text can be in a slug."""
     slug = re.sub(r"[^a-z0-9]+", "_", text.lower()[:400]).strip("_")
     slug = slug if len(slug) <= 40 else slug[:41].rpartition("_")[0] or slug[:40]

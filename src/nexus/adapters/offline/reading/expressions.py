@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from nexus.adapters.offline.reading.quantities import Number, Quantities, value_of_digits
+from nexus.adapters.offline.reading.quantities import Number, Quantities, parse_digits
 from nexus.domain.tools.library.numbers import show_number
 
 _MOST = 200
@@ -66,7 +66,7 @@ class Expression:
         percent = next(self.source.percents(self.at), None)
         number = percent or next(self.source.numbers(self.at), None)
         if number and "/" in self.source.text_between(self.at, number.end) and self.source.word(number.end) != "of":
-            value = None if percent else value_of_digits(self.source.word(self.at))
+            value = None if percent else parse_digits(self.source.word(self.at))
             number = Number(value, self.at + 1) if value is not None else None
         if number is None:
             return False

@@ -6,9 +6,9 @@ from datetime import date
 from typing import Any
 
 from nexus.adapters.offline.cards import Card, Frame
-from nexus.adapters.offline.reading.patterns import Item, pattern, phrases
+from nexus.adapters.offline.reading.patterns import Item, parse, phrases
 from nexus.adapters.offline.reading.slots import KINDS, Source
-from nexus.adapters.offline.reading.tokens import plain, tokens_of
+from nexus.adapters.offline.reading.tokens import plain, tokenize
 from nexus.adapters.offline.reading.words import FILLERS, FOLLOWING, LIGHT
 
 _LONGEST, _MOST_TOKENS, STEPS = 400, 200, 40_000
@@ -17,19 +17,19 @@ _FENCED = re.compile(r"```(?:[a-z]*\n)?")
 Bound = dict[str, Any]
 
 
-def partings(message: str) -> Iterator[tuple[str, str | None]]:
+def list_partings(message: str) -> Iterator[tuple[str, str | None]]:
     """Every way to part a message into a question and material, the surest first, each in time linear in its length."""
     text = message.strip()
     if len(fenced := _FENCED.split(text)) == 3:
         yield f"{fenced[0]}\n{fenced[2]}", fenced[1].strip("\n")
     if "\n" in text:
-        yield from _by_lines(text.split("\n"), max(",;\t|", key=text.count))
+        yield from _part_by_lines(text.split("\n"), max(",;\t|", key=text.count))
     if (colon := _MATERIAL.search(text)) and text[colon.end() :].strip():
         yield text[: colon.start()], text[colon.end() :].strip()
     yield text, None
 
 
-def _by_lines(lines: list[str], mark: str) -> Iterator[tuple[str, str | None]]:
+def _part_by_lines(lines: list[str], mark: str) -> Iterator[tuple[str, str | None]]:
     """A table and what stands around it; else all but the first line, or all but the last, as material."""
     counts = [line.count(mark) for line in lines]
     head = next((at for at, many in enumerate(counts[:-1]) if many and many == counts[at + 1]), None)
@@ -46,7 +46,7 @@ class Message(Source):
 
     def __init__(self, text: str, material: str | None, today: date) -> None:
         text = plain(text) if len(text) <= _LONGEST else ""
-        tokens = tokens_of(text)
+        tokens = tokenize(text)
         self.readable = 0 < len(tokens) <= _MOST_TOKENS
         super().__init__(text, tokens if self.readable else [], today, material)
         self.steps, self.furthest = STEPS, 0
@@ -57,7 +57,7 @@ class Message(Source):
         words, beside = phrases(*(frame.words or card.words)), phrases(*card.glue, *([FOLLOWING] if follows else []))
         say, into = (*frame.say, *(card.follows if follows else ())), frame.into or "each"
         barred = (
-            end for one in frame.never for at in range(len(self.words)) for end in self._match(card, pattern(one), at)
+            end for one in frame.never for at in range(len(self.words)) for end in self._match(card, parse(one), at)
         )
         is_barred = next(barred, None) is not None
         open_: list[tuple[int, bool, Bound]] = (
@@ -72,17 +72,17 @@ class Message(Source):
             self.furthest = max(self.furthest, at)
             if at == len(self.tokens) and evident and (self.material is None or self.material in bound.values()):
                 yield bound
-            fits = [one for one in self._matches(card, say, at) if not one[1].keys() & bound.keys()]
+            fits = [one for one in self._match_patterns(card, say, at) if not one[1].keys() & bound.keys()]
             found = [(end, evident or ("about" in one and not words), {**bound, **one}) for end, one in fits]
-            entries, fits = bound.get(into, ()), self._matches(card, frame.often, at)
+            entries, fits = bound.get(into, ()), self._match_patterns(card, frame.often, at)
             found += [(end, evident, {**bound, into: [*entries, one]}) for end, one in fits]
             found += [(end, True, bound) for end in self.literal(words, at)]
             skipped = () if self.begins_cell(at) else (beside, FILLERS)
             found += [(end, evident, bound) for one in skipped for end in self.literal(one, at)]
             open_ += reversed(found)
 
-    def _matches(self, card: Card, patterns: Sequence[str], at: int) -> list[tuple[int, Bound]]:
-        return [(end, bound) for one in patterns for end, bound in self._match(card, pattern(one), at) if bound]
+    def _match_patterns(self, card: Card, patterns: Sequence[str], at: int) -> list[tuple[int, Bound]]:
+        return [(end, bound) for one in patterns for end, bound in self._match(card, parse(one), at) if bound]
 
     def _match(self, card: Card, items: tuple[Item, ...], at: int) -> Iterator[tuple[int, Bound]]:
         """All ways in which a pattern consumes tokens from a place on."""
@@ -91,7 +91,7 @@ class Message(Source):
             yield from [(at, {})] if not items else []
             return
         rest = items[1:]
-        for end, bound in self._item(card, items[0], at):
+        for end, bound in self._match_item(card, items[0], at):
             behind = [end]
             for place in behind if rest else ():
                 behind += [stop for stop in self.literal(LIGHT, place) if stop not in behind and len(behind) < 4]
@@ -100,7 +100,7 @@ class Message(Source):
         if items[0].optional:
             yield from self._match(card, rest, at)
 
-    def _item(self, card: Card, item: Item, at: int) -> Iterator[tuple[int, Bound]]:
+    def _match_item(self, card: Card, item: Item, at: int) -> Iterator[tuple[int, Bound]]:
         if item.words:
             yield from ((end, {}) for end in self.literal(item.words, at))
         elif item.kind in card.values:

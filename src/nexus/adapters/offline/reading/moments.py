@@ -68,26 +68,26 @@ class Moments(Quantities):
         """Every reading as a date, behind its weekday."""
         weekday = self.word(at)[:3] if self.word(at).endswith(("day", self.word(at)[:3])) else ""
         start = self.skip(at + 1, ",", "the") if weekday in _WEEKDAYS else at
-        for one in self._plain_dates(start):
+        for one in self._find_plain_dates(start):
             if start == at or _WEEKDAYS[one.day.weekday()] == weekday:
                 yield one
 
-    def _plain_dates(self, at: int) -> Iterator[Day]:
+    def _find_plain_dates(self, at: int) -> Iterator[Day]:
         for found in (found for form in _DATES if (found := self.find_quantity(form, at))):
-            if days := _days(found, *self._anchor(found.start())):
+            if days := _days(found, *self._find_anchor(found.start())):
                 yield Day(days[-1], self.behind(found.end(), at), not found["year"], len(days) == 1)
         for name, days_on in _DAYS.items():
             if (end := self.skip(at, name)) > at:
                 yield Day(self.today + timedelta(days=days_on), end)
 
     @cached_property
-    def _marks(self) -> list[tuple[int, bool, date]]:
+    def _has_marks(self) -> list[tuple[int, bool, date]]:
         """Every date of the text: where it ends, whether its year is said, and the day, else the next such from today."""
         found = [one for form in _DATES for one in form.finditer(self.lower)]
         return sorted((one.end(), bool(one["year"]), day) for one in found for day in _days(one, self.today, 1)[-1:])
 
-    def _anchor(self, place: int) -> tuple[date, int]:
+    def _find_anchor(self, place: int) -> tuple[date, int]:
         """What a date without a year is next after (1): the date before it, else today; or before (-1): one that follows."""
-        earlier = [day for end, _, day in self._marks if end <= place]
-        later = [day for end, has_year, day in self._marks if has_year and end > place]
+        earlier = [day for end, _, day in self._has_marks if end <= place]
+        later = [day for end, has_year, day in self._has_marks if has_year and end > place]
         return (earlier[-1], 1) if earlier else (later[0], -1) if later else (self.today, 1)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from nexus.adapters.offline.reading.tokens import Token
-from nexus.domain.tools.library.units import Unit, unit_named
+from nexus.domain.tools.library.units import Unit, find_unit
 from nexus.domain.tools.model import ToolError
 
 _LONGEST = 40
@@ -48,33 +48,33 @@ class Quantity(NamedTuple):
 
     def convert(self, symbol: str) -> Fraction:
         """The value in another unit of the same kind."""
-        target = unit_named(symbol)
+        target = find_unit(symbol)
         return (self.value * self.unit.factor + self.unit.offset - target.offset) / target.factor
 
 
 @lru_cache(maxsize=8192)
-def _unit(name: str) -> Unit | None:
+def _find_unit(name: str) -> Unit | None:
     try:
-        return unit_named(name)
+        return find_unit(name)
     except ToolError:
         return None
 
 
-def value_of_digits(digits: str) -> Fraction | None:
+def parse_digits(digits: str) -> Fraction | None:
     """`1,000` is a thousand, `3,5` three and a half; None for what is no single number, such as `1,2,3` or `1.2.3`."""
     if _ENGLISH.fullmatch(digits):
         return Fraction(digits.replace(",", ""))
     return Fraction(digits.replace(",", ".")) if _PLAIN.fullmatch(digits) else None
 
 
-def _value_of_words(words: list[str]) -> Fraction:
+def _parse_words(words: list[str]) -> Fraction:
     """`two hundred fifty`, `三百五` (350), `一百零五`, `二〇二六`, `2.5 million`, `1万2千`."""
     total = section = digit = Fraction(0)
     for word in words:
         factor = _FACTORS.get(word)
         if factor is None:
             digit = digit * 10 + _DIGITS[word] if word in _DIGITS else digit + _WORDS.get(word, 0)
-            digit = (value_of_digits(word) or digit) if word[0].isdecimal() else digit
+            digit = (parse_digits(word) or digit) if word[0].isdecimal() else digit
         elif word in ("十", "百", "千", "hundred"):
             section, digit = section + (digit or Fraction(1)) * factor, Fraction(0)
         else:
@@ -131,14 +131,14 @@ class Quantities:
             return
         start = self.skip(at, *_SIGNS)
         is_negative = self.word(start) == "-" and self.touches(start + 1) and not self.touches(start)
-        if number := self._bare(start + is_negative):
+        if number := self._read_bare_number(start + is_negative):
             value = -number.value if is_negative else number.value
             end = self.skip(number.end, *CURRENCIES) if start == at else number.end
-            if self.word(end - 1) == "块" and (tail := self._tail(end)):
+            if self.word(end - 1) == "块" and (tail := self._read_tail(end)):
                 yield Number(value + tail.value, tail.end)
             yield from (Number(value, place) for place in dict.fromkeys((end, number.end)))
 
-    def _bare(self, at: int) -> Number | None:
+    def _read_bare_number(self, at: int) -> Number | None:
         """A number without a sign: counted, or in parts such as `2 1/2`, `三分之二`, `half a dozen`, `three quarters`."""
         if part := self.find_quantity(_FRACTION, at):
             value = int(part[1] or 0) + Fraction(int(part[2]), int(part[3]))
@@ -162,24 +162,24 @@ class Quantities:
         """Digits and number words with their scales, and decimals behind a spoken point."""
         words, end = list[str](), self.skip(at, "a", "an") if self.word(at + 1) in _SCALES else at
         is_open = end > at
-        while end - at < _LONGEST and self._goes_on(words, end, is_open=is_open):
+        while end - at < _LONGEST and self._continues_number(words, end, is_open=is_open):
             words, end = [*words, self.word(end)], end + 1
             is_and = self.word(end) == "and" and words[-1] in _SCALES and self.word(end + 1) in _WORDS
             is_tens = self.word(end) == "-" and words[-1] in _TENS and self.touches(end)
-            end += (is_and and words[-1] != "dozen") or (is_tens and self._goes_on(words, end + 1))
+            end += (is_and and words[-1] != "dozen") or (is_tens and self._continues_number(words, end + 1))
         if not words:
             return None
-        value, first = _value_of_words(words), words[0]
+        value, first = _parse_words(words), words[0]
         if first[0].isdecimal():
             is_unsure = self._has_decimal_commas and _UNSURE.fullmatch(first)
             is_thousands = self.word(end) == "k" and self.touches(end)
-            if is_unsure or value_of_digits(first) is None:
+            if is_unsure or parse_digits(first) is None:
                 return None
             return Number(value * 1000, end + 1) if is_thousands else Number(value, end)
-        tail = self._tail(end + 1) if self.word(end) == "点" else None
+        tail = self._read_tail(end + 1) if self.word(end) == "点" else None
         return Number(value + tail.value, tail.end) if tail else Number(value, end)
 
-    def _goes_on(self, words: list[str], at: int, *, is_open: bool = False) -> bool:
+    def _continues_number(self, words: list[str], at: int, *, is_open: bool = False) -> bool:
         """Whether the token belongs to the number that these words begin; `is_open`: behind an article."""
         word, last = self.word(at), words[-1] if words else ""
         if word[:1].isdecimal():
@@ -210,7 +210,7 @@ class Quantities:
         for end in range(min(at + 8, len(self.tokens)), at, -1):
             name = self.text_between(at, end)
             is_name = (name[0].isalpha() or name[0] == "°") and len(name) <= _LONGEST and name[-1] not in ".,;:!?"
-            if is_name and (unit := _unit(name)) and not (name == "in" and any(self.units(end))):
+            if is_name and (unit := _find_unit(name)) and not (name == "in" and any(self.units(end))):
                 yield unit, name, end
 
     def quantities(self, at: int) -> Iterator[Quantity]:
@@ -219,14 +219,14 @@ class Quantities:
             name = f"{self.word(at)}氏度"
             for number in self.numbers(start):
                 if self.word(number.end) == "度":
-                    yield Quantity(number.value, unit_named(name), name, number.end + 1)
-        for value, end in self._amounts(at):
-            for unit, name, stop in self._units_behind(end):
+                    yield Quantity(number.value, find_unit(name), name, number.end + 1)
+        for value, end in self._read_amounts(at):
+            for unit, name, stop in self._read_units_behind(end):
                 first = Quantity(value, unit, name, stop)
-                yield from self._longer(first)
+                yield from self._extend_quantity(first)
                 yield first
 
-    def _amounts(self, at: int) -> Iterator[tuple[Fraction, int]]:
+    def _read_amounts(self, at: int) -> Iterator[tuple[Fraction, int]]:
         """A number before a unit: a lone article is one, `half a` a half, `两个半` two and a half."""
         for number in self.numbers(at):
             if (end := self.skip(number.end, "个 半", "个", "of a", "of an")) > number.end:
@@ -235,33 +235,33 @@ class Quantities:
         if self.word(at) in ("a", "an"):
             yield Fraction(1), at + 1
 
-    def _units_behind(self, at: int) -> Iterator[tuple[Unit, str, int]]:
+    def _read_units_behind(self, at: int) -> Iterator[tuple[Unit, str, int]]:
         at = at + 1 if self.word(at) == "-" and self.touches(at) else at
         if self.touches(at) and (end := self.skip(at, "' '", "'", '"')) > at:
             name = "ft" if (self.word(at), end) == ("'", at + 1) else "in"
-            yield unit_named(name), name, end
+            yield find_unit(name), name, end
         yield from self.units(at)
 
-    def _longer(self, first: Quantity) -> Iterator[Quantity]:
+    def _extend_quantity(self, first: Quantity) -> Iterator[Quantity]:
         """The quantity with what belongs to it behind its unit."""
         if (half := self.skip(first.end, "半", "and a half")) > first.end:
             yield first._replace(value=first.value + Fraction(1, 2), end=half)
-        tail = self._tail(first.end) if first.symbol in ("米", "尺", "丈", "m") else None
-        if tail and not any(self._units_behind(tail.end)):
+        tail = self._read_tail(first.end) if first.symbol in ("米", "尺", "丈", "m") else None
+        if tail and not any(self._read_units_behind(tail.end)):
             yield first._replace(value=first.value + tail.value, end=tail.end)
-        for number, stop in self._amounts(self.skip(first.end, "and", ",")):
-            smaller = next((one for one in self._units_behind(stop) if one[0].kind == first.unit.kind), None)
+        for number, stop in self._read_amounts(self.skip(first.end, "and", ",")):
+            smaller = next((one for one in self._read_units_behind(stop) if one[0].kind == first.unit.kind), None)
             name, most = _BELOW.get(first.unit.symbol, ("", 0))
-            is_alone = smaller is None and number < most and not any(self._units_behind(stop))
+            is_alone = smaller is None and number < most and not any(self._read_units_behind(stop))
             if is_alone and self.word(first.end) not in ("and", ",") and self.word(stop) not in ("x", "%"):
-                smaller = unit_named(name), name, stop
+                smaller = find_unit(name), name, stop
             if smaller and smaller[0].factor < first.unit.factor and not first.unit.offset and number >= 0:
                 value = first.value * first.unit.factor / smaller[0].factor + number
                 joined = Quantity(value, *smaller)
-                yield from self._longer(joined)
+                yield from self._extend_quantity(joined)
                 yield joined
 
-    def _tail(self, at: int) -> Number | None:
+    def _read_tail(self, at: int) -> Number | None:
         """`75` in `1米75`, `八` in `一米八`, `五` in `三块五` and `一点五`: decimals."""
         found = self.find_quantity(_TAIL, at) if self.touches(at) else None
         digits = "".join(str(_DIGITS.get(sign, sign)) for sign in found[0]) if found else ""

@@ -10,11 +10,11 @@ from nexus.adapters.offline.reading.expressions import Expression
 from nexus.adapters.offline.reading.moments import Moments
 from nexus.adapters.offline.reading.patterns import Words
 from nexus.adapters.offline.reading.quantities import CURRENCIES
-from nexus.adapters.offline.reading.tokens import Token, plain, tokens_of
+from nexus.adapters.offline.reading.tokens import Token, plain, tokenize
 from nexus.adapters.offline.reading.words import MEANINGFUL, NOUNS
-from nexus.domain.tools.library.conditions import number_in
+from nexus.domain.tools.library.conditions import parse_number
 from nexus.domain.tools.library.tabular import read_csv
-from nexus.domain.tools.library.units import unit_named
+from nexus.domain.tools.library.units import find_unit
 from nexus.domain.tools.model import ToolError
 
 SEPARATORS = (",", "、", ";", "and", "和", "&", "\n", "与", "跟")
@@ -46,19 +46,19 @@ class Source(Moments):
     @cached_property
     def numeric(self) -> set[str]:
         """The columns that hold numbers."""
-        return {column for row in self.rows for column, cell in row.items() if number_in(cell) is not None}
+        return {column for row in self.rows for column, cell in row.items() if parse_number(cell) is not None}
 
     @cached_property
-    def _cells(self) -> set[tuple[str, ...]]:
+    def _read_cells(self) -> set[tuple[str, ...]]:
         """The tokens of every column's name, and of every cell of the table that holds a text."""
         cells = {cell[:_LONGEST_CELL] for row in self.rows for cell in row.values() if any(map(str.isalpha, cell))}
         cells |= {*self.columns}
-        return {tuple(token.word for token in tokens_of(plain(cell))) for cell in cells}
+        return {tuple(token.word for token in tokenize(plain(cell))) for cell in cells}
 
     def begins_cell(self, at: int) -> bool:
         """Whether a value or a column of the table stands at a token: such a word is never one that says nothing."""
         ends = range(at + 1, min(at + 6, len(self.tokens)) + 1)
-        return any(tuple(map(self.word, range(at, end))) in self._cells for end in ends)
+        return any(tuple(map(self.word, range(at, end))) in self._read_cells for end in ends)
 
     def rest(self, at: int) -> str:
         """The text from a token on, up to the end of its line."""
@@ -71,64 +71,64 @@ class Source(Moments):
                 yield at + len(phrase)
 
 
-def number_of(value: Fraction) -> int | float:
+def convert_fraction(value: Fraction) -> int | float:
     """A fraction as JSON has it."""
     return value.numerator if value.denominator == 1 else float(value)
 
 
-def _numbers(source: Source, at: int, detail: str) -> Read:
+def _read_numbers(source: Source, at: int, detail: str) -> Read:
     """Any number, a `whole` one, or `money`: no share, and no count of things (`2 tickets`)."""
     for found in source.numbers(at):
         is_priced = source.word(at) in CURRENCIES or source.word(found.end - 1) in CURRENCIES
         is_part = source.word(found.end) in ("%", "percent", "折")
         is_count = detail == "money" and (is_part or (not is_priced and any(source.literal(NOUNS, found.end))))
         if not is_count and (detail != "whole" or found.value.denominator == 1):
-            yield found.end, number_of(found.value)
+            yield found.end, convert_fraction(found.value)
 
 
-def _percents(source: Source, at: int, detail: str) -> Read:
+def _read_percents(source: Source, at: int, detail: str) -> Read:
     """`5%`, not `5% a month`; as a `reduction` also `八折` (20 per cent off), `85折` and `half off`."""
     for found in source.percents(at):
         if source.skip(found.end, *_MONTHLY) == found.end:
-            yield found.end, number_of(found.value)
+            yield found.end, convert_fraction(found.value)
     if detail == "reduction":
         for found in source.numbers(at):
             if source.word(found.end) == "折" and 0 < found.value < 100:
-                yield found.end + 1, number_of(100 - found.value * (10 if found.value < 10 else 1))
+                yield found.end + 1, convert_fraction(100 - found.value * (10 if found.value < 10 else 1))
         if (end := source.skip(at, "half off", "half price", "半 价")) > at:
             yield end, 50
 
 
-def _dimension(source: Source, at: int, detail: str) -> Read:
+def _read_dimension(source: Source, at: int, detail: str) -> Read:
     """A quantity of the kind of the unit `detail`, as a number of that unit."""
     for found in source.quantities(at):
-        if found.unit.kind == unit_named(detail).kind:
-            yield found.end, number_of(round(found.convert(detail), 9))
+        if found.unit.kind == find_unit(detail).kind:
+            yield found.end, convert_fraction(round(found.convert(detail), 9))
 
 
-def _spans(source: Source, at: int, detail: str) -> Read:
+def _read_spans(source: Source, at: int, detail: str) -> Read:
     """A whole number of exactly that unit: `3 weeks`; below zero with `-wk`; the year of a date is none."""
     for found in () if any(source.dates(at)) else source.quantities(at):
         if found.unit.symbol == detail.strip("-") and found.value.denominator == 1:
             yield found.end, int(found.value) * (-1 if detail[0] == "-" else 1)
 
 
-def _dates(source: Source, at: int, detail: str) -> Read:
+def _read_dates(source: Source, at: int, detail: str) -> Read:
     for found in source.dates(at):
         if found.is_sure and not (found.yearless and detail == "full"):
             yield found.end, found.day.isoformat()
 
 
-def _tables(source: Source, at: int, detail: str) -> Read:
+def _read_tables(source: Source, at: int, detail: str) -> Read:
     """The material, which stands behind all tokens, when it is a table."""
     if at == len(source.tokens) and source.columns:
         yield at, source.material
 
 
-def _columns(source: Source, at: int, detail: str) -> Read:
+def _read_columns(source: Source, at: int, detail: str) -> Read:
     """The name of a column, in the singular or the plural, with spaces or underscores."""
     for name in source.columns:
-        words = [token.word for token in tokens_of(plain(name.replace("_", " ")))]
+        words = [token.word for token in tokenize(plain(name.replace("_", " ")))]
         for spoken in (words, [name.lower()]):
             size, last = len(spoken), spoken[-1] if spoken else ""
             ends = {last, f"{last}s", f"{last}es", last.removesuffix("y") + "ies", last.removesuffix("s")}
@@ -137,7 +137,7 @@ def _columns(source: Source, at: int, detail: str) -> Read:
                 yield at + size, name
 
 
-def _number_lists(source: Source, at: int, detail: str) -> Read:
+def _read_number_lists(source: Source, at: int, detail: str) -> Read:
     """Two numbers or more, one behind the other; none where a comma may part or group (`3,5`)."""
     values, stops, groups = list[Fraction](), list[tuple[int, int]](), list[str]()
     while True:
@@ -154,16 +154,16 @@ def _number_lists(source: Source, at: int, detail: str) -> Read:
     are_thousands = all(len(part.partition(".")[0]) == 3 for part in groups)
     for end, count in reversed(stops):
         if count > 1 and are_thousands and (count > 2 or len(groups) != 1):
-            yield end, [number_of(value) for value in values[:count]]
+            yield end, [convert_fraction(value) for value in values[:count]]
 
 
-def _expressions(source: Source, at: int, detail: str) -> Read:
+def _read_expressions(source: Source, at: int, detail: str) -> Read:
     found = Expression(source, at)
     if found.text and not any(True for place in range(at, found.end) for _ in source.dates(place)):
         yield found.end, found.text
 
 
-def _names(source: Source, at: int, detail: str) -> Read:
+def _read_names(source: Source, at: int, detail: str) -> Read:
     """A name that the user made up, of up to three words (or eight tokens), none of which changes a meaning."""
     end = at
     while end < len(source.tokens) and end - at < 8:
@@ -176,11 +176,11 @@ def _names(source: Source, at: int, detail: str) -> Read:
 
 
 KINDS: Mapping[str, Callable[[Source, int, str], Read]] = {
-    **dict.fromkeys(("number", "whole", "money"), _numbers), **dict.fromkeys(("percent", "reduction"), _percents),
-    "csv": _tables, "": _dimension, "span": _spans, "date": _dates, "column": _columns,
-    "measure": lambda source, at, _: (one for one in _columns(source, at, "") if one[1] in source.numeric),
-    "numbers": _number_lists, "expression": _expressions, "name": _names,
-    "quantity": lambda source, at, _: ((one.end, (number_of(one.value), one.symbol)) for one in source.quantities(at)),
+    **dict.fromkeys(("number", "whole", "money"), _read_numbers), **dict.fromkeys(("percent", "reduction"), _read_percents),
+    "csv": _read_tables, "": _read_dimension, "span": _read_spans, "date": _read_dates, "column": _read_columns,
+    "measure": lambda source, at, _: (one for one in _read_columns(source, at, "") if one[1] in source.numeric),
+    "numbers": _read_number_lists, "expression": _read_expressions, "name": _read_names,
+    "quantity": lambda source, at, _: ((one.end, (convert_fraction(one.value), one.symbol)) for one in source.quantities(at)),
     "unit": lambda source, at, _: ((end, name) for _, name, end in source.units(at)),
 }  # fmt: skip
 """What reads a slot of a kind; any other kind (`""`) is the name of a unit, to which quantities are converted."""

@@ -32,22 +32,22 @@ def plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text).translate(_SIGNS)
 
 
-def tokens_of(text: str) -> list[Token]:
+def tokenize(text: str) -> list[Token]:
     """The tokens of a plain text."""
     return [Token(found[0].lower(), found.start(), found.end()) for found in _TOKEN.finditer(text)]
 
 
-def words_of(text: str) -> tuple[str, ...]:
+def split_words(text: str) -> tuple[str, ...]:
     """The words of any text, as `tokens_of` has them, without signs: what two texts can be compared by."""
-    return tuple(token.word for token in tokens_of(plain(text)) if token.word[0].isalnum())
+    return tuple(token.word for token in tokenize(plain(text)) if token.word[0].isalnum())
 
 
-def stem(word: str) -> str:
+def stem_word(word: str) -> str:
     """A word without its endings: `converts`, `converting`, `converted` and `converter` are alike."""
     return f"{word[:-3]}y" if word.endswith("ies") and len(word) > 5 else _ENDINGS.sub("", word)
 
 
-def language_of(text: str) -> Language:
+def detect_language(text: str) -> Language:
     """Chinese when there are at least as many Chinese characters as there are other words."""
     shown = text[:4000]
     chinese = len(CJK.findall(shown))

@@ -13,12 +13,12 @@ async def architecture(context: StageContext) -> StageOutput:
     brief, needed = context.earlier(Brief, "intake"), context.earlier(Requirements, "requirements")
     library = [LibraryTool(name, tool.spec.description, tool.category) for name, tool in LIBRARY.items()]
     question = ArchitectureInput(context.request(BuildRequest).requirement, brief, needed, library)
-    planned = await context.ask(Architecture, question, check=lambda found: _holds_together(found, needed))
+    planned = await context.ask(Architecture, question, check=lambda found: _check_consistency(found, needed))
     planned = await _reserve_slugs(context, planned)
     for agent in planned.agents:
         chosen = [*agent.library_tools, *(f"{tool.name} (new)" for tool in agent.new_tools)]
         await context.note(f"{agent.slug}: {', '.join(chosen) or 'no tools'}")
-    text = documents.architecture(planned, brief.language)
+    text = documents.write_architecture(planned, brief.language)
     return StageOutput(
         output=planned, files={"docs/architecture.md": text}, summary=", ".join(a.slug for a in planned.agents)
     )
@@ -34,7 +34,7 @@ async def _reserve_slugs(context: StageContext, planned: Architecture) -> Archit
     return structs.replace(planned, agents=[agent.rename(slugs) for agent in planned.agents])
 
 
-def _holds_together(planned: Architecture, needed: Requirements) -> None:
+def _check_consistency(planned: Architecture, needed: Requirements) -> None:
     slugs = [agent.slug for agent in planned.agents]
     if len(set(slugs)) < len(slugs):
         raise ValueError("two agents have one slug")
@@ -45,11 +45,11 @@ def _holds_together(planned: Architecture, needed: Requirements) -> None:
             raise ValueError(f"{agent.slug} cannot call {', '.join(strangers)}")
         if len(set(agent.tools)) < len(agent.tools):
             raise ValueError(f"{agent.slug}: two tools have one name")
-    _acyclic({agent.slug: agent.calls for agent in planned.agents})
+    _check_acyclic({agent.slug: agent.calls for agent in planned.agents})
     acceptance.check_duties(planned, needed)
 
 
-def _acyclic(calls: dict[str, list[str]]) -> None:
+def _check_acyclic(calls: dict[str, list[str]]) -> None:
     done = set[str]()
 
     def visit(slug: str, above: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ from nexus.domain.agents.package import Identity, Manifest, ToolEntry
 from nexus.domain.builds import documents
 from nexus.domain.builds.outputs import Architecture, Brief, Design, Language, PlannedAgent, Requirements
 from nexus.domain.builds.stage_context import StageContext
-from nexus.domain.builds.stages.parts import planned_agent
+from nexus.domain.builds.stages.parts import find_planned_agent
 from nexus.domain.builds.stages.tools import ToolSet
 from nexus.domain.builds.workflow import StageOutput
 
@@ -29,41 +29,41 @@ class Assembled(Struct, frozen=True, kw_only=True):
 
 
 async def assembly(context: StageContext) -> StageOutput:
-    agent = planned_agent(context)
+    agent = find_planned_agent(context)
     folder, architecture = f"agents/{agent.slug}", context.earlier(Architecture, "architecture")
-    manifest = _manifest(context, agent)
+    manifest = _make_manifest(context, agent)
     unmet = [f"{entry.requirement_id}: {entry.reason}" for entry in architecture.unmet]
     made, say = context.earlier(Design, "design", agent.slug), context.earlier(Brief, "intake").language
     written = await context.services.agents.files(context.project.project_id)
     files = written.get(agent.slug, {}) | {
-        package.MANIFEST: package.manifest_text(manifest),
+        package.MANIFEST: package.format_manifest(manifest),
         "README.md": documents.readme(manifest, made, unmet, say, context.services.commands),
         "requirements.txt": "# Tools of this agent use the Python standard library only.\n",
         "conftest.py": CONFTEST,
     }
-    others = {other.slug: _outline(other) for other in architecture.agents}
+    others = {other.slug: _make_outline(other) for other in architecture.agents}
     spec = await context.services.resolver.resolve(package.read(files), agent_id=agent.slug, others=others)
     await context.note(f"{agent.slug}: {len(spec.tools)} tools, {len(files)} files")
     assembled = Assembled(folder=folder, tools=[entry.ref for entry in manifest.tools], files=sorted(files))
     placed = {f"{folder}/{path}": text for path, text in files.items()}
-    placed["docs/requirements.md"] = _requirements(context, architecture, say)
+    placed["docs/requirements.md"] = _rewrite_requirements(context, architecture, say)
     return StageOutput(output=assembled, files=placed, summary=folder)
 
 
-def _requirements(context: StageContext, architecture: Architecture, say: Language) -> str:
+def _rewrite_requirements(context: StageContext, architecture: Architecture, say: Language) -> str:
     """The page anew, now that each requirement has its cases, or none."""
     cases = dict[str, list[str]]()
     for agent in architecture.agents:
         for case in context.earlier(Design, "design", agent.slug).cases:
             for one in case.requirements:
-                shown = f"`{case.name}` (`agents/{agent.slug}/tests/cases.toml`): {documents.example(case)}"
+                shown = f"`{case.name}` (`agents/{agent.slug}/tests/cases.toml`): {documents.format_example(case)}"
                 cases.setdefault(one, []).append(shown)
     for entry in architecture.unmet:
-        cases.setdefault(entry.requirement_id, []).append(f"{documents.word('not_met', say)}: {entry.reason}")
-    return documents.requirements(context.earlier(Requirements, "requirements"), say, cases)
+        cases.setdefault(entry.requirement_id, []).append(f"{documents.translate('not_met', say)}: {entry.reason}")
+    return documents.write_requirements(context.earlier(Requirements, "requirements"), say, cases)
 
 
-def _manifest(context: StageContext, agent: PlannedAgent) -> Manifest:
+def _make_manifest(context: StageContext, agent: PlannedAgent) -> Manifest:
     brief, held = context.earlier(Brief, "intake"), context.earlier(ToolSet, "tools", agent.slug)
     entries = [ToolEntry(ref=f"library:{name}") for name in held.library]
     purposes = {tool.name: tool.purpose for tool in agent.new_tools}
@@ -75,16 +75,12 @@ def _manifest(context: StageContext, agent: PlannedAgent) -> Manifest:
     ]
     entries += [ToolEntry(ref=f"agent:{slug}") for slug in agent.calls]
     identity = Identity(
-        slug=agent.slug,
-        name=agent.name,
-        description=agent.purpose,
-        category=brief.category,
-        language=brief.language,
+        slug=agent.slug, name=agent.name, description=agent.purpose, category=brief.category, language=brief.language
     )
     return Manifest(agent=identity, tools=entries)
 
 
-def _outline(agent: PlannedAgent) -> package.Package:
+def _make_outline(agent: PlannedAgent) -> package.Package:
     """Another agent of the build, as far as a reference to it needs: it is assembled on its own."""
     manifest = Manifest(agent=Identity(slug=agent.slug, name=agent.name, description=agent.purpose))
     return package.Package(files={}, manifest=manifest, prompt="")

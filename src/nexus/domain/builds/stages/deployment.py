@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from nexus.domain.agents.model import Agent, Version
-from nexus.domain.agents.rules import refusal
+from nexus.domain.agents.rules import explain_refusal
 from nexus.domain.builds.model import StageFailed
 from nexus.domain.builds.outputs import Architecture, Design
 from nexus.domain.builds.stage_context import StageContext
@@ -23,7 +23,7 @@ class Deployed(Struct, frozen=True, kw_only=True):
 
 async def deployment(context: StageContext) -> StageOutput:
     planned = context.earlier(Architecture, "architecture").agents
-    found = {agent.slug: await _newest(context, agent.slug) for agent in planned}
+    found = {agent.slug: await _find_newest(context, agent.slug) for agent in planned}
     refused = await _list_refused(context, found)
     versions, said = dict[str, int](), dict[str, str]()
     for agent in planned:
@@ -47,7 +47,7 @@ async def _list_refused(context: StageContext, found: Mapping[str, tuple[Agent, 
     for slug, (known, version) in found.items():
         if known.deleted_at:
             refused[slug] = f"{slug} was deleted meanwhile."
-        elif told := refusal(version, accept_partial=accepted):
+        elif told := explain_refusal(version, accept_partial=accepted):
             refused[slug] = f"{slug} is not deployed. {told}"
     if refused and (not accepted or len(refused) == len(found)):
         raise StageFailed(" ".join(refused.values())[:500], code="not_accepted")
@@ -61,11 +61,11 @@ async def finalize(context: StageContext, outputs: Mapping[str, StageOutput], co
     deployed = outputs[""].output
     if isinstance(deployed, Deployed):
         for slug, said in deployed.smoke_tests.items():
-            agent, version = await _newest(context, slug)
+            agent, version = await _find_newest(context, slug)
             user_id = context.project.user_id
             writes += context.services.agents.write_deployment(agent, version, user_id=user_id, smoke_test=said)[1]
     return StageEffects(writes=writes)
 
 
-async def _newest(context: StageContext, slug: str) -> tuple[Agent, Version]:
+async def _find_newest(context: StageContext, slug: str) -> tuple[Agent, Version]:
     return await context.services.agents.newest(context.services.agents.id_of(context.project.project_id, slug))

@@ -4,22 +4,14 @@ import msgspec
 import tomli_w
 
 from nexus.domain.builds import acceptance, documents
-from nexus.domain.builds.outputs import (
-    Architecture,
-    Brief,
-    BuildRequest,
-    Case,
-    Design,
-    DesignInput,
-    Requirements,
-)
+from nexus.domain.builds.outputs import Architecture, Brief, BuildRequest, Case, Design, DesignInput, Requirements
 from nexus.domain.builds.stage_context import StageContext
-from nexus.domain.builds.stages.parts import planned_agent
+from nexus.domain.builds.stages.parts import find_planned_agent
 from nexus.domain.builds.workflow import StageOutput
 
 
 async def design(context: StageContext) -> StageOutput:
-    agent = planned_agent(context)
+    agent = find_planned_agent(context)
     brief, needed = context.earlier(Brief, "intake"), context.earlier(Requirements, "requirements")
     planned = context.earlier(Architecture, "architecture")
     question = DesignInput(context.request(BuildRequest).requirement, brief, needed, agent, planned.unmet)
@@ -28,12 +20,12 @@ async def design(context: StageContext) -> StageOutput:
     )
     await context.note(f"{agent.slug}: {len(made.cases)} cases")
     files = {
-        f"agents/{agent.slug}/docs/design.md": documents.design(agent, made, brief.language),
-        f"agents/{agent.slug}/tests/cases.toml": cases_text(made.cases),
+        f"agents/{agent.slug}/docs/design.md": documents.write_design(agent, made, brief.language),
+        f"agents/{agent.slug}/tests/cases.toml": encode_cases(made.cases),
     }
     return StageOutput(output=made, files=files, summary=made.role)
 
 
-def cases_text(cases: list[Case]) -> str:
+def encode_cases(cases: list[Case]) -> str:
     entries = [msgspec.to_builtins(case) for case in cases]
     return tomli_w.dumps({"cases": entries}, multiline_strings=True)

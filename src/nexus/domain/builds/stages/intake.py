@@ -21,11 +21,11 @@ async def intake(context: StageContext) -> StageOutput:
     if brief.intent != "new":
         mistaken = brief.intent == "needs_language_model" and context.services.models.name != STAND_IN
         code, reason = _REFUSALS["unclear" if mistaken else brief.intent]
-        way_on = f" {await _way_to_a_model(context, brief.language)}" if code == "needs_language_model" else ""
+        way_on = f" {await _explain_model_setup(context, brief.language)}" if code == "needs_language_model" else ""
         raise StageFailed((brief.problem or reason) + way_on, code=code)
-    await context.note(f"{brief.name} ({brief.language}, {documents.category(brief.category, brief.language)})")
+    await context.note(f"{brief.name} ({brief.language}, {documents.name_category(brief.category, brief.language)})")
     return StageOutput(
-        output=brief, files={"docs/brief.md": documents.brief(requirement, brief)}, summary=brief.summary
+        output=brief, files={"docs/brief.md": documents.write_brief(requirement, brief)}, summary=brief.summary
     )
 
 
@@ -40,14 +40,14 @@ _REFUSALS: Mapping[str, tuple[str, str]] = {
 """By intent, the code of the failure, and what is said where the model said nothing."""
 
 
-async def _way_to_a_model(context: StageContext, say: Language) -> str:
+async def _explain_model_setup(context: StageContext, say: Language) -> str:
     """How a language model is set: with what was found on this machine, or with what there is elsewhere."""
     servers = await context.services.discovery.find_local()
     found = [single_line(f"{server.provider}/{name}")[:100] for server in servers for name in server.names[:1]]
     if not found:
-        return documents.word("set_a_model", say).format(context.services.commands)
+        return documents.translate("set_a_model", say).format(context.services.commands)
     use = context.services.commands.use_model.format(shlex.quote(found[0]))
-    return documents.word("use_this_model", say).format(found=", ".join(found), use=use)
+    return documents.translate("use_this_model", say).format(found=", ".join(found), use=use)
 
 
 async def finalize(context: StageContext, outputs: Mapping[str, StageOutput], commit_id: str) -> StageEffects:

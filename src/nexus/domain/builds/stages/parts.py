@@ -14,7 +14,7 @@ def list_agents(outputs: Outputs) -> Sequence[str]:
     return [agent.slug for agent in msgspec.convert(outputs["architecture"][""], Architecture).agents]
 
 
-def planned_agent(context: StageContext) -> PlannedAgent:
+def find_planned_agent(context: StageContext) -> PlannedAgent:
     """The one that this part of a stage is about."""
     planned = context.earlier(Architecture, "architecture").agents
     return next(agent for agent in planned if agent.slug == context.part)

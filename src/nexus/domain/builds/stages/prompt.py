@@ -11,21 +11,21 @@ from nexus.domain.builds.outputs import (
     PromptText,
 )
 from nexus.domain.builds.stage_context import StageContext
-from nexus.domain.builds.stages.parts import planned_agent
+from nexus.domain.builds.stages.parts import find_planned_agent
 from nexus.domain.builds.workflow import StageOutput
 from nexus.domain.tools.library.registry import LIBRARY
 
 
 async def prompt(context: StageContext) -> StageOutput:
-    agent = planned_agent(context)
-    made = await context.ask(PromptText, question(context, agent))
+    agent = find_planned_agent(context)
+    made = await context.ask(PromptText, make_prompt_input(context, agent))
     path = f"agents/{agent.slug}/prompt.md"
     return StageOutput(
         output=made, files={path: made.prompt.rstrip() + "\n"}, summary=made.prompt.strip().splitlines()[0][:120]
     )
 
 
-def question(
+def make_prompt_input(
     context: StageContext, agent: PlannedAgent, *, previous: str | None = None, failure: str | None = None
 ) -> PromptInput:
     """What the prompt is asked from; with `failure`, what the previous one did not bring about."""

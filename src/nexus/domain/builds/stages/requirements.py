@@ -15,5 +15,5 @@ async def requirements(context: StageContext) -> StageOutput:
     )
     titles = ", ".join(entry.title for entry in found.functional)
     await context.note(titles)
-    text = documents.requirements(found, brief.language)
+    text = documents.write_requirements(found, brief.language)
     return StageOutput(output=found, files={"docs/requirements.md": text}, summary=titles)

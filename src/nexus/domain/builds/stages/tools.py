@@ -6,7 +6,7 @@ from nexus.domain.builds.examination import TEST_LIMITS
 from nexus.domain.builds.model import StageFailed
 from nexus.domain.builds.outputs import Brief, PlannedAgent, PlannedTool, ToolInput, WrittenTool
 from nexus.domain.builds.stage_context import StageContext
-from nexus.domain.builds.stages.parts import planned_agent
+from nexus.domain.builds.stages.parts import find_planned_agent
 from nexus.domain.builds.workflow import StageOutput
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.code import Program, TestResult
@@ -32,7 +32,7 @@ class ToolSet(Struct, frozen=True, kw_only=True):
 
 
 async def tools(context: StageContext) -> StageOutput:
-    agent = planned_agent(context)
+    agent = find_planned_agent(context)
     files: dict[str, str] = {}
     written = list[KeptTool]()
     for number, planned in enumerate(agent.new_tools, 1):
@@ -53,8 +53,8 @@ async def _write_tool(
     brief, previous, failure = context.earlier(Brief, "intake"), None, None
     for repairs in range(REPAIRS + 1):
         question = ToolInput(brief, agent, planned, previous, failure)
-        tool = await context.ask(WrittenTool, question, check=lambda found: _well_formed(found, planned))
-        failure, tests = await _judge(context, tool)
+        tool = await context.ask(WrittenTool, question, check=lambda found: _check_form(found, planned))
+        failure, tests = await _check_tool(context, tool)
         if failure is None:
             await context.note(f"{tool.name}: {len(tests)} tests passed")
             return KeptTool(name=tool.name, effect=tool.effect, tests=tests, repairs=repairs), sources(tool)
@@ -65,14 +65,14 @@ async def _write_tool(
     )
 
 
-async def _judge(context: StageContext, tool: WrittenTool) -> tuple[str | None, list[str]]:
+async def _check_tool(context: StageContext, tool: WrittenTool) -> tuple[str | None, list[str]]:
     """What is wrong with it, in words for its author; and the names of its tests."""
     try:
         await context.services.code.describe(tool.code, tool.name)
     except InvalidInput as error:
         return error.detail, []
     outcome, results = await context.services.code.test(Program(sources(tool)), limits=TEST_LIMITS)
-    failure = _failure(outcome.error or outcome.status, outcome.status == "ok", results)
+    failure = _describe_failure(outcome.error or outcome.status, outcome.status == "ok", results)
     return failure, [test.name for test in results]
 
 
@@ -81,7 +81,7 @@ def sources(tool: WrittenTool) -> dict[str, str]:
     return {f"tools/{tool.name}.py": tool.code, f"tests/test_{tool.name}.py": tool.test_code}
 
 
-def _failure(error: str, ran: bool, results: list[TestResult]) -> str | None:
+def _describe_failure(error: str, ran: bool, results: list[TestResult]) -> str | None:
     if not ran:
         return f"The tests did not run: {error}"
     if not results:
@@ -90,6 +90,6 @@ def _failure(error: str, ran: bool, results: list[TestResult]) -> str | None:
     return "\n".join(failed) or None
 
 
-def _well_formed(tool: WrittenTool, planned: PlannedTool) -> None:
+def _check_form(tool: WrittenTool, planned: PlannedTool) -> None:
     if tool.name != planned.name:
         raise ValueError(f"the tool is to be named {planned.name}")

@@ -9,33 +9,33 @@ from nexus.domain.agents.package import Package
 from nexus.domain.agents.rules import Origin, Registration
 from nexus.domain.builds import acceptance, report
 from nexus.domain.builds.acceptance import CaseResult
-from nexus.domain.builds.documents import readme, word
+from nexus.domain.builds.documents import readme, translate
 from nexus.domain.builds.examination import run_case, run_unit_tests
 from nexus.domain.builds.outputs import Architecture, Brief, Design, PlannedAgent, PromptText, Requirements
 from nexus.domain.builds.report import Findings, Verified
 from nexus.domain.builds.stage_context import StageContext
-from nexus.domain.builds.stages.parts import planned_agent
-from nexus.domain.builds.stages.prompt import question
+from nexus.domain.builds.stages.parts import find_planned_agent
+from nexus.domain.builds.stages.prompt import make_prompt_input
 from nexus.domain.builds.workflow import StageOutput
 from nexus.domain.ports.code import TestResult
 from nexus.domain.projects.model import StageEffects
 
 
 async def verification(context: StageContext) -> StageOutput:
-    agent = planned_agent(context)
+    agent = find_planned_agent(context)
     packages = await context.services.agents.packages(context.project.project_id)
     findings = await _examine(context, agent, packages)
     if findings.failed_cases:
         packages, findings = await _repair(context, agent, packages, findings)
     verified, say = report.sum_up(findings), context.earlier(Brief, "intake").language
     for line in verified.unmet:
-        await context.note(f"{agent.slug}: {word('not_met', say)}: {line}")
+        await context.note(f"{agent.slug}: {translate('not_met', say)}: {line}")
     await context.note(f"{agent.slug}: {report.line(verified, say)}")
     made, tested = context.earlier(Design, "design", agent.slug), packages[agent.slug]
     files = {
         f"agents/{agent.slug}/prompt.md": tested.prompt,
         f"agents/{agent.slug}/README.md": readme(tested.manifest, made, verified.unmet, say, context.services.commands),
-        f"agents/{agent.slug}/docs/report.md": report.text(agent, findings, verified, say),
+        f"agents/{agent.slug}/docs/report.md": report.write_report(agent, findings, verified, say),
     }
     return StageOutput(output=verified, files=files, summary=report.line(verified, say))
 
@@ -57,7 +57,7 @@ async def _examine(context: StageContext, agent: PlannedAgent, packages: Mapping
         problems=problems,
         tests=tests,
         cases=results,
-        requirements=acceptance.results(agent, planned, needed, results),
+        requirements=acceptance.judge_requirements(agent, planned, needed, results),
     )
 
 
@@ -68,7 +68,7 @@ async def _repair(
     failure = "\n".join(f"{found.case.name}: {found.problem}" for found in findings.failed_cases)
     await context.note(f"{agent.slug}: repairing the prompt for {len(findings.failed_cases)} case(s)")
     tested = packages[agent.slug]
-    asked = question(context, agent, previous=tested.prompt, failure=failure)
+    asked = make_prompt_input(context, agent, previous=tested.prompt, failure=failure)
     made = await context.ask(PromptText, asked, prompt="prompt")
     better = package.read({**tested.files, "prompt.md": made.prompt.rstrip() + "\n"})
     changed = {**packages, agent.slug: better}
@@ -82,16 +82,16 @@ async def finalize(context: StageContext, outputs: Mapping[str, StageOutput], co
     """Every agent's next version with its verdict, and what the build comes to."""
     packages = await context.services.agents.packages(context.project.project_id, at=commit_id)
     verdicts = {slug: part.output for slug, part in outputs.items() if isinstance(part.output, Verified)}
-    registrations = [_registration(packages[slug], found, commit_id) for slug, found in verdicts.items()]
+    registrations = [_make_registration(packages[slug], found, commit_id) for slug, found in verdicts.items()]
     origin = msgspec.convert(context.project, Origin, from_attributes=True)
     writes = await context.services.agents.write_versions(origin, registrations)
     ids = [context.services.agents.id_of(context.project.project_id, slug) for slug in verdicts]
-    metrics = report.counts(list(verdicts.values()))
+    metrics = report.count_results(list(verdicts.values()))
     told = {name: metrics[name] for name in ("verdict", "unmet")}
     return StageEffects(writes=writes, project={"agent_ids": ids, "metrics": metrics}, told=told)
 
 
-def _registration(found: Package, verified: Verified, commit_id: str) -> Registration:
+def _make_registration(found: Package, verified: Verified, commit_id: str) -> Registration:
     return Registration(
         package=found,
         folder=f"agents/{found.manifest.agent.slug}",

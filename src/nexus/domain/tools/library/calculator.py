@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from nexus.domain.tools.library.functions import CONSTANTS, FUNCTIONS, divide, modulo, power
-from nexus.domain.tools.library.numbers import bound_size, exact_number, jsonable, show_number
+from nexus.domain.tools.library.functions import CONSTANTS, FUNCTIONS, compute_power, divide, modulo
+from nexus.domain.tools.library.numbers import bound_size, convert_for_json, parse_exact, show_number
 from nexus.domain.tools.model import ToolError
 
 _LONGEST, _DEEPEST = 1000, 60
@@ -52,7 +52,7 @@ def calculate(expression: str) -> dict[str, Any]:
     text = show_number(value)
     return {
         "expression": expression.strip(),
-        "result": jsonable(value),
+        "result": convert_for_json(value),
         "text": f"{expression.strip().rstrip('=?＝？ ')} = {text}",
     }
 
@@ -124,7 +124,7 @@ class _Reader:
         self._tokens, self._at, self._depth = _tokens(plain), 0, 0
 
     def whole(self) -> Fraction:
-        value = self._sum()
+        value = self._read_sum()
         if self._at < len(self._tokens):
             raise ToolError(f"The expression cannot be read at {self._tokens[self._at].text!r}.")
         return value.number
@@ -139,19 +139,19 @@ class _Reader:
             return text
         return ""
 
-    def _sum(self) -> _Value:
-        return self._deeper(self._terms)
+    def _read_sum(self) -> _Value:
+        return self._read_deeper(self._read_terms)
 
-    def _terms(self) -> _Value:
-        left = self._product()
+    def _read_terms(self) -> _Value:
+        left = self._read_product()
         while sign := self._take("+", "-"):
-            right = self._product()
+            right = self._read_product()
             amount = left.number * right.number if right.percent and not left.percent else right.number
             both_percent = left.percent and right.percent
             left = _Value(bound_size(left.number + amount if sign == "+" else left.number - amount), both_percent)
         return left
 
-    def _product(self) -> _Value:
+    def _read_product(self) -> _Value:
         left = self._read_signed()
         while True:
             if sign := self._take("*", "/", "//", "%", "mod"):
@@ -172,17 +172,17 @@ class _Reader:
         sign = 1
         while found := self._take("+", "-"):
             sign = -sign if found == "-" else sign
-        value = self._power()
+        value = self._read_power()
         return _Value(-value.number, value.percent) if sign < 0 else value
 
-    def _power(self) -> _Value:
+    def _read_power(self) -> _Value:
         base = self._read_marked()
         if not self._take("**", "^"):
             return base
-        exponent = self._deeper(self._read_signed)
-        return _Value(bound_size(power(base.number, exponent.number)))
+        exponent = self._read_deeper(self._read_signed)
+        return _Value(bound_size(compute_power(base.number, exponent.number)))
 
-    def _deeper(self, read: Callable[[], _Value]) -> _Value:
+    def _read_deeper(self, read: Callable[[], _Value]) -> _Value:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise ToolError("The expression is nested too deeply.")
@@ -192,7 +192,7 @@ class _Reader:
 
     def _read_marked(self) -> _Value:
         """A value with what stands behind it: `5!`, `15%`, `3万`."""
-        value = self._single()
+        value = self._read_single()
         while True:
             if self._take("!"):
                 value = _Value(FUNCTIONS["factorial"].call(value.number))
@@ -202,7 +202,7 @@ class _Reader:
             elif scale := self._take(*_SCALES):
                 value = _Value(bound_size(value.number * _SCALES[scale]))
             elif sign := self._take("²", "³"):
-                value = _Value(bound_size(power(value.number, Fraction(2 if sign == "²" else 3))))
+                value = _Value(bound_size(compute_power(value.number, Fraction(2 if sign == "²" else 3))))
             else:
                 return value
 
@@ -213,33 +213,33 @@ class _Reader:
             return True
         return following.kind == "sign" and following.text in "+-" and not self._tokens[self._at].spaced
 
-    def _single(self) -> _Value:
+    def _read_single(self) -> _Value:
         if self._at >= len(self._tokens):
             raise ToolError("The expression ends too early.")
         token = self._tokens[self._at]
         self._at += 1
         if token.kind == "number":
-            return _Value(exact_number(token.text, "A number of the expression"))
+            return _Value(parse_exact(token.text, "A number of the expression"))
         if token.kind == "constant":
             return _Value(CONSTANTS[token.text])
         if token.kind == "function":
-            return self._deeper(lambda: _Value(bound_size(self._call(token.text))))
+            return self._read_deeper(lambda: _Value(bound_size(self._call(token.text))))
         if token.text == "(":
-            value = self._sum()
+            value = self._read_sum()
             self._close()
             return value
         if token.text == "百分之":
-            return self._deeper(lambda: _Value(self._single().number / 100, True))
+            return self._read_deeper(lambda: _Value(self._read_single().number / 100, True))
         raise ToolError(f"The expression cannot be read at {token.text!r}.")
 
     def _call(self, name: str) -> Fraction:
         known = FUNCTIONS[name]
         if self._peek() != "(":
-            return known.call(self._single().number)
+            return known.call(self._read_single().number)
         self._at += 1
-        values = [self._sum().number]
+        values = [self._read_sum().number]
         while self._take(","):
-            values.append(self._sum().number)
+            values.append(self._read_sum().number)
         self._close()
         if not known.least <= len(values) <= known.most:
             raise ToolError(f"{name} does not take {len(values)} numbers.")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from nexus.domain.tools.library.numbers import exact_number, jsonable
+from nexus.domain.tools.library.numbers import convert_for_json, parse_exact
 from nexus.domain.tools.model import ToolError
 
 Row = Mapping[str, str]
@@ -31,16 +31,16 @@ class Aggregate(NamedTuple):
     column: str
 
 
-def number_in(text: str) -> Fraction | None:
+def parse_number(text: str) -> Fraction | None:
     """The number that a cell holds (`1,200`, `$5`, `12%`), or None."""
     plain = unicodedata.normalize("NFKC", text).strip()
     if len(plain) > 40 or not any(map(str.isdigit, plain)) or not _NUMERIC.fullmatch(plain):
         return None
     percent = plain.endswith("%")
-    return exact_number(re.sub(r"[%$€£¥]", "", plain)) / (100 if percent else 1)
+    return parse_exact(re.sub(r"[%$€£¥]", "", plain)) / (100 if percent else 1)
 
 
-def column_of(name: str, columns: Sequence[str]) -> str:
+def find_column(name: str, columns: Sequence[str]) -> str:
     """The column as it is written in the head, whatever the case."""
     plain = name.strip().strip('"').strip()
     folded = " ".join(plain.lower().split())
@@ -51,13 +51,13 @@ def column_of(name: str, columns: Sequence[str]) -> str:
     raise ToolError(f"There is no column {plain[:80]!r}; there are: {', '.join(columns)[:500]}.")
 
 
-def condition_of(text: str, columns: Sequence[str]) -> Callable[[Row], bool]:
+def parse_condition(text: str, columns: Sequence[str]) -> Callable[[Row], bool]:
     """What a condition asks of a row. Numbers are compared as numbers, all else as text whatever its case."""
     plain = "".join(_SIGNS.get(character, character) for character in text[:500])
     found = _CONDITION.match(plain) if len(text) <= 500 else None
     if not found:
         raise ToolError(f"{text[:80]!r} is not a condition; write it like amount > 100 or city contains York.")
-    column, sign = column_of(found["column"], columns), re.sub(r"\s+", " ", found["sign"].lower())
+    column, sign = find_column(found["column"], columns), re.sub(r"\s+", " ", found["sign"].lower())
     wanted = found["wanted"].strip()
     test = _test(sign, wanted)
     return lambda row: test(row[column])
@@ -88,11 +88,11 @@ def _test(sign: str, wanted: str) -> Callable[[str], bool]:
 
 def _can_be_ordered(cell: str, wanted: str) -> bool:
     """An empty cell is neither more nor less than anything, nor is text more or less than a number."""
-    return bool(cell.strip()) and (number_in(wanted) is None) == (number_in(cell) is None)
+    return bool(cell.strip()) and (parse_number(wanted) is None) == (parse_number(cell) is None)
 
 
 def _compare(left: str, right: str) -> int:
-    one, other = number_in(left), number_in(right)
+    one, other = parse_number(left), parse_number(right)
     if one is not None and other is not None:
         return (one > other) - (one < other)
     first, second = left.strip().lower(), right.strip().lower()
@@ -104,7 +104,7 @@ def _strip_quotes(text: str) -> str:
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
 
 
-def aggregate_of(text: str, columns: Sequence[str]) -> Aggregate:
+def parse_aggregate(text: str, columns: Sequence[str]) -> Aggregate:
     """`sum(amount)`, `count(*)`, `avg(price) as mean price`, `sum(price * quantity)`."""
     found = _AGGREGATE.match(" ".join(text.split())) if len(text) <= 200 else None
     if not found:
@@ -113,7 +113,7 @@ def aggregate_of(text: str, columns: Sequence[str]) -> Aggregate:
     spoken = found["column"]
     factors = [spoken] if spoken in columns or spoken == "*" else spoken.split("*")
     is_all = kind == "count" and spoken in ("", "*")
-    column = "*" if is_all else " * ".join(column_of(one.strip(), columns) for one in factors)
+    column = "*" if is_all else " * ".join(find_column(one.strip(), columns) for one in factors)
     return Aggregate(found["name"] or f"{kind}({column})", kind, column)
 
 
@@ -123,10 +123,10 @@ def aggregate_rows(wanted: Aggregate, rows: Sequence[Row]) -> Value:
         return len(rows) if wanted.column == "*" else sum(bool(row[wanted.column].strip()) for row in rows)
     numbers = [number for row in rows if (number := _measure(wanted.column, row)) is not None]
     if wanted.kind == "sum":
-        return jsonable(sum(numbers, Fraction(0)))
+        return convert_for_json(sum(numbers, Fraction(0)))
     if not numbers:
         return None
-    return jsonable(_MEASURES[wanted.kind](numbers))
+    return convert_for_json(_MEASURES[wanted.kind](numbers))
 
 
 _MEASURES: Mapping[str, Callable[[Sequence[Fraction]], Fraction]] = {
@@ -139,11 +139,11 @@ _MEASURES: Mapping[str, Callable[[Sequence[Fraction]], Fraction]] = {
 
 def _measure(column: str, row: Row) -> Fraction | None:
     """The number of a cell, or the product of two cells: `price * quantity`."""
-    cells = [number_in(row[name]) for name in ([column] if column in row else column.split(" * "))]
+    cells = [parse_number(row[name]) for name in ([column] if column in row else column.split(" * "))]
     return None if None in cells else Fraction(math.prod(cell for cell in cells if cell is not None))
 
 
-def cell_value(text: str) -> Value:
+def parse_cell(text: str) -> Value:
     """A cell as JSON: what is plainly a number becomes one, `007` and `1,200` stay text."""
     if re.fullmatch(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,12})?", text):
         return float(text) if "." in text else int(text)
@@ -154,5 +154,5 @@ def place_of(value: object) -> tuple[int, Fraction, str]:
     """Where a value stands in an order: numbers, then text, then what is empty."""
     if value in (None, ""):
         return (2, Fraction(0), "")
-    number = number_in(str(value))
+    number = parse_number(str(value))
     return (1, Fraction(0), str(value).lower()) if number is None else (0, number, "")

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from nexus.domain.core.instants import Clock
-from nexus.domain.tools.library.moments import date_of, time_of, zone_of
+from nexus.domain.tools.library.moments import find_zone, parse_date, parse_time
 from nexus.domain.tools.model import ToolError
 
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -20,11 +20,11 @@ def date_difference(start: str, end: str) -> dict[str, Any]:
         start: The first date, for example "2026-01-31" or "2026年1月31日". It is not counted itself.
         end: The second date. When it is the earlier one, the numbers are negative.
     """
-    first, last = date_of(start), date_of(end)
+    first, last = parse_date(start), parse_date(end)
     days = (last - first).days
-    years, months, rest = _calendar_parts(*sorted((first, last)))
+    years, months, rest = _count_calendar_parts(*sorted((first, last)))
     sign = 1 if days >= 0 else -1
-    working = _business_days(*sorted((first, last))) * sign
+    working = _count_business_days(*sorted((first, last))) * sign
     between = {"years": years * sign, "months": months * sign, "days": rest * sign}
     return {"days": days, "weeks": round(days / 7, 2), "business_days": working, "calendar": between,
             "text": f"From {first} to {last}: {days} days."}  # fmt: skip
@@ -43,12 +43,12 @@ def add_to_date(
         years: Years to add.
         business_days: Days from Monday to Friday to add, after all others.
     """
-    begun = date_of(start)
+    begun = parse_date(start)
     if any(abs(amount) > _FARTHEST for amount in (days, weeks, months, years, business_days)):
         raise ToolError("The span is too long.")
     try:
-        moved = _months_later(begun, years * 12 + months) + timedelta(days=days + weeks * 7)
-        moved = _business_days_later(moved, business_days)
+        moved = _add_months(begun, years * 12 + months) + timedelta(days=days + weeks * 7)
+        moved = _add_business_days(moved, business_days)
     except (OverflowError, ValueError):
         raise ToolError("The date would be outside of the years 1 to 9999.") from None
     return {"date": moved.isoformat(), **_weekday(moved), "text": f"{moved.isoformat()} ({_WEEKDAYS[moved.weekday()]})"}
@@ -60,7 +60,7 @@ def weekday_of(day: str) -> dict[str, Any]:
     Args:
         day: The date, for example "2026-01-31".
     """
-    wanted = date_of(day)
+    wanted = parse_date(day)
     year, week, _ = wanted.isocalendar()
     return {"date": wanted.isoformat(), **_weekday(wanted), "iso_week": f"{year}-W{week:02d}", "day_of_year": wanted.timetuple().tm_yday,
             "leap_year": calendar.isleap(wanted.year), "text": f"{wanted} is a {_WEEKDAYS[wanted.weekday()]}."}  # fmt: skip
@@ -72,9 +72,9 @@ def current_time(timezone: str = "UTC", *, clock: Clock) -> dict[str, Any]:
     Args:
         timezone: A zone or city, for example "Asia/Shanghai", "New York", "北京" or "UTC+8".
     """
-    zone, name = zone_of(timezone)
+    zone, name = find_zone(timezone)
     now = datetime.fromtimestamp(clock(), UTC).astimezone(zone)
-    return _moment(now, name)
+    return _describe_moment(now, name)
 
 
 def days_until(day: str, timezone: str = "UTC", *, clock: Clock) -> dict[str, Any]:
@@ -84,9 +84,9 @@ def days_until(day: str, timezone: str = "UTC", *, clock: Clock) -> dict[str, An
         day: The date, for example "2026-12-25".
         timezone: Where "today" is meant, a zone or city.
     """
-    zone, _ = zone_of(timezone)
+    zone, _ = find_zone(timezone)
     today = datetime.fromtimestamp(clock(), UTC).astimezone(zone).date()
-    wanted = date_of(day)
+    wanted = parse_date(day)
     days = (wanted - today).days
     past = f"{wanted} was {-days} days ago." if days else f"{wanted} is today."
     said = f"{days} days until {wanted}." if days > 0 else past
@@ -101,8 +101,8 @@ def convert_time_zone(time: str, from_zone: str, to_zone: str) -> dict[str, Any]
         from_zone: The zone it is in, for example "America/New_York", "Beijing" or "UTC+8".
         to_zone: The zone that is wanted.
     """
-    (source, source_name), (target, target_name) = zone_of(from_zone), zone_of(to_zone)
-    there = time_of(time)
+    (source, source_name), (target, target_name) = find_zone(from_zone), find_zone(to_zone)
+    there = parse_time(time)
     if there.tzinfo:
         source_name = there.tzname() or source_name
     else:
@@ -114,10 +114,10 @@ def convert_time_zone(time: str, from_zone: str, to_zone: str) -> dict[str, Any]
     except (OverflowError, ValueError):
         raise ToolError("The date would be outside of the years 1 to 9999.") from None
     said = f"{there:%Y-%m-%d %H:%M} {source_name} = {moved:%Y-%m-%d %H:%M} {target_name}"
-    return {**_moment(moved, target_name), "from": there.isoformat(), "text": said}
+    return {**_describe_moment(moved, target_name), "from": there.isoformat(), "text": said}
 
 
-def _moment(moment: datetime, zone: str) -> dict[str, Any]:
+def _describe_moment(moment: datetime, zone: str) -> dict[str, Any]:
     return {
         "time": moment.isoformat(timespec="seconds"),
         "date": moment.date().isoformat(),
@@ -132,13 +132,13 @@ def _weekday(day: date) -> dict[str, str]:
     return {"weekday": _WEEKDAYS[day.weekday()], "weekday_zh": _WEEKDAYS_ZH[day.weekday()]}
 
 
-def _months_later(day: date, months: int) -> date:
+def _add_months(day: date, months: int) -> date:
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     last = calendar.monthrange(year, month + 1)[1] if 1 <= year <= 9999 else 28
     return day.replace(year=year, month=month + 1, day=min(day.day, last))
 
 
-def _business_days_later(day: date, count: int) -> date:
+def _add_business_days(day: date, count: int) -> date:
     """Saturday and Sunday are passed over; with none to add the day stays, whatever it is."""
     if not count:
         return day
@@ -153,14 +153,14 @@ def _business_days_later(day: date, count: int) -> date:
     return day
 
 
-def _business_days(first: date, last: date) -> int:
+def _count_business_days(first: date, last: date) -> int:
     """Mondays to Fridays after `first`, up to and including `last`."""
     weeks, rest = divmod((last - first).days, 7)
     return weeks * 5 + sum((first + timedelta(days=step)).weekday() < 5 for step in range(1, rest + 1))
 
 
-def _calendar_parts(first: date, last: date) -> tuple[int, int, int]:
+def _count_calendar_parts(first: date, last: date) -> tuple[int, int, int]:
     months = (last.year - first.year) * 12 + last.month - first.month
-    if _months_later(first, months) > last:
+    if _add_months(first, months) > last:
         months -= 1
-    return *divmod(months, 12), (last - _months_later(first, months)).days
+    return *divmod(months, 12), (last - _add_months(first, months)).days

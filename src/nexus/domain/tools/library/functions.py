@@ -7,7 +7,7 @@ from decimal import localcontext
 from fractions import Fraction
 from typing import NamedTuple
 
-from nexus.domain.tools.library.numbers import PRECISE, bound_size, decimal, round_to
+from nexus.domain.tools.library.numbers import PRECISE, bound_size, round_to, to_decimal
 from nexus.domain.tools.model import ToolError
 
 PI = Fraction("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803")
@@ -23,7 +23,7 @@ class Known(NamedTuple):
     most: int
 
 
-def power(base: Fraction, exponent: Fraction) -> Fraction:
+def compute_power(base: Fraction, exponent: Fraction) -> Fraction:
     """Exact for whole exponents as long as the digits stay few."""
     if exponent.denominator == 1 and abs(exponent) <= 100_000:
         return _whole_power(base, exponent.numerator)
@@ -31,7 +31,7 @@ def power(base: Fraction, exponent: Fraction) -> Fraction:
         return _zero_power(exponent)
     if base < 0:
         raise ToolError("A root of a negative number is not a real number.")
-    root = _perfect(base) if exponent.denominator == 2 else None
+    root = _find_exact_root(base) if exponent.denominator == 2 else None
     return _whole_power(root, exponent.numerator) if root is not None else on_floats("^", math.pow)(base, exponent)
 
 
@@ -46,7 +46,7 @@ def _whole_power(base: Fraction, exponent: int) -> Fraction:
     if math.log10(abs(base)) * exponent < -300:
         return Fraction(0)
     with localcontext(PRECISE):
-        return Fraction(decimal(base) ** exponent)
+        return Fraction(to_decimal(base) ** exponent)
 
 
 def _zero_power(exponent: Fraction) -> Fraction:
@@ -55,7 +55,7 @@ def _zero_power(exponent: Fraction) -> Fraction:
     return Fraction(0 if exponent else 1)
 
 
-def _perfect(value: Fraction) -> Fraction | None:
+def _find_exact_root(value: Fraction) -> Fraction | None:
     """The root, where it is a fraction itself."""
     top, bottom = math.isqrt(value.numerator), math.isqrt(value.denominator)
     return Fraction(top, bottom) if top * top == value.numerator and bottom * bottom == value.denominator else None
@@ -64,14 +64,14 @@ def _perfect(value: Fraction) -> Fraction | None:
 def sqrt(value: Fraction) -> Fraction:
     if value < 0:
         raise ToolError("The square root of a negative number is not a real number.")
-    return root if (root := _perfect(value)) is not None else Fraction(PRECISE.sqrt(decimal(value)))
+    return root if (root := _find_exact_root(value)) is not None else Fraction(PRECISE.sqrt(to_decimal(value)))
 
 
 def cbrt(value: Fraction) -> Fraction:
     near = round(abs(value.numerator) ** (1 / 3)) if abs(value.numerator) < 10**45 else 0
     if value.denominator == 1 and near**3 == abs(value.numerator):
         return Fraction(near if value >= 0 else -near)
-    size = power(abs(value), Fraction(1, 3))
+    size = compute_power(abs(value), Fraction(1, 3))
     return size if value >= 0 else -size
 
 
@@ -89,7 +89,7 @@ def on_floats(name: str, call: Callable[..., float]) -> Callable[..., Fraction]:
     return compute
 
 
-def of_angle(name: str, call: Callable[[float], float]) -> Callable[[Fraction], Fraction]:
+def compute_of_angle(name: str, call: Callable[[float], float]) -> Callable[[Fraction], Fraction]:
     """A function of an angle, rounded to fifteen places, so that what should be 0 or a half is."""
     compute = on_floats(name, call)
 
@@ -154,11 +154,11 @@ FUNCTIONS: Mapping[str, Known] = {
     "log10": Known(log, 1, 1),
     "log2": Known(lambda value: log(value, Fraction(2)), 1, 1),
     "exp": Known(on_floats("exp", math.exp), 1, 1),
-    "pow": Known(power, 2, 2),
+    "pow": Known(compute_power, 2, 2),
     "mod": Known(modulo, 2, 2),
-    "sin": Known(of_angle("sin", math.sin), 1, 1),
-    "cos": Known(of_angle("cos", math.cos), 1, 1),
-    "tan": Known(of_angle("tan", math.tan), 1, 1),
+    "sin": Known(compute_of_angle("sin", math.sin), 1, 1),
+    "cos": Known(compute_of_angle("cos", math.cos), 1, 1),
+    "tan": Known(compute_of_angle("tan", math.tan), 1, 1),
     "asin": Known(on_floats("asin", math.asin), 1, 1),
     "acos": Known(on_floats("acos", math.acos), 1, 1),
     "atan": Known(on_floats("atan", math.atan), 1, 1),

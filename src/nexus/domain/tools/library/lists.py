@@ -4,9 +4,9 @@ from collections import Counter
 from fractions import Fraction
 from typing import Any
 
-from nexus.domain.tools.library.conditions import number_in, place_of
+from nexus.domain.tools.library.conditions import parse_number, place_of
 from nexus.domain.tools.library.functions import FUNCTIONS
-from nexus.domain.tools.library.numbers import check_count, exact_number, jsonable, show_number
+from nexus.domain.tools.library.numbers import check_count, convert_for_json, parse_exact, show_number
 from nexus.domain.tools.model import ToolError
 
 _MOST = 10_000
@@ -45,7 +45,7 @@ def number_statistics(numbers: list[float]) -> dict[str, Any]:
     Args:
         numbers: The numbers.
     """
-    values = [_small(exact_number(number, "Each number")) for number in numbers[:_MOST]]
+    values = [_check_size(parse_exact(number, "Each number")) for number in numbers[:_MOST]]
     if not values or len(numbers) > _MOST:
         raise ToolError(f"There must be from 1 to {_MOST} numbers.")
     found: dict[str, Fraction] = {
@@ -59,11 +59,11 @@ def number_statistics(numbers: list[float]) -> dict[str, Any]:
     if len(values) > 1:
         found["standard_deviation"] = FUNCTIONS["stdev"].call(*values)
     text = ", ".join(f"{name.replace('_', ' ')} {show_number(value, 10)}" for name, value in found.items())
-    measures = {name: jsonable(value) for name, value in found.items()}
+    measures = {name: convert_for_json(value) for name, value in found.items()}
     return {"count": len(values), **measures, "text": f"{len(values)} numbers: {text}"}
 
 
-def _small(value: Fraction) -> Fraction:
+def _check_size(value: Fraction) -> Fraction:
     if value and not Fraction(1, 10**30) < abs(value) < 10**30:
         raise ToolError("The numbers must be between 1e-30 and 1e30 in size.")
     return value
@@ -72,4 +72,4 @@ def _small(value: Fraction) -> Fraction:
 def _read_items(items: list[str]) -> list[str]:
     if len(items) > _MOST:
         raise ToolError(f"A list may have at most {_MOST} values.")
-    return [item.strip() if number_in(item) is not None else item for item in map(str, items)]
+    return [item.strip() if parse_number(item) is not None else item for item in map(str, items)]

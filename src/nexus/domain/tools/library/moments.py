@@ -38,7 +38,7 @@ _ZONES: Mapping[str, str] = {
 _REGIONS = ("Asia", "Europe", "America", "Africa", "Australia", "Pacific", "Atlantic")
 
 
-def date_of(text: str) -> date:
+def parse_date(text: str) -> date:
     """A date as people write it: ISO, `2026/1/31`, `2026年1月31日`, `Jan 31, 2026`, `31 January 2026`."""
     return _split(text)[0]
 
@@ -51,13 +51,13 @@ def _split(text: str) -> tuple[date, str]:
     for form in _FORMS:
         found = form.match(plain)
         if found and (rest := plain[found.end() :])[:1] in ("", "T", " ", ",", "\t", *"上下早晚中凌"):
-            return _day(found.groupdict(), plain), rest.lstrip("T, \t")
+            return _make_day(found.groupdict(), plain), rest.lstrip("T, \t")
         if found and plain[found.end() - 1] in "日号":
-            return _day(found.groupdict(), plain), rest
+            return _make_day(found.groupdict(), plain), rest
     raise ToolError(f"{text[:60]!r} is not a date; write it like 2026-01-31.")
 
 
-def _day(parts: Mapping[str, str], text: str) -> date:
+def _make_day(parts: Mapping[str, str], text: str) -> date:
     month = MONTHS.get(parts["name"].lower(), 0) if "name" in parts else int(parts["month"])
     try:
         return date(int(parts["year"]), month, int(parts["day"]))
@@ -65,7 +65,7 @@ def _day(parts: Mapping[str, str], text: str) -> date:
         raise ToolError(f"There is no day {text!r} in the calendar.") from None
 
 
-def time_of(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     """A date and time as people write them; with a zone only where the text is ISO and has an offset."""
     plain = unicodedata.normalize("NFKC", text).strip()
     try:
@@ -79,14 +79,14 @@ def time_of(text: str) -> datetime:
     if not found:
         raise ToolError(f"{text[:60]!r} is not a time; write it like 2026-01-31 14:30.")
     minute = 30 if found["minute"] == "半" else int(found["minute"] or 0)
-    hour = _hour(int(found["hour"]), (found["half"] or half)[:1].lower())
+    hour = _convert_hour(int(found["hour"]), (found["half"] or half)[:1].lower())
     try:
         return datetime(day.year, day.month, day.day, hour, minute, int(found["second"] or 0))
     except ValueError:
         raise ToolError(f"{text[:60]!r} is not a time of the day.") from None
 
 
-def _hour(hour: int, half: str) -> int:
+def _convert_hour(hour: int, half: str) -> int:
     if not half or hour > 12:
         return hour
     return hour % 12 + (12 if half == "p" else 0)
@@ -95,7 +95,7 @@ def _hour(hour: int, half: str) -> int:
 _HALVES = {"上午": "am", "早上": "am", "凌晨": "am", "中午": "pm", "下午": "pm", "晚上": "pm"}
 
 
-def zone_of(text: str) -> tuple[tzinfo, str]:
+def find_zone(text: str) -> tuple[tzinfo, str]:
     """A time zone by its name, a city, or its distance to UTC; and the name to show."""
     plain = unicodedata.normalize("NFKC", text).strip()
     if not plain or len(plain) > 60:

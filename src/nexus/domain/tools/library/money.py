@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from nexus.domain.tools.library.functions import power
-from nexus.domain.tools.library.numbers import bound_size, check_count, exact_number, round_to
+from nexus.domain.tools.library.functions import compute_power
+from nexus.domain.tools.library.numbers import bound_size, check_count, parse_exact, round_to
 from nexus.domain.tools.model import ToolError
 
 _MOST_PAYMENTS = 1200
@@ -25,7 +25,7 @@ class _Loan(NamedTuple):
     def payment(self) -> Fraction:
         if not self.rate:
             return self.principal / self.periods
-        return self.principal * self.rate / (1 - power(1 + self.rate, Fraction(-self.periods)))
+        return self.principal * self.rate / (1 - compute_power(1 + self.rate, Fraction(-self.periods)))
 
 
 def loan_payment(
@@ -39,13 +39,13 @@ def loan_payment(
         years: How long the loan runs, in years.
         payments_per_year: How often is paid a year; 12 is monthly.
     """
-    loan = _loan(principal, annual_rate_percent, years, payments_per_year)
+    loan = _make_loan(principal, annual_rate_percent, years, payments_per_year)
     payment, total = loan.payment, loan.payment * loan.periods
     interest = total - loan.principal
     said = (
         f"of {_write_amount(payment)}; {_write_amount(total)} in all, of which {_write_amount(interest)} is interest."
     )
-    amounts = _amounts(payment=payment, total_paid=total, total_interest=interest)
+    amounts = _round(payment=payment, total_paid=total, total_interest=interest)
     return {**amounts, "payments": loan.periods, "text": f"{loan.periods} payments {said}"}
 
 
@@ -63,14 +63,14 @@ def amortization_schedule(
         payments_per_year: How often is paid a year; 12 is monthly.
         rows: How many payments to list, from the first one; at most 600. The last one is always listed.
     """
-    loan = _loan(principal, annual_rate_percent, years, payments_per_year)
+    loan = _make_loan(principal, annual_rate_percent, years, payments_per_year)
     check_count(rows, "rows", _ROWS)
-    plan = _schedule(loan)
+    plan = _compute_schedule(loan)
     listed = plan[:rows] + (plan[-1:] if rows < len(plan) else [])
     paid = sum((Fraction(str(row["payment"])) for row in plan), Fraction(0))
     interest = paid - loan.principal
     said = f"{len(plan)} payments, {_write_amount(paid)} in all, of which {_write_amount(interest)} is interest."
-    return {"rows": listed, "payments": len(plan), **_amounts(total_paid=paid, total_interest=interest), "text": said}
+    return {"rows": listed, "payments": len(plan), **_round(total_paid=paid, total_interest=interest), "text": said}
 
 
 def compound_interest(
@@ -85,14 +85,14 @@ def compound_interest(
         compounds_per_year: How often interest is added a year: 1 yearly, 12 monthly, 365 daily.
         contribution: What is paid in at the end of each period.
     """
-    start, added = _money(principal, "principal"), _money(contribution, "contribution")
-    periods, rate = _periods(years, compounds_per_year), _percent(annual_rate_percent) / compounds_per_year
-    growth = power(1 + rate, periods)
+    start, added = _read_money(principal, "principal"), _read_money(contribution, "contribution")
+    periods, rate = _count_periods(years, compounds_per_year), _read_percent(annual_rate_percent) / compounds_per_year
+    growth = compute_power(1 + rate, periods)
     whole = Fraction(periods.__floor__())
-    saved = added * ((power(1 + rate, whole) - 1) / rate if rate else whole)
+    saved = added * ((compute_power(1 + rate, whole) - 1) / rate if rate else whole)
     final, paid_in = bound_size(start * growth + saved), start + added * whole
     said = f"{_write_amount(paid_in)} paid in grows to {_write_amount(final)}; {_write_amount(final - paid_in)} is interest."
-    return {**_amounts(final_amount=final, paid_in=paid_in, interest=final - paid_in), "text": said}
+    return {**_round(final_amount=final, paid_in=paid_in, interest=final - paid_in), "text": said}
 
 
 def simple_interest(principal: float, annual_rate_percent: float, years: float) -> dict[str, Any]:
@@ -103,10 +103,10 @@ def simple_interest(principal: float, annual_rate_percent: float, years: float) 
         annual_rate_percent: The interest rate a year in percent.
         years: For how many years; 0.5 is half a year.
     """
-    start, rate, span = _money(principal, "principal"), _percent(annual_rate_percent), _years(years)
+    start, rate, span = _read_money(principal, "principal"), _read_percent(annual_rate_percent), _read_years(years)
     interest = start * rate * span
     said = f"{_write_amount(interest)} interest; {_write_amount(start + interest)} in all."
-    return {**_amounts(interest=interest, final_amount=start + interest), "text": said}
+    return {**_round(interest=interest, final_amount=start + interest), "text": said}
 
 
 def line_items_total(
@@ -121,15 +121,15 @@ def line_items_total(
     """
     if len(items) > _MOST_ITEMS:
         raise ToolError(f"There may be at most {_MOST_ITEMS} items.")
-    lines = [_line(item, number) for number, item in enumerate(items, 1)]
+    lines = [_compute_line(item, number) for number, item in enumerate(items, 1)]
     subtotal = sum((Fraction(str(line["total"])) for line in lines), Fraction(0))
-    off, tax = _percent(discount_percent, "discount_percent", 100), _percent(tax_percent, "tax_percent")
+    off, tax = _read_percent(discount_percent, "discount_percent", 100), _read_percent(tax_percent, "tax_percent")
     discount = subtotal * off
     taxed = (subtotal - discount) * tax
     total = subtotal - discount + taxed
     parts = {"subtotal": subtotal, "discount": discount, "tax": taxed, "total": total}
     said = ", ".join(f"{name} {_write_amount(part)}" for name, part in parts.items()).capitalize()
-    return {"lines": lines, **_amounts(**parts), "text": f"{said}."}
+    return {"lines": lines, **_round(**parts), "text": f"{said}."}
 
 
 def percent_change(before: float, after: float) -> dict[str, Any]:
@@ -139,76 +139,76 @@ def percent_change(before: float, after: float) -> dict[str, Any]:
         before: The value before.
         after: The value after.
     """
-    first, last = exact_number(before, "before"), exact_number(after, "after")
+    first, last = parse_exact(before, "before"), parse_exact(after, "after")
     if not first:
         raise ToolError("There is no change in percent from zero.")
     change = round_to((last - first) / abs(first) * 100, 2)
     return {"percent": float(change), "difference": float(last - first), "text": f"{change:+,f} %"}
 
 
-def _line(item: Mapping[str, Any], number: int) -> dict[str, Any]:
+def _compute_line(item: Mapping[str, Any], number: int) -> dict[str, Any]:
     price = next((item[name] for name in ("price", "unit_price", "amount") if name in item), None)
     if price is None:
         raise ToolError(f"Item {number} has no price.")
-    quantity = _between(
+    quantity = _check_between(
         item.get("quantity", item.get("qty", 1)), f"The quantity of item {number}", -_MOST_MONEY, _MOST_MONEY
     )
-    each = _between(price, f"The price of item {number}", -_MOST_MONEY, _MOST_MONEY)
+    each = _check_between(price, f"The price of item {number}", -_MOST_MONEY, _MOST_MONEY)
     total = Fraction(round_to(quantity * each, 2))
     told = str(item.get("description", item.get("name", f"Item {number}")))[:200]
-    return {"description": told, "quantity": _plain(quantity), "price": _plain(each), **_amounts(total=total)}
+    return {"description": told, "quantity": _to_json(quantity), "price": _to_json(each), **_round(total=total)}
 
 
-def _schedule(loan: _Loan) -> list[dict[str, Any]]:
+def _compute_schedule(loan: _Loan) -> list[dict[str, Any]]:
     payment, owed = Fraction(round_to(loan.payment, 2)), Fraction(round_to(loan.principal, 2))
     rows = list[dict[str, Any]]()
     for number in range(1, loan.periods + 1):
         interest = Fraction(round_to(owed * loan.rate, 2))
         repaid = owed if number == loan.periods else min(payment - interest, owed)
         owed -= repaid
-        amounts = _amounts(payment=interest + repaid, interest=interest, principal=repaid, balance=owed)
+        amounts = _round(payment=interest + repaid, interest=interest, principal=repaid, balance=owed)
         rows.append({"number": number, **amounts})
         if not owed:
             break
     return rows
 
 
-def _loan(principal: float, annual_rate_percent: float, years: float, payments_per_year: int) -> _Loan:
-    amount = _money(principal, "principal")
+def _make_loan(principal: float, annual_rate_percent: float, years: float, payments_per_year: int) -> _Loan:
+    amount = _read_money(principal, "principal")
     if not amount:
         raise ToolError("principal must be above zero.")
-    periods = _periods(years, payments_per_year)
+    periods = _count_periods(years, payments_per_year)
     if periods.denominator != 1 or not 1 <= periods <= _MOST_PAYMENTS:
         raise ToolError(f"years × payments_per_year must be a whole number of payments from 1 to {_MOST_PAYMENTS}.")
-    return _Loan(amount, _percent(annual_rate_percent) / payments_per_year, periods.numerator)
+    return _Loan(amount, _read_percent(annual_rate_percent) / payments_per_year, periods.numerator)
 
 
-def _periods(years: float, per_year: int) -> Fraction:
-    periods = _years(years) * check_count(per_year, "The number of periods a year", 366)
+def _count_periods(years: float, per_year: int) -> Fraction:
+    periods = _read_years(years) * check_count(per_year, "The number of periods a year", 366)
     near = Fraction(round(periods))
     return near if abs(periods - near) < Fraction(1, 1000) else periods
 
 
-def _years(years: float) -> Fraction:
-    return _between(years, "years", 0, 1000)
+def _read_years(years: float) -> Fraction:
+    return _check_between(years, "years", 0, 1000)
 
 
-def _percent(percent: float, name: str = "annual_rate_percent", most: int = 1000) -> Fraction:
-    return _between(percent, name, 0, most) / 100
+def _read_percent(percent: float, name: str = "annual_rate_percent", most: int = 1000) -> Fraction:
+    return _check_between(percent, name, 0, most) / 100
 
 
-def _money(value: float, name: str) -> Fraction:
-    return _between(value, name, 0, _MOST_MONEY)
+def _read_money(value: float, name: str) -> Fraction:
+    return _check_between(value, name, 0, _MOST_MONEY)
 
 
-def _between(value: object, name: str, least: int, most: int) -> Fraction:
-    number = exact_number(value, name)
+def _check_between(value: object, name: str, least: int, most: int) -> Fraction:
+    number = parse_exact(value, name)
     if not least <= number <= most:
         raise ToolError(f"{name} must be from {least} to {most}.")
     return number
 
 
-def _amounts(**values: Fraction) -> dict[str, Any]:
+def _round(**values: Fraction) -> dict[str, Any]:
     """To the cent."""
     return {name: float(round_to(value, 2)) for name, value in values.items()}
 
@@ -217,5 +217,5 @@ def _write_amount(value: Fraction) -> str:
     return f"{round_to(value, 2):,.2f}"
 
 
-def _plain(value: Fraction) -> int | float:
+def _to_json(value: Fraction) -> int | float:
     return value.numerator if value.denominator == 1 else float(value)

@@ -20,10 +20,10 @@ def bound_size(value: Fraction) -> Fraction:
         raise ToolError("The result is too large.")
     if value.denominator.bit_length() <= _EXACT_BITS:
         return value
-    return Fraction(decimal(value)) if abs(value) >= _SMALLEST else Fraction(0)
+    return Fraction(to_decimal(value)) if abs(value) >= _SMALLEST else Fraction(0)
 
 
-def decimal(value: Fraction) -> Decimal:
+def to_decimal(value: Fraction) -> Decimal:
     return PRECISE.divide(Decimal(value.numerator), Decimal(value.denominator))
 
 
@@ -31,21 +31,21 @@ def show_number(value: Fraction, digits: int = _SHOWN) -> str:
     """All digits of a whole number and of one that ends within thirty, else rounded to `digits` significant ones."""
     if value.denominator == 1:
         return str(value.numerator)
-    exact = decimal(value)
+    exact = to_decimal(value)
     if len(exact.normalize(PRECISE).as_tuple().digits) > 30:
         exact = Context(prec=digits, rounding=ROUND_HALF_UP, Emax=9999, Emin=-9999).plus(exact)
     exact = exact.normalize(PRECISE)
     return f"{exact:f}" if -7 <= exact.adjusted() < 30 else f"{exact:E}".replace("E", "e")
 
 
-def jsonable(value: Fraction) -> int | float:
+def convert_for_json(value: Fraction) -> int | float:
     """A whole number as int where it has 64 bits, else the float of what is shown."""
     if value.denominator == 1 and abs(value.numerator) < 2**63:
         return value.numerator
     return float(show_number(value))
 
 
-def exact_number(value: object, name: str = "value") -> Fraction:
+def parse_exact(value: object, name: str = "value") -> Fraction:
     """A number as people wrote it: text and floats by their decimal digits. ToolError for what is none."""
     text = unicodedata.normalize("NFKC", str(value)).strip().replace(",", "").replace(" ", "")
     if isinstance(value, bool) or len(text) > 400 or "_" in text:

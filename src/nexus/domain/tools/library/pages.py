@@ -15,18 +15,18 @@ _BLOCKS = frozenset((
 
 
 def read_page(page: str) -> dict[str, str]:
-    title, text = readable(page)
+    title, text = extract_readable_text(page)
     return {"title": title, "text": text}
 
 
-def readable(page: str) -> tuple[str, str]:
+def extract_readable_text(page: str) -> tuple[str, str]:
     """The title and the visible text of a page. Reads every character once, however broken the page is."""
     parts, title, place = list[str](), "", 0
     while (start := page.find("<", place)) >= 0:
         parts.append(unescape_text(page[place:start]))
         tag = _TAG.match(page, start)
         name = tag[2].lower() if tag else ""
-        place = _behind(page, start, name, closing=bool(tag and tag[1]))
+        place = _skip_element(page, start, name, closing=bool(tag and tag[1]))
         if name == "title" and tag and not tag[1] and not title:
             end = page.find("<", place)
             title, place = unescape_text(page[place : end if end >= 0 else None]), end if end >= 0 else len(page)
@@ -50,18 +50,18 @@ def _shorten(number: str) -> str:
     return mark + (number.lstrip("xX0")[:9] or "0")
 
 
-def _behind(page: str, start: int, name: str, *, closing: bool) -> int:
+def _skip_element(page: str, start: int, name: str, *, closing: bool) -> int:
     """Where the text goes on behind a tag, a comment, or an element that nobody sees; at the end when it never closes."""
     if page.startswith("<!--", start):
-        return _after(page, "-->", start + 4)
+        return _skip_past(page, "-->", start + 4)
     if not name and page[start + 1 : start + 2] not in ("!", "?", "/"):
         return start + 1
     if name in _SILENT and not closing:
         end = _SILENT[name].search(page, start)
-        return _after(page, ">", end.end()) if end else len(page)
-    return _after(page, ">", start)
+        return _skip_past(page, ">", end.end()) if end else len(page)
+    return _skip_past(page, ">", start)
 
 
-def _after(page: str, mark: str, start: int) -> int:
+def _skip_past(page: str, mark: str, start: int) -> int:
     found = page.find(mark, start)
     return found + len(mark) if found >= 0 else len(page)

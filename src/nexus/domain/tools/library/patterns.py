@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from nexus.domain.tools.library.numbers import check_count
-from nexus.domain.tools.library.words import bounded_text
+from nexus.domain.tools.library.words import check_size
 from nexus.domain.tools.model import ToolError
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ def extract_pattern(text: str, pattern: str, group: int = 0, ignore_case: bool =
         group: Which group of the pattern to list; 0 is the whole match.
         ignore_case: Whether upper and lower case are the same.
     """
-    text, compiled = bounded_text(text, _LONGEST_SEARCHED), _compile(pattern, ignore_case)
+    text, compiled = check_size(text, _LONGEST_SEARCHED), _compile(pattern, ignore_case)
     if not 0 <= group <= compiled.groups:
         raise ToolError(f"The pattern has groups 0 to {compiled.groups}, there is no group {group}.")
-    found = [(match.group(group) or "", *match.span(group)) for match in _all(compiled, text)]
+    found = [(match.group(group) or "", *match.span(group)) for match in _find_all(compiled, text)]
     return _report_matches([{"match": match, "start": start, "end": end} for match, start, end in found], "match")
 
 
@@ -73,12 +73,12 @@ def extract_entities(text: str, kind: Kind) -> dict[str, Any]:
     """
     if kind not in _FORMS:
         raise ToolError(f"kind must be one of {', '.join(_FORMS)}.")
-    text = bounded_text(text)
+    text = check_size(text)
     for other in _DISGUISED if kind == "phone" else ():
-        text = _form(other).sub(lambda found: "\n" * len(found[0]), text)
+        text = _choose_pattern(other).sub(lambda found: "\n" * len(found[0]), text)
     entities: dict[str, dict[str, Any]] = {}
-    for match in _all(_form(kind), text):
-        value = _url(match.group()) if kind == "url" else match.group()
+    for match in _find_all(_choose_pattern(kind), text):
+        value = _strip_punctuation(match.group()) if kind == "url" else match.group()
         if not _CHECKS.get(kind, bool)(value):
             continue
         entity = entities.setdefault(value, {"value": value, "count": 0, "start": match.start()})
@@ -97,11 +97,11 @@ def parse_log_lines(text: str, level: str = "", contains: str = "", limit: int =
         contains: Only entries that hold this text, whatever its case.
         limit: How many entries to list, at most 500.
     """
-    least = _level(level) if level.strip() else ""
+    least = _normalize_level(level) if level.strip() else ""
     if level.strip() and least not in _LEVELS:
         raise ToolError(f"level must be one of {', '.join(name.lower() for name in _LEVELS)}.")
     check_count(limit, "limit", _LINES)
-    entries = _entries(bounded_text(text))
+    entries = _parse_entries(check_size(text))
     sought = contains.lower()
     wanted = [entry for entry in entries if _reaches(entry["level"], least) and sought in entry["line"].lower()]
     return {
@@ -114,7 +114,7 @@ def parse_log_lines(text: str, level: str = "", contains: str = "", limit: int =
 
 
 @cache
-def _form(kind: str) -> "regex.Pattern[str]":
+def _choose_pattern(kind: str) -> "regex.Pattern[str]":
     import regex  # not above: see _compiled
 
     return regex.compile(_FORMS[kind], regex.ASCII)
@@ -137,7 +137,7 @@ def _compile(pattern: str, ignore_case: bool) -> "regex.Pattern[str]":
         raise ToolError(f"The pattern is not a regular expression: {error}") from None
 
 
-def _all(compiled: "regex.Pattern[str]", text: str) -> list["regex.Match[str]"]:
+def _find_all(compiled: "regex.Pattern[str]", text: str) -> list["regex.Match[str]"]:
     """All matches, the first thousand; a pattern that takes too long is stopped."""
     found: list[regex.Match[str]] = []
     try:
@@ -155,7 +155,7 @@ def _report_matches(found: list[dict[str, Any]], field: str) -> dict[str, Any]:
     return {"matches": found, "count": len(found), "text": shown or "Nothing was found."}
 
 
-def _url(value: str) -> str:
+def _strip_punctuation(value: str) -> str:
     """Without the punctuation of the sentence around it."""
     value = value.rstrip(".,;:!?")
     while value.endswith(")") and value.count(")") > value.count("("):
@@ -188,13 +188,13 @@ def _is_phone(value: str) -> bool:
 _CHECKS: Mapping[str, Callable[[str], bool]] = {"ipv4": _is_ipv4, "date": _is_date, "phone": _is_phone}
 
 
-def _entries(text: str) -> list[dict[str, Any]]:
+def _parse_entries(text: str) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = []
     lines: list[list[str]] = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
-        entry = _read_json_line(line) or _plain(line)
+        entry = _read_json_line(line) or _parse_plain_line(line)
         if entries and not entry["time"] and not entry["level"] and (line[0].isspace() or entries[-1]["time"]):
             lines[-1].append(line)
         else:
@@ -203,13 +203,13 @@ def _entries(text: str) -> list[dict[str, Any]]:
     return [{**entry, "line": "\n".join(own)} for entry, own in zip(entries, lines, strict=True)]
 
 
-def _plain(line: str) -> dict[str, str]:
+def _parse_plain_line(line: str) -> dict[str, str]:
     stamp = _STAMP.search(line[:200])
     level = _LEVEL.search(line[:300])
     ends = max(stamp.end() if stamp else 0, level.end() if level else 0)
     return {
         "time": stamp.group() if stamp else "",
-        "level": _level(level.group()) if level else "",
+        "level": _normalize_level(level.group()) if level else "",
         "message": line[ends:].strip(" ]:-|\t"),
     }
 
@@ -227,7 +227,7 @@ def _read_json_line(line: str) -> dict[str, str] | None:
         field: next((str(entry[name]) for name in names if entry.get(name) is not None), "")
         for field, names in _FIELDS.items()
     }
-    return found | {"level": _level(found["level"])}
+    return found | {"level": _normalize_level(found["level"])}
 
 
 _FIELDS = {
@@ -237,7 +237,7 @@ _FIELDS = {
 }
 
 
-def _level(text: str) -> str:
+def _normalize_level(text: str) -> str:
     upper = text.strip().upper()
     return _SAME_LEVEL.get(upper, upper)
 

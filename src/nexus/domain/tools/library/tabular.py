@@ -12,15 +12,15 @@ from nexus.domain.tools.library.conditions import (
     Aggregate,
     Row,
     Value,
-    aggregate_of,
     aggregate_rows,
-    cell_value,
-    column_of,
-    condition_of,
-    number_in,
+    find_column,
+    parse_aggregate,
+    parse_cell,
+    parse_condition,
+    parse_number,
     place_of,
 )
-from nexus.domain.tools.library.layouts import table_text
+from nexus.domain.tools.library.layouts import write_table
 from nexus.domain.tools.library.numbers import check_count
 from nexus.domain.tools.model import ToolError
 
@@ -53,16 +53,16 @@ def query_csv(
     check_count(limit, "limit", _LISTED)
     if max(map(len, (select, where, group_by, aggregate))) > 20:
         raise ToolError("At most 20 entries are possible in each list.")
-    tests = [condition_of(text, columns) for text in where]
+    tests = [parse_condition(text, columns) for text in where]
     kept = [row for row in rows if all(test(row) for test in tests)]
     if group_by or aggregate:
-        found = _group_rows(kept, [column_of(name, columns) for name in group_by], aggregate, columns)
+        found = _group_rows(kept, [find_column(name, columns) for name in group_by], aggregate, columns)
         listed = _sort_rows(found, order_by, found[0] if found else {})[:limit]
         total = len(found)
     else:
-        wanted = [column_of(name, columns) for name in select if name.strip() != "*"] or columns
+        wanted = [find_column(name, columns) for name in select if name.strip() != "*"] or columns
         ordered, total = _sort_rows(kept, order_by, dict.fromkeys(columns)), len(kept)
-        listed = [{name: cell_value(row[name]) for name in wanted} for row in ordered[:limit]]
+        listed = [{name: parse_cell(row[name]) for name in wanted} for row in ordered[:limit]]
     return {"rows": listed, "count": total, "matching": len(kept), "of": len(rows), "text": _write_rows(listed, total)}
 
 
@@ -91,7 +91,7 @@ def query_json(json_text: str, path: str = "") -> dict[str, Any]:
         document = msgspec.json.decode(json_text)
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         raise ToolError("The text is not valid JSON.") from None
-    found, steps, place = [document], _steps(path), ""
+    found, steps, place = [document], _split_path(path), ""
     for step in steps:
         place += step if step.startswith("[") else f".{step}"
         found = _take_step(found, step, place.lstrip("."))
@@ -107,7 +107,7 @@ def read_csv(text: str) -> tuple[list[str], list[Row]]:
     plain = text.lstrip("\ufeff").strip("\r\n")
     head = plain.split("\n", 1)[0]
     mark = max(",;\t|", key=head.count)
-    lines = _lines(plain, mark)
+    lines = _split_rows(plain, mark)
     if not lines:
         raise ToolError("The table is empty.")
     columns = _name_columns([name.strip() for name in lines[0]])
@@ -121,7 +121,7 @@ def read_csv(text: str) -> tuple[list[str], list[Row]]:
     ]
 
 
-def _lines(plain: str, mark: str) -> list[list[str]]:
+def _split_rows(plain: str, mark: str) -> list[list[str]]:
     """The rows as they stand, counted while they are read: nothing is made of a table that is too large."""
     lines: list[list[str]] = []
     try:
@@ -148,12 +148,12 @@ def _name_columns(names: Sequence[str]) -> list[str]:
 def _group_rows(
     rows: Sequence[Row], by: list[str], aggregate: Sequence[str], columns: Sequence[str]
 ) -> list[dict[str, Value]]:
-    wanted = [aggregate_of(text, columns) for text in aggregate] or [aggregate_of("count(*)", columns)]
+    wanted = [parse_aggregate(text, columns) for text in aggregate] or [parse_aggregate("count(*)", columns)]
     groups: dict[tuple[str, ...], list[Row]] = {} if by else {(): []}
     for row in rows:
         groups.setdefault(tuple(row[name] for name in by), []).append(row)
     return [
-        {name: cell_value(part) for name, part in zip(by, key, strict=True)}
+        {name: parse_cell(part) for name, part in zip(by, key, strict=True)}
         | {one.name: aggregate_rows(one, group) for one in wanted}
         for key, group in groups.items()
     ]
@@ -169,7 +169,7 @@ def _sort_rows(rows: list[Any], order_by: str, names: Mapping[str, object]) -> l
     name, _, way = plain.rpartition(" ")
     directed = name and way.lower() in _WAYS
     wanted = (name if directed else plain).replace(" (", "(").replace("( ", "(").replace(" )", ")")
-    column = column_of(wanted, list(names))
+    column = find_column(wanted, list(names))
     full = [row for row in rows if row[column] not in (None, "")]
     full.sort(key=lambda row: place_of(row[column]), reverse=bool(directed and way.lower().startswith("desc")))
     return full + [row for row in rows if row[column] in (None, "")]
@@ -181,12 +181,12 @@ def _write_rows(rows: Sequence[Mapping[str, Value]], total: int) -> str:
     if len(rows) == 1 and total == 1 and len(rows[0]) <= 3:
         return ", ".join(f"{name}: {value}" for name, value in rows[0].items())
     more = f"\n({total - _SHOWN} more)" if total > _SHOWN and len(rows) >= _SHOWN else ""
-    return table_text([dict(row) for row in rows[:_SHOWN]], list(rows[0]), "markdown") + more
+    return write_table([dict(row) for row in rows[:_SHOWN]], list(rows[0]), "markdown") + more
 
 
 def _describe_column(name: str, cells: Sequence[str]) -> dict[str, Any]:
     full = [cell for cell in cells if cell]
-    numbers = [number for cell in full if (number := number_in(cell)) is not None]
+    numbers = [number for cell in full if (number := parse_number(cell)) is not None]
     described: dict[str, Any] = {"name": name, "empty": len(cells) - len(full), "distinct": len(set(full))}
     if not full or len(numbers) < len(full):
         return described | {"type": "text", "examples": list(dict.fromkeys(cell[:80] for cell in full))[:5]}
@@ -196,7 +196,7 @@ def _describe_column(name: str, cells: Sequence[str]) -> dict[str, Any]:
     return described | {"type": "integer" if whole else "number"} | measures
 
 
-def _steps(path: str) -> list[str]:
+def _split_path(path: str) -> list[str]:
     plain = path.strip().removeprefix("$").lstrip(".")
     if len(plain) > 500:
         raise ToolError("The path is longer than 500 characters.")

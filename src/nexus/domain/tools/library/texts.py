@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from nexus.domain.tools.library.numbers import check_count
-from nexus.domain.tools.library.words import bounded_text, is_cjk, keyphrases, pick_sentences, sentences, words
+from nexus.domain.tools.library.words import check_size, find_phrases, is_cjk, pick_sentences, sentences, words
 from nexus.domain.tools.model import ToolError
 
 _WORDS_A_MINUTE, _CHARACTERS_A_MINUTE = 230, 400
@@ -19,12 +19,12 @@ def text_statistics(text: str, top: int = 10) -> dict[str, Any]:
         text: The text.
         top: How many of the most frequent words to list, at most 100.
     """
-    text = bounded_text(text)
+    text = check_size(text)
     all_words, all_sentences = words(text), sentences(text)
     paragraphs = [part for part in re.split(r"\n\s*\n", text) if part.strip()]
     minutes = len(all_words) / (_CHARACTERS_A_MINUTE if is_cjk(text) else _WORDS_A_MINUTE)
     seconds = round(minutes * 60)
-    frequent = keyphrases(text, check_count(top, "top", 100))
+    frequent = find_phrases(text, check_count(top, "top", 100))
     return {
         "characters": len(text),
         "characters_without_spaces": sum(not character.isspace() for character in text),
@@ -48,7 +48,7 @@ def summarize_by_statistics(text: str, sentence_count: int = 3) -> dict[str, Any
         sentence_count: How many sentences to keep, at most 50.
     """
     kept = check_count(sentence_count, "sentence_count", 50)
-    found = sentences(bounded_text(text))[:5000]
+    found = sentences(check_size(text))[:5000]
     if not found:
         raise ToolError("The text has no sentences.")
     chosen = [found[place] for place in pick_sentences(found, kept)]
@@ -62,7 +62,7 @@ def extract_keywords(text: str, limit: int = 10) -> dict[str, Any]:
         text: The text.
         limit: How many keywords to list, at most 100.
     """
-    found = keyphrases(bounded_text(text), check_count(limit, "limit", 100))
+    found = find_phrases(check_size(text), check_count(limit, "limit", 100))
     keywords = [{"keyword": word, "count": count} for word, count in found]
     return {"keywords": keywords, "text": ", ".join(word for word, _ in found)}
 
@@ -74,7 +74,7 @@ def change_case(text: str, style: str = "upper") -> dict[str, Any]:
         text: The text.
         style: One of upper, lower, title, sentence, snake, kebab, camel.
     """
-    text = bounded_text(text, 100_000)
+    text = check_size(text, 100_000)
     parts = [part.lower() for part in re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text))]
     changed = {
         "upper": text.upper(),

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from nexus.domain.tools.library.functions import PI
-from nexus.domain.tools.library.numbers import decimal, exact_number, jsonable, show_number
+from nexus.domain.tools.library.numbers import convert_for_json, parse_exact, show_number, to_decimal
 from nexus.domain.tools.model import ToolError
 
 
@@ -100,7 +100,7 @@ def convert_units(value: float, from_unit: str, to_unit: str) -> dict[str, Any]:
         from_unit: The unit it is in, for example "km", "pounds" or "摄氏度".
         to_unit: The unit that is wanted, for example "mi", "kg" or "华氏度".
     """
-    amount, source, target = exact_number(value), unit_named(from_unit), unit_named(to_unit)
+    amount, source, target = parse_exact(value), find_unit(from_unit), find_unit(to_unit)
     if source.kind != target.kind:
         raise ToolError(
             f"{source.symbol} is a unit of {source.kind}, {target.symbol} one of {target.kind}: they cannot be converted."
@@ -109,30 +109,30 @@ def convert_units(value: float, from_unit: str, to_unit: str) -> dict[str, Any]:
     if source.kind == "temperature" and base < 0:
         raise ToolError("There is no temperature below absolute zero.")
     converted = (base - target.offset) / target.factor
-    rounded = exact_number(f"{decimal(converted):.12g}")
+    rounded = parse_exact(f"{to_decimal(converted):.12g}")
     return {
-        "value": jsonable(amount),
+        "value": convert_for_json(amount),
         "from_unit": source.symbol,
         "to_unit": target.symbol,
         "kind": source.kind,
-        "result": jsonable(rounded),
-        "rule": _rule(amount, source, target),
-        "text": f"{show_number(amount)} {source.symbol} = {_readable(converted)} {target.symbol}",
+        "result": convert_for_json(rounded),
+        "rule": _explain_conversion(amount, source, target),
+        "text": f"{show_number(amount)} {source.symbol} = {_format_number(converted)} {target.symbol}",
     }
 
 
-def _rule(amount: Fraction, source: Unit, target: Unit) -> str:
+def _explain_conversion(amount: Fraction, source: Unit, target: Unit) -> str:
     """How one comes to the result: what one unit is of the other, for temperatures the way over kelvin."""
     if source.offset or target.offset:
         kelvin = amount * source.factor + source.offset
-        return f"{show_number(amount)} {source.symbol} = {_readable(kelvin)} K; 0 {target.symbol} = {_readable(target.offset)} K"
+        return f"{show_number(amount)} {source.symbol} = {_format_number(kelvin)} K; 0 {target.symbol} = {_format_number(target.offset)} K"
     factor = source.factor / target.factor
-    each = _readable(factor)
-    sign = "=" if exact_number(each) == factor else "≈"
+    each = _format_number(factor)
+    sign = "=" if parse_exact(each) == factor else "≈"
     return f"1 {source.symbol} {sign} {each} {target.symbol}; {show_number(amount)} × {each} {target.symbol}"
 
 
-def unit_named(name: str) -> Unit:
+def find_unit(name: str) -> Unit:
     """The unit of a name as people write it: case counts only where it must (`Mb`, `MB`)."""
     plain = unicodedata.normalize("NFKC", name.replace("²", "^2").replace("³", "^3")).strip().rstrip(".")
     plain = plain.replace("µ", "μ").replace("℃", "°C").replace("℉", "°F")
@@ -144,7 +144,7 @@ def unit_named(name: str) -> Unit:
         _UNDEGREED.sub("", plain),
         plain.lower(),
         _UNDEGREED.sub("", plain.lower()),
-        _singular(plain.lower()),
+        _singularize(plain.lower()),
     ):
         if found := _UNITS.get(form) or _FOLDED.get(form):
             return found
@@ -154,18 +154,18 @@ def unit_named(name: str) -> Unit:
 _UNDEGREED = re.compile(r"^(?:°|degrees?_|deg_)(?=.)|(?<=.)_degrees?$", re.IGNORECASE)
 
 
-def _singular(word: str) -> str:
+def _singularize(word: str) -> str:
     word = word.replace("sq_", "square_").replace("s_per_", "_per_")
     if word.endswith("feet"):
         return f"{word[:-4]}foot"
     return word[:-2] if word.endswith("ches") else word[:-1] if word.endswith("s") and len(word) > 2 else word
 
 
-def _readable(value: Fraction) -> str:
+def _format_number(value: Fraction) -> str:
     """Four decimals, or five significant digits where the number is small."""
     if value.denominator == 1:
         return show_number(value)
-    return show_number(exact_number(f"{decimal(value):.4f}" if abs(value) >= 1 else f"{decimal(value):.5g}"))
+    return show_number(parse_exact(f"{to_decimal(value):.4f}" if abs(value) >= 1 else f"{to_decimal(value):.5g}"))
 
 
 def _read() -> dict[str, Unit]:

@@ -24,7 +24,7 @@ _STOP = frozenset(_LITTLE.split())
 _STOP_CJK = frozenset("的了是在和与也就都而及或一个不有我你他她它们这那之吗呢吧啊其此很被把让正")
 
 
-def bounded_text(text: str, most: int = MOST) -> str:
+def check_size(text: str, most: int = MOST) -> str:
     if len(text) > most:
         raise ToolError(f"The text is longer than {most} characters.")
     return unicodedata.normalize("NFC", text)
@@ -38,7 +38,7 @@ def words(text: str) -> list[str]:
     return found
 
 
-def terms(text: str) -> list[str]:
+def list_terms(text: str) -> list[str]:
     """What may tell what a text is about: words without the little ones, and pairs of neighbouring CJK characters."""
     found: list[str] = []
     for word in _WORD.findall(text):
@@ -67,10 +67,10 @@ def is_cjk(text: str) -> bool:
     return 2 * sum(bool(_CJK.match(word)) for word in all_words) > len(all_words)
 
 
-def keyphrases(text: str, limit: int) -> list[tuple[str, int]]:
+def find_phrases(text: str, limit: int) -> list[tuple[str, int]]:
     """The terms that occur most; CJK pairs that always stand together grow into longer words, and single ones give way to repeated ones."""
-    counts = Counter(terms(text))
-    longer = Counter(_longer(text, {term for term, count in counts.items() if count > 1}))
+    counts = Counter(list_terms(text))
+    longer = Counter(_find_longer_runs(text, {term for term, count in counts.items() if count > 1}))
     for phrase, count in sorted(longer.items(), key=lambda pair: (-len(pair[0]), pair[0])):
         pairs = [phrase[at : at + 2] for at in range(len(phrase) - 1)]
         if count > 1 and all(counts[pair] == count for pair in pairs):
@@ -84,7 +84,7 @@ def keyphrases(text: str, limit: int) -> list[tuple[str, int]]:
     ]
 
 
-def _longer(text: str, repeated: Collection[str]) -> Iterator[str]:
+def _find_longer_runs(text: str, repeated: Collection[str]) -> Iterator[str]:
     """Runs of three to six CJK characters, all of whose pairs are repeated ones."""
     for run in re.findall(f"[{CJK}]{{3,}}", text):
         known = 0
@@ -96,10 +96,10 @@ def _longer(text: str, repeated: Collection[str]) -> Iterator[str]:
 
 def pick_sentences(sentence_list: Sequence[str], limit: int) -> list[int]:
     """The places of the sentences whose words occur most in the whole, in their order; the first ones count a little more."""
-    counts = Counter(term for sentence in sentence_list for term in set(terms(sentence)))
+    counts = Counter(term for sentence in sentence_list for term in set(list_terms(sentence)))
     scores: list[tuple[float, int]] = []
     for place, sentence in enumerate(sentence_list):
-        found = set(terms(sentence))
+        found = set(list_terms(sentence))
         lead = 1.2 if place == 0 else 1.0
         scores.append((lead * sum(counts[term] - 1 + 0.1 for term in found) / (len(found) + 3), -place))
     return sorted(-place for _, place in sorted(scores, reverse=True)[:limit])
