@@ -15,9 +15,9 @@ from nexus.adapters.memory.tables import MemoryTables
 from nexus.adapters.offline.model import OfflineModel
 from nexus.adapters.openai import refusals
 from nexus.adapters.openai.sse import Splitter
-from nexus.adapters.openai.wire import Assembly, _readable
+from nexus.adapters.openai.wire import Assembly, _fix_arguments
 from nexus.adapters.structlog import logs
-from nexus.adapters.web.guarded import _charset
+from nexus.adapters.web.guarded import _find_charset
 from nexus.cli import terminal
 from nexus.client import errors as client_errors
 from nexus.client.sse import Parser, TooLong
@@ -130,7 +130,7 @@ def _wide_table(text: str) -> object:
 
 
 def _logged(text: str) -> object:
-    return logs._json(None, "info", {"event": "x", "text": text})  # type: ignore[arg-type]  # no logger is asked
+    return logs._render_json(None, "info", {"event": "x", "text": text})  # type: ignore[arg-type]  # no logger is asked
 
 
 def _source(text: str) -> object:
@@ -229,8 +229,8 @@ READERS: tuple[Reader, ...] = (
     _list_tool("count_values", "items", 200_000),
     _list_tool("number_statistics", "numbers", 200_000, "1e29\n", "1e-29\n"),
     Reader(name="web page", read=pages.read_page, most=1_000_000, pieces=("<p", "<p>", "<!--", "<title>", "<svg>", "</svg", "<script>", "</script ", "<a ", "&#", "&#1", "&#0", "&#x", "&amp", "&a", "<!", "<![CDATA[", "<?", "> <", "<br>\n"), frames=("…", "<script>…", "&#…;", "<title>…", "<p …")),
-    Reader(name="charset of a page", read=_bytes(partial(_charset, "text/html")), most=1_000_000, pieces=("charset", "charset=", "charset ", "charset=  ")),
-    Reader(name="charset of a header", read=lambda text: _charset(text, b""), most=64_000, pieces=("charset", "charset=", "charset  "), refusals=(NexusError,)),
+    Reader(name="charset of a page", read=_bytes(partial(_find_charset, "text/html")), most=1_000_000, pieces=("charset", "charset=", "charset ", "charset=  ")),
+    Reader(name="charset of a header", read=lambda text: _find_charset(text, b""), most=64_000, pieces=("charset", "charset=", "charset  "), refusals=(NexusError,)),
     Reader(name="address", read=parse_target, most=20_000, pieces=("a.", "1.", "http://a", "[", "::", "%", "@", "-", "a-", "xn--", "0x"), frames=("…", "http://…", "http://…/", "http://a/…", "http://[…]/")),
     Reader(name="tool arguments", read=lambda text: parse_arguments(TOOL, text), most=200_000, pieces=_JSON, frames=("…", '{"items":[…]}', '{"items":"[…]"}', '{"text":"…"}', '{…"a":1}', '{"items":[{"a":…}]}')),
     Reader(name="tool arguments of many names", read=lambda text: parse_arguments(TOOL, msgspec.json.encode(dict.fromkeys(map(str, range(len(text) // 8)), 1)).decode()), most=200_000),
@@ -250,14 +250,14 @@ READERS: tuple[Reader, ...] = (
     Reader(name="stream of a provider, trickling", read=partial(_trickled, Splitter), most=500_000, pieces=_SSE, frames=("…", "data: …\n\n")),
     Reader(name="events of a provider", read=_assembled, most=500_000, pieces=('{"choices":[{"delta":{"content":"a"}}]}\n', '{"choices":[{"delta":{"tool_calls":[{"function":{"name":"f","arguments":"1"}}]}}]}\n', *_JSON), frames=("…", '{"choices":[{"delta":{"content":"…"}}]}', '{"choices":…')),
     Reader(name="tool calls of a provider", read=_calls, most=100_000),
-    Reader(name="arguments of past calls", read=_readable, most=200_000, pieces=_JSON),
+    Reader(name="arguments of past calls", read=_fix_arguments, most=200_000, pieces=_JSON),
     Reader(name="refusal of a provider", read=_bytes(lambda body: refusals.classify_refusal(400, body, key="sk-secret")), most=20_000, pieces=("sk-", "token=", "key ", "api_key", *_JSON), frames=("…", '{"error":{"message":"…"}}')),
     Reader(name="words of a provider", read=lambda text: refusals.quote_message(text, key="sk"), most=200_000, pieces=("sk-", "sk", "key ", "token  ", "api_key=", "bearer")),
     Reader(name="pause of a provider", read=lambda text: refusals.retry_after({"Retry-After": text}, now=0.0), most=64_000, pieces=("Mon, ", "1 Jan ", "(", "GMT ", "1e")),
     Reader(name="stream of the server", read=partial(_fed, Parser), most=2_000_000, pieces=_SSE, frames=("…", "data: …\n\n", "id: …\n\n"), refusals=(NexusError, TooLong)),
     Reader(name="stream of the server, trickling", read=partial(_trickled, Parser), most=500_000, pieces=_SSE, frames=("…", "data: …\n\n"), refusals=(NexusError, TooLong)),
     Reader(name="problem of the server", read=_bytes(lambda body: client_errors.parse_problem(400, body)), most=200_000, pieces=_JSON, frames=("…", '{"type":"urn:nexus:problem:x","detail":"…"}')),
-    Reader(name="message of a decoder", read=lambda text: http_requests._invalid(text, NewProject), most=1_000_000, pieces=("[0]", " - at `$", "`", "unknown field `", ".", "[...]", "requirement"), frames=("…", "x - at `$…`", "x - at `$…", "Object contains unknown field `…`")),
+    Reader(name="message of a decoder", read=lambda text: http_requests._make_invalid_input(text, NewProject), most=1_000_000, pieces=("[0]", " - at `$", "`", "unknown field `", ".", "[...]", "requirement"), frames=("…", "x - at `$…`", "x - at `$…", "Object contains unknown field `…`")),
     Reader(name="preference", read=http_requests.wait, most=64_000, pieces=("wait", "wait=", "wait = ", ",", ", ;", "wait  ")),
     Reader(name="revision", read=http_requests.revision, most=64_000, pieces=('"1"', '"1', "*"), frames=("…", '…"1', '"1"…x')),
     Reader(name="position", read=http_requests.position, most=64_000),
