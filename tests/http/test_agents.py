@@ -52,7 +52,14 @@ async def test_an_invocation_is_answered_kept_and_made_once() -> None:
         again = await site.client.post(f"{url}/invoke", json={"content": "double 2"}, headers=key)
         assert again.content == first.content
         assert (await site.client.get(f"{url}/invocations")).json()["items"] == [first.json()]
-        for wrong in ({}, {"content": ""}, {"content": "x" * 50_001}, {"content": 1}, {"input": "x"}):
+        for wrong in (
+            {},
+            {"content": ""},
+            {"content": "\u2003 "},
+            {"content": "x" * 50_001},
+            {"content": 1},
+            {"input": "x"},
+        ):
             assert (await site.client.post(f"{url}/invoke", json=wrong)).status_code == 422, wrong
 
 

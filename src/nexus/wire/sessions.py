@@ -40,9 +40,9 @@ class NewMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 
     def __post_init__(self) -> None:
         if self.content is None and self.parts is None:
-            raise ValueError("Object missing required field `content`")
+            raise ValueError("Send parts, or the required field `content`")
         if self.content is not None and self.parts is not None:
-            raise ValueError("Send either `content` or `parts`")
+            raise ValueError("Send `content` or `parts`, not both")
         if sum(len(part.text) for part in self.parts or ()) > CONTENT_CHARACTERS:
             raise ValueError(f"Expected parts of at most {CONTENT_CHARACTERS} characters together")
 

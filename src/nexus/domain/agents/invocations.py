@@ -11,7 +11,7 @@ from nexus.domain.core.errors import NexusError
 from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
-from nexus.domain.core.texts import cut_to_bytes
+from nexus.domain.core.texts import check_message, cut_to_bytes
 from nexus.domain.core.values import JSON
 from nexus.domain.identity import policies
 from nexus.domain.ports.database import Page, Tables, Window
@@ -70,6 +70,7 @@ class Invocations:
 
     async def invoke(self, caller: Principal, agent_id: str, content: str, *, once: Once | None = None) -> Invocation:
         """One question, one answer, no session. A failure is an invocation with status `failed`, kept as well."""
+        check_message(content)
         async with self._requests.begin_long(caller, once, Invocation) as request:
             if request.answer is None:
                 agent = await self._agents.get(caller, agent_id)

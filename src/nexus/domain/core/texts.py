@@ -7,6 +7,8 @@ from difflib import get_close_matches
 
 import msgspec
 
+from nexus.domain.core.errors import InvalidInput
+
 _STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Categories of characters that move a cursor, colour a terminal, turn the reading direction or break a line."""
 _JOINERS = "\u200c\u200d"
@@ -37,6 +39,18 @@ def cut_to_bytes(text: str, most: int) -> str:
         with suppress(ValueError):
             return str(msgspec.json.decode(encoded[:end] + b'"')) + "…"
     raise AssertionError("six bytes hold every escape")
+
+
+def check_message(text: str) -> None:
+    """InvalidInput where nothing of it can be seen: blanks of any width, control and format characters."""
+    if all(unicodedata.category(character)[0] in "CZ" for character in text):
+        message = "A message says something: this one has blanks alone."
+        raise InvalidInput(message, errors=[{"pointer": "/content", "message": message}])
+
+
+def format_count(number: int, noun: str) -> str:
+    """`1 case`, `2 cases`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def escape_controls(text: str) -> str:

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from nexus.domain.core.errors import QuotaExceeded
+from nexus.domain.core.texts import format_count
 from nexus.domain.ports.rows import Below, Write, when
 from nexus.domain.projects import rules
 from nexus.domain.projects.model import Project, ProjectStatus
@@ -39,7 +40,7 @@ class Admission:
         if now.builds_held < limits.held:
             return rules.defer(move)
         raise QuotaExceeded(
-            f"{now.builds_active} builds are under way and {now.builds_held} wait already.",
+            f"{format_count(now.builds_active, 'build')} under way, and {now.builds_held} waiting already.",
             position=now.builds_active + now.builds_held,
             limit=limits.active + limits.held,
             retry_after=RETRY_SECONDS,

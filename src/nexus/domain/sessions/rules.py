@@ -28,7 +28,7 @@ from nexus.domain.sessions.model import (
 
 NAME_CHARACTERS = 40
 CONTEXT_WEIGHT = 12_000
-"""Tokens of a conversation that a model is shown, counted as in `texts.weight`."""
+"""Tokens of a conversation that a model is shown, counted as by `estimate_tokens`."""
 KEPT_BYTES = 380_000
 """What input and output of a reply may take in its row; the log has the whole."""
 PART_BYTES = 100

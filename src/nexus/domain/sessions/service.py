@@ -13,6 +13,7 @@ from nexus.domain.core.failpoints import hit
 from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
+from nexus.domain.core.texts import check_message
 from nexus.domain.core.values import JSON
 from nexus.domain.identity import policies
 from nexus.domain.ports.database import Page, Tables, Window, retry_stale
@@ -22,7 +23,17 @@ from nexus.domain.requests.model import Once
 from nexus.domain.requests.service import KeyedRequest, Requests
 from nexus.domain.sessions import rules
 from nexus.domain.sessions.admission import AdmissionRequest, ReplyAdmission
-from nexus.domain.sessions.model import Message, NotLast, Part, Reply, ReplyRunning, Session, SessionClosed, TextPart
+from nexus.domain.sessions.model import (
+    Message,
+    NotLast,
+    Part,
+    Reply,
+    ReplyRunning,
+    Session,
+    SessionClosed,
+    TextPart,
+    join_text,
+)
 from nexus.domain.sessions.replies import Replies
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
 from nexus.domain.tallies.service import Tallies
@@ -129,6 +140,7 @@ class Sessions:
     ) -> Reply:
         """Keeps what the user said and asks for the reply; both, or neither. ReplyRunning while another is written."""
         parts = (TextPart(content),) if isinstance(content, str) else tuple(content)
+        check_message(join_text(parts))
         with self._admission.begin(caller.tenant_id) as admission:
             async with self._requests.begin(caller, once, Reply, look_first=False) as request:
                 if request.answer is None:

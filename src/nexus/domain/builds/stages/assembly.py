@@ -10,6 +10,7 @@ from nexus.domain.builds.stage_context import StageContext
 from nexus.domain.builds.stages.parts import find_planned_agent
 from nexus.domain.builds.stages.tools import ToolSet
 from nexus.domain.builds.workflow import StageOutput
+from nexus.domain.core.texts import format_count
 
 CONFTEST = '''"""Lets plain `pytest` in this folder find the tools, wherever it is called from."""
 
@@ -43,7 +44,7 @@ async def assembly(context: StageContext) -> StageOutput:
     }
     others = {other.slug: _make_outline(other) for other in architecture.agents}
     spec = await context.services.resolver.resolve(package.read(files), agent_id=agent.slug, others=others)
-    await context.note(f"{agent.slug}: {len(spec.tools)} tools, {len(files)} files")
+    await context.note(f"{agent.slug}: {format_count(len(spec.tools), 'tool')}, {format_count(len(files), 'file')}")
     assembled = Assembled(folder=folder, tools=[entry.ref for entry in manifest.tools], files=sorted(files))
     placed = {f"{folder}/{path}": text for path, text in files.items()}
     placed["docs/requirements.md"] = _rewrite_requirements(context, architecture, say)

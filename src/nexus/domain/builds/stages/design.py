@@ -8,6 +8,7 @@ from nexus.domain.builds.outputs import Architecture, Brief, BuildRequest, Case,
 from nexus.domain.builds.stage_context import StageContext
 from nexus.domain.builds.stages.parts import find_planned_agent
 from nexus.domain.builds.workflow import StageOutput
+from nexus.domain.core.texts import format_count
 
 
 async def design(context: StageContext) -> StageOutput:
@@ -18,7 +19,7 @@ async def design(context: StageContext) -> StageOutput:
     made = await context.ask(
         Design, question, check=lambda found: acceptance.check_cases(found, agent, planned, needed)
     )
-    await context.note(f"{agent.slug}: {len(made.cases)} cases")
+    await context.note(f"{agent.slug}: {format_count(len(made.cases), 'case')}")
     files = {
         f"agents/{agent.slug}/docs/design.md": documents.write_design(agent, made, brief.language),
         f"agents/{agent.slug}/tests/cases.toml": encode_cases(made.cases),

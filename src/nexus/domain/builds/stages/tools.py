@@ -9,6 +9,7 @@ from nexus.domain.builds.stage_context import StageContext
 from nexus.domain.builds.stages.parts import find_planned_agent
 from nexus.domain.builds.workflow import StageOutput
 from nexus.domain.core.errors import InvalidInput
+from nexus.domain.core.texts import format_count
 from nexus.domain.ports.code import Program, TestResult
 from nexus.domain.ports.tools import Effect
 
@@ -56,7 +57,7 @@ async def _write_tool(
         tool = await context.ask(WrittenTool, question, check=lambda found: _check_form(found, planned))
         failure, tests = await _check_tool(context, tool)
         if failure is None:
-            await context.note(f"{tool.name}: {len(tests)} tests passed")
+            await context.note(f"{tool.name}: {format_count(len(tests), 'test')} passed")
             return KeptTool(name=tool.name, effect=tool.effect, tests=tests, repairs=repairs), sources(tool)
         await context.note(f"{tool.name}: {failure.splitlines()[0][:200]}")
         previous = tool
