@@ -237,6 +237,7 @@ async def test_only_the_newest_answer_can_be_forgotten_and_never_what_a_tool_did
         Delta("one"),
         Delta("two again"),
     ]
+    assert second.unknown, "what the forgotten answer cost was counted nowhere"
     calls = 0
 
     async def send(key: str) -> ToolResult:
@@ -251,6 +252,22 @@ async def test_only_the_newest_answer_can_be_forgotten_and_never_what_a_tool_did
         await heard(over(model, third), asked)
     await third.tool("send", "{}", "external", send)
     assert (calls, third.replayed) == (1, 3)
+
+
+async def test_forgetting_twice_before_anything_is_asked_forgets_the_answer_before_as_well(tables: Tables) -> None:
+    model = ScriptedModel("one", "two", "one again", "two again")
+    first, other = journal(tables), ModelRequest(messages=(ChatMessage("user", "and then"),))
+    await heard(over(model, first))
+    await heard(over(model, first), other)
+    for _ in range(3):
+        assert await journal(tables).forget_answer()
+    second = journal(tables)
+    assert not await second.is_open(), "nobody died under what was forgotten"
+    assert [(await heard(over(model, second), asked))[0] for asked in (ASKED, other)] == [
+        Delta("one again"),
+        Delta("two again"),
+    ]
+    assert (second.replayed, second.unknown) == (0, True)
 
 
 async def test_a_new_scope_is_not_read_and_what_its_journal_wrote_is() -> None:

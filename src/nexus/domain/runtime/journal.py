@@ -89,12 +89,13 @@ class Journal:
             await self._tables.commit(*(delete(STEPS, step) for step in steps), *self._guard())
 
     async def forget_answer(self) -> bool:
-        """The newest step, where it is a model's answer, is asked anew by whoever comes next. False where there is no step at all."""
-        newest = (await self._tables.page(STEPS, self._scope, window=Window(limit=1, newest_first=True))).items
-        answers = [step for step in newest if step.kind == "model" and step.result is not None]
-        if answers:
-            await self._tables.commit(*(delete(STEPS, step) for step in answers), *self._guard())
-        return bool(newest)
+        """The newest step, where it is a model's answer, is asked anew by whoever comes next, who does not know what it cost. False where
+        there is no step at all."""
+        steps = (await self._tables.page(STEPS, self._scope, window=Window(limit=100, newest_first=True))).items
+        newest = next((step for step in steps if step.result is not None or not step.cut), None)
+        if newest and newest.kind == "model" and newest.result is not None:
+            await self._tables.commit(patch(STEPS, newest, result=None, cut=True, lost=True), *self._guard())
+        return bool(steps)
 
     async def is_open(self) -> bool:
         """Whether a step is noted that has begun and has no end: one under which a process died."""
