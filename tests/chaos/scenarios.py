@@ -97,6 +97,19 @@ async def _again(world: Bench, started: JSON, command: str, mark: int) -> None:
     await world.api.until(started["project_id"], *TERMINAL, within=END_SECONDS)
 
 
+async def deploying(world: Bench, mark: int) -> JSON:
+    """A build, and its version deployed once more by its user: asked twice with one key, that is one deployment."""
+    started = await building(world, mark)
+    [agent_id] = (await world.api.project(started["project_id"]))["agent_ids"]
+    path = f"/agents/{agent_id}/deployments"
+    answers = [await world.api.insist("POST", path, {}, key=f"deploy-{mark}") for _ in range(2)]
+    must([status for status, _ in answers] == [201, 201], f"A deployment was answered {answers}.")
+    must(answers[0] == answers[1], f"One key was answered differently: {answers}.")
+    listed = (await world.api.insist("GET", path))[1]["items"]
+    must(len(listed) == 2, f"The build and its user deployed once each: {listed}.")
+    return started
+
+
 async def deleting(world: Bench, mark: int) -> JSON:
     """T23: a build that is over and one that runs are deleted; one beside them is not, and is what is given. Returns when nothing is
     left of the two."""
@@ -155,6 +168,7 @@ SCENARIOS = (
     Scenario(name="failed once", do=building, also="before:stage.call@4=fail", accounts=False),
     Scenario(name="retry", do=retrying, script=Script(spoils={"build_design": 4}), accounts=False),
     Scenario(name="restart", do=restarting, accounts=False),
+    Scenario(name="deploy", do=deploying, accounts=False, like="build"),
     Scenario(name="delete", do=deleting, script=Script(latency=0.05), accounts=False, like="build"),
     Scenario(name="unverified", do=building, script=Script(answer="I do not know.", pieces=1), accounts=False),
     Scenario(name="drain", do=draining, script=SLOW, accounts=False, drains=True),
@@ -179,6 +193,7 @@ MEANT: dict[str, tuple[str, ...]] = {
     "failed once": ("stage.retried",),
     "retry": ("project.retry",),
     "restart": ("project.restart",),
+    "deploy": ("agent.deploy",),
     "delete": ("project.delete", "purge.files", "purge.rows", "job.end"),
     "unverified": ("stage.skipped",),
     "drain": ("build.queued",),

@@ -262,3 +262,17 @@ async def test_one_whose_end_could_not_be_told_in_full_is_completed_by_the_next_
         row = await talk.row(reply)
         assert (row.status, row.dispatch, row.fence) == ("completed", None, 1)
         assert tags(await told(app, reply))[-1] == "reply.completed"
+
+
+async def test_what_an_answer_cost_is_in_the_log_before_its_row_says_that_it_is_over() -> None:
+    tables = Halting()
+    tables.at_write = lambda write: write.table.name == "replies" and write.fields.get("status") == "completed"
+    async with talking(tables=tables) as (app, session):
+        model: Any = app.adapters.model
+        model.add(turn("Good."), purpose="reply")
+        reply = await app.services.sessions.send(ANN, session.session_id, "hello")
+        await tables.reached.wait()
+        found = (await app.adapters.log.read(f"reply:{reply.reply_id}")).events
+        tables.opened.set()
+        await app.queue.wait_idle()
+    assert [msgspec.json.decode(event)["type"] for event in found][-2:] == ["reply.delta", "usage.recorded"]

@@ -57,6 +57,8 @@ class ReplyCompletion:
 
     async def _finish(self, reply: Reply, writing: ReplyStream, status: ReplyStatus, error: str | None) -> None:
         writing.is_ending = True
+        with contextlib.suppress(Conflict):  # it is raised again before the last event
+            await writing.append_pending()
         hit("before:reply.keep")
         try:
             ended = await self._keep(reply, writing, status, error)

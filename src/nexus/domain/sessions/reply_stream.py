@@ -124,6 +124,12 @@ class ReplyStream:
                 self._pending.clear()
         self._landed = None
 
+    async def append_pending(self) -> None:
+        """What was to go out with the next event is on its way when this returns."""
+        await self.flush()
+        if self._pending:
+            self._landed = self._append()
+
     async def replay(self) -> None:
         """Everything emitted before a crash is counted and kept again. What follows begins behind a leap: a position that
         somebody may have seen and the disk has lost does not come back as another."""
