@@ -12,11 +12,11 @@ HEAD = """# States of a project and its task
 Generated from `nexus.domain.projects.rules` by `make docs`; do not edit.
 
 A build is one row that the user sees (the project) and one that an executor holds (its task). Every move changes both in one
-commit, and the condition of that commit is the move itself: from which states, under which wish, and, where it is fenced, under
+commit, and the condition of that commit is the move itself: from which states, under which wanted control, and, where it is fenced, under
 which fence. Who comes too late is refused and reads again.
 
 What is *wanted* (`control_status`: running, paused, stopped) is a field of its own. A user's command on a running build only
-writes the wish; the executor takes it up at its next step, or the sweeper does when no executor answers.
+writes the wanted control; the executor takes it up at its next step, or the sweeper does when no executor answers.
 """
 
 MOVES_TEXT = """

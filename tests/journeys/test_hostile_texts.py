@@ -13,7 +13,7 @@ LONGEST = 50_000
 PATIENCE = 5.0
 """Seconds: far more than an answer of /health takes, far less than a pattern that goes wild."""
 
-BEGINNINGS = ("Convert 12 inches to cm ", "What is 15% of 80 ", "一万公里是多少英里", "a,b\n1,2\nsum of ", "")
+BEGINNINGS = ("Convert 12 inches to cm ", "What is 15% of 80 ", "一万公里是多少英里", "a,b\n1,2\nsum of ", "?")
 PIECES = (
     " ",
     "what ",

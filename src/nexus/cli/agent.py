@@ -47,7 +47,7 @@ class Alone:
     def __init__(self, agent: OpenAgent, output: Output) -> None:
         self._runtime, self._spec, self._output = agent.runtime, agent.spec, output
         self._history = list[ChatMessage]()
-        self.commands = {"new": Command("forget what was said so far", self._forget)}
+        self.commands = {"new": Command("forget what was said so far", self._forget_conversation)}
 
     async def answer(self, content: str) -> str:
         """What failed is not remembered."""
@@ -67,7 +67,7 @@ class Alone:
             voice.pause()
         return voice.ending
 
-    async def _forget(self) -> str:
+    async def _forget_conversation(self) -> str:
         self._history.clear()
         return "What was said so far is forgotten."
 

@@ -92,7 +92,7 @@ def _run_conversation(asked: Asked, runner: asyncio.Runner, partner: Partner) ->
             one = _read_until_second_interrupt(asked, read)
             if one is None or one.command in LEAVING:
                 return OK
-            _take(asked, runner, partner, one)
+            _answer_typed(asked, runner, partner, one)
         except Ended as refused:
             asked.output.note(f"nexus: {refused.sentence}")
 
@@ -116,7 +116,7 @@ def _read_until_second_interrupt(asked: Asked, read: Read) -> Typed | None:
         return read_entry(read)
 
 
-def _take(asked: Asked, runner: asyncio.Runner, partner: Partner, one: Typed) -> None:
+def _answer_typed(asked: Asked, runner: asyncio.Runner, partner: Partner, one: Typed) -> None:
     """A message that fails ends no conversation: what comes next may work."""
     text, command = one
     if command in HELPING:

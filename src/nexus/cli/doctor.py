@@ -16,10 +16,10 @@ def doctor(asked: Asked) -> int:
     found = read_settings(asked.settings_environ, data_dir=asked.arguments.data_dir)
     if asked.arguments.chaos:
         return report_findings(asked, asyncio.run(run_crash_test(asked.output.note, found, asked.settings_environ)))
-    return report_findings(asked, asyncio.run(_examine(asked, found)))
+    return report_findings(asked, asyncio.run(_examine_machine(asked, found)))
 
 
-async def _examine(asked: Asked, found: Settings) -> list[Finding]:
+async def _examine_machine(asked: Asked, found: Settings) -> list[Finding]:
     return [*await examine(found), await _check_server(asked)]
 
 

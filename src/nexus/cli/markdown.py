@@ -33,18 +33,18 @@ class Blocks:
         self.rest += piece
         end = 0
         while (stop := self.rest.find("\n", self._at)) >= 0:
-            end = self._at if self._begins(self.rest[self._at : stop]) else end
-            self._pass(self.rest[self._at : stop])
+            end = self._at if self._begins_block(self.rest[self._at : stop]) else end
+            self._pass_line(self.rest[self._at : stop])
             self._at = stop + 1
-        end = self._at if self._begins(self.rest[self._at :]) else end
+        end = self._at if self._begins_block(self.rest[self._at :]) else end
         complete, self.rest = self.rest[:end], self.rest[end:]
         self._at -= end
         return complete
 
-    def _begins(self, line: str) -> bool:
+    def _begins_block(self, line: str) -> bool:
         return self._is_blank and not self._fence and line[:1].strip() != ""
 
-    def _pass(self, line: str) -> None:
+    def _pass_line(self, line: str) -> None:
         mark = re.match(r" {0,3}(`{3,}|~{3,})", line)
         if mark and not self._fence:
             self._fence = mark[1]

@@ -45,23 +45,23 @@ class Voice:
             case "reply.delta":
                 self._writer.write(str(data.get("text", "")))
             case "tool.called":
-                self._beside(f"→ {data.get('name')} {data.get('arguments', '')}")
+                self._print_aside(f"→ {data.get('name')} {data.get('arguments', '')}")
             case "tool.finished":
                 mark = "←" if data.get("ok", True) else "✘"
-                self._beside(f"{mark} {data.get('name')} {data.get('result', '')}")
+                self._print_aside(f"{mark} {data.get('name')} {data.get('result', '')}")
             case "reply.waiting":
                 before = data.get("position", 0)
-                self._beside(f"(waiting, {before} before you)" if before else "(waiting, you are next)")
+                self._print_aside(f"(waiting, {before} before you)" if before else "(waiting, you are next)")
             case "reply.reset":
-                self._beside(f"(the answer begins anew: {data.get('reason', '')})")
+                self._print_aside(f"(the answer begins anew: {data.get('reason', '')})")
             case "reply.completed":
                 self.pause()
             case "reply.failed" | "reply.interrupted":
-                self._beside(f"✘ {tag.removeprefix('reply.')}: {data.get('reason', '')}")
+                self._print_aside(f"✘ {tag.removeprefix('reply.')}: {data.get('reason', '')}")
             case "reply.cancelled":
-                self._beside("(stopped)")
+                self._print_aside("(stopped)")
 
-    def _beside(self, line: str) -> None:
+    def _print_aside(self, line: str) -> None:
         self.pause()
         self._output.dim(fit_line(line))
 

@@ -38,7 +38,7 @@ async def try_package(output: Output, directory: Path, settings: Settings) -> in
         if not (has_tests or cases):
             raise Ended(USAGE, f"{directory} holds no tests/test_*.py and no {CASES}: there is nothing to run.")
         for test in tests:
-            _say(output, test.passed, test.name, test.error)
+            _print_result(output, test.passed, test.name, test.error)
         results = [await _run_case(output, agent, case) for case in cases]
     tried = _summarize(agent.model, tests, problems, results)
     if output.json:
@@ -54,11 +54,11 @@ async def _run_case(output: Output, agent: OpenAgent, case: Case) -> CaseResult:
 
     found = await run_case(converse, agent.spec, case)
     exercised = f" ({', '.join(found.case.requirements)})" if found.case.requirements else ""
-    _say(output, found.passed, f"{found.case.name}{exercised}: {found.case.input}", found.problem)
+    _print_result(output, found.passed, f"{found.case.name}{exercised}: {found.case.input}", found.problem)
     return found
 
 
-def _say(output: Output, passed: bool, what: str, problem: str | None) -> None:
+def _print_result(output: Output, passed: bool, what: str, problem: str | None) -> None:
     if not output.json:
         output.check(passed, fit_line(what), fit_line(problem, 500) if problem else None)
         output.flush()

@@ -101,7 +101,7 @@ def _open_view(board: Board, output: Output) -> Iterator[View]:
     if output.json:
         yield lambda event, _: output.json_line(encode_event(event))
     elif not output.stderr.isatty():
-        yield lambda event, stage: _note(output, board, event, stage)
+        yield lambda event, stage: _note_event(output, board, event, stage)
     else:
         from rich.console import Console
         from rich.live import Live
@@ -126,7 +126,7 @@ def format_event(event: Event) -> str:
     return fit_line(f"{event.tag}  {words}", 300)
 
 
-def _note(output: Output, board: Board, event: Event, stage: Stage | None) -> None:
+def _note_event(output: Output, board: Board, event: Event, stage: Stage | None) -> None:
     if stage is None:
         output.note(f"build {board.state_in_words}")
         return

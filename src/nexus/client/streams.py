@@ -50,11 +50,11 @@ class Following:
     async def events(self) -> AsyncGenerator[Event, None]:
         """ApiError when the server refuses; Unreachable when it stays away for too long."""
         while not self._over:
-            async with aclosing(self._try()) as events:
+            async with aclosing(self._read_connection()) as events:
                 async for event in events:
                     yield event
 
-    async def _try(self) -> AsyncGenerator[Event, None]:
+    async def _read_connection(self) -> AsyncGenerator[Event, None]:
         """What one connection brings; a pause where it ends before the stream."""
         try:
             async with (

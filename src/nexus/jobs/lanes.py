@@ -209,7 +209,7 @@ class Lanes:
     def _start(self, run: Run, waiting: Waiting, lane: Lane) -> None:
         key = waiting.key
 
-        async def ran() -> None:
+        async def run_job() -> None:
             await run(waiting.body)
 
         def leave(_: asyncio.Task[None]) -> None:
@@ -220,7 +220,7 @@ class Lanes:
             self._start_waiting(lane)
 
         lane.take(waiting.group)
-        task = asyncio.ensure_future(ran())
+        task = asyncio.ensure_future(run_job())
         self._running[key] = _Running(task, lane)
         task.add_done_callback(leave)
 

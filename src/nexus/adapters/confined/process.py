@@ -231,9 +231,9 @@ class _Conversation:
             if len(heard) > most:
                 self._stop("too_much_output")
         for line in heard.splitlines():
-            self._take(_decode_frame(bytes(line)))
+            self._take_frame(_decode_frame(bytes(line)))
 
-    def _take(self, frame: _Frame | None) -> None:
+    def _take_frame(self, frame: _Frame | None) -> None:
         if isinstance(frame, _Ended) and self._ended is None and _is_shallow(frame.value):
             self._ended = frame
         elif isinstance(frame, _Tested) and self._ended is None:

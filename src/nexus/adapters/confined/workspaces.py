@@ -42,7 +42,7 @@ class Workspace:
         if self._handle is not None:
             handle, self._handle = self._handle, None
             try:
-                _remove(self.path, handle)
+                _remove_directory(self.path, handle)
             finally:
                 os.close(handle)
 
@@ -112,7 +112,7 @@ def _collect_workspace(path: Path) -> bool:
         if not (marked or _is_unfinished(handle)) or not _is_locked_now(path, handle):
             return False
         if marked:
-            _remove(path, handle)
+            _remove_directory(path, handle)
         else:
             path.rmdir()
         return not path.exists()
@@ -146,7 +146,7 @@ def _is_locked_now(path: Path, handle: int) -> bool:
         return False
 
 
-def _remove(path: Path, handle: int) -> None:
+def _remove_directory(path: Path, handle: int) -> None:
     """The mark goes last: what a kill in between leaves is collected, and so is what could not be removed at once."""
     with os.scandir(handle) as entries:
         inside = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries if entry.name != MARK]

@@ -83,7 +83,7 @@ class DirectoryFiles:
             with suppress(FileNotFoundError):
                 self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
                 with self._open_folders(parts[:-1], make=True) as folders:
-                    return _replace(parts[-1], content, folders[-1])
+                    return _replace_file(parts[-1], content, folders[-1])
         raise Unavailable("The folder keeps vanishing.", reason="storage")
 
     def _list(self, parts: tuple[str, ...]) -> Sequence[str]:
@@ -109,7 +109,7 @@ class DirectoryFiles:
             opened.callback(os.close, folders[0])
             for part in parts:
                 if make:
-                    _make(part, folders[-1])
+                    _make_folder(part, folders[-1])
                 folders.append(_open_folder(part, folders[-1]))
                 opened.callback(os.close, folders[-1])
             yield folders
@@ -145,7 +145,7 @@ def _open_folder(name: str, folder: int) -> int:
         raise
 
 
-def _make(name: str, folder: int) -> None:
+def _make_folder(name: str, folder: int) -> None:
     with suppress(FileExistsError):
         os.mkdir(name, 0o700, dir_fd=folder)
         os.fsync(folder)
@@ -166,7 +166,7 @@ def _read_content(name: str, folder: int) -> bytes | None:
         return file.read()
 
 
-def _replace(name: str, content: bytes, folder: int) -> None:
+def _replace_file(name: str, content: bytes, folder: int) -> None:
     temporary = TEMPORARY + token_hex(8)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=folder), "wb") as file:
@@ -174,7 +174,7 @@ def _replace(name: str, content: bytes, folder: int) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-            _rename(temporary, name, folder)
+            _rename_entry(temporary, name, folder)
         except BaseException:
             with suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=folder)
@@ -182,7 +182,7 @@ def _replace(name: str, content: bytes, folder: int) -> None:
     os.fsync(folder)
 
 
-def _rename(temporary: str, name: str, folder: int) -> None:
+def _rename_entry(temporary: str, name: str, folder: int) -> None:
     try:
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     except IsADirectoryError:

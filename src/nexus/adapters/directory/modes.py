@@ -22,8 +22,8 @@ def close_to_others(paths: Iterable[Path]) -> None:
             continue
         for at, folders, files in os.walk(path, topdown=False):
             for name in (*folders, *files):
-                _close(Path(at, name))
-        _close(path)
+                _close_mode(Path(at, name))
+        _close_mode(path)
 
 
 def _is_open(path: Path) -> bool:
@@ -34,7 +34,7 @@ def _is_open(path: Path) -> bool:
     return not stat.S_ISLNK(found) and bool(found & _OTHERS)
 
 
-def _close(path: Path) -> None:
+def _close_mode(path: Path) -> None:
     try:
         if not _is_open(path):
             return

@@ -89,7 +89,7 @@ class GitRepository:
         check_change(files, message=message, key=key, fence=writer.fence)
         text = _format_message(message.strip(), key, writer.fence)
         async with self._lock(tree):
-            await self._open(tree)
+            await self._create_repository(tree)
             for _ in range(_TRIES):
                 newest = await self._find_newest(tree, await self._check_out_newest(tree))
                 writer.fence.follow(newest.fence if newest else Fence())
@@ -155,7 +155,7 @@ class GitRepository:
             await self._worktree.bring(tree, newest, known={})
         return newest
 
-    async def _open(self, tree: Path) -> None:
+    async def _create_repository(self, tree: Path) -> None:
         """A repository appears whole: it is made beside the tree and moved into its place."""
         if await asyncio.to_thread(is_open, tree):
             await asyncio.to_thread(remove_old, tree / ".git", BEFORE_WORK)

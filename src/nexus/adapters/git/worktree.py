@@ -79,7 +79,7 @@ class Worktree:
         try:
             await asyncio.to_thread(_copy, tree / ".git/index", index)
             await self._git.tell(tree, "read-tree", "--reset", commit_id, index=index)
-            await asyncio.to_thread(_settle, tree, index, commit_id)
+            await asyncio.to_thread(_replace_index, tree, index, commit_id)
         finally:
             index.unlink(missing_ok=True)
             index.with_name(f"{index.name}.lock").unlink(missing_ok=True)  # of a git that was cut
@@ -124,7 +124,7 @@ def _write_private(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _settle(tree: Path, index: Path, commit_id: str) -> None:
+def _replace_index(tree: Path, index: Path, commit_id: str) -> None:
     repository = tree / ".git"
     index.replace(repository / "index")
     if (repository / "HEAD").read_bytes() != _HEAD:

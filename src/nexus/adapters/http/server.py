@@ -100,7 +100,7 @@ async def serve_connections(app: Any, listener: socket.socket, bounds: Bounds = 
         if serving.done():
             await serving
             raise RuntimeError("the server ended before it listened")
-        with _start_left_alone():
+        with _freeze_start_objects():
             yield
     finally:
         started.cancel()
@@ -120,7 +120,7 @@ def _find_connection_limit() -> int:
 
 
 @contextlib.contextmanager
-def _start_left_alone() -> Iterator[None]:
+def _freeze_start_objects() -> Iterator[None]:
     """The garbage collector does not look again at what the start left behind: that would stop every stream for 60 ms at a time."""
     before = gc.get_threshold()
     gc.collect()

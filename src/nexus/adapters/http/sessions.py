@@ -83,7 +83,7 @@ async def send_message(
     reply = await request.services.sessions.send(request.caller, session_id, _read_parts(data), once=once)
     if wait and (ended := await _wait_for_end(request, reply, wait)) is not None:
         return Answer(view(ended, wire.ReplyView), status_code=200, headers={"preference-applied": f"wait={wait}"})
-    return _answer_begun(session_id, reply)
+    return _answer_started(session_id, reply)
 
 
 @route("POST /sessions/{session_id:str}/stream", 409, 429, status_code=200, stream="reply")
@@ -116,7 +116,7 @@ async def regenerate_message(
     request: JSONRequest, session_id: Id, message_id: Id, once: Once
 ) -> Answer[wire.ReplyStartedView | wire.ReplyView]:
     """Writes the last answer again; the old one is gone."""
-    return _answer_begun(
+    return _answer_started(
         session_id, await request.services.sessions.regenerate(request.caller, session_id, message_id, once=once)
     )
 
@@ -131,7 +131,7 @@ def _events_url(session_id: str, reply_id: str) -> str:
     return f"{API}/sessions/{session_id}/replies/{reply_id}/events"
 
 
-def _answer_begun(session_id: str, reply: Reply) -> Answer[wire.ReplyStartedView | wire.ReplyView]:
+def _answer_started(session_id: str, reply: Reply) -> Answer[wire.ReplyStartedView | wire.ReplyView]:
     url = _events_url(session_id, reply.reply_id)
     content = wire.ReplyStartedView(session_id=session_id, reply_id=reply.reply_id, status=reply.status, events_url=url)
     return Answer(content, status_code=202, headers={"location": url})

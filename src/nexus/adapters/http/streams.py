@@ -108,7 +108,7 @@ class EventStream:
             return
         try:
             async with asyncio.TaskGroup() as group:
-                watch = group.create_task(_watch(receive))
+                watch = group.create_task(_watch_disconnect(receive))
                 fields = [(b"content-type", self._encoder.media_type.encode()), *_HEADERS, *self._headers]
                 await send({"type": "http.response.start", "status": 200, "headers": fields})
                 await self._serve(self._batches, send)
@@ -122,7 +122,7 @@ class EventStream:
         try:
             async with self._streams.open() as deadline:
                 await self._write_all(batches, send)
-                await self._write(send, b"", more=False)
+                await self._send_body(send, b"", more=False)
             return
         except TimeoutError:
             if not deadline.expired():
@@ -134,7 +134,7 @@ class EventStream:
             logger.exception("stream.crashed")
         try:
             async with asyncio.timeout(FAREWELL_SECONDS):
-                await self._write(send, farewell, more=False)
+                await self._send_body(send, farewell, more=False)
         except TimeoutError:
             logger.info("stream.abandoned")
 
@@ -144,7 +144,7 @@ class EventStream:
         except PositionLost:
             if self._restart is None:
                 raise
-            await self._write(send, self._encoder.reset(self._restart.event))
+            await self._send_body(send, self._encoder.reset(self._restart.event))
             if (anew := await self._restart.follow()) is not None:
                 await self._write_batches(anew, send)
 
@@ -152,12 +152,12 @@ class EventStream:
         encoder = self._encoder
         try:
             async for batch in batches:
-                await self._write(send, encoder.frames(batch) if batch.events else encoder.ping())
+                await self._send_body(send, encoder.frames(batch) if batch.events else encoder.ping())
         finally:
             if isinstance(batches, AsyncGenerator):
                 await batches.aclose()
 
-    def _write(self, send: Send, piece: bytes, *, more: bool = True) -> Awaitable[None]:
+    def _send_body(self, send: Send, piece: bytes, *, more: bool = True) -> Awaitable[None]:
         """A piece, behind what opens the stream if it is the first one."""
         body, self._opening = self._opening + piece, b""
         return send({"type": "http.response.body", "body": body, "more_body": more})
@@ -167,7 +167,7 @@ class _Gone(Exception):
     """The reader has left."""
 
 
-async def _watch(receive: Receive) -> None:
+async def _watch_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     raise _Gone

@@ -179,13 +179,13 @@ class Patience:
         """What is there, or comes; empty at the end. TimeoutError after so many seconds, and from then on."""
         until = self._until = self._loop.time() + wait
         if self._timer is None or self._timer.when() > until:
-            self._set(until)
+            self._set_timer(until)
         try:
             return await self._content.readany()
         finally:
             self._until = math.inf
 
-    def _set(self, at: float) -> None:
+    def _set_timer(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(at, self._expire)
@@ -195,7 +195,7 @@ class Patience:
         if self._until <= self._loop.time():
             self._content.set_exception(TimeoutError("nothing came"))
         elif self._until < math.inf:
-            self._set(self._until)
+            self._set_timer(self._until)
 
     def __enter__(self) -> Self:
         return self

@@ -38,7 +38,7 @@ class SqliteLog:
         self._writer, self._signals = writer, signals
 
     async def open(self) -> None:
-        await self._writer.do(_make)
+        await self._writer.do(_create_log_table)
         self._reader = self._writer.reader()
 
     def close(self) -> None:
@@ -109,7 +109,7 @@ class _Appending(Struct):
             self.signals.notify(append.topic, append.after + len(append.events))
 
 
-def _make(connection: sqlite3.Connection) -> None:
+def _create_log_table(connection: sqlite3.Connection) -> None:
     connection.execute(_TABLE)
     connection.execute(_FOLLOWS)
 

@@ -140,7 +140,7 @@ async def _get_once(
         location = answer.headers.get("Location")
         if answer.status in _MOVED and location:
             return join_location(target.url, location)
-        return await _read(target, answer, most)
+        return await _read_body(target, answer, most)
 
 
 def _pin_host(target: Target) -> URL:
@@ -176,7 +176,7 @@ def _find_refusal(error: BaseException | None) -> NexusError | None:
     return None
 
 
-async def _read(target: Target, answer: aiohttp.ClientResponse, most: int) -> Fetched:
+async def _read_body(target: Target, answer: aiohttp.ClientResponse, most: int) -> Fetched:
     unpacked = _make_decompressor(answer.headers.get("Content-Encoding", ""))
     content, received = bytearray(), 0
     async for chunk in answer.content.iter_chunked(65_536):

@@ -101,7 +101,7 @@ class PackageResolver:
         manifest = package.manifest
         asking = (*asking, manifest.agent.slug)
         self._check_model(manifest.model.name)
-        tools = [tool for entry in manifest.tools for tool in await self._bind(package, entry, others, asking)]
+        tools = [tool for entry in manifest.tools for tool in await self._bind_tools(package, entry, others, asking)]
         names = [tool.spec.name for tool in tools]
         if twice := {name for name in names if names.count(name) > 1}:
             raise InvalidInput(f"Two tools are named {', '.join(sorted(twice))}.")
@@ -128,7 +128,7 @@ class PackageResolver:
         except InvalidInput as error:
             raise InvalidInput(f"{MANIFEST}, [model]: {error.detail}") from error
 
-    async def _bind(
+    async def _bind_tools(
         self, package: Package, entry: ToolEntry, others: Mapping[str, Package], asking: tuple[str, ...]
     ) -> Sequence[BoundTool]:
         provider, _, target = entry.ref.partition(":")

@@ -87,7 +87,7 @@ def check_duties(planned: Architecture, needed: Requirements) -> None:
     known = {entry.id for entry in needed.functional}
     unmet = {entry.requirement_id for entry in planned.unmet} - {entry.id for entry in needed.nonfunctional}
     served = {one for own in duties.values() for one in own}
-    _refuse(
+    _refuse_plan(
         f"{', '.join(sorted(ids))}: {wrong}"
         for ids, wrong in (
             ((served | unmet) - known, f"no functional requirement; there are {', '.join(sorted(known))}"),
@@ -97,7 +97,7 @@ def check_duties(planned: Architecture, needed: Requirements) -> None:
         )
         if ids
     )
-    _refuse(
+    _refuse_plan(
         f"{agent.slug}: its duty {duty.requirement} names {', '.join(lacking)}; it has {', '.join(agent.tools) or 'no tools'}"
         for agent in planned.agents
         for duty in agent.duties
@@ -109,8 +109,8 @@ def check_cases(made: Design, agent: PlannedAgent, planned: Architecture, needed
     """Each duty of the agent has a case that exercises it, and each case exercises what it says."""
     _refuse_twice("two cases have one name", [case.name for case in made.cases])
     duties = assign_duties(agent, planned, needed)
-    _refuse(_find_case_problem(case, agent, duties, needed) for case in made.cases)
-    _refuse(
+    _refuse_plan(_find_case_problem(case, agent, duties, needed) for case in made.cases)
+    _refuse_plan(
         _find_exercise_problem(case, entry, duties[entry.id], keywords)
         or (None if keywords else _find_strange_problem(case, entry, _list_rivals(entry, duties, needed)))
         for entry in needed.functional
@@ -120,7 +120,7 @@ def check_cases(made: Design, agent: PlannedAgent, planned: Architecture, needed
         if entry.id in case.requirements
     )
     covered = {one for case in made.cases for one in case.requirements}
-    _refuse(
+    _refuse_plan(
         f"no case exercises {entry.id} ({entry.title})"
         for entry in needed.functional
         if entry.id in duties and entry.id not in covered
@@ -202,7 +202,7 @@ def decide_verdict(found: Iterable[RequirementResult], *, usable: bool, clean: b
     return "passed" if clean and all(met.values()) else "partial"
 
 
-def _refuse(problems: Iterable[str | None]) -> None:
+def _refuse_plan(problems: Iterable[str | None]) -> None:
     """All that is wrong at once, the first first: what a model is told is cut."""
     if found := [problem for problem in problems if problem]:
         raise ValueError("; ".join(found))

@@ -107,9 +107,9 @@ class StageAttempt:
             journal_from=self._find_blamed(error),
         )
         progressed = any(context.journal.position > context.journal.replayed for context in self.contexts)
-        return structs.replace(self._classify(error), progressed=progressed, lasting=lasting)
+        return structs.replace(self._classify_error(error), progressed=progressed, lasting=lasting)
 
-    def _classify(self, error: Exception) -> Failure:
+    def _classify_error(self, error: Exception) -> Failure:
         if isinstance(error, NexusError):
             return classify_error(error)
         if isinstance(error, TimeoutError):

@@ -81,7 +81,7 @@ class StageContext:
     ) -> T:
         """The model's typed answer for this stage, or for another one's `prompt`. `check` raises ValueError for what does not hold:
         that is repaired as well."""
-        await self._next()
+        await self._begin_question()
         name = prompt or self.stage
         text = resources.files(__package__).joinpath(f"prompts/{name}.md").read_text(encoding="utf-8")
         asked = msgspec.json.encode(question).decode()
@@ -89,21 +89,21 @@ class StageContext:
             messages=(ChatMessage("system", text), ChatMessage("user", asked)), purpose=f"build.{name}"
         )
         answer = await self.journal.models(self.services.models).ask_typed(kind, request, check=check)
-        self._spend(answer.spent)
+        self._add_spent(answer.spent)
         if answer.repairs:
             await self.note(f"The model's answer was repaired {answer.repairs} time(s).")
         return answer.value
 
     async def converse(self, spec: AgentSpec, said: str) -> Answer:
         """What an agent answers, counted to this stage."""
-        await self._next()
+        await self._begin_question()
         answer = await self.services.runtime.whole(spec, [ChatMessage("user", said)], journal=self.journal)
         tokens = {"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens}
-        self._spend(Spent(**tokens, unknown=answer.usage_unknown))
+        self._add_spent(Spent(**tokens, unknown=answer.usage_unknown))
         self.tool_calls += len(answer.calls)
         return answer
 
-    async def _next(self) -> None:
+    async def _begin_question(self) -> None:
         await self._step()
         self._asked = self.journal.position
 
@@ -118,7 +118,7 @@ class StageContext:
         blameless = isinstance(error, NexusError) and not isinstance(error, Unparseable)
         return self.journal.position if blameless else self._asked
 
-    def _spend(self, spent: Spent) -> None:
+    def _add_spent(self, spent: Spent) -> None:
         self.spent = self.spent.plus(spent).plus(Spent(unknown=self.journal.unknown))
 
     def earlier(self, kind: type[T], stage: str, part: str = "") -> T:

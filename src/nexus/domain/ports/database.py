@@ -242,7 +242,7 @@ class Tables:
 
     def _seal_cursor(self, query: Query[Any], last: Item) -> str:
         place = msgspec.json.encode([last[query.fields[1]], *(last[field] for field in query.table.key)])
-        return base64.urlsafe_b64encode(self._seal(query, place) + place).decode().rstrip("=")
+        return base64.urlsafe_b64encode(self._sign_place(query, place) + place).decode().rstrip("=")
 
     def _open_cursor(self, query: Query[Any]) -> Key | None:
         if (cursor := query.window.cursor) is None:
@@ -252,12 +252,12 @@ class Tables:
         except ValueError:
             raw = b""
         place = raw[_SEAL_BYTES:]
-        if not hmac.compare_digest(raw[:_SEAL_BYTES], self._seal(query, place)):
+        if not hmac.compare_digest(raw[:_SEAL_BYTES], self._sign_place(query, place)):
             message = "The cursor is not one of this list"
             raise InvalidInput(message, errors=[{"pointer": "/cursor", "message": message}])
         return msgspec.json.decode(place, type=Key)
 
-    def _seal(self, query: Query[Any], place: bytes) -> bytes:
+    def _sign_place(self, query: Query[Any], place: bytes) -> bytes:
         """Binds a place to its list, its bounds and the one who asked."""
         window, caller = query.window, self._caller
         bounds = (window.since, window.until, window.newest_first)

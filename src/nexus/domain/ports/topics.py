@@ -137,7 +137,7 @@ class Topics:
         """From now on what is remembered is what is there."""
         if not topic.is_subscribed:
             topic.is_subscribed = True
-            finalize(topic, self.source.subscribe(topic.name, partial(_reach, ref(self), ref(topic))))
+            finalize(topic, self.source.subscribe(topic.name, partial(_note_position, ref(self), ref(topic))))
         before = topic.end
         end = await self.source.end(topic.name)
         if topic.end == before:
@@ -175,20 +175,20 @@ class Topics:
     def watch(self) -> None:
         """Looks from time to time, for as long as somebody waits."""
         if self._watching is None:
-            self._watching = asyncio.ensure_future(self._watch())
+            self._watching = asyncio.ensure_future(self._poll_topics())
 
-    async def _watch(self) -> None:
+    async def _poll_topics(self) -> None:
         tick = 0
         try:
             while waiting := [topic for topic in self._topics.values() if topic.waiting]:
                 await asyncio.sleep(self._poll)
                 tick += 1
                 for topic in waiting:
-                    await self._glance(topic, tick)
+                    await self._poll_topic(topic, tick)
         finally:
             self._watching = None
 
-    async def _glance(self, topic: Topic, tick: int) -> None:
+    async def _poll_topic(self, topic: Topic, tick: int) -> None:
         topic.still += 1
         if topic.still > 1:
             try:
@@ -200,7 +200,7 @@ class Topics:
             topic.wake()
 
 
-def _reach(topics: "ref[Topics]", topic: "ref[Topic]", position: int) -> None:
+def _note_position(topics: "ref[Topics]", topic: "ref[Topic]", position: int) -> None:
     """A signal: something was committed up to this position, or the topic was deleted."""
     woken = topic()
     if woken is None or 0 < position <= woken.end or (here := topics()) is None:

@@ -170,7 +170,7 @@ class Projects:
         if move.to != "building":  # no executor will write it
             writes += await update_build(self._tables.of(caller), self._tallies, project, fields)
         if verb == "resume":
-            writes += await self._new_patience(caller, project)
+            writes += await self._make_new_patience(caller, project)
         hit("before:project.command")
         await self._tables.commit(*writes)
         hit("after:project.command")
@@ -178,7 +178,7 @@ class Projects:
         self._events.wake(where, position)
         return new
 
-    async def _new_patience(self, caller: Principal, project: Project) -> list[Write]:
+    async def _make_new_patience(self, caller: Principal, project: Project) -> list[Write]:
         """Who resumes a build has it wait anew for what was away."""
         if not project.current_stage:
             return []

@@ -90,10 +90,10 @@ class Requests:
 
         Without `look_first`, one that comes again hears so by the refusal of its commit, or of what it read before: a round trip less for
         those that come once."""
-        request = KeyedRequest(self._executions, self._row(caller, once) if once else None, kind)
-        async with self._one_at_a_time(request.row):
+        request = KeyedRequest(self._executions, self._make_row(caller, once) if once else None, kind)
+        async with self._lock_key(request.row):
             if look_first:
-                await self._find(request)
+                await self._find_answer(request)
             try:
                 yield request
             except NexusError:
@@ -107,23 +107,23 @@ class Requests:
         waits for the answer; also in another process, which begins anew where this one died."""
         async with self.begin(caller, once, kind) as request:
             if request.row is not None and request.answer is None:
-                await self._claim(request, request.row)
+                await self._claim_key(request, request.row)
             if request.row is None or request.answer is not None:
                 yield request
                 return
-            self._executions.hold(request.row, _ignore)
+            self._executions.hold(request.row, _ignore_control)
             try:
                 yield request
             finally:
                 self._executions.drop(request.row)
-                await self._release(request, request.row)
+                await self._release_key(request, request.row)
 
-    def _row(self, caller: Principal, once: Once) -> KeptAnswer:
+    def _make_row(self, caller: Principal, once: Once) -> KeptAnswer:
         key = msgspec.json.encode((caller.tenant_id, caller.user_id, once.route, once.key)).decode()
         return KeptAnswer(key=key, digest=once.digest, expires_at=int(self._clock()) + KEPT_SECONDS)
 
     @asynccontextmanager
-    async def _one_at_a_time(self, row: KeptAnswer | None) -> AsyncIterator[None]:
+    async def _lock_key(self, row: KeptAnswer | None) -> AsyncIterator[None]:
         if row is None:
             yield
             return
@@ -138,7 +138,7 @@ class Requests:
         finally:
             lock.release()
 
-    async def _find(self, request: KeyedRequest[T]) -> KeptAnswer | None:
+    async def _find_answer(self, request: KeyedRequest[T]) -> KeptAnswer | None:
         """Reads what is kept under the key: an answer is taken over. KeyReused for another body."""
         if request.row is None or (found := await self._tables.find(REQUESTS, request.row.key)) is None:
             return None
@@ -152,12 +152,12 @@ class Requests:
         """The answer of who was faster; where that one took this request over, it may still be at work."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._executions.times.lease):
-                found = await self._find(request)
+                found = await self._find_answer(request)
                 while found and request.row and not found.answer and found.fence != request.row.fence:
                     await asyncio.sleep(self._waiting.look)
-                    found = await self._find(request)
+                    found = await self._find_answer(request)
 
-    async def _claim(self, request: KeyedRequest[T], row: KeptAnswer) -> None:
+    async def _claim_key(self, request: KeyedRequest[T], row: KeptAnswer) -> None:
         """Returns with the claim, or with the answer of who had it."""
         try:
             async with asyncio.timeout(self._waiting.longest):
@@ -169,27 +169,27 @@ class Requests:
     async def _claim_once(self, request: KeyedRequest[T], row: KeptAnswer) -> bool:
         """Claims what is free, or whose worker shows no life; no clock but this process' own counts."""
         loop = asyncio.get_running_loop()
-        if (found := await self._find(request)) is None:
+        if (found := await self._find_answer(request)) is None:
             fresh = self._executions.place(row, worker_id=self._worker_id)
-            return await self._take(request, insert(REQUESTS, fresh), fresh)
+            return await self._commit_claim(request, insert(REQUESTS, fresh), fresh)
         is_dead = self._is_sole and found.worker_id != self._worker_id
         seen, until = (found.fence, found.heartbeat), loop.time() + (0 if is_dead else self._executions.times.lease)
         while found and not found.answer and (found.fence, found.heartbeat) == seen:
             if loop.time() >= until:
                 taking = self._executions.take_over(found, self._worker_id)
-                return await self._take(request, taking, self._executions.row_after(found, taking))
+                return await self._commit_claim(request, taking, self._executions.row_after(found, taking))
             await asyncio.sleep(self._waiting.look)
-            found = await self._find(request)
+            found = await self._find_answer(request)
         return False
 
-    async def _take(self, request: KeyedRequest[T], write: Write, row: KeptAnswer) -> bool:
+    async def _commit_claim(self, request: KeyedRequest[T], write: Write, row: KeptAnswer) -> bool:
         with contextlib.suppress(AlreadyExists, Conflict, NotFound):  # another was faster
             await self._tables.commit(write)
             request.row = row
             return True
         return False
 
-    async def _release(self, request: KeyedRequest[T], row: KeptAnswer) -> None:
+    async def _release_key(self, request: KeyedRequest[T], row: KeptAnswer) -> None:
         """Work that came to no answer leaves the key free."""
         if request.answer is None:
             with contextlib.suppress(NexusError):
@@ -198,7 +198,7 @@ class Requests:
                 )
 
 
-def _ignore(control: str | None) -> None:
+def _ignore_control(control: str | None) -> None:
     """Nobody stops a request; one that was taken over hears it when it records its answer."""
 
 

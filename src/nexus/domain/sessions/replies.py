@@ -123,25 +123,25 @@ class Replies:
         `again`: an earlier job may have emitted things."""
         if reply.reply_id in self._owned:
             return None
-        return self._own(reply, replays=again or reply.fence > 1).writing
+        return self._hold_reply(reply, replays=again or reply.fence > 1).writing
 
-    def _own(self, reply: Reply, *, replays: bool) -> OwnedReply:
+    def _hold_reply(self, reply: Reply, *, replays: bool) -> OwnedReply:
         owned = OwnedReply(reply, self._open_stream(reply), replays=replays)
         self._owned[reply.reply_id] = owned
         self.executions.hold(reply, partial(self._obey_control, owned))
         return owned
 
-    def _drop(self, owned: OwnedReply) -> None:
+    def _drop_reply(self, owned: OwnedReply) -> None:
         if self._owned.get(owned.reply.reply_id) is owned:
             del self._owned[owned.reply.reply_id]
         self.executions.drop(owned.reply)
 
-    def _take(self, reply_id: str) -> OwnedReply | None:
+    def _take_unbegun(self, reply_id: str) -> OwnedReply | None:
         """No more of this process, where its job has not begun: now it does not any more."""
         owned = self._owned.get(reply_id)
         if owned is None or owned.task:
             return None
-        self._drop(owned)
+        self._drop_reply(owned)
         return owned
 
     def _obey_control(self, owned: OwnedReply, control: Control | None) -> None:
@@ -193,7 +193,7 @@ class Replies:
     async def stop(self, reply_id: str) -> bool:
         """Ends a reply that is to be stopped, where its job has not begun and does not any more. False where that has, and where the
         reply is another's by now."""
-        owned = self._take(reply_id)
+        owned = self._take_unbegun(reply_id)
         reply = await (self._find_fenced(owned.reply) if owned else self._find_waiting(reply_id))
         if reply is None:
             return False
@@ -202,7 +202,7 @@ class Replies:
 
     async def release(self, reply_id: str) -> None:
         """This process ends before the reply's job could begin: the next one begins it, and nothing was lost."""
-        if owned := self._take(reply_id):
+        if owned := self._take_unbegun(reply_id):
             await self._release(owned)
 
     @retry_stale
@@ -230,7 +230,7 @@ class Replies:
             await run_whole(self._release(owned))
             raise
         finally:
-            self._drop(owned)
+            self._drop_reply(owned)
 
     async def _claim(self, reply_id: str) -> OwnedReply | None:
         """A reply that nobody has; one that is to be stopped ends instead."""
@@ -242,7 +242,7 @@ class Replies:
         with contextlib.suppress(LeaseLost, Stale):
             claim = self.executions.claim(reply, self._worker_id)
             await self.executions.commit(claim)
-            return self._own(self.executions.row_after(reply, claim), replays=True)
+            return self._hold_reply(self.executions.row_after(reply, claim), replays=True)
         return None
 
     async def _write(self, reply: Reply, owned: OwnedReply) -> None:
@@ -322,7 +322,7 @@ class Replies:
             taken = self.executions.take_over(reply, self._worker_id, deaths=deaths)
             await self.executions.commit(taken)
             hit("after:reply.take_over")
-            self._own(self.executions.row_after(reply, taken), replays=True)
+            self._hold_reply(self.executions.row_after(reply, taken), replays=True)
             return True
         return False
 

@@ -85,10 +85,10 @@ class ReplyStream:
         if isinstance(item, AnswerFinished):
             self.stop = item.stop
             return
-        self._count(item)
+        self._count_event(item)
         await self.emit(item)
 
-    def _count(self, event: ReplyEvent) -> None:
+    def _count_event(self, event: ReplyEvent) -> None:
         if isinstance(event, TextDelta):
             self._text.append(event.text)
         elif isinstance(event, ToolFinished):
@@ -99,9 +99,9 @@ class ReplyStream:
             self.output_tokens += event.output_tokens
             self.usage_unknown |= event.unknown
         elif isinstance(event, ReplyReset):
-            self._clear()
+            self._clear_output()
 
-    def _clear(self) -> None:
+    def _clear_output(self) -> None:
         """After a reset all is emitted again, finished steps out of the journal included: nothing counts twice."""
         self._parts = []
         self._text.clear()
@@ -111,7 +111,7 @@ class ReplyStream:
         """From now on it is answered; where it was before, everything emitted so far is void."""
         self.began, had_begun, self.has_begun = now, self.has_begun, True
         if had_begun:
-            self._clear()
+            self._clear_output()
         await self.emit(again if had_begun else started)
 
     async def flush(self) -> None:
@@ -136,7 +136,7 @@ class ReplyStream:
         found = await self._stream.read(self._topic)
         self.has_begun = rules.has_begun([one.event for one in found])
         for one in found:
-            self._count(one.event)
+            self._count_event(one.event)
             self._at = one.position
         self._at += LEAP if self._at else 0
 

@@ -159,30 +159,30 @@ class Executions(Generic[L]):
             raise LeaseLost("It is not due yet.", status=row.status, not_before=row.not_before)
         if not self.is_waiting(row) or row.control_status != "running":
             raise LeaseLost(f"It is {row.status}.", status=row.status)
-        return self._take(row, worker_id, {"not_before": None, **fields})
+        return self._take_row(row, worker_id, {"not_before": None, **fields})
 
     def take_over(self, seen: L, worker_id: str, /, **fields: object) -> Write:
         """From a worker whose heartbeat does not move: it can write no more. What this worker dropped itself is no death."""
         if not self.is_running(seen):
             raise LeaseLost(f"It is {seen.status}.", status=seen.status)
-        return self._take(seen, worker_id, {"deaths": seen.deaths + (seen.worker_id != worker_id), **fields})
+        return self._take_row(seen, worker_id, {"deaths": seen.deaths + (seen.worker_id != worker_id), **fields})
 
     def release(self, row: L, /, **fields: object) -> Write:
         """Back to where whoever comes next claims it."""
-        return self._move(row, self._leases.waiting, 0.0, {"worker_id": None, **fields})
+        return self._move_row(row, self._leases.waiting, 0.0, {"worker_id": None, **fields})
 
     def snooze(self, row: L, seconds: float, /, **fields: object) -> Write:
         """Back, and not to be claimed before so many seconds have gone by."""
         until = instant(self._clock() + seconds)
-        return self._move(row, self._leases.waiting, seconds, {"worker_id": None, "not_before": until, **fields})
+        return self._move_row(row, self._leases.waiting, seconds, {"worker_id": None, "not_before": until, **fields})
 
     def request_control(self, row: L, control: Control, /, **fields: object) -> Write:
         """What is wanted from now on; `await_answer` once it is committed, where somebody runs it."""
-        return self._move(row, row.status, 0.0, {"control_status": control, **fields})
+        return self._move_row(row, row.status, 0.0, {"control_status": control, **fields})
 
     def move(self, row: L, status: str, /, **fields: object) -> Write:
         """Any other change of status: looked at from now on, and never more once it has ended. Where it waits then, nobody has it any more."""
-        return self._move(row, status, 0.0, fields)
+        return self._move_row(row, status, 0.0, fields)
 
     def guard(self, row: L, control: tuple[Control, ...] = ANY_CONTROL) -> Write:
         """Holds while the row is in the hands that read it, and one of these is wanted: beside it, a worker writes what it did."""
@@ -195,14 +195,14 @@ class Executions(Generic[L]):
             return row
         return convert(result(write, self._leases.table.item(row)), self._leases.table.row, str_keys=True)
 
-    def _take(self, row: L, worker_id: str, fields: dict[str, object]) -> Write:
+    def _take_row(self, row: L, worker_id: str, fields: dict[str, object]) -> Write:
         running = self._leases.running
         taken = {"status": running, "worker_id": worker_id, "fence": row.fence + 1}
         taken |= self._place_fields(row, running, row.control_status, self.times.lease) | fields
         same = {name: getattr(row, name) for name in ("status", "control_status", "worker_id", "fence", "heartbeat")}
         return patch(self._leases.table, row, when(**same), **taken)
 
-    def _move(self, row: L, status: str, seconds: float, fields: Mapping[str, object]) -> Write:
+    def _move_row(self, row: L, status: str, seconds: float, fields: Mapping[str, object]) -> Write:
         placed = self._place_fields(row, status, fields.get("control_status", row.control_status), seconds)
         same = when(status=row.status, fence=row.fence, control_status=row.control_status)
         changes: dict[str, object] = {"status": status, **placed}
@@ -320,28 +320,28 @@ class Executions(Generic[L]):
 
     async def list_due(self) -> list[L]:
         """What somebody should look at now: some of each place, as they stand."""
-        return await self._list_some(Window(limit=100, until=instant(self._clock())))
+        return await self._list_window(Window(limit=100, until=instant(self._clock())))
 
     async def list_unfinished(self, status: str | None = None) -> list[L]:
         """All that has not ended; or all of one status."""
-        places = self._leases.places.get(status, ()) if status else self._all_places()
+        places = self._leases.places.get(status, ()) if status else self._list_places()
         each = partial(self._tables.each, self._leases.table, index="DispatchIndex")
         return [row for place in places async for row in each(place)]
 
     async def restore_due(self) -> None:
         """Has those looked at that were put off under a clock that ran ahead."""
         now = self._clock()
-        for row in await self._list_some(Window(limit=100, since=instant(now + FAR_SECONDS))):
+        for row in await self._list_window(Window(limit=100, since=instant(now + FAR_SECONDS))):
             same = when(status=row.status, due_at=row.due_at)
             with suppress(Stale, NotFound):  # somebody was here meanwhile
                 await self._tables.commit(patch(self._leases.table, row, same, due_at=instant(now)))
 
-    def _all_places(self) -> Collection[str]:
+    def _list_places(self) -> Collection[str]:
         return dict.fromkeys(place for places in self._leases.places.values() for place in places)
 
-    async def _list_some(self, window: Window) -> list[L]:
+    async def _list_window(self, window: Window) -> list[L]:
         """Those of a window, of each place."""
         found = list[L]()
-        for place in self._all_places():
+        for place in self._list_places():
             found += (await self._tables.page(self._leases.table, place, index="DispatchIndex", window=window)).items
         return found

@@ -64,7 +64,7 @@ class Tools:
             raise ToolError(f"There is no tool {name[:80]!r} in the library.")
         wanted = check_arguments(tool.spec, arguments)
         try:
-            return await self._answer(tool, wanted, seconds)
+            return await self._run_tool(tool, wanted, seconds)
         except NexusError:
             raise
         except TimeoutError:
@@ -73,7 +73,7 @@ class Tools:
             logger.warning("tool.failed", tool=name, exc_info=True)
             raise ToolError(f"{name} could not do that ({describe_failure(error)}).") from error
 
-    async def _answer(self, tool: LibraryTool, wanted: JSON, seconds: float) -> JSON:
+    async def _run_tool(self, tool: LibraryTool, wanted: JSON, seconds: float) -> JSON:
         given: JSON = {part: self._given[part] for part in tool.given}
         if not inspect.iscoroutinefunction(tool.function):
             return await self._workers.run(tool.function, wanted, given, seconds=seconds)

@@ -29,7 +29,7 @@ def main() -> NoReturn:
     os.environ.clear()  # the interpreter puts a locale there by itself
     if request["function"] is not None:
         _run_confined(request, _own_pipes(), None)
-    judged = _start_judged(request)
+    judged = _start_tested_process(request)
     request = _read_request()  # only now: the judged was begun before the tests were read
     from nexus.adapters.confined.inside import checks, judge  # noqa: F401 - loaded while its file can be read
 
@@ -49,7 +49,7 @@ def _read_request() -> dict[str, Any]:
     return request
 
 
-def _start_judged(request: dict[str, Any]) -> tuple[int, int]:
+def _start_tested_process(request: dict[str, Any]) -> tuple[int, int]:
     """Begins the process that runs what the tests call, and gives the pipes to it: for questions, and for answers."""
     os.chmod(request["directory"], 0o711)  # noqa: S103 - its two halves are closed, and may belong to another user
     above = os.getpid()

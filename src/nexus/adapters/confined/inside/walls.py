@@ -36,14 +36,14 @@ def unshare(plan: Plan) -> None:
     flags = kernel.NEW_MOUNTS | kernel.NEW_PROCESSES | kernel.NEW_NETWORK | kernel.NEW_IPC | kernel.NEW_HOST_NAME
     kernel.unshare(flags | (kernel.NEW_USERS if plan.user_namespace else 0))
     if plan.user_namespace:
-        _write("/proc/self/setgroups", "deny")
-        _write("/proc/self/uid_map", f"{user} {user} 1")
-        _write("/proc/self/gid_map", f"{group} {group} 1")
+        _write_file("/proc/self/setgroups", "deny")
+        _write_file("/proc/self/uid_map", f"{user} {user} 1")
+        _write_file("/proc/self/gid_map", f"{group} {group} 1")
 
 
 def enter(plan: Plan, directory: str, files: dict[str, str]) -> str:
     """Everything up to the files of the program, whose root is returned; `close` does the rest."""
-    _write("/proc/self/oom_score_adj", "1000")
+    _write_file("/proc/self/oom_score_adj", "1000")
     if plan.own_namespaces:
         _own_file_system(directory, plan.user)
         directory = _SPACE
@@ -100,7 +100,7 @@ def _own_file_system(root: str, user: int | None) -> None:
     kernel.mount("none", "/", flags=kernel.RECURSIVE | kernel.PRIVATE)
     kernel.mount("tmpfs", root, kind="tmpfs", flags=kernel.NO_SETUID, options="size=1m,mode=0755")
     for path in dict.fromkeys((*_SYSTEM_LIBRARIES, *_list_python_folders(), *_READABLE, *_DEVICES)):
-        _show(root, path)
+        _bind_path(root, path)
     for path in _list_packages():
         if os.path.isdir(root + path):
             kernel.mount("tmpfs", root + path, kind="tmpfs", flags=kernel.READ_ONLY, options="size=4k,mode=0755")
@@ -119,7 +119,7 @@ def _own_file_system(root: str, user: int | None) -> None:
     kernel.enter_root(root)
 
 
-def _show(root: str, path: str) -> None:
+def _bind_path(root: str, path: str) -> None:
     """Makes `path` of the machine visible below the new root; one that lies in what is shown already is there."""
     target = root + path
     if not os.path.exists(path) or os.path.exists(target):
@@ -168,6 +168,6 @@ def _make_mount_point(path: str, text: str) -> None:
         file.write(text)
 
 
-def _write(path: str, text: str) -> None:
+def _write_file(path: str, text: str) -> None:
     with open(path, "w", encoding="ascii") as file:
         file.write(text)

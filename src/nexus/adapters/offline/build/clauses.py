@@ -121,9 +121,9 @@ def read_clause(text: str, language: Language) -> Clause:
     tokens = [token for token in tokenize(text) if token.word[0].isalnum() or token.word == "…"]
     words = [stem_word(token.word) for token in tokens]
     found = list(_find_matches(words))
-    verbs, things, teams = (_cover_places(found, kind) for kind in ("verbs", "things", "teams"))
-    fillers = things | _cover_places(found, "fillers", "breaks", "saying")
-    manner, telling = _cover_places(found, "manners", language), _cover_places(found, "telling")
+    verbs, things, teams = (_list_covered_places(found, kind) for kind in ("verbs", "things", "teams"))
+    fillers = things | _list_covered_places(found, "fillers", "breaks", "saying")
+    manner, telling = _list_covered_places(found, "manners", language), _list_covered_places(found, "telling")
     readings = _list_readings(words, found, (fillers | manner) - teams)
     best = min(readings, key=lambda one: (len(one.left), -one.covered), default=_Reading("", (), [], 0))
     task = verbs | things if verbs and things and min(verbs) < max(things) else set[int]()
@@ -154,7 +154,7 @@ class _Reading(NamedTuple):
     covered: int
 
 
-def _cover_places(found: Sequence[_Match], *kinds: str) -> set[int]:
+def _list_covered_places(found: Sequence[_Match], *kinds: str) -> set[int]:
     return {at for one in found if not one.card and one.kind in kinds for at in one.places}
 
 

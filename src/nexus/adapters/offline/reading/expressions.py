@@ -33,7 +33,7 @@ class Expression:
         while len(parts) < _MOST:
             while self._take("("):
                 parts, depth = [*parts, "("], depth + 1
-            root = self._sign(_BEFORE)
+            root = self._read_sign(_BEFORE)
             if root and self.source.word(self.at) == "(":
                 parts.append(root)
                 continue
@@ -42,13 +42,13 @@ class Expression:
             is_rooted = is_rooted or root is not None
             while depth and self._take(")"):
                 parts, depth = [*parts, ")"], depth - 1
-            while sign := self._sign(_BEHIND):
+            while sign := self._read_sign(_BEHIND):
                 parts.append(sign)
             if depth == 0 and self.signs:
                 self.text, self.end = " ".join(parts), self.at
             if depth == 0 and self._take(*_THEN):
                 parts = ["(", *parts, ")"]
-            sign = self._sign(_OPERATORS)
+            sign = self._read_sign(_OPERATORS)
             if sign is None or (is_rooted and depth == 0):
                 return
             parts.append(sign)
@@ -57,7 +57,7 @@ class Expression:
         before, self.at = self.at, self.source.skip(self.at, *phrases)
         return self.at > before
 
-    def _sign(self, table: dict[str, str]) -> str | None:
+    def _read_sign(self, table: dict[str, str]) -> str | None:
         found = next((sign for sign, phrases in table.items() if self._take(*phrases.split("|"))), None)
         self.signs += found is not None
         return found

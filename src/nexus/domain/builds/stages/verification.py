@@ -24,9 +24,9 @@ from nexus.domain.projects.model import StageEffects
 async def verification(context: StageContext) -> StageOutput:
     agent = find_planned_agent(context)
     packages = await context.services.agents.packages(context.project.project_id)
-    findings = await _examine(context, agent, packages)
+    findings = await _examine_agent(context, agent, packages)
     if findings.failed_cases:
-        packages, findings = await _repair(context, agent, packages, findings)
+        packages, findings = await _repair_agent(context, agent, packages, findings)
     verified, say = report.sum_up(findings), context.earlier(Brief, "intake").language
     for line in verified.unmet:
         await context.note(f"{agent.slug}: {translate('not_met', say)}: {line}")
@@ -40,7 +40,7 @@ async def verification(context: StageContext) -> StageOutput:
     return StageOutput(output=verified, files=files, summary=report.line(verified, say))
 
 
-async def _examine(context: StageContext, agent: PlannedAgent, packages: Mapping[str, Package]) -> Findings:
+async def _examine_agent(context: StageContext, agent: PlannedAgent, packages: Mapping[str, Package]) -> Findings:
     """The package of an agent, among those that it may ask."""
     cases, tested = context.earlier(Design, "design", agent.slug).cases, packages[agent.slug]
     spec = await context.services.resolver.resolve(tested, agent_id=agent.slug, others=packages)
@@ -61,7 +61,7 @@ async def _examine(context: StageContext, agent: PlannedAgent, packages: Mapping
     )
 
 
-async def _repair(
+async def _repair_agent(
     context: StageContext, agent: PlannedAgent, packages: dict[str, Package], findings: Findings
 ) -> tuple[dict[str, Package], Findings]:
     """One round: a new prompt, kept when more cases pass under it."""
@@ -72,7 +72,7 @@ async def _repair(
     made = await context.ask(PromptText, asked, prompt="prompt")
     better = package.read({**tested.files, "prompt.md": made.prompt.rstrip() + "\n"})
     changed = {**packages, agent.slug: better}
-    again = await _examine(context, agent, changed)
+    again = await _examine_agent(context, agent, changed)
     if len(again.failed_cases) < len(findings.failed_cases):
         return changed, again
     return packages, findings

@@ -32,7 +32,9 @@ def compute_power(base: Fraction, exponent: Fraction) -> Fraction:
     if base < 0:
         raise ToolError("A root of a negative number is not a real number.")
     root = _find_exact_root(base) if exponent.denominator == 2 else None
-    return _whole_power(root, exponent.numerator) if root is not None else on_floats("^", math.pow)(base, exponent)
+    return (
+        _whole_power(root, exponent.numerator) if root is not None else apply_to_floats("^", math.pow)(base, exponent)
+    )
 
 
 def _whole_power(base: Fraction, exponent: int) -> Fraction:
@@ -75,7 +77,7 @@ def cbrt(value: Fraction) -> Fraction:
     return size if value >= 0 else -size
 
 
-def on_floats(name: str, call: Callable[..., float]) -> Callable[..., Fraction]:
+def apply_to_floats(name: str, call: Callable[..., float]) -> Callable[..., Fraction]:
     """A function of `math`, rounded to fifteen digits. ToolError where it has no value, or one that is too large."""
 
     def compute(*values: Fraction) -> Fraction:
@@ -91,7 +93,7 @@ def on_floats(name: str, call: Callable[..., float]) -> Callable[..., Fraction]:
 
 def compute_of_angle(name: str, call: Callable[[float], float]) -> Callable[[Fraction], Fraction]:
     """A function of an angle, rounded to fifteen places, so that what should be 0 or a half is."""
-    compute = on_floats(name, call)
+    compute = apply_to_floats(name, call)
 
     def turn(angle: Fraction) -> Fraction:
         found = compute(angle - 2 * PI * round(angle / (2 * PI)))
@@ -107,7 +109,7 @@ def log(value: Fraction, base: Fraction = Fraction(10)) -> Fraction:
         raise ToolError("A logarithm needs a number above zero.")
     if base <= 0 or base == 1:
         raise ToolError("The base of a logarithm must be above zero and not 1.")
-    return on_floats("log", math.log)(value, base)
+    return apply_to_floats("log", math.log)(value, base)
 
 
 def round_half_up(value: Fraction, places: Fraction = Fraction(0)) -> Fraction:
@@ -127,7 +129,7 @@ def modulo(left: Fraction, right: Fraction) -> Fraction:
     return left - right * math.floor(divide(left, right))
 
 
-def on_whole_numbers(name: str, call: Callable[..., int], most: int | None = None) -> Callable[..., Fraction]:
+def apply_to_whole_numbers(name: str, call: Callable[..., int], most: int | None = None) -> Callable[..., Fraction]:
     """A function of `math` that takes whole numbers, from 0 up to `most` where there is one."""
 
     def compute(*values: Fraction) -> Fraction:
@@ -153,24 +155,24 @@ FUNCTIONS: Mapping[str, Known] = {
     "ln": Known(lambda value: log(value, E), 1, 1),
     "log10": Known(log, 1, 1),
     "log2": Known(lambda value: log(value, Fraction(2)), 1, 1),
-    "exp": Known(on_floats("exp", math.exp), 1, 1),
+    "exp": Known(apply_to_floats("exp", math.exp), 1, 1),
     "pow": Known(compute_power, 2, 2),
     "mod": Known(modulo, 2, 2),
     "sin": Known(compute_of_angle("sin", math.sin), 1, 1),
     "cos": Known(compute_of_angle("cos", math.cos), 1, 1),
     "tan": Known(compute_of_angle("tan", math.tan), 1, 1),
-    "asin": Known(on_floats("asin", math.asin), 1, 1),
-    "acos": Known(on_floats("acos", math.acos), 1, 1),
-    "atan": Known(on_floats("atan", math.atan), 1, 1),
+    "asin": Known(apply_to_floats("asin", math.asin), 1, 1),
+    "acos": Known(apply_to_floats("acos", math.acos), 1, 1),
+    "atan": Known(apply_to_floats("atan", math.atan), 1, 1),
     "radians": Known(lambda value: value * PI / 180, 1, 1),
     "degrees": Known(lambda value: Fraction(round(value * 180 / PI * 10**15), 10**15), 1, 1),
-    "factorial": Known(on_whole_numbers("factorial", math.factorial, 165), 1, 1),
-    "comb": Known(on_whole_numbers("comb", math.comb, 900), 2, 2),
+    "factorial": Known(apply_to_whole_numbers("factorial", math.factorial, 165), 1, 1),
+    "comb": Known(apply_to_whole_numbers("comb", math.comb, 900), 2, 2),
     "sum": Known(lambda *values: sum(values, Fraction(0)), 1, MANY),
     "mean": Known(lambda *values: statistics.mean(values), 1, MANY),
     "average": Known(lambda *values: statistics.mean(values), 1, MANY),
     "median": Known(lambda *values: statistics.median(values), 1, MANY),
     "stdev": Known(lambda *values: sqrt(statistics.variance(values)), 2, MANY),
-    "gcd": Known(on_whole_numbers("gcd", math.gcd), 1, MANY),
-    "lcm": Known(on_whole_numbers("lcm", math.lcm), 1, 20),
+    "gcd": Known(apply_to_whole_numbers("gcd", math.gcd), 1, MANY),
+    "lcm": Known(apply_to_whole_numbers("lcm", math.lcm), 1, 20),
 }

@@ -168,7 +168,7 @@ def _format_number(value: Fraction) -> str:
     return show_number(parse_exact(f"{to_decimal(value):.4f}" if abs(value) >= 1 else f"{to_decimal(value):.5g}"))
 
 
-def _read() -> dict[str, Unit]:
+def _read_unit_table() -> dict[str, Unit]:
     units: dict[str, Unit] = {}
     for kind, lines in _TABLE.items():
         for entry in lines.split("|"):
@@ -180,5 +180,5 @@ def _read() -> dict[str, Unit]:
     return units
 
 
-_UNITS = _read()
+_UNITS = _read_unit_table()
 _FOLDED = {name.lower(): unit for name, unit in reversed(_UNITS.items())}
