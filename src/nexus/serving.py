@@ -12,7 +12,7 @@ from uvicorn.loops.auto import auto_loop_factory
 from nexus.adapters.confined.environment import hide_environment
 from nexus.adapters.http.app import make_app
 from nexus.adapters.http.connections import Bounds
-from nexus.adapters.http.server import bind, serve_connections
+from nexus.adapters.http.server import open_socket, serve_connections
 from nexus.adapters.http.streams import Streams
 from nexus.adapters.structlog import logs
 from nexus.adapters.token.authenticator import TokenAuthenticator
@@ -58,7 +58,7 @@ async def _answer_requests(
         authenticator=authenticator,
         hosts=[settings.host],
         streams=streams,
-        parts=process.parts,
+        parts=process.describe_parts,
         ready=lambda: state,
     )
     async with serve_connections(app, listener, _make_bounds(settings)):
@@ -73,7 +73,7 @@ async def _answer_requests(
 def _bind_listener(settings: Settings) -> socket.socket:
     """Before anything is opened: a server that cannot listen must not begin to work."""
     try:
-        return bind(settings.host, settings.port)
+        return open_socket(settings.host, settings.port)
     except OSError as error:
         raise InvalidInput(describe_bind_error(error, settings)) from error
 

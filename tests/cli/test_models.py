@@ -69,10 +69,7 @@ def test_a_key_that_is_meant_for_another_place_is_offered_with_that_place(nexus:
     [key] = nexus("models", "--json", **environ).json["keys"]
     assert key["use"].endswith("openai/gpt-4o-mini --base-url https://proxy.example/v1 --key-env OPENAI_API_KEY")
     said = nexus("models", "use", "openai/x", "--data-dir", data, **environ)
-    assert (
-        "OPENAI_API_KEY seems to be for another place: use it there with --base-url https://proxy.example/v1"
-        in said.err
-    )
+    assert "OPENAI_API_KEY may be for another place: use it there with --base-url https://proxy.example/v1" in said.err
     [key] = nexus("models", "--json", **environ | {"OPENAI_BASE_URL": "https://u:canary@proxy.example"}).json["keys"]
     assert "--base-url" not in key["use"]
 

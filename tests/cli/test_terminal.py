@@ -58,7 +58,7 @@ def test_json_with_escapes_means_the_same_and_holds_nothing_that_steers():
     assert json.loads(plain) == value
 
 
-@pytest.mark.parametrize("write", ["document", "json_line"])
+@pytest.mark.parametrize("write", ["write_document", "json_line"])
 def test_json_on_a_terminal_is_escaped_and_elsewhere_as_it_is(write: str):
     value = {"text": "a\x7f\x85\x9b31m\u202eb", "half": "x"}
     for out, raw in ((Terminal(), False), (io.StringIO(), True)):
@@ -71,8 +71,8 @@ def test_half_a_character_and_a_poor_encoding_end_no_command():
     out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     output = Output(stdin=io.StringIO(), stdout=out, stderr=out)
     output.accept_any_text()
-    output.line("✔ \ud800")
-    output.document({"path": "caf\udce9", "name": "税"})
+    output.write_line("✔ \ud800")
+    output.write_document({"path": "caf\udce9", "name": "税"})
     out.seek(0)
     first, _, rest = out.read().partition("\n")
     assert first == "? ?"

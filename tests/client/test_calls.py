@@ -86,7 +86,7 @@ async def test_whatever_another_server_answers_it_is_told_from_a_refusal(
         fake.on("GET", path, answer)
     for call in (
         client.ready,
-        client.agents().page,
+        client.agents().fetch_page,
         lambda: client.report("prj_1"),
         lambda: anext(client.project_events("prj_1")),
     ):
@@ -121,14 +121,14 @@ async def test_what_speaks_no_http_is_none_of_nexus_and_is_asked_once(said: byte
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server, Client(url, sleep=clock.sleep) as client:
         with pytest.raises(NotNexus, match="speaks no HTTP"):
-            await client.agents().page()
+            await client.agents().fetch_page()
     assert len(asked) == 1
 
 
 async def test_a_server_without_tls_is_told_when_tls_was_expected(fake: Fake, clock: Clock):
     async with Client(fake.url.replace("http:", "https:"), sleep=clock.sleep) as client:
         with pytest.raises(NotNexus, match="speaks no TLS"):
-            await client.agents().page()
+            await client.agents().fetch_page()
 
 
 async def test_nobody_there_is_told_after_as_many_tries_as_the_caller_has_patience(clock: Clock):
@@ -137,7 +137,7 @@ async def test_nobody_there_is_told_after_as_many_tries_as_the_caller_has_patien
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
         async with Client(url, pauses=Pauses(first_contact=1), sleep=clock.sleep) as client:
             with pytest.raises(Unreachable, match="nothing answers there"):
-                await client.agents().page()
+                await client.agents().fetch_page()
             with pytest.raises(Unreachable):
                 await client.ready()
     assert clock.slept == []
@@ -175,7 +175,7 @@ async def test_a_list_is_walked_to_its_end_though_a_page_is_empty(fake: Fake, cl
 async def test_so_many_items_are_taken_out_of_as_many_pages_as_it_takes(fake: Fake, client: Client):
     pages = [say.listed([agent("agt_1"), agent("agt_2")], "c1"), say.listed([agent("agt_3"), agent("agt_4")], "c2")]
     fake.on("GET", "/api/v2/agents", *pages)
-    found = await client.agents().where(lambda one: one.agent_id != "agt_1").take(3)
+    found = await client.agents().filter_items(lambda one: one.agent_id != "agt_1").collect_items(3)
     assert ([one.agent_id for one in found.items], found.next_cursor) == (["agt_2", "agt_3", "agt_4"], "c2")
     assert [seen.query["limit"] for seen in fake.seen] == ["3", "2"]
 
@@ -199,7 +199,14 @@ def test_the_wish_for_a_pause_is_read(value: str | None, seconds: float | None):
 
 def test_pauses_grow_are_bounded_and_respect_a_wish():
     pauses = Pauses(shortest=1, longest=8, patience=60)
-    assert [pauses.before(failures, chance=lambda: 1.0) for failures in (1, 2, 3, 4, 5, 500)] == [1, 2, 4, 8, 8, 8]
-    assert pauses.before(1, chance=lambda: 0.0) == 0.5
-    assert pauses.before(1, wished=20, chance=lambda: 0.0) == 20
-    assert pauses.before(1, wished=3600, chance=lambda: 1.0) == 60
+    assert [pauses.delay_before(failures, chance=lambda: 1.0) for failures in (1, 2, 3, 4, 5, 500)] == [
+        1,
+        2,
+        4,
+        8,
+        8,
+        8,
+    ]
+    assert pauses.delay_before(1, chance=lambda: 0.0) == 0.5
+    assert pauses.delay_before(1, wished=20, chance=lambda: 0.0) == 20
+    assert pauses.delay_before(1, wished=3600, chance=lambda: 1.0) == 60

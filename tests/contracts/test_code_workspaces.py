@@ -45,7 +45,7 @@ import os, sys
 from pathlib import Path
 from nexus.adapters.confined.workspaces import WorkspacePool
 
-workspace = WorkspacePool(Path(sys.argv[1]), "room-").take()
+workspace = WorkspacePool(Path(sys.argv[1]), "room-").make_workspace()
 (workspace.path / "kept").mkdir()
 (workspace.path / "kept" / "file").write_text("x")
 print(workspace.path, flush=True)
@@ -114,7 +114,7 @@ def left_workspace(parent: Path, name: str, **files: str) -> Path:
 
 
 def test_a_room_is_there_and_gone_and_may_be_removed_twice(tmp_path: Path) -> None:
-    with WorkspacePool(tmp_path / "new", "room-").take() as workspace:
+    with WorkspacePool(tmp_path / "new", "room-").make_workspace() as workspace:
         (workspace.path / "file").write_text("x")
         assert workspace.path.parent == tmp_path / "new"
     workspace.remove()
@@ -123,14 +123,14 @@ def test_a_room_is_there_and_gone_and_may_be_removed_twice(tmp_path: Path) -> No
 
 def test_a_dead_process_room_is_collected_and_a_living_one_stays(tmp_path: Path) -> None:
     pool = WorkspacePool(tmp_path, "room-")
-    with running(TAKER, tmp_path) as (dies, left), running(TAKER, tmp_path) as (_, kept), pool.take() as own:
-        assert pool.collect() == 0
+    with running(TAKER, tmp_path) as (dies, left), running(TAKER, tmp_path) as (_, kept), pool.make_workspace() as own:
+        assert pool.collect_garbage() == 0
         killed(dies)
-        assert (pool.collect(), pool.collect()) == (1, 0)
+        assert (pool.collect_garbage(), pool.collect_garbage()) == (1, 0)
         assert not Path(left).exists()
         assert set(tmp_path.iterdir()) == {Path(kept), own.path}
         assert (Path(kept) / "kept/file").read_text() == "x"
-    assert pool.collect() == 1
+    assert pool.collect_garbage() == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -138,20 +138,20 @@ def test_an_old_room_of_a_living_process_stays(tmp_path: Path) -> None:
     pool = WorkspacePool(tmp_path, "room-")
     with running(TAKER, tmp_path) as (_, kept):
         os.utime(kept, (0, 0))
-        assert pool.collect() == 0
+        assert pool.collect_garbage() == 0
         assert Path(kept).exists()
 
 
 def test_what_is_no_room_stays(tmp_path: Path) -> None:
     pool = WorkspacePool(tmp_path / "here", "room-")
-    assert pool.collect() == 0
+    assert pool.collect_garbage() == 0
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / f"elsewhere/{MARK}").touch()
     (tmp_path / "here/other").mkdir(parents=True)
     (tmp_path / "here/room-linklink").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "here/room-filefile").write_text("x")
     os.mkfifo(tmp_path / "here/room-pipepipe")
-    assert pool.collect() == 0
+    assert pool.collect_garbage() == 0
     names = sorted(path.name for path in (tmp_path / "here").iterdir())
     assert names == ["other", "room-filefile", "room-linklink", "room-pipepipe"]
     assert (tmp_path / "elsewhere" / MARK).exists()
@@ -162,7 +162,7 @@ def test_what_is_no_room_stays(tmp_path: Path) -> None:
 )
 def test_what_is_not_named_as_a_room_stays_even_with_a_mark(tmp_path: Path, name: str) -> None:
     left_workspace(tmp_path, name)
-    assert WorkspacePool(tmp_path, "room-").collect() == 0
+    assert WorkspacePool(tmp_path, "room-").collect_garbage() == 0
     assert (tmp_path / name / MARK).exists()
 
 
@@ -171,7 +171,7 @@ def test_what_is_named_as_a_room_but_bears_no_mark_stays_however_old_it_is(tmp_p
     (tmp_path / "room-checkout/src/thesis").write_text("x")
     (tmp_path / "room-checkout").chmod(0o700)
     os.utime(tmp_path / "room-checkout", (0, 0))
-    assert WorkspacePool(tmp_path, "room-").collect() == 0
+    assert WorkspacePool(tmp_path, "room-").collect_garbage() == 0
     assert (tmp_path / "room-checkout/src/thesis").read_text() == "x"
 
 
@@ -186,7 +186,7 @@ def test_a_mark_is_a_file_and_nothing_else(tmp_path: Path, kind: str) -> None:
         mark.mkdir()
     else:
         os.mkfifo(mark)
-    assert WorkspacePool(tmp_path, "room-").collect() == 0
+    assert WorkspacePool(tmp_path, "room-").collect_garbage() == 0
     assert os.path.lexists(mark)
 
 
@@ -199,8 +199,8 @@ async def test_a_checkout_and_a_data_directory_in_use_that_are_named_like_rooms_
         (tmp_path / name / "thesis").write_text("x")
     with DirectoryLock(tmp_path / "nexus-rehearsal-data"), DirectoryLock(tmp_path / "nexus-rehearsal-my__data"):
         before = set(tmp_path.rglob("*"))
-        assert await ConfinedRunner(data=tmp_path / "data").collect() == 0
-        assert sum(pool.collect() for pool in crash_test_workspaces(tmp_path / "data")) == 0
+        assert await ConfinedRunner(data=tmp_path / "data").collect_garbage() == 0
+        assert sum(pool.collect_garbage() for pool in crash_test_workspaces(tmp_path / "data")) == 0
         assert set(tmp_path.rglob("*")) == before
 
 
@@ -211,7 +211,7 @@ def test_links_in_a_room_are_removed_and_not_followed(tmp_path: Path) -> None:
     (workspace / "link").symlink_to(tmp_path / "mine")
     (workspace / "inside").mkdir()
     (workspace / "inside/link").symlink_to(tmp_path / "mine/file")
-    assert WorkspacePool(tmp_path / "here", "room-").collect() == 1
+    assert WorkspacePool(tmp_path / "here", "room-").collect_garbage() == 1
     assert list((tmp_path / "here").iterdir()) == []
     assert (tmp_path / "mine/file").read_text() == "x"
 
@@ -224,7 +224,7 @@ def test_another_users_room_or_mark_makes_it_stay(tmp_path: Path, whose: tuple[s
     for path in (unfinished, *(workspace / name for name in whose)):
         os.chown(path, 61_191, 61_191)
         os.utime(path, (0, 0))
-    assert WorkspacePool(tmp_path, "room-").collect() == 0
+    assert WorkspacePool(tmp_path, "room-").collect_garbage() == 0
     assert (workspace / MARK).exists()
     assert unfinished.exists()
 
@@ -234,10 +234,10 @@ def test_what_a_process_left_that_died_before_the_mark_is_collected_after_a_whil
     (tmp_path / "room-of_mine_").mkdir()
     (tmp_path / "room-of_mine_").chmod(0o755)
     os.utime(tmp_path / "room-of_mine_", (0, 0))
-    assert pool.collect() == 0
+    assert pool.collect_garbage() == 0
     long_ago = time.time() - 61
     os.utime(left, (long_ago, long_ago))
-    assert (pool.collect(), pool.collect()) == (1, 0)
+    assert (pool.collect_garbage(), pool.collect_garbage()) == (1, 0)
     assert [path.name for path in tmp_path.iterdir()] == ["room-of_mine_"]
 
 
@@ -254,10 +254,10 @@ def test_a_removal_that_was_cut_short_is_finished_by_the_next_collector(
         workspace.chmod(0o711)
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
             patched.setattr(module, name, killed_here)
-            WorkspacePool(tmp_path, "room-").collect()
+            WorkspacePool(tmp_path, "room-").collect_garbage()
         assert (len(list(workspace.iterdir())), (workspace / MARK).exists()) == (remains, remains > 0)
         os.utime(workspace, (0, 0))
-        assert WorkspacePool(tmp_path, "room-").collect() == 1
+        assert WorkspacePool(tmp_path, "room-").collect_garbage() == 1
 
 
 def test_a_room_that_cannot_be_marked_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,7 +271,7 @@ def test_a_room_that_cannot_be_marked_is_not_left(tmp_path: Path, monkeypatch: p
     with monkeypatch.context() as patched:
         patched.setattr(os, "open", full)
         with pytest.raises(OSError, match="No space"):
-            WorkspacePool(tmp_path, "room-").take()
+            WorkspacePool(tmp_path, "room-").make_workspace()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -284,15 +284,15 @@ def test_a_collector_that_comes_before_the_lock_costs_a_try_and_no_room(
         path: str = made(*arguments, **options)
         if not collected:
             os.utime(path, (0, 0))
-            collected.append(pool.collect())
+            collected.append(pool.collect_garbage())
         return path
 
     with monkeypatch.context() as patched:
         patched.setattr(tempfile, "mkdtemp", made_and_collected)
-        with pool.take() as workspace:
+        with pool.make_workspace() as workspace:
             assert collected == [1]
             assert list(tmp_path.iterdir()) == [workspace.path]
-            assert pool.collect() == 0
+            assert pool.collect_garbage() == 0
 
 
 @pytest.mark.parametrize("number", [errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP])
@@ -305,8 +305,8 @@ def test_where_directories_cannot_be_locked_there_are_rooms_but_nothing_is_colle
     pool = WorkspacePool(tmp_path, "room-")
     with monkeypatch.context() as patched:
         patched.setattr(fcntl, "flock", refused)
-        with pool.take() as workspace:
-            assert pool.collect() == 0
+        with pool.make_workspace() as workspace:
+            assert pool.collect_garbage() == 0
             assert list(tmp_path.iterdir()) == [workspace.path]
     assert list(tmp_path.iterdir()) == []
 
@@ -317,13 +317,13 @@ async def test_many_may_take_and_collect_at_once_and_none_loses_its_room(tmp_pat
         left_workspace(tmp_path, f"room-left__{number:02}", file="x")
 
     def taken(_: int) -> bool:
-        with pool.take() as workspace:
+        with pool.make_workspace() as workspace:
             (workspace.path / "file").write_text("x")
-            pool.collect()
+            pool.collect_garbage()
             return (workspace.path / "file").exists()
 
     async def collected() -> int:
-        return await asyncio.to_thread(pool.collect)
+        return await asyncio.to_thread(pool.collect_garbage)
 
     kept, *_ = await asyncio.gather(
         asyncio.gather(*(asyncio.to_thread(taken, number) for number in range(30))), *(collected() for _ in range(30))
@@ -341,11 +341,11 @@ async def test_a_runner_collects_what_a_killed_one_left_and_leaves_the_living_th
             assert (word, other) == ("open", "open")
             assert len(list(runs.iterdir())) == 3
             killed(dies)
-            assert (await beside.collect(), await beside.collect()) == (1, 0)
+            assert (await beside.collect_garbage(), await beside.collect_garbage()) == (1, 0)
             assert len(list(runs.iterdir())) == 2
             outcome = await beside.call(Program(files={"t.py": "def tool():\n    return 1\n"}), "t.py:tool", {})
             assert outcome.value == 1
-        await beside.collect()
+        await beside.collect_garbage()
         assert list(runs.iterdir()) == [own]
     assert list(runs.iterdir()) == list(data.iterdir()) == []
 
@@ -368,7 +368,7 @@ def tool():
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.__repr__().removeprefix("Plan"))
 async def test_generated_code_can_neither_find_nor_remove_nor_make_a_mark(tmp_path: Path, plan: Plan) -> None:
     run = Run(program=Program(files={"t.py": GREEDY}), limits=Limits(), plan=plan, function="t.py:tool")
-    with WorkspacePool(tmp_path, "room-").take() as workspace:
+    with WorkspacePool(tmp_path, "room-").make_workspace() as workspace:
         workspace.path.chmod(0o711)
         try:
             outcome, _ = await carry_out(run, workspace.path)

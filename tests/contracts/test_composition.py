@@ -27,7 +27,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
 async def test_a_process_works_on_every_backend_and_finds_its_rows_again(settings: Settings) -> None:
     for _ in range(2):
         async with open_process(settings) as process:
-            assert (await process.parts())["database"] == {"connected": True}
+            assert (await process.describe_parts())["database"] == {"connected": True}
             page = await process.services.tools.page(Window(limit=100))
             assert page.items
 

@@ -59,7 +59,7 @@ class Desk:
         )
 
     async def add(self, name: str = "a", status: str = "queued", worker_id: str | None = None) -> Errand:
-        row = self.one.place(
+        row = self.one.schedule_row(
             Errand(errand_id=name, tenant_id="t1", status=status, created_at="2096"), worker_id=worker_id
         )
         await self.tables.commit(insert(ERRANDS, row))
@@ -118,9 +118,9 @@ async def test_the_row_after_a_write_is_the_row_that_is_stored(desk: Desk) -> No
     row = await desk.add()
     verbs: list[Callable[[Errand], Write]] = [
         lambda row: desk.one.claim(row, "w1", note="mine"),
-        lambda row: desk.one.snooze(row, 20),
+        lambda row: desk.one.snooze_row(row, 20),
         lambda row: desk.one.request_control(row, "stopped"),
-        lambda row: desk.one.move(row, "failed"),
+        lambda row: desk.one.change_status(row, "failed"),
     ]
     for verb in verbs:
         expected = desk.one.row_after(row, verb(row))
@@ -138,11 +138,16 @@ async def test_who_was_replaced_writes_nothing(desk: Desk) -> None:
     old = await desk.does(desk.one.claim(await desk.add(), "w1"))
     new = await desk.does(desk.other.take_over(old, "w2"))
     assert (new.fence, new.worker_id, new.deaths) == (2, "w2", 1)
-    late = [desk.one.release(old), desk.one.snooze(old, 5), desk.one.move(old, "completed"), desk.one.guard(old)]
+    late = [
+        desk.one.release(old),
+        desk.one.snooze_row(old, 5),
+        desk.one.change_status(old, "completed"),
+        desk.one.guard_row(old),
+    ]
     for write in late:
         assert await desk.refuses(write)
     assert await desk.one.renew([desk.one.lease_of(old), desk.other.lease_of(new)]) == [None, "running"]
-    await desk.tables.commit(desk.other.guard(new))
+    await desk.tables.commit(desk.other.guard_row(new))
 
 
 async def test_what_shows_life_meanwhile_is_not_taken_over(desk: Desk) -> None:
@@ -194,7 +199,7 @@ async def test_what_is_wanted_of_waiting_work_keeps_it_from_being_claimed(desk: 
 
 async def test_what_is_put_off_is_not_claimed_before_and_not_looked_at_before(desk: Desk) -> None:
     row = await desk.does(desk.one.claim(await desk.add(), "w1"))
-    row = await desk.does(desk.one.snooze(row, 60))
+    row = await desk.does(desk.one.snooze_row(row, 60))
     assert (row.status, row.worker_id, await names(desk.other.list_due())) == ("queued", None, [])
     with pytest.raises(LeaseLost):
         desk.other.claim(row, "w2")
@@ -207,7 +212,7 @@ async def test_what_is_due_is_what_waits_and_what_gave_no_sign_of_life_for_a_lea
     for name in ("waits", "runs", "silent", "over"):
         await desk.add(name)
     await desk.does(desk.one.claim(await desk.row("silent"), "w1"))
-    await desk.does(desk.one.move(await desk.row("over"), "completed"))
+    await desk.does(desk.one.change_status(await desk.row("over"), "completed"))
     desk.clock.now += LEASE_SECONDS + 1
     await desk.does(desk.one.claim(await desk.row("runs"), "w1"))
     assert await names(desk.other.list_due()) == ["silent", "waits"]
@@ -218,7 +223,7 @@ async def test_what_is_due_is_what_waits_and_what_gave_no_sign_of_life_for_a_lea
 async def test_what_was_put_off_under_a_clock_that_ran_ahead_is_looked_at_and_claimed(desk: Desk) -> None:
     row = await desk.does(desk.one.claim(await desk.add(), "w1"))
     desk.clock.now += 86_400
-    row = await desk.does(desk.one.snooze(row, 60))
+    row = await desk.does(desk.one.snooze_row(row, 60))
     desk.clock.now -= 86_400
     assert await names(desk.other.list_due()) == []
     await desk.other.restore_due()
@@ -236,7 +241,7 @@ async def test_what_no_worker_answers_is_listed_until_it_is_done_in_its_place(de
     desk.timer.now += 1
     assert await names(desk.other.list_unanswered()) == await names(desk.other.list_unanswered()) == ["a"]
     assert await desk.one.list_unanswered() == []
-    await desk.does(desk.other.move(row, "cancelled"))
+    await desk.does(desk.other.change_status(row, "cancelled"))
     assert await desk.other.list_unanswered() == []
 
 
@@ -268,25 +273,25 @@ async def test_work_that_waits_and_runs_in_one_status_is_had_by_its_worker() -> 
 async def test_a_worker_hears_at_once_what_is_asked_through_its_own_process() -> None:
     desk = plain_desk()
     row, heard = await desk.does(desk.one.claim(await desk.add(), "w1")), list[str | None]()
-    desk.one.hold(row, heard.append)
+    desk.one.hold_lease(row, heard.append)
     row = await desk.does(desk.one.request_control(row, "paused"))
     desk.one.await_answer(row)
-    assert (heard, desk.one.holds(row), desk.other.holds(row)) == (["paused"], True, False)
-    desk.one.drop(row)
+    assert (heard, desk.one.is_held(row), desk.other.is_held(row)) == (["paused"], True, False)
+    desk.one.drop_lease(row)
     desk.one.await_answer(row)
-    assert (heard, desk.one.holds(row)) == (["paused"], False)
+    assert (heard, desk.one.is_held(row)) == (["paused"], False)
 
 
 async def test_a_worker_hears_by_its_heartbeat_what_is_asked_elsewhere_and_that_it_lost_its_work() -> None:
     desk, heartbeat, heard = plain_desk(), MemoryHeartbeat(), list[str | None]()
     one = Executions(QUEUED, tables=desk.tables, clock=desk.clock, heartbeat=heartbeat)
     row = await desk.does(one.claim(await desk.add(), "w1"))
-    one.hold(row, heard.append)
+    one.hold_lease(row, heard.append)
     await desk.does(desk.other.request_control(row, "stopped"))
     await heartbeat.beat()
     await desk.does(desk.other.take_over(await desk.row(), "w2"))
     await heartbeat.beat()
-    assert (heard, one.holds(row), heartbeat.held) == (["stopped", None], False, {})
+    assert (heard, one.is_held(row), heartbeat.held) == (["stopped", None], False, {})
 
 
 async def test_a_sign_of_life_that_fails_keeps_no_other_from_being_given() -> None:

@@ -78,7 +78,7 @@ class StoredLeases:
     def __init__(self, store: Store, name: str) -> None:
         self._store, self.name = store, name
 
-    def on(self, tables: Tables) -> "StoredLeases":
+    def over_tables(self, tables: Tables) -> "StoredLeases":
         return self
 
     async def renew(self, leases: Sequence[Lease]) -> list[str | None]:
@@ -94,10 +94,10 @@ class Hands:
         self.hears = asyncio.Event()
 
     def hold(self, key: str, fence: int) -> None:
-        self._heartbeat.hold(StoredLeases(self._store, key), Lease((key,), fence), partial(self._hear, key))
+        self._heartbeat.hold_lease(StoredLeases(self._store, key), Lease((key,), fence), partial(self._hear, key))
 
     def drop(self, key: str, fence: int = 1) -> None:
-        self._heartbeat.drop(StoredLeases(self._store, key), Lease((key,), fence))
+        self._heartbeat.drop_lease(StoredLeases(self._store, key), Lease((key,), fence))
 
     def _hear(self, key: str, control: str | None) -> None:
         asyncio.get_running_loop()
@@ -323,16 +323,16 @@ async def test_a_lease_in_a_real_store_is_kept_through_a_busy_loop(tmp_path: Pat
         async with ThreadHeartbeat(open_own, every=EVERY) as made:
             times = LeaseTimes(lease=0.2)
             executions = Executions(TASK_LEASES, tables=tables, clock=system_clock, heartbeat=made, times=times)
-            executions.hold(task, controls.append)
+            executions.hold_lease(task, controls.append)
             with sqlite3.connect(tmp_path / "nexus.db") as own:
                 held_up(lambda: '"heartbeat":3' in own.execute("select row from nexus_tasks").fetchone()[0])
             held = await tables.get(TASKS, task.task_id)
             await tables.commit(executions.request_control(held, "stopped"))
             await heard(controls, ["stopped"])
             stopping = await tables.get(TASKS, task.task_id)
-            await tables.commit(executions.move(stopping, "cancelled"))
+            await tables.commit(executions.change_status(stopping, "cancelled"))
             await heard(controls, ["stopped", None])
-            assert not executions.holds(task)
+            assert not executions.is_held(task)
 
 
 async def test_who_holds_it_hears_in_its_own_loop_what_is_wanted_once_each_time_that_changes() -> None:

@@ -124,34 +124,34 @@ async def test_a_queue_holds_what_waits_and_what_runs_and_nothing_that_ended(que
     await build(queue, "second")
     settling = asyncio.ensure_future(queue.wait_idle())
     await desk.reached.wait()
-    assert [queue.holds(name) for name in ("first", "second", "third")] == [True, True, False]
+    assert [queue.has_job(name) for name in ("first", "second", "third")] == [True, True, False]
     desk.opened.set()
     await settling
-    assert [queue.holds(name) for name in ("first", "second", "third")] == [False, False, False]
+    assert [queue.has_job(name) for name in ("first", "second", "third")] == [False, False, False]
 
 
 async def test_a_tenant_has_room_up_to_its_bound_and_what_comes_beyond_is_still_taken(queue: Queue) -> None:
-    assert queue.room(WriteReply, group="a") == (0, 3)
+    assert queue.free_places(WriteReply, group="a") == (0, 3)
     for number in range(3):
-        assert not queue.room(WriteReply, group="a").is_full()
+        assert not queue.free_places(WriteReply, group="a").is_full()
         await reply(queue, f"{number}")
-    room = queue.room(WriteReply, group="a")
+    room = queue.free_places(WriteReply, group="a")
     assert (room, room.is_full()) == ((3, 3), True)
-    assert not queue.room(WriteReply, group="b").is_full(coming=2)
-    assert queue.room(WriteReply, group="b").is_full(coming=3)
-    assert queue.room(RunBuild, group="a") == (0, None)
-    assert not queue.room(RunBuild, group="a").is_full(1_000_000)
+    assert not queue.free_places(WriteReply, group="b").is_full(coming=2)
+    assert queue.free_places(WriteReply, group="b").is_full(coming=3)
+    assert queue.free_places(RunBuild, group="a") == (0, None)
+    assert not queue.free_places(RunBuild, group="a").is_full(1_000_000)
     await reply(queue, "beyond")
     queue.cancel("0")
     desk = Desk("1")
     queue.serve(desk.run)
     settling = asyncio.ensure_future(queue.wait_idle())
     await desk.reached.wait()
-    assert queue.room(WriteReply, group="a") == (3, 3)
+    assert queue.free_places(WriteReply, group="a") == (3, 3)
     desk.opened.set()
     await settling
     assert desk.ran == ["1", "2", "beyond"]
-    assert queue.room(WriteReply, group="a") == (0, 3)
+    assert queue.free_places(WriteReply, group="a") == (0, 3)
 
 
 async def test_a_drain_hands_back_what_waits_once_and_cuts_what_runs(queue: Queue) -> None:
@@ -209,7 +209,7 @@ async def test_what_comes_after_a_drain_is_handed_back_at_once(queue: Queue) -> 
     await queue.drain(0)
     late = [f"{number}" for number in range(5)]
     for name in late:
-        assert not queue.room(WriteReply, group="a").is_full()
+        assert not queue.free_places(WriteReply, group="a").is_full()
         assert await reply(queue, name) is None
     assert (desk.ran, desk.back) == ([], late)
 
@@ -236,7 +236,7 @@ async def test_one_tenant_cannot_take_the_places_of_all_others() -> None:
         await desk.reached.wait()
         while len(desk.ran) < 3:
             await asyncio.sleep(0)
-        assert queue.room(WriteReply, group="a") == (4, 1002)
+        assert queue.free_places(WriteReply, group="a") == (4, 1002)
         queue.cancel("a1")
         while "a3" not in desk.ran:
             await asyncio.sleep(0)

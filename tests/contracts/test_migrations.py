@@ -104,7 +104,7 @@ async def test_what_breaks_off_in_a_migration_leaves_all_as_it_was(tmp_path: Pat
     writer = Writer(path)
     await writer.open()
     with pytest.raises(Exception, match="no_such_function"):
-        await writer.do(lambda connection: migrate(connection, broken))
+        await writer.run_job(lambda connection: migrate(connection, broken))
     await writer.close()
     connection = sqlite3.connect(path)
     assert connection.execute("select count(*) from nexus_messages").fetchone() == (3,)

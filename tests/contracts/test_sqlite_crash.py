@@ -46,7 +46,7 @@ async def count(writer: Writer, table: str) -> int:
     def look(connection: sqlite3.Connection) -> None:
         counted.extend(connection.execute(f"select count(*) from {table}").fetchone())
 
-    await writer.do(look)
+    await writer.run_job(look)
     return counted[0]
 
 
@@ -95,7 +95,7 @@ async def test_a_full_disk_is_unavailable_and_passes(tmp_path: Path, clock: Cloc
         assert await log.append("t", [b"one"], after=0) == 1
         follower = log.follow("t", 1)
 
-        await writer.do(_small)
+        await writer.run_job(_small)
         big = [tables.commit(insert(JOBS, Job(job_id=f"b{n}", payload={"x": "y" * 20_000}))) for n in range(5)]
         answers = await asyncio.gather(*big, return_exceptions=True)
         assert any(isinstance(answer, Unavailable) for answer in answers), answers
@@ -103,7 +103,7 @@ async def test_a_full_disk_is_unavailable_and_passes(tmp_path: Path, clock: Cloc
         full = await asyncio.gather(*late, return_exceptions=True)
         assert [type(answer) for answer in full] in ([Unavailable, Unavailable], [Unavailable, Conflict])
 
-        await writer.do(_large)
+        await writer.run_job(_large)
         for n, answer in enumerate(answers):
             assert (await tables.find(JOBS, f"b{n}") is None) == isinstance(answer, Exception)
         await tables.commit(insert(JOBS, Job(job_id="j2")))
@@ -187,7 +187,7 @@ async def test_rows_are_synced_and_deltas_are_not(tmp_path: Path) -> None:
 
 async def test_deltas_do_not_wait_for_the_disk_that_a_later_row_must_reach(tmp_path: Path) -> None:
     async with sqlite_writer(tmp_path / "nexus.db") as writer:
-        await writer.do(lambda connection: None)
+        await writer.run_job(lambda connection: None)
         said = list[str]()
         works = [_Looking(durable=durable, said=said) for durable in (False, True, False, True)]
         for work in works:

@@ -99,7 +99,7 @@ async def test_rows_of_several_tables_are_read_together_in_the_order_asked_for(t
     [second, other, gone, never, first, own] = await tables.find_each(*places)
     assert (second.position, first.position, own.job_id, other.job_id, gone, never) == (2, 1, "j1", "j2", None, None)
     assert await tables.find_each() == []
-    mine = await tables.of(Principal("t1", "u1")).find_each(*places[:2])
+    mine = await tables.for_caller(Principal("t1", "u1")).find_each(*places[:2])
     assert mine == [second, None], "another's row is not there"
 
 
@@ -219,7 +219,7 @@ async def test_edit_goes_again_and_writes_nothing_for_nothing(tables: Tables) ->
 
 
 async def test_rows_of_others_do_not_exist(tables: Tables) -> None:
-    job, ann, bob = Job(job_id="j1"), tables.of(ANN), tables.of(BOB)
+    job, ann, bob = Job(job_id="j1"), tables.for_caller(ANN), tables.for_caller(BOB)
     await ann.commit(insert(JOBS, job))
     assert await ann.get(JOBS, "j1") == job
     assert await bob.find(JOBS, "j1") is None

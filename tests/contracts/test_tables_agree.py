@@ -144,7 +144,7 @@ async def test_stores_agree(seed: int, aws_url: str, tmp_path: Path, clock: Cloc
         for step in range(STEPS):
             writes = [any_write(dice) for _ in range(dice.choice((1, 1, 1, 2, 3)))]
             caller = dice.choice((None, None, CALLER))
-            views = [tables.of(caller) if caller else tables for tables in stores]
+            views = [tables.for_caller(caller) if caller else tables for tables in stores]
             memory, *others = [await said(tables, writes) for tables in views]
             assert others == [memory, memory], (step, writes)
             if step % 10 == 0:

@@ -104,7 +104,7 @@ async def test_a_cursor_opens_only_its_own_list(tables: Tables) -> None:
     jobs = [Job(job_id=f"j{n}", created_at=f"2025-01-0{n + 1}") for n in range(4)]
     lines = [Line(topic="u1", position=n) for n in range(4)]
     await tables.commit(*(insert(JOBS, job) for job in jobs), *(insert(LINES, line) for line in lines))
-    ann, bob = tables.of(ANN), tables.of(BOB)
+    ann, bob = tables.for_caller(ANN), tables.for_caller(BOB)
     page = await ann.page(JOBS, "u1", index="UserIndex", window=Window(limit=2))
     assert page.cursor and len(page.items) == 2
     there = Window(limit=2, cursor=page.cursor)
@@ -134,7 +134,11 @@ async def test_text_sorts_by_code_point(tables: Tables) -> None:
 async def test_a_walk_meets_every_row_once(tables: Tables) -> None:
     await tables.commit(*(insert(LINES, Line(topic=f"t{n % 7}", position=n)) for n in range(50)))
     await tables.commit(*(insert(JOBS, Job(job_id=f"j{n}", tenant_id=f"t{n % 2}")) for n in range(9)))
-    views: list[tuple[Tables, Table[Any], int]] = [(tables, LINES, 50), (tables, JOBS, 9), (tables.of(ANN), JOBS, 4)]
+    views: list[tuple[Tables, Table[Any], int]] = [
+        (tables, LINES, 50),
+        (tables, JOBS, 9),
+        (tables.for_caller(ANN), JOBS, 4),
+    ]
     for view, table, count in views:
         rows: list[Any] = []
         window = Window(limit=7)

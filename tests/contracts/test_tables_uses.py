@@ -235,7 +235,7 @@ async def test_the_same_request_twice_makes_one_thing(tables: Tables, clock: Clo
 
 async def test_a_caller_s_commit_over_several_tables_stops_at_a_foreign_row(tables: Tables) -> None:
     await tables.commit(insert(JOBS, Job(job_id="mine")), insert(JOBS, Job(job_id="theirs", tenant_id="t2")))
-    ann = tables.of(Principal("t1", "u1"))
+    ann = tables.for_caller(Principal("t1", "u1"))
     mine = await ann.get(JOBS, "mine")
     theirs = Job(job_id="theirs", tenant_id="t2")
     foreign: list[Write] = [check(JOBS, theirs, when()), patch(JOBS, theirs, when(), worker="ann")]

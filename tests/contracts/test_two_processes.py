@@ -172,5 +172,5 @@ async def test_what_two_processes_delete_at_once_is_counted_once(pair: Pair) -> 
 
 
 async def counted(app: MemoryApp) -> tuple[int, int, int]:
-    total = await app.services.statistics._tallies.total(ANN)
+    total = await app.services.statistics._tallies.read_total(ANN)
     return total.projects, total.agents, total.sessions

@@ -208,7 +208,7 @@ async def test_a_pause_and_the_end_of_a_stage_in_one_moment_are_both_kept(first:
         started = await app.services.builds.start(ANN, WANTED)
         runs = runs_of(app)
         run = await runs.claim(started.task_id, "w1")
-        stage = await runs.start_stage(run, (await runs.stages(run))[0])
+        stage = await runs.start_stage(run, (await runs.list_stages(run))[0])
         result = StageResult(output_data={"summary": "done"}, input_tokens=7)
 
         async def complete() -> None:
@@ -226,8 +226,8 @@ async def test_a_pause_and_the_end_of_a_stage_in_one_moment_are_both_kept(first:
         else:
             store.before("control_status", "paused", complete)
             await pause_while_beating()
-        project, task = await app.services.projects.get(ANN, started.project_id), await runs.reload(run)
-        [intake, *_] = await runs.stages(run)
+        project, task = await app.services.projects.get(ANN, started.project_id), await runs.reload_run(run)
+        [intake, *_] = await runs.list_stages(run)
         assert store.has_happened
         assert (project.control_status, task.task.control_status, task.task.heartbeat) == ("paused", "paused", 1)
         assert (project.progress, intake.status, intake.input_tokens) == (11.1, "completed", 7)

@@ -49,13 +49,13 @@ class MemoryJobs:
         self._waiting.append(handed)
         return None if key in self._running else self._in_order().index(handed)
 
-    def room(self, job: type[Job], *, group: str = "") -> Capacity:
+    def free_places(self, job: type[Job], *, group: str = "") -> Capacity:
         lane = REGISTRY.spec_of(job).lane
         here = [*self._waiting, *([self._now] if self._now else [])]
         taken = sum(one.group == group and REGISTRY.spec_of(type(one.job)).lane == lane for one in here)
         return Capacity(taken, self._most if lane == "interactive" else None)
 
-    def holds(self, key: str) -> bool:
+    def has_job(self, key: str) -> bool:
         return key in self._running or any(one.key == key for one in self._waiting)
 
     def cancel(self, key: str) -> bool:

@@ -44,7 +44,7 @@ class MemoryRepository:
         check_change(files, message=message, key=key, fence=fence)
         async with self._one_at_a_time:
             before = self._kept(project_id)
-            fence.follow(before.fence if before else Fence())
+            fence.check_newest(before.fence if before else Fence())
             await writer.held()
             kept = self._made(project_id, files, message=message.strip(), key=key, fence=fence)
             self._commits[project_id, kept.commit.commit_id] = kept

@@ -95,8 +95,9 @@ def _bytes(read: Callable[[bytes], object]) -> Callable[[str], object]:
 def _fed(open_parser: Callable[[], Any], text: str, size: int = 4096) -> None:
     """Bytes as a network brings them."""
     parser, whole = open_parser(), text.encode(errors="replace")
+    feed = parser.split_payloads if isinstance(parser, Splitter) else parser.parse_chunk
     for at in range(0, len(whole), size):
-        parser.feed(whole[at : at + size])
+        feed(whole[at : at + size])
 
 
 def _trickled(open_parser: Callable[[], Any], text: str) -> None:
@@ -106,9 +107,9 @@ def _trickled(open_parser: Callable[[], Any], text: str) -> None:
 def _assembled(text: str) -> None:
     """Each line is an event of a stream."""
     assembly = Assembly()
-    assembly.take([line.encode(errors="replace") for line in text.split("\n") if line])
+    assembly.take_payloads([line.encode(errors="replace") for line in text.split("\n") if line])
     if assembly.is_finished:
-        assembly.end()
+        assembly.make_end()
 
 
 def _calls(text: str) -> None:
@@ -116,8 +117,8 @@ def _calls(text: str) -> None:
     pieces = [{"index": number, "function": {"name": "f", "arguments": one}} for number, one in enumerate(text)]
     payload = {"choices": [{"delta": {"tool_calls": pieces}, "finish_reason": "tool_calls"}]}
     assembly = Assembly()
-    assembly.take([msgspec.json.encode(payload)])
-    assembly.end()
+    assembly.take_payloads([msgspec.json.encode(payload)])
+    assembly.make_end()
 
 
 def _table(text: str) -> object:
@@ -261,7 +262,7 @@ READERS: tuple[Reader, ...] = (
     Reader(name="preference", read=http_requests.wait, most=64_000, pieces=("wait", "wait=", "wait = ", ",", ", ;", "wait  ")),
     Reader(name="revision", read=http_requests.revision, most=64_000, pieces=('"1"', '"1', "*"), frames=("…", '…"1', '"1"…x')),
     Reader(name="position", read=http_requests.position, most=64_000),
-    Reader(name="trace of a request", read=lambda text: http_edge.Trace.of(text, "0" * 72), most=64_000, pieces=("00-", "0-"), frames=("…", f"00-{'1' * 32}-{'1' * 16}-00-…\n")),
+    Reader(name="trace of a request", read=lambda text: http_edge.Trace.parse_header(text, "0" * 72), most=64_000, pieces=("00-", "0-"), frames=("…", f"00-{'1' * 32}-{'1' * 16}-00-…\n")),
     Reader(name="text for a terminal", read=terminal.make_printable, most=500_000, pieces=("\x1b[", "\x9b", "\ud800")),
     Reader(name="line for a terminal", read=terminal.fit_line, most=500_000, pieces=("\x1b[", "a ")),
     Reader(name="JSON for a terminal", read=terminal.escape_json, most=500_000, pieces=("\x1b", "\x9b", "\ud800")),

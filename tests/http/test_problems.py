@@ -29,7 +29,7 @@ def kinds(of: type[NexusError] = NexusError) -> Iterator[type[NexusError]]:
 
 
 def told(error: NexusError, *, conditional: bool = False) -> tuple[Answer[bytes], Problem]:
-    answer = problems.answer(error, path="/p", request_id="r", conditional=conditional)
+    answer = problems.answer_problem(error, path="/p", request_id="r", conditional=conditional)
     return answer, msgspec.json.decode(answer.content, type=Problem)
 
 

@@ -268,7 +268,7 @@ async def test_a_message_may_come_in_parts() -> None:
         ({"parts": [{"type": "text", "text": "a"}], "content": "a"}, "", "`content` or `parts`, not both"),
         ({}, "/content", "Send parts, or the required field `content`"),
         ({"content": " \u3000\u200b\n"}, "/content", "blanks alone"),
-        ({"parts": [{"type": "text", "text": " "}, {"type": "text", "text": "\t"}]}, "/content", "blanks alone"),
+        ({"parts": [{"type": "text", "text": " "}, {"type": "text", "text": "\t"}]}, "/parts", "blanks alone"),
     ],
 )
 async def test_parts_that_are_none_are_refused_with_their_place(body: object, pointer: str, told: str) -> None:

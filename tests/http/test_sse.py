@@ -171,7 +171,7 @@ async def test_no_stream_grows_older_than_it_may_and_those_that_came_together_do
     streams, now = Streams(longest=600), asyncio.get_running_loop().time()
     ends = set[float]()
     for _ in range(200):
-        async with streams.open() as deadline:
+        async with streams.open_stream() as deadline:
             ends.add(round((deadline.when() or 0) - now))
     assert max(ends) <= 600 + 1
     assert min(ends) >= 480 - 1

@@ -95,7 +95,7 @@ async def test_what_cannot_be_handed_back_keeps_nothing_else_from_it() -> None:
         session_id="ses", reply_id="msg", agent_id="agt", tenant_id="t", user_id="u", asked="msg_0", created_at="2026"
     )
     async with taken_over(1) as (app, [build]):
-        assert app.services.replies.expect(gone)
+        assert app.services.replies.expect_reply(gone)
         await app.queue.enqueue(WriteReply(reply_id="msg"), key="msg", priority=5)
         await app.queue.drain(0)
         [task] = await tasks_of(app, [build])

@@ -20,7 +20,7 @@ TASK = Task(task_id="tsk", task_type="build_agent", created_at=NOW, **OWNED)
 class Actors:
     def __init__(self, bounds: Bounds) -> None:
         self._bounds, self._moves = bounds, rules.MOVES
-        self._raising = {verb for verb, move in self._moves.items() if move.begins}
+        self._raising = {verb for verb, move in self._moves.items() if move.begins_work}
         self._meant: dict[tuple[Command, TaskStatus, Control], str | None] = {}
         self._begins: dict[tuple[str, tuple[str, ...]], set[int]] = {}
 
@@ -71,7 +71,7 @@ class Actors:
                     what = f"{again} from stage {begin + 1}"
                     yield Step("the user", what, _again(left, move, begin), "command", True, anew=True)
                     if state.crowded:
-                        held = _again(left, rules.defer(move), begin)
+                        held = _again(left, rules.defer_move(move), begin)
                         yield Step("the user", f"{what}, and is held", held, "command", True, anew=True)
         yield from self._deletion(state.store, left)
 

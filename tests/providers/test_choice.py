@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nexus.domain.core.errors import InvalidInput
-from nexus.providers.choice import choose, read_settings
+from nexus.providers.choice import choose_models, read_settings
 from nexus.providers.file import Entry, choose_model
 from nexus.settings import Secret, Settings
 
@@ -23,7 +23,7 @@ def read(data: str, **environ: str) -> Settings:
 
 
 def test_without_a_word_the_offline_model_answers(tmp_path: Path):
-    choice = choose({}, data_dir=str(tmp_path))
+    choice = choose_models({}, data_dir=str(tmp_path))
     assert (choice.name, choice.source, choice.is_offline, choice.settings.model) == (
         "offline", "default", True, Settings().model,
     )  # fmt: skip
@@ -34,18 +34,18 @@ def test_the_file_says_which_model_answers_and_where_its_key_is(data: str):
     assert (model.provider, model.name, model.base_url, model.api_key.reveal(), model.timeout) == (
         "openai", "deepseek-chat", "https://api.deepseek.com/v1", "sk-file", 7,
     )  # fmt: skip
-    choice = choose({"DEEPSEEK_API_KEY": " sk-file "}, data_dir=data)
+    choice = choose_models({"DEEPSEEK_API_KEY": " sk-file "}, data_dir=data)
     assert (choice.name, choice.source, choice.key_from) == (
         "deepseek/deepseek-chat",
         "models.toml",
         "DEEPSEEK_API_KEY",
     )
-    assert choose({"NEXUS_DATA_DIR": data, "DEEPSEEK_API_KEY": "k"}).name == "deepseek/deepseek-chat"
+    assert choose_models({"NEXUS_DATA_DIR": data, "DEEPSEEK_API_KEY": "k"}).name == "deepseek/deepseek-chat"
 
 
 def test_a_key_in_the_file_needs_no_variable(tmp_path: Path):
     choose_model(tmp_path, "custom/x", Entry(name="custom/x", base_url="http://a/v1", key=Secret("sk-own")))
-    choice = choose({}, data_dir=str(tmp_path))
+    choice = choose_models({}, data_dir=str(tmp_path))
     assert (choice.settings.model.api_key.reveal(), choice.key_from) == ("sk-own", "models.toml")
     assert "sk-own" not in repr(choice)
 
@@ -63,11 +63,11 @@ def test_a_place_or_a_key_in_the_environment_wins_and_no_key_goes_to_another_pla
 ):
     model = read(data, **environ).model
     assert (model.base_url, model.api_key.reveal(), model.name) == (base_url, key, name)
-    assert choose(environ, data_dir=data).source == "environment"
+    assert choose_models(environ, data_dir=data).source == "environment"
 
 
 def test_the_offline_model_can_be_asked_for_over_the_file(data: str):
-    choice = choose({"NEXUS_MODEL__PROVIDER": "offline"}, data_dir=data)
+    choice = choose_models({"NEXUS_MODEL__PROVIDER": "offline"}, data_dir=data)
     assert (choice.name, choice.source) == ("offline", "environment")
 
 
@@ -87,7 +87,7 @@ def test_a_key_that_is_not_there_is_told_by_its_variable_and_line(data: str, key
     with pytest.raises(InvalidInput) as refusal:
         read(data, DEEPSEEK_API_KEY=key)
     assert refusal.value.detail.startswith(f"{data}/models.toml, line 7: the variable DEEPSEEK_API_KEY")
-    assert choose({}, data_dir=data).fault == refusal.value.detail
+    assert choose_models({}, data_dir=data).fault == refusal.value.detail
 
 
 @pytest.mark.parametrize(

@@ -53,12 +53,12 @@ def run(argv: Sequence[str], *, environ: Mapping[str, str], output: Output, prog
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        output.abandon()
+        output.discard_rest()
         return PIPE_CLOSED
     except Exception as error:
-        from nexus.cli.failures import tell
+        from nexus.cli.failures import report_failure
 
-        return tell(error, asked)
+        return report_failure(error, asked)
 
 
 def _run_command(asked: Asked) -> int:

@@ -49,22 +49,22 @@ class Alone:
         self._history = list[ChatMessage]()
         self.commands = {"new": Command("forget what was said so far", self._forget_conversation)}
 
-    async def answer(self, content: str) -> str:
+    async def answer_message(self, content: str) -> str:
         """What failed is not remembered."""
         voice, question = Voice(self._output), ChatMessage("user", content)
         try:
             async with asyncio.timeout(self._spec.limits.seconds):
                 text = await self._stream_answer(voice, question)
-            voice.tell("reply.completed")
+            voice.write_tag("reply.completed")
             self._history += [question, ChatMessage("assistant", text)]
         except TimeoutError:
-            voice.tell("reply.failed", reason=f"The answer took longer than {self._spec.limits.seconds:g} s.")
+            voice.write_tag("reply.failed", reason=f"The answer took longer than {self._spec.limits.seconds:g} s.")
         except NexusError as error:
-            voice.tell("reply.failed", reason=error.detail)
+            voice.write_tag("reply.failed", reason=error.detail)
         except asyncio.CancelledError:  # Ctrl-C stops the answer, not the conversation
-            voice.tell("reply.cancelled")
+            voice.write_tag("reply.cancelled")
         finally:
-            voice.pause()
+            voice.end_block()
         return voice.ending
 
     async def _forget_conversation(self) -> str:
@@ -74,11 +74,11 @@ class Alone:
     async def _stream_answer(self, voice: Voice, question: ChatMessage) -> str:
         """The text of the answer, which was said as it came."""
         text = list[str]()
-        async for item in self._runtime.answer(self._spec, [*self._history[-HISTORY:], question]):
+        async for item in self._runtime.stream_answer(self._spec, [*self._history[-HISTORY:], question]):
             if isinstance(item, AnswerFinished):
                 continue
             if isinstance(item, TextDelta):
                 text.append(item.text)
             data = msgspec.to_builtins(item)
-            voice.tell(data["type"], **data)
+            voice.write_tag(data["type"], **data)
         return "".join(text)

@@ -26,7 +26,7 @@ AGENTS = Shape(
 
 async def list_agents(asked: Asked, client: Client) -> None:
     wanted = asked.arguments
-    found = client.agents(category=wanted.category).where(
+    found = client.agents(category=wanted.category).filter_items(
         lambda one: wanted.status in (None, one.status) and wanted.verdict in (None, one.verdict)
     )
     await show_list(asked, found, AGENTS)
@@ -34,13 +34,13 @@ async def list_agents(asked: Asked, client: Client) -> None:
 
 async def show(asked: Asked, client: Client) -> None:
     agent = await find_agent(client, asked.arguments.agent)
-    newest = (await client.versions(agent.agent_id).page(1)).items
-    asked.output.details(agent, unmet=newest[0].unmet if newest else [])
+    newest = (await client.versions(agent.agent_id).fetch_page(1)).items
+    asked.output.write_details(agent, unmet=newest[0].unmet if newest else [])
 
 
 async def versions(asked: Asked, client: Client) -> None:
     agent = await find_agent(client, asked.arguments.agent)
-    found = await client.versions(agent.agent_id).take()
+    found = await client.versions(agent.agent_id).collect_items()
     shape = Shape(
         columns={
             "VERSION": "version",
@@ -57,7 +57,7 @@ async def versions(asked: Asked, client: Client) -> None:
     show_table(asked, found, shape)
     for version in found.items:
         if version.unmet and not asked.output.json:
-            asked.output.line("\n  ".join([f"Version {version.version} does not meet:", *version.unmet]))
+            asked.output.write_line("\n  ".join([f"Version {version.version} does not meet:", *version.unmet]))
 
 
 async def deploy(asked: Asked, client: Client) -> None:
@@ -68,26 +68,26 @@ async def deploy(asked: Asked, client: Client) -> None:
     )
     deployed = await client.deploy(agent.agent_id, accepted)
     done = f"Version {deployed.version} of {agent.agent_name} answers now. Verification: {deployed.verdict}."
-    asked.output.result(deployed, done)
+    asked.output.write_result(deployed, done)
     if not asked.output.json:
-        asked.output.note(f"Talk to it: {asked.command('chat', wanted.agent)}")
+        asked.output.add_note(f"Talk to it: {asked.command('chat', wanted.agent)}")
 
 
 async def delete(asked: Asked, client: Client) -> None:
     agent = await find_agent(client, asked.arguments.agent)
     await client.delete_agent(agent.agent_id)
     done = f"Deleted {agent.agent_id} ({agent.agent_name})."
-    asked.output.result({"agent_id": agent.agent_id, "deleted": True}, done)
+    asked.output.write_result({"agent_id": agent.agent_id, "deleted": True}, done)
 
 
 async def invoke(asked: Asked, client: Client) -> int:
     agent = await find_agent(client, asked.arguments.agent)
     called = await client.invoke(agent.agent_id, read_message(asked.arguments.message, asked.output))
     if asked.output.json:
-        asked.output.document(called)
+        asked.output.write_document(called)
     elif called.status == "success":
-        asked.output.line(called.output_text)
+        asked.output.write_line(called.output_text)
     if called.status == "failed":
-        asked.output.note(f"nexus: the call failed: {called.error_message}")
+        asked.output.add_note(f"nexus: the call failed: {called.error_message}")
         return FAILED
     return OK

@@ -27,8 +27,8 @@ async def _run_build(asked: Asked, client: Client, requirement: str) -> int:
     )
     if not wanted.detach:
         return await follow_build(asked, client, started)
-    asked.output.result(started, started.project_id)
+    asked.output.write_result(started, started.project_id)
     if not asked.output.json:
         say_place(asked, started.position)
-        asked.output.note(describe_ways_on(asked, started.project_id))
+        asked.output.add_note(describe_ways_on(asked, started.project_id))
     return OK

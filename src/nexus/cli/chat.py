@@ -28,10 +28,10 @@ async def _open_chat(asked: Asked, stack: AsyncExitStack) -> "Chat":
     else:
         agent = await find_agent(client, asked.arguments.agent)
         session = await client.open_session(agent.agent_id)
-    asked.output.note(f"{agent.agent_name} ({agent.slug}), session {session.session_id}")
+    asked.output.add_note(f"{agent.agent_name} ({agent.slug}), session {session.session_id}")
     opened = Chat(asked, client, session)
     if is_typed(asked):
-        stack.callback(lambda: asked.output.note(opened.way_back))
+        stack.callback(lambda: asked.output.add_note(opened.way_back))
     return opened
 
 
@@ -49,7 +49,7 @@ class Chat:
     def way_back(self) -> str:
         return f"Go on later: {self._asked.command('chat', '--session', self._session.session_id)}"
 
-    async def answer(self, content: str) -> str:
+    async def answer_message(self, content: str) -> str:
         return await stream_reply(self._asked.output, self._client, self._session.session_id, content)
 
     async def _begin_anew(self) -> str:

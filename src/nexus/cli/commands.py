@@ -26,10 +26,10 @@ def add_commands(topics: Topics) -> None:
     _add_sessions(topics)
     tasks = _Topic(topics, "tasks", "see the work in the background", "task", "id of the task")
     tasks.add_list("your tasks, newest first")
-    tasks.add("show", "one task")
+    tasks.add_verb("show", "one task")
     tools = _Topic(topics, "tools", "see the tools that agents may use", "tool", "id or name of the tool")
     tools.add_list("the tools of the library").add_argument("--category", help="only those of this category")
-    tools.add("show", "one tool and its parameters")
+    tools.add_verb("show", "one tool and its parameters")
     _add_models(topics)
     doctor = _add_local(topics, "doctor", "check this machine and its settings, and say what to do", "doctor:doctor")
     doctor.add_argument("--data-dir", help="where everything is kept (default: NEXUS_DATA_DIR, or ./data)")
@@ -75,7 +75,7 @@ class _Topic:
         self._verbs = _add_parser(topics, name, about).add_subparsers(metavar="VERB", required=True)
         self._name, self._thing, self._about_thing = name, thing, about_thing
 
-    def add(self, name: str, about: str, function: str | None = None) -> ArgumentParser:
+    def add_verb(self, name: str, about: str, function: str | None = None) -> ArgumentParser:
         """A verb about one thing; `function`: where it has not the verb's name."""
         parser = self._add_verb(name, about, function or name)
         parser.add_argument(self._thing, type=parse_id, help=self._about_thing)
@@ -143,19 +143,19 @@ def _add_projects(topics: Topics) -> None:
     states = ("pending", "queued", "building", "completed", "failed", "paused", "cancelled")
     listed = projects.add_list("the projects, newest first")
     listed.add_argument("--status", choices=states, help="only those in this state")
-    projects.add("show", "one project")
-    projects.add("stages", "the stages of its current build")
-    projects.add("files", "the paths of its files")
-    projects.add("report", "what verification found")
-    projects.add("watch", "show its current build as a board, from the beginning, whether it goes on or is over")
-    projects.add("cat", "the content of a file").add_argument("path", help="path of the file, as `files` shows it")
-    events = projects.add("events", "follow the events of the current build up to its end")
+    projects.add_verb("show", "one project")
+    projects.add_verb("stages", "the stages of its current build")
+    projects.add_verb("files", "the paths of its files")
+    projects.add_verb("report", "what verification found")
+    projects.add_verb("watch", "show its current build as a board, from the beginning, whether it goes on or is over")
+    projects.add_verb("cat", "the content of a file").add_argument("path", help="path of the file, as `files` shows it")
+    events = projects.add_verb("events", "follow the events of the current build up to its end")
     events.add_argument("--after", type=parse_int(0, 10**8), default=0, help="only those behind this position")
     for name, about in BUILD_COMMANDS.items():
-        parser = projects.add(name, about, "command")
+        parser = projects.add_verb(name, about, "command")
         parser.set_defaults(action=name, from_stage=None)
     parser.add_argument("--from-stage", help="the first stage that is done again")
-    deleting = projects.add("delete", "delete a project with its files and agents")
+    deleting = projects.add_verb("delete", "delete a project with its files and agents")
     deleting.add_argument("--stop-first", action="store_true", help="stop its build if it is being built")
 
 
@@ -166,14 +166,14 @@ def _add_agents(topics: Topics) -> None:
     listed.add_argument("--category", help="only those of this category")
     listed.add_argument("--status", choices=states, help="only those in this state")
     listed.add_argument("--verdict", choices=verdicts, help="only those of whose newest version verification said this")
-    agents.add("show", "one agent")
-    agents.add("versions", "the versions of an agent and what verification said of them")
-    deploying = agents.add("deploy", "let a version of an agent answer, the newest one unless another is named")
+    agents.add_verb("show", "one agent")
+    agents.add_verb("versions", "the versions of an agent and what verification said of them")
+    deploying = agents.add_verb("deploy", "let a version of an agent answer, the newest one unless another is named")
     deploying.add_argument("--version", type=parse_int(1, 10**6), metavar="N", help="which one (default: the newest)")
     deploying.add_argument("--allow-partial", action="store_true", help="also when it leaves requirements unmet")
     deploying.add_argument("--allow-failed", action="store_true", help="also when it failed its verification")
-    agents.add("delete", "delete an agent; its project keeps the files")
-    invoking = agents.add("invoke", "one question, one answer, no session")
+    agents.add_verb("delete", "delete an agent; its project keeps the files")
+    invoking = agents.add_verb("invoke", "one question, one answer, no session")
     invoking.add_argument("message", help="what to say; - reads it from stdin")
 
 
@@ -181,10 +181,10 @@ def _add_sessions(topics: Topics) -> None:
     sessions = _Topic(topics, "sessions", "see and delete conversations", "session", "id of the session")
     listed = sessions.add_list("your sessions, by last activity")
     listed.add_argument("--agent", type=parse_id, help="only those with this agent (id, slug or name)")
-    sessions.add("show", "one session")
-    said = sessions.add("messages", "what was said")
+    sessions.add_verb("show", "one session")
+    said = sessions.add_verb("messages", "what was said")
     said.add_argument("--limit", type=parse_int(1, 10_000), default=1000, help="how many at most (default: 1000)")
-    sessions.add("delete", "delete a session and what was said in it")
+    sessions.add_verb("delete", "delete a session and what was said in it")
 
 
 def _add_models(topics: Topics) -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK, USAGE, Ended
-from nexus.cli.failures import tell
+from nexus.cli.failures import report_failure
 from nexus.cli.prompt import QUOTES, Read, Typed, check_text, make_reader, read_entry, read_everything, read_message
 from nexus.client import ApiError, Unreachable
 
@@ -30,7 +30,7 @@ class Partner(Protocol):
 
     commands: dict[str, Command]
 
-    async def answer(self, content: str) -> str:
+    async def answer_message(self, content: str) -> str:
         """Shows the reply to what is said; the tag of the event that ended it."""
 
 
@@ -44,10 +44,10 @@ def hold_conversation(asked: Asked, open_partner: Open) -> int:
         try:
             return _run_conversation(asked, runner, runner.run(open_partner(asked, stack)))
         finally:
-            runner.run(_leave(stack))
+            runner.run(_end_conversation(stack))
 
 
-async def _leave(stack: AsyncExitStack) -> None:
+async def _end_conversation(stack: AsyncExitStack) -> None:
     """Ends what an impatient Ctrl-C left under way, then closes what is open."""
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
@@ -65,7 +65,7 @@ def _read_messages(asked: Asked, commands: Commands) -> list[str]:
         if one.command in LEAVING:
             break
         if one.command in HELPING:
-            asked.output.note(format_help(commands))
+            asked.output.add_note(format_help(commands))
         elif one.command is not None:
             raise Ended(USAGE, _describe_unknown(one.text, "in a pipe"))
         elif one.text.strip():
@@ -86,7 +86,7 @@ def _run_conversation(asked: Asked, runner: asyncio.Runner, partner: Partner) ->
     if not is_typed(asked):
         return _say_all(_read_messages(asked, partner.commands), runner, partner)
     read = make_reader(asked.output)
-    asked.output.note("/help lists what you can do here. Ctrl-C stops a reply, Ctrl-D or /exit leaves.")
+    asked.output.add_note("/help lists what you can do here. Ctrl-C stops a reply, Ctrl-D or /exit leaves.")
     while True:
         try:
             one = _read_until_second_interrupt(asked, read)
@@ -94,12 +94,12 @@ def _run_conversation(asked: Asked, runner: asyncio.Runner, partner: Partner) ->
                 return OK
             _answer_typed(asked, runner, partner, one)
         except Ended as refused:
-            asked.output.note(f"nexus: {refused.sentence}")
+            asked.output.add_note(f"nexus: {refused.sentence}")
 
 
 def _say_all(messages: list[str], runner: asyncio.Runner, partner: Partner) -> int:
     for message in messages:
-        ending = runner.run(partner.answer(message))
+        ending = runner.run(partner.answer_message(message))
         if ending == "reply.cancelled":
             raise KeyboardInterrupt
         if ending != "reply.completed":
@@ -112,7 +112,7 @@ def _read_until_second_interrupt(asked: Asked, read: Read) -> Typed | None:
     try:
         return read_entry(read)
     except KeyboardInterrupt:
-        asked.output.note("\n(Ctrl-C again leaves, and so do Ctrl-D and /exit.)")
+        asked.output.add_note("\n(Ctrl-C again leaves, and so do Ctrl-D and /exit.)")
         return read_entry(read)
 
 
@@ -120,16 +120,16 @@ def _answer_typed(asked: Asked, runner: asyncio.Runner, partner: Partner, one: T
     """A message that fails ends no conversation: what comes next may work."""
     text, command = one
     if command in HELPING:
-        asked.output.note(format_help(partner.commands))
+        asked.output.add_note(format_help(partner.commands))
     elif (known := partner.commands.get(command or "")) is not None:
-        asked.output.note(runner.run(known.run()))
+        asked.output.add_note(runner.run(known.run()))
     elif command is not None:
-        asked.output.note(_describe_unknown(text, "here"))
+        asked.output.add_note(_describe_unknown(text, "here"))
     elif text.strip():
         try:
-            runner.run(partner.answer(check_text(text)))
+            runner.run(partner.answer_message(check_text(text)))
         except (ApiError, Unreachable) as error:
-            tell(error, asked)
+            report_failure(error, asked)
 
 
 def _describe_unknown(text: str, where: str) -> str:

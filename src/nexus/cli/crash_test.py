@@ -122,7 +122,7 @@ async def _crash_reply(server: _Server, note: Note) -> str:
     await server.kill()
     await server.start(IN_A_REPLY)
     async with Client(server.url) as client:
-        agent = (await client.agents().page()).items[0]
+        agent = (await client.agents().fetch_page()).items[0]
         session = await client.open_session(agent.agent_id)
         reply = await client.send(session.session_id, QUESTION)
         await server.wait_for_end()

@@ -15,7 +15,7 @@ from nexus.settings import Settings
 def doctor(asked: Asked) -> int:
     found = read_settings(asked.settings_environ, data_dir=asked.arguments.data_dir)
     if asked.arguments.chaos:
-        return report_findings(asked, asyncio.run(run_crash_test(asked.output.note, found, asked.settings_environ)))
+        return report_findings(asked, asyncio.run(run_crash_test(asked.output.add_note, found, asked.settings_environ)))
     return report_findings(asked, asyncio.run(_examine_machine(asked, found)))
 
 
@@ -25,11 +25,11 @@ async def _examine_machine(asked: Asked, found: Settings) -> list[Finding]:
 
 def report_findings(asked: Asked, findings: list[Finding]) -> int:
     if asked.output.json:
-        asked.output.document(findings)
+        asked.output.write_document(findings)
     else:
         for finding in findings:
             about = f"{finding.name}: {asked.as_called(finding.detail)}"
-            asked.output.check(finding.state, about, asked.as_called(finding.advice))
+            asked.output.write_check(finding.state, about, asked.as_called(finding.advice))
     return FAILED if any(finding.state == "fail" for finding in findings) else OK
 
 

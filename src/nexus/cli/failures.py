@@ -8,24 +8,24 @@ from nexus.client.errors import ApiError, NotNexus, Unreachable
 from nexus.domain.core.errors import InvalidInput, NexusError
 
 
-def tell(error: Exception, asked: Asked) -> int:
+def report_failure(error: Exception, asked: Asked) -> int:
     """Says it, and answers the exit code."""
     if asked.debug:
         asked.output.stderr.writelines(traceback.format_exception(error))
     match error:
         case Ended():
-            asked.output.note(f"nexus: {error.sentence}" + (f" {asked.command(*error.then)}" if error.then else ""))
+            asked.output.add_note(f"nexus: {error.sentence}" + (f" {asked.command(*error.then)}" if error.then else ""))
             return error.code
         case ApiError():
             return _report_problem(error, asked)
         case Unreachable():
-            asked.output.note(f"nexus: {_describe_unreachable(error, asked)}")
+            asked.output.add_note(f"nexus: {_describe_unreachable(error, asked)}")
             return UNREACHABLE
         case NexusError():
-            asked.output.note(f"nexus: {asked.as_called(error.detail)}")
+            asked.output.add_note(f"nexus: {asked.as_called(error.detail)}")
             return USAGE if isinstance(error, InvalidInput) else FAILED
     hint = "" if asked.debug else " NEXUS_DEBUG=1 shows where."
-    asked.output.note(f"nexus: unexpected {type(error).__name__}: {error}.{hint}")
+    asked.output.add_note(f"nexus: unexpected {type(error).__name__}: {error}.{hint}")
     return FAILED
 
 
@@ -33,20 +33,20 @@ def _report_problem(error: ApiError, asked: Asked) -> int:
     problem = error.problem
     mark = f", request {problem.request_id}" if problem.request_id else ""
     said = problem.detail if problem.detail.startswith(problem.title) else f"{problem.title}: {problem.detail}"
-    asked.output.note(f"nexus: {said} ({problem.status}{mark})")
+    asked.output.add_note(f"nexus: {said} ({problem.status}{mark})")
     for fault in problem.errors:
         if fault.message not in problem.detail:
-            asked.output.note(f"  {fault.pointer}: {fault.message}")
+            asked.output.add_note(f"  {fault.pointer}: {fault.message}")
     if problem.status == 401:
-        asked.output.note("  Set NEXUS_TOKEN to the server's token.")
+        asked.output.add_note("  Set NEXUS_TOKEN to the server's token.")
     if problem.verdict and "agent" in asked.arguments:
         from nexus.cli.verdicts import deploy_command
 
         wanted = asked.arguments
         way = deploy_command(asked, wanted.agent, problem.verdict, getattr(wanted, "version", None))
-        asked.output.note(f"  Deploy it all the same: {way}")
+        asked.output.add_note(f"  Deploy it all the same: {way}")
     if asked.output.json:
-        asked.output.document({"problem": problem})
+        asked.output.write_document({"problem": problem})
     return REFUSED
 
 

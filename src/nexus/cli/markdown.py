@@ -28,7 +28,7 @@ class Blocks:
         self.rest = ""
         self._at, self._fence, self._is_blank = 0, "", False
 
-    def feed(self, piece: str) -> str:
+    def complete_blocks(self, piece: str) -> str:
         """What is complete now."""
         self.rest += piece
         end = 0
@@ -61,7 +61,7 @@ class MarkdownWriter:
         self._blocks, self._live, self._has_printed = Blocks(), Live(), False
 
     def write(self, piece: str) -> None:
-        if complete := self._blocks.feed(make_printable(piece)):
+        if complete := self._blocks.complete_blocks(make_printable(piece)):
             self._print(complete)
         if not self._live.is_started and self._blocks.rest.strip():
             self._live = Live(

@@ -12,7 +12,7 @@ from nexus.cli.exits import FAILED, OK, USAGE, Ended
 from nexus.domain.ports.models import LocalModel
 from nexus.providers import catalog
 from nexus.providers.catalog import OFFLINE, PROVIDERS, TITLES, Provider, find_address_fault, find_key_fault
-from nexus.providers.choice import Choice, choose, list_naming_variables
+from nexus.providers.choice import Choice, choose_models, list_naming_variables
 from nexus.providers.file import VARIABLE, Entry, choose_model, read_file
 from nexus.settings import Secret, read
 from nexus.start import DIRECTORY_ADVICE, find_directory_fault
@@ -34,7 +34,7 @@ def _find_local(asked: Asked) -> list[LocalModel]:
 
 
 def show(asked: Asked) -> int:
-    choice = choose(asked.settings_environ, data_dir=asked.arguments.data_dir)
+    choice = choose_models(asked.settings_environ, data_dir=asked.arguments.data_dir)
     document = {
         "answers": {
             "model": choice.name,
@@ -48,9 +48,9 @@ def show(asked: Asked) -> int:
         "local": [_describe_place(asked, one) for one in _find_local(asked)],
     }
     if asked.output.json:
-        asked.output.document(document)
+        asked.output.write_document(document)
     else:
-        asked.output.line("\n".join(_describe_choice(asked, choice, document)))
+        asked.output.write_line("\n".join(_describe_choice(asked, choice, document)))
     return OK
 
 
@@ -128,18 +128,18 @@ def use(asked: Asked) -> int:
     key = (chosen.key_env or ("models.toml" if chosen.key else None)) if chosen else None
     if asked.output.json:
         place = {"base_url": chosen.address if chosen else None, "key": key, "path": str(file.path)}
-        asked.output.document({"model": name, **place, "restart": holder, "overridden_by": over})
+        asked.output.write_document({"model": name, **place, "restart": holder, "overridden_by": over})
     else:
         where = f" at {chosen.address}, {f'key from {key}' if key else 'no key'}" if chosen else ""
-        asked.output.line(f"{name} answers from now on{where}: written to {file.path}.")
+        asked.output.write_line(f"{name} answers from now on{where}: written to {file.path}.")
         if chosen:
-            asked.output.line(f"Try it: {_format_command(asked, verb='test')}")
+            asked.output.write_line(f"Try it: {_format_command(asked, verb='test')}")
     if holder:
-        asked.output.note(f"The server that works in {data} (process {holder}) keeps its model until it is restarted.")
+        asked.output.add_note(f"The server in {data} (process {holder}) keeps its model until it is restarted.")
     if over:
-        asked.output.note(f"{', '.join(over)} in the environment wins over models.toml: unset it for this to count.")
+        asked.output.add_note(f"{', '.join(over)} in the environment wins over models.toml: unset it to use this.")
     if chosen and chosen.key_env and not _read_variable(asked, chosen.key_env):
-        asked.output.note(f"{chosen.key_env} is not set here: it has to be where nexus runs.")
+        asked.output.add_note(f"{chosen.key_env} is not set here: it has to be where nexus runs.")
     return OK
 
 
@@ -165,14 +165,14 @@ def _entry(asked: Asked) -> Entry:
     if not base_url and provider.name in TITLES:
         base_url = _find_address(asked, provider)
     if not wanted.base_url and (options := _list_options_elsewhere(asked, provider)):
-        asked.output.note(f"{provider.key_env} seems to be for another place: use it there with {' '.join(options)}.")
+        asked.output.add_note(f"{provider.key_env} may be for another place: use it there with {' '.join(options)}.")
     key = Secret(_read_key(asked)) if wanted.key_stdin else Secret()
     key_env = wanted.key_env or ("" if key or base_url else provider.key_env)
     _check_variable(asked, key_env)
     if provider.key_env and not key and not key_env:
-        asked.output.note(f"No key goes to {base_url}: name one with --key-env, or hand it in with --key-stdin.")
+        asked.output.add_note(f"No key goes to {base_url}: name one with --key-env, or hand it in with --key-stdin.")
     if (key or key_env) and catalog.is_open_wire(base_url):
-        asked.output.note(f"The key goes to {base_url} without encryption: https:// would hide it.")
+        asked.output.add_note(f"The key goes to {base_url} without encryption: https:// would hide it.")
     return Entry(name=wanted.model, base_url=base_url or provider.base_url, key_env=key_env, key=key)
 
 
@@ -192,11 +192,11 @@ def _find_address(asked: Asked, provider: Provider) -> str:
     title, model = TITLES[provider.name], asked.arguments.model.partition("/")[2]
     here = next((one for one in _find_local(asked) if one.provider == provider.name), None)
     if here is None:
-        asked.output.note(f"No {title} answers now: it is expected at {provider.base_url}.")
+        asked.output.add_note(f"No {title} answers now: it is expected at {provider.base_url}.")
         return provider.base_url
     if here.names and not {model, f"{model}:latest"} & set(here.names):
         has = ", ".join(here.names[:SHOWN_NAMES])
-        asked.output.note(f"{title} at {here.base_url} does not list {model} now; it has {has}.")
+        asked.output.add_note(f"{title} at {here.base_url} does not list {model} now; it has {has}.")
     return here.base_url
 
 
@@ -213,17 +213,17 @@ def _read_key(asked: Asked) -> str:
 def test(asked: Asked) -> int:
     from nexus.providers.checks import MEANINGS, check_configured  # brings what opens a model
 
-    choice = choose(asked.settings_environ, data_dir=asked.arguments.data_dir)
+    choice = choose_models(asked.settings_environ, data_dir=asked.arguments.data_dir)
     settings = choice.usable_settings()
     checks = [] if choice.is_offline else asyncio.run(check_configured(settings))
     if asked.output.json:
-        asked.output.document({"model": choice.name, "checks": checks})
+        asked.output.write_document({"model": choice.name, "checks": checks})
     elif choice.is_offline:
         ways = f"There is nothing to test; {asked.command('models')} shows what is at hand."
-        asked.output.line(f"{OFFLINE_ANSWERS}. {ways}")
+        asked.output.write_line(f"{OFFLINE_ANSWERS}. {ways}")
     else:
-        asked.output.line(_name_choice(choice))
+        asked.output.write_line(_name_choice(choice))
         for check in checks:
             about = f"{check.name}: {check.detail} ({check.seconds:.1f} s)"
-            asked.output.check(check.works, about, None if check.works else MEANINGS[check.name])
+            asked.output.write_check(check.works, about, None if check.works else MEANINGS[check.name])
     return OK if all(check.works for check in checks if check.name != "tool") else FAILED

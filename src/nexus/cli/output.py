@@ -47,60 +47,60 @@ class Output:
         is_able = self.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
         return is_able and not (self.json or self.verbatim)
 
-    def line(self, text: str = "") -> None:
+    def write_line(self, text: str = "") -> None:
         self.stdout.write(f"{make_printable(text)}\n")
 
-    def check(self, state: str | bool, text: str, more: str | None = None) -> None:
+    def write_check(self, state: str | bool, text: str, more: str | None = None) -> None:
         """How a check stands, and what there is `more` to say of it."""
-        self.line(f"{MARKS[state]} {text}")
+        self.write_line(f"{MARKS[state]} {text}")
         if more:
-            self.line(f"    {more}")
+            self.write_line(f"    {more}")
 
-    def text(self, piece: str) -> None:
+    def write_text(self, piece: str) -> None:
         """A piece of text as it comes."""
         self.stdout.write(make_printable(piece))
         self.stdout.flush()
 
-    def note(self, text: str) -> None:
+    def add_note(self, text: str) -> None:
         """For people who watch: never part of the result."""
         self.stdout.flush()
         self.stderr.write(f"{make_printable(text)}\n")
         self.stderr.flush()
 
-    def dim(self, text: str) -> None:
+    def dim_text(self, text: str) -> None:
         self.stdout.flush()
         shown = fit_line(text)
         self.stderr.write(f"\x1b[2m{shown}\x1b[0m\n" if self.stderr.isatty() else f"{shown}\n")
         self.stderr.flush()
 
     @property
-    def room(self) -> int | None:
+    def width_limit(self) -> int | None:
         """How many columns stdout has; None where it is no terminal."""
         if self.columns is not None:
             return self.columns
         return shutil.get_terminal_size().columns if self.stdout.isatty() else None
 
-    def result(self, value: object, text: str) -> None:
+    def write_result(self, value: object, text: str) -> None:
         """The result: one JSON document for programs, the text for people."""
         if self.json:
-            self.document(value)
+            self.write_document(value)
         else:
-            self.line(text)
+            self.write_line(text)
 
-    def document(self, value: object, *, indent: int | None = 2) -> None:
+    def write_document(self, value: object, *, indent: int | None = 2) -> None:
         """The result as one JSON document: as it is for programs; with escapes, which mean the same, where a terminal or another encoding
         shows it."""
         utf8 = (self.stdout.encoding or "utf-8").replace("-", "").casefold() == "utf8"
         document = _encode_json(value, indent)
-        if self.room is not None or not utf8:
+        if self.width_limit is not None or not utf8:
             document = escape_json(document, ascii_only=not utf8)
         self.stdout.write(f"{document}\n")
 
     def json_line(self, value: object) -> None:
-        self.document(value, indent=None)
+        self.write_document(value, indent=None)
         self.stdout.flush()
 
-    def raw(self, content: bytes) -> None:
+    def write_file(self, content: bytes) -> None:
         """A file's content: as it is for programs, harmless for a terminal."""
         buffer = getattr(self.stdout, "buffer", None)
         if self.stdout.isatty() or buffer is None:
@@ -110,26 +110,26 @@ class Output:
         buffer.write(content)
         buffer.flush()
 
-    def details(self, view: "Struct", **more: list[str]) -> None:
+    def write_details(self, view: "Struct", **more: list[str]) -> None:
         """One thing, a field a line for people; what is empty is left out. Of what there is `more` to tell, each entry is a line."""
         import msgspec
 
         fields = msgspec.structs.asdict(view)
         if self.json:
-            self.document(fields | more)
+            self.write_document(fields | more)
             return
         fields |= {name: "\n".join(lines) for name, lines in more.items()}
         present = {name: format_words(value) for name, value in fields.items() if value not in (None, "", [], {})}
         width = max(map(len, present), default=0)
         for name, text in present.items():
             for number, line in enumerate(make_printable(text).splitlines() or [""]):
-                self.line(f"{'' if number else name.replace('_', ' '):<{width}}  {line}")
+                self.write_line(f"{'' if number else name.replace('_', ' '):<{width}}  {line}")
 
     def flush(self) -> None:
         self.stdout.flush()
         self.stderr.flush()
 
-    def abandon(self) -> None:
+    def discard_rest(self) -> None:
         """Nobody reads any more: what is still buffered goes nowhere, quietly."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.stdout.fileno())

@@ -44,7 +44,7 @@ async def list_projects(asked: Asked, client: Client) -> None:
 
 async def show(asked: Asked, client: Client) -> None:
     project = await client.project(asked.arguments.project)
-    asked.output.details(project, unmet=(project.metrics or {}).get("unmet", []))
+    asked.output.write_details(project, unmet=(project.metrics or {}).get("unmet", []))
 
 
 async def stages(asked: Asked, client: Client) -> None:
@@ -54,9 +54,9 @@ async def stages(asked: Asked, client: Client) -> None:
 async def files(asked: Asked, client: Client) -> None:
     found = await client.files(asked.arguments.project)
     if found or asked.output.json:
-        asked.output.result({"items": found, "next_cursor": None}, "\n".join(entry.path for entry in found))
+        asked.output.write_result({"items": found, "next_cursor": None}, "\n".join(entry.path for entry in found))
     else:
-        asked.output.note("The project has no files yet.")
+        asked.output.add_note("The project has no files yet.")
 
 
 async def cat(asked: Asked, client: Client) -> None:
@@ -65,14 +65,14 @@ async def cat(asked: Asked, client: Client) -> None:
         raise Ended(USAGE, f"{path!r} is no path of a project's file.")
     content = await client.file(asked.arguments.project, path)
     if asked.output.json:
-        asked.output.document({"path": path, "content": content.decode(errors="replace")})
+        asked.output.write_document({"path": path, "content": content.decode(errors="replace")})
     else:
-        asked.output.raw(content)
+        asked.output.write_file(content)
 
 
 async def report(asked: Asked, client: Client) -> None:
     text = await client.report(asked.arguments.project)
-    asked.output.result({"project_id": asked.arguments.project, "report": text}, text.rstrip())
+    asked.output.write_result({"project_id": asked.arguments.project, "report": text}, text.rstrip())
 
 
 async def watch(asked: Asked, client: Client) -> int:
@@ -85,21 +85,21 @@ async def events(asked: Asked, client: Client) -> None:
             if asked.output.json:
                 asked.output.json_line(encode_event(event))
             else:
-                asked.output.text(f"{event.position:>5}  {format_event(event)}\n")
+                asked.output.write_text(f"{event.position:>5}  {format_event(event)}\n")
 
 
 async def command(asked: Asked, client: Client) -> None:
     wanted = asked.arguments
     project = await client.control(wanted.project, wanted.action, from_stage=wanted.from_stage)
-    asked.output.result(project, f"{project.project_id} is {project.status}; wanted: {project.control_status}.")
+    asked.output.write_result(project, f"{project.project_id} is {project.status}; wanted: {project.control_status}.")
     if asked.output.json:
         return
     if project.status == "pending":
         say_place(asked, (await client.project(project.project_id)).position)
     if project.status in ("pending", "queued"):
-        asked.output.note(f"Follow it: {asked.command('projects', 'watch', project.project_id)}")
+        asked.output.add_note(f"Follow it: {asked.command('projects', 'watch', project.project_id)}")
 
 
 async def delete(asked: Asked, client: Client) -> None:
     deleted = await client.delete_project(asked.arguments.project, stop_first=asked.arguments.stop_first)
-    asked.output.result(deleted, f"Deleted {deleted.project_id}; task {deleted.task_id} deletes what it kept.")
+    asked.output.write_result(deleted, f"Deleted {deleted.project_id}; task {deleted.task_id} deletes what it kept.")

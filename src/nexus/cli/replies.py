@@ -25,7 +25,7 @@ class Voice:
         self.position = 0
         self.ending = ""
 
-    def say(self, event: Event) -> None:
+    def write_event(self, event: Event) -> None:
         self.position = event.position
         if event.tag in ("reply.waiting", "reply.started"):
             self.reply_id = event.data.get("reply_id")
@@ -34,13 +34,13 @@ class Voice:
         if self._output.json:
             self._output.json_line(encode_event(event))
         else:
-            self._show(event.tag, event.data)
+            self._write_data(event.tag, event.data)
 
-    def tell(self, tag: str, **data: Any) -> None:
+    def write_tag(self, tag: str, **data: Any) -> None:
         """Says the next event of a reply that no server writes."""
-        self.say(Event(position=self.position + 1, tag=tag, data=data))
+        self.write_event(Event(position=self.position + 1, tag=tag, data=data))
 
-    def _show(self, tag: str, data: dict[str, Any]) -> None:
+    def _write_data(self, tag: str, data: dict[str, Any]) -> None:
         match tag:
             case "reply.delta":
                 self._writer.write(str(data.get("text", "")))
@@ -55,17 +55,17 @@ class Voice:
             case "reply.reset":
                 self._print_aside(f"(the answer begins anew: {data.get('reason', '')})")
             case "reply.completed":
-                self.pause()
+                self.end_block()
             case "reply.failed" | "reply.interrupted":
                 self._print_aside(f"✘ {tag.removeprefix('reply.')}: {data.get('reason', '')}")
             case "reply.cancelled":
                 self._print_aside("(stopped)")
 
     def _print_aside(self, line: str) -> None:
-        self.pause()
-        self._output.dim(fit_line(line))
+        self.end_block()
+        self._output.dim_text(fit_line(line))
 
-    def pause(self) -> None:
+    def end_block(self) -> None:
         """Ends the line or block that is being written: something else is shown now."""
         self._writer.finish()
 
@@ -77,12 +77,12 @@ class PlainWriter:
         self._output, self._in_line = output, False
 
     def write(self, piece: str) -> None:
-        self._output.text(piece)
+        self._output.write_text(piece)
         self._in_line = not piece.endswith("\n") if piece else self._in_line
 
     def finish(self) -> None:
         if self._in_line:
-            self._output.text("\n")
+            self._output.write_text("\n")
             self._in_line = False
 
 
@@ -104,14 +104,14 @@ async def stream_reply(output: Output, client: Client, session_id: str, content:
             task.uncancel()
         await _stop_reply(output, client, session_id, voice)
     finally:
-        voice.pause()
+        voice.end_block()
     return voice.ending
 
 
 async def _show_events(events: AsyncGenerator[Event, None], voice: Voice) -> None:
     async with aclosing(events):
         async for event in events:
-            voice.say(event)
+            voice.write_event(event)
 
 
 async def _stop_reply(output: Output, client: Client, session_id: str, voice: Voice) -> None:
@@ -123,6 +123,6 @@ async def _stop_reply(output: Output, client: Client, session_id: str, voice: Vo
                 await client.cancel_reply(session_id, reply_id)
                 await _show_events(client.reply_events(session_id, reply_id, after=voice.position), voice)
     except (TimeoutError, ApiError, Unreachable) as error:
-        output.note(f"nexus: whether the reply stopped is not known: {error or 'no answer in time'}")
+        output.add_note(f"nexus: whether the reply stopped is not known: {error or 'no answer in time'}")
     if not voice.ending:
-        voice.say(Event(position=voice.position, tag="reply.cancelled", data={}))
+        voice.write_event(Event(position=voice.position, tag="reply.cancelled", data={}))

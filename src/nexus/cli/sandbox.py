@@ -34,8 +34,8 @@ def take_sandbox(settings: Settings, environ: Mapping[str, str]) -> Iterator[San
         stack.callback(_remove_empty, missing)
         kinds = crash_test_workspaces(data)
         for kind in kinds:
-            kind.collect()
-        kept, temporary = (stack.enter_context(kind.take()).path for kind in kinds)
+            kind.collect_garbage()
+        kept, temporary = (stack.enter_context(kind.make_workspace()).path for kind in kinds)
         yield Sandbox(kept / "data", {**select_environ(environ), **STAND_INS, "TMPDIR": str(temporary)})
 
 

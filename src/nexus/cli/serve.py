@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK, Ended
-from nexus.cli.importing import lean
+from nexus.cli.importing import import_without
 
 if TYPE_CHECKING:
     from nexus.settings import Settings
 
 
 def serve(asked: Asked) -> int:
-    with lean("rich"):  # structlog would load it for coloured tracebacks, which are not printed here: 0.1 s, 3 MB
+    with import_without("rich"):  # structlog would load it for coloured tracebacks, not printed here: 0.1 s, 3 MB
         from nexus import serving
         from nexus.providers.choice import read_settings
         from nexus.start import find_setting_warnings
@@ -25,11 +25,12 @@ def serve(asked: Asked) -> int:
         asked.settings_environ, host=wanted.host, port=wanted.port, data_dir=wanted.data_dir, role=wanted.role
     )
     for warning in find_setting_warnings(found):
-        asked.output.note(f"nexus: {warning}")
+        asked.output.add_note(f"nexus: {warning}")
     if wanted.attached:
         threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        serving.run(found, ready=lambda url: asked.output.note(f"nexus is ready at {url} ({_summarize(found, url)})"))
+        note = asked.output.add_note
+        serving.run(found, ready=lambda url: note(f"nexus is ready at {url} ({_summarize(found, url)})"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise Ended(FAILED, f"Cannot serve on {found.host}:{found.port} from {found.data_dir}: {reason}.") from error

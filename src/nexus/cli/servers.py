@@ -26,7 +26,7 @@ OnServer = Callable[[Asked, Client], Awaitable[int | None]]
 def connect_client(asked: Asked) -> Client:
     """A server that refuses the first connection is not there: people do not wait to be told."""
     try:
-        return Client(asked.url, token=asked.token, pauses=Pauses(first_contact=1), notice=asked.output.note)
+        return Client(asked.url, token=asked.token, pauses=Pauses(first_contact=1), notice=asked.output.add_note)
     except ValueError as error:
         raise Ended(USAGE, str(error)) from error
 
@@ -56,11 +56,11 @@ async def provide_server(asked: Asked, client: Client, *, command: Sequence[str]
     with tempfile.TemporaryFile() as complaints:
         child = await start_server(command or _serve_command(asked), asked.environ, complaints)
         try:
-            asked.output.note(f"No server answers at {client.url}: one is started for this command …")
+            asked.output.add_note(f"No server answers at {client.url}: one is started for this command …")
             await _wait_for_server(child, client, complaints)
             yield True
         finally:
-            asked.output.note("The server that was started for this command is stopped.")
+            asked.output.add_note("The server that was started for this command is stopped.")
             await _stop(child)
 
 

@@ -26,21 +26,21 @@ async def list_sessions(asked: Asked, client: Client) -> None:
 
 
 async def show(asked: Asked, client: Client) -> None:
-    asked.output.details(await client.session(asked.arguments.session))
+    asked.output.write_details(await client.session(asked.arguments.session))
 
 
 async def messages(asked: Asked, client: Client) -> None:
-    found = await client.messages(asked.arguments.session).take(asked.arguments.limit)
+    found = await client.messages(asked.arguments.session).collect_items(asked.arguments.limit)
     if asked.output.json:
-        asked.output.document(found)
+        asked.output.write_document(found)
         return
     for message in found.items:
         status = (message.metadata or {}).get("status")
-        asked.output.line(f"[{message.created_at[:19]}] {message.role}{f' ({status})' if status else ''}:")
-        asked.output.line(f"{message.content}\n")
+        asked.output.write_line(f"[{message.created_at[:19]}] {message.role}{f' ({status})' if status else ''}:")
+        asked.output.write_line(f"{message.content}\n")
 
 
 async def delete(asked: Asked, client: Client) -> None:
     session_id = asked.arguments.session
     await client.delete_session(session_id)
-    asked.output.result({"session_id": session_id, "deleted": True}, f"Deleted {session_id}.")
+    asked.output.write_result({"session_id": session_id, "deleted": True}, f"Deleted {session_id}.")

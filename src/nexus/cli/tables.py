@@ -27,21 +27,22 @@ class Shape(NamedTuple):
 
 async def show_list(asked: Asked, pages: Pages[Any], shape: Shape) -> None:
     """As many items as were asked for; people are told when there are more."""
-    found = await pages.take(None if asked.arguments.all else asked.arguments.limit)
+    found = await pages.collect_items(None if asked.arguments.all else asked.arguments.limit)
     show_table(asked, found, shape)
     if found.next_cursor is not None and not asked.output.json:
-        asked.output.note(f"(The first {len(found.items)}: --all shows every one, --limit N so many.)")
+        asked.output.add_note(f"(The first {len(found.items)}: --all shows every one, --limit N so many.)")
 
 
 def show_table(asked: Asked, found: Listed[Any], shape: Shape) -> None:
     """The result: one JSON document for programs, aligned columns for people."""
     rows = [{name: _read_cell(item, field) for name, field in shape.columns.items()} for item in found.items]
     if asked.output.json:
-        asked.output.document(found)
+        asked.output.write_document(found)
     elif not rows:
-        asked.output.note(f"{shape.empty} {asked.command(*shape.then)}" if shape.then else shape.empty)
+        asked.output.add_note(f"{shape.empty} {asked.command(*shape.then)}" if shape.then else shape.empty)
     else:
-        asked.output.line("\n".join(format_table(list(shape.columns), rows, asked.output.room, shape.lesser)))
+        lines = format_table(list(shape.columns), rows, asked.output.width_limit, shape.lesser)
+        asked.output.write_line("\n".join(lines))
 
 
 def _read_cell(item: object, field: str | Callable[[Any], object]) -> str:
@@ -65,14 +66,15 @@ def format_table(
     while dropping and not does_fit():
         kept.remove(dropping.pop(0))
     if does_fit():
-        return _align([kept, *([row[name] for name in kept] for row in rows)], room)
+        return _align_rows([kept, *([row[name] for name in kept] for row in rows)], room)
     blocks = [
-        [row[names[0]], *_align([[f"  {name}", row[name]] for name in names[1:] if row[name]], room)] for row in rows
+        [row[names[0]], *_align_rows([[f"  {name}", row[name]] for name in names[1:] if row[name]], room)]
+        for row in rows
     ]
     return [line for block in blocks for line in block]
 
 
-def _align(rows: Sequence[Sequence[str]], room: int) -> list[str]:
+def _align_rows(rows: Sequence[Sequence[str]], room: int) -> list[str]:
     """Lines of so many columns, on which only the last field of a row is folded."""
     from io import StringIO
 

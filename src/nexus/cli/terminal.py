@@ -12,10 +12,10 @@ _LOOKALIKES = {"\u2028": "\n", "\u2029": "\n"}
 
 def make_printable(text: str) -> str:
     """Without what would move the cursor, recolour the terminal or turn the reading direction; halves of characters become `�`."""
-    return _STEERING.sub(_harmless, text)
+    return _STEERING.sub(_escape_match, text)
 
 
-def _harmless(found: re.Match[str]) -> str:
+def _escape_match(found: re.Match[str]) -> str:
     character = found.group()
     return "\ufffd" if "\ud800" <= character <= "\udfff" else _LOOKALIKES.get(character, "")
 

@@ -27,8 +27,8 @@ async def show(asked: Asked, client: Client) -> None:
     """By id or name."""
     wanted = asked.arguments.tool
     if wanted.startswith("tol_"):
-        return asked.output.details(await client.tool(wanted))
+        return asked.output.write_details(await client.tool(wanted))
     async for tool in client.tools():
         if tool.tool_name == wanted:
-            return asked.output.details(tool)
+            return asked.output.write_details(tool)
     raise Ended(REFUSED, f"There is no tool {wanted!r}. This lists those that there are:", ("tools", "list"))

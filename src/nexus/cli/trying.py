@@ -42,7 +42,7 @@ async def try_package(output: Output, directory: Path, settings: Settings) -> in
         results = [await _run_case(output, agent, case) for case in cases]
     tried = _summarize(agent.model, tests, problems, results)
     if output.json:
-        output.document(tried)
+        output.write_document(tried)
     else:
         _report(output, tried)
     return OK if tried.good else FAILED
@@ -50,7 +50,7 @@ async def try_package(output: Output, directory: Path, settings: Settings) -> in
 
 async def _run_case(output: Output, agent: OpenAgent, case: Case) -> CaseResult:
     async def converse(spec: AgentSpec, said: str) -> Answer:
-        return await agent.runtime.whole(spec, [ChatMessage("user", said)])
+        return await agent.runtime.collect_answer(spec, [ChatMessage("user", said)])
 
     found = await run_case(converse, agent.spec, case)
     exercised = f" ({', '.join(found.case.requirements)})" if found.case.requirements else ""
@@ -60,7 +60,7 @@ async def _run_case(output: Output, agent: OpenAgent, case: Case) -> CaseResult:
 
 def _print_result(output: Output, passed: bool, what: str, problem: str | None) -> None:
     if not output.json:
-        output.check(passed, fit_line(what), fit_line(problem, 500) if problem else None)
+        output.write_check(passed, fit_line(what), fit_line(problem, 500) if problem else None)
         output.flush()
 
 
@@ -78,8 +78,8 @@ def _summarize(model: str, tests: list[TestResult], problems: list[str], cases: 
 
 def _report(output: Output, tried: Tried) -> None:
     for problem in tried.problems:
-        output.check(False, problem)
+        output.write_check(False, problem)
     for one, is_met in tried.requirements.items():
-        output.check(is_met, f"{one}: {'met' if is_met else 'not met'}")
+        output.write_check(is_met, f"{one}: {'met' if is_met else 'not met'}")
     passed = [*(test.passed for test in tried.tests), *(found.passed for found in tried.cases)]
-    output.line(f"{sum(passed)} of {len(passed)} passed (model: {tried.model}).")
+    output.write_line(f"{sum(passed)} of {len(passed)} passed (model: {tried.model}).")

@@ -87,30 +87,30 @@ def report_outcome(outcome: Outcome, asked: Asked) -> None:
     elif outcome.status == "failed":
         stage = f" in stage {outcome.error['stage']}" if outcome.error.get("stage") else ""
         reason = asked.as_called(outcome.error.get("message") or "no reason was given")
-        output.line(f"The build failed{stage}: {reason}")
-        output.note(f"Try again from there: {asked.command('projects', 'retry', outcome.project_id)}")
+        output.write_line(f"The build failed{stage}: {reason}")
+        output.add_note(f"Try again from there: {asked.command('projects', 'retry', outcome.project_id)}")
     else:
-        output.line(f"The build was {outcome.status}.")
-        output.note(f"Begin again: {asked.command('projects', 'restart', outcome.project_id)}")
+        output.write_line(f"The build was {outcome.status}.")
+        output.add_note(f"Begin again: {asked.command('projects', 'restart', outcome.project_id)}")
 
 
 def _report_completed(outcome: Outcome, asked: Asked) -> None:
     output = asked.output
     tests = f"{outcome.tests_passed} of {outcome.tests_run} tests passed"
-    output.line(f"Built: {outcome.project_name}. Verification {outcome.verdict}: {tests}.")
+    output.write_line(f"Built: {outcome.project_name}. Verification {outcome.verdict}: {tests}.")
     if outcome.unmet:
-        output.line("\n  ".join(["Not met:", *outcome.unmet]))
+        output.write_line("\n  ".join(["Not met:", *outcome.unmet]))
     for agent in outcome.agents:
         where = "answers" if agent.deployed else "is not deployed"
-        output.line(f"  {agent.agent_id}  {agent.slug}  version {agent.version} {where}")
-    output.line(f"Files: {outcome.directory or asked.command('projects', 'files', outcome.project_id)}")
+        output.write_line(f"  {agent.agent_id}  {agent.slug}  version {agent.version} {where}")
+    output.write_line(f"Files: {outcome.directory or asked.command('projects', 'files', outcome.project_id)}")
     if not outcome.good:
-        output.line(f"Why: {asked.command('projects', 'report', outcome.project_id)}")
+        output.write_line(f"Why: {asked.command('projects', 'report', outcome.project_id)}")
     for agent in outcome.agents:
         if not agent.deployed and agent.verdict:
-            output.line(f"Deploy it all the same: {deploy_command(asked, agent.called, agent.verdict)}")
+            output.write_line(f"Deploy it all the same: {deploy_command(asked, agent.called, agent.verdict)}")
     if answering := [agent for agent in outcome.agents if agent.deployed]:
-        output.line(f"Talk to it: {asked.command('chat', answering[0].called)}")
+        output.write_line(f"Talk to it: {asked.command('chat', answering[0].called)}")
 
 
 def deploy_command(asked: Asked, called: str, verdict: str, version: int | None = None) -> str:

@@ -34,7 +34,7 @@ LOOK_SECONDS = 5.0
 async def follow_build(asked: Asked, client: Client, project: ProjectStarted | ProjectView) -> int:
     """Shows the current build from its beginning to its end."""
     project_id = project.project_id
-    asked.output.note(f"{project.project_name} ({project_id})")
+    asked.output.add_note(f"{project.project_name} ({project_id})")
     say_place(asked, project.position)
     board = make_board(await client.stages(project_id))
 
@@ -45,7 +45,7 @@ async def follow_build(asked: Asked, client: Client, project: ProjectStarted | P
     try:
         await _show_events(client.project_events(project_id), board, asked.output)
     except asyncio.CancelledError:
-        asked.output.note(_describe_interruption(asked, project_id))
+        asked.output.add_note(_describe_interruption(asked, project_id))
         raise
     finally:
         looking.cancel()
@@ -61,7 +61,7 @@ async def follow_build(asked: Asked, client: Client, project: ProjectStarted | P
 def say_place(asked: Asked, before: int | None) -> None:
     """Says that a build waits for a place."""
     if before is not None:
-        asked.output.note(f"It waits for a place: {describe_queue_position(before)}.")
+        asked.output.add_note(f"It waits for a place: {describe_queue_position(before)}.")
 
 
 def describe_ways_on(asked: Asked, project_id: str) -> str:
@@ -128,17 +128,17 @@ def format_event(event: Event) -> str:
 
 def _note_event(output: Output, board: Board, event: Event, stage: Stage | None) -> None:
     if stage is None:
-        output.note(f"build {board.state_in_words}")
+        output.add_note(f"build {board.state_in_words}")
         return
     match event.tag:
         case "stage.started":
             again = f" (attempt {stage.attempt})" if stage.attempt > 1 else ""
-            output.note(f"[{stage.number}/{len(board.stages)}] {stage.title}{again} …")
+            output.add_note(f"[{stage.number}/{len(board.stages)}] {stage.title}{again} …")
         case "stage.log" | "stage.retried":
-            output.note(f"      {fit_line(stage.line)}")
+            output.add_note(f"      {fit_line(stage.line)}")
         case "stage.completed" | "stage.skipped" | "stage.failed":
             took = f" {stage.seconds:.1f} s" if stage.seconds is not None else ""
-            output.note(f"      {MARKS[stage.outcome]} {stage.outcome}{took}  {fit_line(stage.line)}".rstrip())
+            output.add_note(f"      {MARKS[stage.outcome]} {stage.outcome}{took}  {fit_line(stage.line)}".rstrip())
 
 
 def render_board(board: Board, *, is_narrow: bool = False) -> "RenderableType":

@@ -16,11 +16,11 @@ class Pages(Generic[T]):
     def __init__(self, read: Callable[[int, str | None], Awaitable[Listed[T]]]) -> None:
         self._read = read
 
-    async def page(self, limit: int = 50, cursor: str | None = None) -> Listed[T]:
+    async def fetch_page(self, limit: int = 50, cursor: str | None = None) -> Listed[T]:
         """One answer: so many items at most, from a cursor on."""
         return await self._read(limit, cursor)
 
-    def where(self, keep: Callable[[T], bool]) -> "Pages[T]":
+    def filter_items(self, keep: Callable[[T], bool]) -> "Pages[T]":
         """The same list, of which a page has only the items to keep: it may be short, or empty."""
 
         async def read(limit: int, cursor: str | None) -> Listed[T]:
@@ -29,7 +29,7 @@ class Pages(Generic[T]):
 
         return Pages(read)
 
-    async def take(self, limit: int | None = None) -> Listed[T]:
+    async def collect_items(self, limit: int | None = None) -> Listed[T]:
         """So many items, or all of them; `next_cursor` says that there may be more."""
         items, cursor = list[T](), None
         while True:

@@ -38,30 +38,30 @@ class Parser:
         self._after_return = False
         self._first = True
 
-    def feed(self, chunk: bytes) -> list[Frame]:
-        frames = [frame for line in self._complete(chunk) if (frame := self._take(line)) is not None]
+    def parse_chunk(self, chunk: bytes) -> list[Frame]:
+        frames = [frame for line in self._split_lines(chunk) if (frame := self._take_line(line)) is not None]
         if self._gathered + len(self._rest) > MOST_BYTES:
             raise TooLong(f"The stream sent more than {MOST_BYTES} bytes without an end.")
         return frames
 
-    def _complete(self, chunk: bytes) -> Iterator[str]:
+    def _split_lines(self, chunk: bytes) -> Iterator[str]:
         """The lines that end in this chunk. A line feed that opens it may belong to a return that closed the last one."""
         if self._after_return and chunk:
             chunk, self._after_return = chunk.removeprefix(b"\n"), False
         for line in chunk.splitlines(keepends=True):
             self._rest += line
             if line.endswith((b"\r", b"\n")):
-                yield self._text(bytes(self._rest).rstrip(b"\r\n"))
+                yield self._parse_line(bytes(self._rest).rstrip(b"\r\n"))
                 self._rest.clear()
         self._after_return = self._after_return or chunk.endswith(b"\r")
 
-    def _text(self, line: bytes) -> str:
+    def _parse_line(self, line: bytes) -> str:
         text = line.decode("utf-8", errors="replace")
         if self._first:
             text, self._first = text.removeprefix("\ufeff"), False
         return text
 
-    def _take(self, line: str) -> Frame | None:
+    def _take_line(self, line: str) -> Frame | None:
         if not line:
             return self._take_frame()
         field, _, value = line.partition(":")

@@ -66,11 +66,11 @@ class Following:
             if not self._over:
                 raise Dropped(Unreachable(self._transport.url, "the stream stopped before its end"), self._wished)
         except Dropped as dropped:
-            await self._pause(dropped)
+            await self._pause_before_retry(dropped)
         except (*DROPPED, TooLong) as error:
-            await self._pause(Dropped(self._transport.describe_loss(error), self._wished))
+            await self._pause_before_retry(Dropped(self._transport.describe_loss(error), self._wished))
 
-    async def _pause(self, dropped: Dropped) -> None:
+    async def _pause_before_retry(self, dropped: Dropped) -> None:
         self._failures += 1
         pauses = self._transport.pauses
         never_answered = not self._transport.answered
@@ -78,7 +78,7 @@ class Following:
             raise dropped.failure from dropped
         then = f"going on from event {self._position}" if self._position else "trying again"
         self._transport.notice(f"{dropped.failure}; {then} …")
-        await self._transport.sleep(pauses.before(self._failures, wished=dropped.wished))
+        await self._transport.sleep(pauses.delay_before(self._failures, wished=dropped.wished))
 
     def _request(self) -> Request:
         request = self._resumed() or self._opening
@@ -88,7 +88,7 @@ class Following:
             headers["Last-Event-ID"] = str(self._position)
         return msgspec.structs.replace(request, headers=headers)
 
-    async def _check(self, response: aiohttp.ClientResponse) -> None:
+    async def _check_response(self, response: aiohttp.ClientResponse) -> None:
         if response.status == 204 and MARK in response.headers:
             self._over = True
         elif response.status in LATER:
@@ -99,10 +99,10 @@ class Following:
             raise NotNexus(self._transport.url, describe_response(response))
 
     async def _read(self, response: aiohttp.ClientResponse) -> AsyncGenerator[Event, None]:
-        await self._check(response)
+        await self._check_response(response)
         parser = Parser()
         async for chunk in response.content.iter_any():
-            for frame in parser.feed(chunk):
+            for frame in parser.parse_chunk(chunk):
                 self._wished = parser.retry
                 if frame.event == RECONNECT:
                     return

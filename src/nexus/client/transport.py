@@ -71,7 +71,7 @@ class Transport:
                 failures += 1
                 if failures >= self._count_tries(request, dropped.failure):
                     raise dropped.failure from dropped.failure.__cause__
-                await self.sleep(self.pauses.before(failures, wished=dropped.wished))
+                await self.sleep(self.pauses.delay_before(failures, wished=dropped.wished))
 
     async def _try_request(self, request: Request) -> bytes:
         limits = aiohttp.ClientTimeout(total=request.seconds, sock_connect=10)

@@ -140,9 +140,9 @@ async def open_adapters(settings: Settings, lanes: Lanes, stack: AsyncExitStack)
         is_sole=settings.tables.backend == "sqlite",
         tidies=[files.tidy],
         collects={
-            "code": code.collect,
-            "files": files.collect,
-            "git": StaleFiles(root=data).collect,
+            "code": code.collect_garbage,
+            "files": files.collect_garbage,
+            "git": StaleFiles(root=data).collect_garbage,
             "crash test": lambda: asyncio.to_thread(_collect_crash_tests, data),
         },
     )
@@ -259,7 +259,7 @@ def crash_test_workspaces(data: Path) -> Sequence["WorkspacePool"]:
 
 
 def _collect_crash_tests(data: Path) -> int:
-    return sum(pool.collect() for pool in crash_test_workspaces(data))
+    return sum(pool.collect_garbage() for pool in crash_test_workspaces(data))
 
 
 def _read_secret(path: Path) -> bytes:

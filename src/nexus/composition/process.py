@@ -35,7 +35,7 @@ class Process(Struct, frozen=True, kw_only=True):
     lanes: Lanes
     sweeper: Sweeper
 
-    async def parts(self) -> Mapping[str, Any]:
+    async def describe_parts(self) -> Mapping[str, Any]:
         """What `/health` shows of the parts."""
         try:
             await self.services.tasks.find("tsk_none")

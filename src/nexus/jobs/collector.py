@@ -22,9 +22,9 @@ async def collect_forever(collects: Mapping[str, Collect], every: float) -> None
 async def collect_all(collects: Mapping[str, Collect]) -> None:
     """One kind that cannot be collected keeps no other from it."""
     for kind, collect in collects.items():
-        await log_failure(_collect(kind, collect), "sweep.failed_for", "sweep.crashed_for", about=kind)
+        await log_failure(_collect_kind(kind, collect), "sweep.failed_for", "sweep.crashed_for", about=kind)
 
 
-async def _collect(kind: str, collect: Collect) -> None:
+async def _collect_kind(kind: str, collect: Collect) -> None:
     if count := await collect():
         logger.info("sweep.collected", kind=kind, count=count)

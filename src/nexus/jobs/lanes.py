@@ -42,11 +42,11 @@ class Order:
     def __contains__(self, key: str) -> bool:
         return key in self._all
 
-    def of(self, group: str) -> int:
+    def count_group(self, group: str) -> int:
         """How many of a group wait."""
         return self._of[group]
 
-    def push(self, waiting: Waiting) -> int:
+    def push_job(self, waiting: Waiting) -> int:
         """How many are before it, if nobody comes or leaves."""
         lines = self._lines.setdefault(waiting.priority, OrderedDict())
         lines.setdefault(waiting.group, OrderedDict())[waiting.key] = waiting
@@ -66,7 +66,7 @@ class Order:
             found += min(len(line), turns)
         return found
 
-    def pop(self, has_place: Callable[[str], bool]) -> Waiting | None:
+    def pop_job(self, has_place: Callable[[str], bool]) -> Waiting | None:
         """The next one of a group that has a place."""
         for priority in sorted(self._lines, reverse=True):
             lines = self._lines[priority]
@@ -112,24 +112,24 @@ class Lane:
     def _count_free(self, group: str) -> int:
         return min(self._places - self._running, self._per_group - self._taken[group])
 
-    def take(self, group: str) -> None:
+    def take_place(self, group: str) -> None:
         self._running += 1
         self._taken[group] += 1
 
-    def leave(self, group: str) -> None:
+    def leave_place(self, group: str) -> None:
         self._running -= 1
         self._taken[group] -= 1
         if not self._taken[group]:
             del self._taken[group]
 
-    def next(self) -> Waiting | None:
+    def next_job(self) -> Waiting | None:
         """The one whose turn it is, where there is a place for it."""
-        return self.order.pop(self.has_place) if self._running < self._places else None
+        return self.order.pop_job(self.has_place) if self._running < self._places else None
 
-    def room(self, group: str) -> Capacity:
+    def free_places(self, group: str) -> Capacity:
         running = self._taken[group]
         most = None if self._bound is None else running + max(0, self._count_free(group)) + self._bound
-        return Capacity(running + self.order.of(group), most)
+        return Capacity(running + self.order.count_group(group), most)
 
 
 @dataclass
@@ -180,20 +180,20 @@ class Lanes:
             await self._hand_back([waiting])
         elif running := self._running.get(key):
             running.again = waiting
-        elif not self.holds(key):
-            return self._add(waiting, lane)
+        elif not self.has_job(key):
+            return self._add_job(waiting, lane)
         return None
 
-    def _add(self, waiting: Waiting, lane: Lane) -> int | None:
+    def _add_job(self, waiting: Waiting, lane: Lane) -> int | None:
         if self._run and lane.has_place(waiting.group):
-            self._start(self._run, waiting, lane)
+            self._start_job(self._run, waiting, lane)
             return None
-        return lane.order.push(waiting)
+        return lane.order.push_job(waiting)
 
-    def room(self, job: type[Job], *, group: str = "") -> Capacity:
-        return self._lanes[self._registry.spec_of(job).lane].room(group)
+    def free_places(self, job: type[Job], *, group: str = "") -> Capacity:
+        return self._lanes[self._registry.spec_of(job).lane].free_places(group)
 
-    def holds(self, key: str) -> bool:
+    def has_job(self, key: str) -> bool:
         return key in self._running or any(key in lane.order for lane in self._lanes.values())
 
     def cancel(self, key: str) -> bool:
@@ -203,26 +203,26 @@ class Lanes:
         return any(lane.order.remove(key) for lane in self._lanes.values())
 
     def _start_waiting(self, lane: Lane) -> None:
-        while self._run and not self._closed and (waiting := lane.next()):
-            self._start(self._run, waiting, lane)
+        while self._run and not self._closed and (waiting := lane.next_job()):
+            self._start_job(self._run, waiting, lane)
 
-    def _start(self, run: Run, waiting: Waiting, lane: Lane) -> None:
+    def _start_job(self, run: Run, waiting: Waiting, lane: Lane) -> None:
         key = waiting.key
 
         async def run_job() -> None:
             await run(waiting.body)
 
-        def leave(_: asyncio.Task[None]) -> None:
+        def free_place(_: asyncio.Task[None]) -> None:
             again = self._running.pop(key).again
-            lane.leave(waiting.group)
+            lane.leave_place(waiting.group)
             if again and not self._closed:
-                lane.order.push(again)
+                lane.order.push_job(again)
             self._start_waiting(lane)
 
-        lane.take(waiting.group)
+        lane.take_place(waiting.group)
         task = asyncio.ensure_future(run_job())
         self._running[key] = _Running(task, lane)
-        task.add_done_callback(leave)
+        task.add_done_callback(free_place)
 
     async def wait_idle(self) -> None:
         """Waits until nothing runs or waits here."""

@@ -30,7 +30,7 @@ async def _delete_agent(services: Services, agent_id: str) -> Outcome:
     if await services.agents.is_there(agent_id):
         return COMPLETE
     over = await services.session_deletions.clear_agent(agent_id)
-    await services.invocations.forget(agent_id=agent_id)
+    await services.invocations.delete_invocations(agent_id=agent_id)
     return COMPLETE if over else WAIT
 
 
@@ -40,7 +40,7 @@ async def _delete_project(services: Services, project_id: str) -> Outcome:
     for agent in await services.agents.list_remaining(project_id):
         if not await services.session_deletions.clear_agent(agent.agent_id):
             return WAIT
-        await services.invocations.forget(agent_id=agent.agent_id)
+        await services.invocations.delete_invocations(agent_id=agent.agent_id)
         await services.agents.delete_rows(agent)
     await services.deletions.clear(project_id)
     return COMPLETE

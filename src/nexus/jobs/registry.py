@@ -85,7 +85,7 @@ REGISTRY = Registry(
             job=RunBuild, run=builds.run_build, lane="background", timeout=4 * HOUR,
             executions=lambda services: services.tasks.executions, takes=lambda task: task.task_type != "purge",
             on_lost=lambda services, task: services.build_runner.take_over(task),
-            on_held=lambda services, tenant_id: services.build_queue.admit(tenant_id), hand_back=builds.hand_back,
+            on_held=lambda services, tenant_id: services.build_queue.admit_builds(tenant_id), hand_back=builds.hand_back
         ),
         JobSpec(
             job=FinishDeletion, run=projects.delete, lane="background", priority=1,

@@ -72,7 +72,7 @@ class Runner:
             return Outcome(verb="discard", reason=lost.detail)
         row = executions.row_after(row, claim)
         work = asyncio.ensure_future(self._run(spec, job))
-        executions.hold(row, partial(_cancel_unwanted, work))
+        executions.hold_lease(row, partial(_cancel_unwanted, work))
         outcome = Outcome(verb="snooze", reason="it was cut")
         try:
             with suppress(asyncio.CancelledError):
@@ -80,7 +80,7 @@ class Runner:
             if is_being_cancelled():  # this process ends: whoever comes next goes on with it
                 raise asyncio.CancelledError
         finally:
-            executions.drop(row)
+            executions.drop_lease(row)
             await self._apply(spec, executions, executions.lease_of(row), outcome)
         return outcome
 
@@ -103,14 +103,14 @@ def _cancel_unwanted(work: "asyncio.Future[Outcome]", control: Control | None) -
 def write_outcome(spec: JobSpec, executions: Executions[Any], row: LeaseRow, outcome: Outcome) -> Write:
     """What becomes of a row that the runner claimed; what its user wants comes before what may be tried again."""
     if outcome.verb == "complete":
-        return executions.move(row, "completed")
+        return executions.change_status(row, "completed")
     if row.control_status == "stopped":
-        return executions.move(row, "cancelled")
+        return executions.change_status(row, "cancelled")
     if outcome.verb == "discard" or (outcome.verb == "retry" and row.deaths + 1 == spec.attempts):
-        return executions.move(row, "failed", error_message=outcome.reason, deaths=row.deaths + 1)
+        return executions.change_status(row, "failed", error_message=outcome.reason, deaths=row.deaths + 1)
     if row.control_status == "paused":
         return executions.release(row)
     if outcome.verb == "retry":
         pause = min(LONGEST_PAUSE, 2.0**row.deaths)
-        return executions.snooze(row, pause, deaths=row.deaths + 1)
-    return executions.snooze(row, outcome.seconds)
+        return executions.snooze_row(row, pause, deaths=row.deaths + 1)
+    return executions.snooze_row(row, outcome.seconds)

@@ -40,7 +40,7 @@ class ChangeWatch:
             return False
         return now - since >= self._seconds
 
-    def keep(self, keys: Collection[str]) -> None:
+    def keep_keys(self, keys: Collection[str]) -> None:
         """Forgets all others."""
         self._seen = {key: seen for key, seen in self._seen.items() if key in keys}
 
@@ -105,9 +105,9 @@ class Sweeper:
         states = dict[str, object]()
         for ledger in self._ledgers:
             states |= await self._sweep_ledger(ledger, all_held=now_and_then)
-        self._still.keep(states)
-        self._answered.keep(states)
-        self._count_stuck({name: state for name, state in states.items() if not self._local.holds(name)})
+        self._still.keep_keys(states)
+        self._answered.keep_keys(states)
+        self._count_stuck({name: state for name, state in states.items() if not self._local.has_job(name)})
         if now_and_then:
             await self._run_safely(self._services.tools.fold_library(), "library")
 
@@ -123,7 +123,7 @@ class Sweeper:
         await self._act_on(ledger, rows, [row for row in rows if self._is_lost(ledger, row)])
         if all_held:
             await self._run_safely(executions.restore_due(), executions.name)
-            await self._admit(ledger, await executions.list_unfinished("pending"))
+            await self._admit_rows(ledger, await executions.list_unfinished("pending"))
         rows = [row for row in rows if row.status != "pending"]
         return {ledger.name_of(row): (row.status, row.fence, row.heartbeat, row.worker_id) for row in rows}
 
@@ -136,8 +136,8 @@ class Sweeper:
             )
         for row in rows:
             if ledger.executions.is_waiting(row) or ledger.name_of(row) in taken:
-                await self._run_safely(self._offer(ledger, row), ledger.name_of(row))
-        await self._admit(ledger, rows)
+                await self._run_safely(self._offer_row(ledger, row), ledger.name_of(row))
+        await self._admit_rows(ledger, rows)
 
     async def _take_over(self, ledger: Ledger, row: LeaseRow, taken: set[str]) -> None:
         spec, executions = ledger.spec_of(row), ledger.executions
@@ -147,13 +147,13 @@ class Sweeper:
         elif await spec.on_lost(self._services, row):
             taken.add(ledger.name_of(row))
 
-    async def _offer(self, ledger: Ledger, row: LeaseRow) -> None:
+    async def _offer_row(self, ledger: Ledger, row: LeaseRow) -> None:
         """Work whose hint may have been lost."""
         spec, priority = ledger.spec_of(row), row.priority
         job = spec.job_of(ledger.executions, row)
         await self._queue.enqueue(job, key=ledger.name_of(row), priority=spec.priority or priority, group=row.tenant_id)
 
-    async def _admit(self, ledger: Ledger, rows: Sequence[LeaseRow]) -> None:
+    async def _admit_rows(self, ledger: Ledger, rows: Sequence[LeaseRow]) -> None:
         """Work that is held, where a place was left and nobody said so."""
         held = {(ledger.spec_of(row), row.tenant_id) for row in rows if row.status == "pending"}
         for spec, tenant_id in sorted(held, key=lambda one: one[1]):
@@ -170,15 +170,15 @@ class Sweeper:
         """Whether its lease is over; or it was told to halt and does not, as nobody may be alive to hear it; or it has ended and who had it
         left before all was done."""
         if not ledger.executions.is_running(row):
-            return ledger.executions.has_ended(row) and not ledger.executions.holds(row)
+            return ledger.executions.has_ended(row) and not ledger.executions.is_held(row)
         name, sign = ledger.name_of(row), (row.fence, row.heartbeat)
         still = self._still.is_unchanged(name, sign)
-        dead = not ledger.executions.holds(row) if row.worker_id == self._worker_id else still
+        dead = not ledger.executions.is_held(row) if row.worker_id == self._worker_id else still
         return dead or (row.control_status != "running" and self._answered.is_unchanged(name, sign))
 
     def _count_stuck(self, states: Mapping[str, object]) -> None:
         """What is held waits for its tenant, and what is in the queue for its turn: those are not stuck."""
-        self._stuck.keep(states)
+        self._stuck.keep_keys(states)
         stuck = [name for name, state in states.items() if self._stuck.is_unchanged(name, state)]
         self.stuck_runs = len(stuck)
         if stuck:

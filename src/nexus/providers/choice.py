@@ -39,10 +39,10 @@ class Choice(NamedTuple):
 
 def read_settings(environ: Mapping[str, str], **overrides: object) -> Settings:
     """As `settings.read`, with the model of `models.toml` where the environment names none. InvalidInput for what cannot be used."""
-    return choose(environ, **overrides).usable_settings()
+    return choose_models(environ, **overrides).usable_settings()
 
 
-def choose(environ: Mapping[str, str], **overrides: object) -> Choice:
+def choose_models(environ: Mapping[str, str], **overrides: object) -> Choice:
     """What answers with these settings. InvalidInput for wrong settings, and for a file that cannot be read."""
     settings = read(environ, **overrides)
     file = read_file(settings.directory)

@@ -183,6 +183,6 @@ async def _until_over(app: MemoryApp, project_id: str, driver: Forgetful) -> int
             services = app.services
             with contextlib.suppress(Unavailable):
                 if task.status != "running" or await services.build_runner.take_over(task):
-                    await services.build_queue.offer(task.task_id, task.priority, task.tenant_id)
+                    await services.build_queue.offer_build(task.task_id, task.priority, task.tenant_id)
     driver.calm = True
     return takes

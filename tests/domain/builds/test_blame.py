@@ -291,7 +291,7 @@ async def test_a_build_that_ends_while_it_is_told_to_stop_is_deleted_all_the_sam
         runs = first.services.build_runner._leases
         run = await runs.claim(started.task_id, "w1")
         on = make_adapters(like=first.adapters, clock=first.clock, worker_id="w2")
-        store = EndsBeforeItIsStopped(on.tables, lambda: runs.fail(run, {"message": "It went wrong."}))
+        store = EndsBeforeItIsStopped(on.tables, lambda: runs.fail_build(run, {"message": "It went wrong."}))
         async with open_app(structs.replace(on, tables=store), serving=False) as app:
             deleted = await app.services.builds.delete(ANN, started.project_id, stop_first=True)
             assert store.ended

@@ -70,7 +70,7 @@ async def test_a_wish_that_the_end_overtakes_is_refused_with_the_end(given: Comm
     async with open_app(structs.replace(make_adapters(), tables=store), serving=False) as app:
         started = await app.services.builds.start(ANN, WANTED)
         run = await runs_of(app).claim(started.task_id, "w1")
-        store.before("control_status", field, lambda: runs_of(app).fail(run, {"message": "It went wrong."}))
+        store.before("control_status", field, lambda: runs_of(app).fail_build(run, {"message": "It went wrong."}))
         with pytest.raises(WrongState) as refused:
             await command(app, started.project_id, given)
         assert store.has_happened
@@ -92,11 +92,11 @@ async def test_a_stage_whose_commit_a_takeover_overtakes_is_not_committed() -> N
         started = await app.services.builds.start(ANN, WANTED)
         runs = runs_of(app)
         run = await runs.claim(started.task_id, "w1")
-        stage = await runs.start_stage(run, (await runs.stages(run))[0])
+        stage = await runs.start_stage(run, (await runs.list_stages(run))[0])
         store.before("status", "completed", lambda: runs.take_over(run.task, "w2"))
         with pytest.raises(LeaseLost):
             await runs.complete_stage(run, stage, RESULT, progress=11.1)
-        [intake, *_] = await runs.stages(run)
+        [intake, *_] = await runs.list_stages(run)
         assert (intake.status, intake.attempt, intake.output_data) == ("pending", 1, None)
 
 

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.projects import rules
-from nexus.domain.projects.admission import turn
+from nexus.domain.projects.admission import admission_order
 from nexus.domain.projects.model import Command, Project, ProjectStatus, Stage, StageStatus, WrongState
 from nexus.domain.tasks.model import ENDED, Control, Task, TaskStatus
 from nexus.domain.tasks.tables import TASK_LEASES
@@ -90,7 +90,7 @@ def test_pairs_that_are_called_impossible_are_led_to_by_no_move() -> None:
         reached |= {
             (move.task_to, move.wants or wish)
             for status, wish in reached
-            for move in (*rules.MOVES.values(), rules.defer(rules.MOVES["resume"]))
+            for move in (*rules.MOVES.values(), rules.defer_move(rules.MOVES["resume"]))
             if status in move.task and wish in move.control
         }
     assert reached & NEVER_TOGETHER == set()
@@ -148,10 +148,10 @@ def test_a_task_lies_before_the_sweeper_until_it_has_ended() -> None:
 def test_a_change_of_state_adds_to_the_account_what_it_takes_away_when_undone(
     before: ProjectStatus | None, after: ProjectStatus
 ) -> None:
-    added = rules.accounts(before, after)
+    added = rules.count_change(before, after)
     assert set(added) <= {"builds_active", "builds_held"}
     if before:
-        assert rules.accounts(after, before) == {name: -number for name, number in added.items()}
+        assert rules.count_change(after, before) == {name: -number for name, number in added.items()}
     assert (added.get("builds_active", 0) > 0) == (
         after in ("queued", "building") and before not in ("queued", "building")
     )
@@ -167,7 +167,7 @@ def test_a_move_sets_the_state_that_the_table_says_and_an_end_where_it_ends(verb
 
 
 def test_only_who_begins_raises_the_fence_and_the_first_start_is_kept() -> None:
-    assert {verb for verb, move in rules.MOVES.items() if move.begins} == {"claim", "take_over"}
+    assert {verb for verb, move in rules.MOVES.items() if move.begins_work} == {"claim", "take_over"}
     for verb in ("claim", "take_over"):
         assert rules.project_fields(rules.MOVES[verb], project(), now=NOW)["started_at"] == NOW
         begun = rules.project_fields(rules.MOVES[verb], project(started_at=EARLIER), now=NOW)
@@ -186,7 +186,7 @@ def test_the_higher_priority_is_let_in_first_and_then_who_has_waited_longest() -
         structs.replace(project("pending", priority=priority), updated_at=since)
         for priority, since in ((1, EARLIER), (3, EARLIER), (3, NOW), (5, LEASE))
     ]
-    assert sorted((late, low, old, urgent), key=turn) == [urgent, old, late, low]
+    assert sorted((late, low, old, urgent), key=admission_order) == [urgent, old, late, low]
 
 
 @pytest.mark.parametrize(("done", "of", "progress"), [(0, 9, 0.0), (1, 9, 11.1), (9, 9, 100.0), (0, 0, 100.0)])

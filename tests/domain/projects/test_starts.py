@@ -22,7 +22,7 @@ async def starts(app: MemoryApp, project_id: str) -> tuple[str | None, ...]:
 async def failed(app: MemoryApp) -> tuple[Run, Build]:
     started = await app.services.builds.start(ANN, WANTED)
     run = await runs_of(app).claim(started.task_id, "w1")
-    await runs_of(app).fail(run, {"message": "It went wrong."})
+    await runs_of(app).fail_build(run, {"message": "It went wrong."})
     return run, await app.services.projects.build(ANN, started.project_id)
 
 

@@ -86,7 +86,7 @@ class Walk:
             await self._delete(known)
             del self._known[at]
             if runs:  # nobody is there to end it and let others in
-                await self._services.build_queue.admit(ANN.tenant_id)
+                await self._services.build_queue.admit_builds(ANN.tenant_id)
             await self._nobody_waits_in_vain()
             self._known.append(await self._started())
             return
@@ -94,7 +94,7 @@ class Walk:
         await act(known)
         await self._looked(known)
         if act != self._command:  # those let in whom they left a place for
-            await self._services.build_queue.admit(ANN.tenant_id)
+            await self._services.build_queue.admit_builds(ANN.tenant_id)
         await self._nobody_waits_in_vain()
 
     # --- users
@@ -181,7 +181,7 @@ class Walk:
         _, task, stages = await self._rows(known)
         begin, worker = _begin(stages), self._runs
         if begin == len(stages):
-            await worker.finish(run)
+            await worker.finish_build(run)
             self.seen["finish"] += 1
             return
         stage, progress = stages[begin], rules.progress_of(begin + 1, len(stages))
@@ -193,7 +193,7 @@ class Walk:
         if what == "complete":
             await worker.complete_stage(run, stage, RESULT, progress=progress)
         elif what == "tell":
-            await worker.tell(run, stage, "stage.log", {"line": "so far, so good"}, logs=["so far, so good"])
+            await worker.report(run, stage, "stage.log", {"line": "so far, so good"}, logs=["so far, so good"])
         elif what == "retry":
             await worker.retry_stage(run, stage, "It went wrong.")
         elif stage.optional:
@@ -256,8 +256,8 @@ class Walk:
             "complete": lambda: runs.complete_stage(run, stage, RESULT, progress=99.0),
             "retry": lambda: runs.retry_stage(run, stage, "late"),
             "skip": lambda: runs.skip_stage(run, optional, "late", progress=99.0),
-            "tell": lambda: runs.tell(run, stage, "stage.log", {"line": "late"}, logs=["late"]),
-            "finish": lambda: runs.finish(run),
+            "tell": lambda: runs.report(run, stage, "stage.log", {"line": "late"}, logs=["late"]),
+            "finish": lambda: runs.finish_build(run),
         } | {verb: partial(self._act, run, verb) for verb in ("fail", "release", "pause_done", "stop_done")}
         verb = self._random.choice(sorted(verbs))
         await self._refused(known, verbs[verb], LeaseLost)
@@ -267,7 +267,7 @@ class Walk:
 
     async def _act(self, run: Run, verb: str) -> None:
         if verb == "fail":
-            await self._runs.fail(run, ERROR)
+            await self._runs.fail_build(run, ERROR)
         else:
             await getattr(self._runs, verb)(run)
 

@@ -194,7 +194,7 @@ async def test_nobody_waits_for_ever(tables: Tables, same_process: bool) -> None
 
 async def test_an_answer_whose_commit_was_told_as_failed_is_found(tables: Tables) -> None:
     async def committed_and_lost() -> str:
-        async with process(tables).begin(ANN, KEY, str) as request:
+        async with process(tables).begin_request(ANN, KEY, str) as request:
             await tables.commit(*request.record("kept"))
             raise Unavailable("the answer of the store was lost")
         return request.result

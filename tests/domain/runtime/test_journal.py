@@ -13,7 +13,7 @@ from nexus.domain.models.service import Models
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.models import ChatMessage, Delta, End, ModelRequest, ToolCall
 from nexus.domain.ports.rows import Item, Place, Write, check, when
-from nexus.domain.runtime.journal import Journal, digest
+from nexus.domain.runtime.journal import Journal, hash_request
 from nexus.domain.runtime.quarantine import QuarantineGate
 from nexus.domain.runtime.steps import ALONE_DEATHS, OutcomeUnknown, Poisonous, ToolResult
 from nexus.domain.runtime.tables import STEPS
@@ -45,7 +45,7 @@ def journal(tables: Tables, gate: QuarantineGate | None = None) -> Journal:
 
 
 def over(model: ScriptedModel, steps: Journal) -> Models:
-    return steps.models(Models(catalog=MemoryCatalog(model), clock=clock, sleep=paused))
+    return steps.record_models(Models(catalog=MemoryCatalog(model), clock=clock, sleep=paused))
 
 
 async def heard(models: Models, request: ModelRequest = ASKED) -> list[Delta | End]:
@@ -83,14 +83,14 @@ async def test_a_call_that_failed_is_no_death_and_keeps_its_place(tables: Tables
 async def test_a_call_in_flight_when_the_host_died_is_repeated_and_its_cost_unknown(tables: Tables) -> None:
     model = ScriptedModel("whole")
     dying = journal(tables)
-    await dying._begin("model", ASKED.purpose, _digest(model), eager=True)
+    await dying._insert_step("model", ASKED.purpose, _digest(model), eager=True)
     steps = journal(tables)
     assert (await heard(over(model, steps)))[0] == Delta("whole")
     assert steps.unknown
 
 
 def _digest(model: ScriptedModel) -> str:
-    return digest("model", model.name, msgspec.json.encode(ASKED).decode())
+    return hash_request("model", model.name, msgspec.json.encode(ASKED).decode())
 
 
 async def test_a_tool_is_called_once_and_gets_the_same_key_when_it_is_repeated(tables: Tables) -> None:

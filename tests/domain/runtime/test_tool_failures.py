@@ -78,7 +78,7 @@ async def answered(
     runtime = Runtime(models=models, providers=providers)
     other = AgentSpec(agent_id="other", name="Other", prompt="Help.")
     spec = AgentSpec(agent_id="one", name="One", prompt="Help.", tools=(tool,), agents={"other": other})
-    return await runtime.whole(spec, ASKED)
+    return await runtime.collect_answer(spec, ASKED)
 
 
 def failure(answer: Answer) -> str:

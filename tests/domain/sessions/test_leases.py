@@ -72,8 +72,8 @@ async def test_one_that_is_over_and_asked_for_again_takes_no_place_in_the_line()
         talk = Talk(app, await app.services.sessions.open(ANN, session.agent_id))
         await talk.begun()
         assert (await asked(app, old)).reply_id == reply.reply_id
-        assert app.queue.room(WriteReply, group=ANN.tenant_id).taken == 1
-        assert app.services.replies.expect(reply), "in nobody's hands"
+        assert app.queue.free_places(WriteReply, group=ANN.tenant_id).taken == 1
+        assert app.services.replies.expect_reply(reply), "in nobody's hands"
         await talk.another()
         talk.says(turn("Good."))
         talk.gate.opened.set()
@@ -94,7 +94,7 @@ async def test_one_that_is_asked_for_again_in_the_first_step_of_its_job_is_left_
         tables.opened.set()
         await app.queue.wait_idle()
         assert tags(await told(app, reply)) == ["reply.waiting", *WRITTEN]
-        assert app.services.replies.expect(reply), "in nobody's hands"
+        assert app.services.replies.expect_reply(reply), "in nobody's hands"
 
 
 async def test_one_whose_job_was_cut_is_not_held_by_who_asks_again_and_can_be_cancelled() -> None:
@@ -113,7 +113,7 @@ async def test_one_whose_job_was_cut_is_not_held_by_who_asks_again_and_can_be_ca
             await again.sweeper.start(alone=True)
             assert (await old.row(reply)).status == "cancelled"
             assert tags(await told(again, reply)) == ["reply.started", "reply.delta", "reply.cancelled"]
-        assert app.services.replies.expect(reply), "in nobody's hands"
+        assert app.services.replies.expect_reply(reply), "in nobody's hands"
 
 
 async def test_one_whose_job_could_not_begin_goes_on_when_it_is_asked_for_again() -> None:
@@ -159,7 +159,7 @@ async def test_a_cancel_that_saw_it_before_it_was_taken_over_ends_it_in_the_new_
 
             tables.moved = take
             ended = await again.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
-            assert (ended.status, again.queue.holds(reply.reply_id)) == ("cancelled", False)
+            assert (ended.status, again.queue.has_job(reply.reply_id)) == ("cancelled", False)
             assert tags(await told(again, reply)) == ["reply.waiting", "reply.cancelled"]
             talk.gate.opened.set()
 

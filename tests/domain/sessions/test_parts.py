@@ -59,7 +59,7 @@ async def test_a_reply_without_a_session_is_written_followed_and_accounted_for_l
         reply = msgspec.structs.replace(template, session_id=None, asked=None, input=(TextPart("hello"),))
         before = (await app.services.statistics.overview(ANN)).messages
         await Tables(app.adapters.tables, secret=b"s", clock=app.clock).commit(insert(REPLIES, reply))
-        assert app.services.replies.expect(reply)
+        assert app.services.replies.expect_reply(reply)
         await app.queue.enqueue(WriteReply(reply_id=reply.reply_id), key=reply.reply_id, group=ANN.tenant_id)
         batches = await app.services.sessions.follow(ANN, None, reply.reply_id)
         assert batches is not None

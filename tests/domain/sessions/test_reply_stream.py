@@ -40,8 +40,8 @@ async def test_what_a_call_cost_comes_with_the_next_event_and_the_end_at_the_lat
     stream = ReplyStream(reply_log(EventLog(log)), "t")
     events = [STARTED, USAGE, TextDelta("one"), TextDelta(" two"), USAGE]
     for event in events:
-        await stream.emit(event)
-    await stream.end(OVER)
+        await stream.emit_event(event)
+    await stream.end_stream(OVER)
     assert await events_of(log) == [*events, OVER]
     assert log.batches == [1, 2, 1, 2]
 
@@ -49,10 +49,10 @@ async def test_what_a_call_cost_comes_with_the_next_event_and_the_end_at_the_lat
 async def test_what_was_lost_on_its_way_is_forgotten_with_what_waited_behind_it() -> None:
     log = Counting()
     stream = ReplyStream(reply_log(EventLog(log)), "t")
-    await stream.emit(STARTED)
+    await stream.emit_event(STARTED)
     await stream.flush()
     log.failing = 1
-    await stream.emit(TextDelta("lost"))
-    await stream.emit(USAGE)
-    await stream.end(OVER)
+    await stream.emit_event(TextDelta("lost"))
+    await stream.emit_event(USAGE)
+    await stream.end_stream(OVER)
     assert await events_of(log) == [STARTED, OVER]

@@ -100,7 +100,7 @@ def make_targets(data: Path, workspace: Path) -> Iterator[dict[str, Any]]:
     data.mkdir(parents=True, exist_ok=True)
     name = f"nexus-{secrets.token_hex(8)}"
     with contextlib.ExitStack() as stack:
-        kept, near = (stack.enter_context(pool.take()).path for pool in list_target_leftovers(data))
+        kept, near = (stack.enter_context(pool.make_workspace()).path for pool in list_target_leftovers(data))
         outside = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="outside-", dir=workspace)))
         near.chmod(0o755)
         for directory in (kept, outside):

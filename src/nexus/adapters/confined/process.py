@@ -68,7 +68,7 @@ async def carry_out(run: Run, workspaces: Path) -> tuple[Outcome, list[TestResul
     """Unavailable when the walls could not be built; everything else is an Outcome."""
     async with _make_directory(workspaces) as directory, launch_process(directory) as process:
         conversation = _Conversation(process, run.limits)
-        await conversation.hold(_request(run, directory))
+        await conversation.run_request(_request(run, directory))
     outcome, tested = conversation.outcome(), conversation.results
     passed = sum(result.passed for result in tested)
     counted = {"passed": passed, "failed": len(tested) - passed}
@@ -171,18 +171,18 @@ class _Conversation:
         self._seconds = 0.0
         self.results: list[TestResult] = []
 
-    async def hold(self, request: bytes) -> None:
+    async def run_request(self, request: bytes) -> None:
         loop = asyncio.get_running_loop()
         timer = loop.call_later(_START_SECONDS, kill, self._process)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._feed(request))
+                group.create_task(self._write_input(request))
                 group.create_task(self._listen_to_output())
                 refusal = await self._read_start()
                 timer.cancel()
                 began = time.perf_counter()
                 if refusal is None:
-                    timer = loop.call_later(self._limits.seconds, self._stop, "timed_out")
+                    timer = loop.call_later(self._limits.seconds, self._stop_child, "timed_out")
                     await self._listen_to_frames()
             await self._process.wait()
             self._seconds = round(time.perf_counter() - began, 6)
@@ -191,7 +191,7 @@ class _Conversation:
         if refusal is not None:
             raise Unavailable(f"The confined process did not start: {refusal}", part="code")
 
-    async def _feed(self, request: bytes) -> None:
+    async def _write_input(self, request: bytes) -> None:
         pipe = self._process.stdin
         assert pipe is not None
         ended_early = (BrokenPipeError, ConnectionResetError, RuntimeError)  # the last is uvloop's word for it
@@ -219,7 +219,7 @@ class _Conversation:
             room = self._limits.output_bytes - len(self._output)
             self._output += chunk[: max(room, 0)]
             if len(chunk) > room:
-                self._stop("too_much_output")
+                self._stop_child("too_much_output")
 
     async def _listen_to_frames(self) -> None:
         pipe = self._process.stderr
@@ -229,7 +229,7 @@ class _Conversation:
         while chunk := await pipe.read(_CHUNK):
             heard += chunk[: max(most + 1 - len(heard), 0)]
             if len(heard) > most:
-                self._stop("too_much_output")
+                self._stop_child("too_much_output")
         for line in heard.splitlines():
             self._take_frame(_decode_frame(bytes(line)))
 
@@ -243,7 +243,7 @@ class _Conversation:
         else:
             self._garbled = True
 
-    def _stop(self, status: Literal["timed_out", "too_much_output"]) -> None:
+    def _stop_child(self, status: Literal["timed_out", "too_much_output"]) -> None:
         self._stopped = self._stopped or status
         kill(self._process)
 

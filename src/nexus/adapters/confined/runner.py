@@ -25,8 +25,7 @@ class ConfinedRunner:
     """`async with ConfinedRunner(data=…) as runner`: entering tests the boundary; leaving removes every trace.
 
     `data` is the server's directory, which a program must not see; `workspaces` is where the (usually empty) directories
-    of the runs are made, and lies outside of it. Below `min_tier` nothing is run.
-    """
+    of the runs are made, and lies outside of it. Below `min_tier` nothing is run."""
 
     def __init__(self, *, data: Path, workspaces: Path | None = None, at_once: int = 8, min_tier: int = 0) -> None:
         self._data, self._min_tier = data.resolve(), min_tier
@@ -55,8 +54,8 @@ class ConfinedRunner:
     async def open(self) -> None:
         """Finds the strongest plan whose walls hold against real attempts; none is level 0, and nothing is ever run."""
         await self.close()
-        await self.collect()
-        self._workspace = self._pool.take()
+        await self.collect_garbage()
+        self._workspace = self._pool.make_workspace()
         try:
             self._workspace.path.chmod(0o711)
             found = await probe.find_strongest_tier(data=self._data, workspace=self._workspace.path, user=_FIRST_USER)
@@ -73,10 +72,10 @@ class ConfinedRunner:
             workspace, self._workspace = self._workspace, None
             await asyncio.to_thread(workspace.remove)
 
-    async def collect(self) -> int:
+    async def collect_garbage(self) -> int:
         """Removes the directories that runners left whose process is gone; how many. Any process may, at any time."""
         kinds = (self._pool, *probe.list_target_leftovers(self._data))
-        return await asyncio.to_thread(lambda: sum(pool.collect() for pool in kinds))
+        return await asyncio.to_thread(lambda: sum(pool.collect_garbage() for pool in kinds))
 
     async def describe(self, source: str, function: str) -> ToolSpec:
         return await self._reader.describe(source, function)

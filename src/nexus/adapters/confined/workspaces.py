@@ -17,7 +17,7 @@ from typing import Self
 from nexus.domain.core.errors import Unavailable
 
 MARK = ".nexus-room"
-"""The file by which a collector knows what `take` made from whatever else bears such a name. It lies inside, so that it goes where the
+"""The file by which a collector knows what `make_workspace` made from whatever else bears such a name. It lies inside, so that it goes where the
 workspace goes. Generated code runs below it, and may write nowhere but in a file system of its own: it can neither take the mark away nor
 make one. A workspace whose mark is gone all the same stays for ever, as litter is better than the loss of what is not ours."""
 _SHAPE = "[a-z0-9_]{8}"
@@ -62,7 +62,7 @@ class WorkspacePool:
         self.parent, self._prefix = parent, prefix
         self._shape = re.compile(re.escape(prefix) + _SHAPE)
 
-    def take(self) -> Workspace:
+    def make_workspace(self) -> Workspace:
         """A new one, empty but for its mark, for this user alone."""
         self.parent.mkdir(parents=True, exist_ok=True)
         for _ in range(_TRIES):
@@ -70,9 +70,9 @@ class WorkspacePool:
                 return workspace
         raise Unavailable(f"Directories in {self.parent} keep vanishing.", reason="storage")
 
-    def collect(self) -> int:
+    def collect_garbage(self) -> int:
         """Removes those of this user whose owner is gone; how many. Any process may, at any time: a living one's stay, and so does
-        what `take` did not make."""
+        what `make_workspace` did not make."""
         return sum(_collect_workspace(path) for path in self._list_candidates())
 
     def _list_candidates(self) -> Sequence[Path]:

@@ -56,7 +56,7 @@ class DirectoryFiles:
         """Removes what writes left that were cut by the end of their process; how many. For a process that has the tree for itself."""
         return await asyncio.to_thread(_remove_before, time.time(), _list_unfinished_writes(self._root))
 
-    async def collect(self, *, folders: int = 1000) -> int:
+    async def collect_garbage(self, *, folders: int = 1000) -> int:
         """Removes what cut writes left in the next so many folders; how many. Any process may: a write that goes on for a minute
         without a byte, and loses its file by this, begins again."""
         return await asyncio.to_thread(self._collect_leftovers, folders)

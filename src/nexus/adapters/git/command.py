@@ -67,7 +67,7 @@ class Git:
         where = {"GIT_DIR": str(tree / ".git"), "GIT_WORK_TREE": str(tree)}
         return await self._answer(arguments, where | ({"GIT_INDEX_FILE": str(index)} if index else {}), stdin)
 
-    async def tell(self, tree: Path, *arguments: str, stdin: bytes = b"", index: Path | None = None) -> bytes:
+    async def ask_or_fail(self, tree: Path, *arguments: str, stdin: bytes = b"", index: Path | None = None) -> bytes:
         """As `ask`; Unavailable when git says no."""
         answer = await self.ask(tree, *arguments, stdin=stdin, index=index)
         if answer.code:

@@ -92,10 +92,10 @@ class GitRepository:
             await self._create_repository(tree)
             for _ in range(_TRIES):
                 newest = await self._find_newest(tree, await self._check_out_newest(tree))
-                writer.fence.follow(newest.fence if newest else Fence())
+                writer.fence.check_newest(newest.fence if newest else Fence())
                 change = _encode(newest, files, text=text, key=key, seconds=int(self._clock()))
                 hit("before:git.objects")
-                made = await self._git.tell(tree, "fast-import", "--quiet", "--done", stdin=change)
+                made = await self._git.ask_or_fail(tree, "fast-import", "--quiet", "--done", stdin=change)
                 hit("after:git.objects")
                 commit_id = made.decode().strip()
                 await writer.held()
@@ -103,7 +103,7 @@ class GitRepository:
                 if await self._advance(tree, newest, commit_id):
                     hit("after:git.branch")
                     hit("before:git.files")
-                    await self._worktree.bring(tree, commit_id, known=files)
+                    await self._worktree.checkout_commit(tree, commit_id, known=files)
                     hit("after:git.files")
                     return commit_id
         raise Unavailable("Others keep committing to this project.", part="git")
@@ -114,7 +114,7 @@ class GitRepository:
         if newest is None or limit < 1:
             return []
         arguments = ("log", "-z", f"--max-count={limit}", "--format=%H%x00%ct%x00%B", "--encoding=UTF-8", newest, "--")
-        fields = (await self._git.tell(tree, *arguments)).decode(errors="replace").split("\0")
+        fields = (await self._git.ask_or_fail(tree, *arguments)).decode(errors="replace").split("\0")
         return [_commit(*entry) for entry in zip(fields[::3], fields[1::3], fields[2::3], strict=False)]
 
     async def list(self, project_id: str, *, at: str | None = None) -> Sequence[str]:
@@ -123,7 +123,7 @@ class GitRepository:
         if newest is None and at is None:
             return []
         commit_id = await self._verify_commit(tree, at) if at is not None else str(newest)
-        raw = await self._git.tell(tree, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit_id)
+        raw = await self._git.ask_or_fail(tree, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit_id)
         return sorted(raw.decode(errors="replace").split("\0")[:-1])
 
     async def read(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
@@ -132,7 +132,7 @@ class GitRepository:
         commit_id = newest if at is None else at
         if newest and commit_id and _COMMIT_ID.fullmatch(commit_id):
             asked = f"{commit_id}^{{commit}}:{path}\n".encode()
-            raw = await self._git.tell(tree, "cat-file", "--batch", stdin=asked)
+            raw = await self._git.ask_or_fail(tree, "cat-file", "--batch", stdin=asked)
             line, _, content = raw.partition(b"\n")
             if re.fullmatch(rb"[0-9a-f]{40} blob \d+", line):
                 return content[:-1]
@@ -152,7 +152,7 @@ class GitRepository:
     async def _check_out_newest(self, tree: Path) -> str | None:
         newest, shown = await asyncio.to_thread(read_state, tree)
         if newest and newest != shown:
-            await self._worktree.bring(tree, newest, known={})
+            await self._worktree.checkout_commit(tree, newest, known={})
         return newest
 
     async def _create_repository(self, tree: Path) -> None:
@@ -172,7 +172,7 @@ class GitRepository:
     async def _find_newest(self, tree: Path, commit_id: str | None) -> _Newest | None:
         if commit_id is None:
             return None
-        raw = (await self._git.tell(tree, "cat-file", "commit", commit_id)).decode(errors="replace")
+        raw = (await self._git.ask_or_fail(tree, "cat-file", "commit", commit_id)).decode(errors="replace")
         head, _, text = raw.partition("\n\n")
         parents = [line.removeprefix("parent ") for line in head.split("\n") if line.startswith("parent ")]
         told = _parse_message(text)
@@ -194,7 +194,7 @@ class GitRepository:
     async def _verify_commit(self, tree: Path, commit_id: str) -> str:
         exists = await asyncio.to_thread(is_open, tree)
         if exists and _COMMIT_ID.fullmatch(commit_id):
-            told = await self._git.tell(tree, "cat-file", "--batch-check", stdin=f"{commit_id}\n".encode())
+            told = await self._git.ask_or_fail(tree, "cat-file", "--batch-check", stdin=f"{commit_id}\n".encode())
             if told.split(b" ")[1:2] == [b"commit"]:
                 return commit_id
         raise NotFound("There is no such commit.")
@@ -231,7 +231,7 @@ def _format_message(message: str, key: str, fence: Fence) -> str:
 
 
 def _parse_message(text: str) -> _Message:
-    """Without the trailers that `_text` adds, or what users and older histories have of them."""
+    """Without the trailers that `_format_message` adds, or what users and older histories have of them."""
     above, found, key = text.rstrip("\n").rpartition(f"\n{_KEY}")
     if not found or "\n" in key:
         return _Message(text.strip(), "", Fence())

@@ -29,7 +29,7 @@ class StaleFiles:
         self._projects = root.absolute() / "projects"
         self._walk = _list_repositories(self._projects)
 
-    async def collect(self, *, projects: int = 50) -> int:
+    async def collect_garbage(self, *, projects: int = 50) -> int:
         """Removes what is old in the next so many projects; how many. Any process may, at any time."""
         return await asyncio.to_thread(self._collect_leftovers, projects)
 

@@ -35,7 +35,7 @@ class Worktree:
         self._root = root
         self._files = files
 
-    async def bring(self, tree: Path, commit_id: str, *, known: Mapping[str, bytes | None]) -> None:
+    async def checkout_commit(self, tree: Path, commit_id: str, *, known: Mapping[str, bytes | None]) -> None:
         """Files, then index, to the commit. `known`: contents of the commit that are at hand."""
         differences = [one for one in await self._list_differences(tree, commit_id) if _is_tracked(one.path)]
         for gone in differences:
@@ -57,14 +57,14 @@ class Worktree:
         answer = await self._git.ask(tree, *arguments)
         if answer.code:  # a damaged index says nothing: everything may be wrong
             await asyncio.to_thread((tree / ".git/index").unlink, missing_ok=True)
-            return list(_parse_differences(await self._git.tell(tree, *arguments)))
+            return list(_parse_differences(await self._git.ask_or_fail(tree, *arguments)))
         return list(_parse_differences(answer.out))
 
     async def _read_contents(self, tree: Path, differences: Sequence[_Difference]) -> Mapping[str, bytes]:
         if not differences:
             return {}
         asked = "".join(f"{one.blob}\n" for one in differences).encode()
-        return dict(_parse_objects(await self._git.tell(tree, "cat-file", "--batch", stdin=asked)))
+        return dict(_parse_objects(await self._git.ask_or_fail(tree, "cat-file", "--batch", stdin=asked)))
 
     async def _write(self, tree: Path, path: str, content: bytes) -> None:
         try:
@@ -78,7 +78,7 @@ class Worktree:
         index = tree / ".git" / (_INDEX + token_hex(8))
         try:
             await asyncio.to_thread(_copy, tree / ".git/index", index)
-            await self._git.tell(tree, "read-tree", "--reset", commit_id, index=index)
+            await self._git.ask_or_fail(tree, "read-tree", "--reset", commit_id, index=index)
             await asyncio.to_thread(_replace_index, tree, index, commit_id)
         finally:
             index.unlink(missing_ok=True)

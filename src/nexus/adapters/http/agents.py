@@ -3,7 +3,7 @@
 from litestar.params import FromQuery, JSONBody
 from msgspec import UNSET, structs
 
-from nexus.adapters.http.answers import Answer, answer_tagged, view, view_page
+from nexus.adapters.http.answers import Answer, answer_tagged, to_view, view_page
 from nexus.adapters.http.openapi import UNCHANGED
 from nexus.adapters.http.requests import JSONRequest, newest
 from nexus.adapters.http.routes import Id, Once, Revision, Routes, Window
@@ -29,7 +29,7 @@ async def list_agents(
 async def get_agent(request: JSONRequest, agent_id: Id) -> Answer[wire.AgentView | None]:
     """An agent as it stands."""
     agent = await request.services.agents.get(request.caller, agent_id)
-    return answer_tagged(request, agent.revision, view(agent, wire.AgentView))
+    return answer_tagged(request, agent.revision, to_view(agent, wire.AgentView))
 
 
 @route("PUT /agents/{agent_id:str}", 409, 412)
@@ -41,7 +41,7 @@ async def update_agent(
     if not changes:
         raise InvalidInput("Name at least one field to change.", errors=[{"pointer": "", "message": "no field"}])
     agent = await request.services.agents.update(request.caller, agent_id, changes, revision=revision)
-    return answer_tagged(request, agent.revision, view(agent, wire.AgentView))
+    return answer_tagged(request, agent.revision, to_view(agent, wire.AgentView))
 
 
 @route("DELETE /agents/{agent_id:str}", 409)
@@ -62,7 +62,7 @@ async def deploy_agent(
 ) -> wire.DeploymentView:
     """A version answers from now on, whatever answered before. A build that ends later deploys its own."""
     wanted = Wanted(**structs.asdict(data), revision=revision)
-    return view(
+    return to_view(
         await request.services.deployments.deploy(request.caller, agent_id, wanted, once=once), wire.DeploymentView
     )
 
@@ -80,7 +80,7 @@ async def invoke_agent(
     request: JSONRequest, agent_id: Id, data: JSONBody[wire.NewInvocation], once: Once
 ) -> wire.InvocationView:
     """One question, one answer, no session. A call that failed is an invocation as well: see its `status`."""
-    return view(
+    return to_view(
         await request.services.invocations.invoke(request.caller, agent_id, data.content, once=once),
         wire.InvocationView,
     )

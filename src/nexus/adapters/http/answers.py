@@ -67,12 +67,12 @@ def encode_json(content: object) -> bytes:
     return _STEERING.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), body)
 
 
-def view(entity: object, kind: type[T]) -> T:
+def to_view(entity: object, kind: type[T]) -> T:
     return msgspec.convert(entity, kind, from_attributes=True)
 
 
 def view_page(page: Page[Any], kind: type[T]) -> Listed[T]:
-    return Listed(items=[view(item, kind) for item in page.items], next_cursor=page.cursor)
+    return Listed(items=[to_view(item, kind) for item in page.items], next_cursor=page.cursor)
 
 
 def answer_tagged(

@@ -16,7 +16,7 @@ from nexus.adapters.http import agents, projects, requests, sessions, statistics
 from nexus.adapters.http.answers import API, Answer
 from nexus.adapters.http.auth import authenticate, bearer_token
 from nexus.adapters.http.edge import MOST_BYTES, Edge
-from nexus.adapters.http.openapi import document, make_config
+from nexus.adapters.http.openapi import make_config, make_document
 from nexus.adapters.http.problems import format_allow, handle
 from nexus.adapters.http.requests import JSONRequest, check_parameters
 from nexus.adapters.http.streams import Streams
@@ -48,12 +48,12 @@ def make_app(
     queries = dict[object, Collection[str]]()
 
     @cache
-    def make_document() -> bytes:
+    def write_openapi() -> bytes:
         secured = not authenticator.is_open
         app = _build_app([make_router(authenticator, queries)], held, make_config(version=version, secured=secured))
-        return document(app, secured=secured)
+        return make_document(app, secured=secured)
 
-    held = {"services": services, "streams": open_streams, "system": System(version, parts, ready, make_document)}
+    held = {"services": services, "streams": open_streams, "system": System(version, parts, ready, write_openapi)}
     app = _build_app([make_router(authenticator, queries), *routers], held)
     queries.update(_prepare_routes(app))
     app.asgi_handler = Edge(app.asgi_handler, hosts=hosts if authenticator.is_open else None, methods=_methods(app))

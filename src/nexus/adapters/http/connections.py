@@ -53,7 +53,7 @@ class Connections:
         self._of: dict[str, dict[Connection, None]] = {}
         self._key = lru_cache(maxsize=1024)(self._find_key)
 
-    def admit(self, connection: "Connection", address: str) -> bool:
+    def admit_connection(self, connection: "Connection", address: str) -> bool:
         """False when every connection that could make room has a request in work."""
         key = self._key(address)
         beside = {} if key is None else self._of.get(key, {})
@@ -119,8 +119,8 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         self._until = self.loop.time() + self._bounds.head_seconds
-        if not self._held.admit(self, self.client[0] if self.client else ""):
-            self._refuse(TooManyConnections("Close some connections, or try again soon.", retry_after=5))
+        if not self._held.admit_connection(self, self.client[0] if self.client else ""):
+            self._refuse_request(TooManyConnections("Close some connections, or try again soon.", retry_after=5))
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -143,10 +143,10 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserUpgrade:
             return
         except httptools.HttpParserError:
-            self._refuse(self._wrong or MalformedRequest("What was sent is not HTTP/1.1."))
+            self._refuse_request(self._wrong or MalformedRequest("What was sent is not HTTP/1.1."))
             return
         if self._unread > HEAD_BYTES:
-            self._refuse(HeadTooLarge(TOO_LARGE))
+            self._refuse_request(HeadTooLarge(TOO_LARGE))
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -193,7 +193,7 @@ class Connection(HttpToolsProtocol):
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
-    def check(self, now: float) -> None:
+    def check_deadlines(self, now: float) -> None:
         """Ends a connection whose peer takes nothing, or lets us wait for what it owes."""
         if (unsent := self.transport.get_write_buffer_size()) != self._unsent or not unsent:
             self._unsent, self._moved = unsent, now
@@ -208,7 +208,7 @@ class Connection(HttpToolsProtocol):
         if self._is_refused or (self._running is not None and self._in_body and self._running.response_started):
             self.transport.abort()
         elif self._has_begun or self._in_body:
-            self._refuse(TooSlow("The rest of the request did not come in time."))
+            self._refuse_request(TooSlow("The rest of the request did not come in time."))
         else:
             self.transport.close()
 
@@ -217,7 +217,7 @@ class Connection(HttpToolsProtocol):
         self._wrong = error
         raise error
 
-    def _refuse(self, error: NexusError) -> None:
+    def _refuse_request(self, error: NexusError) -> None:
         """Answers what never becomes a request for the application, and reads on for a moment. An answer that is on its way is finished."""
         self._is_refused = True
         self.pipeline.clear()
@@ -236,7 +236,7 @@ class Connection(HttpToolsProtocol):
 
 def _encode_refusal(error: NexusError, url: bytes) -> bytes:
     path, request_id = url[:200].partition(b"?")[0].decode("latin-1"), f"req_{os.urandom(12).hex()}"
-    told = problems.answer(error, path=path, request_id=request_id)
+    told = problems.answer_problem(error, path=path, request_id=request_id)
     fields = {
         "content-type": problems.MEDIA_TYPE,
         "content-length": str(len(told.content)),

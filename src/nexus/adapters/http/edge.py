@@ -38,7 +38,7 @@ class Trace(NamedTuple):
     flags: str
 
     @classmethod
-    def of(cls, header: str, chance: str) -> "Trace":
+    def parse_header(cls, header: str, chance: str) -> "Trace":
         """Out of the header, and of 48 hexadecimal digits of chance."""
         known = _TRACE.fullmatch(header)
         trace_id, flags = known.groups() if known else (chance[16:48], "00")
@@ -64,7 +64,7 @@ class Edge:
             {name: value.decode("latin-1") for name, value in scope["headers"]},
             random.randbytes(36).hex(),
         )
-        wanted, trace = headers.get(b"x-request-id", ""), Trace.of(headers.get(b"traceparent", ""), chance)
+        wanted, trace = headers.get(b"x-request-id", ""), Trace.parse_header(headers.get(b"traceparent", ""), chance)
         scope["request_id"] = wanted if _REQUEST_ID.fullmatch(wanted) else "req_" + chance[48:]
         marks = [(b"x-request-id", scope["request_id"].encode()), (b"traceparent", str(trace).encode())]
         inner, seen = scope, _Seen(send, marks)
@@ -73,7 +73,7 @@ class Edge:
             inner, seen.is_bare = {**scope, "method": "GET"}, True
         try:
             if (refusal := self._find_refusal(scope, headers)) is not None:
-                refused = problems.answer(refusal, path=scope["path"], request_id=scope["request_id"])
+                refused = problems.answer_problem(refusal, path=scope["path"], request_id=scope["request_id"])
                 await refused.to_asgi_response()(scope, receive, seen)
             else:
                 await self._app(
@@ -92,13 +92,13 @@ class Edge:
     def _tell_methods(self, scope: Any, send: Any) -> Any:
         """A `send` of which `Allow` tells all methods of the address."""
 
-        def tell(message: Any) -> Awaitable[None]:
+        def send_allow(message: Any) -> Awaitable[None]:
             if message["type"] == "http.response.start" and message["status"] == 204:
                 message["headers"] = [(b"allow", self._methods[scope["path_template"]].encode())]
             sent: Awaitable[None] = send(message)
             return sent
 
-        return tell
+        return send_allow
 
     def _find_refusal(self, scope: Any, headers: dict[bytes, str]) -> NexusError | None:
         host, length = headers.get(b"host", ""), headers.get(b"content-length", "0")
@@ -133,11 +133,11 @@ class _Seen:
             self.status = message["status"]
             message["headers"] = [*message.get("headers", ()), *self._headers]
         elif self.is_bare:
-            return self._end()
+            return self._log_request()
         sent: Awaitable[None] = self._send(message)
         return sent
 
-    async def _end(self) -> None:
+    async def _log_request(self) -> None:
         if not self._has_ended:
             self._has_ended = True
             await self._send({"type": "http.response.body", "body": b""})

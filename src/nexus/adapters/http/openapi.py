@@ -66,12 +66,12 @@ def make_config(*, version: str, secured: bool) -> OpenAPIConfig:
     )
 
 
-def document(app: Litestar, *, secured: bool) -> bytes:
+def make_document(app: Litestar, *, secured: bool) -> bytes:
     """The document of an application that was made with `configured`."""
     schema: dict[str, Any] = app.openapi_schema.to_schema()
     for path, item in schema["paths"].items():
         for operation in item.values():
-            _complete(operation, path, secured=secured)
+            _complete_operation(operation, path, secured=secured)
     known = schema["components"]["schemas"]
     for kinds in _EVENTS.values():
         known |= msgspec.json.schema_components(kinds, ref_template=_REF)[1]
@@ -119,7 +119,7 @@ def _describe_event(topic: str) -> dict[str, Any]:
     return {"type": "object", "required": ["event", "data"], "properties": fields}
 
 
-def _complete(operation: dict[str, Any], path: str, *, secured: bool) -> None:
+def _complete_operation(operation: dict[str, Any], path: str, *, secured: bool) -> None:
     responses, body = operation["responses"], "requestBody" in operation
     responses.pop("400", None)
     mine = path.startswith("/api/v2")

@@ -142,7 +142,7 @@ def type_of(kind: type[NexusError]) -> str:
     return f"urn:nexus:problem:{name}"
 
 
-def answer(
+def answer_problem(
     error: NexusError, *, path: str, request_id: str, conditional: bool = False, place: str = "body"
 ) -> Answer[bytes]:
     """The problem that tells an error; `conditional`: the request had an If-Match; `place`: where its faults are, unless they say so."""
@@ -202,7 +202,7 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> Answer[bytes]:
         logger.error("http.failed", exc_info=error)
     elif isinstance(known, BrokenOff):
         logger.warning("http.broken_off")
-    return answer(
+    return answer_problem(
         known,
         path=request.scope["path"],
         request_id=str(request.scope.get("request_id", "")),

@@ -5,7 +5,7 @@ from typing import Annotated, cast, get_args
 from litestar.params import JSONBody, QueryParameter
 from msgspec import structs
 
-from nexus.adapters.http.answers import API, Answer, answer_file, answer_tagged, url_of, view, view_page
+from nexus.adapters.http.answers import API, Answer, answer_file, answer_tagged, to_view, url_of, view_page
 from nexus.adapters.http.openapi import UNCHANGED
 from nexus.adapters.http.requests import JSONRequest, newest
 from nexus.adapters.http.routes import Id, Once, Position, Routes, Window
@@ -36,7 +36,7 @@ async def create_project(
     request: JSONRequest, data: JSONBody[wire.NewProject], once: Once
 ) -> Answer[wire.ProjectStarted]:
     """Begins to build an agent. What goes on is told at `events_url`; the task is its entry in the ledger."""
-    wanted = structs.replace(view(data, Opening), name=data.project_name)
+    wanted = structs.replace(to_view(data, Opening), name=data.project_name)
     started = await request.services.builds.start(request.caller, wanted, once=once)
     url = f"{API}/projects/{started.project_id}"
     content = wire.ProjectStarted(**structs.asdict(started), events_url=f"{url}/events")
@@ -83,12 +83,12 @@ async def get_build(request: JSONRequest, project_id: Id) -> wire.Dashboard:
     """The dashboard: the project, its current build, the task and all stages."""
     project = await request.services.projects.get(request.caller, project_id)
     stages = [
-        view(stage, wire.StageView) for stage in await request.services.projects.stages(request.caller, project_id)
+        to_view(stage, wire.StageView) for stage in await request.services.projects.stages(request.caller, project_id)
     ]
     return wire.Dashboard(
         project=await _view_project(request, project),
-        build=view(await request.services.projects.build(request.caller, project_id), wire.BuildView),
-        task=view(await request.services.projects.task(request.caller, project_id), TaskView),
+        build=to_view(await request.services.projects.build(request.caller, project_id), wire.BuildView),
+        task=to_view(await request.services.projects.task(request.caller, project_id), TaskView),
         stages=stages,
         completed_stages=sum(stage.status in DONE for stage in stages),
         total_stages=len(stages),
@@ -104,7 +104,7 @@ async def control_project(
     project = await request.services.builds.command(
         request.caller, project_id, data.action, from_stage=data.from_stage, once=once
     )
-    return view(project, wire.ProjectView)
+    return to_view(project, wire.ProjectView)
 
 
 @route("GET /projects/{project_id:str}/tasks")
@@ -153,6 +153,6 @@ async def list_commits(request: JSONRequest, project_id: Id) -> Listed[wire.Comm
 
 async def _view_project(request: JSONRequest, project: Project) -> wire.ProjectView:
     """With its present position, where it is held."""
-    shown = view(project, wire.ProjectView)
+    shown = to_view(project, wire.ProjectView)
     position = await request.services.projects.position(request.caller, project)
     return shown if position is None else structs.replace(shown, position=position)

@@ -8,7 +8,7 @@ from typing import Any
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
-from nexus.adapters.http.answers import API, Answer, view, view_page
+from nexus.adapters.http.answers import API, Answer, to_view, view_page
 from nexus.adapters.http.requests import JSONRequest, newest
 from nexus.adapters.http.routes import Id, Once, Position, Routes, Wait, Window
 from nexus.adapters.http.sse import ServerSentEvents
@@ -33,7 +33,7 @@ async def create_session(
         request.caller, agent_id, display_name=data.display_name, metadata=data.metadata, once=once
     )
     headers = {"location": f"{API}/sessions/{session.session_id}"}
-    return Answer(view(session, wire.SessionView), headers=headers)
+    return Answer(to_view(session, wire.SessionView), headers=headers)
 
 
 @route("GET /agents/{agent_id:str}/sessions")
@@ -53,13 +53,14 @@ async def list_sessions(request: JSONRequest, window: Window) -> Listed[wire.Ses
 @route("GET /sessions/{session_id:str}")
 async def get_session(request: JSONRequest, session_id: Id) -> wire.SessionView:
     """A conversation as it stands."""
-    return view(await request.services.sessions.get(request.caller, session_id), wire.SessionView)
+    return to_view(await request.services.sessions.get(request.caller, session_id), wire.SessionView)
 
 
 @route("PATCH /sessions/{session_id:str}", 409)
 async def rename_session(request: JSONRequest, session_id: Id, data: JSONBody[wire.SessionChanges]) -> wire.SessionView:
     """Gives a conversation another name."""
-    return view(await request.services.sessions.rename(request.caller, session_id, data.display_name), wire.SessionView)
+    session = await request.services.sessions.rename(request.caller, session_id, data.display_name)
+    return to_view(session, wire.SessionView)
 
 
 @route("DELETE /sessions/{session_id:str}", 409)
@@ -82,7 +83,7 @@ async def send_message(
     ends in that time."""
     reply = await request.services.sessions.send(request.caller, session_id, _read_parts(data), once=once)
     if wait and (ended := await _wait_for_end(request, reply, wait)) is not None:
-        return Answer(view(ended, wire.ReplyView), status_code=200, headers={"preference-applied": f"wait={wait}"})
+        return Answer(to_view(ended, wire.ReplyView), status_code=200, headers={"preference-applied": f"wait={wait}"})
     return _answer_started(session_id, reply)
 
 
@@ -108,7 +109,7 @@ async def follow_reply(request: JSONRequest, session_id: Id, reply_id: Id, posit
 @route("POST /sessions/{session_id:str}/replies/{reply_id:str}/cancel", 409, status_code=202)
 async def cancel_reply(request: JSONRequest, session_id: Id, reply_id: Id) -> wire.ReplyView:
     """Stops a reply; what was written so far is kept. Nothing happens when it is over."""
-    return view(await request.services.sessions.cancel(request.caller, session_id, reply_id), wire.ReplyView)
+    return to_view(await request.services.sessions.cancel(request.caller, session_id, reply_id), wire.ReplyView)
 
 
 @route("POST /sessions/{session_id:str}/messages/{message_id:str}/regenerate", 409, 429, status_code=202)
@@ -121,9 +122,9 @@ async def regenerate_message(
     )
 
 
-def _read_parts(message: wire.NewMessage) -> Sequence[Part]:
+def _read_parts(message: wire.NewMessage) -> str | Sequence[Part]:
     if message.content is not None:
-        return [TextPart(message.content)]
+        return message.content
     return [TextPart(part.text) for part in message.parts or ()]
 
 
@@ -150,7 +151,7 @@ async def _open_stream(follow: partial[Any], url: str, streams: Streams, after: 
 async def _wait_for_end(request: JSONRequest, reply: Reply, seconds: float) -> Reply | None:
     """The reply once it is over, if that is within so many seconds."""
     try:
-        async with request.streams.open(seconds):
+        async with request.streams.open_stream(seconds):
             batches = await request.services.sessions.follow(request.caller, reply.session_id, reply.reply_id)
             while batches is not None and await anext(batches, None) is not None:
                 continue

@@ -63,7 +63,7 @@ class Streams:
         self.draining = False
 
     @asynccontextmanager
-    async def open(self, within: float | None = None) -> AsyncIterator[asyncio.Timeout]:
+    async def open_stream(self, within: float | None = None) -> AsyncIterator[asyncio.Timeout]:
         """TimeoutError for what is inside, when its time is over or the server drains."""
         seconds = self._longest * random.uniform(1 - JITTER, 1) if within is None else within
         async with asyncio.timeout(0 if self.draining else seconds) as deadline:
@@ -111,16 +111,16 @@ class EventStream:
                 watch = group.create_task(_watch_disconnect(receive))
                 fields = [(b"content-type", self._encoder.media_type.encode()), *_HEADERS, *self._headers]
                 await send({"type": "http.response.start", "status": 200, "headers": fields})
-                await self._serve(self._batches, send)
+                await self._send_batches(self._batches, send)
                 watch.cancel()
         except* _Gone:
             pass
 
-    async def _serve(self, batches: AsyncIterator[Batch], send: Send) -> None:
+    async def _send_batches(self, batches: AsyncIterator[Batch], send: Send) -> None:
         """Everything until the end, or until this stream has to go; a reader without a last event comes again."""
         farewell = b""
         try:
-            async with self._streams.open() as deadline:
+            async with self._streams.open_stream() as deadline:
                 await self._write_all(batches, send)
                 await self._send_body(send, b"", more=False)
             return

@@ -2,7 +2,7 @@
 
 from litestar.params import FromQuery
 
-from nexus.adapters.http.answers import view, view_page
+from nexus.adapters.http.answers import to_view, view_page
 from nexus.adapters.http.requests import JSONRequest
 from nexus.adapters.http.routes import Id, Routes, Window
 from nexus.wire.lists import Listed
@@ -20,4 +20,4 @@ async def list_tools(request: JSONRequest, window: Window, category: FromQuery[s
 @route("GET /tools/{tool_id:str}")
 async def get_tool(request: JSONRequest, tool_id: Id) -> ToolView:
     """A tool, with the schema of its parameters."""
-    return view(await request.services.tools.get(request.caller, tool_id), ToolView)
+    return to_view(await request.services.tools.get(request.caller, tool_id), ToolView)

@@ -51,11 +51,11 @@ class ThreadHeartbeat:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
-    def hold(self, leases: Leases, lease: Lease, on_control: OnControl) -> None:
+    def hold_lease(self, leases: Leases, lease: Lease, on_control: OnControl) -> None:
         with self._guard:
             self._held[leases.name, lease.key] = _Held(leases, lease, on_control)
 
-    def drop(self, leases: Leases, lease: Lease) -> None:
+    def drop_lease(self, leases: Leases, lease: Lease) -> None:
         with self._guard:
             held = self._held.get((leases.name, lease.key))
             if held and held.lease == lease:
@@ -121,7 +121,7 @@ class ThreadHeartbeat:
         leases = some[0].leases
         try:
             async with asyncio.timeout(self._answer):
-                controls = await leases.on(tables).renew([held.lease for held in some])
+                controls = await leases.over_tables(tables).renew([held.lease for held in some])
         except (NexusError, TimeoutError) as error:
             logger.warning("heartbeat.failed", table=leases.name, reason=str(error) or "no answer in time")
         except Exception:
@@ -130,9 +130,9 @@ class ThreadHeartbeat:
             for held, control in zip(some, controls, strict=True):
                 if control != held.control:
                     held.control = control
-                    self._loop.call_soon_threadsafe(self._deliver, held)
+                    self._loop.call_soon_threadsafe(self._deliver_control, held)
 
-    def _deliver(self, held: _Held) -> None:
+    def _deliver_control(self, held: _Held) -> None:
         """In the process' loop. What was taken up again meanwhile, under another fence, stays."""
         with self._guard:
             if self._held.get((held.leases.name, held.lease.key)) is not held:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from nexus.domain.ports.database import Query, Refused
-from nexus.domain.ports.rows import Item, Key, Place, Scalar, Table, Write, holds, result
+from nexus.domain.ports.rows import Item, Key, Place, Scalar, Table, Write, apply_write, condition_holds
 
 _Order = tuple[str, str, Scalar]
 """Table, index ("" for the key), partition."""
@@ -32,17 +32,17 @@ class MemoryTables:
     async def write(self, writes: Sequence[Write]) -> None:
         changes = [(write.table, write.key, self._apply_write(at, write)) for at, write in enumerate(writes)]
         for change in changes:
-            self._now.put(*change)
+            self._now.put_item(*change)
         if self._lag:
             self._changes.extend(changes)
         while len(self._changes) > self._lag:
-            self._indexed.put(*self._changes.popleft())
+            self._indexed.put_item(*self._changes.popleft())
 
     def _apply_write(self, at: int, write: Write) -> Item | None:
         row = self._now.read(write.table, write.key)
-        if not holds(write, row):
+        if not condition_holds(write, row):
             raise Refused(at, row)
-        return result(write, row)
+        return apply_write(write, row)
 
 
 class _Shelf:
@@ -56,7 +56,7 @@ class _Shelf:
         stored = self._rows.get((table.name, key))
         return None if stored is None else msgspec.json.decode(stored)
 
-    def put(self, table: Table[Any], key: Key, item: Item | None) -> None:
+    def put_item(self, table: Table[Any], key: Key, item: Item | None) -> None:
         for order, place in _list_places(table, key, self.read(table, key)):
             places = self._orders[order]
             del places[bisect_left(places, place)]

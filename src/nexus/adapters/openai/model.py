@@ -25,8 +25,7 @@ _DRAIN_WAIT = 0.2
 class OpenAIModel:
     """A ChatModel on any OpenAI-compatible endpoint; `base_url` ends before `/chat/completions`, time limits are seconds.
 
-    The session is the caller's: its connector should not bound connections below the streams expected.
-    """
+    The session is the caller's: its connector should not bound connections below the streams expected."""
 
     def __init__(
         self,
@@ -63,14 +62,14 @@ class OpenAIModel:
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
         started = time.monotonic()
-        async with self._answer(request) as answer:
+        async with self._open_answer(request) as answer:
             left = max(self._first_byte - (time.monotonic() - started), 0.0)
             async with aclosing(self._decode(answer, first_byte=left)) as items:
                 async for item in items:
                     yield item
 
     @asynccontextmanager
-    async def _answer(self, request: ModelRequest) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _open_answer(self, request: ModelRequest) -> AsyncIterator[aiohttp.ClientResponse]:
         """The open answer with status 200, asked for in simpler words as often as the endpoint does not understand."""
         known = dialect = self._dialect
         lasting = True
@@ -82,12 +81,14 @@ class OpenAIModel:
                     yield answer
                     return
                 body = await self._read_refusal(answer)
-                dialect = self._simpler(dialect, answer, body, request)
+                dialect = self._simplify(dialect, answer, body, request)
                 lasting = lasting and b"nvalid schema" not in body
             finally:
                 answer.release()
 
-    def _simpler(self, dialect: Dialect, answer: aiohttp.ClientResponse, body: bytes, request: ModelRequest) -> Dialect:
+    def _simplify(
+        self, dialect: Dialect, answer: aiohttp.ClientResponse, body: bytes, request: ModelRequest
+    ) -> Dialect:
         """How to ask again after a refusal; what the refusal means, raised, where asking otherwise is no use."""
         if answer.status in (400, 422):
             simpler = simplify_dialect(dialect, body.decode(errors="replace"), request)
@@ -133,14 +134,14 @@ class OpenAIModel:
                     raise Unavailable("The answer of the model does not end.")
                 if not is_stream:
                     document += piece
-                elif (delta := self._take_payloads(assembly, splitter.feed(piece))) is not None:
+                elif (delta := self._take_payloads(assembly, splitter.split_payloads(piece))) is not None:
                     yield delta
                 wait = self._choose_timeout(assembly)
         if document and (delta := self._take_payloads(assembly, [bytes(document)])) is not None:
             yield delta
         if not assembly.is_finished:
             raise Unavailable("The answer of the model broke off.")
-        yield assembly.end()
+        yield assembly.make_end()
         if is_stream:
             await _drain(answer)
 
@@ -151,7 +152,7 @@ class OpenAIModel:
 
     def _take_payloads(self, assembly: Assembly, payloads: list[bytes]) -> Delta | None:
         try:
-            return assembly.take(payloads)
+            return assembly.take_payloads(payloads)
         except FaultStream as told:
             raise classify_stream_error(told.fault, key=self._key) from None
 

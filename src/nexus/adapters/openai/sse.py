@@ -12,8 +12,7 @@ _DONE = b"[DONE]"
 class Splitter:
     """Bytes in, as the network cut them; the `data` of whole events out. An event that never ends in a blank line is none.
 
-    `done` is true once `[DONE]` came: what follows it is not looked at.
-    """
+    `done` is true once `[DONE]` came: what follows it is not looked at."""
 
     __slots__ = ("_decoder", "_rest", "done")
 
@@ -23,7 +22,7 @@ class Splitter:
         bytes_and_mark = codecs.getincrementaldecoder("utf-8-sig")(errors="surrogateescape")
         self._decoder = io.IncrementalNewlineDecoder(bytes_and_mark, translate=True)
 
-    def feed(self, piece: bytes) -> list[bytes]:
+    def split_payloads(self, piece: bytes) -> list[bytes]:
         """The payloads that `piece` completed, without empty ones. Unavailable when one event grows beyond all bounds."""
         if self.done:
             return []

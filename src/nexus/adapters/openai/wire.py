@@ -142,7 +142,7 @@ class Assembly:
     def complete(self) -> bool:
         return self.is_finished and self._usage is not None
 
-    def take(self, payloads: Iterable[bytes]) -> Delta | None:
+    def take_payloads(self, payloads: Iterable[bytes]) -> Delta | None:
         """Everything that one read brought, joined; None when it holds no words."""
         text: list[str] = []
         reasoning: list[str] = []
@@ -157,15 +157,15 @@ class Assembly:
                 if thought := words.reasoning_content or words.reasoning:
                     reasoning.append(thought)
                 for piece in words.tool_calls or ():
-                    self._add(piece)
+                    self._add_piece(piece)
         return Delta(text="".join(text), reasoning="".join(reasoning)) if text or reasoning else None
 
-    def end(self) -> End:
+    def make_end(self) -> End:
         """Only for an assembly that is `finished`. Calls of an answer that was cut off may be halves: there are none."""
         stop = _STOPS.get(self._stop or "", "end")
         if stop in ("length", "content_filter"):
             return End(stop=stop, usage=self._usage)
-        calls = tuple(call.whole(f"{self._id or 'call'}-{n}") for n, call in enumerate(self._calls))
+        calls = tuple(call.make_call(f"{self._id or 'call'}-{n}") for n, call in enumerate(self._calls))
         if not all(call.name for call in calls):
             raise Unavailable("The model provider sent a tool call without a name.")
         return End(stop="tool_calls" if calls else "end", calls=calls, usage=self._usage)
@@ -179,7 +179,7 @@ class Assembly:
             self._id = chunk.id or ""
         return chunk.choices or ()
 
-    def _add(self, piece: CallPiece) -> None:
+    def _add_piece(self, piece: CallPiece) -> None:
         call = self._find_open_call(piece)
         call.call_id = call.call_id or piece.id or ""
         if piece.function is not None:
@@ -206,7 +206,7 @@ class _OpenCall(Struct):
     name: str = ""
     arguments: list[str] = []
 
-    def whole(self, spare_id: str) -> ToolCall:
+    def make_call(self, spare_id: str) -> ToolCall:
         return ToolCall(
             call_id=self.call_id or spare_id, name=self.name, arguments="".join(self.arguments).strip() or "{}"
         )

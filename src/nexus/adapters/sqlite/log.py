@@ -38,7 +38,7 @@ class SqliteLog:
         self._writer, self._signals = writer, signals
 
     async def open(self) -> None:
-        await self._writer.do(_create_log_table)
+        await self._writer.run_job(_create_log_table)
         self._reader = self._writer.reader()
 
     def close(self) -> None:
@@ -61,7 +61,7 @@ class SqliteLog:
             raise translate_error(error) from error
 
     async def delete(self, topics: Sequence[str]) -> None:
-        await asyncio.gather(*(self._writer.do(partial(_delete, topic)) for topic in topics))
+        await asyncio.gather(*(self._writer.run_job(partial(_delete, topic)) for topic in topics))
         await self._writer.write_back()
         for topic in topics:
             self._signals.notify(topic)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from nexus.adapters.sqlite.migrations import migrate
 from nexus.adapters.sqlite.writer import Writer, translate_error
 from nexus.domain.ports.database import Query, Refused
-from nexus.domain.ports.rows import Item, Key, Place, Table, When, Write, holds, result
+from nexus.domain.ports.rows import Item, Key, Place, Table, When, Write, apply_write, condition_holds
 
 _NEW = When(exists=False)
 
@@ -23,14 +23,14 @@ class SqliteTables:
 
     def __init__(self, writer: Writer, tables: Sequence[Table[Any]]) -> None:
         self._writer, self._tables = writer, tables
-        self._statements = {table.name: _Statements.of(table) for table in tables}
+        self._statements = {table.name: _Statements.of_table(table) for table in tables}
 
     async def open(self) -> None:
         """Migrates what an earlier release made, and makes what is declared and not yet there; an index added later has the old rows
         too. Conflict when a later release was here."""
-        await self._writer.do(migrate)
+        await self._writer.run_job(migrate)
         for table in self._tables:
-            await self._writer.do(partial(_create_table, table))
+            await self._writer.run_job(partial(_create_table, table))
         self._reader = self._writer.reader()
 
     def close(self) -> None:
@@ -52,7 +52,7 @@ class SqliteTables:
         return [msgspec.json.decode(row) for (row,) in rows[:limit]], len(rows) > limit
 
     async def write(self, writes: Sequence[Write]) -> None:
-        await self._writer.do(partial(self._apply, writes))
+        await self._writer.run_job(partial(self._apply, writes))
 
     def _apply(self, writes: Sequence[Write], connection: sqlite3.Connection) -> None:
         for at, write in enumerate(writes):
@@ -62,9 +62,9 @@ class SqliteTables:
                     raise Refused(at, statements.read(connection, write.key))
                 continue
             row = statements.read(connection, write.key)
-            if not holds(write, row):
+            if not condition_holds(write, row):
                 raise Refused(at, row)
-            statements.keep(connection, write, result(write, row))
+            statements.keep_row(connection, write, apply_write(write, row))
 
 
 class _Statements(Struct, frozen=True):
@@ -77,7 +77,7 @@ class _Statements(Struct, frozen=True):
     clearing: str
 
     @classmethod
-    def of(cls, table: Table[Any]) -> "_Statements":
+    def of_table(cls, table: Table[Any]) -> "_Statements":
         name, key = _quote_table_name(table), _join_fields(table.key, '"{}" = ?', " and ")
         columns = (*table.key, "row")
         insert = f"insert into {name} ({_join_fields(columns)}) values ({_join_fields(columns, '?')}) on conflict do"
@@ -99,7 +99,7 @@ class _Statements(Struct, frozen=True):
         row = msgspec.json.encode(write.fields).decode()
         return connection.execute(self.inserting, (*write.key, row)).rowcount == 1
 
-    def keep(self, connection: sqlite3.Connection, write: Write, row: Item | None) -> None:
+    def keep_row(self, connection: sqlite3.Connection, write: Write, row: Item | None) -> None:
         if row is None:
             connection.execute(self.deleting, write.key)
         elif write.verb != "check":

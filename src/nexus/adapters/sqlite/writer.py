@@ -93,7 +93,7 @@ class Writer:
             self._resting = None
             self._loop.call_soon(self._hand_over_group)
 
-    async def do(self, run: Callable[[sqlite3.Connection], None]) -> None:
+    async def run_job(self, run: Callable[[sqlite3.Connection], None]) -> None:
         """Submits a function and waits for its commit."""
         job = Job(run)
         self.submit(job)

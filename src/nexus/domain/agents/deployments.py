@@ -32,7 +32,7 @@ class Deployments:
 
     async def page(self, caller: Principal, agent_id: str, window: Window) -> Page[Deployment]:
         await self._agents.get(caller, agent_id)
-        return await self._tables.of(caller).page(DEPLOYMENTS, agent_id, window=window)
+        return await self._tables.for_caller(caller).page(DEPLOYMENTS, agent_id, window=window)
 
     async def deploy(self, caller: Principal, agent_id: str, wanted: Wanted, *, once: Once | None = None) -> Deployment:
         """The version answers from now on, whatever answered before. NotAccepted for a verdict that was not accepted, NotDeployable for files
@@ -40,7 +40,7 @@ class Deployments:
 
         The model is not asked: verification asked it every case of this version, and a version that failed would answer no better now."""
 
-        async with self._requests.begin(caller, once, Deployment) as request:
+        async with self._requests.begin_request(caller, once, Deployment) as request:
             if request.answer is None:
                 request.answer = await self._deploy(caller, agent_id, wanted, request)
         return request.result

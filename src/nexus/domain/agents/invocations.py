@@ -60,10 +60,10 @@ class Invocations:
     async def page(self, caller: Principal, agent_id: str, window: Window) -> Page[Invocation]:
         """The caller's own calls of an agent; those of others leave gaps: a page may be short."""
         await self._agents.get(caller, agent_id)
-        page = await self._tables.of(caller).page(INVOCATIONS, agent_id, index="AgentIndex", window=window)
+        page = await self._tables.for_caller(caller).page(INVOCATIONS, agent_id, index="AgentIndex", window=window)
         return Page([row for row in page.items if policies.is_own(caller, row)], page.cursor)
 
-    async def forget(self, *, agent_id: str | None = None, session_id: str | None = None) -> None:
+    async def delete_invocations(self, *, agent_id: str | None = None, session_id: str | None = None) -> None:
         """Removes the calls of an agent, or of a session, that is gone; the counters keep what they counted."""
         index, value = ("AgentIndex", agent_id) if agent_id else ("SessionIndex", session_id)
         await self._tables.clear(INVOCATIONS, value or "", index=index)
@@ -83,7 +83,7 @@ class Invocations:
     async def _call(self, agent: Agent, content: str) -> Called:
         spec, began = await self._agents.resolve(agent), self._clock()
         try:
-            answer = await self._runtime.whole(spec, [ChatMessage("user", content)])
+            answer = await self._runtime.collect_answer(spec, [ChatMessage("user", content)])
         except NexusError as error:
             return Called(input_text=content, output_text="", duration_ms=self._count_ms(began), error=error.detail)
         return Called(
@@ -114,7 +114,7 @@ class Invocations:
             created_at=instant(self._clock()),
             metadata={"tools": list(called.tools), "version": agent.active_version, **(called.metadata or {})},
         )
-        counts = self._tallies.add(
+        counts = self._tallies.tally_changes(
             caller.tenant_id,
             invocations=1,
             messages=called.messages,

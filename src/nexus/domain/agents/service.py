@@ -47,7 +47,7 @@ class Agents:
         self._resolving: WeakValueDictionary[tuple[str, int], asyncio.Lock] = WeakValueDictionary()
 
     async def get(self, caller: Principal, agent_id: str) -> Agent:
-        agent = await self._tables.of(caller).get(AGENTS, agent_id)
+        agent = await self._tables.for_caller(caller).get(AGENTS, agent_id)
         if agent.deleted_at or not policies.may_see(caller, agent):
             raise NotFound("There is no such agent.")
         return agent
@@ -58,7 +58,7 @@ class Agents:
 
     async def page(self, caller: Principal, window: Window, *, category: str | None = None) -> Page[Agent]:
         """The tenant's agents; deleted and others' private ones leave gaps: a page may be short."""
-        tables = self._tables.of(caller)
+        tables = self._tables.for_caller(caller)
         if category:
             page = await tables.page(AGENTS, caller.tenant_id, category, index="TenantCategoryIndex", window=window)
         else:
@@ -67,12 +67,14 @@ class Agents:
         return Page(seen, page.cursor)
 
     async def of_project(self, caller: Principal, project_id: str) -> list[Agent]:
-        page = await self._tables.of(caller).page(AGENTS, project_id, index="ProjectIndex", window=Window(limit=100))
+        page = await self._tables.for_caller(caller).page(
+            AGENTS, project_id, index="ProjectIndex", window=Window(limit=100)
+        )
         return [agent for agent in page.items if not agent.deleted_at]
 
     async def versions(self, caller: Principal, agent_id: str, window: Window) -> Page[Version]:
         await self.get(caller, agent_id)
-        return await self._tables.of(caller).page(VERSIONS, agent_id, window=window)
+        return await self._tables.for_caller(caller).page(VERSIONS, agent_id, window=window)
 
     @retry_stale
     async def update(
@@ -96,7 +98,7 @@ class Agents:
             self._write_tombstone(agent),
             purge,
             self._audit.insert(caller, "agent.deleted", agent_id),
-            *self._tallies.add(agent.tenant_id, agents=-1),
+            *self._tallies.tally_changes(agent.tenant_id, agents=-1),
         )
 
     async def write_tombstones(self, agent_ids: Sequence[str]) -> list[Write]:
@@ -139,7 +141,7 @@ class Agents:
             writes.append(
                 insert(VERSIONS, rules.version(agent_id, number, origin, registration, instant(self._clock())))
             )
-        return [*writes, *(self._tallies.add(origin.tenant_id, agents=new) if new else ())]
+        return [*writes, *(self._tallies.tally_changes(origin.tenant_id, agents=new) if new else ())]
 
     async def read(self, agent_id: str) -> Agent:
         """For accounting, deleted or not."""
@@ -150,7 +152,7 @@ class Agents:
         agent = await self._tables.find(AGENTS, agent_id)
         return agent is not None and not agent.deleted_at
 
-    async def newest(self, agent_id: str) -> tuple[Agent, Version]:
+    async def newest_version(self, agent_id: str) -> tuple[Agent, Version]:
         """The newest version of an agent, whoever owns it."""
         agent = await self._tables.get(AGENTS, agent_id)
         return agent, await self._tables.get(VERSIONS, agent_id, agent.versions)

@@ -118,21 +118,21 @@ class Page:
     def text(self) -> str:
         return "\n\n".join(self._paragraphs) + "\n"
 
-    def add(self, *paragraphs: str) -> None:
+    def add_texts(self, *paragraphs: str) -> None:
         """Those that are not empty."""
         self._paragraphs += filter(None, paragraphs)
 
-    def label(self, key: str, text: str) -> None:
-        self.add(f"{translate(key, self.language)}: {single_line(text)}")
+    def find_label(self, key: str, text: str) -> None:
+        self.add_texts(f"{translate(key, self.language)}: {single_line(text)}")
 
     def list_under(self, key: str, lines: Iterable[str]) -> None:
         """A list below a label."""
-        self.add(f"{translate(key, self.language)}:", self.list_lines(lines))
+        self.add_texts(f"{translate(key, self.language)}:", self.list_lines(lines))
 
-    def section(self, key: str, *content: str | Iterable[str]) -> None:
+    def add_section(self, key: str, *content: str | Iterable[str]) -> None:
         """A heading, and below it paragraphs of text and lists."""
         shown = [part if isinstance(part, str) else self.list_lines(part) for part in content]
-        self.add(f"## {translate(key, self.language)}", *shown)
+        self.add_texts(f"## {translate(key, self.language)}", *shown)
 
     def list_lines(self, lines: Iterable[str]) -> str:
         return "\n".join(f"- {single_line(line)}" for line in lines) or f"- {translate('none', self.language)}"
@@ -140,28 +140,28 @@ class Page:
 
 def write_brief(requirement: str, made: Brief) -> str:
     page = Page(made.language, "brief", made.name)
-    page.label("summary", made.summary)
-    page.label("category", name_category(made.category, made.language))
-    page.section("requirement", quote(requirement))
-    page.section("assumptions", made.assumptions)
+    page.find_label("summary", made.summary)
+    page.find_label("category", name_category(made.category, made.language))
+    page.add_section("requirement", quote(requirement))
+    page.add_section("assumptions", made.assumptions)
     return page.text
 
 
 def write_requirements(made: Requirements, say: Language, cases: Mapping[str, Sequence[str]] = {}) -> str:
     """`cases`: by the id of a requirement, those that exercise it, once they are known."""
     page = Page(say, "requirements")
-    page.section("functional")
+    page.add_section("functional")
     for entry in made.functional:
         _add_entry(page, entry, cases.get(entry.id, ()))
-    page.section("nonfunctional")
+    page.add_section("nonfunctional")
     for entry in made.nonfunctional:
         _add_entry(page, entry, ())
-    page.section("out_of_scope", made.out_of_scope)
+    page.add_section("out_of_scope", made.out_of_scope)
     return page.text
 
 
 def _add_entry(page: Page, entry: Requirement, cases: Sequence[str]) -> None:
-    page.add(f"### {entry.id} {single_line(entry.title)}", single_line(entry.statement))
+    page.add_texts(f"### {entry.id} {single_line(entry.title)}", single_line(entry.statement))
     page.list_under("acceptance", entry.acceptance)
     if cases:
         page.list_under("shown_by", cases)
@@ -169,28 +169,28 @@ def _add_entry(page: Page, entry: Requirement, cases: Sequence[str]) -> None:
 
 def write_architecture(made: Architecture, say: Language) -> str:
     page = Page(say, "architecture")
-    page.add(escape_controls(made.overview))
-    page.section("agents")
+    page.add_texts(escape_controls(made.overview))
+    page.add_section("agents")
     for agent in made.agents:
-        page.add(f"### {single_line(agent.name)} (`{agent.slug}`)", single_line(agent.purpose))
+        page.add_texts(f"### {single_line(agent.name)} (`{agent.slug}`)", single_line(agent.purpose))
         if agent.calls:
-            page.label("asks", ", ".join(agent.calls))
+            page.find_label("asks", ", ".join(agent.calls))
         page.list_under("library_tools", (f"`{name}`" for name in agent.library_tools))
         page.list_under("new_tools", (f"`{tool.name}`: {tool.purpose}" for tool in agent.new_tools))
-    page.section("interfaces", made.interfaces)
-    page.section("data", made.data)
-    page.section("unmet", (f"{entry.requirement_id}: {entry.reason}" for entry in made.unmet))
+    page.add_section("interfaces", made.interfaces)
+    page.add_section("data", made.data)
+    page.add_section("unmet", (f"{entry.requirement_id}: {entry.reason}" for entry in made.unmet))
     return page.text
 
 
 def write_design(agent: PlannedAgent, made: Design, say: Language) -> str:
     page = Page(say, "design", agent.name)
-    page.label("role", made.role)
-    page.section("capabilities", made.capabilities)
-    page.section("limits", made.limits)
-    page.label("model", made.model_needs)
-    page.label("memory", made.memory)
-    page.section("cases", map(_format_case, made.cases))
+    page.find_label("role", made.role)
+    page.add_section("capabilities", made.capabilities)
+    page.add_section("limits", made.limits)
+    page.find_label("model", made.model_needs)
+    page.find_label("memory", made.memory)
+    page.add_section("cases", map(_format_case, made.cases))
     return page.text
 
 
@@ -208,16 +208,16 @@ def quote(text: str) -> str:
     return "\n".join(f"> {escape_controls(line)}" for line in text.splitlines())
 
 
-def readme(manifest: Manifest, made: Design, unmet: Sequence[str], say: Language, on: UserCommands) -> str:
+def write_readme(manifest: Manifest, made: Design, unmet: Sequence[str], say: Language, on: UserCommands) -> str:
     """`unmet`: a line for each thing that was asked for and that the agent cannot do."""
     commands = [f"{on.run_package:<20} # {translate('talk', say)}", f"{on.test_package:<20} # {translate('test', say)}"]
     if any(entry.ref.startswith("generated:") for entry in manifest.tools):
         commands.append(f"pytest               # {translate('pytest', say)}")
     page = Page(say, "", manifest.agent.name)
-    page.add(single_line(manifest.agent.description))
-    page.section("examples", map(format_example, made.cases[:5]))
-    page.section("unmet", unmet)
-    page.section("limits", (limit for limit in made.limits if not any(limit in line for line in unmet)))
-    page.section("tools_head", (f"`{entry.ref}`" for entry in manifest.tools))
-    page.section("run", translate("commands", say), "\n".join(["```sh", *commands, "```"]))
+    page.add_texts(single_line(manifest.agent.description))
+    page.add_section("examples", map(format_example, made.cases[:5]))
+    page.add_section("unmet", unmet)
+    page.add_section("limits", (limit for limit in made.limits if not any(limit in line for line in unmet)))
+    page.add_section("tools_head", (f"`{entry.ref}`" for entry in manifest.tools))
+    page.add_section("run", translate("commands", say), "\n".join(["```sh", *commands, "```"]))
     return page.text

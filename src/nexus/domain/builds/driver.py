@@ -67,7 +67,7 @@ class BuildDriver:
     async def run(self, run: Run, control: ControlRequest) -> None:
         """All stages that are not done, in order; the build is completed or failed when this returns. Raises BuildInterrupted and
         LeaseLost."""
-        build, stages = await self._runs.build(run), await self._runs.stages(run)
+        build, stages = await self._runs.build(run), await self._runs.list_stages(run)
         workflow, outputs = self._workflows[build.workflow], dict[str, JSON]()
         request = msgspec.convert(build.request, workflow.inputs)
         for stage in stages:
@@ -78,14 +78,14 @@ class BuildDriver:
                 run=run, request=request, spec=spec, stage=stage, stages=stages, outputs=outputs, control=control
             )
             if failure := await self._run_stage(attempt):
-                await self._runs.fail(run, failure.describe(spec.name), lasting=failure.lasting)
+                await self._runs.fail_build(run, failure.describe(spec.name), lasting=failure.lasting)
                 return
-            stages = await self._runs.stages(run)
-        await self._runs.finish(run)
+            stages = await self._runs.list_stages(run)
+        await self._runs.finish_build(run)
 
     async def _run_stage(self, attempt: StageAttempt) -> Failure | None:
         """One stage through its attempts. None when it is done or skipped."""
-        if unmet := attempt.unmet:
+        if unmet := attempt.list_unmet:
             return Failure(code="prerequisite", message=f"{attempt.spec.name} needs {', '.join(unmet)}.")
         if attempt.stage.fallen:
             before, deaths = attempt.stage.deaths, await self._count_deaths(attempt)
@@ -124,7 +124,7 @@ class BuildDriver:
         while True:
             await attempt.control.step()
             if attempt.stage.status != "running":
-                await self._begin(attempt)
+                await self._begin_stage(attempt)
             if attempt.stage.deaths >= STAGE_DEATHS:
                 return make_poisonous(attempt.spec.name, attempt.stage.deaths)
             failure = await self._try_stage(attempt)
@@ -138,17 +138,17 @@ class BuildDriver:
             else:
                 return failure
 
-    async def _begin(self, attempt: StageAttempt) -> None:
+    async def _begin_stage(self, attempt: StageAttempt) -> None:
         """T6. What is to be asked anew is forgotten before, so that this is done once."""
         for part, step in attempt.stage.journal_from.items():
-            await self._make_journal(attempt, part).forget(step)
+            await self._make_journal(attempt, part).forget_steps(step)
         attempt.stage = await self._runs.start_stage(attempt.run, attempt.stage)
 
     async def _retry_later(self, attempt: StageAttempt, failure: Failure) -> None:
         anew = failure.lasting.journal_from
         attempt.stage = await self._runs.retry_stage(attempt.run, attempt.stage, failure.message, journal_from=anew)
         seconds = choose_pause(attempt.stage.attempt - 1, told=failure.retry_after, jitter=self._jitter())
-        await self._pause(attempt, failure, seconds)
+        await self._pause_build(attempt, failure, seconds)
 
     async def _wait_for_service(self, attempt: StageAttempt, failure: Failure) -> None:
         """After what is away was given time."""
@@ -157,9 +157,9 @@ class BuildDriver:
         line = f"{failure.message} It is tried again in {seconds:.0f} s."
         total = {"waited" if failure.outside else "stalled": waited + seconds}
         attempt.stage = await self._runs.note_wait(attempt.run, attempt.stage, line, **total)
-        await self._pause(attempt, failure, seconds)
+        await self._pause_build(attempt, failure, seconds)
 
-    async def _pause(self, attempt: StageAttempt, failure: Failure, seconds: float) -> None:
+    async def _pause_build(self, attempt: StageAttempt, failure: Failure, seconds: float) -> None:
         """Snoozes where that is long, or where others wait meanwhile."""
         if seconds > LONG_REST_SECONDS or _is_suspicious(attempt.stage):
             raise Snooze(failure.code, failure.message, seconds=seconds)
@@ -170,7 +170,7 @@ class BuildDriver:
         try:
             async with limit_work_time(attempt.spec.seconds):
                 await self._read_outputs(attempt)
-                await self._complete(attempt)
+                await self._complete_stage(attempt)
         except (BuildInterrupted, LeaseLost):
             raise
         except NexusError as error:
@@ -184,7 +184,7 @@ class BuildDriver:
             return attempt.describe_failure(error)
         return None
 
-    async def _complete(self, attempt: StageAttempt) -> None:
+    async def _complete_stage(self, attempt: StageAttempt) -> None:
         """The stage's function, its files as one commit, then its rows: the row is what makes it done."""
         hit("before:stage.call")
         outputs = await self._run_parts(attempt)
@@ -215,12 +215,12 @@ class BuildDriver:
     def _open_context(self, attempt: StageAttempt, part: str, outputs: Outputs) -> StageContext:
         run, stage = attempt.run, attempt.stage
 
-        async def note(line: str) -> None:
+        async def write_line(line: str) -> None:
             attempt.lines.append(line)
-            await self._runs.tell(run, stage, "stage.log", {"line": line}, logs=attempt.lines)
+            await self._runs.report(run, stage, "stage.log", {"line": line}, logs=attempt.lines)
 
-        async def advance(done: int, of: int) -> None:
-            await self._runs.tell(run, stage, "stage.progress", {"done": done, "of": of})
+        async def report_progress(done: int, of: int) -> None:
+            await self._runs.report(run, stage, "stage.progress", {"done": done, "of": of})
 
         context = StageContext(
             project=run.project,
@@ -230,7 +230,7 @@ class BuildDriver:
             services=self._services,
             outputs=outputs,
             journal=self._make_journal(attempt, part),
-            hooks=StageHooks(step=attempt.control.step, note=note, advance=advance),
+            hooks=StageHooks(step=attempt.control.step, note=write_line, advance=report_progress),
         )
         attempt.contexts.append(context)
         return context
@@ -238,7 +238,7 @@ class BuildDriver:
     def _make_journal(self, attempt: StageAttempt, part: str) -> Journal:
         """One for all attempts and retries: what was paid for in an earlier one is replayed."""
         scope = f"build:{attempt.run.project.project_id}/{attempt.stage.journal_no}/{attempt.spec.name}/{part}"
-        return self._journals(scope=scope, guard=lambda: (self._runs.guard(attempt.run),))
+        return self._journals(scope=scope, guard=lambda: (self._runs.guard_run(attempt.run),))
 
     async def _commit(self, attempt: StageAttempt, outputs: Mapping[str, StageOutput]) -> str:
         """One commit for what the stage made of all its parts: its typed output, and the files for people."""
@@ -247,12 +247,12 @@ class BuildDriver:
         encoded = msgspec.json.encode({part: output.output for part, output in outputs.items()})
         files[output_path(spec.name)] = msgspec.json.format(encoded, indent=2) + b"\n"
         message = f"{stage.display_name}\n\nBuild {task.build_no}, stage {spec.name}, attempt {stage.attempt}"
-        writer = Writer(fence=Fence(task.build_no, task.fence), held=partial(self._runs.reload, attempt.run))
+        writer = Writer(fence=Fence(task.build_no, task.fence), held=partial(self._runs.reload_run, attempt.run))
         project_id, key = attempt.run.project.project_id, f"{task.build_no}/{spec.name}"
         try:
             return await self._services.repository.commit(project_id, files, message=message, key=key, writer=writer)
         except Overtaken as error:
-            await self._runs.reload(attempt.run)
+            await self._runs.reload_run(attempt.run)
             told = "The history of the files is ahead of the database. Was an older database put back? Start a new project."
             raise StageFailed(told, code="history_ahead") from error
 

@@ -1,8 +1,7 @@
 """What the stages of a build give and take: the typed outputs, and the inputs that a model is shown as JSON.
 
 A model is asked with `purpose="build.<stage>"`, a system prompt from `prompts/<stage>.md`, and one user message: the JSON of the
-stage's `…Input`. Its answer is the JSON of the stage's output. Everything here is untrusted until it has been parsed.
-"""
+stage's `…Input`. Its answer is the JSON of the stage's output. Everything here is untrusted until it has been parsed."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal

@@ -23,11 +23,11 @@ class BuildQueue:
     async def offer_or_admit(self, status: ProjectStatus, task_id: str, priority: int, tenant_id: str) -> None:
         """After a change: what is queued may run; and where a place may have become free, what is held may."""
         if status == "queued":
-            await self.offer(task_id, priority, tenant_id)
+            await self.offer_build(task_id, priority, tenant_id)
         elif status != "building":
-            await self.admit(tenant_id)
+            await self.admit_builds(tenant_id)
 
-    async def admit(self, tenant_id: str) -> None:
+    async def admit_builds(self, tenant_id: str) -> None:
         """Lets builds of a tenant that are held into the queue while there is room."""
         try:
             while await self._admission.has_room(tenant_id) and await self._admit_next(tenant_id):
@@ -40,10 +40,10 @@ class BuildQueue:
     async def _admit_next(self, tenant_id: str) -> bool:
         for project in await self._projects.list_held(tenant_id):
             with contextlib.suppress(LeaseLost):  # the index lags: it is not held any more
-                task = (await self._leases.admit(project.active_task_id)).task
-                await self.offer(task.task_id, task.priority, tenant_id)
+                task = (await self._leases.admit_build(project.active_task_id)).task
+                await self.offer_build(task.task_id, task.priority, tenant_id)
                 return True
         return False
 
-    async def offer(self, task_id: str, priority: int, tenant_id: str) -> None:
+    async def offer_build(self, task_id: str, priority: int, tenant_id: str) -> None:
         await self._jobs.enqueue(RunBuild(task_id=task_id), key=task_id, priority=priority, group=tenant_id)

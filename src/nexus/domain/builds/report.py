@@ -106,14 +106,14 @@ def write_report(agent: PlannedAgent, findings: Findings, found: Verified, say: 
         for entry in findings.requirements
     ]
     page = Page(say, "report", agent.name)
-    page.label("verdict", f"**{line(found, say)}**")
-    page.label("model_note", f"`{findings.model}`")
-    page.label("boundary", findings.boundary)
-    page.section("requirements", format_table(heads, rows))
-    page.section("unit_tests", (_mark(test.passed, test.name, test.error) for test in findings.tests))
-    page.section("checks", findings.problems)
-    page.section("cases", (_mark(*case) for case in cases))
-    page.section("unmet", found.unmet)
+    page.find_label("verdict", f"**{line(found, say)}**")
+    page.find_label("model_note", f"`{findings.model}`")
+    page.find_label("boundary", findings.boundary)
+    page.add_section("requirements", format_table(heads, rows))
+    page.add_section("unit_tests", (_mark(test.passed, test.name, test.error) for test in findings.tests))
+    page.add_section("checks", findings.problems)
+    page.add_section("cases", (_mark(*case) for case in cases))
+    page.add_section("unmet", found.unmet)
     return page.text
 
 

@@ -50,13 +50,13 @@ class BuildRunner:
         try:
             if seen.control_status != "running":
                 await self._leases.end_for(seen)
-                self._executions.drop(seen)
-                await self._queue.admit(seen.tenant_id)
+                self._executions.drop_lease(seen)
+                await self._queue.admit_builds(seen.tenant_id)
                 return False
             run = await self._leases.take_over(seen, self._worker_id)
         except LeaseLost:
             return False
-        self._executions.hold(run.task, lambda control: None)  # what is asked before its job begins is left unanswered
+        self._executions.hold_lease(run.task, lambda control: None)  # asked before its job begins: left unanswered
         return True
 
     async def run(self, task_id: str) -> None:
@@ -64,12 +64,12 @@ class BuildRunner:
         claiming = asyncio.ensure_future(self._leases.resume(task_id, self._worker_id))
         try:
             run = await asyncio.shield(claiming)
-            while not await self._drive(run):
+            while not await self._run_stages(run):
                 logger.info("build.goes_on", task_id=task_id)
-            await self._queue.admit(run.project.tenant_id)
+            await self._queue.admit_builds(run.project.tenant_id)
         except asyncio.CancelledError:  # this process ends; a claim that is under way would be kept for nothing
             with contextlib.suppress(LeaseLost):
-                await self._release(await claiming)
+                await self._release_build(await claiming)
             raise
         except LeaseLost as lost:
             logger.info("build.not_ours", task_id=task_id, reason=lost.detail)
@@ -79,14 +79,14 @@ class BuildRunner:
         seen = await self._executions.find(task_id)
         if seen and seen.status == "running" and seen.worker_id == self._worker_id:
             with contextlib.suppress(LeaseLost):
-                await self._release(await self._leases.resume(seen.task_id, self._worker_id))
-            self._executions.drop(seen)
+                await self._release_build(await self._leases.resume(seen.task_id, self._worker_id))
+            self._executions.drop_lease(seen)
 
-    async def _drive(self, run: Run) -> bool:
+    async def _run_stages(self, run: Run) -> bool:
         """Runs stages until the build is over, handed back or halted; False when it was to halt and is wanted again. Raises LeaseLost."""
         wanted = ControlRequest()
         work = asyncio.ensure_future(self._driver.run(run, wanted))
-        self._executions.hold(run.task, partial(self._obey, wanted, work))
+        self._executions.hold_lease(run.task, partial(self._obey, wanted, work))
         try:
             await work
         except asyncio.CancelledError:
@@ -98,14 +98,14 @@ class BuildRunner:
             if (waits := self._find_snooze(why)) is None:
                 raise
             with contextlib.suppress(LeaseLost):
-                await self._snooze(run, waits)
+                await self._snooze_build(run, waits)
                 return True
         except BuildInterrupted as halted:
             wanted.control = halted.facts["control"]
         else:
             return True
         finally:
-            self._executions.drop(run.task)
+            self._executions.drop_lease(run.task)
         return await self._apply_control(run)
 
     def _find_snooze(self, why: Snooze | Unavailable) -> Snooze | None:
@@ -118,7 +118,7 @@ class BuildRunner:
         seconds = self._timeouts.storage if reason == "storage_full" else self._timeouts.store
         return Snooze(reason, why.detail, seconds=seconds)
 
-    async def _snooze(self, run: Run, waits: Snooze) -> None:
+    async def _snooze_build(self, run: Run, waits: Snooze) -> None:
         """Back into the queue; tried for a while, as the store may be what is away."""
         for pause in self._timeouts.retries:
             try:
@@ -131,7 +131,7 @@ class BuildRunner:
 
     async def _apply_control(self, run: Run) -> bool:
         """Writes the state that is wanted, now that nothing of the run goes on. False when that is to go on after all."""
-        control = (await self._leases.reload(run)).task.control_status
+        control = (await self._leases.reload_run(run)).task.control_status
         with contextlib.suppress(LeaseLost):  # the wanted changed once more: look again
             if control == "paused":
                 await self._leases.pause_done(run)
@@ -141,7 +141,7 @@ class BuildRunner:
                 return True
         return False
 
-    async def _release(self, run: Run) -> None:
+    async def _release_build(self, run: Run) -> None:
         """This process ends: the run goes back into the queue, or into the state that is wanted of it."""
         while not await self._apply_control(run):
             with contextlib.suppress(LeaseLost):  # another wanted came in between: look again

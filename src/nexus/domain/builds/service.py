@@ -36,7 +36,7 @@ class Builds:
         """A project and its first build, held where there is no place for it; InvalidInput when the requirement cannot be one."""
         rules.check_requirement(wanted.requirement)
 
-        async with self._requests.begin(caller, once, Started) as request:
+        async with self._requests.begin_request(caller, once, Started) as request:
             if request.answer is None:
                 request.answer = await self._start(caller, wanted, request)
         await self._queue.offer_or_admit(
@@ -49,7 +49,7 @@ class Builds:
         opened = await self._starter.start(caller, wanted, self._workflow.plan)
         started = _answer_start(opened.project, opened.position)
         hit("before:project.create")
-        await self._tables.of(caller).commit(*opened.writes, *request.record(started))
+        await self._tables.for_caller(caller).commit(*opened.writes, *request.record(started))
         hit("after:project.create")
         return started
 
@@ -67,7 +67,7 @@ class Builds:
             message = "Only a restart begins at a stage."
             raise InvalidInput(message, errors=[{"pointer": "/from_stage", "message": message}])
         if command in ("retry", "restart"):
-            async with self._requests.begin(caller, once, Project) as request:
+            async with self._requests.begin_request(caller, once, Project) as request:
                 if request.answer is None:
                     request.answer = await self._restart(caller, project_id, command, from_stage, request)
             project = request.result
@@ -82,7 +82,7 @@ class Builds:
     ) -> Project:
         opened = await self._starter.restart(caller, project_id, command, from_stage)
         hit(f"before:project.{command}")
-        await self._tables.of(caller).commit(*opened.writes, *request.record(opened.project))
+        await self._tables.for_caller(caller).commit(*opened.writes, *request.record(opened.project))
         hit(f"after:project.{command}")
         return opened.project
 
@@ -98,7 +98,7 @@ class Builds:
         """As `Deletions.delete`; the place of a build that was stopped by it is left to the next one."""
         deleted = await self._deletions.delete(caller, project_id, stop_first=stop_first)
         if deleted.status != "building":
-            await self._queue.admit(deleted.tenant_id)
+            await self._queue.admit_builds(deleted.tenant_id)
         return deleted
 
 

@@ -55,7 +55,7 @@ class StageAttempt:
         return progress_of(sum(other.status in DONE for other in self.stages) + 1, len(self.stages))
 
     @property
-    def unmet(self) -> Sequence[str]:
+    def list_unmet(self) -> Sequence[str]:
         """What must be done before, and is not."""
         status = {other.stage_name: other.status for other in self.stages}
         return [need for need in self.spec.needs if status[need] not in DONE]
@@ -121,11 +121,11 @@ class StageAttempt:
         """What is known; of a call that broke off, nothing is."""
         spent = Spent()
         for context in self.contexts:
-            spent = spent.plus(context.spent)
+            spent = spent.add(context.spent)
         if isinstance(error, NexusError) and isinstance(told := error.facts.get("spent"), Spent):
-            return spent.plus(told)
+            return spent.add(told)
         cut = self.current is not None and isinstance(error, Unavailable | TimeoutError)
-        return spent.plus(Spent(unknown=cut))
+        return spent.add(Spent(unknown=cut))
 
     def _find_blamed(self, error: Exception) -> dict[str, int]:
         if self.current is None or isinstance(error, Unavailable | TimeoutError):

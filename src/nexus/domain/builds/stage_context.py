@@ -76,7 +76,7 @@ class StageContext:
             )
         return self._request
 
-    async def ask(
+    async def ask_model(
         self, kind: type[T], question: Struct, *, check: Callable[[T], None] | None = None, prompt: str | None = None
     ) -> T:
         """The model's typed answer for this stage, or for another one's `prompt`. `check` raises ValueError for what does not hold:
@@ -88,7 +88,7 @@ class StageContext:
         request = ModelRequest(
             messages=(ChatMessage("system", text), ChatMessage("user", asked)), purpose=f"build.{name}"
         )
-        answer = await self.journal.models(self.services.models).ask_typed(kind, request, check=check)
+        answer = await self.journal.record_models(self.services.models).ask_typed(kind, request, check=check)
         self._add_spent(answer.spent)
         if answer.repairs:
             await self.note(f"The model's answer was repaired {answer.repairs} time(s).")
@@ -97,7 +97,7 @@ class StageContext:
     async def converse(self, spec: AgentSpec, said: str) -> Answer:
         """What an agent answers, counted to this stage."""
         await self._begin_question()
-        answer = await self.services.runtime.whole(spec, [ChatMessage("user", said)], journal=self.journal)
+        answer = await self.services.runtime.collect_answer(spec, [ChatMessage("user", said)], journal=self.journal)
         tokens = {"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens}
         self._add_spent(Spent(**tokens, unknown=answer.usage_unknown))
         self.tool_calls += len(answer.calls)
@@ -107,7 +107,7 @@ class StageContext:
         await self._step()
         self._asked = self.journal.position
 
-    def begins(self) -> None:
+    def mark_begin(self) -> None:
         """From here on it is about something else: when that fails, what came before is not to blame."""
         self._begun = self.journal.position
 
@@ -119,8 +119,8 @@ class StageContext:
         return self.journal.position if blameless else self._asked
 
     def _add_spent(self, spent: Spent) -> None:
-        self.spent = self.spent.plus(spent).plus(Spent(unknown=self.journal.unknown))
+        self.spent = self.spent.add(spent).add(Spent(unknown=self.journal.unknown))
 
-    def earlier(self, kind: type[T], stage: str, part: str = "") -> T:
+    def read_output(self, kind: type[T], stage: str, part: str = "") -> T:
         """The output of an earlier stage, or of one part of it."""
         return msgspec.convert(self._outputs[stage][part], kind)

@@ -11,6 +11,9 @@ from nexus.domain.core.errors import InvalidInput
 
 _STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Categories of characters that move a cursor, colour a terminal, turn the reading direction or break a line."""
+_UNSEEN = (*_STEERING, "Zs")
+_EMPTY = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and signs whose glyph is empty: fillers of Hangul, the Braille pattern without dots."""
 _JOINERS = "\u200c\u200d"
 """Of these, what scripts and emoji need."""
 
@@ -41,11 +44,11 @@ def cut_to_bytes(text: str, most: int) -> str:
     raise AssertionError("six bytes hold every escape")
 
 
-def check_message(text: str) -> None:
-    """InvalidInput where nothing of it can be seen: blanks of any width, control and format characters."""
-    if all(unicodedata.category(character)[0] in "CZ" for character in text):
+def check_message(text: str, pointer: str = "/content") -> None:
+    """InvalidInput where nothing of it can be seen: blanks of any width, control and format characters, empty glyphs."""
+    if all(unicodedata.category(one) in _UNSEEN or one in _EMPTY or "\ufe00" <= one <= "\ufe0f" for one in text):
         message = "A message says something: this one has blanks alone."
-        raise InvalidInput(message, errors=[{"pointer": "/content", "message": message}])
+        raise InvalidInput(message, errors=[{"pointer": pointer, "message": message}])
 
 
 def format_count(number: int, noun: str) -> str:

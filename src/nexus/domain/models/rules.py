@@ -38,8 +38,7 @@ class Backoff(Struct, frozen=True, kw_only=True):
     def pause(self, problem: Unavailable, *, tried: int, jitter: float) -> float | None:
         """How long to wait before trying again after `tried` tries, `jitter` being from 0 to 1; None when it is enough.
 
-        A pause that the provider asked for is kept, with up to a second on top; one beyond `longest_told` is not waited for.
-        """
+        A pause that the provider asked for is kept, with up to a second on top; one beyond `longest_told` is not waited for."""
         if tried >= self.tries:
             return None
         told = problem.facts.get("retry_after")
@@ -52,8 +51,7 @@ def answer_schema(kind: type[object]) -> JSON:
     """The JSON schema of a Struct as providers with strict answers take it.
 
     An object at the top, `$defs` kept, every field required, unknown ones refused; lengths, which such providers do not know,
-    are said in the description.
-    """
+    are said in the description."""
     schema = msgspec.json.schema(kind)
     defs = schema.get("$defs", {})
     name = schema.get("$ref", "").removeprefix("#/$defs/")

@@ -75,7 +75,7 @@ class Models:
         asked, spent, wrong = question, Spent(), ""
         for repairs in range(REPAIRS + 1):
             said = await self._stream_whole(asked)
-            spent = spent.plus(said.spent)
+            spent = spent.add(said.spent)
             if (cut := find_cut(request.purpose, said.stop)) is not None:
                 raise Unparseable(cut, reason=said.stop, spent=spent)
             try:
@@ -100,12 +100,12 @@ class Models:
                     async for item in items:
                         begun = True
                         if isinstance(item, End):
-                            return _WholeAnswer("".join(text), item.stop, spent.plus(Spent.of(item.usage)))
+                            return _WholeAnswer("".join(text), item.stop, spent.add(Spent.count(item.usage)))
                         text.append(item.text)
                 raise Unavailable("The answer of the model broke off.")
             except Unavailable as problem:
                 if begun:
-                    spent = spent.plus(Spent.of(None))
+                    spent = spent.add(Spent.count(None))
                 await tries.pause(problem)
 
 

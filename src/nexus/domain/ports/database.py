@@ -48,8 +48,7 @@ _SEAL_BYTES = 16
 class Query(Struct, Generic[R], frozen=True):
     """A window on one partition, or without one on all rows in any fixed order.
 
-    `after` is the place of the row before the first: its sort value, then its key.
-    """
+    `after` is the place of the row before the first: its sort value, then its key."""
 
     table: Table[R]
     index: Index | None
@@ -113,7 +112,7 @@ class Tables:
     def __init__(self, driver: TableDriver, *, secret: bytes, clock: Clock, caller: Principal | None = None) -> None:
         self._driver, self._secret, self._clock, self._caller = driver, secret, clock, caller
 
-    def of(self, caller: Principal) -> "Tables":
+    def for_caller(self, caller: Principal) -> "Tables":
         """The same tables, in which rows of others do not exist."""
         return Tables(self._driver, secret=self._secret, clock=self._clock, caller=caller)
 

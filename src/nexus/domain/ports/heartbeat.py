@@ -25,7 +25,7 @@ class Leases(Protocol):
         """Of the table."""
         ...
 
-    def on(self, tables: Tables) -> "Leases":
+    def over_tables(self, tables: Tables) -> "Leases":
         """The same over another connection, for a thread of its own."""
         ...
 
@@ -38,10 +38,10 @@ class Heartbeat(Protocol):
     """Renews what it holds about once a second, though the process' own loop be busy; no more once that loop hangs, so that a hung process
     is replaced and a busy one is not."""
 
-    def hold(self, leases: Leases, lease: Lease, on_control: OnControl) -> None:
+    def hold_lease(self, leases: Leases, lease: Lease, on_control: OnControl) -> None:
         """From now on, in place of an older lease of that key. `on_control`: each time that something else is wanted. What is lost is dropped."""
         ...
 
-    def drop(self, leases: Leases, lease: Lease) -> None:
+    def drop_lease(self, leases: Leases, lease: Lease) -> None:
         """No more. Quiet when that lease is not held."""
         ...

@@ -37,11 +37,11 @@ class JobQueue(Protocol):
 class LocalJobs(Protocol):
     """What of the jobs waits and runs in this process."""
 
-    def room(self, job: type[Job], *, group: str = "") -> Capacity:
+    def free_places(self, job: type[Job], *, group: str = "") -> Capacity:
         """What there is of jobs of this kind and group, and what this process bears. A bound for who asks: enqueue refuses none."""
         ...
 
-    def holds(self, key: str) -> bool:
+    def has_job(self, key: str) -> bool:
         """Whether the job of that key waits or runs here."""
         ...
 

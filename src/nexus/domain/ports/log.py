@@ -69,7 +69,8 @@ class EventLog:
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         here = self._topics[topic]
         here.promised = after + len(events)
-        self._driver.append(Append(topic, after, events, durable, functools.partial(_land, here, after, events, done)))
+        report = functools.partial(_report, here, after, events, done)
+        self._driver.append(Append(topic, after, events, durable, report))
         return done
 
     def follow(self, topic: str, after: int = 0, *, ends: tuple[bytes, ...] = ()) -> AsyncIterator[Batch]:
@@ -91,12 +92,12 @@ class EventLog:
             self._topics.delete(topic)
 
 
-def _land(
+def _report(
     topic: Topic, after: int, events: Sequence[bytes], done: asyncio.Future[int], error: Exception | None
 ) -> None:
     last = after + len(events)
     if error is None:
-        topic.publish(after + 1, events)
+        topic.publish_events(after + 1, events)
     if error is not None or topic.promised == last:
         topic.promised = 0
     if done.done():

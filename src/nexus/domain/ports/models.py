@@ -39,8 +39,7 @@ class ModelRequest(Struct, frozen=True, kw_only=True):
     """What a model is asked.
 
     `purpose` says what for (`reply`, `build.intake` …): for accounting, and for models that are scripts.
-    With `schema` (a JSON schema named `schema_name`) the text of the answer is to be one JSON document of that schema.
-    """
+    With `schema` (a JSON schema named `schema_name`) the text of the answer is to be one JSON document of that schema."""
 
     messages: tuple[ChatMessage, ...]
     tools: tuple[ToolSpec, ...] = ()
@@ -85,8 +84,7 @@ class ChatModel(Protocol):
         Raises Unavailable (time-outs, resets, 429, 5xx, a stream that breaks off; `retry_after` where told; `reason` is `provider`
         where it did not begin to answer),
         PermissionDenied (401, 403: the key), QuotaExceeded (402), InvalidInput (other 4xx: asking again is useless).
-        Never yields half a tool call.
-        """
+        Never yields half a tool call."""
         ...
 
 
@@ -113,6 +111,5 @@ class ModelDiscovery(Protocol):
     async def find_local(self) -> list[LocalModel]:
         """The servers of models that answer on this machine's usual ports, in a fixed order; empty when there is none.
 
-        Takes less than a second, sends no key and nothing else that is secret, and never raises for what answers strangely.
-        """
+        Takes less than a second, sends no key and nothing else that is secret, and never raises for what answers strangely."""
         ...

@@ -31,7 +31,7 @@ class Fence(NamedTuple):
     build_no: int = 0
     task: int = 0
 
-    def follow(self, newest: "Fence") -> None:
+    def check_newest(self, newest: "Fence") -> None:
         """Overtaken when what is newest was made under a higher fence."""
         if self < newest:
             raise Overtaken(f"The newest commit was made under fence {newest}, this one under {self}.")

@@ -56,8 +56,7 @@ class Table(Struct, Generic[R], frozen=True, dict=True):
     """One stored thing, declared once as a constant of its module.
 
     `key` is the partition, or partition and sort. `owner` names the field that must equal the caller's field of that name.
-    `expires` names an `int` field, seconds since the epoch: a row past it is absent.
-    """
+    `expires` names an `int` field, seconds since the epoch: a row past it is absent."""
 
     name: str
     row: type[R]
@@ -221,7 +220,7 @@ def delete(table: Table[R], row: R, condition: When = When(), /) -> Write:
     return Write("delete", table, table.key_of(row), when=condition)
 
 
-def holds(write: Write, row: Item | None) -> bool:
+def condition_holds(write: Write, row: Item | None) -> bool:
     """Whether a write's condition holds of the stored row: the meaning of `When`, for drivers that have the row in hand."""
     values, condition = row or {}, write.when
     if write.verb == "delete" and row is None:
@@ -233,7 +232,7 @@ def holds(write: Write, row: Item | None) -> bool:
     )
 
 
-def result(write: Write, row: Item | None) -> Item | None:
+def apply_write(write: Write, row: Item | None) -> Item | None:
     """What a write makes of the stored row: the meaning of `Write`."""
     match write.verb:
         case "delete":

@@ -79,7 +79,7 @@ class Topic:
         self.waiting: set[asyncio.Future[None]] = set()
         self.is_subscribed = self.has_looked = self.is_fetching = self.is_deleted = False
 
-    def publish(self, first: int, events: Sequence[bytes]) -> None:
+    def publish_events(self, first: int, events: Sequence[bytes]) -> None:
         """Shows committed events to the followers."""
         last = first + len(events) - 1
         if last <= self.end:
@@ -94,14 +94,14 @@ class Topic:
             self.size -= sum(map(len, self.tail[:cut]))
             del self.tail[:cut]
         self.still = 0
-        self.wake()
+        self.wake_followers()
 
-    def reset(self, end: int) -> None:
+    def reset_topic(self, end: int) -> None:
         """The store says that the topic ends there, and nothing was published since it was asked."""
         if end != self.end:
             self.end, self.tail, self.size = end, [], 0
 
-    def wake(self) -> None:
+    def wake_followers(self) -> None:
         for waiter in self.waiting:
             if not waiter.done():
                 waiter.set_result(None)
@@ -133,7 +133,7 @@ class Topics:
         Trimmed when the next event is gone; Beyond when the reader knows what the store has not, unless it is `sure`."""
         return Cursor(self, self[name], after, ends=ends, sure=sure)
 
-    async def look(self, topic: Topic) -> None:
+    async def look_up(self, topic: Topic) -> None:
         """From now on what is remembered is what is there."""
         if not topic.is_subscribed:
             topic.is_subscribed = True
@@ -141,7 +141,7 @@ class Topics:
         before = topic.end
         end = await self.source.end(topic.name)
         if topic.end == before:
-            topic.reset(end)
+            topic.reset_topic(end)
         topic.has_looked = True
         self.catch_up(topic)
 
@@ -159,7 +159,7 @@ class Topics:
                 batch = await self.source.read(topic.name, topic.end, PAGE)
                 if not batch.events:
                     topic.reached = topic.end
-                topic.publish(*batch)
+                topic.publish_events(*batch)
         except Unavailable as error:
             logger.warning("topic.not_fetched", topic=topic.name, reason=error.detail)
         finally:
@@ -170,9 +170,9 @@ class Topics:
         if topic := self._topics.pop(name, None):
             topic.is_deleted = True
             topic.tail, topic.size = [], 0
-            topic.wake()
+            topic.wake_followers()
 
-    def watch(self) -> None:
+    def watch_topic(self) -> None:
         """Looks from time to time, for as long as somebody waits."""
         if self._watching is None:
             self._watching = asyncio.ensure_future(self._poll_topics())
@@ -197,7 +197,7 @@ class Topics:
             except Unavailable as error:
                 logger.warning("topic.not_watched", topic=topic.name, reason=error.detail)
         if topic.still >= self._beats and (tick + topic.turn) % self._beats == 0:
-            topic.wake()
+            topic.wake_followers()
 
 
 def _note_position(topics: "ref[Topics]", topic: "ref[Topic]", position: int) -> None:
@@ -227,11 +227,11 @@ class Cursor:
     async def __anext__(self) -> Batch:
         topic, at = self._topic, self._at
         if not self._has_begun:
-            await self._begin()
+            await self._begin_reading()
         if self._is_over:
             raise StopAsyncIteration
         if topic.end <= at:
-            await self._wait()
+            await self._wait_for_event()
             if topic.end <= at:
                 return Batch(at + 1, ())
         behind = topic.end - at
@@ -240,10 +240,10 @@ class Cursor:
         self._is_over = batch.events[-1].startswith(self._ends)
         return batch
 
-    async def _begin(self) -> None:
+    async def _begin_reading(self) -> None:
         """Whoever comes back must have seen what is there, and nothing comes after an event that ends the topic."""
         if not self._topic.has_looked:
-            await self._topics.look(self._topic)
+            await self._topics.look_up(self._topic)
         if self._at:
             source, name = self._topics.source, self._topic.name
             seen = await source.read(name, self._at - 1, 1)
@@ -253,12 +253,12 @@ class Cursor:
                 raise Beyond(topic=name, after=self._at, end=await source.end(name))
         self._has_begun = True
 
-    async def _wait(self) -> None:
+    async def _wait_for_event(self) -> None:
         if self._topic.is_deleted:
             raise Trimmed(topic=self._topic.name, after=self._at)
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._topic.waiting.add(waiter)
-        self._topics.watch()
+        self._topics.watch_topic()
         try:
             await waiter
         finally:

@@ -19,7 +19,7 @@ class Limits(Struct, frozen=True):
     held: int = 1000
 
 
-def turn(project: Project) -> tuple[int, str, str]:
+def admission_order(project: Project) -> tuple[int, str, str]:
     """The order in which what is held is let in: the highest priority first, of those who has waited longest."""
     return -project.priority, project.updated_at, project.project_id
 
@@ -28,17 +28,17 @@ class Admission:
     def __init__(self, *, tallies: Tallies, limits: Limits = Limits()) -> None:
         self._tallies, self._limits = tallies, limits
 
-    async def place(self, tenant_id: str, move: rules.Move) -> rules.Move:
+    async def place_move(self, tenant_id: str, move: rules.Move) -> rules.Move:
         """The move as it is to be made now. Nobody overtakes those that wait.
 
         QuotaExceeded: `facts["position"]` is how many builds are under way or wait."""
         if not move.may_be_held:
             return move
-        now, limits = await self._tallies.now(tenant_id), self._limits
+        now, limits = await self._tallies.read_now(tenant_id), self._limits
         if now.builds_active < limits.active and not now.builds_held:
             return move
         if now.builds_held < limits.held:
-            return rules.defer(move)
+            return rules.defer_move(move)
         raise QuotaExceeded(
             f"{format_count(now.builds_active, 'build')} under way, and {now.builds_held} waiting already.",
             position=now.builds_active + now.builds_held,
@@ -48,12 +48,12 @@ class Admission:
 
     async def has_room(self, tenant_id: str) -> bool:
         """Whether somebody waits who may begin."""
-        now = await self._tallies.now(tenant_id)
+        now = await self._tallies.read_now(tenant_id)
         return now.builds_held > 0 and now.builds_active < self._limits.active
 
     def count_move(self, tenant_id: str, before: ProjectStatus | None, after: ProjectStatus) -> list[Write]:
         """Keeps the account of a change of state; the commit that holds it is refused where the limits are reached."""
-        added = rules.accounts(before, after)
+        added = rules.count_change(before, after)
         if not added:
             return []
         bounds: dict[str, Below | tuple[int | None, ...]] = {}

@@ -59,7 +59,7 @@ class Deletions:
             self._tasks.insert(task),
             self._audit.insert(caller, "project.deleted", project_id),
             *buried,
-            *self._tallies.add(project.tenant_id, projects=-1, agents=-len(buried)),
+            *self._tallies.tally_changes(project.tenant_id, projects=-1, agents=-len(buried)),
         )
         hit("after:project.delete")
         return structs.replace(project, active_task_id=task.task_id, deleted_at=task.created_at)

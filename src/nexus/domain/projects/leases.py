@@ -59,33 +59,33 @@ class BuildLeases:
         self._tables, self._tasks, self._transitions = tables, tasks, transitions
         self._admission, self._tallies, self._clock = admission, tallies, clock
 
-    async def admit(self, task_id: str) -> Run:
+    async def admit_build(self, task_id: str) -> Run:
         """T2: what was held may be claimed. QuotaExceeded while there is no room; LeaseLost when it is not held any more."""
 
-        async def look() -> Run:
+        async def read_run() -> Run:
             run = await self._transitions.read_run(await self._tasks.read(task_id))
             if not await self._admission.has_room(run.project.tenant_id):
                 raise QuotaExceeded("There is no room yet.")
             return run
 
-        return await self._move("admit", look)
+        return await self._move_run("admit", read_run)
 
     async def claim(self, task_id: str, worker_id: str) -> Run:
         """T4: of many who try, one has it. LeaseLost when it is not to be had."""
 
-        async def look() -> Run:
+        async def read_run() -> Run:
             return await self._transitions.read_run(await self._tasks.read(task_id))
 
         def claim(task: Task, now: str) -> Write:
             return self._tasks.executions.claim(task, worker_id, started_at=task.started_at or now)
 
-        return await self._move("claim", look, TransitionExtras(lease=claim))
+        return await self._move_run("claim", read_run, TransitionExtras(lease=claim))
 
     async def take_over(self, seen: Task, worker_id: str) -> Run:
         """T5: from a worker whose heartbeat did not move while it was watched. LeaseLost when it moved after all."""
         fallen = {"fallen": True} if seen.worker_id != worker_id else {}  # what we dropped ourselves did not die
         extras = TransitionExtras(lease=lambda _, now: self._tasks.executions.take_over(seen, worker_id), stage=fallen)
-        return await self._move("take_over", lambda: self._read_unchanged(seen), extras)
+        return await self._move_run("take_over", lambda: self._read_unchanged(seen), extras)
 
     async def resume(self, task_id: str, worker_id: str) -> Run:
         """The run of a task that this worker took over already, or claims now."""
@@ -97,7 +97,7 @@ class BuildLeases:
     async def end_for(self, seen: Task) -> None:
         """T15 or T20 in place of a worker that did not answer to a request: it can write no more."""
         verb = "pause_done" if seen.control_status == "paused" else "stop_done"
-        await self._move(verb, lambda: self._read_unchanged(seen, beating=True))
+        await self._move_run(verb, lambda: self._read_unchanged(seen, beating=True))
 
     async def _read_unchanged(self, seen: Task, *, beating: bool = False) -> Run:
         task = await self._tasks.read(seen.task_id)
@@ -105,18 +105,18 @@ class BuildLeases:
             raise LeaseLost(f"Task {task.task_id} moved meanwhile.", status=task.status)
         return await self._transitions.read_run(task)
 
-    async def reload(self, run: Run) -> Run:
+    async def reload_run(self, run: Run) -> Run:
         """The run as it stands in the store. LeaseLost when its fence has fallen."""
-        return await self._transitions.reload(run)
+        return await self._transitions.reload_run(run)
 
     async def build(self, run: Run) -> Build:
         return await self._tables.get(BUILDS, run.project.project_id, run.project.build_no)
 
-    def guard(self, run: Run) -> Write:
+    def guard_run(self, run: Run) -> Write:
         """What holds while the run is ours: beside it, other modules may write for the run."""
-        return self._tasks.executions.guard(run.task)
+        return self._tasks.executions.guard_row(run.task)
 
-    async def stages(self, run: Run) -> list[Stage]:
+    async def list_stages(self, run: Run) -> list[Stage]:
         return await list_stages(self._tables, run.project.project_id)
 
     async def start_stage(self, run: Run, stage: Stage) -> Stage:
@@ -160,7 +160,7 @@ class BuildLeases:
         await self._write_event(run, stage, "stage.log", {"line": line}, error_message=line, **seconds)
         return structs.replace(stage, **seconds)
 
-    async def tell(self, run: Run, stage: Stage, tag: str, told: JSON, *, logs: Sequence[str] | None = None) -> None:
+    async def report(self, run: Run, stage: Stage, tag: str, told: JSON, *, logs: Sequence[str] | None = None) -> None:
         """`stage.progress` or `stage.log`; the row keeps the last lines."""
         await self._write_event(run, stage, tag, told, **({} if logs is None else {"logs": list(logs[-LOG_LINES:])}))
 
@@ -169,19 +169,19 @@ class BuildLeases:
         running = rules.STAGE_MOVES["complete_stage"].of_stage(run.task)
         writes = [patch(STAGES, stage, running, **fields)] if fields else []
         change = Change(writes=writes, tag=tag, told={"stage": stage.stage_name, **told})
-        await self._transitions.commit(await self.reload(run), change)
+        await self._transitions.commit_change(await self.reload_run(run), change)
 
-    async def finish(self, run: Run) -> None:
+    async def finish_build(self, run: Run) -> None:
         """T8. The event tells the verdict, and the requirements that are not met."""
-        metrics = (await self.reload(run)).project.metrics or {}
+        metrics = (await self.reload_run(run)).project.metrics or {}
         told: JSON = {name: metrics[name] for name in ("verdict", "unmet") if name in metrics}
-        await self._move(
+        await self._move_run(
             "finish",
-            lambda: self.reload(run),
+            lambda: self.reload_run(run),
             TransitionExtras(project={"progress": 100.0}, task={"result": told or None}, told=told),
         )
 
-    async def fail(self, run: Run, error: JSON, *, lasting: Lasting = Lasting()) -> None:
+    async def fail_build(self, run: Run, error: JSON, *, lasting: Lasting = Lasting()) -> None:
         """T11: `error` holds code, message, stage and whether a retry may help."""
         extras = TransitionExtras(
             task={"error_message": error.get("message")},
@@ -189,28 +189,28 @@ class BuildLeases:
             stage=structs.asdict(lasting),
             told={"error": error},
         )
-        await self._move("fail", lambda: self.reload(run), extras)
+        await self._move_run("fail", lambda: self.reload_run(run), extras)
 
     async def release(self, run: Run, *, reason: str | None = None, message: str = "", seconds: float = 0.0) -> None:
         """T12: back into the queue, the attempt unchanged; with a `reason`, not before so many seconds have gone by."""
         executions = self._tasks.executions
         extras = TransitionExtras(lease=lambda task, now: executions.release(task), project={"error_info": None})
         if reason:
-            waiting = f"{_sentence(message)}It waits and goes on by itself."
+            waiting = f"{_end_sentence(message)}It waits and goes on by itself."
             extras = TransitionExtras(
-                lease=lambda task, now: executions.snooze(task, seconds),
+                lease=lambda task, now: executions.snooze_row(task, seconds),
                 project={"error_info": {"code": reason, "message": waiting, "retryable": True}},
                 told={"reason": reason, "message": message},
             )
-        await self._move("release", lambda: self.reload(run), extras)
+        await self._move_run("release", lambda: self.reload_run(run), extras)
 
     async def pause_done(self, run: Run) -> None:
         """T15."""
-        await self._move("pause_done", lambda: self.reload(run))
+        await self._move_run("pause_done", lambda: self.reload_run(run))
 
     async def stop_done(self, run: Run) -> None:
         """T20."""
-        await self._move("stop_done", lambda: self.reload(run))
+        await self._move_run("stop_done", lambda: self.reload_run(run))
 
     @retry_stale
     async def _move_stage(self, verb: str, run: Run, stage: Stage, change: Change, **fields: Any) -> Stage:
@@ -222,22 +222,22 @@ class BuildLeases:
             writes=[patch(STAGES, stage, move.of_stage(run.task), **fields), *change.writes],
             tag=move.event,
             told={"stage": stage.stage_name, "number": stage.stage_number, **change.told},
-            task=self._tasks.executions.guard(run.task, move.control),
+            task=self._tasks.executions.guard_row(run.task, move.control),
         )
-        held = await self.reload(run)
+        held = await self.reload_run(run)
         if (control := held.task.control_status) not in move.control:
             raise BuildInterrupted("The run is to halt.", control=control)
-        await self._transitions.commit(held, change)
+        await self._transitions.commit_change(held, change)
         return structs.replace(stage, revision=stage.revision + 1, **fields)
 
     @retry_stale
-    async def _move(
-        self, verb: str, look: Callable[[], Awaitable[Run]], extras: TransitionExtras = TransitionExtras()
+    async def _move_run(
+        self, verb: str, read: Callable[[], Awaitable[Run]], extras: TransitionExtras = TransitionExtras()
     ) -> Run:
         """One joint transition out of the table: project, task, running stage, build, tally and event."""
         move = rules.MOVES[verb]
-        at, now = await look(), instant(self._clock())
-        if not move.fits(at.project, at.task):
+        at, now = await read(), instant(self._clock())
+        if not move.fits_state(at.project, at.task):
             raise LeaseLost(f"Cannot {verb}: the project is {at.project.status}.", status=at.project.status)
         on_project = {**rules.project_fields(move, at.project, now=now), **extras.project}
         left = await self._leave_stage(at, move, extras)
@@ -246,7 +246,7 @@ class BuildLeases:
             project=on_project,
             task=extras.lease(at.task, now)
             if extras.lease
-            else self._tasks.executions.move(at.task, move.task_to, **extras.task),
+            else self._tasks.executions.change_status(at.task, move.task_to, **extras.task),
             writes=[
                 *(patch(STAGES, was, when(status="running", fence=was.fence), **fields) for was, fields in left),
                 *await update_build(self._tables, self._tallies, at.project, on_project, after),
@@ -256,7 +256,7 @@ class BuildLeases:
             told={"project_id": at.project.project_id, "build_no": at.project.build_no, **extras.told},
             on_project=move.of_project(at.project.events),
         )
-        return await self._transitions.commit(at, change)
+        return await self._transitions.commit_change(at, change)
 
     async def _leave_stage(self, run: Run, move: rules.Move, extras: TransitionExtras) -> Left:
         """The stage that runs, and what becomes of it."""
@@ -269,5 +269,5 @@ class BuildLeases:
         return [(stage, {"status": move.stage_to, "error_message": error, **extras.stage})]
 
 
-def _sentence(text: str) -> str:
+def _end_sentence(text: str) -> str:
     return f"{text.rstrip('.')}. " if text else ""

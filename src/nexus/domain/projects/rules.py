@@ -23,8 +23,7 @@ class Move(Struct, frozen=True, kw_only=True):
 
     `control` is what must be wanted now, `wants` what is wanted afterwards; `fenced` moves hold only for the fence that was read;
     `stage_to` is what becomes of a running stage; `event` tells it. `may_be_held`: leads to `pending` (T2)
-    while the tenant has as many builds under way as it may.
-    """
+    while the tenant has as many builds under way as it may."""
 
     code: str
     who: Actors
@@ -39,11 +38,11 @@ class Move(Struct, frozen=True, kw_only=True):
     event: str = "control.changed"
     may_be_held: bool = False
 
-    def fits(self, project: Project, task: Task) -> bool:
+    def fits_state(self, project: Project, task: Task) -> bool:
         return project.status in self.project and task.status in self.task and task.control_status in self.control
 
     @property
-    def begins(self) -> bool:
+    def begins_work(self) -> bool:
         """Whether a worker takes the task by it, under a higher fence."""
         return self.task_to == "running" and self.who != USER
 
@@ -126,12 +125,12 @@ ACTIVE: tuple[ProjectStatus, ...] = ("queued", "building")
 STOPPABLE: tuple[ProjectStatus, ...] = ("pending", *ACTIVE, "paused")
 
 
-def defer(move: Move) -> Move:
+def defer_move(move: Move) -> Move:
     """T2: what a move does instead where the tenant has no place for one more."""
     return structs.replace(move, to="pending", task_to="pending")
 
 
-def accounts(before: ProjectStatus | None, after: ProjectStatus) -> dict[str, int]:
+def count_change(before: ProjectStatus | None, after: ProjectStatus) -> dict[str, int]:
     """What a change of state adds to how many builds a tenant has under way, and how many are held."""
     added = {
         "builds_active": (after in ACTIVE) - (before in ACTIVE),
@@ -188,7 +187,7 @@ def first_anew(command: str, stages: Sequence[Stage], from_stage: str | None) ->
     return wanted
 
 
-def anew(stage: Stage, build_no: int, *, command: str) -> dict[str, Any]:
+def reset_stage(stage: Stage, build_no: int, *, command: str) -> dict[str, Any]:
     """The fields of a stage that begins again in a new build. A retry goes on with the steps that are done."""
     return {
         "status": "pending",
@@ -217,14 +216,14 @@ def anew(stage: Stage, build_no: int, *, command: str) -> dict[str, Any]:
 def project_fields(move: Move, project: Project, *, now: str) -> dict[str, Any]:
     """The state and the instants that a move sets in the project."""
     fields: dict[str, Any] = {"status": move.to}
-    if move.begins:
+    if move.begins_work:
         fields |= {"started_at": project.started_at or now, "error_info": None}
     if move.task_to in ENDED:
         fields["completed_at"] = now
     return fields
 
 
-def summary(stages: Sequence[Stage]) -> dict[str, Any]:
+def summarize_stages(stages: Sequence[Stage]) -> dict[str, Any]:
     """What a build's row keeps of its stages once it is over."""
     return {
         "stages": [

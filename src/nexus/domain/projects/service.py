@@ -18,7 +18,7 @@ from nexus.domain.ports.log import Batch
 from nexus.domain.ports.repository import Commit, Repository
 from nexus.domain.ports.rows import Write, patch
 from nexus.domain.projects import rules
-from nexus.domain.projects.admission import Admission, turn
+from nexus.domain.projects.admission import Admission, admission_order
 from nexus.domain.projects.model import ENDINGS, OVER, Build, Command, Project, Stage, WrongState, topic
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.projects.transitions import list_stages, update_build
@@ -46,14 +46,14 @@ class Projects:
         self._admission, self._audit, self._repository, self._clock = admission, audit, repository, clock
 
     async def get(self, caller: Principal, project_id: str) -> Project:
-        project = await self._tables.of(caller).get(PROJECTS, project_id)
+        project = await self._tables.for_caller(caller).get(PROJECTS, project_id)
         if project.deleted_at:
             raise NotFound("There is no such project.")
         return project
 
     async def page(self, caller: Principal, window: Window, *, status: str | None = None) -> Page[Project]:
         """The tenant's projects; with a status, those that have it. Deleted ones leave gaps: a page may be short."""
-        tables = self._tables.of(caller)
+        tables = self._tables.for_caller(caller)
         if status:
             page = await tables.page(PROJECTS, caller.tenant_id, status, index="TenantStatusIndex", window=window)
         else:
@@ -62,12 +62,12 @@ class Projects:
 
     async def stages(self, caller: Principal, project_id: str) -> list[Stage]:
         await self.get(caller, project_id)
-        return await list_stages(self._tables.of(caller), project_id)
+        return await list_stages(self._tables.for_caller(caller), project_id)
 
     async def build(self, caller: Principal, project_id: str) -> Build:
         """The current build."""
         project = await self.get(caller, project_id)
-        return await self._tables.of(caller).get(BUILDS, project_id, project.build_no)
+        return await self._tables.for_caller(caller).get(BUILDS, project_id, project.build_no)
 
     async def task(self, caller: Principal, project_id: str) -> Task:
         project = await self.get(caller, project_id)
@@ -101,15 +101,15 @@ class Projects:
     async def list_held(self, tenant_id: str) -> list[Project]:
         """Those of a tenant that wait for a place, in the order in which they are let in."""
         pending = self._tables.each(PROJECTS, tenant_id, "pending", index="TenantStatusIndex")
-        return sorted([project async for project in pending], key=turn)
+        return sorted([project async for project in pending], key=admission_order)
 
     async def position(self, caller: Principal, project: Project) -> int | None:
         """How many builds of the tenant are before one that is held: those under way, and those held that are let in sooner. None
         for one that is not held."""
         if project.status != "pending":
             return None
-        held, now = await self.list_held(caller.tenant_id), await self._tallies.now(caller.tenant_id)
-        return now.builds_active + bisect_left(held, turn(project), key=turn)
+        held, now = await self.list_held(caller.tenant_id), await self._tallies.read_now(caller.tenant_id)
+        return now.builds_active + bisect_left(held, admission_order(project), key=admission_order)
 
     async def files(self, caller: Principal, project_id: str, *, at: str | None = None) -> Sequence[str]:
         await self.get(caller, project_id)
@@ -146,7 +146,7 @@ class Projects:
         return await self._apply_command(caller, verb, project, task)
 
     async def _apply_command(self, caller: Principal, verb: str, project: Project, task: Task) -> Project:
-        move = await self._admission.place(project.tenant_id, rules.MOVES[verb])
+        move = await self._admission.place_move(project.tenant_id, rules.MOVES[verb])
         now, position = instant(self._clock()), project.events + 1
         wants = move.wants or project.control_status
         fields: dict[str, Any] = {"status": move.to, "control_status": wants, "updated_at": now}
@@ -159,7 +159,7 @@ class Projects:
         new = structs.replace(project, revision=project.revision + 1, **fields)
         before = await self.position(caller, new)
         told = {"control": wants} if before is None else {"control": wants, "position": before}
-        moved = self._tasks.executions.move(task, move.task_to, control_status=wants, **on_task)
+        moved = self._tasks.executions.change_status(task, move.task_to, control_status=wants, **on_task)
         writes = [
             patch(PROJECTS, project, move.of_project(project.events), **fields),
             moved,
@@ -168,7 +168,7 @@ class Projects:
             *self._admission.count_move(project.tenant_id, project.status, move.to),
         ]
         if move.to != "building":  # no executor will write it
-            writes += await update_build(self._tables.of(caller), self._tallies, project, fields)
+            writes += await update_build(self._tables.for_caller(caller), self._tallies, project, fields)
         if verb == "resume":
             writes += await self._make_new_patience(caller, project)
         hit("before:project.command")
@@ -182,5 +182,5 @@ class Projects:
         """Who resumes a build has it wait anew for what was away."""
         if not project.current_stage:
             return []
-        stage = await self._tables.of(caller).get(STAGES, project.project_id, project.current_stage)
+        stage = await self._tables.for_caller(caller).get(STAGES, project.project_id, project.current_stage)
         return [patch(STAGES, stage, waited=0.0, stalled=0.0)] if stage.waited or stage.stalled else []

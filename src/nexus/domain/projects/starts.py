@@ -64,7 +64,7 @@ class BuildStarter:
     async def start(self, caller: Principal, wanted: Opening, plan: WorkflowPlan) -> OpenedBuild:
         """T1: a project, its first build, task and stages, and the event that tells it. T2: it is held where
         the tenant has as many builds under way as it may, behind so many others; QuotaExceeded when too many are."""
-        move = await self._admission.place(caller.tenant_id, rules.CREATE)
+        move = await self._admission.place_move(caller.tenant_id, rules.CREATE)
         now, project_id, task_id = instant(self._clock()), self._new_id("prj"), self._new_id("tsk")
         project = Project(
             project_id=project_id,
@@ -84,7 +84,7 @@ class BuildStarter:
         )
         before = await self._projects.position(caller, project)
         writes = [insert(PROJECTS, project), *self._build_rows(project, wanted, plan, before)]
-        writes += self._tallies.add(caller.tenant_id, projects=1, builds_started=1)
+        writes += self._tallies.tally_changes(caller.tenant_id, projects=1, builds_started=1)
         writes += self._admission.count_move(caller.tenant_id, None, move.to)
         writes.append(self._audit.insert(caller, "project.created", project_id))
         return OpenedBuild(project=project, position=before, writes=writes)
@@ -127,7 +127,7 @@ class BuildStarter:
         rules.must_be(command, project)
         stages = await self._projects.stages(caller, project_id)
         begin = rules.first_anew(command, stages, from_stage)
-        move = await self._admission.place(project.tenant_id, rules.AGAIN[command])
+        move = await self._admission.place_move(project.tenant_id, rules.AGAIN[command])
         progress, task_id = rules.progress_of(begin, len(stages)), self._new_id("tsk")
         fresh = rules.begun_anew(project, move, task_id, progress=progress, now=now)
         new = structs.replace(project, revision=project.revision + 1, **fresh)
@@ -139,10 +139,10 @@ class BuildStarter:
             insert(BUILDS, _next_build(old, new, command)),
             self._insert_task(new, (await self._tasks.read(project.active_task_id)).task_type),
             *(patch(STAGES, stage, build_no=new.build_no) for stage in stages[:begin]),
-            *(patch(STAGES, stage, **rules.anew(stage, new.build_no, command=command)) for stage in stages[begin:]),
+            *(patch(STAGES, one, **rules.reset_stage(one, new.build_no, command=command)) for one in stages[begin:]),
             self._events.insert(topic(new.project_id, new.build_no), new.events, "build.queued", told),
             self._audit.insert(caller, f"project.{command}", project.project_id, build_no=new.build_no),
-            *self._tallies.add(project.tenant_id, builds_started=1),
+            *self._tallies.tally_changes(project.tenant_id, builds_started=1),
             *self._admission.count_move(project.tenant_id, project.status, move.to),
         ]
         return OpenedBuild(project=new, position=before, writes=writes)

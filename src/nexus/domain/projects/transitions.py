@@ -51,7 +51,8 @@ async def update_build(
     took = seconds_between(build.started_at, fields["completed_at"]) if build.started_at else 0
     counts = {f"builds_{fields['status']}": 1, "build_seconds": round(took)}
     counts |= rules.spent_tokens(stages, build.created_at)
-    return [patch(BUILDS, build, **kept, **rules.summary(stages)), *tallies.add(project.tenant_id, **counts)]
+    writes = tallies.tally_changes(project.tenant_id, **counts)
+    return [patch(BUILDS, build, **kept, **rules.summarize_stages(stages)), *writes]
 
 
 class BuildTransitions:
@@ -61,19 +62,19 @@ class BuildTransitions:
     async def read_run(self, task: Task) -> Run:
         return Run(project=await self._tables.get(PROJECTS, task.project_id or ""), task=task)
 
-    async def reload(self, run: Run) -> Run:
+    async def reload_run(self, run: Run) -> Run:
         """The run as it stands in the store. LeaseLost when its fence has fallen."""
         task = await self._tasks.read(run.task.task_id)
         if task.fence != run.task.fence or task.status != "running":
             raise LeaseLost(f"Task {task.task_id} is {task.status} under fence {task.fence}.", status=task.status)
         return await self.read_run(task)
 
-    async def commit(self, at: Run, change: Change) -> Run:
+    async def commit_change(self, at: Run, change: Change) -> Run:
         """Stale when anything has moved since `at` was read."""
         position = at.project.events + 1
         fields = {**change.project, "events": position, "updated_at": instant(self._clock())}
         on_project = change.on_project or when(status="building", events=at.project.events)
-        task = change.task or self._tasks.executions.guard(at.task)
+        task = change.task or self._tasks.executions.guard_row(at.task)
         hit(f"before:{change.tag}")
         await self._tables.commit(
             patch(PROJECTS, at.project, on_project, **fields),

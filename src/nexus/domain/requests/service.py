@@ -59,7 +59,7 @@ class KeyedRequest(Generic[T]):
         encoded = msgspec.json.encode(answer).decode()
         if self.row.worker_id is None:
             return [insert(REQUESTS, msgspec.structs.replace(self.row, answer=encoded))]
-        return [self._executions.move(self.row, "answered", answer=encoded, worker_id=None)]
+        return [self._executions.change_status(self.row, "answered", answer=encoded, worker_id=None)]
 
 
 class Requests:
@@ -82,7 +82,7 @@ class Requests:
         self._locks = WeakValueDictionary[str, asyncio.Lock]()
 
     @asynccontextmanager
-    async def begin(
+    async def begin_request(
         self, caller: Principal, once: Once | None, kind: type[T], *, look_first: bool = True
     ) -> AsyncIterator[KeyedRequest[T]]:
         """For work that is one commit. Others with the key wait in this process; in another one, their commit is refused, and they get the
@@ -103,19 +103,19 @@ class Requests:
 
     @asynccontextmanager
     async def begin_long(self, caller: Principal, once: Once | None, kind: type[T]) -> AsyncIterator[KeyedRequest[T]]:
-        """As `begin`, for work that takes long before its commit: the key is claimed before it, in the store, and whoever comes meanwhile
+        """As `begin_request`, for work that takes long before its commit: the key is claimed before it, in the store, and whoever comes meanwhile
         waits for the answer; also in another process, which begins anew where this one died."""
-        async with self.begin(caller, once, kind) as request:
+        async with self.begin_request(caller, once, kind) as request:
             if request.row is not None and request.answer is None:
                 await self._claim_key(request, request.row)
             if request.row is None or request.answer is not None:
                 yield request
                 return
-            self._executions.hold(request.row, _ignore_control)
+            self._executions.hold_lease(request.row, _ignore_control)
             try:
                 yield request
             finally:
-                self._executions.drop(request.row)
+                self._executions.drop_lease(request.row)
                 await self._release_key(request, request.row)
 
     def _make_row(self, caller: Principal, once: Once) -> KeptAnswer:
@@ -170,7 +170,7 @@ class Requests:
         """Claims what is free, or whose worker shows no life; no clock but this process' own counts."""
         loop = asyncio.get_running_loop()
         if (found := await self._find_answer(request)) is None:
-            fresh = self._executions.place(row, worker_id=self._worker_id)
+            fresh = self._executions.schedule_row(row, worker_id=self._worker_id)
             return await self._commit_claim(request, insert(REQUESTS, fresh), fresh)
         is_dead = self._is_sole and found.worker_id != self._worker_id
         seen, until = (found.fence, found.heartbeat), loop.time() + (0 if is_dead else self._executions.times.lease)

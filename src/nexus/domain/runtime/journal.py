@@ -53,7 +53,7 @@ class Journal:
         self.unknown = False
         """Whether a call was lost with its process, and so what it cost."""
 
-    def models(self, models: Models) -> Models:
+    def record_models(self, models: Models) -> Models:
         """The same models, whose calls are steps of this journal."""
         return models.through(lambda model: _JournaledModel(model, self))
 
@@ -62,9 +62,9 @@ class Journal:
     ) -> ToolResult:
         """A tool call as a step; `call` gets the step's idempotency key. OutcomeUnknown when the process died under one that changes the
         world."""
-        asked = digest("tool", name, arguments)
+        asked = hash_request("tool", name, arguments)
         repeatable = effect in REPEATABLE
-        async with self.step("tool", name, asked, is_noted=not repeatable, repeatable=repeatable) as step:
+        async with self.begin_step("tool", name, asked, is_noted=not repeatable, repeatable=repeatable) as step:
             if step.result is not None:
                 return msgspec.json.decode(step.result, type=ToolResult)
             if step.deaths and not repeatable:
@@ -74,7 +74,7 @@ class Journal:
             hit("before:step.tool")
             returned = await call(f"{self._scope}#{step.ordinal}")
             hit("after:step.tool")
-            await self.finish(step, returned)
+            await self.finish_step(step, returned)
         return returned
 
     @property
@@ -82,7 +82,7 @@ class Journal:
         """How many steps have their result: the place of the next one."""
         return self._done
 
-    async def forget(self, since: int) -> None:
+    async def forget_steps(self, since: int) -> None:
         """From this place on, whoever comes next asks anew."""
         window = Window(limit=50, newest_first=True, since=since)
         while steps := (await self._tables.page(STEPS, self._scope, window=window)).items:
@@ -103,7 +103,7 @@ class Journal:
         return any(step.result is None and not step.cut for step in steps.items)
 
     @asynccontextmanager
-    async def step(
+    async def begin_step(
         self, kind: StepKind, name: str, asked: str, *, is_noted: bool = False, repeatable: bool = True
     ) -> AsyncIterator[Step]:
         """The step at the next place: with its result where it is finished; else it is to be made and `finished`. `is_noted`: before it
@@ -118,7 +118,7 @@ class Journal:
         async with AsyncExitStack() as stack:
             if self._gate:  # what waits to be let in has not begun: no death is its fault
                 await stack.enter_async_context(self._gate.run_exclusive() if known else self._gate.run_shared())
-            step = await self._died_under(known) if known else await self._begin(kind, name, asked, eager=eager)
+            step = await self._died_under(known) if known else await self._insert_step(kind, name, asked, eager=eager)
             try:
                 yield step
             except OutcomeUnknown:  # nobody knows more about it the next time
@@ -143,7 +143,7 @@ class Journal:
         self.unknown |= known.kind == "model" and (known.lost or known.deaths > 0 or known.result is None)
         return None if known.cut and known.result is None else known
 
-    async def _begin(self, kind: StepKind, name: str, asked: str, *, eager: bool) -> Step:
+    async def _insert_step(self, kind: StepKind, name: str, asked: str, *, eager: bool) -> Step:
         known = await self._find_step(self._done)
         now = self._clock()
         fresh = Step(
@@ -173,22 +173,22 @@ class Journal:
         await self._tables.commit(patch(STEPS, step, deaths=deaths), *self._guard())
         return msgspec.structs.replace(step, deaths=deaths, revision=step.revision + 1)
 
-    async def finish(self, step: Step, result: object) -> None:
+    async def finish_step(self, step: Step, result: object) -> None:
         """Keeps the result of a step: from now on it is replayed. What has been paid for is not given up because the store is away."""
         text = msgspec.json.encode(result).decode()
         hit("before:step.finish")
         for pause in KEEPING_PAUSES:
             try:
-                await self._keep(step, text)
+                await self._keep_text(step, text)
                 break
             except Unavailable:
                 await asyncio.sleep(pause)
         else:
-            await self._keep(step, text)
+            await self._keep_text(step, text)
         hit("after:step.finish")
         self._done += 1
 
-    async def _keep(self, step: Step, text: str) -> None:
+    async def _keep_text(self, step: Step, text: str) -> None:
         """May be repeated: what an earlier try did is read first."""
         known = await self._find_step(step.ordinal)
         self._written = step.ordinal
@@ -229,8 +229,8 @@ class _JournaledModel:
         return self._model.name
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
-        asked = digest("model", self.name, msgspec.json.encode(request).decode())
-        async with self._journal.step("model", request.purpose, asked) as step:
+        asked = hash_request("model", self.name, msgspec.json.encode(request).decode())
+        async with self._journal.begin_step("model", request.purpose, asked) as step:
             source = _replay(step.result) if step.result is not None else self._call(step, request)
             async with aclosing(source) as items:
                 async for item in items:
@@ -260,7 +260,7 @@ class _JournaledModel:
             hit("after:step.call")
             said, thought = "".join(text), "".join(reasoning)
             result = ModelResult(text=said, reasoning=thought, stop=end.stop, calls=end.calls, usage=end.usage)
-            await self._journal.finish(step, result)
+            await self._journal.finish_step(step, result)
             yield end
 
 
@@ -271,6 +271,6 @@ async def _replay(result: str) -> AsyncGenerator[Delta | End, None]:
     yield End(said.stop, said.calls, said.usage)
 
 
-def digest(*parts: str) -> str:
+def hash_request(*parts: str) -> str:
     """What was asked, in few characters."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -72,7 +72,7 @@ class Runtime:
     ) -> None:
         self._models, self._providers, self._timer = models, providers, timer
 
-    async def answer(
+    async def stream_answer(
         self, spec: AgentSpec, history: Sequence[ChatMessage], *, journal: Journal | None = None, depth: int = 0
     ) -> AsyncGenerator[AnswerEvent | AnswerFinished, None]:
         """Model call, tool calls, model call … until the model is done or a limit is met; the last item is `AnswerFinished`.
@@ -82,7 +82,7 @@ class Runtime:
         to enforce, by cancelling."""
         models = self._models.choose(spec.model)
         if journal:
-            models = journal.models(models)
+            models = journal.record_models(models)
         messages = [ChatMessage("system", spec.prompt), *history]
         offered, tokens, out_of = tuple(tool.spec for tool in spec.tools), 0, list[AnswerStop]()
         for step in range(1, spec.limits.steps + 1):
@@ -109,7 +109,7 @@ class Runtime:
                 out_of.append("tokens")
         yield AnswerFinished("steps")
 
-    async def whole(
+    async def collect_answer(
         self, spec: AgentSpec, history: Sequence[ChatMessage], *, journal: Journal | None = None, depth: int = 0
     ) -> Answer:
         """The answer, collected. TookTooLong when it takes longer than the agent's limits allow."""
@@ -117,7 +117,7 @@ class Runtime:
         try:
             async with (
                 limit_work_time(spec.limits.seconds),
-                aclosing(self.answer(spec, history, journal=journal, depth=depth)) as answer,
+                aclosing(self.stream_answer(spec, history, journal=journal, depth=depth)) as answer,
             ):
                 async for item in answer:
                     heard.append(item)
@@ -163,7 +163,7 @@ class Runtime:
             if depth >= DEPTH:
                 raise InvalidInput("Agents may ask agents only three deep.")
             try:
-                answer = await self.whole(
+                answer = await self.collect_answer(
                     spec.agents[slug], [ChatMessage("user", message)], journal=journal, depth=depth + 1
                 )
             except TookTooLong as error:

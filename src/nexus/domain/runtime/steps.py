@@ -19,8 +19,7 @@ class Step(Entity, frozen=True, kw_only=True):
     """The call at place `ordinal` of a scope (`build:<project>/<build_no>/<stage>`, `reply:<id>`).
 
     `digest` is that of what was asked; `result` is JSON, present once it is finished. `deaths` counts the processes that died under it; one that
-    was `cut` on purpose is no death. `lost`: what some call at this place cost is not known.
-    """
+    was `cut` on purpose is no death. `lost`: what some call at this place cost is not known."""
 
     scope: str
     ordinal: int

@@ -51,26 +51,28 @@ class ReplyCompletion:
         self._tables, self._agents, self._invocations, self._tallies = tables, agents, invocations, tallies
         self.stream, self._clock = stream, clock
 
-    async def finish(self, reply: Reply, writing: ReplyStream, status: ReplyStatus, error: str | None = None) -> None:
+    async def end_reply(
+        self, reply: Reply, writing: ReplyStream, status: ReplyStatus, error: str | None = None
+    ) -> None:
         """All of it, or what a crash leaves of it: a cancel in the middle is raised when it is done."""
-        await run_whole(self._finish(reply, writing, status, error))
+        await run_whole(self._finish_once(reply, writing, status, error))
 
-    async def _finish(self, reply: Reply, writing: ReplyStream, status: ReplyStatus, error: str | None) -> None:
+    async def _finish_once(self, reply: Reply, writing: ReplyStream, status: ReplyStatus, error: str | None) -> None:
         writing.is_ending = True
         with contextlib.suppress(Conflict):  # it is raised again before the last event
             await writing.append_pending()
         hit("before:reply.keep")
         try:
-            ended = await self._keep(reply, writing, status, error)
+            ended = await self._keep_reply(reply, writing, status, error)
         except Stale:
             logger.info("reply.ended_elsewhere", reply_id=reply.reply_id)
             return
         hit("after:reply.keep")
         hit("before:reply.end")
-        await writing.end(rules.end_event(ended))
+        await writing.end_stream(rules.end_event(ended))
         hit("after:reply.end")
         hit("before:reply.leave")
-        await self._leave(ended)
+        await self._release_reply(ended)
         hit("after:reply.leave")
 
     async def repair(self, reply: Reply) -> None:
@@ -81,14 +83,14 @@ class ReplyCompletion:
             writing = ReplyStream(self.stream, topic, at=found[-1].position if found else 0)
             with contextlib.suppress(Conflict):  # another reader had it emitted meanwhile
                 for event in rules.replace_lost_log(reply, [one.event for one in found]):
-                    await writing.emit(event)
-                await writing.end(rules.end_event(reply))
-        await self._leave(reply)
+                    await writing.emit_event(event)
+                await writing.end_stream(rules.end_event(reply))
+        await self._release_reply(reply)
 
-    async def _leave(self, ended: Reply) -> None:
+    async def _release_reply(self, ended: Reply) -> None:
         await self._tables.commit(patch(REPLIES, ended, when(status=ended.status), dispatch=None, due_at=None))
 
-    async def _keep(self, reply: Reply, writing: ReplyStream, status: ReplyStatus, error: str | None) -> Reply:
+    async def _keep_reply(self, reply: Reply, writing: ReplyStream, status: ReplyStatus, error: str | None) -> Reply:
         """The reply as it ended. Stale when it is no longer this fence's to end."""
         fields: dict[str, object] = {
             "status": status,
@@ -106,11 +108,11 @@ class ReplyCompletion:
             with contextlib.suppress(Stale):
                 await self._tables.commit(*writes, *self._answer_session(ended, writing.session))
                 return ended
-        await self._commit(ended, *writes)
+        await self._commit_end(ended, *writes)
         return ended
 
     @retry_stale
-    async def _commit(self, ended: Reply, *writes: Write) -> None:
+    async def _commit_end(self, ended: Reply, *writes: Write) -> None:
         if ended.session_id is not None:
             session = await self._tables.get(SESSIONS, ended.session_id)
             writes += tuple(self._answer_session(ended, session))
@@ -137,7 +139,7 @@ class ReplyCompletion:
         """One call of the agent; of a reply that never began, its message alone."""
         messages = int(ended.session_id is not None)
         if not writing.has_begun:
-            return self._tallies.add(ended.tenant_id, messages=messages) if messages else []
+            return self._tallies.tally_changes(ended.tenant_id, messages=messages) if messages else []
         failed = ended.status not in ("completed", "cancelled")
         called = Called(
             input_text=join_text(ended.input, "\n"),

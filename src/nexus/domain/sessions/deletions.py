@@ -41,10 +41,10 @@ class SessionDeletions:
         session = await self._sessions.get(caller, session_id)
         now = instant(self._clock())
         task = self._tasks.insert_deletion(caller, {"session_id": session_id})
-        await self._tables.of(caller).commit(
+        await self._tables.for_caller(caller).commit(
             patch(SESSIONS, session, deleted_at=now, status="closed"),
             task,
-            *self._tallies.add(session.tenant_id, sessions=-1),
+            *self._tallies.tally_changes(session.tenant_id, sessions=-1),
         )
 
     async def clear_agent(self, agent_id: str) -> bool:
@@ -68,13 +68,13 @@ class SessionDeletions:
             gone = patch(SESSIONS, session, when(deleted_at=None), deleted_at=instant(self._clock()), status="closed")
             noted = self._audit.insert(owner, "session.deleted", session_id)
             with contextlib.suppress(NotFound):  # nor once it is gone
-                await self._tables.commit(gone, noted, *self._tallies.add(session.tenant_id, sessions=-1))
+                await self._tables.commit(gone, noted, *self._tallies.tally_changes(session.tenant_id, sessions=-1))
         replies = [reply async for reply in self._tables.each(REPLIES, session_id, index="SessionIndex")]
         if any(reply.dispatch for reply in replies):  # its last event is on its way
             return False
         await self._replies.clear(replies)
         await self._tables.clear(REPLIES, session_id, index="SessionIndex")
         await self._tables.clear(MESSAGES, session_id)
-        await self._invocations.forget(session_id=session_id)
+        await self._invocations.delete_invocations(session_id=session_id)
         await self._tables.commit(delete(SESSIONS, session), self._audit.insert(owner, "session.purged", session_id))
         return True

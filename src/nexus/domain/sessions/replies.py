@@ -98,7 +98,7 @@ class Replies:
             input=tuple(said),
             created_at=instant(self._clock()),
         )
-        return self.executions.place(reply, worker_id=self._worker_id)
+        return self.executions.schedule_row(reply, worker_id=self._worker_id)
 
     async def follow(self, reply: Reply, after: int) -> AsyncIterator[Batch] | None:
         """Everything behind a position, then live; None when the reply is over and was read to its end."""
@@ -118,7 +118,7 @@ class Replies:
         owned = self._owned.get(reply_id)
         return owned.reply if owned and not owned.writing.is_ending else None
 
-    def expect(self, reply: Reply, *, again: bool = False) -> ReplyStream | None:
+    def expect_reply(self, reply: Reply, *, again: bool = False) -> ReplyStream | None:
         """Its job is about to be offered: from now on, this process has the reply. None when it had it already.
         `again`: an earlier job may have emitted things."""
         if reply.reply_id in self._owned:
@@ -128,13 +128,13 @@ class Replies:
     def _hold_reply(self, reply: Reply, *, replays: bool) -> OwnedReply:
         owned = OwnedReply(reply, self._open_stream(reply), replays=replays)
         self._owned[reply.reply_id] = owned
-        self.executions.hold(reply, partial(self._obey_control, owned))
+        self.executions.hold_lease(reply, partial(self._obey_control, owned))
         return owned
 
     def _drop_reply(self, owned: OwnedReply) -> None:
         if self._owned.get(owned.reply.reply_id) is owned:
             del self._owned[owned.reply.reply_id]
-        self.executions.drop(owned.reply)
+        self.executions.drop_lease(owned.reply)
 
     def _take_unbegun(self, reply_id: str) -> OwnedReply | None:
         """No more of this process, where its job has not begun: now it does not any more."""
@@ -151,7 +151,7 @@ class Replies:
         if owned.task:
             owned.task.cancel()
             return
-        stopping = asyncio.ensure_future(self.stop(owned.reply.reply_id))
+        stopping = asyncio.ensure_future(self.stop_queued(owned.reply.reply_id))
         self._stopping.add(stopping)
         stopping.add_done_callback(self._stopping.discard)
 
@@ -173,12 +173,12 @@ class Replies:
         reply = None if reply_id in self._owned else await self.executions.find(reply_id)
         return reply if reply and self.executions.is_waiting(reply) else None
 
-    async def wait(self, reply: Reply, before: int) -> None:
+    async def report_position(self, reply: Reply, before: int) -> None:
         """Tells that so many replies are before this one, which has emitted nothing yet."""
         owned = self._owned.get(reply.reply_id)
         if owned and not owned.task:
             owned.writing.session = owned.writing.agent = None
-            await owned.writing.emit(ReplyWaiting(reply.session_id, reply.reply_id, "queue", before))
+            await owned.writing.emit_event(ReplyWaiting(reply.session_id, reply.reply_id, "queue", before))
 
     async def request_stop(self, reply: Reply) -> Reply:
         """As it is when that is wanted of it, wherever it is written. Stale when it has changed meanwhile."""
@@ -190,7 +190,7 @@ class Replies:
         self.executions.await_answer(wanted)
         return wanted
 
-    async def stop(self, reply_id: str) -> bool:
+    async def stop_queued(self, reply_id: str) -> bool:
         """Ends a reply that is to be stopped, where its job has not begun and does not any more. False where that has, and where the
         reply is another's by now."""
         owned = self._take_unbegun(reply_id)
@@ -246,10 +246,10 @@ class Replies:
         return None
 
     async def _write(self, reply: Reply, owned: OwnedReply) -> None:
-        writing, finish = owned.writing, self._completion.finish
+        writing, finish = owned.writing, self._completion.end_reply
         try:
-            is_new = await self._begin(reply, owned)
-            await self._answer(reply, writing, is_new=is_new)
+            is_new = await self._begin_stream(reply, owned)
+            await self._answer_reply(reply, writing, is_new=is_new)
         except OutcomeUnknown as unknown:
             await finish(reply, writing, "interrupted", f"{unknown.detail} You decide whether to ask again.")
         except Conflict as error:
@@ -267,7 +267,7 @@ class Replies:
         else:
             await finish(reply, writing, "completed")
 
-    async def _begin(self, reply: Reply, owned: OwnedReply) -> bool:
+    async def _begin_stream(self, reply: Reply, owned: OwnedReply) -> bool:
         """Emits that it has started, and answers True; or, after a take-over, that everything emitted so far is void."""
         hit("before:reply.start")
         await owned.writing.flush()
@@ -276,18 +276,18 @@ class Replies:
             raise asyncio.CancelledError
         is_new = reply.fence == 1 and not owned.writing.has_begun
         started = ReplyStarted(reply.session_id, reply.reply_id)
-        await owned.writing.begin(started, again=ReplyReset(TAKEN_OVER), now=self._clock())
+        await owned.writing.begin_answer(started, again=ReplyReset(TAKEN_OVER), now=self._clock())
         hit("after:reply.start")
         return is_new
 
-    async def _answer(self, reply: Reply, writing: ReplyStream, *, is_new: bool) -> None:
+    async def _answer_reply(self, reply: Reply, writing: ReplyStream, *, is_new: bool) -> None:
         agent = writing.agent = writing.agent or await self._agents.get(owner(reply), reply.agent_id)
         spec, history = await self._agents.resolve(agent), await self._read_history(reply, writing.session)
-        guard = self.executions.guard(reply)
+        guard = self.executions.guard_row(reply)
         journal = self._journals(scope=rules.topic(reply.reply_id), guard=lambda: (guard,), is_new=is_new)
         async with (
             asyncio.timeout(spec.limits.seconds),
-            aclosing(self._runtime.answer(spec, history, journal=journal)) as answer,
+            aclosing(self._runtime.stream_answer(spec, history, journal=journal)) as answer,
         ):
             async for item in answer:
                 hit("before:reply.delta")
@@ -337,11 +337,11 @@ class Replies:
         owned = owned or OwnedReply(reply, self._open_stream(reply), replays=True)
         await owned.replay()
         status: ReplyStatus = "cancelled" if reply.control_status == "stopped" else "interrupted"
-        await self._completion.finish(reply, owned.writing, status, None if status == "cancelled" else RESTARTED)
+        await self._completion.end_reply(reply, owned.writing, status, None if status == "cancelled" else RESTARTED)
 
     async def clear(self, replies: Sequence[Reply]) -> None:
         """Removes what lies beside their rows: the journals and the logs of replies that are over."""
         topics = [rules.topic(reply.reply_id) for reply in replies]
         for topic in topics:
-            await self._journals(scope=topic, guard=lambda: ()).forget(0)
+            await self._journals(scope=topic, guard=lambda: ()).forget_steps(0)
         await self._stream.delete(topics)

@@ -66,7 +66,7 @@ class ReplyStream:
     def output(self) -> Sequence[Part]:
         return [*self._parts, TextPart("".join(self._text))] if self._text else self._parts
 
-    async def emit(self, event: ReplyEvent) -> None:
+    async def emit_event(self, event: ReplyEvent) -> None:
         """On its way when this returns, or together with the next one (what a call cost: nobody waits for that); waits for the one before."""
         self._pending.append(event)
         if isinstance(event, UsageRecorded):
@@ -86,7 +86,7 @@ class ReplyStream:
             self.stop = item.stop
             return
         self._count_event(item)
-        await self.emit(item)
+        await self.emit_event(item)
 
     def _count_event(self, event: ReplyEvent) -> None:
         if isinstance(event, TextDelta):
@@ -107,12 +107,12 @@ class ReplyStream:
         self._text.clear()
         self.input_tokens = self.output_tokens = 0
 
-    async def begin(self, started: ReplyStarted, *, again: ReplyReset, now: float) -> None:
+    async def begin_answer(self, started: ReplyStarted, *, again: ReplyReset, now: float) -> None:
         """From now on it is answered; where it was before, everything emitted so far is void."""
         self.began, had_begun, self.has_begun = now, self.has_begun, True
         if had_begun:
             self._clear_output()
-        await self.emit(again if had_begun else started)
+        await self.emit_event(again if had_begun else started)
 
     async def flush(self) -> None:
         """What was emitted is in the log, or was lost on its way there and is forgotten."""
@@ -140,7 +140,7 @@ class ReplyStream:
             self._at = one.position
         self._at += LEAP if self._at else 0
 
-    async def end(self, event: Ending) -> None:
+    async def end_stream(self, event: Ending) -> None:
         """The last event, on the disk itself before it is shown."""
         await self.flush()
         self._pending.append(event)

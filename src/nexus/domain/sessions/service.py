@@ -68,7 +68,7 @@ class Sessions:
         once: Once | None = None,
     ) -> Session:
         rules.check_metadata(metadata)
-        async with self._requests.begin(caller, once, Session) as request:
+        async with self._requests.begin_request(caller, once, Session) as request:
             if request.answer is None:
                 agent, now = await self._agents.get(caller, agent_id), instant(self._clock())
                 session = Session(
@@ -81,8 +81,10 @@ class Sessions:
                     created_at=now,
                     last_active_at=now,
                 )
-                counts = self._tallies.add(caller.tenant_id, sessions=1)
-                await self._tables.of(caller).commit(insert(SESSIONS, session), *counts, *request.record(session))
+                counts = self._tallies.tally_changes(caller.tenant_id, sessions=1)
+                await self._tables.for_caller(caller).commit(
+                    insert(SESSIONS, session), *counts, *request.record(session)
+                )
                 request.answer = session
         return request.result
 
@@ -92,7 +94,7 @@ class Sessions:
 
     async def _find_with_agent(self, caller: Principal, session_id: str, *beside: Place) -> list[Any]:
         """The session, its agent, and what is kept in the places beside: in one round trip, where the session was seen here before."""
-        tables, agent_id = self._tables.of(caller), self._agent_ids.get(session_id)
+        tables, agent_id = self._tables.for_caller(caller), self._agent_ids.get(session_id)
         known = [self._agents.place_of(agent_id)] if agent_id else []
         session, *found = await tables.find_each((SESSIONS, (session_id,)), *beside, *known)
         if session is None or session.deleted_at:
@@ -107,7 +109,7 @@ class Sessions:
 
     async def page(self, caller: Principal, window: Window, *, agent_id: str | None = None) -> Page[Session]:
         """The caller's sessions, by last activity."""
-        tables = self._tables.of(caller)
+        tables = self._tables.for_caller(caller)
         if agent_id:
             await self._agents.get(caller, agent_id)
             page = await tables.page(SESSIONS, caller.user_id, agent_id, index="UserAgentIndex", window=window)
@@ -117,18 +119,18 @@ class Sessions:
 
     async def rename(self, caller: Principal, session_id: str, display_name: str) -> Session:
         await self.get(caller, session_id)
-        return await self._tables.of(caller).edit(
+        return await self._tables.for_caller(caller).edit(
             SESSIONS, session_id, change=lambda session: structs.replace(session, display_name=display_name)
         )
 
     async def messages(self, caller: Principal, session_id: str, window: Window) -> Page[Message]:
         await self.get(caller, session_id)
-        return await self._tables.of(caller).page(MESSAGES, session_id, window=window)
+        return await self._tables.for_caller(caller).page(MESSAGES, session_id, window=window)
 
     async def reply(self, caller: Principal, session_id: str | None, reply_id: str) -> Reply:
         """A reply of a session, or one without."""
         if session_id is None:
-            reply = await self._tables.of(caller).find(REPLIES, reply_id)
+            reply = await self._tables.for_caller(caller).find(REPLIES, reply_id)
         else:
             *_, reply = await self._find_with_agent(caller, session_id, (REPLIES, (reply_id,)))
         if reply is None or reply.session_id != session_id:
@@ -139,13 +141,13 @@ class Sessions:
         self, caller: Principal, session_id: str, content: str | Sequence[Part], *, once: Once | None = None
     ) -> Reply:
         """Keeps what the user said and asks for the reply; both, or neither. ReplyRunning while another is written."""
-        parts = (TextPart(content),) if isinstance(content, str) else tuple(content)
-        check_message(join_text(parts))
-        with self._admission.begin(caller.tenant_id) as admission:
-            async with self._requests.begin(caller, once, Reply, look_first=False) as request:
+        parts, pointer = ((TextPart(content),), "/content") if isinstance(content, str) else (tuple(content), "/parts")
+        check_message(join_text(parts), pointer)
+        with self._admission.count_request(caller.tenant_id) as admission:
+            async with self._requests.begin_request(caller, once, Reply, look_first=False) as request:
                 if request.answer is None:
                     request.answer = await self._send(caller, session_id, parts, request, admission)
-            await admission.offer(request.result)
+            await admission.offer_reply(request.result)
         return request.result
 
     @retry_stale
@@ -172,10 +174,10 @@ class Sessions:
         writes = [
             insert(MESSAGES, said),
             self._mark_busy(session, reply, count := session.message_count + 1, rules.name_session(said.content)),
-            *self._tallies.add(caller.tenant_id, messages=1),
+            *self._tallies.tally_changes(caller.tenant_id, messages=1),
         ]
         hit("before:reply.send")
-        await self._tables.of(caller).commit(*writes, insert(REPLIES, reply), *request.record(reply))
+        await self._tables.for_caller(caller).commit(*writes, insert(REPLIES, reply), *request.record(reply))
         admission.session, admission.agent = structs.replace(session, message_count=count), agent
         hit("after:reply.send")
         return reply
@@ -185,11 +187,11 @@ class Sessions:
     ) -> Reply:
         """Writes the last answer again; the old one is gone once the new one is asked for. NotLast for any other message."""
 
-        with self._admission.begin(caller.tenant_id) as admission:
-            async with self._requests.begin(caller, once, Reply, look_first=False) as request:
+        with self._admission.count_request(caller.tenant_id) as admission:
+            async with self._requests.begin_request(caller, once, Reply, look_first=False) as request:
                 if request.answer is None:
                     request.answer = await self._regenerate(caller, session_id, message_id, request, admission)
-            await admission.offer(request.result)
+            await admission.offer_reply(request.result)
         return request.result
 
     @retry_stale
@@ -202,14 +204,14 @@ class Sessions:
         admission: AdmissionRequest,
     ) -> Reply:
         session, agent = await self._prepare(caller, session_id, admission)
-        old = await self._tables.of(caller).get(MESSAGES, session_id, message_id)
+        old = await self._tables.for_caller(caller).get(MESSAGES, session_id, message_id)
         if old.role != "assistant" or session.last_message_id != message_id:
             raise NotLast("Only the last answer of a session can be written again.")
-        before = await self._tables.of(caller).get(REPLIES, message_id)
+        before = await self._tables.for_caller(caller).get(REPLIES, message_id)
         _, reply_id = rules.next_ids(session.last_message_id, self._new_id)
         reply = self._replies.make_reply(session, agent, reply_id, before.asked or "", before.input)
         engaged = self._mark_busy(session, reply, count := session.message_count - 1)
-        await self._tables.of(caller).commit(
+        await self._tables.for_caller(caller).commit(
             delete(MESSAGES, old), engaged, insert(REPLIES, reply), *request.record(reply)
         )
         admission.session, admission.agent = structs.replace(session, message_count=count), agent
@@ -225,7 +227,7 @@ class Sessions:
             raise NotFound("There is no such agent.")
         if not agent.active_version:
             raise NotDeployed(f"{agent.agent_name} has no deployed version.")
-        admission.admit()
+        admission.check_room()
         return session, agent
 
     def _mark_busy(self, session: Session, reply: Reply, message_count: int, name: str = "") -> Write:
@@ -254,7 +256,7 @@ class Sessions:
     async def cancel(self, caller: Principal, session_id: str | None, reply_id: str) -> Reply:
         """Stops a reply; quiet when it is over. What was written so far is kept."""
         reply = await self._request_stop(caller, session_id, reply_id)
-        if reply.status == "running" and await self._admission.stop(reply):
+        if reply.status == "running" and await self._admission.stop_queued(reply):
             return await self.reply(caller, session_id, reply_id)
         return reply
 
@@ -267,4 +269,4 @@ class Sessions:
         reply = await self._tables.find(REPLIES, session.active_reply or "")
         with contextlib.suppress(Stale):  # the next look does it
             if reply and (reply := await self._replies.request_stop(reply)).control_status == "stopped":
-                await self._admission.stop(reply)
+                await self._admission.stop_queued(reply)

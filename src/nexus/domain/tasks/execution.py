@@ -20,7 +20,7 @@ from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, epoch, instant
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.heartbeat import Heartbeat, Lease, OnControl
-from nexus.domain.ports.rows import Entity, Key, Scalar, Table, Write, check, patch, result, when
+from nexus.domain.ports.rows import Entity, Key, Scalar, Table, Write, apply_write, check, patch, when
 
 FAR_SECONDS = 900.0
 """Nothing that waits was told to wait so long: an instant further ahead was written under another clock, and has come."""
@@ -115,7 +115,7 @@ class Executions(Generic[L]):
         self._held = dict[Key, _Held]()
         self._requests = dict[Key, _Request]()
 
-    def on(self, tables: Tables) -> "Executions[L]":
+    def over_tables(self, tables: Tables) -> "Executions[L]":
         """The same leases over another connection, for a thread of its own."""
         return Executions(self._leases, tables=tables, clock=self._clock, heartbeat=self._heartbeat, times=self.times)
 
@@ -145,7 +145,7 @@ class Executions(Generic[L]):
 
     # --- writes, each under the condition that the row is as it was read
 
-    def place(self, row: L, *, worker_id: str | None = None, seconds: float = 0.0) -> L:
+    def schedule_row(self, row: L, *, worker_id: str | None = None, seconds: float = 0.0) -> L:
         """A new row as it is to be inserted: looked at so many seconds from now; or with `worker_id` in the hands of that one."""
         if worker_id:
             row = structs.replace(row, status=self._leases.running, worker_id=worker_id, fence=1)
@@ -171,7 +171,7 @@ class Executions(Generic[L]):
         """Back to where whoever comes next claims it."""
         return self._move_row(row, self._leases.waiting, 0.0, {"worker_id": None, **fields})
 
-    def snooze(self, row: L, seconds: float, /, **fields: object) -> Write:
+    def snooze_row(self, row: L, seconds: float, /, **fields: object) -> Write:
         """Back, and not to be claimed before so many seconds have gone by."""
         until = instant(self._clock() + seconds)
         return self._move_row(row, self._leases.waiting, seconds, {"worker_id": None, "not_before": until, **fields})
@@ -180,11 +180,11 @@ class Executions(Generic[L]):
         """What is wanted from now on; `await_answer` once it is committed, where somebody runs it."""
         return self._move_row(row, row.status, 0.0, {"control_status": control, **fields})
 
-    def move(self, row: L, status: str, /, **fields: object) -> Write:
+    def change_status(self, row: L, status: str, /, **fields: object) -> Write:
         """Any other change of status: looked at from now on, and never more once it has ended. Where it waits then, nobody has it any more."""
         return self._move_row(row, status, 0.0, fields)
 
-    def guard(self, row: L, control: tuple[Control, ...] = ANY_CONTROL) -> Write:
+    def guard_row(self, row: L, control: tuple[Control, ...] = ANY_CONTROL) -> Write:
         """Holds while the row is in the hands that read it, and one of these is wanted: beside it, a worker writes what it did."""
         same = when(status=self._leases.running, fence=row.fence, control_status=control)
         return check(self._leases.table, row, same)
@@ -193,7 +193,7 @@ class Executions(Generic[L]):
         """The row once the write is committed."""
         if write.verb == "check":
             return row
-        return convert(result(write, self._leases.table.item(row)), self._leases.table.row, str_keys=True)
+        return convert(apply_write(write, self._leases.table.item(row)), self._leases.table.row, str_keys=True)
 
     def _take_row(self, row: L, worker_id: str, fields: dict[str, object]) -> Write:
         running = self._leases.running
@@ -223,24 +223,24 @@ class Executions(Generic[L]):
 
     # --- who has it
 
-    def hold(self, row: L, on_control: OnControl) -> None:
-        """This process has it from now on, until `drop`: its lease is renewed, and `on_control` is called in this loop when something else is
+    def hold_lease(self, row: L, on_control: OnControl) -> None:
+        """This process has it from now on, until `drop_lease`: its lease is renewed, and `on_control` is called in this loop when something else is
         wanted of it, and with None when it is lost."""
         held = _Held(self.lease_of(row), on_control)
         self._held[held.lease.key] = held
-        self._heartbeat.hold(self, held.lease, partial(self._deliver, held))
+        self._heartbeat.hold_lease(self, held.lease, partial(self._deliver_control, held))
 
-    def drop(self, row: L) -> None:
+    def drop_lease(self, row: L) -> None:
         held = self._held.get(self.key_of(row))
         if held and held.lease.fence == row.fence:
             del self._held[held.lease.key]
-            self._heartbeat.drop(self, held.lease)
+            self._heartbeat.drop_lease(self, held.lease)
 
-    def holds(self, row: L) -> bool:
+    def is_held(self, row: L) -> bool:
         """Whether it is in the hands of this process, under this or another fence."""
         return self.key_of(row) in self._held
 
-    def _deliver(self, held: _Held, control: Control | None) -> None:
+    def _deliver_control(self, held: _Held, control: Control | None) -> None:
         if self._held.get(held.lease.key) is held:
             if control is None:
                 del self._held[held.lease.key]

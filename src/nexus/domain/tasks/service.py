@@ -20,14 +20,14 @@ class Tasks:
         self.executions = Executions(TASK_LEASES, tables=tables, clock=clock, heartbeat=heartbeat, times=times)
 
     async def get(self, caller: Principal, task_id: str) -> Task:
-        return await self._tables.of(caller).get(TASKS, task_id)
+        return await self._tables.for_caller(caller).get(TASKS, task_id)
 
     async def page(self, caller: Principal, window: Window) -> Page[Task]:
         """The caller's tasks, newest first unless the window says otherwise."""
-        return await self._tables.of(caller).page(TASKS, caller.user_id, index="UserIndex", window=window)
+        return await self._tables.for_caller(caller).page(TASKS, caller.user_id, index="UserIndex", window=window)
 
     async def page_of_project(self, caller: Principal, project_id: str, window: Window) -> Page[Task]:
-        return await self._tables.of(caller).page(TASKS, project_id, index="ProjectIndex", window=window)
+        return await self._tables.for_caller(caller).page(TASKS, project_id, index="ProjectIndex", window=window)
 
     async def read(self, task_id: str) -> Task:
         """For the system's own work, whoever owns it."""
@@ -38,7 +38,7 @@ class Tasks:
 
     def insert(self, task: Task, *, seconds: float = 0.0) -> Write:
         """A new task, looked at so many seconds from now."""
-        return insert(TASKS, self.executions.place(task, seconds=seconds))
+        return insert(TASKS, self.executions.schedule_row(task, seconds=seconds))
 
     def make_deletion(self, owner: Principal, payload: JSON, *, project_id: str | None = None) -> Task:
         """A task that removes what was deleted: `agent_id` or `session_id` in its payload, or the project. It is yet to be inserted."""

@@ -76,7 +76,7 @@ def parse(source: str, name: str) -> ast.Module:
 
 def read_function(module: ast.Module, name: str, given: Sequence[str]) -> JSON:
     """As `read_signature`, of source that is parsed."""
-    found, types = _find_function(module, name), _Types(_aliases(module))
+    found, types = _find_function(module, name), _Types(_read_aliases(module))
     wanted = found.args
     if wanted.vararg or wanted.kwarg or wanted.posonlyargs:
         raise NotPossible(f"{name}: only plain named parameters are possible.")
@@ -87,10 +87,10 @@ def read_function(module: ast.Module, name: str, given: Sequence[str]) -> JSON:
         for argument, node in zip([*wanted.args, *wanted.kwonlyargs], defaults, strict=True)
         if argument.arg not in given
     ]
-    return _describe(name, ast.get_docstring(found) or "", parameters)
+    return _make_schema(name, ast.get_docstring(found) or "", parameters)
 
 
-def _aliases(module: ast.Module) -> Mapping[str, ast.expr]:
+def _read_aliases(module: ast.Module) -> Mapping[str, ast.expr]:
     """Types that the source names itself: `Kind = Literal["a", "b"]`."""
     return {
         target.id: node.value
@@ -108,7 +108,7 @@ def _find_function(module: ast.Module, name: str) -> ast.FunctionDef | ast.Async
     raise NotPossible(f"There is no function {name} at the top of the source.")
 
 
-def _describe(name: str, doc: str, parameters: Sequence[_Parameter]) -> JSON:
+def _make_schema(name: str, doc: str, parameters: Sequence[_Parameter]) -> JSON:
     """The specification as JSON, with what the docstring says of each parameter."""
     description, about = _read_docstring(doc)
     properties = dict[str, JSON]()
@@ -141,9 +141,9 @@ class _Types:
         """The schema of an annotation as it stands in the source; without one, text."""
         if node is None:
             return {"type": "string"}
-        self._count(name, 1, depth)
+        self._count_cost(name, 1, depth)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            self._count(name, len(node.value) // 50, depth)
+            self._count_cost(name, len(node.value) // 50, depth)
             return self.read(_parse_annotation(node.value, name), name, depth + 1)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
             return _make_union_schema([self._read_part(part, name, depth + 1) for part in _list_alternatives(node)])
@@ -153,7 +153,7 @@ class _Types:
             return self.read(self._aliases[node.id], name, depth + 1)
         return _make_word_schema(_read_word(node, name), [], name)
 
-    def _count(self, name: str, cost: int, depth: int) -> None:
+    def _count_cost(self, name: str, cost: int, depth: int) -> None:
         self._left -= cost
         if self._left < 0 or depth > DEEPEST_TYPE:
             raise NotPossible(f"{name}: its type is too large, or nested too deep.")
@@ -173,7 +173,7 @@ class _Types:
 
     def _read_constant(self, node: ast.expr, name: str, depth: int) -> object:
         value = _read_default(node, name)
-        self._count(name, 1 + (len(value) // 50 if isinstance(value, str) else 0), depth)
+        self._count_cost(name, 1 + (len(value) // 50 if isinstance(value, str) else 0), depth)
         return value
 
     def _read_part(self, node: ast.expr, name: str, depth: int) -> JSON | None:

@@ -40,7 +40,7 @@ class Workers:
         function does (RuntimeError for what broke in a process of its own), and Unavailable after so many seconds."""
         try:
             async with asyncio.timeout(seconds):
-                if measure(arguments) > LONG and not given:
+                if measure_value(arguments) > LONG and not given:
                     return await self._run_in_process(function, arguments)
                 return dict(await self._run_in_thread(function, {**arguments, **given}))
         except TimeoutError:
@@ -81,7 +81,7 @@ class Workers:
         return answer.value
 
 
-def measure(value: object) -> int:
+def measure_value(value: object) -> int:
     """How many characters of text a value holds, a place in a list counted as one."""
     open_values, size = [value], 0
     while open_values:

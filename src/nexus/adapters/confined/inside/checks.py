@@ -38,7 +38,8 @@ class Raised:
 
     def match(self, pattern: str) -> bool:
         if not re.search(pattern, str(self.value)):
-            raise AssertionError(f"the error says {_clip(str(self.value))}, which {_clip(pattern)} does not match")
+            message = _shorten(str(self.value))
+            raise AssertionError(f"the error says {message}, which {_shorten(pattern)} does not match")
         return True
 
 
@@ -127,12 +128,12 @@ def _name_case(names: list[str], value: Any) -> tuple[str, dict[str, Any]]:
     values = [value] if len(names) == 1 else list(value)
     if len(values) != len(names):
         raise ValueError(f"parametrize names {len(names)} arguments ({', '.join(names)}) and gives {len(values)}")
-    return "-".join(_clip(item, 40) if not isinstance(item, str) else item for item in values), dict(
+    return "-".join(_shorten(item, 40) if not isinstance(item, str) else item for item in values), dict(
         zip(names, values, strict=True)
     )
 
 
-def cases(test: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+def list_cases(test: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every way a test is called: the ending of its name and its arguments."""
     rows: list[tuple[str, dict[str, Any]]] = [("", {})]
     for parameters in getattr(test, "parameters", []):
@@ -172,7 +173,7 @@ def compile_tests(source: str, path: str) -> types.CodeType:
         raise SyntaxError("the source is nested too deep") from None
 
 
-def names() -> dict[str, Any]:
+def make_namespace() -> dict[str, Any]:
     """What a file made by `compiled` needs in its namespace."""
     return {_SHOWN: _show_comparison}
 
@@ -204,10 +205,10 @@ class _Speaking(ast.NodeTransformer):
 
 def _show_comparison(said: str, *values: Any) -> str:
     text = said if len(said) <= 2 * _LONGEST_SHOWN else f"{said[: 2 * _LONGEST_SHOWN]}…"
-    return f"{text}: left is {_clip(values[0])}, right is {_clip(values[1])}" if values else text
+    return f"{text}: left is {_shorten(values[0])}, right is {_shorten(values[1])}" if values else text
 
 
-def _clip(value: Any, most: int = _LONGEST_SHOWN) -> str:
+def _shorten(value: Any, most: int = _LONGEST_SHOWN) -> str:
     try:
         text = repr(value)
     except Exception as error:

@@ -27,7 +27,7 @@ class Told:
         self._pipe = pipe
         self._left = most
 
-    def tell(self, frame: Frame) -> None:
+    def send_frame(self, frame: Frame) -> None:
         line = results.encode_json(frame)
         self._left -= len(line) + 1
         if self._left >= 0:
@@ -41,7 +41,7 @@ def run(work: Callable[[], Frame], told: Told, root: str) -> None:
     sys.path.insert(0, root)
     sys.dont_write_bytecode = True
     try:
-        told.tell({"type": "ended", **_run_work(work, root)})
+        told.send_frame({"type": "ended", **_run_work(work, root)})
     except MemoryError:
         os._exit(MEMORY_EXIT)
     os._exit(0)
@@ -68,7 +68,7 @@ def call(function: str, arguments: dict[str, Any]) -> Frame:
     return {"value": results.jsonable(run_to_value(found(**arguments)))}
 
 
-def test(request: dict[str, Any], told: Told, root: str, link: "Link") -> Frame:
+def run_tests(request: dict[str, Any], told: Told, root: str, link: "Link") -> Frame:
     """Runs the tests here, in the process of the judge; what they call runs in that of the judged, behind the link. Every test is told as it ends, so that a later one that hangs does not take the earlier ones with it."""
     from nexus.adapters.confined.inside import checks, judge
 
@@ -84,7 +84,7 @@ def test(request: dict[str, Any], told: Told, root: str, link: "Link") -> Frame:
                 error = f"The program did not outlive the test: {link.broken}"
             counts[error is None] += 1
             result = {"name": name, "passed": error is None, "error": error}
-            told.tell({"type": "tested", **result, "seconds": round(time.perf_counter() - began, 6)})
+            told.send_frame({"type": "tested", **result, "seconds": round(time.perf_counter() - began, 6)})
     return {"value": {"passed": counts[True], "failed": counts[False]}}
 
 
@@ -114,7 +114,7 @@ def _test_names(kind: type) -> list[str]:
 def _expand_cases(name: str, test: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     from nexus.adapters.confined.inside import checks
 
-    for ending, arguments in checks.cases(test):
+    for ending, arguments in checks.list_cases(test):
         yield name + ending, functools.partial(test, **arguments)
 
 
@@ -130,7 +130,7 @@ def _load_test_file(path: str, place: str) -> dict[str, Any]:
     module.__file__ = place
     module.__package__ = name.rpartition(".")[0]
     module.__spec__ = importlib.machinery.ModuleSpec(name, None, origin=place)
-    module.__dict__.update(checks.names())
+    module.__dict__.update(checks.make_namespace())
     sys.modules[name] = module
     exec(checks.compile_tests(source, place), module.__dict__)  # noqa: S102 - to run it is what this process is for
     return module.__dict__

@@ -31,7 +31,7 @@ class Link:
         self.broken: str | None = None
         self.failures = 0
 
-    def greet(self) -> str | None:
+    def await_walls(self) -> str | None:
         """Waits for the walls of the judged; why they do not stand, if so. Nothing of the program has run before."""
         try:
             answer = self._read_frame()

@@ -16,7 +16,7 @@ _COROUTINE = 0x80
 Answer = dict[str, Any]
 
 
-def serve(questions: int, answers: int, root: str) -> NoReturn:
+def answer_calls(questions: int, answers: int, root: str) -> NoReturn:
     """Answers until the judge is gone. Whatever the program does to this function, it can only change its own answers."""
     sys.path.insert(0, root)
     sys.dont_write_bytecode = True

@@ -68,7 +68,7 @@ def _start_tested_process(request: dict[str, Any]) -> tuple[int, int]:
         kernel.die_with_parent()
         if os.getppid() == above:
             request = {**request, "directory": _own_directory(request, "judged")}
-            _fork_confined(request, (heard, told), lambda root: judged.serve(heard, told, root))
+            _fork_confined(request, (heard, told), lambda root: judged.answer_calls(heard, told, root))
     except Exception as error:
         judged.send(told, {"id": 0, "refused": f"{type(error).__name__}: {error}"})
     os._exit(1)
@@ -84,14 +84,14 @@ def _run_confined(request: dict[str, Any], pipe: int, link: "judge.Link | None")
     told = harness.Told(pipe, request["output_bytes"])
 
     def start(root: str) -> None:
-        if link is not None and (reason := link.greet()):
-            told.tell({"type": "refused", "reason": reason})
+        if link is not None and (reason := link.await_walls()):
+            told.send_frame({"type": "refused", "reason": reason})
             os._exit(1)
-        told.tell({"type": "started"})
+        told.send_frame({"type": "started"})
         if link is None:
             harness.run(lambda: harness.call(request["function"], request["arguments"]), told, root)
         else:
-            harness.run(lambda: harness.test(request, told, root, link), told, root)
+            harness.run(lambda: harness.run_tests(request, told, root, link), told, root)
 
     try:
         if os.getppid() != request["server"]:
@@ -100,7 +100,7 @@ def _run_confined(request: dict[str, Any], pipe: int, link: "judge.Link | None")
             request = {**request, "directory": _own_directory(request, "judge")}
         _fork_confined(request, (pipe,), start)
     except Exception as error:
-        told.tell({"type": "refused", "reason": f"{type(error).__name__}: {error}"})
+        told.send_frame({"type": "refused", "reason": f"{type(error).__name__}: {error}"})
     os._exit(1)
 
 
@@ -127,7 +127,7 @@ def _fork_confined(request: dict[str, Any], pipes: tuple[int, ...], work: Callab
         _wait(child, pipes, request["seconds"])
     os.close(held)
     os.set_blocking(alive, False)
-    root = walls.enter(plan, request["directory"], request["files"])
+    root = walls.enter_walls(plan, request["directory"], request["files"])
     walls.limit(memory_mb=request["memory_mb"], seconds=request["seconds"], alone=plan.user is not None)
     walls.close(plan, request["directory"])
     _end_if_alone(alive)

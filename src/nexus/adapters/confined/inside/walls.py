@@ -41,7 +41,7 @@ def unshare(plan: Plan) -> None:
         _write_file("/proc/self/gid_map", f"{group} {group} 1")
 
 
-def enter(plan: Plan, directory: str, files: dict[str, str]) -> str:
+def enter_walls(plan: Plan, directory: str, files: dict[str, str]) -> str:
     """Everything up to the files of the program, whose root is returned; `close` does the rest."""
     _write_file("/proc/self/oom_score_adj", "1000")
     if plan.own_namespaces:
@@ -68,10 +68,10 @@ def close(plan: Plan, directory: str) -> None:
     kernel.give_up_privileges()
     if plan.landlock:
         if plan.own_namespaces:
-            landlock.restrict(read=["/"], write=[_SPACE, "/dev/null"])
+            landlock.restrict_paths(read=["/"], write=[_SPACE, "/dev/null"])
         else:
             readable = [directory, *_list_interpreter_files(), *_SYSTEM_LIBRARIES, *_READABLE, "/dev/urandom"]
-            landlock.restrict(read=readable, write=[])
+            landlock.restrict_paths(read=readable, write=[])
     seccomp.install(writable=plan.own_namespaces, own_pid=os.getpid())
 
 

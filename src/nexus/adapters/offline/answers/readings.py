@@ -30,7 +30,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     taken: tuple[str, ...] = ()
 
     @property
-    def about(self) -> str:
+    def describe_topic(self) -> str:
         return str(self.bound.get("about", self.frame.about))
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from nexus.adapters.offline.answers.phrases import join_parts, name_parameter, render_phrase
 from nexus.adapters.offline.answers.readings import Reading
 from nexus.adapters.offline.answers.tell import format_value, write_answer
-from nexus.adapters.offline.answers.understanding import Understanding, understand
+from nexus.adapters.offline.answers.understanding import Understanding, understand_texts
 from nexus.adapters.offline.cards import CARDS, Card
 from nexus.adapters.offline.reading.tokens import detect_language, split_words
 from nexus.domain.builds.outputs import Language
@@ -37,7 +37,7 @@ def write_reply(request: ModelRequest, today: date) -> Answered:
     language, outcomes = find_spoken_language(said[-1]), _collect_results(request.messages)
     if not outcomes and (small := _answer_small_talk(said[-1], request.tools, language)):
         return Answered(small)
-    found = understand(said, request.tools, today)
+    found = understand_texts(said, request.tools, today)
     asked = [(one, call) for one in found.found for call in one.calls]
     if outcomes:
         readings = [*(one for one, _ in asked), *[None] * len(outcomes)]

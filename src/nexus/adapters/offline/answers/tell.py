@@ -44,7 +44,7 @@ def write_answer(tool: str, reading: Reading | None, given: JSON, result: Any, l
     """What came of a call: by the sentence of the card for what was asked, else the result as people can read it."""
     card, fields = CARDS.get(tool), result if isinstance(result, dict) else {"result": result}
     sentences = card.tell if card else {}
-    about = reading.about if reading else ""
+    about = reading.describe_topic if reading else ""
     sentence = sentences.get(about) or sentences.get("it" if about else "", {})
     values = {"asked": given, **given, **fields, "about": about.replace("_", " "), "it": fields.get(about)}
     names = card.values_zh if card else {}

@@ -9,7 +9,7 @@ from msgspec import Struct
 from nexus.adapters.offline.answers.readings import Reading, find_readings, read_follow_up
 from nexus.adapters.offline.cards import CARDS, Card
 from nexus.adapters.offline.reading.message import STEPS, Message, list_partings
-from nexus.adapters.offline.reading.tokens import plain, tokenize
+from nexus.adapters.offline.reading.tokens import normalize, tokenize
 from nexus.adapters.offline.reading.words import FILLERS
 from nexus.domain.ports.models import ToolSpec
 
@@ -35,7 +35,7 @@ class Understanding(Struct, frozen=True, kw_only=True):
     unknown: str = ""
 
 
-def understand(said: Sequence[str], tools: Sequence[ToolSpec], today: date) -> Understanding:
+def understand_texts(said: Sequence[str], tools: Sequence[ToolSpec], today: date) -> Understanding:
     """The last of the texts, oldest first; what an elliptical one takes over comes from the one before."""
     offer = [(CARDS[tool.name], tool) for tool in tools if tool.name in CARDS]
     last = Understanding()
@@ -63,7 +63,7 @@ def _read_turn(text: str, offer: Offer, today: date, before: Reading | None) -> 
 
 
 def _says_something(part: str) -> bool:
-    return any((token.word,) not in FILLERS.get(token.word, ()) for token in tokenize(plain(part)))
+    return any((token.word,) not in FILLERS.get(token.word, ()) for token in tokenize(normalize(part)))
 
 
 def _understand_alone(text: str, offer: Offer, today: date) -> Understanding:
@@ -79,7 +79,7 @@ def _understand_alone(text: str, offer: Offer, today: date) -> Understanding:
             complete += [one for one in found if one.calls][:1]
             asks += [one for one in found if one.missing and (one.bound or not one.frame.bare)]
             if message.material is None and message.furthest > furthest:
-                furthest, unknown = message.furthest, message.rest(message.furthest)
+                furthest, unknown = message.furthest, message.rest_of_line(message.furthest)
         if complete and len({_CURRENCIES.get(word) for word in message.words} - {None}) < 2:
             return _choose_card(complete)
     best = min(asks, key=lambda one: len(one.missing), default=None)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from nexus.adapters.offline.cards import CARDS, Example
-from nexus.adapters.offline.reading.tokens import Token, detect_language, plain, split_words, stem_word, tokenize
+from nexus.adapters.offline.reading.tokens import Token, detect_language, normalize, split_words, stem_word, tokenize
 from nexus.domain.builds.documents import name_category
 from nexus.domain.builds.outputs import Language
 
@@ -55,7 +55,7 @@ class Clause(Struct, frozen=True):
 
 def split_name(requirement: str) -> tuple[str, str]:
     """What the requirement calls its agent, if anything, and the plain text without that."""
-    text = plain(requirement)
+    text = normalize(requirement)
     found = _NAME.search(text)
     return (found[2], text[: found.start()] + (found[1] or "") + text[found.end() :]) if found else ("", text)
 
@@ -83,8 +83,7 @@ def _split(tokens: Sequence[Token], kind: str) -> list[list[Token]]:
 def _find_clauses(text: str, tokens: Sequence[Token], language: Language) -> list[Clause]:
     """The longest runs of parts that one card consumes whole; what names the agent is the first part.
 
-    Behind a clause that is not understood, a part without a verb of its own goes on with it.
-    """
+    Behind a clause that is not understood, a part without a verb of its own goes on with it."""
     parting = WORDS["relatives"] + WORDS["breaks"]
     stop = next((at for at, token in enumerate(tokens) if token.word in parting), 0)
     parts = [*_split(tokens[:stop], "breaks"), *_split(tokens[stop:], "breaks")]

@@ -7,7 +7,7 @@ from typing import Literal
 
 from nexus.adapters.offline.build.clauses import WORDS, Clause, split_clauses, split_name
 from nexus.adapters.offline.cards import CARDS
-from nexus.adapters.offline.reading.tokens import detect_language, plain, split_words, stem_word
+from nexus.adapters.offline.reading.tokens import detect_language, normalize, split_words, stem_word
 from nexus.domain.builds.outputs import Brief, BuildRequest, Language
 
 _CHANGE = re.compile(
@@ -32,7 +32,7 @@ _SAYS: dict[Language, dict[str, str]] = {
 
 def intake(given: BuildRequest) -> Brief:
     requirement, flat = given.requirement.strip(), re.sub(r"\s+", " ", given.requirement).strip()
-    language, (clauses, _) = detect_language(plain(requirement)), split_clauses(requirement)
+    language, (clauses, _) = detect_language(normalize(requirement)), split_clauses(requirement)
     cards = list(dict.fromkeys(clause.card for clause in clauses if clause.is_served))
     intent: Literal["new", "change", "unclear", "needs_language_model"]
     intent = "needs_language_model" if _says_something(flat, clauses) else "unclear"

@@ -27,8 +27,7 @@ class Frame(Struct, frozen=True, forbid_unknown_fields=True):
     `often` are patterns that may come again and again: each is an entry of the list `into`, or a call of its own.
     `never` are patterns that may stand nowhere. `args` are arguments with the names of what was read in braces;
     `about` is what the answer is to dwell on, unless a slot of that name says it. A frame wants one of the card's
-    words, or of its own `words` where it has some; a `bare` one wants none.
-    """
+    words, or of its own `words` where it has some; a `bare` one wants none."""
 
     say: tuple[str, ...] = ()
     often: tuple[str, ...] = ()
@@ -56,8 +55,7 @@ class Card(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     them, `follows` patterns that an elliptical follow-up may hold beside its frame's.
     `yields` are the tools whose cards go first where both understand.
     `tell` are the sentences of an answer by what it is about, then by language.
-    Of a template, `checks` and `refuses` become the tests of its tool.
-    """
+    Of a template, `checks` and `refuses` become the tests of its tool."""
 
     tool: str
     titles: Mapping[Language, str]
@@ -83,8 +81,7 @@ class Card(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def _make_card(tool: str, entry: JSON) -> Card:
     """The card of an entry; its `about` holds the category and a title in each language.
 
-    A frame that does not `say` how it is asked is asked like the one before, `more` patterns apart.
-    """
+    A frame that does not `say` how it is asked is asked like the one before, `more` patterns apart."""
     about = entry.pop("about")
     for before, frame in itertools.pairwise([{}, *entry.get("frames", ())]):
         frame["say"] = [*frame.get("say", before.get("say", ())), *frame.pop("more", ())]

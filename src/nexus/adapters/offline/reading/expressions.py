@@ -31,42 +31,42 @@ class Expression:
         parts: list[str] = []
         depth, is_rooted = 0, False
         while len(parts) < _MOST:
-            while self._take("("):
+            while self._take_token("("):
                 parts, depth = [*parts, "("], depth + 1
             root = self._read_sign(_BEFORE)
-            if root and self.source.word(self.at) == "(":
+            if root and self.source.word_at(self.at) == "(":
                 parts.append(root)
                 continue
             if not self._number(parts, root):
                 return
             is_rooted = is_rooted or root is not None
-            while depth and self._take(")"):
+            while depth and self._take_token(")"):
                 parts, depth = [*parts, ")"], depth - 1
             while sign := self._read_sign(_BEHIND):
                 parts.append(sign)
             if depth == 0 and self.signs:
                 self.text, self.end = " ".join(parts), self.at
-            if depth == 0 and self._take(*_THEN):
+            if depth == 0 and self._take_token(*_THEN):
                 parts = ["(", *parts, ")"]
             sign = self._read_sign(_OPERATORS)
             if sign is None or (is_rooted and depth == 0):
                 return
             parts.append(sign)
 
-    def _take(self, *phrases: str) -> bool:
-        before, self.at = self.at, self.source.skip(self.at, *phrases)
+    def _take_token(self, *phrases: str) -> bool:
+        before, self.at = self.at, self.source.skip_phrase(self.at, *phrases)
         return self.at > before
 
     def _read_sign(self, table: dict[str, str]) -> str | None:
-        found = next((sign for sign, phrases in table.items() if self._take(*phrases.split("|"))), None)
+        found = next((sign for sign, phrases in table.items() if self._take_token(*phrases.split("|"))), None)
         self.signs += found is not None
         return found
 
     def _number(self, parts: list[str], root: str | None) -> bool:
         percent = next(self.source.percents(self.at), None)
         number = percent or next(self.source.numbers(self.at), None)
-        if number and "/" in self.source.text_between(self.at, number.end) and self.source.word(number.end) != "of":
-            value = None if percent else parse_digits(self.source.word(self.at))
+        if number and "/" in self.source.text_between(self.at, number.end) and self.source.word_at(number.end) != "of":
+            value = None if percent else parse_digits(self.source.word_at(self.at))
             number = Number(value, self.at + 1) if value is not None else None
         if number is None:
             return False
@@ -76,7 +76,7 @@ class Expression:
         )
         parts.append((f"{root}({written})" if root else written) + ("%" if percent else ""))
         self.at = number.end
-        if (percent or number.value < 1) and self._take("of"):
+        if (percent or number.value < 1) and self._take_token("of"):
             parts.append("×")
             self.signs += 1
             return self._number(parts, None)

@@ -8,7 +8,7 @@ from typing import Any
 from nexus.adapters.offline.cards import Card, Frame
 from nexus.adapters.offline.reading.patterns import Item, parse, phrases
 from nexus.adapters.offline.reading.slots import KINDS, Source
-from nexus.adapters.offline.reading.tokens import plain, tokenize
+from nexus.adapters.offline.reading.tokens import normalize, tokenize
 from nexus.adapters.offline.reading.words import FILLERS, FOLLOWING, LIGHT
 
 _LONGEST, _MOST_TOKENS, STEPS = 400, 200, 40_000
@@ -45,7 +45,7 @@ class Message(Source):
     """The tokens of a question. `furthest` is the last token that any frame came to."""
 
     def __init__(self, text: str, material: str | None, today: date) -> None:
-        text = plain(text) if len(text) <= _LONGEST else ""
+        text = normalize(text) if len(text) <= _LONGEST else ""
         tokens = tokenize(text)
         self.readable = 0 < len(tokens) <= _MOST_TOKENS
         super().__init__(text, tokens if self.readable else [], today, material)
@@ -76,9 +76,9 @@ class Message(Source):
             found = [(end, evident or ("about" in one and not words), {**bound, **one}) for end, one in fits]
             entries, fits = bound.get(into, ()), self._match_patterns(card, frame.often, at)
             found += [(end, evident, {**bound, into: [*entries, one]}) for end, one in fits]
-            found += [(end, True, bound) for end in self.literal(words, at)]
+            found += [(end, True, bound) for end in self.end_of_phrase(words, at)]
             skipped = () if self.begins_cell(at) else (beside, FILLERS)
-            found += [(end, evident, bound) for one in skipped for end in self.literal(one, at)]
+            found += [(end, evident, bound) for one in skipped for end in self.end_of_phrase(one, at)]
             open_ += reversed(found)
 
     def _match_patterns(self, card: Card, patterns: Sequence[str], at: int) -> list[tuple[int, Bound]]:
@@ -94,7 +94,7 @@ class Message(Source):
         for end, bound in self._match_item(card, items[0], at):
             behind = [end]
             for place in behind if rest else ():
-                behind += [stop for stop in self.literal(LIGHT, place) if stop not in behind and len(behind) < 4]
+                behind += [stop for stop in self.end_of_phrase(LIGHT, place) if stop not in behind and len(behind) < 4]
             ways = [way for place in behind for way in self._match(card, rest, place)]
             yield from ((stop, {**bound, **more}) for stop, more in ways if not bound.keys() & more)
         if items[0].optional:
@@ -102,10 +102,10 @@ class Message(Source):
 
     def _match_item(self, card: Card, item: Item, at: int) -> Iterator[tuple[int, Bound]]:
         if item.words:
-            yield from ((end, {}) for end in self.literal(item.words, at))
+            yield from ((end, {}) for end in self.end_of_phrase(item.words, at))
         elif item.kind in card.values:
             said = [(value, phrases(*words.split())) for value, words in card.values[item.kind].items()]
-            found = [(end, value) for value, words in said for end in self.literal(words, at)]
+            found = [(end, value) for value, words in said for end in self.end_of_phrase(words, at)]
             yield from ((end, {item.name: value}) for end, value in sorted(found, reverse=True))
         else:
             kind, _, detail = item.kind.partition("=")

@@ -30,8 +30,7 @@ _DAYS = {"the day before yesterday": -2, "the day after tomorrow": 2, "day after
 class Day(NamedTuple):
     """A date up to the token `end`; `yearless` when its year was not said: then it is the next such day.
 
-    `is_sure` is false where day and month may be swapped, as in `3/4/2026`.
-    """
+    `is_sure` is false where day and month may be swapped, as in `3/4/2026`."""
 
     day: date
     end: int
@@ -64,10 +63,10 @@ class Moments(Quantities):
 
     today: date = date(1970, 1, 1)
 
-    def dates(self, at: int) -> Iterator[Day]:
+    def list_dates(self, at: int) -> Iterator[Day]:
         """Every reading as a date, behind its weekday."""
-        weekday = self.word(at)[:3] if self.word(at).endswith(("day", self.word(at)[:3])) else ""
-        start = self.skip(at + 1, ",", "the") if weekday in _WEEKDAYS else at
+        weekday = self.word_at(at)[:3] if self.word_at(at).endswith(("day", self.word_at(at)[:3])) else ""
+        start = self.skip_phrase(at + 1, ",", "the") if weekday in _WEEKDAYS else at
         for one in self._find_plain_dates(start):
             if start == at or _WEEKDAYS[one.day.weekday()] == weekday:
                 yield one
@@ -75,9 +74,9 @@ class Moments(Quantities):
     def _find_plain_dates(self, at: int) -> Iterator[Day]:
         for found in (found for form in _DATES if (found := self.find_quantity(form, at))):
             if days := _days(found, *self._find_anchor(found.start())):
-                yield Day(days[-1], self.behind(found.end(), at), not found["year"], len(days) == 1)
+                yield Day(days[-1], self.token_behind(found.end(), at), not found["year"], len(days) == 1)
         for name, days_on in _DAYS.items():
-            if (end := self.skip(at, name)) > at:
+            if (end := self.skip_phrase(at, name)) > at:
                 yield Day(self.today + timedelta(days=days_on), end)
 
     @cached_property

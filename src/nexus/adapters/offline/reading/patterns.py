@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from nexus.adapters.offline.reading.tokens import plain, tokenize
+from nexus.adapters.offline.reading.tokens import normalize, tokenize
 
 Words = Mapping[str, Sequence[tuple[str, ...]]]
 """Words and phrases as their tokens, by the first of them."""
@@ -30,7 +30,7 @@ def phrases(*texts: str) -> Words:
     """The phrases of texts such as `a/b_c`."""
     words: dict[str, list[tuple[str, ...]]] = {}
     for phrase in (phrase for text in texts for phrase in (text.split("/") if text.strip("/") else [text])):
-        tokens = tuple(token.word for token in tokenize(plain(phrase.replace("_", " "))))
+        tokens = tuple(token.word for token in tokenize(normalize(phrase.replace("_", " "))))
         words.setdefault(tokens[0], []).append(tokens)
     return words
 

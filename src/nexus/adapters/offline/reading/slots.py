@@ -10,7 +10,7 @@ from nexus.adapters.offline.reading.expressions import Expression
 from nexus.adapters.offline.reading.moments import Moments
 from nexus.adapters.offline.reading.patterns import Words
 from nexus.adapters.offline.reading.quantities import CURRENCIES
-from nexus.adapters.offline.reading.tokens import Token, plain, tokenize
+from nexus.adapters.offline.reading.tokens import Token, normalize, tokenize
 from nexus.adapters.offline.reading.words import MEANINGFUL, NOUNS
 from nexus.domain.tools.library.conditions import parse_number
 from nexus.domain.tools.library.tabular import read_csv
@@ -44,7 +44,7 @@ class Source(Moments):
         return list(self.rows[0]) if self.rows else []
 
     @cached_property
-    def numeric(self) -> set[str]:
+    def numeric_columns(self) -> set[str]:
         """The columns that hold numbers."""
         return {column for row in self.rows for column, cell in row.items() if parse_number(cell) is not None}
 
@@ -53,21 +53,21 @@ class Source(Moments):
         """The tokens of every column's name, and of every cell of the table that holds a text."""
         cells = {cell[:_LONGEST_CELL] for row in self.rows for cell in row.values() if any(map(str.isalpha, cell))}
         cells |= {*self.columns}
-        return {tuple(token.word for token in tokenize(plain(cell))) for cell in cells}
+        return {tuple(token.word for token in tokenize(normalize(cell))) for cell in cells}
 
     def begins_cell(self, at: int) -> bool:
         """Whether a value or a column of the table stands at a token: such a word is never one that says nothing."""
         ends = range(at + 1, min(at + 6, len(self.tokens)) + 1)
-        return any(tuple(map(self.word, range(at, end))) in self._read_cells for end in ends)
+        return any(tuple(map(self.word_at, range(at, end))) in self._read_cells for end in ends)
 
-    def rest(self, at: int) -> str:
+    def rest_of_line(self, at: int) -> str:
         """The text from a token on, up to the end of its line."""
         return self.text[self.tokens[at].start :].partition("\n")[0][:60].strip() if at < len(self.tokens) else ""
 
-    def literal(self, words: Words, at: int) -> Iterator[int]:
+    def end_of_phrase(self, words: Words, at: int) -> Iterator[int]:
         """Where the phrases that stand at a token end."""
-        for phrase in words.get(self.word(at), ()):
-            if all(self.word(at + place) == word for place, word in enumerate(phrase)):
+        for phrase in words.get(self.word_at(at), ()):
+            if all(self.word_at(at + place) == word for place, word in enumerate(phrase)):
                 yield at + len(phrase)
 
 
@@ -79,9 +79,9 @@ def convert_fraction(value: Fraction) -> int | float:
 def _read_numbers(source: Source, at: int, detail: str) -> Read:
     """Any number, a `whole` one, or `money`: no share, and no count of things (`2 tickets`)."""
     for found in source.numbers(at):
-        is_priced = source.word(at) in CURRENCIES or source.word(found.end - 1) in CURRENCIES
-        is_part = source.word(found.end) in ("%", "percent", "折")
-        is_count = detail == "money" and (is_part or (not is_priced and any(source.literal(NOUNS, found.end))))
+        is_priced = source.word_at(at) in CURRENCIES or source.word_at(found.end - 1) in CURRENCIES
+        is_part = source.word_at(found.end) in ("%", "percent", "折")
+        is_count = detail == "money" and (is_part or (not is_priced and any(source.end_of_phrase(NOUNS, found.end))))
         if not is_count and (detail != "whole" or found.value.denominator == 1):
             yield found.end, convert_fraction(found.value)
 
@@ -89,13 +89,13 @@ def _read_numbers(source: Source, at: int, detail: str) -> Read:
 def _read_percents(source: Source, at: int, detail: str) -> Read:
     """`5%`, not `5% a month`; as a `reduction` also `八折` (20 per cent off), `85折` and `half off`."""
     for found in source.percents(at):
-        if source.skip(found.end, *_MONTHLY) == found.end:
+        if source.skip_phrase(found.end, *_MONTHLY) == found.end:
             yield found.end, convert_fraction(found.value)
     if detail == "reduction":
         for found in source.numbers(at):
-            if source.word(found.end) == "折" and 0 < found.value < 100:
+            if source.word_at(found.end) == "折" and 0 < found.value < 100:
                 yield found.end + 1, convert_fraction(100 - found.value * (10 if found.value < 10 else 1))
-        if (end := source.skip(at, "half off", "half price", "半 价")) > at:
+        if (end := source.skip_phrase(at, "half off", "half price", "半 价")) > at:
             yield end, 50
 
 
@@ -108,13 +108,13 @@ def _read_dimension(source: Source, at: int, detail: str) -> Read:
 
 def _read_spans(source: Source, at: int, detail: str) -> Read:
     """A whole number of exactly that unit: `3 weeks`; below zero with `-wk`; the year of a date is none."""
-    for found in () if any(source.dates(at)) else source.quantities(at):
+    for found in () if any(source.list_dates(at)) else source.quantities(at):
         if found.unit.symbol == detail.strip("-") and found.value.denominator == 1:
             yield found.end, int(found.value) * (-1 if detail[0] == "-" else 1)
 
 
 def _read_dates(source: Source, at: int, detail: str) -> Read:
-    for found in source.dates(at):
+    for found in source.list_dates(at):
         if found.is_sure and not (found.yearless and detail == "full"):
             yield found.end, found.day.isoformat()
 
@@ -128,12 +128,12 @@ def _read_tables(source: Source, at: int, detail: str) -> Read:
 def _read_columns(source: Source, at: int, detail: str) -> Read:
     """The name of a column, in the singular or the plural, with spaces or underscores."""
     for name in source.columns:
-        words = [token.word for token in tokenize(plain(name.replace("_", " ")))]
+        words = [token.word for token in tokenize(normalize(name.replace("_", " ")))]
         for spoken in (words, [name.lower()]):
             size, last = len(spoken), spoken[-1] if spoken else ""
             ends = {last, f"{last}s", f"{last}es", last.removesuffix("y") + "ies", last.removesuffix("s")}
-            begins = all(source.word(at + place) == word for place, word in enumerate(spoken[:-1]))
-            if begins and source.word(at + size - 1) in ends:
+            begins = all(source.word_at(at + place) == word for place, word in enumerate(spoken[:-1]))
+            if begins and source.word_at(at + size - 1) in ends:
                 yield at + size, name
 
 
@@ -141,7 +141,7 @@ def _read_number_lists(source: Source, at: int, detail: str) -> Read:
     """Two numbers or more, one behind the other; none where a comma may part or group (`3,5`)."""
     values, stops, groups = list[Fraction](), list[tuple[int, int]](), list[str]()
     while True:
-        parts, number = source.word(at).split(","), next(source.numbers(at), None)
+        parts, number = source.word_at(at).split(","), next(source.numbers(at), None)
         if number is None and len(parts) > 1 and all(part.replace(".", "", 1).isdecimal() for part in parts):
             values, at = [*values, *map(Fraction, parts)], at + 1
         elif number is not None:
@@ -150,7 +150,7 @@ def _read_number_lists(source: Source, at: int, detail: str) -> Read:
             break
         stops.append((at, len(values)))
         for _ in range(2):
-            at = source.skip(at, *SEPARATORS)
+            at = source.skip_phrase(at, *SEPARATORS)
     are_thousands = all(len(part.partition(".")[0]) == 3 for part in groups)
     for end, count in reversed(stops):
         if count > 1 and are_thousands and (count > 2 or len(groups) != 1):
@@ -159,7 +159,7 @@ def _read_number_lists(source: Source, at: int, detail: str) -> Read:
 
 def _read_expressions(source: Source, at: int, detail: str) -> Read:
     found = Expression(source, at)
-    if found.text and not any(True for place in range(at, found.end) for _ in source.dates(place)):
+    if found.text and not any(True for place in range(at, found.end) for _ in source.list_dates(place)):
         yield found.end, found.text
 
 
@@ -167,9 +167,9 @@ def _read_names(source: Source, at: int, detail: str) -> Read:
     """A name that the user made up, of up to three words (or eight tokens), none of which changes a meaning."""
     end = at
     while end < len(source.tokens) and end - at < 8:
-        is_meant = any(source.literal(MEANINGFUL, end))
+        is_meant = any(source.end_of_phrase(MEANINGFUL, end))
         latin = sum(token.word.isascii() for token in source.tokens[at : end + 1])
-        if not source.word(end)[0].isalpha() or is_meant or latin > 3 or next(source.numbers(end), None):
+        if not source.word_at(end)[0].isalpha() or is_meant or latin > 3 or next(source.numbers(end), None):
             break
         end += 1
     yield from ((stop, source.text_between(at, stop)) for stop in range(end, at, -1))
@@ -178,7 +178,7 @@ def _read_names(source: Source, at: int, detail: str) -> Read:
 KINDS: Mapping[str, Callable[[Source, int, str], Read]] = {
     **dict.fromkeys(("number", "whole", "money"), _read_numbers), **dict.fromkeys(("percent", "reduction"), _read_percents),
     "csv": _read_tables, "": _read_dimension, "span": _read_spans, "date": _read_dates, "column": _read_columns,
-    "measure": lambda source, at, _: (one for one in _read_columns(source, at, "") if one[1] in source.numeric),
+    "measure": lambda source, at, _: (one for one in _read_columns(source, at, "") if one[1] in source.numeric_columns),
     "numbers": _read_number_lists, "expression": _read_expressions, "name": _read_names,
     "quantity": lambda source, at, _: ((one.end, (convert_fraction(one.value), one.symbol)) for one in source.quantities(at)),
     "unit": lambda source, at, _: ((end, name) for _, name, end in source.units(at)),

@@ -19,14 +19,14 @@ _SIGNS = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "「": '
 
 
 class Token(NamedTuple):
-    """`word` is what is compared; `start` and `end` are places in the text that `plain` returned."""
+    """`word` is what is compared; `start` and `end` are places in the text that `normalize` returned."""
 
     word: str
     start: int
     end: int
 
 
-def plain(text: str) -> str:
+def normalize(text: str) -> str:
     """The text with half-width characters, straight quotes, and one sign for each meaning."""
     text = _FRACTIONS.sub(r" \g<0>", _DASHES.sub(",", text)).translate(_SIGNS)
     return unicodedata.normalize("NFKC", text).translate(_SIGNS)
@@ -39,7 +39,7 @@ def tokenize(text: str) -> list[Token]:
 
 def split_words(text: str) -> tuple[str, ...]:
     """The words of any text, as `tokens_of` has them, without signs: what two texts can be compared by."""
-    return tuple(token.word for token in tokenize(plain(text)) if token.word[0].isalnum())
+    return tuple(token.word for token in tokenize(normalize(text)) if token.word[0].isalnum())
 
 
 def stem_word(word: str) -> str:

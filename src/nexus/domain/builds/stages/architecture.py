@@ -10,10 +10,10 @@ from nexus.domain.tools.library.registry import LIBRARY
 
 
 async def architecture(context: StageContext) -> StageOutput:
-    brief, needed = context.earlier(Brief, "intake"), context.earlier(Requirements, "requirements")
+    brief, needed = context.read_output(Brief, "intake"), context.read_output(Requirements, "requirements")
     library = [LibraryTool(name, tool.spec.description, tool.category) for name, tool in LIBRARY.items()]
     question = ArchitectureInput(context.request(BuildRequest).requirement, brief, needed, library)
-    planned = await context.ask(Architecture, question, check=lambda found: _check_consistency(found, needed))
+    planned = await context.ask_model(Architecture, question, check=lambda found: _check_consistency(found, needed))
     planned = await _reserve_slugs(context, planned)
     for agent in planned.agents:
         chosen = [*agent.library_tools, *(f"{tool.name} (new)" for tool in agent.new_tools)]

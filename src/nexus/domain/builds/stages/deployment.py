@@ -22,7 +22,7 @@ class Deployed(Struct, frozen=True, kw_only=True):
 
 
 async def deployment(context: StageContext) -> StageOutput:
-    planned = context.earlier(Architecture, "architecture").agents
+    planned = context.read_output(Architecture, "architecture").agents
     found = {agent.slug: await _find_newest(context, agent.slug) for agent in planned}
     refused = await _list_refused(context, found)
     versions, said = dict[str, int](), dict[str, str]()
@@ -31,7 +31,7 @@ async def deployment(context: StageContext) -> StageOutput:
             continue
         known, version = found[agent.slug]
         spec = await context.services.agents.resolve(known, version.version)
-        first = context.earlier(Design, "design", agent.slug).cases[0]
+        first = context.read_output(Design, "design", agent.slug).cases[0]
         answer = await context.converse(spec, first.input)
         if not answer.text.strip():
             raise StageFailed(f"{agent.slug} said nothing to {first.input!r}.", code="smoke_test_failed")
@@ -68,4 +68,4 @@ async def finalize(context: StageContext, outputs: Mapping[str, StageOutput], co
 
 
 async def _find_newest(context: StageContext, slug: str) -> tuple[Agent, Version]:
-    return await context.services.agents.newest(context.services.agents.id_of(context.project.project_id, slug))
+    return await context.services.agents.newest_version(context.services.agents.id_of(context.project.project_id, slug))

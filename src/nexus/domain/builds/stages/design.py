@@ -13,10 +13,10 @@ from nexus.domain.core.texts import format_count
 
 async def design(context: StageContext) -> StageOutput:
     agent = find_planned_agent(context)
-    brief, needed = context.earlier(Brief, "intake"), context.earlier(Requirements, "requirements")
-    planned = context.earlier(Architecture, "architecture")
+    brief, needed = context.read_output(Brief, "intake"), context.read_output(Requirements, "requirements")
+    planned = context.read_output(Architecture, "architecture")
     question = DesignInput(context.request(BuildRequest).requirement, brief, needed, agent, planned.unmet)
-    made = await context.ask(
+    made = await context.ask_model(
         Design, question, check=lambda found: acceptance.check_cases(found, agent, planned, needed)
     )
     await context.note(f"{agent.slug}: {format_count(len(made.cases), 'case')}")

@@ -17,7 +17,7 @@ STAND_IN = "offline"
 
 async def intake(context: StageContext) -> StageOutput:
     requirement = context.request(BuildRequest).requirement
-    brief = await context.ask(Brief, BuildRequest(requirement))
+    brief = await context.ask_model(Brief, BuildRequest(requirement))
     if brief.intent != "new":
         mistaken = brief.intent == "needs_language_model" and context.services.models.name != STAND_IN
         code, reason = _REFUSALS["unclear" if mistaken else brief.intent]

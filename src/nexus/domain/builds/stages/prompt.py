@@ -18,7 +18,7 @@ from nexus.domain.tools.library.registry import LIBRARY
 
 async def prompt(context: StageContext) -> StageOutput:
     agent = find_planned_agent(context)
-    made = await context.ask(PromptText, make_prompt_input(context, agent))
+    made = await context.ask_model(PromptText, make_prompt_input(context, agent))
     path = f"agents/{agent.slug}/prompt.md"
     return StageOutput(
         output=made, files={path: made.prompt.rstrip() + "\n"}, summary=made.prompt.strip().splitlines()[0][:120]
@@ -29,16 +29,16 @@ def make_prompt_input(
     context: StageContext, agent: PlannedAgent, *, previous: str | None = None, failure: str | None = None
 ) -> PromptInput:
     """What the prompt is asked from; with `failure`, what the previous one did not bring about."""
-    architecture = context.earlier(Architecture, "architecture")
+    architecture = context.read_output(Architecture, "architecture")
     others = {other.slug: other for other in architecture.agents}
     offered = [OfferedTool(name, LIBRARY[name].spec.description) for name in agent.library_tools]
     offered += [OfferedTool(tool.name, tool.purpose) for tool in agent.new_tools]
     offered += [OfferedTool(f"ask_{slug}", others[slug].purpose) for slug in agent.calls]
     return PromptInput(
         requirement=context.request(BuildRequest).requirement,
-        brief=context.earlier(Brief, "intake"),
+        brief=context.read_output(Brief, "intake"),
         agent=agent,
-        design=context.earlier(Design, "design", agent.slug),
+        design=context.read_output(Design, "design", agent.slug),
         tools=offered,
         unmet=architecture.unmet,
         previous=previous,

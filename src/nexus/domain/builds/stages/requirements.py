@@ -7,8 +7,8 @@ from nexus.domain.builds.workflow import StageOutput
 
 
 async def requirements(context: StageContext) -> StageOutput:
-    brief = context.earlier(Brief, "intake")
-    found = await context.ask(
+    brief = context.read_output(Brief, "intake")
+    found = await context.ask_model(
         Requirements,
         RequirementsInput(context.request(BuildRequest).requirement, brief),
         check=acceptance.check_requirements,

@@ -50,11 +50,11 @@ async def _write_tool(
     context: StageContext, agent: PlannedAgent, planned: PlannedTool
 ) -> tuple[KeptTool, dict[str, str]]:
     """Asks for the tool until its own tests pass, at most three repairs."""
-    context.begins()
-    brief, previous, failure = context.earlier(Brief, "intake"), None, None
+    context.mark_begin()
+    brief, previous, failure = context.read_output(Brief, "intake"), None, None
     for repairs in range(REPAIRS + 1):
         question = ToolInput(brief, agent, planned, previous, failure)
-        tool = await context.ask(WrittenTool, question, check=lambda found: _check_form(found, planned))
+        tool = await context.ask_model(WrittenTool, question, check=lambda found: _check_form(found, planned))
         failure, tests = await _check_tool(context, tool)
         if failure is None:
             await context.note(f"{tool.name}: {format_count(len(tests), 'test')} passed")

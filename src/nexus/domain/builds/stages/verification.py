@@ -9,7 +9,7 @@ from nexus.domain.agents.package import Package
 from nexus.domain.agents.rules import Origin, Registration
 from nexus.domain.builds import acceptance, report
 from nexus.domain.builds.acceptance import CaseResult
-from nexus.domain.builds.documents import readme, translate
+from nexus.domain.builds.documents import translate, write_readme
 from nexus.domain.builds.examination import run_case, run_unit_tests
 from nexus.domain.builds.outputs import Architecture, Brief, Design, PlannedAgent, PromptText, Requirements
 from nexus.domain.builds.report import Findings, Verified
@@ -27,14 +27,16 @@ async def verification(context: StageContext) -> StageOutput:
     findings = await _examine_agent(context, agent, packages)
     if findings.failed_cases:
         packages, findings = await _repair_agent(context, agent, packages, findings)
-    verified, say = report.sum_up(findings), context.earlier(Brief, "intake").language
+    verified, say = report.sum_up(findings), context.read_output(Brief, "intake").language
     for line in verified.unmet:
         await context.note(f"{agent.slug}: {translate('not_met', say)}: {line}")
     await context.note(f"{agent.slug}: {report.line(verified, say)}")
-    made, tested = context.earlier(Design, "design", agent.slug), packages[agent.slug]
+    made, tested = context.read_output(Design, "design", agent.slug), packages[agent.slug]
     files = {
         f"agents/{agent.slug}/prompt.md": tested.prompt,
-        f"agents/{agent.slug}/README.md": readme(tested.manifest, made, verified.unmet, say, context.services.commands),
+        f"agents/{agent.slug}/README.md": write_readme(
+            tested.manifest, made, verified.unmet, say, context.services.commands
+        ),
         f"agents/{agent.slug}/docs/report.md": report.write_report(agent, findings, verified, say),
     }
     return StageOutput(output=verified, files=files, summary=report.line(verified, say))
@@ -42,7 +44,7 @@ async def verification(context: StageContext) -> StageOutput:
 
 async def _examine_agent(context: StageContext, agent: PlannedAgent, packages: Mapping[str, Package]) -> Findings:
     """The package of an agent, among those that it may ask."""
-    cases, tested = context.earlier(Design, "design", agent.slug).cases, packages[agent.slug]
+    cases, tested = context.read_output(Design, "design", agent.slug).cases, packages[agent.slug]
     spec = await context.services.resolver.resolve(tested, agent_id=agent.slug, others=packages)
     tests, problems, results = list[TestResult](), list[str](), list[CaseResult]()
     if agent.new_tools:
@@ -50,7 +52,8 @@ async def _examine_agent(context: StageContext, agent: PlannedAgent, packages: M
     for number, case in enumerate(cases, 1):
         results.append(await run_case(context.converse, spec, case))
         await context.advance(number, len(cases))
-    planned, needed = context.earlier(Architecture, "architecture"), context.earlier(Requirements, "requirements")
+    planned = context.read_output(Architecture, "architecture")
+    needed = context.read_output(Requirements, "requirements")
     return Findings(
         model=context.services.models.choose(spec.model).name,
         boundary=context.services.code.tier().detail,
@@ -69,7 +72,7 @@ async def _repair_agent(
     await context.note(f"{agent.slug}: repairing the prompt for {len(findings.failed_cases)} case(s)")
     tested = packages[agent.slug]
     asked = make_prompt_input(context, agent, previous=tested.prompt, failure=failure)
-    made = await context.ask(PromptText, asked, prompt="prompt")
+    made = await context.ask_model(PromptText, asked, prompt="prompt")
     better = package.read({**tested.files, "prompt.md": made.prompt.rstrip() + "\n"})
     changed = {**packages, agent.slug: better}
     again = await _examine_agent(context, agent, changed)

@@ -48,7 +48,7 @@ def calculate(expression: str) -> dict[str, Any]:
         expression: What to work out, for example "(1200 * 1.19) / 3" or "15% of 80".
     """
     plain = _prepare(expression)
-    value = bound_size(_Reader(plain).whole())
+    value = bound_size(_Reader(plain).parse_all())
     text = show_number(value)
     return {
         "expression": expression.strip(),
@@ -71,7 +71,7 @@ def _prepare(expression: str) -> str:
     return plain
 
 
-def _tokens(plain: str) -> list[_Token]:
+def _split_tokens(plain: str) -> list[_Token]:
     """A comma between digits groups thousands, unless a function's arguments stand around it."""
     tokens: list[_Token] = []
     calls: list[bool] = []
@@ -121,9 +121,9 @@ class _Reader:
     """Reads by precedence: + - below * / below signs below powers below postfix marks."""
 
     def __init__(self, plain: str) -> None:
-        self._tokens, self._at, self._depth = _tokens(plain), 0, 0
+        self._tokens, self._at, self._depth = _split_tokens(plain), 0, 0
 
-    def whole(self) -> Fraction:
+    def parse_all(self) -> Fraction:
         value = self._read_sum()
         if self._at < len(self._tokens):
             raise ToolError(f"The expression cannot be read at {self._tokens[self._at].text!r}.")
@@ -133,7 +133,7 @@ class _Reader:
         at = self._at + ahead
         return self._tokens[at].text if at < len(self._tokens) else ""
 
-    def _take(self, *wanted: str) -> str:
+    def _take_token(self, *wanted: str) -> str:
         if (text := self._peek()) and text in wanted and self._tokens[self._at].kind == "sign":
             self._at += 1
             return text
@@ -144,7 +144,7 @@ class _Reader:
 
     def _read_terms(self) -> _Value:
         left = self._read_product()
-        while sign := self._take("+", "-"):
+        while sign := self._take_token("+", "-"):
             right = self._read_product()
             amount = left.number * right.number if right.percent and not left.percent else right.number
             both_percent = left.percent and right.percent
@@ -154,7 +154,7 @@ class _Reader:
     def _read_product(self) -> _Value:
         left = self._read_signed()
         while True:
-            if sign := self._take("*", "/", "//", "%", "mod"):
+            if sign := self._take_token("*", "/", "//", "%", "mod"):
                 left = _Value(bound_size(_PRODUCTS[sign](left.number, self._read_signed().number)))
             elif self._at < len(self._tokens) and self._follows_directly():
                 left = _Value(bound_size(left.number * self._read_signed().number))
@@ -170,14 +170,14 @@ class _Reader:
 
     def _read_signed(self) -> _Value:
         sign = 1
-        while found := self._take("+", "-"):
+        while found := self._take_token("+", "-"):
             sign = -sign if found == "-" else sign
         value = self._read_power()
         return _Value(-value.number, value.percent) if sign < 0 else value
 
     def _read_power(self) -> _Value:
         base = self._read_marked()
-        if not self._take("**", "^"):
+        if not self._take_token("**", "^"):
             return base
         exponent = self._read_deeper(self._read_signed)
         return _Value(bound_size(compute_power(base.number, exponent.number)))
@@ -194,14 +194,14 @@ class _Reader:
         """A value with what stands behind it: `5!`, `15%`, `3万`."""
         value = self._read_single()
         while True:
-            if self._take("!"):
+            if self._take_token("!"):
                 value = _Value(FUNCTIONS["factorial"].call(value.number))
             elif self._peek() == "%" and self._means_percent():
                 self._at += 1
                 value = _Value(value.number / 100, True)
-            elif scale := self._take(*_SCALES):
+            elif scale := self._take_token(*_SCALES):
                 value = _Value(bound_size(value.number * _SCALES[scale]))
-            elif sign := self._take("²", "³"):
+            elif sign := self._take_token("²", "³"):
                 value = _Value(bound_size(compute_power(value.number, Fraction(2 if sign == "²" else 3))))
             else:
                 return value
@@ -238,7 +238,7 @@ class _Reader:
             return known.call(self._read_single().number)
         self._at += 1
         values = [self._read_sum().number]
-        while self._take(","):
+        while self._take_token(","):
             values.append(self._read_sum().number)
         self._close()
         if not known.least <= len(values) <= known.most:
@@ -246,7 +246,7 @@ class _Reader:
         return known.call(*values)
 
     def _close(self) -> None:
-        if not self._take(")"):
+        if not self._take_token(")"):
             raise ToolError("A parenthesis is not closed.")
 
 

@@ -51,7 +51,8 @@ def add_to_date(
         moved = _add_business_days(moved, business_days)
     except (OverflowError, ValueError):
         raise ToolError("The date would be outside of the years 1 to 9999.") from None
-    return {"date": moved.isoformat(), **_weekday(moved), "text": f"{moved.isoformat()} ({_WEEKDAYS[moved.weekday()]})"}
+    text = f"{moved.isoformat()} ({_WEEKDAYS[moved.weekday()]})"
+    return {"date": moved.isoformat(), **_name_day(moved), "text": text}
 
 
 def weekday_of(day: str) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def weekday_of(day: str) -> dict[str, Any]:
     """
     wanted = parse_date(day)
     year, week, _ = wanted.isocalendar()
-    return {"date": wanted.isoformat(), **_weekday(wanted), "iso_week": f"{year}-W{week:02d}", "day_of_year": wanted.timetuple().tm_yday,
+    return {"date": wanted.isoformat(), **_name_day(wanted), "iso_week": f"{year}-W{week:02d}", "day_of_year": wanted.timetuple().tm_yday,
             "leap_year": calendar.isleap(wanted.year), "text": f"{wanted} is a {_WEEKDAYS[wanted.weekday()]}."}  # fmt: skip
 
 
@@ -122,13 +123,13 @@ def _describe_moment(moment: datetime, zone: str) -> dict[str, Any]:
         "time": moment.isoformat(timespec="seconds"),
         "date": moment.date().isoformat(),
         "clock": f"{moment:%H:%M:%S}",
-        **_weekday(moment.date()),
+        **_name_day(moment.date()),
         "timezone": zone,
         "text": f"{moment:%Y-%m-%d %H:%M:%S} ({_WEEKDAYS[moment.weekday()]}) {zone}",
     }
 
 
-def _weekday(day: date) -> dict[str, str]:
+def _name_day(day: date) -> dict[str, str]:
     return {"weekday": _WEEKDAYS[day.weekday()], "weekday_zh": _WEEKDAYS_ZH[day.weekday()]}
 
 

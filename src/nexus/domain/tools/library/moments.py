@@ -40,10 +40,10 @@ _REGIONS = ("Asia", "Europe", "America", "Africa", "Australia", "Pacific", "Atla
 
 def parse_date(text: str) -> date:
     """A date as people write it: ISO, `2026/1/31`, `2026年1月31日`, `Jan 31, 2026`, `31 January 2026`."""
-    return _split(text)[0]
+    return _split_date(text)[0]
 
 
-def _split(text: str) -> tuple[date, str]:
+def _split_date(text: str) -> tuple[date, str]:
     """The date at the start of a text, and what stands behind it."""
     plain = unicodedata.normalize("NFKC", text).strip()
     if len(plain) > 60:
@@ -71,7 +71,7 @@ def parse_time(text: str) -> datetime:
     try:
         return datetime.fromisoformat(plain)
     except ValueError:
-        day, clock = _split(plain)
+        day, clock = _split_date(plain)
     if not clock:
         return datetime(day.year, day.month, day.day)
     half = next((half for word, half in _HALVES.items() if clock.startswith(word)), "")

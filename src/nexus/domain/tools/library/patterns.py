@@ -103,7 +103,7 @@ def parse_log_lines(text: str, level: str = "", contains: str = "", limit: int =
     check_count(limit, "limit", _LINES)
     entries = _parse_entries(check_size(text))
     sought = contains.lower()
-    wanted = [entry for entry in entries if _reaches(entry["level"], least) and sought in entry["line"].lower()]
+    wanted = [entry for entry in entries if _reaches_level(entry["level"], least) and sought in entry["line"].lower()]
     return {
         "entries": wanted[:limit],
         "matching": len(wanted),
@@ -242,5 +242,5 @@ def _normalize_level(text: str) -> str:
     return _SAME_LEVEL.get(upper, upper)
 
 
-def _reaches(level: str, least: str) -> bool:
+def _reaches_level(level: str, least: str) -> bool:
     return not least or (level in _LEVELS and _LEVELS.index(level) >= _LEVELS.index(least))

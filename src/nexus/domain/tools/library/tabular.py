@@ -97,7 +97,7 @@ def query_json(json_text: str, path: str = "") -> dict[str, Any]:
         found = _take_step(found, step, place.lstrip("."))
     value = found if {"[*]", "*"} & set(steps) else found[0]
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return {"value": value, "type": _kind(value), "text": text[:20_000]}
+    return {"value": value, "type": _kind_of(value), "text": text[:20_000]}
 
 
 def read_csv(text: str) -> tuple[list[str], list[Row]]:
@@ -220,13 +220,11 @@ def _take_step(values: list[Any], step: str, where: str) -> list[Any]:
         elif isinstance(value, dict) and step in value:
             found.append(value[step])
         elif len(values) == 1:
-            names = (
-                f"there are: {', '.join(map(str, value))[:300]}" if isinstance(value, dict) else f"it is {_kind(value)}"
-            )
-            raise ToolError(f"There is nothing at {where[:100]}; {names}.")
+            names = f"there are: {', '.join(map(str, value))[:300]}" if isinstance(value, dict) else None
+            raise ToolError(f"There is nothing at {where[:100]}; {names or f'it is {_kind_of(value)}'}.")
     return found
 
 
-def _kind(value: object) -> str:
+def _kind_of(value: object) -> str:
     names = ((bool, "boolean"), (dict, "object"), (list, "list"), (str, "text"), (int, "number"), (float, "number"))
     return next((name for kind, name in names if isinstance(value, kind)), "null")
