@@ -12,7 +12,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 help:
 	@echo "make run      set up what serving needs, then serve    (ARGS=\"--port 9000\")"
 	@echo "make setup    set up everything that development needs"
-	@echo "make test     run all tests: 5 to 15 minutes, as the machine is busy   (ARGS=\"tests/domain -k pause\")"
+	@echo "make test     run all tests: 5 minutes, more on a busy machine   (ARGS=\"tests/domain -k pause\")"
 	@echo "make test-quick  without those of real processes, stores and crashes: up to 2 minutes"
 	@echo "make lowest   what a Python version and a kernel can break, under the lowest Python here, with namespaces and without"
 	@echo "make check    formatting, lint, types, imports, architecture"

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-UNHEARD_SECONDS = 10.0
+UNHEARD_SECONDS = 8.0
 SECONDS = 45.0
 SEQUENCES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[=>])")
 
