@@ -15,6 +15,9 @@ from nexus.adapters.dynamodb.provision import provision
 from nexus.adapters.dynamodb.tables import DynamoTables, open_client
 from nexus.adapters.memory.signals import MemorySignals
 from nexus.adapters.memory.tables import MemoryTables
+from nexus.adapters.redis.connections import open_client as open_redis
+from nexus.adapters.redis.log import RedisLog
+from nexus.adapters.redis.signals import RedisSignals
 from nexus.adapters.sqlite.log import SqliteLog
 from nexus.adapters.sqlite.tables import SqliteTables
 from nexus.adapters.sqlite.writer import Writer
@@ -26,6 +29,7 @@ from nexus.domain.ports.signals import Signals
 from tests.contracts.stored import STORED, Clock
 from tests.fakes.code import MemoryCode
 from tests.fakes.log import MemoryLog
+from tests.redis_server import RedisServer, run_redis
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +91,37 @@ async def sqlite_log(path: Path, signals: Signals | None = None) -> AsyncIterato
             driver.close()
 
 
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A real one, started by the first test that asks."""
+    with run_redis() as server:
+        yield server
+
+
+@asynccontextmanager
+async def redis_signals(url: str, prefix: str) -> AsyncIterator[tuple[Any, RedisSignals]]:
+    """A client, and signals over connections of their own."""
+    async with open_redis(url) as client:
+        signals = RedisSignals(client, prefix=prefix)
+        signals.open()
+        try:
+            yield client, signals
+        finally:
+            await signals.close()
+
+
+@asynccontextmanager
+async def redis_log(url: str, prefix: str) -> AsyncIterator[RedisLog]:
+    """As a process of its own has it."""
+    async with redis_signals(url, prefix) as (client, signals):
+        driver = RedisLog(client, signals, prefix=prefix)
+        driver.open()
+        try:
+            yield driver
+        finally:
+            await driver.close()
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -111,22 +146,29 @@ def tables(driver: TableDriver, clock: Clock) -> Tables:
     return Tables(driver, secret=b"s" * 32, clock=clock)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 async def log_driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LogDriver]:
     async with AsyncExitStack() as stack:
         if request.param == "memory":
             yield MemoryLog()
+        elif request.param == "redis":
+            url = request.getfixturevalue("redis_server").url
+            yield await stack.enter_async_context(redis_log(url, f"t{uuid4().hex[:8]}:"))
         else:
             yield await stack.enter_async_context(sqlite_log(tmp_path / "nexus.db"))
 
 
-@pytest.fixture(params=["memory", "sqlite", "two connections", "two connections, every signal lost"])
+@pytest.fixture(params=["memory", "sqlite", "two connections", "two connections, every signal lost", "redis"])
 async def log_drivers(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[LogDriver, LogDriver]]:
     """Two drivers of one store, as two processes would have them."""
     if request.param == "memory":
         yield (driver := MemoryLog()), driver
         return
     async with AsyncExitStack() as stack:
+        if request.param == "redis":
+            url, prefix = request.getfixturevalue("redis_server").url, f"t{uuid4().hex[:8]}:"
+            yield tuple([await stack.enter_async_context(redis_log(url, prefix)) for _ in range(2)])  # type: ignore[misc]  # two
+            return
         shared = None if request.param.endswith("lost") else MemorySignals()
         one = await stack.enter_async_context(sqlite_log(tmp_path / "nexus.db", shared))
         if request.param == "sqlite":

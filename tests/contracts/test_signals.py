@@ -1,16 +1,23 @@
 """The contract of signals, over every adapter."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import pytest
 
 from nexus.adapters.memory.signals import MemorySignals
 from nexus.domain.ports.signals import Signals
+from tests.contracts.conftest import redis_signals
 
 
-@pytest.fixture
-def signals() -> Signals:
-    return MemorySignals()
+@pytest.fixture(params=["memory", "redis"])
+async def signals(request: pytest.FixtureRequest) -> AsyncIterator[Signals]:
+    if request.param == "memory":
+        yield MemorySignals()
+        return
+    async with redis_signals(request.getfixturevalue("redis_server").url, f"t{uuid4().hex[:8]}:") as (_, opened):
+        yield opened
 
 
 async def test_all_who_listen_to_a_key_are_woken_with_the_position(signals: Signals) -> None:

@@ -85,7 +85,7 @@ async def test_a_stale_front_is_refused_also_where_the_other_took_over_with_a_le
     stale, heir = fronts
     await appended(stale, 3, after=0)
     await heir.append("t", [b"heir"], after=3 + LEAP)
-    for after in (2, 3, 4, 3 + LEAP, 5 + LEAP):
+    for after in (2, 3, 4, 3 + LEAP, 5 + LEAP, 3 + 2 * LEAP):
         with pytest.raises(Conflict):
             await stale.append("t", [b"stale"], after=after)
     for log in fronts:
@@ -175,7 +175,7 @@ async def test_a_front_without_followers_listens_no_more(fronts: Fronts, log_dri
         await taken_one(fronts[1], f"t{n}")
     gc.collect()
     signals = getattr(log_drivers[1], "_signals")  # noqa: B009 - a driver's own
-    assert len(signals._listeners) < 300
+    assert len(getattr(signals, "_local", signals)._listeners) < 300
 
 
 async def taken_one(log: EventLog, topic: str) -> None:

@@ -18,10 +18,10 @@ _TABLE = (
 )
 _FOLLOWS = f"""
 create temp trigger if not exists nexus_log_follows before insert on nexus_log begin
-    select raise(abort, 'it does not follow the end of its topic') where new.first - 1 - coalesce((
+    select raise(abort, 'it does not follow the end of its topic') where min({LEAP}, new.first - 1 - coalesce((
         select iif(instr(body, x'0a'), first + length(body) - length(cast(replace(body, x'0a', '') as blob)), first)
         from nexus_log where topic = new.topic order by first desc limit 1
-    ), 0) not in (0, {LEAP});
+    ), 0)) not in (0, {LEAP});
 end"""  # noqa: S608 - no values in it
 _LAST = "select first, body from nexus_log where topic = ? order by first desc limit 1"
 _FROM = (

@@ -19,7 +19,7 @@ from nexus.domain.ports.topics import Trimmed as Trimmed
 E = TypeVar("E", bound=Struct)
 
 LEAP = 1_000
-"""How far a writer steps ahead that continues after a crash of the machine: readers may have seen positions that the store lost."""
+"""How far at least a writer steps ahead that continues after a crash: readers may have seen positions that the store lost."""
 
 
 class Append(Struct, frozen=True):
@@ -48,8 +48,10 @@ class LogDriver(Source, Protocol):
 
 def find_append_refusal(append: Append, end: int) -> Conflict | None:
     """What stands against events in a topic that ends at `end`."""
-    if append.after in (end, end + LEAP):
-        return None
+    return None if append.after == end or append.after >= end + LEAP else make_append_refusal(append, end)
+
+
+def make_append_refusal(append: Append, end: int) -> Conflict:
     topic, after = append.topic, append.after
     return Conflict(f"The topic ends at {end}, not at {after}", topic=topic, after=after, end=end)
 
@@ -63,7 +65,7 @@ class EventLog:
     def append(self, topic: str, events: Sequence[bytes], *, after: int, durable: bool = False) -> asyncio.Future[int]:
         """On its way when this returns; the last position is the answer, once it is committed and readers may see it.
 
-        Conflict when `after` is not the end, nor LEAP beyond it. An event is one line of UTF-8: no newline in it."""
+        Conflict when `after` is not the end, nor LEAP or more beyond it. An event is one line of UTF-8: no newline in it."""
         if not events or b"\n" in b"".join(events):
             raise ValueError("at least one event, each without a newline")
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
