@@ -216,6 +216,33 @@ async def test_that_it_waits_was_lost_on_the_way_to_the_log_and_nothing_else_is(
         assert (await talk.row(reply)).dispatch is None
 
 
+async def test_a_reply_is_finished_while_the_log_is_away_and_its_log_is_made_whole_afterwards() -> None:
+    class Log(MemoryLog):
+        away = False
+
+        def append(self, append: Append) -> None:
+            if self.away:
+                asyncio.get_running_loop().call_soon(append.finish, Unavailable("away"))
+            else:
+                super().append(append)
+
+    log = Log()
+    async with talking(queue=Lanes(interactive=1), log=EventLog(log)) as (app, session):
+        talk = Talk(app, session)
+        await talk.begun()
+        talk.says(turn("Good."))
+        _, reply = await talk.another()
+        log.away = True
+        talk.gate.opened.set()
+        await app.queue.wait_idle()
+        row = await talk.row(reply)
+        assert (row.status, row.content) == ("completed", "Good.") and row.dispatch
+        log.away = False
+        await app.services.replies.take_over(row)
+        assert (await talk.row(reply)).dispatch is None
+        assert tags(await told(app, reply))[-3:] == ["reply.reset", "reply.delta", "reply.completed"]
+
+
 async def test_what_only_waited_is_not_given_up_however_many_processes_die() -> None:
     async with talking(queue=Lanes(interactive=1)) as (app, session):
         talk = Talk(app, session)

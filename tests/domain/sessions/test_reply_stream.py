@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 
-from nexus.domain.core.errors import Unavailable
-from nexus.domain.ports.log import Append, EventLog
+import pytest
+
+from nexus.domain.core.errors import Conflict, Unavailable
+from nexus.domain.ports.log import LEAP, Append, Batch, EventLog
 from nexus.domain.runtime.model import TextDelta, UsageRecorded
-from nexus.domain.sessions.model import ReplyCompleted, ReplyEvent, ReplyStarted
-from nexus.domain.sessions.reply_stream import ReplyStream, reply_log
+from nexus.domain.sessions.model import ReplyCompleted, ReplyEvent, ReplyReset, ReplyStarted, join_text
+from nexus.domain.sessions.reply_stream import LOST, UNKNOWN, ReplyStream, reply_log
 from tests.fakes.log import MemoryLog
 
 STARTED = ReplyStarted("ses_1", "rpl_1")
@@ -56,3 +58,74 @@ async def test_what_was_lost_on_its_way_is_forgotten_with_what_waited_behind_it(
     await stream.emit_event(USAGE)
     await stream.end_stream(OVER)
     assert await events_of(log) == [STARTED, OVER]
+
+
+async def begun_stream(log: Counting) -> ReplyStream:
+    """Of a reply that has said `one` and counted a call."""
+    stream = ReplyStream(reply_log(EventLog(log)), "t")
+    await stream.begin_answer(STARTED, again=ReplyReset("again"), now=0.0)
+    for event in (USAGE, TextDelta("one")):
+        await stream.consume(event)
+    await stream.flush()
+    return stream
+
+
+async def test_what_is_lost_while_the_log_is_away_is_said_again_behind_a_leap() -> None:
+    log = Counting()
+    stream = await begun_stream(log)
+    log.failing = 3
+    for word in (" two", " three", " four", " five"):
+        await stream.consume(TextDelta(word))
+    await stream.flush()
+    await stream.end_stream(OVER)
+    events = await reply_log(EventLog(log)).read("t")
+    assert [event for _, event in events][3:] == [
+        ReplyReset(LOST), USAGE, TextDelta("one two three four five"), OVER
+    ]  # fmt: skip
+    assert events[3].position > events[2].position + LEAP
+    replayed = ReplyStream(reply_log(EventLog(log)), "t")
+    await replayed.replay()
+    assert (join_text(replayed.output), replayed.input_tokens) == ("one two three four five", 10)
+
+
+@pytest.mark.parametrize("when", ["before a word", "before the end", "with the end on its way"])
+async def test_a_topic_that_the_log_has_lost_begins_anew_with_all_that_was_said(when: str) -> None:
+    log = Counting()
+    stream = await begun_stream(log)
+    if when == "before a word":
+        await log.delete(["t"])
+        await stream.consume(TextDelta(" two"))
+        await stream.flush()
+    else:
+        await stream.consume(TextDelta(" two"))
+        if when == "before the end":
+            await stream.flush()
+        await log.delete(["t"])
+    await stream.end_stream(OVER)
+    assert await events_of(log) == [ReplyReset(LOST), USAGE, TextDelta("one two"), OVER]
+
+
+async def test_another_writer_that_is_further_is_not_written_over() -> None:
+    log = Counting()
+    stream = await begun_stream(log)
+    other = ReplyStream(reply_log(EventLog(log)), "t")
+    await other.replay()
+    await other.begin_answer(STARTED, again=ReplyReset("taken over"), now=0.0)
+    await other.flush()
+    await stream.consume(TextDelta(" two"))
+    with pytest.raises(Conflict):
+        await stream.flush()
+
+
+async def test_a_reply_that_is_taken_over_while_the_log_is_away_is_begun_anew_beyond_all_positions() -> None:
+    class Away(Counting):
+        async def read(self, topic: str, after: int, limit: int) -> Batch:
+            raise Unavailable("away")
+
+    log = Away()
+    stream = ReplyStream(reply_log(EventLog(log)), "t")
+    await stream.replay(2)
+    assert stream.has_begun and stream.usage_unknown
+    await stream.begin_answer(STARTED, again=ReplyReset("taken over"), now=0.0)
+    await stream.flush()
+    assert await log.end("t") > 2 * UNKNOWN

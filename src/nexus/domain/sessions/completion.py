@@ -10,7 +10,7 @@ from msgspec import structs
 
 from nexus.domain.agents.invocations import Called, Invocations
 from nexus.domain.agents.service import Agents
-from nexus.domain.core.errors import Conflict, Stale
+from nexus.domain.core.errors import Conflict, Stale, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.principal import Principal
@@ -33,6 +33,9 @@ from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
 from nexus.domain.tallies.service import Tallies
 
 ENDS = get_args(Ending)
+
+REPLACED = 1_000_000_000
+"""Where a log begins that takes the place of a lost one: beyond any position that a reader of the lost one may have seen."""
 
 logger = structlog.get_logger()
 
@@ -69,7 +72,11 @@ class ReplyCompletion:
             return
         hit("after:reply.keep")
         hit("before:reply.end")
-        await writing.end_stream(rules.end_event(ended))
+        try:
+            await writing.end_stream(rules.end_event(ended))
+        except Unavailable as error:  # the row says that it is over: the sweeper completes the log, or who follows it
+            logger.warning("reply.end_not_logged", reply_id=reply.reply_id, reason=error.detail)
+            return
         hit("after:reply.end")
         hit("before:reply.leave")
         await self._release_reply(ended)
@@ -80,7 +87,7 @@ class ReplyCompletion:
         topic = rules.topic(reply.reply_id)
         found = await self.stream.read(topic)
         if not (found and isinstance(found[-1].event, ENDS)):
-            writing = ReplyStream(self.stream, topic, at=found[-1].position if found else 0)
+            writing = ReplyStream(self.stream, topic, at=found[-1].position if found else REPLACED)
             with contextlib.suppress(Conflict):  # another reader had it emitted meanwhile
                 for event in rules.replace_lost_log(reply, [one.event for one in found]):
                     await writing.emit_event(event)

@@ -10,7 +10,7 @@ import structlog
 
 from nexus.domain.agents.model import Agent
 from nexus.domain.agents.service import Agents
-from nexus.domain.core.errors import Conflict, NexusError, Stale
+from nexus.domain.core.errors import Conflict, NexusError, Stale, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, instant
 from nexus.domain.core.streams import Batch
@@ -61,7 +61,7 @@ class OwnedReply:
     async def replay(self) -> None:
         """What that cost is unknown, unless it was released before it began."""
         if self.replays:
-            await self.writing.replay()
+            await self.writing.replay(self.reply.fence)
             self.writing.usage_unknown = self.writing.has_begun or self.reply.deaths > 0
             self.replays = False
 
@@ -330,7 +330,10 @@ class Replies:
         """Whether it has a writer that is gone. One with whom it only waited does not count, nor a job that this process lost."""
         if reply.worker_id in (None, self._worker_id):
             return False
-        return rules.has_begun([one.event for one in await self._stream.read(rules.topic(reply.reply_id))])
+        try:
+            return rules.has_begun([one.event for one in await self._stream.read(rules.topic(reply.reply_id))])
+        except Unavailable:  # nobody can tell
+            return True
 
     async def _finish_early(self, reply: Reply, owned: OwnedReply | None = None) -> None:
         """With what was emitted of it so far."""

@@ -1,11 +1,12 @@
 """A reply while it is written: what was said so far, and where in the log it stands. The hot path of a token."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import get_args
 
 from nexus.domain.agents.model import Agent
-from nexus.domain.core.errors import Unavailable
+from nexus.domain.core.errors import Conflict, Unavailable
 from nexus.domain.ports.log import LEAP, EventLog, Stream
 from nexus.domain.runtime.model import AnswerEvent, AnswerFinished, AnswerStop, TextDelta, ToolFinished, UsageRecorded
 from nexus.domain.sessions import rules
@@ -18,7 +19,14 @@ from nexus.domain.sessions.model import (
     Session,
     TextPart,
     ToolCallPart,
+    join_text,
 )
+
+LOST = "The live events of this reply were lost: it is emitted again."
+COUNTED = (TextDelta, ToolFinished, UsageRecorded)
+"""Events that `ReplyStream` counts before it emits them."""
+UNKNOWN = 10_000_000
+"""Positions from which a writer begins that cannot ask where the topic ends, so many for each fence; none is reached by counting."""
 
 
 def reply_log(log: EventLog) -> Stream[ReplyEvent]:
@@ -26,14 +34,17 @@ def reply_log(log: EventLog) -> Stream[ReplyEvent]:
 
 
 class ReplyStream:
-    """One append is under way at a time: what the model says meanwhile waits in its socket and comes joined.
+    """One append is under way at a time: what the model says meanwhile waits in its socket and comes joined. Where the log is away or has
+    lost the topic, the reply goes on; once it takes events again, a reset and all that was said come first, behind a leap.
 
     `has_begun`: more was emitted than that it waits; `began`: when it did so through this object, in seconds. `agent`, `session`: as they
     were when it was asked for, where that is not long ago."""
 
     __slots__ = (
         "_at",
+        "_is_lost",
         "_landed",
+        "_model",
         "_parts",
         "_pending",
         "_stream",
@@ -52,11 +63,12 @@ class ReplyStream:
 
     def __init__(self, stream: Stream[ReplyEvent], topic: str, *, at: int = 0) -> None:
         self._stream, self._topic, self._at = stream, topic, at
+        self._model = ""
         self._landed: asyncio.Future[int] | None = None
         self._pending = list[ReplyEvent]()
         self._parts, self._text = list[Part](), list[str]()
         self.input_tokens = self.output_tokens = 0
-        self.usage_unknown = self.has_begun = self.is_ending = False
+        self.usage_unknown = self.has_begun = self.is_ending = self._is_lost = False
         self.agent: Agent | None = None
         self.session: Session | None = None
         self.began: float | None = None
@@ -72,13 +84,26 @@ class ReplyStream:
         if isinstance(event, UsageRecorded):
             return
         if self._landed is not None:
-            await self._landed
+            await self.flush()
         self._landed = self._append()
 
     def _append(self) -> asyncio.Future[int]:
         events, self._pending = self._pending, []
+        if self._is_lost:
+            events, self._is_lost = (
+                [*self._repeat_output(), *(one for one in events if not isinstance(one, COUNTED))],
+                False,
+            )
+            self._at += LEAP
         after, self._at = self._at, self._at + len(events)
         return self._stream.append(self._topic, events, after=after)
+
+    def _repeat_output(self) -> list[ReplyEvent]:
+        """In place of all that was emitted so far, and of what was counted and waits to be."""
+        text, events = join_text(self.output), list[ReplyEvent]([ReplyReset(LOST)])
+        if self._model:
+            events.append(UsageRecorded(self._model, self.input_tokens, self.output_tokens, unknown=self.usage_unknown))
+        return [*events, TextDelta(text)] if text else events
 
     async def consume(self, item: AnswerEvent | AnswerFinished) -> None:
         """An item of the answer: counted, kept and emitted."""
@@ -95,6 +120,7 @@ class ReplyStream:
             self._parts = [*self.output, ToolCallPart(event.call_id, event.name, event.ok)]
             self._text.clear()
         elif isinstance(event, UsageRecorded):
+            self._model = event.model
             self.input_tokens += event.input_tokens
             self.output_tokens += event.output_tokens
             self.usage_unknown |= event.unknown
@@ -115,14 +141,26 @@ class ReplyStream:
         await self.emit_event(again if had_begun else started)
 
     async def flush(self) -> None:
-        """What was emitted is in the log, or was lost on its way there and is forgotten."""
-        if self._landed is not None and not self._landed.cancelled():
-            try:
-                await self._landed
-            except Unavailable:
-                self._at = await self._stream.end(self._topic)
+        """What was emitted is in the log, or was lost on its way there and is repeated. Conflict when another writer is further."""
+        landed, self._landed = self._landed, None
+        if landed is None or landed.cancelled():
+            return
+        try:
+            await landed
+        except Unavailable:
+            await self._handle_loss()
+        except Conflict as refused:
+            if refused.facts["end"] > refused.facts["after"]:
+                raise
+            self._is_lost = True
+
+    async def _handle_loss(self) -> None:
+        """That it waits is not repeated; all else is."""
+        self._is_lost = True
+        if not self.has_begun:
+            with contextlib.suppress(Unavailable):
+                self._at, self._is_lost = await self._stream.end(self._topic), False
                 self._pending.clear()
-        self._landed = None
 
     async def append_pending(self) -> None:
         """What was to go out with the next event is on its way when this returns."""
@@ -130,10 +168,14 @@ class ReplyStream:
         if self._pending:
             self._landed = self._append()
 
-    async def replay(self) -> None:
+    async def replay(self, fence: int = 1) -> None:
         """Everything emitted before a crash is counted and kept again. What follows begins behind a leap: a position that
-        somebody may have seen and the disk has lost does not come back as another."""
-        found = await self._stream.read(self._topic)
+        somebody may have seen and the disk has lost does not come back as another. While the log is away, nothing is known of it."""
+        try:
+            found = await self._stream.read(self._topic)
+        except Unavailable:
+            self._at, self._is_lost, self.has_begun, self.usage_unknown = fence * UNKNOWN, True, True, True
+            return
         self.has_begun = rules.has_begun([one.event for one in found])
         for one in found:
             self._count_event(one.event)
@@ -141,7 +183,11 @@ class ReplyStream:
         self._at += LEAP if self._at else 0
 
     async def end_stream(self, event: Ending) -> None:
-        """The last event, on the disk itself before it is shown."""
+        """The last event, on the disk itself before it is shown. Unavailable while the log is away."""
         await self.flush()
         self._pending.append(event)
-        await self._append()
+        self._landed = self._append()
+        await self.flush()
+        if self._is_lost:
+            self._pending.append(event)
+            await self._append()
