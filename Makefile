@@ -7,7 +7,7 @@ UV := $(BIN)/uv
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: help run setup test lowest check exam chaos fuzz model-check fuzz-api format docs bench clean
+.PHONY: help run setup test lowest check exam chaos fuzz model-check fuzz-api format docs stack stack-down bench clean
 
 help:
 	@echo "make run      set up what serving needs, then serve    (ARGS=\"--port 9000\")"
@@ -23,6 +23,7 @@ help:
 	@echo "make fuzz-api five minutes of generated calls of the API  (ARGS=\"--seconds 60 --seed 7\")"
 	@echo "make format   format the code, and mend what can be mended"
 	@echo "make docs     write the pages that are generated"
+	@echo "make stack    two api and two worker processes behind nginx, with Redis and tables, on this machine  (ARGS=\"--port 8080\")"
 	@echo "make bench    measure nexus beside a bare relay and its peers   (ARGS=\"--only nexus raw --rounds 3\")"
 	@echo "make clean    remove .venv and caches; data stays"
 
@@ -76,6 +77,12 @@ format: setup
 
 docs: setup
 	$(BIN)/python -m tests.architecture.states
+
+stack: setup
+	@exec $(BIN)/python -m tests.stack $(ARGS)
+
+stack-down:
+	@$(BIN)/python -m tests.stack.down
 
 bench: setup
 	-@bench/setup

@@ -1,4 +1,4 @@
-"""AWS on loopback, in a process of its own: prints its port, ends when its standard input does.
+"""AWS on loopback, in a process of its own: prints its port, ends when its standard input does; with `--port N` on a signal.
 
 One lock around everything: conditional writes and transactions of moto are not atomic between threads.
 """
@@ -19,10 +19,13 @@ def serve() -> None:
         with lock:
             return list(app(environ, start_response))
 
-    server = make_server("127.0.0.1", 0, one_at_a_time, threaded=True)
+    port = int(sys.argv[2]) if sys.argv[1:2] == ["--port"] else 0
+    server = make_server("127.0.0.1", port, one_at_a_time, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()
+    if port:
+        threading.Event().wait()
     sys.stdin.read()
 
 

@@ -33,7 +33,7 @@ def run(settings: Settings, *, ready: Callable[[str], None]) -> None:
 
 async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
     """Serves until SIGTERM or SIGINT, then drains: readiness goes, streams are told, work is finished or handed back. `ready` hears
-    the URL once requests are answered. InvalidInput for settings that must not be served."""
+    the URL once requests are answered; of a worker, an empty one. InvalidInput for settings that must not be served."""
     check_start(settings)
     failpoints.arm(settings.chaos.failpoint)
     logs.configure(settings.log.level, settings.log.format)
@@ -43,7 +43,9 @@ async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
         listener = stack.enter_context(closing(_bind_listener(settings))) if answers else None
         process = await stack.enter_async_context(open_process(settings))
         if listener is None:
+            ready("")
             await stopping.wait()
+            await process.lanes.drain(settings.limits.drain_seconds)
         else:
             await _answer_requests(settings, process, listener, stopping, ready)
 

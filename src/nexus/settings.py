@@ -82,6 +82,24 @@ class TableStorage(_Group, frozen=True, kw_only=True):
     )
 
 
+class Events(_Group, frozen=True, kw_only=True):
+    backend: Annotated[Literal["sqlite", "redis"], "Where the live events of replies are kept."] = "sqlite"
+
+
+class Queue(_Group, frozen=True, kw_only=True):
+    backend: Annotated[
+        Literal["inprocess", "arq"], "What carries builds from the processes that take them to those that run them."
+    ] = "inprocess"
+
+
+class RedisStorage(_Group, frozen=True, kw_only=True):
+    url: Annotated[str, "The Redis of events, signals and the queue `arq`.", Meta(pattern=r"^(rediss?://\S+)?$")] = ""
+
+
+class FileStorage(_Group, frozen=True, kw_only=True):
+    root: Annotated[str, "Where projects, their files and their git repositories are; unset: the data directory."] = ""
+
+
 class Builds(_Group, frozen=True, kw_only=True):
     concurrency: Annotated[int, "How many builds run at once in this process.", Meta(ge=1, le=256)] = 4
     per_tenant: Annotated[_Count, "How many builds of one tenant may be queued or run; others are held."] = 100
@@ -146,14 +164,21 @@ class Settings(_Group, frozen=True, kw_only=True):
     host: Annotated[_Text, "The address to listen on."] = "127.0.0.1"
     port: Annotated[int, "The port to listen on; 0: any free one.", Meta(ge=0, le=65535)] = 8000
     role: Annotated[
-        Literal["all", "api", "worker"], "What this process serves. `api` and `worker` are not yet usable."
+        Literal["all", "api", "worker"], "What this process does: `api` answers requests and replies, `worker` builds."
     ] = "all"
+    secret: Annotated[
+        Secret, "What seals cursors, the same in all processes; unset: made once for a data directory."
+    ] = Secret()
     trusted_proxies: Annotated[
         str, "Addresses and networks, comma-separated, whose connections are not counted by address."
     ] = ""
     model: Model = Model()
     auth: Auth = Auth()
     tables: TableStorage = TableStorage()
+    events: Events = Events()
+    queue: Queue = Queue()
+    redis: RedisStorage = RedisStorage()
+    files: FileStorage = FileStorage()
     builds: Builds = Builds()
     log: Log = Log()
     limits: Limits = Limits()
@@ -163,6 +188,15 @@ class Settings(_Group, frozen=True, kw_only=True):
     @property
     def directory(self) -> Path:
         return Path(self.data_dir).absolute()
+
+    @property
+    def uses_redis(self) -> bool:
+        return self.events.backend == "redis" or self.queue.backend == "arq"
+
+    @property
+    def files_root(self) -> Path:
+        """Of projects: shared by all processes where there are several."""
+        return Path(self.files.root or self.data_dir).absolute()
 
 
 _GROUPS: Mapping[str, type[_Group]] = {

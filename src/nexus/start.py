@@ -15,6 +15,7 @@ GIT_ADVICE = (
     "Install git (Debian, Ubuntu: apt install git; macOS: xcode-select --install): projects are git repositories."
 )
 AWS_ADVICE = "NEXUS_TABLES__BACKEND=dynamodb needs the extra aws: pip install 'nexus[aws]'."
+REDIS_ADVICE = "Redis needs the extra redis: pip install 'nexus[redis]'."
 _SHORT = f"NEXUS_AUTH__TOKEN has fewer than {SHORTEST_TOKEN} characters"
 _ADVICE = 'make one with python3 -c "import secrets; print(secrets.token_urlsafe())".'
 DIRECTORY_ADVICE = "Choose another one with --data-dir, or NEXUS_DATA_DIR."
@@ -39,15 +40,33 @@ def find_setting_faults(settings: Settings) -> list[str]:
             found.append(f"{reached}: set NEXUS_AUTH__TOKEN, or listen on 127.0.0.1.")
         elif _is_short(settings):
             found.append(f"{reached}, and {_SHORT}: {_ADVICE}")
-    if settings.role != "all":
-        found.append(f"NEXUS_ROLE={settings.role} needs a queue between processes, which this release lacks: use all.")
+    found += find_role_faults(settings)
     try:
         parse_networks(settings.trusted_proxies)
     except ValueError as error:
         found.append(f"NEXUS_TRUSTED_PROXIES is wrong: {error}.")
     if settings.tables.backend == "dynamodb" and find_spec("aioboto3") is None:
         found.append(AWS_ADVICE)
+    if settings.uses_redis:
+        if not settings.redis.url:
+            found.append("NEXUS_EVENTS__BACKEND=redis and NEXUS_QUEUE__BACKEND=arq need NEXUS_REDIS__URL.")
+        if find_spec("arq") is None:
+            found.append(REDIS_ADVICE)
     return [*found, *filter(None, [describe_missing_key(settings.model)])]
+
+
+def find_role_faults(settings: Settings) -> list[str]:
+    """What processes that share their work need, and one that is alone does not."""
+    if settings.role == "all":
+        return []
+    needs = f"NEXUS_ROLE={settings.role} shares its work with other processes and needs"
+    wanted = {
+        "NEXUS_TABLES__BACKEND=dynamodb: SQLite is the store of one process": settings.tables.backend == "dynamodb",
+        "NEXUS_EVENTS__BACKEND=redis: readers follow replies of other processes": settings.events.backend == "redis",
+        "NEXUS_QUEUE__BACKEND=arq: builds run in other processes": settings.queue.backend != "inprocess",
+        "NEXUS_SECRET, the same for all: it seals the cursors of lists": bool(settings.secret),
+    }
+    return [f"{needs} {what}." for what, is_given in wanted.items() if not is_given]
 
 
 def find_setting_warnings(settings: Settings) -> list[str]:

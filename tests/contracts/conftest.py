@@ -102,7 +102,7 @@ def redis_server() -> Iterator[RedisServer]:
 async def redis_signals(url: str, prefix: str) -> AsyncIterator[tuple[Any, RedisSignals]]:
     """A client, and signals over connections of their own."""
     async with open_redis(url) as client:
-        signals = RedisSignals(client, prefix=prefix)
+        signals = RedisSignals(client, MemorySignals(), prefix=prefix)
         signals.open()
         try:
             yield client, signals

@@ -29,7 +29,14 @@ ANN, BOB = Principal("t1", "u1"), Principal("t2", "u1")
 
 
 async def test_a_row_comes_back_as_it_went(tables: Tables) -> None:
-    nested = {"a": [1, 2.5, True, None, "x", {"deep": -3}], "big": 2**53 + 1, "tiny": 1e-9, "empty": "", "none": None}
+    nested = {
+        "a": [1, 2.5, True, None, "x", {"deep": -3}],
+        "big": 2**53 + 1,
+        "tiny": 1e-9,
+        "empty": "",
+        "none": None,
+        "keys": {"": 1, "\x00": 2, "\x00a": 3},
+    }
     job = Job(job_id="j1", payload={**nested, "list": [], "map": {}}, tags=["b", "a"], score=1.0)
     await tables.commit(insert(JOBS, job))
     assert await tables.get(JOBS, "j1") == job

@@ -104,8 +104,13 @@ def _add_serve(topics: Topics) -> None:
         "--port", type=parse_int(0, 65535), help="the port; 0 takes a free one (default: NEXUS_PORT, or 8000)"
     )
     parser.add_argument("--data-dir", help="where everything is kept (default: NEXUS_DATA_DIR, or ./data)")
-    parser.add_argument("--role", choices=("all", "api"), help="what this process does (default: NEXUS_ROLE, or all)")
+    parser.add_argument(
+        "--role", choices=("all", "api", "worker"), help="what this process does (default: NEXUS_ROLE, or all)"
+    )
     parser.add_argument("--attached", action="store_true", help=SUPPRESS)
+    worker = _add_local(topics, "worker", "run builds that other processes take: `serve --role worker`", "serve:serve")
+    worker.add_argument("--data-dir", help="where its own things are kept (default: NEXUS_DATA_DIR, or ./data)")
+    worker.set_defaults(role="worker", host=None, port=None, attached=False)
 
 
 def _add_build(topics: Topics) -> None:

@@ -30,17 +30,19 @@ def serve(asked: Asked) -> int:
         threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         note = asked.output.add_note
-        serving.run(found, ready=lambda url: note(f"nexus is ready at {url} ({_summarize(found, url)})"))
+        serving.run(found, ready=lambda url: note(_describe_ready(found, url)))
     except OSError as error:
         reason = error.strerror or str(error)
         raise Ended(FAILED, f"Cannot serve on {found.host}:{found.port} from {found.data_dir}: {reason}.") from error
     return OK
 
 
-def _summarize(found: "Settings", url: str) -> str:
+def _describe_ready(found: "Settings", url: str) -> str:
     model = found.model
     answers = "offline, no AI" if model.provider == "offline" else f"{model.name} at {model.base_url}"
-    return f"model: {answers}; docs: {url}/docs; stop: Ctrl-C"
+    if not url:
+        return f"nexus is ready to run builds (model: {answers}; stop: Ctrl-C)"
+    return f"nexus is ready at {url} (model: {answers}; docs: {url}/docs; stop: Ctrl-C)"
 
 
 def _end_with_parent() -> None:

@@ -1,12 +1,15 @@
 """From the settings to the adapters: one function a port, which imports and opens what is behind it. They close in reverse."""
 
 import asyncio
+import hashlib
 import os
 import secrets
+import socket
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +27,8 @@ from nexus.domain.ports.code import CodeRunner
 from nexus.domain.ports.database import TableDriver, Tables
 from nexus.domain.ports.files import FileStore
 from nexus.domain.ports.heartbeat import Heartbeat
-from nexus.domain.ports.jobs import JobQueue, LocalJobs
-from nexus.domain.ports.log import EventLog
+from nexus.domain.ports.jobs import JobQueue, JobReceiver, LocalJobs
+from nexus.domain.ports.log import EventLog, LogDriver
 from nexus.domain.ports.models import DEFAULT, ChatModel, ModelCatalog, ModelDiscovery
 from nexus.domain.ports.repository import Repository
 from nexus.domain.ports.signals import Signals
@@ -37,12 +40,18 @@ from nexus.jobs.lanes import Lanes
 from nexus.settings import Settings
 
 if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
     from nexus.adapters.confined.runner import ConfinedRunner
     from nexus.adapters.confined.workspaces import WorkspacePool
+    from nexus.adapters.directory.files import DirectoryFiles
     from nexus.adapters.sqlite.writer import Writer
 
 KEPT = ("nexus.db", "nexus.db-wal", "nexus.db-shm", "lock", "models.toml", "projects")
 """What is kept in a data directory, beside `secret`: closed to other users, whatever the directory itself allows."""
+
+REDIS_PREFIX = "nexus:"
+QUEUE_NAME = "nexus:background"
 
 logger = structlog.get_logger()
 
@@ -65,7 +74,8 @@ class AgentAdapters(Struct, frozen=True, kw_only=True):
 
 
 class Adapters(AgentAdapters, frozen=True, kw_only=True):
-    """What is behind the ports; beside it what builds follow, and the numbers that the settings give.
+    """What is behind the ports; beside it what builds follow, and the numbers that the settings give. `remote` carries jobs to processes
+    that serve their lanes, `receiver` brings those for this one.
 
     Where this process holds its store and its directory for itself: `is_sole`, so whoever else ran anything is dead; `tidies`, which
     remove once what the last process left; `collects`, which go on removing what dead processes leave beside it."""
@@ -79,6 +89,8 @@ class Adapters(AgentAdapters, frozen=True, kw_only=True):
     discovery: ModelDiscovery
     heartbeat: Heartbeat
     worker_id: str
+    remote: JobQueue | None = None
+    receiver: JobReceiver | None = None
     new_id: NewId = ulids()
     workflow: Workflow = AGENT_BUILD
     timeouts: BuildTimeouts = BuildTimeouts()
@@ -97,6 +109,7 @@ class Backends:
     def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
         self.settings, self.stack = settings, stack
         self._writer: Writer | None = None
+        self._redis: Redis | None = None
 
     async def open_sqlite(self) -> "Writer":
         from nexus.adapters.sqlite.writer import Writer
@@ -107,55 +120,72 @@ class Backends:
             self.stack.push_async_callback(self._writer.close)
         return self._writer
 
+    async def open_redis(self) -> "Redis":
+        from nexus.adapters.redis.connections import open_client
+
+        if self._redis is None:
+            self._redis = await self.stack.enter_async_context(open_client(self.settings.redis.url))
+        return self._redis
+
 
 async def open_adapters(settings: Settings, lanes: Lanes, stack: AsyncExitStack) -> Adapters:
     """Conflict when another process holds the data directory; InvalidInput when code cannot be confined as it must be."""
     from nexus.adapters.directory.files import DirectoryFiles
     from nexus.adapters.git.repository import GitRepository
-    from nexus.adapters.git.stale_files import StaleFiles
 
-    backends, data, limits = Backends(settings, stack), await _hold_directory(settings, stack), settings.builds
-    files = DirectoryFiles(data)
+    await _open_directory(settings, stack)
+    backends, limits, files = Backends(settings, stack), settings.builds, DirectoryFiles(settings.files_root)
     code = await open_code(settings, stack)
     check_tier(settings, code)
     return Adapters(
         tables=await open_tables(backends),
-        log=await open_log(backends, signals := open_signals()),
+        log=await open_log(backends, signals := await open_signals(backends)),
         signals=signals,
         files=files,
-        repository=GitRepository(root=data, files=files),
+        repository=GitRepository(root=settings.files_root, files=files),
         queue=lanes,
         local=lanes,
+        remote=open_queue(settings, stack),
+        receiver=open_receiver(settings, lanes),
         models=await open_models(settings, stack),
         discovery=open_discovery(),
         code=code,
         web=open_web(),
         heartbeat=await open_heartbeat(settings, stack),
-        secret=_read_secret(data / "secret"),
-        worker_id=f"{os.getpid()}-{secrets.token_hex(4)}",
+        secret=_find_secret(settings),
+        worker_id=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
         admission=Limits(limits.per_tenant, limits.held_per_tenant),
         leases=LeaseTimes(lease=limits.lease_seconds),
         timeouts=BuildTimeouts(patience=limits.patience_seconds),
         sweep_every=limits.sweep_seconds,
         is_sole=settings.tables.backend == "sqlite",
-        tidies=[files.tidy],
-        collects={
-            "code": code.collect_garbage,
-            "files": files.collect_garbage,
-            "git": StaleFiles(root=data).collect_garbage,
-            "crash test": lambda: asyncio.to_thread(_collect_crash_tests, data),
-        },
+        tidies=[files.tidy] if settings.role == "all" else [],
+        collects=list_collectors(settings, code, files),
     )
 
 
-async def _hold_directory(settings: Settings, stack: AsyncExitStack) -> Path:
+def list_collectors(settings: Settings, code: "ConfinedRunner", files: "DirectoryFiles") -> Mapping[str, Collect]:
+    """What removes what dead processes left, by kind."""
+    from nexus.adapters.git.stale_files import StaleFiles
+
+    return {
+        "code": code.collect_garbage,
+        "files": files.collect_garbage,
+        "git": StaleFiles(root=settings.files_root).collect_garbage,
+        "crash test": lambda: asyncio.to_thread(_collect_crash_tests, settings.directory),
+    }
+
+
+async def _open_directory(settings: Settings, stack: AsyncExitStack) -> None:
+    """The data directory; a process that does everything holds it for itself."""
     from nexus.adapters.directory.modes import close_to_others
     from nexus.adapters.sqlite.lock import DirectoryLock
 
     data = settings.directory
-    stack.enter_context(DirectoryLock(data))
+    if settings.role == "all":
+        stack.enter_context(DirectoryLock(data))
+    await asyncio.to_thread(partial(data.mkdir, parents=True, exist_ok=True))
     await asyncio.to_thread(close_to_others, [data / name for name in KEPT])
-    return data
 
 
 async def open_tables(backends: Backends, *, are_new: bool = True) -> TableDriver:
@@ -179,19 +209,58 @@ async def open_tables(backends: Backends, *, are_new: bool = True) -> TableDrive
     return DynamoTables(client, prefix=wanted.prefix)
 
 
-def open_signals() -> Signals:
+async def open_signals(backends: Backends) -> Signals:
     from nexus.adapters.memory.signals import MemorySignals
 
-    return MemorySignals()
+    if not backends.settings.uses_redis:
+        return MemorySignals()
+    from nexus.adapters.redis.signals import RedisSignals
+
+    signals = RedisSignals(await backends.open_redis(), MemorySignals(), prefix=REDIS_PREFIX)
+    signals.open()
+    backends.stack.push_async_callback(signals.close)
+    return signals
 
 
 async def open_log(backends: Backends, signals: Signals) -> EventLog:
+    if backends.settings.events.backend == "redis":
+        return EventLog(await _open_redis_log(backends, signals))
     from nexus.adapters.sqlite.log import SqliteLog
 
     log = SqliteLog(await backends.open_sqlite(), signals)
     await log.open()
     backends.stack.callback(log.close)
     return EventLog(log)
+
+
+async def _open_redis_log(backends: Backends, signals: Signals) -> LogDriver:
+    from nexus.adapters.redis.log import RedisLog
+    from nexus.adapters.redis.signals import RedisSignals
+
+    assert isinstance(signals, RedisSignals)
+    log = RedisLog(await backends.open_redis(), signals, prefix=REDIS_PREFIX)
+    log.open()
+    backends.stack.push_async_callback(log.close)
+    return log
+
+
+def open_queue(settings: Settings, stack: AsyncExitStack) -> JobQueue | None:
+    """None where all jobs run in the process that makes them."""
+    if settings.queue.backend == "inprocess":
+        return None
+    from nexus.adapters.redis.jobs import ArqJobs
+
+    jobs = ArqJobs(settings.redis.url, queue_name=QUEUE_NAME)
+    stack.push_async_callback(jobs.close)
+    return jobs
+
+
+def open_receiver(settings: Settings, lanes: Lanes) -> JobReceiver | None:
+    if settings.queue.backend == "inprocess":
+        return None
+    from nexus.adapters.redis.jobs import ArqReceiver
+
+    return ArqReceiver(settings.redis.url, queue_name=QUEUE_NAME, has_room=partial(lanes.has_room, "background"))
 
 
 async def open_heartbeat(settings: Settings, stack: AsyncExitStack) -> Heartbeat:
@@ -260,6 +329,13 @@ def crash_test_workspaces(data: Path) -> Sequence["WorkspacePool"]:
 
 def _collect_crash_tests(data: Path) -> int:
     return sum(pool.collect_garbage() for pool in crash_test_workspaces(data))
+
+
+def _find_secret(settings: Settings) -> bytes:
+    """32 bytes."""
+    if settings.secret:
+        return hashlib.sha256(settings.secret.reveal().encode()).digest()
+    return _read_secret(settings.directory / "secret")
 
 
 def _read_secret(path: Path) -> bytes:

@@ -5,14 +5,16 @@ from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Seque
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from nexus.composition.adapters import Adapters, open_adapters
 from nexus.composition.services import compose_services
+from nexus.domain.ports.jobs import Lane
 from nexus.domain.services import Services
 from nexus.jobs.collector import collect_forever
 from nexus.jobs.lanes import Lanes
 from nexus.jobs.registry import REGISTRY, Registry
+from nexus.jobs.router import JobRouter
 from nexus.jobs.runner import Runner
 from nexus.jobs.sweeper import Sweeper
 from nexus.settings import Settings
@@ -20,11 +22,11 @@ from nexus.settings import Settings
 Duty = Literal["http", "interactive", "background", "sweeper"]
 DUTIES: Mapping[str, Collection[Duty]] = {
     "all": ("http", "interactive", "background", "sweeper"),
-    "api": ("http", "interactive"),
+    "api": ("http", "interactive", "sweeper"),
     "worker": ("background", "sweeper"),
 }
-"""What a process of each role does."""
-LANES: frozenset[Duty] = frozenset({"interactive", "background"})
+"""What a process of each role does. It sweeps the work of the lanes that it serves."""
+LANES: frozenset[Lane] = frozenset({"interactive", "background"})
 
 
 class Process(Struct, frozen=True, kw_only=True):
@@ -66,20 +68,26 @@ async def run_process(
     adapters: Adapters, lanes: Lanes, duties: Collection[Duty], *, registry: Registry = REGISTRY
 ) -> AsyncIterator[Process]:
     """A process on open adapters; at its end, its jobs are handed back."""
+    served = LANES & {*duties}
+    if adapters.remote:
+        router = JobRouter(lanes, adapters.remote, lanes=served, registry=registry)
+        adapters = structs.replace(adapters, queue=router)
     services = compose_services(adapters)
     await services.tools.register_library()
     runner = Runner(services=services, worker_id=adapters.worker_id, registry=registry)
     sweeper = Sweeper(
         services=services, queue=adapters.queue, local=lanes, worker_id=adapters.worker_id, times=adapters.leases,
-        registry=registry,
+        registry=registry, lanes=served,
     )  # fmt: skip
     loops = [collect_forever(adapters.collects, adapters.collect_every), *(tidy() for tidy in adapters.tidies)]
     async with lanes:
         if "sweeper" in duties:
             await sweeper.start(alone=adapters.is_sole)
             loops.append(sweeper.run(adapters.sweep_every))
-        if LANES & {*duties}:
+        if served:
             lanes.serve(runner.run, back=runner.hand_back)
+        if adapters.remote and adapters.receiver and "background" in duties:
+            loops.append(adapters.receiver.run(router.deliver_job))
         async with _run_beside(loops):
             yield Process(services=services, adapters=adapters, lanes=lanes, sweeper=sweeper)
 

@@ -11,6 +11,7 @@ import structlog
 
 from nexus.domain.core.batches import split_batches
 from nexus.domain.ports.jobs import Capacity, Job
+from nexus.domain.ports.jobs import Lane as LaneName
 from nexus.jobs.registry import REGISTRY, Registry, encode
 
 Run = Callable[[bytes], Awaitable[object]]
@@ -41,6 +42,9 @@ class Order:
 
     def __contains__(self, key: str) -> bool:
         return key in self._all
+
+    def __len__(self) -> int:
+        return len(self._all)
 
     def count_group(self, group: str) -> int:
         """How many of a group wait."""
@@ -111,6 +115,9 @@ class Lane:
 
     def _count_free(self, group: str) -> int:
         return min(self._places - self._running, self._per_group - self._taken[group])
+
+    def has_room(self) -> bool:
+        return self._running < self._places and not len(self.order)
 
     def take_place(self, group: str) -> None:
         self._running += 1
@@ -192,6 +199,10 @@ class Lanes:
 
     def free_places(self, job: type[Job], *, group: str = "") -> Capacity:
         return self._lanes[self._registry.spec_of(job).lane].free_places(group)
+
+    def has_room(self, lane: LaneName) -> bool:
+        """Whether a job of the lane would start at once, whatever its group."""
+        return not self._closed and self._lanes[lane].has_room()
 
     def has_job(self, key: str) -> bool:
         return key in self._running or any(key in lane.order for lane in self._lanes.values())

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from nexus.domain.core.batches import split_batches
-from nexus.domain.ports.jobs import JobQueue, LocalJobs
+from nexus.domain.ports.jobs import JobQueue, Lane, LocalJobs
 from nexus.domain.services import Services
 from nexus.domain.tasks.execution import Executions, LeaseRow, LeaseTimes
 from nexus.jobs.failures import log_failure
@@ -63,7 +63,7 @@ class Ledger(NamedTuple):
 
 class Sweeper:
     """Takes over what gave no sign of life for a lease, offers what lies queued, and ends what nobody alive will end, whatever kind of work
-    it is.
+    it is. `lanes`: those that this process serves, whose work it sweeps; what was asked through it, it ends in any.
 
     `stuck_runs`: how much work has been unfinished, unowned and unexplained for a minute. It must be 0."""
 
@@ -76,10 +76,12 @@ class Sweeper:
         worker_id: str,
         times: LeaseTimes = LeaseTimes(),
         registry: Registry = REGISTRY,
+        lanes: Collection[Lane] = ("interactive", "background"),
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._services, self._queue, self._local, self._worker_id = services, queue, local, worker_id
         self._ledgers = _list_ledgers(registry, services)
+        self._swept = [ledger for ledger in self._ledgers if ledger.specs[0].lane in lanes]
         self._still = ChangeWatch(seconds=times.lease, timer=timer)
         self._answered = ChangeWatch(seconds=times.answer, timer=timer)
         self._stuck = ChangeWatch(seconds=STUCK_SECONDS, timer=timer)
@@ -87,7 +89,7 @@ class Sweeper:
 
     async def start(self, *, alone: bool) -> None:
         """The first look. `alone`: this process holds the store for itself, so whoever else ran anything is dead."""
-        for ledger in self._ledgers:
+        for ledger in self._swept:
             rows = sorted(await ledger.executions.list_unfinished(), key=partial(_order_key, ledger))
             await self._act_on(ledger, rows, [row for row in rows if self._is_left(ledger, row, alone=alone)])
 
@@ -103,7 +105,7 @@ class Sweeper:
         now_and_then = self._rounds % FOLD_EVERY == 0
         self._rounds += 1
         states = dict[str, object]()
-        for ledger in self._ledgers:
+        for ledger in self._swept:
             states |= await self._sweep_ledger(ledger, all_held=now_and_then)
         self._still.keep_keys(states)
         self._answered.keep_keys(states)

@@ -9,6 +9,9 @@ Attributes = dict[str, Any]
 """A row as the client takes it: `{"field": {"S": "text"}}`."""
 
 
+ESCAPE = "\x00"
+
+
 class Request:
     """One request. Its expressions name fields and values by placeholder, so that no reserved word bites."""
 
@@ -58,6 +61,11 @@ class Request:
         return f"attribute_{'' if present else 'not_'}exists({self.name(field)})"
 
 
+def _escape_key(key: str) -> str:
+    """DynamoDB refuses an empty name inside a map."""
+    return ESCAPE + key if not key or key.startswith(ESCAPE) else key
+
+
 def key_of(fields: Sequence[str], values: Key) -> Attributes:
     return {field: encode_value(value) for field, value in zip(fields, values, strict=False)}
 
@@ -81,7 +89,7 @@ def encode_value(value: Any) -> dict[str, Any]:
         case None:
             return {"NULL": True}
         case dict():
-            return {"M": attributes(value)}
+            return {"M": {_escape_key(key): encode_value(part) for key, part in value.items()}}
     return {"L": [encode_value(part) for part in value]}
 
 
@@ -91,7 +99,7 @@ def decode_value(value: Mapping[str, Any]) -> Any:
         case "N":
             return int(content) if content.lstrip("-").isdigit() else float(content)
         case "M":
-            return item_of(content)
+            return {key.removeprefix(ESCAPE): decode_value(part) for key, part in content.items()}
         case "L":
             return [decode_value(part) for part in content]
         case "NULL":

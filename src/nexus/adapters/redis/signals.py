@@ -10,8 +10,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.asyncio.connection import Connection
 
-from nexus.adapters.memory.signals import MemorySignals
 from nexus.adapters.redis.connections import FAILURES, Backoff, stop_task
+from nexus.domain.ports.signals import Signals
 
 MOST_UNSENT = 10_000
 """Signals that wait for the connection; more are lost, as all are while Redis is away."""
@@ -22,11 +22,11 @@ logger = structlog.get_logger()
 
 
 class RedisSignals:
-    """Listeners of this process are woken at once, those of others through Redis. What is signalled while Redis is away is lost for them."""
+    """Listeners of this process are woken at once, by `local`, those of others through Redis. What is signalled while Redis is away is lost for them."""
 
-    def __init__(self, client: Redis, *, prefix: str) -> None:
+    def __init__(self, client: Redis, local: Signals, *, prefix: str) -> None:
         self._client, self._prefix = client, f"{prefix}signal:"
-        self._local, self.origin = MemorySignals(), secrets.token_hex(4)
+        self._local, self.origin = local, secrets.token_hex(4)
         self._unsent = deque[tuple[str, int]](maxlen=MOST_UNSENT)
         self._has_unsent, self._has_changes = asyncio.Event(), asyncio.Event()
         self._wanted = dict[str, list[Callable[[], None] | None]]()

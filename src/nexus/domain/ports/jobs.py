@@ -1,5 +1,6 @@
 """Jobs: work to do later, as tagged Structs in bytes."""
 
+from collections.abc import Awaitable, Callable
 from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
@@ -9,6 +10,10 @@ Lane = Literal["interactive", "background"]
 
 class Job(Struct, frozen=True, kw_only=True, tag_field="job"):
     """Base of all jobs. A job carries ids only: the rows are the truth, the queue is a hint."""
+
+
+Deliver = Callable[[bytes, str, int, str], Awaitable[None]]
+"""Takes over a job that came through a queue between processes: its body, key, priority and group."""
 
 
 class Capacity(NamedTuple):
@@ -47,4 +52,12 @@ class LocalJobs(Protocol):
 
     def cancel(self, key: str) -> bool:
         """Cancels the job of that key when it runs or waits here; what waited never runs. False when it is not here."""
+        ...
+
+
+class JobReceiver(Protocol):
+    """The end of a queue between processes at which jobs arrive."""
+
+    async def run(self, deliver: Deliver) -> None:
+        """Delivers what comes, for as long as this process has room for more, and until it is cancelled."""
         ...

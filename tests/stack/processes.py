@@ -1,0 +1,193 @@
+"""The processes of the stack: each one started, waited for and stopped by name."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from nexus.adapters.dynamodb.provision import provision
+from nexus.adapters.dynamodb.tables import open_client
+from nexus.composition.tables import TABLES
+from tests.redis_server import find_free_port, find_redis_server
+
+ROOT = Path(__file__).parents[2]
+READY_SECONDS = 60
+STOP_SECONDS = 30
+APIS, WORKERS = ("api-1", "api-2"), ("worker-1", "worker-2")
+
+
+@dataclass
+class Started:
+    """A process that was started. `port` is None where it listens nowhere."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    port: int | None
+    log: Path
+
+
+class Stack:
+    """Everything in one directory; what is killed may be started again under its name."""
+
+    def __init__(self, directory: Path, *, port: int = 0, environ: Mapping[str, str] | None = None) -> None:
+        self._directory = directory.absolute()
+        self._environ = dict(environ or {})
+        self._ports = {name: find_free_port() for name in ("redis", "tables", *APIS)} | {
+            "nginx": port or find_free_port()
+        }
+        self.started = dict[str, Started]()
+
+    @property
+    def url(self) -> str:
+        return self.url_of("nginx")
+
+    def url_of(self, name: str) -> str:
+        return f"http://127.0.0.1:{self._ports[name]}"
+
+    @property
+    def redis_url(self) -> str:
+        return f"redis://127.0.0.1:{self._ports['redis']}/0"
+
+    def start(self) -> None:
+        """Returns once all are ready."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self.start_redis()
+        self._start_tables()
+        for name in (*APIS, *WORKERS):
+            self.start_nexus(name)
+        self._start_nginx()
+        for name in (*APIS, "nginx"):
+            self.wait_ready(name)
+        self._write_processes()
+
+    def start_redis(self) -> None:
+        options = ["--port", str(self._ports["redis"]), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        self._launch("redis", [find_redis_server(), *options, "--maxmemory-policy", "noeviction"])
+
+    def start_nexus(self, name: str) -> None:
+        """One that was started before starts anew at its port."""
+        role = name.partition("-")[0]
+        arguments = ["serve", "--role", "api", "--port", str(self._ports[name])] if role == "api" else ["worker"]
+        self._launch(name, [sys.executable, "-m", "nexus", *arguments], self._make_environ(name))
+
+    def wait_ready(self, name: str) -> None:
+        _wait_until(lambda: self._is_ready(name), f"{name} is not ready: see {self._directory / name}.log")
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        started = self.started[name]
+        started.process.send_signal(number)
+        started.process.wait(STOP_SECONDS)
+
+    def is_alive(self, name: str) -> bool:
+        return self.started[name].process.poll() is None
+
+    def stop(self) -> None:
+        """In reverse; what does not end in time is killed."""
+        for started in reversed(self.started.values()):
+            if started.process.poll() is None:
+                started.process.terminate()
+                try:
+                    started.process.wait(STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    started.process.kill()
+                    started.process.wait()
+        (self._directory / "processes.json").unlink(missing_ok=True)
+
+    def _start_tables(self) -> None:
+        self._launch("tables", [sys.executable, "-m", "tests.moto_server", "--port", str(self._ports["tables"])])
+        _wait_until(lambda: _answers(self.url_of("tables")), "the tables are not ready")
+        asyncio.run(_provision_tables(self.url_of("tables")))
+
+    def _start_nginx(self) -> None:
+        program = shutil.which("nginx")
+        if program is None:
+            raise SystemExit("There is no nginx on PATH (Debian, Ubuntu: apt install nginx-light).")
+        config = self._directory / "nginx.conf"
+        servers = "\n".join(
+            f"        server 127.0.0.1:{self._ports[name]} max_fails=1 fail_timeout=1s;" for name in APIS
+        )
+        template = (Path(__file__).parent / "nginx.conf").read_text()
+        config.write_text(
+            template.replace("@DIRECTORY@", str(self._directory))
+            .replace("@SERVERS@", servers)
+            .replace("@PORT@", str(self._ports["nginx"]))
+        )
+        self._launch("nginx", [program, "-p", str(self._directory), "-c", str(config), "-g", "daemon off;"])
+
+    def _make_environ(self, name: str) -> Mapping[str, str]:
+        return {
+            "NEXUS_DATA_DIR": str(self._directory / "data" / name),
+            "NEXUS_FILES__ROOT": str(self._directory / "files"),
+            "NEXUS_TABLES__BACKEND": "dynamodb",
+            "NEXUS_TABLES__ENDPOINT_URL": self.url_of("tables"),
+            "NEXUS_EVENTS__BACKEND": "redis",
+            "NEXUS_QUEUE__BACKEND": "arq",
+            "NEXUS_REDIS__URL": self.redis_url,
+            "NEXUS_SECRET": "of the stack on this machine",
+            "NEXUS_TRUSTED_PROXIES": "127.0.0.1",
+            "AWS_ACCESS_KEY_ID": "nobody",
+            "AWS_SECRET_ACCESS_KEY": "nothing",
+        } | self._environ
+
+    def _launch(self, name: str, command: list[str], environ: Mapping[str, str] | None = None) -> None:
+        log = self._directory / f"{name}.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                command, cwd=ROOT, env={**os.environ, **(environ or {})}, stdin=subprocess.DEVNULL,
+                stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        self.started.pop(name, None)
+        self.started[name] = Started(name, process, self._ports.get(name), log)
+
+    def _is_ready(self, name: str) -> bool:
+        if not self.is_alive(name):
+            raise SystemExit(f"{name} ended: see {self.started[name].log}")
+        return _answers(self.url_of(name) + "/ready")
+
+    def _write_processes(self) -> None:
+        listed = [
+            {"name": one.name, "pid": one.process.pid, "port": one.port, "log": str(one.log)}
+            for one in self.started.values()
+        ]
+        listed.append({**next(one for one in listed if one["name"] == "tables"), "name": "queues"})
+        (self._directory / "processes.json").write_text(json.dumps(listed, indent=2) + "\n")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+async def _provision_tables(url: str) -> None:
+    credentials = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nothing"}
+    async with open_client(region="us-west-2", endpoint_url=url, **credentials) as client:
+        await provision(client, TABLES, prefix="nexus_")
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status < 500)
+    except OSError:
+        return False
+
+
+def _wait_until(holds: Callable[[], bool], fault: str) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while not holds():
+        if time.monotonic() > deadline:
+            raise SystemExit(fault)
+        time.sleep(0.05)
