@@ -7,7 +7,7 @@ UV := $(BIN)/uv
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: help run setup test lowest check exam chaos fuzz model-check fuzz-api format docs stack stack-down bench clean
+.PHONY: help run setup test lowest check exam chaos fuzz model-check fuzz-api format docs stack stack-test stack-down bench clean
 
 help:
 	@echo "make run      set up what serving needs, then serve    (ARGS=\"--port 9000\")"
@@ -80,6 +80,9 @@ docs: setup
 
 stack: setup
 	@exec $(BIN)/python -m tests.stack $(ARGS)
+
+stack-test: setup
+	$(BIN)/python -m pytest -n 0 tests/stack $(ARGS)
 
 stack-down:
 	@$(BIN)/python -m tests.stack.down

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from nexus.adapters.redis import signals as signals_module
 from nexus.adapters.redis.connections import describe_address, open_client
 from nexus.adapters.redis.log import RedisLog
 from nexus.domain.core.errors import Conflict, InvalidInput, Unavailable
@@ -118,6 +119,26 @@ async def test_a_script_that_redis_forgot_is_loaded_again(
 
 async def _append_one(log: EventLog, n: int) -> None:
     assert await log.append("t", lines(n, 1), after=n - 1) == n
+
+
+async def test_listening_goes_on_after_nobody_listened_for_a_while(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals_module, "SILENCE_SECONDS", 0.02)
+    prefix = f"t{uuid4().hex[:8]}:"
+    async with (
+        redis_signals(redis_server.url, prefix) as (_, one),
+        redis_signals(redis_server.url, prefix) as (_, other),
+    ):
+        for n in range(3):
+            heard, ready = asyncio.Queue[int](), asyncio.Event()
+            stop = other.listen(f"k{n}", heard.put_nowait, on_subscribed=ready.set)
+            async with asyncio.timeout(30):
+                await ready.wait()
+                one.notify(f"k{n}", n)
+                assert await heard.get() == n
+            stop()
+            await asyncio.sleep(0.06)
 
 
 async def test_listening_begins_anew_after_a_restart(server: RedisServer) -> None:

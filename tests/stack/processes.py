@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -40,7 +41,7 @@ class Stack:
     """Everything in one directory; what is killed may be started again under its name."""
 
     def __init__(self, directory: Path, *, port: int = 0, environ: Mapping[str, str] | None = None) -> None:
-        self._directory = directory.absolute()
+        self.directory = directory.absolute()
         self._environ = dict(environ or {})
         self._ports = {name: find_free_port() for name in ("redis", "tables", *APIS)} | {
             "nginx": port or find_free_port()
@@ -60,7 +61,7 @@ class Stack:
 
     def start(self) -> None:
         """Returns once all are ready."""
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(parents=True, exist_ok=True)
         self.start_redis()
         self._start_tables()
         for name in (*APIS, *WORKERS):
@@ -74,6 +75,11 @@ class Stack:
         options = ["--port", str(self._ports["redis"]), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         self._launch("redis", [find_redis_server(), *options, "--maxmemory-policy", "noeviction"])
 
+    def flush_redis(self) -> None:
+        with socket.create_connection(("127.0.0.1", self._ports["redis"])) as connection:
+            connection.sendall(b"FLUSHALL\r\n")
+            connection.recv(16)
+
     def start_nexus(self, name: str) -> None:
         """One that was started before starts anew at its port."""
         role = name.partition("-")[0]
@@ -81,7 +87,7 @@ class Stack:
         self._launch(name, [sys.executable, "-m", "nexus", *arguments], self._make_environ(name))
 
     def wait_ready(self, name: str) -> None:
-        _wait_until(lambda: self._is_ready(name), f"{name} is not ready: see {self._directory / name}.log")
+        _wait_until(lambda: self._is_ready(name), f"{name} is not ready: see {self.directory / name}.log")
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         started = self.started[name]
@@ -101,7 +107,7 @@ class Stack:
                 except subprocess.TimeoutExpired:
                     started.process.kill()
                     started.process.wait()
-        (self._directory / "processes.json").unlink(missing_ok=True)
+        (self.directory / "processes.json").unlink(missing_ok=True)
 
     def _start_tables(self) -> None:
         self._launch("tables", [sys.executable, "-m", "tests.moto_server", "--port", str(self._ports["tables"])])
@@ -112,22 +118,22 @@ class Stack:
         program = shutil.which("nginx")
         if program is None:
             raise SystemExit("There is no nginx on PATH (Debian, Ubuntu: apt install nginx-light).")
-        config = self._directory / "nginx.conf"
+        config = self.directory / "nginx.conf"
         servers = "\n".join(
             f"        server 127.0.0.1:{self._ports[name]} max_fails=1 fail_timeout=1s;" for name in APIS
         )
         template = (Path(__file__).parent / "nginx.conf").read_text()
         config.write_text(
-            template.replace("@DIRECTORY@", str(self._directory))
+            template.replace("@DIRECTORY@", str(self.directory))
             .replace("@SERVERS@", servers)
             .replace("@PORT@", str(self._ports["nginx"]))
         )
-        self._launch("nginx", [program, "-p", str(self._directory), "-c", str(config), "-g", "daemon off;"])
+        self._launch("nginx", [program, "-p", str(self.directory), "-c", str(config), "-g", "daemon off;"])
 
     def _make_environ(self, name: str) -> Mapping[str, str]:
         return {
-            "NEXUS_DATA_DIR": str(self._directory / "data" / name),
-            "NEXUS_FILES__ROOT": str(self._directory / "files"),
+            "NEXUS_DATA_DIR": str(self.directory / "data" / name),
+            "NEXUS_FILES__ROOT": str(self.directory / "files"),
             "NEXUS_TABLES__BACKEND": "dynamodb",
             "NEXUS_TABLES__ENDPOINT_URL": self.url_of("tables"),
             "NEXUS_EVENTS__BACKEND": "redis",
@@ -140,7 +146,7 @@ class Stack:
         } | self._environ
 
     def _launch(self, name: str, command: list[str], environ: Mapping[str, str] | None = None) -> None:
-        log = self._directory / f"{name}.log"
+        log = self.directory / f"{name}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
                 command, cwd=ROOT, env={**os.environ, **(environ or {})}, stdin=subprocess.DEVNULL,
@@ -160,7 +166,7 @@ class Stack:
             for one in self.started.values()
         ]
         listed.append({**next(one for one in listed if one["name"] == "tables"), "name": "queues"})
-        (self._directory / "processes.json").write_text(json.dumps(listed, indent=2) + "\n")
+        (self.directory / "processes.json").write_text(json.dumps(listed, indent=2) + "\n")
 
     def __enter__(self) -> Self:
         return self

@@ -101,6 +101,8 @@ class RedisSignals:
                 await self._listen(connection)
             except FAILURES as error:
                 logger.warning("signals.not_subscribed", reason=str(error))
+            except Exception:
+                logger.exception("signals.crashed")
             finally:
                 self._subscribed.clear()
                 await connection.disconnect(nowait=True)
@@ -139,7 +141,10 @@ class RedisSignals:
     def _channels_of(self, keys: Iterable[str]) -> list[str]:
         return [self.channel_of(key) for key in sorted(keys)]
 
-    def _handle_message(self, message: list[bytes]) -> None:
+    def _handle_message(self, message: object) -> None:
+        """A list in which bytes come first and second; where nothing is subscribed, the answer to a ping is no list."""
+        if not isinstance(message, list) or not isinstance(message[1], bytes):
+            return
         kind, channel = message[0], message[1].decode()
         key = channel.removeprefix(self._prefix)
         if kind == b"subscribe":
