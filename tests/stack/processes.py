@@ -139,6 +139,7 @@ class Stack:
             "NEXUS_EVENTS__BACKEND": "redis",
             "NEXUS_QUEUE__BACKEND": "arq",
             "NEXUS_REDIS__URL": self.redis_url,
+            "NEXUS_BUILDS__LEASE_SECONDS": "15",
             "NEXUS_SECRET": "of the stack on this machine",
             "NEXUS_TRUSTED_PROXIES": "127.0.0.1",
             "AWS_ACCESS_KEY_ID": "nobody",
