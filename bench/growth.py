@@ -34,7 +34,7 @@ from nexus.domain.projects.model import topic
 from nexus.domain.projects.starts import Opening
 from nexus.domain.sessions.model import Message, TextPart
 from nexus.domain.sessions.tables import MESSAGES
-from nexus.settings import read
+from nexus.settings import parse_environment
 
 REQUIREMENT = "An agent that converts kilometres to miles and pounds to kilograms"
 SAID = "convert 5 km to miles"
@@ -90,10 +90,10 @@ class Grown:
         """A real build, session and reply, and so many copies of all their rows."""
         await self.build()
         sessions, projects = self._process.services.sessions, self._process.services.projects
-        project = (await projects.page(LOCAL_OWNER, NEWEST)).items[0]
+        project = (await projects.list_projects(LOCAL_OWNER, NEWEST)).items[0]
         self._project, self._events = project.project_id, project.events + self.size
-        self._agent = (await self._process.services.agents.page(LOCAL_OWNER, NEWEST)).items[0].agent_id
-        await self.reply((await sessions.open(LOCAL_OWNER, self._agent)).session_id)
+        self._agent = (await self._process.services.agents.list_agents(LOCAL_OWNER, NEWEST)).items[0].agent_id
+        await self.reply((await sessions.create_session(LOCAL_OWNER, self._agent)).session_id)
         template = [(table, row) for table in TABLES if table.name not in NOT_COPIED async for row in self._all(table)]
         for number in range(1, self.size + 1):
             await self._commit([_copied(table, row, number * 2, "") for table, row in template])
@@ -144,17 +144,17 @@ class Grown:
         """A message and its answer, read to the end."""
         sessions = self._process.services.sessions
         asked = await sessions.send(LOCAL_OWNER, session_id, SAID)
-        if batches := await sessions.follow(LOCAL_OWNER, session_id, asked.reply_id):
+        if batches := await sessions.stream_reply_events(LOCAL_OWNER, session_id, asked.reply_id):
             async for _ in batches:
                 pass
         await self._process.lanes.wait_idle()
-        kept = await sessions.reply(LOCAL_OWNER, session_id, asked.reply_id)
+        kept = await sessions.get_reply(LOCAL_OWNER, session_id, asked.reply_id)
         if kept.status != "completed":
             raise RuntimeError(f"a reply ended as {kept.status}: {kept.error_message}")
 
     async def told(self, after: int) -> None:
         """All that the project's feed has behind a position."""
-        batches = await self._process.services.projects.follow(LOCAL_OWNER, self._project, after)
+        batches = await self._process.services.projects.stream_build_events(LOCAL_OWNER, self._project, after)
         async for batch in batches:
             after += len(batch.events)
             if after == self._events:
@@ -162,25 +162,25 @@ class Grown:
 
     async def renew(self) -> None:
         """A session of n messages to which no reply has added yet."""
-        self._long = (await self._process.services.sessions.open(LOCAL_OWNER, self._agent)).session_id
+        self._long = (await self._process.services.sessions.create_session(LOCAL_OWNER, self._agent)).session_id
         await self._commit([self._message(number) for number in range(self.size)])
 
     async def first_reply(self) -> None:
-        session = await self._process.services.sessions.open(LOCAL_OWNER, self._agent)
+        session = await self._process.services.sessions.create_session(LOCAL_OWNER, self._agent)
         await self.reply(session.session_id)
 
     def works(self, plan: Plan) -> dict[str, Work]:
         on, calls = self._process.services, plan.calls
-        completed = partial(on.projects.page, LOCAL_OWNER, NEWEST, status="completed")
+        completed = partial(on.projects.list_projects, LOCAL_OWNER, NEWEST, status="completed")
         return {
             "build": Work(self.build, 1),
             "reply in a new session": Work(self.first_reply, plan.replies),
             "reply after n messages": Work(lambda: self.reply(self._long), plan.replies),
-            "page of projects": Work(lambda: on.projects.page(LOCAL_OWNER, NEWEST), calls),
+            "page of projects": Work(lambda: on.projects.list_projects(LOCAL_OWNER, NEWEST), calls),
             "page of completed projects": Work(completed, calls),
-            "page of agents": Work(lambda: on.agents.page(LOCAL_OWNER, NEWEST), calls),
-            "page of sessions": Work(lambda: on.sessions.page(LOCAL_OWNER, NEWEST), calls),
-            "page of messages, of n": Work(lambda: on.sessions.messages(LOCAL_OWNER, self._long, NEWEST), calls),
+            "page of agents": Work(lambda: on.agents.list_agents(LOCAL_OWNER, NEWEST), calls),
+            "page of sessions": Work(lambda: on.sessions.list_sessions(LOCAL_OWNER, NEWEST), calls),
+            "page of messages, of n": Work(lambda: on.sessions.list_messages(LOCAL_OWNER, self._long, NEWEST), calls),
             "last 20 events of a feed": Work(lambda: self.told(self._events - 20), calls),
             "event, reading a feed whole": Work(lambda: self.told(0), calls // 10 or 1, self._events),
         }
@@ -214,7 +214,9 @@ async def measured(plan: Plan, data: Path, log: Callable[[str], None]) -> Figure
         grown = []
         for size in plan.sizes:
             log(f"growing a store to {size}")
-            process = await stack.enter_async_context(open_process(read({}, data_dir=str(data / str(size)))))
+            process = await stack.enter_async_context(
+                open_process(parse_environment({}, data_dir=str(data / str(size))))
+            )
             grown.append(Grown(process, size))
             await grown[-1].grow()
         for number in range(plan.rounds + 1):

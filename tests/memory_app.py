@@ -54,7 +54,7 @@ class MemoryApp(Struct, frozen=True, kw_only=True):
     sweeper: Sweeper
 
     async def parts(self) -> dict[str, object]:
-        return {"database": {"connected": True}, "llm": {"model": self.adapters.model.name}}
+        return {"database": {"connected": True}, "llm": {"model": self.adapters.default_model.name}}
 
 
 def make_adapters(

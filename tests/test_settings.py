@@ -4,28 +4,28 @@ import msgspec
 import pytest
 
 from nexus.domain.core.errors import InvalidInput
-from nexus.settings import OPENAI_URL, Secret, Settings, list_variables, read
+from nexus.settings import OPENAI_URL, Secret, Settings, list_variables, parse_environment
 
 
 def refusal(environ: dict[str, str]) -> InvalidInput:
     with pytest.raises(InvalidInput) as caught:
-        read(environ)
+        parse_environment(environ)
     return caught.value
 
 
 def test_nothing_said_means_a_laptop_without_a_key() -> None:
-    settings = read({})
+    settings = parse_environment({})
     assert settings == Settings()
     assert (settings.role, settings.host, settings.model.provider) == ("all", "127.0.0.1", "offline")
 
 
 def test_text_becomes_what_the_field_wants() -> None:
-    settings = read({"NEXUS_PORT": " 9001 ", "NEXUS_MODEL__TIMEOUT": "2.5", "NEXUS_LOG__FORMAT": "JSON"})
+    settings = parse_environment({"NEXUS_PORT": " 9001 ", "NEXUS_MODEL__TIMEOUT": "2.5", "NEXUS_LOG__FORMAT": "JSON"})
     assert (settings.port, settings.model.timeout, settings.log.format) == (9001, 2.5, "json")
 
 
 def test_other_programs_variables_are_left_alone() -> None:
-    assert read({"PATH": "/bin", "NEXU_PORT": "x", "MY_NEXUS_PORT": "x"}) == Settings()
+    assert parse_environment({"PATH": "/bin", "NEXU_PORT": "x", "MY_NEXUS_PORT": "x"}) == Settings()
 
 
 @pytest.mark.parametrize(
@@ -80,29 +80,32 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 
 @pytest.mark.parametrize("name", [variable.name for variable in list_variables()])
 def test_an_empty_value_is_no_value(name: str) -> None:
-    assert read({name: ""}) == read({name: "  "}) == Settings()
+    assert parse_environment({name: ""}) == parse_environment({name: "  "}) == Settings()
 
 
 def test_an_override_wins_unless_it_is_none() -> None:
-    settings = read({"NEXUS_PORT": "1", "NEXUS_HOST": "::1"}, port=2, host=None, model__name="qwen")
+    settings = parse_environment({"NEXUS_PORT": "1", "NEXUS_HOST": "::1"}, port=2, host=None, model__name="qwen")
     assert (settings.port, settings.host, settings.model.name) == (2, "::1", "qwen")
     with pytest.raises(InvalidInput, match="NEXUS_PORTS is no setting"):
-        read({}, ports=2)
+        parse_environment({}, ports=2)
 
 
 def test_a_key_alone_chooses_the_provider_it_is_for() -> None:
-    settings = read({"NEXUS_MODEL__API_KEY": "sk-1"})
+    settings = parse_environment({"NEXUS_MODEL__API_KEY": "sk-1"})
     assert (settings.model.provider, settings.model.base_url, settings.model.name) == (
         "openai",
         OPENAI_URL,
         "gpt-4o-mini",
     )
-    assert read({"NEXUS_MODEL__BASE_URL": "http://localhost:11434/v1"}).model.provider == "openai"
-    assert read({"NEXUS_MODEL__API_KEY": "sk-1", "NEXUS_MODEL__PROVIDER": "offline"}).model.provider == "offline"
+    assert parse_environment({"NEXUS_MODEL__BASE_URL": "http://localhost:11434/v1"}).model.provider == "openai"
+    assert (
+        parse_environment({"NEXUS_MODEL__API_KEY": "sk-1", "NEXUS_MODEL__PROVIDER": "offline"}).model.provider
+        == "offline"
+    )
 
 
 def test_a_secret_shows_itself_only_when_asked() -> None:
-    settings = read({"NEXUS_MODEL__API_KEY": "sk-canary", "NEXUS_AUTH__TOKEN": "tok-canary"})
+    settings = parse_environment({"NEXUS_MODEL__API_KEY": "sk-canary", "NEXUS_AUTH__TOKEN": "tok-canary"})
     assert (settings.model.api_key.reveal(), settings.auth.token.reveal()) == ("sk-canary", "tok-canary")
     assert "canary" not in f"{settings!r} {settings} {settings.model.api_key} {settings.auth.token!r:>5}"
     with pytest.raises(TypeError):

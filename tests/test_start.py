@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nexus.domain.core.errors import InvalidInput
-from nexus.settings import read
+from nexus.settings import parse_environment
 from nexus.start import check_start, find_directory_fault, find_setting_faults, find_setting_warnings
 
 SHORT, LONG = "fifteen-letters", "sixteen-letters!"
@@ -15,19 +15,19 @@ SHORT, LONG = "fifteen-letters", "sixteen-letters!"
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "nexus.example"])
 def test_a_short_token_is_refused_where_others_can_reach_the_server(host: str):
-    assert len(find_setting_faults(read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": SHORT}))) == 1
-    assert find_setting_faults(read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
-    assert find_setting_warnings(read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
+    assert len(find_setting_faults(parse_environment({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": SHORT}))) == 1
+    assert find_setting_faults(parse_environment({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
+    assert find_setting_warnings(parse_environment({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_a_short_token_is_a_warning_on_this_machine(host: str):
-    short = read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": SHORT})
+    short = parse_environment({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": SHORT})
     assert find_setting_faults(short) == []
     [warning] = find_setting_warnings(short)
     assert ("NEXUS_AUTH__TOKEN" in warning, SHORT in warning) == (True, False)
-    assert find_setting_warnings(read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
-    assert find_setting_warnings(read({"NEXUS_HOST": host})) == []
+    assert find_setting_warnings(parse_environment({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
+    assert find_setting_warnings(parse_environment({"NEXUS_HOST": host})) == []
 
 
 def test_a_directory_that_is_none_is_explained_and_none_is_made(tmp_path: Path):
@@ -55,44 +55,61 @@ def test_all_that_stands_against_a_start_is_told_at_once(tmp_path: Path, monkeyp
     (tmp_path / "README.md").write_text("")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InvalidInput) as refusal:
-        check_start(read({"NEXUS_HOST": "0.0.0.0", "NEXUS_DATA_DIR": str(tmp_path / "README.md")}))
+        check_start(parse_environment({"NEXUS_HOST": "0.0.0.0", "NEXUS_DATA_DIR": str(tmp_path / "README.md")}))
     assert all(part in refusal.value.detail for part in ("NEXUS_AUTH__TOKEN", "no git", "is a file", "--data-dir"))
 
 
 def test_tables_in_dynamodb_are_refused_without_what_reaches_them(monkeypatch: pytest.MonkeyPatch):
-    assert find_setting_faults(read({"NEXUS_TABLES__BACKEND": "dynamodb"})) == []
+    assert find_setting_faults(parse_environment({"NEXUS_TABLES__BACKEND": "dynamodb"})) == []
     monkeypatch.setitem(sys.modules, "aioboto3", None)
-    [fault] = find_setting_faults(read({"NEXUS_TABLES__BACKEND": "dynamodb"}))
+    [fault] = find_setting_faults(parse_environment({"NEXUS_TABLES__BACKEND": "dynamodb"}))
     assert "nexus[aws]" in fault
-    assert find_setting_faults(read({})) == []
+    assert find_setting_faults(parse_environment({})) == []
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "nexus.example", "127.0.0.1.example"])
 def test_other_addresses_need_a_token(host: str) -> None:
-    (problem,) = find_setting_faults(read({"NEXUS_HOST": host}))
+    (problem,) = find_setting_faults(parse_environment({"NEXUS_HOST": host}))
     assert "NEXUS_AUTH__TOKEN" in problem
-    assert find_setting_faults(read({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
+    assert find_setting_faults(parse_environment({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost"])
 def test_this_machine_needs_none(host: str) -> None:
-    assert find_setting_faults(read({"NEXUS_HOST": host})) == []
+    assert find_setting_faults(parse_environment({"NEXUS_HOST": host})) == []
+
+
+SHARED = {
+    "NEXUS_TABLES__BACKEND": "dynamodb",
+    "NEXUS_EVENTS__BACKEND": "redis",
+    "NEXUS_QUEUE__BACKEND": "arq",
+    "NEXUS_SECRET": "the same for all",
+}
 
 
 @pytest.mark.parametrize("role", ["api", "worker"])
-@pytest.mark.parametrize("backend", ["sqlite", "dynamodb"])
-def test_a_role_that_needs_other_processes_is_refused_with_the_reason(role: str, backend: str) -> None:
-    (problem,) = find_setting_faults(read({"NEXUS_ROLE": role, "NEXUS_TABLES__BACKEND": backend}))
-    assert f"NEXUS_ROLE={role} needs a queue between processes" in problem
+@pytest.mark.parametrize("lacking", SHARED)
+def test_a_role_that_shares_its_work_is_refused_without_what_is_shared(role: str, lacking: str) -> None:
+    given = {name: value for name, value in SHARED.items() if name != lacking}
+    environ = {"NEXUS_ROLE": role, "NEXUS_REDIS__URL": "redis://localhost", **given}
+    (problem,) = find_setting_faults(parse_environment(environ))
+    assert f"NEXUS_ROLE={role} shares its work with other processes and needs {lacking}" in problem
+    assert find_setting_faults(parse_environment(environ | SHARED)) == []
+
+
+@pytest.mark.parametrize("name", ["NEXUS_EVENTS__BACKEND", "NEXUS_QUEUE__BACKEND"])
+def test_redis_needs_an_address(name: str) -> None:
+    (problem,) = find_setting_faults(parse_environment({name: SHARED[name]}))
+    assert "NEXUS_REDIS__URL" in problem
 
 
 def test_openai_itself_needs_a_key_and_others_do_not() -> None:
-    (problem,) = find_setting_faults(read({"NEXUS_MODEL__PROVIDER": "openai"}))
+    (problem,) = find_setting_faults(parse_environment({"NEXUS_MODEL__PROVIDER": "openai"}))
     assert "NEXUS_MODEL__API_KEY" in problem
-    assert find_setting_faults(read({"NEXUS_MODEL__BASE_URL": "http://localhost:11434/v1"})) == []
+    assert find_setting_faults(parse_environment({"NEXUS_MODEL__BASE_URL": "http://localhost:11434/v1"})) == []
 
 
 @pytest.mark.parametrize("text", ["proxy", "10.0.0.0/33", "127.0.0.1,x"])
 def test_proxies_that_are_no_addresses_are_refused(text: str) -> None:
-    assert "NEXUS_TRUSTED_PROXIES" in find_setting_faults(read({"NEXUS_TRUSTED_PROXIES": text}))[0]
-    assert find_setting_faults(read({"NEXUS_TRUSTED_PROXIES": "10.0.0.7, 192.168.0.0/16, ::1"})) == []
+    assert "NEXUS_TRUSTED_PROXIES" in find_setting_faults(parse_environment({"NEXUS_TRUSTED_PROXIES": text}))[0]
+    assert find_setting_faults(parse_environment({"NEXUS_TRUSTED_PROXIES": "10.0.0.7, 192.168.0.0/16, ::1"})) == []

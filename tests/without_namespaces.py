@@ -9,7 +9,7 @@ import sys
 
 from nexus.adapters.confined.inside import kernel
 
-_UNSHARE, _SETNS = {"x86_64": (272, 308), "aarch64": (97, 268)}[kernel.machine_name()]
+_UNSHARE, _SETNS = {"x86_64": (272, 308), "aarch64": (97, 268)}[kernel.get_cpu_architecture()]
 _LOAD_NUMBER, _EQUAL, _RETURN = 0x20, 0x15, 0x06
 _REFUSE, _ALLOW = 0x00050000 | 1, 0x7FFF0000
 

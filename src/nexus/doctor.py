@@ -40,14 +40,14 @@ class Finding(Struct, frozen=True):
     advice: str = ""
 
 
-async def examine(settings: Settings) -> list[Finding]:
+async def diagnose_installation(settings: Settings) -> list[Finding]:
     """Changes nothing but makes the data directory where there is none."""
     return [
         _check_settings(settings),
         Finding("python", "ok", platform.python_version()),
         _check_git(),
-        *_check_directory(settings.directory),
-        *_check_modes(settings.directory),
+        *_check_directory(settings.data_directory),
+        *_check_modes(settings.data_directory),
         Finding("sqlite", "ok", sqlite3.sqlite_version),
         await _check_code_runner(settings),
         *await _check_model(settings),
@@ -106,7 +106,7 @@ def _check_modes(data: Path) -> Iterator[Finding]:
 async def _check_code_runner(settings: Settings) -> Finding:
     """The boundary in force for generated code, tried for real."""
     async with AsyncExitStack() as stack:
-        tier = (await open_code(settings, stack)).tier()
+        tier = (await open_code(settings, stack)).get_isolation_tier()
     if tier.level:
         detail, weak = f"tier {tier.level} ({tier.name}): {tier.detail}", tier.level < USUAL_TIER
         return Finding("code runner", "warn", detail, SHARED_ADVICE) if weak else Finding("code runner", "ok", detail)

@@ -24,14 +24,14 @@ from nexus.settings import Settings
 from nexus.start import check_start, describe_bind_error
 
 
-def run(settings: Settings, *, ready: Callable[[str], None]) -> None:
+def run_server(settings: Settings, *, ready: Callable[[str], None]) -> None:
     """`serve` on the fastest loop that the machine has, in a process that shows its environment to nobody."""
     hide_environment()
     with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
-        runner.run(serve(settings, ready=ready))
+        runner.run(serve_until_signal(settings, ready=ready))
 
 
-async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
+async def serve_until_signal(settings: Settings, *, ready: Callable[[str], None]) -> None:
     """Serves until SIGTERM or SIGINT, then drains: readiness goes, streams are told, work is finished or handed back. `ready` hears
     the URL once requests are answered; of a worker, an empty one. InvalidInput for settings that must not be served."""
     check_start(settings)
@@ -45,7 +45,7 @@ async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
         if listener is None:
             ready("")
             await stopping.wait()
-            await process.lanes.drain(settings.limits.drain_seconds)
+            await process.lanes.drain_jobs(settings.limits.drain_seconds)
         else:
             await _answer_requests(settings, process, listener, stopping, ready)
 
@@ -69,7 +69,7 @@ async def _answer_requests(
         await stopping.wait()
         state["status"] = "draining"
         streams.drain()
-        await process.lanes.drain(settings.limits.drain_seconds)
+        await process.lanes.drain_jobs(settings.limits.drain_seconds)
 
 
 def _bind_listener(settings: Settings) -> socket.socket:

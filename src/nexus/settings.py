@@ -186,7 +186,7 @@ class Settings(_Group, frozen=True, kw_only=True):
     chaos: Chaos = Chaos()
 
     @property
-    def directory(self) -> Path:
+    def data_directory(self) -> Path:
         return Path(self.data_dir).absolute()
 
     @property
@@ -215,7 +215,7 @@ class Variable(NamedTuple):
     doc: str
     choices: tuple[str, ...]
 
-    def convert(self, value: object) -> object:
+    def parse_value(self, value: object) -> object:
         """ValidationError for what it may not be."""
         text = value.strip() if isinstance(value, str) else value
         if self.type is Secret:
@@ -241,7 +241,7 @@ def list_variables() -> Iterator[Variable]:
                 yield Variable(name, prefix, field.name, type_, field.default, doc, choices)
 
 
-def read(environ: Mapping[str, str], **overrides: object) -> Settings:
+def parse_environment(environ: Mapping[str, str], **overrides: object) -> Settings:
     """Settings from `NEXUS_…`; an override (`port=9000`, `model__name="x"`) wins, unless it is None."""
     known = {variable.name: variable for variable in list_variables()}
     given: dict[str, object] = {
@@ -256,7 +256,7 @@ def read(environ: Mapping[str, str], **overrides: object) -> Settings:
             errors.append({"pointer": name, "message": f"{name} is no setting.{guess}"})
             continue
         try:
-            values[variable.group][variable.field] = variable.convert(value)
+            values[variable.group][variable.field] = variable.parse_value(value)
         except msgspec.ValidationError as error:
             reason = f"one of {', '.join(variable.choices)}" if variable.choices else error
             errors.append({"pointer": name, "message": f"{name} is wrong: {reason}."})

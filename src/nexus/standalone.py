@@ -9,7 +9,7 @@ from msgspec import Struct
 from nexus.adapters.confined.environment import hide_environment
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.composition.adapters import AgentAdapters, open_code, open_models, open_web
-from nexus.composition.services import compose_runtime
+from nexus.composition.services import make_runtime_services
 from nexus.domain.agents import package
 from nexus.domain.agents.package import Package
 from nexus.domain.ports.code import CodeRunner
@@ -43,8 +43,8 @@ async def open_agent(directory: Path, settings: Settings) -> AsyncIterator[OpenA
             secret=b"standalone",
         )
         slug = next(iter(packages))
-        composed = compose_runtime(adapters)
-        spec = await composed.resolver.resolve(packages[slug], agent_id=slug, others=packages)
+        composed = make_runtime_services(adapters)
+        spec = await composed.resolver.make_agent_spec(packages[slug], agent_id=slug, others=packages)
         model = composed.models.choose(spec.model).name
         yield OpenAgent(package=packages[slug], spec=spec, runtime=composed.runtime, code=code, model=model)
 
@@ -55,6 +55,6 @@ def _list_packages(directory: Path) -> Iterator[Package]:
     beside = sorted(path for path in own.parent.iterdir() if (path / package.MANIFEST).is_file() and path != own)
     for folder in (own, *beside):
         paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
-        yield package.read(
+        yield package.parse_package(
             {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8", errors="replace") for path in paths}
         )

@@ -26,7 +26,7 @@ def check_start(settings: Settings) -> None:
     faults = find_setting_faults(settings)
     if shutil.which("git") is None:
         faults.append(f"There is no git on PATH. {GIT_ADVICE}")
-    if fault := find_directory_fault(settings.directory):
+    if fault := find_directory_fault(settings.data_directory):
         faults.append(f"{fault}. {DIRECTORY_ADVICE}")
     if faults:
         raise InvalidInput(" ".join(faults))
@@ -79,7 +79,7 @@ def find_directory_fault(data: Path) -> str:
     """Why nothing can be kept in a directory, or it cannot be made; empty when it can. Changes nothing."""
     try:
         if data.is_dir():
-            return _access_fault(data, f"The data directory {data} cannot be written by this user")
+            return _find_access_fault(data, f"The data directory {data} cannot be written by this user")
         if data.is_symlink() and not data.exists():
             return f"The data directory {data} is a link that leads nowhere"
         if data.exists():
@@ -87,12 +87,14 @@ def find_directory_fault(data: Path) -> str:
         above = next(path for path in data.parents if path.exists())
         if not above.is_dir():
             return f"The data directory {data} lies below {above}, which is a file"
-        return _access_fault(above, f"The data directory {data} cannot be made: this user may not write in {above}")
+        return _find_access_fault(
+            above, f"The data directory {data} cannot be made: this user may not write in {above}"
+        )
     except OSError as error:
         return f"The data directory {data} cannot be reached: {error.strerror}"
 
 
-def _access_fault(directory: Path, fault: str) -> str:
+def _find_access_fault(directory: Path, fault: str) -> str:
     return "" if os.access(directory, os.R_OK | os.W_OK | os.X_OK) else fault
 
 

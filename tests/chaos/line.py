@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from nexus.adapters.dynamodb.provision import provision
+from nexus.adapters.dynamodb.provision import create_missing_tables
 from nexus.adapters.dynamodb.tables import DynamoTables, open_client
 from nexus.composition.tables import TABLES
 from tests.chaos.harness import ROOT, must
@@ -69,7 +69,7 @@ async def dynamo_behind_line() -> AsyncIterator[tuple[DynamoTables, Line]]:
         must(port := int(await moto.stdout.readline() or 0), "The store did not start.")
         line = Line(port)
         async with await asyncio.start_server(line.serve, "127.0.0.1", 0) as server, _client(server) as client:
-            await provision(client, TABLES)
+            await create_missing_tables(client, TABLES)
             yield DynamoTables(client), line
     finally:
         moto.stdin.close()

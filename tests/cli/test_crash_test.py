@@ -12,7 +12,7 @@ import pytest
 
 from nexus.cli.crash_test import run_crash_test
 from nexus.cli.sandbox import describe_sandbox, select_environ, take_sandbox
-from nexus.settings import Secret, list_variables, read
+from nexus.settings import Secret, list_variables, parse_environment
 from tests.contracts.test_code import _children, _wait_for_end
 
 KEY, TOKEN = "sk-canary", "tok-canary"
@@ -58,14 +58,14 @@ def test_the_place_is_on_the_users_own_disk_and_gone_afterwards(tmp_path: Path) 
     data = tmp_path / "data"
     data.mkdir()
     (data / "mine").write_text("x")
-    with take_sandbox(read({}, data_dir=str(data)), USERS) as place:
+    with take_sandbox(parse_environment({}, data_dir=str(data)), USERS) as place:
         assert place.data.parent.parent == data
         assert place.data.parent.name.startswith(".rehearsal-")
         assert place.data.parent.stat().st_dev == data.stat().st_dev
         temporary = Path(place.environ["TMPDIR"])
         assert temporary.is_dir()
         assert not temporary.is_relative_to(data)
-        settings = read({name: text for name, text in place.environ.items() if name.startswith("NEXUS_")})
+        settings = parse_environment({name: text for name, text in place.environ.items() if name.startswith("NEXUS_")})
         place.data.mkdir()
     assert [path.name for path in data.iterdir()] == ["mine"]
     assert not temporary.exists()
@@ -76,28 +76,28 @@ def test_the_place_is_on_the_users_own_disk_and_gone_afterwards(tmp_path: Path) 
 
 
 def test_a_data_directory_that_was_not_there_is_not_there_afterwards(tmp_path: Path) -> None:
-    settings = read({}, data_dir=str(tmp_path / "some/data"))
+    settings = parse_environment({}, data_dir=str(tmp_path / "some/data"))
     with take_sandbox(settings, {}):
         assert (tmp_path / "some/data").is_dir()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_came_into_a_new_data_directory_meanwhile_stays(tmp_path: Path) -> None:
-    settings = read({}, data_dir=str(tmp_path / "some/data"))
+    settings = parse_environment({}, data_dir=str(tmp_path / "some/data"))
     with take_sandbox(settings, {}):
         (tmp_path / "some/data/mine").write_text("x")
     assert (tmp_path / "some/data/mine").read_text() == "x"
 
 
 def test_a_crash_test_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), take_sandbox(read({}, data_dir=str(tmp_path / "data")), {}):
+    with pytest.raises(ZeroDivisionError), take_sandbox(parse_environment({}, data_dir=str(tmp_path / "data")), {}):
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
 
 
 def test_it_says_what_was_tested_as_it_is_and_what_with_a_stand_in(tmp_path: Path) -> None:
     environ = {name: text for name, text in USERS.items() if name.startswith("NEXUS_") and name != "NEXUS_TOKEN"}
-    told = describe_sandbox(read(environ, data_dir=str(tmp_path)), environ)
+    told = describe_sandbox(parse_environment(environ, data_dir=str(tmp_path)), environ)
     as_it_is, _, stand_ins = told.partition(". With a stand-in: ")
     assert f"the disk of {tmp_path}" in as_it_is
     assert "NEXUS_BUILDS__CONCURRENCY, NEXUS_BUILDS__HEARTBEAT_SECONDS, NEXUS_LIMITS__REPLIES" in as_it_is
@@ -108,14 +108,14 @@ def test_it_says_what_was_tested_as_it_is_and_what_with_a_stand_in(tmp_path: Pat
 
 
 def test_it_claims_no_stand_in_for_what_is_the_same(tmp_path: Path) -> None:
-    told = describe_sandbox(read({}, data_dir=str(tmp_path)), {})
+    told = describe_sandbox(parse_environment({}, data_dir=str(tmp_path)), {})
     assert "the limits that hold by default" in told
     assert told.endswith("With a stand-in: the offline model; a port of its own on 127.0.0.1")
 
 
 async def test_where_nothing_can_be_kept_it_fails_and_says_where(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    settings = read({}, data_dir=str(tmp_path / "file/data"))
+    settings = parse_environment({}, data_dir=str(tmp_path / "file/data"))
     [found] = await run_crash_test(print, settings, {})
     assert (found.name, found.state) == ("crash test", "fail")
     assert found.detail.startswith(f"{tmp_path}/file/data: ")

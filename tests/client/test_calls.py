@@ -35,19 +35,19 @@ async def test_two_creations_have_two_keys(fake: Fake, client: Client):
 async def test_what_may_not_be_sent_twice_is_not(fake: Fake, client: Client):
     fake.on("POST", "/api/v2/projects/prj_1/control", say.dropped(), say.good(project(), 202))
     with pytest.raises(Unreachable):
-        await client.control("prj_1", "restart")
+        await client.send_build_command("prj_1", "restart")
     assert len(fake.seen) == 1
 
 
 async def test_a_wish_may_be_sent_twice(fake: Fake, client: Client):
     fake.on("POST", "/api/v2/projects/prj_1/control", say.dropped(), say.good(project(status="paused"), 202))
-    assert (await client.control("prj_1", "pause")).status == "paused"
+    assert (await client.send_build_command("prj_1", "pause")).status == "paused"
 
 
 async def test_tries_are_bounded_and_pauses_grow(fake: Fake, client: Client, clock: Clock):
     fake.on("GET", "/api/v2/agents/agt_1", say.problem(503, title="Not available now", detail="Later."))
     with pytest.raises(ApiError) as refused:
-        await client.agent("agt_1")
+        await client.fetch_agent("agt_1")
     assert refused.value.problem.status == 503
     assert len(fake.seen) == 4
     assert clock.slept == sorted(clock.slept)
@@ -86,9 +86,9 @@ async def test_whatever_another_server_answers_it_is_told_from_a_refusal(
         fake.on("GET", path, answer)
     for call in (
         client.ready,
-        client.agents().fetch_page,
-        lambda: client.report("prj_1"),
-        lambda: anext(client.project_events("prj_1")),
+        client.list_agents().fetch_page,
+        lambda: client.fetch_verification_report("prj_1"),
+        lambda: anext(client.stream_build_events("prj_1")),
     ):
         with pytest.raises(NotNexus, match="none of nexus"):
             await call()
@@ -96,13 +96,13 @@ async def test_whatever_another_server_answers_it_is_told_from_a_refusal(
 
 async def test_an_empty_answer_to_readers_of_events_is_the_end_only_from_a_nexus_server(fake: Fake, client: Client):
     fake.on("GET", "/api/v2/projects/prj_1/events", say.nothing(204))
-    assert [event async for event in client.project_events("prj_1")] == []
+    assert [event async for event in client.stream_build_events("prj_1")] == []
 
 
 async def test_a_redirect_is_not_followed_with_the_token_and_names_the_other_address(fake: Fake, client: Client):
     fake.on("GET", "/api/v2/agents/agt_1", say.nothing(302, Location="http://elsewhere.invalid/"))
     with pytest.raises(NotNexus, match=r"use http://elsewhere\.invalid/ as the URL"):
-        await client.agent("agt_1")
+        await client.fetch_agent("agt_1")
     assert len(fake.seen) == 1
 
 
@@ -121,14 +121,14 @@ async def test_what_speaks_no_http_is_none_of_nexus_and_is_asked_once(said: byte
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server, Client(url, sleep=clock.sleep) as client:
         with pytest.raises(NotNexus, match="speaks no HTTP"):
-            await client.agents().fetch_page()
+            await client.list_agents().fetch_page()
     assert len(asked) == 1
 
 
 async def test_a_server_without_tls_is_told_when_tls_was_expected(fake: Fake, clock: Clock):
     async with Client(fake.url.replace("http:", "https:"), sleep=clock.sleep) as client:
         with pytest.raises(NotNexus, match="speaks no TLS"):
-            await client.agents().fetch_page()
+            await client.list_agents().fetch_page()
 
 
 async def test_nobody_there_is_told_after_as_many_tries_as_the_caller_has_patience(clock: Clock):
@@ -137,7 +137,7 @@ async def test_nobody_there_is_told_after_as_many_tries_as_the_caller_has_patien
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
         async with Client(url, pauses=Pauses(first_contact=1), sleep=clock.sleep) as client:
             with pytest.raises(Unreachable, match="nothing answers there"):
-                await client.agents().fetch_page()
+                await client.list_agents().fetch_page()
             with pytest.raises(Unreachable):
                 await client.ready()
     assert clock.slept == []
@@ -151,23 +151,23 @@ async def test_readiness_is_asked_once(fake: Fake, client: Client):
 
 async def test_the_token_goes_with_every_request_and_ids_cannot_leave_their_place(fake: Fake, client: Client):
     fake.on("GET", "/api/v2/agents/a%2Fb%3Fc", say.good(agent()))
-    await client.agent("a/b?c")
+    await client.fetch_agent("a/b?c")
     assert fake.seen[0].headers["Authorization"] == "Bearer secret"
     for wrong in ("", ".", ".."):
         with pytest.raises(ValueError, match="no id"):
-            await client.agent(wrong)
+            await client.fetch_agent(wrong)
 
 
 async def test_the_content_of_a_file_comes_as_it_is(fake: Fake, client: Client):
     fake.on("GET", "/api/v2/projects/prj_1/files/docs/%E8%A1%A8.md", say.text(b"\x00\xff"))
-    assert await client.file("prj_1", "docs/表.md", at="abc") == b"\x00\xff"
+    assert await client.fetch_project_file("prj_1", "docs/表.md", at="abc") == b"\x00\xff"
     assert fake.seen[0].query["at"] == "abc"
 
 
 async def test_a_list_is_walked_to_its_end_though_a_page_is_empty(fake: Fake, client: Client):
     pages = [say.listed([agent("agt_1")], "c1"), say.listed([], "c2"), say.listed([agent("agt_2")])]
     fake.on("GET", "/api/v2/agents", *pages)
-    found = [one.agent_id async for one in client.agents()]
+    found = [one.agent_id async for one in client.list_agents()]
     assert found == ["agt_1", "agt_2"]
     assert [seen.query.get("cursor") for seen in fake.seen] == [None, "c1", "c2"]
 
@@ -175,7 +175,7 @@ async def test_a_list_is_walked_to_its_end_though_a_page_is_empty(fake: Fake, cl
 async def test_so_many_items_are_taken_out_of_as_many_pages_as_it_takes(fake: Fake, client: Client):
     pages = [say.listed([agent("agt_1"), agent("agt_2")], "c1"), say.listed([agent("agt_3"), agent("agt_4")], "c2")]
     fake.on("GET", "/api/v2/agents", *pages)
-    found = await client.agents().filter_items(lambda one: one.agent_id != "agt_1").collect_items(3)
+    found = await client.list_agents().filter_items(lambda one: one.agent_id != "agt_1").collect_items(3)
     assert ([one.agent_id for one in found.items], found.next_cursor) == (["agt_2", "agt_3", "agt_4"], "c2")
     assert [seen.query["limit"] for seen in fake.seen] == ["3", "2"]
 
@@ -199,7 +199,7 @@ def test_the_wish_for_a_pause_is_read(value: str | None, seconds: float | None):
 
 def test_pauses_grow_are_bounded_and_respect_a_wish():
     pauses = Pauses(shortest=1, longest=8, patience=60)
-    assert [pauses.delay_before(failures, chance=lambda: 1.0) for failures in (1, 2, 3, 4, 5, 500)] == [
+    assert [pauses.compute_retry_delay(failures, chance=lambda: 1.0) for failures in (1, 2, 3, 4, 5, 500)] == [
         1,
         2,
         4,
@@ -207,6 +207,6 @@ def test_pauses_grow_are_bounded_and_respect_a_wish():
         8,
         8,
     ]
-    assert pauses.delay_before(1, chance=lambda: 0.0) == 0.5
-    assert pauses.delay_before(1, wished=20, chance=lambda: 0.0) == 20
-    assert pauses.delay_before(1, wished=3600, chance=lambda: 1.0) == 60
+    assert pauses.compute_retry_delay(1, chance=lambda: 0.0) == 0.5
+    assert pauses.compute_retry_delay(1, wished=20, chance=lambda: 0.0) == 20
+    assert pauses.compute_retry_delay(1, wished=3600, chance=lambda: 1.0) == 60

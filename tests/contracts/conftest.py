@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from nexus.adapters.confined.runner import ConfinedRunner
-from nexus.adapters.dynamodb.provision import provision
+from nexus.adapters.dynamodb.provision import create_missing_tables
 from nexus.adapters.dynamodb.tables import DynamoTables, open_client
 from nexus.adapters.memory.signals import MemorySignals
 from nexus.adapters.memory.tables import MemoryTables
@@ -55,7 +55,7 @@ async def dynamodb_tables(url: str, tables: list[Table[Any]] = STORED) -> AsyncI
     """A client and the prefix under which the tables are there."""
     prefix = f"t{uuid4().hex[:8]}_"
     async with dynamodb_client(url) as client:
-        await provision(client, tables, prefix=prefix)
+        await create_missing_tables(client, tables, prefix=prefix)
         yield client, prefix
 
 
@@ -183,8 +183,8 @@ _NO_BOUNDARY = "this machine offers no boundary for generated code: "
 @pytest.fixture
 async def confined(tmp_path: Path) -> AsyncIterator[ConfinedRunner]:
     async with ConfinedRunner(data=tmp_path / "data") as runner:
-        if runner.tier().level == 0:
-            pytest.skip(_NO_BOUNDARY + runner.tier().detail)
+        if runner.get_isolation_tier().level == 0:
+            pytest.skip(_NO_BOUNDARY + runner.get_isolation_tier().detail)
         yield runner
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nexus.adapters.confined.process import launch_process
+from nexus.adapters.confined.process import start_python_process
 from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.confined.workspaces import MARK
 from nexus.domain.core.errors import InvalidInput, Unavailable
@@ -19,7 +19,9 @@ from nexus.domain.ports.code import CodeRunner, Limits, Outcome, Program
 
 
 async def result(runner: CodeRunner, source: str, limits: Limits = Limits(), **arguments: Any) -> Outcome:
-    return await runner.call(Program(files={"tools/tool.py": source}), "tools/tool.py:tool", arguments, limits=limits)
+    return await runner.call_function(
+        Program(files={"tools/tool.py": source}), "tools/tool.py:tool", arguments, limits=limits
+    )
 
 
 async def test_a_function_gets_its_arguments_and_gives_its_value(runner: CodeRunner) -> None:
@@ -104,7 +106,7 @@ async def test_an_error_names_its_kind_its_words_and_its_line(runner: CodeRunner
 
 
 async def test_a_function_of_a_missing_file_is_an_error_of_the_program(runner: CodeRunner) -> None:
-    outcome = await runner.call(Program(files={"a.py": ""}), "tools/b.py:tool", {})
+    outcome = await runner.call_function(Program(files={"a.py": ""}), "tools/b.py:tool", {})
     assert (outcome.status, outcome.error) == ("raised", "LookupError: the program has no file tools/b.py")
 
 
@@ -126,7 +128,7 @@ async def test_modules_of_a_program_import_each_other(runner: CodeRunner) -> Non
         "tools/vat.py": "from tools.rates import RATES\nimport tools.rates\nfrom . import rates\n"
         "def vat(c):\n    return [RATES[c], tools.rates.RATES[c], rates.RATES[c]]\n",
     }
-    outcome = await runner.call(Program(files=files), "tools/vat.py:vat", {"c": "de"})
+    outcome = await runner.call_function(Program(files=files), "tools/vat.py:vat", {"c": "de"})
     assert (outcome.value, outcome.error) == ([19, 19, 19], None)
 
 
@@ -168,8 +170,8 @@ async def test_eight_at_once_do_not_mix(runner: CodeRunner) -> None:
 
 
 async def test_the_tier_is_at_least_one_and_tells_how(runner: CodeRunner) -> None:
-    assert runner.tier().level >= 1
-    assert runner.tier().detail.endswith(".")
+    assert runner.get_isolation_tier().level >= 1
+    assert runner.get_isolation_tier().detail.endswith(".")
 
 
 async def test_an_endless_loop_times_out(confined: ConfinedRunner) -> None:
@@ -245,14 +247,14 @@ async def test_a_result_nested_too_deep_or_with_half_characters_does_no_harm(con
 @pytest.mark.parametrize("path", ["../x.py", "/etc/x.py", "a/../../x.py", "x.txt", "", "a//b.py", "a\\b.py", "a\0.py"])
 async def test_a_path_that_leads_out_is_refused(confined: ConfinedRunner, path: str) -> None:
     with pytest.raises(InvalidInput):
-        await confined.call(Program(files={path: ""}), "x.py:tool", {})
+        await confined.call_function(Program(files={path: ""}), "x.py:tool", {})
 
 
 async def test_cancelling_kills_the_process_and_leaves_nothing(tmp_path: Path) -> None:
     room = tmp_path / "runs"
     async with ConfinedRunner(data=tmp_path / "data", workspaces=room) as confined:
-        if confined.tier().level == 0:
-            pytest.skip("this machine offers no boundary for generated code: " + confined.tier().detail)
+        if confined.get_isolation_tier().level == 0:
+            pytest.skip("this machine offers no boundary for generated code: " + confined.get_isolation_tier().detail)
         task = asyncio.create_task(result(confined, "import time\ndef tool():\n    time.sleep(60)\n"))
         while not (children := await asyncio.to_thread(_children, os.getpid())):
             await asyncio.sleep(0)
@@ -268,7 +270,7 @@ async def test_cancelling_kills_the_process_and_leaves_nothing(tmp_path: Path) -
 
 async def test_nothing_is_run_before_the_boundary_is_tested(tmp_path: Path) -> None:
     confined = ConfinedRunner(data=tmp_path / "data")
-    assert confined.tier().level == 0
+    assert confined.get_isolation_tier().level == 0
     with pytest.raises(Unavailable):
         await result(confined, "def tool():\n    return 1\n")
 
@@ -351,6 +353,6 @@ def _wait_for_end(pidfd: int) -> None:
 
 async def test_a_process_that_cannot_be_begun_is_the_apps_trouble(tmp_path: Path) -> None:
     with pytest.raises(Unavailable) as away:
-        async with launch_process(tmp_path / "gone"):
+        async with start_python_process(tmp_path / "gone"):
             raise AssertionError("it began")
     assert away.value.facts["part"] == "code"

@@ -143,7 +143,7 @@ def add(a, b):
 
 async def judged(runner: CodeRunner, code: str, tests: str, **more: str) -> tuple[Outcome, list[TestResult]]:
     files = {"tools/add.py": code, "tests/test_add.py": tests, **more}
-    return await runner.test(Program(files), limits=Limits(seconds=10))
+    return await runner.run_tests(Program(files), limits=Limits(seconds=10))
 
 
 @pytest.mark.parametrize("trick", TRICKS)
@@ -310,7 +310,7 @@ async def test_a_call_does_not_see_the_tests(runner: CodeRunner) -> None:
         "tools/add.py": "def add():\n    import tests.test_add\n    return 1\n",
         "tests/test_add.py": "SECRET = 1\n",
     }
-    outcome = await runner.call(Program(files), "tools/add.py:add", {})
+    outcome = await runner.call_function(Program(files), "tools/add.py:add", {})
     assert (outcome.status, str(outcome.error)[:28]) == ("raised", "ModuleNotFoundError: No modu")
 
 
@@ -347,11 +347,11 @@ async def test_tests_that_overflow_the_parser_are_a_failed_test(confined: Confin
 )
 def test_a_family_of_errors_that_is_none_is_no_error(forged: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
-        judge.rebuild_type(forged)
+        judge.rebuild_exception_type(forged)
 
 
 def test_the_program_of_a_package_holds_no_case_and_no_prompt() -> None:
     """What the behavioural cases expect never reaches the process that generated code runs in."""
     manifest = '[agent]\nslug = "a"\nname = "A"\n'
     files = {"agent.toml": manifest, "prompt.md": "You add.", "tests/cases.toml": "", "tools/add.py": WRONG}
-    assert list(package.read(files).program.files) == ["tools/add.py"]
+    assert list(package.parse_package(files).python_program.files) == ["tools/add.py"]

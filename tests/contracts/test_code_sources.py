@@ -48,13 +48,13 @@ HOSTILE = {
 async def test_hostile_source_is_refused_like_bad_syntax_and_soon(runner: CodeRunner, what: str) -> None:
     began = time.process_time()
     with pytest.raises(InvalidInput):
-        await runner.describe(HOSTILE[what], "tool")
+        await runner.parse_tool_spec(HOSTILE[what], "tool")
     assert time.process_time() - began < 2
 
 
 async def test_a_source_says_what_its_function_takes_and_is_for(runner: CodeRunner) -> None:
     source = 'raise SystemExit\nKind = Literal["a", "b"]\nKinds = list[Kind]\nasync def tool(kinds: Kinds, n: int = 1):\n    """Counts."""\n'
-    found = await runner.describe(source, "tool")
+    found = await runner.parse_tool_spec(source, "tool")
     assert (found.name, found.description) == ("tool", "Counts.")
     assert found.parameters["properties"] == {
         "kinds": {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}},
@@ -64,8 +64,8 @@ async def test_a_source_says_what_its_function_takes_and_is_for(runner: CodeRunn
 
 async def test_source_is_read_where_no_boundary_holds_too(tmp_path: Path) -> None:
     closed = ConfinedRunner(data=tmp_path / "data")
-    assert closed.tier().level == 0
-    assert (await closed.describe("def tool(a: str): ...", "tool")).name == "tool"
+    assert closed.get_isolation_tier().level == 0
+    assert (await closed.parse_tool_spec("def tool(a: str): ...", "tool")).name == "tool"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ async def test_a_parser_that_fails_is_the_sources_fault_and_does_not_hold_the_se
 
     ticking = asyncio.create_task(tick())
     with pytest.raises(InvalidInput, match=words):
-        await reader.describe("def tool(): ...", "tool")
+        await reader.parse_tool_spec("def tool(): ...", "tool")
     ticking.cancel()
     assert ticks
 
@@ -106,7 +106,7 @@ async def test_what_was_read_once_is_known(tmp_path: Path) -> None:
     )
     reader = SourceReader(tmp_path / "parser.py")
     for source in ("def tool(): 1", "def tool(): 1", "def tool(): 2"):
-        await reader.describe(source, "tool")
+        await reader.parse_tool_spec(source, "tool")
     assert (tmp_path / "count").read_text() == "xx"
 
 

@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 
 from nexus.adapters.confined.inside.walls import Plan
-from nexus.adapters.confined.process import Run, carry_out
+from nexus.adapters.confined.process import Run, run_isolated_program
 from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.confined.workspaces import MARK, WorkspacePool
 from nexus.adapters.sqlite.lock import DirectoryLock
-from nexus.composition.adapters import crash_test_workspaces
+from nexus.composition.adapters import make_crash_test_pools
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.code import Limits, Program
 from tests.contracts.test_code import _children, _wait_for_end
@@ -200,7 +200,7 @@ async def test_a_checkout_and_a_data_directory_in_use_that_are_named_like_rooms_
     with DirectoryLock(tmp_path / "nexus-rehearsal-data"), DirectoryLock(tmp_path / "nexus-rehearsal-my__data"):
         before = set(tmp_path.rglob("*"))
         assert await ConfinedRunner(data=tmp_path / "data").collect_garbage() == 0
-        assert sum(pool.collect_garbage() for pool in crash_test_workspaces(tmp_path / "data")) == 0
+        assert sum(pool.collect_garbage() for pool in make_crash_test_pools(tmp_path / "data")) == 0
         assert set(tmp_path.rglob("*")) == before
 
 
@@ -343,7 +343,9 @@ async def test_a_runner_collects_what_a_killed_one_left_and_leaves_the_living_th
             killed(dies)
             assert (await beside.collect_garbage(), await beside.collect_garbage()) == (1, 0)
             assert len(list(runs.iterdir())) == 2
-            outcome = await beside.call(Program(files={"t.py": "def tool():\n    return 1\n"}), "t.py:tool", {})
+            outcome = await beside.call_function(
+                Program(files={"t.py": "def tool():\n    return 1\n"}), "t.py:tool", {}
+            )
             assert outcome.value == 1
         await beside.collect_garbage()
         assert list(runs.iterdir()) == [own]
@@ -371,7 +373,7 @@ async def test_generated_code_can_neither_find_nor_remove_nor_make_a_mark(tmp_pa
     with WorkspacePool(tmp_path, "room-").make_workspace() as workspace:
         workspace.path.chmod(0o711)
         try:
-            outcome, _ = await carry_out(run, workspace.path)
+            outcome, _ = await run_isolated_program(run, workspace.path)
         except Unavailable as refused:
             pytest.skip(f"not possible on this machine: {refused}")
         assert (outcome.status, outcome.value) == ("ok", []), outcome.error

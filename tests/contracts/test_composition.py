@@ -8,7 +8,7 @@ import pytest
 from nexus.composition.process import open_process
 from nexus.domain.core.errors import Conflict
 from nexus.domain.core.pages import Window
-from nexus.settings import Settings, read
+from nexus.settings import Settings, parse_environment
 
 
 @pytest.fixture(params=["sqlite", "dynamodb"])
@@ -21,14 +21,14 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
             "NEXUS_TABLES__ENDPOINT_URL": request.getfixturevalue("aws_url"),
             "NEXUS_TABLES__PREFIX": f"t{uuid4().hex[:8]}_",
         }
-    return read(found)
+    return parse_environment(found)
 
 
 async def test_a_process_works_on_every_backend_and_finds_its_rows_again(settings: Settings) -> None:
     for _ in range(2):
         async with open_process(settings) as process:
             assert (await process.describe_parts())["database"] == {"connected": True}
-            page = await process.services.tools.page(Window(limit=100))
+            page = await process.services.tools.list_tools(Window(limit=100))
             assert page.items
 
 

@@ -17,7 +17,7 @@ import pytest
 from nexus.adapters.confined import probe
 from nexus.adapters.confined.inside import landlock, seccomp
 from nexus.adapters.confined.inside.walls import Plan
-from nexus.adapters.confined.process import Run, carry_out
+from nexus.adapters.confined.process import Run, run_isolated_program
 from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.domain.ports.code import Limits, Outcome, Program
 
@@ -159,7 +159,7 @@ async def plan(request: pytest.FixtureRequest, ground: dict[str, Any], tmp_path:
     plan: Plan = request.param
     if _name(plan) not in _judged:
         with probe.make_targets(tmp_path / "data", ground["room"]) as targets:
-            _judged[_name(plan)] = await probe.weakness(plan, targets, ground["room"])
+            _judged[_name(plan)] = await probe.find_plan_weakness(plan, targets, ground["room"])
     if reason := _judged[_name(plan)]:
         pytest.skip(f"not possible on this machine: {reason}")
     return plan
@@ -169,7 +169,7 @@ async def run(plan: Plan, ground: dict[str, Any], body: str, limits: Limits = Li
     program = Program(files={"tool.py": HEAD + "    " + body.replace("\n", "\n    ") + "\n"})
     arguments = {"t": ground["targets"]}
     task = Run(program=program, limits=limits, plan=plan, function="tool.py:tool", arguments=arguments)
-    outcome, _ = await carry_out(task, ground["room"])
+    outcome, _ = await run_isolated_program(task, ground["room"])
     return outcome
 
 
@@ -243,7 +243,9 @@ def find():
 """
     tests = "from tools.find import find\n\ndef test_nothing():\n    assert find() == []\n"
     files = {"tools/find.py": code, "tests/test_canary.py": tests}
-    outcome, results = await carry_out(Run(program=Program(files), limits=Limits(), plan=plan), ground["room"])
+    outcome, results = await run_isolated_program(
+        Run(program=Program(files), limits=Limits(), plan=plan), ground["room"]
+    )
     assert (outcome.status, [result.error for result in results]) == ("ok", [None])
 
 
@@ -314,16 +316,16 @@ async def test_a_broken_wall_leaves_level_zero_and_its_reason(ground: dict[str, 
     """Without a private file system and without Landlock the self-test has to notice."""
     open_plan = Plan(own_namespaces=False, user_namespace=False, landlock=False)
     with probe.make_targets(tmp_path / "data", ground["room"]) as targets:
-        reason = await probe.weakness(open_plan, targets, ground["room"])
+        reason = await probe.find_plan_weakness(open_plan, targets, ground["room"])
     assert reason is not None
     assert "read canary in the data directory" in reason
 
 
 async def test_the_runner_reaches_the_tier_of_a_process_where_any_plan_holds(tmp_path: Path) -> None:
     async with ConfinedRunner(data=tmp_path / "data") as runner:
-        reached = runner.tier()
+        reached = runner.get_isolation_tier()
         with probe.make_targets(tmp_path / "data", Path(tempfile.gettempdir())) as targets:
-            reasons = [await probe.weakness(plan, targets, tmp_path) for plan in PLANS[:1]]
+            reasons = [await probe.find_plan_weakness(plan, targets, tmp_path) for plan in PLANS[:1]]
         assert reached.level == {True: 4, False: 3 if PLANS[0].user else 2}[PLANS[0].own_namespaces] or any(reasons)
         assert list((tmp_path / "data").iterdir()) == []
 

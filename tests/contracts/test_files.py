@@ -73,7 +73,7 @@ def files(request: pytest.FixtureRequest, tmp_path: Path) -> FileStore:
 
 @pytest.mark.parametrize("path", ESCAPES, ids=lambda path: repr(path[:30]))
 async def test_a_path_against_the_rules_is_refused_by_every_verb(files: FileStore, path: str) -> None:
-    for act in (lambda: files.read(path), lambda: files.write(path, b"x"), lambda: files.remove(path)):
+    for act in (lambda: files.read(path), lambda: files.write(path, b"x"), lambda: files.delete_path(path)):
         with pytest.raises(InvalidInput):
             await act()
     with pytest.raises(InvalidInput):
@@ -92,7 +92,7 @@ async def test_what_was_written_is_read(files: FileStore, path: str) -> None:
 async def test_nothing_is_there_at_first(files: FileStore) -> None:
     assert await files.list() == []
     assert await files.list("a") == []
-    await files.remove("a/b")
+    await files.delete_path("a/b")
     with pytest.raises(NotFound):
         await files.read("a/b")
 
@@ -115,10 +115,10 @@ async def test_removing_takes_a_file_or_a_whole_folder_and_can_be_done_twice(fil
     for path in ("a/b/c", "a/d", "ab"):
         await files.write(path, b"")
     for _ in range(2):
-        await files.remove("a/d")
+        await files.delete_path("a/d")
         assert await files.list() == ["a/b/c", "ab"]
     for _ in range(2):
-        await files.remove("a")
+        await files.delete_path("a")
         assert await files.list() == ["ab"]
 
 
@@ -129,13 +129,13 @@ async def test_a_folder_is_no_file_and_a_file_no_folder(files: FileStore) -> Non
             await files.read(wrong)
         with pytest.raises(Conflict):
             await files.write(wrong, b"")
-    await files.remove("a/b/c")
+    await files.delete_path("a/b/c")
     assert await files.list() == ["a/b"]
 
 
 async def test_a_folder_goes_with_its_last_file(files: FileStore) -> None:
     await files.write("a/b/c/d", b"")
-    await files.remove("a/b/c/d")
+    await files.delete_path("a/b/c/d")
     await files.write("a", b"now a file")
     assert await files.list() == ["a"]
 
@@ -154,7 +154,7 @@ async def test_folders_may_come_and_go_at_the_same_time(files: FileStore) -> Non
     async def come_and_go(number: int) -> None:
         for _ in range(10):
             await files.write(f"a/b/{number}", b"x")
-            await files.remove(f"a/b/{number}")
+            await files.delete_path(f"a/b/{number}")
 
     await asyncio.gather(*(come_and_go(number) for number in range(6)))
     assert await files.list() == []
@@ -175,10 +175,10 @@ async def test_a_link_to_a_folder_is_not_followed(root: Path) -> None:
         await files.read("link/secret")
     with pytest.raises(Conflict):
         await files.write("link/new", b"x")
-    await files.remove("link/secret")
+    await files.delete_path("link/secret")
     assert await files.list() == await files.list("link") == []
     assert [path.name for path in (root.parent / "outside").iterdir()] == ["secret"]
-    await files.remove("link")
+    await files.delete_path("link")
     assert (root.parent / "outside/secret").read_text() == "secret"
     assert not (root / "link").is_symlink()
 
@@ -197,7 +197,7 @@ async def test_links_within_a_removed_folder_take_nothing_with_them(root: Path) 
     files = DirectoryFiles(root)
     await files.write("a/b", b"")
     (root / "a/link").symlink_to(root.parent / "outside")
-    await files.remove("a")
+    await files.delete_path("a")
     assert (root.parent / "outside/secret").exists()
     assert not (root / "a").exists()
 
@@ -336,7 +336,7 @@ async def test_no_descriptor_is_left_open(root: Path) -> None:
                 await files.read(path)
         with pytest.raises(Conflict):
             await files.write("a/b", b"")
-        await files.remove("a/b/c")
+        await files.delete_path("a/b/c")
 
     await everything()
     before = len(list(Path("/proc/self/fd").iterdir()))

@@ -92,7 +92,7 @@ async def test_the_environment_and_the_configuration_of_the_user_change_nothing(
     (tree / ".git/hooks/reference-transaction").symlink_to(script)
     await repository.commit(PROJECT, {"a": b"2\n"}, message="m", key="2")
     assert await repository.read(PROJECT, "a") == b"2\n"
-    assert len(await repository.history(PROJECT)) == 2
+    assert len(await repository.list_commits(PROJECT)) == 2
     assert not marker.exists()
 
 
@@ -125,7 +125,7 @@ async def test_kill_9_keeps_every_acknowledged_commit_and_the_next_call_makes_th
     for run in range(4):
         said += await asyncio.to_thread(killed_while_committing, tmp_path, f"run{run}", 2 + run, group=group)
         repository = opened(tmp_path)
-        history = [commit.commit_id for commit in await repository.history(PROJECT, limit=1000)]
+        history = [commit.commit_id for commit in await repository.list_commits(PROJECT, limit=1000)]
         assert set(said) <= set(history)
         await assert_whole(tmp_path, tree, repository)
     await repository.commit(PROJECT, {"after": b"1"}, message="m", key="after")
@@ -143,13 +143,13 @@ class FilesThatCrash(DirectoryFiles):
         super().__init__(root)
         self._left = left
 
-    async def write(self, path: str, content: bytes) -> None:
+    async def write_file(self, path: str, content: bytes) -> None:
         self._count()
         await super().write(path, content)
 
-    async def remove(self, path: str) -> None:
+    async def delete_path(self, path: str) -> None:
         self._count()
-        await super().remove(path)
+        await super().delete_path(path)
 
     def _count(self) -> None:
         if self._left == 0:
@@ -177,7 +177,7 @@ async def test_a_crash_between_branch_and_files_is_made_good_by_whatever_comes_n
         case "list":
             assert await again.list(PROJECT) == ["a", "d", "new", "root"]
         case "history":
-            assert len(await again.history(PROJECT)) == (2 if key == "1" else 3)
+            assert len(await again.list_commits(PROJECT)) == (2 if key == "1" else 3)
         case _:
             await again.commit(PROJECT, {"other": b""}, message="m", key=key)
     assert git(tree, "status", "--porcelain", "--untracked-files=all") == ""
@@ -191,7 +191,7 @@ async def test_a_full_disk_is_told_and_the_same_key_heals_it(tmp_path: Path) -> 
         await repository.commit(PROJECT, {"a": bytes(11)}, message="m", key="1")
     assert caught.value.facts["reason"] == "storage_full"
     with pytest.raises(Unavailable):
-        await repository.history(PROJECT)
+        await repository.list_commits(PROJECT)
 
 
 async def test_what_a_failing_git_reported_is_swept_away(repository: GitRepository, tree: Path) -> None:
@@ -234,7 +234,7 @@ async def test_rivals_on_one_project_all_arrive(tmp_path: Path, tree: Path) -> N
         for n in range(9)
     ]
     made = await asyncio.gather(*writes)
-    history = await rivals[0].history(PROJECT)
+    history = await rivals[0].list_commits(PROJECT)
     assert sorted(made) == sorted(commit.commit_id for commit in history)
     await rivals[0].commit(PROJECT, {"last": b"x"}, message="m", key="last")
     assert len(await rivals[0].list(PROJECT)) == 11
@@ -280,7 +280,7 @@ async def test_the_users_own_commits_are_built_upon(tmp_path: Path, repository: 
     git(tree, "commit", "--quiet", "-m", "By hand")
     git(tree, "gc", "--quiet")
     await repository.commit(PROJECT, {"b": b"2"}, message="m", key="1")
-    assert [(commit.message, commit.key) for commit in await repository.history(PROJECT)] == [
+    assert [(commit.message, commit.key) for commit in await repository.list_commits(PROJECT)] == [
         ("m", "1"),
         ("By hand", ""),
         ("m", "1"),
@@ -301,9 +301,9 @@ async def test_a_branch_of_the_user_is_left_and_main_is_shown(
 
 async def test_a_removed_project_begins_again(tmp_path: Path, repository: GitRepository, tree: Path) -> None:
     await repository.commit(PROJECT, {"a": b"1"}, message="m", key="1")
-    await DirectoryFiles(tmp_path).remove(f"projects/{PROJECT}")
+    await DirectoryFiles(tmp_path).delete_path(f"projects/{PROJECT}")
     assert not tree.exists()
-    assert await repository.history(PROJECT) == []
+    assert await repository.list_commits(PROJECT) == []
     with pytest.raises(NotFound):
         await repository.read(PROJECT, "a")
     await repository.commit(PROJECT, {"b": b"1"}, message="m", key="1")

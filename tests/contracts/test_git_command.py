@@ -30,7 +30,7 @@ async def test_a_git_that_is_cut_is_told_to_end_before_it_is_killed(tmp_path: Pa
     program, told, running = tmp_path / "git", tmp_path / "told", tmp_path / "running"
     program.write_text(ENDS.format(told=told, running=running))
     program.chmod(0o755)
-    asking = asyncio.ensure_future(Git(program=str(program), patience=50).ask(tmp_path, "status"))
+    asking = asyncio.ensure_future(Git(program=str(program), patience=50).run_command(tmp_path, "status"))
     while not running.exists():
         await asyncio.sleep(0.01)
     asking.cancel()
@@ -42,7 +42,7 @@ async def test_a_git_that_is_cut_while_it_starts_is_told_to_end_as_well(tmp_path
     program, told, running = tmp_path / "git", tmp_path / "told", tmp_path / "running"
     program.write_text(ENDS.format(told=told, running=running))
     program.chmod(0o755)
-    asking = asyncio.ensure_future(Git(program=str(program), patience=50).ask(tmp_path, "status"))
+    asking = asyncio.ensure_future(Git(program=str(program), patience=50).run_command(tmp_path, "status"))
     for _ in range(2):
         await asyncio.sleep(0)
     while not running.exists():  # the loop stands still: to it, the process is still being started
@@ -56,7 +56,7 @@ async def test_a_git_that_does_not_hear_is_killed_when_there_is_no_time_left(tmp
     program, running = tmp_path / "git", tmp_path / "running"
     program.write_text(f"#!/bin/sh\ntrap '' TERM\necho $$ > {running}\nwhile :; do sleep 0.02; done\n")
     program.chmod(0o755)
-    asking = asyncio.ensure_future(Git(program=str(program), patience=50).ask(tmp_path, "status"))
+    asking = asyncio.ensure_future(Git(program=str(program), patience=50).run_command(tmp_path, "status"))
     while not (running.exists() and running.read_text()):
         await asyncio.sleep(0.01)
     for _ in range(2):

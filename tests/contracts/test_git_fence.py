@@ -74,7 +74,7 @@ async def test_a_swap_that_was_lost_to_the_user_is_tried_again(
 
     writer = Writer(fence=Fence(1, 1), held=once(by_hand))
     await repository.commit(PROJECT, {"b": b"1"}, message="m", key="1/b", writer=writer)
-    assert [commit.message for commit in await repository.history(PROJECT)] == ["m", "By hand", "m"]
+    assert [commit.message for commit in await repository.list_commits(PROJECT)] == ["m", "By hand", "m"]
     await assert_whole(tmp_path, tree, repository)
 
 
@@ -104,8 +104,8 @@ async def test_a_commit_that_keeps_no_fence_has_the_lowest(
 ) -> None:
     await repository.commit(PROJECT, {"a": b"1"}, message="m", key="1/a", writer=under(1, 2))
     git(tree, "commit", "--quiet", "--allow-empty", "-m", message)
-    assert [commit.key for commit in await repository.history(PROJECT)] == [found, "1/a"]
+    assert [commit.key for commit in await repository.list_commits(PROJECT)] == [found, "1/a"]
     await repository.commit(PROJECT, {"b": b"1"}, message="m", key="1/b", writer=under(0, 1))
     expected = ["1/b", "1/a"] if found else ["1/b", "", "1/a"]
-    assert [commit.key for commit in await repository.history(PROJECT)] == expected
+    assert [commit.key for commit in await repository.list_commits(PROJECT)] == expected
     await assert_whole(tmp_path, tree, repository)

@@ -76,12 +76,12 @@ class Store:
 
 class StoredLeases:
     def __init__(self, store: Store, name: str) -> None:
-        self._store, self.name = store, name
+        self._store, self.table_name = store, name
 
-    def over_tables(self, tables: Tables) -> "StoredLeases":
+    def copy_for_tables(self, tables: Tables) -> "StoredLeases":
         return self
 
-    async def renew(self, leases: Sequence[Lease]) -> list[str | None]:
+    async def renew_leases(self, leases: Sequence[Lease]) -> list[str | None]:
         return [await self._store.beat(str(lease.key[0]), lease.fence) for lease in leases]
 
 
@@ -323,16 +323,16 @@ async def test_a_lease_in_a_real_store_is_kept_through_a_busy_loop(tmp_path: Pat
         async with ThreadHeartbeat(open_own, every=EVERY) as made:
             times = LeaseTimes(lease=0.2)
             executions = Executions(TASK_LEASES, tables=tables, clock=system_clock, heartbeat=made, times=times)
-            executions.hold_lease(task, controls.append)
+            executions.start_lease_renewal(task, controls.append)
             with sqlite3.connect(tmp_path / "nexus.db") as own:
                 held_up(lambda: '"heartbeat":3' in own.execute("select row from nexus_tasks").fetchone()[0])
             held = await tables.get(TASKS, task.task_id)
-            await tables.commit(executions.request_control(held, "stopped"))
+            await tables.commit(executions.make_control_write(held, "stopped"))
             await heard(controls, ["stopped"])
             stopping = await tables.get(TASKS, task.task_id)
-            await tables.commit(executions.change_status(stopping, "cancelled"))
+            await tables.commit(executions.make_status_write(stopping, "cancelled"))
             await heard(controls, ["stopped", None])
-            assert not executions.is_held(task)
+            assert not executions.is_row_leased_here(task)
 
 
 async def test_who_holds_it_hears_in_its_own_loop_what_is_wanted_once_each_time_that_changes() -> None:

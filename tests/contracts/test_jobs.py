@@ -52,17 +52,17 @@ async def queue(request: pytest.FixtureRequest) -> AsyncIterator[Queue]:
 
 
 async def build(queue: Queue, name: str, priority: int = 3, group: str = "a") -> int | None:
-    return await queue.enqueue(RunBuild(task_id=name), key=name, priority=priority, group=group)
+    return await queue.enqueue_job(RunBuild(task_id=name), key=name, priority=priority, group=group)
 
 
 async def reply(queue: Queue, name: str, group: str = "a") -> int | None:
-    return await queue.enqueue(WriteReply(reply_id=name), key=name, group=group)
+    return await queue.enqueue_job(WriteReply(reply_id=name), key=name, group=group)
 
 
 async def test_priority_comes_first_then_tenants_take_turns_then_it_is_as_it_came(queue: Queue) -> None:
     for name, priority, group in [("a1", 3, "a"), ("a2", 3, "a"), ("a3", 3, "a"), ("b1", 3, "b"), ("low", 1, "b"), ("c1", 3, "c"), ("high", 5, "a"), ("b2", 3, "b")]:  # fmt: skip
         await build(queue, name, priority, group)
-    queue.serve((desk := Desk()).run)
+    queue.start_running_jobs((desk := Desk()).run)
     await queue.wait_idle()
     assert desk.ran == ["high", "a1", "b1", "c1", "a2", "b2", "a3", "low"]
 
@@ -71,7 +71,7 @@ async def test_who_waits_is_told_how_many_are_before_it(queue: Queue) -> None:
     names = [("a1", "a", 0), ("a2", "a", 1), ("a3", "a", 2), ("b1", "b", 1), ("c1", "c", 2), ("b2", "b", 4)]
     for name, group, before in names:
         assert await reply(queue, name, group) == before, name
-    queue.serve((desk := Desk()).run)
+    queue.start_running_jobs((desk := Desk()).run)
     await queue.wait_idle()
     assert desk.ran == ["a1", "b1", "c1", "a2", "b2", "a3"]
 
@@ -80,7 +80,7 @@ async def test_a_key_that_waits_is_dropped_and_one_that_runs_is_run_once_more(qu
     desk = Desk("one")
     await build(queue, "one")
     assert await build(queue, "one") is None
-    queue.serve(desk.run)
+    queue.start_running_jobs(desk.run)
     settling = asyncio.ensure_future(queue.wait_idle())
     await desk.reached.wait()
     for _ in range(3):
@@ -96,11 +96,11 @@ async def test_a_key_that_waits_is_dropped_and_one_that_runs_is_run_once_more(qu
 async def test_what_is_cancelled_while_it_waits_never_runs_and_may_come_again(queue: Queue) -> None:
     for name in ("one", "two", "three"):
         await build(queue, name)
-    assert queue.cancel("two")
-    assert not queue.cancel("two")
-    assert not queue.cancel("none")
+    assert queue.stop_job("two")
+    assert not queue.stop_job("two")
+    assert not queue.stop_job("none")
     await build(queue, "two")
-    queue.serve((desk := Desk()).run)
+    queue.start_running_jobs((desk := Desk()).run)
     await queue.wait_idle()
     assert desk.ran == ["one", "three", "two"]
 
@@ -109,17 +109,17 @@ async def test_what_is_cancelled_while_it_runs_is_cut_and_the_next_one_runs(queu
     desk = Desk("one")
     await build(queue, "one")
     await build(queue, "two")
-    queue.serve(desk.run)
+    queue.start_running_jobs(desk.run)
     settling = asyncio.ensure_future(queue.wait_idle())
     await desk.reached.wait()
-    assert queue.cancel("one")
+    assert queue.stop_job("one")
     await settling
     assert (desk.ran, desk.cancelled) == (["one", "two"], ["one"])
 
 
 async def test_a_queue_holds_what_waits_and_what_runs_and_nothing_that_ended(queue: Queue) -> None:
     desk = Desk("first")
-    queue.serve(desk.run)
+    queue.start_running_jobs(desk.run)
     await build(queue, "first")
     await build(queue, "second")
     settling = asyncio.ensure_future(queue.wait_idle())
@@ -142,9 +142,9 @@ async def test_a_tenant_has_room_up_to_its_bound_and_what_comes_beyond_is_still_
     assert queue.free_places(RunBuild, group="a") == (0, None)
     assert not queue.free_places(RunBuild, group="a").is_full(1_000_000)
     await reply(queue, "beyond")
-    queue.cancel("0")
+    queue.stop_job("0")
     desk = Desk("1")
-    queue.serve(desk.run)
+    queue.start_running_jobs(desk.run)
     settling = asyncio.ensure_future(queue.wait_idle())
     await desk.reached.wait()
     assert queue.free_places(WriteReply, group="a") == (3, 3)
@@ -158,24 +158,24 @@ async def test_a_drain_hands_back_what_waits_once_and_cuts_what_runs(queue: Queu
     desk = Desk("one")
     for name in ("one", "two", "three"):
         await build(queue, name)
-    queue.serve(desk.run, back=desk.handed_back)
+    queue.start_running_jobs(desk.run, back=desk.handed_back)
     settling = asyncio.ensure_future(queue.wait_idle())
     await desk.reached.wait()
-    await queue.drain(0)
+    await queue.drain_jobs(0)
     await settling
-    await queue.drain(0)
+    await queue.drain_jobs(0)
     assert (desk.ran, desk.cancelled, sorted(desk.back)) == (["one"], ["one"], ["three", "two"])
-    assert not queue.cancel("two")
+    assert not queue.stop_job("two")
 
 
 async def test_an_interactive_job_has_some_seconds_and_no_other_one_starts_in_its_place(queue: Queue) -> None:
     desk = Desk("one")
     await reply(queue, "one")
     await reply(queue, "two")
-    queue.serve(desk.run, back=desk.handed_back)
+    queue.start_running_jobs(desk.run, back=desk.handed_back)
     settling = asyncio.ensure_future(queue.wait_idle())
     await desk.reached.wait()
-    draining = asyncio.ensure_future(queue.drain(30))
+    draining = asyncio.ensure_future(queue.drain_jobs(30))
     while not desk.back:
         await asyncio.sleep(0)
     desk.opened.set()
@@ -195,18 +195,18 @@ async def test_the_seconds_of_an_interactive_job_begin_with_the_drain_and_not_be
 
     await reply(queue, "one")
     await reply(queue, "two")
-    queue.serve(desk.run, back=slowly)
+    queue.start_running_jobs(desk.run, back=slowly)
     settling = asyncio.ensure_future(queue.wait_idle())
     await desk.reached.wait()
-    await queue.drain(0.5)
+    await queue.drain_jobs(0.5)
     assert clock() - back[0] < 0.25
     assert desk.cancelled == ["one"]
     await settling
 
 
 async def test_what_comes_after_a_drain_is_handed_back_at_once(queue: Queue) -> None:
-    queue.serve((desk := Desk()).run, back=desk.handed_back)
-    await queue.drain(0)
+    queue.start_running_jobs((desk := Desk()).run, back=desk.handed_back)
+    await queue.drain_jobs(0)
     late = [f"{number}" for number in range(5)]
     for name in late:
         assert not queue.free_places(WriteReply, group="a").is_full()
@@ -217,7 +217,7 @@ async def test_what_comes_after_a_drain_is_handed_back_at_once(queue: Queue) -> 
 async def test_leaving_hands_back_as_a_drain_does(queue: Queue) -> None:
     desk = Desk("one")
     async with queue:
-        queue.serve(desk.run, back=desk.handed_back)
+        queue.start_running_jobs(desk.run, back=desk.handed_back)
         await build(queue, "one")
         settling = asyncio.ensure_future(queue.wait_idle())
         await desk.reached.wait()
@@ -229,7 +229,7 @@ async def test_leaving_hands_back_as_a_drain_does(queue: Queue) -> None:
 async def test_one_tenant_cannot_take_the_places_of_all_others() -> None:
     desk = Desk("a1", "a2", "b1")
     async with Lanes(interactive=3, per_group=2) as queue:
-        queue.serve(desk.run)
+        queue.start_running_jobs(desk.run)
         assert [await reply(queue, name) for name in ("a1", "a2", "a3", "a4")] == [None, None, 0, 1]
         assert await reply(queue, "b1", "b") is None
         assert await reply(queue, "b2", "b") == 1
@@ -237,7 +237,7 @@ async def test_one_tenant_cannot_take_the_places_of_all_others() -> None:
         while len(desk.ran) < 3:
             await asyncio.sleep(0)
         assert queue.free_places(WriteReply, group="a") == (4, 1002)
-        queue.cancel("a1")
+        queue.stop_job("a1")
         while "a3" not in desk.ran:
             await asyncio.sleep(0)
         assert desk.ran[:4] == ["a1", "a2", "b1", "a3"]
@@ -249,18 +249,18 @@ async def test_one_tenant_cannot_take_the_places_of_all_others() -> None:
 async def test_what_was_started_just_before_a_drain_begins_so_that_it_can_let_go_of_its_work() -> None:
     desk = Desk("one", "two")
     async with Lanes() as queue:
-        queue.serve(desk.run, back=desk.handed_back)
+        queue.start_running_jobs(desk.run, back=desk.handed_back)
         await build(queue, "one")
         await reply(queue, "two")
-        await queue.drain(0)
+        await queue.drain_jobs(0)
     assert (desk.ran, sorted(desk.cancelled), desk.back) == (["one", "two"], ["one", "two"], [])
 
 
 async def test_what_is_cancelled_before_its_first_step_is_not_handed_back() -> None:
     desk = Desk()
     async with Lanes() as queue:
-        queue.serve(desk.run, back=desk.handed_back)
+        queue.start_running_jobs(desk.run, back=desk.handed_back)
         await reply(queue, "one")
-        assert queue.cancel("one")
+        assert queue.stop_job("one")
         await queue.wait_idle()
     assert (desk.ran, desk.back) == ([], [])

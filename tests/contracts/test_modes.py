@@ -10,7 +10,7 @@ from nexus.adapters.directory.files import DirectoryFiles
 from nexus.adapters.directory.modes import close_to_others
 from nexus.adapters.git.repository import GitRepository
 from nexus.composition.process import open_process
-from nexus.settings import read
+from nexus.settings import parse_environment
 
 PROJECT = "prj_01K0000000000000000000000A"
 
@@ -38,7 +38,7 @@ async def test_files_and_histories_are_closed_as_they_are_made(tmp_path: Path) -
     for number in range(3):
         change = {f"agents/a/{number}.py": b"x = 1\n", "README.md": b"%d" % number}
         await repository.commit(PROJECT, change, message=f"Change {number}", key=f"k{number}")
-    assert await repository.history(PROJECT)
+    assert await repository.list_commits(PROJECT)
     assert (data / "projects" / PROJECT / ".git/index").is_file()
     assert open_to_others(data) == []
 
@@ -55,11 +55,11 @@ async def test_a_server_closes_what_it_finds_open_in_its_directory_and_nothing_e
         (data / folder).chmod(0o755)
     (data / "projects/link").symlink_to(data / "of_the_user/notes.txt")
     (data / "secret").write_bytes(b"s" * 32)
-    async with open_process(read({"NEXUS_DATA_DIR": str(data)})):
+    async with open_process(parse_environment({"NEXUS_DATA_DIR": str(data)})):
         assert set(open_to_others(data)) == {"of_the_user", "of_the_user/notes.txt"}
     assert (data / "secret").read_bytes() != b"s" * 32, "others may have read it"
     kept = (data / "secret").read_bytes()
-    async with open_process(read({"NEXUS_DATA_DIR": str(data)})):
+    async with open_process(parse_environment({"NEXUS_DATA_DIR": str(data)})):
         assert (data / "secret").read_bytes() == kept
 
 

@@ -91,14 +91,14 @@ async def test_a_boundary_below_the_least_tier_runs_nothing_and_starts_no_server
 async def test_tiers_tell_what_stands_between_a_program_and_the_server(tmp_path: Path) -> None:
     """The same machine with and without its namespaces is not said to be as strong."""
     async with ConfinedRunner(data=tmp_path / "data") as runner:
-        here = runner.tier()
+        here = runner.get_isolation_tier()
     _, out, _ = await _in_a_world_without_namespaces("-c", _OPENS, str(tmp_path / "data"))
     there = json.loads(out)[0]
     if here.level == 4:
         assert there < 4
     async with ConfinedRunner(data=tmp_path / "data", min_tier=here.level + 1) as runner:
-        assert runner.tier().level == 0
+        assert runner.get_isolation_tier().level == 0
         with pytest.raises(Unavailable):
-            await runner.call(Program({"t.py": "def tool(): ..."}), "t.py:tool", {})
+            await runner.call_function(Program({"t.py": "def tool(): ..."}), "t.py:tool", {})
     async with ConfinedRunner(data=tmp_path / "data", min_tier=here.level) as runner:
-        assert runner.tier() == here
+        assert runner.get_isolation_tier() == here

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from msgspec import structs
 
-from nexus.adapters.dynamodb.provision import provision
+from nexus.adapters.dynamodb.provision import create_missing_tables
 from nexus.adapters.dynamodb.tables import DynamoTables
 from nexus.domain.core.errors import Conflict
 from nexus.domain.ports.database import Tables
@@ -30,14 +30,14 @@ def prefix() -> str:
 
 async def test_tables_are_made_once_and_those_that_are_gone_again(client: Any, prefix: str) -> None:
     names = sorted(prefix + table.name for table in STORED)
-    assert sorted(await provision(client, STORED, prefix=prefix)) == names
-    assert await provision(client, STORED, prefix=prefix) == []
+    assert sorted(await create_missing_tables(client, STORED, prefix=prefix)) == names
+    assert await create_missing_tables(client, STORED, prefix=prefix) == []
     await client.delete_table(TableName=f"{prefix}lines")
-    assert await provision(client, STORED, prefix=prefix) == [f"{prefix}lines"]
+    assert await create_missing_tables(client, STORED, prefix=prefix) == [f"{prefix}lines"]
 
 
 async def test_processes_that_start_at_once_make_each_table_once(client: Any, prefix: str) -> None:
-    made = await asyncio.gather(*(provision(client, STORED, prefix=prefix) for _ in range(3)))
+    made = await asyncio.gather(*(create_missing_tables(client, STORED, prefix=prefix) for _ in range(3)))
     assert sorted(name for names in made for name in names) == sorted(prefix + table.name for table in STORED)
 
 
@@ -56,14 +56,14 @@ class Raced:
 
 
 async def test_indexes_that_another_process_adds_are_waited_for(client: Any, prefix: str) -> None:
-    await provision(client, [structs.replace(JOBS, indexes=JOBS.indexes[:1])], prefix=prefix)
-    assert await provision(Raced(client), [JOBS], prefix=prefix) == []
+    await create_missing_tables(client, [structs.replace(JOBS, indexes=JOBS.indexes[:1])], prefix=prefix)
+    assert await create_missing_tables(Raced(client), [JOBS], prefix=prefix) == []
     jobs = (await client.describe_table(TableName=f"{prefix}jobs"))["Table"]
     assert {one["IndexName"] for one in jobs["GlobalSecondaryIndexes"]} == {index.name for index in JOBS.indexes}
 
 
 async def test_a_table_is_as_declared(client: Any, prefix: str) -> None:
-    await provision(client, STORED, prefix=prefix)
+    await create_missing_tables(client, STORED, prefix=prefix)
     jobs = (await client.describe_table(TableName=f"{prefix}jobs"))["Table"]
     kinds = {one["AttributeName"]: one["AttributeType"] for one in jobs["AttributeDefinitions"]}
     assert kinds["priority"] == "N" and kinds["user_id+status"] == kinds["shard"] == "S"
@@ -76,11 +76,11 @@ async def test_a_table_is_as_declared(client: Any, prefix: str) -> None:
 
 async def test_indexes_declared_later_have_the_old_rows(client: Any, prefix: str, clock: Clock) -> None:
     bare = structs.replace(JOBS, indexes=JOBS.indexes[:1])
-    await provision(client, [bare], prefix=prefix)
+    await create_missing_tables(client, [bare], prefix=prefix)
     tables = Tables(DynamoTables(client, prefix=prefix), secret=b"s", clock=clock)
     await tables.commit(insert(bare, Job(job_id="j1", shard="d", due_at="2025")))
     later = [f"{prefix}jobs/{index.name}" for index in JOBS.indexes[1:]]
-    assert await provision(client, [JOBS], prefix=prefix) == later
+    assert await create_missing_tables(client, [JOBS], prefix=prefix) == later
     assert [job.job_id for job in (await tables.page(JOBS, "d", index="DispatchIndex")).items] == ["j1"]
     assert (await tables.page(JOBS, "u1", "queued", index="UserStatusIndex")).items == []
     for job in (await tables.walk(JOBS)).items:
@@ -90,8 +90,8 @@ async def test_indexes_declared_later_have_the_old_rows(client: Any, prefix: str
 
 async def test_a_table_that_was_made_with_another_key_is_named_and_left_alone(client: Any, prefix: str) -> None:
     before = structs.replace(JOBS, key=("shard", "job_id"), indexes=())
-    await provision(client, [before], prefix=prefix)
+    await create_missing_tables(client, [before], prefix=prefix)
     with pytest.raises(Conflict, match=f"{prefix}jobs has the key"):
-        await provision(client, [JOBS], prefix=prefix)
+        await create_missing_tables(client, [JOBS], prefix=prefix)
     await client.delete_table(TableName=f"{prefix}jobs")
-    assert await provision(client, [JOBS], prefix=prefix) == [f"{prefix}jobs"]
+    assert await create_missing_tables(client, [JOBS], prefix=prefix) == [f"{prefix}jobs"]

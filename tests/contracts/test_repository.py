@@ -69,7 +69,7 @@ async def shown(place: Place, project_id: str) -> dict[str, bytes]:
 
 
 async def test_a_project_without_commits_has_nothing(repository: Repository, project_id: str) -> None:
-    assert await repository.history(project_id) == []
+    assert await repository.list_commits(project_id) == []
     assert await repository.list(project_id) == []
     with pytest.raises(NotFound):
         await repository.read(project_id, "a")
@@ -88,12 +88,12 @@ async def test_a_commit_keeps_its_files_and_shows_them(place: Place, project_id:
     assert await repository.read(project_id, "d/b", at=first) == b"\0\xff\r\n"
     assert await repository.read(project_id, "e") == b""
     assert [await repository.read(project_id, "a", at=at) for at in (first, second, None)] == [b"1", b"2", b"2"]
-    newest, oldest = await repository.history(project_id)
+    newest, oldest = await repository.list_commits(project_id)
     assert (newest.commit_id, newest.message, newest.key) == (second, "Two", "1/y")
     assert (oldest.commit_id, oldest.message, oldest.key) == (first, "一\n\nWhy", "1/x")
     assert newest.created_at == "2023-11-14T22:13:20.000Z"
-    assert await repository.history(project_id, limit=1) == [newest]
-    assert await repository.history(project_id, limit=0) == []
+    assert await repository.list_commits(project_id, limit=1) == [newest]
+    assert await repository.list_commits(project_id, limit=0) == []
     assert await shown(place, project_id) == {"a": b"2", "d/c": b"3", "e": b""}
 
 
@@ -119,7 +119,7 @@ async def test_a_path_against_the_rules_is_refused_and_nothing_is_made(
             await place.repository.commit(project_id, {"good": b"x", path: content}, message="m", key="k")
     with pytest.raises(InvalidInput):
         await place.repository.read(project_id, path)
-    assert await place.repository.history(project_id) == []
+    assert await place.repository.list_commits(project_id) == []
     assert await place.files.list() == []
 
 
@@ -129,7 +129,7 @@ async def test_a_path_against_the_rules_is_refused_and_nothing_is_made(
 async def test_only_ids_of_projects_are_taken(repository: Repository, wrong: str) -> None:
     acts: list[Callable[[], object]] = [
         lambda: repository.commit(wrong, {}, message="m", key="k"),
-        lambda: repository.history(wrong),
+        lambda: repository.list_commits(wrong),
         lambda: repository.list(wrong),
         lambda: repository.read(wrong, "a"),
     ]
@@ -166,19 +166,19 @@ async def test_a_message_or_key_that_would_not_come_back_is_refused(
 )
 async def test_a_message_and_its_key_come_back(repository: Repository, project_id: str, message: str) -> None:
     await repository.commit(project_id, {}, message=f"\n{message}\n", key="1/阶段 一")
-    (commit,) = await repository.history(project_id)
+    (commit,) = await repository.list_commits(project_id)
     assert (commit.message, commit.key) == (message, "1/阶段 一")
     await repository.commit(project_id, {}, message=message, key="1/b", writer=under(1, 2))
     with pytest.raises(Overtaken):
         await repository.commit(project_id, {}, message=message, key="1/c", writer=under(1, 1))
-    assert [commit.message for commit in await repository.history(project_id)] == [message, message]
+    assert [commit.message for commit in await repository.list_commits(project_id)] == [message, message]
 
 
 async def test_a_commit_may_change_nothing(repository: Repository, project_id: str) -> None:
     await repository.commit(project_id, {"a": b"1"}, message="m", key="1")
     await repository.commit(project_id, {"a": b"1", "never/was": None}, message="m", key="2")
     await repository.commit(project_id, {}, message="m", key="3")
-    assert [commit.key for commit in await repository.history(project_id)] == ["3", "2", "1"]
+    assert [commit.key for commit in await repository.list_commits(project_id)] == ["3", "2", "1"]
     assert await repository.list(project_id) == ["a"]
 
 
@@ -187,19 +187,19 @@ async def test_work_that_is_done_again_leaves_one_commit_and_only_its_own_files(
     await commit(project_id, {"kept": b"1", "changed": b"1", "gone": b"1"}, message="m", key="1/a")
     await commit(project_id, {"changed": b"2", "gone": None, "left/over": b"2"}, message="try 1", key="1/b")
     await commit(project_id, {"own": b"3"}, message="try 2", key="1/b")
-    assert [(one.key, one.message) for one in await place.repository.history(project_id)] == [
+    assert [(one.key, one.message) for one in await place.repository.list_commits(project_id)] == [
         ("1/b", "try 2"),
         ("1/a", "m"),
     ]
     assert await shown(place, project_id) == {"kept": b"1", "changed": b"1", "gone": b"1", "own": b"3"}
     await commit(project_id, {"own": b"4"}, message="m", key="1/a")
-    assert [one.key for one in await place.repository.history(project_id)] == ["1/a", "1/b", "1/a"]
+    assert [one.key for one in await place.repository.list_commits(project_id)] == ["1/a", "1/b", "1/a"]
 
 
 async def test_the_first_commit_can_be_done_again(place: Place, project_id: str) -> None:
     for number in (b"1", b"2", b"2"):
         await place.repository.commit(project_id, {number.decode(): number}, message="m", key="1/a")
-    assert len(await place.repository.history(project_id)) == 1
+    assert len(await place.repository.list_commits(project_id)) == 1
     assert await shown(place, project_id) == {"2": b"2"}
 
 
@@ -256,7 +256,7 @@ async def test_concurrent_commits_to_one_project_all_arrive(place: Place, projec
         for n in range(8)
     ]
     made = await asyncio.gather(*writes)
-    history = await place.repository.history(project_id)
+    history = await place.repository.list_commits(project_id)
     assert sorted(made) == sorted(commit.commit_id for commit in history)
     files = await shown(place, project_id)
     assert sorted(files) == [*(f"own/{n}" for n in range(8)), "shared"]
@@ -281,7 +281,7 @@ async def test_a_full_disk_is_told_and_the_same_key_heals_it(project_id: str) ->
     with pytest.raises(Unavailable):
         await repository.commit(project_id, {"a": bytes(11)}, message="m", key="1")
     await repository.commit(project_id, {"a": bytes(9)}, message="m", key="1")
-    assert len(await repository.history(project_id)) == 1
+    assert len(await repository.list_commits(project_id)) == 1
 
 
 @pytest.mark.parametrize("key", ["1/a", "1/b"], ids=["of the same work", "of other work"])
@@ -292,12 +292,12 @@ async def test_a_writer_that_was_overtaken_is_refused_and_changes_nothing(
     repository = place.repository
     await repository.commit(project_id, {"a": b"1", "gone": b"1"}, message="m", key="1/0")
     await repository.commit(project_id, {"a": b"2"}, message="m", key="1/a", writer=under(*newest))
-    before = await repository.history(project_id)
+    before = await repository.list_commits(project_id)
     with pytest.raises(Overtaken):
         await repository.commit(
             project_id, {"a": b"stale", "gone": None, "new": b""}, message="m", key=key, writer=under(*stale)
         )
-    assert await repository.history(project_id) == before
+    assert await repository.list_commits(project_id) == before
     assert await repository.list(project_id) == ["a", "gone"]
     assert await shown(place, project_id) == {"a": b"2", "gone": b"1"}
     await repository.commit(project_id, {"a": b"3"}, message="m", key="1/c", writer=under(*newest))
@@ -311,7 +311,7 @@ async def test_what_a_stale_writer_leaves_just_before_its_successor_is_replaced(
     await commit(project_id, {"own": b"1"}, message="own", key="1/b", writer=under(1, 2))
     with pytest.raises(Overtaken):
         await commit(project_id, {"stale": b"2"}, message="stale", key="1/b", writer=under(1, 1))
-    assert [(one.key, one.message) for one in await place.repository.history(project_id)] == [
+    assert [(one.key, one.message) for one in await place.repository.list_commits(project_id)] == [
         ("1/b", "own"),
         ("1/a", "m"),
     ]
@@ -329,7 +329,7 @@ async def test_a_writer_that_holds_its_fence_no_more_makes_nothing(place: Place,
         with pytest.raises(Conflict, match="It has fallen"):
             await commit(project_id, {"stale": b"1"}, message="m", key=key, writer=stale)
         await commit(project_id, {key: b"1"}, message="m", key=key, writer=under(1, 1))
-    assert [one.key for one in await place.repository.history(project_id)] == ["1/b", "1/a"]
+    assert [one.key for one in await place.repository.list_commits(project_id)] == ["1/b", "1/a"]
     assert await shown(place, project_id) == {"1/a": b"1", "1/b": b"1"}
 
 
@@ -337,7 +337,7 @@ async def test_of_concurrent_writers_none_comes_after_a_later_one(repository: Re
     order = [3, 1, 2, 8, 4, 5, 7, 6]
     writes = [repository.commit(project_id, {}, message="m", key=str(n), writer=under(1, n)) for n in order]
     made = await asyncio.gather(*writes, return_exceptions=True)
-    fences = [int(commit.key) for commit in reversed(await repository.history(project_id))]
+    fences = [int(commit.key) for commit in reversed(await repository.list_commits(project_id))]
     assert fences == sorted(fences)
     assert fences[-1] == 8
     assert [type(one) for one in made] == [str if n in fences else Overtaken for n in order]

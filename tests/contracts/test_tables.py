@@ -86,9 +86,9 @@ async def test_replace_wants_the_row_as_read(tables: Tables) -> None:
 
 async def test_fields_of_newer_code_survive_older_code(tables: Tables, driver: TableDriver) -> None:
     newer = {"job_id": "j1", "revision": 0, "future": {"x": 1}}
-    await driver.write([Write("put", JOBS, ("j1",), newer, when=When(exists=False))])
+    await driver.write_rows([Write("put", JOBS, ("j1",), newer, when=When(exists=False))])
     await tables.edit(JOBS, "j1", change=lambda job: structs.replace(job, worker="w"))
-    [item] = await driver.read([(JOBS, ("j1",))])
+    [item] = await driver.read_rows([(JOBS, ("j1",))])
     assert item and item["future"] == {"x": 1} and item["worker"] == "w"
 
 

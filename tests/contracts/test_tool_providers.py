@@ -12,7 +12,7 @@ from nexus.domain.core.values import JSON
 from nexus.domain.ports.code import Program
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.tools import ToolCallContext, ToolProvider, ToolSource
-from nexus.domain.tools.providers import AgentTools, GeneratedTools, tool_providers
+from nexus.domain.tools.providers import AgentTools, GeneratedTools, make_tool_providers
 from nexus.domain.tools.service import Tools
 from tests.fakes.code import MemoryCode
 from tests.fakes.web import MemoryWeb
@@ -50,7 +50,7 @@ CONTEXT = ToolCallContext(program=Program(FILES), key="k", ask=ask)
 @pytest.fixture
 def providers() -> Mapping[str, ToolProvider]:
     tables = Tables(MemoryTables(), secret=b"s" * 32, clock=lambda: 0.0)
-    return tool_providers(Tools(tables=tables, web=MemoryWeb({}), clock=lambda: 0.0), MemoryCode())
+    return make_tool_providers(Tools(tables=tables, web=MemoryWeb({}), clock=lambda: 0.0), MemoryCode())
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -58,9 +58,9 @@ async def test_a_reference_means_tools_that_its_provider_calls(
     providers: Mapping[str, ToolProvider], name: str
 ) -> None:
     provider, example = providers[name], EXAMPLES[name]
-    [tool] = await provider.specs(example.target, SOURCE)
+    [tool] = await provider.resolve_tools(example.target, SOURCE)
     assert (tool.provider, tool.target, tool.asks) == (name, example.target, name == "agent")
-    value = await provider.call(tool, example.arguments, CONTEXT)
+    value = await provider.call_tool(tool, example.arguments, CONTEXT)
     assert example.answer == (value["percent"] if isinstance(value, dict) else value)
     assert msgspec.json.encode(value)
 
@@ -68,20 +68,20 @@ async def test_a_reference_means_tools_that_its_provider_calls(
 @pytest.mark.parametrize("name", EXAMPLES)
 async def test_a_reference_that_means_nothing_is_named(providers: Mapping[str, ToolProvider], name: str) -> None:
     with pytest.raises(InvalidInput, match=f"{name}:{EXAMPLES[name].unknown}"):
-        await providers[name].specs(EXAMPLES[name].unknown, SOURCE)
+        await providers[name].resolve_tools(EXAMPLES[name].unknown, SOURCE)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 async def test_what_fails_in_a_tool_is_said_to_who_called_it(providers: Mapping[str, ToolProvider], name: str) -> None:
-    [tool] = await providers[name].specs(EXAMPLES[name].target, SOURCE)
+    [tool] = await providers[name].resolve_tools(EXAMPLES[name].target, SOURCE)
     with pytest.raises(InvalidInput):
-        await providers[name].call(tool, EXAMPLES[name].wrong, CONTEXT)
+        await providers[name].call_tool(tool, EXAMPLES[name].wrong, CONTEXT)
 
 
 class Away:
     """A runner and agents that are away."""
 
-    async def call(self, *_: object, **__: object) -> object:
+    async def call_function(self, *_: object, **__: object) -> object:
         raise Unavailable("away", reason="database")
 
     async def ask(self, slug: str, message: str) -> str:
@@ -92,8 +92,8 @@ class Away:
 async def test_what_is_away_under_a_tool_is_not_its_failure(providers: Mapping[str, ToolProvider], name: str) -> None:
     away = Away()
     broken: dict[str, ToolProvider] = {"generated": GeneratedTools(away), "agent": AgentTools()}  # type: ignore[arg-type]  # stands in for what is called
-    [tool] = await providers[name].specs(EXAMPLES[name].target, SOURCE)
+    [tool] = await providers[name].resolve_tools(EXAMPLES[name].target, SOURCE)
     with pytest.raises(Unavailable):
-        await broken[name].call(
+        await broken[name].call_tool(
             tool, EXAMPLES[name].arguments, ToolCallContext(program=Program(FILES), key="k", ask=away.ask)
         )

@@ -114,19 +114,19 @@ async def test_a_build_that_runs_in_one_process_is_paused_resumed_and_stopped_th
     builds, asks = pair.one.services.builds, pair.other.services.builds
     project_id = (await builds.start(ANN, WANTED)).project_id
     await gates[1].reached.wait()
-    assert (await asks.command(ANN, project_id, "pause")).status == "building"
+    assert (await asks.execute_build_command(ANN, project_id, "pause")).status == "building"
     await reached(pair, project_id, "paused", PAUSE_SECONDS)
-    assert (await asks.command(ANN, project_id, "resume")).status == "queued"
-    await pair.one.sweeper.sweep()
+    assert (await asks.execute_build_command(ANN, project_id, "resume")).status == "queued"
+    await pair.one.sweeper.recover_lost_jobs()
     await gates[0].reached.wait()
-    assert (await asks.command(ANN, project_id, "stop")).status == "building"
+    assert (await asks.execute_build_command(ANN, project_id, "stop")).status == "building"
     await reached(pair, project_id, "cancelled", STOP_SECONDS)
-    task = await pair.one.services.projects.task(ANN, project_id)
+    task = await pair.one.services.projects.get_active_task(ANN, project_id)
     assert (task.worker_id, task.fence) == ("w1", 2), "its own worker ended it, each time"
 
 
 async def tags_of(app: MemoryApp, session_id: str, reply_id: str) -> list[str]:
-    batches = await app.services.sessions.follow(ANN, session_id, reply_id)
+    batches = await app.services.sessions.stream_reply_events(ANN, session_id, reply_id)
     assert batches is not None
     return [msgspec.json.decode(event)["type"] async for batch in batches for event in batch.events]
 
@@ -134,7 +134,7 @@ async def tags_of(app: MemoryApp, session_id: str, reply_id: str) -> list[str]:
 async def test_a_reply_is_followed_live_and_stopped_through_another_process(pair: Pair) -> None:
     one, other, gate = pair.one.services, pair.other.services, Gate()
     project = await over(pair.one, (await one.builds.start(ANN, WANTED)).project_id)
-    session = await one.sessions.open(ANN, project.agent_ids[0])
+    session = await one.sessions.create_session(ANN, project.agent_ids[0])
     pair.model.add(turn("one ", gate, "two"), purpose="reply")
     reply = await one.sessions.send(ANN, session.session_id, "count")
     following = asyncio.ensure_future(tags_of(pair.other, session.session_id, reply.reply_id))
@@ -145,7 +145,7 @@ async def test_a_reply_is_followed_live_and_stopped_through_another_process(pair
         events = await following
     assert events == ["reply.started", "reply.delta", "reply.cancelled"]
     await pair.one.queue.wait_idle()
-    row = await other.sessions.reply(ANN, session.session_id, reply.reply_id)
+    row = await other.sessions.get_reply(ANN, session.session_id, reply.reply_id)
     assert (row.status, row.content, row.worker_id, row.fence) == ("cancelled", "one ", "w1", 1), (
         "its own worker ended it"
     )
@@ -156,7 +156,7 @@ async def test_what_two_processes_delete_at_once_is_counted_once(pair: Pair) -> 
     project = await over(pair.one, (await one.builds.start(ANN, WANTED)).project_id)
     [agent_id] = project.agent_ids
     for _ in range(4):
-        await one.sessions.open(ANN, agent_id)
+        await one.sessions.create_session(ANN, agent_id)
     assert await counted(pair.one) == (1, 1, 4)
     await one.agents.delete(ANN, agent_id)
     await asyncio.gather(one.session_deletions.clear_agent(agent_id), other.session_deletions.clear_agent(agent_id))
@@ -165,7 +165,7 @@ async def test_what_two_processes_delete_at_once_is_counted_once(pair: Pair) -> 
     tasks = await one.tasks.executions.list_unfinished()
     jobs = [encode(FinishDeletion(task_id=task.task_id)) for task in tasks]
     runners = [Runner(services=app.services, worker_id=app.adapters.worker_id) for app in (pair.one, pair.other)]
-    outcomes = await asyncio.gather(*(runner.run(job) for runner in runners for job in jobs))
+    outcomes = await asyncio.gather(*(runner.run_job(job) for runner in runners for job in jobs))
     assert sorted(outcome.verb for outcome in outcomes) == ["complete", "complete", "discard", "discard"]
     assert await counted(pair.one) == (0, 0, 0)
     assert {(await one.tasks.read(task.task_id)).status for task in tasks} == {"completed"}

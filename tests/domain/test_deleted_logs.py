@@ -43,7 +43,7 @@ async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
 
 async def delete_session(app: MemoryApp, project: Project, session: Session) -> None:
-    await app.services.session_deletions.delete(ANN, session.session_id)
+    await app.services.session_deletions.soft_delete_session(ANN, session.session_id)
 
 
 async def delete_agent(app: MemoryApp, project: Project, session: Session) -> None:
@@ -55,7 +55,7 @@ async def delete_project(app: MemoryApp, project: Project, session: Session) -> 
 
 
 async def told(app: MemoryApp, agent_id: str, text: str) -> Session:
-    session = await app.services.sessions.open(ANN, agent_id)
+    session = await app.services.sessions.create_session(ANN, agent_id)
     for _ in range(3):
         scripted(app).add(turn(text), purpose="reply")
         await app.services.sessions.send(ANN, session.session_id, "What is it?")

@@ -85,12 +85,12 @@ async def test_what_ended_or_was_paused_does_not_start_again_however_late_it_is_
         assert lies.status == status
         for hours in (1, 1, 24, 24 * 365):
             app.clock.now += hours * HOUR
-            await app.sweeper.sweep()
-            await app.services.build_runner.run(task_id)
+            await app.sweeper.recover_lost_jobs()
+            await app.services.build_runner.run_build_job(task_id)
             async with open_app(
                 make_adapters(like=app.adapters, clock=app.clock, worker_id=f"w{hours}")
             ) as after_restart:
-                await after_restart.sweeper.start(alone=True)
+                await after_restart.sweeper.recover_jobs_at_start(alone=True)
                 await after_restart.queue.wait_idle()
             await app.queue.wait_idle()
         assert await app.services.projects.get(ANN, project_id) == lies
@@ -122,7 +122,10 @@ async def test_every_stage_tells_how_long_it_took_and_what_it_cost() -> None:
         app.clock.now += 42
         gate.opened.set()
         assert (await over(app, started.project_id)).status == "completed"
-        stages = {stage.stage_name: stage for stage in await app.services.projects.stages(ANN, started.project_id)}
+        stages = {
+            stage.stage_name: stage
+            for stage in await app.services.projects.list_current_stages(ANN, started.project_id)
+        }
         cost = {name: (stage.input_tokens, stage.output_tokens, stage.tool_calls) for name, stage in stages.items()}
         assert cost == {
             "intake": (100, 1, 0), "requirements": (0, 0, 0), "architecture": (500, 5, 0), "design": (400, 4, 0),
@@ -133,7 +136,7 @@ async def test_every_stage_tells_how_long_it_took_and_what_it_cost() -> None:
         seconds = {name: stage.duration_seconds or 0.0 for name, stage in stages.items()}
         assert 42 <= seconds.pop("design") < 43
         assert all(0 < one < 1 for one in seconds.values())
-        build = await app.services.projects.build(ANN, started.project_id)
+        build = await app.services.projects.get_current_build(ANN, started.project_id)
         assert (build.input_tokens, build.output_tokens, build.tool_calls) == (4900, 49, 2)
 
 
@@ -143,10 +146,10 @@ async def test_every_stage_tells_how_long_it_took_and_what_it_cost() -> None:
 class Elsewhere(MemoryRepository):
     """The repository of a server on whose disk there is nothing."""
 
-    async def list(self, project_id: str, *, at: str | None = None) -> list[str]:
+    async def list_files(self, project_id: str, *, at: str | None = None) -> list[str]:
         raise AssertionError("a list of agents looks at no files")
 
-    async def read(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
+    async def read_file(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
         raise AssertionError("a list of agents looks at no files")
 
 
@@ -158,12 +161,12 @@ async def test_a_built_agent_is_listed_by_a_server_that_has_none_of_its_files() 
             make_adapters(like=worker.adapters, clock=worker.clock, worker_id="api"), repository=Elsewhere()
         )
         async with open_app(api, serving=False) as app:
-            [agent] = (await app.services.agents.page(ANN, Window())).items
-            assert [agent] == await app.services.agents.of_project(ANN, project.project_id)
+            [agent] = (await app.services.agents.list_agents(ANN, Window())).items
+            assert [agent] == await app.services.agents.list_project_agents(ANN, project.project_id)
             assert agent == await app.services.agents.get(ANN, project.agent_ids[0])
             assert (agent.slug, agent.status, agent.active_version) == ("doubler", "running", 1)
             assert agent.tools == ["generated:tools/double_it.py:double_it"]
-            [version] = (await app.services.agents.versions(ANN, agent.agent_id, Window())).items
+            [version] = (await app.services.agents.list_agent_versions(ANN, agent.agent_id, Window())).items
             assert (version.verdict, version.build_no) == ("passed", 1)
 
 
@@ -178,12 +181,15 @@ async def test_an_output_that_no_row_could_hold_is_kept_as_a_file() -> None:
     async with open_app(make_adapters(model)) as app:
         started = await app.services.builds.start(ANN, WANTED)
         assert (await over(app, started.project_id)).status == "completed"
-        stages = {stage.stage_name: stage for stage in await app.services.projects.stages(ANN, started.project_id)}
+        stages = {
+            stage.stage_name: stage
+            for stage in await app.services.projects.list_current_stages(ANN, started.project_id)
+        }
         stage = stages["design"]
         assert len(msgspec.json.encode(stage)) < 10_000
         assert stage.output_data
         kept = stage.output_data["artifact"]
-        text = await app.services.projects.file(ANN, started.project_id, kept["path"], at=kept["commit"])
+        text = await app.services.projects.read_file(ANN, started.project_id, kept["path"], at=kept["commit"])
         assert len(text) > ROW_BYTES
         found = msgspec.json.decode(text, type=dict[str, Design])
         assert [one.capabilities for one in found.values()] == [large] * 3
@@ -194,7 +200,7 @@ async def test_an_answer_that_no_row_could_hold_is_kept_as_a_file() -> None:
     async with open_app(make_adapters(script(requirements=[said(endless)]))) as app:
         started = await app.services.builds.start(ANN, WANTED)
         assert (await over(app, started.project_id)).status == "completed"
-        text = await app.services.projects.file(ANN, started.project_id, "stages/requirements.json")
+        text = await app.services.projects.read_file(ANN, started.project_id, "stages/requirements.json")
         assert len(text) > ROW_BYTES
 
 
@@ -217,7 +223,7 @@ async def test_a_pause_and_the_end_of_a_stage_in_one_moment_are_both_kept(first:
         async def pause_while_beating() -> None:
             app.clock.now += 20
             executions = app.services.tasks.executions
-            await executions.renew([executions.lease_of(run.task)])
+            await executions.renew_leases([executions.make_lease(run.task)])
             await command(app, started.project_id, "pause")
 
         if first == "pause":
@@ -243,8 +249,8 @@ async def nothing_came_of(app: MemoryApp, project_id: str, stage: str) -> str:
     assert project.status == "failed"
     assert project.error_info
     assert project.error_info["stage"] == stage
-    assert await app.services.agents.of_project(ANN, project_id) == []
-    rows = await app.services.projects.stages(ANN, project_id)
+    assert await app.services.agents.list_project_agents(ANN, project_id) == []
+    rows = await app.services.projects.list_current_stages(ANN, project_id)
     assert [row.status for row in rows[STAGES.index(stage) :]] == ["failed"] + ["pending"] * (8 - STAGES.index(stage))
     return str(project.error_info["message"])
 
@@ -280,15 +286,15 @@ async def test_a_package_whose_tool_is_gone_fails_the_build_and_no_agent_runs_wi
 async def did_run(app: MemoryApp, project_id: str) -> list[str]:
     """The stages whose rows say that they are done: each has its times, its attempt, and a commit that has its output."""
     done = list[str]()
-    keys = {commit.commit_id: commit.key for commit in await app.services.projects.commits(ANN, project_id)}
-    for stage in await app.services.projects.stages(ANN, project_id):
+    keys = {commit.commit_id: commit.key for commit in await app.services.projects.list_commits(ANN, project_id)}
+    for stage in await app.services.projects.list_current_stages(ANN, project_id):
         if stage.status != "completed":
             assert (stage.completed_at, stage.duration_seconds, stage.output_data) == (None, None, None)
             continue
         assert stage.output_data
         kept = stage.output_data["artifact"]
         assert keys[kept["commit"]].endswith(f"/{stage.stage_name}")
-        assert await app.services.projects.file(ANN, project_id, kept["path"], at=kept["commit"])
+        assert await app.services.projects.read_file(ANN, project_id, kept["path"], at=kept["commit"])
         assert stage.started_at
         assert stage.completed_at
         assert stage.attempt >= 1
@@ -304,12 +310,12 @@ async def test_no_stage_is_done_that_did_not_run() -> None:
         assert await did_run(app, project_id) == STAGES[:3]
         for skipping in ("tools", "deployment"):
             with pytest.raises(InvalidInput, match="'design' has not been completed"):
-                await app.services.builds.command(ANN, project_id, "restart", from_stage=skipping)
+                await app.services.builds.execute_build_command(ANN, project_id, "restart", from_stage=skipping)
         model.add(said(DESIGN), purpose="build.design")
         await command(app, project_id, "retry")
         assert (await over(app, project_id)).status == "completed"
         assert await did_run(app, project_id) == STAGES
-        keys = [commit.key for commit in await app.services.projects.commits(ANN, project_id)]
+        keys = [commit.key for commit in await app.services.projects.list_commits(ANN, project_id)]
         assert keys[::-1] == [f"{1 if n < 3 else 2}/{name}" for n, name in enumerate(STAGES)]
 
 
@@ -354,13 +360,13 @@ async def test_two_builds_at_once_do_not_touch_each_others_files() -> None:
         for gate in gates:
             gate.opened.set()
         assert [(await over(app, one)).status for one in ids] == ["completed", "completed"]
-        files = [await app.services.projects.files(ANN, one) for one in ids]
+        files = [await app.services.projects.list_files(ANN, one) for one in ids]
         assert [path.replace("doubler_2/", "doubler/") for path in files[1]] == files[0]
         tools = [next(path for path in found if path.endswith("/tools/double_it.py")) for found in files]
-        sources = [(await app.services.projects.file(ANN, *one)).decode() for one in zip(ids, tools, strict=True)]
+        sources = [(await app.services.projects.read_file(ANN, *one)).decode() for one in zip(ids, tools, strict=True)]
         assert [source.count("* 2") for source in sources] == [1, 0]
         assert [source.count("* 3") for source in sources] == [0, 1]
-        commits = [{commit.commit_id for commit in await app.services.projects.commits(ANN, one)} for one in ids]
+        commits = [{commit.commit_id for commit in await app.services.projects.list_commits(ANN, one)} for one in ids]
         assert [len(found) for found in commits] == [9, 9]
         assert commits[0].isdisjoint(commits[1])
         on_disk = await app.adapters.files.list("projects")

@@ -28,8 +28,8 @@ from tests.memory_app import ANN, EVE, MemoryApp, make_adapters, open_app
 
 
 def scripted(app: MemoryApp) -> ScriptedModel:
-    assert isinstance(app.adapters.model, ScriptedModel)
-    return app.adapters.model
+    assert isinstance(app.adapters.default_model, ScriptedModel)
+    return app.adapters.default_model
 
 
 async def built(app: MemoryApp) -> Project:
@@ -41,7 +41,7 @@ async def built(app: MemoryApp) -> Project:
 
 async def talked(app: MemoryApp, agent_id: str, *said: str) -> Session:
     """A session in which all this was said and answered."""
-    session = await app.services.sessions.open(ANN, agent_id)
+    session = await app.services.sessions.create_session(ANN, agent_id)
     for content in said:
         scripted(app).add(turn("Yes."), purpose="reply")
         await app.services.sessions.send(ANN, session.session_id, content)
@@ -57,7 +57,7 @@ async def paged(app: MemoryApp, limit: int, status: str | None = None) -> tuple[
     found, sizes, cursor = list[Project](), list[int](), None
     while not sizes or cursor:
         window = Window(limit=limit, cursor=cursor, newest_first=True)
-        page: Page[Project] = await app.services.projects.page(ANN, window, status=status)
+        page: Page[Project] = await app.services.projects.list_projects(ANN, window, status=status)
         found, cursor = found + page.items, page.cursor
         sizes.append(len(page.items))
     return found, sizes
@@ -84,16 +84,16 @@ async def test_lists_page_through_everything_and_filters_lose_no_rows(limit: int
 async def test_a_page_is_not_disturbed_by_what_begins_or_changes_between_two_pages() -> None:
     async with open_app(serving=False) as app:
         ids = [(await app.services.builds.start(ANN, WANTED)).project_id for _ in range(30)]
-        first = await app.services.projects.page(ANN, Window(limit=10, newest_first=True))
+        first = await app.services.projects.list_projects(ANN, Window(limit=10, newest_first=True))
         await app.services.builds.start(ANN, WANTED)
         await command(app, ids[20], "stop")
         await command(app, ids[19], "stop")
-        rest = await app.services.projects.page(ANN, Window(limit=100, cursor=first.cursor, newest_first=True))
+        rest = await app.services.projects.list_projects(ANN, Window(limit=100, cursor=first.cursor, newest_first=True))
         assert [project.project_id for project in (*first.items, *rest.items)] == ids[::-1]
         again = Window(cursor=first.cursor, newest_first=True)
         for caller, status in ((ANN, "queued"), (EVE, None)):
             with pytest.raises(InvalidInput, match="not one of this list"):
-                await app.services.projects.page(caller, again, status=status)
+                await app.services.projects.list_projects(caller, again, status=status)
 
 
 # --- C5
@@ -102,7 +102,7 @@ async def test_a_page_is_not_disturbed_by_what_begins_or_changes_between_two_pag
 async def calls_of(app: MemoryApp, agent_id: str) -> list[Invocation]:
     found, cursor, more = list[Invocation](), None, True
     while more:
-        page = await app.services.invocations.page(ANN, agent_id, Window(limit=50, cursor=cursor))
+        page = await app.services.invocations.list_caller_invocations(ANN, agent_id, Window(limit=50, cursor=cursor))
         found, cursor, more = found + page.items, page.cursor, page.cursor is not None
     return found
 
@@ -123,15 +123,15 @@ async def test_every_call_is_recorded_and_the_statistics_are_its_sum() -> None:
         ]
         assert failed.error_message == "The script has no turn left for reply."
         assert sum(call.input_tokens for call in calls) == 10 + 110 * 20
-        overview = await app.services.statistics.overview(ANN)
+        overview = await app.services.statistics.read_overview(ANN)
         assert (overview.projects, overview.agents, overview.sessions, overview.builds_completed) == (1, 1, 1, 1)
         assert (overview.invocations, overview.invocations_failed) == (112, 1)
         assert overview.input_tokens == sum(call.input_tokens for call in calls)
         assert overview.output_tokens == sum(call.output_tokens for call in calls)
         assert overview.today.invocation_ms == sum(call.duration_ms for call in calls) > 0
-        yesterday, today = await app.services.statistics.days(ANN, 2)
+        yesterday, today = await app.services.statistics.list_daily_tallies(ANN, 2)
         assert (yesterday.invocations, today) == (0, overview.today)
-        assert (await app.services.statistics.overview(EVE)).invocations == 0
+        assert (await app.services.statistics.read_overview(EVE)).invocations == 0
 
 
 # --- C9, C10
@@ -156,7 +156,7 @@ async def left(app: MemoryApp, *tables: Table[Any]) -> dict[str, int]:
 async def much_was_said(app: MemoryApp, agent_id: str) -> None:
     """More than a hundred sessions, and more than a hundred messages in one of them."""
     for _ in range(120):
-        await app.services.sessions.open(ANN, agent_id)
+        await app.services.sessions.create_session(ANN, agent_id)
     session = await talked(app, agent_id, *(f"{number}?" for number in range(60)))
     assert (await app.services.sessions.get(ANN, session.session_id)).message_count == 120
 
@@ -166,7 +166,7 @@ async def deleted(app: MemoryApp, what: str, project: Project) -> None:
         await app.services.agents.delete(ANN, project.agent_ids[0])
     else:
         await app.services.deletions.delete(ANN, project.project_id)
-    await app.sweeper.sweep()
+    await app.sweeper.recover_lost_jobs()
     await app.queue.wait_idle()
 
 
@@ -190,7 +190,7 @@ async def test_nothing_of_what_is_deleted_stays_and_nothing_else_goes(what: str)
         assert await app.services.tasks.executions.list_unfinished() == []
         for verb in (
             app.services.agents.get(ANN, project.agent_ids[0]),
-            app.services.sessions.open(ANN, project.agent_ids[0]),
+            app.services.sessions.create_session(ANN, project.agent_ids[0]),
             app.services.invocations.invoke(ANN, project.agent_ids[0], "Are you there?"),
         ):
             with pytest.raises(NotFound):
@@ -202,19 +202,19 @@ async def test_a_deletion_leaves_builds_that_wait_as_they_are() -> None:
     async with open_app(make_adapters(script()), serving=False) as app:
         waiting = [await app.services.builds.start(ANN, WANTED) for _ in range(12)]
         started = await app.services.builds.start(ANN, WANTED)
-        await app.services.build_runner.run(started.task_id)
+        await app.services.build_runner.run_build_job(started.task_id)
         project = await app.services.projects.get(ANN, started.project_id)
         assert project.status == "completed"
         before = [await app.services.tasks.get(ANN, one.task_id) for one in waiting]
         await app.services.deletions.delete(ANN, started.project_id)
         runner = Runner(services=app.services, worker_id="w1")
-        await runner.run(encode(FinishDeletion(task_id=(await purge_of(app, started.project_id)).task_id)))
+        await runner.run_job(encode(FinishDeletion(task_id=(await purge_of(app, started.project_id)).task_id)))
         assert [await app.services.tasks.get(ANN, one.task_id) for one in waiting] == before
         assert {(task.status, task.retry_count, task.fence) for task in before} == {("queued", 0, 0)}
 
 
 async def purge_of(app: MemoryApp, project_id: str) -> Task:
-    page = await app.services.tasks.page_of_project(ANN, project_id, Window())
+    page = await app.services.tasks.list_project_tasks(ANN, project_id, Window())
     [found] = [task for task in page.items if task.task_type == "purge"]
     return found
 

@@ -30,7 +30,7 @@ WIDE = "\U00020000"
 async def swept(app: MemoryApp) -> None:
     for _ in range(3):
         app.clock.now += 3600
-        await app.sweeper.sweep()
+        await app.sweeper.recover_lost_jobs()
         await app.queue.wait_idle()
 
 
@@ -47,7 +47,7 @@ async def test_a_purge_finds_all_sessions_though_the_index_lags() -> None:
     async with open_app(structs.replace(make_adapters(script()), tables=MemoryTables(lag=300))) as app:
         project = await built(app)
         for _ in range(120):
-            await app.services.sessions.open(ANN, project.agent_ids[0])
+            await app.services.sessions.create_session(ANN, project.agent_ids[0])
         await caught_up(app, 300)
         await app.services.deletions.delete(ANN, project.project_id)
         await caught_up(app, 300)
@@ -66,16 +66,16 @@ class Between(MemoryTables):
     def before(self, table: str, act: Callable[[], Awaitable[object]]) -> None:
         self._table, self._act = table, act
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write_rows(self, writes: Sequence[Write]) -> None:
         if self._act and any((write.verb, write.table.name) == ("delete", self._table) for write in writes):
             act, self._act = self._act, None
             await act()
-        await super().write(writes)
+        await super().write_rows(writes)
 
 
 async def speaking(app: MemoryApp, project: Project, gate: Gate) -> Reply:
     """A reply that is held in its middle."""
-    session = await app.services.sessions.open(ANN, project.agent_ids[0])
+    session = await app.services.sessions.create_session(ANN, project.agent_ids[0])
     scripted(app).add(turn("half ", gate, "whole"), purpose="reply")
     reply = await app.services.sessions.send(ANN, session.session_id, "Say something.")
     await gate.reached.wait()
@@ -96,7 +96,7 @@ async def test_a_reply_that_ends_while_its_session_is_purged_leaves_no_message()
         between.before("replies", ends)
         await deleted(app, "project", project)
         app.clock.now += 5
-        await app.sweeper.sweep()
+        await app.sweeper.recover_lost_jobs()
         await app.queue.wait_idle()
         assert await left(app, SESSIONS, MESSAGES, REPLIES) == {}
 
@@ -107,7 +107,7 @@ async def test_a_deletion_ends_the_replies_that_are_being_written() -> None:
         project = await built(app)
         await speaking(app, project, gate)
         await app.services.deletions.delete(ANN, project.project_id)
-        await app.sweeper.sweep()
+        await app.sweeper.recover_lost_jobs()
         for _ in range(500):
             await asyncio.sleep(0)
         still = scripted(app).open
@@ -120,7 +120,7 @@ async def test_a_deleted_session_does_not_keep_its_messages_for_ever() -> None:
     async with open_app(make_adapters(script())) as app:
         project = await built(app)
         session = await talked(app, project.agent_ids[0], "one", "two")
-        await app.services.session_deletions.delete(ANN, session.session_id)
+        await app.services.session_deletions.soft_delete_session(ANN, session.session_id)
         await swept(app)
         assert await left(app, SESSIONS, MESSAGES, REPLIES) == {}
 
@@ -135,7 +135,7 @@ async def test_nothing_that_was_said_to_a_deleted_project_is_kept() -> None:
 
 
 async def rebuilt(app: MemoryApp, project: Project, from_stage: str) -> None:
-    await app.services.builds.command(ANN, project.project_id, "restart", from_stage=from_stage)
+    await app.services.builds.execute_build_command(ANN, project.project_id, "restart", from_stage=from_stage)
     assert (await over(app, project.project_id)).status == "completed"
 
 
@@ -160,8 +160,8 @@ async def test_agents_of_all_builds_go_with_their_project_at_once() -> None:
             )
         await rebuilt(app, project, "architecture")
         await app.services.deletions.delete(ANN, project.project_id)
-        assert (await app.services.agents.page(ANN, Window())).items == []
-        assert (await app.services.statistics.overview(ANN)).agents == 0
+        assert (await app.services.agents.list_agents(ANN, Window())).items == []
+        assert (await app.services.statistics.read_overview(ANN)).agents == 0
 
 
 # --- what is counted
@@ -173,8 +173,8 @@ async def test_an_agent_that_was_deleted_and_built_again_counts_as_one() -> None
         await app.services.agents.delete(ANN, project.agent_ids[0])
         scripted(app).add(*doubling(3), *doubling(4), purpose="reply")
         await rebuilt(app, project, "verification")
-        assert len((await app.services.agents.page(ANN, Window())).items) == 1
-        assert (await app.services.statistics.overview(ANN)).agents == 1
+        assert len((await app.services.agents.list_agents(ANN, Window())).items) == 1
+        assert (await app.services.statistics.read_overview(ANN)).agents == 1
 
 
 async def test_the_statistics_count_the_messages_that_sessions_have() -> None:
@@ -182,15 +182,15 @@ async def test_the_statistics_count_the_messages_that_sessions_have() -> None:
         project = await built(app)
         session = await talked(app, project.agent_ids[0], "one", "two")
         has = (await app.services.sessions.get(ANN, session.session_id)).message_count
-        assert (await app.services.statistics.overview(ANN)).messages == has
+        assert (await app.services.statistics.read_overview(ANN)).messages == has
 
 
 async def test_the_statistics_do_not_count_sessions_that_are_gone() -> None:
     async with open_app(make_adapters(script())) as app:
         project = await built(app)
         session = await talked(app, project.agent_ids[0], "one")
-        await app.services.session_deletions.delete(ANN, session.session_id)
-        assert (await app.services.statistics.overview(ANN)).sessions == 0
+        await app.services.session_deletions.soft_delete_session(ANN, session.session_id)
+        assert (await app.services.statistics.read_overview(ANN)).sessions == 0
 
 
 # --- what is large
@@ -202,7 +202,7 @@ async def test_the_statistics_do_not_count_sessions_that_are_gone() -> None:
 async def test_a_reply_that_no_row_can_hold_ends_and_its_session_goes_on(asked: str, answered: str) -> None:
     async with open_app(make_adapters(script())) as app:
         project = await built(app)
-        session = await app.services.sessions.open(ANN, project.agent_ids[0])
+        session = await app.services.sessions.create_session(ANN, project.agent_ids[0])
         scripted(app).add(*[turn(answered)] * 4, purpose="reply")
         await app.services.sessions.send(ANN, session.session_id, asked)
         await app.queue.wait_idle()
@@ -257,5 +257,5 @@ async def test_a_long_chinese_conversation_leaves_room_for_two_calls_of_tools() 
         scripted(app).add(*turns, purpose="reply")
         reply = await app.services.sessions.send(ANN, session.session_id, "double 2, twice")
         await app.queue.wait_idle()
-        ended = await app.services.sessions.reply(ANN, session.session_id, reply.reply_id)
+        ended = await app.services.sessions.get_reply(ANN, session.session_id, reply.reply_id)
         assert (ended.status, ended.content) == ("completed", "That is 4.")

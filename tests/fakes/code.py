@@ -37,17 +37,19 @@ def spec_of_source(source: str, function_name: str, *, given: Sequence[str] = ()
 class MemoryCode:
     """`CodeRunner` for trusted programs: results, errors and tests are as in the real one, limits of time and memory are not."""
 
-    def tier(self) -> Tier:
+    def get_isolation_tier(self) -> Tier:
         return Tier(level=1, name="trusted fake", detail="Programs run in the process itself: for tests only.")
 
-    async def describe(self, source: str, function: str) -> ToolSpec:
+    async def parse_tool_spec(self, source: str, function: str) -> ToolSpec:
         return await asyncio.to_thread(spec_of_source, source, function)
 
-    async def call(self, program: Program, function: str, arguments: JSON, *, limits: Limits = Limits()) -> Outcome:
+    async def call_function(
+        self, program: Program, function: str, arguments: JSON, *, limits: Limits = Limits()
+    ) -> Outcome:
         run = _Run(Program({path: text for path, text in program.files.items() if not path.startswith(TESTS)}))
         return await asyncio.to_thread(run.finished, lambda: run.called(function, arguments), limits)
 
-    async def test(self, program: Program, *, limits: Limits = Limits()) -> tuple[Outcome, list[TestResult]]:
+    async def run_tests(self, program: Program, *, limits: Limits = Limits()) -> tuple[Outcome, list[TestResult]]:
         run = _Run(program)
         return await asyncio.to_thread(run.finished, run.tested, limits), run.results
 

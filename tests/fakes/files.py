@@ -34,7 +34,7 @@ class MemoryFiles:
         below = "/".join((*check_path(folder), "")) if folder else ""
         return sorted(path for path in self._contents if path.startswith(below))
 
-    async def remove(self, path: str) -> None:
+    async def delete_path(self, path: str) -> None:
         check_path(path)
         for other in [other for other in self._contents if other == path or other.startswith(f"{path}/")]:
             del self._contents[other]

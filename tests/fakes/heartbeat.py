@@ -11,16 +11,16 @@ class MemoryHeartbeat:
         self.held: dict[tuple[str, Key], tuple[Leases, Lease, OnControl]] = {}
 
     def hold_lease(self, leases: Leases, lease: Lease, on_control: OnControl) -> None:
-        self.held[leases.name, lease.key] = leases, lease, on_control
+        self.held[leases.table_name, lease.key] = leases, lease, on_control
 
     def drop_lease(self, leases: Leases, lease: Lease) -> None:
-        if self.held.get((leases.name, lease.key), (None, None))[1] == lease:
-            del self.held[leases.name, lease.key]
+        if self.held.get((leases.table_name, lease.key), (None, None))[1] == lease:
+            del self.held[leases.table_name, lease.key]
 
     async def beat(self) -> None:
         """One round."""
         for leases, lease, on_control in list(self.held.values()):
-            [control] = await leases.renew([lease])
+            [control] = await leases.renew_leases([lease])
             if control is None:
                 self.drop_lease(leases, lease)
             if control != "running":

@@ -34,11 +34,11 @@ class MemoryJobs:
         self._back: Run | None = None
         self._closed = False
 
-    def serve(self, run: Run, *, back: Run | None = None) -> None:
+    def start_running_jobs(self, run: Run, *, back: Run | None = None) -> None:
         """How jobs are run, and what becomes of those that cannot be begun any more."""
         self._run, self._back = run, back
 
-    async def enqueue(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> int | None:
+    async def enqueue_job(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> int | None:
         if any(one.key == key for one in self._waiting):
             return None
         handed = _Handed(job, key, priority, group)
@@ -50,15 +50,15 @@ class MemoryJobs:
         return None if key in self._running else self._in_order().index(handed)
 
     def free_places(self, job: type[Job], *, group: str = "") -> Capacity:
-        lane = REGISTRY.spec_of(job).lane
+        lane = REGISTRY.get_job_spec(job).lane
         here = [*self._waiting, *([self._now] if self._now else [])]
-        taken = sum(one.group == group and REGISTRY.spec_of(type(one.job)).lane == lane for one in here)
+        taken = sum(one.group == group and REGISTRY.get_job_spec(type(one.job)).lane == lane for one in here)
         return Capacity(taken, self._most if lane == "interactive" else None)
 
     def has_job(self, key: str) -> bool:
         return key in self._running or any(one.key == key for one in self._waiting)
 
-    def cancel(self, key: str) -> bool:
+    def stop_job(self, key: str) -> bool:
         left = [one for one in self._waiting if one.key != key]
         waited = len(left) < len(self._waiting)
         self._waiting = left
@@ -84,12 +84,12 @@ class MemoryJobs:
             del self._running[now.key]
             self._now = None
 
-    async def drain(self, within: float) -> None:
+    async def drain_jobs(self, within: float) -> None:
         """Takes no more jobs. What waits is handed back; what runs is cancelled, an interactive job only when its seconds are over."""
         self._closed, until = True, asyncio.get_running_loop().time() + within
         left, self._waiting = self._waiting, []
         await self._handed_back(left)
-        patient = self._now is not None and REGISTRY.spec_of(type(self._now.job)).lane == "interactive"
+        patient = self._now is not None and REGISTRY.get_job_spec(type(self._now.job)).lane == "interactive"
         if self._running and patient and (rest := until - asyncio.get_running_loop().time()) > 0:
             await asyncio.wait(self._running.values(), timeout=rest)
         for task in self._running.values():
@@ -107,7 +107,7 @@ class MemoryJobs:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.drain(0)
+        await self.drain_jobs(0)
 
 
 async def _ran(run: Run, body: bytes) -> None:

@@ -63,7 +63,7 @@ class MemoryRepository:
         commit = Commit(commit_id=commit_id, message=message, key=key, created_at=instant(int(self._clock())))
         return _Kept(commit, fence, parent, _changed(below, files))
 
-    async def history(self, project_id: str, *, limit: int = 100) -> Sequence[Commit]:
+    async def list_commits(self, project_id: str, *, limit: int = 100) -> Sequence[Commit]:
         project_folder(project_id)
         commits: list[Commit] = []
         at = self._newest.get(project_id)
@@ -94,7 +94,7 @@ class MemoryRepository:
 
     async def _show(self, folder: str, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> None:
         for path in old.keys() - new.keys():
-            await self._files.remove(f"{folder}/{path}")
+            await self._files.delete_path(f"{folder}/{path}")
         for path, content in new.items():
             if old.get(path) != content:
                 await self._files.write(f"{folder}/{path}", content)

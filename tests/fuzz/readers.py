@@ -38,7 +38,7 @@ from nexus.domain.tools.arguments import parse_arguments
 from nexus.domain.tools.library import conditions, moments, numbers, pages, units
 from nexus.domain.tools.library.registry import LIBRARY
 from nexus.domain.tools.tables import TOOLS
-from nexus.settings import read as read_settings
+from nexus.settings import parse_environment as read_settings
 from nexus.wire.projects import NewProject
 from tests.fakes.code import spec_of_source
 
@@ -239,10 +239,10 @@ READERS: tuple[Reader, ...] = (
     Reader(name="typed answer brief", read=lambda text: models_rules.parse_answer(Brief, text), most=100_000, frames=('{"name":"…"}', '{"slug":"…","name":"a","intent":"new","language":"en"}', '{…'), refusals=_RULES),
     Reader(name="schema name", read=models_rules.name_schema, most=100_000),
     Reader(name="tool source", read=_source, most=40_000, pieces=("-", "(", "[", "x=1\n", "\n", "#", "T=T\n", "a.", "a|", "dict[", "'''", "\\\n", " ", "not ", "lambda:", "f'{", "0,", "a if "), frames=("…", "def tool(a: …):\n    pass", "def tool(a=…): pass", "def tool(a):\n    '''…'''", "def tool(a):\n    '''x\n\n    Args:\n        …'''", "def tool(a: '…'): pass")),
-    Reader(name="package manifest", read=lambda text: package.read({"agent.toml": text, "prompt.md": ""}), most=100_000, pieces=("a.", "[a]\n", "[[a]]\n", "a=1\n", "[", "a=[", "a={", "'''", '"', "1", "a.a=1\n", "[a.", "#\n", "\\"), frames=("…", "a = …", "[…]", 'a = "…"', "[agent]\nslug='a'\nname='…'", "a=1…", "…=1")),
+    Reader(name="package manifest", read=lambda text: package.parse_package({"agent.toml": text, "prompt.md": ""}), most=100_000, pieces=("a.", "[a]\n", "[[a]]\n", "a=1\n", "[", "a=[", "a={", "'''", '"', "1", "a.a=1\n", "[a.", "#\n", "\\"), frames=("…", "a = …", "[…]", 'a = "…"', "[agent]\nslug='a'\nname='…'", "a=1…", "…=1")),
     Reader(name="requirement", read=builds_rules.check_requirement, most=10_000),
-    Reader(name="quoted document", read=documents.quote, most=100_000),
-    Reader(name="session name", read=sessions_rules.name_session, most=50_000),
+    Reader(name="quoted document", read=documents.format_markdown_quote, most=100_000),
+    Reader(name="session name", read=sessions_rules.make_session_name, most=50_000),
     Reader(name="weight of a text", read=texts.estimate_tokens, most=500_000),
     Reader(name="text within bytes", read=lambda text: texts.cut_to_bytes(text, 120_000), most=500_000),
     Reader(name="id", read=lambda text: is_id(text, "prj"), most=20_000, frames=("…", "prj_…")),

@@ -53,7 +53,7 @@ class Site(Struct, frozen=True, kw_only=True):
         return self.edge.client
 
     def will_say(self, *turns: Any) -> None:
-        model: Any = self.edge.process.adapters.model
+        model: Any = self.edge.process.adapters.default_model
         model.add(*turns, purpose="reply")
 
 
@@ -85,11 +85,11 @@ async def open_site(**others: Any) -> AsyncIterator[Site]:
     async with open_edge(**others) as edge:
         services = edge.process.services
         started = await services.builds.start(LOCAL_OWNER, Opening(requirement=WANTED["requirement"]))
-        async for batch in await services.projects.follow(LOCAL_OWNER, started.project_id):
+        async for batch in await services.projects.stream_build_events(LOCAL_OWNER, started.project_id):
             if any(b'"build.completed"' in event for event in batch.events):
                 break
         [agent_id] = (await services.projects.get(LOCAL_OWNER, started.project_id)).agent_ids
-        session = await services.sessions.open(LOCAL_OWNER, agent_id)
+        session = await services.sessions.create_session(LOCAL_OWNER, agent_id)
         yield Site(edge=edge, project_id=started.project_id, agent_id=agent_id, session_id=session.session_id)
 
 

@@ -33,17 +33,17 @@ class Interleaving:
         for _ in range(self._random.randrange(6)):
             await asyncio.sleep(0)
 
-    async def read(self, places: Sequence[Place]) -> list[Item | None]:
+    async def read_rows(self, places: Sequence[Place]) -> list[Item | None]:
         await self._pass()
-        return await self._driver.read(places)
+        return await self._driver.read_rows(places)
 
-    async def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
+    async def query_rows(self, query: Query[Any]) -> tuple[list[Item], bool]:
         await self._pass()
-        return await self._driver.query(query)
+        return await self._driver.query_rows(query)
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write_rows(self, writes: Sequence[Write]) -> None:
         await self._pass()
-        await self._driver.write(writes)
+        await self._driver.write_rows(writes)
         await self._pass()
 
 
@@ -158,7 +158,7 @@ async def a_failed_invocation(site: Site, clients: Sequence[httpx.AsyncClient]) 
 
 def asked(site: Site) -> int:
     """How often the model was asked so far."""
-    model: Any = site.edge.process.adapters.model
+    model: Any = site.edge.process.adapters.default_model
     return len(model.requests)
 
 

@@ -17,7 +17,7 @@ from nexus.domain.core.streams import Batch
 from nexus.domain.ports.log import Beyond, Trimmed
 from nexus.domain.runtime.model import TextDelta
 from nexus.domain.sessions.model import LOG_LOST, ReplyCompleted
-from nexus.settings import Settings, read
+from nexus.settings import Settings, parse_environment
 
 SSE = ServerSentEvents()
 RETRY, PING, RECONNECT, RESET, frames = SSE.open(), SSE.ping(), SSE.reconnect(), SSE.reset(LOG_LOST), SSE.frames
@@ -180,7 +180,7 @@ async def test_no_stream_grows_older_than_it_may_and_those_that_came_together_do
 
 async def test_a_stream_is_ten_minutes_old_at_most_unless_the_settings_say_otherwise() -> None:
     assert Settings().limits.stream_seconds == 600
-    assert read({"NEXUS_LIMITS__STREAM_SECONDS": "30"}).limits.stream_seconds == 30
+    assert parse_environment({"NEXUS_LIMITS__STREAM_SECONDS": "30"}).limits.stream_seconds == 30
 
 
 async def test_a_reader_that_leaves_ends_the_stream_and_closes_what_it_followed() -> None:

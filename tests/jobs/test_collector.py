@@ -11,7 +11,7 @@ from nexus.adapters.memory.tables import MemoryTables
 from nexus.composition.process import DUTIES, run_process
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.database import TableDriver
-from nexus.jobs.collector import Collect, collect_all
+from nexus.jobs.collector import Collect, collect_all_garbage
 from nexus.jobs.lanes import Lanes
 from tests.memory_app import make_adapters
 
@@ -52,7 +52,7 @@ async def test_what_cannot_be_collected_keeps_nothing_else_from_it() -> None:
         return 1
 
     with capture_logs() as told:
-        await collect_all({"away": away, "broken": broken, "fine": fine})
+        await collect_all_garbage({"away": away, "broken": broken, "fine": fine})
     assert collected == ["fine"]
     assert [entry["about"] for entry in told if "about" in entry] == ["away", "broken"]
 
@@ -61,12 +61,12 @@ class Looked:
     """A store that tells when the sweeper looks for work."""
 
     def __init__(self, store: TableDriver) -> None:
-        self.read, self.write, self._store = store.read, store.write, store
+        self.read, self.write, self._store = store.read_rows, store.write_rows, store
         self.again = asyncio.Semaphore(0)
 
-    async def query(self, query: Any) -> Any:
+    async def query_rows(self, query: Any) -> Any:
         self.again.release()
-        return await self._store.query(query)
+        return await self._store.query_rows(query)
 
 
 async def test_a_collection_that_takes_its_time_holds_up_no_sweep() -> None:

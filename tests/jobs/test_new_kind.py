@@ -106,7 +106,7 @@ class Here:
         for _ in range(max(1, round(seconds / 5))):
             self.clock.now += seconds and 5
             self.watch.now += seconds and 5
-            await self.sweeper.sweep()
+            await self.sweeper.recover_lost_jobs()
 
 
 def here(name: str = "w1", like: Here | None = None) -> Here:
@@ -147,7 +147,7 @@ async def test_a_hint_that_waits_here_keeps_no_dead_workers_work_from_being_seen
     two = here("w2", like=one)
     async with one.opened(), two.opened(serving=False):
         await one.begin(gate)
-        await two.lanes.enqueue(WriteDigest(digest_id="d"), key="d")
+        await two.lanes.enqueue_job(WriteDigest(digest_id="d"), key="d")
         await two.sweep(75)
         assert ((await one.row()).status, (await one.row()).deaths) == ("queued", 1)
         gate.opened.set()
@@ -163,7 +163,7 @@ async def test_a_worker_that_shows_life_keeps_what_it_has_and_hears_that_it_is_t
             await two.sweep(10)
             await one.on.heartbeat.beat()  # type: ignore[attr-defined]  # that of tests
         assert ((await one.row()).fence, two.begun) == (1, [])
-        await two.tables.commit(two.executions.request_control(await two.row(), "stopped"))
+        await two.tables.commit(two.executions.make_control_write(await two.row(), "stopped"))
         await one.on.heartbeat.beat()  # type: ignore[attr-defined]  # that of tests
         await one.lanes.wait_idle()
         assert ((await one.row()).status, gate.opened.is_set()) == ("cancelled", False)
@@ -174,9 +174,9 @@ async def test_what_is_paused_lies_still_until_it_is_wanted_again() -> None:
     async with one.opened():
         await one.begin(gate)
         for control, status in (("paused", "queued"), ("running", "completed")):
-            asked = one.executions.request_control(row := await one.row(), control)  # type: ignore[arg-type]  # a control
+            asked = one.executions.make_control_write(row := await one.row(), control)  # type: ignore[arg-type]  # a control
             await one.tables.commit(asked)
-            one.executions.await_answer(one.executions.row_after(row, asked))
+            one.executions.track_control_request(one.executions.apply_write_to_row(row, asked))
             await one.lanes.wait_idle()
             await one.sweep(60)
             await one.lanes.wait_idle()
@@ -214,11 +214,11 @@ async def test_what_is_under_way_when_its_process_ends_is_had_by_the_next_one() 
     two = here("w2", like=one)
     async with one.opened():
         await one.begin(gate)
-        await one.lanes.drain(0)
+        await one.lanes.drain_jobs(0)
         row = await one.row()
         assert (row.status, row.worker_id, row.deaths) == ("queued", None, 0)
     async with two.opened():
-        await two.sweeper.start(alone=True)
+        await two.sweeper.recover_jobs_at_start(alone=True)
         await two.lanes.wait_idle()
         assert ((await two.row()).status, (await two.row()).deaths) == ("completed", 0)
 
@@ -229,7 +229,7 @@ async def test_many_hints_of_one_piece_of_work_do_it_once() -> None:
     async with one.opened(), two.opened():
         await one.add()
         job = WriteDigest(digest_id="d")
-        await asyncio.gather(*(some.lanes.enqueue(job, key=f"{n}") for n in range(5) for some in (one, two)))
+        await asyncio.gather(*(some.lanes.enqueue_job(job, key=f"{n}") for n in range(5) for some in (one, two)))
         await one.lanes.wait_idle()
         await two.lanes.wait_idle()
         assert ((await one.row()).status, len(one.begun + two.begun)) == ("completed", 1)

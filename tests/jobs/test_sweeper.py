@@ -31,12 +31,12 @@ class ReadOnly:
     """A store that cannot write while it is full."""
 
     def __init__(self, store: TableDriver) -> None:
-        self.read, self.query, self._store, self.is_full = store.read, store.query, store, False
+        self.read, self.query, self._store, self.is_full = store.read_rows, store.query_rows, store, False
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write_rows(self, writes: Sequence[Write]) -> None:
         if self.is_full:
             raise Unavailable("The storage is full.")
-        await self._store.write(writes)
+        await self._store.write_rows(writes)
 
 
 def watching(app: MemoryApp) -> tuple[Sweeper, Watch]:
@@ -50,7 +50,7 @@ async def swept(app: MemoryApp, sweeper: Sweeper, watch: Watch, *, seconds: int)
     for _ in range(seconds // 5):
         app.clock.now += 5
         watch.now += 5
-        await sweeper.sweep()
+        await sweeper.recover_lost_jobs()
 
 
 async def test_a_run_that_was_taken_over_and_waits_here_is_not_taken_over_again() -> None:
@@ -60,7 +60,7 @@ async def test_a_run_that_was_taken_over_and_waits_here_is_not_taken_over_again(
         await gate.reached.wait()
         on = make_adapters(like=dead.adapters, clock=dead.clock, worker_id="w2")
         async with open_app(on, serving=False) as app:
-            await app.sweeper.start(alone=True)
+            await app.sweeper.recover_jobs_at_start(alone=True)
             fence = (await app.services.tasks.read(started.task_id)).fence
             sweeper, watch = watching(app)
             await swept(app, sweeper, watch, seconds=300)
@@ -116,6 +116,6 @@ async def test_after_a_restart_what_had_begun_goes_on_before_what_is_new_and_the
         queue = MemoryJobs()
         on = make_adapters(like=before.adapters, clock=before.clock, worker_id="w2")
         async with open_app(structs.replace(on, queue=queue), serving=False) as app:
-            await app.sweeper.start(alone=True)
+            await app.sweeper.recover_jobs_at_start(alone=True)
         offered = [job.task_id for job in queue.handed if isinstance(job, RunBuild)]
         assert offered == [urgent, *sorted(begun), *sorted(new)]

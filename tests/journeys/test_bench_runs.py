@@ -9,7 +9,7 @@ from bench.run import Bench, Sizes
 from bench.systems import Agno, Nexus, Raw, System
 from nexus.composition.process import open_process
 from nexus.domain.core.principal import LOCAL_OWNER, Principal
-from nexus.settings import read
+from nexus.settings import parse_environment
 
 ROOT = Path(__file__).parents[2]
 TINY = Sizes(
@@ -88,13 +88,13 @@ def test_growth_that_is_not_flat_is_said_to_be_so() -> None:
 
 
 async def test_a_grown_store_holds_its_copies_as_rows_of_their_users(tmp_path: Path) -> None:
-    async with open_process(read({}, data_dir=str(tmp_path))) as process:
+    async with open_process(parse_environment({}, data_dir=str(tmp_path))) as process:
         await growth.Grown(process, 5).grow()
-        mine = await process.services.projects.page(LOCAL_OWNER, growth.NEWEST)
+        mine = await process.services.projects.list_projects(LOCAL_OWNER, growth.NEWEST)
         other = Principal("tnt_00000003", "usr_00000003")
-        theirs = await process.services.projects.page(other, growth.NEWEST)
-        sessions = await process.services.sessions.page(other, growth.NEWEST)
-        told = await process.services.sessions.messages(other, sessions.items[0].session_id, growth.NEWEST)
+        theirs = await process.services.projects.list_projects(other, growth.NEWEST)
+        sessions = await process.services.sessions.list_sessions(other, growth.NEWEST)
+        told = await process.services.sessions.list_messages(other, sessions.items[0].session_id, growth.NEWEST)
     assert len(mine.items) == 6
     assert len(theirs.items) == len(sessions.items) == 1
     assert [message.role for message in told.items] == ["assistant", "user"]

@@ -7,7 +7,7 @@ import pytest
 from msgspec import Struct
 
 from nexus.adapters.offline.cards import CARDS
-from nexus.domain.builds.documents import name_category
+from nexus.domain.builds.documents import translate_category
 from nexus.domain.builds.outputs import (
     Architecture,
     ArchitectureInput,
@@ -273,4 +273,6 @@ async def test_what_has_no_template_or_rules_fails_clearly() -> None:
 
 
 def test_a_chinese_document_has_a_chinese_word_for_the_category_of_every_card() -> None:
-    assert {card.category for card in CARDS.values() if name_category(card.category, "zh") == card.category} == set()
+    assert {
+        card.category for card in CARDS.values() if translate_category(card.category, "zh") == card.category
+    } == set()

@@ -97,7 +97,7 @@ def test_a_file_written_by_hand_needs_little(tmp_path: Path):
     text = 'default = "openai/gpt-4o-mini"\n[[model]]\nname = "openai/gpt-4o-mini"\nkey_env = "OPENAI_API_KEY"\n'
     file = read_file(written(tmp_path, f"\ufeff{text}"))
     assert file is not None
-    assert (file.entries[0].address, file.entries[0].line) == ("https://api.openai.com/v1", 4)
+    assert (file.entries[0].resolved_base_url, file.entries[0].line) == ("https://api.openai.com/v1", 4)
 
 
 MODEL = 'default = "offline"\n\n[[model]]\nname = "ollama/a"\n\n[[model]]\nname = "ollama/b"\n'

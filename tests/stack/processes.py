@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from nexus.adapters.dynamodb.provision import provision
+from nexus.adapters.dynamodb.provision import create_missing_tables
 from nexus.adapters.dynamodb.tables import open_client
 from nexus.composition.tables import TABLES
 from tests.redis_server import find_free_port, find_redis_server
@@ -181,7 +181,7 @@ class Stack:
 async def _provision_tables(url: str) -> None:
     credentials = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nothing"}
     async with open_client(region="us-west-2", endpoint_url=url, **credentials) as client:
-        await provision(client, TABLES, prefix="nexus_")
+        await create_missing_tables(client, TABLES, prefix="nexus_")
 
 
 def _answers(url: str) -> bool:

@@ -26,7 +26,7 @@ AGENTS = Shape(
 
 async def list_agents(asked: Asked, client: Client) -> None:
     wanted = asked.arguments
-    found = client.agents(category=wanted.category).filter_items(
+    found = client.list_agents(category=wanted.category).filter_items(
         lambda one: wanted.status in (None, one.status) and wanted.verdict in (None, one.verdict)
     )
     await show_list(asked, found, AGENTS)
@@ -34,13 +34,13 @@ async def list_agents(asked: Asked, client: Client) -> None:
 
 async def show(asked: Asked, client: Client) -> None:
     agent = await find_agent(client, asked.arguments.agent)
-    newest = (await client.versions(agent.agent_id).fetch_page(1)).items
+    newest = (await client.list_agent_versions(agent.agent_id).fetch_page(1)).items
     asked.output.write_details(agent, unmet=newest[0].unmet if newest else [])
 
 
 async def versions(asked: Asked, client: Client) -> None:
     agent = await find_agent(client, asked.arguments.agent)
-    found = await client.versions(agent.agent_id).collect_items()
+    found = await client.list_agent_versions(agent.agent_id).collect_items()
     shape = Shape(
         columns={
             "VERSION": "version",

@@ -23,8 +23,8 @@ async def _open_chat(asked: Asked, stack: AsyncExitStack) -> "Chat":
     client = await stack.enter_async_context(connect_client(asked))
     await stack.enter_async_context(provide_server(asked, client))
     if asked.arguments.session:
-        session = await client.session(asked.arguments.session)
-        agent = await client.agent(session.agent_id)
+        session = await client.fetch_session(asked.arguments.session)
+        agent = await client.fetch_agent(session.agent_id)
     else:
         agent = await find_agent(client, asked.arguments.agent)
         session = await client.open_session(agent.agent_id)

@@ -88,13 +88,13 @@ async def _crash_build(server: _Server, note: Note) -> str:
     await server.start()
     async with Client(server.url) as client, asyncio.timeout(END_SECONDS):
         first, events = 0.0, list[Event]()
-        async for event in client.project_events(started.project_id, after=position):
+        async for event in client.stream_build_events(started.project_id, after=position):
             first = first or time.monotonic() - began
             events.append(event)
         after = [str(event.data["stage"]) for event in events if event.tag == "stage.completed"]
         begun = Counter(str(event.data["stage"]) for event in events if event.tag == "stage.started")
         project = await client.project(started.project_id)
-        commits = Counter(commit.key for commit in await client.commits(started.project_id))
+        commits = Counter(commit.key for commit in await client.list_project_commits(started.project_id))
     if project.status != "completed":
         raise Ended(FAILED, f"The build that was killed is {project.status}: {project.error_info}")
     if twice := sorted({*before} & {*after} | {key for key, count in commits.items() if count > 1}):
@@ -109,7 +109,7 @@ async def _crash_build(server: _Server, note: Note) -> str:
 async def _wait_for_stage(client: Client, project_id: str) -> tuple[int, list[str]]:
     """The position and the completed stages, when enough of them are done and another one has begun."""
     done = list[str]()
-    async with asyncio.timeout(END_SECONDS), aclosing(client.project_events(project_id)) as events:
+    async with asyncio.timeout(END_SECONDS), aclosing(client.stream_build_events(project_id)) as events:
         async for event in events:
             if event.tag == "stage.completed":
                 done.append(str(event.data["stage"]))
@@ -122,7 +122,7 @@ async def _crash_reply(server: _Server, note: Note) -> str:
     await server.kill()
     await server.start(IN_A_REPLY)
     async with Client(server.url) as client:
-        agent = (await client.agents().fetch_page()).items[0]
+        agent = (await client.list_agents().fetch_page()).items[0]
         session = await client.open_session(agent.agent_id)
         reply = await client.send(session.session_id, QUESTION)
         await server.wait_for_end()
@@ -131,11 +131,11 @@ async def _crash_reply(server: _Server, note: Note) -> str:
     await server.start()
     async with Client(server.url) as client, asyncio.timeout(END_SECONDS):
         tags, text = list[str](), ""
-        async for event in client.reply_events(session.session_id, reply.reply_id):
+        async for event in client.stream_reply_events(session.session_id, reply.reply_id):
             tags.append(event.tag)
             text = "" if event.tag == "reply.reset" else text + str(event.data.get("text", ""))
         took = time.monotonic() - began
-        kept = [message async for message in client.messages(session.session_id) if message.role == "assistant"]
+        kept = [message async for message in client.list_messages(session.session_id) if message.role == "assistant"]
     if not tags or tags[-1] != "reply.completed":
         raise Ended(FAILED, f"The reply that was killed ended with {tags[-1:] or 'nothing'}.")
     if [message.content for message in kept] != [text]:

@@ -7,7 +7,7 @@ from nexus.cli.crash_test import run_crash_test
 from nexus.cli.exits import FAILED, OK
 from nexus.cli.servers import connect_client
 from nexus.client import ApiError, Unreachable
-from nexus.doctor import Finding, examine
+from nexus.doctor import Finding, diagnose_installation
 from nexus.providers.choice import read_settings
 from nexus.settings import Settings
 
@@ -20,7 +20,7 @@ def doctor(asked: Asked) -> int:
 
 
 async def _examine_machine(asked: Asked, found: Settings) -> list[Finding]:
-    return [*await examine(found), await _check_server(asked)]
+    return [*await diagnose_installation(found), await _check_server(asked)]
 
 
 def report_findings(asked: Asked, findings: list[Finding]) -> int:

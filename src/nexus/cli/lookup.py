@@ -8,8 +8,8 @@ from nexus.wire.agents import AgentView
 async def find_agent(client: Client, wanted: str | None) -> AgentView:
     """By id, slug or name; when none is named, the one that was made last, of those that answer if any does. Ended when there is none, or more than one."""
     if wanted is not None and wanted.startswith("agt_"):
-        return await client.agent(wanted)
-    found = [agent async for agent in client.agents()]
+        return await client.fetch_agent(wanted)
+    found = [agent async for agent in client.list_agents()]
     if wanted is None:
         if not found:
             raise Ended(REFUSED, "There is no agent yet. Build one:", ("build", "what it should do"))
@@ -26,7 +26,9 @@ async def find_agent(client: Client, wanted: str | None) -> AgentView:
 
 async def choose_reference(client: Client, agent: AgentView) -> str:
     """The slug where no other agent is called so, else the id."""
-    others = [one async for one in client.agents() if one.agent_id != agent.agent_id and _is_called(one, agent.slug)]
+    others = [
+        one async for one in client.list_agents() if one.agent_id != agent.agent_id and _is_called(one, agent.slug)
+    ]
     return agent.agent_id if others else agent.slug
 
 

@@ -14,7 +14,7 @@ from nexus.providers import catalog
 from nexus.providers.catalog import OFFLINE, PROVIDERS, TITLES, Provider, find_address_fault, find_key_fault
 from nexus.providers.choice import Choice, choose_models, list_naming_variables
 from nexus.providers.file import VARIABLE, Entry, choose_model, read_file
-from nexus.settings import Secret, read
+from nexus.settings import Secret, parse_environment
 from nexus.start import DIRECTORY_ADVICE, find_directory_fault
 
 OFFLINE_ANSWERS = "offline, the built-in stand-in without AI"
@@ -119,18 +119,23 @@ def _list_options_elsewhere(asked: Asked, provider: Provider) -> Sequence[str]:
 
 
 def use(asked: Asked) -> int:
-    data, name = read(asked.settings_environ, data_dir=asked.arguments.data_dir).directory, asked.arguments.model
+    data, name = (
+        parse_environment(asked.settings_environ, data_dir=asked.arguments.data_dir).data_directory,
+        asked.arguments.model,
+    )
     if fault := find_directory_fault(data):
         raise Ended(USAGE, f"{fault}. {DIRECTORY_ADVICE}")
     now = read_file(data)
-    file = choose_model(data, name, None if _keeps_entry(asked, now.entry(name) if now else None) else _entry(asked))
-    holder, over, chosen = find_holder(data), list_naming_variables(asked.environ), file.entry(name)
+    file = choose_model(
+        data, name, None if _keeps_entry(asked, now.find_model_entry(name) if now else None) else _entry(asked)
+    )
+    holder, over, chosen = find_holder(data), list_naming_variables(asked.environ), file.find_model_entry(name)
     key = (chosen.key_env or ("models.toml" if chosen.key else None)) if chosen else None
     if asked.output.json:
-        place = {"base_url": chosen.address if chosen else None, "key": key, "path": str(file.path)}
+        place = {"base_url": chosen.resolved_base_url if chosen else None, "key": key, "path": str(file.path)}
         asked.output.write_document({"model": name, **place, "restart": holder, "overridden_by": over})
     else:
-        where = f" at {chosen.address}, {f'key from {key}' if key else 'no key'}" if chosen else ""
+        where = f" at {chosen.resolved_base_url}, {f'key from {key}' if key else 'no key'}" if chosen else ""
         asked.output.write_line(f"{name} answers from now on{where}: written to {file.path}.")
         if chosen:
             asked.output.write_line(f"Try it: {_format_command(asked, verb='test')}")
@@ -214,7 +219,7 @@ def test(asked: Asked) -> int:
     from nexus.providers.checks import MEANINGS, check_configured  # brings what opens a model
 
     choice = choose_models(asked.settings_environ, data_dir=asked.arguments.data_dir)
-    settings = choice.usable_settings()
+    settings = choice.get_usable_settings()
     checks = [] if choice.is_offline else asyncio.run(check_configured(settings))
     if asked.output.json:
         asked.output.write_document({"model": choice.name, "checks": checks})

@@ -48,11 +48,11 @@ async def show(asked: Asked, client: Client) -> None:
 
 
 async def stages(asked: Asked, client: Client) -> None:
-    show_table(asked, Listed(items=await client.stages(asked.arguments.project)), STAGES)
+    show_table(asked, Listed(items=await client.list_build_stages(asked.arguments.project)), STAGES)
 
 
 async def files(asked: Asked, client: Client) -> None:
-    found = await client.files(asked.arguments.project)
+    found = await client.list_project_files(asked.arguments.project)
     if found or asked.output.json:
         asked.output.write_result({"items": found, "next_cursor": None}, "\n".join(entry.path for entry in found))
     else:
@@ -63,7 +63,7 @@ async def cat(asked: Asked, client: Client) -> None:
     path = asked.arguments.path
     if any(part in ("", ".", "..") for part in path.strip("/").split("/")):
         raise Ended(USAGE, f"{path!r} is no path of a project's file.")
-    content = await client.file(asked.arguments.project, path)
+    content = await client.fetch_project_file(asked.arguments.project, path)
     if asked.output.json:
         asked.output.write_document({"path": path, "content": content.decode(errors="replace")})
     else:
@@ -71,7 +71,7 @@ async def cat(asked: Asked, client: Client) -> None:
 
 
 async def report(asked: Asked, client: Client) -> None:
-    text = await client.report(asked.arguments.project)
+    text = await client.fetch_verification_report(asked.arguments.project)
     asked.output.write_result({"project_id": asked.arguments.project, "report": text}, text.rstrip())
 
 
@@ -80,7 +80,7 @@ async def watch(asked: Asked, client: Client) -> int:
 
 
 async def events(asked: Asked, client: Client) -> None:
-    async with aclosing(client.project_events(asked.arguments.project, after=asked.arguments.after)) as found:
+    async with aclosing(client.stream_build_events(asked.arguments.project, after=asked.arguments.after)) as found:
         async for event in found:
             if asked.output.json:
                 asked.output.json_line(encode_event(event))
@@ -90,7 +90,7 @@ async def events(asked: Asked, client: Client) -> None:
 
 async def command(asked: Asked, client: Client) -> None:
     wanted = asked.arguments
-    project = await client.control(wanted.project, wanted.action, from_stage=wanted.from_stage)
+    project = await client.send_build_command(wanted.project, wanted.action, from_stage=wanted.from_stage)
     asked.output.write_result(project, f"{project.project_id} is {project.status}; wanted: {project.control_status}.")
     if asked.output.json:
         return

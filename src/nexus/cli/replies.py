@@ -98,7 +98,7 @@ async def stream_reply(output: Output, client: Client, session_id: str, content:
     """Says something and the reply to it; answers how that ended. Ctrl-C stops the reply on the server."""
     voice = Voice(output)
     try:
-        await _show_events(client.stream(session_id, content), voice)
+        await _show_events(client.send_and_stream_reply(session_id, content), voice)
     except asyncio.CancelledError:
         if (task := asyncio.current_task()) is not None:
             task.uncancel()
@@ -118,10 +118,10 @@ async def _stop_reply(output: Output, client: Client, session_id: str, voice: Vo
     """Cancels the reply and hears what is left of it; or says that this is not known to have worked."""
     try:
         async with asyncio.timeout(CANCEL_SECONDS):
-            reply_id = voice.reply_id or (await client.session(session_id)).active_reply
+            reply_id = voice.reply_id or (await client.fetch_session(session_id)).active_reply
             if reply_id is not None and not voice.ending:
                 await client.cancel_reply(session_id, reply_id)
-                await _show_events(client.reply_events(session_id, reply_id, after=voice.position), voice)
+                await _show_events(client.stream_reply_events(session_id, reply_id, after=voice.position), voice)
     except (TimeoutError, ApiError, Unreachable) as error:
         output.add_note(f"nexus: whether the reply stopped is not known: {error or 'no answer in time'}")
     if not voice.ending:

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from nexus.composition.adapters import crash_test_workspaces
+from nexus.composition.adapters import make_crash_test_pools
 from nexus.settings import PREFIX, Secret, Settings, list_variables
 
 HOLDS = ("builds", "limits")
@@ -27,12 +27,12 @@ class Sandbox(NamedTuple):
 def take_sandbox(settings: Settings, environ: Mapping[str, str]) -> Iterator[Sandbox]:
     """A hidden directory in the data directory, and one below TMPDIR for generated code. Both are gone afterwards, and so is what an
     earlier one left that was killed; so is a data directory that was made for it, if nobody put anything there."""
-    data = settings.directory
+    data = settings.data_directory
     missing = [path for path in (data, *data.parents) if not path.exists()]
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.callback(_remove_empty, missing)
-        kinds = crash_test_workspaces(data)
+        kinds = make_crash_test_pools(data)
         for kind in kinds:
             kind.collect_garbage()
         kept, temporary = (stack.enter_context(kind.make_workspace()).path for kind in kinds)
@@ -58,7 +58,7 @@ def select_environ(environ: Mapping[str, str]) -> dict[str, str]:
 def describe_sandbox(settings: Settings, environ: Mapping[str, str]) -> str:
     """What was tested as it is, and what with a stand-in."""
     own = [name for name in select_environ(environ) if name.startswith(PREFIX) and environ[name].strip()]
-    as_they_are = [f"the disk of {settings.directory}", "generated code on this machine"]
+    as_they_are = [f"the disk of {settings.data_directory}", "generated code on this machine"]
     as_they_are.append(f"your {', '.join(sorted(own))}" if own else "the limits that hold by default")
     stand_ins = ["the offline model" + ("" if settings.model.provider == "offline" else f" for {settings.model.name}")]
     if settings.tables.backend != "sqlite":

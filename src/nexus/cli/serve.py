@@ -30,7 +30,7 @@ def serve(asked: Asked) -> int:
         threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         note = asked.output.add_note
-        serving.run(found, ready=lambda url: note(_describe_ready(found, url)))
+        serving.run_server(found, ready=lambda url: note(_describe_ready(found, url)))
     except OSError as error:
         reason = error.strerror or str(error)
         raise Ended(FAILED, f"Cannot serve on {found.host}:{found.port} from {found.data_dir}: {reason}.") from error

@@ -22,15 +22,15 @@ SESSIONS = Shape(
 
 async def list_sessions(asked: Asked, client: Client) -> None:
     agent_id = (await find_agent(client, asked.arguments.agent)).agent_id if asked.arguments.agent else None
-    await show_list(asked, client.sessions(agent_id=agent_id), SESSIONS)
+    await show_list(asked, client.list_sessions(agent_id=agent_id), SESSIONS)
 
 
 async def show(asked: Asked, client: Client) -> None:
-    asked.output.write_details(await client.session(asked.arguments.session))
+    asked.output.write_details(await client.fetch_session(asked.arguments.session))
 
 
 async def messages(asked: Asked, client: Client) -> None:
-    found = await client.messages(asked.arguments.session).collect_items(asked.arguments.limit)
+    found = await client.list_messages(asked.arguments.session).collect_items(asked.arguments.limit)
     if asked.output.json:
         asked.output.write_document(found)
         return

@@ -19,8 +19,8 @@ TASKS = Shape(
 
 
 async def list_tasks(asked: Asked, client: Client) -> None:
-    await show_list(asked, client.tasks(), TASKS)
+    await show_list(asked, client.list_tasks(), TASKS)
 
 
 async def show(asked: Asked, client: Client) -> None:
-    asked.output.write_details(await client.task(asked.arguments.task))
+    asked.output.write_details(await client.fetch_task(asked.arguments.task))

@@ -20,15 +20,15 @@ TOOLS = Shape(
 
 
 async def list_tools(asked: Asked, client: Client) -> None:
-    await show_list(asked, client.tools(category=asked.arguments.category), TOOLS)
+    await show_list(asked, client.list_tools(category=asked.arguments.category), TOOLS)
 
 
 async def show(asked: Asked, client: Client) -> None:
     """By id or name."""
     wanted = asked.arguments.tool
     if wanted.startswith("tol_"):
-        return asked.output.write_details(await client.tool(wanted))
-    async for tool in client.tools():
+        return asked.output.write_details(await client.fetch_tool(wanted))
+    async for tool in client.list_tools():
         if tool.tool_name == wanted:
             return asked.output.write_details(tool)
     raise Ended(REFUSED, f"There is no tool {wanted!r}. This lists those that there are:", ("tools", "list"))

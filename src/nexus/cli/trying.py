@@ -33,7 +33,7 @@ async def try_package(output: Output, directory: Path, settings: Settings) -> in
     async with open_agent(directory, settings) as agent:
         cases = read_cases(agent.package)
         tests, problems = list[TestResult](), list[str]()
-        if has_tests := any(path.startswith("tests/test_") for path in agent.package.program.files):
+        if has_tests := any(path.startswith("tests/test_") for path in agent.package.python_program.files):
             tests, problems = await run_unit_tests(agent.code, agent.package)
         if not (has_tests or cases):
             raise Ended(USAGE, f"{directory} holds no tests/test_*.py and no {CASES}: there is nothing to run.")

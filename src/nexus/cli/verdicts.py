@@ -68,7 +68,7 @@ async def read_outcome(client: Client, project_id: str, board: Board, environ: M
 
 
 async def _describe_agent(client: Client, agent_id: str) -> BuiltAgent:
-    agent = await client.agent(agent_id)
+    agent = await client.fetch_agent(agent_id)
     return BuiltAgent(
         agent_id=agent_id,
         slug=agent.slug,

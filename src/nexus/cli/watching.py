@@ -36,14 +36,14 @@ async def follow_build(asked: Asked, client: Client, project: ProjectStarted | P
     project_id = project.project_id
     asked.output.add_note(f"{project.project_name} ({project_id})")
     say_place(asked, project.position)
-    board = make_board(await client.stages(project_id))
+    board = make_board(await client.list_build_stages(project_id))
 
     async def position() -> int | None:
         return (await client.project(project_id)).position
 
     looking = asyncio.ensure_future(refresh_position(board, position))
     try:
-        await _show_events(client.project_events(project_id), board, asked.output)
+        await _show_events(client.stream_build_events(project_id), board, asked.output)
     except asyncio.CancelledError:
         asked.output.add_note(_describe_interruption(asked, project_id))
         raise

@@ -19,7 +19,7 @@ class Pauses(Struct, frozen=True, kw_only=True):
     streams: int = 12
     first_contact: int = 4
 
-    def delay_before(
+    def compute_retry_delay(
         self, failures: int, *, wished: float | None = None, chance: Callable[[], float] = random.random
     ) -> float:
         """After so many failures in a row: growing, jittered; never less than the server wished, within `patience`."""

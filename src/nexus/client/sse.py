@@ -39,7 +39,7 @@ class Parser:
         self._first = True
 
     def parse_chunk(self, chunk: bytes) -> list[Frame]:
-        frames = [frame for line in self._split_lines(chunk) if (frame := self._take_line(line)) is not None]
+        frames = [frame for line in self._split_lines(chunk) if (frame := self._handle_line(line)) is not None]
         if self._gathered + len(self._rest) > MOST_BYTES:
             raise TooLong(f"The stream sent more than {MOST_BYTES} bytes without an end.")
         return frames
@@ -61,9 +61,9 @@ class Parser:
             text, self._first = text.removeprefix("\ufeff"), False
         return text
 
-    def _take_line(self, line: str) -> Frame | None:
+    def _handle_line(self, line: str) -> Frame | None:
         if not line:
-            return self._take_frame()
+            return self._finish_frame()
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         match field:
@@ -80,7 +80,7 @@ class Parser:
                 self.retry = int(value) / 1000
         return None
 
-    def _take_frame(self) -> Frame | None:
+    def _finish_frame(self) -> Frame | None:
         frame = Frame(self._event or "message", "\n".join(self._lines), self._id) if self._lines else None
         self._event, self._lines, self._gathered, self._id = "", [], 0, None
         return frame

@@ -47,7 +47,7 @@ class Following:
         self._position, self._failures, self._over = after, 0, False
         self._wished: float | None = None
 
-    async def events(self) -> AsyncGenerator[Event, None]:
+    async def stream_events(self) -> AsyncGenerator[Event, None]:
         """ApiError when the server refuses; Unreachable when it stays away for too long."""
         while not self._over:
             async with aclosing(self._read_connection()) as events:
@@ -58,8 +58,8 @@ class Following:
         """What one connection brings; a pause where it ends before the stream."""
         try:
             async with (
-                self._transport.open_stream(self._request()) as response,
-                aclosing(self._read(response)) as events,
+                self._transport.open_stream(self._make_stream_request()) as response,
+                aclosing(self._read_response_events(response)) as events,
             ):
                 async for event in events:
                     yield event
@@ -78,9 +78,9 @@ class Following:
             raise dropped.failure from dropped
         then = f"going on from event {self._position}" if self._position else "trying again"
         self._transport.notice(f"{dropped.failure}; {then} …")
-        await self._transport.sleep(pauses.delay_before(self._failures, wished=dropped.wished))
+        await self._transport.sleep(pauses.compute_retry_delay(self._failures, wished=dropped.wished))
 
-    def _request(self) -> Request:
+    def _make_stream_request(self) -> Request:
         request = self._resumed() or self._opening
         assert request is not None
         headers = {"Accept": "text/event-stream", **request.headers}
@@ -92,13 +92,15 @@ class Following:
         if response.status == 204 and MARK in response.headers:
             self._over = True
         elif response.status in LATER:
-            raise Dropped(await self._transport.refusal(response), retry_after(response.headers.get("Retry-After")))
+            raise Dropped(
+                await self._transport.parse_error_response(response), retry_after(response.headers.get("Retry-After"))
+            )
         elif response.status != 200:
-            raise await self._transport.refusal(response)
+            raise await self._transport.parse_error_response(response)
         elif response.content_type != "text/event-stream":
             raise NotNexus(self._transport.url, describe_response(response))
 
-    async def _read(self, response: aiohttp.ClientResponse) -> AsyncGenerator[Event, None]:
+    async def _read_response_events(self, response: aiohttp.ClientResponse) -> AsyncGenerator[Event, None]:
         await self._check_response(response)
         parser = Parser()
         async for chunk in response.content.iter_any():
@@ -106,14 +108,14 @@ class Following:
                 self._wished = parser.retry
                 if frame.event == RECONNECT:
                     return
-                if (event := self._skip_repeated(frame)) is not None:
+                if (event := self._parse_unseen_event(frame)) is not None:
                     yield event
                 if self._over:
                     return
             if parser.pings:
                 self._failures = 0
 
-    def _skip_repeated(self, frame: Frame) -> Event | None:
+    def _parse_unseen_event(self, frame: Frame) -> Event | None:
         """The event, unless it was heard already. A reset without a position says that the stream begins anew."""
         if frame.id is None and frame.event != RESET:
             return None

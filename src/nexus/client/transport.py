@@ -53,15 +53,15 @@ class Transport:
         if self._session is not None:
             await self._session.close()
 
-    async def fetch(self, request: Request, kind: type[T]) -> T:
+    async def fetch_json(self, request: Request, kind: type[T]) -> T:
         """The answer as what it should be. NotNexus when it is something else."""
-        body = await self.read(request)
+        body = await self.fetch_body(request)
         try:
             return msgspec.json.decode(body, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise NotNexus(self.url, f"it speaks another language: {error}") from error
 
-    async def read(self, request: Request) -> bytes:
+    async def fetch_body(self, request: Request) -> bytes:
         """The body of a good answer. ApiError for a refusal, Unreachable when no answer came in all tries."""
         failures = 0
         while True:
@@ -71,16 +71,18 @@ class Transport:
                 failures += 1
                 if failures >= self._count_tries(request, dropped.failure):
                     raise dropped.failure from dropped.failure.__cause__
-                await self.sleep(self.pauses.delay_before(failures, wished=dropped.wished))
+                await self.sleep(self.pauses.compute_retry_delay(failures, wished=dropped.wished))
 
     async def _try_request(self, request: Request) -> bytes:
         limits = aiohttp.ClientTimeout(total=request.seconds, sock_connect=10)
         try:
-            async with self._send(request, limits) as response:
+            async with self._send_request(request, limits) as response:
                 if response.status in AWAY:
-                    raise Dropped(await self.refusal(response), retry_after(response.headers.get("Retry-After")))
+                    raise Dropped(
+                        await self.parse_error_response(response), retry_after(response.headers.get("Retry-After"))
+                    )
                 if response.status >= 300:
-                    raise await self.refusal(response)
+                    raise await self.parse_error_response(response)
                 if MARK not in response.headers:
                     raise NotNexus(self.url, describe_response(response))
                 return await response.read()
@@ -99,11 +101,13 @@ class Transport:
     async def open_stream(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
         """One try: an answer whose body is read as it comes; silence for longer than three pings is a drop (TimeoutError)."""
         limits = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=50)
-        async with self._send(request, limits) as response:
+        async with self._send_request(request, limits) as response:
             yield response
 
     @asynccontextmanager
-    async def _send(self, request: Request, limits: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _send_request(
+        self, request: Request, limits: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         headers = dict(request.headers)
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
@@ -118,7 +122,7 @@ class Transport:
             self.answered = True
             yield response
 
-    async def refusal(self, response: aiohttp.ClientResponse) -> ApiError | Unreachable:
+    async def parse_error_response(self, response: aiohttp.ClientResponse) -> ApiError | Unreachable:
         """What an answer other than a good one means: the problem of a server, or that none of nexus answers."""
         body = bytearray()
         async for chunk in response.content.iter_any():
@@ -130,7 +134,7 @@ class Transport:
 
     def describe_loss(self, error: BaseException) -> Unreachable:
         """What a connection's end means to who called."""
-        kind, reason = _explain(error)
+        kind, reason = _explain_connection_error(error)
         lost = kind(self.url, reason)
         lost.__cause__ = error
         return lost
@@ -162,7 +166,7 @@ def check_token(token: str | None) -> str | None:
     return token or None
 
 
-def _explain(error: BaseException) -> tuple[type[Unreachable], str]:
+def _explain_connection_error(error: BaseException) -> tuple[type[Unreachable], str]:
     """NotNexus for a server that speaks no HTTP, or HTTP where TLS was expected."""
     match error:
         case aiohttp.ClientConnectorCertificateError():

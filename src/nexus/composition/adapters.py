@@ -68,7 +68,7 @@ class AgentAdapters(Struct, frozen=True, kw_only=True):
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     @property
-    def model(self) -> ChatModel:
+    def default_model(self) -> ChatModel:
         """The configured one."""
         return self.models.get(DEFAULT)
 
@@ -115,7 +115,7 @@ class Backends:
         from nexus.adapters.sqlite.writer import Writer
 
         if self._writer is None:
-            self._writer = Writer(self.settings.directory / "nexus.db")
+            self._writer = Writer(self.settings.data_directory / "nexus.db")
             await self._writer.open()
             self.stack.push_async_callback(self._writer.close)
         return self._writer
@@ -159,7 +159,7 @@ async def open_adapters(settings: Settings, lanes: Lanes, stack: AsyncExitStack)
         timeouts=BuildTimeouts(patience=limits.patience_seconds),
         sweep_every=limits.sweep_seconds,
         is_sole=settings.tables.backend == "sqlite",
-        tidies=[files.tidy] if settings.role == "all" else [],
+        tidies=[files.delete_all_temp_files] if settings.role == "all" else [],
         collects=list_collectors(settings, code, files),
     )
 
@@ -172,7 +172,7 @@ def list_collectors(settings: Settings, code: "ConfinedRunner", files: "Director
         "code": code.collect_garbage,
         "files": files.collect_garbage,
         "git": StaleFiles(root=settings.files_root).collect_garbage,
-        "crash test": lambda: asyncio.to_thread(_collect_crash_tests, settings.directory),
+        "crash test": lambda: asyncio.to_thread(_collect_crash_tests, settings.data_directory),
     }
 
 
@@ -181,7 +181,7 @@ async def _open_directory(settings: Settings, stack: AsyncExitStack) -> None:
     from nexus.adapters.directory.modes import close_to_others
     from nexus.adapters.sqlite.lock import DirectoryLock
 
-    data = settings.directory
+    data = settings.data_directory
     if settings.role == "all":
         stack.enter_context(DirectoryLock(data))
     await asyncio.to_thread(partial(data.mkdir, parents=True, exist_ok=True))
@@ -198,14 +198,14 @@ async def open_tables(backends: Backends, *, are_new: bool = True) -> TableDrive
         await tables.open()
         stack.callback(tables.close)
         return tables
-    from nexus.adapters.dynamodb.provision import provision
+    from nexus.adapters.dynamodb.provision import create_missing_tables
     from nexus.adapters.dynamodb.tables import DynamoTables, open_client
 
     client = await stack.enter_async_context(
         open_client(region=wanted.region, endpoint_url=wanted.endpoint_url or None)
     )
     if are_new:
-        await provision(client, TABLES, prefix=wanted.prefix)
+        await create_missing_tables(client, TABLES, prefix=wanted.prefix)
     return DynamoTables(client, prefix=wanted.prefix)
 
 
@@ -279,12 +279,14 @@ async def open_heartbeat(settings: Settings, stack: AsyncExitStack) -> Heartbeat
 async def open_code(settings: Settings, stack: AsyncExitStack) -> "ConfinedRunner":
     from nexus.adapters.confined.runner import ConfinedRunner
 
-    return await stack.enter_async_context(ConfinedRunner(data=settings.directory, min_tier=settings.code.min_tier))
+    return await stack.enter_async_context(
+        ConfinedRunner(data=settings.data_directory, min_tier=settings.code.min_tier)
+    )
 
 
 def check_tier(settings: Settings, code: CodeRunner) -> None:
     """InvalidInput when the least tier that the settings ask for cannot be reached."""
-    if (tier := code.tier()).level < settings.code.min_tier:
+    if (tier := code.get_isolation_tier()).level < settings.code.min_tier:
         raise InvalidInput(f"NEXUS_CODE__MIN_TIER={settings.code.min_tier} cannot be reached. {tier.detail}")
 
 
@@ -320,7 +322,7 @@ def open_web() -> Web:
     return DeferredWeb()
 
 
-def crash_test_workspaces(data: Path) -> Sequence["WorkspacePool"]:
+def make_crash_test_pools(data: Path) -> Sequence["WorkspacePool"]:
     """Where a crash test keeps its things: on the disk of the data, and where generated code runs."""
     from nexus.adapters.confined.workspaces import WorkspacePool
 
@@ -328,14 +330,14 @@ def crash_test_workspaces(data: Path) -> Sequence["WorkspacePool"]:
 
 
 def _collect_crash_tests(data: Path) -> int:
-    return sum(pool.collect_garbage() for pool in crash_test_workspaces(data))
+    return sum(pool.collect_garbage() for pool in make_crash_test_pools(data))
 
 
 def _find_secret(settings: Settings) -> bytes:
     """32 bytes."""
     if settings.secret:
         return hashlib.sha256(settings.secret.reveal().encode()).digest()
-    return _read_secret(settings.directory / "secret")
+    return _read_secret(settings.data_directory / "secret")
 
 
 def _read_secret(path: Path) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from msgspec import Struct, structs
 
 from nexus.composition.adapters import Adapters, open_adapters
-from nexus.composition.services import compose_services
+from nexus.composition.services import make_domain_services
 from nexus.domain.ports.jobs import Lane
 from nexus.domain.services import Services
 from nexus.jobs.collector import collect_forever
@@ -40,14 +40,14 @@ class Process(Struct, frozen=True, kw_only=True):
     async def describe_parts(self) -> Mapping[str, Any]:
         """What `/health` shows of the parts."""
         try:
-            await self.services.tasks.find("tsk_none")
+            await self.services.tasks.find_task("tsk_none")
             connected = True
         except Exception:
             connected = False
-        tier = self.adapters.code.tier()
+        tier = self.adapters.code.get_isolation_tier()
         return {
             "database": {"connected": connected},
-            "llm": {"model": self.adapters.model.name},
+            "llm": {"model": self.adapters.default_model.name},
             "code": {"level": tier.level, "name": tier.name},
             "work": {"stuck_runs": self.sweeper.stuck_runs},
         }
@@ -72,20 +72,20 @@ async def run_process(
     if adapters.remote:
         router = JobRouter(lanes, adapters.remote, lanes=served, registry=registry)
         adapters = structs.replace(adapters, queue=router)
-    services = compose_services(adapters)
+    services = make_domain_services(adapters)
     await services.tools.register_library()
     runner = Runner(services=services, worker_id=adapters.worker_id, registry=registry)
     sweeper = Sweeper(
         services=services, queue=adapters.queue, local=lanes, worker_id=adapters.worker_id, times=adapters.leases,
-        registry=registry, lanes=served,
+        registry=registry, lanes=served or LANES,
     )  # fmt: skip
     loops = [collect_forever(adapters.collects, adapters.collect_every), *(tidy() for tidy in adapters.tidies)]
     async with lanes:
         if "sweeper" in duties:
-            await sweeper.start(alone=adapters.is_sole)
-            loops.append(sweeper.run(adapters.sweep_every))
+            await sweeper.recover_jobs_at_start(alone=adapters.is_sole)
+            loops.append(sweeper.recover_jobs_forever(adapters.sweep_every))
         if served:
-            lanes.serve(runner.run, back=runner.hand_back)
+            lanes.start_running_jobs(runner.run_job, back=runner.release_unstarted_job)
         if adapters.remote and adapters.receiver and "background" in duties:
             loops.append(adapters.receiver.run(router.deliver_job))
         async with _run_beside(loops):

@@ -35,13 +35,13 @@ from nexus.domain.services import Services
 from nexus.domain.sessions.admission import ReplyAdmission
 from nexus.domain.sessions.completion import ReplyCompletion
 from nexus.domain.sessions.deletions import SessionDeletions
-from nexus.domain.sessions.replies import Replies, lease_replies
-from nexus.domain.sessions.reply_stream import reply_log
+from nexus.domain.sessions.replies import Replies, make_reply_executions
+from nexus.domain.sessions.reply_stream import make_reply_log
 from nexus.domain.sessions.service import Sessions
 from nexus.domain.statistics.service import Statistics
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.service import Tasks
-from nexus.domain.tools.providers import tool_providers
+from nexus.domain.tools.providers import make_tool_providers
 from nexus.domain.tools.service import Tools
 
 
@@ -68,10 +68,10 @@ class CoreServices(RuntimeServices, frozen=True, kw_only=True):
     slugs: Slugs
 
 
-def compose_runtime(on: AgentAdapters) -> RuntimeServices:
+def make_runtime_services(on: AgentAdapters) -> RuntimeServices:
     tables = Tables(on.tables, secret=on.secret, clock=on.clock)
     tools = Tools(tables=tables, web=on.web, clock=on.clock)
-    providers = tool_providers(tools, on.code)
+    providers = make_tool_providers(tools, on.code)
     models = Models(catalog=on.models, clock=on.clock, sleep=on.sleep)
     return RuntimeServices(
         tables=tables,
@@ -93,8 +93,8 @@ COMMANDS = UserCommands(
 """What the command of this system is called in texts of the domain."""
 
 
-def _compose_core(adapters: Adapters) -> CoreServices:
-    clock, on = adapters.clock, compose_runtime(adapters)
+def _make_core_services(adapters: Adapters) -> CoreServices:
+    clock, on = adapters.clock, make_runtime_services(adapters)
     tallies = Tallies(tables=on.tables, clock=clock)
     return CoreServices(
         **structs.asdict(on),
@@ -118,9 +118,9 @@ def _compose_core(adapters: Adapters) -> CoreServices:
     )
 
 
-def compose_services(adapters: Adapters) -> Services:
+def make_domain_services(adapters: Adapters) -> Services:
     """The whole domain on its adapters."""
-    on, clock, new_id = _compose_core(adapters), adapters.clock, adapters.new_id
+    on, clock, new_id = _make_core_services(adapters), adapters.clock, adapters.new_id
     tables, tallies, events, audit, tasks = on.tables, on.tallies, on.events, on.audit, on.tasks
     projects = Projects(
         tables=tables, tasks=tasks, events=events, tallies=tallies, admission=on.admission, audit=audit,
@@ -138,7 +138,7 @@ def compose_services(adapters: Adapters) -> Services:
         tables=tables, agents=agents, runtime=on.runtime, tools=on.tools, tallies=tallies, requests=on.requests,
         clock=clock, new_id=new_id,
     )  # fmt: skip
-    replies = _compose_replies(adapters, on, agents, invocations)
+    replies = _make_reply_service(adapters, on, agents, invocations)
     sessions = Sessions(
         tables=tables, agents=agents, replies=replies, requests=on.requests, tallies=tallies, clock=clock, new_id=new_id,
         admission=ReplyAdmission(queue=adapters.queue, local=adapters.local, replies=replies),
@@ -147,39 +147,39 @@ def compose_services(adapters: Adapters) -> Services:
         tables=tables, sessions=sessions, replies=replies, invocations=invocations, tasks=tasks, tallies=tallies,
         audit=audit, clock=clock,
     )  # fmt: skip
-    leases = _compose_leases(on)
+    leases = _make_build_leases(on)
     queue = BuildQueue(projects=projects, admission=on.admission, leases=leases, jobs=adapters.queue)
-    builds = _compose_builds(adapters, on, projects, deletions, queue)
+    builds = _make_build_service(adapters, on, projects, deletions, queue)
     return Services(
         projects=projects, deletions=deletions, builds=builds, build_queue=queue, agents=agents,
-        build_runner=_compose_runner(adapters, on, agents, leases, queue),
+        build_runner=_make_build_runner(adapters, on, agents, leases, queue),
         deployments=Deployments(tables=tables, agents=agents, requests=on.requests, audit=audit),
         invocations=invocations, sessions=sessions, session_deletions=session_deletions, replies=replies, tasks=tasks, tools=on.tools,
         statistics=Statistics(tallies=tallies, clock=clock),
     )  # fmt: skip
 
 
-def _compose_replies(adapters: Adapters, on: CoreServices, agents: Agents, invocations: Invocations) -> Replies:
+def _make_reply_service(adapters: Adapters, on: CoreServices, agents: Agents, invocations: Invocations) -> Replies:
     tables, clock = on.tables, on.clock
     completion = ReplyCompletion(
-        tables=tables, agents=agents, invocations=invocations, tallies=on.tallies, stream=reply_log(adapters.log),
+        tables=tables, agents=agents, invocations=invocations, tallies=on.tallies, stream=make_reply_log(adapters.log),
         clock=clock,
     )  # fmt: skip
     return Replies(
         tables=tables, agents=agents, runtime=on.runtime, completion=completion, worker_id=adapters.worker_id, clock=clock,
         journals=partial(Journal, tables=tables, clock=clock, eager=False),
-        executions=lease_replies(tables=tables, clock=clock, heartbeat=adapters.heartbeat, times=adapters.leases),
+        executions=make_reply_executions(tables=tables, clock=clock, heartbeat=adapters.heartbeat, times=adapters.leases),
     )  # fmt: skip
 
 
-def _compose_leases(on: CoreServices) -> BuildLeases:
+def _make_build_leases(on: CoreServices) -> BuildLeases:
     return BuildLeases(
         tables=on.tables, tasks=on.tasks, admission=on.admission, tallies=on.tallies, clock=on.clock,
         transitions=BuildTransitions(tables=on.tables, tasks=on.tasks, events=on.events, clock=on.clock),
     )  # fmt: skip
 
 
-def _compose_builds(
+def _make_build_service(
     adapters: Adapters, on: CoreServices, projects: Projects, deletions: Deletions, queue: BuildQueue
 ) -> Builds:
     starter = BuildStarter(
@@ -192,7 +192,7 @@ def _compose_builds(
     )  # fmt: skip
 
 
-def _compose_runner(
+def _make_build_runner(
     adapters: Adapters, on: CoreServices, agents: Agents, leases: BuildLeases, queue: BuildQueue
 ) -> BuildRunner:
     stage_services = StageServices(

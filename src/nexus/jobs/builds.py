@@ -5,8 +5,8 @@ from nexus.domain.services import Services
 
 
 async def run_build(services: Services, job: RunBuild) -> None:
-    await services.build_runner.run(job.task_id)
+    await services.build_runner.run_build_job(job.task_id)
 
 
-async def hand_back(services: Services, job: RunBuild) -> None:
-    await services.build_runner.hand_back(job.task_id)
+async def release_unstarted_build(services: Services, job: RunBuild) -> None:
+    await services.build_runner.release_unstarted_build(job.task_id)

@@ -16,10 +16,10 @@ logger = structlog.get_logger()
 async def collect_forever(collects: Mapping[str, Collect], every: float) -> None:
     while True:
         await asyncio.sleep(every)
-        await collect_all(collects)
+        await collect_all_garbage(collects)
 
 
-async def collect_all(collects: Mapping[str, Collect]) -> None:
+async def collect_all_garbage(collects: Mapping[str, Collect]) -> None:
     """One kind that cannot be collected keeps no other from it."""
     for kind, collect in collects.items():
         await log_failure(_collect_kind(kind, collect), "sweep.failed_for", "sweep.crashed_for", about=kind)

@@ -76,10 +76,10 @@ class Order:
             lines = self._lines[priority]
             if (group := next(filter(has_place, lines), None)) is not None:
                 lines.move_to_end(group)
-                return self.remove(next(iter(lines[group])))
+                return self.remove_job(next(iter(lines[group])))
         return None
 
-    def remove(self, key: str) -> Waiting | None:
+    def remove_job(self, key: str) -> Waiting | None:
         if (waiting := self._all.pop(key, None)) is None:
             return None
         lines = self._lines[waiting.priority]
@@ -93,11 +93,11 @@ class Order:
             del self._of[waiting.group]
         return waiting
 
-    def clear(self) -> list[Waiting]:
+    def remove_all_jobs(self) -> list[Waiting]:
         """Everything that waited; now nothing does."""
         left = list(self._all.values())
         for waiting in left:
-            self.remove(waiting.key)
+            self.remove_job(waiting.key)
         return left
 
 
@@ -110,7 +110,7 @@ class Lane:
         self._taken = Counter[str]()
         self._running = 0
 
-    def has_place(self, group: str) -> bool:
+    def has_free_slot(self, group: str) -> bool:
         return self._count_free(group) > 0
 
     def _count_free(self, group: str) -> int:
@@ -119,19 +119,19 @@ class Lane:
     def has_room(self) -> bool:
         return self._running < self._places and not len(self.order)
 
-    def take_place(self, group: str) -> None:
+    def take_slot(self, group: str) -> None:
         self._running += 1
         self._taken[group] += 1
 
-    def leave_place(self, group: str) -> None:
+    def release_slot(self, group: str) -> None:
         self._running -= 1
         self._taken[group] -= 1
         if not self._taken[group]:
             del self._taken[group]
 
-    def next_job(self) -> Waiting | None:
+    def pop_next_job(self) -> Waiting | None:
         """The one whose turn it is, where there is a place for it."""
-        return self.order.pop_job(self.has_place) if self._running < self._places else None
+        return self.order.pop_job(self.has_free_slot) if self._running < self._places else None
 
     def free_places(self, group: str) -> Capacity:
         running = self._taken[group]
@@ -174,17 +174,17 @@ class Lanes:
         self._back: Run | None = None
         self._closed = False
 
-    def serve(self, run: Run, *, back: Run | None = None) -> None:
+    def start_running_jobs(self, run: Run, *, back: Run | None = None) -> None:
         """From now on jobs are run; what was enqueued before starts. `back`: what becomes of a job that cannot be begun any more."""
         self._run, self._back = run, back
         for lane in self._lanes.values():
             self._start_waiting(lane)
 
-    async def enqueue(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> int | None:
-        lane = self._lanes[self._registry.spec_of(type(job)).lane]
+    async def enqueue_job(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> int | None:
+        lane = self._lanes[self._registry.get_job_spec(type(job)).lane]
         waiting = Waiting(key, encode(job), priority, group)
         if self._closed:
-            await self._hand_back([waiting])
+            await self._release_unstarted_jobs([waiting])
         elif running := self._running.get(key):
             running.again = waiting
         elif not self.has_job(key):
@@ -192,13 +192,13 @@ class Lanes:
         return None
 
     def _add_job(self, waiting: Waiting, lane: Lane) -> int | None:
-        if self._run and lane.has_place(waiting.group):
+        if self._run and lane.has_free_slot(waiting.group):
             self._start_job(self._run, waiting, lane)
             return None
         return lane.order.push_job(waiting)
 
     def free_places(self, job: type[Job], *, group: str = "") -> Capacity:
-        return self._lanes[self._registry.spec_of(job).lane].free_places(group)
+        return self._lanes[self._registry.get_job_spec(job).lane].free_places(group)
 
     def has_room(self, lane: LaneName) -> bool:
         """Whether a job of the lane would start at once, whatever its group."""
@@ -207,14 +207,14 @@ class Lanes:
     def has_job(self, key: str) -> bool:
         return key in self._running or any(key in lane.order for lane in self._lanes.values())
 
-    def cancel(self, key: str) -> bool:
+    def stop_job(self, key: str) -> bool:
         if running := self._running.get(key):
             running.again = None
             return running.task.cancel()
-        return any(lane.order.remove(key) for lane in self._lanes.values())
+        return any(lane.order.remove_job(key) for lane in self._lanes.values())
 
     def _start_waiting(self, lane: Lane) -> None:
-        while self._run and not self._closed and (waiting := lane.next_job()):
+        while self._run and not self._closed and (waiting := lane.pop_next_job()):
             self._start_job(self._run, waiting, lane)
 
     def _start_job(self, run: Run, waiting: Waiting, lane: Lane) -> None:
@@ -225,12 +225,12 @@ class Lanes:
 
         def free_place(_: asyncio.Task[None]) -> None:
             again = self._running.pop(key).again
-            lane.leave_place(waiting.group)
+            lane.release_slot(waiting.group)
             if again and not self._closed:
                 lane.order.push_job(again)
             self._start_waiting(lane)
 
-        lane.take_place(waiting.group)
+        lane.take_slot(waiting.group)
         task = asyncio.ensure_future(run_job())
         self._running[key] = _Running(task, lane)
         task.add_done_callback(free_place)
@@ -238,25 +238,25 @@ class Lanes:
     async def wait_idle(self) -> None:
         """Waits until nothing runs or waits here."""
         while self._running:
-            await asyncio.wait(self._tasks())
+            await asyncio.wait(self._list_running_tasks())
 
-    async def drain(self, within: float) -> None:
+    async def drain_jobs(self, within: float) -> None:
         """Takes no more jobs. What waits is handed back unbegun. Background jobs are cancelled at once: they hand their work back;
         interactive ones have some seconds before they are, counted from now."""
         self._closed, until = True, asyncio.get_running_loop().time() + within
         # What was started just now takes its first step: from there on it lets go of its work by itself.
         await asyncio.sleep(0)
-        waiting = [one for lane in self._lanes.values() for one in lane.order.clear()]
+        waiting = [one for lane in self._lanes.values() for one in lane.order.remove_all_jobs()]
         background = [one.task for one in self._running.values() if one.lane is self._lanes["background"]]
-        await asyncio.gather(self._hand_back(waiting), _cancel_all(background))
+        await asyncio.gather(self._release_unstarted_jobs(waiting), _cancel_and_await_tasks(background))
         if self._running and (rest := until - asyncio.get_running_loop().time()) > 0:
-            await asyncio.wait(self._tasks(), timeout=rest)
-        await _cancel_all(self._tasks())
+            await asyncio.wait(self._list_running_tasks(), timeout=rest)
+        await _cancel_and_await_tasks(self._list_running_tasks())
 
-    def _tasks(self) -> list[asyncio.Task[None]]:
+    def _list_running_tasks(self) -> list[asyncio.Task[None]]:
         return [running.task for running in self._running.values()]
 
-    async def _hand_back(self, jobs: Sequence[Waiting]) -> None:
+    async def _release_unstarted_jobs(self, jobs: Sequence[Waiting]) -> None:
         """Some at a time; what is not handed back in time is found by the next process, as after a crash."""
         if not jobs or self._back is None:
             return
@@ -275,10 +275,10 @@ class Lanes:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.drain(0)
+        await self.drain_jobs(0)
 
 
-async def _cancel_all(tasks: Sequence[asyncio.Task[None]]) -> None:
+async def _cancel_and_await_tasks(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -9,17 +9,17 @@ from nexus.jobs.outcomes import COMPLETE, Outcome
 WAIT = Outcome(verb="snooze", seconds=2.0, reason="what is deleted is being stopped")
 
 
-async def delete(services: Services, job: FinishDeletion) -> Outcome:
+async def run_deletion_job(services: Services, job: FinishDeletion) -> Outcome:
     """Removes what was deleted, from the top down; each step may be repeated, and is until all are done."""
     try:
-        return await _delete(services, await services.tasks.read(job.task_id))
+        return await _delete_task_target(services, await services.tasks.read(job.task_id))
     except (NotFound, Conflict) as error:
         return Outcome(verb="retry", reason=error.detail)
 
 
-async def _delete(services: Services, task: Task) -> Outcome:
+async def _delete_task_target(services: Services, task: Task) -> Outcome:
     if session_id := task.payload.get("session_id"):
-        return COMPLETE if await services.session_deletions.clear(session_id) else WAIT
+        return COMPLETE if await services.session_deletions.delete_session_data(session_id) else WAIT
     if agent_id := task.payload.get("agent_id"):
         return await _delete_agent(services, agent_id)
     return await _delete_project(services, task.project_id or "")

@@ -48,11 +48,11 @@ class JobSpec(Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         return str(self.job.__struct_config__.tag)
 
-    def job_of(self, executions: Executions[Any], row: LeaseRow) -> Job:
-        return msgspec.convert(executions.named_key_of(row), self.job)
+    def make_job(self, executions: Executions[Any], row: LeaseRow) -> Job:
+        return msgspec.convert(executions.make_key_fields(row), self.job)
 
 
-def key_of(job: Job) -> Key:
+def get_job_row_key(job: Job) -> Key:
     """The key of its row."""
     return structs.astuple(job)
 
@@ -64,10 +64,10 @@ class Registry:
         union: Any = reduce(or_, self._by_job)
         self._decoder: msgspec.json.Decoder[Job] = msgspec.json.Decoder(union)
 
-    def spec_of(self, job: type[Job]) -> JobSpec:
+    def get_job_spec(self, job: type[Job]) -> JobSpec:
         return self._by_job[job]
 
-    def decode(self, body: bytes) -> tuple[JobSpec, Job]:
+    def decode_job(self, body: bytes) -> tuple[JobSpec, Job]:
         job = self._decoder.decode(body)
         return self._by_job[type(job)], job
 
@@ -79,16 +79,16 @@ REGISTRY = Registry(
         JobSpec(
             job=WriteReply, run=sessions.write_reply, lane="interactive", timeout=HOUR / 4,
             executions=lambda services: services.replies.executions,
-            on_lost=lambda services, reply: services.replies.take_over(reply), hand_back=sessions.hand_back,
+            on_lost=lambda services, reply: services.replies.take_over_reply(reply), hand_back=sessions.release_unstarted_reply,
         ),
         JobSpec(
             job=RunBuild, run=builds.run_build, lane="background", timeout=4 * HOUR,
             executions=lambda services: services.tasks.executions, takes=lambda task: task.task_type != "purge",
-            on_lost=lambda services, task: services.build_runner.take_over(task),
-            on_held=lambda services, tenant_id: services.build_queue.admit_builds(tenant_id), hand_back=builds.hand_back
+            on_lost=lambda services, task: services.build_runner.take_over_build(task),
+            on_held=lambda services, tenant_id: services.build_queue.admit_builds(tenant_id), hand_back=builds.release_unstarted_build
         ),
         JobSpec(
-            job=FinishDeletion, run=projects.delete, lane="background", priority=1,
+            job=FinishDeletion, run=projects.run_deletion_job, lane="background", priority=1,
             executions=lambda services: services.tasks.executions, takes=lambda task: task.task_type == "purge",
         ),
     ]

@@ -20,16 +20,16 @@ class JobRouter:
     ) -> None:
         self._local, self._remote, self._lanes, self._registry = local, remote, lanes, registry
 
-    async def enqueue(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> int | None:
-        if self._registry.spec_of(type(job)).lane in self._lanes:
-            return await self._local.enqueue(job, key=key, priority=priority, group=group)
+    async def enqueue_job(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> int | None:
+        if self._registry.get_job_spec(type(job)).lane in self._lanes:
+            return await self._local.enqueue_job(job, key=key, priority=priority, group=group)
         try:
-            return await self._remote.enqueue(job, key=key, priority=priority, group=group)
+            return await self._remote.enqueue_job(job, key=key, priority=priority, group=group)
         except Unavailable as error:
             logger.warning("job.not_sent", key=key, reason=error.detail)
             return None
 
     async def deliver_job(self, body: bytes, key: str, priority: int, group: str) -> None:
         """A job that came through the queue."""
-        _, job = self._registry.decode(body)
-        await self._local.enqueue(job, key=key, priority=priority, group=group)
+        _, job = self._registry.decode_job(body)
+        await self._local.enqueue_job(job, key=key, priority=priority, group=group)

@@ -18,7 +18,7 @@ from nexus.domain.services import Services
 from nexus.domain.tasks.execution import Control, Executions, LeaseLost, LeaseRow
 from nexus.jobs.failures import log_failure
 from nexus.jobs.outcomes import COMPLETE, Outcome
-from nexus.jobs.registry import REGISTRY, JobSpec, Registry, key_of
+from nexus.jobs.registry import REGISTRY, JobSpec, Registry, get_job_row_key
 
 LONGEST_PAUSE = 60.0
 
@@ -29,28 +29,28 @@ class Runner:
     def __init__(self, *, services: Services, worker_id: str, registry: Registry = REGISTRY) -> None:
         self._services, self._worker_id, self._registry = services, worker_id, registry
 
-    async def run(self, body: bytes) -> Outcome:
+    async def run_job(self, body: bytes) -> Outcome:
         """Runs a job to its outcome. One that is to be retried comes again, as its row has not ended."""
-        spec, job = self._registry.decode(body)
+        spec, job = self._registry.decode_job(body)
         with structlog.contextvars.bound_contextvars(job=spec.name):
             if spec.on_lost:
-                outcome = await self._run(spec, job)
+                outcome = await self._run_job_to_outcome(spec, job)
             else:
                 outcome = await self._run_leased(spec, job, spec.executions(self._services))
             if outcome.verb != "complete":
                 logger.info(f"job.{outcome.verb}", reason=outcome.reason)
             return outcome
 
-    async def hand_back(self, body: bytes) -> None:
+    async def release_unstarted_job(self, body: bytes) -> None:
         """What is done with a job that waited when this process ended. One that cannot be helped keeps no other from it: the sweeper of
         the next process finds it as after a crash."""
-        spec, job = self._registry.decode(body)
+        spec, job = self._registry.decode_job(body)
         if spec.hand_back is None:
             return
         with structlog.contextvars.bound_contextvars(job=spec.name):
             await log_failure(spec.hand_back(self._services, job), "job.not_handed_back", "job.not_handed_back")
 
-    async def _run(self, spec: JobSpec, job: Job) -> Outcome:
+    async def _run_job_to_outcome(self, spec: JobSpec, job: Job) -> Outcome:
         try:
             async with asyncio.timeout(spec.timeout):
                 return await spec.run(self._services, job) or COMPLETE
@@ -65,14 +65,14 @@ class Runner:
     async def _run_leased(self, spec: JobSpec, job: Job, executions: Executions[Any]) -> Outcome:
         """Claims the row, and runs while nothing else is wanted and the lease holds."""
         try:
-            row = await executions.get(*key_of(job))
-            claim = executions.claim(row, self._worker_id)
-            await executions.commit(claim)
+            row = await executions.get_row(*get_job_row_key(job))
+            claim = executions.make_claim_write(row, self._worker_id)
+            await executions.commit_writes(claim)
         except (LeaseLost, Stale) as lost:
             return Outcome(verb="discard", reason=lost.detail)
-        row = executions.row_after(row, claim)
-        work = asyncio.ensure_future(self._run(spec, job))
-        executions.hold_lease(row, partial(_cancel_unwanted, work))
+        row = executions.apply_write_to_row(row, claim)
+        work = asyncio.ensure_future(self._run_job_to_outcome(spec, job))
+        executions.start_lease_renewal(row, partial(_cancel_unwanted, work))
         outcome = Outcome(verb="snooze", reason="it was cut")
         try:
             with suppress(asyncio.CancelledError):
@@ -81,17 +81,19 @@ class Runner:
                 raise asyncio.CancelledError
         finally:
             executions.drop_lease(row)
-            await self._apply(spec, executions, executions.lease_of(row), outcome)
+            await self._commit_job_outcome(spec, executions, executions.make_lease(row), outcome)
         return outcome
 
     @retry_stale
-    async def _apply(self, spec: JobSpec, executions: Executions[Any], lease: Lease, outcome: Outcome) -> None:
-        row = await executions.find(*lease.key)
+    async def _commit_job_outcome(
+        self, spec: JobSpec, executions: Executions[Any], lease: Lease, outcome: Outcome
+    ) -> None:
+        row = await executions.find_row(*lease.key)
         if row is None or not executions.is_running(row) or row.fence != lease.fence:
             logger.info("job.lost", key=lease.key)
             return
         hit("before:job.end")
-        await executions.commit(write_outcome(spec, executions, row, outcome))
+        await executions.commit_writes(write_outcome(spec, executions, row, outcome))
         hit("after:job.end")
 
 
@@ -103,13 +105,13 @@ def _cancel_unwanted(work: "asyncio.Future[Outcome]", control: Control | None) -
 def write_outcome(spec: JobSpec, executions: Executions[Any], row: LeaseRow, outcome: Outcome) -> Write:
     """What becomes of a row that the runner claimed; what its user wants comes before what may be tried again."""
     if outcome.verb == "complete":
-        return executions.change_status(row, "completed")
+        return executions.make_status_write(row, "completed")
     if row.control_status == "stopped":
-        return executions.change_status(row, "cancelled")
+        return executions.make_status_write(row, "cancelled")
     if outcome.verb == "discard" or (outcome.verb == "retry" and row.deaths + 1 == spec.attempts):
-        return executions.change_status(row, "failed", error_message=outcome.reason, deaths=row.deaths + 1)
+        return executions.make_status_write(row, "failed", error_message=outcome.reason, deaths=row.deaths + 1)
     if row.control_status == "paused":
-        return executions.release(row)
+        return executions.make_release_write(row)
     if outcome.verb == "retry":
         pause = min(LONGEST_PAUSE, 2.0**row.deaths)
         return executions.snooze_row(row, pause, deaths=row.deaths + 1)

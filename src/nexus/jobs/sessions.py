@@ -8,5 +8,5 @@ async def write_reply(services: Services, job: WriteReply) -> None:
     await services.replies.write(job.reply_id)
 
 
-async def hand_back(services: Services, job: WriteReply) -> None:
-    await services.replies.release(job.reply_id)
+async def release_unstarted_reply(services: Services, job: WriteReply) -> None:
+    await services.replies.release_reply(job.reply_id)

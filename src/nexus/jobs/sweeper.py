@@ -54,11 +54,11 @@ class Ledger(NamedTuple):
     executions: Executions[Any]
     specs: Sequence[JobSpec]
 
-    def spec_of(self, row: LeaseRow) -> JobSpec:
+    def get_job_spec(self, row: LeaseRow) -> JobSpec:
         return next(spec for spec in self.specs if spec.takes(row))
 
-    def name_of(self, row: LeaseRow) -> str:
-        return str(self.executions.key_of(row)[-1])
+    def get_row_id(self, row: LeaseRow) -> str:
+        return str(self.executions.get_row_key(row)[-1])
 
 
 class Sweeper:
@@ -87,26 +87,28 @@ class Sweeper:
         self._stuck = ChangeWatch(seconds=STUCK_SECONDS, timer=timer)
         self._rounds = self.stuck_runs = 0
 
-    async def start(self, *, alone: bool) -> None:
+    async def recover_jobs_at_start(self, *, alone: bool) -> None:
         """The first look. `alone`: this process holds the store for itself, so whoever else ran anything is dead."""
         for ledger in self._swept:
-            rows = sorted(await ledger.executions.list_unfinished(), key=partial(_order_key, ledger))
-            await self._act_on(ledger, rows, [row for row in rows if self._is_left(ledger, row, alone=alone)])
+            rows = sorted(await ledger.executions.list_unfinished(), key=partial(_make_row_sort_key, ledger))
+            await self._recover_and_enqueue_rows(
+                ledger, rows, [row for row in rows if self._is_orphaned_at_start(ledger, row, alone=alone)]
+            )
 
-    async def run(self, every: float) -> None:
+    async def recover_jobs_forever(self, every: float) -> None:
         """Sweeps for ever. What was asked through this process and is not answered is looked at more often."""
         while True:
             for _ in range(max(1, round(every / TICK_SECONDS))):
                 await asyncio.sleep(min(every, TICK_SECONDS))
                 await log_failure(self.end_unanswered(), "sweep.failed", "sweep.crashed")
-            await log_failure(self.sweep(), "sweep.failed", "sweep.crashed")
+            await log_failure(self.recover_lost_jobs(), "sweep.failed", "sweep.crashed")
 
-    async def sweep(self) -> None:
+    async def recover_lost_jobs(self) -> None:
         now_and_then = self._rounds % FOLD_EVERY == 0
         self._rounds += 1
         states = dict[str, object]()
         for ledger in self._swept:
-            states |= await self._sweep_ledger(ledger, all_held=now_and_then)
+            states |= await self._recover_table_jobs(ledger, all_held=now_and_then)
         self._still.keep_keys(states)
         self._answered.keep_keys(states)
         self._count_stuck({name: state for name, state in states.items() if not self._local.has_job(name)})
@@ -116,66 +118,70 @@ class Sweeper:
     async def end_unanswered(self) -> None:
         """Does what was asked through this process in place of workers that did not do it in time."""
         for ledger in self._ledgers:
-            await self._act_on(ledger, rows := await ledger.executions.list_unanswered(), rows)
+            await self._recover_and_enqueue_rows(ledger, rows := await ledger.executions.list_unanswered(), rows)
 
-    async def _sweep_ledger(self, ledger: Ledger, *, all_held: bool) -> dict[str, object]:
+    async def _recover_table_jobs(self, ledger: Ledger, *, all_held: bool) -> dict[str, object]:
         """What is due and not held: its state, by name."""
         executions = ledger.executions
         rows = await executions.list_due()
-        await self._act_on(ledger, rows, [row for row in rows if self._is_lost(ledger, row)])
+        await self._recover_and_enqueue_rows(ledger, rows, [row for row in rows if self._is_row_lost(ledger, row)])
         if all_held:
-            await self._run_safely(executions.restore_due(), executions.name)
+            await self._run_safely(executions.restore_due(), executions.table_name)
             await self._admit_rows(ledger, await executions.list_unfinished("pending"))
         rows = [row for row in rows if row.status != "pending"]
-        return {ledger.name_of(row): (row.status, row.fence, row.heartbeat, row.worker_id) for row in rows}
+        return {ledger.get_row_id(row): (row.status, row.fence, row.heartbeat, row.worker_id) for row in rows}
 
-    async def _act_on(self, ledger: Ledger, rows: Sequence[LeaseRow], lost: Sequence[LeaseRow]) -> None:
+    async def _recover_and_enqueue_rows(
+        self, ledger: Ledger, rows: Sequence[LeaseRow], lost: Sequence[LeaseRow]
+    ) -> None:
         """Takes over, or ends, what is lost, some at a time; what is to be run here comes into the queue in the order of the rows."""
         taken = set[str]()
         for some in split_batches(lost):
             await asyncio.gather(
-                *(self._run_safely(self._take_over(ledger, row, taken), ledger.name_of(row)) for row in some)
+                *(self._run_safely(self._take_over_row(ledger, row, taken), ledger.get_row_id(row)) for row in some)
             )
         for row in rows:
-            if ledger.executions.is_waiting(row) or ledger.name_of(row) in taken:
-                await self._run_safely(self._offer_row(ledger, row), ledger.name_of(row))
+            if ledger.executions.is_waiting(row) or ledger.get_row_id(row) in taken:
+                await self._run_safely(self._enqueue_row_job(ledger, row), ledger.get_row_id(row))
         await self._admit_rows(ledger, rows)
 
-    async def _take_over(self, ledger: Ledger, row: LeaseRow, taken: set[str]) -> None:
-        spec, executions = ledger.spec_of(row), ledger.executions
-        logger.info("work.taken_over", kind=spec.name, key=executions.key_of(row), from_worker=row.worker_id)
+    async def _take_over_row(self, ledger: Ledger, row: LeaseRow, taken: set[str]) -> None:
+        spec, executions = ledger.get_job_spec(row), ledger.executions
+        logger.info("work.taken_over", kind=spec.name, key=executions.get_row_key(row), from_worker=row.worker_id)
         if spec.on_lost is None:
-            await executions.commit(write_outcome(spec, executions, row, LOST))
+            await executions.commit_writes(write_outcome(spec, executions, row, LOST))
         elif await spec.on_lost(self._services, row):
-            taken.add(ledger.name_of(row))
+            taken.add(ledger.get_row_id(row))
 
-    async def _offer_row(self, ledger: Ledger, row: LeaseRow) -> None:
+    async def _enqueue_row_job(self, ledger: Ledger, row: LeaseRow) -> None:
         """Work whose hint may have been lost."""
-        spec, priority = ledger.spec_of(row), row.priority
-        job = spec.job_of(ledger.executions, row)
-        await self._queue.enqueue(job, key=ledger.name_of(row), priority=spec.priority or priority, group=row.tenant_id)
+        spec, priority = ledger.get_job_spec(row), row.priority
+        job = spec.make_job(ledger.executions, row)
+        await self._queue.enqueue_job(
+            job, key=ledger.get_row_id(row), priority=spec.priority or priority, group=row.tenant_id
+        )
 
     async def _admit_rows(self, ledger: Ledger, rows: Sequence[LeaseRow]) -> None:
         """Work that is held, where a place was left and nobody said so."""
-        held = {(ledger.spec_of(row), row.tenant_id) for row in rows if row.status == "pending"}
+        held = {(ledger.get_job_spec(row), row.tenant_id) for row in rows if row.status == "pending"}
         for spec, tenant_id in sorted(held, key=lambda one: one[1]):
             if spec.on_held:
                 await self._run_safely(spec.on_held(self._services, tenant_id), tenant_id)
 
-    def _is_left(self, ledger: Ledger, row: LeaseRow, *, alone: bool) -> bool:
+    def _is_orphaned_at_start(self, ledger: Ledger, row: LeaseRow, *, alone: bool) -> bool:
         """At the start: whether who had it is dead, or left before all was done."""
         executions = ledger.executions
         is_others = executions.is_running(row) and row.worker_id != self._worker_id
         return executions.has_ended(row) or (alone and is_others)
 
-    def _is_lost(self, ledger: Ledger, row: LeaseRow) -> bool:
+    def _is_row_lost(self, ledger: Ledger, row: LeaseRow) -> bool:
         """Whether its lease is over; or it was told to halt and does not, as nobody may be alive to hear it; or it has ended and who had it
         left before all was done."""
         if not ledger.executions.is_running(row):
-            return ledger.executions.has_ended(row) and not ledger.executions.is_held(row)
-        name, sign = ledger.name_of(row), (row.fence, row.heartbeat)
+            return ledger.executions.has_ended(row) and not ledger.executions.is_row_leased_here(row)
+        name, sign = ledger.get_row_id(row), (row.fence, row.heartbeat)
         still = self._still.is_unchanged(name, sign)
-        dead = not ledger.executions.is_held(row) if row.worker_id == self._worker_id else still
+        dead = not ledger.executions.is_row_leased_here(row) if row.worker_id == self._worker_id else still
         return dead or (row.control_status != "running" and self._answered.is_unchanged(name, sign))
 
     def _count_stuck(self, states: Mapping[str, object]) -> None:
@@ -200,6 +206,6 @@ def _list_ledgers(registry: Registry, services: Services) -> list[Ledger]:
     return list(found.values())
 
 
-def _order_key(ledger: Ledger, row: LeaseRow) -> tuple[int, bool, str]:
+def _make_row_sort_key(ledger: Ledger, row: LeaseRow) -> tuple[int, bool, str]:
     """The most urgent first; of equals, what had begun goes on before what is new; of those, what was asked for first."""
-    return -row.priority, row.fence == 0, ledger.name_of(row)
+    return -row.priority, row.fence == 0, ledger.get_row_id(row)

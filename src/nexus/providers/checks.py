@@ -68,13 +68,17 @@ async def check_configured(settings: Settings, *, seconds: float = SECONDS) -> l
 async def check_model(model: ChatModel, *, seconds: float = SECONDS) -> list[Check]:
     """Words first; without them nothing else is tried."""
     models = Models(catalog=MemoryCatalog(model), clock=system_clock, sleep=asyncio.sleep, backoff=Backoff(tries=1))
-    words = await _try("text", _try_words(models), seconds)
+    words = await _run_probe("text", _probe_text_answer(models), seconds)
     if not words.works:
         return [words]
-    return [words, await _try("schema", _try_schema(models), seconds), await _try("tool", _try_tool(models), seconds)]
+    return [
+        words,
+        await _run_probe("schema", _probe_json_schema(models), seconds),
+        await _run_probe("tool", _probe_tool_call(models), seconds),
+    ]
 
 
-async def _try(name: Literal["text", "schema", "tool"], call: Awaitable[str], seconds: float) -> Check:
+async def _run_probe(name: Literal["text", "schema", "tool"], call: Awaitable[str], seconds: float) -> Check:
     began, works = time.monotonic(), False
     try:
         async with asyncio.timeout(seconds):
@@ -86,42 +90,44 @@ async def _try(name: Literal["text", "schema", "tool"], call: Awaitable[str], se
     return Check(name=name, works=works, detail=detail, seconds=round(time.monotonic() - began, 2))
 
 
-async def _try_words(models: Models) -> str:
-    answer = await _ask(models, "This is a test of the connection. Answer with the one word: pong")
+async def _probe_text_answer(models: Models) -> str:
+    answer = await _ask_model(models, "This is a test of the connection. Answer with the one word: pong")
     if answer.text.strip():
-        return f"It says {_quote(answer.text)}."
+        return f"It says {_quote_and_shorten(answer.text)}."
     if answer.thoughts.strip() and answer.end.stop == "length":
         return f"It thinks, and came to no words within {MOST_TOKENS} tokens."
     raise _make_refusal(answer, "Its answer is empty.")
 
 
-async def _try_schema(models: Models) -> str:
-    answer = await _ask(models, "What is 17 plus 25?", schema=answer_schema(_Sum), schema_name="check_schema")
+async def _probe_json_schema(models: Models) -> str:
+    answer = await _ask_model(models, "What is 17 plus 25?", schema=answer_schema(_Sum), schema_name="check_schema")
     try:
         return f"It fills in a form: {msgspec.json.encode(parse_answer(_Sum, answer.text)).decode()}."
     except ValueError:
-        raise _make_refusal(answer, f"It gives {_quote(answer.text)} for a form that it was to fill in.") from None
+        raise _make_refusal(
+            answer, f"It gives {_quote_and_shorten(answer.text)} for a form that it was to fill in."
+        ) from None
 
 
-async def _try_tool(models: Models) -> str:
-    answer = await _ask(models, "What is 17 plus 25? Use the tool.", tools=(_TOOL,))
+async def _probe_tool_call(models: Models) -> str:
+    answer = await _ask_model(models, "What is 17 plus 25? Use the tool.", tools=(_TOOL,))
     if not answer.end.calls:
-        raise _make_refusal(answer, f"It says {_quote(answer.text)} instead of calling the tool.")
+        raise _make_refusal(answer, f"It says {_quote_and_shorten(answer.text)} instead of calling the tool.")
     name, arguments = answer.end.calls[0].name, answer.end.calls[0].arguments
     if name != _TOOL.name:
-        raise InvalidInput(f"It calls a tool {_quote(name)} that it was not offered.")
+        raise InvalidInput(f"It calls a tool {_quote_and_shorten(name)} that it was not offered.")
     try:
         msgspec.json.decode(arguments, type=dict[str, int])
     except msgspec.MsgspecError:
-        raise InvalidInput(f"It calls the tool with {_quote(arguments)}, which are no arguments.") from None
-    return f"It calls the tool with {_quote(arguments)}."
+        raise InvalidInput(f"It calls the tool with {_quote_and_shorten(arguments)}, which are no arguments.") from None
+    return f"It calls the tool with {_quote_and_shorten(arguments)}."
 
 
 def _make_refusal(answer: _Answer, otherwise: str) -> InvalidInput:
     return InvalidInput(find_cut("the test", answer.end.stop) or otherwise)
 
 
-async def _ask(models: Models, said: str, **wanted: Any) -> _Answer:
+async def _ask_model(models: Models, said: str, **wanted: Any) -> _Answer:
     messages = (ChatMessage("system", "You are a helpful assistant."), ChatMessage("user", said))
     request = ModelRequest(messages=messages, purpose="check", max_tokens=MOST_TOKENS, **wanted)
     text, thoughts = "", ""
@@ -135,6 +141,6 @@ async def _ask(models: Models, said: str, **wanted: Any) -> _Answer:
     raise Unavailable("The answer broke off.")
 
 
-def _quote(text: str) -> str:
+def _quote_and_shorten(text: str) -> str:
     flat = " ".join(text.split())
     return f"“{flat if len(flat) <= _SHOWN else flat[: _SHOWN - 1] + '…'}”"

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from nexus.domain.core.errors import InvalidInput
 from nexus.providers.catalog import OFFLINE, find_address_fault, find_key_fault
 from nexus.providers.file import Entry, ModelsFile, read_file
-from nexus.settings import PREFIX, Model, Secret, Settings, describe_missing_key, read
+from nexus.settings import PREFIX, Model, Secret, Settings, describe_missing_key, parse_environment
 
 _PLACE = ("PROVIDER", "BASE_URL", "API_KEY")
 """Where a model is and its key belong together: one variable of them, and the file does not count."""
@@ -30,7 +30,7 @@ class Choice(NamedTuple):
     def is_offline(self) -> bool:
         return self.settings.model.provider == OFFLINE
 
-    def usable_settings(self) -> Settings:
+    def get_usable_settings(self) -> Settings:
         """InvalidInput says why they cannot be used."""
         if self.fault:
             raise InvalidInput(self.fault)
@@ -39,24 +39,26 @@ class Choice(NamedTuple):
 
 def read_settings(environ: Mapping[str, str], **overrides: object) -> Settings:
     """As `settings.read`, with the model of `models.toml` where the environment names none. InvalidInput for what cannot be used."""
-    return choose_models(environ, **overrides).usable_settings()
+    return choose_models(environ, **overrides).get_usable_settings()
 
 
 def choose_models(environ: Mapping[str, str], **overrides: object) -> Choice:
     """What answers with these settings. InvalidInput for wrong settings, and for a file that cannot be read."""
-    settings = read(environ, **overrides)
-    file = read_file(settings.directory)
+    settings = parse_environment(environ, **overrides)
+    file = read_file(settings.data_directory)
     if list_naming_variables(environ):
         is_offline = settings.model.provider == OFFLINE
         key_from = f"{PREFIX}MODEL__API_KEY" if settings.model.api_key and not is_offline else ""
         name = OFFLINE if is_offline else settings.model.name
         return Choice(settings, name, "environment", key_from, _find_environment_fault(settings.model), file)
-    if file is None or (entry := file.entry(file.default)) is None:
+    if file is None or (entry := file.find_model_entry(file.default)) is None:
         return Choice(settings, OFFLINE, "models.toml" if file else "default", file=file)
     provider, _, own_name = entry.name.partition("/")
     name = environ.get(f"{PREFIX}MODEL__NAME", "").strip() or own_name
     key = Secret(environ.get(entry.key_env, "").strip()) if entry.key_env else entry.key
-    model = Model(provider="openai", base_url=entry.address, api_key=key, name=name, timeout=settings.model.timeout)
+    model = Model(
+        provider="openai", base_url=entry.resolved_base_url, api_key=key, name=name, timeout=settings.model.timeout
+    )
     key_from = entry.key_env or ("models.toml" if key else "")
     fault = _describe_variable_fault(entry, key, file)
     return Choice(replace(settings, model=model), f"{provider}/{name}", "models.toml", key_from, fault, file)

@@ -44,7 +44,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     line: int = 0
 
     @property
-    def address(self) -> str:
+    def resolved_base_url(self) -> str:
         return self.base_url or find_provider(self.name).base_url
 
 
@@ -55,7 +55,7 @@ class ModelsFile(Struct, frozen=True, kw_only=True):
     default: str = OFFLINE
     entries: tuple[Entry, ...] = ()
 
-    def entry(self, name: str) -> Entry | None:
+    def find_model_entry(self, name: str) -> Entry | None:
         return next((one for one in self.entries if one.name == name), None)
 
 
@@ -167,7 +167,7 @@ def choose_model(data: Path, name: str, entry: Entry | None = None) -> ModelsFil
             now = read_file(data) or ModelsFile(path=data / FILE)
             kept = tuple(one for one in now.entries if entry is None or one.name != entry.name)
             now = structs.replace(now, default=name, entries=kept if entry is None else (*kept, entry))
-            _write(data, _encode_file(now))
+            _write_models_file(data, _encode_file(now))
     except OSError as error:
         raise InvalidInput(f"{data / FILE} cannot be written: {error.strerror}.") from error
     return now
@@ -185,7 +185,7 @@ def _lock_directory(data: Path) -> Iterator[None]:
         os.close(directory)
 
 
-def _write(data: Path, text: str) -> None:
+def _write_models_file(data: Path, text: str) -> None:
     """The whole file or none of it, whatever happens; readable by its owner alone. A writer that was killed leaves its half, which the
     next one begins anew."""
     if len(text.encode()) > _LARGEST:

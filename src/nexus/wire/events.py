@@ -42,7 +42,7 @@ class Reconnect(Struct, frozen=True, kw_only=True, tag_field="type", tag="reconn
     """The server asks the reader to come again; it has no position."""
 
 
-def _define_event(tag: str, text: str, fields: dict[str, Any]) -> type[Struct]:
+def _make_event_class(tag: str, text: str, fields: dict[str, Any]) -> type[Struct]:
     declared = [
         (name[:-1], kind | UnsetType, UNSET) if name.endswith("?") else (name, kind) for name, kind in fields.items()
     ]
@@ -51,4 +51,4 @@ def _define_event(tag: str, text: str, fields: dict[str, Any]) -> type[Struct]:
     return defstruct(name, declared, module=__name__, namespace={"__doc__": text}, **options)
 
 
-OF_BUILDS = tuple(_define_event(*event) for event in _EVENTS)
+OF_BUILDS = tuple(_make_event_class(*event) for event in _EVENTS)

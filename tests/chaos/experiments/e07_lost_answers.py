@@ -43,19 +43,19 @@ class Forgetful:
         self.lost_after = self.lost_before = 0
         self.calm = False
 
-    async def read(self, places: Sequence[Place]) -> list[Item | None]:
-        return await self._driver.read(places)
+    async def read_rows(self, places: Sequence[Place]) -> list[Item | None]:
+        return await self._driver.read_rows(places)
 
-    async def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
-        return await self._driver.query(query)
+    async def query_rows(self, query: Query[Any]) -> tuple[list[Item], bool]:
+        return await self._driver.query_rows(query)
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write_rows(self, writes: Sequence[Write]) -> None:
         self._writes += not self.calm
         lost = not self.calm and self._writes % EVERY == 0
         if lost and self._chance.random() < 0.5:
             self.lost_before += 1
             raise Unavailable("The answer was lost.")
-        await self._driver.write(writes)
+        await self._driver.write_rows(writes)
         if lost:
             self.lost_after += 1
             raise Unavailable("The answer was lost.")
@@ -102,12 +102,12 @@ async def _over_line() -> Figures:
             await _completed(app, one.project_id)
         said = await _conversed(app)
         line.lose(0)
-        tasks = [await app.services.projects.task(ANN, one.project_id) for one in begun]
+        tasks = [await app.services.projects.get_active_task(ANN, one.project_id) for one in begun]
         must(all(task.fence == 1 for task in tasks), f"A lease was thought lost: {[task.fence for task in tasks]}")
-        over = await app.services.statistics.overview(ANN)
+        over = await app.services.statistics.read_overview(ANN)
         counted = (over.projects, over.builds_completed, over.sessions, over.messages, over.invocations)
         must(counted == (ON_LINE, ON_LINE, 1, 2, 1), f"Counted were {counted}.")
-        builds = [await app.services.projects.build(ANN, one.project_id) for one in begun]
+        builds = [await app.services.projects.get_current_build(ANN, one.project_id) for one in begun]
         spent = over.input_tokens + sum(build.input_tokens for build in builds)
         must(spent == INPUT_TOKENS * model.asked, f"{model.asked} calls are counted as {spent} tokens.")
         must(said == ["user", "assistant"], f"The conversation has {said}.")
@@ -128,13 +128,15 @@ async def _completed(app: MemoryApp, project_id: str) -> None:
 
 async def _conversed(app: MemoryApp) -> list[str]:
     services = app.services
-    [agent, *_] = (await services.agents.page(ANN, Window())).items
-    session = await services.sessions.open(ANN, agent.agent_id)
+    [agent, *_] = (await services.agents.list_agents(ANN, Window())).items
+    session = await services.sessions.create_session(ANN, agent.agent_id)
     reply = await services.sessions.send(ANN, session.session_id, "double 2")
     async with asyncio.timeout(WITHIN_SECONDS):
-        while (await services.sessions.reply(ANN, session.session_id, reply.reply_id)).status == "running":
+        while (await services.sessions.get_reply(ANN, session.session_id, reply.reply_id)).status == "running":
             await asyncio.sleep(0.05)
-    return [message.role for message in (await services.sessions.messages(ANN, session.session_id, Window())).items]
+    return [
+        message.role for message in (await services.sessions.list_messages(ANN, session.session_id, Window())).items
+    ]
 
 
 async def _over_driver(seed: int) -> Figures:
@@ -161,9 +163,9 @@ async def _one(chance: Random) -> tuple[int, int, int]:
         takes = await _until_over(app, started.project_id, driver)
         project = await app.services.projects.get(ANN, started.project_id)
         must(project.status == "completed", f"A build with lost answers is {project.status}: {project.error_info}")
-        commits = [commit.key for commit in await app.services.projects.commits(ANN, project.project_id)]
+        commits = [commit.key for commit in await app.services.projects.list_commits(ANN, project.project_id)]
         must(len(commits) == len(set(commits)) >= 8, f"The history has {commits}.")
-        overview = await app.services.statistics.overview(ANN)
+        overview = await app.services.statistics.read_overview(ANN)
         must(overview.projects == 1, f"One project is counted {overview.projects} times.")
         return driver.lost_after + driver.lost_before, len(commits) + model.asked, takes
 
@@ -177,12 +179,12 @@ async def _until_over(app: MemoryApp, project_id: str, driver: Forgetful) -> int
         project = await app.services.projects.get(ANN, project_id)
         if project.status in TERMINAL:
             break
-        task = await app.services.projects.task(ANN, project_id)
+        task = await app.services.projects.get_active_task(ANN, project_id)
         if task.task_id not in app.queue._running:
             takes += 1
             services = app.services
             with contextlib.suppress(Unavailable):
-                if task.status != "running" or await services.build_runner.take_over(task):
-                    await services.build_queue.offer_build(task.task_id, task.priority, task.tenant_id)
+                if task.status != "running" or await services.build_runner.take_over_build(task):
+                    await services.build_queue.enqueue_build(task.task_id, task.priority, task.tenant_id)
     driver.calm = True
     return takes

@@ -44,12 +44,12 @@ async def _inside_one_process() -> Figures:
     async with open_app(make_adapters(script(design=[turn(gate, *said(DESIGN).pieces)]))) as app:
         started = await app.services.builds.start(ANN, Opening(requirement="Double every number that I give you."))
         await gate.reached.wait()
-        before = await app.services.projects.task(ANN, started.project_id)
+        before = await app.services.projects.get_active_task(ANN, started.project_id)
         for jump in JUMPS:
             app.clock.now += jump
             ids += [app.adapters.new_id("msg"), app.adapters.new_id("msg")]
-            await app.sweeper.sweep()
-            task = await app.services.projects.task(ANN, started.project_id)
+            await app.sweeper.recover_lost_jobs()
+            task = await app.services.projects.get_active_task(ANN, started.project_id)
             must(task.fence == before.fence, f"A jump of {jump:g} s took the build from its executor.")
         gate.opened.set()
         async with asyncio.timeout(10):

@@ -15,7 +15,7 @@ from nexus.domain.core.errors import InvalidInput, NotFound, PreconditionFailed
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Window
 from nexus.domain.ports.rows import insert, patch
-from nexus.domain.requests.model import once
+from nexus.domain.requests.model import make_idempotency_key
 from nexus.domain.requests.service import KeyReused
 from tests.domain.builds.scripts import script
 from tests.domain.builds.test_builds import over
@@ -38,7 +38,7 @@ async def a_app(turns: dict[str, list[Turn]], *, builds: int = 1) -> AsyncIterat
 
 
 async def deployed(app: MemoryApp, agent: Agent) -> Sequence[Deployment]:
-    return (await app.services.deployments.page(ANN, agent.agent_id, Window(newest_first=True))).items
+    return (await app.services.deployments.list_deployments(ANN, agent.agent_id, Window(newest_first=True))).items
 
 
 async def notes(app: MemoryApp, caller: Principal) -> list[tuple[str, str, dict[str, object]]]:
@@ -77,7 +77,7 @@ async def test_a_failed_version_is_not_deployed_by_what_accepts_a_partial_one() 
 
 async def test_an_older_version_answers_again_and_the_newest_one_is_the_default() -> None:
     async with a_app({}, builds=2) as (app, agent, _):
-        await app.services.builds.command(ANN, agent.project_id, "restart")
+        await app.services.builds.execute_build_command(ANN, agent.project_id, "restart")
         await over(app, agent.project_id)
         assert (await the_agent(app))[0].active_version == 2
         await app.services.deployments.deploy(ANN, agent.agent_id, Wanted(version=1))
@@ -100,7 +100,7 @@ async def test_what_is_anothers_or_gone_is_not_found() -> None:
         with pytest.raises(NotFound):
             await deploy(EVE, agent.agent_id, PARTLY)
         with pytest.raises(NotFound):
-            await app.services.deployments.page(EVE, agent.agent_id, Window())
+            await app.services.deployments.list_deployments(EVE, agent.agent_id, Window())
         await app.services.agents.update(ANN, agent.agent_id, {"visibility": "private"})
         with pytest.raises(NotFound):
             await deploy(BEN, agent.agent_id, PARTLY)
@@ -111,7 +111,10 @@ async def test_what_is_anothers_or_gone_is_not_found() -> None:
 
 async def test_a_key_that_comes_again_deploys_once() -> None:
     async with a_app(PARTIAL) as (app, agent, _):
-        key, other = once("k", "POST deployments", b"{}"), once("k", "POST deployments", b"[]")
+        key, other = (
+            make_idempotency_key("k", "POST deployments", b"{}"),
+            make_idempotency_key("k", "POST deployments", b"[]"),
+        )
         made = [await app.services.deployments.deploy(ANN, agent.agent_id, PARTLY, once=key) for _ in range(3)]
         assert made[0] == made[1] == made[2]
         assert await deployed(app, agent) == made[:1]
@@ -124,7 +127,7 @@ async def test_one_key_at_the_same_time_deploys_once_in_one_process_and_in_two()
         a_app(PARTIAL) as (app, agent, store),
         open_app(make_adapters(like=app.adapters), serving=False) as other,
     ):
-        key = once("k", "POST deployments", b"{}")
+        key = make_idempotency_key("k", "POST deployments", b"{}")
         deploy, elsewhere = app.services.deployments.deploy, other.services.deployments.deploy
         store.before("deployment_id", "anything", lambda: elsewhere(ANN, agent.agent_id, PARTLY, once=key))
         made = await deploy(ANN, agent.agent_id, PARTLY, once=key)
@@ -148,7 +151,7 @@ async def test_a_deployment_holds_only_for_the_revision_that_was_read() -> None:
 
 async def test_of_two_deployments_at_once_the_later_one_answers() -> None:
     async with a_app({}, builds=2) as (app, agent, store):
-        await app.services.builds.command(ANN, agent.project_id, "restart")
+        await app.services.builds.execute_build_command(ANN, agent.project_id, "restart")
         await over(app, agent.project_id)
         deploy = app.services.deployments.deploy
         store.before("deployment_id", "anything", lambda: deploy(BEN, agent.agent_id, Wanted(version=2)))
@@ -163,7 +166,7 @@ async def test_of_two_deployments_at_once_the_later_one_answers() -> None:
 
 async def test_many_deployments_at_once_all_come_to_an_end_and_the_last_row_answers() -> None:
     async with a_app({}, builds=2) as (app, agent, _):
-        await app.services.builds.command(ANN, agent.project_id, "restart")
+        await app.services.builds.execute_build_command(ANN, agent.project_id, "restart")
         await over(app, agent.project_id)
         numbers = [1, 2, 1, 2]
         await asyncio.gather(
@@ -197,8 +200,8 @@ async def test_the_deployment_of_a_build_that_a_deletion_overtakes_is_skipped() 
         project = await built(app)
         assert store.has_happened
         assert project.status == "completed"
-        assert (await app.services.agents.page(ANN, Window())).items == []
-        last = (await app.services.projects.stages(ANN, project.project_id))[-1]
+        assert (await app.services.agents.list_agents(ANN, Window())).items == []
+        last = (await app.services.projects.list_current_stages(ANN, project.project_id))[-1]
         assert last.status == "skipped"
 
 
@@ -206,7 +209,7 @@ async def test_a_user_who_deploys_while_a_build_registers_its_version_disturbs_n
     async with a_app({}, builds=2) as (app, agent, store):
         deploy = app.services.deployments.deploy
         store.before("commit_id", "anything", lambda: deploy(ANN, agent.agent_id, Wanted(version=1)))
-        await app.services.builds.command(ANN, agent.project_id, "restart")
+        await app.services.builds.execute_build_command(ANN, agent.project_id, "restart")
         project = await over(app, agent.project_id)
         assert store.has_happened
         assert (project.status, project.verdict) == ("completed", "passed")
@@ -226,23 +229,23 @@ async def test_a_change_while_a_build_registers_its_version_does_not_fail_the_bu
                 await agents.update(ANN, agent.agent_id, {"agent_name": "Twice"})
 
         store.before("commit_id", "anything", change)
-        await app.services.builds.command(ANN, agent.project_id, "restart")
+        await app.services.builds.execute_build_command(ANN, agent.project_id, "restart")
         project = await over(app, agent.project_id)
         assert store.has_happened
         assert (project.status, project.verdict) == ("completed", "passed")
         after, _ = await the_agent(app)
         assert after.versions == after.active_version
-        assert (await app.services.statistics.overview(ANN)).agents == 1
+        assert (await app.services.statistics.read_overview(ANN)).agents == 1
 
 
 async def test_a_user_who_deploys_while_a_build_deploys_disturbs_nothing() -> None:
     async with a_app({}, builds=2) as (app, agent, store):
         deploy = app.services.deployments.deploy
-        await app.services.builds.command(ANN, agent.project_id, "restart")
+        await app.services.builds.execute_build_command(ANN, agent.project_id, "restart")
         store.before("smoke_test", "That is 4.", lambda: deploy(ANN, agent.agent_id, Wanted(version=1)))
         project = await over(app, agent.project_id)
         assert store.has_happened
-        stages = await app.services.projects.stages(ANN, project.project_id)
+        stages = await app.services.projects.list_current_stages(ANN, project.project_id)
         assert (project.status, stages[-1].status) == ("completed", "completed")
         assert (await the_agent(app))[0].active_version == 2
 

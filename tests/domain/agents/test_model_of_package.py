@@ -45,7 +45,7 @@ async def test_the_model_that_is_named_answers_and_is_counted_and_its_absence_fo
     async with open_app(on) as app:
         project = await over(app, (await app.services.builds.start(ANN, WANTED)).project_id)
         assert (project.status, project.error_info) == ("completed", None)
-        [agent] = (await app.services.agents.page(ANN, Window())).items
+        [agent] = (await app.services.agents.list_agents(ANN, Window())).items
         asked = len(builder.requests)
         invocation = await app.services.invocations.invoke(ANN, agent.agent_id, "double 2")
         assert (invocation.status, invocation.output_text) == ("success", "That is 4.")

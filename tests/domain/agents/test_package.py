@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from nexus.composition.services import compose_runtime
+from nexus.composition.services import make_runtime_services
 from nexus.domain.agents import package
 from nexus.domain.agents.package import PackageResolver
 from nexus.domain.core.errors import InvalidInput
@@ -17,7 +17,7 @@ SOURCE = 'def vat(net: float) -> float:\n    """VAT.\n\n    Args:\n        net: 
 
 @pytest.fixture
 def resolver() -> PackageResolver:
-    return compose_runtime(make_adapters()).resolver
+    return make_runtime_services(make_adapters()).resolver
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ async def test_a_malformed_package_is_refused_with_file_and_place(
     resolver: PackageResolver, files: Mapping[str, str | None], place: str
 ) -> None:
     whole = {"agent.toml": MANIFEST + TOOL, "prompt.md": "You say the VAT.", "tools/vat.py": SOURCE}
-    fine = await resolver.resolve(package.read(whole), agent_id="a")
+    fine = await resolver.make_agent_spec(package.parse_package(whole), agent_id="a")
     assert [tool.target for tool in fine.tools] == ["tools/vat.py:vat"]
     broken = {path: text for path, text in {**whole, **files}.items() if text is not None}
     with pytest.raises(InvalidInput, match=place):
-        await resolver.resolve(package.read(broken), agent_id="a")
+        await resolver.make_agent_spec(package.parse_package(broken), agent_id="a")

@@ -32,12 +32,12 @@ def slugs_of(app: MemoryApp) -> Slugs:
 
 
 async def reserved(app: MemoryApp, project_id: str, *wanted: str, caller: Principal = ANN) -> Sequence[str]:
-    found = await slugs_of(app).reserve(caller.tenant_id, project_id, wanted)
+    found = await slugs_of(app).reserve_agent_slugs(caller.tenant_id, project_id, wanted)
     return [found[slug] for slug in wanted]
 
 
 async def all_slugs(app: MemoryApp) -> list[str]:
-    return sorted(agent.slug for agent in (await app.services.agents.page(ANN, Window())).items)
+    return sorted(agent.slug for agent in (await app.services.agents.list_agents(ANN, Window())).items)
 
 
 class Doubler(ScriptedModel):
@@ -58,12 +58,12 @@ async def test_two_builds_of_one_sentence_at_once_make_two_agents_with_slugs_of_
         assert [project.verdict for project in projects] == ["passed", "passed"]
         assert await all_slugs(app) == ["doubler", "doubler_2"]
         [second] = [
-            agent for agent in (await app.services.agents.page(ANN, Window())).items if agent.slug == "doubler_2"
+            agent for agent in (await app.services.agents.list_agents(ANN, Window())).items if agent.slug == "doubler_2"
         ]
-        files = await app.services.projects.files(ANN, second.project_id)
+        files = await app.services.projects.list_files(ANN, second.project_id)
         assert "agents/doubler_2/agent.toml" in files
         assert not [path for path in files if path.startswith("agents/doubler/")]
-        manifest = await app.services.projects.file(ANN, second.project_id, "agents/doubler_2/agent.toml")
+        manifest = await app.services.projects.read_file(ANN, second.project_id, "agents/doubler_2/agent.toml")
         assert b'slug = "doubler_2"' in manifest
 
 
@@ -71,11 +71,11 @@ async def test_a_project_that_is_built_again_keeps_its_slug_though_the_first_one
     async with open_app(make_adapters(script(builds=3))) as app:
         first, second = await built(app), await built(app)
         await app.services.builds.delete(ANN, first.project_id)
-        await app.sweeper.sweep()
+        await app.sweeper.recover_lost_jobs()
         await app.queue.wait_idle()
-        await app.services.builds.command(ANN, second.project_id, "restart")
+        await app.services.builds.execute_build_command(ANN, second.project_id, "restart")
         assert (await over(app, second.project_id)).verdict == "passed"
-        [agent] = (await app.services.agents.page(ANN, Window())).items
+        [agent] = (await app.services.agents.list_agents(ANN, Window())).items
         assert (agent.slug, agent.versions) == ("doubler_2", 2)
         assert await reserved(app, "prj_3", "doubler") == ["doubler"]
 
@@ -84,7 +84,7 @@ async def test_an_agent_that_was_deleted_is_brought_back_under_its_slug() -> Non
     async with a_app({}, builds=2) as (app, agent, _):
         await app.services.agents.delete(ANN, agent.agent_id)
         assert await reserved(app, "prj_2", "doubler") == ["doubler_2"]
-        await app.services.builds.command(ANN, agent.project_id, "restart")
+        await app.services.builds.execute_build_command(ANN, agent.project_id, "restart")
         await over(app, agent.project_id)
         assert await all_slugs(app) == ["doubler"]
 
@@ -97,7 +97,7 @@ async def test_tenants_share_no_slugs() -> None:
 
 async def test_the_slug_of_an_agent_that_is_older_than_reservations_is_taken_and_stays_its_own() -> None:
     async with a_app({}) as (app, agent, _):
-        await slugs_of(app).release(agent.project_id)
+        await slugs_of(app).release_project_slugs(agent.project_id)
         assert await reserved(app, "prj_2", "doubler") == ["doubler_2"]
         assert await reserved(app, agent.project_id, "doubler") == ["doubler"]
         assert await reserved(app, "prj_3", "doubler") == ["doubler_3"]
@@ -105,7 +105,7 @@ async def test_the_slug_of_an_agent_that_is_older_than_reservations_is_taken_and
 
 async def test_of_two_old_agents_with_one_slug_each_keeps_its_own_until_one_has_reserved_it() -> None:
     async with a_app({}) as (app, agent, _):
-        await slugs_of(app).release(agent.project_id)
+        await slugs_of(app).release_project_slugs(agent.project_id)
         twin = structs.replace(agent, agent_id="agt_01K00000000000000000000000", project_id="prj_2")
         await app.services.agents._tables.commit(insert(AGENTS, twin))
         assert await reserved(app, "prj_2", "doubler") == ["doubler"]
@@ -166,7 +166,7 @@ async def test_agents_that_ask_each_other_are_renamed_wherever_they_are_named() 
         await reserved(app, "prj_other", "doubler", "helper")
         started = await app.services.builds.start(ANN, WANTED)
         await over(app, started.project_id)
-        text = await app.services.projects.file(ANN, started.project_id, "stages/architecture.json")
+        text = await app.services.projects.read_file(ANN, started.project_id, "stages/architecture.json")
         planned = msgspec.json.decode(text, type=dict[str, Architecture])[""]
         assert [agent.slug for agent in planned.agents] == ["doubler_2", "helper_2"]
         assert planned.agents[0].calls == ["helper_2"]
@@ -178,7 +178,7 @@ class FailsOnce(MemoryTables):
 
     failed = False
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write_rows(self, writes: Sequence[Write]) -> None:
         ends = any(
             write.table.name == "stages"
             and write.key[1] == "architecture"
@@ -188,7 +188,7 @@ class FailsOnce(MemoryTables):
         if ends and not self.failed:
             self.failed = True
             raise Unavailable("The store is away.", reason="database")
-        await super().write(writes)
+        await super().write_rows(writes)
 
 
 async def test_a_stage_that_is_done_again_after_its_slugs_were_reserved_has_the_same_ones() -> None:
@@ -198,6 +198,6 @@ async def test_a_stage_that_is_done_again_after_its_slugs_were_reserved_has_the_
         await app.queue.wait_idle()
         assert store.failed
         app.clock.now += 6
-        await app.sweeper.sweep()
+        await app.sweeper.recover_lost_jobs()
         assert (await over(app, started.project_id)).verdict == "passed"
         assert await all_slugs(app) == ["doubler"]

@@ -80,13 +80,13 @@ def test_a_case_that_does_not_exercise_the_clause_that_it_accepts_is_refused(cas
 
 
 def test_a_word_that_two_requirements_share_tells_neither_of_them() -> None:
-    assert acceptance.own_keywords(WEIGHT, NEEDED.functional) == ["kg", "pound"]
+    assert acceptance.list_unique_keywords(WEIGHT, NEEDED.functional) == ["kg", "pound"]
     assert "must hold one of kg, pound" in check(KM, structs.replace(KG, input="Convert 10 miles"))
 
 
 def test_a_keyword_that_its_own_acceptance_does_not_have_counts_for_nothing() -> None:
     vague = structs.replace(WEIGHT, keywords=["mile"])
-    assert acceptance.own_keywords(vague, [LENGTH, vague]) == []
+    assert acceptance.list_unique_keywords(vague, [LENGTH, vague]) == []
 
 
 def test_without_keywords_a_case_that_speaks_of_another_requirement_alone_is_refused() -> None:
@@ -150,7 +150,7 @@ def test_one_agent_that_names_no_duties_has_all_that_is_not_unmet() -> None:
     agent = structs.replace(AGENT, duties=[])
     planned = Architecture(agents=[agent], unmet=[Unmet(requirement_id="FR-2", reason="no scales")])
     acceptance.check_duties(planned, NEEDED)
-    assert acceptance.assign_duties(agent, planned, NEEDED) == {
+    assert acceptance.list_agent_duties(agent, planned, NEEDED) == {
         "FR-1": Duty(requirement="FR-1", tools=["convert_units", "calculate"])
     }
 
@@ -160,8 +160,8 @@ def ran(case: Case, *, passed: bool = True) -> CaseResult:
 
 
 def verdict(planned: Architecture, *cases: CaseResult, usable: bool = True) -> str:
-    found = acceptance.judge_requirements(planned.agents[0], planned, NEEDED, cases)
-    return acceptance.decide_verdict(found, usable=usable, clean=all(case.passed for case in cases))
+    found = acceptance.make_requirement_results(planned.agents[0], planned, NEEDED, cases)
+    return acceptance.decide_agent_verdict(found, usable=usable, clean=all(case.passed for case in cases))
 
 
 def test_the_verdict_follows_from_what_each_requirement_came_to() -> None:
@@ -176,18 +176,20 @@ def test_the_verdict_follows_from_what_each_requirement_came_to() -> None:
 
 def test_a_requirement_is_met_when_every_case_of_it_passes() -> None:
     twice = structs.replace(KG, name="again")
-    [length, weight] = acceptance.judge_requirements(
+    [length, weight] = acceptance.make_requirement_results(
         AGENT, PLANNED, NEEDED, [ran(KM), ran(KG), ran(twice, passed=False)]
     )
     assert (length.met, length.cases) == (True, ["km"])
     assert (weight.met, weight.cases) == (False, ["kg", "again"])
-    assert weight.line == "FR-2 Weight: again: the reply lacks '11.02'"
+    assert weight.summary_line == "FR-2 Weight: again: the reply lacks '11.02'"
 
 
 def test_the_agent_that_users_talk_to_answers_for_what_nobody_does() -> None:
     first = structs.replace(AGENT, slug="first", duties=AGENT.duties[:1])
     other = structs.replace(AGENT, slug="other", duties=AGENT.duties[:1])
     planned = Architecture(agents=[first, other], unmet=[Unmet(requirement_id="FR-2", reason="no scales")])
-    found = {agent.slug: acceptance.judge_requirements(agent, planned, NEEDED, [ran(KM)]) for agent in planned.agents}
-    assert [entry.line for entry in found["first"] if not entry.met] == ["FR-2 Weight: no scales"]
+    found = {
+        agent.slug: acceptance.make_requirement_results(agent, planned, NEEDED, [ran(KM)]) for agent in planned.agents
+    }
+    assert [entry.summary_line for entry in found["first"] if not entry.met] == ["FR-2 Weight: no scales"]
     assert [entry.met for entry in found["other"]] == [True]

@@ -28,13 +28,13 @@ class Store:
     """A store that is away for the writes that a test names."""
 
     def __init__(self, store: TableDriver) -> None:
-        self.read, self.query, self._store = store.read, store.query, store
+        self.read, self.query, self._store = store.read_rows, store.query_rows, store
         self.away = False
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write_rows(self, writes: Sequence[Write]) -> None:
         if self.refuses(writes):
             raise Unavailable("The database does not answer.", reason="database")
-        await self._store.write(writes)
+        await self._store.write_rows(writes)
 
     def refuses(self, writes: Sequence[Write]) -> bool:
         return self.away
@@ -57,7 +57,7 @@ async def test_a_side_effect_is_not_repeated_when_the_store_is_away_for_the_fail
         place = structs.replace(make_adapters(like=dead.adapters, clock=dead.clock, worker_id="w2"), code=code)
         store = RefusesAFailureOnce(place.tables)
         async with open_app(structs.replace(place, tables=store)) as app:
-            await app.sweeper.start(alone=True)
+            await app.sweeper.recover_jobs_at_start(alone=True)
             project = await waited_out(app, started.project_id)
             assert store.refused
             assert (project.status, code.calls) == ("failed", 1)
@@ -86,7 +86,7 @@ class Disk(MemoryRepository):
         await self.after(key)
         return made
 
-    async def read(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
+    async def read_file(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
         if self.gone:
             raise Unavailable("git cat-file failed.", part="git")
         return await super().read(project_id, path, at=at)
@@ -131,8 +131,8 @@ async def test_who_resumes_a_build_that_waited_has_new_patience() -> None:
     async with open_app(place) as app:
         started = await app.services.builds.start(ANN, WANTED)
         await app.queue.wait_idle()
-        await app.services.builds.command(ANN, started.project_id, "pause")
-        await app.services.builds.command(ANN, started.project_id, "resume")
+        await app.services.builds.execute_build_command(ANN, started.project_id, "pause")
+        await app.services.builds.execute_build_command(ANN, started.project_id, "resume")
         assert (await waited_out(app, started.project_id)).status == "completed"
 
 
@@ -159,7 +159,7 @@ async def test_outages_of_the_store_are_no_deaths_of_a_host() -> None:
             if project.status in ("completed", "failed"):
                 break
             app.clock.now += 70
-            await app.sweeper.sweep()
+            await app.sweeper.recover_lost_jobs()
         assert (project.status, disk.left) == ("completed", 0)
 
 
@@ -185,11 +185,13 @@ async def test_a_confined_process_that_does_not_start_is_no_failure_of_the_agent
     class Away(MemoryCode):
         times = 3
 
-        async def call(self, program: Program, function: str, arguments: JSON, *, limits: Limits = Limits()) -> Outcome:
+        async def call_function(
+            self, program: Program, function: str, arguments: JSON, *, limits: Limits = Limits()
+        ) -> Outcome:
             self.times -= 1
             if self.times >= 0:
                 raise Unavailable("The confined process did not start.", part="code")
-            return await super().call(program, function, arguments, limits=limits)
+            return await super().call_function(program, function, arguments, limits=limits)
 
     async with open_app(structs.replace(make_adapters(script()), code=Away())) as app:
         started = await app.services.builds.start(ANN, WANTED)
@@ -221,8 +223,12 @@ async def test_answers_that_break_off_cost_attempts_and_are_marked_as_not_counte
     async with open_app(make_adapters(script(design=[broken] * 100))) as app:
         started = await app.services.builds.start(ANN, WANTED)
         project = await waited_out(app, started.project_id)
-        [row] = [row for row in await app.services.projects.stages(ANN, started.project_id) if row.status == "failed"]
-        build = await app.services.projects.build(ANN, started.project_id)
+        [row] = [
+            row
+            for row in await app.services.projects.list_current_stages(ANN, started.project_id)
+            if row.status == "failed"
+        ]
+        build = await app.services.projects.get_current_build(ANN, started.project_id)
         assert (project.status, purposes(app).count("build.design")) == ("failed", 12)
         assert (row.attempt, row.usage_unknown) == (3, True)
         assert [stage["status"] for stage in build.stages if stage["stage"] == "design"] == ["failed"]
@@ -234,7 +240,11 @@ async def test_what_broke_off_before_an_answer_came_is_marked_as_not_counted(tim
     async with open_app(make_adapters(script(design=[*[broken] * times, said(DESIGN)]))) as app:
         started = await app.services.builds.start(ANN, WANTED)
         assert (await waited_out(app, started.project_id)).status == "completed"
-        [row] = [row for row in await app.services.projects.stages(ANN, started.project_id) if row.stage_number == 4]
+        [row] = [
+            row
+            for row in await app.services.projects.list_current_stages(ANN, started.project_id)
+            if row.stage_number == 4
+        ]
         assert row.usage_unknown
 
 
@@ -245,11 +255,11 @@ class HangsAtASkip(Store):
         super().__init__(store)
         self.reached = asyncio.Queue[None]()
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write_rows(self, writes: Sequence[Write]) -> None:
         if any(write.table.name == "stages" and write.fields.get("status") == "skipped" for write in writes):
             self.reached.put_nowait(None)
             await asyncio.Event().wait()
-        await super().write(writes)
+        await super().write_rows(writes)
 
 
 async def test_a_stage_that_kills_every_host_when_it_is_skipped_fails_the_build() -> None:
@@ -262,7 +272,7 @@ async def test_a_stage_that_kills_every_host_when_it_is_skipped_fails_the_build(
             await store.reached.get()
             after = make_adapters(like=apps[0].adapters, clock=apps[0].clock, worker_id=f"w{number + 2}")
             apps.append(await stack.enter_async_context(open_app(after)))
-            await apps[-1].sweeper.start(alone=True)
+            await apps[-1].sweeper.recover_jobs_at_start(alone=True)
         project = await over(apps[-1], started.project_id)
         assert project.status == "failed"
         assert project.error_info is not None
@@ -278,11 +288,11 @@ class EndsBeforeItIsStopped(Store):
         super().__init__(store)
         self._fail = fail
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write_rows(self, writes: Sequence[Write]) -> None:
         if not self.ended and any(write.fields.get("control_status") == "stopped" for write in writes):
             self.ended = True
             await self._fail()
-        await super().write(writes)
+        await super().write_rows(writes)
 
 
 async def test_a_build_that_ends_while_it_is_told_to_stop_is_deleted_all_the_same() -> None:

@@ -22,7 +22,7 @@ STAGES = [
 
 async def over(app: MemoryApp, project_id: str) -> Project:
     """The project once its build has ended."""
-    async for _ in await app.services.projects.follow(ANN, project_id):
+    async for _ in await app.services.projects.stream_build_events(ANN, project_id):
         pass
     return await app.services.projects.get(ANN, project_id)
 
@@ -33,12 +33,12 @@ async def test_nine_stages_make_an_agent_that_answers() -> None:
         project = await over(app, started.project_id)
         assert (project.status, project.error_info) == ("completed", None)
         assert (project.project_name, project.progress) == ("Doubler", 100.0)
-        stages = await app.services.projects.stages(ANN, project.project_id)
+        stages = await app.services.projects.list_current_stages(ANN, project.project_id)
         assert [stage.stage_name for stage in stages] == STAGES
         assert {stage.status for stage in stages} == {"completed"}
-        [agent] = (await app.services.agents.page(ANN, Window())).items
+        [agent] = (await app.services.agents.list_agents(ANN, Window())).items
         assert (agent.active_version, agent.status, agent.slug) == (1, "running", "doubler")
-        commits = await app.services.projects.commits(ANN, project.project_id)
+        commits = await app.services.projects.list_commits(ANN, project.project_id)
         assert [commit.key for commit in commits] == [f"1/{name}" for name in reversed(STAGES)]
 
 
@@ -47,7 +47,7 @@ async def test_the_events_tell_the_build_in_order_and_without_gap() -> None:
         started = await app.services.builds.start(ANN, WANTED)
         project = await over(app, started.project_id)
         positions, tags = list[int](), list[str]()
-        async for batch in await app.services.projects.follow(ANN, project.project_id):
+        async for batch in await app.services.projects.stream_build_events(ANN, project.project_id):
             positions += range(batch.first, batch.first + len(batch.events))
             tags += [event.split(b'"', 4)[3].decode() for event in batch.events]
         assert positions == list(range(1, project.events + 1))

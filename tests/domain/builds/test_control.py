@@ -13,7 +13,7 @@ from tests.memory_app import ANN, EVE, MemoryApp, make_adapters, open_app
 
 
 async def until(app: MemoryApp, project_id: str, status: str) -> None:
-    async for _ in await app.services.projects.follow(ANN, project_id):
+    async for _ in await app.services.projects.stream_build_events(ANN, project_id):
         if (await app.services.projects.get(ANN, project_id)).status == status:
             return
 
@@ -23,39 +23,39 @@ async def test_stop_cuts_the_model_call_and_ends_cancelled() -> None:
     async with open_app(make_adapters(script(requirements=[turn(gate, "late")]))) as app:
         started = await app.services.builds.start(ANN, WANTED)
         await gate.reached.wait()
-        await app.services.builds.command(ANN, started.project_id, "stop")
+        await app.services.builds.execute_build_command(ANN, started.project_id, "stop")
         project = await over(app, started.project_id)
-        stages = await app.services.projects.stages(ANN, started.project_id)
+        stages = await app.services.projects.list_current_stages(ANN, started.project_id)
         assert (project.status, project.control_status) == ("cancelled", "stopped")
         assert [stage.status for stage in stages][:3] == ["completed", "pending", "pending"]
-        assert app.adapters.model.open == 0
-        again = await app.services.builds.command(ANN, started.project_id, "stop")
+        assert app.adapters.default_model.open == 0
+        again = await app.services.builds.execute_build_command(ANN, started.project_id, "stop")
         assert again.status == "cancelled"
         with pytest.raises(WrongState) as refused:
-            await app.services.builds.command(ANN, started.project_id, "resume")
+            await app.services.builds.execute_build_command(ANN, started.project_id, "resume")
         assert refused.value.facts["status"] == "cancelled"
 
 
 async def test_what_is_paused_while_queued_does_not_run_until_it_is_resumed() -> None:
     async with open_app(make_adapters(script()), serving=False) as app:
         started = await app.services.builds.start(ANN, WANTED)
-        paused = await app.services.builds.command(ANN, started.project_id, "pause")
+        paused = await app.services.builds.execute_build_command(ANN, started.project_id, "pause")
         assert paused.status == "paused"
-        await app.services.build_runner.run(started.task_id)
-        assert app.adapters.model.requests == []
-        resumed = await app.services.builds.command(ANN, started.project_id, "resume")
+        await app.services.build_runner.run_build_job(started.task_id)
+        assert app.adapters.default_model.requests == []
+        resumed = await app.services.builds.execute_build_command(ANN, started.project_id, "resume")
         assert resumed.status == "queued"
-        await app.services.build_runner.run(started.task_id)
+        await app.services.build_runner.run_build_job(started.task_id)
         assert (await app.services.projects.get(ANN, started.project_id)).status == "completed"
 
 
 async def test_what_is_stopped_while_queued_never_runs() -> None:
     async with open_app(make_adapters(script()), serving=False) as app:
         started = await app.services.builds.start(ANN, WANTED)
-        stopped = await app.services.builds.command(ANN, started.project_id, "stop")
-        await app.services.build_runner.run(started.task_id)
+        stopped = await app.services.builds.execute_build_command(ANN, started.project_id, "stop")
+        await app.services.build_runner.run_build_job(started.task_id)
         assert stopped.status == "cancelled"
-        assert app.adapters.model.requests == []
+        assert app.adapters.default_model.requests == []
 
 
 async def test_pause_acts_at_the_next_step_and_resume_goes_on_from_the_same_stage() -> None:
@@ -64,15 +64,15 @@ async def test_pause_acts_at_the_next_step_and_resume_goes_on_from_the_same_stag
     async with open_app(make_adapters(model)) as app:
         started = await app.services.builds.start(ANN, WANTED)
         await gate.reached.wait()
-        asked = await app.services.builds.command(ANN, started.project_id, "pause")
+        asked = await app.services.builds.execute_build_command(ANN, started.project_id, "pause")
         assert (asked.status, asked.control_status) == ("building", "paused")
         gate.opened.set()
         await until(app, started.project_id, "paused")
         model.add(said(BRIEF), purpose="build.intake")
-        await app.services.builds.command(ANN, started.project_id, "resume")
+        await app.services.builds.execute_build_command(ANN, started.project_id, "resume")
         project = await over(app, started.project_id)
         assert project.status == "completed"
-        commits = await app.services.projects.commits(ANN, started.project_id)
+        commits = await app.services.projects.list_commits(ANN, started.project_id)
         assert len({commit.key for commit in commits}) == len(commits) == 9
 
 
@@ -85,11 +85,11 @@ async def test_a_failed_build_is_retried_from_the_stage_that_failed() -> None:
         assert failed.error_info and failed.error_info["stage"] == "design"
         assert "4 tries" in failed.error_info["message"]
         model.add(said(DESIGN), purpose="build.design")
-        again = await app.services.builds.command(ANN, started.project_id, "retry")
+        again = await app.services.builds.execute_build_command(ANN, started.project_id, "retry")
         assert (again.build_no, again.status) == (2, "queued")
         project = await over(app, started.project_id)
         assert project.status == "completed"
-        keys = [commit.key for commit in await app.services.projects.commits(ANN, started.project_id)]
+        keys = [commit.key for commit in await app.services.projects.list_commits(ANN, started.project_id)]
         assert keys[-3:] == ["1/architecture", "1/requirements", "1/intake"]
         assert keys[0] == "2/deployment"
 
@@ -107,12 +107,12 @@ async def test_a_completed_build_restarts_from_a_stage_under_the_next_number() -
         started = await app.services.builds.start(ANN, WANTED)
         await over(app, started.project_id)
         with pytest.raises(WrongState):
-            await app.services.builds.command(ANN, started.project_id, "retry")
+            await app.services.builds.execute_build_command(ANN, started.project_id, "retry")
         model.add(*script()._by_purpose["reply"], purpose="reply")
-        await app.services.builds.command(ANN, started.project_id, "restart", from_stage="prompt")
+        await app.services.builds.execute_build_command(ANN, started.project_id, "restart", from_stage="prompt")
         project = await over(app, started.project_id)
         assert (project.status, project.build_no) == ("completed", 2)
-        [agent] = await app.services.agents.of_project(ANN, started.project_id)
+        [agent] = await app.services.agents.list_project_agents(ANN, started.project_id)
         assert (agent.versions, agent.active_version) == (2, 2)
         assert sum(request.purpose == "build.intake" for request in model.requests) == 1
 
@@ -128,10 +128,10 @@ async def test_a_model_that_asks_for_minutes_is_given_them_without_keeping_a_pla
         assert waiting.error_info["code"] == "rate_limited"
         for seconds, status in ((100, "queued"), (22, "completed")):
             app.clock.now += seconds
-            await app.sweeper.sweep()
+            await app.sweeper.recover_lost_jobs()
             await app.queue.wait_idle()
             assert (await app.services.projects.get(ANN, started.project_id)).status == status
-        [intake, *_] = await app.services.projects.stages(ANN, started.project_id)
+        [intake, *_] = await app.services.projects.list_current_stages(ANN, started.project_id)
         assert intake.attempt == 1
 
 
@@ -152,8 +152,8 @@ async def test_an_unclear_requirement_ends_in_an_honest_failure_without_files() 
         project = await over(app, started.project_id)
         assert project.status == "failed"
         assert project.error_info and project.error_info["code"] == "requirement_unclear"
-        assert await app.services.projects.commits(ANN, started.project_id) == []
-        assert await app.services.agents.of_project(ANN, started.project_id) == []
+        assert await app.services.projects.list_commits(ANN, started.project_id) == []
+        assert await app.services.agents.list_project_agents(ANN, started.project_id) == []
 
 
 async def test_others_projects_do_not_exist() -> None:
@@ -161,9 +161,9 @@ async def test_others_projects_do_not_exist() -> None:
         started = await app.services.builds.start(ANN, WANTED)
         for verb in (
             app.services.projects.get(EVE, started.project_id),
-            app.services.builds.command(EVE, started.project_id, "stop"),
-            app.services.projects.stages(EVE, started.project_id),
-            app.services.projects.files(EVE, started.project_id),
+            app.services.builds.execute_build_command(EVE, started.project_id, "stop"),
+            app.services.projects.list_current_stages(EVE, started.project_id),
+            app.services.projects.list_files(EVE, started.project_id),
             app.services.deletions.delete(EVE, started.project_id),
             app.services.tasks.get(EVE, started.task_id),
         ):

@@ -59,7 +59,7 @@ async def waited_out(app: MemoryApp, project_id: str, *, seconds: float = 70.0) 
         if project.status in ("completed", "failed", "cancelled"):
             return project
         app.clock.now += seconds
-        await sweeper.sweep()
+        await sweeper.recover_lost_jobs()
 
 
 def purposes(app: MemoryApp) -> list[str]:
@@ -77,7 +77,7 @@ async def test_a_provider_that_is_away_is_waited_for_and_costs_no_attempt(stage:
         assert (project.status, project.error_info) == ("completed", None)
         assert project.metrics is not None
         assert project.metrics["verdict"] == "passed"
-        stages = await app.services.projects.stages(ANN, started.project_id)
+        stages = await app.services.projects.list_current_stages(ANN, started.project_id)
         assert {row.attempt for row in stages} == {1}
         assert sum(row.waited > 360 for row in stages) == 1
 
@@ -113,7 +113,7 @@ async def test_a_provider_that_never_comes_back_fails_the_build_in_the_end_and_s
 
 async def test_a_part_of_the_app_that_stays_away_fails_the_build_sooner_and_costs_no_attempt() -> None:
     class Broken(MemoryCode):
-        async def test(self, program: Program, *, limits: Limits = Limits()) -> tuple[Outcome, list[TestResult]]:
+        async def run_tests(self, program: Program, *, limits: Limits = Limits()) -> tuple[Outcome, list[TestResult]]:
             raise Unavailable("The confined process did not start.", part="code")
 
     async with open_app(structs.replace(make_adapters(script()), code=Broken())) as app:
@@ -124,7 +124,11 @@ async def test_a_part_of_the_app_that_stays_away_fails_the_build_sooner_and_cost
         assert project.error_info is not None
         assert (project.error_info["code"], project.error_info["retryable"]) == ("code", True)
         assert app.clock.now - began < 600
-        [row] = [row for row in await app.services.projects.stages(ANN, started.project_id) if row.status == "failed"]
+        [row] = [
+            row
+            for row in await app.services.projects.list_current_stages(ANN, started.project_id)
+            if row.status == "failed"
+        ]
         assert row.attempt == 1
 
 
@@ -164,7 +168,7 @@ async def test_a_retry_asks_again_what_was_answered_badly_and_nothing_that_was_a
     async with open_app(make_adapters(model)) as app:
         started = await app.services.builds.start(ANN, WANTED)
         assert (await over(app, started.project_id)).status == "failed"
-        await app.services.builds.command(ANN, started.project_id, "retry")
+        await app.services.builds.execute_build_command(ANN, started.project_id, "retry")
         project = await over(app, started.project_id)
         assert (project.status, project.build_no, project.error_info) == ("completed", 2, None)
         assert purposes(app).count("build.design") == 6
@@ -177,7 +181,7 @@ async def test_a_retry_of_a_tool_that_failed_its_tests_has_it_written_from_the_b
         failed = await over(app, started.project_id)
         assert failed.error_info is not None
         assert failed.error_info["code"] == "tool_failed"
-        await app.services.builds.command(ANN, started.project_id, "retry")
+        await app.services.builds.execute_build_command(ANN, started.project_id, "retry")
         assert (await over(app, started.project_id)).status == "completed"
         asked = [request for request in app.adapters.model.requests if request.purpose == "build.tools"]  # type: ignore[attr-defined]  # as above
         assert asked[4].messages == asked[0].messages
@@ -190,7 +194,7 @@ async def test_a_restart_asks_everything_of_its_stages_anew() -> None:
         assert (await over(app, started.project_id)).status == "completed"
         model.add(said(PROMPT), said(PROMPT), purpose="build.prompt")
         model.add(*(turn for call in range(1, 5) for turn in doubling(call)), purpose="reply")
-        await app.services.builds.command(ANN, started.project_id, "restart", from_stage="design")
+        await app.services.builds.execute_build_command(ANN, started.project_id, "restart", from_stage="design")
         assert (await over(app, started.project_id)).status == "completed"
         assert [purposes(app).count(f"build.{stage}") for stage in ("architecture", "design", "tools")] == [1, 4, 4]
 
@@ -201,13 +205,15 @@ class Hanging(MemoryCode):
     def __init__(self) -> None:
         self.reached, self.calls, self.keys = asyncio.Event(), 0, list[object]()
 
-    async def call(self, program: Program, function: str, arguments: JSON, *, limits: Limits = Limits()) -> Outcome:
+    async def call_function(
+        self, program: Program, function: str, arguments: JSON, *, limits: Limits = Limits()
+    ) -> Outcome:
         self.calls += 1
         self.keys.append(arguments.pop("idempotency_key"))
         if self.calls == 1:
             self.reached.set()
             await asyncio.Event().wait()
-        return await super().call(program, function, arguments, limits=limits)
+        return await super().call_function(program, function, arguments, limits=limits)
 
 
 async def test_a_tool_that_changes_the_world_and_was_cut_in_verification_is_not_called_again_but_owned_up_to() -> None:
@@ -217,7 +223,7 @@ async def test_a_tool_that_changes_the_world_and_was_cut_in_verification_is_not_
         await code.reached.wait()
         after = structs.replace(make_adapters(like=dead.adapters, clock=dead.clock, worker_id="w2"), code=code)
         async with open_app(after) as app:
-            await app.sweeper.start(alone=True)
+            await app.sweeper.recover_jobs_at_start(alone=True)
             project = await over(app, started.project_id)
             assert code.calls == 1
             assert project.status == "failed"
@@ -227,7 +233,7 @@ async def test_a_tool_that_changes_the_world_and_was_cut_in_verification_is_not_
             assert "whether it did its work is not known. You decide" in project.error_info["message"]
             assert purposes(app).count("build.prompt") == 1
             model.add(*doubling(1), *doubling(2), purpose="reply")
-            await app.services.builds.command(ANN, started.project_id, "retry")
+            await app.services.builds.execute_build_command(ANN, started.project_id, "retry")
             assert (await over(app, started.project_id)).status == "completed"
             assert code.keys[1] == code.keys[0]
 
@@ -239,7 +245,7 @@ async def _app(stack: AsyncExitStack, apps: list[MemoryApp]) -> MemoryApp:
         open_app(make_adapters(like=like, clock=clock, worker_id=f"w{len(apps) + 1}"))
     )
     apps.append(app)
-    await app.sweeper.start(alone=True)
+    await app.sweeper.recover_jobs_at_start(alone=True)
     return app
 
 

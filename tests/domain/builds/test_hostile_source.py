@@ -41,11 +41,11 @@ class Deadly(MemoryCode):
         self.reached = asyncio.Queue[None]()
         self._poison = poison
 
-    async def describe(self, source: str, function: str) -> ToolSpec:
+    async def parse_tool_spec(self, source: str, function: str) -> ToolSpec:
         if source == self._poison:
             self.reached.put_nowait(None)
             await asyncio.Event().wait()
-        return await super().describe(source, function)
+        return await super().parse_tool_spec(source, function)
 
 
 async def test_an_answer_over_which_three_processes_died_is_asked_anew() -> None:
@@ -59,7 +59,7 @@ async def test_an_answer_over_which_three_processes_died_is_asked_anew() -> None
             await code.reached.get()
             after = make_adapters(like=apps[0].adapters, clock=apps[0].clock, worker_id=f"w{number + 2}")
             apps.append(await stack.enter_async_context(open_app(structs.replace(after, code=code))))
-            await apps[-1].sweeper.start(alone=True)
+            await apps[-1].sweeper.recover_jobs_at_start(alone=True)
         project = await over(apps[-1], started.project_id)
         assert (project.status, project.error_info) == ("completed", None)
         assert code.reached.empty()

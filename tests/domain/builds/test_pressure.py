@@ -39,13 +39,13 @@ class Flaky:
     """A store of which some writes fail by chance while it is `away`, in turn before they are made and after."""
 
     def __init__(self, store: TableDriver, seed: int) -> None:
-        self.read, self.query, self._store = store.read, store.query, store
+        self.read, self.query, self._store = store.read_rows, store.query_rows, store
         self._chance, self.away, self.lost = random.Random(seed), 0.0, 0
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write_rows(self, writes: Sequence[Write]) -> None:
         fails = self._chance.random() < self.away
         if not fails or self.lost % 2:
-            await self._store.write(writes)
+            await self._store.write_rows(writes)
         if fails:
             self.lost += 1
             raise Unavailable("The database does not answer.", reason="database")
@@ -70,16 +70,16 @@ async def test_a_full_disk_costs_no_attempt_and_the_build_goes_on_by_itself() ->
         assert waiting.status == "queued"
         assert waiting.error_info
         assert waiting.error_info["code"] == "storage_full"
-        await app.sweeper.sweep()
+        await app.sweeper.recover_lost_jobs()
         await app.queue.wait_idle()
         assert (await app.services.projects.get(ANN, started.project_id)).status == "queued"
         for _ in range(2):
             app.clock.now += 6
-            await app.sweeper.sweep()
+            await app.sweeper.recover_lost_jobs()
             await app.queue.wait_idle()
         project = await app.services.projects.get(ANN, started.project_id)
         assert (project.status, project.error_info) == ("completed", None)
-        stages = await app.services.projects.stages(ANN, started.project_id)
+        stages = await app.services.projects.list_current_stages(ANN, started.project_id)
         assert {stage.attempt for stage in stages} == {1}
         assert len(app.adapters.model.requests) == 10  # type: ignore[attr-defined]  # the scripted one keeps them
 
@@ -98,15 +98,15 @@ async def test_a_store_that_fails_again_and_again_costs_no_attempt_and_nothing_i
         while (await statuses(app, build))[0] not in ("completed", "failed", "cancelled"):
             await app.queue.wait_idle()
             app.clock.now += 6
-            await sweeper.sweep()
+            await sweeper.recover_lost_jobs()
         store.away = 0.0
         project = await app.services.projects.get(ANN, build.project_id)
         assert (project.status, project.error_info) == ("completed", None)
         assert store.lost > 3
         assert len(app.adapters.model.requests) == 10  # type: ignore[attr-defined]  # the scripted one keeps them
-        stages = await app.services.projects.stages(ANN, build.project_id)
+        stages = await app.services.projects.list_current_stages(ANN, build.project_id)
         assert {(stage.status, stage.attempt) for stage in stages} == {("completed", 1)}
-        commits = await app.services.projects.commits(ANN, build.project_id)
+        commits = await app.services.projects.list_commits(ANN, build.project_id)
         assert len({commit.key for commit in commits}) == len(commits) == 9
 
 
@@ -116,10 +116,10 @@ async def test_what_is_paused_while_it_waits_for_a_provider_tells_no_reason_any_
         build = await started(app)
         await app.queue.wait_idle()
         assert (await app.services.projects.get(ANN, build.project_id)).error_info
-        await app.services.builds.command(ANN, build.project_id, "pause")
+        await app.services.builds.execute_build_command(ANN, build.project_id, "pause")
         paused = await app.services.projects.get(ANN, build.project_id)
         assert (paused.status, paused.error_info) == ("paused", None)
-        await app.services.builds.command(ANN, build.project_id, "resume")
+        await app.services.builds.execute_build_command(ANN, build.project_id, "resume")
         await app.queue.wait_idle()
         assert await statuses(app, build) == ["completed"]
 
@@ -133,6 +133,6 @@ async def test_a_drain_does_not_wait_for_a_store_that_is_full() -> None:
         await gate.reached.wait()
         store.away = 1.0
         async with asyncio.timeout(50):
-            await app.queue.drain(1.0)
+            await app.queue.drain_jobs(1.0)
         store.away = 0.0
         assert (await statuses(app, build))[0] in ("building", "queued")

@@ -26,7 +26,7 @@ async def built(app: MemoryApp) -> Project:
 
 
 async def text(app: MemoryApp, project: Project, path: str) -> str:
-    return (await app.services.projects.file(ANN, project.project_id, path)).decode()
+    return (await app.services.projects.read_file(ANN, project.project_id, path)).decode()
 
 
 async def test_a_partial_build_names_what_is_unmet_wherever_one_looks() -> None:
@@ -35,7 +35,7 @@ async def test_a_partial_build_names_what_is_unmet_wherever_one_looks() -> None:
         line = f"FR-2 Triple: {WHY}"
         metrics = project.metrics or {}
         assert [metrics[name] for name in ("requirements_met", "requirements_total", "unmet")] == [1, 2, [line]]
-        stage = (await app.services.projects.stages(ANN, project.project_id))[7]
+        stage = (await app.services.projects.list_current_stages(ANN, project.project_id))[7]
         assert stage.output_data
         assert stage.output_data["summary"] == "partial: met 1/2, tests 2/2; not met: FR-2 Triple"
         assert any(line in told for told in stage.logs)
@@ -50,7 +50,7 @@ async def test_the_event_of_verification_tells_the_verdict_and_what_is_unmet() -
     async with open_app(make_adapters(script(**PARTIAL))) as app:
         project = await built(app)
         found = []
-        async for batch in await app.services.projects.follow(ANN, project.project_id):
+        async for batch in await app.services.projects.stream_build_events(ANN, project.project_id):
             found += [msgspec.json.decode(event) for event in batch.events]
             if found[-1]["type"] == "build.completed":
                 break
@@ -101,7 +101,7 @@ async def test_names_that_steer_a_display_are_escaped_in_every_document() -> Non
 async def test_plain_pytest_in_the_folder_of_a_package_runs_its_tests(tmp_path: Path) -> None:
     async with open_app(make_adapters(script())) as app:
         project = await built(app)
-        for path in await app.services.projects.files(ANN, project.project_id):
+        for path in await app.services.projects.list_files(ANN, project.project_id):
             place = tmp_path / path
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(await text(app, project, path))

@@ -33,7 +33,7 @@ class Stalling:
 
     def __init__(self, repository: Repository) -> None:
         self.history, self.list, self.read = (
-            repository.history,
+            repository.list_commits,
             repository.list,
             repository.read,
         )
@@ -85,7 +85,7 @@ class Ground:
         on = structs.replace(make_adapters(model or script()), files=self.files, repository=self.stalling)
         async with open_app(on, serving=False) as app, asyncio.TaskGroup() as group:
             started = await app.services.builds.start(ANN, WANTED)
-            going = group.create_task(app.services.build_runner.run(started.task_id))
+            going = group.create_task(app.services.build_runner.run_build_job(started.task_id))
             await self.stalling.at.reached.wait()
             next_one = make_adapters(like=on, clock=app.clock, worker_id="w2")
             next_one = structs.replace(next_one, repository=self.second, leases=LeaseTimes(answer=0.0))
@@ -95,7 +95,7 @@ class Ground:
         """The keys, oldest first; nothing stale is in the commits or among the files."""
         assert STALE not in await self.second.list(project_id)
         assert f"projects/{project_id}/{STALE}" not in await self.files.list(f"projects/{project_id}")
-        return [commit.key for commit in reversed(await self.second.history(project_id))]
+        return [commit.key for commit in reversed(await self.second.list_commits(project_id))]
 
 
 @pytest.fixture(params=["memory", "git"])
@@ -119,12 +119,12 @@ async def test_nothing_of_a_stalled_executor_comes_after_what_its_successor_buil
     async with ground.stalled(f"1/{stage}", after_its_look=after_its_look) as stalled:
         project_id = stalled.build.project_id
         async with open_app(stalled.next_one) as app:
-            await app.sweeper.start(alone=True)
+            await app.sweeper.recover_jobs_at_start(alone=True)
             project = await over(app, project_id)
-            commits = await app.services.projects.commits(ANN, project_id)
+            commits = await app.services.projects.list_commits(ANN, project_id)
             assert await stalled.goes_on() == [Overtaken]
             assert await ground.history(project_id) == [f"1/{name}" for name in STAGES]
-            assert await app.services.projects.commits(ANN, project_id) == commits
+            assert await app.services.projects.list_commits(ANN, project_id) == commits
             assert (project.status, project.error_info) == ("completed", None)
             assert await app.services.projects.get(ANN, project_id) == project
 
@@ -138,9 +138,9 @@ async def test_nothing_of_a_stalled_executor_comes_after_the_first_commit_of_the
     async with ground.stalled("1/intake", model, after_its_look=after_its_look) as stalled:
         project_id = stalled.build.project_id
         async with open_app(stalled.next_one) as app:
-            await app.services.builds.command(ANN, project_id, "stop")
+            await app.services.builds.execute_build_command(ANN, project_id, "stop")
             await app.sweeper.end_unanswered()
-            await app.services.builds.command(ANN, project_id, "restart")
+            await app.services.builds.execute_build_command(ANN, project_id, "restart")
             await gate.reached.wait()
             assert await stalled.goes_on() == [Overtaken]
             assert await ground.history(project_id) == ["2/intake"]
@@ -156,7 +156,7 @@ async def test_nothing_of_a_stalled_executor_comes_in_when_its_build_was_halted_
     async with ground.stalled("1/requirements") as stalled:
         project_id = stalled.build.project_id
         async with open_app(stalled.next_one, serving=False) as app:
-            await app.services.builds.command(ANN, project_id, command)
+            await app.services.builds.execute_build_command(ANN, project_id, command)
             await app.sweeper.end_unanswered()
             halted = await app.services.projects.get(ANN, project_id)
             assert halted.status == status
@@ -171,9 +171,9 @@ async def test_what_a_stalled_executor_leaves_before_its_successor_comes_to_the_
     async with ground.stalled("1/requirements", after_its_look=True) as stalled:
         project_id = stalled.build.project_id
         async with open_app(stalled.next_one, serving=False) as app:
-            await app.sweeper.start(alone=True)
+            await app.sweeper.recover_jobs_at_start(alone=True)
             assert await stalled.goes_on() == []
             assert STALE in await ground.second.list(project_id)
-            await app.services.build_runner.run(stalled.build.task_id)
+            await app.services.build_runner.run_build_job(stalled.build.task_id)
             assert (await app.services.projects.get(ANN, project_id)).status == "completed"
             assert await ground.history(project_id) == [f"1/{name}" for name in STAGES]

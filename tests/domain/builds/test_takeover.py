@@ -47,21 +47,21 @@ async def test_a_build_goes_on_after_its_process_died_in(stage: str) -> None:
         started = await dead.services.builds.start(ANN, WANTED)
         await gate.reached.wait()
         async with open_app(make_adapters(like=dead.adapters, clock=dead.clock, worker_id="w2")) as app:
-            await app.sweeper.start(alone=True)
+            await app.sweeper.recover_jobs_at_start(alone=True)
             project = await over(app, started.project_id)
             assert (project.status, project.error_info) == ("completed", None)
             before = STAGES[: STAGES.index(stage)]
-            asked = [request.purpose for request in app.adapters.model.requests]
+            asked = [request.purpose for request in app.adapters.default_model.requests]
             assert all(asked.count(f"build.{name}") == 1 for name in before if name in ANSWERS)
-            keys = [commit.key for commit in await app.services.projects.commits(ANN, started.project_id)]
+            keys = [commit.key for commit in await app.services.projects.list_commits(ANN, started.project_id)]
             assert sorted(keys) == sorted(f"1/{name}" for name in STAGES)
-            stages = await app.services.projects.stages(ANN, started.project_id)
+            stages = await app.services.projects.list_current_stages(ANN, started.project_id)
             assert {row.attempt for row in stages} == {1}
             gate.opened.set()
-            await dead.queue.drain(5)
+            await dead.queue.drain_jobs(5)
             after = await app.services.projects.get(ANN, started.project_id)
             assert (after.events, after.revision) == (project.events, project.revision)
-            [agent] = (await app.services.agents.page(ANN, Window())).items
+            [agent] = (await app.services.agents.list_agents(ANN, Window())).items
             assert agent.versions == 1
 
 
@@ -69,7 +69,7 @@ async def test_what_was_queued_when_the_process_died_starts_by_itself() -> None:
     async with open_app(make_adapters(script()), serving=False) as dead:
         started = await dead.services.builds.start(ANN, WANTED)
         async with open_app(make_adapters(like=dead.adapters, clock=dead.clock, worker_id="w2")) as app:
-            await app.sweeper.start(alone=True)
+            await app.sweeper.recover_jobs_at_start(alone=True)
             assert (await over(app, started.project_id)).status == "completed"
 
 
@@ -82,7 +82,7 @@ async def test_a_dead_run_is_seen_behind_two_thousand_that_are_queued() -> None:
         tables = Tables(dead.adapters.tables, secret=dead.adapters.secret, clock=dead.clock)
         for number in range(2000):
             task_id = f"tsk_{number}"
-            await tables.commit(dead.services.tasks.insert(structs.replace(queued, task_id=task_id)))
+            await tables.commit(dead.services.tasks.make_insert_write(structs.replace(queued, task_id=task_id)))
         dead.clock.now += 60
         assert started.task_id in {task.task_id for task in await dead.services.tasks.executions.list_due()}
 
@@ -94,9 +94,9 @@ async def test_a_wish_that_nobody_alive_heard_is_met_by_the_next_process(command
         started = await dead.services.builds.start(ANN, WANTED)
         await gate.reached.wait()
         project = await dead.services.projects.get(ANN, started.project_id)
-        await dead.services.projects.command(ANN, project.project_id, command)
+        await dead.services.projects.execute_command(ANN, project.project_id, command)
         async with open_app(make_adapters(like=dead.adapters, clock=dead.clock, worker_id="w2")) as app:
-            await app.sweeper.start(alone=True)
+            await app.sweeper.recover_jobs_at_start(alone=True)
             assert (await app.services.projects.get(ANN, started.project_id)).status == status
 
 
@@ -108,16 +108,16 @@ async def test_a_sweeper_takes_over_only_what_did_not_beat_for_a_lease() -> None
         dead.clock.now += 60
         async with open_app(make_adapters(like=dead.adapters, clock=dead.clock, worker_id="w2")) as app:
             app.sweeper._still._timer = lambda: now
-            await app.sweeper.sweep()
-            assert (await app.services.projects.task(ANN, started.project_id)).worker_id == "w1"
+            await app.sweeper.recover_lost_jobs()
+            assert (await app.services.projects.get_active_task(ANN, started.project_id)).worker_id == "w1"
             now += 29
-            await app.sweeper.sweep()
-            task = await app.services.projects.task(ANN, started.project_id)
+            await app.sweeper.recover_lost_jobs()
+            task = await app.services.projects.get_active_task(ANN, started.project_id)
             assert (task.worker_id, task.retry_count) == ("w1", 0)
             now += 2
-            await app.sweeper.sweep()
+            await app.sweeper.recover_lost_jobs()
             assert (await over(app, started.project_id)).status == "completed"
-            task = await app.services.projects.task(ANN, started.project_id)
+            task = await app.services.projects.get_active_task(ANN, started.project_id)
             assert (task.worker_id, task.retry_count) == ("w2", 1)
 
 
@@ -131,13 +131,13 @@ async def test_a_wish_that_no_executor_answers_is_met_without_it(command: Comman
             make_adapters(like=hung.adapters, clock=hung.clock, worker_id="w2"), leases=LeaseTimes(answer=0.0)
         )
         async with open_app(impatient) as app:
-            asked = await app.services.builds.command(ANN, started.project_id, command)
+            asked = await app.services.builds.execute_build_command(ANN, started.project_id, command)
             assert (asked.status, asked.control_status) == ("building", "paused" if command == "pause" else "stopped")
             await app.sweeper.end_unanswered()
             ended = await app.services.projects.get(ANN, started.project_id)
             assert ended.status == status
             gate.opened.set()
-            await hung.queue.drain(5)
+            await hung.queue.drain_jobs(5)
             assert await app.services.projects.get(ANN, started.project_id) == ended
 
 
@@ -151,8 +151,10 @@ async def test_a_run_that_was_taken_over_and_waits_for_a_place_answers_to_wishes
             make_adapters(like=dead.adapters, clock=dead.clock, worker_id="w2"), leases=LeaseTimes(answer=0.0)
         )
         async with open_app(after, serving=False) as app:
-            await app.sweeper.start(alone=True)
-            assert (await app.services.builds.command(ANN, started.project_id, command)).status == "building"
+            await app.sweeper.recover_jobs_at_start(alone=True)
+            assert (
+                await app.services.builds.execute_build_command(ANN, started.project_id, command)
+            ).status == "building"
             await app.sweeper.end_unanswered()
             assert (await app.services.projects.get(ANN, started.project_id)).status == status
 
@@ -166,8 +168,8 @@ async def test_a_wish_that_was_taken_back_in_time_ends_nothing() -> None:
             make_adapters(like=hung.adapters, clock=hung.clock, worker_id="w2"), leases=LeaseTimes(answer=0.0)
         )
         async with open_app(after, serving=False) as app:
-            await app.services.builds.command(ANN, started.project_id, "pause")
-            await app.services.builds.command(ANN, started.project_id, "resume")
+            await app.services.builds.execute_build_command(ANN, started.project_id, "pause")
+            await app.services.builds.execute_build_command(ANN, started.project_id, "resume")
             await app.sweeper.end_unanswered()
             project = await app.services.projects.get(ANN, started.project_id)
             assert (project.status, project.control_status) == ("building", "running")

@@ -20,7 +20,7 @@ class SlowClock(MovableClock):
 async def must_count_what_was_asked(app: MemoryApp, *, again: int = 0) -> None:
     """The scripted model reads 10 tokens and writes 5, each time that it is asked; `again`: answers that a retry took from its journal."""
     asked = again + len(app.adapters.model.requests)  # type: ignore[attr-defined]  # the scripted one keeps them
-    counted = await app.services.statistics.overview(ANN)
+    counted = await app.services.statistics.read_overview(ANN)
     assert (counted.build_input_tokens, counted.build_output_tokens) == (10 * asked, 5 * asked)
     assert counted.input_tokens == counted.invocations == 0
 
@@ -34,7 +34,7 @@ async def test_a_build_is_counted_with_its_seconds_and_tokens() -> None:
             "verdict": "passed",
             "unmet": [],
         }
-        counted = await app.services.statistics.overview(ANN)
+        counted = await app.services.statistics.read_overview(ANN)
         assert (counted.builds_completed, counted.today.builds_completed) == (1, 1)
         assert counted.build_seconds == round(seconds_between(project.started_at, project.completed_at)) > 1
         assert counted.today.build_seconds == counted.build_seconds
@@ -50,7 +50,7 @@ async def test_a_new_build_counts_its_own_stages_and_none_that_it_kept(
         started = await app.services.builds.start(ANN, WANTED)
         assert (await over(app, started.project_id)).status == "failed"
         await must_count_what_was_asked(app)
-        await app.services.builds.command(ANN, started.project_id, command, from_stage=from_stage)
+        await app.services.builds.execute_build_command(ANN, started.project_id, command, from_stage=from_stage)
         assert (await over(app, started.project_id)).status == "completed"
         await must_count_what_was_asked(app, again=command == "retry")
 
@@ -58,6 +58,6 @@ async def test_a_new_build_counts_its_own_stages_and_none_that_it_kept(
 async def test_a_build_that_is_stopped_before_it_began_counts_no_seconds() -> None:
     async with open_app(make_adapters(script()), serving=False) as app:
         started = await app.services.builds.start(ANN, WANTED)
-        await app.services.builds.command(ANN, started.project_id, "stop")
-        counted = await app.services.statistics.overview(ANN)
+        await app.services.builds.execute_build_command(ANN, started.project_id, "stop")
+        counted = await app.services.statistics.read_overview(ANN)
         assert (counted.builds_cancelled, counted.build_seconds, counted.build_input_tokens) == (1, 0, 0)

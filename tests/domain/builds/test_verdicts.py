@@ -5,7 +5,7 @@ import pytest
 from msgspec import structs
 
 from nexus.domain.agents.model import Agent, Verdict, Version
-from nexus.domain.agents.rules import explain_refusal
+from nexus.domain.agents.rules import explain_deploy_refusal
 from nexus.domain.builds.outputs import Requirement, Requirements, Unmet
 from nexus.domain.ports.database import Window
 from nexus.domain.projects.model import Project
@@ -29,8 +29,10 @@ async def built(app: MemoryApp, *, accept_partial: bool = False) -> Project:
 
 
 async def the_agent(app: MemoryApp) -> tuple[Agent, Version]:
-    [agent] = (await app.services.agents.page(ANN, Window())).items
-    [version, *_] = (await app.services.agents.versions(ANN, agent.agent_id, Window(newest_first=True))).items
+    [agent] = (await app.services.agents.list_agents(ANN, Window())).items
+    [version, *_] = (
+        await app.services.agents.list_agent_versions(ANN, agent.agent_id, Window(newest_first=True))
+    ).items
     return agent, version
 
 
@@ -44,7 +46,7 @@ async def test_a_partial_build_is_completed_kept_and_not_deployed() -> None:
         agent, version = await the_agent(app)
         assert (agent.verdict, agent.versions, agent.active_version, agent.status) == ("partial", 1, 0, "offline")
         assert (version.verdict, version.unmet) == ("partial", [line])
-        last = (await app.services.projects.stages(ANN, project.project_id))[-1]
+        last = (await app.services.projects.list_current_stages(ANN, project.project_id))[-1]
         assert (last.stage_name, last.status) == ("deployment", "skipped")
         assert line in (last.output_data or {})["summary"]
 
@@ -71,7 +73,7 @@ async def test_the_event_that_ends_a_build_tells_its_verdict_and_what_is_unmet(
 ) -> None:
     async with open_app(make_adapters(script(**other))) as app:
         project = await built(app)
-        async for batch in await app.services.projects.follow(ANN, project.project_id):
+        async for batch in await app.services.projects.stream_build_events(ANN, project.project_id):
             event = msgspec.json.decode(batch.events[-1])
             if event["type"] == "build.completed":
                 break
@@ -83,20 +85,20 @@ async def test_the_event_that_ends_a_build_tells_its_verdict_and_what_is_unmet(
 async def test_the_verdict_of_a_build_is_not_told_of_the_next_one_before_it_is_completed() -> None:
     async with open_app(make_adapters(script(**PARTIAL))) as app:
         project = await built(app)
-        again = await app.services.builds.command(ANN, project.project_id, "restart")
+        again = await app.services.builds.execute_build_command(ANN, project.project_id, "restart")
         assert (project.verdict, again.verdict) == ("partial", None)
 
 
 @pytest.mark.parametrize("verdict", ["passed", "partial", "failed"])
 def test_a_version_is_deployed_when_it_passed_or_its_verdict_was_accepted(verdict: Verdict) -> None:
     version = _version(verdict)
-    assert (explain_refusal(version) is None) == (verdict == "passed")
-    assert (explain_refusal(version, accept_partial=True) is None) == (verdict in ("passed", "partial"))
-    assert (explain_refusal(version, accept_failed=True) is None) == (verdict in ("passed", "failed"))
+    assert (explain_deploy_refusal(version) is None) == (verdict == "passed")
+    assert (explain_deploy_refusal(version, accept_partial=True) is None) == (verdict in ("passed", "partial"))
+    assert (explain_deploy_refusal(version, accept_failed=True) is None) == (verdict in ("passed", "failed"))
 
 
 def test_a_refusal_names_every_requirement_that_is_not_met() -> None:
-    told = explain_refusal(_version("partial", "FR-2: no tool", "FR-3: no case"))
+    told = explain_deploy_refusal(_version("partial", "FR-2: no tool", "FR-3: no case"))
     assert told is not None and "FR-2: no tool" in told and "FR-3: no case" in told
 
 

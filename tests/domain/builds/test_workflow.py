@@ -27,7 +27,7 @@ class Loud(Struct, frozen=True):
 
 
 async def split(context: StageContext) -> StageOutput:
-    return StageOutput(output=Words(context.request(Letter).requirement.split()), summary="split")
+    return StageOutput(output=Words(context.get_build_request(Letter).requirement.split()), summary="split")
 
 
 def words_of(outputs: Mapping[str, Any]) -> Sequence[str]:
@@ -60,11 +60,11 @@ async def test_the_driver_runs_a_workflow_of_other_stages_inputs_and_parts() -> 
         started = await app.services.builds.start(ANN, WANTED)
         project = await over(app, started.project_id)
         assert (project.status, project.project_name) == ("completed", "AN AGENT THAT DOUBLES NUMBERS")
-        [first, second] = await app.services.projects.stages(ANN, project.project_id)
+        [first, second] = await app.services.projects.list_current_stages(ANN, project.project_id)
         assert (first.stage_name, first.parts) == ("split", [])
         assert [part.agent for part in second.parts] == WANTED.requirement.split()
         assert second.logs == [f"{word} is loud" for word in WANTED.requirement.split()]
-        commits = await app.services.projects.commits(ANN, project.project_id)
+        commits = await app.services.projects.list_commits(ANN, project.project_id)
         assert [commit.key for commit in commits] == ["1/shout", "1/split"]
         assert (await app.services.tasks.get(ANN, started.task_id)).task_type == "build_tool"
 
@@ -72,7 +72,7 @@ async def test_the_driver_runs_a_workflow_of_other_stages_inputs_and_parts() -> 
 async def test_a_build_that_is_begun_again_keeps_the_type_of_its_task() -> None:
     async with open_app(workflow=SHOUTING) as app:
         project = await over(app, (await app.services.builds.start(ANN, WANTED)).project_id)
-        again = await app.services.builds.command(ANN, project.project_id, "restart", from_stage="shout")
+        again = await app.services.builds.execute_build_command(ANN, project.project_id, "restart", from_stage="shout")
         assert (await app.services.tasks.get(ANN, again.active_task_id)).task_type == "build_tool"
         assert (await over(app, project.project_id)).status == "completed"
 

@@ -68,7 +68,7 @@ async def without_rest(seconds: float) -> None:
 async def commands(app: MemoryApp, project_id: str, *given: str) -> list[str]:
     found = list[str]()
     for command in given:
-        found.append((await app.services.builds.command(ANN, project_id, command)).status)  # type: ignore[arg-type]  # one of the commands
+        found.append((await app.services.builds.execute_build_command(ANN, project_id, command)).status)  # type: ignore[arg-type]  # one of the commands
     return found
 
 
@@ -77,9 +77,9 @@ async def test_a_build_that_is_paused_while_queued_does_not_run_however_often_it
         started = await app.services.builds.start(ANN, WANTED)
         assert await commands(app, started.project_id, "pause", "pause") == ["paused", "paused"]
         for _ in range(3):
-            await app.services.build_runner.run(started.task_id)
-            await app.sweeper.sweep()
-        assert app.adapters.model.requests == []
+            await app.services.build_runner.run_build_job(started.task_id)
+            await app.sweeper.recover_lost_jobs()
+        assert app.adapters.default_model.requests == []
         assert (await app.services.projects.get(ANN, started.project_id)).status == "paused"
 
 
@@ -89,9 +89,9 @@ async def test_a_build_that_is_stopped_while_queued_or_paused_never_runs_however
             started = await app.services.builds.start(ANN, WANTED)
             assert (await commands(app, started.project_id, *before, "stop", "stop"))[-2:] == ["cancelled"] * 2
             for _ in range(3):
-                await app.services.build_runner.run(started.task_id)
-            assert (await app.services.projects.task(ANN, started.project_id)).dispatch is None
-        assert app.adapters.model.requests == []
+                await app.services.build_runner.run_build_job(started.task_id)
+            assert (await app.services.projects.get_active_task(ANN, started.project_id)).dispatch is None
+        assert app.adapters.default_model.requests == []
 
 
 async def test_a_build_that_is_stopped_in_a_stage_ends_cancelled_not_failed_and_no_redelivery_revives_it() -> None:
@@ -102,9 +102,9 @@ async def test_a_build_that_is_stopped_in_a_stage_ends_cancelled_not_failed_and_
         await commands(app, started.project_id, "stop")
         ended = await over(app, started.project_id)
         assert (ended.status, ended.error_info) == ("cancelled", None)
-        build = await app.services.projects.build(ANN, started.project_id)
+        build = await app.services.projects.get_current_build(ANN, started.project_id)
         assert (build.status, build.completed_at) == ("cancelled", ended.completed_at)
-        await app.services.build_runner.run(started.task_id)
+        await app.services.build_runner.run_build_job(started.task_id)
         assert await app.services.projects.get(ANN, started.project_id) == ended
 
 
@@ -117,7 +117,7 @@ async def test_a_resumed_build_goes_on_at_its_first_unfinished_stage_and_repeats
         await commands(app, started.project_id, "pause")
         gate.opened.set()
         await until(app, started.project_id, "paused")
-        stages = await app.services.projects.stages(ANN, started.project_id)
+        stages = await app.services.projects.list_current_stages(ANN, started.project_id)
         done = [stage for stage in stages if stage.status == "completed"]
         assert [stage.stage_name for stage in done] == STAGES[: len(done)]
         assert 2 <= len(done) <= 3
@@ -125,7 +125,7 @@ async def test_a_resumed_build_goes_on_at_its_first_unfinished_stage_and_repeats
         assert (await over(app, started.project_id)).status == "completed"
         asked = Counter(request.purpose for request in model.requests)
         assert (asked["build.intake"], asked["build.requirements"]) == (1, 1)
-        assert (await app.services.projects.stages(ANN, started.project_id))[:2] == stages[:2]
+        assert (await app.services.projects.list_current_stages(ANN, started.project_id))[:2] == stages[:2]
 
 
 async def test_a_restarted_build_is_queued_with_a_hint_and_makes_every_stage_anew() -> None:
@@ -139,7 +139,7 @@ async def test_a_restarted_build_is_queued_with_a_hint_and_makes_every_stage_ane
         assert await commands(app, started.project_id, "restart") == ["queued"]
         project = await over(app, started.project_id)
         assert (project.status, project.build_no, project.error_info) == ("completed", 2, None)
-        keys = [commit.key for commit in await app.services.projects.commits(ANN, started.project_id)]
+        keys = [commit.key for commit in await app.services.projects.list_commits(ANN, started.project_id)]
         assert keys == [f"{build}/{name}" for build in (2, 1) for name in reversed(STAGES)]
 
 
@@ -165,9 +165,9 @@ async def test_a_stage_that_raises_is_tried_again_up_to_its_attempts_and_no_furt
     async with open_app(on, serving=False) as app:
         app.services.build_runner._driver._sleep = without_rest
         started = await app.services.builds.start(ANN, WANTED)
-        await app.services.build_runner.run(started.task_id)
+        await app.services.build_runner.run_build_job(started.task_id)
         project = await app.services.projects.get(ANN, started.project_id)
-        intake, *_ = await app.services.projects.stages(ANN, started.project_id)
+        intake, *_ = await app.services.projects.list_current_stages(ANN, started.project_id)
         assert (project.status, intake.status, intake.attempt) == (status, status, attempt)
         if status == "failed":
             assert project.error_info
@@ -215,8 +215,8 @@ async def test_several_agents_are_built_in_one_pass_through_the_stages_without_r
         asked = Counter(request.purpose for request in model.requests)
         assert asked["build.architecture"] == 1
         assert [asked[f"build.{stage}"] for stage in ("design", "tools", "prompt")] == [3, 3, 3]
-        agents = (await app.services.agents.page(ANN, Window())).items
+        agents = (await app.services.agents.list_agents(ANN, Window())).items
         assert sorted(agent.slug for agent in agents) == ["doubler", "quadrupler", "tripler"]
-        stages = await app.services.projects.stages(ANN, started.project_id)
+        stages = await app.services.projects.list_current_stages(ANN, started.project_id)
         assert [len(stage.parts) for stage in stages] == [0, 0, 0, 3, 3, 3, 3, 3, 0]
         assert {stage.attempt for stage in stages} == {1}

@@ -21,7 +21,7 @@ async def test_a_build_that_waits_under_a_clock_that_ran_ahead_goes_on_when_it_i
         assert (await app.services.projects.get(ANN, project_id)).status == "queued"
         app.clock.now -= ahead
         for _ in range(14):
-            await app.sweeper.sweep()
+            await app.sweeper.recover_lost_jobs()
             await app.queue.wait_idle()
         assert (await app.services.projects.get(ANN, project_id)).status == "completed"
 
@@ -32,5 +32,5 @@ async def test_a_build_that_waits_its_time_is_not_taken_for_one_of_another_clock
         project_id = (await app.services.builds.start(ANN, WANTED)).project_id
         for _ in range(14):
             await app.queue.wait_idle()
-            await app.sweeper.sweep()
+            await app.sweeper.recover_lost_jobs()
         assert (await app.services.projects.get(ANN, project_id)).status == "queued"

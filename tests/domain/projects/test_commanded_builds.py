@@ -11,8 +11,8 @@ async def test_the_row_of_a_build_follows_the_commands_also_while_nobody_runs_it
         projects = app.services.projects
         started = await app.services.builds.start(ANN, WANTED)
         for command, status in steps:
-            project = await app.services.builds.command(ANN, started.project_id, command)
-            build = await projects.build(ANN, started.project_id)
+            project = await app.services.builds.execute_build_command(ANN, started.project_id, command)
+            build = await projects.get_current_build(ANN, started.project_id)
             assert (project.status, build.status) == (status, status)
             assert build.completed_at == project.completed_at
         assert build.completed_at

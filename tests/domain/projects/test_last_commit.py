@@ -26,16 +26,16 @@ class Dying(MemoryTables):
         super().__init__()
         self.reached, self.opened, self._before = asyncio.Event(), asyncio.Event(), before
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write_rows(self, writes: Sequence[Write]) -> None:
         ends = any(write.table.name == "projects" and write.fields.get("status") == "completed" for write in writes)
         dies = ends and not self.reached.is_set()
         if dies and not self._before:
-            await super().write(writes)
+            await super().write_rows(writes)
         if dies:
             self.reached.set()
             await self.opened.wait()
         if not dies or self._before:
-            await super().write(writes)
+            await super().write_rows(writes)
 
 
 def skipping() -> ScriptedModel:
@@ -45,8 +45,8 @@ def skipping() -> ScriptedModel:
 
 def calls(app: MemoryApp) -> int:
     """How many calls of the model were paid for."""
-    assert isinstance(app.adapters.model, ScriptedModel)
-    return len(app.adapters.model.requests)
+    assert isinstance(app.adapters.default_model, ScriptedModel)
+    return len(app.adapters.default_model.requests)
 
 
 async def tags(app: MemoryApp, project_id: str) -> Sequence[str]:
@@ -65,19 +65,19 @@ async def test_a_build_whose_process_died_around_its_end_ends_once_and_does_noth
         project_id = (await dead.services.builds.start(ANN, WANTED)).project_id
         await store.reached.wait()
         between, paid = await dead.services.projects.get(ANN, project_id), calls(dead)
-        stages = await dead.services.projects.stages(ANN, project_id)
+        stages = await dead.services.projects.list_current_stages(ANN, project_id)
         assert (between.status, between.progress) == ("building" if before else "completed", 100.0)
         assert [stage.status for stage in stages] == ["completed"] * 8 + [last]
         async with open_app(make_adapters(like=dead.adapters, clock=dead.clock, worker_id="w2")) as app:
-            await app.sweeper.start(alone=True)
+            await app.sweeper.recover_jobs_at_start(alone=True)
             project = await over(app, project_id)
             assert (project.status, project.error_info) == ("completed", None)
             taken_over = ["build.started"] if before else []
             assert (await tags(app, project_id))[-2 - before :] == [f"stage.{last}", *taken_over, "build.completed"]
-            assert await app.services.projects.stages(ANN, project_id) == stages
+            assert await app.services.projects.list_current_stages(ANN, project_id) == stages
             assert calls(app) == paid
             store.opened.set()
-            await dead.queue.drain(5)
+            await dead.queue.drain_jobs(5)
             assert await app.services.projects.get(ANN, project_id) == project
             assert (await tags(app, project_id)).count("build.completed") == 1
             tables = Tables(store, secret=dead.adapters.secret, clock=dead.clock)
@@ -92,17 +92,17 @@ async def test_a_wish_that_comes_between_the_last_stage_and_the_end_is_met_by_th
     async with open_app(structs.replace(make_adapters(script()), tables=store)) as dead:
         project_id = (await dead.services.builds.start(ANN, WANTED)).project_id
         await store.reached.wait()
-        stages, paid = await dead.services.projects.stages(ANN, project_id), calls(dead)
-        await dead.services.projects.command(ANN, project_id, command)
+        stages, paid = await dead.services.projects.list_current_stages(ANN, project_id), calls(dead)
+        await dead.services.projects.execute_command(ANN, project_id, command)
         async with open_app(make_adapters(like=dead.adapters, clock=dead.clock, worker_id="w2")) as app:
-            await app.sweeper.start(alone=True)
+            await app.sweeper.recover_jobs_at_start(alone=True)
             ended = await app.services.projects.get(ANN, project_id)
             assert (ended.status, ended.progress) == (status, 100.0)
             store.opened.set()
-            await dead.queue.drain(5)
+            await dead.queue.drain_jobs(5)
             assert await app.services.projects.get(ANN, project_id) == ended
             if status == "paused":
-                await app.services.builds.command(ANN, project_id, "resume")
+                await app.services.builds.execute_build_command(ANN, project_id, "resume")
                 assert (await over(app, project_id)).status == "completed"
-            assert await app.services.projects.stages(ANN, project_id) == stages
+            assert await app.services.projects.list_current_stages(ANN, project_id) == stages
             assert calls(app) == paid

@@ -23,8 +23,8 @@ class Counted(MemoryTables):
 
     rows = 0
 
-    async def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
-        items, more = await super().query(query)
+    async def query_rows(self, query: Query[Any]) -> tuple[list[Item], bool]:
+        items, more = await super().query_rows(query)
         self.rows += len(items)
         return items, more
 
@@ -35,7 +35,7 @@ async def started(app: MemoryApp, caller: Principal = ANN, *, priority: int = 3)
 
 async def position(app: MemoryApp, project_id: str, caller: Principal = ANN) -> int | None:
     projects = app.services.projects
-    return await projects.position(caller, await projects.get(caller, project_id))
+    return await projects.find_queue_position(caller, await projects.get(caller, project_id))
 
 
 async def positions(app: MemoryApp, builds: Sequence[Started]) -> Sequence[int | None]:
@@ -62,13 +62,13 @@ async def test_whoever_has_so_many_before_it_is_let_in_after_so_many(seed: int) 
         running = [await started(app) for _ in range(places)]
         waiting = [await started(app, priority=chance.randint(1, 5)) for _ in range(15)]
         for build in chance.sample(waiting, 4):  # these wait anew, behind those of their priority
-            await app.services.builds.command(ANN, build.project_id, "pause")
-            again = await app.services.builds.command(ANN, build.project_id, "resume")
+            await app.services.builds.execute_build_command(ANN, build.project_id, "pause")
+            again = await app.services.builds.execute_build_command(ANN, build.project_id, "resume")
             assert await told(app, build.project_id) == await position(app, again.project_id)
         while waiting:
             now = await positions(app, waiting)
             assert sorted(filter(None, now)) == list(range(places, places + len(waiting)))
-            await app.services.builds.command(ANN, running.pop(0).project_id, "stop")
+            await app.services.builds.execute_build_command(ANN, running.pop(0).project_id, "stop")
             running.append(waiting.pop(now.index(places)))
             assert await position(app, running[-1].project_id) is None
 
@@ -76,9 +76,9 @@ async def test_whoever_has_so_many_before_it_is_let_in_after_so_many(seed: int) 
 async def test_a_build_that_begins_again_and_is_held_is_told_its_position() -> None:
     async with open_app(structs.replace(make_adapters(), admission=Limits(1, 10)), serving=False) as app:
         ended = await started(app, priority=4)
-        await app.services.builds.command(ANN, ended.project_id, "stop")
+        await app.services.builds.execute_build_command(ANN, ended.project_id, "stop")
         _, low, urgent = [await started(app, priority=priority) for priority in (3, 1, 5)]
-        await app.services.builds.command(ANN, ended.project_id, "restart")
+        await app.services.builds.execute_build_command(ANN, ended.project_id, "restart")
         assert await told(app, ended.project_id, 2) == 2
         assert await positions(app, (urgent, ended, low)) == [1, 2, 3]
 
@@ -89,8 +89,11 @@ async def test_builds_of_colleagues_count_and_those_of_another_tenant_do_not() -
             await started(app, caller, priority=5)
         mine = await started(app)
         assert (mine.position, await position(app, mine.project_id)) == (2, 2)
-        theirs = (await app.services.projects.page(EVE, Window(), status="pending")).items
-        assert sorted([await app.services.projects.position(EVE, project) or 0 for project in theirs]) == [1, 2]
+        theirs = (await app.services.projects.list_projects(EVE, Window(), status="pending")).items
+        assert sorted([await app.services.projects.find_queue_position(EVE, project) or 0 for project in theirs]) == [
+            1,
+            2,
+        ]
 
 
 async def test_a_position_costs_a_look_at_those_that_are_held_and_nothing_where_nobody_is() -> None:

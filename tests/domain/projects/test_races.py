@@ -32,12 +32,12 @@ class Overtaken(MemoryTables):
     def before(self, field: str, value: str, act: Callable[[], Awaitable[object]]) -> None:
         self._field, self._value, self._act = field, value, act
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write_rows(self, writes: Sequence[Write]) -> None:
         set_to = [write.fields[self._field] for write in writes if write.fields.get(self._field)]
         if self._act and set_to and self._value in (*set_to, ANYTHING):
             act, self._act = self._act, None
             await act()
-        await super().write(writes)
+        await super().write_rows(writes)
 
     @property
     def has_happened(self) -> bool:
@@ -49,7 +49,7 @@ def runs_of(app: MemoryApp) -> BuildLeases:
 
 
 async def command(app: MemoryApp, project_id: str, given: Command) -> Project:
-    return await app.services.builds.command(ANN, project_id, given)
+    return await app.services.builds.execute_build_command(ANN, project_id, given)
 
 
 async def test_a_claim_that_a_stop_overtakes_is_lost_and_nothing_runs() -> None:
@@ -132,7 +132,7 @@ async def test_a_build_that_is_resumed_while_it_halts_goes_on_at_once() -> None:
         await command(app, started.project_id, "pause")
         store.before("status", "paused", lambda: command(app, started.project_id, "resume"))
         gate.opened.set()
-        await app.queue.drain(5)
+        await app.queue.drain_jobs(5)
         assert store.has_happened
         assert (await app.services.projects.get(ANN, started.project_id)).status != "building"
 
@@ -140,16 +140,16 @@ async def test_a_build_that_is_resumed_while_it_halts_goes_on_at_once() -> None:
 async def test_a_build_whose_finished_files_are_gone_fails_and_says_so() -> None:
     async with open_app(make_adapters(script(requirements=[])), serving=False) as first:
         started = await first.services.builds.start(ANN, WANTED)
-        await first.services.build_runner.run(started.task_id)
+        await first.services.build_runner.run_build_job(started.task_id)
         assert (await first.services.projects.get(ANN, started.project_id)).status == "failed"
         await command(first, started.project_id, "retry")
         emptied = structs.replace(
             make_adapters(like=first.adapters, clock=first.clock, worker_id="w2"), repository=MemoryRepository()
         )
         async with open_app(emptied, serving=False) as app:
-            task = await app.services.projects.task(ANN, started.project_id)
+            task = await app.services.projects.get_active_task(ANN, started.project_id)
             try:
-                await app.services.build_runner.run(task.task_id)
+                await app.services.build_runner.run_build_job(task.task_id)
             except NexusError as error:
                 assert error.facts["code"] == "files_lost"
             project = await app.services.projects.get(ANN, started.project_id)

@@ -15,15 +15,15 @@ def runs_of(app: MemoryApp) -> BuildLeases:
 async def starts(app: MemoryApp, project_id: str) -> tuple[str | None, ...]:
     """Of the project, of its build and of its task."""
     projects = app.services.projects
-    project, build = await projects.get(ANN, project_id), await projects.build(ANN, project_id)
-    return project.started_at, build.started_at, (await projects.task(ANN, project_id)).started_at
+    project, build = await projects.get(ANN, project_id), await projects.get_current_build(ANN, project_id)
+    return project.started_at, build.started_at, (await projects.get_active_task(ANN, project_id)).started_at
 
 
 async def failed(app: MemoryApp) -> tuple[Run, Build]:
     started = await app.services.builds.start(ANN, WANTED)
     run = await runs_of(app).claim(started.task_id, "w1")
     await runs_of(app).fail_build(run, {"message": "It went wrong."})
-    return run, await app.services.projects.build(ANN, started.project_id)
+    return run, await app.services.projects.get_current_build(ANN, started.project_id)
 
 
 @pytest.mark.parametrize("command", ["retry", "restart"])
@@ -31,10 +31,10 @@ async def test_a_rebuilt_project_tells_its_own_start_from_its_first_claim_on(com
     async with open_app(serving=False) as app:
         run, first = await failed(app)
         project_id = run.project.project_id
-        again = await app.services.builds.command(ANN, project_id, command)
+        again = await app.services.builds.execute_build_command(ANN, project_id, command)
         assert await starts(app, project_id) == (None, None, None)
         await runs_of(app).claim(again.active_task_id, "w1")
-        second = await app.services.projects.build(ANN, project_id)
+        second = await app.services.projects.get_current_build(ANN, project_id)
         assert first.completed_at
         assert second.started_at
         assert first.completed_at < second.created_at < second.started_at
@@ -44,8 +44,8 @@ async def test_a_rebuilt_project_tells_its_own_start_from_its_first_claim_on(com
 async def test_a_rebuilt_project_that_is_stopped_before_it_began_has_no_start() -> None:
     async with open_app(serving=False) as app:
         run, _ = await failed(app)
-        await app.services.builds.command(ANN, run.project.project_id, "restart")
-        stopped = await app.services.builds.command(ANN, run.project.project_id, "stop")
+        await app.services.builds.execute_build_command(ANN, run.project.project_id, "restart")
+        stopped = await app.services.builds.execute_build_command(ANN, run.project.project_id, "stop")
         assert (stopped.status, stopped.started_at) == ("cancelled", None)
 
 
@@ -53,16 +53,16 @@ async def test_a_build_keeps_its_start_through_a_takeover_a_pause_and_a_drain() 
     async with open_app(serving=False) as app:
         run, _ = await failed(app)
         project_id, runs = run.project.project_id, runs_of(app)
-        task_id = (await app.services.builds.command(ANN, project_id, "retry")).active_task_id
+        task_id = (await app.services.builds.execute_build_command(ANN, project_id, "retry")).active_task_id
         run = await runs.claim(task_id, "w1")
         began = await starts(app, project_id)
         app.clock.now += 60
         run = await runs.take_over(run.task, "w2")
         assert await starts(app, project_id) == began
-        await app.services.builds.command(ANN, project_id, "pause")
+        await app.services.builds.execute_build_command(ANN, project_id, "pause")
         await runs.pause_done(run)
         assert await starts(app, project_id) == began
-        await app.services.builds.command(ANN, project_id, "resume")
+        await app.services.builds.execute_build_command(ANN, project_id, "resume")
         await runs.release(await runs.claim(task_id, "w1"))
         await runs.claim(task_id, "w2")
         assert await starts(app, project_id) == began

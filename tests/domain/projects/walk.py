@@ -121,7 +121,9 @@ class Walk:
 
     async def _answer(self, known: Known, command: Command, from_stage: str | None) -> Project | WrongState:
         try:
-            return await self._services.builds.command(ANN, known.project_id, command, from_stage=from_stage)
+            return await self._services.builds.execute_build_command(
+                ANN, known.project_id, command, from_stage=from_stage
+            )
         except WrongState as refused:
             return refused
 
@@ -148,11 +150,11 @@ class Walk:
         _, task, _ = await self._rows(known)
         deleting = Runner(services=self._services, worker_id="w1"), encode(FinishDeletion(task_id=purge_id))
         if task.status == "running":
-            assert (await deleting[0].run(deleting[1])).verb == "snooze"
+            assert (await deleting[0].run_job(deleting[1])).verb == "snooze"
             await self._runs.end_for(task)
             self._clock.now += 3
             self.seen["purge waited"] += 1
-        assert (await deleting[0].run(deleting[1])).verb == "complete"
+        assert (await deleting[0].run_job(deleting[1])).verb == "complete"
         assert await self._tables.find(PROJECTS, known.project_id) is None
         assert (await self._tables.page(STAGES, known.project_id)).items == []
 
@@ -262,7 +264,7 @@ class Walk:
         verb = self._random.choice(sorted(verbs))
         await self._refused(known, verbs[verb], LeaseLost)
         executions = self._services.tasks.executions
-        assert await executions.renew([executions.lease_of(run.task)]) == [None]
+        assert await executions.renew_leases([executions.make_lease(run.task)]) == [None]
         self.seen[f"late {verb}"] += 1
 
     async def _act(self, run: Run, verb: str) -> None:

@@ -13,7 +13,7 @@ from nexus.domain.core.errors import Conflict, Unavailable
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.rows import insert
-from nexus.domain.requests.model import KeptAnswer, Once, once
+from nexus.domain.requests.model import KeptAnswer, Once, make_idempotency_key
 from nexus.domain.requests.service import KeyReused, Requests, Waiting
 from nexus.domain.requests.tables import REQUESTS
 from nexus.domain.tasks.execution import LeaseTimes
@@ -21,7 +21,7 @@ from tests.fakes.heartbeat import MemoryHeartbeat
 from tests.memory_app import ANN, BEN
 
 SOON, LEASE = Waiting(longest=20, look=0.001), LeaseTimes(lease=0.05)
-KEY = once("k", "POST /x", b"body")
+KEY = make_idempotency_key("k", "POST /x", b"body")
 PLACE = '["tnt_one","usr_ann","POST /x","k"]'
 
 
@@ -83,7 +83,7 @@ async def asked(
     async with at.begin_long(caller, key, str) as request:
         if request.answer is None:
             answer = await work()
-            await tables.commit(*request.record(answer))
+            await tables.commit(*request.make_answer_writes(answer))
             request.answer = answer
     return request.result
 
@@ -156,14 +156,14 @@ async def test_another_body_is_refused_while_the_first_is_worked_on_and_after(
     other = at if same_process else process(tables)
     first = asyncio.ensure_future(asked(tables, at, work))
     await work.reached.wait()
-    refused = asyncio.ensure_future(asked(tables, other, work, once("k", "POST /x", b"other")))
+    refused = asyncio.ensure_future(asked(tables, other, work, make_idempotency_key("k", "POST /x", b"other")))
     if not same_process:
         with pytest.raises(KeyReused):
             await refused
     work.go.set()
     assert await first == "answer 1"
     with pytest.raises(KeyReused):
-        await (refused if same_process else asked(tables, other, work, once("k", "POST /x", b"other")))
+        await (refused if same_process else asked(tables, other, work, make_idempotency_key("k", "POST /x", b"other")))
 
 
 async def test_the_same_key_of_another_user_or_route_is_another_key(tables: Tables) -> None:
@@ -172,7 +172,7 @@ async def test_the_same_key_of_another_user_or_route_is_another_key(tables: Tabl
     said = [
         await asked(tables, at, work),
         await asked(tables, at, work, caller=BEN),
-        await asked(tables, at, work, once("k", "POST /y", b"body")),
+        await asked(tables, at, work, make_idempotency_key("k", "POST /y", b"body")),
         await asked(tables, at, work, None),
         await asked(tables, at, work, None),
     ]
@@ -195,7 +195,7 @@ async def test_nobody_waits_for_ever(tables: Tables, same_process: bool) -> None
 async def test_an_answer_whose_commit_was_told_as_failed_is_found(tables: Tables) -> None:
     async def committed_and_lost() -> str:
         async with process(tables).begin_request(ANN, KEY, str) as request:
-            await tables.commit(*request.record("kept"))
+            await tables.commit(*request.make_answer_writes("kept"))
             raise Unavailable("the answer of the store was lost")
         return request.result
 

@@ -103,9 +103,9 @@ async def test_a_tool_is_called_once_and_gets_the_same_key_when_it_is_repeated(t
         return ToolResult(ok=True, result="4", seconds=0.1)
 
     with pytest.raises(Unavailable):
-        await journal(tables).tool("double", "{}", "external", call)
-    first = await journal(tables).tool("double", "{}", "external", call)
-    again = await journal(tables).tool("double", "{}", "external", call)
+        await journal(tables).call_tool_as_step("double", "{}", "external", call)
+    first = await journal(tables).call_tool_as_step("double", "{}", "external", call)
+    again = await journal(tables).call_tool_as_step("double", "{}", "external", call)
     assert first == again
     assert keys == ["reply:1#0"] * 2
 
@@ -121,11 +121,11 @@ async def test_a_tool_that_changes_the_world_is_not_repeated_when_the_host_died_
         raise AssertionError("it must not be called again")
 
     dying = journal(tables)
-    dying._forget_step = _nothing  # type: ignore[method-assign]  # a dead host forgets nothing
+    dying._discard_unfinished_step = _nothing  # type: ignore[method-assign]  # a dead host forgets nothing
     with pytest.raises(Died):
-        await dying.tool("send", "{}", effect, dies)  # type: ignore[arg-type]  # one of the effects
+        await dying.call_tool_as_step("send", "{}", effect, dies)  # type: ignore[arg-type]  # one of the effects
     with pytest.raises(OutcomeUnknown):
-        await journal(tables).tool("send", "{}", effect, call)  # type: ignore[arg-type]  # one of the effects
+        await journal(tables).call_tool_as_step("send", "{}", effect, call)  # type: ignore[arg-type]  # one of the effects
 
 
 async def _nothing(step: object, *, cut: bool = False) -> None:
@@ -142,12 +142,12 @@ async def test_a_step_that_kills_every_host_runs_alone_and_is_then_given_up(tabl
 
     for _ in range(1 + ALONE_DEATHS):
         dying = journal(tables, gate)
-        dying._forget_step = _nothing  # type: ignore[method-assign]  # a dead host forgets nothing
+        dying._discard_unfinished_step = _nothing  # type: ignore[method-assign]  # a dead host forgets nothing
         with pytest.raises(Died):
-            await dying.tool("crash", "{}", "pure", dies)
+            await dying.call_tool_as_step("crash", "{}", "pure", dies)
     assert alone == ALONE_DEATHS
     with pytest.raises(Poisonous):
-        await journal(tables, gate).tool("crash", "{}", "pure", dies)
+        await journal(tables, gate).call_tool_as_step("crash", "{}", "pure", dies)
 
 
 async def test_nothing_else_is_in_flight_while_a_suspect_runs() -> None:
@@ -201,13 +201,13 @@ async def test_a_tool_that_changes_the_world_and_was_cut_is_not_called_again(tab
         await gate.wait()
         return ToolResult(ok=True, result="{}", seconds=0.0)
 
-    cut = asyncio.ensure_future(journal(tables).tool("pay", "{}", "destructive", call))
+    cut = asyncio.ensure_future(journal(tables).call_tool_as_step("pay", "{}", "destructive", call))
     while not keys:
         await asyncio.sleep(0)
     cut.cancel()
     await asyncio.gather(cut, return_exceptions=True)
     with pytest.raises(OutcomeUnknown):
-        await journal(tables).tool("pay", "{}", "destructive", call)
+        await journal(tables).call_tool_as_step("pay", "{}", "destructive", call)
     assert len(keys) == 1
 
 
@@ -228,10 +228,10 @@ async def test_a_call_that_was_cut_after_its_run_was_taken_away_is_no_death(tabl
 async def test_only_the_newest_answer_can_be_forgotten_and_never_what_a_tool_did(tables: Tables) -> None:
     model = ScriptedModel("one", "two", "two again")
     first, other = journal(tables), ModelRequest(messages=(ChatMessage("user", "and then"),))
-    assert not await first.forget_answer()
+    assert not await first.invalidate_last_answer()
     await heard(over(model, first))
     await heard(over(model, first), other)
-    assert await journal(tables).forget_answer()
+    assert await journal(tables).invalidate_last_answer()
     second = journal(tables)
     assert [(await heard(over(model, second), asked))[0] for asked in (ASKED, other)] == [
         Delta("one"),
@@ -245,12 +245,12 @@ async def test_only_the_newest_answer_can_be_forgotten_and_never_what_a_tool_did
         calls += 1
         return ToolResult(ok=True, result="sent", seconds=0.0)
 
-    await second.tool("send", "{}", "external", send)
-    assert await journal(tables).forget_answer()
+    await second.call_tool_as_step("send", "{}", "external", send)
+    assert await journal(tables).invalidate_last_answer()
     third = journal(tables)
     for asked in (ASKED, other):
         await heard(over(model, third), asked)
-    await third.tool("send", "{}", "external", send)
+    await third.call_tool_as_step("send", "{}", "external", send)
     assert (calls, third.replayed) == (1, 3)
 
 
@@ -260,7 +260,7 @@ async def test_forgetting_twice_before_anything_is_asked_forgets_the_answer_befo
     await heard(over(model, first))
     await heard(over(model, first), other)
     for _ in range(3):
-        assert await journal(tables).forget_answer()
+        assert await journal(tables).invalidate_last_answer()
     second = journal(tables)
     assert not await second.is_open(), "nobody died under what was forgotten"
     assert [(await heard(over(model, second), asked))[0] for asked in (ASKED, other)] == [
@@ -274,9 +274,9 @@ async def test_a_new_scope_is_not_read_and_what_its_journal_wrote_is() -> None:
     class Counting(MemoryTables):
         reads = 0
 
-        async def read(self, places: Sequence[Place]) -> list[Item | None]:
+        async def read_rows(self, places: Sequence[Place]) -> list[Item | None]:
             self.reads += 1
-            return await super().read(places)
+            return await super().read_rows(places)
 
     driver = Counting()
     tables = Tables(driver, secret=b"s", clock=clock)
@@ -284,12 +284,12 @@ async def test_a_new_scope_is_not_read_and_what_its_journal_wrote_is() -> None:
     models = over(ScriptedModel("one", "two"), steps)
     for _ in range(2):
         await heard(models)
-    assert (driver.reads, steps.position) == (0, 2)
+    assert (driver.reads, steps.finished_step_count) == (0, 2)
 
     async def call(key: str) -> ToolResult:
         return ToolResult(ok=True, result="1", seconds=0.0)
 
-    await steps.tool("send", "{}", "external", call)
+    await steps.call_tool_as_step("send", "{}", "external", call)
     assert driver.reads == 1, "a step that was noted before it began"
     replayed = await heard(over(ScriptedModel(), journal(tables)))
     assert isinstance(replayed[-1], End)

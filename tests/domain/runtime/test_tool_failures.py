@@ -17,7 +17,7 @@ from nexus.domain.ports.web import Web
 from nexus.domain.runtime.model import AgentSpec, Answer
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.tools.library.registry import LIBRARY
-from nexus.domain.tools.providers import tool_providers
+from nexus.domain.tools.providers import make_tool_providers
 from nexus.domain.tools.service import Tools
 from tests.fakes.code import MemoryCode
 from tests.fakes.models import ScriptedModel, turn
@@ -40,7 +40,7 @@ class Breaking:
     async def fetch(self, url: str, **_: object) -> object:
         raise self._error
 
-    async def call(self, *_: object, **__: object) -> object:
+    async def call_function(self, *_: object, **__: object) -> object:
         raise self._error
 
 
@@ -50,7 +50,7 @@ class Answering:
     def __init__(self, value: object) -> None:
         self._value = value
 
-    async def call(self, *_: object, **__: object) -> Outcome:
+    async def call_function(self, *_: object, **__: object) -> Outcome:
         return Outcome(status="ok", value=self._value)
 
 
@@ -74,7 +74,7 @@ async def answered(
     runner: CodeRunner = code or MemoryCode()  # type: ignore[assignment]  # as above
     tables = Tables(MemoryTables(), secret=b"s" * 32, clock=lambda: 0.0)
     models = Models(catalog=MemoryCatalog(scripted), clock=lambda: 0.0, sleep=asyncio.sleep)
-    providers = tool_providers(Tools(tables=tables, web=found, clock=lambda: 0.0), runner)
+    providers = make_tool_providers(Tools(tables=tables, web=found, clock=lambda: 0.0), runner)
     runtime = Runtime(models=models, providers=providers)
     other = AgentSpec(agent_id="other", name="Other", prompt="Help.")
     spec = AgentSpec(agent_id="one", name="One", prompt="Help.", tools=(tool,), agents={"other": other})

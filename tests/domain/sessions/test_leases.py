@@ -11,7 +11,7 @@ from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.log import Append, EventLog
 from nexus.domain.ports.rows import Item, Place, Write
-from nexus.domain.requests.model import once
+from nexus.domain.requests.model import make_idempotency_key
 from nexus.domain.sessions.model import Reply, WriteReply
 from nexus.jobs.lanes import Lanes
 from tests.domain.sessions.test_sessions import talking
@@ -21,7 +21,7 @@ from tests.fakes.log import MemoryLog
 from tests.fakes.models import Gate, turn
 from tests.memory_app import ANN, MemoryApp, make_adapters, open_app
 
-KEY = once("k", "messages", b"hello")
+KEY = make_idempotency_key("k", "messages", b"hello")
 GONE = Reply(
     session_id="ses", reply_id="msg", agent_id="agt", tenant_id="t", user_id="u", asked="msg_0", created_at="2026"
 )
@@ -36,15 +36,15 @@ class Halting(MemoryTables):
         self.at_read = self.refuses = False
         self.reached, self.opened = asyncio.Event(), asyncio.Event()
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write_rows(self, writes: Sequence[Write]) -> None:
         if not self.reached.is_set() and any(map(self.at_write, writes)):
             await self._halt()
-        await super().write(writes)
+        await super().write_rows(writes)
 
-    async def read(self, places: Sequence[Place]) -> list[Item | None]:
+    async def read_rows(self, places: Sequence[Place]) -> list[Item | None]:
         if not self.reached.is_set() and self.at_read and any(table.name == "replies" for table, _ in places):
             await self._halt()
-        return await super().read(places)
+        return await super().read_rows(places)
 
     async def _halt(self) -> None:
         self.reached.set()
@@ -69,11 +69,11 @@ async def test_one_that_is_over_and_asked_for_again_takes_no_place_in_the_line()
         reply = await asked(app, old)
         await told(app, reply)
         await app.queue.wait_idle()
-        talk = Talk(app, await app.services.sessions.open(ANN, session.agent_id))
+        talk = Talk(app, await app.services.sessions.create_session(ANN, session.agent_id))
         await talk.begun()
         assert (await asked(app, old)).reply_id == reply.reply_id
         assert app.queue.free_places(WriteReply, group=ANN.tenant_id).taken == 1
-        assert app.services.replies.expect_reply(reply), "in nobody's hands"
+        assert app.services.replies.register_local_reply(reply), "in nobody's hands"
         await talk.another()
         talk.says(turn("Good."))
         talk.gate.opened.set()
@@ -82,7 +82,7 @@ async def test_one_that_is_over_and_asked_for_again_takes_no_place_in_the_line()
 async def test_one_that_is_asked_for_again_in_the_first_step_of_its_job_is_left_to_that() -> None:
     tables = Halting()
     async with talking(tables=tables, queue=Lanes(interactive=1)) as (app, session):
-        other = Talk(app, await app.services.sessions.open(ANN, session.agent_id))
+        other = Talk(app, await app.services.sessions.create_session(ANN, session.agent_id))
         await other.begun()
         talk = Talk(app, session)
         talk.says(turn("Good."))
@@ -94,7 +94,7 @@ async def test_one_that_is_asked_for_again_in_the_first_step_of_its_job_is_left_
         tables.opened.set()
         await app.queue.wait_idle()
         assert tags(await told(app, reply)) == ["reply.waiting", *WRITTEN]
-        assert app.services.replies.expect_reply(reply), "in nobody's hands"
+        assert app.services.replies.register_local_reply(reply), "in nobody's hands"
 
 
 async def test_one_whose_job_was_cut_is_not_held_by_who_asks_again_and_can_be_cancelled() -> None:
@@ -103,23 +103,23 @@ async def test_one_whose_job_was_cut_is_not_held_by_who_asks_again_and_can_be_ca
         old.says(turn("half ", gate))
         reply = await asked(app, old)
         await gate.reached.wait()
-        app.queue.cancel(reply.reply_id)  # as the time limit of a job does: nobody wants it stopped
+        app.queue.stop_job(reply.reply_id)  # as the time limit of a job does: nobody wants it stopped
         await app.queue.wait_idle()
-        talk = Talk(app, await app.services.sessions.open(ANN, session.agent_id))
+        talk = Talk(app, await app.services.sessions.create_session(ANN, session.agent_id))
         await talk.begun()
         await asked(app, old)
         await app.services.sessions.cancel(ANN, session.session_id, reply.reply_id)
         async with open_app(make_adapters(like=app.adapters, clock=app.clock, worker_id="w2"), serving=False) as again:
-            await again.sweeper.start(alone=True)
+            await again.sweeper.recover_jobs_at_start(alone=True)
             assert (await old.row(reply)).status == "cancelled"
             assert tags(await told(again, reply)) == ["reply.started", "reply.delta", "reply.cancelled"]
-        assert app.services.replies.expect_reply(reply), "in nobody's hands"
+        assert app.services.replies.register_local_reply(reply), "in nobody's hands"
 
 
 async def test_one_whose_job_could_not_begin_goes_on_when_it_is_asked_for_again() -> None:
     tables = Halting()
     async with talking(tables=tables, queue=Lanes(interactive=1)) as (app, session):
-        talk = Talk(app, await app.services.sessions.open(ANN, session.agent_id))
+        talk = Talk(app, await app.services.sessions.create_session(ANN, session.agent_id))
         await talk.begun()
         old = Talk(app, session)
         reply = await asked(app, old)
@@ -139,8 +139,8 @@ async def test_a_cancel_that_saw_it_before_it_was_taken_over_ends_it_in_the_new_
     class Moving(MemoryTables):
         moved: Any = None
 
-        async def read(self, places: Sequence[Place]) -> list[Item | None]:
-            found = await super().read(places)
+        async def read_rows(self, places: Sequence[Place]) -> list[Item | None]:
+            found = await super().read_rows(places)
             if self.moved and any(table.name == "replies" for table, _ in places):
                 move, self.moved = self.moved, None
                 await move()
@@ -154,8 +154,8 @@ async def test_a_cancel_that_saw_it_before_it_was_taken_over_ends_it_in_the_new_
         async with open_app(make_adapters(like=app.adapters, clock=app.clock, worker_id="w2"), serving=False) as again:
 
             async def take() -> None:
-                assert await again.services.replies.take_over(await talk.row(reply))
-                await again.queue.enqueue(WriteReply(reply_id=reply.reply_id), key=reply.reply_id)
+                assert await again.services.replies.take_over_reply(await talk.row(reply))
+                await again.queue.enqueue_job(WriteReply(reply_id=reply.reply_id), key=reply.reply_id)
 
             tables.moved = take
             ended = await again.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
@@ -238,7 +238,7 @@ async def test_a_reply_is_finished_while_the_log_is_away_and_its_log_is_made_who
         row = await talk.row(reply)
         assert (row.status, row.content) == ("completed", "Good.") and row.dispatch
         log.away = False
-        await app.services.replies.take_over(row)
+        await app.services.replies.take_over_reply(row)
         assert (await talk.row(reply)).dispatch is None
         assert tags(await told(app, reply))[-3:] == ["reply.reset", "reply.delta", "reply.completed"]
 
@@ -251,7 +251,7 @@ async def test_what_only_waited_is_not_given_up_however_many_processes_die() -> 
         for number in range(2, 5):
             on = make_adapters(like=app.adapters, clock=app.clock, worker_id=f"w{number}")
             async with open_app(msgspec.structs.replace(on, queue=MemoryJobs()), serving=False) as dead:
-                await dead.sweeper.start(alone=True)
+                await dead.sweeper.recover_jobs_at_start(alone=True)
                 row = await talk.row(reply)
                 assert (row.status, row.worker_id, row.deaths, row.fence) == ("running", f"w{number}", 0, number)
         talk.gate.opened.set()
@@ -267,7 +267,7 @@ async def test_a_job_that_this_process_lost_is_no_death() -> None:
         await app.queue.wait_idle()
         talk.says(turn("Again."))
         app.clock.now += 60
-        await app.sweeper.sweep()
+        await app.sweeper.recover_lost_jobs()
         await app.queue.wait_idle()
         row = await talk.row(reply)
         assert (row.status, row.fence, row.deaths, row.content) == ("completed", 2, 0, "one two")
@@ -285,7 +285,7 @@ async def test_one_whose_end_could_not_be_told_in_full_is_completed_by_the_next_
         row = await talk.row(reply)
         assert (tables.reached.is_set(), row.status, row.dispatch is None) == (True, "completed", False)
         app.clock.now += 60
-        await app.sweeper.sweep()
+        await app.sweeper.recover_lost_jobs()
         row = await talk.row(reply)
         assert (row.status, row.dispatch, row.fence) == ("completed", None, 1)
         assert tags(await told(app, reply))[-1] == "reply.completed"
@@ -295,7 +295,7 @@ async def test_what_an_answer_cost_is_in_the_log_before_its_row_says_that_it_is_
     tables = Halting()
     tables.at_write = lambda write: write.table.name == "replies" and write.fields.get("status") == "completed"
     async with talking(tables=tables) as (app, session):
-        model: Any = app.adapters.model
+        model: Any = app.adapters.default_model
         model.add(turn("Good."), purpose="reply")
         reply = await app.services.sessions.send(ANN, session.session_id, "hello")
         await tables.reached.wait()

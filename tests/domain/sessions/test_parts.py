@@ -22,56 +22,56 @@ AWKWARD = [ESCAPED * 30_000, "税" * 150_000, "😀é" * 90_000, "\x00" * 110_00
 async def test_an_answer_keeps_which_tools_were_called_and_where_in_it() -> None:
     async with talking() as (app, session):
         [call, said] = doubling()
-        app.adapters.model.add(
+        app.adapters.default_model.add(
             msgspec.structs.replace(call, pieces=("Let me see. ", *call.pieces)), said, purpose="reply"
         )
         reply = await app.services.sessions.send(ANN, session.session_id, "double 2")
         events = await heard(app, session, reply.reply_id)
         called = next(event for event in events if event["type"] == "tool.called")
-        kept = await app.services.sessions.reply(ANN, session.session_id, reply.reply_id)
+        kept = await app.services.sessions.get_reply(ANN, session.session_id, reply.reply_id)
         assert kept.output == (
             TextPart("Let me see. "),
             ToolCallPart(str(called["call_id"]), str(called["name"]), True),
             TextPart("That is 4."),
         )
         assert (kept.input, kept.content) == ((TextPart("double 2"),), "Let me see. That is 4.")
-        messages = (await app.services.sessions.messages(ANN, session.session_id, Window())).items
+        messages = (await app.services.sessions.list_messages(ANN, session.session_id, Window())).items
         assert [message.parts for message in messages] == [kept.input, kept.output]
 
 
 async def test_parts_that_a_user_sends_are_paragraphs_for_the_model() -> None:
     async with talking() as (app, session):
-        app.adapters.model.add(turn("Good."), purpose="reply")
+        app.adapters.default_model.add(turn("Good."), purpose="reply")
         said = [TextPart("A report."), TextPart("What does it say?")]
         reply = await app.services.sessions.send(ANN, session.session_id, said)
         await heard(app, session, reply.reply_id)
-        assert app.adapters.model.requests[-1].messages[-1].content == "A report.\nWhat does it say?"
+        assert app.adapters.default_model.requests[-1].messages[-1].content == "A report.\nWhat does it say?"
         again = await app.services.sessions.get(ANN, session.session_id)
         assert again.display_name == "A report. What does it say?"
 
 
 async def test_a_reply_without_a_session_is_written_followed_and_accounted_for_like_every_other() -> None:
     async with talking() as (app, session):
-        app.adapters.model.add(turn("Good."), purpose="reply")
+        app.adapters.default_model.add(turn("Good."), purpose="reply")
         template = app.services.replies.make_reply(
             session, await app.services.agents.read(session.agent_id), "msg_x", "", []
         )
         reply = msgspec.structs.replace(template, session_id=None, asked=None, input=(TextPart("hello"),))
-        before = (await app.services.statistics.overview(ANN)).messages
+        before = (await app.services.statistics.read_overview(ANN)).messages
         await Tables(app.adapters.tables, secret=b"s", clock=app.clock).commit(insert(REPLIES, reply))
-        assert app.services.replies.expect_reply(reply)
-        await app.queue.enqueue(WriteReply(reply_id=reply.reply_id), key=reply.reply_id, group=ANN.tenant_id)
-        batches = await app.services.sessions.follow(ANN, None, reply.reply_id)
+        assert app.services.replies.register_local_reply(reply)
+        await app.queue.enqueue_job(WriteReply(reply_id=reply.reply_id), key=reply.reply_id, group=ANN.tenant_id)
+        batches = await app.services.sessions.stream_reply_events(ANN, None, reply.reply_id)
         assert batches is not None
         events = [msgspec.json.decode(event) async for batch in batches for event in batch.events]
         assert [event["type"] for event in events][-1] == "reply.completed"
         await app.queue.wait_idle()
-        kept = await app.services.sessions.reply(ANN, None, reply.reply_id)
+        kept = await app.services.sessions.get_reply(ANN, None, reply.reply_id)
         assert (kept.status, kept.content, kept.dispatch) == ("completed", "Good.", None)
-        assert [message.content for message in app.adapters.model.requests[-1].messages][1:] == ["hello"]
-        [call] = (await app.services.invocations.page(ANN, session.agent_id, Window())).items
+        assert [message.content for message in app.adapters.default_model.requests[-1].messages][1:] == ["hello"]
+        [call] = (await app.services.invocations.list_caller_invocations(ANN, session.agent_id, Window())).items
         assert (call.session_id, call.input_text, call.output_text) == (None, "hello", "Good.")
-        assert (await app.services.statistics.overview(ANN)).messages == before
+        assert (await app.services.statistics.read_overview(ANN)).messages == before
 
 
 @pytest.mark.parametrize("text", AWKWARD, ids=["escapes", "chinese", "emoji", "control"])

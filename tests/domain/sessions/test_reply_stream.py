@@ -9,7 +9,7 @@ from nexus.domain.core.errors import Conflict, Unavailable
 from nexus.domain.ports.log import LEAP, Append, Batch, EventLog
 from nexus.domain.runtime.model import TextDelta, UsageRecorded
 from nexus.domain.sessions.model import ReplyCompleted, ReplyEvent, ReplyReset, ReplyStarted, join_text
-from nexus.domain.sessions.reply_stream import LOST, UNKNOWN, ReplyStream, reply_log
+from nexus.domain.sessions.reply_stream import LOST, UNKNOWN, ReplyStream, make_reply_log
 from tests.fakes.log import MemoryLog
 
 STARTED = ReplyStarted("ses_1", "rpl_1")
@@ -34,12 +34,12 @@ class Counting(MemoryLog):
 
 
 async def events_of(log: Counting) -> Sequence[ReplyEvent]:
-    return [event for _, event in await reply_log(EventLog(log)).read("t")]
+    return [event for _, event in await make_reply_log(EventLog(log)).read("t")]
 
 
 async def test_what_a_call_cost_comes_with_the_next_event_and_the_end_at_the_latest() -> None:
     log = Counting()
-    stream = ReplyStream(reply_log(EventLog(log)), "t")
+    stream = ReplyStream(make_reply_log(EventLog(log)), "t")
     events = [STARTED, USAGE, TextDelta("one"), TextDelta(" two"), USAGE]
     for event in events:
         await stream.emit_event(event)
@@ -50,9 +50,9 @@ async def test_what_a_call_cost_comes_with_the_next_event_and_the_end_at_the_lat
 
 async def test_what_was_lost_on_its_way_is_forgotten_with_what_waited_behind_it() -> None:
     log = Counting()
-    stream = ReplyStream(reply_log(EventLog(log)), "t")
+    stream = ReplyStream(make_reply_log(EventLog(log)), "t")
     await stream.emit_event(STARTED)
-    await stream.flush()
+    await stream.await_last_append()
     log.failing = 1
     await stream.emit_event(TextDelta("lost"))
     await stream.emit_event(USAGE)
@@ -62,11 +62,11 @@ async def test_what_was_lost_on_its_way_is_forgotten_with_what_waited_behind_it(
 
 async def begun_stream(log: Counting) -> ReplyStream:
     """Of a reply that has said `one` and counted a call."""
-    stream = ReplyStream(reply_log(EventLog(log)), "t")
+    stream = ReplyStream(make_reply_log(EventLog(log)), "t")
     await stream.begin_answer(STARTED, again=ReplyReset("again"), now=0.0)
     for event in (USAGE, TextDelta("one")):
-        await stream.consume(event)
-    await stream.flush()
+        await stream.emit_answer_item(event)
+    await stream.await_last_append()
     return stream
 
 
@@ -75,16 +75,16 @@ async def test_what_is_lost_while_the_log_is_away_is_said_again_behind_a_leap() 
     stream = await begun_stream(log)
     log.failing = 3
     for word in (" two", " three", " four", " five"):
-        await stream.consume(TextDelta(word))
-    await stream.flush()
+        await stream.emit_answer_item(TextDelta(word))
+    await stream.await_last_append()
     await stream.end_stream(OVER)
-    events = await reply_log(EventLog(log)).read("t")
+    events = await make_reply_log(EventLog(log)).read("t")
     assert [event for _, event in events][3:] == [
         ReplyReset(LOST), USAGE, TextDelta("one two three four five"), OVER
     ]  # fmt: skip
     assert events[3].position > events[2].position + LEAP
-    replayed = ReplyStream(reply_log(EventLog(log)), "t")
-    await replayed.replay()
+    replayed = ReplyStream(make_reply_log(EventLog(log)), "t")
+    await replayed.restore_from_log()
     assert (join_text(replayed.output), replayed.input_tokens) == ("one two three four five", 10)
 
 
@@ -94,12 +94,12 @@ async def test_a_topic_that_the_log_has_lost_begins_anew_with_all_that_was_said(
     stream = await begun_stream(log)
     if when == "before a word":
         await log.delete(["t"])
-        await stream.consume(TextDelta(" two"))
-        await stream.flush()
+        await stream.emit_answer_item(TextDelta(" two"))
+        await stream.await_last_append()
     else:
-        await stream.consume(TextDelta(" two"))
+        await stream.emit_answer_item(TextDelta(" two"))
         if when == "before the end":
-            await stream.flush()
+            await stream.await_last_append()
         await log.delete(["t"])
     await stream.end_stream(OVER)
     assert await events_of(log) == [ReplyReset(LOST), USAGE, TextDelta("one two"), OVER]
@@ -108,13 +108,13 @@ async def test_a_topic_that_the_log_has_lost_begins_anew_with_all_that_was_said(
 async def test_another_writer_that_is_further_is_not_written_over() -> None:
     log = Counting()
     stream = await begun_stream(log)
-    other = ReplyStream(reply_log(EventLog(log)), "t")
-    await other.replay()
+    other = ReplyStream(make_reply_log(EventLog(log)), "t")
+    await other.restore_from_log()
     await other.begin_answer(STARTED, again=ReplyReset("taken over"), now=0.0)
-    await other.flush()
-    await stream.consume(TextDelta(" two"))
+    await other.await_last_append()
+    await stream.emit_answer_item(TextDelta(" two"))
     with pytest.raises(Conflict):
-        await stream.flush()
+        await stream.await_last_append()
 
 
 async def test_a_reply_that_is_taken_over_while_the_log_is_away_is_begun_anew_beyond_all_positions() -> None:
@@ -123,9 +123,9 @@ async def test_a_reply_that_is_taken_over_while_the_log_is_away_is_begun_anew_be
             raise Unavailable("away")
 
     log = Away()
-    stream = ReplyStream(reply_log(EventLog(log)), "t")
-    await stream.replay(2)
+    stream = ReplyStream(make_reply_log(EventLog(log)), "t")
+    await stream.restore_from_log(2)
     assert stream.has_begun and stream.usage_unknown
     await stream.begin_answer(STARTED, again=ReplyReset("taken over"), now=0.0)
-    await stream.flush()
+    await stream.await_last_append()
     assert await log.end("t") > 2 * UNKNOWN

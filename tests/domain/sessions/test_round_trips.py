@@ -11,7 +11,7 @@ from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import NotFound
 from nexus.domain.ports.database import Query
 from nexus.domain.ports.rows import Item, Place, Write
-from nexus.domain.requests.model import once
+from nexus.domain.requests.model import make_idempotency_key
 from nexus.domain.requests.service import KeyReused
 from tests.domain.builds.scripts import doubling
 from tests.domain.sessions.test_sessions import heard, talking
@@ -28,24 +28,24 @@ class Counting(MemoryTables):
         super().__init__()
         self.calls = list[str]()
 
-    async def read(self, places: Sequence[Place]) -> list[Item | None]:
+    async def read_rows(self, places: Sequence[Place]) -> list[Item | None]:
         self.calls.append("read " + "+".join(table.name for table, _ in places))
-        return await super().read(places)
+        return await super().read_rows(places)
 
-    async def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
+    async def query_rows(self, query: Query[Any]) -> tuple[list[Item], bool]:
         self.calls.append(f"query {query.table.name}")
-        return await super().query(query)
+        return await super().query_rows(query)
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write_rows(self, writes: Sequence[Write]) -> None:
         self.calls.append("write " + "+".join(write.table.name for write in writes))
-        await super().write(writes)
+        await super().write_rows(writes)
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["the first message", "a later one"])
 async def test_the_model_is_asked_after_few_round_trips_and_a_tool_call_costs_few_more(first: bool) -> None:
     tables = Counting()
     async with talking(tables=tables) as (app, session):
-        model: Any = app.adapters.model
+        model: Any = app.adapters.default_model
         if not first:
             model.add(turn("Good."), purpose="reply")
             await heard(app, session, (await app.services.sessions.send(ANN, session.session_id, "hello")).reply_id)
@@ -54,7 +54,7 @@ async def test_the_model_is_asked_after_few_round_trips_and_a_tool_call_costs_fe
         [call, said] = doubling()
         model.add(structs.replace(call, pieces=(gate, *call.pieces)), said, purpose="reply")
         tables.calls.clear()
-        key = once("k", "messages", b"double 2")
+        key = make_idempotency_key("k", "messages", b"double 2")
         reply = await app.services.sessions.send(ANN, session.session_id, "double 2", once=key)
         await gate.reached.wait()
         before = list(tables.calls)
@@ -75,28 +75,30 @@ async def test_the_model_is_asked_after_few_round_trips_and_a_tool_call_costs_fe
 async def test_the_same_request_again_is_told_so_by_what_stands_against_it() -> None:
     tables = Counting()
     async with talking(tables=tables) as (app, session):
-        app.adapters.model.add(turn("Good."), purpose="reply")
-        key = once("k", "messages", b"hello")
+        app.adapters.default_model.add(turn("Good."), purpose="reply")
+        key = make_idempotency_key("k", "messages", b"hello")
         replies = [await app.services.sessions.send(ANN, session.session_id, "hello", once=key) for _ in range(2)]
         await heard(app, session, replies[0].reply_id)
         replies.append(await app.services.sessions.send(ANN, session.session_id, "hello", once=key))
         assert len({reply.reply_id for reply in replies}) == 1
         assert (await app.services.sessions.get(ANN, session.session_id)).message_count == 2
         with pytest.raises(KeyReused):
-            await app.services.sessions.send(ANN, session.session_id, "hello", once=once("k", "messages", b"other"))
+            await app.services.sessions.send(
+                ANN, session.session_id, "hello", once=make_idempotency_key("k", "messages", b"other")
+            )
 
 
 async def test_one_who_follows_a_reply_where_it_is_written_reads_no_row_and_sees_no_others() -> None:
     tables = Counting()
     async with talking(tables=tables) as (app, session):
         gate = Gate()
-        app.adapters.model.add(turn(gate, "Good."), purpose="reply")
+        app.adapters.default_model.add(turn(gate, "Good."), purpose="reply")
         reply = await app.services.sessions.send(ANN, session.session_id, "hello")
         await gate.reached.wait()
         tables.calls.clear()
-        assert await app.services.sessions.follow(ANN, session.session_id, reply.reply_id) is not None
+        assert await app.services.sessions.stream_reply_events(ANN, session.session_id, reply.reply_id) is not None
         assert tables.calls == []
         for caller, session_id in ((BEN, session.session_id), (EVE, session.session_id), (ANN, None), (ANN, "ses_x")):
             with pytest.raises(NotFound):
-                await app.services.sessions.follow(caller, session_id, reply.reply_id)
+                await app.services.sessions.stream_reply_events(caller, session_id, reply.reply_id)
         gate.opened.set()

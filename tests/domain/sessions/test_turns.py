@@ -11,7 +11,7 @@ from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import QuotaExceeded
 from nexus.domain.ports.database import Window
 from nexus.domain.ports.log import Batch, EventLog
-from nexus.domain.requests.model import once
+from nexus.domain.requests.model import make_idempotency_key
 from nexus.domain.sessions.model import Reply, Session, WriteReply
 from nexus.jobs.lanes import Lanes
 from nexus.jobs.runner import Runner
@@ -37,20 +37,20 @@ class Talk:
         return reply
 
     def says(self, *turns: Any) -> None:
-        model: Any = self.app.adapters.model
+        model: Any = self.app.adapters.default_model
         model.add(*turns, purpose="reply")
 
     async def another(self, content: str = "hello") -> tuple[Session, Reply]:
-        session = await self.app.services.sessions.open(ANN, self.first.agent_id)
+        session = await self.app.services.sessions.create_session(ANN, self.first.agent_id)
         return session, await self.app.services.sessions.send(ANN, session.session_id, content)
 
     async def row(self, reply: Reply) -> Reply:
-        return await self.app.services.sessions.reply(ANN, reply.session_id, reply.reply_id)
+        return await self.app.services.sessions.get_reply(ANN, reply.session_id, reply.reply_id)
 
 
 async def told(app: MemoryApp, reply: Reply) -> list[tuple[int, str]]:
     """Positions and tags of a reply to its end."""
-    batches = await app.services.sessions.follow(ANN, reply.session_id, reply.reply_id)
+    batches = await app.services.sessions.stream_reply_events(ANN, reply.session_id, reply.reply_id)
     assert batches is not None
     return [
         (position, msgspec.json.decode(event)["type"])
@@ -100,9 +100,9 @@ async def test_a_reply_with_a_place_says_nothing_of_waiting_and_reads_no_log() -
     class Tables(MemoryTables):
         writes = 0
 
-        async def write(self, writes: Any) -> None:
+        async def write_rows(self, writes: Any) -> None:
             self.writes += 1
-            await super().write(writes)
+            await super().write_rows(writes)
 
     log, tables = Log(), Tables()
     async with talking(log=EventLog(log), tables=tables) as (app, session):
@@ -119,10 +119,10 @@ async def test_what_is_stopped_while_it_waits_ends_at_once_and_asks_no_model(how
     async with talking(queue=Lanes(interactive=1)) as (app, session):
         talk = Talk(app, session)
         await talk.begun()
-        model: Any = app.adapters.model
+        model: Any = app.adapters.default_model
         asked = len(model.requests)
         _, reply = await talk.another()
-        batches = await app.services.sessions.follow(ANN, reply.session_id, reply.reply_id)
+        batches = await app.services.sessions.stream_reply_events(ANN, reply.session_id, reply.reply_id)
         assert batches is not None
         if how == "cancel":
             ended = await app.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
@@ -130,7 +130,7 @@ async def test_what_is_stopped_while_it_waits_ends_at_once_and_asks_no_model(how
             free = await app.services.sessions.get(ANN, reply.session_id)
             assert (free.active_reply, free.message_count) == (None, 2)
         else:
-            await app.services.session_deletions.delete(ANN, reply.session_id)
+            await app.services.session_deletions.soft_delete_session(ANN, reply.session_id)
         events = [(b.first, msgspec.json.decode(event)["type"]) async for b in batches for event in b.events]
         assert [tag for _, tag in events] == ["reply.waiting", "reply.cancelled"]
         talk.gate.opened.set()
@@ -148,11 +148,11 @@ async def test_waiting_is_no_answering_and_what_never_began_is_no_call_of_the_ag
         await app.services.sessions.cancel(ANN, gone.session_id, gone.reply_id)
         talk.gate.opened.set()
         await app.queue.wait_idle()
-        calls = (await app.services.invocations.page(ANN, session.agent_id, Window())).items
+        calls = (await app.services.invocations.list_caller_invocations(ANN, session.agent_id, Window())).items
         took = {call.session_id: call.duration_ms for call in calls}
         assert set(took) == {first.session_id, second.session_id}
         assert (took[first.session_id] >= 300_000, 0 < took[second.session_id] < 1_000) == (True, True)
-        counted = await app.services.statistics.overview(ANN)
+        counted = await app.services.statistics.read_overview(ANN)
         assert (counted.invocations, counted.messages) == (2, 6)
 
 
@@ -174,11 +174,11 @@ async def test_only_when_as_many_wait_as_may_one_is_refused_with_its_position_an
         await talk.begun()
         talk.says(turn("Second."), turn("Third."))
         _, second = await talk.another()
-        late = await app.services.sessions.open(ANN, session.agent_id)
+        late = await app.services.sessions.create_session(ANN, session.agent_id)
         with pytest.raises(QuotaExceeded) as refused:
             await app.services.sessions.send(ANN, late.session_id, "late")
         assert refused.value.facts == {"position": 2, "limit": 2, "retry_after": 1}
-        assert (await app.services.sessions.messages(ANN, late.session_id, Window())).items == []
+        assert (await app.services.sessions.list_messages(ANN, late.session_id, Window())).items == []
         assert (await app.services.sessions.get(ANN, late.session_id)).active_reply is None
         talk.gate.opened.set()
         await told(app, second)
@@ -188,14 +188,14 @@ async def test_only_when_as_many_wait_as_may_one_is_refused_with_its_position_an
 
 async def test_many_at_once_do_not_get_beyond_the_bound() -> None:
     class Slow(MemoryTables):
-        async def write(self, writes: Any) -> None:
+        async def write_rows(self, writes: Any) -> None:
             await asyncio.sleep(0)
-            await super().write(writes)
+            await super().write_rows(writes)
 
     async with talking(queue=Lanes(interactive=1, waiting=2), tables=Slow()) as (app, session):
         talk = Talk(app, session)
         talk.says(*(turn("Good.") for _ in range(3)))
-        sessions = [await app.services.sessions.open(ANN, session.agent_id) for _ in range(10)]
+        sessions = [await app.services.sessions.create_session(ANN, session.agent_id) for _ in range(10)]
         answers = await asyncio.gather(
             *(app.services.sessions.send(ANN, one.session_id, "now") for one in sessions), return_exceptions=True
         )
@@ -215,7 +215,7 @@ async def test_what_waits_longer_than_a_lease_stays_in_the_hands_of_its_process(
         for _ in range(5):
             app.clock.now += 40
             await app.adapters.heartbeat.beat()
-            await app.sweeper.sweep()
+            await app.sweeper.recover_lost_jobs()
         row = await talk.row(reply)
         assert (row.fence, row.deaths, row.heartbeat) == (1, 0, 5)
         talk.gate.opened.set()
@@ -229,20 +229,20 @@ async def test_a_reply_that_waited_when_its_process_died_is_started_by_the_next_
         _, reply = await talk.another()
         talk.says(turn("First."), turn("Good."))
         async with open_app(make_adapters(like=app.adapters, clock=app.clock, worker_id="w2"), serving=False) as again:
-            await again.sweeper.start(alone=True)
+            await again.sweeper.recover_jobs_at_start(alone=True)
             for _ in range(3):  # what was taken over waits as well
                 app.clock.now += 60
                 await again.adapters.heartbeat.beat()
-                await again.sweeper.sweep()
+                await again.sweeper.recover_lost_jobs()
             rows = [await talk.row(one) for one in (first, reply)]
             assert [(row.worker_id, row.fence, row.deaths) for row in rows] == [("w2", 2, 1), ("w2", 2, 0)]
-            again.queue.serve(Runner(services=again.services, worker_id="w2").run)
+            again.queue.start_running_jobs(Runner(services=again.services, worker_id="w2").run_job)
             events = await told(again, reply)
             assert tags(events) == ["reply.waiting", *WRITTEN]
             assert not (await talk.row(reply)).usage_unknown
             assert "reply.reset" in tags(await told(again, first))
             talk.gate.opened.set()
-            await app.queue.drain(5)
+            await app.queue.drain_jobs(5)
             assert await told(again, reply) == events
 
 
@@ -251,7 +251,7 @@ async def test_a_drain_hands_back_what_waits_and_the_next_process_counts_no_deat
         talk = Talk(app, session)
         first = await talk.begun()
         waiting = [(await talk.another())[1] for _ in range(3)]
-        await app.queue.drain(0)
+        await app.queue.drain_jobs(0)
         rows = [await talk.row(reply) for reply in (first, *waiting)]
         assert [(row.status, row.worker_id, row.fence, row.deaths) for row in rows] == [("running", None, 1, 0)] * 4
         talk.says(*(turn("Good.") for _ in range(5)))
@@ -259,7 +259,7 @@ async def test_a_drain_hands_back_what_waits_and_the_next_process_counts_no_deat
         row = await talk.row(late)
         assert (row.status, row.worker_id, row.fence) == ("running", None, 1), "accepted, and handed back at once"
         async with open_app(make_adapters(like=app.adapters, clock=app.clock, worker_id="w2")) as again:
-            await again.sweeper.start(alone=True)
+            await again.sweeper.recover_jobs_at_start(alone=True)
             for reply in waiting:
                 assert tags(await told(again, reply)) == ["reply.waiting", *WRITTEN]
                 row = await talk.row(reply)
@@ -272,11 +272,11 @@ async def test_after_a_drain_the_order_is_as_it_was() -> None:
     async with talking(queue=Lanes(interactive=1)) as (app, session):
         talk = Talk(app, session)
         asked = [await talk.begun(), *[(await talk.another())[1] for _ in range(3)]]
-        await app.queue.drain(0)
+        await app.queue.drain_jobs(0)
         queue = MemoryJobs()
         on = make_adapters(like=app.adapters, clock=app.clock, worker_id="w2")
         async with open_app(msgspec.structs.replace(on, queue=queue), serving=False) as again:
-            await again.sweeper.start(alone=True)
+            await again.sweeper.recover_jobs_at_start(alone=True)
             offered = [job.reply_id for job in queue.handed if isinstance(job, WriteReply)]
             assert offered == [reply.reply_id for reply in asked]
 
@@ -295,12 +295,12 @@ async def test_what_was_taken_over_and_waits_can_be_cancelled() -> None:
         talk = Talk(app, session)
         first = await talk.begun()
         async with open_app(make_adapters(like=app.adapters, clock=app.clock, worker_id="w2"), serving=False) as again:
-            await again.sweeper.start(alone=True)
+            await again.sweeper.recover_jobs_at_start(alone=True)
             ended = await again.services.sessions.cancel(ANN, first.session_id, first.reply_id)
             assert (ended.status, ended.content) == ("cancelled", "one ")
             assert tags(await told(again, first)) == ["reply.started", "reply.delta", "reply.cancelled"]
             talk.gate.opened.set()
-            await app.queue.drain(5)
+            await app.queue.drain_jobs(5)
 
 
 async def test_the_same_request_twice_is_one_job_and_says_once_that_it_waits() -> None:
@@ -309,7 +309,7 @@ async def test_the_same_request_twice_is_one_job_and_says_once_that_it_waits() -
         on = make_adapters(like=built.adapters, clock=built.clock, worker_id="w2")
         async with open_app(msgspec.structs.replace(on, queue=queue)) as app:
             Talk(app, session).says(turn("Good."))
-            key = once("k", "messages", b"hello")
+            key = make_idempotency_key("k", "messages", b"hello")
             replies = [await app.services.sessions.send(ANN, session.session_id, "hello", once=key) for _ in range(3)]
             assert queue.handed == [WriteReply(reply_id=replies[0].reply_id)]
             await queue.wait_idle()

@@ -45,7 +45,7 @@ async def test_one_that_waits_elsewhere_is_stopped_there_and_asks_no_model() -> 
         talk = Talk(app, session)
         await talk.begun()
         _, reply = await talk.another()
-        model: Any = app.adapters.model
+        model: Any = app.adapters.default_model
         asked = len(model.requests)
         await other.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
         await beat(app)
@@ -60,7 +60,7 @@ async def test_one_that_nobody_has_is_stopped_by_who_is_asked() -> None:
         talk = Talk(app, session)
         await talk.begun()
         _, reply = await talk.another()
-        await app.queue.drain(0)
+        await app.queue.drain_jobs(0)
         assert (await talk.row(reply)).worker_id is None
         ended = await other.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
         assert (ended.status, ended.content) == ("cancelled", "")
@@ -71,7 +71,7 @@ async def test_one_that_was_taken_over_elsewhere_is_written_there_alone() -> Non
     async with talking() as (app, session), beside(app) as other:
         talk = Talk(app, session)
         reply = await talk.begun()
-        assert await other.services.replies.take_over(await talk.row(reply))
+        assert await other.services.replies.take_over_reply(await talk.row(reply))
         await beat(app)
         await app.queue.wait_idle()
         talk.says(turn("All of it."))

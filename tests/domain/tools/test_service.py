@@ -39,7 +39,7 @@ def tools(tables: Tables) -> Tools:
 
 def made(name: str, owner: Principal, visibility: str) -> Tool:
     return Tool(
-        tool_id=rules.derive_system_id(f"{owner.user_id}/{name}"), tool_name=name, display_name=name, description="", category="math", source="generated",
+        tool_id=rules.derive_library_tool_id(f"{owner.user_id}/{name}"), tool_name=name, display_name=name, description="", category="math", source="generated",
         version="1", code_path="x", schema={}, created_at="2026-01-01T00:00:00.000Z", updated_at="2026-01-01T00:00:00.000Z",
         tenant_id=owner.tenant_id, user_id=owner.user_id, visibility=visibility,  # type: ignore[arg-type]  # a literal of the table
     )  # fmt: skip
@@ -55,7 +55,7 @@ async def listed(tools: Tools, limit: int = 7, category: str | None = None) -> l
     names: list[str] = []
     window = Window(limit=limit)
     while True:
-        page = await tools.page(window, category)
+        page = await tools.list_tools(window, category)
         assert len(page.items) <= limit
         names += [tool.tool_name for tool in page.items]
         if page.cursor is None:
@@ -70,7 +70,7 @@ async def test_the_library_is_stored_once_however_often_and_by_how_many(tools: T
 
 async def test_registering_again_keeps_counts_and_tells_changes(tools: Tools, tables: Tables) -> None:
     await tools.register_library()
-    tool_id = rules.derive_system_id("calculate")
+    tool_id = rules.derive_library_tool_id("calculate")
     await used(tools, tables, "calculate")
     await tools.fold_library()
     await tables.edit(TOOLS, tool_id, change=lambda tool: tool.__class__(**{**_fields(tool), "description": "old"}))
@@ -87,10 +87,10 @@ def _fields(tool: Tool) -> dict[str, object]:
 
 
 def test_ids_of_system_tools_follow_from_their_names() -> None:
-    ids = [rules.derive_system_id(name) for name in LIBRARY]
+    ids = [rules.derive_library_tool_id(name) for name in LIBRARY]
     assert all(is_id(one, "tol") for one in ids)
     assert len(set(ids)) == len(ids)
-    assert rules.derive_system_id("calculate") == "tol_3HGW31PQKXTGGQ0XYXQ2GEKR05"
+    assert rules.derive_library_tool_id("calculate") == "tol_3HGW31PQKXTGGQ0XYXQ2GEKR05"
 
 
 async def test_a_tool_is_seen_by_those_who_may(tools: Tools, tables: Tables) -> None:
@@ -118,10 +118,10 @@ async def test_a_category_lists_what_is_of_it(tools: Tools) -> None:
 
 async def test_a_cursor_of_another_list_is_refused(tools: Tools) -> None:
     await tools.register_library()
-    cursor = (await tools.page(Window(limit=2))).cursor
+    cursor = (await tools.list_tools(Window(limit=2))).cursor
     for broken, category in (("x", None), ("AAAA", None), (cursor, "math")):
         with pytest.raises(InvalidInput):
-            await tools.page(Window(limit=2, cursor=broken), category)
+            await tools.list_tools(Window(limit=2, cursor=broken), category)
 
 
 async def test_every_call_is_counted_once_beside_what_tells_of_it(tools: Tools, tables: Tables) -> None:
@@ -129,11 +129,11 @@ async def test_every_call_is_counted_once_beside_what_tells_of_it(tools: Tools, 
     await asyncio.gather(
         *(used(tools, tables, "calculate", "calculate", "ask_somebody", "weekday_of") for _ in range(25))
     )
-    tool_id = rules.derive_system_id("calculate")
+    tool_id = rules.derive_library_tool_id("calculate")
     assert (await tools.get(STRANGER, tool_id)).usage_count == 50
-    await asyncio.gather(tools.fold(tool_id), tools.fold(tool_id), tools.fold_library())
+    await asyncio.gather(tools.update_use_count(tool_id), tools.update_use_count(tool_id), tools.fold_library())
     assert (await tools.get(STRANGER, tool_id)).usage_count == 50
-    page = await tools.page(Window(limit=100))
+    page = await tools.list_tools(Window(limit=100))
     counts = {tool.tool_name: tool.usage_count for tool in page.items if tool.usage_count}
     assert counts == {"calculate": 50, "weekday_of": 25}
 
@@ -144,16 +144,16 @@ async def test_counting_stands_or_falls_with_the_commit(tools: Tools, tables: Ta
     for _ in range(2):
         with contextlib.suppress(AlreadyExists):
             await tables.commit(told, *tools.count_uses(["calculate"], marker="inv_1"))
-    assert (await tools.get(LOCAL_OWNER, rules.derive_system_id("calculate"))).usage_count == 1
+    assert (await tools.get(LOCAL_OWNER, rules.derive_library_tool_id("calculate"))).usage_count == 1
 
 
 async def test_tools_are_called_by_name(tools: Tools) -> None:
-    assert (await tools.call("calculate", {"expression": "15% of 80"}))["result"] == 12
-    assert (await tools.call("loan_payment", {"principal": "200000", "annual_rate_percent": 5, "years": 30}))[
-        "payment"
-    ] == 1073.64
-    assert (await tools.call("current_time", {"timezone": "北京"}))["date"] == "2027-01-15"
-    page = await tools.call("http_get", {"url": "https://example.com/"})
+    assert (await tools.call_library_tool("calculate", {"expression": "15% of 80"}))["result"] == 12
+    assert (
+        await tools.call_library_tool("loan_payment", {"principal": "200000", "annual_rate_percent": 5, "years": 30})
+    )["payment"] == 1073.64
+    assert (await tools.call_library_tool("current_time", {"timezone": "北京"}))["date"] == "2027-01-15"
+    page = await tools.call_library_tool("http_get", {"url": "https://example.com/"})
     assert (page["title"], page["text"]) == ("Hi", "你好")
 
 
@@ -166,12 +166,12 @@ async def test_tools_are_called_by_name(tools: Tools) -> None:
 )  # fmt: skip
 async def test_a_wrong_call_is_a_sentence(tools: Tools, name: str, arguments: dict[str, object]) -> None:
     with pytest.raises(ToolError):
-        await tools.call(name, arguments)
+        await tools.call_library_tool(name, arguments)
 
 
 async def test_a_call_that_takes_too_long_is_unavailable(tools: Tools) -> None:
     with pytest.raises(Unavailable):
-        await tools.call("extract_pattern", {"text": "a" * 3000 + "!", "pattern": "(a+)+$"}, seconds=0.05)
+        await tools.call_library_tool("extract_pattern", {"text": "a" * 3000 + "!", "pattern": "(a+)+$"}, seconds=0.05)
 
 
 async def test_answers_are_json_and_the_loop_goes_on(tools: Tools) -> None:
@@ -180,5 +180,5 @@ async def test_answers_are_json_and_the_loop_goes_on(tools: Tools) -> None:
         "text_statistics": {"text": "你好"},
         "query_csv": {"csv_text": "a,b\n1,2"},
     }
-    answers = await asyncio.gather(*(tools.call(name, arguments) for name, arguments in examples.items()))
+    answers = await asyncio.gather(*(tools.call_library_tool(name, arguments) for name, arguments in examples.items()))
     assert all(json.loads(json.dumps(answer))["text"] for answer in answers)

@@ -47,15 +47,15 @@ async def test_calls_that_never_end_keep_no_thread_from_those_that_come_after() 
     workers = Workers()
     for _ in range(THREADS + 4):
         with pytest.raises(Unavailable):
-            await workers.run(wait_for_ever, {}, seconds=0.02)
-    assert await workers.run(greet, {"name": "Ann"}, seconds=5) == {"text": "Hello Ann"}
+            await workers.run_function(wait_for_ever, {}, seconds=0.02)
+    assert await workers.run_function(greet, {"name": "Ann"}, seconds=5) == {"text": "Hello Ann"}
 
 
 async def test_files_are_read_however_many_calls_never_end() -> None:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
     workers = Workers()
     ended = await asyncio.gather(
-        *(workers.run(wait_for_ever, {}, seconds=0.02) for _ in range(8)), return_exceptions=True
+        *(workers.run_function(wait_for_ever, {}, seconds=0.02) for _ in range(8)), return_exceptions=True
     )
     assert {type(one) for one in ended} == {Unavailable}
     async with asyncio.timeout(50):
@@ -66,32 +66,32 @@ async def test_only_so_many_threads_are_ever_lost() -> None:
     before, workers = threading.active_count(), Workers()
     for _ in range(3 * MOST_LOST):
         with pytest.raises(Unavailable):
-            await workers.run(wait_for_ever, {}, seconds=0.01)
+            await workers.run_function(wait_for_ever, {}, seconds=0.01)
     assert threading.active_count() - before <= MOST_LOST + THREADS
     RELEASED.set()
-    assert await workers.run(greet, {"name": "Ben"}, seconds=5) == {"text": "Hello Ben"}
+    assert await workers.run_function(greet, {"name": "Ben"}, seconds=5) == {"text": "Hello Ben"}
 
 
 async def test_a_long_text_is_read_in_a_process_that_is_ended_when_its_time_is_over() -> None:
     before, text = children(), "a" * 2 * LONG + "!"
     with pytest.raises(Unavailable):
-        await Workers().run(extract_pattern, {"text": text, "pattern": "(a+)+$"}, seconds=0.8)
+        await Workers().run_function(extract_pattern, {"text": text, "pattern": "(a+)+$"}, seconds=0.8)
     assert children() <= before
 
 
 async def test_a_long_text_gets_the_answer_and_the_refusal_that_a_short_one_gets() -> None:
     table = "name,amount\n" + "x,1\n" * LONG
-    answer = await Workers().run(query_csv, {"csv_text": table, "aggregate": ["sum(amount)"]}, seconds=20)
+    answer = await Workers().run_function(query_csv, {"csv_text": table, "aggregate": ["sum(amount)"]}, seconds=20)
     assert answer["rows"] == [{"sum(amount)": LONG}]
     with pytest.raises(ToolError, match="no column"):
-        await Workers().run(query_csv, {"csv_text": table, "aggregate": ["sum(price)"]}, seconds=20)
+        await Workers().run_function(query_csv, {"csv_text": table, "aggregate": ["sum(price)"]}, seconds=20)
     with pytest.raises(ToolError, match="characters"):
-        await Workers().run(query_csv, {"csv_text": table + "\ud800"}, seconds=20)
+        await Workers().run_function(query_csv, {"csv_text": table + "\ud800"}, seconds=20)
 
 
 async def test_what_breaks_in_a_process_of_its_own_is_told_as_one_line() -> None:
     with pytest.raises(RuntimeError, match="TypeError"):
-        await Workers().run(query_csv, {"csv_text": "a\n" * LONG, "limit": "many"}, seconds=20)
+        await Workers().run_function(query_csv, {"csv_text": "a\n" * LONG, "limit": "many"}, seconds=20)
 
 
 def test_all_text_of_the_arguments_is_measured_at_any_depth() -> None:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from nexus.adapters.confined.inside import landlock
 from nexus.adapters.confined.inside.attacks import ATTACKS
 from nexus.adapters.confined.inside.walls import Plan
-from nexus.adapters.confined.process import Run, carry_out
+from nexus.adapters.confined.process import Run, run_isolated_program
 from nexus.adapters.confined.workspaces import WorkspacePool
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.code import Limits, Outcome, Program, Tier
@@ -41,21 +41,21 @@ class Found(Struct, frozen=True):
 async def find_strongest_tier(*, data: Path, workspace: Path, user: int) -> Found:
     """The tier of the first plan that refuses every attack, else level 0 with the reasons."""
     if not sys.platform.startswith("linux"):
-        return _refuse(f"generated code is confined on Linux only, and this is {sys.platform}")
+        return _make_disabled_tier(f"generated code is confined on Linux only, and this is {sys.platform}")
     reasons: list[str] = []
     with contextlib.ExitStack() as stack:
         try:
             attacked = stack.enter_context(make_targets(data, workspace))
         except (OSError, Unavailable) as error:
-            return _refuse(f"the self-test could not be prepared: {error}")
+            return _make_disabled_tier(f"the self-test could not be prepared: {error}")
         for plan in list_plans(root=os.geteuid() == 0, landlock=landlock.find_landlock_version() > 0, user=user):
-            reason = await weakness(plan, attacked, workspace)
+            reason = await find_plan_weakness(plan, attacked, workspace)
             if reason is None:
                 level, name = _LEVELS[0 if plan.own_namespaces else 1 if plan.user is not None else 2]
                 return Found(plan, Tier(level=level, name=name, detail=_describe_plan(plan)))
             if reason not in reasons:
                 reasons.append(reason)
-    return _refuse("; ".join(reasons) or "the kernel offers neither namespaces nor Landlock")
+    return _make_disabled_tier("; ".join(reasons) or "the kernel offers neither namespaces nor Landlock")
 
 
 def list_plans(*, root: bool, landlock: bool, user: int) -> list[Plan]:
@@ -68,14 +68,14 @@ def list_plans(*, root: bool, landlock: bool, user: int) -> list[Plan]:
     return listed
 
 
-async def weakness(plan: Plan, attacked: dict[str, Any], workspace: Path) -> str | None:
+async def find_plan_weakness(plan: Plan, attacked: dict[str, Any], workspace: Path) -> str | None:
     """Why this plan is not good enough here; None when every attack is refused."""
     program = Program(files={"attacks.py": _ATTACKS.read_text(encoding="utf-8")})
     run = Run(
         program=program, limits=_LIMITS, plan=plan, function="attacks.py:attempt", arguments={"targets": attacked}
     )
     try:
-        outcome, _ = await carry_out(run, workspace)
+        outcome, _ = await run_isolated_program(run, workspace)
     except (Unavailable, OSError) as error:
         return str(error)
     return _find_weakness(outcome)
@@ -149,9 +149,11 @@ def _describe_plan(plan: Plan) -> str:
 
 def refuse_tier(least: int, tier: Tier) -> Found:
     """What is in force where the boundary that holds is not enough."""
-    return _refuse(f"at least tier {least} is asked for, and it reaches {tier.level} ({tier.name}). {tier.detail}")
+    return _make_disabled_tier(
+        f"at least tier {least} is asked for, and it reaches {tier.level} ({tier.name}). {tier.detail}"
+    )
 
 
-def _refuse(reason: str) -> Found:
+def _make_disabled_tier(reason: str) -> Found:
     detail = f"Generated code is not run on this machine: {reason.removesuffix('.')}."
     return Found(None, Tier(level=0, name="none", detail=detail))

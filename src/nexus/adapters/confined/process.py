@@ -64,12 +64,12 @@ _Frame = _Started | _Refused | _Tested | _Ended
 _frames: msgspec.json.Decoder[_Frame] = msgspec.json.Decoder(_Frame)
 
 
-async def carry_out(run: Run, workspaces: Path) -> tuple[Outcome, list[TestResult]]:
+async def run_isolated_program(run: Run, workspaces: Path) -> tuple[Outcome, list[TestResult]]:
     """Unavailable when the walls could not be built; everything else is an Outcome."""
-    async with _make_directory(workspaces) as directory, launch_process(directory) as process:
+    async with _make_directory(workspaces) as directory, start_python_process(directory) as process:
         conversation = _Conversation(process, run.limits)
-        await conversation.run_request(_request(run, directory))
-    outcome, tested = conversation.outcome(), conversation.results
+        await conversation.run_request(_encode_run_request(run, directory))
+    outcome, tested = conversation.make_run_outcome(), conversation.results
     passed = sum(result.passed for result in tested)
     counted = {"passed": passed, "failed": len(tested) - passed}
     if run.function is None and outcome.status == "ok" and outcome.value != counted:
@@ -88,7 +88,7 @@ async def _make_directory(workspaces: Path) -> AsyncIterator[Path]:
 
 
 @contextlib.asynccontextmanager
-async def launch_process(directory: Path, script: Path = _LAUNCHER) -> AsyncIterator[asyncio.subprocess.Process]:
+async def start_python_process(directory: Path, script: Path = _LAUNCHER) -> AsyncIterator[asyncio.subprocess.Process]:
     """A Python without environment and packages that runs `script` in a directory. Unavailable when it does not start."""
     try:
         process = await asyncio.create_subprocess_exec(
@@ -106,7 +106,7 @@ async def launch_process(directory: Path, script: Path = _LAUNCHER) -> AsyncIter
     try:
         yield process
     finally:
-        kill(process)
+        kill_process_group(process)
         await asyncio.shield(_drain_pipes(process))
 
 
@@ -118,14 +118,14 @@ async def _drain_pipes(process: asyncio.subprocess.Process) -> None:
         await asyncio.gather(process.stdout.read(), process.stderr.read(), process.wait())
 
 
-def kill(process: asyncio.subprocess.Process) -> None:
+def kill_process_group(process: asyncio.subprocess.Process) -> None:
     """The whole group, at once; the namespace of processes goes with its first one."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _request(run: Run, directory: Path) -> bytes:
+def _encode_run_request(run: Run, directory: Path) -> bytes:
     """For a call, the program without its tests. For tests, the same first, then apart from it what only their judge may know."""
     tests = {path: text for path, text in run.program.files.items() if path.startswith(TESTS)}
     judged = {path: text for path, text in run.program.files.items() if path not in tests}
@@ -141,14 +141,14 @@ def _request(run: Run, directory: Path) -> bytes:
         "output_bytes": run.limits.output_bytes,
     }
     if run.function is not None:
-        return _frame_request(request)
+        return _encode_request_frame(request)
     collected = [path for path in tests if _is_test(path)]
-    return _frame_request(request) + _frame_request(
+    return _encode_request_frame(request) + _encode_request_frame(
         {**request, "files": tests, "judged": list(judged), "tests": collected}
     )
 
 
-def _frame_request(request: dict[str, Any]) -> bytes:
+def _encode_request_frame(request: dict[str, Any]) -> bytes:
     text = json.dumps(request).encode()
     return b"%d\n%b" % (len(text), text)
 
@@ -173,7 +173,7 @@ class _Conversation:
 
     async def run_request(self, request: bytes) -> None:
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(_START_SECONDS, kill, self._process)
+        timer = loop.call_later(_START_SECONDS, kill_process_group, self._process)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._write_input(request))
@@ -209,7 +209,7 @@ class _Conversation:
         if isinstance(frame, _Started):
             return None
         said = frame.reason if isinstance(frame, _Refused) else (line + await pipe.read(4096)).decode(errors="replace")
-        kill(self._process)
+        kill_process_group(self._process)
         return shorten_text(said.strip() or "no word from it", 500)
 
     async def _listen_to_output(self) -> None:
@@ -231,9 +231,9 @@ class _Conversation:
             if len(heard) > most:
                 self._stop_child("too_much_output")
         for line in heard.splitlines():
-            self._take_frame(_decode_frame(bytes(line)))
+            self._handle_result_frame(_decode_frame(bytes(line)))
 
-    def _take_frame(self, frame: _Frame | None) -> None:
+    def _handle_result_frame(self, frame: _Frame | None) -> None:
         if isinstance(frame, _Ended) and self._ended is None and _is_shallow(frame.value):
             self._ended = frame
         elif isinstance(frame, _Tested) and self._ended is None:
@@ -245,9 +245,9 @@ class _Conversation:
 
     def _stop_child(self, status: Literal["timed_out", "too_much_output"]) -> None:
         self._stopped = self._stopped or status
-        kill(self._process)
+        kill_process_group(self._process)
 
-    def outcome(self) -> Outcome:
+    def make_run_outcome(self) -> Outcome:
         told = self._make_outcome()
         output = self._output.decode(errors="replace")
         return msgspec.structs.replace(told, output=output, seconds=self._seconds)

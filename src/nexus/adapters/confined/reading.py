@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from nexus.adapters.confined.process import launch_process
+from nexus.adapters.confined.process import start_python_process
 from nexus.domain.core.errors import InvalidInput, Unavailable
 from nexus.domain.ports.models import ToolSpec
 from nexus.domain.tools.signatures import LONGEST_SOURCE
@@ -35,22 +35,25 @@ class SourceReader:
         self._places = asyncio.Semaphore(2)
         self._known: dict[str, ToolSpec] = {}
 
-    async def describe(self, source: str, function: str) -> ToolSpec:
+    async def parse_tool_spec(self, source: str, function: str) -> ToolSpec:
         if len(source) > LONGEST_SOURCE:
             raise InvalidInput(f"The source of {function} is longer than {LONGEST_SOURCE} characters.")
         digest = hashlib.sha256(json.dumps([function, source]).encode()).hexdigest()
         if digest not in self._known:
             async with self._places:
-                found = await self._read(source, function)
+                found = await self._parse_in_subprocess(source, function)
             while len(self._known) >= _MOST_KNOWN:
                 del self._known[next(iter(self._known))]
             self._known[digest] = found
         return self._known[digest]
 
-    async def _read(self, source: str, function: str) -> ToolSpec:
+    async def _parse_in_subprocess(self, source: str, function: str) -> ToolSpec:
         asked = json.dumps({"source": source, "function": function}).encode()
         try:
-            async with asyncio.timeout(_SECONDS), launch_process(Path(tempfile.gettempdir()), self._script) as process:
+            async with (
+                asyncio.timeout(_SECONDS),
+                start_python_process(Path(tempfile.gettempdir()), self._script) as process,
+            ):
                 out, problem = await process.communicate(asked)
         except TimeoutError:
             raise Unavailable(f"The source of {function} was not read within {_SECONDS:g} s.", part="code") from None

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from nexus.adapters.confined import probe
 from nexus.adapters.confined.inside.walls import Plan
-from nexus.adapters.confined.process import Run, carry_out
+from nexus.adapters.confined.process import Run, run_isolated_program
 from nexus.adapters.confined.reading import SourceReader
 from nexus.adapters.confined.workspaces import Workspace, WorkspacePool
 from nexus.domain.core.errors import InvalidInput, Unavailable
@@ -41,7 +41,7 @@ class ConfinedRunner:
         for number in range(at_once):
             self._free.put_nowait(_FIRST_USER + number)
 
-    def tier(self) -> Tier:
+    def get_isolation_tier(self) -> Tier:
         return self._tier
 
     async def __aenter__(self) -> "ConfinedRunner":
@@ -77,27 +77,29 @@ class ConfinedRunner:
         kinds = (self._pool, *probe.list_target_leftovers(self._data))
         return await asyncio.to_thread(lambda: sum(pool.collect_garbage() for pool in kinds))
 
-    async def describe(self, source: str, function: str) -> ToolSpec:
-        return await self._reader.describe(source, function)
+    async def parse_tool_spec(self, source: str, function: str) -> ToolSpec:
+        return await self._reader.parse_tool_spec(source, function)
 
-    async def call(self, program: Program, function: str, arguments: JSON, *, limits: Limits = Limits()) -> Outcome:
-        outcome, _ = await self._run(program, limits, function=function, arguments=arguments)
+    async def call_function(
+        self, program: Program, function: str, arguments: JSON, *, limits: Limits = Limits()
+    ) -> Outcome:
+        outcome, _ = await self._run_program(program, limits, function=function, arguments=arguments)
         return outcome
 
-    async def test(self, program: Program, *, limits: Limits = Limits()) -> tuple[Outcome, list[TestResult]]:
+    async def run_tests(self, program: Program, *, limits: Limits = Limits()) -> tuple[Outcome, list[TestResult]]:
         """`Outcome.value` counts: `{"passed": 3, "failed": 1}`; it is `ok` when the tests ran to their end."""
-        return await self._run(program, limits, function=None, arguments={})
+        return await self._run_program(program, limits, function=None, arguments={})
 
-    async def _run(
+    async def _run_program(
         self, program: Program, limits: Limits, *, function: str | None, arguments: JSON
     ) -> tuple[Outcome, list[TestResult]]:
-        _check(program)
+        _check_program_files(program)
         async with self._reserve_uid() as user:
             if self._plan is None or self._workspace is None:
                 raise Unavailable(self._tier.detail, part="code")
             plan = self._plan if self._plan.user is None else self._plan._replace(user=user)
             run = Run(program=program, limits=limits, plan=plan, function=function, arguments=arguments)
-            return await carry_out(run, self._workspace.path)
+            return await run_isolated_program(run, self._workspace.path)
 
     @contextlib.asynccontextmanager
     async def _reserve_uid(self) -> AsyncIterator[int]:
@@ -109,7 +111,7 @@ class ConfinedRunner:
             self._free.put_nowait(user)
 
 
-def _check(program: Program) -> None:
+def _check_program_files(program: Program) -> None:
     if len(program.files) > _MOST_FILES or sum(map(len, program.files.values())) > _MOST_BYTES:
         raise InvalidInput(f"A program has at most {_MOST_FILES} files and {_MOST_BYTES} characters")
     for path in program.files:

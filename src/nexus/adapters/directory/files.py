@@ -48,11 +48,11 @@ class DirectoryFiles:
         parts = check_path(folder) if folder else ()
         return await _run_in_thread(lambda: self._list(parts))
 
-    async def remove(self, path: str) -> None:
+    async def delete_path(self, path: str) -> None:
         parts = check_path(path)
-        await _run_in_thread(lambda: self._remove(parts))
+        await _run_in_thread(lambda: self._delete_path_blocking(parts))
 
-    async def tidy(self) -> int:
+    async def delete_all_temp_files(self) -> int:
         """Removes what writes left that were cut by the end of their process; how many. For a process that has the tree for itself."""
         return await asyncio.to_thread(_remove_before, time.time(), _list_unfinished_writes(self._root))
 
@@ -94,9 +94,9 @@ class DirectoryFiles:
         except (FileNotFoundError, Conflict):
             return []
 
-    def _remove(self, parts: tuple[str, ...]) -> None:
+    def _delete_path_blocking(self, parts: tuple[str, ...]) -> None:
         with suppress(FileNotFoundError, Conflict), self._open_folders(parts[:-1]) as folders:
-            _remove(parts[-1], folders[-1])
+            _delete_file_or_folder(parts[-1], folders[-1])
             for depth in range(len(parts) - 2, -1, -1):
                 if not _remove_if_empty(parts[depth], folders[depth]):
                     return
@@ -174,7 +174,7 @@ def _replace_file(name: str, content: bytes, folder: int) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-            _rename_entry(temporary, name, folder)
+            _rename_temporary_file(temporary, name, folder)
         except BaseException:
             with suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=folder)
@@ -182,7 +182,7 @@ def _replace_file(name: str, content: bytes, folder: int) -> None:
     os.fsync(folder)
 
 
-def _rename_entry(temporary: str, name: str, folder: int) -> None:
+def _rename_temporary_file(temporary: str, name: str, folder: int) -> None:
     try:
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     except IsADirectoryError:
@@ -191,7 +191,7 @@ def _rename_entry(temporary: str, name: str, folder: int) -> None:
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
-def _remove(name: str, folder: int) -> None:
+def _delete_file_or_folder(name: str, folder: int) -> None:
     """FileNotFoundError when it is not there."""
     for _ in range(10):
         is_folder = stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)

@@ -13,7 +13,7 @@ READY_SECONDS = 600.0
 """An index over many rows takes minutes to fill."""
 
 
-async def provision(client: Any, tables: Sequence[Table[Any]], *, prefix: str = "nexus_") -> list[str]:
+async def create_missing_tables(client: Any, tables: Sequence[Table[Any]], *, prefix: str = "nexus_") -> list[str]:
     """Makes what is declared and not yet there, and answers the names of what it made; a second run makes nothing. Several processes may
     do so at once: each makes what no other one does, and all return when everything is there.
 
@@ -26,11 +26,11 @@ async def provision(client: Any, tables: Sequence[Table[Any]], *, prefix: str = 
                 await client.create_table(BillingMode="PAY_PER_REQUEST", **_build_table_request(table, name))
                 made.append(name)
         there = await _wait_until_ready(client, name)
-        if there["KeySchema"] != (wanted := _schema(*table.key)):
+        if there["KeySchema"] != (wanted := _make_key_schema(*table.key)):
             raise Conflict(f"{name} has the key {there['KeySchema']}, not {wanted}: drop it, or choose another prefix.")
         made += await _create_missing_indexes(client, table, there)
         if table.expires:
-            await _enable_expiry(client, name, table.expires)
+            await _enable_time_to_live(client, name, table.expires)
     return made
 
 
@@ -42,15 +42,15 @@ async def _create_missing_indexes(client: Any, table: Table[Any], there: Mapping
             with suppress(client.exceptions.ResourceInUseException):  # another process adds one
                 await client.update_table(
                     TableName=name,
-                    AttributeDefinitions=_attributes(table, {index.partition, index.sort, *table.key}),
-                    GlobalSecondaryIndexUpdates=[{"Create": _define_index(index)}],
+                    AttributeDefinitions=_make_attribute_types(table, {index.partition, index.sort, *table.key}),
+                    GlobalSecondaryIndexUpdates=[{"Create": _make_index_definition(index)}],
                 )
                 made.append(f"{name}/{index.name}")
             there = await _wait_until_ready(client, name)
     return made
 
 
-async def _enable_expiry(client: Any, name: str, field: str) -> None:
+async def _enable_time_to_live(client: Any, name: str, field: str) -> None:
     """Lets DynamoDB remove rows past their time; a table on which that is switched on already refuses it."""
     now = (await client.describe_time_to_live(TableName=name))["TimeToLiveDescription"]
     if now["TimeToLiveStatus"] in ("DISABLED", "DISABLING"):
@@ -86,13 +86,17 @@ def _is_ready(table: Mapping[str, Any]) -> bool:
 
 def _build_table_request(table: Table[Any], name: str) -> dict[str, Any]:
     fields = {*table.key}.union(*((index.partition, index.sort) for index in table.indexes))
-    declared = {"TableName": name, "KeySchema": _schema(*table.key), "AttributeDefinitions": _attributes(table, fields)}
+    declared = {
+        "TableName": name,
+        "KeySchema": _make_key_schema(*table.key),
+        "AttributeDefinitions": _make_attribute_types(table, fields),
+    }
     if table.indexes:
-        declared["GlobalSecondaryIndexes"] = [_define_index(index) for index in table.indexes]
+        declared["GlobalSecondaryIndexes"] = [_make_index_definition(index) for index in table.indexes]
     return declared
 
 
-def _attributes(table: Table[Any], fields: set[str]) -> list[dict[str, str]]:
+def _make_attribute_types(table: Table[Any], fields: set[str]) -> list[dict[str, str]]:
     kinds = {field: "N" if _is_number(table.fields.get(field)) else "S" for field in sorted(fields)}
     return [{"AttributeName": field, "AttributeType": kind} for field, kind in kinds.items()]
 
@@ -103,11 +107,15 @@ def _is_number(kind: Any) -> bool:
     return kind is int
 
 
-def _define_index(index: Index) -> dict[str, Any]:
+def _make_index_definition(index: Index) -> dict[str, Any]:
     projection = {"ProjectionType": "KEYS_ONLY" if index.keys_only else "ALL"}
-    return {"IndexName": index.name, "KeySchema": _schema(index.partition, index.sort), "Projection": projection}
+    return {
+        "IndexName": index.name,
+        "KeySchema": _make_key_schema(index.partition, index.sort),
+        "Projection": projection,
+    }
 
 
-def _schema(*fields: str) -> list[dict[str, str]]:
+def _make_key_schema(*fields: str) -> list[dict[str, str]]:
     kinds = ("HASH", "RANGE")
     return [{"AttributeName": field, "KeyType": kind} for field, kind in zip(fields, kinds, strict=False)]

@@ -20,45 +20,52 @@ class Request:
         self._names: dict[str, str] = {}
         self._values: dict[str, Any] = {}
 
-    def name(self, field: str) -> str:
+    def add_name_placeholder(self, field: str) -> str:
         return self._names.setdefault(field, f"#{len(self._names)}")
 
-    def value(self, value: Any) -> str:
+    def add_value_placeholder(self, value: Any) -> str:
         place = f":{len(self._values)}"
         self._values[place] = encode_value(value)
         return place
 
-    def conditions(self, when: When, key: str) -> list[str]:
+    def make_condition_clauses(self, when: When, key: str) -> list[str]:
         """A clause for each part of the condition; the field `key` is in every row."""
-        clauses = [] if when.exists is None else [self._require_presence(key, when.exists)]
+        clauses = [] if when.exists is None else [self._make_exists_clause(key, when.exists)]
         for field, allowed in when.fields.items():
-            values = ", ".join(self.value(value) for value in allowed if value is not None)
-            either = [f"{self.name(field)} IN ({values})"] if values else []
-            either += [self._require_presence(field, False)] if None in allowed else []
+            values = ", ".join(self.add_value_placeholder(value) for value in allowed if value is not None)
+            either = [f"{self.add_name_placeholder(field)} IN ({values})"] if values else []
+            either += [self._make_exists_clause(field, False)] if None in allowed else []
             clauses.append(f"({' OR '.join(either)})")
         for field, bound in when.below.items():
-            clauses.append(f"({self._require_presence(field, False)} OR {self.name(field)} < {self.value(bound)})")
+            clauses.append(
+                f"({self._make_exists_clause(field, False)} OR {self.add_name_placeholder(field)} < {self.add_value_placeholder(bound)})"
+            )
         return clauses
 
-    def update(self, fields: Item, add: Mapping[str, int]) -> str:
+    def make_update_expression(self, fields: Item, add: Mapping[str, int]) -> str:
         """An update expression; None removes a field."""
         clauses = {
             "SET": [
-                f"{self.name(field)} = {self.value(value)}" for field, value in fields.items() if value is not None
+                f"{self.add_name_placeholder(field)} = {self.add_value_placeholder(value)}"
+                for field, value in fields.items()
+                if value is not None
             ],
-            "REMOVE": [self.name(field) for field, value in fields.items() if value is None],
-            "ADD": [f"{self.name(field)} {self.value(count)}" for field, count in add.items()],
+            "REMOVE": [self.add_name_placeholder(field) for field, value in fields.items() if value is None],
+            "ADD": [
+                f"{self.add_name_placeholder(field)} {self.add_value_placeholder(count)}"
+                for field, count in add.items()
+            ],
         }
         return " ".join(f"{verb} {', '.join(some)}" for verb, some in clauses.items() if some)
 
-    def build(self, **parts: Any) -> dict[str, Any]:
+    def make_client_arguments(self, **parts: Any) -> dict[str, Any]:
         """The request as the client wants it: with nothing empty in it."""
         names = {place: field for field, place in self._names.items()}
         expressed = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": self._values}
         return {part: value for part, value in (self._parts | parts | expressed).items() if value not in (None, "", {})}
 
-    def _require_presence(self, field: str, present: bool) -> str:
-        return f"attribute_{'' if present else 'not_'}exists({self.name(field)})"
+    def _make_exists_clause(self, field: str, present: bool) -> str:
+        return f"attribute_{'' if present else 'not_'}exists({self.add_name_placeholder(field)})"
 
 
 def _escape_key(key: str) -> str:
@@ -66,15 +73,15 @@ def _escape_key(key: str) -> str:
     return ESCAPE + key if not key or key.startswith(ESCAPE) else key
 
 
-def key_of(fields: Sequence[str], values: Key) -> Attributes:
+def encode_dynamo_key(fields: Sequence[str], values: Key) -> Attributes:
     return {field: encode_value(value) for field, value in zip(fields, values, strict=False)}
 
 
-def attributes(item: Item) -> Attributes:
+def encode_dynamo_item(item: Item) -> Attributes:
     return {field: encode_value(value) for field, value in item.items()}
 
 
-def item_of(attributes: Mapping[str, Any]) -> Item:
+def decode_dynamo_item(attributes: Mapping[str, Any]) -> Item:
     return {field: decode_value(value) for field, value in attributes.items()}
 
 

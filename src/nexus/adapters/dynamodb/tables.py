@@ -12,7 +12,7 @@ from aiobotocore.config import AioConfig
 from botocore import exceptions as botocore
 from botocore.exceptions import ClientError
 
-from nexus.adapters.dynamodb.requests import Request, attributes, item_of, key_of
+from nexus.adapters.dynamodb.requests import Request, decode_dynamo_item, encode_dynamo_item, encode_dynamo_key
 from nexus.domain.core.errors import InvalidInput, Unavailable
 from nexus.domain.ports.database import Query, Refused
 from nexus.domain.ports.rows import Item, Key, Place, Write
@@ -60,88 +60,94 @@ class DynamoTables:
     def __init__(self, client: Any, *, prefix: str = "nexus_", pauses: Sequence[float] = PAUSES) -> None:
         self._client, self._prefix, self._pauses = client, prefix, pauses
 
-    async def read(self, places: Sequence[Place]) -> list[Item | None]:
+    async def read_rows(self, places: Sequence[Place]) -> list[Item | None]:
         if len(places) == 1:
             [(table, key)] = places
             name = self._prefix + table.name
-            answer = await self._send("get_item", TableName=name, Key=key_of(table.key, key), ConsistentRead=True)
-            return [item_of(answer["Item"]) if "Item" in answer else None]
+            answer = await self._send_with_retries(
+                "get_item", TableName=name, Key=encode_dynamo_key(table.key, key), ConsistentRead=True
+            )
+            return [decode_dynamo_item(answer["Item"]) if "Item" in answer else None]
         wanted, fields, found = dict[str, Any](), dict[str, tuple[str, ...]](), dict[tuple[str, Key], Item]()
         for table, key in places:
             name = self._prefix + table.name
             fields[name] = table.key
-            wanted.setdefault(name, {"Keys": [], "ConsistentRead": True})["Keys"].append(key_of(table.key, key))
+            wanted.setdefault(name, {"Keys": [], "ConsistentRead": True})["Keys"].append(
+                encode_dynamo_key(table.key, key)
+            )
         while wanted:
-            answer = await self._send("batch_get_item", RequestItems=wanted)
+            answer = await self._send_with_retries("batch_get_item", RequestItems=wanted)
             for name, items in answer["Responses"].items():
-                for item in map(item_of, items):
+                for item in map(decode_dynamo_item, items):
                     found[name, tuple(item[field] for field in fields[name])] = item
             wanted = answer.get("UnprocessedKeys", {})
         return [found.get((self._prefix + table.name, key)) for table, key in places]
 
-    async def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
-        asked = self._query_request(query)
+    async def query_rows(self, query: Query[Any]) -> tuple[list[Item], bool]:
+        asked = self._make_query_request(query)
         if asked is None:
             return [], False
-        answer = await self._send("scan" if query.partition is None else "query", **asked)
-        return [item_of(item) for item in answer["Items"]], "LastEvaluatedKey" in answer
+        answer = await self._send_with_retries("scan" if query.partition is None else "query", **asked)
+        return [decode_dynamo_item(item) for item in answer["Items"]], "LastEvaluatedKey" in answer
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write_rows(self, writes: Sequence[Write]) -> None:
         mark = secrets.token_hex(8)
         requests = [self._write_request(write, mark) for write in writes]
         try:
             if len(writes) > 1 or writes[0].verb == "check":
-                await self._send("transact_write_items", TransactItems=requests, ClientRequestToken=mark)
+                await self._send_with_retries("transact_write_items", TransactItems=requests, ClientRequestToken=mark)
             else:
                 ((verb, request),) = requests[0].items()
-                await self._send(f"{verb.lower()}_item", **request)
+                await self._send_with_retries(f"{verb.lower()}_item", **request)
         except ClientError as error:
             refused = {at: row for at, (code, row) in enumerate(_read_cancellation_reasons(error)) if code in _REFUSING}
             if not any(row and row.get(_MARK) == mark for row in refused.values()):
                 first = min(refused)
                 raise Refused(first, refused[first]) from None
 
-    def _query_request(self, query: Query[Any]) -> dict[str, Any] | None:
+    def _make_query_request(self, query: Query[Any]) -> dict[str, Any] | None:
         """The request, or None when nothing lies within the bounds."""
         table, window, (partition, sort) = query.table, query.window, query.fields
         name, index = self._prefix + table.name, query.index and query.index.name
         request = Request(TableName=name, IndexName=index, ConsistentRead=index is None, Limit=window.limit)
         if query.partition is None:
-            return request.build(ExclusiveStartKey=query.after and key_of(table.key, query.after[1:]))
-        where = f"{request.name(partition)} = {request.value(query.partition)}"
+            return request.make_client_arguments(
+                ExclusiveStartKey=query.after and encode_dynamo_key(table.key, query.after[1:])
+            )
+        where = f"{request.add_name_placeholder(partition)} = {request.add_value_placeholder(query.partition)}"
         match window.since, window.until:
             case None, None:
                 pass
             case since, None:
-                where += f" AND {request.name(sort)} >= {request.value(since)}"
+                where += f" AND {request.add_name_placeholder(sort)} >= {request.add_value_placeholder(since)}"
             case None, until:
-                where += f" AND {request.name(sort)} <= {request.value(until)}"
+                where += f" AND {request.add_name_placeholder(sort)} <= {request.add_value_placeholder(until)}"
             case since, until:
                 if [since, until] != sorted((since, until)):
                     return None
-                where += f" AND {request.name(sort)} BETWEEN {request.value(since)} AND {request.value(until)}"
-        after = query.after and key_of((partition, sort, *table.key), (query.partition, *query.after))
-        return request.build(
+                where += f" AND {request.add_name_placeholder(sort)} BETWEEN {request.add_value_placeholder(since)} AND {request.add_value_placeholder(until)}"
+        after = query.after and encode_dynamo_key((partition, sort, *table.key), (query.partition, *query.after))
+        return request.make_client_arguments(
             KeyConditionExpression=where, ExclusiveStartKey=after, ScanIndexForward=not window.newest_first
         )
 
     def _write_request(self, write: Write, mark: str) -> dict[str, Any]:
         table, verb = write.table, _VERBS[write.verb]
         request = Request(TableName=self._prefix + table.name, ReturnValuesOnConditionCheckFailure="ALL_OLD")
-        conditions = request.conditions(write.when, table.key[0])
+        conditions = request.make_condition_clauses(write.when, table.key[0])
         if verb == "Put":
-            item = attributes({**write.fields, _MARK: mark})
-            return {verb: request.build(Item=item, ConditionExpression=" AND ".join(conditions))}
-        parts: dict[str, Any] = {"Key": key_of(table.key, write.key)}
+            item = encode_dynamo_item({**write.fields, _MARK: mark})
+            return {verb: request.make_client_arguments(Item=item, ConditionExpression=" AND ".join(conditions))}
+        parts: dict[str, Any] = {"Key": encode_dynamo_key(table.key, write.key)}
         if verb == "Update":
-            conditions.append(f"{request.name(_MARK)} <> {request.value(mark)}")
-            parts["UpdateExpression"] = request.update({**write.fields, _MARK: mark}, write.add)
+            conditions.append(f"{request.add_name_placeholder(_MARK)} <> {request.add_value_placeholder(mark)}")
+            parts["UpdateExpression"] = request.make_update_expression({**write.fields, _MARK: mark}, write.add)
         held = " AND ".join(conditions)
         if verb == "Delete" and held:
-            held = f"attribute_not_exists({request.name(table.key[0])}) OR {held}"
-        return {verb: request.build(**parts, ConditionExpression=held)}
+            held = f"attribute_not_exists({request.add_name_placeholder(table.key[0])}) OR {held}"
+        return {verb: request.make_client_arguments(**parts, ConditionExpression=held)}
 
-    async def _send(self, operation: str, **request: Any) -> dict[str, Any]:
+    async def _send_with_retries(self, operation: str, **request: Any) -> dict[str, Any]:
         """Asks until there is an answer; what a lost one did is known by its mark. ClientError for a condition that fails."""
         lost: Exception | None = None
         for pause in self._pauses:
@@ -168,4 +174,4 @@ def _read_cancellation_reasons(error: ClientError) -> list[tuple[str, Item | Non
     """Of each write: why it failed, or "None", and the row that stood against it."""
     response: Mapping[str, Any] = error.response
     reasons = response.get("CancellationReasons") or [{**response, "Code": response["Error"]["Code"]}]
-    return [(reason["Code"], item_of(reason["Item"]) if reason.get("Item") else None) for reason in reasons]
+    return [(reason["Code"], decode_dynamo_item(reason["Item"]) if reason.get("Item") else None) for reason in reasons]

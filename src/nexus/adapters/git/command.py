@@ -62,26 +62,26 @@ class Git:
         self._program = shutil.which(program or "git")
         self._seconds, self._patience = seconds, patience
 
-    async def ask(self, tree: Path, *arguments: str, stdin: bytes = b"", index: Path | None = None) -> Answer:
+    async def run_command(self, tree: Path, *arguments: str, stdin: bytes = b"", index: Path | None = None) -> Answer:
         """Runs git in the repository of a working tree, with the given index in the place of its own."""
         where = {"GIT_DIR": str(tree / ".git"), "GIT_WORK_TREE": str(tree)}
-        return await self._answer(arguments, where | ({"GIT_INDEX_FILE": str(index)} if index else {}), stdin)
+        return await self._run_git_process(arguments, where | ({"GIT_INDEX_FILE": str(index)} if index else {}), stdin)
 
     async def ask_or_fail(self, tree: Path, *arguments: str, stdin: bytes = b"", index: Path | None = None) -> bytes:
         """As `ask`; Unavailable when git says no."""
-        answer = await self.ask(tree, *arguments, stdin=stdin, index=index)
+        answer = await self.run_command(tree, *arguments, stdin=stdin, index=index)
         if answer.code:
             raise make_problem(arguments[0], answer)
         return answer.out
 
-    async def prepare(self, repository: Path) -> None:
+    async def init_bare_repository(self, repository: Path) -> None:
         """Makes an empty repository without a working tree."""
         arguments = ("init", "--quiet", "--bare", "--template=", "--initial-branch=main", "--object-format=sha1")
-        answer = await self._answer(arguments, {"GIT_DIR": str(repository)}, b"")
+        answer = await self._run_git_process(arguments, {"GIT_DIR": str(repository)}, b"")
         if answer.code:
             raise make_problem("init", answer)
 
-    async def _answer(self, arguments: Sequence[str], where: Mapping[str, str], stdin: bytes) -> Answer:
+    async def _run_git_process(self, arguments: Sequence[str], where: Mapping[str, str], stdin: bytes) -> Answer:
         process = await self._start_process(arguments, where, stdin)
         try:
             async with asyncio.timeout(self._seconds):
@@ -109,11 +109,13 @@ class Git:
                     env={**_ENVIRONMENT, **where},
                     start_new_session=True,  # Ctrl-C in a terminal is for the server, not for a commit under way
                 )
-                return await self._await_start(asyncio.ensure_future(starting))
+                return await self._await_process_start(asyncio.ensure_future(starting))
         except OSError as error:
             raise Unavailable("The program git does not start.", part="git") from error
 
-    async def _await_start(self, starting: "asyncio.Future[asyncio.subprocess.Process]") -> asyncio.subprocess.Process:
+    async def _await_process_start(
+        self, starting: "asyncio.Future[asyncio.subprocess.Process]"
+    ) -> asyncio.subprocess.Process:
         """A git that is cut while it starts runs already: it is told to end as well, where asyncio would kill it."""
         try:
             return await asyncio.shield(starting)

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from nexus.adapters.git.command import Git, make_problem
 from nexus.adapters.git.stale_files import BEFORE_WORK, remove_old
-from nexus.adapters.git.worktree import Worktree, is_open, make_private, read_state, replace
+from nexus.adapters.git.worktree import Worktree, is_open, make_private, read_state, replace_file_atomically
 from nexus.domain.core.errors import NotFound, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, instant, system_clock
@@ -88,19 +88,19 @@ class GitRepository:
         tree = self._root / project_folder(project_id)
         check_change(files, message=message, key=key, fence=writer.fence)
         text = _format_message(message.strip(), key, writer.fence)
-        async with self._lock(tree):
+        async with self._get_tree_lock(tree):
             await self._create_repository(tree)
             for _ in range(_TRIES):
-                newest = await self._find_newest(tree, await self._check_out_newest(tree))
+                newest = await self._find_newest(tree, await self._checkout_newest_commit(tree))
                 writer.fence.check_newest(newest.fence if newest else Fence())
-                change = _encode(newest, files, text=text, key=key, seconds=int(self._clock()))
+                change = _encode_fast_import(newest, files, text=text, key=key, seconds=int(self._clock()))
                 hit("before:git.objects")
                 made = await self._git.ask_or_fail(tree, "fast-import", "--quiet", "--done", stdin=change)
                 hit("after:git.objects")
                 commit_id = made.decode().strip()
                 await writer.held()
                 hit("before:git.branch")
-                if await self._advance(tree, newest, commit_id):
+                if await self._move_branch_to_commit(tree, newest, commit_id):
                     hit("after:git.branch")
                     hit("before:git.files")
                     await self._worktree.checkout_commit(tree, commit_id, known=files)
@@ -108,18 +108,18 @@ class GitRepository:
                     return commit_id
         raise Unavailable("Others keep committing to this project.", part="git")
 
-    async def history(self, project_id: str, *, limit: int = 100) -> Sequence[Commit]:
+    async def list_commits(self, project_id: str, *, limit: int = 100) -> Sequence[Commit]:
         tree = self._root / project_folder(project_id)
-        newest = await self._repair(tree)
+        newest = await self._repair_working_tree(tree)
         if newest is None or limit < 1:
             return []
         arguments = ("log", "-z", f"--max-count={limit}", "--format=%H%x00%ct%x00%B", "--encoding=UTF-8", newest, "--")
         fields = (await self._git.ask_or_fail(tree, *arguments)).decode(errors="replace").split("\0")
-        return [_commit(*entry) for entry in zip(fields[::3], fields[1::3], fields[2::3], strict=False)]
+        return [_make_commit_record(*entry) for entry in zip(fields[::3], fields[1::3], fields[2::3], strict=False)]
 
     async def list(self, project_id: str, *, at: str | None = None) -> Sequence[str]:
         tree = self._root / project_folder(project_id)
-        newest = await self._repair(tree)
+        newest = await self._repair_working_tree(tree)
         if newest is None and at is None:
             return []
         commit_id = await self._verify_commit(tree, at) if at is not None else str(newest)
@@ -128,7 +128,7 @@ class GitRepository:
 
     async def read(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
         tree, path = self._root / project_folder(project_id), check_tracked_path(path)
-        newest = await self._repair(tree)
+        newest = await self._repair_working_tree(tree)
         commit_id = newest if at is None else at
         if newest and commit_id and _COMMIT_ID.fullmatch(commit_id):
             asked = f"{commit_id}^{{commit}}:{path}\n".encode()
@@ -138,18 +138,18 @@ class GitRepository:
                 return content[:-1]
         raise NotFound(f"There is no file {path!r}.")
 
-    def _lock(self, tree: Path) -> asyncio.Lock:
+    def _get_tree_lock(self, tree: Path) -> asyncio.Lock:
         return self._locks.setdefault(tree, asyncio.Lock())
 
-    async def _repair(self, tree: Path) -> str | None:
+    async def _repair_working_tree(self, tree: Path) -> str | None:
         """The newest commit, after making good what a crash left undone."""
         newest, shown = await asyncio.to_thread(read_state, tree)
         if newest == shown:
             return newest
-        async with self._lock(tree):
-            return await self._check_out_newest(tree)
+        async with self._get_tree_lock(tree):
+            return await self._checkout_newest_commit(tree)
 
-    async def _check_out_newest(self, tree: Path) -> str | None:
+    async def _checkout_newest_commit(self, tree: Path) -> str | None:
         newest, shown = await asyncio.to_thread(read_state, tree)
         if newest and newest != shown:
             await self._worktree.checkout_commit(tree, newest, known={})
@@ -163,7 +163,7 @@ class GitRepository:
         fresh = tree.with_name(TEMPORARY + token_hex(8))
         try:
             await asyncio.to_thread(make_private, fresh)
-            await self._git.prepare(fresh)
+            await self._git.init_bare_repository(fresh)
         except BaseException:
             await asyncio.to_thread(shutil.rmtree, fresh, ignore_errors=True)
             raise
@@ -178,10 +178,10 @@ class GitRepository:
         told = _parse_message(text)
         return _Newest(commit_id, parents, told.key, told.fence)
 
-    async def _advance(self, tree: Path, newest: _Newest | None, commit_id: str) -> bool:
+    async def _move_branch_to_commit(self, tree: Path, newest: _Newest | None, commit_id: str) -> bool:
         """Moves the branch; False when it moved meanwhile, or when what held it is gone."""
         expected = newest.commit_id if newest else None
-        answer = await self._git.ask(tree, "update-ref", _MAIN, commit_id, expected or _NOTHING)
+        answer = await self._git.run_command(tree, "update-ref", _MAIN, commit_id, expected or _NOTHING)
         if answer.code == 0:
             return True
         if ".lock': File exists" in answer.problem:
@@ -200,7 +200,9 @@ class GitRepository:
         raise NotFound("There is no such commit.")
 
 
-def _encode(newest: _Newest | None, files: Mapping[str, bytes | None], *, text: str, key: str, seconds: int) -> bytes:
+def _encode_fast_import(
+    newest: _Newest | None, files: Mapping[str, bytes | None], *, text: str, key: str, seconds: int
+) -> bytes:
     """For fast-import: one commit, whose id it prints, on a branch that is dropped before it could appear."""
     parents: Sequence[str] = []
     if newest:
@@ -240,7 +242,7 @@ def _parse_message(text: str) -> _Message:
     return _Message(above.strip(), key, Fence())
 
 
-def _commit(commit_id: str, seconds: str, text: str) -> Commit:
+def _make_commit_record(commit_id: str, seconds: str, text: str) -> Commit:
     told = _parse_message(text)
     return Commit(commit_id=commit_id, message=told.message, key=told.key, created_at=instant(int(seconds)))
 
@@ -248,9 +250,9 @@ def _commit(commit_id: str, seconds: str, text: str) -> Commit:
 def _move_tree(fresh: Path, tree: Path) -> None:
     try:
         make_private(fresh / "info")
-        replace(fresh / "config", _CONFIGURATION)
-        replace(fresh / "info/exclude", f"{TEMPORARY}*\n".encode())
-        replace(fresh / "info/attributes", _ATTRIBUTES)
+        replace_file_atomically(fresh / "config", _CONFIGURATION)
+        replace_file_atomically(fresh / "info/exclude", f"{TEMPORARY}*\n".encode())
+        replace_file_atomically(fresh / "info/attributes", _ATTRIBUTES)
         make_private(tree)
         fresh.rename(tree / ".git")
     except OSError:

@@ -40,21 +40,21 @@ class Worktree:
         differences = [one for one in await self._list_differences(tree, commit_id) if _is_tracked(one.path)]
         for gone in differences:
             if gone.mode == b"000000":
-                await self._files.remove(self._stored_path(tree, gone.path))
+                await self._files.delete_path(self._make_store_path(tree, gone.path))
         wanted = [one for one in differences if one.mode.startswith(b"100")]
         contents = await self._read_contents(tree, [one for one in wanted if known.get(one.path) is None])
         for one in wanted:
             content = known.get(one.path)
-            await self._write(tree, one.path, contents[one.blob] if content is None else content)
+            await self._write_tree_file(tree, one.path, contents[one.blob] if content is None else content)
         await self._move_index(tree, commit_id)
 
-    def _stored_path(self, tree: Path, path: str) -> str:
+    def _make_store_path(self, tree: Path, path: str) -> str:
         return f"{tree.relative_to(self._root).as_posix()}/{path}"
 
     async def _list_differences(self, tree: Path, commit_id: str) -> Sequence[_Difference]:
         """What the commit has in the place of what the index has; mode 000000: nothing."""
         arguments = ("diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", commit_id, "--")
-        answer = await self._git.ask(tree, *arguments)
+        answer = await self._git.run_command(tree, *arguments)
         if answer.code:  # a damaged index says nothing: everything may be wrong
             await asyncio.to_thread((tree / ".git/index").unlink, missing_ok=True)
             return list(_parse_differences(await self._git.ask_or_fail(tree, *arguments)))
@@ -66,18 +66,18 @@ class Worktree:
         asked = "".join(f"{one.blob}\n" for one in differences).encode()
         return dict(_parse_objects(await self._git.ask_or_fail(tree, "cat-file", "--batch", stdin=asked)))
 
-    async def _write(self, tree: Path, path: str, content: bytes) -> None:
+    async def _write_tree_file(self, tree: Path, path: str, content: bytes) -> None:
         try:
-            await self._files.write(self._stored_path(tree, path), content)
+            await self._files.write(self._make_store_path(tree, path), content)
         except Conflict:
             for obstacle in await asyncio.to_thread(_list_obstacles, tree, path):
-                await self._files.remove(self._stored_path(tree, obstacle))
-            await self._files.write(self._stored_path(tree, path), content)
+                await self._files.delete_path(self._make_store_path(tree, obstacle))
+            await self._files.write(self._make_store_path(tree, path), content)
 
     async def _move_index(self, tree: Path, commit_id: str) -> None:
         index = tree / ".git" / (_INDEX + token_hex(8))
         try:
-            await asyncio.to_thread(_copy, tree / ".git/index", index)
+            await asyncio.to_thread(_copy_index_file, tree / ".git/index", index)
             await self._git.ask_or_fail(tree, "read-tree", "--reset", commit_id, index=index)
             await asyncio.to_thread(_replace_index, tree, index, commit_id)
         finally:
@@ -101,7 +101,7 @@ def is_open(tree: Path) -> bool:
     return repository.exists()
 
 
-def replace(path: Path, content: bytes) -> None:
+def replace_file_atomically(path: Path, content: bytes) -> None:
     """One small file of a repository, whole or not at all."""
     fresh = path.with_name(f"{path.name}-{token_hex(8)}")
     try:
@@ -128,11 +128,11 @@ def _replace_index(tree: Path, index: Path, commit_id: str) -> None:
     repository = tree / ".git"
     index.replace(repository / "index")
     if (repository / "HEAD").read_bytes() != _HEAD:
-        replace(repository / "HEAD", _HEAD)
-    replace(repository / _SHOWN, f"{commit_id}\n".encode())
+        replace_file_atomically(repository / "HEAD", _HEAD)
+    replace_file_atomically(repository / _SHOWN, f"{commit_id}\n".encode())
 
 
-def _copy(index: Path, copy: Path) -> None:
+def _copy_index_file(index: Path, copy: Path) -> None:
     if index.exists():
         _write_private(copy, index.read_bytes())
 

@@ -3,7 +3,7 @@
 from litestar.params import FromQuery, JSONBody
 from msgspec import UNSET, structs
 
-from nexus.adapters.http.answers import Answer, answer_tagged, to_view, view_page
+from nexus.adapters.http.answers import Answer, answer_tagged, convert_page_to_wire, convert_to_wire
 from nexus.adapters.http.openapi import UNCHANGED
 from nexus.adapters.http.requests import JSONRequest, newest
 from nexus.adapters.http.routes import Id, Once, Revision, Routes, Window
@@ -20,8 +20,8 @@ async def list_agents(
     request: JSONRequest, window: Window, category: FromQuery[str | None] = None
 ) -> Listed[wire.AgentView]:
     """The agents, newest first."""
-    return view_page(
-        await request.services.agents.page(request.caller, newest(window), category=category), wire.AgentView
+    return convert_page_to_wire(
+        await request.services.agents.list_agents(request.caller, newest(window), category=category), wire.AgentView
     )
 
 
@@ -29,7 +29,7 @@ async def list_agents(
 async def get_agent(request: JSONRequest, agent_id: Id) -> Answer[wire.AgentView | None]:
     """An agent as it stands."""
     agent = await request.services.agents.get(request.caller, agent_id)
-    return answer_tagged(request, agent.revision, to_view(agent, wire.AgentView))
+    return answer_tagged(request, agent.revision, convert_to_wire(agent, wire.AgentView))
 
 
 @route("PUT /agents/{agent_id:str}", 409, 412)
@@ -41,7 +41,7 @@ async def update_agent(
     if not changes:
         raise InvalidInput("Name at least one field to change.", errors=[{"pointer": "", "message": "no field"}])
     agent = await request.services.agents.update(request.caller, agent_id, changes, revision=revision)
-    return answer_tagged(request, agent.revision, to_view(agent, wire.AgentView))
+    return answer_tagged(request, agent.revision, convert_to_wire(agent, wire.AgentView))
 
 
 @route("DELETE /agents/{agent_id:str}", 409)
@@ -53,7 +53,9 @@ async def delete_agent(request: JSONRequest, agent_id: Id) -> None:
 @route("GET /agents/{agent_id:str}/versions")
 async def list_versions(request: JSONRequest, agent_id: Id, window: Window) -> Listed[wire.VersionView]:
     """The versions of an agent, newest first."""
-    return view_page(await request.services.agents.versions(request.caller, agent_id, newest(window)), wire.VersionView)
+    return convert_page_to_wire(
+        await request.services.agents.list_agent_versions(request.caller, agent_id, newest(window)), wire.VersionView
+    )
 
 
 @route("POST /agents/{agent_id:str}/deployments", 409, 412)
@@ -62,7 +64,7 @@ async def deploy_agent(
 ) -> wire.DeploymentView:
     """A version answers from now on, whatever answered before. A build that ends later deploys its own."""
     wanted = Wanted(**structs.asdict(data), revision=revision)
-    return to_view(
+    return convert_to_wire(
         await request.services.deployments.deploy(request.caller, agent_id, wanted, once=once), wire.DeploymentView
     )
 
@@ -70,8 +72,9 @@ async def deploy_agent(
 @route("GET /agents/{agent_id:str}/deployments")
 async def list_deployments(request: JSONRequest, agent_id: Id, window: Window) -> Listed[wire.DeploymentView]:
     """The deployments of an agent, newest first; the first one answers."""
-    return view_page(
-        await request.services.deployments.page(request.caller, agent_id, newest(window)), wire.DeploymentView
+    return convert_page_to_wire(
+        await request.services.deployments.list_deployments(request.caller, agent_id, newest(window)),
+        wire.DeploymentView,
     )
 
 
@@ -80,7 +83,7 @@ async def invoke_agent(
     request: JSONRequest, agent_id: Id, data: JSONBody[wire.NewInvocation], once: Once
 ) -> wire.InvocationView:
     """One question, one answer, no session. A call that failed is an invocation as well: see its `status`."""
-    return to_view(
+    return convert_to_wire(
         await request.services.invocations.invoke(request.caller, agent_id, data.content, once=once),
         wire.InvocationView,
     )
@@ -89,6 +92,7 @@ async def invoke_agent(
 @route("GET /agents/{agent_id:str}/invocations")
 async def list_invocations(request: JSONRequest, agent_id: Id, window: Window) -> Listed[wire.InvocationView]:
     """The calls of an agent, newest first."""
-    return view_page(
-        await request.services.invocations.page(request.caller, agent_id, newest(window)), wire.InvocationView
+    return convert_page_to_wire(
+        await request.services.invocations.list_caller_invocations(request.caller, agent_id, newest(window)),
+        wire.InvocationView,
     )

@@ -46,9 +46,9 @@ class Answer(Response[T]):
     def to_asgi_response(  # type: ignore[override]  # litestar only calls what it gets
         self, *_: Any, status_code: int | None = None, **__: Any
     ) -> ASGIApp:
-        return partial(self._send, self.status_code or status_code or 200)
+        return partial(self._send_response, self.status_code or status_code or 200)
 
-    async def _send(self, status: int, scope: Any, receive: Any, send: Any) -> None:
+    async def _send_response(self, status: int, scope: Any, receive: Any, send: Any) -> None:
         fields, body = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()], b""
         if status not in _WITHOUT_BODY:
             body = self.content if isinstance(self.content, bytes) else encode_json(self.content)
@@ -67,12 +67,12 @@ def encode_json(content: object) -> bytes:
     return _STEERING.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), body)
 
 
-def to_view(entity: object, kind: type[T]) -> T:
+def convert_to_wire(entity: object, kind: type[T]) -> T:
     return msgspec.convert(entity, kind, from_attributes=True)
 
 
-def view_page(page: Page[Any], kind: type[T]) -> Listed[T]:
-    return Listed(items=[to_view(item, kind) for item in page.items], next_cursor=page.cursor)
+def convert_page_to_wire(page: Page[Any], kind: type[T]) -> Listed[T]:
+    return Listed(items=[convert_to_wire(item, kind) for item in page.items], next_cursor=page.cursor)
 
 
 def answer_tagged(
@@ -96,7 +96,7 @@ def answer_file(content: bytes, media_type: str) -> Answer[bytes]:
     return Answer(content, media_type=media_type, headers=UNTRUSTED)
 
 
-def url_of(project_id: str, path: str) -> str:
+def make_file_url(project_id: str, path: str) -> str:
     return f"{API}/projects/{project_id}/files/{quote(path)}"
 
 

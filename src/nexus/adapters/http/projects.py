@@ -5,7 +5,15 @@ from typing import Annotated, cast, get_args
 from litestar.params import JSONBody, QueryParameter
 from msgspec import structs
 
-from nexus.adapters.http.answers import API, Answer, answer_file, answer_tagged, to_view, url_of, view_page
+from nexus.adapters.http.answers import (
+    API,
+    Answer,
+    answer_file,
+    answer_tagged,
+    convert_page_to_wire,
+    convert_to_wire,
+    make_file_url,
+)
 from nexus.adapters.http.openapi import UNCHANGED
 from nexus.adapters.http.requests import JSONRequest, newest
 from nexus.adapters.http.routes import Id, Once, Position, Routes, Window
@@ -36,7 +44,7 @@ async def create_project(
     request: JSONRequest, data: JSONBody[wire.NewProject], once: Once
 ) -> Answer[wire.ProjectStarted]:
     """Begins to build an agent. What goes on is told at `events_url`; the task is its entry in the ledger."""
-    wanted = structs.replace(to_view(data, Opening), name=data.project_name)
+    wanted = structs.replace(convert_to_wire(data, Opening), name=data.project_name)
     started = await request.services.builds.start(request.caller, wanted, once=once)
     url = f"{API}/projects/{started.project_id}"
     content = wire.ProjectStarted(**structs.asdict(started), events_url=f"{url}/events")
@@ -47,8 +55,8 @@ async def create_project(
 async def list_projects(request: JSONRequest, window: Window, status: Status = None) -> Listed[wire.ProjectView]:
     """The projects, newest first."""
     wanted = cast("wire.ProjectStatus | None", status)
-    return view_page(
-        await request.services.projects.page(request.caller, newest(window), status=wanted), wire.ProjectView
+    return convert_page_to_wire(
+        await request.services.projects.list_projects(request.caller, newest(window), status=wanted), wire.ProjectView
     )
 
 
@@ -75,7 +83,9 @@ async def delete_project(
 @route("GET /projects/{project_id:str}/stages")
 async def list_stages(request: JSONRequest, project_id: Id) -> Listed[wire.StageView]:
     """The stages of the current build, in order; all of them."""
-    return view_page(Page([*await request.services.projects.stages(request.caller, project_id)]), wire.StageView)
+    return convert_page_to_wire(
+        Page([*await request.services.projects.list_current_stages(request.caller, project_id)]), wire.StageView
+    )
 
 
 @route("GET /projects/{project_id:str}/build")
@@ -83,12 +93,15 @@ async def get_build(request: JSONRequest, project_id: Id) -> wire.Dashboard:
     """The dashboard: the project, its current build, the task and all stages."""
     project = await request.services.projects.get(request.caller, project_id)
     stages = [
-        to_view(stage, wire.StageView) for stage in await request.services.projects.stages(request.caller, project_id)
+        convert_to_wire(stage, wire.StageView)
+        for stage in await request.services.projects.list_current_stages(request.caller, project_id)
     ]
     return wire.Dashboard(
         project=await _view_project(request, project),
-        build=to_view(await request.services.projects.build(request.caller, project_id), wire.BuildView),
-        task=to_view(await request.services.projects.task(request.caller, project_id), TaskView),
+        build=convert_to_wire(
+            await request.services.projects.get_current_build(request.caller, project_id), wire.BuildView
+        ),
+        task=convert_to_wire(await request.services.projects.get_active_task(request.caller, project_id), TaskView),
         stages=stages,
         completed_stages=sum(stage.status in DONE for stage in stages),
         total_stages=len(stages),
@@ -101,39 +114,45 @@ async def control_project(
     request: JSONRequest, project_id: Id, data: JSONBody[wire.ControlCommand], once: Once
 ) -> wire.ProjectView:
     """Pauses, resumes or stops the build, tries again after a failure, or builds anew from a stage on. Asking twice is fine."""
-    project = await request.services.builds.command(
+    project = await request.services.builds.execute_build_command(
         request.caller, project_id, data.action, from_stage=data.from_stage, once=once
     )
-    return to_view(project, wire.ProjectView)
+    return convert_to_wire(project, wire.ProjectView)
 
 
 @route("GET /projects/{project_id:str}/tasks")
 async def list_tasks_of_project(request: JSONRequest, project_id: Id, window: Window) -> Listed[TaskView]:
     """The project's tasks, newest first: one for each build."""
     await request.services.projects.get(request.caller, project_id)
-    return view_page(await request.services.tasks.page_of_project(request.caller, project_id, newest(window)), TaskView)
+    return convert_page_to_wire(
+        await request.services.tasks.list_project_tasks(request.caller, project_id, newest(window)), TaskView
+    )
 
 
 @route("GET /projects/{project_id:str}/events", stream="build")
 async def follow_project(request: JSONRequest, project_id: Id, position: Position) -> EventStream:
     """The events of the current build: what was told already, then what comes."""
-    has_read_all = await request.services.projects.has_read_all(request.caller, project_id, position)
-    batches = None if has_read_all else await request.services.projects.follow(request.caller, project_id, position)
+    has_read_all = await request.services.projects.has_read_all_events(request.caller, project_id, position)
+    batches = (
+        None
+        if has_read_all
+        else await request.services.projects.stream_build_events(request.caller, project_id, position)
+    )
     return EventStream(batches, streams=request.streams, encoder=ServerSentEvents())
 
 
 @route("GET /projects/{project_id:str}/files")
 async def list_files(request: JSONRequest, project_id: Id, at: At = None) -> Listed[wire.FileEntry]:
     """All files of a project."""
-    paths = await request.services.projects.files(request.caller, project_id, at=at)
-    return Listed(items=[wire.FileEntry(path=path, url=url_of(project_id, path)) for path in paths])
+    paths = await request.services.projects.list_files(request.caller, project_id, at=at)
+    return Listed(items=[wire.FileEntry(path=path, url=make_file_url(project_id, path)) for path in paths])
 
 
 @route("GET /projects/{project_id:str}/files/{path:path}", media_type="text/plain")
 async def read_file(request: JSONRequest, project_id: Id, path: Id, at: At = None) -> Answer[bytes]:
     """A file, as text where it is text. Never as a page: it was written by a model."""
     try:
-        content = await request.services.projects.file(request.caller, project_id, path.removeprefix("/"), at=at)
+        content = await request.services.projects.read_file(request.caller, project_id, path.removeprefix("/"), at=at)
     except InvalidInput:
         raise NotFound from None  # no file can have this path
     return answer_file(content, "text/plain")
@@ -142,17 +161,21 @@ async def read_file(request: JSONRequest, project_id: Id, path: Id, at: At = Non
 @route("GET /projects/{project_id:str}/report", media_type="text/markdown")
 async def read_report(request: JSONRequest, project_id: Id, at: At = None) -> Answer[bytes]:
     """What verification found, as Markdown: one report after the other where there are several agents."""
-    return answer_file(await request.services.projects.report(request.caller, project_id, at=at), "text/markdown")
+    return answer_file(
+        await request.services.projects.read_verification_report(request.caller, project_id, at=at), "text/markdown"
+    )
 
 
 @route("GET /projects/{project_id:str}/commits")
 async def list_commits(request: JSONRequest, project_id: Id) -> Listed[wire.CommitView]:
     """The history of the files, newest first; the last hundred."""
-    return view_page(Page([*await request.services.projects.commits(request.caller, project_id)]), wire.CommitView)
+    return convert_page_to_wire(
+        Page([*await request.services.projects.list_commits(request.caller, project_id)]), wire.CommitView
+    )
 
 
 async def _view_project(request: JSONRequest, project: Project) -> wire.ProjectView:
     """With its present position, where it is held."""
-    shown = to_view(project, wire.ProjectView)
-    position = await request.services.projects.position(request.caller, project)
+    shown = convert_to_wire(project, wire.ProjectView)
+    position = await request.services.projects.find_queue_position(request.caller, project)
     return shown if position is None else structs.replace(shown, position=position)

@@ -19,7 +19,7 @@ from nexus.domain.core.pages import PAGE_LIMIT, Window
 from nexus.domain.core.principal import Principal
 from nexus.domain.core.texts import find_nearest
 from nexus.domain.requests.model import Once
-from nexus.domain.requests.model import once as made_once
+from nexus.domain.requests.model import make_idempotency_key as made_once
 from nexus.domain.services import Services
 
 LONGEST_WAIT = 60

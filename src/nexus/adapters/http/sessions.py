@@ -8,7 +8,7 @@ from typing import Any
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
-from nexus.adapters.http.answers import API, Answer, to_view, view_page
+from nexus.adapters.http.answers import API, Answer, convert_page_to_wire, convert_to_wire
 from nexus.adapters.http.requests import JSONRequest, newest
 from nexus.adapters.http.routes import Id, Once, Position, Routes, Wait, Window
 from nexus.adapters.http.sse import ServerSentEvents
@@ -29,50 +29,55 @@ async def create_session(
     request: JSONRequest, agent_id: Id, data: JSONBody[wire.NewSession], once: Once
 ) -> Answer[wire.SessionView]:
     """Begins a conversation with an agent."""
-    session = await request.services.sessions.open(
+    session = await request.services.sessions.create_session(
         request.caller, agent_id, display_name=data.display_name, metadata=data.metadata, once=once
     )
     headers = {"location": f"{API}/sessions/{session.session_id}"}
-    return Answer(to_view(session, wire.SessionView), headers=headers)
+    return Answer(convert_to_wire(session, wire.SessionView), headers=headers)
 
 
 @route("GET /agents/{agent_id:str}/sessions")
 async def list_sessions_of_agent(request: JSONRequest, agent_id: Id, window: Window) -> Listed[wire.SessionView]:
     """The caller's conversations with an agent, the last one that was active first."""
-    return view_page(
-        await request.services.sessions.page(request.caller, newest(window), agent_id=agent_id), wire.SessionView
+    return convert_page_to_wire(
+        await request.services.sessions.list_sessions(request.caller, newest(window), agent_id=agent_id),
+        wire.SessionView,
     )
 
 
 @route("GET /sessions")
 async def list_sessions(request: JSONRequest, window: Window) -> Listed[wire.SessionView]:
     """The caller's conversations, the last one that was active first."""
-    return view_page(await request.services.sessions.page(request.caller, newest(window)), wire.SessionView)
+    return convert_page_to_wire(
+        await request.services.sessions.list_sessions(request.caller, newest(window)), wire.SessionView
+    )
 
 
 @route("GET /sessions/{session_id:str}")
 async def get_session(request: JSONRequest, session_id: Id) -> wire.SessionView:
     """A conversation as it stands."""
-    return to_view(await request.services.sessions.get(request.caller, session_id), wire.SessionView)
+    return convert_to_wire(await request.services.sessions.get(request.caller, session_id), wire.SessionView)
 
 
 @route("PATCH /sessions/{session_id:str}", 409)
 async def rename_session(request: JSONRequest, session_id: Id, data: JSONBody[wire.SessionChanges]) -> wire.SessionView:
     """Gives a conversation another name."""
     session = await request.services.sessions.rename(request.caller, session_id, data.display_name)
-    return to_view(session, wire.SessionView)
+    return convert_to_wire(session, wire.SessionView)
 
 
 @route("DELETE /sessions/{session_id:str}", 409)
 async def delete_session(request: JSONRequest, session_id: Id) -> None:
     """The conversation is gone; a reply that is being written is stopped."""
-    await request.services.session_deletions.delete(request.caller, session_id)
+    await request.services.session_deletions.soft_delete_session(request.caller, session_id)
 
 
 @route("GET /sessions/{session_id:str}/messages")
 async def list_messages(request: JSONRequest, session_id: Id, window: Window) -> Listed[wire.MessageView]:
     """What was said, oldest first."""
-    return view_page(await request.services.sessions.messages(request.caller, session_id, window), wire.MessageView)
+    return convert_page_to_wire(
+        await request.services.sessions.list_messages(request.caller, session_id, window), wire.MessageView
+    )
 
 
 @route("POST /sessions/{session_id:str}/messages", 409, 429, status_code=202, also={200: FINISHED})
@@ -83,7 +88,9 @@ async def send_message(
     ends in that time."""
     reply = await request.services.sessions.send(request.caller, session_id, _read_parts(data), once=once)
     if wait and (ended := await _wait_for_end(request, reply, wait)) is not None:
-        return Answer(to_view(ended, wire.ReplyView), status_code=200, headers={"preference-applied": f"wait={wait}"})
+        return Answer(
+            convert_to_wire(ended, wire.ReplyView), status_code=200, headers={"preference-applied": f"wait={wait}"}
+        )
     return _answer_started(session_id, reply)
 
 
@@ -95,21 +102,21 @@ async def stream_reply(
     use the address in `Content-Location`."""
     reply = await request.services.sessions.send(request.caller, session_id, _read_parts(data), once=once)
     await asyncio.sleep(0)  # the reply begins: its model is asked while the rest of this is done
-    follow = partial(request.services.sessions.follow, request.caller, session_id, reply.reply_id)
+    follow = partial(request.services.sessions.stream_reply_events, request.caller, session_id, reply.reply_id)
     return await _open_stream(follow, _events_url(session_id, reply.reply_id), request.streams)
 
 
 @route("GET /sessions/{session_id:str}/replies/{reply_id:str}/events", stream="reply")
 async def follow_reply(request: JSONRequest, session_id: Id, reply_id: Id, position: Position) -> EventStream:
     """The events of a reply from any position on: what was told already, then what comes."""
-    follow = partial(request.services.sessions.follow, request.caller, session_id, reply_id)
+    follow = partial(request.services.sessions.stream_reply_events, request.caller, session_id, reply_id)
     return await _open_stream(follow, _events_url(session_id, reply_id), request.streams, position)
 
 
 @route("POST /sessions/{session_id:str}/replies/{reply_id:str}/cancel", 409, status_code=202)
 async def cancel_reply(request: JSONRequest, session_id: Id, reply_id: Id) -> wire.ReplyView:
     """Stops a reply; what was written so far is kept. Nothing happens when it is over."""
-    return to_view(await request.services.sessions.cancel(request.caller, session_id, reply_id), wire.ReplyView)
+    return convert_to_wire(await request.services.sessions.cancel(request.caller, session_id, reply_id), wire.ReplyView)
 
 
 @route("POST /sessions/{session_id:str}/messages/{message_id:str}/regenerate", 409, 429, status_code=202)
@@ -152,10 +159,12 @@ async def _wait_for_end(request: JSONRequest, reply: Reply, seconds: float) -> R
     """The reply once it is over, if that is within so many seconds."""
     try:
         async with request.streams.open_stream(seconds):
-            batches = await request.services.sessions.follow(request.caller, reply.session_id, reply.reply_id)
+            batches = await request.services.sessions.stream_reply_events(
+                request.caller, reply.session_id, reply.reply_id
+            )
             while batches is not None and await anext(batches, None) is not None:
                 continue
     except TimeoutError:
         return None
-    ended = await request.services.sessions.reply(request.caller, reply.session_id, reply.reply_id)
+    ended = await request.services.sessions.get_reply(request.caller, reply.session_id, reply.reply_id)
     return None if ended.status == "running" else ended

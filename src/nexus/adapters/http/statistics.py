@@ -4,7 +4,7 @@ from typing import Annotated
 
 from litestar.params import QueryParameter
 
-from nexus.adapters.http.answers import sum_days, to_view
+from nexus.adapters.http.answers import convert_to_wire, sum_days
 from nexus.adapters.http.requests import JSONRequest
 from nexus.adapters.http.routes import Routes
 from nexus.domain.statistics.service import LONGEST_DAYS
@@ -18,18 +18,18 @@ Days = Annotated[int, QueryParameter(ge=1, le=LONGEST_DAYS, description="So many
 @route("GET /statistics/overview")
 async def get_overview(request: JSONRequest) -> OverviewView:
     """What there is, and what was done in all and today."""
-    return to_view(await request.services.statistics.overview(request.caller), OverviewView)
+    return convert_to_wire(await request.services.statistics.read_overview(request.caller), OverviewView)
 
 
 @route("GET /statistics/builds")
 async def get_build_statistics(request: JSONRequest, days: Days = 30) -> BuildStatistics:
     """Builds by day."""
-    found = await request.services.statistics.days(request.caller, days)
-    return sum_days(BuildStatistics, [to_view(day, BuildsOfDay) for day in found])
+    found = await request.services.statistics.list_daily_tallies(request.caller, days)
+    return sum_days(BuildStatistics, [convert_to_wire(day, BuildsOfDay) for day in found])
 
 
 @route("GET /statistics/invocations")
 async def get_invocation_statistics(request: JSONRequest, days: Days = 30) -> InvocationStatistics:
     """Calls of agents by day."""
-    found = await request.services.statistics.days(request.caller, days)
-    return sum_days(InvocationStatistics, [to_view(day, InvocationsOfDay) for day in found])
+    found = await request.services.statistics.list_daily_tallies(request.caller, days)
+    return sum_days(InvocationStatistics, [convert_to_wire(day, InvocationsOfDay) for day in found])

@@ -1,6 +1,6 @@
 """Routes of tasks."""
 
-from nexus.adapters.http.answers import to_view, view_page
+from nexus.adapters.http.answers import convert_page_to_wire, convert_to_wire
 from nexus.adapters.http.requests import JSONRequest, newest
 from nexus.adapters.http.routes import Id, Routes, Window
 from nexus.wire.lists import Listed
@@ -12,16 +12,16 @@ route = Routes("tasks")
 @route("GET /tasks")
 async def list_tasks(request: JSONRequest, window: Window) -> Listed[TaskView]:
     """The caller's tasks, newest first."""
-    return view_page(await request.services.tasks.page(request.caller, newest(window)), TaskView)
+    return convert_page_to_wire(await request.services.tasks.list_tasks(request.caller, newest(window)), TaskView)
 
 
 @route("GET /tasks/{task_id:str}")
 async def get_task(request: JSONRequest, task_id: Id) -> TaskView:
     """A task as it stands."""
-    return to_view(await request.services.tasks.get(request.caller, task_id), TaskView)
+    return convert_to_wire(await request.services.tasks.get(request.caller, task_id), TaskView)
 
 
 @route("POST /tasks/{task_id:str}/cancel", 409, status_code=202)
 async def cancel_task(request: JSONRequest, task_id: Id) -> TaskView:
     """Stops a task; a project's is stopped with its build. Asking twice is fine."""
-    return to_view(await request.services.builds.stop_task(request.caller, task_id), TaskView)
+    return convert_to_wire(await request.services.builds.stop_task(request.caller, task_id), TaskView)

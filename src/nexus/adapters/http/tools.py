@@ -2,7 +2,7 @@
 
 from litestar.params import FromQuery
 
-from nexus.adapters.http.answers import to_view, view_page
+from nexus.adapters.http.answers import convert_page_to_wire, convert_to_wire
 from nexus.adapters.http.requests import JSONRequest
 from nexus.adapters.http.routes import Id, Routes, Window
 from nexus.wire.lists import Listed
@@ -14,10 +14,10 @@ route = Routes("tools")
 @route("GET /tools")
 async def list_tools(request: JSONRequest, window: Window, category: FromQuery[str | None] = None) -> Listed[ToolView]:
     """The library of tools."""
-    return view_page(await request.services.tools.page(window, category), ToolView)
+    return convert_page_to_wire(await request.services.tools.list_tools(window, category), ToolView)
 
 
 @route("GET /tools/{tool_id:str}")
 async def get_tool(request: JSONRequest, tool_id: Id) -> ToolView:
     """A tool, with the schema of its parameters."""
-    return to_view(await request.services.tools.get(request.caller, tool_id), ToolView)
+    return convert_to_wire(await request.services.tools.get(request.caller, tool_id), ToolView)

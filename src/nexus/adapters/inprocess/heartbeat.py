@@ -53,13 +53,13 @@ class ThreadHeartbeat:
 
     def hold_lease(self, leases: Leases, lease: Lease, on_control: OnControl) -> None:
         with self._guard:
-            self._held[leases.name, lease.key] = _Held(leases, lease, on_control)
+            self._held[leases.table_name, lease.key] = _Held(leases, lease, on_control)
 
     def drop_lease(self, leases: Leases, lease: Lease) -> None:
         with self._guard:
-            held = self._held.get((leases.name, lease.key))
+            held = self._held.get((leases.table_name, lease.key))
             if held and held.lease == lease:
-                del self._held[leases.name, lease.key]
+                del self._held[leases.table_name, lease.key]
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -121,11 +121,11 @@ class ThreadHeartbeat:
         leases = some[0].leases
         try:
             async with asyncio.timeout(self._answer):
-                controls = await leases.over_tables(tables).renew([held.lease for held in some])
+                controls = await leases.copy_for_tables(tables).renew_leases([held.lease for held in some])
         except (NexusError, TimeoutError) as error:
-            logger.warning("heartbeat.failed", table=leases.name, reason=str(error) or "no answer in time")
+            logger.warning("heartbeat.failed", table=leases.table_name, reason=str(error) or "no answer in time")
         except Exception:
-            logger.exception("heartbeat.failed", table=leases.name)
+            logger.exception("heartbeat.failed", table=leases.table_name)
         else:
             for held, control in zip(some, controls, strict=True):
                 if control != held.control:
@@ -135,8 +135,8 @@ class ThreadHeartbeat:
     def _deliver_control(self, held: _Held) -> None:
         """In the process' loop. What was taken up again meanwhile, under another fence, stays."""
         with self._guard:
-            if self._held.get((held.leases.name, held.lease.key)) is not held:
+            if self._held.get((held.leases.table_name, held.lease.key)) is not held:
                 return
             if held.control is None:
-                del self._held[held.leases.name, held.lease.key]
+                del self._held[held.leases.table_name, held.lease.key]
         held.on_control(held.control)

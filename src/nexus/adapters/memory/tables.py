@@ -23,13 +23,13 @@ class MemoryTables:
         self._lag = lag
         self._changes: deque[tuple[Table[Any], Key, Item | None]] = deque()
 
-    async def read(self, places: Sequence[Place]) -> list[Item | None]:
+    async def read_rows(self, places: Sequence[Place]) -> list[Item | None]:
         return [self._now.read(table, key) for table, key in places]
 
-    async def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
+    async def query_rows(self, query: Query[Any]) -> tuple[list[Item], bool]:
         return (self._indexed if query.index else self._now).query(query)
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write_rows(self, writes: Sequence[Write]) -> None:
         changes = [(write.table, write.key, self._apply_write(at, write)) for at, write in enumerate(writes)]
         for change in changes:
             self._now.put_item(*change)

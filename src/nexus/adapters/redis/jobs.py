@@ -42,7 +42,7 @@ class ArqJobs:
         if self._pool:
             await self._pool.aclose()
 
-    async def enqueue(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> int | None:
+    async def enqueue_job(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> int | None:
         """As the port says; Unavailable while Redis is away. Of what waits, the more urgent comes first."""
         body = msgspec.json.encode(job)
         try:

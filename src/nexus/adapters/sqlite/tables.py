@@ -36,13 +36,13 @@ class SqliteTables:
     def close(self) -> None:
         self._reader.close()
 
-    async def read(self, places: Sequence[Place]) -> list[Item | None]:
+    async def read_rows(self, places: Sequence[Place]) -> list[Item | None]:
         try:
             return [self._statements[table.name].read(self._reader, key) for table, key in places]
         except sqlite3.Error as error:
             raise translate_error(error) from error
 
-    async def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
+    async def query_rows(self, query: Query[Any]) -> tuple[list[Item], bool]:
         sql, values = _build_select(query)
         try:
             rows = self._reader.execute(sql, values).fetchall()
@@ -51,7 +51,7 @@ class SqliteTables:
         limit = query.window.limit
         return [msgspec.json.decode(row) for (row,) in rows[:limit]], len(rows) > limit
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write_rows(self, writes: Sequence[Write]) -> None:
         await self._writer.run_job(partial(self._apply, writes))
 
     def _apply(self, writes: Sequence[Write], connection: sqlite3.Connection) -> None:

@@ -30,7 +30,7 @@ class Deployments:
     def __init__(self, *, tables: Tables, agents: Agents, requests: Requests, audit: Audit) -> None:
         self._tables, self._agents, self._requests, self._audit = tables, agents, requests, audit
 
-    async def page(self, caller: Principal, agent_id: str, window: Window) -> Page[Deployment]:
+    async def list_deployments(self, caller: Principal, agent_id: str, window: Window) -> Page[Deployment]:
         await self._agents.get(caller, agent_id)
         return await self._tables.for_caller(caller).page(DEPLOYMENTS, agent_id, window=window)
 
@@ -55,9 +55,9 @@ class Deployments:
         version, as_read = await self._find_acceptable(agent, wanted), when(revision=agent.revision)
         deployment, writes = self._agents.write_deployment(agent, version, user_id=caller.user_id, condition=as_read)
         facts = {"version": version.version, "verdict": version.verdict, "build_no": version.build_no}
-        note = self._audit.insert(caller, "agent.deployed", agent_id, **facts)
+        note = self._audit.make_audit_write(caller, "agent.deployed", agent_id, **facts)
         hit("before:agent.deploy")
-        await self._tables.commit(*writes, note, *request.record(deployment))
+        await self._tables.commit(*writes, note, *request.make_answer_writes(deployment))
         hit("after:agent.deploy")
         return deployment
 
@@ -67,12 +67,14 @@ class Deployments:
             message = f"{agent.agent_name} has the versions 1 to {agent.versions}."
             raise InvalidInput(message, errors=[{"pointer": "/version", "message": message}])
         version = await self._tables.get(VERSIONS, agent.agent_id, number)
-        told = rules.explain_refusal(version, accept_partial=wanted.accept_partial, accept_failed=wanted.accept_failed)
+        told = rules.explain_deploy_refusal(
+            version, accept_partial=wanted.accept_partial, accept_failed=wanted.accept_failed
+        )
         if told:
             way = f"Send `accept_{version.verdict}` to deploy it all the same."
             raise NotAccepted(f"{told.rstrip('.')}. {way}", verdict=version.verdict, unmet=version.unmet)
         try:
-            await self._agents.resolve(agent, number)
+            await self._agents.load_agent_spec(agent, number)
         except (InvalidInput, NotFound) as error:
             raise NotDeployable(f"Version {number} of {agent.agent_name}: {error.detail}") from error
         return version

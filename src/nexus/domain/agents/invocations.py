@@ -57,7 +57,7 @@ class Invocations:
         self._tables, self._agents, self._runtime, self._tools = tables, agents, runtime, tools
         self._tallies, self._requests, self._clock, self._new_id = tallies, requests, clock, new_id
 
-    async def page(self, caller: Principal, agent_id: str, window: Window) -> Page[Invocation]:
+    async def list_caller_invocations(self, caller: Principal, agent_id: str, window: Window) -> Page[Invocation]:
         """The caller's own calls of an agent; those of others leave gaps: a page may be short."""
         await self._agents.get(caller, agent_id)
         page = await self._tables.for_caller(caller).page(INVOCATIONS, agent_id, index="AgentIndex", window=window)
@@ -74,14 +74,14 @@ class Invocations:
         async with self._requests.begin_long(caller, once, Invocation) as request:
             if request.answer is None:
                 agent = await self._agents.get(caller, agent_id)
-                called = await self._call(agent, content)
+                called = await self._call_agent(agent, content)
                 invocation, writes = self.make_record(caller, agent, called)
-                await self._tables.commit(*writes, *request.record(invocation))
+                await self._tables.commit(*writes, *request.make_answer_writes(invocation))
                 request.answer = invocation
         return request.result
 
-    async def _call(self, agent: Agent, content: str) -> Called:
-        spec, began = await self._agents.resolve(agent), self._clock()
+    async def _call_agent(self, agent: Agent, content: str) -> Called:
+        spec, began = await self._agents.load_agent_spec(agent), self._clock()
         try:
             answer = await self._runtime.collect_answer(spec, [ChatMessage("user", content)])
         except NexusError as error:
@@ -114,7 +114,7 @@ class Invocations:
             created_at=instant(self._clock()),
             metadata={"tools": list(called.tools), "version": agent.active_version, **(called.metadata or {})},
         )
-        counts = self._tallies.tally_changes(
+        counts = self._tallies.make_tally_writes(
             caller.tenant_id,
             invocations=1,
             messages=called.messages,

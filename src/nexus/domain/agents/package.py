@@ -58,12 +58,12 @@ class Package(Struct, frozen=True, kw_only=True):
     prompt: str
 
     @property
-    def program(self) -> Program:
+    def python_program(self) -> Program:
         """The Python of the package: tools and their tests."""
         return Program({path: text for path, text in self.files.items() if path.endswith(".py")})
 
 
-def read(files: Mapping[str, str]) -> Package:
+def parse_package(files: Mapping[str, str]) -> Package:
     """InvalidInput that names the file and the place, for whatever is missing or malformed."""
     try:
         if len(text := files[MANIFEST]) > LONGEST_MANIFEST or any(
@@ -93,7 +93,7 @@ class PackageResolver:
     def __init__(self, *, providers: Mapping[str, ToolProvider], models: ModelCatalog) -> None:
         self._providers, self._models = providers, models
 
-    async def resolve(
+    async def make_agent_spec(
         self, package: Package, *, agent_id: str, others: Mapping[str, Package] = {}, asking: tuple[str, ...] = ()
     ) -> AgentSpec:
         """Every reference resolved, or InvalidInput that names the one that is not. `others`: packages that `agent:SLUG` may mean, but
@@ -111,9 +111,9 @@ class PackageResolver:
             prompt=package.prompt,
             model=manifest.model.name,
             tools=tuple(tools),
-            program=package.program,
+            program=package.python_program,
             agents={
-                tool.target: await self.resolve(
+                tool.target: await self.make_agent_spec(
                     others[tool.target], agent_id=f"{agent_id}/{tool.target}", others=others, asking=asking
                 )
                 for tool in tools
@@ -140,7 +140,7 @@ class PackageResolver:
             if slug not in asking
         }
         source = ToolSource(files=package.files, agents=agents, effect=entry.effect)
-        return await self._providers[provider].specs(target, source)
+        return await self._providers[provider].resolve_tools(target, source)
 
 
 def _drop_empty(value: Any) -> Any:

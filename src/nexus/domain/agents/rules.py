@@ -61,13 +61,15 @@ def make_agent(agent_id: str, origin: Origin, found: Registration, fields: dict[
     )
 
 
-def version(agent_id: str, number: int, origin: Origin, found: Registration, now: str) -> Version:
+def make_version(agent_id: str, number: int, origin: Origin, found: Registration, now: str) -> Version:
     facts = structs.asdict(origin) | structs.asdict(found)
     shared = {name: facts[name] for name in Version.__struct_fields__ if name in facts}
     return Version(agent_id=agent_id, version=number, created_at=now, **shared)
 
 
-def explain_refusal(version: Version, *, accept_partial: bool = False, accept_failed: bool = False) -> str | None:
+def explain_deploy_refusal(
+    version: Version, *, accept_partial: bool = False, accept_failed: bool = False
+) -> str | None:
     """Why a version may not be deployed, as a sentence; None when it may."""
     accepted = {"passed": True, "partial": accept_partial, "failed": accept_failed}
     if accepted[version.verdict]:

@@ -52,11 +52,11 @@ class Agents:
             raise NotFound("There is no such agent.")
         return agent
 
-    def place_of(self, agent_id: str) -> Place:
+    def make_agent_row_key(self, agent_id: str) -> Place:
         """Where an agent is kept, for who reads it together with other rows."""
         return AGENTS, (agent_id,)
 
-    async def page(self, caller: Principal, window: Window, *, category: str | None = None) -> Page[Agent]:
+    async def list_agents(self, caller: Principal, window: Window, *, category: str | None = None) -> Page[Agent]:
         """The tenant's agents; deleted and others' private ones leave gaps: a page may be short."""
         tables = self._tables.for_caller(caller)
         if category:
@@ -66,13 +66,13 @@ class Agents:
         seen = [one for one in page.items if not one.deleted_at and policies.may_see(caller, one)]
         return Page(seen, page.cursor)
 
-    async def of_project(self, caller: Principal, project_id: str) -> list[Agent]:
+    async def list_project_agents(self, caller: Principal, project_id: str) -> list[Agent]:
         page = await self._tables.for_caller(caller).page(
             AGENTS, project_id, index="ProjectIndex", window=Window(limit=100)
         )
         return [agent for agent in page.items if not agent.deleted_at]
 
-    async def versions(self, caller: Principal, agent_id: str, window: Window) -> Page[Version]:
+    async def list_agent_versions(self, caller: Principal, agent_id: str, window: Window) -> Page[Version]:
         await self.get(caller, agent_id)
         return await self._tables.for_caller(caller).page(VERSIONS, agent_id, window=window)
 
@@ -85,7 +85,7 @@ class Agents:
         if revision is not None and revision != agent.revision:
             raise PreconditionFailed("The agent changed meanwhile.", revision=agent.revision)
         fields = {**changes, "updated_at": instant(self._clock())}
-        note = self._audit.insert(caller, "agent.updated", agent_id, fields=sorted(changes))
+        note = self._audit.make_audit_write(caller, "agent.updated", agent_id, fields=sorted(changes))
         await self._tables.commit(patch(AGENTS, agent, **fields), note)
         return structs.replace(agent, revision=agent.revision + 1, **fields)
 
@@ -97,8 +97,8 @@ class Agents:
         await self._tables.commit(
             self._write_tombstone(agent),
             purge,
-            self._audit.insert(caller, "agent.deleted", agent_id),
-            *self._tallies.tally_changes(agent.tenant_id, agents=-1),
+            self._audit.make_audit_write(caller, "agent.deleted", agent_id),
+            *self._tallies.make_tally_writes(agent.tenant_id, agents=-1),
         )
 
     async def write_tombstones(self, agent_ids: Sequence[str]) -> list[Write]:
@@ -120,7 +120,7 @@ class Agents:
         await self._tables.clear(DEPLOYMENTS, agent.agent_id)
         await self._tables.commit(delete(AGENTS, agent))
 
-    def id_of(self, project_id: str, slug: str) -> str:
+    def make_agent_id(self, project_id: str, slug: str) -> str:
         """Where a project's agent lives: the same in every build."""
         return derive_id("agt", project_id, slug)
 
@@ -128,7 +128,7 @@ class Agents:
         """The next version of each agent of a build, and the agents that are new; the caller commits them."""
         writes, new = list[Write](), 0
         for registration in found:
-            agent_id = self.id_of(origin.project_id, registration.package.manifest.agent.slug)
+            agent_id = self.make_agent_id(origin.project_id, registration.package.manifest.agent.slug)
             known = await self._tables.find(AGENTS, agent_id)
             number = known.versions + 1 if known else 1
             fields = rules.describe_package(registration, number, now=instant(self._clock()))
@@ -139,9 +139,9 @@ class Agents:
                 writes.append(insert(AGENTS, rules.make_agent(agent_id, origin, registration, fields)))
             new += not known or bool(known.deleted_at)
             writes.append(
-                insert(VERSIONS, rules.version(agent_id, number, origin, registration, instant(self._clock())))
+                insert(VERSIONS, rules.make_version(agent_id, number, origin, registration, instant(self._clock())))
             )
-        return [*writes, *(self._tallies.tally_changes(origin.tenant_id, agents=new) if new else ())]
+        return [*writes, *(self._tallies.make_tally_writes(origin.tenant_id, agents=new) if new else ())]
 
     async def read(self, agent_id: str) -> Agent:
         """For accounting, deleted or not."""
@@ -152,7 +152,7 @@ class Agents:
         agent = await self._tables.find(AGENTS, agent_id)
         return agent is not None and not agent.deleted_at
 
-    async def newest_version(self, agent_id: str) -> tuple[Agent, Version]:
+    async def get_newest_version(self, agent_id: str) -> tuple[Agent, Version]:
         """The newest version of an agent, whoever owns it."""
         agent = await self._tables.get(AGENTS, agent_id)
         return agent, await self._tables.get(VERSIONS, agent_id, agent.versions)
@@ -177,7 +177,7 @@ class Agents:
         deployed = patch(AGENTS, agent, condition or present, **fields, deployed_at=now, updated_at=now)
         return deployment, [insert(DEPLOYMENTS, deployment), deployed]
 
-    async def resolve(self, agent: Agent, version: int | None = None) -> AgentSpec:
+    async def load_agent_spec(self, agent: Agent, version: int | None = None) -> AgentSpec:
         """What a version is made of; the active one unless another is named. NotDeployed when there is none."""
         number = version or agent.active_version
         if not number:
@@ -188,29 +188,31 @@ class Agents:
         if (known := self._specs.get(key)) is not None:
             return known
         async with self._resolving.setdefault(key, asyncio.Lock()):
-            return self._specs.get(key) or await self._resolve(agent, number)
+            return self._specs.get(key) or await self._load_spec_into_cache(agent, number)
 
-    async def _resolve(self, agent: Agent, number: int) -> AgentSpec:
+    async def _load_spec_into_cache(self, agent: Agent, number: int) -> AgentSpec:
         row = await self._tables.get(VERSIONS, agent.agent_id, number)
-        resolved = await self.spec_at(agent.project_id, agent.slug, at=row.commit_id)
+        resolved = await self.load_spec_at_commit(agent.project_id, agent.slug, at=row.commit_id)
         while len(self._specs) >= KNOWN_SPECS:
             del self._specs[next(iter(self._specs))]
         self._specs[agent.agent_id, number] = resolved
         return resolved
 
-    async def spec_at(self, project_id: str, slug: str, *, at: str | None = None) -> AgentSpec:
+    async def load_spec_at_commit(self, project_id: str, slug: str, *, at: str | None = None) -> AgentSpec:
         """An agent as the files of its project say at a commit."""
-        packages = await self.packages(project_id, at=at)
+        packages = await self.load_agent_packages(project_id, at=at)
         if slug not in packages:
             raise InvalidInput(f"agents/{slug}: there is no package.")
-        return await self._resolver.resolve(packages[slug], agent_id=self.id_of(project_id, slug), others=packages)
+        return await self._resolver.make_agent_spec(
+            packages[slug], agent_id=self.make_agent_id(project_id, slug), others=packages
+        )
 
-    async def packages(self, project_id: str, *, at: str | None = None) -> dict[str, package.Package]:
+    async def load_agent_packages(self, project_id: str, *, at: str | None = None) -> dict[str, package.Package]:
         """All agent packages of a project by slug."""
-        found = await self.files(project_id, at=at)
-        return {slug: package.read(files) for slug, files in found.items() if package.MANIFEST in files}
+        found = await self.read_agent_files(project_id, at=at)
+        return {slug: package.parse_package(files) for slug, files in found.items() if package.MANIFEST in files}
 
-    async def files(self, project_id: str, *, at: str | None = None) -> dict[str, dict[str, str]]:
+    async def read_agent_files(self, project_id: str, *, at: str | None = None) -> dict[str, dict[str, str]]:
         """By slug, the files of the agents of a project, whole packages or not, by path from their folder."""
         found: dict[str, dict[str, str]] = {}
         paths = [path for path in await self._repository.list(project_id, at=at) if path.startswith("agents/")]

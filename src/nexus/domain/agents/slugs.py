@@ -18,7 +18,7 @@ class Slugs:
     def __init__(self, *, tables: Tables) -> None:
         self._tables = tables
 
-    async def reserve(self, tenant_id: str, project_id: str, wanted: Sequence[str]) -> Mapping[str, str]:
+    async def reserve_agent_slugs(self, tenant_id: str, project_id: str, wanted: Sequence[str]) -> Mapping[str, str]:
         """By wanted slug the one that the project has, which is the same whenever it asks: with a number behind it (`converter_2`) where
         another project was faster."""
         while True:
@@ -26,7 +26,7 @@ class Slugs:
             for slug in wanted:
                 reserved = await self._list_similar(RESERVATIONS, tenant_id, slug)
                 agents = await self._list_similar(AGENTS, tenant_id, slug, index="TenantSlugIndex")
-                own = _find_own_slug(slug, project_id, reserved, agents)
+                own = _list_project_slugs(slug, project_id, reserved, agents)
                 kept = [one for one in own if one not in chosen.values()]
                 others = {*wanted, *chosen.values()} - {slug}
                 chosen[slug] = found = kept[0] if kept else _find_free_slug(slug, project_id, reserved, agents, others)
@@ -38,7 +38,7 @@ class Slugs:
                 continue
             return chosen
 
-    async def release(self, project_id: str) -> None:
+    async def release_project_slugs(self, project_id: str) -> None:
         """The slugs of a project that is gone are free."""
         await self._tables.clear(RESERVATIONS, project_id, index="ProjectIndex")
 
@@ -49,7 +49,9 @@ class Slugs:
         return [row async for row in self._tables.each(table, tenant_id, index=index, window=window)]
 
 
-def _find_own_slug(wanted: str, project_id: str, reserved: Sequence[Reservation], agents: Sequence[Agent]) -> list[str]:
+def _list_project_slugs(
+    wanted: str, project_id: str, reserved: Sequence[Reservation], agents: Sequence[Agent]
+) -> list[str]:
     """What the project has for a slug already; agents that are older than reservations count."""
     strangers = {row.slug for row in reserved if row.project_id != project_id}
     own = [row.slug for row in reserved if row.project_id == project_id and row.wanted == wanted]
@@ -63,10 +65,10 @@ def _find_free_slug(
     """The first slug that nobody has, and that is none of the `others`."""
     taken = others | {row.slug for row in reserved}
     taken |= {agent.slug for agent in agents if agent.project_id != project_id and not agent.deleted_at}
-    return next(slug for slug in _count_on(wanted) if slug not in taken)
+    return next(slug for slug in _generate_numbered_slugs(wanted) if slug not in taken)
 
 
-def _count_on(slug: str) -> Iterator[str]:
+def _generate_numbered_slugs(slug: str) -> Iterator[str]:
     yield slug
     for number in count(2):
         yield f"{slug[: LONGEST - len(str(number)) - 1]}_{number}"

@@ -16,7 +16,7 @@ class Audit:
     def __init__(self, *, clock: Clock, new_id: NewId) -> None:
         self._clock, self._new_id = clock, new_id
 
-    def insert(self, caller: Principal, verb: str, subject: str, **facts: Any) -> Write:
+    def make_audit_write(self, caller: Principal, verb: str, subject: str, **facts: Any) -> Write:
         now = self._clock()
         return insert(
             AUDIT,

@@ -30,7 +30,7 @@ class RequirementResult(Struct, frozen=True, kw_only=True):
     reason: str = ""
 
     @property
-    def line(self) -> str:
+    def summary_line(self) -> str:
         return f"{self.id} {self.title}: {self.reason}"
 
 
@@ -38,14 +38,14 @@ def check_requirements(found: Requirements) -> None:
     _refuse_twice("ids stand twice", [entry.id for entry in (*found.functional, *found.nonfunctional)])
 
 
-def own_keywords(entry: Requirement, functional: Sequence[Requirement]) -> list[str]:
+def list_unique_keywords(entry: Requirement, functional: Sequence[Requirement]) -> list[str]:
     """The keywords that tell a functional requirement from the others: those that its own text has and no other one names."""
     shared = {word.casefold() for other in functional if other.id != entry.id for word in other.keywords}
     text = _join_texts(entry)
     return [word for word in entry.keywords if is_said(word, text) and word.casefold() not in shared]
 
 
-def own_words(functional: Sequence[Requirement]) -> dict[str, set[str]]:
+def list_unique_words(functional: Sequence[Requirement]) -> dict[str, set[str]]:
     """By requirement, the words of its text that no other one has."""
     words = {entry.id: _extract_words(_join_texts(entry)) for entry in functional}
     often = Counter(word for found in words.values() for word in found)
@@ -71,19 +71,21 @@ def is_said(word: str, text: str) -> bool:
     return re.search(whole, text.casefold()) is not None
 
 
-def assign_duties(agent: PlannedAgent, planned: Architecture, needed: Requirements) -> dict[str, Duty]:
+def list_agent_duties(agent: PlannedAgent, planned: Architecture, needed: Requirements) -> dict[str, Duty]:
     """By requirement. One agent that names none has all that is not unmet, with any of its tools."""
     if agent.duties or len(planned.agents) > 1:
         return {duty.requirement: duty for duty in agent.duties}
     unmet = {entry.requirement_id for entry in planned.unmet}
     return {
-        entry.id: Duty(requirement=entry.id, tools=agent.tools) for entry in needed.functional if entry.id not in unmet
+        entry.id: Duty(requirement=entry.id, tools=agent.tool_names)
+        for entry in needed.functional
+        if entry.id not in unmet
     }
 
 
 def check_duties(planned: Architecture, needed: Requirements) -> None:
     """Each functional requirement is some agent's duty or unmet, never both; each agent has a duty, with tools of its own."""
-    duties = {agent.slug: assign_duties(agent, planned, needed) for agent in planned.agents}
+    duties = {agent.slug: list_agent_duties(agent, planned, needed) for agent in planned.agents}
     known = {entry.id for entry in needed.functional}
     unmet = {entry.requirement_id for entry in planned.unmet} - {entry.id for entry in needed.nonfunctional}
     served = {one for own in duties.values() for one in own}
@@ -98,24 +100,24 @@ def check_duties(planned: Architecture, needed: Requirements) -> None:
         if ids
     )
     _refuse_plan(
-        f"{agent.slug}: its duty {duty.requirement} names {', '.join(lacking)}; it has {', '.join(agent.tools) or 'no tools'}"
+        f"{agent.slug}: its duty {duty.requirement} names {', '.join(lacking)}; it has {', '.join(agent.tool_names) or 'no tools'}"
         for agent in planned.agents
         for duty in agent.duties
-        if (lacking := sorted(set(duty.tools) - set(agent.tools)))
+        if (lacking := sorted(set(duty.tools) - set(agent.tool_names)))
     )
 
 
 def check_cases(made: Design, agent: PlannedAgent, planned: Architecture, needed: Requirements) -> None:
     """Each duty of the agent has a case that exercises it, and each case exercises what it says."""
     _refuse_twice("two cases have one name", [case.name for case in made.cases])
-    duties = assign_duties(agent, planned, needed)
+    duties = list_agent_duties(agent, planned, needed)
     _refuse_plan(_find_case_problem(case, agent, duties, needed) for case in made.cases)
     _refuse_plan(
         _find_exercise_problem(case, entry, duties[entry.id], keywords)
         or (None if keywords else _find_strange_problem(case, entry, _list_rivals(entry, duties, needed)))
         for entry in needed.functional
         if entry.id in duties
-        for keywords in [own_keywords(entry, needed.functional)]
+        for keywords in [list_unique_keywords(entry, needed.functional)]
         for case in made.cases
         if entry.id in case.requirements
     )
@@ -128,10 +130,8 @@ def check_cases(made: Design, agent: PlannedAgent, planned: Architecture, needed
 
 
 def _find_case_problem(case: Case, agent: PlannedAgent, duties: dict[str, Duty], needed: Requirements) -> str | None:
-    if unknown := sorted(set(case.calls) - set(agent.tools)):
-        return (
-            f"case {case.name}: the agent has no tool {', '.join(unknown)}; it has {', '.join(agent.tools) or 'none'}"
-        )
+    if unknown := sorted(set(case.calls) - set(agent.tool_names)):
+        return f"case {case.name}: the agent has no tool {', '.join(unknown)}; it has {', '.join(agent.tool_names) or 'none'}"
     possible = {*duties, *(entry.id for entry in needed.nonfunctional)}
     if duties and not case.requirements:
         return f"case {case.name} exercises no requirement: name one of {', '.join(sorted(possible))}, or leave it out"
@@ -163,28 +163,30 @@ def _list_rivals(entry: Requirement, duties: Mapping[str, Duty], needed: Require
 
 def _find_strange_problem(case: Case, entry: Requirement, rivals: Sequence[Requirement]) -> str | None:
     """Without keywords, a case is strange to a requirement when it says words of its rivals alone."""
-    said, words = _extract_words(case.input), own_words(rivals)
+    said, words = _extract_words(case.input), list_unique_words(rivals)
     if said & words[entry.id]:
         return None
     others = [one for one, found in words.items() if said & found and one not in case.requirements]
     return f"case {case.name} speaks of {', '.join(others)}, not of {entry.id} ({entry.title})" if others else None
 
 
-def judge_requirements(
+def make_requirement_results(
     agent: PlannedAgent, planned: Architecture, needed: Requirements, cases: Sequence[CaseResult]
 ) -> list[RequirementResult]:
     """What came of each functional requirement that an agent is responsible for, and of each other one whose case failed. The agent
     that users talk to is responsible for its own duties and for all that nobody does."""
     reasons = {entry.requirement_id: entry.reason for entry in planned.unmet}
     elsewhere = {duty.requirement for other in planned.agents if other.slug != agent.slug for duty in other.duties}
-    own, first = assign_duties(agent, planned, needed), agent.slug == planned.agents[0].slug
+    own, first = list_agent_duties(agent, planned, needed), agent.slug == planned.agents[0].slug
     mine = [entry for entry in needed.functional if entry.id in own or (first and entry.id not in elsewhere)]
     failed = {one for found in cases if not found.passed for one in found.case.requirements}
     mine += [entry for entry in needed.nonfunctional if entry.id in failed]
-    return [_judge_requirement(entry, cases, reasons.get(entry.id)) for entry in mine]
+    return [_make_requirement_result(entry, cases, reasons.get(entry.id)) for entry in mine]
 
 
-def _judge_requirement(entry: Requirement, cases: Sequence[CaseResult], declared: str | None) -> RequirementResult:
+def _make_requirement_result(
+    entry: Requirement, cases: Sequence[CaseResult], declared: str | None
+) -> RequirementResult:
     own = [found for found in cases if entry.id in found.case.requirements]
     wrong = [f"{found.case.name}: {found.problem}" for found in own if not found.passed]
     reason = declared or "; ".join(wrong) or ("" if own else "no case exercises it")
@@ -193,7 +195,7 @@ def _judge_requirement(entry: Requirement, cases: Sequence[CaseResult], declared
     )
 
 
-def decide_verdict(found: Iterable[RequirementResult], *, usable: bool, clean: bool) -> Verdict:
+def decide_agent_verdict(found: Iterable[RequirementResult], *, usable: bool, clean: bool) -> Verdict:
     """Of an agent that is `usable` (its static checks and unit tests hold) and `clean` (so do all of its cases)."""
     met = {entry.id: entry.met for entry in found}
     functional = [met[one] for one in met if one.startswith("FR-")]

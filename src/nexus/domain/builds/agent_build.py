@@ -22,7 +22,7 @@ AGENT_BUILD = Workflow(
     stages=(
         StageSpec("intake", intake.intake, finalize=intake.finalize),
         StageSpec("requirements", requirements.requirements, needs=("intake",)),
-        StageSpec("architecture", architecture.architecture, needs=("requirements",)),
+        StageSpec("architecture", architecture.run_architecture_stage, needs=("requirements",)),
         StageSpec("design", design.design, parts=list_agents, needs=("architecture",)),
         StageSpec("tools", tools.tools, parts=list_agents, needs=("design",)),
         StageSpec("prompt", prompt.prompt, parts=list_agents, needs=("tools",)),

@@ -81,7 +81,7 @@ _WORDS: dict[str, tuple[str, str]] = {
 }
 
 
-def translate(key: str, language: Language) -> str:
+def translate_label(key: str, language: Language) -> str:
     return _WORDS[key][language == "zh"]
 
 
@@ -101,7 +101,7 @@ _CATEGORIES = {
 }  # fmt: skip
 
 
-def name_category(name: str, language: Language) -> str:
+def translate_category(name: str, language: Language) -> str:
     """As people read it: a Chinese document has the Chinese word, where there is one for it."""
     return _CATEGORIES.get(name.casefold(), name) if language == "zh" else name
 
@@ -111,11 +111,11 @@ class Page:
 
     def __init__(self, language: Language, title: str, name: str = "") -> None:
         self.language = language
-        said = [translate(title, language) if title else "", single_line(name)]
+        said = [translate_label(title, language) if title else "", single_line(name)]
         self._paragraphs = [f"# {': '.join(filter(None, said))}"]
 
     @property
-    def text(self) -> str:
+    def markdown_text(self) -> str:
         return "\n\n".join(self._paragraphs) + "\n"
 
     def add_texts(self, *paragraphs: str) -> None:
@@ -123,28 +123,28 @@ class Page:
         self._paragraphs += filter(None, paragraphs)
 
     def find_label(self, key: str, text: str) -> None:
-        self.add_texts(f"{translate(key, self.language)}: {single_line(text)}")
+        self.add_texts(f"{translate_label(key, self.language)}: {single_line(text)}")
 
     def list_under(self, key: str, lines: Iterable[str]) -> None:
         """A list below a label."""
-        self.add_texts(f"{translate(key, self.language)}:", self.list_lines(lines))
+        self.add_texts(f"{translate_label(key, self.language)}:", self.list_lines(lines))
 
     def add_section(self, key: str, *content: str | Iterable[str]) -> None:
         """A heading, and below it paragraphs of text and lists."""
         shown = [part if isinstance(part, str) else self.list_lines(part) for part in content]
-        self.add_texts(f"## {translate(key, self.language)}", *shown)
+        self.add_texts(f"## {translate_label(key, self.language)}", *shown)
 
     def list_lines(self, lines: Iterable[str]) -> str:
-        return "\n".join(f"- {single_line(line)}" for line in lines) or f"- {translate('none', self.language)}"
+        return "\n".join(f"- {single_line(line)}" for line in lines) or f"- {translate_label('none', self.language)}"
 
 
 def write_brief(requirement: str, made: Brief) -> str:
     page = Page(made.language, "brief", made.name)
     page.find_label("summary", made.summary)
-    page.find_label("category", name_category(made.category, made.language))
-    page.add_section("requirement", quote(requirement))
+    page.find_label("category", translate_category(made.category, made.language))
+    page.add_section("requirement", format_markdown_quote(requirement))
     page.add_section("assumptions", made.assumptions)
-    return page.text
+    return page.markdown_text
 
 
 def write_requirements(made: Requirements, say: Language, cases: Mapping[str, Sequence[str]] = {}) -> str:
@@ -157,7 +157,7 @@ def write_requirements(made: Requirements, say: Language, cases: Mapping[str, Se
     for entry in made.nonfunctional:
         _add_entry(page, entry, ())
     page.add_section("out_of_scope", made.out_of_scope)
-    return page.text
+    return page.markdown_text
 
 
 def _add_entry(page: Page, entry: Requirement, cases: Sequence[str]) -> None:
@@ -180,7 +180,7 @@ def write_architecture(made: Architecture, say: Language) -> str:
     page.add_section("interfaces", made.interfaces)
     page.add_section("data", made.data)
     page.add_section("unmet", (f"{entry.requirement_id}: {entry.reason}" for entry in made.unmet))
-    return page.text
+    return page.markdown_text
 
 
 def write_design(agent: PlannedAgent, made: Design, say: Language) -> str:
@@ -191,7 +191,7 @@ def write_design(agent: PlannedAgent, made: Design, say: Language) -> str:
     page.find_label("model", made.model_needs)
     page.find_label("memory", made.memory)
     page.add_section("cases", map(_format_case, made.cases))
-    return page.text
+    return page.markdown_text
 
 
 def _format_case(case: Case) -> str:
@@ -204,20 +204,23 @@ def format_example(case: Case) -> str:
     return single_line(case.input)[:200]
 
 
-def quote(text: str) -> str:
+def format_markdown_quote(text: str) -> str:
     return "\n".join(f"> {escape_controls(line)}" for line in text.splitlines())
 
 
 def write_readme(manifest: Manifest, made: Design, unmet: Sequence[str], say: Language, on: UserCommands) -> str:
     """`unmet`: a line for each thing that was asked for and that the agent cannot do."""
-    commands = [f"{on.run_package:<20} # {translate('talk', say)}", f"{on.test_package:<20} # {translate('test', say)}"]
+    commands = [
+        f"{on.run_package:<20} # {translate_label('talk', say)}",
+        f"{on.test_package:<20} # {translate_label('test', say)}",
+    ]
     if any(entry.ref.startswith("generated:") for entry in manifest.tools):
-        commands.append(f"pytest               # {translate('pytest', say)}")
+        commands.append(f"pytest               # {translate_label('pytest', say)}")
     page = Page(say, "", manifest.agent.name)
     page.add_texts(single_line(manifest.agent.description))
     page.add_section("examples", map(format_example, made.cases[:5]))
     page.add_section("unmet", unmet)
     page.add_section("limits", (limit for limit in made.limits if not any(limit in line for line in unmet)))
     page.add_section("tools_head", (f"`{entry.ref}`" for entry in manifest.tools))
-    page.add_section("run", translate("commands", say), "\n".join(["```sh", *commands, "```"]))
-    return page.text
+    page.add_section("run", translate_label("commands", say), "\n".join(["```sh", *commands, "```"]))
+    return page.markdown_text

@@ -23,7 +23,7 @@ from nexus.domain.builds.failures import (
 )
 from nexus.domain.builds.model import StageFailed
 from nexus.domain.builds.rules import choose_pause, choose_wait
-from nexus.domain.builds.stage_attempt import FINALIZING, ControlRequest, StageAttempt, output_path
+from nexus.domain.builds.stage_attempt import FINALIZING, ControlRequest, StageAttempt, make_stage_output_path
 from nexus.domain.builds.stage_context import StageContext, StageHooks, StageServices
 from nexus.domain.builds.workflow import Outputs, StageOutput, Workflow
 from nexus.domain.core.errors import NexusError, NotFound, Unavailable
@@ -64,7 +64,7 @@ class BuildDriver:
         self._patience, self._sleep = waiting.patience, waiting.sleep
         self._timer, self._jitter = waiting.timer, waiting.jitter
 
-    async def run(self, run: Run, control: ControlRequest) -> None:
+    async def run_pending_stages(self, run: Run, control: ControlRequest) -> None:
         """All stages that are not done, in order; the build is completed or failed when this returns. Raises BuildInterrupted and
         LeaseLost."""
         build, stages = await self._runs.build(run), await self._runs.list_stages(run)
@@ -78,7 +78,7 @@ class BuildDriver:
                 run=run, request=request, spec=spec, stage=stage, stages=stages, outputs=outputs, control=control
             )
             if failure := await self._run_stage(attempt):
-                await self._runs.fail_build(run, failure.describe(spec.name), lasting=failure.lasting)
+                await self._runs.fail_build(run, failure.make_error_info(spec.name), lasting=failure.lasting)
                 return
             stages = await self._runs.list_stages(run)
         await self._runs.finish_build(run)
@@ -91,12 +91,14 @@ class BuildDriver:
             before, deaths = attempt.stage.deaths, await self._count_deaths(attempt)
             attempt.stage = structs.replace(attempt.stage, deaths=deaths)
             if deaths > before and deaths % SUSPICIOUS_DEATHS == 0:
-                await self._forget_unsurvived(attempt)
+                await self._invalidate_fatal_answer(attempt)
         async with self._gate.run_exclusive_with_steps() if _is_suspicious(attempt.stage) else nullcontext():
             failure = await self._repeat_attempts(attempt)
         if failure and attempt.spec.optional and attempt.stage.deaths < STAGE_DEATHS:
             reason, lasting = failure.message, failure.lasting
-            await self._runs.skip_stage(attempt.run, attempt.stage, reason, progress=attempt.progress, lasting=lasting)
+            await self._runs.skip_stage(
+                attempt.run, attempt.stage, reason, progress=attempt.build_progress_when_done, lasting=lasting
+            )
             return None
         return failure
 
@@ -111,10 +113,10 @@ class BuildDriver:
                 return 0
         return attempt.stage.deaths + 1
 
-    async def _forget_unsurvived(self, attempt: StageAttempt) -> None:
+    async def _invalidate_fatal_answer(self, attempt: StageAttempt) -> None:
         """The answer that no process has outlived so far may be what kills them: it is not replayed to more of them."""
         for part in reversed(attempt.journaled_parts):
-            if await self._make_journal(attempt, part).forget_answer():
+            if await self._make_journal(attempt, part).invalidate_last_answer():
                 facts = {"stage": attempt.spec.name, "part": part, "task_id": attempt.run.task.task_id}
                 logger.warning("stage.answer_forgotten", **facts)
                 return
@@ -122,7 +124,7 @@ class BuildDriver:
     async def _repeat_attempts(self, attempt: StageAttempt) -> Failure | None:
         """None when the stage is done."""
         while True:
-            await attempt.control.step()
+            await attempt.control.check_still_running()
             if attempt.stage.status != "running":
                 await self._begin_stage(attempt)
             if attempt.stage.deaths >= STAGE_DEATHS:
@@ -141,7 +143,7 @@ class BuildDriver:
     async def _begin_stage(self, attempt: StageAttempt) -> None:
         """T6. What is to be asked anew is forgotten before, so that this is done once."""
         for part, step in attempt.stage.journal_from.items():
-            await self._make_journal(attempt, part).forget_steps(step)
+            await self._make_journal(attempt, part).delete_steps_since(step)
         attempt.stage = await self._runs.start_stage(attempt.run, attempt.stage)
 
     async def _retry_later(self, attempt: StageAttempt, failure: Failure) -> None:
@@ -190,16 +192,18 @@ class BuildDriver:
         outputs = await self._run_parts(attempt)
         hit("after:stage.call")
         found = {part: msgspec.to_builtins(output.output) for part, output in outputs.items()}
-        await attempt.control.step()
+        await attempt.control.check_still_running()
         hit("before:stage.commit", about=attempt.run.project.requirement)
-        commit_id = await self._commit(attempt, outputs)
+        commit_id = await self._commit_stage_files(attempt, outputs)
         hit("after:stage.commit", about=attempt.run.project.requirement)
         effects = StageEffects()
         if attempt.spec.finalize:
             context = self._open_context(attempt, FINALIZING, {**attempt.outputs, attempt.spec.name: found})
             effects = await attempt.spec.finalize(context, outputs, commit_id)
         result = attempt.sum_up(outputs, commit_id)
-        await self._runs.complete_stage(attempt.run, attempt.stage, result, progress=attempt.progress, effects=effects)
+        await self._runs.complete_stage(
+            attempt.run, attempt.stage, result, progress=attempt.build_progress_when_done, effects=effects
+        )
         attempt.outputs[attempt.spec.name] = found
 
     async def _run_parts(self, attempt: StageAttempt) -> Mapping[str, StageOutput]:
@@ -230,7 +234,7 @@ class BuildDriver:
             services=self._services,
             outputs=outputs,
             journal=self._make_journal(attempt, part),
-            hooks=StageHooks(step=attempt.control.step, note=write_line, advance=report_progress),
+            hooks=StageHooks(step=attempt.control.check_still_running, note=write_line, advance=report_progress),
         )
         attempt.contexts.append(context)
         return context
@@ -240,12 +244,12 @@ class BuildDriver:
         scope = f"build:{attempt.run.project.project_id}/{attempt.stage.journal_no}/{attempt.spec.name}/{part}"
         return self._journals(scope=scope, guard=lambda: (self._runs.guard_run(attempt.run),))
 
-    async def _commit(self, attempt: StageAttempt, outputs: Mapping[str, StageOutput]) -> str:
+    async def _commit_stage_files(self, attempt: StageAttempt, outputs: Mapping[str, StageOutput]) -> str:
         """One commit for what the stage made of all its parts: its typed output, and the files for people."""
         spec, stage, task = attempt.spec, attempt.stage, attempt.run.task
         files = {path: text.encode() for output in outputs.values() for path, text in output.files.items()}
         encoded = msgspec.json.encode({part: output.output for part, output in outputs.items()})
-        files[output_path(spec.name)] = msgspec.json.format(encoded, indent=2) + b"\n"
+        files[make_stage_output_path(spec.name)] = msgspec.json.format(encoded, indent=2) + b"\n"
         message = f"{stage.display_name}\n\nBuild {task.build_no}, stage {spec.name}, attempt {stage.attempt}"
         writer = Writer(fence=Fence(task.build_no, task.fence), held=partial(self._runs.reload_run, attempt.run))
         project_id, key = attempt.run.project.project_id, f"{task.build_no}/{spec.name}"

@@ -40,7 +40,7 @@ def read_cases(found: Package) -> Sequence[Case]:
 
 async def run_unit_tests(code: CodeRunner, found: Package) -> tuple[list[TestResult], list[str]]:
     """The results of a package's `tests/test_*.py`, and what kept them from being run."""
-    outcome, tests = await code.test(found.program, limits=TEST_LIMITS)
+    outcome, tests = await code.run_tests(found.python_program, limits=TEST_LIMITS)
     return tests, [] if outcome.status == "ok" else [f"unit tests: {outcome.error or outcome.status}"]
 
 

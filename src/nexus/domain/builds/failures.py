@@ -37,7 +37,7 @@ class Failure(Struct, frozen=True, kw_only=True):
     progressed: bool = False
     lasting: Lasting = Lasting()
 
-    def describe(self, stage: str) -> dict[str, Any]:
+    def make_error_info(self, stage: str) -> dict[str, Any]:
         """As the project says it; `retryable`: its user may have it tried again with some hope."""
         hopeful = self.again or self.away or self.code == OutcomeUnknown.code
         return {"code": self.code, "message": self.message, "retryable": hopeful, "stage": stage}

@@ -111,14 +111,14 @@ class PlannedAgent(Struct, frozen=True, kw_only=True):
     duties: list[Duty] = []
 
     @property
-    def tools(self) -> list[str]:
+    def tool_names(self) -> list[str]:
         """The names of all that it may call."""
         new = [tool.name for tool in self.new_tools]
-        return [*self.library_tools, *new, *map(_name_question, self.calls)]
+        return [*self.library_tools, *new, *map(_make_ask_tool_name, self.calls)]
 
-    def rename(self, slugs: Mapping[str, str]) -> "PlannedAgent":
+    def replace_slugs(self, slugs: Mapping[str, str]) -> "PlannedAgent":
         """With other slugs: its own, and those that it names."""
-        tools = {_name_question(old): _name_question(new) for old, new in slugs.items() if old in self.calls}
+        tools = {_make_ask_tool_name(old): _make_ask_tool_name(new) for old, new in slugs.items() if old in self.calls}
         return structs.replace(
             self,
             slug=slugs[self.slug],
@@ -129,7 +129,7 @@ class PlannedAgent(Struct, frozen=True, kw_only=True):
         )
 
 
-def _name_question(slug: str) -> str:
+def _make_ask_tool_name(slug: str) -> str:
     """The name of the tool that asks another agent."""
     return f"ask_{slug}"
 

@@ -20,10 +20,12 @@ class BuildQueue:
     def __init__(self, *, projects: Projects, admission: Admission, leases: BuildLeases, jobs: JobQueue) -> None:
         self._projects, self._admission, self._leases, self._jobs = projects, admission, leases, jobs
 
-    async def offer_or_admit(self, status: ProjectStatus, task_id: str, priority: int, tenant_id: str) -> None:
+    async def enqueue_startable_builds(
+        self, status: ProjectStatus, task_id: str, priority: int, tenant_id: str
+    ) -> None:
         """After a change: what is queued may run; and where a place may have become free, what is held may."""
         if status == "queued":
-            await self.offer_build(task_id, priority, tenant_id)
+            await self.enqueue_build(task_id, priority, tenant_id)
         elif status != "building":
             await self.admit_builds(tenant_id)
 
@@ -38,12 +40,12 @@ class BuildQueue:
             logger.warning("builds.not_admitted", tenant_id=tenant_id, reason=error.detail)
 
     async def _admit_next(self, tenant_id: str) -> bool:
-        for project in await self._projects.list_held(tenant_id):
+        for project in await self._projects.list_pending_projects(tenant_id):
             with contextlib.suppress(LeaseLost):  # the index lags: it is not held any more
                 task = (await self._leases.admit_build(project.active_task_id)).task
-                await self.offer_build(task.task_id, task.priority, tenant_id)
+                await self.enqueue_build(task.task_id, task.priority, tenant_id)
                 return True
         return False
 
-    async def offer_build(self, task_id: str, priority: int, tenant_id: str) -> None:
-        await self._jobs.enqueue(RunBuild(task_id=task_id), key=task_id, priority=priority, group=tenant_id)
+    async def enqueue_build(self, task_id: str, priority: int, tenant_id: str) -> None:
+        await self._jobs.enqueue_job(RunBuild(task_id=task_id), key=task_id, priority=priority, group=tenant_id)

@@ -45,7 +45,7 @@ class BuildRunner:
         self._leases, self._driver, self._queue = leases, driver, queue
         self._executions, self._worker_id, self._timeouts = executions, worker_id, timeouts
 
-    async def take_over(self, seen: Task) -> bool:
+    async def take_over_build(self, seen: Task) -> bool:
         """Goes on with a build whose worker is gone, or ends it where that is what is wanted. True: its job is to be run here."""
         try:
             if seen.control_status != "running":
@@ -56,10 +56,12 @@ class BuildRunner:
             run = await self._leases.take_over(seen, self._worker_id)
         except LeaseLost:
             return False
-        self._executions.hold_lease(run.task, lambda control: None)  # asked before its job begins: left unanswered
+        self._executions.start_lease_renewal(
+            run.task, lambda control: None
+        )  # asked before its job begins: left unanswered
         return True
 
-    async def run(self, task_id: str) -> None:
+    async def run_build_job(self, task_id: str) -> None:
         """The job: claims the build, or goes on with one taken over, until it is over, halted or somebody else's."""
         claiming = asyncio.ensure_future(self._leases.resume(task_id, self._worker_id))
         try:
@@ -74,9 +76,9 @@ class BuildRunner:
         except LeaseLost as lost:
             logger.info("build.not_ours", task_id=task_id, reason=lost.detail)
 
-    async def hand_back(self, task_id: str) -> None:
+    async def release_unstarted_build(self, task_id: str) -> None:
         """A build that this process took over and could not begin goes back into the queue, or into the state that is wanted of it."""
-        seen = await self._executions.find(task_id)
+        seen = await self._executions.find_row(task_id)
         if seen and seen.status == "running" and seen.worker_id == self._worker_id:
             with contextlib.suppress(LeaseLost):
                 await self._release_build(await self._leases.resume(seen.task_id, self._worker_id))
@@ -85,8 +87,8 @@ class BuildRunner:
     async def _run_stages(self, run: Run) -> bool:
         """Runs stages until the build is over, handed back or halted; False when it was to halt and is wanted again. Raises LeaseLost."""
         wanted = ControlRequest()
-        work = asyncio.ensure_future(self._driver.run(run, wanted))
-        self._executions.hold_lease(run.task, partial(self._obey, wanted, work))
+        work = asyncio.ensure_future(self._driver.run_pending_stages(run, wanted))
+        self._executions.start_lease_renewal(run.task, partial(self._handle_control_change, wanted, work))
         try:
             await work
         except asyncio.CancelledError:
@@ -148,7 +150,9 @@ class BuildRunner:
                 await self._leases.release(run)
                 return
 
-    def _obey(self, wanted: ControlRequest, work: "asyncio.Future[None]", control: Control | None) -> None:
+    def _handle_control_change(
+        self, wanted: ControlRequest, work: "asyncio.Future[None]", control: Control | None
+    ) -> None:
         """What is wanted from now on: the work is cut at once to stop it or where it is lost, after some grace to pause it."""
         if control is None:
             wanted.lost = True

@@ -39,21 +39,21 @@ class Builds:
         async with self._requests.begin_request(caller, once, Started) as request:
             if request.answer is None:
                 request.answer = await self._start(caller, wanted, request)
-        await self._queue.offer_or_admit(
+        await self._queue.enqueue_startable_builds(
             request.result.status, request.result.task_id, wanted.priority, caller.tenant_id
         )
         return request.result
 
     @retry_stale
     async def _start(self, caller: Principal, wanted: Opening, request: KeyedRequest[Started]) -> Started:
-        opened = await self._starter.start(caller, wanted, self._workflow.plan)
+        opened = await self._starter.make_first_build(caller, wanted, self._workflow.plan)
         started = _answer_start(opened.project, opened.position)
         hit("before:project.create")
-        await self._tables.for_caller(caller).commit(*opened.writes, *request.record(started))
+        await self._tables.for_caller(caller).commit(*opened.writes, *request.make_answer_writes(started))
         hit("after:project.create")
         return started
 
-    async def command(
+    async def execute_build_command(
         self,
         caller: Principal,
         project_id: str,
@@ -69,30 +69,32 @@ class Builds:
         if command in ("retry", "restart"):
             async with self._requests.begin_request(caller, once, Project) as request:
                 if request.answer is None:
-                    request.answer = await self._restart(caller, project_id, command, from_stage, request)
+                    request.answer = await self._commit_next_build(caller, project_id, command, from_stage, request)
             project = request.result
         else:
-            project = await self._projects.command(caller, project_id, command)
-        await self._queue.offer_or_admit(project.status, project.active_task_id, project.priority, project.tenant_id)
+            project = await self._projects.execute_command(caller, project_id, command)
+        await self._queue.enqueue_startable_builds(
+            project.status, project.active_task_id, project.priority, project.tenant_id
+        )
         return project
 
     @retry_stale
-    async def _restart(
+    async def _commit_next_build(
         self, caller: Principal, project_id: str, command: str, from_stage: str | None, request: KeyedRequest[Project]
     ) -> Project:
-        opened = await self._starter.restart(caller, project_id, command, from_stage)
+        opened = await self._starter.make_next_build(caller, project_id, command, from_stage)
         hit(f"before:project.{command}")
-        await self._tables.for_caller(caller).commit(*opened.writes, *request.record(opened.project))
+        await self._tables.for_caller(caller).commit(*opened.writes, *request.make_answer_writes(opened.project))
         hit(f"after:project.{command}")
         return opened.project
 
     async def stop_task(self, caller: Principal, task_id: str) -> Task:
         """Stops the build of a task; quiet where it was stopped. WrongState for a task that is over, or of another kind."""
-        task = await self._projects.get_stoppable(caller, task_id)
+        task = await self._projects.get_stoppable_task(caller, task_id)
         if task.status == "cancelled" or task.project_id is None:
             return task
-        await self.command(caller, task.project_id, "stop")
-        return await self._projects.task(caller, task.project_id)
+        await self.execute_build_command(caller, task.project_id, "stop")
+        return await self._projects.get_active_task(caller, task.project_id)
 
     async def delete(self, caller: Principal, project_id: str, *, stop_first: bool = False) -> Project:
         """As `Deletions.delete`; the place of a build that was stopped by it is left to the next one."""

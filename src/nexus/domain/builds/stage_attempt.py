@@ -26,7 +26,7 @@ class ControlRequest:
         self.control: Control = "running"
         self.lost = False
 
-    async def step(self) -> None:
+    async def check_still_running(self) -> None:
         """Called before each model call: a run that is to stop stops here."""
         if self.lost or self.control != "running":
             raise BuildInterrupted("The run is to halt.", control=self.control)
@@ -50,7 +50,7 @@ class StageAttempt:
     lines: list[str] = field(default_factory=list)
 
     @property
-    def progress(self) -> float:
+    def build_progress_when_done(self) -> float:
         """Of the build, once this stage is done."""
         return progress_of(sum(other.status in DONE for other in self.stages) + 1, len(self.stages))
 
@@ -86,7 +86,7 @@ class StageAttempt:
         data: JSON = {
             "summary": "; ".join(output.summary for output in outputs.values() if output.summary)[:500],
             "files": sorted({path for output in outputs.values() for path in output.files}),
-            "artifact": {"commit": commit_id, "path": output_path(self.spec.name)},
+            "artifact": {"commit": commit_id, "path": make_stage_output_path(self.spec.name)},
         }
         return StageResult(
             output_data=data,
@@ -106,7 +106,7 @@ class StageAttempt:
             usage_unknown=spent.unknown,
             journal_from=self._find_blamed(error),
         )
-        progressed = any(context.journal.position > context.journal.replayed for context in self.contexts)
+        progressed = any(context.journal.finished_step_count > context.journal.replayed for context in self.contexts)
         return structs.replace(self._classify_error(error), progressed=progressed, lasting=lasting)
 
     def _classify_error(self, error: Exception) -> Failure:
@@ -133,5 +133,5 @@ class StageAttempt:
         return {self.current.part: self.current.find_blamed(error)}
 
 
-def output_path(stage: str) -> str:
+def make_stage_output_path(stage: str) -> str:
     return f"stages/{stage}.json"

@@ -68,7 +68,7 @@ class StageContext:
         self.note, self.advance = hooks.note, hooks.advance
         self.spent, self.tool_calls = Spent(), 0
 
-    def request(self, kind: type[T]) -> T:
+    def get_build_request(self, kind: type[T]) -> T:
         """What the build was begun with: the inputs of its workflow."""
         if not isinstance(self._request, kind):
             raise TypeError(
@@ -94,7 +94,7 @@ class StageContext:
             await self.note(f"The model's answer was repaired {answer.repairs} time(s).")
         return answer.value
 
-    async def converse(self, spec: AgentSpec, said: str) -> Answer:
+    async def ask_agent(self, spec: AgentSpec, said: str) -> Answer:
         """What an agent answers, counted to this stage."""
         await self._begin_question()
         answer = await self.services.runtime.collect_answer(spec, [ChatMessage("user", said)], journal=self.journal)
@@ -105,18 +105,18 @@ class StageContext:
 
     async def _begin_question(self) -> None:
         await self._step()
-        self._asked = self.journal.position
+        self._asked = self.journal.finished_step_count
 
     def mark_begin(self) -> None:
         """From here on it is about something else: when that fails, what came before is not to blame."""
-        self._begun = self.journal.position
+        self._begun = self.journal.finished_step_count
 
     def find_blamed(self, error: Exception) -> int:
         """The first step that a later try has to ask anew, after this error."""
         if isinstance(error, StageFailed):
             return self._begun
         blameless = isinstance(error, NexusError) and not isinstance(error, Unparseable)
-        return self.journal.position if blameless else self._asked
+        return self.journal.finished_step_count if blameless else self._asked
 
     def _add_spent(self, spent: Spent) -> None:
         self.spent = self.spent.add(spent).add(Spent(unknown=self.journal.unknown))

@@ -59,20 +59,22 @@ class Tier(Struct, frozen=True):
 class CodeRunner(Protocol):
     """Runs untrusted code without network, without the server's files, memory or environment. Raises Unavailable at level 0."""
 
-    def tier(self) -> Tier:
+    def get_isolation_tier(self) -> Tier:
         """The boundary that is in force now."""
         ...
 
-    async def describe(self, source: str, function: str) -> ToolSpec:
+    async def parse_tool_spec(self, source: str, function: str) -> ToolSpec:
         """What `function` of a source text takes and is for. The source is parsed, never run, in a process of its own with little time
         and memory, at level 0 too. InvalidInput says what is wrong with it, also where it took the parser more than that."""
         ...
 
-    async def call(self, program: Program, function: str, arguments: JSON, *, limits: Limits = Limits()) -> Outcome:
+    async def call_function(
+        self, program: Program, function: str, arguments: JSON, *, limits: Limits = Limits()
+    ) -> Outcome:
         """Calls `function` (`tools/vat.py:vat`) with keyword arguments. A fresh process each time, without the tests; cancelling kills it."""
         ...
 
-    async def test(self, program: Program, *, limits: Limits = Limits()) -> tuple[Outcome, list[TestResult]]:
+    async def run_tests(self, program: Program, *, limits: Limits = Limits()) -> tuple[Outcome, list[TestResult]]:
         """Runs every `test_*` function of every `tests/test_*.py`: plain asserts, `with raises(Error):` from `pytest` works.
 
         The tests run apart from the code that they test. What they import from the rest of the program are its functions, called with JSON

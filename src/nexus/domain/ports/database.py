@@ -73,17 +73,17 @@ class Refused(Exception):
 class TableDriver(Protocol):
     """A store. Any call may raise Unavailable; what a write then did is unknown."""
 
-    async def read(self, places: Sequence[Place]) -> list[Item | None]:
+    async def read_rows(self, places: Sequence[Place]) -> list[Item | None]:
         """The rows of at most 100 places, in their order. Sees every acknowledged write; several rows are not of one moment."""
         ...
 
-    async def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
+    async def query_rows(self, query: Query[Any]) -> tuple[list[Item], bool]:
         """At most `limit` rows after `after`, by sort field, equal ones in a fixed order; and whether more may follow.
 
         Over the table's key it sees every acknowledged write; an index may lag, row contents included."""
         ...
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def write_rows(self, writes: Sequence[Write]) -> None:
         """All, or none and Refused with the first that does not hold. Applied once, even when the store's answer is lost.
 
         Cancelling the caller does not take a write back."""
@@ -124,7 +124,7 @@ class Tables:
     async def find_each(self, *places: Place) -> list[Any]:
         """As `find`, for at most 100 different places in any tables, in one round trip; the rows are not of one moment."""
         valid = [_is_key(table, key) for table, key in places]
-        items = iter(await self._driver.read(list(compress(places, valid))) if any(valid) else ())
+        items = iter(await self._driver.read_rows(list(compress(places, valid))) if any(valid) else ())
         return [self._row(place[0], next(items)) if good else None for place, good in zip(places, valid, strict=True)]
 
     async def find_many(self, table: Table[R], keys: Sequence[Key]) -> list[R]:
@@ -165,7 +165,7 @@ class Tables:
         if any(write.verb == "tally" for write in writes) and not any(write.verb == "put" for write in writes):
             raise ValueError("a tally is committed with the insert of what it counts, or it would count twice")
         try:
-            await self._driver.write([self._add_guards(write) for write in writes])
+            await self._driver.write_rows([self._add_guards(write) for write in writes])
         except Refused as refused:
             raise self._translate_refusal(writes[refused.at], refused.row) from None
 
@@ -202,7 +202,7 @@ class Tables:
 
     async def _page(self, query: Query[R]) -> Page[R]:
         table = query.table
-        items, more = await self._driver.query(structs.replace(query, after=self._open_cursor(query)))
+        items, more = await self._driver.query_rows(structs.replace(query, after=self._open_cursor(query)))
         cursor = self._seal_cursor(query, items[-1]) if more and items else None
         if query.index and query.index.keys_only:
             keys = [tuple(item[field] for field in table.key) for item in items]

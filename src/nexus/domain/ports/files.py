@@ -33,7 +33,7 @@ class FileStore(Protocol):
         """All files below a folder, as paths from the root, sorted. Empty when there is no such folder."""
         ...
 
-    async def remove(self, path: str) -> None:
+    async def delete_path(self, path: str) -> None:
         """A file, or a folder with all that is in it. Quiet when absent."""
         ...
 

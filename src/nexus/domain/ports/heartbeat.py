@@ -21,15 +21,15 @@ class Leases(Protocol):
     """The leases of one table, wherever they are renewed."""
 
     @property
-    def name(self) -> str:
+    def table_name(self) -> str:
         """Of the table."""
         ...
 
-    def over_tables(self, tables: Tables) -> "Leases":
+    def copy_for_tables(self, tables: Tables) -> "Leases":
         """The same over another connection, for a thread of its own."""
         ...
 
-    async def renew(self, leases: Sequence[Lease]) -> Sequence[str | None]:
+    async def renew_leases(self, leases: Sequence[Lease]) -> Sequence[str | None]:
         """What is wanted of each; None where it is lost."""
         ...
 

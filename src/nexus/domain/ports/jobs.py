@@ -30,7 +30,7 @@ class Capacity(NamedTuple):
 class JobQueue(Protocol):
     """Carries jobs to a process that runs them."""
 
-    async def enqueue(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> int | None:
+    async def enqueue_job(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> int | None:
         """Hands a job over, at least once; where the queue can, 5 before 1, and groups (tenants) of one priority in turn. The same key
         while a job of that key waits is dropped; while one runs, it runs once more afterwards. Loss is allowed: the sweeper offers it again.
 
@@ -50,7 +50,7 @@ class LocalJobs(Protocol):
         """Whether the job of that key waits or runs here."""
         ...
 
-    def cancel(self, key: str) -> bool:
+    def stop_job(self, key: str) -> bool:
         """Cancels the job of that key when it runs or waits here; what waited never runs. False when it is not here."""
         ...
 

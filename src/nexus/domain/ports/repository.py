@@ -72,7 +72,7 @@ class Repository(Protocol):
         user's own, has the lowest. What `writer.held` raises is raised, and nothing is made."""
         ...
 
-    async def history(self, project_id: str, *, limit: int = 100) -> Sequence[Commit]:
+    async def list_commits(self, project_id: str, *, limit: int = 100) -> Sequence[Commit]:
         """Newest first; empty when nothing was committed."""
         ...
 

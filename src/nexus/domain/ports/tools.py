@@ -45,11 +45,11 @@ class ToolCallContext(Struct, frozen=True, kw_only=True):
 
 
 class ToolProvider(Protocol):
-    async def specs(self, target: str, source: ToolSource) -> Sequence[BoundTool]:
+    async def resolve_tools(self, target: str, source: ToolSource) -> Sequence[BoundTool]:
         """The tools that a reference `<provider>:<target>` of a package means. InvalidInput says why it means none."""
         ...
 
-    async def call(self, tool: BoundTool, arguments: JSON, context: ToolCallContext) -> object:
+    async def call_tool(self, tool: BoundTool, arguments: JSON, context: ToolCallContext) -> object:
         """The JSON value that a tool answers to arguments which fit its schema. InvalidInput says what is wrong with the call, or broke in
         the tool, for the model that called it. Other errors are those of what the tool runs in, and end the answer."""
         ...

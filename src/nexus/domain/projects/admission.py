@@ -63,4 +63,4 @@ class Admission:
                 bounds["builds_held"] = (None, 0)
         if added.get("builds_held", 0) > 0:
             bounds["builds_held"] = Below(self._limits.held)
-        return [self._tallies.under_way(tenant_id, when(**bounds), **added)]
+        return [self._tallies.make_active_tally_write(tenant_id, when(**bounds), **added)]

@@ -45,7 +45,7 @@ class Deletions:
             raise WrongState(f"Cannot delete what is {project.status}: stop it first.", status=project.status)
         if project.status in rules.STOPPABLE:
             with suppress(WrongState):  # it ended meanwhile: the commit below is refused, and this tried again
-                project = await self._projects.command(caller, project_id, "stop")
+                project = await self._projects.execute_command(caller, project_id, "stop")
         owner = Principal(tenant_id=project.tenant_id, user_id=project.user_id)
         payload = {"project_id": project_id, "build_no": project.build_no}
         task = self._tasks.make_deletion(owner, payload, project_id=project_id)
@@ -56,10 +56,10 @@ class Deletions:
         hit("before:project.delete")
         await self._tables.commit(
             patch(PROJECTS, project, when(**held, deleted_at=None), deleted_at=task.created_at),
-            self._tasks.insert(task),
-            self._audit.insert(caller, "project.deleted", project_id),
+            self._tasks.make_insert_write(task),
+            self._audit.make_audit_write(caller, "project.deleted", project_id),
             *buried,
-            *self._tallies.tally_changes(project.tenant_id, projects=-1, agents=-len(buried)),
+            *self._tallies.make_tally_writes(project.tenant_id, projects=-1, agents=-len(buried)),
         )
         hit("after:project.delete")
         return structs.replace(project, active_task_id=task.task_id, deleted_at=task.created_at)
@@ -72,9 +72,9 @@ class Deletions:
     async def clear(self, project_id: str) -> None:
         """Removes rows and files, the project's own row last: a deletion that was cut goes on from there."""
         hit("before:purge.files")
-        await self._files.remove(f"projects/{project_id}")
+        await self._files.delete_path(f"projects/{project_id}")
         hit("after:purge.files")
-        await self._slugs.release(project_id)
+        await self._slugs.release_project_slugs(project_id)
         await self._tables.clear(STAGES, project_id)
         async for build in self._tables.each(BUILDS, project_id):
             await self._projects.delete_feed(build)

@@ -77,14 +77,16 @@ class BuildLeases:
             return await self._transitions.read_run(await self._tasks.read(task_id))
 
         def claim(task: Task, now: str) -> Write:
-            return self._tasks.executions.claim(task, worker_id, started_at=task.started_at or now)
+            return self._tasks.executions.make_claim_write(task, worker_id, started_at=task.started_at or now)
 
         return await self._move_run("claim", read_run, TransitionExtras(lease=claim))
 
     async def take_over(self, seen: Task, worker_id: str) -> Run:
         """T5: from a worker whose heartbeat did not move while it was watched. LeaseLost when it moved after all."""
         fallen = {"fallen": True} if seen.worker_id != worker_id else {}  # what we dropped ourselves did not die
-        extras = TransitionExtras(lease=lambda _, now: self._tasks.executions.take_over(seen, worker_id), stage=fallen)
+        extras = TransitionExtras(
+            lease=lambda _, now: self._tasks.executions.make_takeover_write(seen, worker_id), stage=fallen
+        )
         return await self._move_run("take_over", lambda: self._read_unchanged(seen), extras)
 
     async def resume(self, task_id: str, worker_id: str) -> Run:
@@ -107,7 +109,7 @@ class BuildLeases:
 
     async def reload_run(self, run: Run) -> Run:
         """The run as it stands in the store. LeaseLost when its fence has fallen."""
-        return await self._transitions.reload_run(run)
+        return await self._transitions.reload_build_run(run)
 
     async def build(self, run: Run) -> Build:
         return await self._tables.get(BUILDS, run.project.project_id, run.project.build_no)
@@ -194,7 +196,9 @@ class BuildLeases:
     async def release(self, run: Run, *, reason: str | None = None, message: str = "", seconds: float = 0.0) -> None:
         """T12: back into the queue, the attempt unchanged; with a `reason`, not before so many seconds have gone by."""
         executions = self._tasks.executions
-        extras = TransitionExtras(lease=lambda task, now: executions.release(task), project={"error_info": None})
+        extras = TransitionExtras(
+            lease=lambda task, now: executions.make_release_write(task), project={"error_info": None}
+        )
         if reason:
             waiting = f"{_end_sentence(message)}It waits and goes on by itself."
             extras = TransitionExtras(
@@ -246,7 +250,7 @@ class BuildLeases:
             project=on_project,
             task=extras.lease(at.task, now)
             if extras.lease
-            else self._tasks.executions.change_status(at.task, move.task_to, **extras.task),
+            else self._tasks.executions.make_status_write(at.task, move.task_to, **extras.task),
             writes=[
                 *(patch(STAGES, was, when(status="running", fence=was.fence), **fields) for was, fields in left),
                 *await update_build(self._tables, self._tallies, at.project, on_project, after),

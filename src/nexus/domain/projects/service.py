@@ -51,7 +51,7 @@ class Projects:
             raise NotFound("There is no such project.")
         return project
 
-    async def page(self, caller: Principal, window: Window, *, status: str | None = None) -> Page[Project]:
+    async def list_projects(self, caller: Principal, window: Window, *, status: str | None = None) -> Page[Project]:
         """The tenant's projects; with a status, those that have it. Deleted ones leave gaps: a page may be short."""
         tables = self._tables.for_caller(caller)
         if status:
@@ -60,20 +60,20 @@ class Projects:
             page = await tables.page(PROJECTS, caller.tenant_id, index="TenantIndex", window=window)
         return Page([project for project in page.items if not project.deleted_at], page.cursor)
 
-    async def stages(self, caller: Principal, project_id: str) -> list[Stage]:
+    async def list_current_stages(self, caller: Principal, project_id: str) -> list[Stage]:
         await self.get(caller, project_id)
         return await list_stages(self._tables.for_caller(caller), project_id)
 
-    async def build(self, caller: Principal, project_id: str) -> Build:
+    async def get_current_build(self, caller: Principal, project_id: str) -> Build:
         """The current build."""
         project = await self.get(caller, project_id)
         return await self._tables.for_caller(caller).get(BUILDS, project_id, project.build_no)
 
-    async def task(self, caller: Principal, project_id: str) -> Task:
+    async def get_active_task(self, caller: Principal, project_id: str) -> Task:
         project = await self.get(caller, project_id)
         return await self._tasks.get(caller, project.active_task_id)
 
-    async def get_stoppable(self, caller: Principal, task_id: str) -> Task:
+    async def get_stoppable_task(self, caller: Principal, task_id: str) -> Task:
         """A task whose build can be stopped, or was. WrongState for one that is over, or of another kind."""
         task = await self._tasks.get(caller, task_id)
         if task.status == "cancelled":
@@ -84,7 +84,7 @@ class Projects:
             raise WrongState(f"The task is over: it is {task.status}.", status=task.status)
         return task
 
-    async def follow(self, caller: Principal, project_id: str, after: int = 0) -> AsyncIterator[Batch]:
+    async def stream_build_events(self, caller: Principal, project_id: str, after: int = 0) -> AsyncIterator[Batch]:
         """The events of the current build, up to its end."""
         project = await self.get(caller, project_id)
         return self._events.follow(topic(project_id, project.build_no), after, ends=ENDINGS)
@@ -92,46 +92,46 @@ class Projects:
     async def delete_feed(self, build: Build) -> None:
         await self._events.delete(topic(build.project_id, build.build_no))
 
-    async def has_read_all(self, caller: Principal, project_id: str, after: int) -> bool:
+    async def has_read_all_events(self, caller: Principal, project_id: str, after: int) -> bool:
         """Whether the build is over and a reader at this position has seen its end, or all that is still kept of it."""
         project = await self.get(caller, project_id)
         over = project.status in OVER
         return over and not await self._events.read(topic(project_id, project.build_no), after, limit=1)
 
-    async def list_held(self, tenant_id: str) -> list[Project]:
+    async def list_pending_projects(self, tenant_id: str) -> list[Project]:
         """Those of a tenant that wait for a place, in the order in which they are let in."""
         pending = self._tables.each(PROJECTS, tenant_id, "pending", index="TenantStatusIndex")
         return sorted([project async for project in pending], key=admission_order)
 
-    async def position(self, caller: Principal, project: Project) -> int | None:
+    async def find_queue_position(self, caller: Principal, project: Project) -> int | None:
         """How many builds of the tenant are before one that is held: those under way, and those held that are let in sooner. None
         for one that is not held."""
         if project.status != "pending":
             return None
-        held, now = await self.list_held(caller.tenant_id), await self._tallies.read_now(caller.tenant_id)
+        held, now = await self.list_pending_projects(caller.tenant_id), await self._tallies.read_now(caller.tenant_id)
         return now.builds_active + bisect_left(held, admission_order(project), key=admission_order)
 
-    async def files(self, caller: Principal, project_id: str, *, at: str | None = None) -> Sequence[str]:
+    async def list_files(self, caller: Principal, project_id: str, *, at: str | None = None) -> Sequence[str]:
         await self.get(caller, project_id)
         return await self._repository.list(project_id, at=at)
 
-    async def file(self, caller: Principal, project_id: str, path: str, *, at: str | None = None) -> bytes:
+    async def read_file(self, caller: Principal, project_id: str, path: str, *, at: str | None = None) -> bytes:
         await self.get(caller, project_id)
         return await self._repository.read(project_id, path, at=at)
 
-    async def report(self, caller: Principal, project_id: str, *, at: str | None = None) -> bytes:
+    async def read_verification_report(self, caller: Principal, project_id: str, *, at: str | None = None) -> bytes:
         """What verification found, as Markdown: one report after the other where there are several agents. NotFound before."""
-        paths = [path for path in await self.files(caller, project_id, at=at) if REPORT.fullmatch(path)]
+        paths = [path for path in await self.list_files(caller, project_id, at=at) if REPORT.fullmatch(path)]
         if not paths:
             raise NotFound("There is no report yet.")
         return b"\n".join([await self._repository.read(project_id, path, at=at) for path in paths])
 
-    async def commits(self, caller: Principal, project_id: str) -> Sequence[Commit]:
+    async def list_commits(self, caller: Principal, project_id: str) -> Sequence[Commit]:
         await self.get(caller, project_id)
-        return await self._repository.history(project_id)
+        return await self._repository.list_commits(project_id)
 
     @retry_stale
-    async def command(self, caller: Principal, project_id: str, command: Command) -> Project:
+    async def execute_command(self, caller: Principal, project_id: str, command: Command) -> Project:
         """Pause, resume or stop: idempotent in every state, or WrongState. Takes effect at the next step, or at once where nothing runs."""
         project = await self.get(caller, project_id)
         task = await self._tasks.get(caller, project.active_task_id)
@@ -157,14 +157,14 @@ class Projects:
         where = topic(project.project_id, project.build_no)
         fields |= {"events": position} | ended
         new = structs.replace(project, revision=project.revision + 1, **fields)
-        before = await self.position(caller, new)
+        before = await self.find_queue_position(caller, new)
         told = {"control": wants} if before is None else {"control": wants, "position": before}
-        moved = self._tasks.executions.change_status(task, move.task_to, control_status=wants, **on_task)
+        moved = self._tasks.executions.make_status_write(task, move.task_to, control_status=wants, **on_task)
         writes = [
             patch(PROJECTS, project, move.of_project(project.events), **fields),
             moved,
             self._events.insert(where, position, move.event, told),
-            self._audit.insert(caller, f"project.{verb}", project.project_id),
+            self._audit.make_audit_write(caller, f"project.{verb}", project.project_id),
             *self._admission.count_move(project.tenant_id, project.status, move.to),
         ]
         if move.to != "building":  # no executor will write it
@@ -174,7 +174,7 @@ class Projects:
         hit("before:project.command")
         await self._tables.commit(*writes)
         hit("after:project.command")
-        self._tasks.executions.await_answer(self._tasks.executions.row_after(task, moved))
+        self._tasks.executions.track_control_request(self._tasks.executions.apply_write_to_row(task, moved))
         self._events.wake(where, position)
         return new
 

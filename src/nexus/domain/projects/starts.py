@@ -61,7 +61,7 @@ class BuildStarter:
         self._projects, self._tasks, self._events, self._tallies = projects, tasks, events, tallies
         self._admission, self._audit, self._clock, self._new_id = admission, audit, clock, new_id
 
-    async def start(self, caller: Principal, wanted: Opening, plan: WorkflowPlan) -> OpenedBuild:
+    async def make_first_build(self, caller: Principal, wanted: Opening, plan: WorkflowPlan) -> OpenedBuild:
         """T1: a project, its first build, task and stages, and the event that tells it. T2: it is held where
         the tenant has as many builds under way as it may, behind so many others; QuotaExceeded when too many are."""
         move = await self._admission.place_move(caller.tenant_id, rules.CREATE)
@@ -82,11 +82,11 @@ class BuildStarter:
             created_at=now,
             updated_at=now,
         )
-        before = await self._projects.position(caller, project)
+        before = await self._projects.find_queue_position(caller, project)
         writes = [insert(PROJECTS, project), *self._build_rows(project, wanted, plan, before)]
-        writes += self._tallies.tally_changes(caller.tenant_id, projects=1, builds_started=1)
+        writes += self._tallies.make_tally_writes(caller.tenant_id, projects=1, builds_started=1)
         writes += self._admission.count_move(caller.tenant_id, None, move.to)
-        writes.append(self._audit.insert(caller, "project.created", project_id))
+        writes.append(self._audit.make_audit_write(caller, "project.created", project_id))
         return OpenedBuild(project=project, position=before, writes=writes)
 
     def _build_rows(self, project: Project, wanted: Opening, plan: WorkflowPlan, before: int | None) -> list[Write]:
@@ -120,29 +120,31 @@ class BuildStarter:
             self._events.insert(topic(project.project_id, project.build_no), project.events, "build.queued", queued),
         ]
 
-    async def restart(self, caller: Principal, project_id: str, command: str, from_stage: str | None) -> OpenedBuild:
+    async def make_next_build(
+        self, caller: Principal, project_id: str, command: str, from_stage: str | None
+    ) -> OpenedBuild:
         """T21, T22: another build of the project with the next number. Completed stages before `from_stage` (default: before the
         first that is not completed; for a restart, none) are kept, the others begin anew."""
         project, now = await self._projects.get(caller, project_id), instant(self._clock())
         rules.must_be(command, project)
-        stages = await self._projects.stages(caller, project_id)
+        stages = await self._projects.list_current_stages(caller, project_id)
         begin = rules.first_anew(command, stages, from_stage)
         move = await self._admission.place_move(project.tenant_id, rules.AGAIN[command])
         progress, task_id = rules.progress_of(begin, len(stages)), self._new_id("tsk")
         fresh = rules.begun_anew(project, move, task_id, progress=progress, now=now)
         new = structs.replace(project, revision=project.revision + 1, **fresh)
-        before = await self._projects.position(caller, new)
+        before = await self._projects.find_queue_position(caller, new)
         told = _describe_queued(new, [stage.stage_name for stage in stages[begin:]], before)
-        old = await self._projects.build(caller, project_id)
+        old = await self._projects.get_current_build(caller, project_id)
         writes = [
             patch(PROJECTS, project, when(status=project.status, events=project.events), **fresh),
-            insert(BUILDS, _next_build(old, new, command)),
+            insert(BUILDS, _make_next_build_row(old, new, command)),
             self._insert_task(new, (await self._tasks.read(project.active_task_id)).task_type),
             *(patch(STAGES, stage, build_no=new.build_no) for stage in stages[:begin]),
             *(patch(STAGES, one, **rules.reset_stage(one, new.build_no, command=command)) for one in stages[begin:]),
             self._events.insert(topic(new.project_id, new.build_no), new.events, "build.queued", told),
-            self._audit.insert(caller, f"project.{command}", project.project_id, build_no=new.build_no),
-            *self._tallies.tally_changes(project.tenant_id, builds_started=1),
+            self._audit.make_audit_write(caller, f"project.{command}", project.project_id, build_no=new.build_no),
+            *self._tallies.make_tally_writes(project.tenant_id, builds_started=1),
             *self._admission.count_move(project.tenant_id, project.status, move.to),
         ]
         return OpenedBuild(project=new, position=before, writes=writes)
@@ -150,10 +152,10 @@ class BuildStarter:
     def _insert_task(self, project: Project, task_type: TaskType) -> Write:
         """The sweeper looks at it once its hint should have been heard."""
         status: TaskStatus = "pending" if project.status == "pending" else "queued"
-        return self._tasks.insert(rules.task_of(project, task_type, status=status), seconds=HINT_SECONDS)
+        return self._tasks.make_insert_write(rules.task_of(project, task_type, status=status), seconds=HINT_SECONDS)
 
 
-def _next_build(old: Build, project: Project, command: str) -> Build:
+def _make_next_build_row(old: Build, project: Project, command: str) -> Build:
     return Build(
         project_id=project.project_id,
         build_no=project.build_no,

@@ -51,7 +51,7 @@ async def update_build(
     took = seconds_between(build.started_at, fields["completed_at"]) if build.started_at else 0
     counts = {f"builds_{fields['status']}": 1, "build_seconds": round(took)}
     counts |= rules.spent_tokens(stages, build.created_at)
-    writes = tallies.tally_changes(project.tenant_id, **counts)
+    writes = tallies.make_tally_writes(project.tenant_id, **counts)
     return [patch(BUILDS, build, **kept, **rules.summarize_stages(stages)), *writes]
 
 
@@ -62,7 +62,7 @@ class BuildTransitions:
     async def read_run(self, task: Task) -> Run:
         return Run(project=await self._tables.get(PROJECTS, task.project_id or ""), task=task)
 
-    async def reload_run(self, run: Run) -> Run:
+    async def reload_build_run(self, run: Run) -> Run:
         """The run as it stands in the store. LeaseLost when its fence has fallen."""
         task = await self._tasks.read(run.task.task_id)
         if task.fence != run.task.fence or task.status != "running":
@@ -85,4 +85,4 @@ class BuildTransitions:
         hit(f"after:{change.tag}")
         self._events.wake(at.topic, position)
         project = structs.replace(at.project, revision=at.project.revision + 1, **fields)
-        return Run(project=project, task=self._tasks.executions.row_after(at.task, task))
+        return Run(project=project, task=self._tasks.executions.apply_write_to_row(at.task, task))

@@ -27,5 +27,5 @@ class KeptAnswer(LeaseRow, frozen=True, kw_only=True):
     created_at: str = ""
 
 
-def once(key: str, route: str, body: bytes) -> Once:
+def make_idempotency_key(key: str, route: str, body: bytes) -> Once:
     return Once(key, route, hashlib.sha256(body).hexdigest())

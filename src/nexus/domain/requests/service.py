@@ -52,14 +52,14 @@ class KeyedRequest(Generic[T]):
             raise LookupError("The request was not answered.")
         return self.answer
 
-    def record(self, answer: T) -> list[Write]:
+    def make_answer_writes(self, answer: T) -> list[Write]:
         """What keeps the answer: to be committed together with what it tells of."""
         if self.row is None:
             return []
         encoded = msgspec.json.encode(answer).decode()
         if self.row.worker_id is None:
             return [insert(REQUESTS, msgspec.structs.replace(self.row, answer=encoded))]
-        return [self._executions.change_status(self.row, "answered", answer=encoded, worker_id=None)]
+        return [self._executions.make_status_write(self.row, "answered", answer=encoded, worker_id=None)]
 
 
 class Requests:
@@ -111,7 +111,7 @@ class Requests:
             if request.row is None or request.answer is not None:
                 yield request
                 return
-            self._executions.hold_lease(request.row, _ignore_control)
+            self._executions.start_lease_renewal(request.row, _ignore_control)
             try:
                 yield request
             finally:
@@ -132,7 +132,7 @@ class Requests:
             async with asyncio.timeout(self._waiting.longest):
                 await lock.acquire()
         except TimeoutError:
-            raise _still_running() from None
+            raise _make_still_running_error() from None
         try:
             yield
         finally:
@@ -164,7 +164,7 @@ class Requests:
                 while request.answer is None and not await self._claim_once(request, row):
                     pass
         except TimeoutError:
-            raise _still_running() from None
+            raise _make_still_running_error() from None
 
     async def _claim_once(self, request: KeyedRequest[T], row: KeptAnswer) -> bool:
         """Claims what is free, or whose worker shows no life; no clock but this process' own counts."""
@@ -176,8 +176,8 @@ class Requests:
         seen, until = (found.fence, found.heartbeat), loop.time() + (0 if is_dead else self._executions.times.lease)
         while found and not found.answer and (found.fence, found.heartbeat) == seen:
             if loop.time() >= until:
-                taking = self._executions.take_over(found, self._worker_id)
-                return await self._commit_claim(request, taking, self._executions.row_after(found, taking))
+                taking = self._executions.make_takeover_write(found, self._worker_id)
+                return await self._commit_claim(request, taking, self._executions.apply_write_to_row(found, taking))
             await asyncio.sleep(self._waiting.look)
             found = await self._find_answer(request)
         return False
@@ -202,5 +202,5 @@ def _ignore_control(control: str | None) -> None:
     """Nobody stops a request; one that was taken over hears it when it records its answer."""
 
 
-def _still_running() -> Unavailable:
+def _make_still_running_error() -> Unavailable:
     return Unavailable("The first request with this Idempotency-Key is still being worked on.", retry_after=5)

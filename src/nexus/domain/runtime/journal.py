@@ -57,7 +57,7 @@ class Journal:
         """The same models, whose calls are steps of this journal."""
         return models.through(lambda model: _JournaledModel(model, self))
 
-    async def tool(
+    async def call_tool_as_step(
         self, name: str, arguments: str, effect: Effect, call: Callable[[str], Awaitable[ToolResult]]
     ) -> ToolResult:
         """A tool call as a step; `call` gets the step's idempotency key. OutcomeUnknown when the process died under one that changes the
@@ -78,17 +78,17 @@ class Journal:
         return returned
 
     @property
-    def position(self) -> int:
+    def finished_step_count(self) -> int:
         """How many steps have their result: the place of the next one."""
         return self._done
 
-    async def forget_steps(self, since: int) -> None:
+    async def delete_steps_since(self, since: int) -> None:
         """From this place on, whoever comes next asks anew."""
         window = Window(limit=50, newest_first=True, since=since)
         while steps := (await self._tables.page(STEPS, self._scope, window=window)).items:
             await self._tables.commit(*(delete(STEPS, step) for step in steps), *self._guard())
 
-    async def forget_answer(self) -> bool:
+    async def invalidate_last_answer(self) -> bool:
         """The newest step, where it is a model's answer, is asked anew by whoever comes next, who does not know what it cost. False where
         there is no step at all."""
         steps = (await self._tables.page(STEPS, self._scope, window=Window(limit=100, newest_first=True))).items
@@ -118,7 +118,11 @@ class Journal:
         async with AsyncExitStack() as stack:
             if self._gate:  # what waits to be let in has not begun: no death is its fault
                 await stack.enter_async_context(self._gate.run_exclusive() if known else self._gate.run_shared())
-            step = await self._died_under(known) if known else await self._insert_step(kind, name, asked, eager=eager)
+            step = (
+                await self._count_step_death(known)
+                if known
+                else await self._insert_step(kind, name, asked, eager=eager)
+            )
             try:
                 yield step
             except OutcomeUnknown:  # nobody knows more about it the next time
@@ -127,7 +131,7 @@ class Journal:
                 cut = not isinstance(error, Exception)
                 if eager and (repeatable or not cut):  # a change of the world that was cut may have happened
                     paid = isinstance(error, Unavailable) and "begun" in error.facts
-                    await self._forget_step(step, cut=cut or paid)
+                    await self._discard_unfinished_step(step, cut=cut or paid)
                 raise
 
     async def _find_step(self, ordinal: int) -> Step | None:
@@ -165,7 +169,7 @@ class Journal:
             hit("after:step.start")
         return fresh
 
-    async def _died_under(self, step: Step) -> Step:
+    async def _count_step_death(self, step: Step) -> Step:
         """The step was begun and not finished: its process died. Poisonous when that happened too often while it was alone."""
         deaths = step.deaths + 1
         if deaths - 1 >= ALONE_DEATHS:
@@ -193,13 +197,13 @@ class Journal:
         known = await self._find_step(step.ordinal)
         self._written = step.ordinal
         if len(msgspec.json.encode(text)) > KEPT_BYTES:  # no row can hold it: after a crash it is asked again
-            await self._forget_step(step)
+            await self._discard_unfinished_step(step)
         elif known is None:
             await self._tables.commit(insert(STEPS, msgspec.structs.replace(step, result=text)), *self._guard())
         else:
             await self._tables.commit(patch(STEPS, known, when(digest=step.digest), result=text), *self._guard())
 
-    async def _forget_step(self, step: Step, *, cut: bool = False) -> None:
+    async def _discard_unfinished_step(self, step: Step, *, cut: bool = False) -> None:
         """The work failed or was cut, the process lives: no death is counted, also when the run is another's by now. Another executor's step
         is left alone. Where the store is away, a death is counted after all."""
         if step.ordinal < self._done:  # it had its result already
@@ -231,12 +235,14 @@ class _JournaledModel:
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
         asked = hash_request("model", self.name, msgspec.json.encode(request).decode())
         async with self._journal.begin_step("model", request.purpose, asked) as step:
-            source = _replay(step.result) if step.result is not None else self._call(step, request)
+            source = (
+                _replay_model_result(step.result) if step.result is not None else self._stream_and_record(step, request)
+            )
             async with aclosing(source) as items:
                 async for item in items:
                     yield item
 
-    async def _call(self, step: Step, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
+    async def _stream_and_record(self, step: Step, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
         text, reasoning, end = list[str](), list[str](), None
         hit("before:step.call")
         items = self._model.stream(request)
@@ -264,7 +270,7 @@ class _JournaledModel:
             yield end
 
 
-async def _replay(result: str) -> AsyncGenerator[Delta | End, None]:
+async def _replay_model_result(result: str) -> AsyncGenerator[Delta | End, None]:
     said = msgspec.json.decode(result, type=ModelResult)
     if said.text or said.reasoning:
         yield Delta(said.text, said.reasoning)

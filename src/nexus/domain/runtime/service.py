@@ -48,12 +48,12 @@ class Utterance:
         return "".join(self._text)
 
     @property
-    def end(self) -> End:
+    def end_item(self) -> End:
         if self._end is None:
             raise Unavailable("The model's stream had no end.")
         return self._end
 
-    async def consume(self, items: AsyncGenerator[Delta | End, None]) -> AsyncGenerator[AnswerEvent, None]:
+    async def relay_model_stream(self, items: AsyncGenerator[Delta | End, None]) -> AsyncGenerator[AnswerEvent, None]:
         async with aclosing(items):
             async for item in items:
                 if isinstance(item, End):
@@ -90,17 +90,17 @@ class Runtime:
                 out_of.append("steps")
             said = Utterance()
             request = ModelRequest(messages=tuple(messages), tools=() if out_of else offered, purpose="reply")
-            async with aclosing(said.consume(models.stream(request))) as pieces:
+            async with aclosing(said.relay_model_stream(models.stream(request))) as pieces:
                 async for piece in pieces:
                     yield piece
-            recorded = _record_usage(models.name, said.end)
+            recorded = _record_usage(models.name, said.end_item)
             tokens += recorded.input_tokens + recorded.output_tokens
             yield recorded
-            if out_of or not said.end.calls:
-                yield AnswerFinished(out_of[0] if out_of else said.end.stop)
+            if out_of or not said.end_item.calls:
+                yield AnswerFinished(out_of[0] if out_of else said.end_item.stop)
                 return
-            messages.append(ChatMessage("assistant", said.text, calls=said.end.calls))
-            for call in said.end.calls:
+            messages.append(ChatMessage("assistant", said.text, calls=said.end_item.calls))
+            for call in said.end_item.calls:
                 yield ToolCalled(call.call_id, call.name, call.arguments)
                 finished = await self._finish_call(spec, call, journal, depth)
                 messages.append(ChatMessage("tool", finished.result, call_id=call.call_id))
@@ -133,7 +133,10 @@ class Runtime:
         async def call_tool(key: str) -> ToolResult:
             began = self._timer()
             try:
-                ok, result = True, await self._call(tool, call, self._make_context(spec, key, journal, depth))
+                ok, result = (
+                    True,
+                    await self._call_tool_provider(tool, call, self._make_context(spec, key, journal, depth)),
+                )
             except InvalidInput as error:
                 ok, result = False, _encode_failure(error.detail)
             except NexusError:
@@ -148,14 +151,14 @@ class Runtime:
         if journal is None or tool is None or tool.asks:
             returned = await call_tool("")
         else:
-            returned = await journal.tool(call.name, call.arguments, tool.effect, call_tool)
+            returned = await journal.call_tool_as_step(call.name, call.arguments, tool.effect, call_tool)
         return ToolFinished(call.call_id, call.name, returned.ok, returned.result, returned.seconds)
 
-    async def _call(self, tool: BoundTool | None, call: ToolCall, context: ToolCallContext) -> str:
+    async def _call_tool_provider(self, tool: BoundTool | None, call: ToolCall, context: ToolCallContext) -> str:
         if tool is None:
             raise InvalidInput(f"There is no tool {call.name!r}.")
         arguments = parse_arguments(tool.spec, call.arguments)
-        value = await self._providers[tool.provider].call(tool, arguments, context)
+        value = await self._providers[tool.provider].call_tool(tool, arguments, context)
         return msgspec.json.encode(value).decode()
 
     def _make_context(self, spec: AgentSpec, key: str, journal: Journal | None, depth: int) -> ToolCallContext:

@@ -30,7 +30,7 @@ class ReplyAdmission:
             if not self._coming[tenant_id]:
                 del self._coming[tenant_id]
 
-    def check_room(self, tenant_id: str) -> None:
+    def reserve_reply_slot(self, tenant_id: str) -> None:
         """QuotaExceeded: `facts["position"]` is how many of the tenant's replies are written or wait already."""
         room, coming = self._local.free_places(WriteReply, group=tenant_id), self._coming[tenant_id]
         if room.is_full(coming):
@@ -43,17 +43,17 @@ class ReplyAdmission:
             )
         self._coming[tenant_id] += 1
 
-    async def offer_reply(self, reply: Reply, made: "AdmissionRequest") -> None:
+    async def enqueue_reply(self, reply: Reply, made: "AdmissionRequest") -> None:
         """Into the queue. One that is new and has to wait there tells so; one that was asked for before may be over, or another's by now,
         and may have emitted things already."""
-        found = reply if made.is_new else await self._replies.find_owned(reply)
+        found = reply if made.is_new else await self._replies.find_leased_reply(reply)
         if found is None or self._local.has_job(reply.reply_id):
             return
-        if (writing := self._replies.expect_reply(found, again=not made.is_new)) is None:
+        if (writing := self._replies.register_local_reply(found, again=not made.is_new)) is None:
             return
         writing.session, writing.agent = made.session, made.agent
         job = WriteReply(reply_id=reply.reply_id)
-        before = await self._queue.enqueue(job, key=reply.reply_id, group=reply.tenant_id)
+        before = await self._queue.enqueue_job(job, key=reply.reply_id, group=reply.tenant_id)
         if before is not None and made.is_new:
             await self._replies.report_position(reply, before)
 
@@ -61,7 +61,7 @@ class ReplyAdmission:
         """Ends a reply that is to be stopped and whose job has not begun; that never runs. False where it has: it hears of it by itself."""
         has_ended = await self._replies.stop_queued(reply.reply_id)
         if has_ended:
-            self._local.cancel(reply.reply_id)
+            self._local.stop_job(reply.reply_id)
         return has_ended
 
 
@@ -79,10 +79,10 @@ class AdmissionRequest:
     def is_new(self) -> bool:
         return self.agent is not None
 
-    def check_room(self) -> None:
+    def reserve_reply_slot(self) -> None:
         if not self.is_in:
-            self._admission.check_room(self._tenant_id)
+            self._admission.reserve_reply_slot(self._tenant_id)
             self.is_in = True
 
-    async def offer_reply(self, reply: Reply) -> None:
-        await self._admission.offer_reply(reply, self)
+    async def enqueue_reply(self, reply: Reply) -> None:
+        await self._admission.enqueue_reply(reply, self)

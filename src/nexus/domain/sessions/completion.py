@@ -58,7 +58,7 @@ class ReplyCompletion:
         self, reply: Reply, writing: ReplyStream, status: ReplyStatus, error: str | None = None
     ) -> None:
         """All of it, or what a crash leaves of it: a cancel in the middle is raised when it is done."""
-        await run_whole(self._finish_once(reply, writing, status, error))
+        await run_despite_cancel(self._finish_once(reply, writing, status, error))
 
     async def _finish_once(self, reply: Reply, writing: ReplyStream, status: ReplyStatus, error: str | None) -> None:
         writing.is_ending = True
@@ -82,14 +82,14 @@ class ReplyCompletion:
         await self._release_reply(ended)
         hit("after:reply.leave")
 
-    async def repair(self, reply: Reply) -> None:
+    async def repair_reply_log(self, reply: Reply) -> None:
         """Emits the last event of a reply whose row says that it is over, if the log lacks it."""
-        topic = rules.topic(reply.reply_id)
+        topic = rules.make_reply_topic(reply.reply_id)
         found = await self.stream.read(topic)
         if not (found and isinstance(found[-1].event, ENDS)):
             writing = ReplyStream(self.stream, topic, at=found[-1].position if found else REPLACED)
             with contextlib.suppress(Conflict):  # another reader had it emitted meanwhile
-                for event in rules.replace_lost_log(reply, [one.event for one in found]):
+                for event in rules.make_lost_log_events(reply, [one.event for one in found]):
                     await writing.emit_event(event)
                 await writing.end_stream(rules.end_event(reply))
         await self._release_reply(reply)
@@ -146,7 +146,7 @@ class ReplyCompletion:
         """One call of the agent; of a reply that never began, its message alone."""
         messages = int(ended.session_id is not None)
         if not writing.has_begun:
-            return self._tallies.tally_changes(ended.tenant_id, messages=messages) if messages else []
+            return self._tallies.make_tally_writes(ended.tenant_id, messages=messages) if messages else []
         failed = ended.status not in ("completed", "cancelled")
         called = Called(
             input_text=join_text(ended.input, "\n"),
@@ -161,10 +161,10 @@ class ReplyCompletion:
             metadata={"reply_id": ended.reply_id, "status": ended.status, "stop": writing.stop},
         )
         agent = writing.agent or await self._agents.read(ended.agent_id)
-        return self._invocations.make_record(owner(ended), agent, called)[1]
+        return self._invocations.make_record(make_owner_principal(ended), agent, called)[1]
 
 
-async def run_whole(act: Coroutine[Any, Any, None]) -> None:
+async def run_despite_cancel(act: Coroutine[Any, Any, None]) -> None:
     """To its end though who waits for it is cancelled: that is raised afterwards."""
     task, cut = asyncio.ensure_future(act), None
     while not task.done():
@@ -177,5 +177,5 @@ async def run_whole(act: Coroutine[Any, Any, None]) -> None:
     task.result()
 
 
-def owner(reply: Reply) -> Principal:
+def make_owner_principal(reply: Reply) -> Principal:
     return Principal(reply.tenant_id, reply.user_id)

@@ -33,7 +33,7 @@ class SessionDeletions:
         self._tasks, self._tallies, self._audit, self._clock = tasks, tallies, audit, clock
 
     @retry_stale
-    async def delete(self, caller: Principal, session_id: str) -> None:
+    async def soft_delete_session(self, caller: Principal, session_id: str) -> None:
         """Gone for its user at once, with all that was said soon after; a reply that is being written is cancelled."""
         session = await self._sessions.get(caller, session_id)
         if session.active_reply:
@@ -44,18 +44,18 @@ class SessionDeletions:
         await self._tables.for_caller(caller).commit(
             patch(SESSIONS, session, deleted_at=now, status="closed"),
             task,
-            *self._tallies.tally_changes(session.tenant_id, sessions=-1),
+            *self._tallies.make_tally_writes(session.tenant_id, sessions=-1),
         )
 
     async def clear_agent(self, agent_id: str) -> bool:
         """Removes all sessions of an agent that is gone. False while a reply in one is being ended: ask again."""
         whole = True
         async for session in self._tables.each(SESSIONS, agent_id, index="AgentIndex"):
-            whole &= await self.clear(session.session_id)
+            whole &= await self.delete_session_data(session.session_id)
         return whole
 
     @retry_stale
-    async def clear(self, session_id: str) -> bool:
+    async def delete_session_data(self, session_id: str) -> bool:
         """Removes a session and all that was said in it. False while a reply is being ended."""
         session = await self._tables.find(SESSIONS, session_id)
         if session is None:
@@ -66,15 +66,17 @@ class SessionDeletions:
         owner = Principal(session.tenant_id, session.user_id)
         if not session.deleted_at:  # counted once, however many delete it
             gone = patch(SESSIONS, session, when(deleted_at=None), deleted_at=instant(self._clock()), status="closed")
-            noted = self._audit.insert(owner, "session.deleted", session_id)
+            noted = self._audit.make_audit_write(owner, "session.deleted", session_id)
             with contextlib.suppress(NotFound):  # nor once it is gone
-                await self._tables.commit(gone, noted, *self._tallies.tally_changes(session.tenant_id, sessions=-1))
+                await self._tables.commit(gone, noted, *self._tallies.make_tally_writes(session.tenant_id, sessions=-1))
         replies = [reply async for reply in self._tables.each(REPLIES, session_id, index="SessionIndex")]
         if any(reply.dispatch for reply in replies):  # its last event is on its way
             return False
-        await self._replies.clear(replies)
+        await self._replies.delete_reply_logs(replies)
         await self._tables.clear(REPLIES, session_id, index="SessionIndex")
         await self._tables.clear(MESSAGES, session_id)
         await self._invocations.delete_invocations(session_id=session_id)
-        await self._tables.commit(delete(SESSIONS, session), self._audit.insert(owner, "session.purged", session_id))
+        await self._tables.commit(
+            delete(SESSIONS, session), self._audit.make_audit_write(owner, "session.purged", session_id)
+        )
         return True

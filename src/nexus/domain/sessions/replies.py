@@ -21,7 +21,7 @@ from nexus.domain.runtime.journal import Journals
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.runtime.steps import OutcomeUnknown
 from nexus.domain.sessions import rules
-from nexus.domain.sessions.completion import ReplyCompletion, owner, run_whole
+from nexus.domain.sessions.completion import ReplyCompletion, make_owner_principal, run_despite_cancel
 from nexus.domain.sessions.model import (
     Part,
     Reply,
@@ -44,7 +44,9 @@ TAKEN_OVER = "The server was restarted while it wrote: the answer begins anew."
 logger = structlog.get_logger()
 
 
-def lease_replies(*, tables: Tables, clock: Clock, heartbeat: Heartbeat, times: LeaseTimes) -> Executions[Reply]:
+def make_reply_executions(
+    *, tables: Tables, clock: Clock, heartbeat: Heartbeat, times: LeaseTimes
+) -> Executions[Reply]:
     return Executions(REPLY_LEASES, tables=tables, clock=clock, heartbeat=heartbeat, times=times)
 
 
@@ -58,10 +60,10 @@ class OwnedReply:
         self.reply, self.writing, self.replays = reply, writing, replays
         self.task: asyncio.Task[object] | None = None
 
-    async def replay(self) -> None:
+    async def restore_from_log(self) -> None:
         """What that cost is unknown, unless it was released before it began."""
         if self.replays:
-            await self.writing.replay(self.reply.fence)
+            await self.writing.restore_from_log(self.reply.fence)
             self.writing.usage_unknown = self.writing.has_begun or self.reply.deaths > 0
             self.replays = False
 
@@ -100,35 +102,35 @@ class Replies:
         )
         return self.executions.schedule_row(reply, worker_id=self._worker_id)
 
-    async def follow(self, reply: Reply, after: int) -> AsyncIterator[Batch] | None:
+    async def stream_reply_events(self, reply: Reply, after: int) -> AsyncIterator[Batch] | None:
         """Everything behind a position, then live; None when the reply is over and was read to its end."""
-        topic = rules.topic(reply.reply_id)
+        topic = rules.make_reply_topic(reply.reply_id)
         if reply.status != "running":
             end = await self._stream.end(topic)
             if not end or (reply.dispatch and reply.worker_id != self._worker_id):
-                await self._completion.repair(reply)
+                await self._completion.repair_reply_log(reply)
             elif after and after >= end:
                 return None
         return self._stream.batches(topic, after)
 
     # --- what this process has
 
-    def find_held(self, reply_id: str) -> Reply | None:
+    def find_local_reply(self, reply_id: str) -> Reply | None:
         """A reply that this process writes or is going to write, as it was when it got it."""
         owned = self._owned.get(reply_id)
         return owned.reply if owned and not owned.writing.is_ending else None
 
-    def expect_reply(self, reply: Reply, *, again: bool = False) -> ReplyStream | None:
+    def register_local_reply(self, reply: Reply, *, again: bool = False) -> ReplyStream | None:
         """Its job is about to be offered: from now on, this process has the reply. None when it had it already.
         `again`: an earlier job may have emitted things."""
         if reply.reply_id in self._owned:
             return None
-        return self._hold_reply(reply, replays=again or reply.fence > 1).writing
+        return self._add_owned_reply(reply, replays=again or reply.fence > 1).writing
 
-    def _hold_reply(self, reply: Reply, *, replays: bool) -> OwnedReply:
+    def _add_owned_reply(self, reply: Reply, *, replays: bool) -> OwnedReply:
         owned = OwnedReply(reply, self._open_stream(reply), replays=replays)
         self._owned[reply.reply_id] = owned
-        self.executions.hold_lease(reply, partial(self._obey_control, owned))
+        self.executions.start_lease_renewal(reply, partial(self._handle_control_change, owned))
         return owned
 
     def _drop_reply(self, owned: OwnedReply) -> None:
@@ -136,7 +138,7 @@ class Replies:
             del self._owned[owned.reply.reply_id]
         self.executions.drop_lease(owned.reply)
 
-    def _take_unbegun(self, reply_id: str) -> OwnedReply | None:
+    def _remove_unstarted_reply(self, reply_id: str) -> OwnedReply | None:
         """No more of this process, where its job has not begun: now it does not any more."""
         owned = self._owned.get(reply_id)
         if owned is None or owned.task:
@@ -144,7 +146,7 @@ class Replies:
         self._drop_reply(owned)
         return owned
 
-    def _obey_control(self, owned: OwnedReply, control: Control | None) -> None:
+    def _handle_control_change(self, owned: OwnedReply, control: Control | None) -> None:
         """What is wanted from now on, also where that was said to another process; None when the reply is another's."""
         if control == "running" or owned.writing.is_ending:
             return
@@ -156,21 +158,21 @@ class Replies:
         stopping.add_done_callback(self._stopping.discard)
 
     def _open_stream(self, reply: Reply) -> ReplyStream:
-        return ReplyStream(self._stream, rules.topic(reply.reply_id))
+        return ReplyStream(self._stream, rules.make_reply_topic(reply.reply_id))
 
-    async def find_owned(self, reply: Reply) -> Reply | None:
+    async def find_leased_reply(self, reply: Reply) -> Reply | None:
         """The reply as it is now; None when it is over, or not this process' to write."""
-        now = await self.executions.find(reply.reply_id)
+        now = await self.executions.find_row(reply.reply_id)
         return now if now and now.status == "running" and now.worker_id == self._worker_id else None
 
-    async def _find_fenced(self, reply: Reply) -> Reply | None:
+    async def _find_reply_at_fence(self, reply: Reply) -> Reply | None:
         """As `find_owned`, and still under the fence of this one."""
-        now = await self.find_owned(reply)
+        now = await self.find_leased_reply(reply)
         return now if now and now.fence == reply.fence else None
 
     async def _find_waiting(self, reply_id: str) -> Reply | None:
         """One that nobody has."""
-        reply = None if reply_id in self._owned else await self.executions.find(reply_id)
+        reply = None if reply_id in self._owned else await self.executions.find_row(reply_id)
         return reply if reply and self.executions.is_waiting(reply) else None
 
     async def report_position(self, reply: Reply, before: int) -> None:
@@ -180,40 +182,40 @@ class Replies:
             owned.writing.session = owned.writing.agent = None
             await owned.writing.emit_event(ReplyWaiting(reply.session_id, reply.reply_id, "queue", before))
 
-    async def request_stop(self, reply: Reply) -> Reply:
+    async def request_reply_stop(self, reply: Reply) -> Reply:
         """As it is when that is wanted of it, wherever it is written. Stale when it has changed meanwhile."""
         if reply.status != "running" or reply.control_status == "stopped":
             return reply
-        request = self.executions.request_control(reply, "stopped")
-        await self.executions.commit(request)
-        wanted = self.executions.row_after(reply, request)
-        self.executions.await_answer(wanted)
+        request = self.executions.make_control_write(reply, "stopped")
+        await self.executions.commit_writes(request)
+        wanted = self.executions.apply_write_to_row(reply, request)
+        self.executions.track_control_request(wanted)
         return wanted
 
     async def stop_queued(self, reply_id: str) -> bool:
         """Ends a reply that is to be stopped, where its job has not begun and does not any more. False where that has, and where the
         reply is another's by now."""
-        owned = self._take_unbegun(reply_id)
-        reply = await (self._find_fenced(owned.reply) if owned else self._find_waiting(reply_id))
+        owned = self._remove_unstarted_reply(reply_id)
+        reply = await (self._find_reply_at_fence(owned.reply) if owned else self._find_waiting(reply_id))
         if reply is None:
             return False
         await self._finish_early(reply, owned)
         return True
 
-    async def release(self, reply_id: str) -> None:
+    async def release_reply(self, reply_id: str) -> None:
         """This process ends before the reply's job could begin: the next one begins it, and nothing was lost."""
-        if owned := self._take_unbegun(reply_id):
-            await self._release(owned)
+        if owned := self._remove_unstarted_reply(reply_id):
+            await self._release_reply_lease(owned)
 
     @retry_stale
-    async def _release(self, owned: OwnedReply) -> None:
+    async def _release_reply_lease(self, owned: OwnedReply) -> None:
         """Whoever comes next goes on with it; one that its user stopped is kept as far as it is written."""
-        if (reply := await self._find_fenced(owned.reply)) is None:
+        if (reply := await self._find_reply_at_fence(owned.reply)) is None:
             return
         if reply.control_status == "stopped":
             await self._finish_early(reply, owned)
         else:
-            await self.executions.commit(self.executions.release(reply))
+            await self.executions.commit_writes(self.executions.make_release_write(reply))
 
     # --- the job
 
@@ -224,10 +226,10 @@ class Replies:
         owned.task = asyncio.current_task()
         try:
             is_fresh = owned.writing.agent is not None
-            if reply := owned.reply if is_fresh else await self._find_fenced(owned.reply):
+            if reply := owned.reply if is_fresh else await self._find_reply_at_fence(owned.reply):
                 await self._write(reply, owned)
         except asyncio.CancelledError:
-            await run_whole(self._release(owned))
+            await run_despite_cancel(self._release_reply_lease(owned))
             raise
         finally:
             self._drop_reply(owned)
@@ -240,9 +242,9 @@ class Replies:
             await self._finish_early(reply)
             return None
         with contextlib.suppress(LeaseLost, Stale):
-            claim = self.executions.claim(reply, self._worker_id)
-            await self.executions.commit(claim)
-            return self._hold_reply(self.executions.row_after(reply, claim), replays=True)
+            claim = self.executions.make_claim_write(reply, self._worker_id)
+            await self.executions.commit_writes(claim)
+            return self._add_owned_reply(self.executions.apply_write_to_row(reply, claim), replays=True)
         return None
 
     async def _write(self, reply: Reply, owned: OwnedReply) -> None:
@@ -253,7 +255,7 @@ class Replies:
         except OutcomeUnknown as unknown:
             await finish(reply, writing, "interrupted", f"{unknown.detail} You decide whether to ask again.")
         except Conflict as error:
-            if await self._find_fenced(reply) is None:
+            if await self._find_reply_at_fence(reply) is None:
                 logger.info("reply.lost", reply_id=reply.reply_id)
                 return
             await finish(reply, writing, "failed", error.detail)
@@ -270,8 +272,8 @@ class Replies:
     async def _begin_stream(self, reply: Reply, owned: OwnedReply) -> bool:
         """Emits that it has started, and answers True; or, after a take-over, that everything emitted so far is void."""
         hit("before:reply.start")
-        await owned.writing.flush()
-        await owned.replay()
+        await owned.writing.await_last_append()
+        await owned.restore_from_log()
         if reply.control_status == "stopped":
             raise asyncio.CancelledError
         is_new = reply.fence == 1 and not owned.writing.has_begun
@@ -281,17 +283,17 @@ class Replies:
         return is_new
 
     async def _answer_reply(self, reply: Reply, writing: ReplyStream, *, is_new: bool) -> None:
-        agent = writing.agent = writing.agent or await self._agents.get(owner(reply), reply.agent_id)
-        spec, history = await self._agents.resolve(agent), await self._read_history(reply, writing.session)
+        agent = writing.agent = writing.agent or await self._agents.get(make_owner_principal(reply), reply.agent_id)
+        spec, history = await self._agents.load_agent_spec(agent), await self._read_history(reply, writing.session)
         guard = self.executions.guard_row(reply)
-        journal = self._journals(scope=rules.topic(reply.reply_id), guard=lambda: (guard,), is_new=is_new)
+        journal = self._journals(scope=rules.make_reply_topic(reply.reply_id), guard=lambda: (guard,), is_new=is_new)
         async with (
             asyncio.timeout(spec.limits.seconds),
             aclosing(self._runtime.stream_answer(spec, history, journal=journal)) as answer,
         ):
             async for item in answer:
                 hit("before:reply.delta")
-                await writing.consume(item)
+                await writing.emit_answer_item(item)
                 hit("after:reply.delta")
 
     async def _read_history(self, reply: Reply, session: Session | None) -> list[ChatMessage]:
@@ -304,14 +306,14 @@ class Replies:
 
     # --- what others left
 
-    async def take_over(self, seen: Reply) -> bool:
+    async def take_over_reply(self, seen: Reply) -> bool:
         """Goes on in place of a process that is gone, and answers whether the job is to be run here. After its second death the reply is
         interrupted; of one that is over, the log is completed."""
-        reply = await self.executions.get(seen.reply_id)
+        reply = await self.executions.get_row(seen.reply_id)
         if reply.fence != seen.fence or reply.reply_id in self._owned:
             return False
         if reply.status != "running":
-            await self._completion.repair(reply)
+            await self._completion.repair_reply_log(reply)
             return False
         hit("before:reply.take_over")
         deaths = reply.deaths + await self._has_died_writing(reply)
@@ -319,10 +321,10 @@ class Replies:
             await self._finish_early(reply)
             return False
         with contextlib.suppress(LeaseLost, Stale):
-            taken = self.executions.take_over(reply, self._worker_id, deaths=deaths)
-            await self.executions.commit(taken)
+            taken = self.executions.make_takeover_write(reply, self._worker_id, deaths=deaths)
+            await self.executions.commit_writes(taken)
             hit("after:reply.take_over")
-            self._hold_reply(self.executions.row_after(reply, taken), replays=True)
+            self._add_owned_reply(self.executions.apply_write_to_row(reply, taken), replays=True)
             return True
         return False
 
@@ -331,20 +333,22 @@ class Replies:
         if reply.worker_id in (None, self._worker_id):
             return False
         try:
-            return rules.has_begun([one.event for one in await self._stream.read(rules.topic(reply.reply_id))])
+            return rules.has_begun(
+                [one.event for one in await self._stream.read(rules.make_reply_topic(reply.reply_id))]
+            )
         except Unavailable:  # nobody can tell
             return True
 
     async def _finish_early(self, reply: Reply, owned: OwnedReply | None = None) -> None:
         """With what was emitted of it so far."""
         owned = owned or OwnedReply(reply, self._open_stream(reply), replays=True)
-        await owned.replay()
+        await owned.restore_from_log()
         status: ReplyStatus = "cancelled" if reply.control_status == "stopped" else "interrupted"
         await self._completion.end_reply(reply, owned.writing, status, None if status == "cancelled" else RESTARTED)
 
-    async def clear(self, replies: Sequence[Reply]) -> None:
+    async def delete_reply_logs(self, replies: Sequence[Reply]) -> None:
         """Removes what lies beside their rows: the journals and the logs of replies that are over."""
-        topics = [rules.topic(reply.reply_id) for reply in replies]
+        topics = [rules.make_reply_topic(reply.reply_id) for reply in replies]
         for topic in topics:
-            await self._journals(scope=topic, guard=lambda: ()).forget_steps(0)
+            await self._journals(scope=topic, guard=lambda: ()).delete_steps_since(0)
         await self._stream.delete(topics)

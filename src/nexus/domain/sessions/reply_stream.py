@@ -29,7 +29,7 @@ UNKNOWN = 10_000_000
 """Positions from which a writer begins that cannot ask where the topic ends, so many for each fence; none is reached by counting."""
 
 
-def reply_log(log: EventLog) -> Stream[ReplyEvent]:
+def make_reply_log(log: EventLog) -> Stream[ReplyEvent]:
     return Stream(log, kinds=get_args(ReplyEvent), ends=get_args(Ending))
 
 
@@ -84,10 +84,10 @@ class ReplyStream:
         if isinstance(event, UsageRecorded):
             return
         if self._landed is not None:
-            await self.flush()
-        self._landed = self._append()
+            await self.await_last_append()
+        self._landed = self._start_append()
 
-    def _append(self) -> asyncio.Future[int]:
+    def _start_append(self) -> asyncio.Future[int]:
         events, self._pending = self._pending, []
         if self._is_lost:
             events, self._is_lost = (
@@ -105,7 +105,7 @@ class ReplyStream:
             events.append(UsageRecorded(self._model, self.input_tokens, self.output_tokens, unknown=self.usage_unknown))
         return [*events, TextDelta(text)] if text else events
 
-    async def consume(self, item: AnswerEvent | AnswerFinished) -> None:
+    async def emit_answer_item(self, item: AnswerEvent | AnswerFinished) -> None:
         """An item of the answer: counted, kept and emitted."""
         if isinstance(item, AnswerFinished):
             self.stop = item.stop
@@ -140,7 +140,7 @@ class ReplyStream:
             self._clear_output()
         await self.emit_event(again if had_begun else started)
 
-    async def flush(self) -> None:
+    async def await_last_append(self) -> None:
         """What was emitted is in the log, or was lost on its way there and is repeated. Conflict when another writer is further."""
         landed, self._landed = self._landed, None
         if landed is None or landed.cancelled():
@@ -164,11 +164,11 @@ class ReplyStream:
 
     async def append_pending(self) -> None:
         """What was to go out with the next event is on its way when this returns."""
-        await self.flush()
+        await self.await_last_append()
         if self._pending:
-            self._landed = self._append()
+            self._landed = self._start_append()
 
-    async def replay(self, fence: int = 1) -> None:
+    async def restore_from_log(self, fence: int = 1) -> None:
         """Everything emitted before a crash is counted and kept again. What follows begins behind a leap: a position that
         somebody may have seen and the disk has lost does not come back as another. While the log is away, nothing is known of it."""
         try:
@@ -184,10 +184,10 @@ class ReplyStream:
 
     async def end_stream(self, event: Ending) -> None:
         """The last event, on the disk itself before it is shown. Unavailable while the log is away."""
-        await self.flush()
+        await self.await_last_append()
         self._pending.append(event)
-        self._landed = self._append()
-        await self.flush()
+        self._landed = self._start_append()
+        await self.await_last_append()
         if self._is_lost:
             self._pending.append(event)
-            await self._append()
+            await self._start_append()

@@ -45,17 +45,17 @@ def check_metadata(metadata: JSON | None) -> None:
         raise InvalidInput(message, errors=[{"pointer": "/metadata", "message": message}])
 
 
-def topic(reply_id: str) -> str:
+def make_reply_topic(reply_id: str) -> str:
     return f"reply:{reply_id}"
 
 
-def name_session(content: str) -> str:
+def make_session_name(content: str) -> str:
     """A session's name from the first thing said in it."""
     line = " ".join(content.split())
     return line if len(line) <= NAME_CHARACTERS else line[: NAME_CHARACTERS - 1].rstrip() + "…"
 
 
-def next_ids(last: str | None, new_id: NewId) -> tuple[str, str]:
+def make_message_ids(last: str | None, new_id: NewId) -> tuple[str, str]:
     """Two message ids behind the last one of a session, whichever process made that."""
     first = new_id("msg")
     if last and first <= last:
@@ -108,7 +108,7 @@ def has_begun(events: Sequence[ReplyEvent]) -> bool:
     return any(not isinstance(event, ReplyWaiting) for event in events)
 
 
-def replace_lost_log(reply: Reply, events: Sequence[ReplyEvent]) -> list[ReplyEvent]:
+def make_lost_log_events(reply: Reply, events: Sequence[ReplyEvent]) -> list[ReplyEvent]:
     """What takes the place of all that the log of a reply that is over should hold, where it holds nothing of it."""
     if has_begun(events) or (events and not reply.content):
         return []

@@ -58,7 +58,7 @@ class Sessions:
         self._tallies, self._admission, self._clock, self._new_id = tallies, admission, clock, new_id
         self._agent_ids = dict[str, str]()
 
-    async def open(
+    async def create_session(
         self,
         caller: Principal,
         agent_id: str,
@@ -81,9 +81,9 @@ class Sessions:
                     created_at=now,
                     last_active_at=now,
                 )
-                counts = self._tallies.tally_changes(caller.tenant_id, sessions=1)
+                counts = self._tallies.make_tally_writes(caller.tenant_id, sessions=1)
                 await self._tables.for_caller(caller).commit(
-                    insert(SESSIONS, session), *counts, *request.record(session)
+                    insert(SESSIONS, session), *counts, *request.make_answer_writes(session)
                 )
                 request.answer = session
         return request.result
@@ -95,11 +95,11 @@ class Sessions:
     async def _find_with_agent(self, caller: Principal, session_id: str, *beside: Place) -> list[Any]:
         """The session, its agent, and what is kept in the places beside: in one round trip, where the session was seen here before."""
         tables, agent_id = self._tables.for_caller(caller), self._agent_ids.get(session_id)
-        known = [self._agents.place_of(agent_id)] if agent_id else []
+        known = [self._agents.make_agent_row_key(agent_id)] if agent_id else []
         session, *found = await tables.find_each((SESSIONS, (session_id,)), *beside, *known)
         if session is None or session.deleted_at:
             raise NotFound("There is no such session.")
-        agent = found.pop() if known else (await tables.find_each(self._agents.place_of(session.agent_id)))[0]
+        agent = found.pop() if known else (await tables.find_each(self._agents.make_agent_row_key(session.agent_id)))[0]
         if agent is None or agent.deleted_at:
             raise NotFound("There is no such session.")
         self._agent_ids[session_id] = session.agent_id
@@ -107,7 +107,7 @@ class Sessions:
             del self._agent_ids[next(iter(self._agent_ids))]
         return [session, agent, *found]
 
-    async def page(self, caller: Principal, window: Window, *, agent_id: str | None = None) -> Page[Session]:
+    async def list_sessions(self, caller: Principal, window: Window, *, agent_id: str | None = None) -> Page[Session]:
         """The caller's sessions, by last activity."""
         tables = self._tables.for_caller(caller)
         if agent_id:
@@ -123,11 +123,11 @@ class Sessions:
             SESSIONS, session_id, change=lambda session: structs.replace(session, display_name=display_name)
         )
 
-    async def messages(self, caller: Principal, session_id: str, window: Window) -> Page[Message]:
+    async def list_messages(self, caller: Principal, session_id: str, window: Window) -> Page[Message]:
         await self.get(caller, session_id)
         return await self._tables.for_caller(caller).page(MESSAGES, session_id, window=window)
 
-    async def reply(self, caller: Principal, session_id: str | None, reply_id: str) -> Reply:
+    async def get_reply(self, caller: Principal, session_id: str | None, reply_id: str) -> Reply:
         """A reply of a session, or one without."""
         if session_id is None:
             reply = await self._tables.for_caller(caller).find(REPLIES, reply_id)
@@ -147,7 +147,7 @@ class Sessions:
             async with self._requests.begin_request(caller, once, Reply, look_first=False) as request:
                 if request.answer is None:
                     request.answer = await self._send(caller, session_id, parts, request, admission)
-            await admission.offer_reply(request.result)
+            await admission.enqueue_reply(request.result)
         return request.result
 
     @retry_stale
@@ -159,8 +159,8 @@ class Sessions:
         request: KeyedRequest[Reply],
         admission: AdmissionRequest,
     ) -> Reply:
-        session, agent = await self._prepare(caller, session_id, admission)
-        message_id, reply_id = rules.next_ids(session.last_message_id, self._new_id)
+        session, agent = await self._get_idle_session(caller, session_id, admission)
+        message_id, reply_id = rules.make_message_ids(session.last_message_id, self._new_id)
         said = Message(
             session_id=session_id,
             message_id=message_id,
@@ -173,11 +173,13 @@ class Sessions:
         reply = self._replies.make_reply(session, agent, reply_id, message_id, parts)
         writes = [
             insert(MESSAGES, said),
-            self._mark_busy(session, reply, count := session.message_count + 1, rules.name_session(said.content)),
-            *self._tallies.tally_changes(caller.tenant_id, messages=1),
+            self._mark_busy(session, reply, count := session.message_count + 1, rules.make_session_name(said.content)),
+            *self._tallies.make_tally_writes(caller.tenant_id, messages=1),
         ]
         hit("before:reply.send")
-        await self._tables.for_caller(caller).commit(*writes, insert(REPLIES, reply), *request.record(reply))
+        await self._tables.for_caller(caller).commit(
+            *writes, insert(REPLIES, reply), *request.make_answer_writes(reply)
+        )
         admission.session, admission.agent = structs.replace(session, message_count=count), agent
         hit("after:reply.send")
         return reply
@@ -191,7 +193,7 @@ class Sessions:
             async with self._requests.begin_request(caller, once, Reply, look_first=False) as request:
                 if request.answer is None:
                     request.answer = await self._regenerate(caller, session_id, message_id, request, admission)
-            await admission.offer_reply(request.result)
+            await admission.enqueue_reply(request.result)
         return request.result
 
     @retry_stale
@@ -203,21 +205,23 @@ class Sessions:
         request: KeyedRequest[Reply],
         admission: AdmissionRequest,
     ) -> Reply:
-        session, agent = await self._prepare(caller, session_id, admission)
+        session, agent = await self._get_idle_session(caller, session_id, admission)
         old = await self._tables.for_caller(caller).get(MESSAGES, session_id, message_id)
         if old.role != "assistant" or session.last_message_id != message_id:
             raise NotLast("Only the last answer of a session can be written again.")
         before = await self._tables.for_caller(caller).get(REPLIES, message_id)
-        _, reply_id = rules.next_ids(session.last_message_id, self._new_id)
+        _, reply_id = rules.make_message_ids(session.last_message_id, self._new_id)
         reply = self._replies.make_reply(session, agent, reply_id, before.asked or "", before.input)
         engaged = self._mark_busy(session, reply, count := session.message_count - 1)
         await self._tables.for_caller(caller).commit(
-            delete(MESSAGES, old), engaged, insert(REPLIES, reply), *request.record(reply)
+            delete(MESSAGES, old), engaged, insert(REPLIES, reply), *request.make_answer_writes(reply)
         )
         admission.session, admission.agent = structs.replace(session, message_count=count), agent
         return reply
 
-    async def _prepare(self, caller: Principal, session_id: str, admission: AdmissionRequest) -> tuple[Session, Agent]:
+    async def _get_idle_session(
+        self, caller: Principal, session_id: str, admission: AdmissionRequest
+    ) -> tuple[Session, Agent]:
         session, agent = await self._find_with_agent(caller, session_id)
         if session.status == "closed":
             raise SessionClosed("The session is closed.")
@@ -227,7 +231,7 @@ class Sessions:
             raise NotFound("There is no such agent.")
         if not agent.active_version:
             raise NotDeployed(f"{agent.agent_name} has no deployed version.")
-        admission.check_room()
+        admission.reserve_reply_slot()
         return session, agent
 
     def _mark_busy(self, session: Session, reply: Reply, message_count: int, name: str = "") -> Write:
@@ -242,31 +246,31 @@ class Sessions:
             display_name=session.display_name or name,
         )
 
-    async def follow(
+    async def stream_reply_events(
         self, caller: Principal, session_id: str | None, reply_id: str, after: int = 0
     ) -> AsyncIterator[Batch] | None:
         """The events of a reply behind a position; None when it is over and all of it was read."""
         if after < 0:
             raise InvalidInput("A position is not negative.")
-        reply = self._replies.find_held(reply_id)
+        reply = self._replies.find_local_reply(reply_id)
         if reply is None or reply.session_id != session_id or not policies.is_own(caller, reply):
-            reply = await self.reply(caller, session_id, reply_id)
-        return await self._replies.follow(reply, after)
+            reply = await self.get_reply(caller, session_id, reply_id)
+        return await self._replies.stream_reply_events(reply, after)
 
     async def cancel(self, caller: Principal, session_id: str | None, reply_id: str) -> Reply:
         """Stops a reply; quiet when it is over. What was written so far is kept."""
-        reply = await self._request_stop(caller, session_id, reply_id)
+        reply = await self._request_reply_stop(caller, session_id, reply_id)
         if reply.status == "running" and await self._admission.stop_queued(reply):
-            return await self.reply(caller, session_id, reply_id)
+            return await self.get_reply(caller, session_id, reply_id)
         return reply
 
     @retry_stale
-    async def _request_stop(self, caller: Principal, session_id: str | None, reply_id: str) -> Reply:
-        return await self._replies.request_stop(await self.reply(caller, session_id, reply_id))
+    async def _request_reply_stop(self, caller: Principal, session_id: str | None, reply_id: str) -> Reply:
+        return await self._replies.request_reply_stop(await self.get_reply(caller, session_id, reply_id))
 
     async def stop_reply(self, session: Session) -> None:
         """Stops the reply of a session that is going."""
         reply = await self._tables.find(REPLIES, session.active_reply or "")
         with contextlib.suppress(Stale):  # the next look does it
-            if reply and (reply := await self._replies.request_stop(reply)).control_status == "stopped":
+            if reply and (reply := await self._replies.request_reply_stop(reply)).control_status == "stopped":
                 await self._admission.stop_queued(reply)

@@ -24,19 +24,19 @@ class Statistics:
     def __init__(self, *, tallies: Tallies, clock: Clock) -> None:
         self._tallies, self._clock = tallies, clock
 
-    async def overview(self, caller: Principal) -> Overview:
+    async def read_overview(self, caller: Principal) -> Overview:
         total = await self._tallies.read_total(caller)
         today = instant(self._clock())[:10]
-        found = await self._tallies.days(caller, today, today)
+        found = await self._tallies.list_daily_tallies(caller, today, today)
         over = total.builds_completed + total.builds_failed + total.builds_cancelled
         day = found[0] if found else Tally(tenant_id=caller.tenant_id, day=today)
         return Overview(**structs.asdict(total), builds_running=max(0, total.builds_started - over), today=day)
 
-    async def days(self, caller: Principal, days: int) -> Sequence[Tally]:
+    async def list_daily_tallies(self, caller: Principal, days: int) -> Sequence[Tally]:
         """The last so many days, today included, oldest first; days on which nothing happened are zeros."""
         if not 1 <= days <= LONGEST_DAYS:
             raise InvalidInput(f"days must be from 1 to {LONGEST_DAYS}")
         now = self._clock()
         wanted = [instant(now - 86_400 * back)[:10] for back in range(days - 1, -1, -1)]
-        found = {tally.day: tally for tally in await self._tallies.days(caller, wanted[0], wanted[-1])}
+        found = {tally.day: tally for tally in await self._tallies.list_daily_tallies(caller, wanted[0], wanted[-1])}
         return [found.get(day) or Tally(tenant_id=caller.tenant_id, day=day) for day in wanted]

@@ -12,7 +12,7 @@ class Tallies:
     def __init__(self, *, tables: Tables, clock: Clock) -> None:
         self._tables, self._clock = tables, clock
 
-    def tally_changes(self, tenant_id: str, **add: int) -> list[Write]:
+    def make_tally_writes(self, tenant_id: str, **add: int) -> list[Write]:
         """Adds to the day and to the total of a tenant. Commit it beside the insert of what is counted."""
         today = instant(self._clock())[:10]
         return [tally(TALLIES, (tenant_id, day), **add) for day in (today, TOTAL)]
@@ -21,7 +21,7 @@ class Tallies:
         """What the tenant has under way."""
         return await self._tables.find(TALLIES, tenant_id, NOW) or Tally(tenant_id=tenant_id, day=NOW)
 
-    def under_way(self, tenant_id: str, condition: When = When(), /, **add: int) -> Write:
+    def make_active_tally_write(self, tenant_id: str, condition: When = When(), /, **add: int) -> Write:
         """Adds to what the tenant has under way, if the condition holds of it."""
         return tally(TALLIES, (tenant_id, NOW), condition, **add)
 
@@ -29,7 +29,7 @@ class Tallies:
         found = await self._tables.for_caller(caller).find(TALLIES, caller.tenant_id, TOTAL)
         return found or Tally(tenant_id=caller.tenant_id, day=TOTAL)
 
-    async def days(self, caller: Principal, since: str, until: str) -> list[Tally]:
+    async def list_daily_tallies(self, caller: Principal, since: str, until: str) -> list[Tally]:
         """The days that have anything to tell, oldest first; at most 100."""
         window = Window(limit=100, since=since, until=until)
         return (await self._tables.for_caller(caller).page(TALLIES, caller.tenant_id, window=window)).items

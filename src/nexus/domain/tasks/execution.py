@@ -115,22 +115,22 @@ class Executions(Generic[L]):
         self._held = dict[Key, _Held]()
         self._requests = dict[Key, _Request]()
 
-    def over_tables(self, tables: Tables) -> "Executions[L]":
+    def copy_for_tables(self, tables: Tables) -> "Executions[L]":
         """The same leases over another connection, for a thread of its own."""
         return Executions(self._leases, tables=tables, clock=self._clock, heartbeat=self._heartbeat, times=self.times)
 
     @property
-    def name(self) -> str:
+    def table_name(self) -> str:
         return self._leases.table.name
 
-    def key_of(self, row: L) -> Key:
+    def get_row_key(self, row: L) -> Key:
         return self._leases.table.key_of(row)
 
-    def named_key_of(self, row: L) -> dict[str, Scalar]:
-        return dict(zip(self._leases.table.key, self.key_of(row), strict=True))
+    def make_key_fields(self, row: L) -> dict[str, Scalar]:
+        return dict(zip(self._leases.table.key, self.get_row_key(row), strict=True))
 
-    def lease_of(self, row: L) -> Lease:
-        return Lease(self.key_of(row), row.fence)
+    def make_lease(self, row: L) -> Lease:
+        return Lease(self.get_row_key(row), row.fence)
 
     def is_running(self, row: L) -> bool:
         """Whether somebody has it."""
@@ -149,25 +149,29 @@ class Executions(Generic[L]):
         """A new row as it is to be inserted: looked at so many seconds from now; or with `worker_id` in the hands of that one."""
         if worker_id:
             row = structs.replace(row, status=self._leases.running, worker_id=worker_id, fence=1)
-        fields = self._place_fields(row, row.status, row.control_status, self.times.lease if worker_id else seconds)
+        fields = self._make_dispatch_fields(
+            row, row.status, row.control_status, self.times.lease if worker_id else seconds
+        )
         return structs.replace(row, **fields)
 
-    def claim(self, row: L, worker_id: str, /, **fields: object) -> Write:
+    def make_claim_write(self, row: L, worker_id: str, /, **fields: object) -> Write:
         """Of many who try, one commits it. LeaseLost when it is not to be had now."""
         now = self._clock()
         if row.not_before and instant(now) < row.not_before < instant(now + FAR_SECONDS):
             raise LeaseLost("It is not due yet.", status=row.status, not_before=row.not_before)
         if not self.is_waiting(row) or row.control_status != "running":
             raise LeaseLost(f"It is {row.status}.", status=row.status)
-        return self._take_row(row, worker_id, {"not_before": None, **fields})
+        return self._make_lease_write(row, worker_id, {"not_before": None, **fields})
 
-    def take_over(self, seen: L, worker_id: str, /, **fields: object) -> Write:
+    def make_takeover_write(self, seen: L, worker_id: str, /, **fields: object) -> Write:
         """From a worker whose heartbeat does not move: it can write no more. What this worker dropped itself is no death."""
         if not self.is_running(seen):
             raise LeaseLost(f"It is {seen.status}.", status=seen.status)
-        return self._take_row(seen, worker_id, {"deaths": seen.deaths + (seen.worker_id != worker_id), **fields})
+        return self._make_lease_write(
+            seen, worker_id, {"deaths": seen.deaths + (seen.worker_id != worker_id), **fields}
+        )
 
-    def release(self, row: L, /, **fields: object) -> Write:
+    def make_release_write(self, row: L, /, **fields: object) -> Write:
         """Back to where whoever comes next claims it."""
         return self._move_row(row, self._leases.waiting, 0.0, {"worker_id": None, **fields})
 
@@ -176,11 +180,11 @@ class Executions(Generic[L]):
         until = instant(self._clock() + seconds)
         return self._move_row(row, self._leases.waiting, seconds, {"worker_id": None, "not_before": until, **fields})
 
-    def request_control(self, row: L, control: Control, /, **fields: object) -> Write:
+    def make_control_write(self, row: L, control: Control, /, **fields: object) -> Write:
         """What is wanted from now on; `await_answer` once it is committed, where somebody runs it."""
         return self._move_row(row, row.status, 0.0, {"control_status": control, **fields})
 
-    def change_status(self, row: L, status: str, /, **fields: object) -> Write:
+    def make_status_write(self, row: L, status: str, /, **fields: object) -> Write:
         """Any other change of status: looked at from now on, and never more once it has ended. Where it waits then, nobody has it any more."""
         return self._move_row(row, status, 0.0, fields)
 
@@ -189,21 +193,21 @@ class Executions(Generic[L]):
         same = when(status=self._leases.running, fence=row.fence, control_status=control)
         return check(self._leases.table, row, same)
 
-    def row_after(self, row: L, write: Write) -> L:
+    def apply_write_to_row(self, row: L, write: Write) -> L:
         """The row once the write is committed."""
         if write.verb == "check":
             return row
         return convert(apply_write(write, self._leases.table.item(row)), self._leases.table.row, str_keys=True)
 
-    def _take_row(self, row: L, worker_id: str, fields: dict[str, object]) -> Write:
+    def _make_lease_write(self, row: L, worker_id: str, fields: dict[str, object]) -> Write:
         running = self._leases.running
         taken = {"status": running, "worker_id": worker_id, "fence": row.fence + 1}
-        taken |= self._place_fields(row, running, row.control_status, self.times.lease) | fields
+        taken |= self._make_dispatch_fields(row, running, row.control_status, self.times.lease) | fields
         same = {name: getattr(row, name) for name in ("status", "control_status", "worker_id", "fence", "heartbeat")}
         return patch(self._leases.table, row, when(**same), **taken)
 
     def _move_row(self, row: L, status: str, seconds: float, fields: Mapping[str, object]) -> Write:
-        placed = self._place_fields(row, status, fields.get("control_status", row.control_status), seconds)
+        placed = self._make_dispatch_fields(row, status, fields.get("control_status", row.control_status), seconds)
         same = when(status=row.status, fence=row.fence, control_status=row.control_status)
         changes: dict[str, object] = {"status": status, **placed}
         if status not in self._leases.places:
@@ -212,33 +216,33 @@ class Executions(Generic[L]):
             changes["worker_id"] = None
         return patch(self._leases.table, row, same, **{**changes, **fields})
 
-    def _place_fields(self, row: L, status: str, control: object, seconds: float) -> dict[str, object]:
+    def _make_dispatch_fields(self, row: L, status: str, control: object, seconds: float) -> dict[str, object]:
         """Nowhere once it has ended, or while it waits for its user."""
         places = self._leases.places.get(status)
         if not places or (control == "paused" and status != self._leases.running):
             return {"dispatch": None, "due_at": None}
-        name = "/".join(map(str, self.key_of(row)))
+        name = "/".join(map(str, self.get_row_key(row)))
         place = places[zlib.crc32(name.encode()) % len(places)]
         return {"dispatch": place, "due_at": instant(self._clock() + seconds)}
 
     # --- who has it
 
-    def hold_lease(self, row: L, on_control: OnControl) -> None:
+    def start_lease_renewal(self, row: L, on_control: OnControl) -> None:
         """This process has it from now on, until `drop_lease`: its lease is renewed, and `on_control` is called in this loop when something else is
         wanted of it, and with None when it is lost."""
-        held = _Held(self.lease_of(row), on_control)
+        held = _Held(self.make_lease(row), on_control)
         self._held[held.lease.key] = held
         self._heartbeat.hold_lease(self, held.lease, partial(self._deliver_control, held))
 
     def drop_lease(self, row: L) -> None:
-        held = self._held.get(self.key_of(row))
+        held = self._held.get(self.get_row_key(row))
         if held and held.lease.fence == row.fence:
             del self._held[held.lease.key]
             self._heartbeat.drop_lease(self, held.lease)
 
-    def is_held(self, row: L) -> bool:
+    def is_row_leased_here(self, row: L) -> bool:
         """Whether it is in the hands of this process, under this or another fence."""
-        return self.key_of(row) in self._held
+        return self.get_row_key(row) in self._held
 
     def _deliver_control(self, held: _Held, control: Control | None) -> None:
         if self._held.get(held.lease.key) is held:
@@ -246,7 +250,7 @@ class Executions(Generic[L]):
                 del self._held[held.lease.key]
             held.on_control(control)
 
-    async def renew(self, leases: Sequence[Lease]) -> list[Control | None]:
+    async def renew_leases(self, leases: Sequence[Lease]) -> list[Control | None]:
         """What is wanted now of each, None where the lease is lost: read for all at once; written only for those that showed no life for a
         third of a lease. One whose sign of life fails is tried again the next time."""
         found = await self._find_by_key([lease.key for lease in leases])
@@ -276,26 +280,26 @@ class Executions(Generic[L]):
         except (Stale, NotFound):  # it ended or was taken meanwhile: the next renewal hears it
             return
         except NexusError as error:
-            logger.warning("lease.not_renewed", key=self.key_of(row), reason=error.detail)
+            logger.warning("lease.not_renewed", key=self.get_row_key(row), reason=error.detail)
 
     async def _find_by_key(self, keys: Sequence[Key]) -> dict[Key, L]:
-        return {self.key_of(row): row for row in await self._tables.find_many(self._leases.table, keys)}
+        return {self.get_row_key(row): row for row in await self._tables.find_many(self._leases.table, keys)}
 
-    async def find(self, *key: Scalar) -> L | None:
+    async def find_row(self, *key: Scalar) -> L | None:
         return await self._tables.find(self._leases.table, *key)
 
-    async def get(self, *key: Scalar) -> L:
+    async def get_row(self, *key: Scalar) -> L:
         return await self._tables.get(self._leases.table, *key)
 
-    async def commit(self, *writes: Write) -> None:
+    async def commit_writes(self, *writes: Write) -> None:
         await self._tables.commit(*writes)
 
     # --- what was asked of a worker through this process
 
-    def await_answer(self, row: L) -> None:
+    def track_control_request(self, row: L) -> None:
         """After a request: its worker hears of it, at once where that is this process, and from now on has some seconds. Asking the same
         again puts off nothing; another request begins anew."""
-        key = self.key_of(row)
+        key = self.get_row_key(row)
         if (held := self._held.get(key)) and held.lease.fence == row.fence:
             held.on_control(row.control_status)
         known = self._requests.get(key)

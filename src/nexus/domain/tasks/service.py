@@ -22,21 +22,21 @@ class Tasks:
     async def get(self, caller: Principal, task_id: str) -> Task:
         return await self._tables.for_caller(caller).get(TASKS, task_id)
 
-    async def page(self, caller: Principal, window: Window) -> Page[Task]:
+    async def list_tasks(self, caller: Principal, window: Window) -> Page[Task]:
         """The caller's tasks, newest first unless the window says otherwise."""
         return await self._tables.for_caller(caller).page(TASKS, caller.user_id, index="UserIndex", window=window)
 
-    async def page_of_project(self, caller: Principal, project_id: str, window: Window) -> Page[Task]:
+    async def list_project_tasks(self, caller: Principal, project_id: str, window: Window) -> Page[Task]:
         return await self._tables.for_caller(caller).page(TASKS, project_id, index="ProjectIndex", window=window)
 
     async def read(self, task_id: str) -> Task:
         """For the system's own work, whoever owns it."""
         return await self._tables.get(TASKS, task_id)
 
-    async def find(self, task_id: str) -> Task | None:
+    async def find_task(self, task_id: str) -> Task | None:
         return await self._tables.find(TASKS, task_id)
 
-    def insert(self, task: Task, *, seconds: float = 0.0) -> Write:
+    def make_insert_write(self, task: Task, *, seconds: float = 0.0) -> Write:
         """A new task, looked at so many seconds from now."""
         return insert(TASKS, self.executions.schedule_row(task, seconds=seconds))
 
@@ -53,4 +53,4 @@ class Tasks:
         )
 
     def insert_deletion(self, owner: Principal, payload: JSON, *, project_id: str | None = None) -> Write:
-        return self.insert(self.make_deletion(owner, payload, project_id=project_id))
+        return self.make_insert_write(self.make_deletion(owner, payload, project_id=project_id))

@@ -54,7 +54,7 @@ def check_arguments(spec: ToolSpec, arguments: Mapping[str, Any]) -> JSON:
         try:
             if name not in properties:
                 raise _Wrong(f"/{name}", f"is unknown; possible are {', '.join(properties) or 'none'}")
-            if value is not None or name in required or _accepts_null(properties[name]):
+            if value is not None or name in required or _is_null_allowed(properties[name]):
                 fitting[name] = _fit_value(properties[name], value, f"/{name}")
         except _Wrong as found:
             wrong.append(found)
@@ -66,10 +66,10 @@ def check_arguments(spec: ToolSpec, arguments: Mapping[str, Any]) -> JSON:
     return fitting
 
 
-def _accepts_null(schema: JSON) -> bool:
+def _is_null_allowed(schema: JSON) -> bool:
     if not schema.keys() - {"description", "default"} or "null" in schema.get("type", ""):
         return True
-    return any(map(_accepts_null, schema.get("anyOf", [])))
+    return any(map(_is_null_allowed, schema.get("anyOf", [])))
 
 
 def _fit_value(schema: JSON, value: Any, pointer: str) -> Any:

@@ -14,7 +14,7 @@ SHARDS = 8
 VERSION = "1.0.0"
 
 
-def derive_system_id(name: str) -> str:
+def derive_library_tool_id(name: str) -> str:
     """The id of a system tool: `tol_` and 26 characters that follow from its name, the same everywhere and for ever."""
     return derive_id("tol", "library", name)
 
@@ -27,7 +27,7 @@ def make_row(tool: LibraryTool, now: str) -> Tool:
     """A library tool as it is stored at first."""
     spec = tool.spec
     return Tool(
-        tool_id=derive_system_id(spec.name),
+        tool_id=derive_library_tool_id(spec.name),
         tool_name=spec.name,
         display_name=tool.en,
         display_names={"en": tool.en, "zh": tool.zh},

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from nexus.domain.ports.models import ToolSpec
-from nexus.domain.tools.signatures import parse, read_function
+from nexus.domain.tools.signatures import parse_python_source, read_function
 
 
 def read_tool_spec(function: Callable[..., Any], *, given: Sequence[str] = ()) -> ToolSpec:
@@ -19,4 +19,4 @@ def read_tool_spec(function: Callable[..., Any], *, given: Sequence[str] = ()) -
 @lru_cache(maxsize=1)
 def _parse_module(name: str) -> ast.Module:
     """The last one is kept: the functions of a module are asked for one after the other, and a tree is ten times its text."""
-    return parse(inspect.getsource(sys.modules[name]), name)
+    return parse_python_source(inspect.getsource(sys.modules[name]), name)

@@ -43,9 +43,9 @@ class Tools:
         """Stores the library as this code has it. As often as wanted, by several processes at once; counts stay."""
         async with asyncio.TaskGroup() as group:
             for tool in LIBRARY.values():
-                group.create_task(self._register(tool))
+                group.create_task(self._register_tool(tool))
 
-    async def page(self, window: Window = Window(), category: str | None = None) -> Page[Tool]:
+    async def list_tools(self, window: Window = Window(), category: str | None = None) -> Page[Tool]:
         """The library, by time. Counts are those of this moment."""
         index, more = ("TenantCategoryIndex", (category,)) if category else ("TenantIndex", ())
         found = await self._tables.page(TOOLS, SYSTEM.tenant_id, *more, index=index, window=window)
@@ -58,7 +58,7 @@ class Tools:
             raise NotFound("There is no such tool", tool_id=tool_id)
         return await self._add_count(tool)
 
-    async def call(self, name: str, arguments: Mapping[str, Any], *, seconds: float = _SECONDS) -> JSON:
+    async def call_library_tool(self, name: str, arguments: Mapping[str, Any], *, seconds: float = _SECONDS) -> JSON:
         """Calls a library tool. ToolError says what was wrong with the call, or broke in it; Unavailable that it took too long."""
         if (tool := LIBRARY.get(name)) is None:
             raise ToolError(f"There is no tool {name[:80]!r} in the library.")
@@ -76,7 +76,7 @@ class Tools:
     async def _run_tool(self, tool: LibraryTool, wanted: JSON, seconds: float) -> JSON:
         given: JSON = {part: self._given[part] for part in tool.given}
         if not inspect.iscoroutinefunction(tool.function):
-            return await self._workers.run(tool.function, wanted, given, seconds=seconds)
+            return await self._workers.run_function(tool.function, wanted, given, seconds=seconds)
         async with asyncio.timeout(seconds):
             return dict(await tool.function(**wanted, **given))
 
@@ -84,9 +84,11 @@ class Tools:
         """The calls of library tools among these names, to be committed beside the insert of the row that `marker` names."""
         calls = Counter(name for name in names if name in LIBRARY)
         shard = rules.choose_shard(marker)
-        return [tally(TOOL_USES, (rules.derive_system_id(name), shard), calls=count) for name, count in calls.items()]
+        return [
+            tally(TOOL_USES, (rules.derive_library_tool_id(name), shard), calls=count) for name, count in calls.items()
+        ]
 
-    async def fold(self, tool_id: str) -> Tool:
+    async def update_use_count(self, tool_id: str) -> Tool:
         """Writes the count of this moment into the tool's row, where it orders `CategoryIndex`. It sets and never adds."""
         calls = await self._sum_calls(tool_id)
         return await self._tables.edit(
@@ -96,12 +98,12 @@ class Tools:
     async def fold_library(self) -> None:
         """`fold` of every library tool that was called since."""
         for name in LIBRARY:
-            tool = await self._tables.find(TOOLS, rules.derive_system_id(name))
+            tool = await self._tables.find(TOOLS, rules.derive_library_tool_id(name))
             if tool and await self._sum_calls(tool.tool_id) > tool.usage_count:
-                await self.fold(tool.tool_id)
+                await self.update_use_count(tool.tool_id)
 
-    async def _register(self, tool: LibraryTool) -> None:
-        now, tool_id = instant(self._clock()), rules.derive_system_id(tool.name)
+    async def _register_tool(self, tool: LibraryTool) -> None:
+        now, tool_id = instant(self._clock()), rules.derive_library_tool_id(tool.name)
         if await self._tables.find(TOOLS, tool_id) is None:
             with contextlib.suppress(AlreadyExists):
                 await self._tables.commit(insert(TOOLS, rules.make_row(tool, now)))

@@ -52,7 +52,7 @@ def read_signature(source: str, function: str, *, given: Sequence[str] = ()) -> 
     if len(source) > LONGEST_SOURCE:
         raise NotPossible(f"The source of {function} is longer than {LONGEST_SOURCE} characters.")
     try:
-        found = read_function(parse(source, function), function, given)
+        found = read_function(parse_python_source(source, function), function, given)
     except _TOO_DEEP as error:
         raise NotPossible(f"The source of {function} is nested too deep.") from error
     try:
@@ -62,7 +62,7 @@ def read_signature(source: str, function: str, *, given: Sequence[str] = ()) -> 
     return found
 
 
-def parse(source: str, name: str) -> ast.Module:
+def parse_python_source(source: str, name: str) -> ast.Module:
     """NotPossible for whatever no parser can read: syntax, null bytes, half characters, nesting beyond the parser's stack."""
     try:
         with warnings.catch_warnings():
@@ -83,7 +83,9 @@ def read_function(module: ast.Module, name: str, given: Sequence[str]) -> JSON:
     missing: list[ast.expr | None] = [None] * (len(wanted.args) - len(wanted.defaults))
     defaults = [*missing, *wanted.defaults, *wanted.kw_defaults]
     parameters = [
-        _Parameter(argument.arg, types.read(argument.annotation, argument.arg), _read_default(node, argument.arg))
+        _Parameter(
+            argument.arg, types.make_type_schema(argument.annotation, argument.arg), _read_default(node, argument.arg)
+        )
         for argument, node in zip([*wanted.args, *wanted.kwonlyargs], defaults, strict=True)
         if argument.arg not in given
     ]
@@ -137,20 +139,20 @@ class _Types:
     def __init__(self, aliases: Mapping[str, ast.expr]) -> None:
         self._aliases, self._left = aliases, MOST_TYPES
 
-    def read(self, node: ast.expr | None, name: str, depth: int = 0) -> JSON:
+    def make_type_schema(self, node: ast.expr | None, name: str, depth: int = 0) -> JSON:
         """The schema of an annotation as it stands in the source; without one, text."""
         if node is None:
             return {"type": "string"}
         self._count_cost(name, 1, depth)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             self._count_cost(name, len(node.value) // 50, depth)
-            return self.read(_parse_annotation(node.value, name), name, depth + 1)
+            return self.make_type_schema(_parse_annotation(node.value, name), name, depth + 1)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
             return _make_union_schema([self._read_part(part, name, depth + 1) for part in _list_alternatives(node)])
         if isinstance(node, ast.Subscript):
             return self._read_subscript(node, name, depth)
         if isinstance(node, ast.Name) and node.id in self._aliases:
-            return self.read(self._aliases[node.id], name, depth + 1)
+            return self.make_type_schema(self._aliases[node.id], name, depth + 1)
         return _make_word_schema(_read_word(node, name), [], name)
 
     def _count_cost(self, name: str, cost: int, depth: int) -> None:
@@ -164,12 +166,12 @@ class _Types:
         if word == "Literal":
             return _make_choice_schema([self._read_constant(part, name, depth) for part in inner], name)
         if word == "Annotated":
-            return self.read(inner[0], name, depth + 1)
+            return self.make_type_schema(inner[0], name, depth + 1)
         if word in ("Optional", "Union"):
             last: list[JSON | None] = [None] if word == "Optional" else []
             return _make_union_schema([self._read_part(part, name, depth + 1) for part in inner] + last)
         shown = [part for part in inner if not (isinstance(part, ast.Constant) and part.value is Ellipsis)]
-        return _make_word_schema(word, [self.read(part, name, depth + 1) for part in shown], name)
+        return _make_word_schema(word, [self.make_type_schema(part, name, depth + 1) for part in shown], name)
 
     def _read_constant(self, node: ast.expr, name: str, depth: int) -> object:
         value = _read_default(node, name)
@@ -177,7 +179,9 @@ class _Types:
         return value
 
     def _read_part(self, node: ast.expr, name: str, depth: int) -> JSON | None:
-        return None if isinstance(node, ast.Constant) and node.value is None else self.read(node, name, depth)
+        return (
+            None if isinstance(node, ast.Constant) and node.value is None else self.make_type_schema(node, name, depth)
+        )
 
 
 def _list_alternatives(node: ast.expr) -> list[ast.expr]:

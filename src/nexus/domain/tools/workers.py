@@ -33,7 +33,7 @@ class Workers:
         self._places = asyncio.Semaphore(processes)
         self._lost = 0
 
-    async def run(
+    async def run_function(
         self, function: Function, arguments: Mapping[str, Any], given: Mapping[str, Any] = {}, *, seconds: float
     ) -> JSON:
         """What a function at the top of a module answers; what it is `given` beside its arguments stays in this process. Raises what the
@@ -53,7 +53,7 @@ class Workers:
         except asyncio.CancelledError:
             if not running.cancel() and not running.done():
                 self._replace_thread()
-                running.add_done_callback(self._forget_lost)
+                running.add_done_callback(self._decrement_lost_threads)
             raise
 
     def _replace_thread(self) -> None:
@@ -63,7 +63,7 @@ class Workers:
             pool, self._threads = self._threads, ThreadPoolExecutor(self._count, "tools")
             pool.shutdown(wait=False)
 
-    def _forget_lost(self, _: object) -> None:
+    def _decrement_lost_threads(self, _: object) -> None:
         self._lost -= 1
 
     async def _run_in_process(self, function: Function, arguments: Mapping[str, Any]) -> JSON:

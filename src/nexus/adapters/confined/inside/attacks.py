@@ -13,7 +13,7 @@ from typing import Any
 Targets = dict[str, Any]
 
 
-def attempt(targets: Targets) -> dict[str, str]:
+def run_attacks(targets: Targets) -> dict[str, str]:
     """Every attack by name, with how it was refused, or `succeeded`."""
     return {name: _run_attack(attack, targets) for name, attack in ATTACKS.items()}
 
@@ -26,7 +26,7 @@ def _run_attack(attack: Callable[[Targets], object], targets: Targets) -> str:
     return "succeeded"
 
 
-def _read(path: str) -> None:
+def _read_file(path: str) -> None:
     Path(path).read_bytes()
 
 
@@ -36,7 +36,7 @@ def _follow_link(at: Targets) -> None:
     link.read_bytes()
 
 
-def _leave_process(_: Targets) -> None:
+def _fork_surviving_process(_: Targets) -> None:
     if os.fork() == 0:
         os.setsid()
         time.sleep(3)
@@ -55,11 +55,11 @@ def _call_libc(name: str, *arguments: Any) -> None:
 
 
 ATTACKS: dict[str, Callable[[Targets], object]] = {
-    "read canary in the data directory": lambda at: _read(at["data_canary"]),
-    "read canary outside": lambda at: _read(at["canary"]),
-    "read password hashes": lambda _: _read("/etc/shadow"),
-    "read environment of the server": lambda at: _read(f"/proc/{at['server']}/environ"),
-    "read environment of the first process": lambda _: _read("/proc/1/environ"),
+    "read canary in the data directory": lambda at: _read_file(at["data_canary"]),
+    "read canary outside": lambda at: _read_file(at["canary"]),
+    "read password hashes": lambda _: _read_file("/etc/shadow"),
+    "read environment of the server": lambda at: _read_file(f"/proc/{at['server']}/environ"),
+    "read environment of the first process": lambda _: _read_file("/proc/1/environ"),
     "read memory of the server": lambda at: os.close(os.open(f"/proc/{at['server']}/mem", os.O_RDONLY)),
     "write outside": lambda at: Path(at["outside"], "written").write_text("here"),
     "follow a link outside": _follow_link,
@@ -71,7 +71,7 @@ ATTACKS: dict[str, Callable[[Targets], object]] = {
     "reach abstract socket": lambda at: socket.socket(socket.AF_UNIX).connect("\0" + at["abstract"]),
     "open a packet socket": lambda _: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
     "start a shell": lambda _: subprocess.run(["/bin/sh", "-c", "true"], check=True),
-    "leave a process behind": _leave_process,
+    "leave a process behind": _fork_surviving_process,
     "become another user": _try_become_root,
     "make a user namespace": lambda _: _call_libc("unshare", 0x10000000),
     "trace the server": lambda at: _call_libc("ptrace", 16, at["server"], None, None),

@@ -29,7 +29,7 @@ class Raised:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         if kind is None:
-            raise AssertionError(f"DID NOT RAISE {_name_exceptions(self._expected)}")
+            raise AssertionError(f"DID NOT RAISE {_format_exception_names(self._expected)}")
         if not issubclass(kind, self._expected):
             return False
         self.value, self.type = error, kind
@@ -38,8 +38,8 @@ class Raised:
 
     def match(self, pattern: str) -> bool:
         if not re.search(pattern, str(self.value)):
-            message = _shorten(str(self.value))
-            raise AssertionError(f"the error says {message}, which {_shorten(pattern)} does not match")
+            message = _shorten_repr(str(self.value))
+            raise AssertionError(f"the error says {message}, which {_shorten_repr(pattern)} does not match")
         return True
 
 
@@ -90,9 +90,9 @@ class Approx:
             or math.isnan(expected)
         ):
             return False
-        return self._close(actual, expected)
+        return self._is_number_close(actual, expected)
 
-    def _close(self, actual: Any, expected: Any) -> bool:
+    def _is_number_close(self, actual: Any, expected: Any) -> bool:
         relative = 0.0 if self._rel is None and self._abs is not None else (self._rel or 1e-6) * abs(float(expected))
         absolute = 1e-12 if self._abs is None else self._abs
         return abs(float(actual) - float(expected)) <= max(relative, absolute)
@@ -108,7 +108,7 @@ class Marks:
     @staticmethod
     def parametrize(names: str | Sequence[str], values: Iterable[Any], ids: Any = None) -> Callable[[Any], Any]:
         listed = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
-        cases = [_name_case(listed, value) for value in values]
+        cases = [_make_test_case(listed, value) for value in values]
 
         def mark(test: Any) -> Any:
             test.parameters = [*getattr(test, "parameters", []), cases]
@@ -124,11 +124,11 @@ class Marks:
         raise AttributeError(f"pytest.mark.{name} is not available here: use plain test functions and mark.parametrize")
 
 
-def _name_case(names: list[str], value: Any) -> tuple[str, dict[str, Any]]:
+def _make_test_case(names: list[str], value: Any) -> tuple[str, dict[str, Any]]:
     values = [value] if len(names) == 1 else list(value)
     if len(values) != len(names):
         raise ValueError(f"parametrize names {len(names)} arguments ({', '.join(names)}) and gives {len(values)}")
-    return "-".join(_shorten(item, 40) if not isinstance(item, str) else item for item in values), dict(
+    return "-".join(_shorten_repr(item, 40) if not isinstance(item, str) else item for item in values), dict(
         zip(names, values, strict=True)
     )
 
@@ -145,7 +145,7 @@ def list_cases(test: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     return ((f"[{label}]" if arguments else "", arguments) for label, arguments in rows)
 
 
-def install() -> None:
+def install_pytest_stub() -> None:
     """From here on `import pytest` gives this."""
     module = types.ModuleType(
         "pytest", "raises, approx and mark.parametrize: the part of pytest that is available here."
@@ -205,10 +205,10 @@ class _Speaking(ast.NodeTransformer):
 
 def _show_comparison(said: str, *values: Any) -> str:
     text = said if len(said) <= 2 * _LONGEST_SHOWN else f"{said[: 2 * _LONGEST_SHOWN]}…"
-    return f"{text}: left is {_shorten(values[0])}, right is {_shorten(values[1])}" if values else text
+    return f"{text}: left is {_shorten_repr(values[0])}, right is {_shorten_repr(values[1])}" if values else text
 
 
-def _shorten(value: Any, most: int = _LONGEST_SHOWN) -> str:
+def _shorten_repr(value: Any, most: int = _LONGEST_SHOWN) -> str:
     try:
         text = repr(value)
     except Exception as error:
@@ -216,6 +216,6 @@ def _shorten(value: Any, most: int = _LONGEST_SHOWN) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
-def _name_exceptions(expected: type[BaseException] | tuple[type[BaseException], ...]) -> str:
+def _format_exception_names(expected: type[BaseException] | tuple[type[BaseException], ...]) -> str:
     kinds = expected if isinstance(expected, tuple) else (expected,)
     return " or ".join(kind.__name__ for kind in kinds)

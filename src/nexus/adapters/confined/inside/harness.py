@@ -36,7 +36,7 @@ class Told:
         os._exit(0)
 
 
-def run(work: Callable[[], Frame], told: Told, root: str) -> None:
+def run_program_and_exit(work: Callable[[], Frame], told: Told, root: str) -> None:
     """Tells how `work` ended; never returns. Threads it left do not live on."""
     sys.path.insert(0, root)
     sys.dont_write_bytecode = True
@@ -56,23 +56,23 @@ def _run_work(work: Callable[[], Frame], root: str) -> Frame:
         return {"status": "raised", "error": results.describe_error(error, root)}
 
 
-def call(function: str, arguments: dict[str, Any]) -> Frame:
+def call_program_function(function: str, arguments: dict[str, Any]) -> Frame:
     """`tools/vat.py:vat` with keyword arguments."""
     path, _, name = function.partition(":")
     if not os.path.isfile(path):  # noqa: PTH113 - importing pathlib would cost every call some milliseconds
         raise LookupError(f"the program has no file {path}")
-    module = importlib.import_module(_name_module(path))
+    module = importlib.import_module(_make_module_name(path))
     found = getattr(module, name, None)
     if not callable(found):
         raise LookupError(f"{path} has no function {name}")
-    return {"value": results.jsonable(run_to_value(found(**arguments)))}
+    return {"value": results.convert_to_json(run_to_value(found(**arguments)))}
 
 
 def run_tests(request: dict[str, Any], told: Told, root: str, link: "Link") -> Frame:
     """Runs the tests here, in the process of the judge; what they call runs in that of the judged, behind the link. Every test is told as it ends, so that a later one that hangs does not take the earlier ones with it."""
     from nexus.adapters.confined.inside import checks, judge
 
-    checks.install()
+    checks.install_pytest_stub()
     judge.Finder(link, request["judged"])
     counts = {True: 0, False: 0}
     for path in request["tests"]:
@@ -123,7 +123,7 @@ def _load_test_file(path: str, place: str) -> dict[str, Any]:
 
     with open(place, encoding="utf-8") as file:  # noqa: PTH123 - see above
         source = file.read()
-    name = _name_module(path)
+    name = _make_module_name(path)
     if "." in name:
         importlib.import_module(name.rpartition(".")[0])
     module = types.ModuleType(name)
@@ -160,5 +160,5 @@ def run_to_value(value: Any) -> Any:
     return value
 
 
-def _name_module(path: str) -> str:
+def _make_module_name(path: str) -> str:
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")

@@ -31,7 +31,7 @@ class Link:
         self.broken: str | None = None
         self.failures = 0
 
-    def await_walls(self) -> str | None:
+    def wait_until_isolated(self) -> str | None:
         """Waits for the walls of the judged; why they do not stand, if so. Nothing of the program has run before."""
         try:
             answer = self._read_frame()
@@ -39,7 +39,7 @@ class Link:
             return str(error)
         return None if answer.get("ready") else str(answer.get("refused", "no word from it"))
 
-    def ask(self, do: str, module: str, name: str = "", **more: Any) -> dict[str, Any]:
+    def send_request(self, do: str, module: str, name: str = "", **more: Any) -> dict[str, Any]:
         """The answer to this question and no other; raises what the program raised, or JudgedEnded."""
         if self.broken:
             raise self._report_break(self.broken)
@@ -51,7 +51,7 @@ class Link:
         except OSError:
             raise self._report_break("the process of the program has ended") from None
         if "raised" in answer:
-            raise self._rebuild_error(answer["raised"])
+            raise self._rebuild_remote_error(answer["raised"])
         return answer
 
     def _read_frame(self) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class Link:
             self._heard += chunk
         line, _, self._heard = self._heard.partition(b"\n")
         try:
-            answer = json.loads(line, parse_constant=_refuse)
+            answer = json.loads(line, parse_constant=_refuse_json_constant)
         except (ValueError, RecursionError):
             answer = None
         if self._heard or not isinstance(answer, dict) or answer.get("id") != self._number:
@@ -74,9 +74,9 @@ class Link:
         self.broken, self.failures = why, self.failures + 1
         return JudgedEnded(why)
 
-    def _rebuild_error(self, raised: Any) -> BaseException:
+    def _rebuild_remote_error(self, raised: Any) -> BaseException:
         try:
-            error = _make_error(rebuild_type(raised["family"]), raised["arguments"], str(raised["text"]))
+            error = _make_error(rebuild_exception_type(raised["family"]), raised["arguments"], str(raised["text"]))
             error.__dict__[results.PLACE] = str(raised["place"])[:300]
         except Exception:
             return self._report_break("the program answers what was not asked")
@@ -87,14 +87,14 @@ class Link:
         return error
 
 
-def _refuse(constant: str) -> None:
+def _refuse_json_constant(constant: str) -> None:
     raise ValueError(constant)
 
 
 _families: dict[tuple[str, str], type[BaseException]] = {}
 
 
-def rebuild_type(named: Any, depth: int = 0) -> type[BaseException]:
+def rebuild_exception_type(named: Any, depth: int = 0) -> type[BaseException]:
     """The exception here that is `[module, name, [its bases]]` there: a builtin one is itself, another one is made once."""
     module, name, bases = named
     builtin = getattr(builtins, str(name), None) if module == "builtins" else None
@@ -104,7 +104,7 @@ def rebuild_type(named: Any, depth: int = 0) -> type[BaseException]:
         if not bases or depth > _DEEPEST_FAMILY:
             raise ValueError(name)
         _families[module, name] = type(
-            name, tuple(rebuild_type(base, depth + 1) for base in bases), {"__module__": module}
+            name, tuple(rebuild_exception_type(base, depth + 1) for base in bases), {"__module__": module}
         )
     return _families[module, name]
 
@@ -112,7 +112,7 @@ def rebuild_type(named: Any, depth: int = 0) -> type[BaseException]:
 def _make_error(kind: type[BaseException], arguments: Any, text: str) -> BaseException:
     with contextlib.suppress(Exception):  # its maker wants other arguments: it is made to say the same all the same
         error = kind(*arguments)
-        if results.text_of(error) == text:
+        if results.format_error_text(error) == text:
             return error
     fields = {"__module__": kind.__module__, "__str__": lambda self: text}
     speaking: type[BaseException] = type(kind.__name__, (kind,), fields)
@@ -144,7 +144,7 @@ class StandIn(types.ModuleType):
 
     def _find_name(self, name: str) -> Any:
         link: Link = self.__dict__["_link"]
-        answer = link.ask("name", self.__name__, name)
+        answer = link.send_request("name", self.__name__, name)
         match answer.get("kind"):
             case "value":
                 return answer.get("value")
@@ -153,7 +153,7 @@ class StandIn(types.ModuleType):
                 made.__doc__ = str(answer.get("doc"))
                 return made
             case "error":
-                return rebuild_type(answer["family"])
+                return rebuild_exception_type(answer["family"])
             case "missing":
                 raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         raise TypeError(
@@ -164,7 +164,7 @@ class StandIn(types.ModuleType):
 def _make_proxy(link: Link, module: str, name: str, *, is_async: bool) -> Callable[..., Any]:
     def call(*positional: Any, **named: Any) -> Any:
         given = {"positional": make_plain(list(positional)), "named": make_plain(named)}
-        return link.ask("call", module, name, **given).get("value")
+        return link.send_request("call", module, name, **given).get("value")
 
     async def call_async(*positional: Any, **named: Any) -> Any:
         return call(*positional, **named)
@@ -209,4 +209,4 @@ class Finder:
 
     def exec_module(self, module: types.ModuleType) -> None:
         """What the real module raises when it is loaded, this one raises."""
-        self._link.ask("load", module.__name__)
+        self._link.send_request("load", module.__name__)

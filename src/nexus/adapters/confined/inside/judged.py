@@ -20,19 +20,19 @@ def answer_calls(questions: int, answers: int, root: str) -> NoReturn:
     """Answers until the judge is gone. Whatever the program does to this function, it can only change its own answers."""
     sys.path.insert(0, root)
     sys.dont_write_bytecode = True
-    send(answers, {"id": 0, "ready": True})
+    send_answer(answers, {"id": 0, "ready": True})
     with os.fdopen(questions, "rb") as lines:
         for line in lines:
             asked = json.loads(line)
-            send(answers, {"id": asked["id"], **_answer(asked, root)})
+            send_answer(answers, {"id": asked["id"], **_execute_request(asked, root)})
     os._exit(0)
 
 
-def send(pipe: int, answer: Answer) -> None:
+def send_answer(pipe: int, answer: Answer) -> None:
     results.write_line(pipe, results.encode_json(answer))
 
 
-def _answer(asked: dict[str, Any], root: str) -> Answer:
+def _execute_request(asked: dict[str, Any], root: str) -> Answer:
     try:
         module = importlib.import_module(asked["module"])
         match asked["do"]:
@@ -40,7 +40,7 @@ def _answer(asked: dict[str, Any], root: str) -> Answer:
                 return _describe_name(module, asked["name"])
             case "call":
                 found = getattr(module, asked["name"])
-                return {"value": results.jsonable(run_to_value(found(*asked["positional"], **asked["named"])))}
+                return {"value": results.convert_to_json(run_to_value(found(*asked["positional"], **asked["named"])))}
         return {}
     except BaseException as error:
         return {"raised": _describe_error(error, root)}
@@ -63,19 +63,19 @@ def _describe_name(module: types.ModuleType, name: str) -> Answer:
             "is_async": bool(getattr(getattr(found, "__code__", None), "co_flags", 0) & _COROUTINE),
             "doc": str(found.__doc__ or ""),
         }
-    return {"kind": "value", "value": results.jsonable(found)}
+    return {"kind": "value", "value": results.convert_to_json(found)}
 
 
 def _describe_error(error: BaseException, root: str) -> Answer:
     try:
-        arguments = results.jsonable(list(error.args))
+        arguments = results.convert_to_json(list(error.args))
     except Exception:
         arguments = None
     return {
         "family": _list_exception_bases(type(error)),
         "arguments": arguments,
-        "text": results.shorten_text(results.text_of(error), results.LONGEST_ERROR),
-        "place": results.place_of(error, root),
+        "text": results.shorten_text(results.format_error_text(error), results.LONGEST_ERROR),
+        "place": results.format_error_location(error, root),
     }
 
 

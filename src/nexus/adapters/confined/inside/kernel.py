@@ -18,7 +18,7 @@ _MOUNT_SETATTR = 442
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def machine_name() -> str:
+def get_cpu_architecture() -> str:
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
 
 
@@ -50,16 +50,16 @@ def mount(source: str, target: str, *, kind: str = "", flags: int = 0, options: 
     check_result(int(done), f"mount on {target}")
 
 
-def restrict_mount(target: str, flags: int) -> None:
+def add_mount_flags(target: str, flags: int) -> None:
     """Adds read-only and its like to a mount and to what is mounted below it, leaving what it has."""
     attributes = ctypes.create_string_buffer(flags.to_bytes(8, "little") + bytes(24), 32)
     syscall(_MOUNT_SETATTR, _HERE, target.encode(), _RECURSIVE_PATHS, attributes, 32)
 
 
-def enter_root(root: str) -> None:
+def pivot_root(root: str) -> None:
     """Makes `root` the root of the file system and lets go of the former one."""
     os.chdir(root)
-    syscall({"x86_64": 155, "aarch64": 41}[machine_name()], b".", b".")
+    syscall({"x86_64": 155, "aarch64": 41}[get_cpu_architecture()], b".", b".")
     check_result(int(_libc.umount2(b".", ctypes.c_int(_DETACH))), "leaving the former root")
     os.chdir("/")
 
@@ -68,7 +68,7 @@ def die_with_parent() -> None:
     prctl(_DIE_WITH_PARENT, 9)
 
 
-def give_up_privileges() -> None:
+def drop_privileges() -> None:
     """No capability is left, none can be gained, and nobody of the same user may look inside."""
     header = ctypes.create_string_buffer((0x20080522).to_bytes(4, "little") + bytes(4), 8)
     check_result(int(_libc.capset(header, ctypes.create_string_buffer(24))), "dropping capabilities")

@@ -26,7 +26,7 @@ def find_landlock_version() -> int:
         return 0
 
 
-def restrict_paths(read: Iterable[str], write: Iterable[str]) -> None:
+def restrict_file_access(read: Iterable[str], write: Iterable[str]) -> None:
     """For this process, for good. Paths that are not there are left out."""
     abi = find_landlock_version()
     ruleset = _create_ruleset(abi)

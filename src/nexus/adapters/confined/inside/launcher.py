@@ -28,12 +28,12 @@ def main() -> NoReturn:
     request = _read_request()
     os.environ.clear()  # the interpreter puts a locale there by itself
     if request["function"] is not None:
-        _run_confined(request, _own_pipes(), None)
+        _run_confined(request, _redirect_std_streams(), None)
     judged = _start_tested_process(request)
     request = _read_request()  # only now: the judged was begun before the tests were read
     from nexus.adapters.confined.inside import checks, judge  # noqa: F401 - loaded while its file can be read
 
-    _run_confined(request, _own_pipes(), judge.Link(*judged, request["output_bytes"]))
+    _run_confined(request, _redirect_std_streams(), judge.Link(*judged, request["output_bytes"]))
 
 
 def _read_request() -> dict[str, Any]:
@@ -64,17 +64,17 @@ def _start_tested_process(request: dict[str, Any]) -> tuple[int, int]:
 
         for handle in (questions, answers):
             os.close(handle)
-        os.close(_own_pipes())  # it has no part in the results
+        os.close(_redirect_std_streams())  # it has no part in the results
         kernel.die_with_parent()
         if os.getppid() == above:
-            request = {**request, "directory": _own_directory(request, "judged")}
-            _fork_confined(request, (heard, told), lambda root: judged.answer_calls(heard, told, root))
+            request = {**request, "directory": _make_subdirectory(request, "judged")}
+            _fork_isolated_process(request, (heard, told), lambda root: judged.answer_calls(heard, told, root))
     except Exception as error:
-        judged.send(told, {"id": 0, "refused": f"{type(error).__name__}: {error}"})
+        judged.send_answer(told, {"id": 0, "refused": f"{type(error).__name__}: {error}"})
     os._exit(1)
 
 
-def _own_directory(request: dict[str, Any], name: str) -> str:
+def _make_subdirectory(request: dict[str, Any], name: str) -> str:
     made = os.path.join(request["directory"], name)
     os.mkdir(made, 0o700)
     return made
@@ -84,27 +84,29 @@ def _run_confined(request: dict[str, Any], pipe: int, link: "judge.Link | None")
     told = harness.Told(pipe, request["output_bytes"])
 
     def start(root: str) -> None:
-        if link is not None and (reason := link.await_walls()):
+        if link is not None and (reason := link.wait_until_isolated()):
             told.send_frame({"type": "refused", "reason": reason})
             os._exit(1)
         told.send_frame({"type": "started"})
         if link is None:
-            harness.run(lambda: harness.call(request["function"], request["arguments"]), told, root)
+            harness.run_program_and_exit(
+                lambda: harness.call_program_function(request["function"], request["arguments"]), told, root
+            )
         else:
-            harness.run(lambda: harness.run_tests(request, told, root, link), told, root)
+            harness.run_program_and_exit(lambda: harness.run_tests(request, told, root, link), told, root)
 
     try:
         if os.getppid() != request["server"]:
             os._exit(1)
         if link is not None:
-            request = {**request, "directory": _own_directory(request, "judge")}
-        _fork_confined(request, (pipe,), start)
+            request = {**request, "directory": _make_subdirectory(request, "judge")}
+        _fork_isolated_process(request, (pipe,), start)
     except Exception as error:
         told.send_frame({"type": "refused", "reason": f"{type(error).__name__}: {error}"})
     os._exit(1)
 
 
-def _own_pipes() -> int:
+def _redirect_std_streams() -> int:
     """Frames get a pipe of their own; what the program writes to standard error is output like any other."""
     pipe = os.dup(2)
     os.dup2(1, 2)
@@ -114,22 +116,22 @@ def _own_pipes() -> int:
     return pipe
 
 
-def _fork_confined(request: dict[str, Any], pipes: tuple[int, ...], work: Callable[[str], None]) -> None:
+def _fork_isolated_process(request: dict[str, Any], pipes: tuple[int, ...], work: Callable[[str], None]) -> None:
     """Forks into the walls; the child does the work, which never returns, and this process ends as it ends."""
     above, plan = os.getppid(), walls.Plan(**request["plan"])
-    walls.unshare(plan)
+    walls.unshare_namespaces(plan)
     kernel.die_with_parent()  # not earlier: a change of rights takes it back
     if os.getppid() != above:
         os._exit(1)
     alive, held = os.pipe()  # the second end is open for as long as this process lives
     child = os.fork()
     if child:
-        _wait(child, pipes, request["seconds"])
+        _exit_with_child_status(child, pipes, request["seconds"])
     os.close(held)
     os.set_blocking(alive, False)
-    root = walls.enter_walls(plan, request["directory"], request["files"])
-    walls.limit(memory_mb=request["memory_mb"], seconds=request["seconds"], alone=plan.user is not None)
-    walls.close(plan, request["directory"])
+    root = walls.enter_isolation(plan, request["directory"], request["files"])
+    walls.set_resource_limits(memory_mb=request["memory_mb"], seconds=request["seconds"], alone=plan.user is not None)
+    walls.lock_down_process(plan, request["directory"])
     _end_if_alone(alive)
     work(root)
 
@@ -143,7 +145,7 @@ def _end_if_alone(alive: int) -> None:
         os.close(alive)
 
 
-def _wait(child: int, pipes: tuple[int, ...], seconds: float) -> NoReturn:
+def _exit_with_child_status(child: int, pipes: tuple[int, ...], seconds: float) -> NoReturn:
     """Ends as the program ended: with its exit code, or with 128 and the signal."""
     for handle in (0, 1, 2, *pipes):
         os.close(handle)

@@ -28,10 +28,10 @@ def main() -> None:
         with contextlib.suppress(ValueError, OSError):  # a lower limit is in force already, or this system has none
             resource.setrlimit(kind, most)
     asked = json.loads(sys.stdin.buffer.read())
-    sys.stdout.write(json.dumps(_answer(asked["source"], asked["function"])))
+    sys.stdout.write(json.dumps(_parse_signature(asked["source"], asked["function"])))
 
 
-def _answer(source: str, function: str) -> dict[str, Any]:
+def _parse_signature(source: str, function: str) -> dict[str, Any]:
     try:
         return {"spec": signatures.read_signature(source, function)}
     except signatures.NotPossible as error:

@@ -24,28 +24,28 @@ def write_line(pipe: int, line: bytes) -> None:
         line = line[os.write(pipe, line) :]
 
 
-def jsonable(value: Any, depth: int = 0) -> Any:
+def convert_to_json(value: Any, depth: int = 0) -> Any:
     """Dataclasses become objects, sets and tuples lists, Decimal and dates text; TypeError for what has no sensible form."""
     if depth > DEEPEST_VALUE:
         raise TypeError(f"the result is nested more than {DEEPEST_VALUE} deep")
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, dict):
-        return {_convert_key(key): jsonable(item, depth + 1) for key, item in value.items()}
+        return {_convert_key(key): convert_to_json(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [jsonable(item, depth + 1) for item in value]
+        return [convert_to_json(item, depth + 1) for item in value]
     if isinstance(value, (set, frozenset)):
-        return [jsonable(item, depth + 1) for item in _sort_values(value)]
+        return [convert_to_json(item, depth + 1) for item in _sort_values(value)]
     fields = getattr(type(value), "__dataclass_fields__", None)
     if fields is not None:
-        return {name: jsonable(getattr(value, name), depth + 1) for name in fields}
+        return {name: convert_to_json(getattr(value, name), depth + 1) for name in fields}
     return _convert_scalar(value, depth)
 
 
 def _convert_scalar(value: Any, depth: int) -> Any:
     kinds = {kind.__name__ for kind in type(value).__mro__}
     if "Enum" in kinds:
-        return jsonable(value.value, depth + 1)
+        return convert_to_json(value.value, depth + 1)
     if isinstance(value, str):
         return str(value)
     if isinstance(value, int):
@@ -77,8 +77,8 @@ def _sort_values(values: Any) -> list[Any]:
 
 def describe_error(error: BaseException, root: str) -> str:
     """`ValueError: too small (tools/vat.py, line 12)`; paths of the machine do not appear."""
-    place = vars(error).get(PLACE) or place_of(error, root)
-    said = str(error.msg) if isinstance(error, SyntaxError) else text_of(error)
+    place = vars(error).get(PLACE) or format_error_location(error, root)
+    said = str(error.msg) if isinstance(error, SyntaxError) else format_error_text(error)
     text = f"{type(error).__name__}: {said}" if said else type(error).__name__
     return shorten_text(text.replace(f"{root}/", "").replace(sys.base_prefix + "/lib/", ""), LONGEST_ERROR) + place
 
@@ -87,14 +87,14 @@ def shorten_text(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
-def text_of(error: BaseException) -> str:
+def format_error_text(error: BaseException) -> str:
     try:
         return str(error)
     except Exception as failure:
         return f"(its text could not be made: {type(failure).__name__})"
 
 
-def place_of(error: BaseException, root: str) -> str:
+def format_error_location(error: BaseException, root: str) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         path, line = error.filename, error.lineno
     else:

@@ -56,7 +56,7 @@ Test = tuple[int, int, int]  # argument, mask, value
 
 def list_syscalls(listing: str) -> dict[str, int]:
     """The calls that this machine has, by name."""
-    column = {"x86_64": 1, "aarch64": 2}[kernel.machine_name()]
+    column = {"x86_64": 1, "aarch64": 2}[kernel.get_cpu_architecture()]
     known = (entry.split(":") for entry in listing.split())
     return {fields[0]: int(fields[column]) for fields in known if fields[column] != "-"}
 
@@ -65,7 +65,7 @@ def build_filter(*, writable: bool, own_pid: int) -> list[Instruction]:
     """What is not named is refused with EPERM. `writable`: files may be made and changed, where the mounts allow it."""
     code: list[Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE_AT),
-        (_EQUAL, 1, 0, _ARCHITECTURE[kernel.machine_name()]),
+        (_EQUAL, 1, 0, _ARCHITECTURE[kernel.get_cpu_architecture()]),
         (_RETURN, 0, 0, _KILL),
         (_LOAD, 0, 0, _NUMBER_AT),
         (_AT_LEAST, 0, 1, _FOREIGN_CALLS),
@@ -111,7 +111,7 @@ def _build_branch(number: int, alternatives: list[list[Test]]) -> list[Instructi
     return [(_EQUAL, 0, len(body), number), *body]
 
 
-def install(*, writable: bool, own_pid: int) -> None:
+def install_seccomp_filter(*, writable: bool, own_pid: int) -> None:
     code = build_filter(writable=writable, own_pid=own_pid)
     listing = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in code))
     head = ctypes.create_string_buffer(struct.pack("@HP", len(code), ctypes.addressof(listing)))

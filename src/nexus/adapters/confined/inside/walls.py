@@ -28,7 +28,7 @@ class Plan(NamedTuple):
     user: int | None = None
 
 
-def unshare(plan: Plan) -> None:
+def unshare_namespaces(plan: Plan) -> None:
     """Before the fork: the child is then the first process of its namespace, and everything ends with it."""
     if not plan.own_namespaces:
         return
@@ -41,11 +41,11 @@ def unshare(plan: Plan) -> None:
         _write_file("/proc/self/gid_map", f"{group} {group} 1")
 
 
-def enter_walls(plan: Plan, directory: str, files: dict[str, str]) -> str:
+def enter_isolation(plan: Plan, directory: str, files: dict[str, str]) -> str:
     """Everything up to the files of the program, whose root is returned; `close` does the rest."""
     _write_file("/proc/self/oom_score_adj", "1000")
     if plan.own_namespaces:
-        _own_file_system(directory, plan.user)
+        _mount_private_root(directory, plan.user)
         directory = _SPACE
     elif plan.user is not None:
         os.chown(directory, plan.user, plan.user)
@@ -63,19 +63,19 @@ def enter_walls(plan: Plan, directory: str, files: dict[str, str]) -> str:
     return root
 
 
-def close(plan: Plan, directory: str) -> None:
+def lock_down_process(plan: Plan, directory: str) -> None:
     """The last wall: from here on there is only computing, and files where they are private."""
-    kernel.give_up_privileges()
+    kernel.drop_privileges()
     if plan.landlock:
         if plan.own_namespaces:
-            landlock.restrict_paths(read=["/"], write=[_SPACE, "/dev/null"])
+            landlock.restrict_file_access(read=["/"], write=[_SPACE, "/dev/null"])
         else:
             readable = [directory, *_list_interpreter_files(), *_SYSTEM_LIBRARIES, *_READABLE, "/dev/urandom"]
-            landlock.restrict_paths(read=readable, write=[])
-    seccomp.install(writable=plan.own_namespaces, own_pid=os.getpid())
+            landlock.restrict_file_access(read=readable, write=[])
+    seccomp.install_seccomp_filter(writable=plan.own_namespaces, own_pid=os.getpid())
 
 
-def limit(*, memory_mb: int, seconds: float, alone: bool) -> None:
+def set_resource_limits(*, memory_mb: int, seconds: float, alone: bool) -> None:
     """`alone`: no other process runs under this uid, so that the number of its threads can be counted."""
     processor = int(seconds) + 2
     limits = {
@@ -95,7 +95,7 @@ def limit(*, memory_mb: int, seconds: float, alone: bool) -> None:
         resource.setrlimit(kind, (most, most))
 
 
-def _own_file_system(root: str, user: int | None) -> None:
+def _mount_private_root(root: str, user: int | None) -> None:
     """A root that holds the interpreter and the system's libraries, read only, and an empty space of bounded size."""
     kernel.mount("none", "/", flags=kernel.RECURSIVE | kernel.PRIVATE)
     kernel.mount("tmpfs", root, kind="tmpfs", flags=kernel.NO_SETUID, options="size=1m,mode=0755")
@@ -107,7 +107,7 @@ def _own_file_system(root: str, user: int | None) -> None:
     owner = "" if user is None else f",uid={user},gid={user}"
     os.mkdir(root + _SPACE)
     os.symlink(_SPACE + _TEMPORARY, root + _TEMPORARY)
-    kernel.restrict_mount(root, kernel.READ_ONLY | kernel.NO_SETUID)
+    kernel.add_mount_flags(root, kernel.READ_ONLY | kernel.NO_SETUID)
     private = kernel.NO_SETUID | kernel.NO_DEVICES | kernel.NO_EXEC
     kernel.mount(
         "tmpfs",
@@ -116,7 +116,7 @@ def _own_file_system(root: str, user: int | None) -> None:
         flags=private,
         options=f"size={SPACE_BYTES},nr_inodes=4096,mode=0700{owner}",
     )
-    kernel.enter_root(root)
+    kernel.pivot_root(root)
 
 
 def _bind_path(root: str, path: str) -> None:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from nexus.adapters.offline.cards import CARDS, Example
 from nexus.adapters.offline.reading.tokens import Token, detect_language, normalize, split_words, stem_word, tokenize
-from nexus.domain.builds.documents import name_category
+from nexus.domain.builds.documents import translate_category
 from nexus.domain.builds.outputs import Language
 
 _MOST, _LONGEST, _RUN = 20, 300, 8
@@ -184,7 +184,7 @@ def _collect_phrases() -> dict[str, list[tuple[tuple[str, ...], str, str]]]:
     """Those of all cards and those of `WORDS`, by their first word; those of whole cards first."""
     said = [(tool, "", card.requests) for tool, card in CARDS.items()]
     said += [(tool, topic, phrases) for tool, card in CARDS.items() for topic, phrases in card.topics.items()]
-    said += [(tool, "field", (name_category(card.category, "zh"),)) for tool, card in CARDS.items()]
+    said += [(tool, "field", (translate_category(card.category, "zh"),)) for tool, card in CARDS.items()]
     said += [("", kind, phrases) for kind, phrases in WORDS.items()]
     found = defaultdict[str, list[tuple[tuple[str, ...], str, str]]](list)
     for card_tool, kind, phrases in said:

@@ -72,7 +72,7 @@ def design(given: outputs.DesignInput) -> Design:
     agent, language, says = given.agent, given.brief.language, _SAYS[given.brief.language]
     return Design(
         role=f"{agent.name}: {agent.purpose}"[:500],
-        capabilities=[CARDS[name].title(language) for name in agent.tools],
+        capabilities=[CARDS[name].title(language) for name in agent.tool_names],
         limits=[*dict.fromkeys(unmet.reason for unmet in given.unmet), says["honest"]],
         model_needs=" ".join(given.brief.assumptions),
         memory=says["memory"],

@@ -9,10 +9,10 @@ from nexus.domain.builds.workflow import StageOutput
 from nexus.domain.tools.library.registry import LIBRARY
 
 
-async def architecture(context: StageContext) -> StageOutput:
+async def run_architecture_stage(context: StageContext) -> StageOutput:
     brief, needed = context.read_output(Brief, "intake"), context.read_output(Requirements, "requirements")
     library = [LibraryTool(name, tool.spec.description, tool.category) for name, tool in LIBRARY.items()]
-    question = ArchitectureInput(context.request(BuildRequest).requirement, brief, needed, library)
+    question = ArchitectureInput(context.get_build_request(BuildRequest).requirement, brief, needed, library)
     planned = await context.ask_model(Architecture, question, check=lambda found: _check_consistency(found, needed))
     planned = await _reserve_slugs(context, planned)
     for agent in planned.agents:
@@ -27,11 +27,11 @@ async def architecture(context: StageContext) -> StageOutput:
 async def _reserve_slugs(context: StageContext, planned: Architecture) -> Architecture:
     """With slugs that no other agent of the tenant has."""
     project, wanted = context.project, [agent.slug for agent in planned.agents]
-    slugs = await context.services.slugs.reserve(project.tenant_id, project.project_id, wanted)
+    slugs = await context.services.slugs.reserve_agent_slugs(project.tenant_id, project.project_id, wanted)
     for old, new in slugs.items():
         if old != new:
             await context.note(f"Another agent is called {old}: this one is {new}")
-    return structs.replace(planned, agents=[agent.rename(slugs) for agent in planned.agents])
+    return structs.replace(planned, agents=[agent.replace_slugs(slugs) for agent in planned.agents])
 
 
 def _check_consistency(planned: Architecture, needed: Requirements) -> None:
@@ -43,7 +43,7 @@ def _check_consistency(planned: Architecture, needed: Requirements) -> None:
             raise ValueError(f"{agent.slug}: the library has no {', '.join(unknown)}")
         if strangers := sorted(set(agent.calls) - set(slugs) | {agent.slug} & set(agent.calls)):
             raise ValueError(f"{agent.slug} cannot call {', '.join(strangers)}")
-        if len(set(agent.tools)) < len(agent.tools):
+        if len(set(agent.tool_names)) < len(agent.tool_names):
             raise ValueError(f"{agent.slug}: two tools have one name")
     _check_acyclic({agent.slug: agent.calls for agent in planned.agents})
     acceptance.check_duties(planned, needed)

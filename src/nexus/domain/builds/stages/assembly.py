@@ -35,7 +35,7 @@ async def assembly(context: StageContext) -> StageOutput:
     manifest = _make_manifest(context, agent)
     unmet = [f"{entry.requirement_id}: {entry.reason}" for entry in architecture.unmet]
     made, say = context.read_output(Design, "design", agent.slug), context.read_output(Brief, "intake").language
-    written = await context.services.agents.files(context.project.project_id)
+    written = await context.services.agents.read_agent_files(context.project.project_id)
     files = written.get(agent.slug, {}) | {
         package.MANIFEST: package.format_manifest(manifest),
         "README.md": documents.write_readme(manifest, made, unmet, say, context.services.commands),
@@ -43,7 +43,9 @@ async def assembly(context: StageContext) -> StageOutput:
         "conftest.py": CONFTEST,
     }
     others = {other.slug: _make_outline(other) for other in architecture.agents}
-    spec = await context.services.resolver.resolve(package.read(files), agent_id=agent.slug, others=others)
+    spec = await context.services.resolver.make_agent_spec(
+        package.parse_package(files), agent_id=agent.slug, others=others
+    )
     await context.note(f"{agent.slug}: {format_count(len(spec.tools), 'tool')}, {format_count(len(files), 'file')}")
     assembled = Assembled(folder=folder, tools=[entry.ref for entry in manifest.tools], files=sorted(files))
     placed = {f"{folder}/{path}": text for path, text in files.items()}
@@ -60,7 +62,9 @@ def _rewrite_requirements(context: StageContext, architecture: Architecture, say
                 shown = f"`{case.name}` (`agents/{agent.slug}/tests/cases.toml`): {documents.format_example(case)}"
                 cases.setdefault(one, []).append(shown)
     for entry in architecture.unmet:
-        cases.setdefault(entry.requirement_id, []).append(f"{documents.translate('not_met', say)}: {entry.reason}")
+        cases.setdefault(entry.requirement_id, []).append(
+            f"{documents.translate_label('not_met', say)}: {entry.reason}"
+        )
     return documents.write_requirements(context.read_output(Requirements, "requirements"), say, cases)
 
 

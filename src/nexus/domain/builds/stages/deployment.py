@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from nexus.domain.agents.model import Agent, Version
-from nexus.domain.agents.rules import explain_refusal
+from nexus.domain.agents.rules import explain_deploy_refusal
 from nexus.domain.builds.model import StageFailed
 from nexus.domain.builds.outputs import Architecture, Design
 from nexus.domain.builds.stage_context import StageContext
@@ -30,9 +30,9 @@ async def deployment(context: StageContext) -> StageOutput:
         if agent.slug in refused:
             continue
         known, version = found[agent.slug]
-        spec = await context.services.agents.resolve(known, version.version)
+        spec = await context.services.agents.load_agent_spec(known, version.version)
         first = context.read_output(Design, "design", agent.slug).cases[0]
-        answer = await context.converse(spec, first.input)
+        answer = await context.ask_agent(spec, first.input)
         if not answer.text.strip():
             raise StageFailed(f"{agent.slug} said nothing to {first.input!r}.", code="smoke_test_failed")
         versions[agent.slug], said[agent.slug] = version.version, answer.text[:500]
@@ -47,7 +47,7 @@ async def _list_refused(context: StageContext, found: Mapping[str, tuple[Agent, 
     for slug, (known, version) in found.items():
         if known.deleted_at:
             refused[slug] = f"{slug} was deleted meanwhile."
-        elif told := explain_refusal(version, accept_partial=accepted):
+        elif told := explain_deploy_refusal(version, accept_partial=accepted):
             refused[slug] = f"{slug} is not deployed. {told}"
     if refused and (not accepted or len(refused) == len(found)):
         raise StageFailed(" ".join(refused.values())[:500], code="not_accepted")
@@ -68,4 +68,6 @@ async def finalize(context: StageContext, outputs: Mapping[str, StageOutput], co
 
 
 async def _find_newest(context: StageContext, slug: str) -> tuple[Agent, Version]:
-    return await context.services.agents.newest_version(context.services.agents.id_of(context.project.project_id, slug))
+    return await context.services.agents.get_newest_version(
+        context.services.agents.make_agent_id(context.project.project_id, slug)
+    )

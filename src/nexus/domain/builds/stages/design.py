@@ -15,7 +15,7 @@ async def design(context: StageContext) -> StageOutput:
     agent = find_planned_agent(context)
     brief, needed = context.read_output(Brief, "intake"), context.read_output(Requirements, "requirements")
     planned = context.read_output(Architecture, "architecture")
-    question = DesignInput(context.request(BuildRequest).requirement, brief, needed, agent, planned.unmet)
+    question = DesignInput(context.get_build_request(BuildRequest).requirement, brief, needed, agent, planned.unmet)
     made = await context.ask_model(
         Design, question, check=lambda found: acceptance.check_cases(found, agent, planned, needed)
     )

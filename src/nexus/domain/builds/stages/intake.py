@@ -16,14 +16,16 @@ STAND_IN = "offline"
 
 
 async def intake(context: StageContext) -> StageOutput:
-    requirement = context.request(BuildRequest).requirement
+    requirement = context.get_build_request(BuildRequest).requirement
     brief = await context.ask_model(Brief, BuildRequest(requirement))
     if brief.intent != "new":
         mistaken = brief.intent == "needs_language_model" and context.services.models.name != STAND_IN
         code, reason = _REFUSALS["unclear" if mistaken else brief.intent]
         way_on = f" {await _explain_model_setup(context, brief.language)}" if code == "needs_language_model" else ""
         raise StageFailed((brief.problem or reason) + way_on, code=code)
-    await context.note(f"{brief.name} ({brief.language}, {documents.name_category(brief.category, brief.language)})")
+    await context.note(
+        f"{brief.name} ({brief.language}, {documents.translate_category(brief.category, brief.language)})"
+    )
     return StageOutput(
         output=brief, files={"docs/brief.md": documents.write_brief(requirement, brief)}, summary=brief.summary
     )
@@ -45,9 +47,9 @@ async def _explain_model_setup(context: StageContext, say: Language) -> str:
     servers = await context.services.discovery.find_local()
     found = [single_line(f"{server.provider}/{name}")[:100] for server in servers for name in server.names[:1]]
     if not found:
-        return documents.translate("set_a_model", say).format(context.services.commands)
+        return documents.translate_label("set_a_model", say).format(context.services.commands)
     use = context.services.commands.use_model.format(shlex.quote(found[0]))
-    return documents.translate("use_this_model", say).format(found=", ".join(found), use=use)
+    return documents.translate_label("use_this_model", say).format(found=", ".join(found), use=use)
 
 
 async def finalize(context: StageContext, outputs: Mapping[str, StageOutput], commit_id: str) -> StageEffects:

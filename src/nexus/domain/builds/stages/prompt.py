@@ -35,7 +35,7 @@ def make_prompt_input(
     offered += [OfferedTool(tool.name, tool.purpose) for tool in agent.new_tools]
     offered += [OfferedTool(f"ask_{slug}", others[slug].purpose) for slug in agent.calls]
     return PromptInput(
-        requirement=context.request(BuildRequest).requirement,
+        requirement=context.get_build_request(BuildRequest).requirement,
         brief=context.read_output(Brief, "intake"),
         agent=agent,
         design=context.read_output(Design, "design", agent.slug),

@@ -10,7 +10,7 @@ async def requirements(context: StageContext) -> StageOutput:
     brief = context.read_output(Brief, "intake")
     found = await context.ask_model(
         Requirements,
-        RequirementsInput(context.request(BuildRequest).requirement, brief),
+        RequirementsInput(context.get_build_request(BuildRequest).requirement, brief),
         check=acceptance.check_requirements,
     )
     titles = ", ".join(entry.title for entry in found.functional)

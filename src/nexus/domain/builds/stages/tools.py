@@ -69,10 +69,10 @@ async def _write_tool(
 async def _check_tool(context: StageContext, tool: WrittenTool) -> tuple[str | None, list[str]]:
     """What is wrong with it, in words for its author; and the names of its tests."""
     try:
-        await context.services.code.describe(tool.code, tool.name)
+        await context.services.code.parse_tool_spec(tool.code, tool.name)
     except InvalidInput as error:
         return error.detail, []
-    outcome, results = await context.services.code.test(Program(sources(tool)), limits=TEST_LIMITS)
+    outcome, results = await context.services.code.run_tests(Program(sources(tool)), limits=TEST_LIMITS)
     failure = _describe_failure(outcome.error or outcome.status, outcome.status == "ok", results)
     return failure, [test.name for test in results]
 

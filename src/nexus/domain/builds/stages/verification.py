@@ -9,7 +9,7 @@ from nexus.domain.agents.package import Package
 from nexus.domain.agents.rules import Origin, Registration
 from nexus.domain.builds import acceptance, report
 from nexus.domain.builds.acceptance import CaseResult
-from nexus.domain.builds.documents import translate, write_readme
+from nexus.domain.builds.documents import translate_label, write_readme
 from nexus.domain.builds.examination import run_case, run_unit_tests
 from nexus.domain.builds.outputs import Architecture, Brief, Design, PlannedAgent, PromptText, Requirements
 from nexus.domain.builds.report import Findings, Verified
@@ -23,14 +23,14 @@ from nexus.domain.projects.model import StageEffects
 
 async def verification(context: StageContext) -> StageOutput:
     agent = find_planned_agent(context)
-    packages = await context.services.agents.packages(context.project.project_id)
+    packages = await context.services.agents.load_agent_packages(context.project.project_id)
     findings = await _examine_agent(context, agent, packages)
     if findings.failed_cases:
         packages, findings = await _repair_agent(context, agent, packages, findings)
     verified, say = report.sum_up(findings), context.read_output(Brief, "intake").language
     for line in verified.unmet:
-        await context.note(f"{agent.slug}: {translate('not_met', say)}: {line}")
-    await context.note(f"{agent.slug}: {report.line(verified, say)}")
+        await context.note(f"{agent.slug}: {translate_label('not_met', say)}: {line}")
+    await context.note(f"{agent.slug}: {report.format_verdict_line(verified, say)}")
     made, tested = context.read_output(Design, "design", agent.slug), packages[agent.slug]
     files = {
         f"agents/{agent.slug}/prompt.md": tested.prompt,
@@ -39,28 +39,28 @@ async def verification(context: StageContext) -> StageOutput:
         ),
         f"agents/{agent.slug}/docs/report.md": report.write_report(agent, findings, verified, say),
     }
-    return StageOutput(output=verified, files=files, summary=report.line(verified, say))
+    return StageOutput(output=verified, files=files, summary=report.format_verdict_line(verified, say))
 
 
 async def _examine_agent(context: StageContext, agent: PlannedAgent, packages: Mapping[str, Package]) -> Findings:
     """The package of an agent, among those that it may ask."""
     cases, tested = context.read_output(Design, "design", agent.slug).cases, packages[agent.slug]
-    spec = await context.services.resolver.resolve(tested, agent_id=agent.slug, others=packages)
+    spec = await context.services.resolver.make_agent_spec(tested, agent_id=agent.slug, others=packages)
     tests, problems, results = list[TestResult](), list[str](), list[CaseResult]()
     if agent.new_tools:
         tests, problems = await run_unit_tests(context.services.code, tested)
     for number, case in enumerate(cases, 1):
-        results.append(await run_case(context.converse, spec, case))
+        results.append(await run_case(context.ask_agent, spec, case))
         await context.advance(number, len(cases))
     planned = context.read_output(Architecture, "architecture")
     needed = context.read_output(Requirements, "requirements")
     return Findings(
         model=context.services.models.choose(spec.model).name,
-        boundary=context.services.code.tier().detail,
+        boundary=context.services.code.get_isolation_tier().detail,
         problems=problems,
         tests=tests,
         cases=results,
-        requirements=acceptance.judge_requirements(agent, planned, needed, results),
+        requirements=acceptance.make_requirement_results(agent, planned, needed, results),
     )
 
 
@@ -73,7 +73,7 @@ async def _repair_agent(
     tested = packages[agent.slug]
     asked = make_prompt_input(context, agent, previous=tested.prompt, failure=failure)
     made = await context.ask_model(PromptText, asked, prompt="prompt")
-    better = package.read({**tested.files, "prompt.md": made.prompt.rstrip() + "\n"})
+    better = package.parse_package({**tested.files, "prompt.md": made.prompt.rstrip() + "\n"})
     changed = {**packages, agent.slug: better}
     again = await _examine_agent(context, agent, changed)
     if len(again.failed_cases) < len(findings.failed_cases):
@@ -83,12 +83,12 @@ async def _repair_agent(
 
 async def finalize(context: StageContext, outputs: Mapping[str, StageOutput], commit_id: str) -> StageEffects:
     """Every agent's next version with its verdict, and what the build comes to."""
-    packages = await context.services.agents.packages(context.project.project_id, at=commit_id)
+    packages = await context.services.agents.load_agent_packages(context.project.project_id, at=commit_id)
     verdicts = {slug: part.output for slug, part in outputs.items() if isinstance(part.output, Verified)}
     registrations = [_make_registration(packages[slug], found, commit_id) for slug, found in verdicts.items()]
     origin = msgspec.convert(context.project, Origin, from_attributes=True)
     writes = await context.services.agents.write_versions(origin, registrations)
-    ids = [context.services.agents.id_of(context.project.project_id, slug) for slug in verdicts]
+    ids = [context.services.agents.make_agent_id(context.project.project_id, slug) for slug in verdicts]
     metrics = report.count_results(list(verdicts.values()))
     told = {name: metrics[name] for name in ("verdict", "unmet")}
     return StageEffects(writes=writes, project={"agent_ids": ids, "metrics": metrics}, told=told)

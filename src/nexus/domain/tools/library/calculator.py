@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from nexus.domain.tools.library.functions import CONSTANTS, FUNCTIONS, compute_power, divide, modulo
-from nexus.domain.tools.library.numbers import bound_size, convert_for_json, parse_exact, show_number
+from nexus.domain.tools.library.numbers import convert_for_json, limit_number_size, parse_exact, show_number
 from nexus.domain.tools.model import ToolError
 
 _LONGEST, _DEEPEST = 1000, 60
@@ -47,8 +47,8 @@ def calculate(expression: str) -> dict[str, Any]:
     Args:
         expression: What to work out, for example "(1200 * 1.19) / 3" or "15% of 80".
     """
-    plain = _prepare(expression)
-    value = bound_size(_Reader(plain).parse_all())
+    plain = _normalize_expression(expression)
+    value = limit_number_size(_Reader(plain).parse_expression())
     text = show_number(value)
     return {
         "expression": expression.strip(),
@@ -57,7 +57,7 @@ def calculate(expression: str) -> dict[str, Any]:
     }
 
 
-def _prepare(expression: str) -> str:
+def _normalize_expression(expression: str) -> str:
     if len(expression) > _LONGEST:
         raise ToolError(f"The expression is longer than {_LONGEST} characters.")
     if re.search(r"\b0[xX][0-9a-fA-F]", expression):
@@ -123,18 +123,18 @@ class _Reader:
     def __init__(self, plain: str) -> None:
         self._tokens, self._at, self._depth = _split_tokens(plain), 0, 0
 
-    def parse_all(self) -> Fraction:
+    def parse_expression(self) -> Fraction:
         value = self._read_sum()
         if self._at < len(self._tokens):
             raise ToolError(f"The expression cannot be read at {self._tokens[self._at].text!r}.")
         return value.number
 
-    def _peek(self, ahead: int = 0) -> str:
+    def _peek_token(self, ahead: int = 0) -> str:
         at = self._at + ahead
         return self._tokens[at].text if at < len(self._tokens) else ""
 
-    def _take_token(self, *wanted: str) -> str:
-        if (text := self._peek()) and text in wanted and self._tokens[self._at].kind == "sign":
+    def _take_matching_token(self, *wanted: str) -> str:
+        if (text := self._peek_token()) and text in wanted and self._tokens[self._at].kind == "sign":
             self._at += 1
             return text
         return ""
@@ -144,24 +144,26 @@ class _Reader:
 
     def _read_terms(self) -> _Value:
         left = self._read_product()
-        while sign := self._take_token("+", "-"):
+        while sign := self._take_matching_token("+", "-"):
             right = self._read_product()
             amount = left.number * right.number if right.percent and not left.percent else right.number
             both_percent = left.percent and right.percent
-            left = _Value(bound_size(left.number + amount if sign == "+" else left.number - amount), both_percent)
+            left = _Value(
+                limit_number_size(left.number + amount if sign == "+" else left.number - amount), both_percent
+            )
         return left
 
     def _read_product(self) -> _Value:
         left = self._read_signed()
         while True:
-            if sign := self._take_token("*", "/", "//", "%", "mod"):
-                left = _Value(bound_size(_PRODUCTS[sign](left.number, self._read_signed().number)))
-            elif self._at < len(self._tokens) and self._follows_directly():
-                left = _Value(bound_size(left.number * self._read_signed().number))
+            if sign := self._take_matching_token("*", "/", "//", "%", "mod"):
+                left = _Value(limit_number_size(_PRODUCTS[sign](left.number, self._read_signed().number)))
+            elif self._at < len(self._tokens) and self._is_implicit_product():
+                left = _Value(limit_number_size(left.number * self._read_signed().number))
             else:
                 return left
 
-    def _follows_directly(self) -> bool:
+    def _is_implicit_product(self) -> bool:
         """`2(3 + 4)`, `2 pi`, `3 sqrt(2)`: nothing between them means times; two numbers in a row mean nothing."""
         token, before = self._tokens[self._at], self._tokens[self._at - 1]
         if token.kind == "number":
@@ -170,17 +172,17 @@ class _Reader:
 
     def _read_signed(self) -> _Value:
         sign = 1
-        while found := self._take_token("+", "-"):
+        while found := self._take_matching_token("+", "-"):
             sign = -sign if found == "-" else sign
         value = self._read_power()
         return _Value(-value.number, value.percent) if sign < 0 else value
 
     def _read_power(self) -> _Value:
         base = self._read_marked()
-        if not self._take_token("**", "^"):
+        if not self._take_matching_token("**", "^"):
             return base
         exponent = self._read_deeper(self._read_signed)
-        return _Value(bound_size(compute_power(base.number, exponent.number)))
+        return _Value(limit_number_size(compute_power(base.number, exponent.number)))
 
     def _read_deeper(self, read: Callable[[], _Value]) -> _Value:
         self._depth += 1
@@ -194,19 +196,19 @@ class _Reader:
         """A value with what stands behind it: `5!`, `15%`, `3万`."""
         value = self._read_single()
         while True:
-            if self._take_token("!"):
+            if self._take_matching_token("!"):
                 value = _Value(FUNCTIONS["factorial"].call(value.number))
-            elif self._peek() == "%" and self._means_percent():
+            elif self._peek_token() == "%" and self._is_percent_sign():
                 self._at += 1
                 value = _Value(value.number / 100, True)
-            elif scale := self._take_token(*_SCALES):
-                value = _Value(bound_size(value.number * _SCALES[scale]))
-            elif sign := self._take_token("²", "³"):
-                value = _Value(bound_size(compute_power(value.number, Fraction(2 if sign == "²" else 3))))
+            elif scale := self._take_matching_token(*_SCALES):
+                value = _Value(limit_number_size(value.number * _SCALES[scale]))
+            elif sign := self._take_matching_token("²", "³"):
+                value = _Value(limit_number_size(compute_power(value.number, Fraction(2 if sign == "²" else 3))))
             else:
                 return value
 
-    def _means_percent(self) -> bool:
+    def _is_percent_sign(self) -> bool:
         """`7 % 3` and `7 % -3` divide, `15% of 80` and `10% - 3` do not: what matters is what follows, and the space before."""
         following = self._tokens[self._at + 1] if self._at + 1 < len(self._tokens) else None
         if following is None or (following.kind == "sign" and following.text not in ("(", "-", "+")):
@@ -223,30 +225,30 @@ class _Reader:
         if token.kind == "constant":
             return _Value(CONSTANTS[token.text])
         if token.kind == "function":
-            return self._read_deeper(lambda: _Value(bound_size(self._call(token.text))))
+            return self._read_deeper(lambda: _Value(limit_number_size(self._parse_function_call(token.text))))
         if token.text == "(":
             value = self._read_sum()
-            self._close()
+            self._take_closing_parenthesis()
             return value
         if token.text == "百分之":
             return self._read_deeper(lambda: _Value(self._read_single().number / 100, True))
         raise ToolError(f"The expression cannot be read at {token.text!r}.")
 
-    def _call(self, name: str) -> Fraction:
+    def _parse_function_call(self, name: str) -> Fraction:
         known = FUNCTIONS[name]
-        if self._peek() != "(":
+        if self._peek_token() != "(":
             return known.call(self._read_single().number)
         self._at += 1
         values = [self._read_sum().number]
-        while self._take_token(","):
+        while self._take_matching_token(","):
             values.append(self._read_sum().number)
-        self._close()
+        self._take_closing_parenthesis()
         if not known.least <= len(values) <= known.most:
             raise ToolError(f"{name} does not take {len(values)} numbers.")
         return known.call(*values)
 
-    def _close(self) -> None:
-        if not self._take_token(")"):
+    def _take_closing_parenthesis(self) -> None:
+        if not self._take_matching_token(")"):
             raise ToolError("A parenthesis is not closed.")
 
 

@@ -68,7 +68,7 @@ def _make_test(sign: str, wanted: str) -> Callable[[str], bool]:
         return lambda cell: (not cell.strip()) == (sign == "is empty")
     if sign.endswith("in"):
         choices = [_strip_quotes(one) for one in wanted.strip("()[] ").split(",")]
-        return lambda cell: any(_compare(cell, one) == 0 for one in choices) == (sign == "in")
+        return lambda cell: any(_compare_cells(cell, one) == 0 for one in choices) == (sign == "in")
     plain = _strip_quotes(wanted)
     low = plain.lower()
     tests: Mapping[str, Callable[[str], bool]] = {
@@ -76,22 +76,22 @@ def _make_test(sign: str, wanted: str) -> Callable[[str], bool]:
         "not contains": lambda cell: low not in cell.lower(),
         "starts with": lambda cell: cell.lower().startswith(low),
         "ends with": lambda cell: cell.lower().endswith(low),
-        "=": lambda cell: _compare(cell, plain) == 0,
-        "!=": lambda cell: _compare(cell, plain) != 0,
-        ">": lambda cell: _can_be_ordered(cell, plain) and _compare(cell, plain) > 0,
-        "<": lambda cell: _can_be_ordered(cell, plain) and _compare(cell, plain) < 0,
-        ">=": lambda cell: _can_be_ordered(cell, plain) and _compare(cell, plain) >= 0,
-        "<=": lambda cell: _can_be_ordered(cell, plain) and _compare(cell, plain) <= 0,
+        "=": lambda cell: _compare_cells(cell, plain) == 0,
+        "!=": lambda cell: _compare_cells(cell, plain) != 0,
+        ">": lambda cell: _is_cell_comparable(cell, plain) and _compare_cells(cell, plain) > 0,
+        "<": lambda cell: _is_cell_comparable(cell, plain) and _compare_cells(cell, plain) < 0,
+        ">=": lambda cell: _is_cell_comparable(cell, plain) and _compare_cells(cell, plain) >= 0,
+        "<=": lambda cell: _is_cell_comparable(cell, plain) and _compare_cells(cell, plain) <= 0,
     }
     return tests[{"==": "=", "<>": "!="}.get(sign, sign)]
 
 
-def _can_be_ordered(cell: str, wanted: str) -> bool:
+def _is_cell_comparable(cell: str, wanted: str) -> bool:
     """An empty cell is neither more nor less than anything, nor is text more or less than a number."""
     return bool(cell.strip()) and (parse_number(wanted) is None) == (parse_number(cell) is None)
 
 
-def _compare(left: str, right: str) -> int:
+def _compare_cells(left: str, right: str) -> int:
     one, other = parse_number(left), parse_number(right)
     if one is not None and other is not None:
         return (one > other) - (one < other)
@@ -150,7 +150,7 @@ def parse_cell(text: str) -> Value:
     return text
 
 
-def place_of(value: object) -> tuple[int, Fraction, str]:
+def make_sort_key(value: object) -> tuple[int, Fraction, str]:
     """Where a value stands in an order: numbers, then text, then what is empty."""
     if value in (None, ""):
         return (2, Fraction(0), "")

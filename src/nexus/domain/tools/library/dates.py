@@ -52,7 +52,7 @@ def add_to_date(
     except (OverflowError, ValueError):
         raise ToolError("The date would be outside of the years 1 to 9999.") from None
     text = f"{moved.isoformat()} ({_WEEKDAYS[moved.weekday()]})"
-    return {"date": moved.isoformat(), **_name_day(moved), "text": text}
+    return {"date": moved.isoformat(), **_make_weekday_names(moved), "text": text}
 
 
 def weekday_of(day: str) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def weekday_of(day: str) -> dict[str, Any]:
     """
     wanted = parse_date(day)
     year, week, _ = wanted.isocalendar()
-    return {"date": wanted.isoformat(), **_name_day(wanted), "iso_week": f"{year}-W{week:02d}", "day_of_year": wanted.timetuple().tm_yday,
+    return {"date": wanted.isoformat(), **_make_weekday_names(wanted), "iso_week": f"{year}-W{week:02d}", "day_of_year": wanted.timetuple().tm_yday,
             "leap_year": calendar.isleap(wanted.year), "text": f"{wanted} is a {_WEEKDAYS[wanted.weekday()]}."}  # fmt: skip
 
 
@@ -123,13 +123,13 @@ def _describe_moment(moment: datetime, zone: str) -> dict[str, Any]:
         "time": moment.isoformat(timespec="seconds"),
         "date": moment.date().isoformat(),
         "clock": f"{moment:%H:%M:%S}",
-        **_name_day(moment.date()),
+        **_make_weekday_names(moment.date()),
         "timezone": zone,
         "text": f"{moment:%Y-%m-%d %H:%M:%S} ({_WEEKDAYS[moment.weekday()]}) {zone}",
     }
 
 
-def _name_day(day: date) -> dict[str, str]:
+def _make_weekday_names(day: date) -> dict[str, str]:
     return {"weekday": _WEEKDAYS[day.weekday()], "weekday_zh": _WEEKDAYS_ZH[day.weekday()]}
 
 

@@ -7,7 +7,7 @@ from decimal import localcontext
 from fractions import Fraction
 from typing import NamedTuple
 
-from nexus.domain.tools.library.numbers import PRECISE, bound_size, round_to, to_decimal
+from nexus.domain.tools.library.numbers import PRECISE, convert_to_decimal, limit_number_size, round_to
 from nexus.domain.tools.model import ToolError
 
 PI = Fraction("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803")
@@ -26,32 +26,34 @@ class Known(NamedTuple):
 def compute_power(base: Fraction, exponent: Fraction) -> Fraction:
     """Exact for whole exponents as long as the digits stay few."""
     if exponent.denominator == 1 and abs(exponent) <= 100_000:
-        return _whole_power(base, exponent.numerator)
+        return _compute_integer_power(base, exponent.numerator)
     if base == 0:
-        return _zero_power(exponent)
+        return _compute_zero_power(exponent)
     if base < 0:
         raise ToolError("A root of a negative number is not a real number.")
     root = _find_exact_root(base) if exponent.denominator == 2 else None
     return (
-        _whole_power(root, exponent.numerator) if root is not None else apply_to_floats("^", math.pow)(base, exponent)
+        _compute_integer_power(root, exponent.numerator)
+        if root is not None
+        else apply_to_floats("^", math.pow)(base, exponent)
     )
 
 
-def _whole_power(base: Fraction, exponent: int) -> Fraction:
+def _compute_integer_power(base: Fraction, exponent: int) -> Fraction:
     if base == 0:
-        return _zero_power(Fraction(exponent))
+        return _compute_zero_power(Fraction(exponent))
     size = max(abs(base.numerator), base.denominator).bit_length() * abs(exponent)
     if size <= 8192:
-        return bound_size(base**exponent)
+        return limit_number_size(base**exponent)
     if math.log10(abs(base)) * exponent > 309:
         raise ToolError("The result is too large.")
     if math.log10(abs(base)) * exponent < -300:
         return Fraction(0)
     with localcontext(PRECISE):
-        return Fraction(to_decimal(base) ** exponent)
+        return Fraction(convert_to_decimal(base) ** exponent)
 
 
-def _zero_power(exponent: Fraction) -> Fraction:
+def _compute_zero_power(exponent: Fraction) -> Fraction:
     if exponent < 0:
         raise ToolError("Zero cannot be raised to a negative power.")
     return Fraction(0 if exponent else 1)
@@ -66,7 +68,7 @@ def _find_exact_root(value: Fraction) -> Fraction | None:
 def sqrt(value: Fraction) -> Fraction:
     if value < 0:
         raise ToolError("The square root of a negative number is not a real number.")
-    return root if (root := _find_exact_root(value)) is not None else Fraction(PRECISE.sqrt(to_decimal(value)))
+    return root if (root := _find_exact_root(value)) is not None else Fraction(PRECISE.sqrt(convert_to_decimal(value)))
 
 
 def cbrt(value: Fraction) -> Fraction:

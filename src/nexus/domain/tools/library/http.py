@@ -23,7 +23,7 @@ async def http_get(url: str, *, web: Web, workers: Workers) -> dict[str, Any]:
         raise ToolError(error.detail) from error
     title, text = "", fetched.text
     if "html" in fetched.content_type:
-        page = await workers.run(read_page, {"page": fetched.text}, seconds=_READING_SECONDS)
+        page = await workers.run_function(read_page, {"page": fetched.text}, seconds=_READING_SECONDS)
         title, text = page["title"], page["text"]
     return {
         "url": fetched.url,

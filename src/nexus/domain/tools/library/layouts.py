@@ -45,7 +45,7 @@ def _format_column(cells: Sequence[str], style: str) -> list[str]:
     full = [cell for cell in cells[1:] if cell]
     right, size = bool(full) and all(parse_number(cell) is not None for cell in full), max(3, *map(measure_text, cells))
     rule = "-" * (size - 1) + ":" if right and style == "markdown" else "-" * size
-    head, *rest = [pad_text(cell, size, right) for cell in cells]
+    head, *rest = [pad_text_to_width(cell, size, right) for cell in cells]
     return [head, rule, *rest]
 
 
@@ -56,7 +56,7 @@ def measure_text(text: str) -> int:
     )
 
 
-def pad_text(text: str, size: int, right: bool) -> str:
+def pad_text_to_width(text: str, size: int, right: bool) -> str:
     space = " " * (size - measure_text(text))
     return space + text if right else text + space
 

@@ -4,7 +4,7 @@ from collections import Counter
 from fractions import Fraction
 from typing import Any
 
-from nexus.domain.tools.library.conditions import parse_number, place_of
+from nexus.domain.tools.library.conditions import make_sort_key, parse_number
 from nexus.domain.tools.library.functions import FUNCTIONS
 from nexus.domain.tools.library.numbers import check_count, convert_for_json, parse_exact, show_number
 from nexus.domain.tools.model import ToolError
@@ -21,7 +21,7 @@ def sort_list(items: list[str], descending: bool = False, unique: bool = False) 
         unique: Whether repeats are dropped.
     """
     found = [*dict.fromkeys(_read_items(items))] if unique else _read_items(items)
-    found = sorted(found, key=place_of, reverse=descending)
+    found = sorted(found, key=make_sort_key, reverse=descending)
     return {"items": found, "count": len(found), "text": "\n".join(found)}
 
 

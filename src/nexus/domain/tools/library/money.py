@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from nexus.domain.tools.library.functions import compute_power
-from nexus.domain.tools.library.numbers import bound_size, check_count, parse_exact, round_to
+from nexus.domain.tools.library.numbers import check_count, limit_number_size, parse_exact, round_to
 from nexus.domain.tools.model import ToolError
 
 _MOST_PAYMENTS = 1200
@@ -45,7 +45,7 @@ def loan_payment(
     said = (
         f"of {_write_amount(payment)}; {_write_amount(total)} in all, of which {_write_amount(interest)} is interest."
     )
-    amounts = _to_cents(payment=payment, total_paid=total, total_interest=interest)
+    amounts = _round_to_cents(payment=payment, total_paid=total, total_interest=interest)
     return {**amounts, "payments": loan.periods, "text": f"{loan.periods} payments {said}"}
 
 
@@ -70,7 +70,12 @@ def amortization_schedule(
     paid = sum((Fraction(str(row["payment"])) for row in plan), Fraction(0))
     interest = paid - loan.principal
     said = f"{len(plan)} payments, {_write_amount(paid)} in all, of which {_write_amount(interest)} is interest."
-    return {"rows": listed, "payments": len(plan), **_to_cents(total_paid=paid, total_interest=interest), "text": said}
+    return {
+        "rows": listed,
+        "payments": len(plan),
+        **_round_to_cents(total_paid=paid, total_interest=interest),
+        "text": said,
+    }
 
 
 def compound_interest(
@@ -90,9 +95,9 @@ def compound_interest(
     growth = compute_power(1 + rate, periods)
     whole = Fraction(periods.__floor__())
     saved = added * ((compute_power(1 + rate, whole) - 1) / rate if rate else whole)
-    final, paid_in = bound_size(start * growth + saved), start + added * whole
+    final, paid_in = limit_number_size(start * growth + saved), start + added * whole
     said = f"{_write_amount(paid_in)} paid in grows to {_write_amount(final)}; {_write_amount(final - paid_in)} is interest."
-    return {**_to_cents(final_amount=final, paid_in=paid_in, interest=final - paid_in), "text": said}
+    return {**_round_to_cents(final_amount=final, paid_in=paid_in, interest=final - paid_in), "text": said}
 
 
 def simple_interest(principal: float, annual_rate_percent: float, years: float) -> dict[str, Any]:
@@ -106,7 +111,7 @@ def simple_interest(principal: float, annual_rate_percent: float, years: float) 
     start, rate, span = _read_money(principal, "principal"), _read_percent(annual_rate_percent), _read_years(years)
     interest = start * rate * span
     said = f"{_write_amount(interest)} interest; {_write_amount(start + interest)} in all."
-    return {**_to_cents(interest=interest, final_amount=start + interest), "text": said}
+    return {**_round_to_cents(interest=interest, final_amount=start + interest), "text": said}
 
 
 def line_items_total(
@@ -129,7 +134,7 @@ def line_items_total(
     total = subtotal - discount + taxed
     parts = {"subtotal": subtotal, "discount": discount, "tax": taxed, "total": total}
     said = ", ".join(f"{name} {_write_amount(part)}" for name, part in parts.items()).capitalize()
-    return {"lines": lines, **_to_cents(**parts), "text": f"{said}."}
+    return {"lines": lines, **_round_to_cents(**parts), "text": f"{said}."}
 
 
 def percent_change(before: float, after: float) -> dict[str, Any]:
@@ -156,7 +161,12 @@ def _compute_line(item: Mapping[str, Any], number: int) -> dict[str, Any]:
     each = _check_between(price, f"The price of item {number}", -_MOST_MONEY, _MOST_MONEY)
     total = Fraction(round_to(quantity * each, 2))
     told = str(item.get("description", item.get("name", f"Item {number}")))[:200]
-    return {"description": told, "quantity": _to_json(quantity), "price": _to_json(each), **_to_cents(total=total)}
+    return {
+        "description": told,
+        "quantity": _convert_to_int_or_float(quantity),
+        "price": _convert_to_int_or_float(each),
+        **_round_to_cents(total=total),
+    }
 
 
 def _compute_schedule(loan: _Loan) -> list[dict[str, Any]]:
@@ -166,7 +176,7 @@ def _compute_schedule(loan: _Loan) -> list[dict[str, Any]]:
         interest = Fraction(round_to(owed * loan.rate, 2))
         repaid = owed if number == loan.periods else min(payment - interest, owed)
         owed -= repaid
-        amounts = _to_cents(payment=interest + repaid, interest=interest, principal=repaid, balance=owed)
+        amounts = _round_to_cents(payment=interest + repaid, interest=interest, principal=repaid, balance=owed)
         rows.append({"number": number, **amounts})
         if not owed:
             break
@@ -208,7 +218,7 @@ def _check_between(value: object, name: str, least: int, most: int) -> Fraction:
     return number
 
 
-def _to_cents(**values: Fraction) -> dict[str, Any]:
+def _round_to_cents(**values: Fraction) -> dict[str, Any]:
     """To the cent."""
     return {name: float(round_to(value, 2)) for name, value in values.items()}
 
@@ -217,5 +227,5 @@ def _write_amount(value: Fraction) -> str:
     return f"{round_to(value, 2):,.2f}"
 
 
-def _to_json(value: Fraction) -> int | float:
+def _convert_to_int_or_float(value: Fraction) -> int | float:
     return value.numerator if value.denominator == 1 else float(value)

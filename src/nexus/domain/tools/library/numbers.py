@@ -14,16 +14,16 @@ _SMALLEST = Fraction(1, 10**300)
 _SHOWN = 15
 
 
-def bound_size(value: Fraction) -> Fraction:
+def limit_number_size(value: Fraction) -> Fraction:
     """The value; one with too many digits is rounded to sixty. ToolError outside of what can be shown."""
     if abs(value) > _LARGEST:
         raise ToolError("The result is too large.")
     if value.denominator.bit_length() <= _EXACT_BITS:
         return value
-    return Fraction(to_decimal(value)) if abs(value) >= _SMALLEST else Fraction(0)
+    return Fraction(convert_to_decimal(value)) if abs(value) >= _SMALLEST else Fraction(0)
 
 
-def to_decimal(value: Fraction) -> Decimal:
+def convert_to_decimal(value: Fraction) -> Decimal:
     return PRECISE.divide(Decimal(value.numerator), Decimal(value.denominator))
 
 
@@ -31,7 +31,7 @@ def show_number(value: Fraction, digits: int = _SHOWN) -> str:
     """All digits of a whole number and of one that ends within thirty, else rounded to `digits` significant ones."""
     if value.denominator == 1:
         return str(value.numerator)
-    exact = to_decimal(value)
+    exact = convert_to_decimal(value)
     if len(exact.normalize(PRECISE).as_tuple().digits) > 30:
         exact = Context(prec=digits, rounding=ROUND_HALF_UP, Emax=9999, Emin=-9999).plus(exact)
     exact = exact.normalize(PRECISE)

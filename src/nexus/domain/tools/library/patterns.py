@@ -57,10 +57,10 @@ def extract_pattern(text: str, pattern: str, group: int = 0, ignore_case: bool =
         group: Which group of the pattern to list; 0 is the whole match.
         ignore_case: Whether upper and lower case are the same.
     """
-    text, compiled = check_size(text, _LONGEST_SEARCHED), _compile(pattern, ignore_case)
+    text, compiled = check_size(text, _LONGEST_SEARCHED), _compile_user_pattern(pattern, ignore_case)
     if not 0 <= group <= compiled.groups:
         raise ToolError(f"The pattern has groups 0 to {compiled.groups}, there is no group {group}.")
-    found = [(match.group(group) or "", *match.span(group)) for match in _find_all(compiled, text)]
+    found = [(match.group(group) or "", *match.span(group)) for match in _find_all_matches(compiled, text)]
     return _report_matches([{"match": match, "start": start, "end": end} for match, start, end in found], "match")
 
 
@@ -77,7 +77,7 @@ def extract_entities(text: str, kind: Kind) -> dict[str, Any]:
     for other in _DISGUISED if kind == "phone" else ():
         text = _choose_pattern(other).sub(lambda found: "\n" * len(found[0]), text)
     entities: dict[str, dict[str, Any]] = {}
-    for match in _find_all(_choose_pattern(kind), text):
+    for match in _find_all_matches(_choose_pattern(kind), text):
         value = _strip_punctuation(match.group()) if kind == "url" else match.group()
         if not _CHECKS.get(kind, bool)(value):
             continue
@@ -103,7 +103,9 @@ def parse_log_lines(text: str, level: str = "", contains: str = "", limit: int =
     check_count(limit, "limit", _LINES)
     entries = _parse_entries(check_size(text))
     sought = contains.lower()
-    wanted = [entry for entry in entries if _reaches_level(entry["level"], least) and sought in entry["line"].lower()]
+    wanted = [
+        entry for entry in entries if _is_log_level_at_least(entry["level"], least) and sought in entry["line"].lower()
+    ]
     return {
         "entries": wanted[:limit],
         "matching": len(wanted),
@@ -120,7 +122,7 @@ def _choose_pattern(kind: str) -> "regex.Pattern[str]":
     return regex.compile(_FORMS[kind], regex.ASCII)
 
 
-def _compile(pattern: str, ignore_case: bool) -> "regex.Pattern[str]":
+def _compile_user_pattern(pattern: str, ignore_case: bool) -> "regex.Pattern[str]":
     """Repeats of repeats, recursion and fuzzy matching are refused: unbounded, compiling alone could take all memory."""
     if not 0 < len(pattern) <= _LONGEST_PATTERN:
         raise ToolError(f"A pattern has from 1 to {_LONGEST_PATTERN} characters.")
@@ -137,7 +139,7 @@ def _compile(pattern: str, ignore_case: bool) -> "regex.Pattern[str]":
         raise ToolError(f"The pattern is not a regular expression: {error}") from None
 
 
-def _find_all(compiled: "regex.Pattern[str]", text: str) -> list["regex.Match[str]"]:
+def _find_all_matches(compiled: "regex.Pattern[str]", text: str) -> list["regex.Match[str]"]:
     """All matches, the first thousand; a pattern that takes too long is stopped."""
     found: list[regex.Match[str]] = []
     try:
@@ -242,5 +244,5 @@ def _normalize_level(text: str) -> str:
     return _SAME_LEVEL.get(upper, upper)
 
 
-def _reaches_level(level: str, least: str) -> bool:
+def _is_log_level_at_least(level: str, least: str) -> bool:
     return not least or (level in _LEVELS and _LEVELS.index(level) >= _LEVELS.index(least))

@@ -14,11 +14,11 @@ from nexus.domain.tools.library.conditions import (
     Value,
     aggregate_rows,
     find_column,
+    make_sort_key,
     parse_aggregate,
     parse_cell,
     parse_condition,
     parse_number,
-    place_of,
 )
 from nexus.domain.tools.library.layouts import write_table
 from nexus.domain.tools.library.numbers import check_count
@@ -56,7 +56,7 @@ def query_csv(
     tests = [parse_condition(text, columns) for text in where]
     kept = [row for row in rows if all(test(row) for test in tests)]
     if group_by or aggregate:
-        found = _group_rows(kept, [find_column(name, columns) for name in group_by], aggregate, columns)
+        found = _group_and_aggregate_rows(kept, [find_column(name, columns) for name in group_by], aggregate, columns)
         listed = _sort_rows(found, order_by, found[0] if found else {})[:limit]
         total = len(found)
     else:
@@ -94,10 +94,10 @@ def query_json(json_text: str, path: str = "") -> dict[str, Any]:
     found, steps, place = [document], _split_path(path), ""
     for step in steps:
         place += step if step.startswith("[") else f".{step}"
-        found = _take_step(found, step, place.lstrip("."))
+        found = _apply_json_path_step(found, step, place.lstrip("."))
     value = found if {"[*]", "*"} & set(steps) else found[0]
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return {"value": value, "type": _kind_of(value), "text": text[:20_000]}
+    return {"value": value, "type": _get_json_type_name(value), "text": text[:20_000]}
 
 
 def read_csv(text: str) -> tuple[list[str], list[Row]]:
@@ -110,7 +110,7 @@ def read_csv(text: str) -> tuple[list[str], list[Row]]:
     lines = _split_rows(plain, mark)
     if not lines:
         raise ToolError("The table is empty.")
-    columns = _name_columns([name.strip() for name in lines[0]])
+    columns = _make_unique_column_names([name.strip() for name in lines[0]])
     if len(columns) * len(lines) > _MOST_CELLS:
         raise ToolError(f"A table may have at most {_MOST_CELLS} cells.")
     if long := next((number for number, line in enumerate(lines[1:], 1) if len(line) > len(columns)), 0):
@@ -135,7 +135,7 @@ def _split_rows(plain: str, mark: str) -> list[list[str]]:
     return lines
 
 
-def _name_columns(names: Sequence[str]) -> list[str]:
+def _make_unique_column_names(names: Sequence[str]) -> list[str]:
     """Every column has a name of its own."""
     taken: list[str] = []
     for place, name in enumerate(names, 1):
@@ -145,7 +145,7 @@ def _name_columns(names: Sequence[str]) -> list[str]:
     return taken
 
 
-def _group_rows(
+def _group_and_aggregate_rows(
     rows: Sequence[Row], by: list[str], aggregate: Sequence[str], columns: Sequence[str]
 ) -> list[dict[str, Value]]:
     wanted = [parse_aggregate(text, columns) for text in aggregate] or [parse_aggregate("count(*)", columns)]
@@ -171,7 +171,7 @@ def _sort_rows(rows: list[Any], order_by: str, names: Mapping[str, object]) -> l
     wanted = (name if directed else plain).replace(" (", "(").replace("( ", "(").replace(" )", ")")
     column = find_column(wanted, list(names))
     full = [row for row in rows if row[column] not in (None, "")]
-    full.sort(key=lambda row: place_of(row[column]), reverse=bool(directed and way.lower().startswith("desc")))
+    full.sort(key=lambda row: make_sort_key(row[column]), reverse=bool(directed and way.lower().startswith("desc")))
     return full + [row for row in rows if row[column] in (None, "")]
 
 
@@ -209,7 +209,7 @@ def _split_path(path: str) -> list[str]:
     ]
 
 
-def _take_step(values: list[Any], step: str, where: str) -> list[Any]:
+def _apply_json_path_step(values: list[Any], step: str, where: str) -> list[Any]:
     found: list[Any] = []
     index = re.fullmatch(r"\[?(-?\d+)\]?", step)
     for value in values:
@@ -221,10 +221,10 @@ def _take_step(values: list[Any], step: str, where: str) -> list[Any]:
             found.append(value[step])
         elif len(values) == 1:
             names = f"there are: {', '.join(map(str, value))[:300]}" if isinstance(value, dict) else None
-            raise ToolError(f"There is nothing at {where[:100]}; {names or f'it is {_kind_of(value)}'}.")
+            raise ToolError(f"There is nothing at {where[:100]}; {names or f'it is {_get_json_type_name(value)}'}.")
     return found
 
 
-def _kind_of(value: object) -> str:
+def _get_json_type_name(value: object) -> str:
     names = ((bool, "boolean"), (dict, "object"), (list, "list"), (str, "text"), (int, "number"), (float, "number"))
     return next((name for kind, name in names if isinstance(value, kind)), "null")

@@ -4,7 +4,14 @@ import re
 from typing import Any
 
 from nexus.domain.tools.library.numbers import check_count
-from nexus.domain.tools.library.words import check_size, find_phrases, is_cjk, pick_sentences, to_sentences, to_words
+from nexus.domain.tools.library.words import (
+    check_size,
+    find_phrases,
+    is_cjk,
+    pick_sentences,
+    split_into_sentences,
+    split_into_words,
+)
 from nexus.domain.tools.model import ToolError
 
 _WORDS_A_MINUTE, _CHARACTERS_A_MINUTE = 230, 400
@@ -20,7 +27,7 @@ def text_statistics(text: str, top: int = 10) -> dict[str, Any]:
         top: How many of the most frequent words to list, at most 100.
     """
     text = check_size(text)
-    all_words, all_sentences = to_words(text), to_sentences(text)
+    all_words, all_sentences = split_into_words(text), split_into_sentences(text)
     paragraphs = [part for part in re.split(r"\n\s*\n", text) if part.strip()]
     minutes = len(all_words) / (_CHARACTERS_A_MINUTE if is_cjk(text) else _WORDS_A_MINUTE)
     seconds = round(minutes * 60)
@@ -48,7 +55,7 @@ def summarize_by_statistics(text: str, sentence_count: int = 3) -> dict[str, Any
         sentence_count: How many sentences to keep, at most 50.
     """
     kept = check_count(sentence_count, "sentence_count", 50)
-    found = to_sentences(check_size(text))[:5000]
+    found = split_into_sentences(check_size(text))[:5000]
     if not found:
         raise ToolError("The text has no sentences.")
     chosen = [found[place] for place in pick_sentences(found, kept)]

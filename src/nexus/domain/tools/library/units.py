@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from nexus.domain.tools.library.functions import PI
-from nexus.domain.tools.library.numbers import convert_for_json, parse_exact, show_number, to_decimal
+from nexus.domain.tools.library.numbers import convert_for_json, convert_to_decimal, parse_exact, show_number
 from nexus.domain.tools.model import ToolError
 
 
@@ -109,19 +109,19 @@ def convert_units(value: float, from_unit: str, to_unit: str) -> dict[str, Any]:
     if source.kind == "temperature" and base < 0:
         raise ToolError("There is no temperature below absolute zero.")
     converted = (base - target.offset) / target.factor
-    rounded = parse_exact(f"{to_decimal(converted):.12g}")
+    rounded = parse_exact(f"{convert_to_decimal(converted):.12g}")
     return {
         "value": convert_for_json(amount),
         "from_unit": source.symbol,
         "to_unit": target.symbol,
         "kind": source.kind,
         "result": convert_for_json(rounded),
-        "rule": _explain_conversion(amount, source, target),
+        "rule": _explain_unit_conversion(amount, source, target),
         "text": f"{show_number(amount)} {source.symbol} = {_format_number(converted)} {target.symbol}",
     }
 
 
-def _explain_conversion(amount: Fraction, source: Unit, target: Unit) -> str:
+def _explain_unit_conversion(amount: Fraction, source: Unit, target: Unit) -> str:
     """How one comes to the result: what one unit is of the other, for temperatures the way over kelvin."""
     if source.offset or target.offset:
         kelvin = amount * source.factor + source.offset
@@ -144,7 +144,7 @@ def find_unit(name: str) -> Unit:
         _UNDEGREED.sub("", plain),
         plain.lower(),
         _UNDEGREED.sub("", plain.lower()),
-        _singularize(plain.lower()),
+        _singularize_unit_name(plain.lower()),
     ):
         if found := _UNITS.get(form) or _FOLDED.get(form):
             return found
@@ -154,7 +154,7 @@ def find_unit(name: str) -> Unit:
 _UNDEGREED = re.compile(r"^(?:°|degrees?_|deg_)(?=.)|(?<=.)_degrees?$", re.IGNORECASE)
 
 
-def _singularize(word: str) -> str:
+def _singularize_unit_name(word: str) -> str:
     word = word.replace("sq_", "square_").replace("s_per_", "_per_")
     if word.endswith("feet"):
         return f"{word[:-4]}foot"
@@ -165,7 +165,9 @@ def _format_number(value: Fraction) -> str:
     """Four decimals, or five significant digits where the number is small."""
     if value.denominator == 1:
         return show_number(value)
-    return show_number(parse_exact(f"{to_decimal(value):.4f}" if abs(value) >= 1 else f"{to_decimal(value):.5g}"))
+    return show_number(
+        parse_exact(f"{convert_to_decimal(value):.4f}" if abs(value) >= 1 else f"{convert_to_decimal(value):.5g}")
+    )
 
 
 def _read_unit_table() -> dict[str, Unit]:

@@ -30,7 +30,7 @@ def check_size(text: str, most: int = MOST) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def to_words(text: str) -> list[str]:
+def split_into_words(text: str) -> list[str]:
     """Words as people count them: each CJK character is one."""
     found: list[str] = []
     for word in _WORD.findall(text):
@@ -49,7 +49,7 @@ def list_terms(text: str) -> list[str]:
     return found
 
 
-def to_sentences(text: str) -> list[str]:
+def split_into_sentences(text: str) -> list[str]:
     """Sentences as they stand; `Dr.` ends none."""
     found: list[list[str]] = []
     for piece in _SENTENCE.findall(text):
@@ -63,7 +63,7 @@ def to_sentences(text: str) -> list[str]:
 
 def is_cjk(text: str) -> bool:
     """Whether most of its words are CJK characters."""
-    all_words = to_words(text[:20_000])
+    all_words = split_into_words(text[:20_000])
     return 2 * sum(bool(_CJK.match(word)) for word in all_words) > len(all_words)
 
 
