@@ -343,10 +343,8 @@ async def test_a_runner_collects_what_a_killed_one_left_and_leaves_the_living_th
             killed(dies)
             assert (await beside.collect_garbage(), await beside.collect_garbage()) == (1, 0)
             assert len(list(runs.iterdir())) == 2
-            outcome = await beside.call_function(
-                Program(files={"t.py": "def tool():\n    return 1\n"}), "t.py:tool", {}
-            )
-            assert outcome.value == 1
+            program = Program(files={"t.py": "def tool():\n    return 1\n"})
+            assert (await beside.call_function(program, "t.py:tool", {})).value == 1
         await beside.collect_garbage()
         assert list(runs.iterdir()) == [own]
     assert list(runs.iterdir()) == list(data.iterdir()) == []

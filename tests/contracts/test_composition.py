@@ -5,14 +5,17 @@ from uuid import uuid4
 
 import pytest
 
+from nexus.adapters.dynamodb.provision import create_missing_tables
+from nexus.adapters.dynamodb.tables import open_client
 from nexus.composition.process import open_process
+from nexus.composition.tables import TABLES
 from nexus.domain.core.errors import Conflict
 from nexus.domain.core.pages import Window
 from nexus.settings import Settings, parse_environment
 
 
 @pytest.fixture(params=["sqlite", "dynamodb"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+async def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     found = {"NEXUS_DATA_DIR": str(tmp_path / "data"), "NEXUS_TABLES__BACKEND": request.param}
     if request.param == "dynamodb":
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -21,7 +24,11 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
             "NEXUS_TABLES__ENDPOINT_URL": request.getfixturevalue("aws_url"),
             "NEXUS_TABLES__PREFIX": f"t{uuid4().hex[:8]}_",
         }
-    return parse_environment(found)
+    read = parse_environment(found)
+    if request.param == "dynamodb":
+        async with open_client(region=read.tables.region, endpoint_url=read.tables.endpoint_url) as client:
+            await create_missing_tables(client, TABLES, prefix=read.tables.prefix)
+    return read
 
 
 async def test_a_process_works_on_every_backend_and_finds_its_rows_again(settings: Settings) -> None:

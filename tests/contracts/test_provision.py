@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from msgspec import structs
 
-from nexus.adapters.dynamodb.provision import create_missing_tables
+from nexus.adapters.dynamodb.provision import create_missing_tables, delete_tables, find_missing_parts, protect_tables
 from nexus.adapters.dynamodb.tables import DynamoTables
 from nexus.domain.core.errors import Conflict
 from nexus.domain.ports.database import Tables
@@ -95,3 +95,29 @@ async def test_a_table_that_was_made_with_another_key_is_named_and_left_alone(cl
         await create_missing_tables(client, [JOBS], prefix=prefix)
     await client.delete_table(TableName=f"{prefix}jobs")
     assert await create_missing_tables(client, [JOBS], prefix=prefix) == [f"{prefix}jobs"]
+
+
+async def test_what_is_missing_is_named_tables_and_indexes(client: Any, prefix: str) -> None:
+    names = sorted(prefix + table.name for table in STORED)
+    assert sorted(await find_missing_parts(client, STORED, prefix=prefix)) == names
+    bare = structs.replace(JOBS, indexes=JOBS.indexes[:1])
+    await create_missing_tables(client, [bare, *(table for table in STORED if table is not JOBS)], prefix=prefix)
+    missing = [f"{prefix}jobs/{index.name}" for index in JOBS.indexes[1:]]
+    assert await find_missing_parts(client, STORED, prefix=prefix) == missing
+    await create_missing_tables(client, STORED, prefix=prefix)
+    assert await find_missing_parts(client, STORED, prefix=prefix) == []
+
+
+async def test_protected_tables_are_deleted_only_by_who_means_it_and_others_stay(client: Any, prefix: str) -> None:
+    await create_missing_tables(client, STORED, prefix=prefix)
+    await create_missing_tables(client, [JOBS], prefix=f"other_{prefix}")
+    assert await protect_tables(client, STORED, prefix=prefix) == []
+    assert await protect_tables(client, STORED, prefix=prefix) == [], "it may be done again"
+    with pytest.raises(client.exceptions.ClientError):
+        await client.delete_table(TableName=f"{prefix}jobs")
+    backups = await client.describe_continuous_backups(TableName=f"{prefix}jobs")
+    recovery = backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
+    assert recovery["PointInTimeRecoveryStatus"] == "ENABLED"
+    assert sorted(await delete_tables(client, STORED, prefix=prefix)) == sorted(prefix + table.name for table in STORED)
+    assert await delete_tables(client, STORED, prefix=prefix) == []
+    assert await find_missing_parts(client, [JOBS], prefix=f"other_{prefix}") == []

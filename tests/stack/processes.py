@@ -1,6 +1,5 @@
 """The processes of the stack: each one started, waited for and stopped by name."""
 
-import asyncio
 import json
 import os
 import shutil
@@ -16,9 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from nexus.adapters.dynamodb.provision import create_missing_tables
-from nexus.adapters.dynamodb.tables import open_client
-from nexus.composition.tables import TABLES
 from tests.redis_server import find_free_port, find_redis_server
 
 ROOT = Path(__file__).parents[2]
@@ -112,7 +108,10 @@ class Stack:
     def _start_tables(self) -> None:
         self._launch("tables", [sys.executable, "-m", "tests.moto_server", "--port", str(self._ports["tables"])])
         _wait_until(lambda: _answers(self.url_of("tables")), "the tables are not ready")
-        asyncio.run(_provision_tables(self.url_of("tables")))
+        command = [sys.executable, "-m", "nexus", "init-resources"]
+        subprocess.run(
+            command, cwd=ROOT, env={**os.environ, **self._make_environ("init")}, check=True, capture_output=True
+        )
 
     def _start_nginx(self) -> None:
         program = shutil.which("nginx")
@@ -176,12 +175,6 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-
-async def _provision_tables(url: str) -> None:
-    credentials = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nothing"}
-    async with open_client(region="us-west-2", endpoint_url=url, **credentials) as client:
-        await create_missing_tables(client, TABLES, prefix="nexus_")
 
 
 def _answers(url: str) -> bool:

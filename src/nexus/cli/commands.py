@@ -19,6 +19,7 @@ BUILD_COMMANDS = {
 
 def add_commands(topics: Topics) -> None:
     _add_serve(topics)
+    _add_resources(topics)
     _add_build(topics)
     _add_chat(topics)
     _add_projects(topics)
@@ -111,6 +112,17 @@ def _add_serve(topics: Topics) -> None:
     worker = _add_local(topics, "worker", "run builds that other processes take: `serve --role worker`", "serve:serve")
     worker.add_argument("--data-dir", help="where its own things are kept (default: NEXUS_DATA_DIR, or ./data)")
     worker.set_defaults(role="worker", host=None, port=None, attached=False)
+
+
+def _add_resources(topics: Topics) -> None:
+    about = "make the DynamoDB tables that servers need; may be run again"
+    parser = _add_local(topics, "init-resources", about, "resources:init_resources")
+    parser.add_argument("--endpoint-url", help="DynamoDB at another address (default: NEXUS_TABLES__ENDPOINT_URL)")
+    parser.add_argument(
+        "--list", action="store_true", help="show what is there and what is missing; exit code 1 for that"
+    )
+    parser.add_argument("--clean", action="store_true", help="delete the tables with all their rows before")
+    parser.add_argument("--yes", action="store_true", help="delete without asking")
 
 
 def _add_build(topics: Topics) -> None:

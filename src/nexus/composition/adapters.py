@@ -189,7 +189,7 @@ async def _open_directory(settings: Settings, stack: AsyncExitStack) -> None:
 
 
 async def open_tables(backends: Backends, *, are_new: bool = True) -> TableDriver:
-    """`are_new`: what is declared may not be there yet, and is made."""
+    """`are_new`: it is looked whether all is there. InvalidInput names what is missing in DynamoDB, which only `nexus init-resources` makes."""
     wanted, stack = backends.settings.tables, backends.stack
     if wanted.backend == "sqlite":
         from nexus.adapters.sqlite.tables import SqliteTables
@@ -198,15 +198,27 @@ async def open_tables(backends: Backends, *, are_new: bool = True) -> TableDrive
         await tables.open()
         stack.callback(tables.close)
         return tables
-    from nexus.adapters.dynamodb.provision import create_missing_tables
-    from nexus.adapters.dynamodb.tables import DynamoTables, open_client
+    from nexus.adapters.dynamodb.tables import DynamoTables
 
-    client = await stack.enter_async_context(
-        open_client(region=wanted.region, endpoint_url=wanted.endpoint_url or None)
-    )
+    client = await open_dynamodb(backends.settings, stack)
     if are_new:
-        await create_missing_tables(client, TABLES, prefix=wanted.prefix)
+        await _check_tables(client, wanted.prefix)
     return DynamoTables(client, prefix=wanted.prefix)
+
+
+async def open_dynamodb(settings: Settings, stack: AsyncExitStack) -> Any:
+    from nexus.adapters.dynamodb.tables import open_client
+
+    wanted = settings.tables
+    return await stack.enter_async_context(open_client(region=wanted.region, endpoint_url=wanted.endpoint_url or None))
+
+
+async def _check_tables(client: Any, prefix: str) -> None:
+    from nexus.adapters.dynamodb.provision import find_missing_parts
+
+    if missing := await find_missing_parts(client, TABLES, prefix=prefix):
+        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        raise InvalidInput(f"DynamoDB lacks {shown}. Make what is missing with `nexus init-resources`.")
 
 
 async def open_signals(backends: Backends) -> Signals:

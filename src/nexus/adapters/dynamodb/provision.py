@@ -2,7 +2,7 @@
 
 import asyncio
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Union, get_args, get_origin
 
@@ -32,6 +32,86 @@ async def create_missing_tables(client: Any, tables: Sequence[Table[Any]], *, pr
         if table.expires:
             await _enable_time_to_live(client, name, table.expires)
     return made
+
+
+async def find_missing_parts(client: Any, tables: Sequence[Table[Any]], *, prefix: str = "nexus_") -> list[str]:
+    """The names of tables that are not there, of those that are not ready, and of indexes, as `nexus_tasks/UserIndex`."""
+    found = await asyncio.gather(*(_find_missing_of_table(client, table, prefix + table.name) for table in tables))
+    return [name for names in found for name in names]
+
+
+async def _find_missing_of_table(client: Any, table: Table[Any], name: str) -> list[str]:
+    there = await _describe_table(client, name)
+    if there is None or there["TableStatus"] not in ("ACTIVE", "UPDATING"):
+        return [name]
+    ready = {
+        one["IndexName"]
+        for one in there.get("GlobalSecondaryIndexes", ())
+        if one.get("IndexStatus") in (None, "ACTIVE")
+    }
+    return [f"{name}/{index.name}" for index in table.indexes if index.name not in ready]
+
+
+async def protect_tables(client: Any, tables: Sequence[Table[Any]], *, prefix: str = "nexus_") -> list[str]:
+    """Deletion protection, recovery to any point in time, and tags; answers what the store does not know, as emulators do not."""
+    unknown = list[str]()
+    for what, protect in PROTECTIONS.items():
+        try:
+            for table in tables:
+                await protect(client, prefix + table.name)
+        except client.exceptions.ClientError as error:
+            unknown.append(f"{what}: {error.response['Error'].get('Message') or error.response['Error']['Code']}")
+    return unknown
+
+
+async def _enable_deletion_protection(client: Any, name: str) -> None:
+    await _set_deletion_protection(client, name, enabled=True)
+
+
+async def _set_deletion_protection(client: Any, name: str, *, enabled: bool) -> None:
+    if (await client.describe_table(TableName=name))["Table"].get("DeletionProtectionEnabled", False) != enabled:
+        await client.update_table(TableName=name, DeletionProtectionEnabled=enabled)
+        await _wait_until_ready(client, name)
+
+
+async def _enable_point_in_time_recovery(client: Any, name: str) -> None:
+    specification = {"PointInTimeRecoveryEnabled": True}
+    await client.update_continuous_backups(TableName=name, PointInTimeRecoverySpecification=specification)
+
+
+async def _tag_table(client: Any, name: str) -> None:
+    arn = (await client.describe_table(TableName=name))["Table"]["TableArn"]
+    await client.tag_resource(ResourceArn=arn, Tags=[{"Key": "application", "Value": "nexus"}])
+
+
+PROTECTIONS: Mapping[str, Callable[[Any, str], Awaitable[None]]] = {
+    "deletion protection": _enable_deletion_protection,
+    "point-in-time recovery": _enable_point_in_time_recovery,
+    "tags": _tag_table,
+}
+
+
+async def delete_tables(client: Any, tables: Sequence[Table[Any]], *, prefix: str = "nexus_") -> list[str]:
+    """Deletes those that are declared, with all rows, and answers their names."""
+    deleted = list[str]()
+    for table in tables:
+        name = prefix + table.name
+        if await _describe_table(client, name) is None:
+            continue
+        await _set_deletion_protection(client, name, enabled=False)
+        with suppress(client.exceptions.ResourceNotFoundException):  # another process deletes it
+            await client.delete_table(TableName=name)
+            deleted.append(name)
+        await _wait_until_gone(client, name)
+    return deleted
+
+
+async def _wait_until_gone(client: Any, name: str) -> None:
+    pause = 0.05
+    async with asyncio.timeout(READY_SECONDS):
+        while await _describe_table(client, name) is not None:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 5.0)
 
 
 async def _create_missing_indexes(client: Any, table: Table[Any], there: Mapping[str, Any]) -> list[str]:
