@@ -80,7 +80,7 @@ class Stack:
         """One that was started before starts anew at its port."""
         role = name.partition("-")[0]
         arguments = ["serve", "--role", "api", "--port", str(self._ports[name])] if role == "api" else ["worker"]
-        self._launch(name, [sys.executable, "-m", "nexus", *arguments], self._make_environ(name))
+        self._launch(name, [sys.executable, "-m", "nexus", *arguments], self.make_environ(name))
 
     def wait_ready(self, name: str) -> None:
         _wait_until(lambda: self._is_ready(name), f"{name} is not ready: see {self.directory / name}.log")
@@ -110,7 +110,7 @@ class Stack:
         _wait_until(lambda: _answers(self.url_of("tables")), "the tables are not ready")
         command = [sys.executable, "-m", "nexus", "init-resources"]
         subprocess.run(
-            command, cwd=ROOT, env={**os.environ, **self._make_environ("init")}, check=True, capture_output=True
+            command, cwd=ROOT, env={**os.environ, **self.make_environ("init")}, check=True, capture_output=True
         )
 
     def _start_nginx(self) -> None:
@@ -118,18 +118,16 @@ class Stack:
         if program is None:
             raise SystemExit("There is no nginx on PATH (Debian, Ubuntu: apt install nginx-light).")
         config = self.directory / "nginx.conf"
-        servers = "\n".join(
-            f"        server 127.0.0.1:{self._ports[name]} max_fails=1 fail_timeout=1s;" for name in APIS
+        text = (ROOT / "deploy/nginx.conf").read_text()
+        for name in APIS:
+            text = text.replace(f"server {name}:8000", f"server 127.0.0.1:{self._ports[name]}")
+        text = text.replace("listen 8000", f"listen 127.0.0.1:{self._ports['nginx']}").replace(
+            "/tmp/", f"{self.directory}/"
         )
-        template = (Path(__file__).parent / "nginx.conf").read_text()
-        config.write_text(
-            template.replace("@DIRECTORY@", str(self.directory))
-            .replace("@SERVERS@", servers)
-            .replace("@PORT@", str(self._ports["nginx"]))
-        )
+        config.write_text(text)
         self._launch("nginx", [program, "-p", str(self.directory), "-c", str(config), "-g", "daemon off;"])
 
-    def _make_environ(self, name: str) -> Mapping[str, str]:
+    def make_environ(self, name: str) -> Mapping[str, str]:
         return {
             "NEXUS_DATA_DIR": str(self.directory / "data" / name),
             "NEXUS_FILES__ROOT": str(self.directory / "files"),
