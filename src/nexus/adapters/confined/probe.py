@@ -72,7 +72,7 @@ async def find_plan_weakness(plan: Plan, attacked: dict[str, Any], workspace: Pa
     """Why this plan is not good enough here; None when every attack is refused."""
     program = Program(files={"attacks.py": _ATTACKS.read_text(encoding="utf-8")})
     run = Run(
-        program=program, limits=_LIMITS, plan=plan, function="attacks.py:attempt", arguments={"targets": attacked}
+        program=program, limits=_LIMITS, plan=plan, function="attacks.py:run_attacks", arguments={"targets": attacked}
     )
     try:
         outcome, _ = await run_isolated_program(run, workspace)
