@@ -143,7 +143,7 @@ class FilesThatCrash(DirectoryFiles):
         super().__init__(root)
         self._left = left
 
-    async def write_file(self, path: str, content: bytes) -> None:
+    async def write(self, path: str, content: bytes) -> None:
         self._count()
         await super().write(path, content)
 

@@ -146,10 +146,10 @@ async def test_every_stage_tells_how_long_it_took_and_what_it_cost() -> None:
 class Elsewhere(MemoryRepository):
     """The repository of a server on whose disk there is nothing."""
 
-    async def list_files(self, project_id: str, *, at: str | None = None) -> list[str]:
+    async def list(self, project_id: str, *, at: str | None = None) -> list[str]:
         raise AssertionError("a list of agents looks at no files")
 
-    async def read_file(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
+    async def read(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
         raise AssertionError("a list of agents looks at no files")
 
 

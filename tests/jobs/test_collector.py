@@ -61,7 +61,7 @@ class Looked:
     """A store that tells when the sweeper looks for work."""
 
     def __init__(self, store: TableDriver) -> None:
-        self.read, self.write, self._store = store.read_rows, store.write_rows, store
+        self.read_rows, self.write_rows, self._store = store.read_rows, store.write_rows, store
         self.again = asyncio.Semaphore(0)
 
     async def query_rows(self, query: Any) -> Any:

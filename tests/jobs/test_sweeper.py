@@ -31,7 +31,7 @@ class ReadOnly:
     """A store that cannot write while it is full."""
 
     def __init__(self, store: TableDriver) -> None:
-        self.read, self.query, self._store, self.is_full = store.read_rows, store.query_rows, store, False
+        self.read_rows, self.query_rows, self._store, self.is_full = store.read_rows, store.query_rows, store, False
 
     async def write_rows(self, writes: Sequence[Write]) -> None:
         if self.is_full:

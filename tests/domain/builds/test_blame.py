@@ -28,7 +28,7 @@ class Store:
     """A store that is away for the writes that a test names."""
 
     def __init__(self, store: TableDriver) -> None:
-        self.read, self.query, self._store = store.read_rows, store.query_rows, store
+        self.read_rows, self.query_rows, self._store = store.read_rows, store.query_rows, store
         self.away = False
 
     async def write_rows(self, writes: Sequence[Write]) -> None:
@@ -86,7 +86,7 @@ class Disk(MemoryRepository):
         await self.after(key)
         return made
 
-    async def read_file(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
+    async def read(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
         if self.gone:
             raise Unavailable("git cat-file failed.", part="git")
         return await super().read(project_id, path, at=at)

@@ -63,7 +63,7 @@ async def waited_out(app: MemoryApp, project_id: str, *, seconds: float = 70.0) 
 
 
 def purposes(app: MemoryApp) -> list[str]:
-    return [request.purpose for request in app.adapters.model.requests]  # type: ignore[attr-defined]  # the scripted one keeps them
+    return [request.purpose for request in app.adapters.default_model.requests]  # type: ignore[attr-defined]  # the scripted one keeps them
 
 
 @pytest.mark.parametrize("stage", ["intake", "prompt", "reply"])
@@ -183,7 +183,7 @@ async def test_a_retry_of_a_tool_that_failed_its_tests_has_it_written_from_the_b
         assert failed.error_info["code"] == "tool_failed"
         await app.services.builds.execute_build_command(ANN, started.project_id, "retry")
         assert (await over(app, started.project_id)).status == "completed"
-        asked = [request for request in app.adapters.model.requests if request.purpose == "build.tools"]  # type: ignore[attr-defined]  # as above
+        asked = [request for request in app.adapters.default_model.requests if request.purpose == "build.tools"]  # type: ignore[attr-defined]  # as above
         assert asked[4].messages == asked[0].messages
 
 

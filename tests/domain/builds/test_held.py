@@ -21,7 +21,12 @@ class Away:
     """A store of which, after some that succeed, one write fails."""
 
     def __init__(self, store: TableDriver) -> None:
-        self.read, self.query, self._store, self.before_it_fails = store.read_rows, store.query_rows, store, -1
+        self.read_rows, self.query_rows, self._store, self.before_it_fails = (
+            store.read_rows,
+            store.query_rows,
+            store,
+            -1,
+        )
 
     async def write_rows(self, writes: Sequence[Write]) -> None:
         self.before_it_fails -= 1

@@ -39,7 +39,7 @@ class Flaky:
     """A store of which some writes fail by chance while it is `away`, in turn before they are made and after."""
 
     def __init__(self, store: TableDriver, seed: int) -> None:
-        self.read, self.query, self._store = store.read_rows, store.query_rows, store
+        self.read_rows, self.query_rows, self._store = store.read_rows, store.query_rows, store
         self._chance, self.away, self.lost = random.Random(seed), 0.0, 0
 
     async def write_rows(self, writes: Sequence[Write]) -> None:
@@ -81,7 +81,7 @@ async def test_a_full_disk_costs_no_attempt_and_the_build_goes_on_by_itself() ->
         assert (project.status, project.error_info) == ("completed", None)
         stages = await app.services.projects.list_current_stages(ANN, started.project_id)
         assert {stage.attempt for stage in stages} == {1}
-        assert len(app.adapters.model.requests) == 10  # type: ignore[attr-defined]  # the scripted one keeps them
+        assert len(app.adapters.default_model.requests) == 10  # type: ignore[attr-defined]  # the scripted one keeps them
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -103,7 +103,7 @@ async def test_a_store_that_fails_again_and_again_costs_no_attempt_and_nothing_i
         project = await app.services.projects.get(ANN, build.project_id)
         assert (project.status, project.error_info) == ("completed", None)
         assert store.lost > 3
-        assert len(app.adapters.model.requests) == 10  # type: ignore[attr-defined]  # the scripted one keeps them
+        assert len(app.adapters.default_model.requests) == 10  # type: ignore[attr-defined]  # the scripted one keeps them
         stages = await app.services.projects.list_current_stages(ANN, build.project_id)
         assert {(stage.status, stage.attempt) for stage in stages} == {("completed", 1)}
         commits = await app.services.projects.list_commits(ANN, build.project_id)

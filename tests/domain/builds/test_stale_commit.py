@@ -32,7 +32,7 @@ class Stalling:
     """The repository of an executor that stands still at its commit of one stage: before it looks whether it holds its run, or after."""
 
     def __init__(self, repository: Repository) -> None:
-        self.history, self.list, self.read = (
+        self.list_commits, self.list, self.read = (
             repository.list_commits,
             repository.list,
             repository.read,

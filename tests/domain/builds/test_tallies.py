@@ -19,7 +19,7 @@ class SlowClock(MovableClock):
 
 async def must_count_what_was_asked(app: MemoryApp, *, again: int = 0) -> None:
     """The scripted model reads 10 tokens and writes 5, each time that it is asked; `again`: answers that a retry took from its journal."""
-    asked = again + len(app.adapters.model.requests)  # type: ignore[attr-defined]  # the scripted one keeps them
+    asked = again + len(app.adapters.default_model.requests)  # type: ignore[attr-defined]  # the scripted one keeps them
     counted = await app.services.statistics.read_overview(ANN)
     assert (counted.build_input_tokens, counted.build_output_tokens) == (10 * asked, 5 * asked)
     assert counted.input_tokens == counted.invocations == 0
