@@ -283,8 +283,8 @@ async def test_runs_may_not_be_kept_inside_the_data_directory(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("verb", "processes"),
     [
-        ("code.call(Program({'t.py': source}), 't.py:tool', {})", 1),
-        ("code.test(Program({'t.py': source, 'tests/test_t.py': tests}))", 2),
+        ("code.call_function(Program({'t.py': source}), 't.py:tool', {})", 1),
+        ("code.run_tests(Program({'t.py': source, 'tests/test_t.py': tests}))", 2),
     ],
 )
 async def test_a_killed_server_takes_its_programs_along(tmp_path: Path, verb: str, processes: int) -> None:
@@ -296,7 +296,7 @@ from nexus.domain.ports.code import Program
 
 async def main():
     async with ConfinedRunner(data=Path({str(tmp_path / "data")!r}), workspaces=Path({str(tmp_path / "runs")!r})) as code:
-        print(code.tier().level, flush=True)
+        print(code.get_isolation_tier().level, flush=True)
         source = "import time\\ndef tool():\\n    print('here')\\n    time.sleep(60)\\n"
         tests = "from t import tool\\ndef test_tool():\\n    tool()\\n"
         await {verb}

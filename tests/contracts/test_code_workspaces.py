@@ -56,7 +56,7 @@ import asyncio, json, sys
 from pathlib import Path
 from nexus.adapters.confined import process
 from nexus.adapters.confined.inside.walls import Plan
-from nexus.adapters.confined.process import Run, carry_out
+from nexus.adapters.confined.process import Run, run_isolated_program
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.code import Limits, Program
 
@@ -73,7 +73,7 @@ run = Run(
     program=Program(files={"t.py": source}), limits=Limits(), plan=Plan(**json.loads(sys.argv[2])), function="t.py:tool"
 )
 try:
-    asyncio.run(carry_out(run, Path(sys.argv[1])))
+    asyncio.run(run_isolated_program(run, Path(sys.argv[1])))
 except Unavailable as refused:
     print(refused)
 """

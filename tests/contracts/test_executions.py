@@ -59,7 +59,7 @@ class Desk:
         )
 
     async def add(self, name: str = "a", status: str = "queued", worker_id: str | None = None) -> Errand:
-        row = self.one.schedule_row(
+        row = self.one.make_scheduled_row(
             Errand(errand_id=name, tenant_id="t1", status=status, created_at="2096"), worker_id=worker_id
         )
         await self.tables.commit(insert(ERRANDS, row))
@@ -118,7 +118,7 @@ async def test_the_row_after_a_write_is_the_row_that_is_stored(desk: Desk) -> No
     row = await desk.add()
     verbs: list[Callable[[Errand], Write]] = [
         lambda row: desk.one.make_claim_write(row, "w1", note="mine"),
-        lambda row: desk.one.snooze_row(row, 20),
+        lambda row: desk.one.make_snooze_write(row, 20),
         lambda row: desk.one.make_control_write(row, "stopped"),
         lambda row: desk.one.make_status_write(row, "failed"),
     ]
@@ -140,14 +140,14 @@ async def test_who_was_replaced_writes_nothing(desk: Desk) -> None:
     assert (new.fence, new.worker_id, new.deaths) == (2, "w2", 1)
     late = [
         desk.one.make_release_write(old),
-        desk.one.snooze_row(old, 5),
+        desk.one.make_snooze_write(old, 5),
         desk.one.make_status_write(old, "completed"),
-        desk.one.guard_row(old),
+        desk.one.make_guard_write(old),
     ]
     for write in late:
         assert await desk.refuses(write)
     assert await desk.one.renew_leases([desk.one.make_lease(old), desk.other.make_lease(new)]) == [None, "running"]
-    await desk.tables.commit(desk.other.guard_row(new))
+    await desk.tables.commit(desk.other.make_guard_write(new))
 
 
 async def test_what_shows_life_meanwhile_is_not_taken_over(desk: Desk) -> None:
@@ -199,7 +199,7 @@ async def test_what_is_wanted_of_waiting_work_keeps_it_from_being_claimed(desk: 
 
 async def test_what_is_put_off_is_not_claimed_before_and_not_looked_at_before(desk: Desk) -> None:
     row = await desk.does(desk.one.make_claim_write(await desk.add(), "w1"))
-    row = await desk.does(desk.one.snooze_row(row, 60))
+    row = await desk.does(desk.one.make_snooze_write(row, 60))
     assert (row.status, row.worker_id, await names(desk.other.list_due())) == ("queued", None, [])
     with pytest.raises(LeaseLost):
         desk.other.make_claim_write(row, "w2")
@@ -223,7 +223,7 @@ async def test_what_is_due_is_what_waits_and_what_gave_no_sign_of_life_for_a_lea
 async def test_what_was_put_off_under_a_clock_that_ran_ahead_is_looked_at_and_claimed(desk: Desk) -> None:
     row = await desk.does(desk.one.make_claim_write(await desk.add(), "w1"))
     desk.clock.now += 86_400
-    row = await desk.does(desk.one.snooze_row(row, 60))
+    row = await desk.does(desk.one.make_snooze_write(row, 60))
     desk.clock.now -= 86_400
     assert await names(desk.other.list_due()) == []
     await desk.other.restore_due()

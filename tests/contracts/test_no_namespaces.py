@@ -24,9 +24,9 @@ from nexus.domain.ports.code import Program
 
 async def main():
     async with ConfinedRunner(data=Path(sys.argv[1])) as runner:
-        tier = runner.tier()
+        tier = runner.get_isolation_tier()
         try:
-            found = (await runner.call(Program({"t.py": "def tool():\\n    return 6 * 7\\n"}), "t.py:tool", {})).value
+            found = (await runner.call_function(Program({"t.py": "def tool():\\n    return 6 * 7\\n"}), "t.py:tool", {})).value
         except Unavailable as away:
             found = away.detail
     print(json.dumps([tier.level, tier.name, tier.detail, found]))

@@ -89,7 +89,7 @@ class Here:
 
     async def add(self, name: str = "d") -> None:
         row = Digest(digest_id=name, tenant_id="tnt", status="queued", created_at="2027")
-        await self.tables.commit(insert(DIGESTS, self.executions.schedule_row(row)))
+        await self.tables.commit(insert(DIGESTS, self.executions.make_scheduled_row(row)))
 
     async def begin(self, gate: Gate) -> None:
         """Work is added, found and begun; it stands at the gate."""

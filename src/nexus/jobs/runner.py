@@ -114,5 +114,5 @@ def write_outcome(spec: JobSpec, executions: Executions[Any], row: LeaseRow, out
         return executions.make_release_write(row)
     if outcome.verb == "retry":
         pause = min(LONGEST_PAUSE, 2.0**row.deaths)
-        return executions.snooze_row(row, pause, deaths=row.deaths + 1)
-    return executions.snooze_row(row, outcome.seconds)
+        return executions.make_snooze_write(row, pause, deaths=row.deaths + 1)
+    return executions.make_snooze_write(row, outcome.seconds)

@@ -116,7 +116,7 @@ class BuildLeases:
 
     def guard_run(self, run: Run) -> Write:
         """What holds while the run is ours: beside it, other modules may write for the run."""
-        return self._tasks.executions.guard_row(run.task)
+        return self._tasks.executions.make_guard_write(run.task)
 
     async def list_stages(self, run: Run) -> list[Stage]:
         return await list_stages(self._tables, run.project.project_id)
@@ -202,7 +202,7 @@ class BuildLeases:
         if reason:
             waiting = f"{_end_sentence(message)}It waits and goes on by itself."
             extras = TransitionExtras(
-                lease=lambda task, now: executions.snooze_row(task, seconds),
+                lease=lambda task, now: executions.make_snooze_write(task, seconds),
                 project={"error_info": {"code": reason, "message": waiting, "retryable": True}},
                 told={"reason": reason, "message": message},
             )
@@ -226,7 +226,7 @@ class BuildLeases:
             writes=[patch(STAGES, stage, move.of_stage(run.task), **fields), *change.writes],
             tag=move.event,
             told={"stage": stage.stage_name, "number": stage.stage_number, **change.told},
-            task=self._tasks.executions.guard_row(run.task, move.control),
+            task=self._tasks.executions.make_guard_write(run.task, move.control),
         )
         held = await self.reload_run(run)
         if (control := held.task.control_status) not in move.control:

@@ -74,7 +74,7 @@ class BuildTransitions:
         position = at.project.events + 1
         fields = {**change.project, "events": position, "updated_at": instant(self._clock())}
         on_project = change.on_project or when(status="building", events=at.project.events)
-        task = change.task or self._tasks.executions.guard_row(at.task)
+        task = change.task or self._tasks.executions.make_guard_write(at.task)
         hit(f"before:{change.tag}")
         await self._tables.commit(
             patch(PROJECTS, at.project, on_project, **fields),

@@ -170,7 +170,7 @@ class Requests:
         """Claims what is free, or whose worker shows no life; no clock but this process' own counts."""
         loop = asyncio.get_running_loop()
         if (found := await self._find_answer(request)) is None:
-            fresh = self._executions.schedule_row(row, worker_id=self._worker_id)
+            fresh = self._executions.make_scheduled_row(row, worker_id=self._worker_id)
             return await self._commit_claim(request, insert(REQUESTS, fresh), fresh)
         is_dead = self._is_sole and found.worker_id != self._worker_id
         seen, until = (found.fence, found.heartbeat), loop.time() + (0 if is_dead else self._executions.times.lease)

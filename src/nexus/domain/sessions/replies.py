@@ -100,7 +100,7 @@ class Replies:
             input=tuple(said),
             created_at=instant(self._clock()),
         )
-        return self.executions.schedule_row(reply, worker_id=self._worker_id)
+        return self.executions.make_scheduled_row(reply, worker_id=self._worker_id)
 
     async def stream_reply_events(self, reply: Reply, after: int) -> AsyncIterator[Batch] | None:
         """Everything behind a position, then live; None when the reply is over and was read to its end."""
@@ -285,7 +285,7 @@ class Replies:
     async def _answer_reply(self, reply: Reply, writing: ReplyStream, *, is_new: bool) -> None:
         agent = writing.agent = writing.agent or await self._agents.get(make_owner_principal(reply), reply.agent_id)
         spec, history = await self._agents.load_agent_spec(agent), await self._read_history(reply, writing.session)
-        guard = self.executions.guard_row(reply)
+        guard = self.executions.make_guard_write(reply)
         journal = self._journals(scope=rules.make_reply_topic(reply.reply_id), guard=lambda: (guard,), is_new=is_new)
         async with (
             asyncio.timeout(spec.limits.seconds),

@@ -145,7 +145,7 @@ class Executions(Generic[L]):
 
     # --- writes, each under the condition that the row is as it was read
 
-    def schedule_row(self, row: L, *, worker_id: str | None = None, seconds: float = 0.0) -> L:
+    def make_scheduled_row(self, row: L, *, worker_id: str | None = None, seconds: float = 0.0) -> L:
         """A new row as it is to be inserted: looked at so many seconds from now; or with `worker_id` in the hands of that one."""
         if worker_id:
             row = structs.replace(row, status=self._leases.running, worker_id=worker_id, fence=1)
@@ -175,7 +175,7 @@ class Executions(Generic[L]):
         """Back to where whoever comes next claims it."""
         return self._move_row(row, self._leases.waiting, 0.0, {"worker_id": None, **fields})
 
-    def snooze_row(self, row: L, seconds: float, /, **fields: object) -> Write:
+    def make_snooze_write(self, row: L, seconds: float, /, **fields: object) -> Write:
         """Back, and not to be claimed before so many seconds have gone by."""
         until = instant(self._clock() + seconds)
         return self._move_row(row, self._leases.waiting, seconds, {"worker_id": None, "not_before": until, **fields})
@@ -188,7 +188,7 @@ class Executions(Generic[L]):
         """Any other change of status: looked at from now on, and never more once it has ended. Where it waits then, nobody has it any more."""
         return self._move_row(row, status, 0.0, fields)
 
-    def guard_row(self, row: L, control: tuple[Control, ...] = ANY_CONTROL) -> Write:
+    def make_guard_write(self, row: L, control: tuple[Control, ...] = ANY_CONTROL) -> Write:
         """Holds while the row is in the hands that read it, and one of these is wanted: beside it, a worker writes what it did."""
         same = when(status=self._leases.running, fence=row.fence, control_status=control)
         return check(self._leases.table, row, same)

@@ -38,7 +38,7 @@ class Tasks:
 
     def make_insert_write(self, task: Task, *, seconds: float = 0.0) -> Write:
         """A new task, looked at so many seconds from now."""
-        return insert(TASKS, self.executions.schedule_row(task, seconds=seconds))
+        return insert(TASKS, self.executions.make_scheduled_row(task, seconds=seconds))
 
     def make_deletion(self, owner: Principal, payload: JSON, *, project_id: str | None = None) -> Task:
         """A task that removes what was deleted: `agent_id` or `session_id` in its payload, or the project. It is yet to be inserted."""
