@@ -14,10 +14,10 @@ MISSING = "there is no redis-server on this machine"
 
 
 def find_redis_server() -> str:
-    """Its path. Skips the test where there is none, unless NEXUS_TEST_PEERS says that it has to be there."""
+    """Its path. Skips the test where there is none, unless TEST_PEERS_REQUIRED says that it has to be there."""
     if found := shutil.which("redis-server"):
         return found
-    if os.environ.get("NEXUS_TEST_PEERS"):
+    if os.environ.get("TEST_PEERS_REQUIRED"):
         raise AssertionError(MISSING)
     pytest.skip(MISSING)
 
