@@ -135,7 +135,7 @@ class Grown:
         """A build from its start to its end."""
         services = self._process.services
         started = await services.builds.start(LOCAL_OWNER, Opening(requirement=REQUIREMENT))
-        await self._process.lanes.wait_idle()
+        await self._process.lanes.wait_until_idle()
         project = await services.projects.get(LOCAL_OWNER, started.project_id)
         if project.status != "completed":
             raise RuntimeError(f"a build ended as {project.status}: {project.error_info}")
@@ -147,7 +147,7 @@ class Grown:
         if batches := await sessions.stream_reply_events(LOCAL_OWNER, session_id, asked.reply_id):
             async for _ in batches:
                 pass
-        await self._process.lanes.wait_idle()
+        await self._process.lanes.wait_until_idle()
         kept = await sessions.get_reply(LOCAL_OWNER, session_id, asked.reply_id)
         if kept.status != "completed":
             raise RuntimeError(f"a reply ended as {kept.status}: {kept.error_message}")

@@ -2,4 +2,4 @@
 
 from nexus.adapters.structlog import logs
 
-logs.configure("debug", "pretty")
+logs.configure_logging("debug", "pretty")

@@ -13,7 +13,7 @@ SCRIPT = """
 import logging, structlog
 from nexus.adapters.structlog import logs
 
-logs.configure("info", "{form}")
+logs.configure_logging("info", "{form}")
 logger = structlog.get_logger()
 logger.debug("too.quiet")
 logger.info("told", api_key="s3cret", Authorization="s3cret", tokens=7, odd=1j)

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from nexus import serving
-from nexus.adapters.sqlite.lock import find_holder
+from nexus.adapters.sqlite.lock import find_lock_holder_pid
 from nexus.settings import parse_environment
 
 
 async def test_a_worker_works_without_a_socket_until_it_is_told_to_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "check_start", lambda settings: None)  # it refuses the role over SQLite
+    monkeypatch.setattr(serving, "check_server_can_start", lambda settings: None)  # it refuses the role over SQLite
     urls = list[str]()
     settings = parse_environment(
         {
@@ -32,4 +32,4 @@ async def test_a_worker_works_without_a_socket_until_it_is_told_to_stop(
         os.kill(os.getpid(), signal.SIGTERM)
         await serves
     assert urls == [""]
-    assert find_holder(tmp_path) is None
+    assert find_lock_holder_pid(tmp_path) is None

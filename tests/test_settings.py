@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from nexus.domain.core.errors import InvalidInput
-from nexus.settings import OPENAI_URL, Secret, Settings, list_variables, parse_environment
+from nexus.settings import OPENAI_URL, Secret, Settings, list_env_variables, parse_environment
 
 
 def refusal(environ: dict[str, str]) -> InvalidInput:
@@ -78,7 +78,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     assert [one["pointer"] for one in error.facts["errors"]] == ["NEXUS_HOTS", "NEXUS_PORT", "NEXUS_ROLE"]
 
 
-@pytest.mark.parametrize("name", [variable.name for variable in list_variables()])
+@pytest.mark.parametrize("name", [variable.name for variable in list_env_variables()])
 def test_an_empty_value_is_no_value(name: str) -> None:
     assert parse_environment({name: ""}) == parse_environment({name: "  "}) == Settings()
 

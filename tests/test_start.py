@@ -8,7 +8,7 @@ import pytest
 
 from nexus.domain.core.errors import InvalidInput
 from nexus.settings import parse_environment
-from nexus.start import check_start, find_directory_fault, find_setting_faults, find_setting_warnings
+from nexus.start import check_server_can_start, find_data_dir_fault, find_setting_faults, find_setting_warnings
 
 SHORT, LONG = "fifteen-letters", "sixteen-letters!"
 
@@ -32,22 +32,22 @@ def test_a_short_token_is_a_warning_on_this_machine(host: str):
 
 def test_a_directory_that_is_none_is_explained_and_none_is_made(tmp_path: Path):
     new = tmp_path / "a" / "b"
-    assert (find_directory_fault(new), find_directory_fault(tmp_path), new.parent.exists()) == ("", "", False)
+    assert (find_data_dir_fault(new), find_data_dir_fault(tmp_path), new.parent.exists()) == ("", "", False)
     (tmp_path / "README.md").write_text("")
     (tmp_path / "lost").symlink_to(tmp_path / "nowhere")
     (tmp_path / "found").symlink_to(tmp_path)
-    assert find_directory_fault(tmp_path / "README.md").endswith("README.md is a file, not a directory")
-    assert find_directory_fault(tmp_path / "README.md" / "data").endswith("README.md, which is a file")
-    assert find_directory_fault(tmp_path / "lost").endswith("is a link that leads nowhere")
-    assert find_directory_fault(tmp_path / "found") == ""
-    assert "cannot be reached" in find_directory_fault(tmp_path / ("x" * 300))
+    assert find_data_dir_fault(tmp_path / "README.md").endswith("README.md is a file, not a directory")
+    assert find_data_dir_fault(tmp_path / "README.md" / "data").endswith("README.md, which is a file")
+    assert find_data_dir_fault(tmp_path / "lost").endswith("is a link that leads nowhere")
+    assert find_data_dir_fault(tmp_path / "found") == ""
+    assert "cannot be reached" in find_data_dir_fault(tmp_path / ("x" * 300))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_directory_that_this_user_may_not_write_is_explained(tmp_path: Path):
     tmp_path.chmod(0o500)
-    assert "cannot be written" in find_directory_fault(tmp_path)
-    assert "may not write in" in find_directory_fault(tmp_path / "data")
+    assert "cannot be written" in find_data_dir_fault(tmp_path)
+    assert "may not write in" in find_data_dir_fault(tmp_path / "data")
     tmp_path.chmod(0o700)
 
 
@@ -55,7 +55,9 @@ def test_all_that_stands_against_a_start_is_told_at_once(tmp_path: Path, monkeyp
     (tmp_path / "README.md").write_text("")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InvalidInput) as refusal:
-        check_start(parse_environment({"NEXUS_HOST": "0.0.0.0", "NEXUS_DATA_DIR": str(tmp_path / "README.md")}))
+        check_server_can_start(
+            parse_environment({"NEXUS_HOST": "0.0.0.0", "NEXUS_DATA_DIR": str(tmp_path / "README.md")})
+        )
     assert all(part in refusal.value.detail for part in ("NEXUS_AUTH__TOKEN", "no git", "is a file", "--data-dir"))
 
 

@@ -15,12 +15,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from nexus.adapters.sqlite.lock import DirectoryLock
-from nexus.composition.adapters import open_code
+from nexus.composition.adapters import open_code_runner
 from nexus.domain.core.errors import Conflict
-from nexus.providers.checks import MEANINGS, Check, check_configured
+from nexus.providers.checks import MEANINGS, Check, probe_configured_model
 from nexus.providers.file import FILE
 from nexus.settings import Settings
-from nexus.start import DIRECTORY_ADVICE, GIT_ADVICE, find_directory_fault, find_setting_faults, find_setting_warnings
+from nexus.start import DIRECTORY_ADVICE, GIT_ADVICE, find_data_dir_fault, find_setting_faults, find_setting_warnings
 
 LEAST_FREE = 500 * 1024 * 1024
 MODEL_SECONDS = 20.0
@@ -43,25 +43,25 @@ class Finding(Struct, frozen=True):
 async def diagnose_installation(settings: Settings) -> list[Finding]:
     """Changes nothing but makes the data directory where there is none."""
     return [
-        _check_settings(settings),
+        _diagnose_settings(settings),
         Finding("python", "ok", platform.python_version()),
-        _check_git(),
-        *_check_directory(settings.data_directory),
-        *_check_modes(settings.data_directory),
+        _diagnose_git(),
+        *_diagnose_data_directory(settings.data_directory),
+        *_diagnose_file_modes(settings.data_directory),
         Finding("sqlite", "ok", sqlite3.sqlite_version),
-        await _check_code_runner(settings),
-        *await _check_model(settings),
+        await _diagnose_code_runner(settings),
+        *await _diagnose_model(settings),
     ]
 
 
-def _check_settings(settings: Settings) -> Finding:
+def _diagnose_settings(settings: Settings) -> Finding:
     if wrong := find_setting_faults(settings):
         return Finding("settings", "fail", " ".join(wrong))
     weak = find_setting_warnings(settings)
     return Finding("settings", "warn" if weak else "ok", " ".join(weak) or "can be served")
 
 
-def _check_git() -> Finding:
+def _diagnose_git() -> Finding:
     path = shutil.which("git")
     if path is None:
         return Finding("git", "fail", "not found on PATH", GIT_ADVICE)
@@ -72,8 +72,8 @@ def _check_git() -> Finding:
     return Finding("git", "ok", f"{path}, {version.decode(errors='replace').strip()}")
 
 
-def _check_directory(data: Path) -> list[Finding]:
-    if fault := find_directory_fault(data):
+def _diagnose_data_directory(data: Path) -> list[Finding]:
+    if fault := find_data_dir_fault(data):
         return [Finding("data directory", "fail", fault, DIRECTORY_ADVICE)]
     try:
         with DirectoryLock(data):
@@ -89,7 +89,7 @@ def _check_directory(data: Path) -> list[Finding]:
     return [Finding("data directory", "ok", detail), disk]
 
 
-def _check_modes(data: Path) -> Iterator[Finding]:
+def _diagnose_file_modes(data: Path) -> Iterator[Finding]:
     """What holds a secret, and can be read by others."""
     for path in (data / "secret", data / FILE):
         try:
@@ -103,10 +103,10 @@ def _check_modes(data: Path) -> Iterator[Finding]:
             yield Finding(path.name, "warn", detail, advice)
 
 
-async def _check_code_runner(settings: Settings) -> Finding:
+async def _diagnose_code_runner(settings: Settings) -> Finding:
     """The boundary in force for generated code, tried for real."""
     async with AsyncExitStack() as stack:
-        tier = (await open_code(settings, stack)).get_isolation_tier()
+        tier = (await open_code_runner(settings, stack)).get_isolation_tier()
     if tier.level:
         detail, weak = f"tier {tier.level} ({tier.name}): {tier.detail}", tier.level < USUAL_TIER
         return Finding("code runner", "warn", detail, SHARED_ADVICE) if weak else Finding("code runner", "ok", detail)
@@ -117,17 +117,17 @@ async def _check_code_runner(settings: Settings) -> Finding:
     return Finding("code runner", "warn", tier.detail, advice)
 
 
-async def _check_model(settings: Settings) -> list[Finding]:
+async def _diagnose_model(settings: Settings) -> list[Finding]:
     """What the model can really do, with one short call each."""
     model = settings.model
     if model.provider == "offline":
         advice = "`nexus models` shows the real ones at hand, and how to choose one."
         return [Finding("model", "ok", "offline: the built-in stand-in, no AI", advice)]
-    checks = await check_configured(settings, seconds=MODEL_SECONDS)
-    return [_make_finding(check, f"{model.name} at {model.base_url}") for check in checks]
+    checks = await probe_configured_model(settings, seconds=MODEL_SECONDS)
+    return [_make_model_finding(check, f"{model.name} at {model.base_url}") for check in checks]
 
 
-def _make_finding(check: Check, model: str) -> Finding:
+def _make_model_finding(check: Check, model: str) -> Finding:
     name, place = ("model", f"{model}: ") if check.name == "text" else (f"model, {check.name}", "")
     detail = f"{place}{check.detail} ({check.seconds:.1f} s)"
     if check.works:

@@ -9,10 +9,10 @@ from contextlib import AsyncExitStack, closing
 from msgspec import structs
 from uvicorn.loops.auto import auto_loop_factory
 
-from nexus.adapters.confined.environment import hide_environment
-from nexus.adapters.http.app import make_app
+from nexus.adapters.confined.environment import erase_proc_environ
+from nexus.adapters.http.app import make_http_app
 from nexus.adapters.http.connections import Bounds
-from nexus.adapters.http.server import open_socket, serve_connections
+from nexus.adapters.http.server import open_listening_socket, serve_asgi_app
 from nexus.adapters.http.streams import Streams
 from nexus.adapters.structlog import logs
 from nexus.adapters.token.authenticator import TokenAuthenticator
@@ -21,12 +21,12 @@ from nexus.domain.core import failpoints
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.addresses import parse_networks
 from nexus.settings import Settings
-from nexus.start import check_start, describe_bind_error
+from nexus.start import check_server_can_start, describe_bind_error
 
 
 def run_server(settings: Settings, *, ready: Callable[[str], None]) -> None:
     """`serve` on the fastest loop that the machine has, in a process that shows its environment to nobody."""
-    hide_environment()
+    erase_proc_environ()
     with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
         runner.run(serve_until_signal(settings, ready=ready))
 
@@ -34,59 +34,59 @@ def run_server(settings: Settings, *, ready: Callable[[str], None]) -> None:
 async def serve_until_signal(settings: Settings, *, ready: Callable[[str], None]) -> None:
     """Serves until SIGTERM or SIGINT, then drains: readiness goes, streams are told, work is finished or handed back. `ready` hears
     the URL once requests are answered; of a worker, an empty one. InvalidInput for settings that must not be served."""
-    check_start(settings)
+    check_server_can_start(settings)
     failpoints.arm(settings.chaos.failpoint)
-    logs.configure(settings.log.level, settings.log.format)
-    stopping = _listen_for_signals()
+    logs.configure_logging(settings.log.level, settings.log.format)
+    stopping = _install_signal_handlers()
     async with AsyncExitStack() as stack:
         answers = "http" in DUTIES[settings.role]
-        listener = stack.enter_context(closing(_bind_listener(settings))) if answers else None
+        listener = stack.enter_context(closing(_bind_listening_socket(settings))) if answers else None
         process = await stack.enter_async_context(open_process(settings))
         if listener is None:
             ready("")
             await stopping.wait()
             await process.lanes.drain_jobs(settings.limits.drain_seconds)
         else:
-            await _answer_requests(settings, process, listener, stopping, ready)
+            await _serve_http_requests(settings, process, listener, stopping, ready)
 
 
-async def _answer_requests(
+async def _serve_http_requests(
     settings: Settings, process: Process, listener: socket.socket, stopping: asyncio.Event, ready: Callable[[str], None]
 ) -> None:
     streams, state = Streams(longest=settings.limits.stream_seconds), {"status": "ready"}
     authenticator = TokenAuthenticator(settings.auth.token.reveal() if settings.auth.token else None)
-    app = make_app(
+    app = make_http_app(
         process.services,
         authenticator=authenticator,
         hosts=[settings.host],
         streams=streams,
-        parts=process.describe_parts,
+        parts=process.describe_health,
         ready=lambda: state,
     )
-    async with serve_connections(app, listener, _make_bounds(settings)):
+    async with serve_asgi_app(app, listener, _make_connection_limits(settings)):
         host, port = listener.getsockname()[:2]
         ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         await stopping.wait()
         state["status"] = "draining"
-        streams.drain()
+        streams.stop_all_streams()
         await process.lanes.drain_jobs(settings.limits.drain_seconds)
 
 
-def _bind_listener(settings: Settings) -> socket.socket:
+def _bind_listening_socket(settings: Settings) -> socket.socket:
     """Before anything is opened: a server that cannot listen must not begin to work."""
     try:
-        return open_socket(settings.host, settings.port)
+        return open_listening_socket(settings.host, settings.port)
     except OSError as error:
         raise InvalidInput(describe_bind_error(error, settings)) from error
 
 
-def _make_bounds(settings: Settings) -> Bounds:
+def _make_connection_limits(settings: Settings) -> Bounds:
     limits = structs.asdict(settings.limits)
     shared = {name: limits[name] for name in Bounds.__struct_fields__ if name in limits}
     return Bounds(**shared, trusted=parse_networks(settings.trusted_proxies))
 
 
-def _listen_for_signals() -> asyncio.Event:
+def _install_signal_handlers() -> asyncio.Event:
     """Set by the first SIGTERM or SIGINT; the second one ends the process as usual."""
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
 

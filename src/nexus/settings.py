@@ -225,7 +225,7 @@ class Variable(NamedTuple):
         )
 
 
-def list_variables() -> Iterator[Variable]:
+def list_env_variables() -> Iterator[Variable]:
     """Everything that the environment may say, in the order of the fields."""
     groups: Mapping[str, type[_Group]] = {"": Settings, **_GROUPS}
     for prefix, group in groups.items():
@@ -243,7 +243,7 @@ def list_variables() -> Iterator[Variable]:
 
 def parse_environment(environ: Mapping[str, str], **overrides: object) -> Settings:
     """Settings from `NEXUS_…`; an override (`port=9000`, `model__name="x"`) wins, unless it is None."""
-    known = {variable.name: variable for variable in list_variables()}
+    known = {variable.name: variable for variable in list_env_variables()}
     given: dict[str, object] = {
         name: text for name, text in environ.items() if name.startswith(PREFIX) and text.strip()
     }
@@ -269,7 +269,7 @@ def parse_environment(environ: Mapping[str, str], **overrides: object) -> Settin
     return Settings(**values[""], **groups)
 
 
-def describe_missing_key(model: Model) -> str:
+def describe_missing_api_key(model: Model) -> str:
     """What a provider that takes no call without a key lacks; empty when nothing."""
     if model.provider == "openai" and model.base_url == OPENAI_URL and not model.api_key:
         return "NEXUS_MODEL__PROVIDER=openai needs NEXUS_MODEL__API_KEY, or another NEXUS_MODEL__BASE_URL."

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from nexus.adapters.confined.environment import hide_environment
+from nexus.adapters.confined.environment import erase_proc_environ
 from nexus.adapters.memory.tables import MemoryTables
-from nexus.composition.adapters import AgentAdapters, open_code, open_models, open_web
+from nexus.composition.adapters import AgentAdapters, make_web_client, open_code_runner, open_model_catalog
 from nexus.composition.services import make_runtime_services
 from nexus.domain.agents import package
 from nexus.domain.agents.package import Package
@@ -29,17 +29,17 @@ class OpenAgent(Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def open_agent(directory: Path, settings: Settings) -> AsyncIterator[OpenAgent]:
+async def open_standalone_agent(directory: Path, settings: Settings) -> AsyncIterator[OpenAgent]:
     """The agent package in a folder, alone: no server, no store. InvalidInput for what is missing or malformed in it."""
-    hide_environment()
+    erase_proc_environ()
     async with AsyncExitStack() as stack:
-        packages = {found.manifest.agent.slug: found for found in _list_packages(directory)}
-        code = await open_code(settings, stack)
+        packages = {found.manifest.agent.slug: found for found in _load_agent_packages(directory)}
+        code = await open_code_runner(settings, stack)
         adapters = AgentAdapters(
             tables=MemoryTables(),
-            models=await open_models(settings, stack),
+            models=await open_model_catalog(settings, stack),
             code=code,
-            web=open_web(),
+            web=make_web_client(),
             secret=b"standalone",
         )
         slug = next(iter(packages))
@@ -49,7 +49,7 @@ async def open_agent(directory: Path, settings: Settings) -> AsyncIterator[OpenA
         yield OpenAgent(package=packages[slug], spec=spec, runtime=composed.runtime, code=code, model=model)
 
 
-def _list_packages(directory: Path) -> Iterator[Package]:
+def _load_agent_packages(directory: Path) -> Iterator[Package]:
     """The package in a folder, then those beside it, which it may ask."""
     own = directory.resolve()
     beside = sorted(path for path in own.parent.iterdir() if (path / package.MANIFEST).is_file() and path != own)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.addresses import is_loopback, parse_networks
-from nexus.settings import Settings, describe_missing_key
+from nexus.settings import Settings, describe_missing_api_key
 
 SHORTEST_TOKEN = 16
 GIT_ADVICE = (
@@ -21,12 +21,12 @@ _ADVICE = 'make one with python3 -c "import secrets; print(secrets.token_urlsafe
 DIRECTORY_ADVICE = "Choose another one with --data-dir, or NEXUS_DATA_DIR."
 
 
-def check_start(settings: Settings) -> None:
+def check_server_can_start(settings: Settings) -> None:
     """InvalidInput tells all that stands against a start, each with what to do."""
     faults = find_setting_faults(settings)
     if shutil.which("git") is None:
         faults.append(f"There is no git on PATH. {GIT_ADVICE}")
-    if fault := find_directory_fault(settings.data_directory):
+    if fault := find_data_dir_fault(settings.data_directory):
         faults.append(f"{fault}. {DIRECTORY_ADVICE}")
     if faults:
         raise InvalidInput(" ".join(faults))
@@ -38,7 +38,7 @@ def find_setting_faults(settings: Settings) -> list[str]:
     if settings.role != "worker" and not is_loopback(settings.host):
         if not settings.auth.token:
             found.append(f"{reached}: set NEXUS_AUTH__TOKEN, or listen on 127.0.0.1.")
-        elif _is_short(settings):
+        elif _is_token_too_short(settings):
             found.append(f"{reached}, and {_SHORT}: {_ADVICE}")
     found += find_role_faults(settings)
     try:
@@ -52,7 +52,7 @@ def find_setting_faults(settings: Settings) -> list[str]:
             found.append("NEXUS_EVENTS__BACKEND=redis and NEXUS_QUEUE__BACKEND=arq need NEXUS_REDIS__URL.")
         if find_spec("arq") is None:
             found.append(REDIS_ADVICE)
-    return [*found, *filter(None, [describe_missing_key(settings.model)])]
+    return [*found, *filter(None, [describe_missing_api_key(settings.model)])]
 
 
 def find_role_faults(settings: Settings) -> list[str]:
@@ -71,11 +71,11 @@ def find_role_faults(settings: Settings) -> list[str]:
 
 def find_setting_warnings(settings: Settings) -> list[str]:
     """What is allowed on this machine alone, and should not be."""
-    is_weak = _is_short(settings) and is_loopback(settings.host)
+    is_weak = _is_token_too_short(settings) and is_loopback(settings.host)
     return [f"{_SHORT}, so it can be guessed: {_ADVICE}"] if is_weak else []
 
 
-def find_directory_fault(data: Path) -> str:
+def find_data_dir_fault(data: Path) -> str:
     """Why nothing can be kept in a directory, or it cannot be made; empty when it can. Changes nothing."""
     try:
         if data.is_dir():
@@ -109,5 +109,5 @@ def describe_bind_error(error: OSError, settings: Settings) -> str:
     return f"Cannot listen on {settings.host}: {reason}. Name an address of this machine with --host."
 
 
-def _is_short(settings: Settings) -> bool:
+def _is_token_too_short(settings: Settings) -> bool:
     return 0 < len(settings.auth.token.reveal()) < SHORTEST_TOKEN

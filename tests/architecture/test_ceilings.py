@@ -16,7 +16,7 @@ NESTING = 3
 EXCEPTIONS = {
     "src/nexus/domain/models/service.py:Models.stream": "tries of a stream that must be closed in order",
     "src/nexus/domain/models/service.py:Models._stream_whole": "tries of a stream that must be closed in order",
-    "src/nexus/adapters/http/app.py:make_app": "puts the app together: a constructor in all but name",
+    "src/nexus/adapters/http/app.py:make_http_app": "puts the app together: a constructor in all but name",
     "src/nexus/domain/tools/library/dates.py:add_to_date": "the parameters of a tool are what a model may say",
     "src/nexus/domain/tools/library/tabular.py:query_csv": "the parameters of a tool are what a model may say",
 }

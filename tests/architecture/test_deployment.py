@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from nexus.settings import list_variables, parse_environment
+from nexus.settings import list_env_variables, parse_environment
 from nexus.start import find_role_faults
 from tests.stack.processes import APIS, WORKERS, Stack
 
@@ -37,7 +37,7 @@ def test_both_set_the_same(tmp_path: Path) -> None:
 
 
 def test_every_service_of_ours_has_settings_that_can_start() -> None:
-    known = {variable.name for variable in list_variables()}
+    known = {variable.name for variable in list_env_variables()}
     for name in (*APIS, *WORKERS):
         found = {key: value for key, value in environment_of(name).items() if key.startswith("NEXUS_")}
         assert {*found} <= known

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from nexus.settings import Secret, Variable, list_variables
+from nexus.settings import Secret, Variable, list_env_variables
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs/settings.md"
@@ -27,13 +27,13 @@ def offer(variable: Variable) -> str:
 
 
 def test_the_table_in_the_docs_is_exactly_what_can_be_set() -> None:
-    expected = [row(variable) for variable in list_variables()]
+    expected = [row(variable) for variable in list_env_variables()]
     found = re.findall(r"^\| `NEXUS_.*$", DOCS.read_text(), re.MULTILINE)
     assert found == expected, "docs/settings.md should have these rows:\n" + "\n".join(expected)
 
 
 def test_the_example_offers_exactly_what_can_be_set() -> None:
-    expected = [offer(variable) for variable in list_variables()]
+    expected = [offer(variable) for variable in list_env_variables()]
     found = [block + "\n" for block in EXAMPLE.read_text().rstrip("\n").split("\n\n")[1:]]
     assert found == expected, ".env.example should have these blocks:\n\n" + "\n".join(expected)
 
@@ -43,4 +43,4 @@ def test_the_example_sets_nothing_by_itself() -> None:
 
 
 def test_everything_that_can_be_set_is_explained_in_a_sentence() -> None:
-    assert all(variable.doc.endswith(".") for variable in list_variables())
+    assert all(variable.doc.endswith(".") for variable in list_env_variables())

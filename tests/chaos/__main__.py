@@ -63,7 +63,7 @@ async def tried(stem: str, seed: int, runs: int) -> str:
 def one(stem: str, seed: int, runs: int) -> Outcome:
     """Runs an experiment in this process, and tells of it."""
     start, outcome = time.monotonic(), Outcome.HELD
-    logs.configure("error", "json")
+    logs.configure_logging("error", "json")
     try:
         with adopting():
             told = asyncio.run(tried(stem, seed, runs))

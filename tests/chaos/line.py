@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from nexus.adapters.dynamodb.provision import create_missing_tables
-from nexus.adapters.dynamodb.tables import DynamoTables, open_client
+from nexus.adapters.dynamodb.tables import DynamoTables, open_dynamodb_client
 from nexus.composition.tables import TABLES
 from tests.chaos.harness import ROOT, must
 
@@ -80,5 +80,7 @@ async def dynamo_behind_line() -> AsyncIterator[tuple[DynamoTables, Line]]:
 async def _client(server: asyncio.Server) -> AsyncIterator[Any]:
     credentials = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nothing"}
     port = server.sockets[0].getsockname()[1]
-    async with open_client(region="us-east-1", endpoint_url=f"http://127.0.0.1:{port}", **credentials) as client:
+    async with open_dynamodb_client(
+        region="us-east-1", endpoint_url=f"http://127.0.0.1:{port}", **credentials
+    ) as client:
         yield client

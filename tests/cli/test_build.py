@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from nexus.cli import servers
-from nexus.cli.board import Board, make_board
-from nexus.cli.watching import refresh_position, render_board
+from nexus.cli.board import Board, make_build_board
+from nexus.cli.watching import refresh_queue_position, render_build_board
 from nexus.client import Event, Unreachable
 from nexus.wire.projects import StageView
 from tests.cli.conftest import Nexus
@@ -240,7 +240,7 @@ class Timer:
 def board_after(*told: tuple[str, dict[str, object]], timer: Timer | None = None) -> Board:
     import msgspec
 
-    board = make_board([msgspec.convert(view, StageView) for view in stages()], timer or Timer())
+    board = make_build_board([msgspec.convert(view, StageView) for view in stages()], timer or Timer())
     for position, (tag, data) in enumerate(told, 1):
         board.apply_event(Event(position=position, tag=tag, data=dict(data)))
     return board
@@ -248,7 +248,7 @@ def board_after(*told: tuple[str, dict[str, object]], timer: Timer | None = None
 
 def text_of(board: Board) -> str:
     drawing = io.StringIO()
-    Console(file=drawing, width=100, force_terminal=False).print(render_board(board))
+    Console(file=drawing, width=100, force_terminal=False).print(render_build_board(board))
     return drawing.getvalue()
 
 
@@ -285,7 +285,7 @@ async def test_the_board_is_kept_up_to_date_while_others_are_let_in_and_survives
             case now:
                 return now
 
-    looking = asyncio.ensure_future(refresh_position(board, position, every=0))
+    looking = asyncio.ensure_future(refresh_queue_position(board, position, every=0))
     while board.before is not None:
         await asyncio.sleep(0)
     for _ in range(10):
@@ -300,12 +300,12 @@ def test_the_board_counts_the_seconds_of_a_running_stage_and_keeps_those_of_a_fi
     timer = Timer()
     board = board_after(("build.started", {}), ("stage.started", {"stage": "intake", "attempt": 1}), timer=timer)
     timer.now = 2.5
-    assert board.seconds(board.stages["intake"]) == 2.5
+    assert board.compute_stage_seconds(board.stages["intake"]) == 2.5
     board.apply_event(
         Event(position=9, tag="stage.completed", data={"stage": "intake", "seconds": 2.0, "progress": 11.1})
     )
     timer.now = 9.0
-    assert board.seconds(board.stages["intake"]) == 2.0
+    assert board.compute_stage_seconds(board.stages["intake"]) == 2.0
     assert board.progress == 11.1
 
 
@@ -341,7 +341,7 @@ def test_long_lines_are_cut_and_never_push_the_stages_away():
         ("stage.started", {"stage": "verification"}), ("stage.log", {"stage": "verification", "line": "很长 " * 200})
     )
     drawing = io.StringIO()
-    Console(file=drawing, width=80, force_terminal=False).print(render_board(board))
+    Console(file=drawing, width=80, force_terminal=False).print(render_build_board(board))
     lines = drawing.getvalue().splitlines()
     assert len(lines) == 10
     assert lines[7].startswith("8  ▶ Verification  running")

@@ -85,7 +85,7 @@ def test_the_unexpected_is_one_line_and_a_hint(fake: Fake, nexus: Nexus, monkeyp
     def broken(*_: object) -> int:
         raise RuntimeError("the sky fell")
 
-    monkeypatch.setattr(cli, "_run_command", broken)
+    monkeypatch.setattr(cli, "_call_command_handler", broken)
     said, told = nexus("agents", "list"), nexus("agents", "list", NEXUS_DEBUG="1")
     assert (said.code, told.code) == (1, 1)
     assert said.err == "nexus: unexpected RuntimeError: the sky fell. NEXUS_DEBUG=1 shows where.\n"
@@ -96,7 +96,7 @@ def test_an_interrupt_is_quiet(nexus: Nexus, monkeypatch: pytest.MonkeyPatch):
     def interrupted(*_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_run_command", interrupted)
+    monkeypatch.setattr(cli, "_call_command_handler", interrupted)
     assert nexus("agents", "list").code == 130
 
 
@@ -168,6 +168,6 @@ def functions_of(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 def test_every_command_names_a_function_that_is_there():
-    named = [*functions_of(cli.parser())]
+    named = [*functions_of(cli.make_argument_parser())]
     assert len(named) > 30
     assert all(callable(resolve_name(f"nexus.cli.{name}")) for name in named)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nexus.cli import parser
+from nexus.cli import make_argument_parser
 from nexus.cli.completion import SHELLS
 from tests.cli.conftest import Nexus
 
@@ -54,7 +54,7 @@ def test_the_words_that_may_come_next(typed: str, found: list[str], tmp_path: Pa
 
 
 def test_every_command_is_offered(tmp_path: Path):
-    (commands,) = [one for one in parser()._actions if isinstance(one, _SubParsersAction)]
+    (commands,) = [one for one in make_argument_parser()._actions if isinstance(one, _SubParsersAction)]
     assert set(commands.choices) <= set(complete("nexus ", tmp_path))
 
 

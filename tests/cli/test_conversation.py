@@ -2,7 +2,7 @@
 
 import pytest
 
-from nexus.cli.prompt import Typed, read_entry
+from nexus.cli.prompt import Typed, read_typed_entry
 from tests.cli.conftest import Nexus
 from tests.client import fake as say
 from tests.client.fake import Fake, frame
@@ -49,7 +49,7 @@ def said_to(fake: Fake) -> list[str]:
 )
 def test_what_is_typed_is_a_text_or_a_command(lines: list[str], found: Typed | None):
     given = iter(lines)
-    assert read_entry(lambda _: next(given, None)) == found
+    assert read_typed_entry(lambda _: next(given, None)) == found
 
 
 @pytest.mark.parametrize("interactive", [True, False])

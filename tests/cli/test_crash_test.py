@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from nexus.cli.crash_test import run_crash_test
-from nexus.cli.sandbox import describe_sandbox, select_environ, take_sandbox
-from nexus.settings import Secret, list_variables, parse_environment
+from nexus.cli.sandbox import describe_sandbox, open_crash_test_sandbox, select_sandbox_environ
+from nexus.settings import Secret, list_env_variables, parse_environment
 from tests.contracts.test_code import _children, _wait_for_end
 
 KEY, TOKEN = "sk-canary", "tok-canary"
@@ -41,7 +41,7 @@ USERS = {
 
 
 def test_the_users_limits_and_pace_hold_and_no_secret_is_passed_on() -> None:
-    passed = select_environ(USERS)
+    passed = select_sandbox_environ(USERS)
     assert passed == {
         name: USERS[name]
         for name in (
@@ -49,16 +49,16 @@ def test_the_users_limits_and_pace_hold_and_no_secret_is_passed_on() -> None:
             *("NEXUS_BUILDS__CONCURRENCY", "NEXUS_BUILDS__HEARTBEAT_SECONDS", "NEXUS_LIMITS__REPLIES"),
         )
     }
-    secret = {variable.name: "canary" for variable in list_variables() if variable.type is Secret}
+    secret = {variable.name: "canary" for variable in list_env_variables() if variable.type is Secret}
     assert secret
-    assert select_environ(secret) == {}
+    assert select_sandbox_environ(secret) == {}
 
 
 def test_the_place_is_on_the_users_own_disk_and_gone_afterwards(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     (data / "mine").write_text("x")
-    with take_sandbox(parse_environment({}, data_dir=str(data)), USERS) as place:
+    with open_crash_test_sandbox(parse_environment({}, data_dir=str(data)), USERS) as place:
         assert place.data.parent.parent == data
         assert place.data.parent.name.startswith(".rehearsal-")
         assert place.data.parent.stat().st_dev == data.stat().st_dev
@@ -77,20 +77,23 @@ def test_the_place_is_on_the_users_own_disk_and_gone_afterwards(tmp_path: Path) 
 
 def test_a_data_directory_that_was_not_there_is_not_there_afterwards(tmp_path: Path) -> None:
     settings = parse_environment({}, data_dir=str(tmp_path / "some/data"))
-    with take_sandbox(settings, {}):
+    with open_crash_test_sandbox(settings, {}):
         assert (tmp_path / "some/data").is_dir()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_came_into_a_new_data_directory_meanwhile_stays(tmp_path: Path) -> None:
     settings = parse_environment({}, data_dir=str(tmp_path / "some/data"))
-    with take_sandbox(settings, {}):
+    with open_crash_test_sandbox(settings, {}):
         (tmp_path / "some/data/mine").write_text("x")
     assert (tmp_path / "some/data/mine").read_text() == "x"
 
 
 def test_a_crash_test_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), take_sandbox(parse_environment({}, data_dir=str(tmp_path / "data")), {}):
+    with (
+        pytest.raises(ZeroDivisionError),
+        open_crash_test_sandbox(parse_environment({}, data_dir=str(tmp_path / "data")), {}),
+    ):
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nexus.cli.importing import import_without
+from nexus.cli.importing import hide_modules_from_import
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def ornament(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_what_is_to_be_absent_is_absent_inside_and_there_again_behind(ornament: str) -> None:
-    with import_without(ornament, "sys"):
+    with hide_modules_from_import(ornament, "sys"):
         with pytest.raises(ImportError):
             import_module(ornament)
         assert not gc.isenabled()
@@ -32,7 +32,7 @@ def test_what_is_to_be_absent_is_absent_inside_and_there_again_behind(ornament: 
 
 
 def test_an_import_that_fails_leaves_nothing_behind(ornament: str) -> None:
-    with pytest.raises(ImportError), import_without(ornament):
+    with pytest.raises(ImportError), hide_modules_from_import(ornament):
         import_module("nexus.no_such_module")
     assert gc.isenabled()
     assert import_module(ornament).shine
@@ -40,8 +40,8 @@ def test_an_import_that_fails_leaves_nothing_behind(ornament: str) -> None:
 
 def test_a_server_starts_without_what_only_tools_and_terminals_need() -> None:
     script = (
-        "import sys; from nexus.cli.importing import import_without\n"
-        "with import_without('rich'): from nexus import serving\n"
+        "import sys; from nexus.cli.importing import hide_modules_from_import\n"
+        "with hide_modules_from_import('rich'): from nexus import serving\n"
         "heavy = {'rich', 'pygments', 'regex', 'anyio._backends._asyncio'} & set(sys.modules)\n"
         "sys.exit(f'imported: {heavy}' if heavy else 0)"
     )

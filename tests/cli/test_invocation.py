@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nexus.cli.asked import Asked, find_program
+from nexus.cli.asked import Asked, get_program_command
 from nexus.cli.output import Output
 from tests.cli.conftest import Nexus
 from tests.client import fake as say
@@ -25,7 +25,7 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_program_on_path_is_called_by_its_name(script: Path):
     environ = {"PATH": f"/nowhere:{script.parent}"}
-    assert find_program(["/usr/bin/python3", str(script), "build"], environ) == "nexus"
+    assert get_program_command(["/usr/bin/python3", str(script), "build"], environ) == "nexus"
 
 
 def test_another_program_of_that_name_on_path_is_not_meant(script: Path, tmp_path: Path):
@@ -33,7 +33,7 @@ def test_another_program_of_that_name_on_path_is_not_meant(script: Path, tmp_pat
     other.parent.mkdir()
     other.write_text("#!/bin/sh\n")
     other.chmod(0o755)
-    assert find_program(["python", str(script), "build"], {"PATH": str(other.parent)}) == ".venv/bin/nexus"
+    assert get_program_command(["python", str(script), "build"], {"PATH": str(other.parent)}) == ".venv/bin/nexus"
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ def test_another_program_of_that_name_on_path_is_not_meant(script: Path, tmp_pat
     ],
 )
 def test_off_path_a_program_is_called_as_it_was_typed(script: Path, called: list[str], program: str):
-    assert find_program(called, {"PATH": "/nowhere"}) == program
+    assert get_program_command(called, {"PATH": "/nowhere"}) == program
 
 
 def test_what_uv_runs_is_run_by_uv_again(script: Path):
     environ = {"PATH": str(script.parent), "UV_RUN_RECURSION_DEPTH": "1"}
-    assert find_program(["python", str(script), "build"], environ) == "uv run nexus"
+    assert get_program_command(["python", str(script), "build"], environ) == "uv run nexus"
 
 
 def test_a_printed_command_names_the_server_that_was_named_and_quotes_for_the_shell(fake: Fake, nexus: Nexus):
@@ -75,7 +75,7 @@ def test_a_printed_command_names_the_server_that_was_named_and_quotes_for_the_sh
 )
 def test_commands_in_the_words_of_others_are_called_the_same_way(text: str, shown: str):
     asked = Asked(arguments=Namespace(), environ={}, output=Output(), program=".venv/bin/nexus")
-    assert asked.as_called(text) == shown
+    assert asked.replace_program_name(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -89,4 +89,4 @@ def test_commands_in_the_words_of_others_are_called_the_same_way(text: str, show
 )
 def test_a_server_is_started_where_it_was_looked_for(url: str, command: str):
     asked = Asked(arguments=Namespace(url=url), environ={}, output=Output())
-    assert asked.command("serve") == command
+    assert asked.format_command("serve") == command

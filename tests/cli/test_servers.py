@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from nexus.adapters.sqlite.lock import find_holder
+from nexus.adapters.sqlite.lock import find_lock_holder_pid
 from nexus.cli.asked import Asked
 from nexus.cli.exits import Ended
 from nexus.cli.output import Output
 from nexus.cli.servers import provide_server
 from nexus.client import Client, Unreachable
-from nexus.providers.file import Entry, choose_model
+from nexus.providers.file import Entry, set_default_model
 from tests.client import fake as say
 from tests.client.conftest import Clock
 from tests.client.fake import Fake
@@ -64,7 +64,7 @@ async def test_without_being_asked_no_server_is_started():
 async def test_a_server_is_started_used_stopped_and_people_are_told():
     port = free_port()
     what = asked(f"http://127.0.0.1:{port}", serve=True)
-    async with Client(what.url) as client:
+    async with Client(what.server_url) as client:
         async with provide_server(what, client, command=[sys.executable, "-c", SERVER, str(port)]) as own:
             assert own is True
             assert await client.ready()
@@ -78,7 +78,7 @@ async def test_a_server_is_started_used_stopped_and_people_are_told():
 async def test_a_server_that_dies_at_once_is_quoted():
     what = asked(f"http://127.0.0.1:{free_port()}", serve=True)
     dying = [sys.executable, "-c", "import sys; sys.exit('the directory is in use')"]
-    async with Client(what.url) as client:
+    async with Client(what.server_url) as client:
         with pytest.raises(Ended, match="the directory is in use") as ended:
             async with provide_server(what, client, command=dying):
                 pass
@@ -88,7 +88,7 @@ async def test_a_server_that_dies_at_once_is_quoted():
 async def test_the_server_is_stopped_though_the_command_fails():
     port = free_port()
     what = asked(f"http://127.0.0.1:{port}", serve=True)
-    async with Client(what.url, sleep=Clock().sleep) as client:
+    async with Client(what.server_url, sleep=Clock().sleep) as client:
         with pytest.raises(RuntimeError):
             async with provide_server(what, client, command=[sys.executable, "-c", SERVER, str(port)]):
                 raise RuntimeError
@@ -178,19 +178,19 @@ def test_serve_refuses_an_open_address_without_a_token_that_cannot_be_guessed(tm
 
 def test_serve_warns_of_a_short_token_and_names_the_model_that_answers(tmp_path: Path):
     data = tmp_path / "data"
-    choose_model(data, "custom/通义", Entry(name="custom/通义", base_url="http://127.0.0.1:9/v1"))
+    set_default_model(data, "custom/通义", Entry(name="custom/通义", base_url="http://127.0.0.1:9/v1"))
     with served(data, NEXUS_AUTH__TOKEN="abc") as process:
         try:
             assert process.stderr is not None
             warning, ready = next(process.stderr), next(process.stderr)
             assert "NEXUS_AUTH__TOKEN has fewer than 16 characters" in warning
             assert "model: 通义 at http://127.0.0.1:9/v1" in ready
-            assert find_holder(data) == str(process.pid)
+            assert find_lock_holder_pid(data) == str(process.pid)
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0
         finally:
             process.kill()
-    assert find_holder(data) is None
+    assert find_lock_holder_pid(data) is None
 
 
 @pytest.mark.parametrize(

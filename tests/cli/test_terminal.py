@@ -10,7 +10,7 @@ from rich.cells import cell_len as cells
 
 from nexus.cli.output import Output
 from nexus.cli.tables import format_table
-from nexus.cli.terminal import escape_json, fit_line, make_printable
+from nexus.cli.terminal import escape_json_controls, remove_control_chars, truncate_to_one_line
 
 BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 EVERY = [chr(code) for code in range(sys.maxunicode + 1)]
@@ -33,32 +33,34 @@ class Terminal(io.StringIO):
 
 def test_nothing_that_steers_a_terminal_is_printable():
     assert len(STEERING) > 2100
-    left = set(make_printable("".join(STEERING)))
+    left = set(remove_control_chars("".join(STEERING)))
     assert left == {"\n", "\ufffd"}
     assert [
-        make_printable(f"a{one}b") for one in STEERING if make_printable(f"a{one}b") not in ("ab", "a\ufffdb", "a\nb")
+        remove_control_chars(f"a{one}b")
+        for one in STEERING
+        if remove_control_chars(f"a{one}b") not in ("ab", "a\ufffdb", "a\nb")
     ] == []
 
 
 def test_all_other_text_stays_as_it_is():
     harmless = "".join(one for one in EVERY if unicodedata.category(one) not in ("Cc", "Cs", "Cf", "Zl", "Zp"))
-    assert make_printable(harmless) == harmless
-    assert make_printable("naïve 税务 👩‍👩‍👧 می‌خواهم\n\t") == "naïve 税务 👩‍👩‍👧 می‌خواهم\n\t"
-    assert make_printable("a\x1b[31mb\r\x9b\u202ec\n\t") == "a[31mbc\n\t"
+    assert remove_control_chars(harmless) == harmless
+    assert remove_control_chars("naïve 税务 👩‍👩‍👧 می‌خواهم\n\t") == "naïve 税务 👩‍👩‍👧 می‌خواهم\n\t"
+    assert remove_control_chars("a\x1b[31mb\r\x9b\u202ec\n\t") == "a[31mbc\n\t"
 
 
 def test_json_with_escapes_means_the_same_and_holds_nothing_that_steers():
     value = {"all": "".join(one for one in STEERING if unicodedata.category(one) != "Cs"), "名": "👍"}
-    shown = escape_json(json.dumps(value, ensure_ascii=False))
+    shown = escape_json_controls(json.dumps(value, ensure_ascii=False))
     assert json.loads(shown) == value
-    assert make_printable(shown) == shown
+    assert remove_control_chars(shown) == shown
     assert "名" in shown
-    plain = escape_json(json.dumps(value, ensure_ascii=False), ascii_only=True)
+    plain = escape_json_controls(json.dumps(value, ensure_ascii=False), ascii_only=True)
     assert plain.isascii()
     assert json.loads(plain) == value
 
 
-@pytest.mark.parametrize("write", ["write_document", "json_line"])
+@pytest.mark.parametrize("write", ["write_json_document", "write_json_line"])
 def test_json_on_a_terminal_is_escaped_and_elsewhere_as_it_is(write: str):
     value = {"text": "a\x7f\x85\x9b31m\u202eb", "half": "x"}
     for out, raw in ((Terminal(), False), (io.StringIO(), True)):
@@ -70,9 +72,9 @@ def test_json_on_a_terminal_is_escaped_and_elsewhere_as_it_is(write: str):
 def test_half_a_character_and_a_poor_encoding_end_no_command():
     out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     output = Output(stdin=io.StringIO(), stdout=out, stderr=out)
-    output.accept_any_text()
+    output.ignore_encoding_errors()
     output.write_line("✔ \ud800")
-    output.write_document({"path": "caf\udce9", "name": "税"})
+    output.write_json_document({"path": "caf\udce9", "name": "税"})
     out.seek(0)
     first, _, rest = out.read().partition("\n")
     assert first == "? ?"
@@ -80,8 +82,8 @@ def test_half_a_character_and_a_poor_encoding_end_no_command():
 
 
 def test_a_text_on_one_line_is_cut_at_its_width():
-    assert fit_line("a\n b\t c") == "a b c"
-    assert fit_line("x" * 300) == "x" * 199 + "…"
+    assert truncate_to_one_line("a\n b\t c") == "a b c"
+    assert truncate_to_one_line("x" * 300) == "x" * 199 + "…"
 
 
 @pytest.mark.parametrize("room", [22, 25, 60])

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from nexus.client import ApiError, Client, NotNexus, Pauses, Unreachable
-from nexus.client.pauses import retry_after
+from nexus.client.pauses import parse_retry_after
 from tests.client import fake as say
 from tests.client.conftest import Clock
 from tests.client.fake import Fake
@@ -175,7 +175,7 @@ async def test_a_list_is_walked_to_its_end_though_a_page_is_empty(fake: Fake, cl
 async def test_so_many_items_are_taken_out_of_as_many_pages_as_it_takes(fake: Fake, client: Client):
     pages = [say.listed([agent("agt_1"), agent("agt_2")], "c1"), say.listed([agent("agt_3"), agent("agt_4")], "c2")]
     fake.on("GET", "/api/v2/agents", *pages)
-    found = await client.list_agents().filter_items(lambda one: one.agent_id != "agt_1").collect_items(3)
+    found = await client.list_agents().filter_items(lambda one: one.agent_id != "agt_1").fetch_items(3)
     assert ([one.agent_id for one in found.items], found.next_cursor) == (["agt_2", "agt_3", "agt_4"], "c2")
     assert [seen.query["limit"] for seen in fake.seen] == ["3", "2"]
 
@@ -194,7 +194,7 @@ def test_a_token_that_is_none_is_refused_without_being_repeated():
 
 @pytest.mark.parametrize(("value", "seconds"), [("7", 7.0), ("", None), (None, None), ("soon", None)])
 def test_the_wish_for_a_pause_is_read(value: str | None, seconds: float | None):
-    assert retry_after(value) == seconds
+    assert parse_retry_after(value) == seconds
 
 
 def test_pauses_grow_are_bounded_and_respect_a_wish():

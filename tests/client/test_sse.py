@@ -21,7 +21,7 @@ def encoded(frame: Frame, end: str, comment: str) -> str:
 
 
 def parsed(parser: Parser, *chunks: bytes) -> list[Frame]:
-    return [frame for chunk in chunks for frame in parser.parse_chunk(chunk)]
+    return [frame for chunk in chunks for frame in parser.parse_sse_chunk(chunk)]
 
 
 @given(frames=FRAMES, comment=LINE, cuts=st.lists(st.integers(0, 2000), max_size=30), ends=st.randoms())
@@ -65,4 +65,4 @@ def test_what_has_no_end_is_refused_before_it_fills_the_memory(piece):
     parser = Parser()
     with pytest.raises(TooLong):
         for _ in range(MOST_BYTES // 100_000):
-            parser.parse_chunk(piece)
+            parser.parse_sse_chunk(piece)

@@ -12,10 +12,10 @@ import pytest
 
 from nexus.adapters.confined.runner import ConfinedRunner
 from nexus.adapters.dynamodb.provision import create_missing_tables
-from nexus.adapters.dynamodb.tables import DynamoTables, open_client
+from nexus.adapters.dynamodb.tables import DynamoTables, open_dynamodb_client
 from nexus.adapters.memory.signals import MemorySignals
 from nexus.adapters.memory.tables import MemoryTables
-from nexus.adapters.redis.connections import open_client as open_redis
+from nexus.adapters.redis.connections import open_redis_client
 from nexus.adapters.redis.log import RedisLog
 from nexus.adapters.redis.signals import RedisSignals
 from nexus.adapters.sqlite.log import SqliteLog
@@ -46,7 +46,7 @@ def aws_url() -> Iterator[str]:
 @asynccontextmanager
 async def dynamodb_client(url: str) -> AsyncIterator[Any]:
     credentials = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nothing"}
-    async with open_client(region="us-east-1", endpoint_url=url, **credentials) as client:
+    async with open_dynamodb_client(region="us-east-1", endpoint_url=url, **credentials) as client:
         yield client
 
 
@@ -101,7 +101,7 @@ def redis_server() -> Iterator[RedisServer]:
 @asynccontextmanager
 async def redis_signals(url: str, prefix: str) -> AsyncIterator[tuple[Any, RedisSignals]]:
     """A client, and signals over connections of their own."""
-    async with open_redis(url) as client:
+    async with open_redis_client(url) as client:
         signals = RedisSignals(client, MemorySignals(), prefix=prefix)
         signals.open()
         try:

@@ -14,7 +14,7 @@ CLOSED = [TokenAuthenticator(KNOWN), KnownCredentials({KNOWN: LOCAL_OWNER})]
 
 @pytest.mark.parametrize("authenticator", CLOSED)
 async def test_who_shows_a_known_credential_is_its_principal(authenticator: Authenticator) -> None:
-    assert not authenticator.is_open
+    assert not authenticator.is_anonymous_allowed
     assert await authenticator.authenticate(KNOWN) == LOCAL_OWNER
 
 
@@ -27,6 +27,6 @@ async def test_nobody_else_is_anybody(authenticator: Authenticator, shown: str |
 
 async def test_where_no_token_is_set_everybody_is_the_local_owner() -> None:
     authenticator = TokenAuthenticator(None)
-    assert authenticator.is_open
+    assert authenticator.is_anonymous_allowed
     for shown in (None, "", "anything"):
         assert await authenticator.authenticate(shown) == LOCAL_OWNER

@@ -115,7 +115,7 @@ def test_the_cost_of_a_signature_grows_with_its_text() -> None:
         source = 'def tool(a: int):\n    """Says.\n\n    Args:\n        a: ' + "word\n            " * lines + '"""\n'
         began = time.process_time()
         for _ in range(3):
-            signatures.read_signature(source, "tool")
+            signatures.parse_tool_signature(source, "tool")
         return time.process_time() - began
 
     assert cpu(5000) < 3 * cpu(2500) + 0.05

@@ -60,14 +60,14 @@ from nexus.adapters.confined.process import Run, run_isolated_program
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.code import Limits, Program
 
-read_start = process._Conversation._read_start
+read_start = process._Conversation._read_start_frame
 
 async def tell_start(conversation):
     if (refusal := await read_start(conversation)) is None:
         print("started", flush=True)
     return refusal
 
-process._Conversation._read_start = tell_start
+process._Conversation._read_start_frame = tell_start
 source = "import time\\ndef tool():\\n    time.sleep(60)\\n"
 run = Run(
     program=Program(files={"t.py": source}), limits=Limits(), plan=Plan(**json.loads(sys.argv[2])), function="t.py:tool"
@@ -124,13 +124,13 @@ def test_a_room_is_there_and_gone_and_may_be_removed_twice(tmp_path: Path) -> No
 def test_a_dead_process_room_is_collected_and_a_living_one_stays(tmp_path: Path) -> None:
     pool = WorkspacePool(tmp_path, "room-")
     with running(TAKER, tmp_path) as (dies, left), running(TAKER, tmp_path) as (_, kept), pool.make_workspace() as own:
-        assert pool.collect_garbage() == 0
+        assert pool.delete_stale_workspaces() == 0
         killed(dies)
-        assert (pool.collect_garbage(), pool.collect_garbage()) == (1, 0)
+        assert (pool.delete_stale_workspaces(), pool.delete_stale_workspaces()) == (1, 0)
         assert not Path(left).exists()
         assert set(tmp_path.iterdir()) == {Path(kept), own.path}
         assert (Path(kept) / "kept/file").read_text() == "x"
-    assert pool.collect_garbage() == 1
+    assert pool.delete_stale_workspaces() == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -138,20 +138,20 @@ def test_an_old_room_of_a_living_process_stays(tmp_path: Path) -> None:
     pool = WorkspacePool(tmp_path, "room-")
     with running(TAKER, tmp_path) as (_, kept):
         os.utime(kept, (0, 0))
-        assert pool.collect_garbage() == 0
+        assert pool.delete_stale_workspaces() == 0
         assert Path(kept).exists()
 
 
 def test_what_is_no_room_stays(tmp_path: Path) -> None:
     pool = WorkspacePool(tmp_path / "here", "room-")
-    assert pool.collect_garbage() == 0
+    assert pool.delete_stale_workspaces() == 0
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / f"elsewhere/{MARK}").touch()
     (tmp_path / "here/other").mkdir(parents=True)
     (tmp_path / "here/room-linklink").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "here/room-filefile").write_text("x")
     os.mkfifo(tmp_path / "here/room-pipepipe")
-    assert pool.collect_garbage() == 0
+    assert pool.delete_stale_workspaces() == 0
     names = sorted(path.name for path in (tmp_path / "here").iterdir())
     assert names == ["other", "room-filefile", "room-linklink", "room-pipepipe"]
     assert (tmp_path / "elsewhere" / MARK).exists()
@@ -162,7 +162,7 @@ def test_what_is_no_room_stays(tmp_path: Path) -> None:
 )
 def test_what_is_not_named_as_a_room_stays_even_with_a_mark(tmp_path: Path, name: str) -> None:
     left_workspace(tmp_path, name)
-    assert WorkspacePool(tmp_path, "room-").collect_garbage() == 0
+    assert WorkspacePool(tmp_path, "room-").delete_stale_workspaces() == 0
     assert (tmp_path / name / MARK).exists()
 
 
@@ -171,7 +171,7 @@ def test_what_is_named_as_a_room_but_bears_no_mark_stays_however_old_it_is(tmp_p
     (tmp_path / "room-checkout/src/thesis").write_text("x")
     (tmp_path / "room-checkout").chmod(0o700)
     os.utime(tmp_path / "room-checkout", (0, 0))
-    assert WorkspacePool(tmp_path, "room-").collect_garbage() == 0
+    assert WorkspacePool(tmp_path, "room-").delete_stale_workspaces() == 0
     assert (tmp_path / "room-checkout/src/thesis").read_text() == "x"
 
 
@@ -186,7 +186,7 @@ def test_a_mark_is_a_file_and_nothing_else(tmp_path: Path, kind: str) -> None:
         mark.mkdir()
     else:
         os.mkfifo(mark)
-    assert WorkspacePool(tmp_path, "room-").collect_garbage() == 0
+    assert WorkspacePool(tmp_path, "room-").delete_stale_workspaces() == 0
     assert os.path.lexists(mark)
 
 
@@ -199,8 +199,8 @@ async def test_a_checkout_and_a_data_directory_in_use_that_are_named_like_rooms_
         (tmp_path / name / "thesis").write_text("x")
     with DirectoryLock(tmp_path / "nexus-rehearsal-data"), DirectoryLock(tmp_path / "nexus-rehearsal-my__data"):
         before = set(tmp_path.rglob("*"))
-        assert await ConfinedRunner(data=tmp_path / "data").collect_garbage() == 0
-        assert sum(pool.collect_garbage() for pool in make_crash_test_pools(tmp_path / "data")) == 0
+        assert await ConfinedRunner(data=tmp_path / "data").delete_stale_workspaces() == 0
+        assert sum(pool.delete_stale_workspaces() for pool in make_crash_test_pools(tmp_path / "data")) == 0
         assert set(tmp_path.rglob("*")) == before
 
 
@@ -211,7 +211,7 @@ def test_links_in_a_room_are_removed_and_not_followed(tmp_path: Path) -> None:
     (workspace / "link").symlink_to(tmp_path / "mine")
     (workspace / "inside").mkdir()
     (workspace / "inside/link").symlink_to(tmp_path / "mine/file")
-    assert WorkspacePool(tmp_path / "here", "room-").collect_garbage() == 1
+    assert WorkspacePool(tmp_path / "here", "room-").delete_stale_workspaces() == 1
     assert list((tmp_path / "here").iterdir()) == []
     assert (tmp_path / "mine/file").read_text() == "x"
 
@@ -224,7 +224,7 @@ def test_another_users_room_or_mark_makes_it_stay(tmp_path: Path, whose: tuple[s
     for path in (unfinished, *(workspace / name for name in whose)):
         os.chown(path, 61_191, 61_191)
         os.utime(path, (0, 0))
-    assert WorkspacePool(tmp_path, "room-").collect_garbage() == 0
+    assert WorkspacePool(tmp_path, "room-").delete_stale_workspaces() == 0
     assert (workspace / MARK).exists()
     assert unfinished.exists()
 
@@ -234,10 +234,10 @@ def test_what_a_process_left_that_died_before_the_mark_is_collected_after_a_whil
     (tmp_path / "room-of_mine_").mkdir()
     (tmp_path / "room-of_mine_").chmod(0o755)
     os.utime(tmp_path / "room-of_mine_", (0, 0))
-    assert pool.collect_garbage() == 0
+    assert pool.delete_stale_workspaces() == 0
     long_ago = time.time() - 61
     os.utime(left, (long_ago, long_ago))
-    assert (pool.collect_garbage(), pool.collect_garbage()) == (1, 0)
+    assert (pool.delete_stale_workspaces(), pool.delete_stale_workspaces()) == (1, 0)
     assert [path.name for path in tmp_path.iterdir()] == ["room-of_mine_"]
 
 
@@ -254,10 +254,10 @@ def test_a_removal_that_was_cut_short_is_finished_by_the_next_collector(
         workspace.chmod(0o711)
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
             patched.setattr(module, name, killed_here)
-            WorkspacePool(tmp_path, "room-").collect_garbage()
+            WorkspacePool(tmp_path, "room-").delete_stale_workspaces()
         assert (len(list(workspace.iterdir())), (workspace / MARK).exists()) == (remains, remains > 0)
         os.utime(workspace, (0, 0))
-        assert WorkspacePool(tmp_path, "room-").collect_garbage() == 1
+        assert WorkspacePool(tmp_path, "room-").delete_stale_workspaces() == 1
 
 
 def test_a_room_that_cannot_be_marked_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,7 +284,7 @@ def test_a_collector_that_comes_before_the_lock_costs_a_try_and_no_room(
         path: str = made(*arguments, **options)
         if not collected:
             os.utime(path, (0, 0))
-            collected.append(pool.collect_garbage())
+            collected.append(pool.delete_stale_workspaces())
         return path
 
     with monkeypatch.context() as patched:
@@ -292,7 +292,7 @@ def test_a_collector_that_comes_before_the_lock_costs_a_try_and_no_room(
         with pool.make_workspace() as workspace:
             assert collected == [1]
             assert list(tmp_path.iterdir()) == [workspace.path]
-            assert pool.collect_garbage() == 0
+            assert pool.delete_stale_workspaces() == 0
 
 
 @pytest.mark.parametrize("number", [errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP])
@@ -306,7 +306,7 @@ def test_where_directories_cannot_be_locked_there_are_rooms_but_nothing_is_colle
     with monkeypatch.context() as patched:
         patched.setattr(fcntl, "flock", refused)
         with pool.make_workspace() as workspace:
-            assert pool.collect_garbage() == 0
+            assert pool.delete_stale_workspaces() == 0
             assert list(tmp_path.iterdir()) == [workspace.path]
     assert list(tmp_path.iterdir()) == []
 
@@ -319,11 +319,11 @@ async def test_many_may_take_and_collect_at_once_and_none_loses_its_room(tmp_pat
     def taken(_: int) -> bool:
         with pool.make_workspace() as workspace:
             (workspace.path / "file").write_text("x")
-            pool.collect_garbage()
+            pool.delete_stale_workspaces()
             return (workspace.path / "file").exists()
 
     async def collected() -> int:
-        return await asyncio.to_thread(pool.collect_garbage)
+        return await asyncio.to_thread(pool.delete_stale_workspaces)
 
     kept, *_ = await asyncio.gather(
         asyncio.gather(*(asyncio.to_thread(taken, number) for number in range(30))), *(collected() for _ in range(30))
@@ -341,11 +341,11 @@ async def test_a_runner_collects_what_a_killed_one_left_and_leaves_the_living_th
             assert (word, other) == ("open", "open")
             assert len(list(runs.iterdir())) == 3
             killed(dies)
-            assert (await beside.collect_garbage(), await beside.collect_garbage()) == (1, 0)
+            assert (await beside.delete_stale_workspaces(), await beside.delete_stale_workspaces()) == (1, 0)
             assert len(list(runs.iterdir())) == 2
             program = Program(files={"t.py": "def tool():\n    return 1\n"})
             assert (await beside.call_function(program, "t.py:tool", {})).value == 1
-        await beside.collect_garbage()
+        await beside.delete_stale_workspaces()
         assert list(runs.iterdir()) == [own]
     assert list(runs.iterdir()) == list(data.iterdir()) == []
 

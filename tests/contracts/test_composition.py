@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from nexus.adapters.dynamodb.provision import create_missing_tables
-from nexus.adapters.dynamodb.tables import open_client
+from nexus.adapters.dynamodb.tables import open_dynamodb_client
 from nexus.composition.process import open_process
 from nexus.composition.tables import TABLES
 from nexus.domain.core.errors import Conflict
@@ -26,7 +26,7 @@ async def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: 
         }
     read = parse_environment(found)
     if request.param == "dynamodb":
-        async with open_client(region=read.tables.region, endpoint_url=read.tables.endpoint_url) as client:
+        async with open_dynamodb_client(region=read.tables.region, endpoint_url=read.tables.endpoint_url) as client:
             await create_missing_tables(client, TABLES, prefix=read.tables.prefix)
     return read
 
@@ -34,7 +34,7 @@ async def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: 
 async def test_a_process_works_on_every_backend_and_finds_its_rows_again(settings: Settings) -> None:
     for _ in range(2):
         async with open_process(settings) as process:
-            assert (await process.describe_parts())["database"] == {"connected": True}
+            assert (await process.describe_health())["database"] == {"connected": True}
             page = await process.services.tools.list_tools(Window(limit=100))
             assert page.items
 

@@ -137,7 +137,7 @@ def ground(tmp_path: Path) -> Iterator[dict[str, Any]]:
         }
 
 
-PLANS = probe.list_plans(root=os.geteuid() == 0, landlock=landlock.find_landlock_version() > 0, user=USER)
+PLANS = probe.list_isolation_plans(root=os.geteuid() == 0, landlock=landlock.find_landlock_version() > 0, user=USER)
 
 
 def _name(plan: Plan) -> str:
@@ -158,7 +158,7 @@ async def plan(request: pytest.FixtureRequest, ground: dict[str, Any], tmp_path:
     """A plan that the self-test accepts; another one would never be in force."""
     plan: Plan = request.param
     if _name(plan) not in _judged:
-        with probe.make_targets(tmp_path / "data", ground["room"]) as targets:
+        with probe.make_attack_targets(tmp_path / "data", ground["room"]) as targets:
             _judged[_name(plan)] = await probe.find_plan_weakness(plan, targets, ground["room"])
     if reason := _judged[_name(plan)]:
         pytest.skip(f"not possible on this machine: {reason}")
@@ -315,7 +315,7 @@ async def test_errors_show_no_path_of_the_server(plan: Plan, ground: dict[str, A
 async def test_a_broken_wall_leaves_level_zero_and_its_reason(ground: dict[str, Any], tmp_path: Path) -> None:
     """Without a private file system and without Landlock the self-test has to notice."""
     open_plan = Plan(own_namespaces=False, user_namespace=False, landlock=False)
-    with probe.make_targets(tmp_path / "data", ground["room"]) as targets:
+    with probe.make_attack_targets(tmp_path / "data", ground["room"]) as targets:
         reason = await probe.find_plan_weakness(open_plan, targets, ground["room"])
     assert reason is not None
     assert "read canary in the data directory" in reason
@@ -324,14 +324,14 @@ async def test_a_broken_wall_leaves_level_zero_and_its_reason(ground: dict[str, 
 async def test_the_runner_reaches_the_tier_of_a_process_where_any_plan_holds(tmp_path: Path) -> None:
     async with ConfinedRunner(data=tmp_path / "data") as runner:
         reached = runner.get_isolation_tier()
-        with probe.make_targets(tmp_path / "data", Path(tempfile.gettempdir())) as targets:
+        with probe.make_attack_targets(tmp_path / "data", Path(tempfile.gettempdir())) as targets:
             reasons = [await probe.find_plan_weakness(plan, targets, tmp_path) for plan in PLANS[:1]]
         assert reached.level == {True: 4, False: 3 if PLANS[0].user else 2}[PLANS[0].own_namespaces] or any(reasons)
         assert list((tmp_path / "data").iterdir()) == []
 
 
 def test_the_list_of_calls_is_a_well_formed_filter() -> None:
-    code = seccomp.build_filter(writable=True, own_pid=1)
+    code = seccomp.make_seccomp_filter(writable=True, own_pid=1)
     assert len(code) < 4096
     for at, (kind, yes, no, _) in enumerate(code):
         if kind in {0x15, 0x35}:

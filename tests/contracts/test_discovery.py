@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from aiohttp import web
 
-from nexus.adapters.openai.discovery import USUAL, LocalDiscovery, Place, list_usual_places
+from nexus.adapters.openai.discovery import USUAL, LocalDiscovery, Place, list_local_server_ports
 from nexus.domain.ports.models import LocalModel, ModelDiscovery
 from tests.fakes.models import MemoryDiscovery
 from tests.openai_server import OpenAIServer
@@ -74,21 +74,21 @@ def machine(request: pytest.FixtureRequest, stack: AsyncExitStack) -> Machine:
 
 async def test_servers_come_in_a_fixed_order_with_what_they_have(machine: Machine) -> None:
     discovery = await machine(ollama=("qwen3:4b", "通义千问"), lmstudio=(), vllm=("Qwen/Qwen3-8B",))
-    found = await discovery.find_local()
+    found = await discovery.find_local_models()
     assert [(one.provider, one.names) for one in found] == [
         ("ollama", ("qwen3:4b", "通义千问")), ("lmstudio", ()), ("vllm", ("Qwen/Qwen3-8B",)),
     ]  # fmt: skip
     assert all(one.base_url.startswith("http://127.0.0.1:") and one.base_url.endswith("/v1") for one in found)
-    assert await discovery.find_local() == found
+    assert await discovery.find_local_models() == found
 
 
 async def test_a_machine_without_models_has_an_empty_list(machine: Machine) -> None:
-    assert await (await machine()).find_local() == []
+    assert await (await machine()).find_local_models() == []
 
 
 async def found_by(stack: AsyncExitStack, handler: Handler, provider: str = "vllm") -> list[LocalModel]:
     port = await stack.enter_async_context(serving(handler))
-    return await LocalDiscovery([Place(provider, port)]).find_local()
+    return await LocalDiscovery([Place(provider, port)]).find_local_models()
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ async def test_another_nexus_on_the_port_of_vllm_is_not_taken_for_a_model(stack:
 
 
 async def test_nobody_listening_is_nothing_found() -> None:
-    assert await LocalDiscovery([Place("ollama", 9)]).find_local() == []
+    assert await LocalDiscovery([Place("ollama", 9)]).find_local_models() == []
 
 
 async def test_servers_that_are_silent_drip_or_hang_up_do_not_hold_up_the_others(stack: AsyncExitStack) -> None:
@@ -144,7 +144,7 @@ async def test_servers_that_are_silent_drip_or_hang_up_do_not_hold_up_the_others
 
     handlers = (silent, dripping, leaving, listing("qwen3"))
     ports = [await stack.enter_async_context(serving(handler)) for handler in handlers]
-    found = await LocalDiscovery(Place("vllm", port) for port in ports).find_local()
+    found = await LocalDiscovery(Place("vllm", port) for port in ports).find_local_models()
     assert [one.names for one in found] == [("qwen3",)]
 
 
@@ -161,8 +161,8 @@ async def test_the_question_carries_no_key_and_no_cookie(
 
     port = await stack.enter_async_context(serving(looking))
     discovery = LocalDiscovery([Place("vllm", port)])
-    await discovery.find_local()
-    await discovery.find_local()
+    await discovery.find_local_models()
+    await discovery.find_local_models()
     assert seen == ["GET /v1/models ['Accept', 'Accept-Encoding', 'Host', 'User-Agent'] "] * 2
 
 
@@ -187,7 +187,7 @@ async def test_names_are_those_that_can_be_typed_each_once_and_chats_first(stack
 
 async def test_a_scripted_provider_is_found(stack: AsyncExitStack) -> None:
     server = await stack.enter_async_context(OpenAIServer())
-    (one,) = await LocalDiscovery([Place("ollama", int(server.url.split(":")[2].split("/")[0]))]).find_local()
+    (one,) = await LocalDiscovery([Place("ollama", int(server.url.split(":")[2].split("/")[0]))]).find_local_models()
     assert (one.base_url, one.names) == (server.url, ("scripted",))
 
 
@@ -200,5 +200,5 @@ async def test_a_scripted_provider_is_found(stack: AsyncExitStack) -> None:
     ],
 )  # fmt: skip
 def test_ollama_is_looked_for_where_it_was_told_to_listen_on_this_machine(address: str, port: int) -> None:
-    assert list_usual_places({"OLLAMA_HOST": address}) == (Place("ollama", port), *USUAL[1:])
-    assert list_usual_places({}) == USUAL
+    assert list_local_server_ports({"OLLAMA_HOST": address}) == (Place("ollama", port), *USUAL[1:])
+    assert list_local_server_ports({}) == USUAL

@@ -11,8 +11,8 @@ _FORKS = """
 import ctypes, os, subprocess, sys
 from pathlib import Path
 if sys.argv[1] == "hidden":
-    from nexus.adapters.confined.environment import hide_environment
-    hide_environment()
+    from nexus.adapters.confined.environment import erase_proc_environ
+    erase_proc_environ()
 shown = [Path("/proc/self/environ").read_bytes()]
 ready, done = os.pipe(), os.pipe()
 child = os.fork()

@@ -200,11 +200,11 @@ async def test_what_is_wanted_of_waiting_work_keeps_it_from_being_claimed(desk: 
 async def test_what_is_put_off_is_not_claimed_before_and_not_looked_at_before(desk: Desk) -> None:
     row = await desk.does(desk.one.make_claim_write(await desk.add(), "w1"))
     row = await desk.does(desk.one.make_snooze_write(row, 60))
-    assert (row.status, row.worker_id, await names(desk.other.list_due())) == ("queued", None, [])
+    assert (row.status, row.worker_id, await names(desk.other.list_due_rows())) == ("queued", None, [])
     with pytest.raises(LeaseLost):
         desk.other.make_claim_write(row, "w2")
     desk.clock.now += 61
-    assert await names(desk.other.list_due()) == ["a"]
+    assert await names(desk.other.list_due_rows()) == ["a"]
     assert (await desk.does(desk.other.make_claim_write(row, "w2"))).not_before is None
 
 
@@ -215,9 +215,9 @@ async def test_what_is_due_is_what_waits_and_what_gave_no_sign_of_life_for_a_lea
     await desk.does(desk.one.make_status_write(await desk.row("over"), "completed"))
     desk.clock.now += LEASE_SECONDS + 1
     await desk.does(desk.one.make_claim_write(await desk.row("runs"), "w1"))
-    assert await names(desk.other.list_due()) == ["silent", "waits"]
-    assert await names(desk.other.list_unfinished()) == ["runs", "silent", "waits"]
-    assert await names(desk.other.list_unfinished("queued")) == ["waits"]
+    assert await names(desk.other.list_due_rows()) == ["silent", "waits"]
+    assert await names(desk.other.list_unfinished_rows()) == ["runs", "silent", "waits"]
+    assert await names(desk.other.list_unfinished_rows("queued")) == ["waits"]
 
 
 async def test_what_was_put_off_under_a_clock_that_ran_ahead_is_looked_at_and_claimed(desk: Desk) -> None:
@@ -225,9 +225,9 @@ async def test_what_was_put_off_under_a_clock_that_ran_ahead_is_looked_at_and_cl
     desk.clock.now += 86_400
     row = await desk.does(desk.one.make_snooze_write(row, 60))
     desk.clock.now -= 86_400
-    assert await names(desk.other.list_due()) == []
-    await desk.other.restore_due()
-    assert await names(desk.other.list_due()) == ["a"]
+    assert await names(desk.other.list_due_rows()) == []
+    await desk.other.reset_future_due_times()
+    assert await names(desk.other.list_due_rows()) == ["a"]
     assert (await desk.does(desk.other.make_claim_write(await desk.row(), "w2"))).status == "running"
 
 
@@ -237,12 +237,12 @@ async def test_what_no_worker_answers_is_listed_until_it_is_done_in_its_place(de
     desk.other.track_control_request(row)
     desk.timer.now += ANSWER_SECONDS - 1
     desk.other.track_control_request(row)
-    assert await desk.other.list_unanswered() == []
+    assert await desk.other.list_unanswered_rows() == []
     desk.timer.now += 1
-    assert await names(desk.other.list_unanswered()) == await names(desk.other.list_unanswered()) == ["a"]
-    assert await desk.one.list_unanswered() == []
+    assert await names(desk.other.list_unanswered_rows()) == await names(desk.other.list_unanswered_rows()) == ["a"]
+    assert await desk.one.list_unanswered_rows() == []
     await desk.does(desk.other.make_status_write(row, "cancelled"))
-    assert await desk.other.list_unanswered() == []
+    assert await desk.other.list_unanswered_rows() == []
 
 
 async def test_another_request_has_seconds_of_its_own_and_one_taken_back_has_none() -> None:
@@ -252,20 +252,20 @@ async def test_another_request_has_seconds_of_its_own_and_one_taken_back_has_non
         row = await desk.does(desk.one.make_control_write(row, control))  # type: ignore[arg-type]  # a control
         desk.one.track_control_request(row)
         desk.timer.now += seconds
-        assert await names(desk.one.list_unanswered()) == listed, control
+        assert await names(desk.one.list_unanswered_rows()) == listed, control
 
 
 async def test_work_that_waits_and_runs_in_one_status_is_had_by_its_worker() -> None:
     desk = plain_desk(ONE_STATUS)
     row = await desk.add(status="running", worker_id="w1")
-    assert (row.fence, desk.one.is_running(row), desk.one.is_waiting(row)) == (1, True, False)
+    assert (row.fence, desk.one.is_row_running(row), desk.one.is_row_waiting(row)) == (1, True, False)
     with pytest.raises(LeaseLost):
         desk.other.make_claim_write(row, "w2")
     row = await desk.does(desk.one.make_release_write(row))
-    assert (row.status, desk.one.is_running(row), desk.one.is_waiting(row)) == ("running", False, True)
+    assert (row.status, desk.one.is_row_running(row), desk.one.is_row_waiting(row)) == ("running", False, True)
     with pytest.raises(LeaseLost):
         desk.other.make_takeover_write(row, "w2")
-    assert await names(desk.other.list_due()) == ["a"]
+    assert await names(desk.other.list_due_rows()) == ["a"]
     row = await desk.does(desk.other.make_claim_write(row, "w2"))
     assert (row.fence, row.worker_id, row.deaths) == (2, "w2", 0)
 
@@ -277,7 +277,7 @@ async def test_a_worker_hears_at_once_what_is_asked_through_its_own_process() ->
     row = await desk.does(desk.one.make_control_write(row, "paused"))
     desk.one.track_control_request(row)
     assert (heard, desk.one.is_row_leased_here(row), desk.other.is_row_leased_here(row)) == (["paused"], True, False)
-    desk.one.drop_lease(row)
+    desk.one.stop_lease_renewal(row)
     desk.one.track_control_request(row)
     assert (heard, desk.one.is_row_leased_here(row)) == (["paused"], False)
 

@@ -221,7 +221,7 @@ async def test_what_a_crash_left_is_not_listed_and_goes_when_it_is_old(root: Pat
         left.write_text("half")
     os.utime(old, (0, 0))
     assert await files.list() == []
-    assert await files.collect_garbage() == 1
+    assert await files.delete_old_temp_files() == 1
     assert (old.exists(), new.exists()) == (False, True)
 
 
@@ -238,7 +238,7 @@ async def test_what_cut_writes_left_is_collected_wherever_it_is_and_what_goes_on
     (root / "a/.git/.nexus-write-3").write_text("not ours")
     for path in (*left, root / "a/.git/.nexus-write-3"):
         os.utime(path, (0, 0))
-    assert (await files.collect_garbage(), await files.collect_garbage()) == (3, 0)
+    assert (await files.delete_old_temp_files(), await files.delete_old_temp_files()) == (3, 0)
     assert sorted(path.name for path in (root / "a").iterdir()) == [".git", ".nexus-write-new", "b"]
     assert (root / "a/.git/.nexus-write-3").exists()
     assert await files.list() == ["a/b/kept"]
@@ -255,7 +255,7 @@ async def test_a_large_tree_is_looked_through_some_folders_at_a_time_and_then_ag
 
     for _ in range(2):
         leave()
-        found = [await files.collect_garbage(folders=2) for _ in range(4)]
+        found = [await files.delete_old_temp_files(folders=2) for _ in range(4)]
         assert (sum(found), max(found)) == (5, 2)
 
 
@@ -276,7 +276,7 @@ async def test_a_write_whose_file_was_collected_begins_again(root: Path, monkeyp
 
 
 async def test_there_is_nothing_to_collect_where_no_folder_is(tmp_path: Path) -> None:
-    assert await DirectoryFiles(tmp_path / "none").collect_garbage() == 0
+    assert await DirectoryFiles(tmp_path / "none").delete_old_temp_files() == 0
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nexus.adapters.git.command import Answer, Git, make_problem
+from nexus.adapters.git.command import Answer, Git, make_git_error
 
 
 @pytest.mark.parametrize(
@@ -19,8 +19,8 @@ from nexus.adapters.git.command import Answer, Git, make_problem
     ],
 )
 def test_whatever_git_calls_a_full_disk_is_a_full_storage(said: str) -> None:
-    assert make_problem("fast-import", Answer(128, b"", said)).facts["reason"] == "storage_full"
-    assert "reason" not in make_problem("fast-import", Answer(128, b"", "fatal: not a tree")).facts
+    assert make_git_error("fast-import", Answer(128, b"", said)).facts["reason"] == "storage_full"
+    assert "reason" not in make_git_error("fast-import", Answer(128, b"", "fatal: not a tree")).facts
 
 
 ENDS = "#!/bin/sh\ntrap 'echo ended > {told}; exit 1' TERM\ntouch {running}\nwhile :; do sleep 0.02; done\n"

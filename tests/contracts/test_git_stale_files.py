@@ -61,7 +61,7 @@ async def test_what_a_kill_left_is_collected_and_the_history_stays(tmp_path: Pat
     before = sorted(path.relative_to(project) for path in project.rglob("*"))
     left(project, LEFT, seconds_ago=7200)
     stale = StaleFiles(root=tmp_path)
-    assert (await stale.collect_garbage(), await stale.collect_garbage()) == (len(LEFT), 0)
+    assert (await stale.delete_stale_files(), await stale.delete_stale_files()) == (len(LEFT), 0)
     (project / "objects/ab").rmdir()
     assert sorted(path.relative_to(project) for path in project.rglob("*")) == before
     assert (git(project.parent, "log", "--format=%s"), git(project.parent, "fsck", "--strict")) == ("One", "")
@@ -71,7 +71,7 @@ async def test_what_is_young_or_the_users_own_stays(tmp_path: Path) -> None:
     project = repository(tmp_path)
     left(project, LEFT, seconds_ago=60)
     left(project, KEPT, seconds_ago=7200)
-    assert await StaleFiles(root=tmp_path).collect_garbage() == 0
+    assert await StaleFiles(root=tmp_path).delete_stale_files() == 0
     assert there(project, [*LEFT, *KEPT]) == [*LEFT, *KEPT]
 
 
@@ -81,7 +81,7 @@ async def test_some_projects_are_looked_at_in_a_round_and_all_in_some(tmp_path: 
         project.mkdir(parents=True)
         left(project, ["HEAD.lock"], seconds_ago=7200)
     stale = StaleFiles(root=tmp_path)
-    assert [await stale.collect_garbage(projects=2) for _ in range(4)] == [2, 2, 1, 0]
+    assert [await stale.delete_stale_files(projects=2) for _ in range(4)] == [2, 2, 1, 0]
 
 
 async def test_links_are_not_followed(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ async def test_links_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "projects/prj_1").mkdir(parents=True)
     (tmp_path / "projects/prj_1/.git").symlink_to(elsewhere)
     (tmp_path / "projects/prj_2").symlink_to(elsewhere.parent)
-    assert await StaleFiles(root=tmp_path).collect_garbage() == 0
+    assert await StaleFiles(root=tmp_path).delete_stale_files() == 0
     assert (elsewhere / "HEAD.lock").exists()
 
 
@@ -101,4 +101,4 @@ async def test_where_nothing_is_nothing_is_collected(tmp_path: Path, there_is: s
         (tmp_path / "projects").mkdir()
     if there_is == "a project without a history":
         (tmp_path / "projects/prj_1").mkdir()
-    assert await StaleFiles(root=tmp_path).collect_garbage() == 0
+    assert await StaleFiles(root=tmp_path).delete_stale_files() == 0

@@ -94,10 +94,12 @@ class Hands:
         self.hears = asyncio.Event()
 
     def hold(self, key: str, fence: int) -> None:
-        self._heartbeat.hold_lease(StoredLeases(self._store, key), Lease((key,), fence), partial(self._hear, key))
+        self._heartbeat.start_renewing_lease(
+            StoredLeases(self._store, key), Lease((key,), fence), partial(self._hear, key)
+        )
 
     def drop(self, key: str, fence: int = 1) -> None:
-        self._heartbeat.drop_lease(StoredLeases(self._store, key), Lease((key,), fence))
+        self._heartbeat.stop_renewing_lease(StoredLeases(self._store, key), Lease((key,), fence))
 
     def _hear(self, key: str, control: str | None) -> None:
         asyncio.get_running_loop()

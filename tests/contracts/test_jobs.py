@@ -63,7 +63,7 @@ async def test_priority_comes_first_then_tenants_take_turns_then_it_is_as_it_cam
     for name, priority, group in [("a1", 3, "a"), ("a2", 3, "a"), ("a3", 3, "a"), ("b1", 3, "b"), ("low", 1, "b"), ("c1", 3, "c"), ("high", 5, "a"), ("b2", 3, "b")]:  # fmt: skip
         await build(queue, name, priority, group)
     queue.start_running_jobs((desk := Desk()).run)
-    await queue.wait_idle()
+    await queue.wait_until_idle()
     assert desk.ran == ["high", "a1", "b1", "c1", "a2", "b2", "a3", "low"]
 
 
@@ -72,7 +72,7 @@ async def test_who_waits_is_told_how_many_are_before_it(queue: Queue) -> None:
     for name, group, before in names:
         assert await reply(queue, name, group) == before, name
     queue.start_running_jobs((desk := Desk()).run)
-    await queue.wait_idle()
+    await queue.wait_until_idle()
     assert desk.ran == ["a1", "b1", "c1", "a2", "b2", "a3"]
 
 
@@ -81,7 +81,7 @@ async def test_a_key_that_waits_is_dropped_and_one_that_runs_is_run_once_more(qu
     await build(queue, "one")
     assert await build(queue, "one") is None
     queue.start_running_jobs(desk.run)
-    settling = asyncio.ensure_future(queue.wait_idle())
+    settling = asyncio.ensure_future(queue.wait_until_idle())
     await desk.reached.wait()
     for _ in range(3):
         assert await build(queue, "one") is None
@@ -89,7 +89,7 @@ async def test_a_key_that_waits_is_dropped_and_one_that_runs_is_run_once_more(qu
     await settling
     assert desk.ran == ["one", "one"]
     await build(queue, "one")
-    await queue.wait_idle()
+    await queue.wait_until_idle()
     assert desk.ran == ["one", "one", "one"]
 
 
@@ -101,7 +101,7 @@ async def test_what_is_cancelled_while_it_waits_never_runs_and_may_come_again(qu
     assert not queue.stop_job("none")
     await build(queue, "two")
     queue.start_running_jobs((desk := Desk()).run)
-    await queue.wait_idle()
+    await queue.wait_until_idle()
     assert desk.ran == ["one", "three", "two"]
 
 
@@ -110,7 +110,7 @@ async def test_what_is_cancelled_while_it_runs_is_cut_and_the_next_one_runs(queu
     await build(queue, "one")
     await build(queue, "two")
     queue.start_running_jobs(desk.run)
-    settling = asyncio.ensure_future(queue.wait_idle())
+    settling = asyncio.ensure_future(queue.wait_until_idle())
     await desk.reached.wait()
     assert queue.stop_job("one")
     await settling
@@ -122,7 +122,7 @@ async def test_a_queue_holds_what_waits_and_what_runs_and_nothing_that_ended(que
     queue.start_running_jobs(desk.run)
     await build(queue, "first")
     await build(queue, "second")
-    settling = asyncio.ensure_future(queue.wait_idle())
+    settling = asyncio.ensure_future(queue.wait_until_idle())
     await desk.reached.wait()
     assert [queue.has_job(name) for name in ("first", "second", "third")] == [True, True, False]
     desk.opened.set()
@@ -131,27 +131,27 @@ async def test_a_queue_holds_what_waits_and_what_runs_and_nothing_that_ended(que
 
 
 async def test_a_tenant_has_room_up_to_its_bound_and_what_comes_beyond_is_still_taken(queue: Queue) -> None:
-    assert queue.free_places(WriteReply, group="a") == (0, 3)
+    assert queue.get_job_capacity(WriteReply, group="a") == (0, 3)
     for number in range(3):
-        assert not queue.free_places(WriteReply, group="a").is_full()
+        assert not queue.get_job_capacity(WriteReply, group="a").is_full()
         await reply(queue, f"{number}")
-    room = queue.free_places(WriteReply, group="a")
+    room = queue.get_job_capacity(WriteReply, group="a")
     assert (room, room.is_full()) == ((3, 3), True)
-    assert not queue.free_places(WriteReply, group="b").is_full(coming=2)
-    assert queue.free_places(WriteReply, group="b").is_full(coming=3)
-    assert queue.free_places(RunBuild, group="a") == (0, None)
-    assert not queue.free_places(RunBuild, group="a").is_full(1_000_000)
+    assert not queue.get_job_capacity(WriteReply, group="b").is_full(coming=2)
+    assert queue.get_job_capacity(WriteReply, group="b").is_full(coming=3)
+    assert queue.get_job_capacity(RunBuild, group="a") == (0, None)
+    assert not queue.get_job_capacity(RunBuild, group="a").is_full(1_000_000)
     await reply(queue, "beyond")
     queue.stop_job("0")
     desk = Desk("1")
     queue.start_running_jobs(desk.run)
-    settling = asyncio.ensure_future(queue.wait_idle())
+    settling = asyncio.ensure_future(queue.wait_until_idle())
     await desk.reached.wait()
-    assert queue.free_places(WriteReply, group="a") == (3, 3)
+    assert queue.get_job_capacity(WriteReply, group="a") == (3, 3)
     desk.opened.set()
     await settling
     assert desk.ran == ["1", "2", "beyond"]
-    assert queue.free_places(WriteReply, group="a") == (0, 3)
+    assert queue.get_job_capacity(WriteReply, group="a") == (0, 3)
 
 
 async def test_a_drain_hands_back_what_waits_once_and_cuts_what_runs(queue: Queue) -> None:
@@ -159,7 +159,7 @@ async def test_a_drain_hands_back_what_waits_once_and_cuts_what_runs(queue: Queu
     for name in ("one", "two", "three"):
         await build(queue, name)
     queue.start_running_jobs(desk.run, back=desk.handed_back)
-    settling = asyncio.ensure_future(queue.wait_idle())
+    settling = asyncio.ensure_future(queue.wait_until_idle())
     await desk.reached.wait()
     await queue.drain_jobs(0)
     await settling
@@ -173,7 +173,7 @@ async def test_an_interactive_job_has_some_seconds_and_no_other_one_starts_in_it
     await reply(queue, "one")
     await reply(queue, "two")
     queue.start_running_jobs(desk.run, back=desk.handed_back)
-    settling = asyncio.ensure_future(queue.wait_idle())
+    settling = asyncio.ensure_future(queue.wait_until_idle())
     await desk.reached.wait()
     draining = asyncio.ensure_future(queue.drain_jobs(30))
     while not desk.back:
@@ -196,7 +196,7 @@ async def test_the_seconds_of_an_interactive_job_begin_with_the_drain_and_not_be
     await reply(queue, "one")
     await reply(queue, "two")
     queue.start_running_jobs(desk.run, back=slowly)
-    settling = asyncio.ensure_future(queue.wait_idle())
+    settling = asyncio.ensure_future(queue.wait_until_idle())
     await desk.reached.wait()
     await queue.drain_jobs(0.5)
     assert clock() - back[0] < 0.25
@@ -209,7 +209,7 @@ async def test_what_comes_after_a_drain_is_handed_back_at_once(queue: Queue) -> 
     await queue.drain_jobs(0)
     late = [f"{number}" for number in range(5)]
     for name in late:
-        assert not queue.free_places(WriteReply, group="a").is_full()
+        assert not queue.get_job_capacity(WriteReply, group="a").is_full()
         assert await reply(queue, name) is None
     assert (desk.ran, desk.back) == ([], late)
 
@@ -219,7 +219,7 @@ async def test_leaving_hands_back_as_a_drain_does(queue: Queue) -> None:
     async with queue:
         queue.start_running_jobs(desk.run, back=desk.handed_back)
         await build(queue, "one")
-        settling = asyncio.ensure_future(queue.wait_idle())
+        settling = asyncio.ensure_future(queue.wait_until_idle())
         await desk.reached.wait()
         await build(queue, "two")
     await settling
@@ -236,13 +236,13 @@ async def test_one_tenant_cannot_take_the_places_of_all_others() -> None:
         await desk.reached.wait()
         while len(desk.ran) < 3:
             await asyncio.sleep(0)
-        assert queue.free_places(WriteReply, group="a") == (4, 1002)
+        assert queue.get_job_capacity(WriteReply, group="a") == (4, 1002)
         queue.stop_job("a1")
         while "a3" not in desk.ran:
             await asyncio.sleep(0)
         assert desk.ran[:4] == ["a1", "a2", "b1", "a3"]
         desk.opened.set()
-        await queue.wait_idle()
+        await queue.wait_until_idle()
         assert sorted(desk.ran) == ["a1", "a2", "a3", "a4", "b1", "b2"]
 
 
@@ -262,5 +262,5 @@ async def test_what_is_cancelled_before_its_first_step_is_not_handed_back() -> N
         queue.start_running_jobs(desk.run, back=desk.handed_back)
         await reply(queue, "one")
         assert queue.stop_job("one")
-        await queue.wait_idle()
+        await queue.wait_until_idle()
     assert (desk.ran, desk.back) == ([], [])

@@ -91,7 +91,7 @@ async def test_what_is_shown_is_committed(log: EventLog, log_driver: LogDriver) 
     for n in range(1, 6):
         appending = log.append("t", lines(n, 1), after=n - 1)
         [(position, _)] = await taken(follower, 1)
-        assert await log_driver.end("t") >= position == n
+        assert await log_driver.read_end_position("t") >= position == n
         await appending
 
 
@@ -159,14 +159,19 @@ class Faltering:
     def __init__(self, driver: LogDriver) -> None:
         self.failing = 0
         self._driver = driver
-        self.read, self.end, self.delete, self.subscribe = driver.read, driver.end, driver.delete, driver.subscribe
+        self.read_events, self.read_end_position, self.delete_topics, self.subscribe_to_topic = (
+            driver.read_events,
+            driver.read_end_position,
+            driver.delete_topics,
+            driver.subscribe_to_topic,
+        )
 
-    def append(self, append: Append) -> None:
+    def append_events(self, append: Append) -> None:
         if self.failing:
             self.failing -= 1
             asyncio.get_running_loop().call_soon(append.finish, Unavailable())
         else:
-            self._driver.append(append)
+            self._driver.append_events(append)
 
 
 async def test_what_follows_a_failed_append_leaves_no_hole(log_driver: LogDriver) -> None:
@@ -322,19 +327,19 @@ class Ahead:
     def __init__(self, shown: int) -> None:
         self.shown = shown
 
-    def append(self, append: Append) -> None:
+    def append_events(self, append: Append) -> None:
         append.finish(None)
 
-    async def read(self, topic: str, after: int, limit: int) -> Batch:
+    async def read_events(self, topic: str, after: int, limit: int) -> Batch:
         return Batch(after + 1, lines(after + 1, self.shown - after))
 
-    async def end(self, topic: str) -> int:
+    async def read_end_position(self, topic: str) -> int:
         return self.shown
 
-    def subscribe(self, topic: str, wake: Callable[[int], None]) -> Callable[[], None]:
+    def subscribe_to_topic(self, topic: str, wake: Callable[[int], None]) -> Callable[[], None]:
         return lambda: None
 
-    async def delete(self, topics: Sequence[str]) -> None:
+    async def delete_topics(self, topics: Sequence[str]) -> None:
         raise AssertionError("nothing is deleted")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nexus.adapters.sqlite.migrations import FOLDER, migrate
+from nexus.adapters.sqlite.migrations import FOLDER, apply_sql_migrations
 from nexus.adapters.sqlite.tables import SqliteTables
 from nexus.adapters.sqlite.writer import Writer
 from nexus.domain.core.errors import Conflict
@@ -104,7 +104,7 @@ async def test_what_breaks_off_in_a_migration_leaves_all_as_it_was(tmp_path: Pat
     writer = Writer(path)
     await writer.open()
     with pytest.raises(Exception, match="no_such_function"):
-        await writer.run_job(lambda connection: migrate(connection, broken))
+        await writer.run_in_transaction(lambda connection: apply_sql_migrations(connection, broken))
     await writer.close()
     connection = sqlite3.connect(path)
     assert connection.execute("select count(*) from nexus_messages").fetchone() == (3,)

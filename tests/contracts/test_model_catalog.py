@@ -22,21 +22,21 @@ async def catalog(request: pytest.FixtureRequest) -> AsyncIterator[ModelCatalog]
 
 
 async def test_the_configured_model_is_the_default_and_has_its_own_name(catalog: ModelCatalog) -> None:
-    assert catalog.get(DEFAULT).name == "main"
-    assert catalog.get("main") is catalog.get(DEFAULT)
+    assert catalog.get_model(DEFAULT).name == "main"
+    assert catalog.get_model("main") is catalog.get_model(DEFAULT)
 
 
 async def test_another_model_is_found_by_its_name_and_is_the_same_each_time(catalog: ModelCatalog) -> None:
-    assert catalog.get("other").name == "other"
-    assert catalog.get("other") is catalog.get("other")
+    assert catalog.get_model("other").name == "other"
+    assert catalog.get_model("other") is catalog.get_model("other")
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "n" * 400])
 async def test_what_is_no_name_is_refused(catalog: ModelCatalog, name: str) -> None:
     with pytest.raises(InvalidInput):
-        catalog.get(name)
+        catalog.get_model(name)
 
 
 def test_a_catalog_of_given_models_says_which_ones_there_are() -> None:
     with pytest.raises(InvalidInput, match="default, main"):
-        MemoryCatalog(ScriptedModel(name="main")).get("gpt-5")
+        MemoryCatalog(ScriptedModel(name="main")).get_model("gpt-5")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nexus.adapters.directory.files import DirectoryFiles
-from nexus.adapters.directory.modes import close_to_others
+from nexus.adapters.directory.modes import make_paths_owner_only
 from nexus.adapters.git.repository import GitRepository
 from nexus.composition.process import open_process
 from nexus.settings import parse_environment
@@ -69,5 +69,5 @@ def test_closing_keeps_what_the_owner_may(tmp_path: Path) -> None:
     (tmp_path / "kept/run.sh").chmod(0o755)
     (tmp_path / "kept/object").touch()
     (tmp_path / "kept/object").chmod(0o444)
-    close_to_others([tmp_path / "kept", tmp_path / "nowhere"])
+    make_paths_owner_only([tmp_path / "kept", tmp_path / "nowhere"])
     assert [(tmp_path / "kept" / name).stat().st_mode & 0o777 for name in ("run.sh", "object")] == [0o700, 0o400]

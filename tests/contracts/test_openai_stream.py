@@ -22,7 +22,7 @@ LINES = st.lists(
 
 def split(pieces: list[bytes]) -> tuple[list[bytes], bool]:
     splitter = Splitter()
-    return [event for piece in pieces for event in splitter.split_payloads(piece)], splitter.done
+    return [event for piece in pieces for event in splitter.split_sse_payloads(piece)], splitter.done
 
 
 def cut(stream: bytes, places: list[int]) -> list[bytes]:
@@ -66,16 +66,16 @@ def test_events_are_what_the_format_says(ending: bytes) -> None:
 
 def test_nothing_is_read_after_done() -> None:
     splitter = Splitter()
-    assert splitter.split_payloads(b"data: 1\n\ndata: [DONE]\n\ndata: 2\n\n") == [b"1"]
+    assert splitter.split_sse_payloads(b"data: 1\n\ndata: [DONE]\n\ndata: 2\n\n") == [b"1"]
     assert splitter.done
-    assert splitter.split_payloads(b"data: 3\n\n") == []
+    assert splitter.split_sse_payloads(b"data: 3\n\n") == []
 
 
 def test_an_event_that_does_not_end_is_given_up() -> None:
     splitter = Splitter()
     with pytest.raises(Unavailable):
         for _ in range(80):
-            splitter.split_payloads(b"data: " + b"x" * 65536)
+            splitter.split_sse_payloads(b"data: " + b"x" * 65536)
 
 
 def chunk(delta: dict[str, object], finish: str | None = None, **more: object) -> bytes:
@@ -88,17 +88,17 @@ def call(text: str, *, index: int | None = 0, call_id: str | None = None, name: 
 
 def assembled(*payloads: bytes) -> End:
     assembly = Assembly()
-    assembly.take_payloads(payloads)
-    assert assembly.is_finished
-    return assembly.make_end()
+    assembly.add_sse_payloads(payloads)
+    assert assembly.has_stop_reason
+    return assembly.make_end_event()
 
 
 def test_one_read_is_one_delta() -> None:
-    taken = Assembly().take_payloads(
+    taken = Assembly().add_sse_payloads(
         [chunk({"content": "a"}), chunk({"reasoning_content": "r"}), chunk({"content": "b"})]
     )
     assert taken == Delta(text="ab", reasoning="r")
-    assert Assembly().take_payloads([chunk({"role": "assistant", "content": ""}), chunk({"content": None})]) is None
+    assert Assembly().add_sse_payloads([chunk({"role": "assistant", "content": ""}), chunk({"content": None})]) is None
 
 
 STOP = chunk({}, "stop")
@@ -153,11 +153,11 @@ def test_usage_comes_in_the_last_chunk_with_or_without_choices() -> None:
 )
 def test_what_is_no_chunk_is_unavailable(payload: bytes) -> None:
     with pytest.raises(Unavailable):
-        Assembly().take_payloads([payload])
+        Assembly().add_sse_payloads([payload])
 
 
 @pytest.mark.parametrize("payload", [b'{"error":{"message":"full","code":503}}', b'{"error":"full"}'])
 def test_an_error_in_the_stream_is_told(payload: bytes) -> None:
     with pytest.raises(FaultStream) as told:
-        Assembly().take_payloads([payload])
+        Assembly().add_sse_payloads([payload])
     assert told.value.fault.message == "full"

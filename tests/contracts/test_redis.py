@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from nexus.adapters.redis import signals as signals_module
-from nexus.adapters.redis.connections import describe_address, open_client
+from nexus.adapters.redis.connections import describe_address, open_redis_client
 from nexus.adapters.redis.log import RedisLog
 from nexus.domain.core.errors import Conflict, InvalidInput, Unavailable
 from nexus.domain.ports.log import LEAP, Beyond, EventLog
@@ -48,14 +48,14 @@ async def test_a_signal_reaches_another_process_and_its_own_comes_once(redis_ser
         redis_signals(redis_server.url, prefix) as (_, other),
     ):
         own, others, is_ready = list[int](), asyncio.Queue[int](), asyncio.Event()
-        one.listen("a", own.append)
-        other.listen("a", others.put_nowait, on_subscribed=is_ready.set)
+        one.add_listener("a", own.append)
+        other.add_listener("a", others.put_nowait, on_subscribed=is_ready.set)
         async with asyncio.timeout(30):
             await is_ready.wait()
-            one.notify("a", 7)
-            one.notify("a", 8)
+            one.notify_listeners("a", 7)
+            one.notify_listeners("a", 8)
             assert [await others.get(), await others.get()] == [7, 8]
-            other.notify("a", 9)
+            other.notify_listeners("a", 9)
             while own != [7, 8, 9]:
                 await asyncio.sleep(0.001)
 
@@ -86,7 +86,7 @@ async def test_what_was_flushed_is_refused_once_and_goes_on_behind_a_leap(
 ) -> None:
     log, other = map(EventLog, drivers)
     await log.append("t", lines(1, 5), after=0)
-    async with open_client(server.url) as client:
+    async with open_redis_client(server.url) as client:
         await client.flushall()
     with pytest.raises(Conflict) as refused:
         await log.append("t", lines(6, 1), after=5)
@@ -99,7 +99,7 @@ async def test_what_was_flushed_is_refused_once_and_goes_on_behind_a_leap(
 
 async def test_a_topic_expires(redis_server: RedisServer) -> None:
     prefix = f"t{uuid4().hex[:8]}:"
-    async with redis_log(redis_server.url, prefix) as driver, open_client(redis_server.url) as client:
+    async with redis_log(redis_server.url, prefix) as driver, open_redis_client(redis_server.url) as client:
         await EventLog(driver).append("t", lines(1, 3), after=0)
         assert 0 < await client.ttl(f"{prefix}log:t") <= 24 * 3600
 
@@ -109,7 +109,7 @@ async def test_a_script_that_redis_forgot_is_loaded_again(
 ) -> None:
     log = EventLog(drivers[0])
     await log.append("t", lines(1, 1), after=0)
-    async with open_client(server.url) as client:
+    async with open_redis_client(server.url) as client:
         await client.script_flush()
     async with asyncio.TaskGroup() as group:
         for n in range(2, 5):
@@ -132,10 +132,10 @@ async def test_listening_goes_on_after_nobody_listened_for_a_while(
     ):
         for n in range(3):
             heard, ready = asyncio.Queue[int](), asyncio.Event()
-            stop = other.listen(f"k{n}", heard.put_nowait, on_subscribed=ready.set)
+            stop = other.add_listener(f"k{n}", heard.put_nowait, on_subscribed=ready.set)
             async with asyncio.timeout(30):
                 await ready.wait()
-                one.notify(f"k{n}", n)
+                one.notify_listeners(f"k{n}", n)
                 assert await heard.get() == n
             stop()
             await asyncio.sleep(0.06)
@@ -144,15 +144,15 @@ async def test_listening_goes_on_after_nobody_listened_for_a_while(
 async def test_listening_begins_anew_after_a_restart(server: RedisServer) -> None:
     async with redis_signals(server.url, "t:") as (_, one), redis_signals(server.url, "t:") as (_, other):
         heard, ready = asyncio.Queue[int](), asyncio.Queue[bool]()
-        other.listen("a", heard.put_nowait, on_subscribed=lambda: ready.put_nowait(True))
+        other.add_listener("a", heard.put_nowait, on_subscribed=lambda: ready.put_nowait(True))
         async with asyncio.timeout(30):
             await ready.get()
             server.kill()
-            one.notify("a", 1)  # lost: nobody can carry it
+            one.notify_listeners("a", 1)  # lost: nobody can carry it
             server.start()
             await ready.get()
             while heard.empty():
-                one.notify("a", 2)
+                one.notify_listeners("a", 2)
                 await asyncio.sleep(0.01)
         assert heard.get_nowait() == 2
 
@@ -160,7 +160,7 @@ async def test_listening_begins_anew_after_a_restart(server: RedisServer) -> Non
 @pytest.mark.parametrize("url", ["localhost:6379", "http://a", ""])
 async def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(InvalidInput):
-        async with open_client(url):
+        async with open_redis_client(url):
             pass
 
 

@@ -46,7 +46,7 @@ async def count(writer: Writer, table: str) -> int:
     def look(connection: sqlite3.Connection) -> None:
         counted.extend(connection.execute(f"select count(*) from {table}").fetchone())
 
-    await writer.run_job(look)
+    await writer.run_in_transaction(look)
     return counted[0]
 
 
@@ -95,7 +95,7 @@ async def test_a_full_disk_is_unavailable_and_passes(tmp_path: Path, clock: Cloc
         assert await log.append("t", [b"one"], after=0) == 1
         follower = log.follow("t", 1)
 
-        await writer.run_job(_small)
+        await writer.run_in_transaction(_small)
         big = [tables.commit(insert(JOBS, Job(job_id=f"b{n}", payload={"x": "y" * 20_000}))) for n in range(5)]
         answers = await asyncio.gather(*big, return_exceptions=True)
         assert any(isinstance(answer, Unavailable) for answer in answers), answers
@@ -103,7 +103,7 @@ async def test_a_full_disk_is_unavailable_and_passes(tmp_path: Path, clock: Cloc
         full = await asyncio.gather(*late, return_exceptions=True)
         assert [type(answer) for answer in full] in ([Unavailable, Unavailable], [Unavailable, Conflict])
 
-        await writer.run_job(_large)
+        await writer.run_in_transaction(_large)
         for n, answer in enumerate(answers):
             assert (await tables.find(JOBS, f"b{n}") is None) == isinstance(answer, Exception)
         await tables.commit(insert(JOBS, Job(job_id="j2")))
@@ -158,19 +158,19 @@ class _Looking:
     """A work that looks how it is going to be committed."""
 
     def __init__(self, *, durable: bool, said: list[str] | None = None) -> None:
-        self.durable, self._said = durable, [] if said is None else said
+        self.needs_fsync, self._said = durable, [] if said is None else said
         self.synchronous = -1
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def log_row(self) -> LogRow | None:
+    def make_log_row(self) -> LogRow | None:
         return None
 
-    def run(self, connection: sqlite3.Connection) -> None:
+    def write_to_database(self, connection: sqlite3.Connection) -> None:
         [(self.synchronous,)] = connection.execute("pragma synchronous")
-        self._said.append("row runs" if self.durable else "delta runs")
+        self._said.append("row runs" if self.needs_fsync else "delta runs")
 
-    def finish(self, error: Exception | None) -> None:
-        self._said.append("row landed" if self.durable else "delta landed")
+    def set_commit_result(self, error: Exception | None) -> None:
+        self._said.append("row landed" if self.needs_fsync else "delta landed")
         self.done.set_result(None)
 
 
@@ -179,7 +179,7 @@ async def test_rows_are_synced_and_deltas_are_not(tmp_path: Path) -> None:
         seen: list[int] = []
         for durable in (True, False, True, False):
             work = _Looking(durable=durable)
-            writer.submit(work)
+            writer.enqueue_work(work)
             await work.done
             seen.append(work.synchronous)
         assert seen == [2, 1, 2, 1]
@@ -187,11 +187,11 @@ async def test_rows_are_synced_and_deltas_are_not(tmp_path: Path) -> None:
 
 async def test_deltas_do_not_wait_for_the_disk_that_a_later_row_must_reach(tmp_path: Path) -> None:
     async with sqlite_writer(tmp_path / "nexus.db") as writer:
-        await writer.run_job(lambda connection: None)
+        await writer.run_in_transaction(lambda connection: None)
         said = list[str]()
         works = [_Looking(durable=durable, said=said) for durable in (False, True, False, True)]
         for work in works:
-            writer.submit(work)
+            writer.enqueue_work(work)
         await asyncio.gather(*(work.done for work in works))
         together = ["row runs", "delta runs", "row runs", "row landed", "delta landed", "row landed"]
         assert said == ["delta runs", "delta landed", *together]
@@ -223,7 +223,7 @@ async def test_what_was_deleted_stands_in_no_file(tmp_path: Path) -> None:
         for topic in ("t", "u"):
             for after in range(50):
                 await log.append(topic, [b"the secret of %b" % topic.encode()] * 20, after=20 * after)
-        await writer.write_back()  # from here on it is in the file itself
+        await writer.checkpoint_wal()  # from here on it is in the file itself
         await log.delete(["t"])
         kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
         assert (b"the secret of t" in kept, b"the secret of u" in kept) == (False, True)

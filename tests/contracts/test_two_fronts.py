@@ -143,16 +143,17 @@ class Counting:
 
     def __init__(self, driver: LogDriver) -> None:
         self._driver = driver
-        self.append, self.delete, self.subscribe = driver.append, driver.delete, driver.subscribe
+        self.append_events, self.delete_topics = driver.append_events, driver.delete_topics
+        self.subscribe_to_topic = driver.subscribe_to_topic
         self.looks = 0
 
-    async def read(self, topic: str, after: int, limit: int) -> Batch:
+    async def read_events(self, topic: str, after: int, limit: int) -> Batch:
         self.looks += 1
-        return await self._driver.read(topic, after, limit)
+        return await self._driver.read_events(topic, after, limit)
 
-    async def end(self, topic: str) -> int:
+    async def read_end_position(self, topic: str) -> int:
         self.looks += 1
-        return await self._driver.end(topic)
+        return await self._driver.read_end_position(topic)
 
 
 async def test_many_followers_cost_one_look_for_each_signal_and_none_where_the_writer_is(log_drivers: Drivers) -> None:

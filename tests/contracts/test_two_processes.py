@@ -105,7 +105,7 @@ async def reached(pair: Pair, project_id: str, status: str, within: float) -> No
     async with asyncio.timeout(within if pair.bound else LONG):
         while (await pair.other.services.projects.get(ANN, project_id)).status != status:
             await asyncio.sleep(0.02)
-    await pair.one.queue.wait_idle()
+    await pair.one.queue.wait_until_idle()
 
 
 async def test_a_build_that_runs_in_one_process_is_paused_resumed_and_stopped_through_another(pair: Pair) -> None:
@@ -144,7 +144,7 @@ async def test_a_reply_is_followed_live_and_stopped_through_another_process(pair
     async with asyncio.timeout(STOP_SECONDS if pair.bound else LONG):
         events = await following
     assert events == ["reply.started", "reply.delta", "reply.cancelled"]
-    await pair.one.queue.wait_idle()
+    await pair.one.queue.wait_until_idle()
     row = await other.sessions.get_reply(ANN, session.session_id, reply.reply_id)
     assert (row.status, row.content, row.worker_id, row.fence) == ("cancelled", "one ", "w1", 1), (
         "its own worker ended it"
@@ -159,10 +159,12 @@ async def test_what_two_processes_delete_at_once_is_counted_once(pair: Pair) -> 
         await one.sessions.create_session(ANN, agent_id)
     assert await counted(pair.one) == (1, 1, 4)
     await one.agents.delete(ANN, agent_id)
-    await asyncio.gather(one.session_deletions.clear_agent(agent_id), other.session_deletions.clear_agent(agent_id))
+    await asyncio.gather(
+        one.session_deletions.delete_agent_sessions(agent_id), other.session_deletions.delete_agent_sessions(agent_id)
+    )
     assert await counted(pair.one) == (1, 0, 0)
     await one.deletions.delete(ANN, project.project_id)
-    tasks = await one.tasks.executions.list_unfinished()
+    tasks = await one.tasks.executions.list_unfinished_rows()
     jobs = [encode(FinishDeletion(task_id=task.task_id)) for task in tasks]
     runners = [Runner(services=app.services, worker_id=app.adapters.worker_id) for app in (pair.one, pair.other)]
     outcomes = await asyncio.gather(*(runner.run_job(job) for runner in runners for job in jobs))
@@ -172,5 +174,5 @@ async def test_what_two_processes_delete_at_once_is_counted_once(pair: Pair) -> 
 
 
 async def counted(app: MemoryApp) -> tuple[int, int, int]:
-    total = await app.services.statistics._tallies.read_total(ANN)
+    total = await app.services.statistics._tallies.read_total_tally(ANN)
     return total.projects, total.agents, total.sessions

@@ -162,59 +162,59 @@ async def real() -> AsyncIterator[World]:
 
 
 async def test_a_public_page_is_fetched(world: World) -> None:
-    fetched = await world.web.fetch(world.url("/"))
+    fetched = await world.web.fetch_url(world.url("/"))
     assert (fetched.status, fetched.text, fetched.truncated) == (200, "你好", False)
     assert fetched.content_type.startswith("text/plain")
 
 
 async def test_three_redirects_are_followed_and_no_fourth(world: World) -> None:
-    fetched = await world.web.fetch(world.url("/thrice"))
+    fetched = await world.web.fetch_url(world.url("/thrice"))
     assert (fetched.text, fetched.url) == ("你好", world.url("/"))
     for path in ("/four", "/loop"):
         with pytest.raises(Unavailable):
-            await world.web.fetch(world.url(path))
+            await world.web.fetch_url(world.url(path))
 
 
 @pytest.mark.parametrize("path", ["/inside", "/metadata", "/rebound"])
 async def test_a_redirect_to_what_is_not_public_is_refused(world: World, path: str) -> None:
     with pytest.raises(PermissionDenied):
-        await world.web.fetch(world.url(path))
+        await world.web.fetch_url(world.url(path))
 
 
 @pytest.mark.parametrize("path", ["/file", "/bracket"])
 async def test_a_redirect_to_no_web_address_is_refused(world: World, path: str) -> None:
     with pytest.raises(InvalidInput):
-        await world.web.fetch(world.url(path))
+        await world.web.fetch_url(world.url(path))
 
 
 @pytest.mark.parametrize("host", ["inside.test", "mixed.test"])
 async def test_a_name_is_refused_when_any_address_is_not_public(world: World, host: str) -> None:
     with pytest.raises(PermissionDenied):
-        await world.web.fetch(world.url("/", host))
+        await world.web.fetch_url(world.url("/", host))
 
 
 async def test_a_name_without_address_is_unavailable(world: World) -> None:
     with pytest.raises(Unavailable):
-        await world.web.fetch(world.url("/", "nothing.test"))
+        await world.web.fetch_url(world.url("/", "nothing.test"))
 
 
 async def test_a_long_answer_is_cut(world: World) -> None:
-    fetched = await world.web.fetch(world.url("/large"), most=100)
+    fetched = await world.web.fetch_url(world.url("/large"), most=100)
     assert (fetched.text, fetched.truncated) == ("x" * 100, True)
-    whole = await world.web.fetch(world.url("/large"), most=5000)
+    whole = await world.web.fetch_url(world.url("/large"), most=5000)
     assert (len(whole.text), whole.truncated) == (5000, False)
 
 
 @pytest.mark.parametrize("url", REFUSED + CLOSED_PORTS)
 async def test_what_is_not_public_is_refused(world: World, url: str) -> None:
     with pytest.raises(PermissionDenied):
-        await world.web.fetch(url)
+        await world.web.fetch_url(url)
 
 
 @pytest.mark.parametrize("url", NO_ADDRESS)
 async def test_what_is_no_web_address_is_invalid(world: World, url: str) -> None:
     with pytest.raises(InvalidInput):
-        await world.web.fetch(url)
+        await world.web.fetch_url(url)
 
 
 @asynccontextmanager
@@ -237,10 +237,10 @@ async def test_the_canary_sees_nobody_whatever_the_disguise() -> None:
         for url in REFUSED:
             head, _, tail = url.removeprefix("http://").partition("/")
             with pytest.raises(PermissionDenied):
-                await guarded.fetch(f"http://{head}:{port}/{tail}", seconds=5)
+                await guarded.fetch_url(f"http://{head}:{port}/{tail}", seconds=5)
         assert came == []
         with pytest.raises(Unavailable):
-            await GuardedWeb(ports={port}, allowed={"127.0.0.1"}).fetch(f"http://127.0.0.1:{port}/", seconds=5)
+            await GuardedWeb(ports={port}, allowed={"127.0.0.1"}).fetch_url(f"http://127.0.0.1:{port}/", seconds=5)
         assert len(came) >= 1
 
 
@@ -255,11 +255,11 @@ async def test_a_name_that_changes_its_address_gains_nothing() -> None:
             return next(answers)
 
         guarded = GuardedWeb(resolve=rebinding, ports={port, site}, allowed={"127.0.0.9"})
-        assert (await guarded.fetch(f"http://rebinding.test:{site}/")).text == "你好"
+        assert (await guarded.fetch_url(f"http://rebinding.test:{site}/")).text == "你好"
         assert asked == ["rebinding.test"]
         for _ in range(2):
             with pytest.raises(PermissionDenied):
-                await guarded.fetch(f"http://rebinding.test:{port}/")
+                await guarded.fetch_url(f"http://rebinding.test:{port}/")
         assert came == []
 
 
@@ -267,14 +267,14 @@ async def test_the_last_gate_holds_when_a_resolver_lies() -> None:
     async with canary("127.0.0.1") as (port, came):
         guarded = GuardedWeb(ports={port})
         with pytest.raises(PermissionDenied):
-            guarded._open_socket((2, 1, 6, "", ("127.0.0.1", port)))
+            guarded._open_public_socket((2, 1, 6, "", ("127.0.0.1", port)))
         assert came == []
 
 
 async def test_credentials_stay_with_the_host_they_are_for(real: World) -> None:
     headers = {"Authorization": "secret", "X-Key": "secret", "Accept-Language": "zh"}
-    stayed = (await real.web.fetch(real.url("/headers"), headers=headers)).text
-    gone = (await real.web.fetch(real.url("/elsewhere"), headers=headers)).text
+    stayed = (await real.web.fetch_url(real.url("/headers"), headers=headers)).text
+    gone = (await real.web.fetch_url(real.url("/elsewhere"), headers=headers)).text
     assert "secret" in stayed
     assert "secret" not in gone
     assert '"zh"' in gone
@@ -287,37 +287,37 @@ async def test_credentials_stay_with_the_host_they_are_for(real: World) -> None:
 )
 async def test_headers_that_would_change_the_request_are_refused(real: World, headers: dict[str, str]) -> None:
     with pytest.raises(InvalidInput):
-        await real.web.fetch(real.url("/"), headers=headers)
+        await real.web.fetch_url(real.url("/"), headers=headers)
 
 
 @pytest.mark.parametrize("path", ["/slow", "/drip"])
 async def test_an_answer_that_takes_too_long_is_unavailable(real: World, path: str) -> None:
     with pytest.raises(Unavailable):
-        await real.web.fetch(real.url(path), seconds=0.2)
+        await real.web.fetch_url(real.url(path), seconds=0.2)
 
 
 async def test_a_small_answer_cannot_unpack_into_a_large_one(real: World) -> None:
-    fetched = await real.web.fetch(real.url("/bomb"), most=10_000)
+    fetched = await real.web.fetch_url(real.url("/bomb"), most=10_000)
     assert (len(fetched.text), fetched.truncated) == (10_000, True)
 
 
 async def test_packed_answers_are_unpacked(real: World) -> None:
-    assert (await real.web.fetch(real.url("/gzip"))).text == "packed"
-    assert (await real.web.fetch(real.url("/raw"))).text == "packed"
+    assert (await real.web.fetch_url(real.url("/gzip"))).text == "packed"
+    assert (await real.web.fetch_url(real.url("/raw"))).text == "packed"
     for path in ("/broken", "/other"):
         with pytest.raises(Unavailable):
-            await real.web.fetch(real.url(path))
+            await real.web.fetch_url(real.url(path))
 
 
 async def test_chinese_pages_are_read_in_their_own_encoding(real: World) -> None:
-    assert (await real.web.fetch(real.url("/gbk"))).text == "中文"
+    assert (await real.web.fetch_url(real.url("/gbk"))).text == "中文"
 
 
 async def test_nobody_there_is_unavailable(real: World) -> None:
     async with canary("127.0.0.9") as (port, _):
         pass
     with pytest.raises(Unavailable):
-        await GuardedWeb(resolve=_names, ports={port}, allowed={"127.0.0.9"}).fetch(f"http://site.test:{port}/")
+        await GuardedWeb(resolve=_names, ports={port}, allowed={"127.0.0.9"}).fetch_url(f"http://site.test:{port}/")
 
 
 @pytest.mark.parametrize("address", PUBLIC)

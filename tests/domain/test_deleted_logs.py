@@ -59,7 +59,7 @@ async def told(app: MemoryApp, agent_id: str, text: str) -> Session:
     for _ in range(3):
         scripted(app).add(turn(text), purpose="reply")
         await app.services.sessions.send(ANN, session.session_id, "What is it?")
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
     return session
 
 

@@ -70,7 +70,7 @@ async def left_lying(app: MemoryApp, status: str, gate: Gate) -> tuple[str, str]
         await command(app, started.project_id, "stop" if status == "cancelled" else "pause")
         gate.opened.set()
     await until(app, started.project_id, status)
-    await app.queue.wait_idle()
+    await app.queue.wait_until_idle()
     return started.project_id, started.task_id
 
 
@@ -91,8 +91,8 @@ async def test_what_ended_or_was_paused_does_not_start_again_however_late_it_is_
                 make_adapters(like=app.adapters, clock=app.clock, worker_id=f"w{hours}")
             ) as after_restart:
                 await after_restart.sweeper.recover_jobs_at_start(alone=True)
-                await after_restart.queue.wait_idle()
-            await app.queue.wait_idle()
+                await after_restart.queue.wait_until_idle()
+            await app.queue.wait_until_idle()
         assert await app.services.projects.get(ANN, project_id) == lies
         assert len(model.requests) == asked
 

@@ -45,7 +45,7 @@ async def talked(app: MemoryApp, agent_id: str, *said: str) -> Session:
     for content in said:
         scripted(app).add(turn("Yes."), purpose="reply")
         await app.services.sessions.send(ANN, session.session_id, content)
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
     return session
 
 
@@ -167,7 +167,7 @@ async def deleted(app: MemoryApp, what: str, project: Project) -> None:
     else:
         await app.services.deletions.delete(ANN, project.project_id)
     await app.sweeper.recover_lost_jobs()
-    await app.queue.wait_idle()
+    await app.queue.wait_until_idle()
 
 
 @pytest.mark.parametrize("what", ["agent", "project"])
@@ -187,7 +187,7 @@ async def test_nothing_of_what_is_deleted_stays_and_nothing_else_goes(what: str)
         if what == "project":
             assert await left(app, PROJECTS, BUILDS, STAGES, AGENTS, VERSIONS, DEPLOYMENTS) | sessions == kept
             assert await app.adapters.files.list("projects") == files
-        assert await app.services.tasks.executions.list_unfinished() == []
+        assert await app.services.tasks.executions.list_unfinished_rows() == []
         for verb in (
             app.services.agents.get(ANN, project.agent_ids[0]),
             app.services.sessions.create_session(ANN, project.agent_ids[0]),
@@ -246,4 +246,4 @@ def test_one_message_beyond_all_bounds_is_answered_all_the_same_and_alone() -> N
         parts=(TextPart("税" * 50_000),),
         created_at="now",
     )
-    assert [kept.content for kept in rules.select_context([message, message])] == [message.content]
+    assert [kept.content for kept in rules.select_context_messages([message, message])] == [message.content]

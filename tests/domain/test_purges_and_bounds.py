@@ -31,7 +31,7 @@ async def swept(app: MemoryApp) -> None:
     for _ in range(3):
         app.clock.now += 3600
         await app.sweeper.recover_lost_jobs()
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
 
 
 # --- what is deleted
@@ -97,7 +97,7 @@ async def test_a_reply_that_ends_while_its_session_is_purged_leaves_no_message()
         await deleted(app, "project", project)
         app.clock.now += 5
         await app.sweeper.recover_lost_jobs()
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         assert await left(app, SESSIONS, MESSAGES, REPLIES) == {}
 
 
@@ -112,7 +112,7 @@ async def test_a_deletion_ends_the_replies_that_are_being_written() -> None:
             await asyncio.sleep(0)
         still = scripted(app).open
         gate.opened.set()
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         assert still == 0
 
 
@@ -205,7 +205,7 @@ async def test_a_reply_that_no_row_can_hold_ends_and_its_session_goes_on(asked: 
         session = await app.services.sessions.create_session(ANN, project.agent_ids[0])
         scripted(app).add(*[turn(answered)] * 4, purpose="reply")
         await app.services.sessions.send(ANN, session.session_id, asked)
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         await swept(app)
         assert (await app.services.sessions.get(ANN, session.session_id)).active_reply is None
 
@@ -241,7 +241,7 @@ def spoken(content: str) -> list[Message]:
 
 def test_a_conversation_takes_as_much_of_the_model_in_chinese_as_in_english() -> None:
     english, chinese = (
-        sum(tokens(kept.content) for kept in rules.select_context(spoken(content)))
+        sum(tokens(kept.content) for kept in rules.select_context_messages(spoken(content)))
         for content in ("What is value added tax? " * 40, "增值税是什么？" * 143)
     )
     assert chinese < 1.5 * english
@@ -256,6 +256,6 @@ async def test_a_long_chinese_conversation_leaves_room_for_two_calls_of_tools() 
         turns = [structs.replace(one, usage=read) for one in (*calls, turn("That is 4."))]
         scripted(app).add(*turns, purpose="reply")
         reply = await app.services.sessions.send(ANN, session.session_id, "double 2, twice")
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         ended = await app.services.sessions.get_reply(ANN, session.session_id, reply.reply_id)
         assert (ended.status, ended.content) == ("completed", "That is 4.")

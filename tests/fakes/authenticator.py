@@ -7,7 +7,7 @@ from nexus.domain.core.principal import Principal
 
 
 class KnownCredentials:
-    is_open = False
+    is_anonymous_allowed = False
 
     def __init__(self, known: Mapping[str, Principal]) -> None:
         self._known = known

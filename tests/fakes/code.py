@@ -21,7 +21,7 @@ from nexus.domain.core.values import JSON
 from nexus.domain.ports.code import TESTS, Limits, Outcome, Program, TestResult, Tier
 from nexus.domain.ports.models import ToolSpec
 from nexus.domain.tools.model import ToolError
-from nexus.domain.tools.signatures import NotPossible, read_signature
+from nexus.domain.tools.signatures import NotPossible, parse_tool_signature
 
 _runs = count(1)
 
@@ -29,7 +29,7 @@ _runs = count(1)
 def spec_of_source(source: str, function_name: str, *, given: Sequence[str] = ()) -> ToolSpec:
     """The specification of a function from source text, which is parsed in this process."""
     try:
-        return ToolSpec(**read_signature(source, function_name, given=given))
+        return ToolSpec(**parse_tool_signature(source, function_name, given=given))
     except NotPossible as error:
         raise ToolError(str(error)) from None
 

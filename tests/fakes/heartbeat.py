@@ -10,10 +10,10 @@ class MemoryHeartbeat:
     def __init__(self) -> None:
         self.held: dict[tuple[str, Key], tuple[Leases, Lease, OnControl]] = {}
 
-    def hold_lease(self, leases: Leases, lease: Lease, on_control: OnControl) -> None:
+    def start_renewing_lease(self, leases: Leases, lease: Lease, on_control: OnControl) -> None:
         self.held[leases.table_name, lease.key] = leases, lease, on_control
 
-    def drop_lease(self, leases: Leases, lease: Lease) -> None:
+    def stop_renewing_lease(self, leases: Leases, lease: Lease) -> None:
         if self.held.get((leases.table_name, lease.key), (None, None))[1] == lease:
             del self.held[leases.table_name, lease.key]
 
@@ -22,6 +22,6 @@ class MemoryHeartbeat:
         for leases, lease, on_control in list(self.held.values()):
             [control] = await leases.renew_leases([lease])
             if control is None:
-                self.drop_lease(leases, lease)
+                self.stop_renewing_lease(leases, lease)
             if control != "running":
                 on_control(control)

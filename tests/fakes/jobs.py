@@ -19,7 +19,7 @@ class _Handed(NamedTuple):
 
 
 class MemoryJobs:
-    """A JobQueue and LocalJobs in which nothing starts by itself: `wait_idle` runs what waits, one after the other, in the order that the port asks for.
+    """A JobQueue and LocalJobs in which nothing starts by itself: `wait_until_idle` runs what waits, one after the other, in the order that the port asks for.
 
     `handed`: all jobs that were taken, as they came. `most` interactive jobs of a group may wait or run."""
 
@@ -49,7 +49,7 @@ class MemoryJobs:
         self._waiting.append(handed)
         return None if key in self._running else self._in_order().index(handed)
 
-    def free_places(self, job: type[Job], *, group: str = "") -> Capacity:
+    def get_job_capacity(self, job: type[Job], *, group: str = "") -> Capacity:
         lane = REGISTRY.get_job_spec(job).lane
         here = [*self._waiting, *([self._now] if self._now else [])]
         taken = sum(one.group == group and REGISTRY.get_job_spec(type(one.job)).lane == lane for one in here)
@@ -73,7 +73,7 @@ class MemoryJobs:
             served[order[-1].priority, order[-1].group] = max(served.values(), default=0) + 1
         return order
 
-    async def wait_idle(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Runs jobs until none waits."""
         while self._waiting and self._run and not self._closed:
             self._now = now = self._in_order()[0]

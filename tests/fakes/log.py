@@ -17,10 +17,10 @@ class MemoryLog:
         self._events: defaultdict[str, list[bytes]] = defaultdict(list)
         self._signals = MemorySignals()
 
-    def append(self, append: Append) -> None:
+    def append_events(self, append: Append) -> None:
         asyncio.get_running_loop().call_soon(self._land, append)
 
-    async def read(self, topic: str, after: int, limit: int) -> Batch:
+    async def read_events(self, topic: str, after: int, limit: int) -> Batch:
         positions = self._positions.get(topic, [])
         low = bisect_right(positions, after)
         if low == len(positions):
@@ -29,17 +29,17 @@ class MemoryLog:
         leap = bisect_left(range(low, len(positions)), 1, key=lambda at: positions[at] - at != first - low)
         return Batch(first, self._events[topic][low : min(low + limit, low + leap)])
 
-    async def end(self, topic: str) -> int:
+    async def read_end_position(self, topic: str) -> int:
         return self._end(topic)
 
-    async def delete(self, topics: Sequence[str]) -> None:
+    async def delete_topics(self, topics: Sequence[str]) -> None:
         for topic in topics:
             self._positions.pop(topic, None)
             self._events.pop(topic, None)
-            self._signals.notify(topic)
+            self._signals.notify_listeners(topic)
 
-    def subscribe(self, topic: str, wake: Callable[[int], None]) -> Callable[[], None]:
-        return self._signals.listen(topic, wake)
+    def subscribe_to_topic(self, topic: str, wake: Callable[[int], None]) -> Callable[[], None]:
+        return self._signals.add_listener(topic, wake)
 
     def _end(self, topic: str) -> int:
         return next(reversed(self._positions.get(topic, [])), 0)
@@ -52,4 +52,4 @@ class MemoryLog:
         self._positions[append.topic] += range(append.after + 1, last + 1)
         self._events[append.topic] += append.events
         append.finish(None)
-        self._signals.notify(append.topic, last)
+        self._signals.notify_listeners(append.topic, last)

@@ -105,5 +105,5 @@ class MemoryDiscovery:
     def __init__(self, *servers: LocalModel) -> None:
         self._servers = servers
 
-    async def find_local(self) -> list[LocalModel]:
+    async def find_local_models(self) -> list[LocalModel]:
         return list(self._servers)

@@ -37,7 +37,7 @@ class MemoryWeb:
         self._pages, self._names, self._ports, self._allowed = dict(pages), names, ports, allowed
         self.asked: list[tuple[str, Mapping[str, str]]] = []
 
-    async def fetch(
+    async def fetch_url(
         self, url: str, *, headers: Mapping[str, str] = {}, seconds: float = 30.0, most: int = 1_000_000
     ) -> Fetched:
         target = parse_target(url, ports=self._ports, allowed=self._allowed)

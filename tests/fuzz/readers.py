@@ -15,7 +15,7 @@ from nexus.adapters.memory.tables import MemoryTables
 from nexus.adapters.offline.model import OfflineModel
 from nexus.adapters.openai import refusals
 from nexus.adapters.openai.sse import Splitter
-from nexus.adapters.openai.wire import Assembly, _fix_arguments
+from nexus.adapters.openai.wire import Assembly, _wrap_invalid_arguments
 from nexus.adapters.structlog import logs
 from nexus.adapters.web.guarded import _find_charset
 from nexus.cli import terminal
@@ -34,7 +34,7 @@ from nexus.domain.ports.addresses import parse_target
 from nexus.domain.ports.database import Query, Tables, Window
 from nexus.domain.ports.models import ChatMessage, ModelRequest, ToolSpec
 from nexus.domain.sessions import rules as sessions_rules
-from nexus.domain.tools.arguments import parse_arguments
+from nexus.domain.tools.arguments import parse_tool_arguments
 from nexus.domain.tools.library import conditions, moments, numbers, pages, units
 from nexus.domain.tools.library.registry import LIBRARY
 from nexus.domain.tools.tables import TOOLS
@@ -95,7 +95,7 @@ def _bytes(read: Callable[[bytes], object]) -> Callable[[str], object]:
 def _fed(open_parser: Callable[[], Any], text: str, size: int = 4096) -> None:
     """Bytes as a network brings them."""
     parser, whole = open_parser(), text.encode(errors="replace")
-    feed = parser.split_payloads if isinstance(parser, Splitter) else parser.parse_chunk
+    feed = parser.split_sse_payloads if isinstance(parser, Splitter) else parser.parse_sse_chunk
     for at in range(0, len(whole), size):
         feed(whole[at : at + size])
 
@@ -107,9 +107,9 @@ def _trickled(open_parser: Callable[[], Any], text: str) -> None:
 def _assembled(text: str) -> None:
     """Each line is an event of a stream."""
     assembly = Assembly()
-    assembly.take_payloads([line.encode(errors="replace") for line in text.split("\n") if line])
-    if assembly.is_finished:
-        assembly.make_end()
+    assembly.add_sse_payloads([line.encode(errors="replace") for line in text.split("\n") if line])
+    if assembly.has_stop_reason:
+        assembly.make_end_event()
 
 
 def _calls(text: str) -> None:
@@ -117,8 +117,8 @@ def _calls(text: str) -> None:
     pieces = [{"index": number, "function": {"name": "f", "arguments": one}} for number, one in enumerate(text)]
     payload = {"choices": [{"delta": {"tool_calls": pieces}, "finish_reason": "tool_calls"}]}
     assembly = Assembly()
-    assembly.take_payloads([msgspec.json.encode(payload)])
-    assembly.make_end()
+    assembly.add_sse_payloads([msgspec.json.encode(payload)])
+    assembly.make_end_event()
 
 
 def _table(text: str) -> object:
@@ -131,7 +131,7 @@ def _wide_table(text: str) -> object:
 
 
 def _logged(text: str) -> object:
-    return logs._render_json(None, "info", {"event": "x", "text": text})  # type: ignore[arg-type]  # no logger is asked
+    return logs._encode_log_event(None, "info", {"event": "x", "text": text})  # type: ignore[arg-type]  # no logger is asked
 
 
 def _source(text: str) -> object:
@@ -233,14 +233,14 @@ READERS: tuple[Reader, ...] = (
     Reader(name="charset of a page", read=_bytes(partial(_find_charset, "text/html")), most=1_000_000, pieces=("charset", "charset=", "charset ", "charset=  ")),
     Reader(name="charset of a header", read=lambda text: _find_charset(text, b""), most=64_000, pieces=("charset", "charset=", "charset  "), refusals=(NexusError,)),
     Reader(name="address", read=parse_target, most=20_000, pieces=("a.", "1.", "http://a", "[", "::", "%", "@", "-", "a-", "xn--", "0x"), frames=("…", "http://…", "http://…/", "http://a/…", "http://[…]/")),
-    Reader(name="tool arguments", read=lambda text: parse_arguments(TOOL, text), most=200_000, pieces=_JSON, frames=("…", '{"items":[…]}', '{"items":"[…]"}', '{"text":"…"}', '{…"a":1}', '{"items":[{"a":…}]}')),
-    Reader(name="tool arguments of many names", read=lambda text: parse_arguments(TOOL, msgspec.json.encode(dict.fromkeys(map(str, range(len(text) // 8)), 1)).decode()), most=200_000),
+    Reader(name="tool arguments", read=lambda text: parse_tool_arguments(TOOL, text), most=200_000, pieces=_JSON, frames=("…", '{"items":[…]}', '{"items":"[…]"}', '{"text":"…"}', '{…"a":1}', '{"items":[{"a":…}]}')),
+    Reader(name="tool arguments of many names", read=lambda text: parse_tool_arguments(TOOL, msgspec.json.encode(dict.fromkeys(map(str, range(len(text) // 8)), 1)).decode()), most=200_000),
     Reader(name="typed answer", read=lambda text: models_rules.parse_answer(Architecture, text), most=500_000, pieces=("```", "``` ", "```json\n", "<think>", "</think>", "``` \n", "\n```", "<think> ", *_JSON), frames=("…", "<think>…", "```…", "x```json\n…", '{"overview":"…'), refusals=_RULES),
     Reader(name="typed answer brief", read=lambda text: models_rules.parse_answer(Brief, text), most=100_000, frames=('{"name":"…"}', '{"slug":"…","name":"a","intent":"new","language":"en"}', '{…'), refusals=_RULES),
     Reader(name="schema name", read=models_rules.name_schema, most=100_000),
     Reader(name="tool source", read=_source, most=40_000, pieces=("-", "(", "[", "x=1\n", "\n", "#", "T=T\n", "a.", "a|", "dict[", "'''", "\\\n", " ", "not ", "lambda:", "f'{", "0,", "a if "), frames=("…", "def tool(a: …):\n    pass", "def tool(a=…): pass", "def tool(a):\n    '''…'''", "def tool(a):\n    '''x\n\n    Args:\n        …'''", "def tool(a: '…'): pass")),
     Reader(name="package manifest", read=lambda text: package.parse_package({"agent.toml": text, "prompt.md": ""}), most=100_000, pieces=("a.", "[a]\n", "[[a]]\n", "a=1\n", "[", "a=[", "a={", "'''", '"', "1", "a.a=1\n", "[a.", "#\n", "\\"), frames=("…", "a = …", "[…]", 'a = "…"', "[agent]\nslug='a'\nname='…'", "a=1…", "…=1")),
-    Reader(name="requirement", read=builds_rules.check_requirement, most=10_000),
+    Reader(name="requirement", read=builds_rules.check_requirement_text, most=10_000),
     Reader(name="quoted document", read=documents.format_markdown_quote, most=100_000),
     Reader(name="session name", read=sessions_rules.make_session_name, most=50_000),
     Reader(name="weight of a text", read=texts.estimate_tokens, most=500_000),
@@ -251,24 +251,24 @@ READERS: tuple[Reader, ...] = (
     Reader(name="stream of a provider, trickling", read=partial(_trickled, Splitter), most=500_000, pieces=_SSE, frames=("…", "data: …\n\n")),
     Reader(name="events of a provider", read=_assembled, most=500_000, pieces=('{"choices":[{"delta":{"content":"a"}}]}\n', '{"choices":[{"delta":{"tool_calls":[{"function":{"name":"f","arguments":"1"}}]}}]}\n', *_JSON), frames=("…", '{"choices":[{"delta":{"content":"…"}}]}', '{"choices":…')),
     Reader(name="tool calls of a provider", read=_calls, most=100_000),
-    Reader(name="arguments of past calls", read=_fix_arguments, most=200_000, pieces=_JSON),
-    Reader(name="refusal of a provider", read=_bytes(lambda body: refusals.classify_refusal(400, body, key="sk-secret")), most=20_000, pieces=("sk-", "token=", "key ", "api_key", *_JSON), frames=("…", '{"error":{"message":"…"}}')),
-    Reader(name="words of a provider", read=lambda text: refusals.quote_message(text, key="sk"), most=200_000, pieces=("sk-", "sk", "key ", "token  ", "api_key=", "bearer")),
-    Reader(name="pause of a provider", read=lambda text: refusals.retry_after({"Retry-After": text}, now=0.0), most=64_000, pieces=("Mon, ", "1 Jan ", "(", "GMT ", "1e")),
+    Reader(name="arguments of past calls", read=_wrap_invalid_arguments, most=200_000, pieces=_JSON),
+    Reader(name="refusal of a provider", read=_bytes(lambda body: refusals.classify_http_error(400, body, key="sk-secret")), most=20_000, pieces=("sk-", "token=", "key ", "api_key", *_JSON), frames=("…", '{"error":{"message":"…"}}')),
+    Reader(name="words of a provider", read=lambda text: refusals.sanitize_error_message(text, key="sk"), most=200_000, pieces=("sk-", "sk", "key ", "token  ", "api_key=", "bearer")),
+    Reader(name="pause of a provider", read=lambda text: refusals.parse_retry_after({"Retry-After": text}, now=0.0), most=64_000, pieces=("Mon, ", "1 Jan ", "(", "GMT ", "1e")),
     Reader(name="stream of the server", read=partial(_fed, Parser), most=2_000_000, pieces=_SSE, frames=("…", "data: …\n\n", "id: …\n\n"), refusals=(NexusError, TooLong)),
     Reader(name="stream of the server, trickling", read=partial(_trickled, Parser), most=500_000, pieces=_SSE, frames=("…", "data: …\n\n"), refusals=(NexusError, TooLong)),
-    Reader(name="problem of the server", read=_bytes(lambda body: client_errors.parse_problem(400, body)), most=200_000, pieces=_JSON, frames=("…", '{"type":"urn:nexus:problem:x","detail":"…"}')),
-    Reader(name="message of a decoder", read=lambda text: http_requests._make_invalid_input(text, NewProject), most=1_000_000, pieces=("[0]", " - at `$", "`", "unknown field `", ".", "[...]", "requirement"), frames=("…", "x - at `$…`", "x - at `$…", "Object contains unknown field `…`")),
+    Reader(name="problem of the server", read=_bytes(lambda body: client_errors.parse_problem_body(400, body)), most=200_000, pieces=_JSON, frames=("…", '{"type":"urn:nexus:problem:x","detail":"…"}')),
+    Reader(name="message of a decoder", read=lambda text: http_requests._make_invalid_body_error(text, NewProject), most=1_000_000, pieces=("[0]", " - at `$", "`", "unknown field `", ".", "[...]", "requirement"), frames=("…", "x - at `$…`", "x - at `$…", "Object contains unknown field `…`")),
     Reader(name="preference", read=http_requests.wait, most=64_000, pieces=("wait", "wait=", "wait = ", ",", ", ;", "wait  ")),
     Reader(name="revision", read=http_requests.revision, most=64_000, pieces=('"1"', '"1', "*"), frames=("…", '…"1', '"1"…x')),
     Reader(name="position", read=http_requests.position, most=64_000),
-    Reader(name="trace of a request", read=lambda text: http_edge.Trace.parse_header(text, "0" * 72), most=64_000, pieces=("00-", "0-"), frames=("…", f"00-{'1' * 32}-{'1' * 16}-00-…\n")),
-    Reader(name="text for a terminal", read=terminal.make_printable, most=500_000, pieces=("\x1b[", "\x9b", "\ud800")),
-    Reader(name="line for a terminal", read=terminal.fit_line, most=500_000, pieces=("\x1b[", "a ")),
-    Reader(name="JSON for a terminal", read=terminal.escape_json, most=500_000, pieces=("\x1b", "\x9b", "\ud800")),
+    Reader(name="trace of a request", read=lambda text: http_edge.Trace.parse_traceparent(text, "0" * 72), most=64_000, pieces=("00-", "0-"), frames=("…", f"00-{'1' * 32}-{'1' * 16}-00-…\n")),
+    Reader(name="text for a terminal", read=terminal.remove_control_chars, most=500_000, pieces=("\x1b[", "\x9b", "\ud800")),
+    Reader(name="line for a terminal", read=terminal.truncate_to_one_line, most=500_000, pieces=("\x1b[", "a ")),
+    Reader(name="JSON for a terminal", read=terminal.escape_json_controls, most=500_000, pieces=("\x1b", "\x9b", "\ud800")),
     Reader(name="log entry", read=_logged, most=200_000, pieces=("\x1b[", "\ud800"), refusals=(NexusError, UnicodeEncodeError)),
     Reader(name="offline chat", read=partial(_offline, "reply"), most=50_000, pieces=_SAID, frames=("…", "Convert 12 inches to cm …", "What is 15% of 80 …?", "…这是什么")),
     Reader(name="offline requirement", read=partial(_offline, "build.intake"), most=10_000, pieces=_SAID, frames=("…", "An agent that converts units …")),
-    Reader(name="text of a commit", read=repository._parse_message, most=100_000, pieces=("Nexus-Key: ", "\nNexus-Fence: 1/1", "\nNexus-Key: a", "a: b\n"), frames=("…", "x\n…\nNexus-Fence: 1/1\nNexus-Key: k", "x\nNexus-Fence: 1/…\nNexus-Key: k")),
+    Reader(name="text of a commit", read=repository._parse_commit_message, most=100_000, pieces=("Nexus-Key: ", "\nNexus-Fence: 1/1", "\nNexus-Key: a", "a: b\n"), frames=("…", "x\n…\nNexus-Fence: 1/1\nNexus-Key: k", "x\nNexus-Fence: 1/…\nNexus-Key: k")),
     Reader(name="settings", read=lambda text: read_settings({"NEXUS_MODEL__BASE_URL": text, "NEXUS_TABLES__PREFIX": text, "NEXUS_MODEL__NAME": text}), most=100_000, pieces=("http://", "https://a", "a,"), frames=("…", "http://…")),
 )  # fmt: skip

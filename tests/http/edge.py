@@ -10,7 +10,7 @@ import httpx
 from litestar import Litestar
 from msgspec import Struct, structs
 
-from nexus.adapters.http.app import make_app
+from nexus.adapters.http.app import make_http_app
 from nexus.adapters.http.streams import Streams
 from nexus.adapters.token.authenticator import TokenAuthenticator
 from nexus.domain.core.principal import LOCAL_OWNER
@@ -72,7 +72,7 @@ async def open_edge(
     async with open_app(on, serving=serving) as process:
         held = Streams() if streams is None else streams
         others.setdefault("authenticator", TokenAuthenticator(token))
-        app = make_app(process.services, parts=process.parts, streams=held, **others)
+        app = make_http_app(process.services, parts=process.parts, streams=held, **others)
         served: Any = app
         transport = httpx.ASGITransport(served, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from nexus.adapters.http.connections import Bounds
-from nexus.adapters.http.server import open_socket, serve_connections
+from nexus.adapters.http.server import open_listening_socket, serve_asgi_app
 
 PATIENCE = 20.0
 
@@ -34,8 +34,8 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 @asynccontextmanager
 async def serving(app: Any = echo, **bounds: Any) -> AsyncIterator[int]:
     """The port of an application that is served within these bounds."""
-    listener = open_socket("127.0.0.1", 0)
-    async with serve_connections(app, listener, Bounds(**bounds)):
+    listener = open_listening_socket("127.0.0.1", 0)
+    async with serve_asgi_app(app, listener, Bounds(**bounds)):
         yield listener.getsockname()[1]
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from msgspec import structs
 
-from nexus.adapters.http.app import make_app
+from nexus.adapters.http.app import make_http_app
 from nexus.adapters.http.streams import Streams
 from nexus.domain.ports.database import Query, TableDriver
 from nexus.domain.ports.rows import Item, Place, Write
@@ -57,7 +57,7 @@ async def two_processes(site: Site) -> AsyncIterator[list[httpx.AsyncClient]]:
             process = await stack.enter_async_context(
                 open_app(structs.replace(other, tables=Interleaving(other.tables)))
             )
-            app: Any = make_app(process.services, parts=process.parts, authenticator=OPEN, streams=Streams())
+            app: Any = make_http_app(process.services, parts=process.parts, authenticator=OPEN, streams=Streams())
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             client = httpx.AsyncClient(transport=transport, base_url="http://localhost:8000")
             clients.append(await stack.enter_async_context(client))

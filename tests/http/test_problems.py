@@ -12,7 +12,7 @@ import pytest
 import nexus.domain
 from nexus.adapters.http import problems
 from nexus.adapters.http.answers import Answer
-from nexus.adapters.http.app import make_app
+from nexus.adapters.http.app import make_http_app
 from nexus.domain.core.errors import NexusError, NotFound, PreconditionFailed, QuotaExceeded, Stale, Unavailable
 from nexus.domain.projects.model import WrongState
 from nexus.wire.problems import Problem
@@ -29,14 +29,16 @@ def kinds(of: type[NexusError] = NexusError) -> Iterator[type[NexusError]]:
 
 
 def told(error: NexusError, *, conditional: bool = False) -> tuple[Answer[bytes], Problem]:
-    answer = problems.answer_problem(error, path="/p", request_id="r", conditional=conditional)
+    answer = problems.make_problem_answer(error, path="/p", request_id="r", conditional=conditional)
     return answer, msgspec.json.decode(answer.content, type=Problem)
 
 
 def test_every_problem_is_on_the_page_with_its_status() -> None:
     for module in pkgutil.walk_packages(nexus.domain.__path__, "nexus.domain."):
         importlib.import_module(module.name)
-    known = {problems.type_of(kind).rpartition(":")[2]: problems.status_of(kind) for kind in kinds()}
+    known = {
+        problems.make_problem_type_urn(kind).rpartition(":")[2]: problems.get_error_status(kind) for kind in kinds()
+    }
     untold = {name for name, status in known.items() if status == 500} - {"internal-error"}
     page = dict(re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", PAGE.read_text("utf-8"), re.MULTILINE))
     assert {name: int(status) for name, status in page.items()} == {
@@ -45,7 +47,7 @@ def test_every_problem_is_on_the_page_with_its_status() -> None:
 
 
 def test_no_two_problems_have_one_type() -> None:
-    names = [problems.type_of(kind) for kind in set(kinds())]
+    names = [problems.make_problem_type_urn(kind) for kind in set(kinds())]
     assert len(names) == len(set(names))
 
 
@@ -126,7 +128,7 @@ async def test_an_unexpected_error_tells_nothing_but_its_id() -> None:
         raise RuntimeError("secret of /work")
 
     async with open_edge() as edge:
-        edge.client._transport.app = make_app(edge.process.services, parts=broken, authenticator=OPEN)
+        edge.client._transport.app = make_http_app(edge.process.services, parts=broken, authenticator=OPEN)
         answer = await edge.client.get("/health")
         problem = msgspec.json.decode(answer.content, type=Problem)
         assert (answer.status_code, problem.type) == (500, "urn:nexus:problem:internal-error")

@@ -5,7 +5,7 @@ from typing import Any
 
 from litestar import Litestar
 
-from nexus.adapters.http.app import make_app
+from nexus.adapters.http.app import make_http_app
 from tests.http.edge import OPEN, WANTED, open_edge, open_site
 
 
@@ -81,7 +81,7 @@ async def test_health_is_open_and_tells_the_parts() -> None:
         assert (await edge.client.get("/ready")).json()["status"] == "ready"
 
 
-_app = partial(make_app, authenticator=OPEN)
+_app = partial(make_http_app, authenticator=OPEN)
 
 
 async def _readiness(edge: Any, app: Litestar) -> int:
@@ -98,5 +98,5 @@ async def test_a_server_without_its_store_or_about_to_end_is_not_ready() -> None
         assert await _readiness(edge, _app(services, parts=away)) == 503
         assert await _readiness(edge, _app(services, parts=parts, ready=lambda: {"status": "draining"})) == 503
         assert await _readiness(edge, _app(services, parts=parts)) == 200
-        edge.streams.drain()
+        edge.streams.stop_all_streams()
         assert await _readiness(edge, _app(services, parts=parts, streams=edge.streams)) == 503

@@ -6,7 +6,7 @@ from typing import Any
 from litestar import Request, Response, Router, get
 from litestar.params import FromPath
 
-from nexus.adapters.http.auth import authenticate
+from nexus.adapters.http.auth import make_auth_check
 from nexus.domain.core.errors import NotFound
 from nexus.domain.core.principal import LOCAL_OWNER, Principal
 from tests.fakes.authenticator import KnownCredentials
@@ -34,7 +34,7 @@ def tell(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
 OTHER = Router(
     "/v1",
     route_handlers=[get_thing],
-    before_request=authenticate(KnownCredentials({"of ann": ANN}), key_of),
+    before_request=make_auth_check(KnownCredentials({"of ann": ANN}), key_of),
     exception_handlers={Exception: tell},
 )
 

@@ -136,7 +136,7 @@ async def test_a_drain_does_not_make_who_waits_wait() -> None:
         await gate.reached.wait()
         while not len(site.edge.streams):
             await asyncio.sleep(0)
-        site.edge.streams.drain()
+        site.edge.streams.stop_all_streams()
         assert (await waiting).status_code == 202
         assert (await site.client.get("/ready")).status_code == 503
 

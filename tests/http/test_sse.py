@@ -20,7 +20,13 @@ from nexus.domain.sessions.model import LOG_LOST, ReplyCompleted
 from nexus.settings import Settings, parse_environment
 
 SSE = ServerSentEvents()
-RETRY, PING, RECONNECT, RESET, frames = SSE.open(), SSE.ping(), SSE.reconnect(), SSE.reset(LOG_LOST), SSE.frames
+RETRY, PING, RECONNECT, RESET, frames = (
+    SSE.encode_preamble(),
+    SSE.encode_ping(),
+    SSE.encode_reconnect(),
+    SSE.encode_reset(LOG_LOST),
+    SSE.encode_events,
+)
 EventStream = partial(http_streams.EventStream, encoder=SSE)
 
 
@@ -85,20 +91,20 @@ class JsonLines:
 
     media_type = "application/jsonl"
 
-    def open(self) -> bytes:
+    def encode_preamble(self) -> bytes:
         return b""
 
-    def frames(self, batch: Batch) -> bytes:
+    def encode_events(self, batch: Batch) -> bytes:
         said = [msgspec.json.decode(one, type=TextDelta | ReplyCompleted) for one in batch.events]
         return b"".join(b"%b\n" % one.text.encode() for one in said if isinstance(one, TextDelta))
 
-    def ping(self) -> bytes:
+    def encode_ping(self) -> bytes:
         return b"\n"
 
-    def reset(self, event: Struct) -> bytes:
+    def encode_reset(self, event: Struct) -> bytes:
         return b"anew\n"
 
-    def reconnect(self) -> bytes:
+    def encode_reconnect(self) -> bytes:
         return b"again\n"
 
 
@@ -152,7 +158,7 @@ async def test_a_drain_ends_open_streams_and_those_that_come_later() -> None:
         socket.wrote.clear()
         await socket.wrote.wait()
     assert len(streams) == 1
-    streams.drain()
+    streams.stop_all_streams()
     await running
     assert socket.bodies[-1] == RECONNECT
     assert socket.ended
@@ -171,7 +177,7 @@ async def test_no_stream_grows_older_than_it_may_and_those_that_came_together_do
     streams, now = Streams(longest=600), asyncio.get_running_loop().time()
     ends = set[float]()
     for _ in range(200):
-        async with streams.open_stream() as deadline:
+        async with streams.limit_stream_duration() as deadline:
             ends.add(round((deadline.when() or 0) - now))
     assert max(ends) <= 600 + 1
     assert min(ends) >= 480 - 1
@@ -210,7 +216,7 @@ async def test_a_reader_that_takes_nothing_does_not_hold_up_a_drain() -> None:
     await socket.wrote.wait()
     while not socket.bodies:
         await asyncio.sleep(0)
-    streams.drain()
+    streams.stop_all_streams()
     await running
     assert len(streams) == 0
 

@@ -57,7 +57,7 @@ async def test_builds_that_were_taken_over_and_wait_go_back_into_the_queue_and_t
         on = structs.replace(make_adapters(like=app.adapters, clock=app.clock, worker_id="w3"), queue=MemoryJobs())
         async with open_app(on) as last:
             await last.sweeper.recover_jobs_at_start(alone=True)
-            await last.queue.wait_idle()
+            await last.queue.wait_until_idle()
             for build in started:
                 project = await last.services.projects.get(ANN, build.project_id)
                 assert (project.status, project.error_info) == ("completed", None)

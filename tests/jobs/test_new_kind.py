@@ -120,7 +120,7 @@ async def test_what_waits_is_found_by_the_sweeper_and_done() -> None:
     async with one.opened():
         await one.add()
         await one.sweep()
-        await one.lanes.wait_idle()
+        await one.lanes.wait_until_idle()
         row = await one.row()
         assert (row.status, row.fence, row.worker_id, row.dispatch) == ("completed", 1, "w1", None)
         assert row.completed_at
@@ -134,11 +134,11 @@ async def test_what_a_dead_worker_had_is_taken_over_and_nothing_that_one_does_co
         await two.sweep(55)
         assert ((await one.row()).worker_id, two.begun) == ("w1", [])
         await two.sweep(20)
-        await two.lanes.wait_idle()
+        await two.lanes.wait_until_idle()
         row = await two.row()
         assert (row.status, row.worker_id, row.fence, row.deaths) == ("completed", "w2", 2, 1)
         gate.opened.set()
-        await one.lanes.wait_idle()
+        await one.lanes.wait_until_idle()
         assert await two.row() == row
 
 
@@ -151,7 +151,7 @@ async def test_a_hint_that_waits_here_keeps_no_dead_workers_work_from_being_seen
         await two.sweep(75)
         assert ((await one.row()).status, (await one.row()).deaths) == ("queued", 1)
         gate.opened.set()
-        await one.lanes.wait_idle()
+        await one.lanes.wait_until_idle()
 
 
 async def test_a_worker_that_shows_life_keeps_what_it_has_and_hears_that_it_is_to_stop() -> None:
@@ -165,7 +165,7 @@ async def test_a_worker_that_shows_life_keeps_what_it_has_and_hears_that_it_is_t
         assert ((await one.row()).fence, two.begun) == (1, [])
         await two.tables.commit(two.executions.make_control_write(await two.row(), "stopped"))
         await one.on.heartbeat.beat()  # type: ignore[attr-defined]  # that of tests
-        await one.lanes.wait_idle()
+        await one.lanes.wait_until_idle()
         assert ((await one.row()).status, gate.opened.is_set()) == ("cancelled", False)
 
 
@@ -177,9 +177,9 @@ async def test_what_is_paused_lies_still_until_it_is_wanted_again() -> None:
             asked = one.executions.make_control_write(row := await one.row(), control)  # type: ignore[arg-type]  # a control
             await one.tables.commit(asked)
             one.executions.track_control_request(one.executions.apply_write_to_row(row, asked))
-            await one.lanes.wait_idle()
+            await one.lanes.wait_until_idle()
             await one.sweep(60)
-            await one.lanes.wait_idle()
+            await one.lanes.wait_until_idle()
             assert ((await one.row()).status, (await one.row()).control_status) == (status, control)
 
 
@@ -190,7 +190,7 @@ async def test_what_fails_is_tried_again_after_a_pause_and_given_up_after_its_at
         await one.add()
         for seconds, status in ((0, "queued"), (0, "queued"), (10, "queued"), (10, "failed")):
             await one.sweep(seconds)
-            await one.lanes.wait_idle()
+            await one.lanes.wait_until_idle()
             assert (await one.row()).status == status
         row = await one.row()
         assert (len(one.begun), row.deaths, row.error_message) == (3, 3, "timed out")
@@ -203,7 +203,7 @@ async def test_what_is_refused_for_good_fails_at_once_and_what_is_put_off_comes_
         await one.add()
         for seconds, begun in ((0, 1), (50, 1), (15, 2)):
             await one.sweep(seconds)
-            await one.lanes.wait_idle()
+            await one.lanes.wait_until_idle()
             assert len(one.begun) == begun
         row = await one.row()
         assert (row.status, row.error_message) == ("failed", "no such digest")
@@ -219,7 +219,7 @@ async def test_what_is_under_way_when_its_process_ends_is_had_by_the_next_one() 
         assert (row.status, row.worker_id, row.deaths) == ("queued", None, 0)
     async with two.opened():
         await two.sweeper.recover_jobs_at_start(alone=True)
-        await two.lanes.wait_idle()
+        await two.lanes.wait_until_idle()
         assert ((await two.row()).status, (await two.row()).deaths) == ("completed", 0)
 
 
@@ -230,6 +230,6 @@ async def test_many_hints_of_one_piece_of_work_do_it_once() -> None:
         await one.add()
         job = WriteDigest(digest_id="d")
         await asyncio.gather(*(some.lanes.enqueue_job(job, key=f"{n}") for n in range(5) for some in (one, two)))
-        await one.lanes.wait_idle()
-        await two.lanes.wait_idle()
+        await one.lanes.wait_until_idle()
+        await two.lanes.wait_until_idle()
         assert ((await one.row()).status, len(one.begun + two.begun)) == ("completed", 1)

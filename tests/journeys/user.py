@@ -57,7 +57,7 @@ class Stream:
     def _read(self) -> Generator[Event, None, None]:
         parser = Parser()
         for chunk in self.response.iter_raw():
-            for frame in parser.parse_chunk(chunk):
+            for frame in parser.parse_sse_chunk(chunk):
                 if frame.event == "reconnect":
                     self.reconnect = True
                 elif frame.id is not None:

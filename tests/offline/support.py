@@ -14,9 +14,9 @@ from nexus.adapters.offline.writing import TEMPLATES
 from nexus.domain.builds.outputs import WrittenTool
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.models import ChatMessage, Delta, End, ModelRequest, ToolCall, ToolSpec
-from nexus.domain.tools.arguments import parse_arguments
+from nexus.domain.tools.arguments import parse_tool_arguments
 from nexus.domain.tools.library.registry import LIBRARY
-from nexus.domain.tools.schema import read_tool_spec
+from nexus.domain.tools.schema import parse_tool_spec
 from tests.fakes.code import spec_of_source
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
@@ -60,7 +60,7 @@ class Package:
 
     def call(self, call: ToolCall) -> str:
         try:
-            arguments = parse_arguments(self.specs[call.name], call.arguments)
+            arguments = parse_tool_arguments(self.specs[call.name], call.arguments)
             given = {"clock": lambda: NOW} if call.name in LIBRARY and "clock" in LIBRARY[call.name].given else {}
             return msgspec.json.encode(self.functions[call.name](**arguments, **given)).decode()
         except (InvalidInput, ValueError) as error:
@@ -118,4 +118,4 @@ def run_tests(tool: WrittenTool) -> int:
 
 def spec_of_card(card: Card) -> ToolSpec:
     """The specification of the card's tool, of the library or as its template writes it."""
-    return LIBRARY[card.tool].spec if card.tool in LIBRARY else read_tool_spec(TEMPLATES[card.tool])
+    return LIBRARY[card.tool].spec if card.tool in LIBRARY else parse_tool_spec(TEMPLATES[card.tool])

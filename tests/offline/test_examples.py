@@ -4,14 +4,15 @@ import pytest
 
 from nexus.adapters.offline.answers.readings import list_slot_names
 from nexus.adapters.offline.cards import CARDS
-from nexus.adapters.offline.writing import TEMPLATES, plan_template, write_template
+from nexus.adapters.offline.writing import TEMPLATES, plan_tool_from_template, write_tool_from_template
 from nexus.domain.tools.library.registry import LIBRARY
 from tests.offline.support import Package, run_tests, spec_of_card
 
 
 def package(*names: str) -> Package:
     return Package(
-        [name for name in names if name in LIBRARY], [write_template(name) for name in names if name in TEMPLATES]
+        [name for name in names if name in LIBRARY],
+        [write_tool_from_template(name) for name in names if name in TEMPLATES],
     )
 
 
@@ -29,8 +30,8 @@ async def test_the_examples_of_a_card_are_answered_by_its_tool(name: str, tools:
 @pytest.mark.parametrize("name", CARDS)
 def test_a_card_has_an_example_of_every_topic_in_both_languages(name: str) -> None:
     card = CARDS[name]
-    assert card.title("en")
-    assert card.title("zh")
+    assert card.get_title("en")
+    assert card.get_title("zh")
     for language in ("en", "zh"):
         shown = {example.topic for example in card.examples.get(language, ())}
         assert shown >= set(card.topics)
@@ -50,8 +51,8 @@ def test_whatever_a_frame_reads_is_given_to_its_tool(name: str) -> None:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_a_template_passes_its_own_tests(name: str) -> None:
-    assert run_tests(write_template(name)) == len(CARDS[name].checks) + len(CARDS[name].refuses)
-    assert all(parameter.description for parameter in plan_template(name).parameters)
+    assert run_tests(write_tool_from_template(name)) == len(CARDS[name].checks) + len(CARDS[name].refuses)
+    assert all(parameter.description for parameter in plan_tool_from_template(name).parameters)
 
 
 def test_a_card_names_a_tool_of_the_library_or_a_template() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus.adapters.offline.answers.understanding import understand_texts
+from nexus.adapters.offline.answers.understanding import interpret_conversation
 from nexus.adapters.offline.cards import CARDS
 from tests.offline.support import TOOLS, say, spec_of_card
 
@@ -44,7 +44,7 @@ def _disturbed(draw: st.DrawFn) -> tuple[str, str, str, str]:
 def test_what_is_said_beside_a_question_is_used_or_the_answer_is_a_question(case: tuple[str, str, str, str]) -> None:
     name, said, disturbed, extra = case
     whole, found = (
-        [call for one in understand_texts([text], [SPECS[name]], TODAY).found for call in one.calls]
+        [call for one in interpret_conversation([text], [SPECS[name]], TODAY).found for call in one.calls]
         for text in (said, disturbed)
     )
     is_said_already = extra in str((CARDS[name].words, [frame.words for frame in CARDS[name].frames])).replace("_", " ")
@@ -63,7 +63,7 @@ def test_twice_the_text_costs_at_most_three_times_the_work(piece: str) -> None:
         gc.disable()
         started = time.process_time()
         try:
-            understand_texts([text], TOOLS, TODAY)
+            interpret_conversation([text], TOOLS, TODAY)
             return time.process_time() - started
         finally:
             gc.enable()

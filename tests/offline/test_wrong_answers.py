@@ -3,7 +3,7 @@
 import pytest
 
 from nexus.adapters.offline.cards import CARDS
-from nexus.adapters.offline.writing import TEMPLATES, write_template
+from nexus.adapters.offline.writing import TEMPLATES, write_tool_from_template
 from nexus.domain.ports.models import ChatMessage
 from nexus.domain.tools.library.registry import LIBRARY
 from tests.offline.support import Package
@@ -51,7 +51,7 @@ ASKED = [
 
 
 def agent_with(*names: str) -> Package:
-    written = [write_template(name) for name in names if name in TEMPLATES]
+    written = [write_tool_from_template(name) for name in names if name in TEMPLATES]
     return Package([name for name in names if name in LIBRARY], written)
 
 

@@ -9,10 +9,10 @@ from nexus.domain.core.errors import InvalidInput
 from nexus.providers.catalog import (
     PROVIDERS,
     TITLES,
-    find_address_fault,
-    find_key_fault,
-    find_name_fault,
-    find_provider,
+    find_api_key_fault,
+    find_base_url_fault,
+    find_model_name_fault,
+    get_model_provider,
 )
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
@@ -20,9 +20,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "models.md"
 
 def test_every_known_provider_can_be_used_as_it_is_listed():
     for provider in PROVIDERS.values():
-        assert provider.name == "custom" or not find_address_fault(provider.base_url), provider
+        assert provider.name == "custom" or not find_base_url_fault(provider.base_url), provider
         assert bool(provider.key_env) == bool(provider.example), provider
-        assert find_name_fault(f"{provider.name}/{provider.example or 'x'}") == ""
+        assert find_model_name_fault(f"{provider.name}/{provider.example or 'x'}") == ""
 
 
 def test_the_page_lists_the_providers_as_they_are():
@@ -49,7 +49,7 @@ def test_every_server_that_is_looked_for_has_a_title():
     ],
 )  # fmt: skip
 def test_a_model_is_named_by_its_provider_and_its_own_name(name: str, provider: str):
-    assert find_provider(name).name == provider
+    assert get_model_provider(name).name == provider
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_model_is_named_by_its_provider_and_its_own_name(name: str, provider: 
 )  # fmt: skip
 def test_another_form_is_refused_with_the_right_one(name: str, told: str):
     with pytest.raises(InvalidInput) as refusal:
-        find_provider(name)
+        get_model_provider(name)
     assert told in refusal.value.detail
 
 
@@ -75,7 +75,7 @@ def test_another_form_is_refused_with_the_right_one(name: str, told: str):
     ],
 )  # fmt: skip
 def test_a_base_url_is_taken(url: str):
-    assert find_address_fault(url) == ""
+    assert find_base_url_fault(url) == ""
 
 
 @pytest.mark.parametrize(
@@ -101,13 +101,13 @@ def test_a_base_url_is_taken(url: str):
     ],
 )  # fmt: skip
 def test_another_base_url_is_refused_with_its_right_form_and_without_its_secrets(url: str, told: str):
-    assert told in find_address_fault(url)
-    assert "canary" not in find_address_fault(url)
+    assert told in find_base_url_fault(url)
+    assert "canary" not in find_base_url_fault(url)
 
 
 @pytest.mark.parametrize("key", ["", "sk-abc", "a", "x" * 4000, "abc.def_ghi-jkl/+="])
 def test_a_key_is_taken(key: str):
-    assert find_key_fault(key) == ""
+    assert find_api_key_fault(key) == ""
 
 
 @pytest.mark.parametrize(
@@ -125,5 +125,5 @@ def test_a_key_is_taken(key: str):
     ],
 )
 def test_another_key_is_refused_in_words_that_do_not_hold_it(key: str):
-    assert find_key_fault(key)
-    assert "canary" not in find_key_fault(key)
+    assert find_api_key_fault(key)
+    assert "canary" not in find_api_key_fault(key)

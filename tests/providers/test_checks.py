@@ -4,7 +4,7 @@ import pytest
 
 from nexus.domain.core.errors import PermissionDenied
 from nexus.domain.ports.models import ChatModel, Delta, ToolCall
-from nexus.providers.checks import Check, check_configured, check_model
+from nexus.providers.checks import Check, probe_configured_model, probe_model
 from nexus.settings import Model, Secret, Settings
 from tests.fakes.models import Gate, ScriptedModel, Turn, turn
 from tests.openai_server import Call, OpenAIServer, Say
@@ -14,7 +14,7 @@ FORM = '{"sum": 42}'
 
 
 async def told(model: ChatModel) -> dict[str, tuple[bool, str]]:
-    return {check.name: (check.works, check.detail) for check in await check_model(model, seconds=0.5)}
+    return {check.name: (check.works, check.detail) for check in await probe_model(model, seconds=0.5)}
 
 
 async def test_a_model_that_can_do_all_says_so_and_is_asked_once_each():
@@ -80,7 +80,7 @@ async def test_a_tool_counts_when_it_is_called_with_arguments(said: Turn | str, 
 
 async def checked(server: OpenAIServer, key: str = "") -> list[Check]:
     model = Model(provider="openai", base_url=server.url, name="scripted", api_key=Secret(key))
-    return await check_configured(Settings(model=model), seconds=5)
+    return await probe_configured_model(Settings(model=model), seconds=5)
 
 
 async def test_a_server_is_asked_over_the_wire():
@@ -111,5 +111,5 @@ async def test_a_wrong_key_is_told_without_it():
 
 async def test_nobody_at_the_address_is_told_at_once():
     model = Model(provider="openai", base_url="http://127.0.0.1:9/v1", name="x")
-    [check] = await check_configured(Settings(model=model), seconds=5)
+    [check] = await probe_configured_model(Settings(model=model), seconds=5)
     assert (check.works, "could not be reached" in check.detail) == (False, True)

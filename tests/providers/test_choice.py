@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from nexus.domain.core.errors import InvalidInput
-from nexus.providers.choice import choose_models, read_settings
-from nexus.providers.file import Entry, choose_model
+from nexus.providers.choice import choose_model_settings, read_settings
+from nexus.providers.file import Entry, set_default_model
 from nexus.settings import Secret, Settings
 
 DEEPSEEK = Entry(name="deepseek/deepseek-chat", base_url="https://api.deepseek.com/v1", key_env="DEEPSEEK_API_KEY")
@@ -14,7 +14,7 @@ DEEPSEEK = Entry(name="deepseek/deepseek-chat", base_url="https://api.deepseek.c
 
 @pytest.fixture
 def data(tmp_path: Path) -> str:
-    choose_model(tmp_path, DEEPSEEK.name, DEEPSEEK)
+    set_default_model(tmp_path, DEEPSEEK.name, DEEPSEEK)
     return str(tmp_path)
 
 
@@ -23,7 +23,7 @@ def read(data: str, **environ: str) -> Settings:
 
 
 def test_without_a_word_the_offline_model_answers(tmp_path: Path):
-    choice = choose_models({}, data_dir=str(tmp_path))
+    choice = choose_model_settings({}, data_dir=str(tmp_path))
     assert (choice.name, choice.source, choice.is_offline, choice.settings.model) == (
         "offline", "default", True, Settings().model,
     )  # fmt: skip
@@ -34,18 +34,18 @@ def test_the_file_says_which_model_answers_and_where_its_key_is(data: str):
     assert (model.provider, model.name, model.base_url, model.api_key.reveal(), model.timeout) == (
         "openai", "deepseek-chat", "https://api.deepseek.com/v1", "sk-file", 7,
     )  # fmt: skip
-    choice = choose_models({"DEEPSEEK_API_KEY": " sk-file "}, data_dir=data)
+    choice = choose_model_settings({"DEEPSEEK_API_KEY": " sk-file "}, data_dir=data)
     assert (choice.name, choice.source, choice.key_from) == (
         "deepseek/deepseek-chat",
         "models.toml",
         "DEEPSEEK_API_KEY",
     )
-    assert choose_models({"NEXUS_DATA_DIR": data, "DEEPSEEK_API_KEY": "k"}).name == "deepseek/deepseek-chat"
+    assert choose_model_settings({"NEXUS_DATA_DIR": data, "DEEPSEEK_API_KEY": "k"}).name == "deepseek/deepseek-chat"
 
 
 def test_a_key_in_the_file_needs_no_variable(tmp_path: Path):
-    choose_model(tmp_path, "custom/x", Entry(name="custom/x", base_url="http://a/v1", key=Secret("sk-own")))
-    choice = choose_models({}, data_dir=str(tmp_path))
+    set_default_model(tmp_path, "custom/x", Entry(name="custom/x", base_url="http://a/v1", key=Secret("sk-own")))
+    choice = choose_model_settings({}, data_dir=str(tmp_path))
     assert (choice.settings.model.api_key.reveal(), choice.key_from) == ("sk-own", "models.toml")
     assert "sk-own" not in repr(choice)
 
@@ -63,11 +63,11 @@ def test_a_place_or_a_key_in_the_environment_wins_and_no_key_goes_to_another_pla
 ):
     model = read(data, **environ).model
     assert (model.base_url, model.api_key.reveal(), model.name) == (base_url, key, name)
-    assert choose_models(environ, data_dir=data).source == "environment"
+    assert choose_model_settings(environ, data_dir=data).source == "environment"
 
 
 def test_the_offline_model_can_be_asked_for_over_the_file(data: str):
-    choice = choose_models({"NEXUS_MODEL__PROVIDER": "offline"}, data_dir=data)
+    choice = choose_model_settings({"NEXUS_MODEL__PROVIDER": "offline"}, data_dir=data)
     assert (choice.name, choice.source) == ("offline", "environment")
 
 
@@ -87,7 +87,7 @@ def test_a_key_that_is_not_there_is_told_by_its_variable_and_line(data: str, key
     with pytest.raises(InvalidInput) as refusal:
         read(data, DEEPSEEK_API_KEY=key)
     assert refusal.value.detail.startswith(f"{data}/models.toml, line 7: the variable DEEPSEEK_API_KEY")
-    assert choose_models({}, data_dir=data).fault == refusal.value.detail
+    assert choose_model_settings({}, data_dir=data).fault == refusal.value.detail
 
 
 @pytest.mark.parametrize(

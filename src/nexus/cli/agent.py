@@ -11,33 +11,35 @@ from nexus.cli.conversation import Command, hold_conversation
 from nexus.cli.exits import USAGE, Ended
 from nexus.cli.output import Output
 from nexus.cli.replies import Voice
-from nexus.cli.trying import try_package
+from nexus.cli.trying import run_package_tests
 from nexus.domain.core.errors import NexusError
 from nexus.domain.ports.models import ChatMessage
 from nexus.domain.runtime.model import AnswerFinished, TextDelta
 from nexus.providers.choice import read_settings
-from nexus.standalone import OpenAgent, open_agent
+from nexus.standalone import OpenAgent, open_standalone_agent
 
 HISTORY = 60
 
 
 def run(asked: Asked) -> int:
-    return hold_conversation(asked, _open_package)
+    return hold_conversation(asked, _open_agent_package)
 
 
 def test(asked: Asked) -> int:
-    return asyncio.run(try_package(asked.output, _find_folder(asked), read_settings(asked.settings_environ)))
+    return asyncio.run(
+        run_package_tests(asked.output, _get_package_folder(asked), read_settings(asked.settings_environ))
+    )
 
 
-def _find_folder(asked: Asked) -> Path:
+def _get_package_folder(asked: Asked) -> Path:
     directory = Path(asked.arguments.directory)
     if not (directory / "agent.toml").is_file():
         raise Ended(USAGE, f"{directory} holds no agent.toml: it is no agent package.")
     return directory
 
 
-async def _open_package(asked: Asked, stack: AsyncExitStack) -> "Alone":
-    opening = open_agent(_find_folder(asked), read_settings(asked.settings_environ))
+async def _open_agent_package(asked: Asked, stack: AsyncExitStack) -> "Alone":
+    opening = open_standalone_agent(_get_package_folder(asked), read_settings(asked.settings_environ))
     return Alone(await stack.enter_async_context(opening), asked.output)
 
 
@@ -47,31 +49,33 @@ class Alone:
     def __init__(self, agent: OpenAgent, output: Output) -> None:
         self._runtime, self._spec, self._output = agent.runtime, agent.spec, output
         self._history = list[ChatMessage]()
-        self.commands = {"new": Command("forget what was said so far", self._forget_conversation)}
+        self.commands = {"new": Command("forget what was said so far", self._clear_chat_history)}
 
     async def answer_message(self, content: str) -> str:
         """What failed is not remembered."""
         voice, question = Voice(self._output), ChatMessage("user", content)
         try:
             async with asyncio.timeout(self._spec.limits.seconds):
-                text = await self._stream_answer(voice, question)
-            voice.write_tag("reply.completed")
+                text = await self._print_streamed_answer(voice, question)
+            voice.write_synthetic_event("reply.completed")
             self._history += [question, ChatMessage("assistant", text)]
         except TimeoutError:
-            voice.write_tag("reply.failed", reason=f"The answer took longer than {self._spec.limits.seconds:g} s.")
+            voice.write_synthetic_event(
+                "reply.failed", reason=f"The answer took longer than {self._spec.limits.seconds:g} s."
+            )
         except NexusError as error:
-            voice.write_tag("reply.failed", reason=error.detail)
+            voice.write_synthetic_event("reply.failed", reason=error.detail)
         except asyncio.CancelledError:  # Ctrl-C stops the answer, not the conversation
-            voice.write_tag("reply.cancelled")
+            voice.write_synthetic_event("reply.cancelled")
         finally:
-            voice.end_block()
+            voice.end_text_block()
         return voice.ending
 
-    async def _forget_conversation(self) -> str:
+    async def _clear_chat_history(self) -> str:
         self._history.clear()
         return "What was said so far is forgotten."
 
-    async def _stream_answer(self, voice: Voice, question: ChatMessage) -> str:
+    async def _print_streamed_answer(self, voice: Voice, question: ChatMessage) -> str:
         """The text of the answer, which was said as it came."""
         text = list[str]()
         async for item in self._runtime.stream_answer(self._spec, [*self._history[-HISTORY:], question]):
@@ -80,5 +84,5 @@ class Alone:
             if isinstance(item, TextDelta):
                 text.append(item.text)
             data = msgspec.to_builtins(item)
-            voice.write_tag(data["type"], **data)
+            voice.write_synthetic_event(data["type"], **data)
         return "".join(text)

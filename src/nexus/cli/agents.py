@@ -2,8 +2,8 @@
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK
-from nexus.cli.lookup import find_agent
-from nexus.cli.prompt import read_message
+from nexus.cli.lookup import get_agent_by_reference
+from nexus.cli.prompt import read_text_or_stdin
 from nexus.cli.tables import Shape, show_list, show_table
 from nexus.client import Client
 from nexus.wire.agents import NewDeployment
@@ -33,14 +33,14 @@ async def list_agents(asked: Asked, client: Client) -> None:
 
 
 async def show(asked: Asked, client: Client) -> None:
-    agent = await find_agent(client, asked.arguments.agent)
+    agent = await get_agent_by_reference(client, asked.arguments.agent)
     newest = (await client.list_agent_versions(agent.agent_id).fetch_page(1)).items
-    asked.output.write_details(agent, unmet=newest[0].unmet if newest else [])
+    asked.output.write_object_fields(agent, unmet=newest[0].unmet if newest else [])
 
 
 async def versions(asked: Asked, client: Client) -> None:
-    agent = await find_agent(client, asked.arguments.agent)
-    found = await client.list_agent_versions(agent.agent_id).collect_items()
+    agent = await get_agent_by_reference(client, asked.arguments.agent)
+    found = await client.list_agent_versions(agent.agent_id).fetch_items()
     shape = Shape(
         columns={
             "VERSION": "version",
@@ -62,7 +62,7 @@ async def versions(asked: Asked, client: Client) -> None:
 
 async def deploy(asked: Asked, client: Client) -> None:
     wanted = asked.arguments
-    agent = await find_agent(client, wanted.agent)
+    agent = await get_agent_by_reference(client, wanted.agent)
     accepted = NewDeployment(
         version=wanted.version, accept_partial=wanted.allow_partial, accept_failed=wanted.allow_failed
     )
@@ -70,24 +70,24 @@ async def deploy(asked: Asked, client: Client) -> None:
     done = f"Version {deployed.version} of {agent.agent_name} answers now. Verification: {deployed.verdict}."
     asked.output.write_result(deployed, done)
     if not asked.output.json:
-        asked.output.add_note(f"Talk to it: {asked.command('chat', wanted.agent)}")
+        asked.output.write_note(f"Talk to it: {asked.format_command('chat', wanted.agent)}")
 
 
 async def delete(asked: Asked, client: Client) -> None:
-    agent = await find_agent(client, asked.arguments.agent)
+    agent = await get_agent_by_reference(client, asked.arguments.agent)
     await client.delete_agent(agent.agent_id)
     done = f"Deleted {agent.agent_id} ({agent.agent_name})."
     asked.output.write_result({"agent_id": agent.agent_id, "deleted": True}, done)
 
 
 async def invoke(asked: Asked, client: Client) -> int:
-    agent = await find_agent(client, asked.arguments.agent)
-    called = await client.invoke(agent.agent_id, read_message(asked.arguments.message, asked.output))
+    agent = await get_agent_by_reference(client, asked.arguments.agent)
+    called = await client.invoke(agent.agent_id, read_text_or_stdin(asked.arguments.message, asked.output))
     if asked.output.json:
-        asked.output.write_document(called)
+        asked.output.write_json_document(called)
     elif called.status == "success":
         asked.output.write_line(called.output_text)
     if called.status == "failed":
-        asked.output.add_note(f"nexus: the call failed: {called.error_message}")
+        asked.output.write_note(f"nexus: the call failed: {called.error_message}")
         return FAILED
     return OK

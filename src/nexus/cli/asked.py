@@ -33,38 +33,38 @@ class Asked:
     owns_server: bool = False
 
     @property
-    def url(self) -> str:
+    def server_url(self) -> str:
         return getattr(self.arguments, "url", None) or self.environ.get("NEXUS_URL") or DEFAULT_URL
 
-    def command(self, *words: str) -> str:
+    def format_command(self, *words: str) -> str:
         """A command of nexus as it can be pasted into a shell: this program, these words, the server that was named, and one started
         for it where this command asked for that."""
         if words[0] == "serve":
-            return f"{self.program} {shlex.join((*words, *self._port_options()))}"
-        url, serving = getattr(self.arguments, "url", None), self.may_serve
+            return f"{self.program} {shlex.join((*words, *self._make_port_options()))}"
+        url, serving = getattr(self.arguments, "url", None), self.may_start_server
         options = ("--url", url) if url and (url != DEFAULT_URL or "NEXUS_URL" in self.environ) else ()
         return f"{self.program} {shlex.join((*words, *options, *(['--serve'] if serving else [])))}"
 
-    def _port_options(self) -> tuple[str, ...]:
+    def _make_port_options(self) -> tuple[str, ...]:
         """What makes a server of this machine answer at the address; nothing where that is the default, or another machine's."""
-        parts = urlsplit(self.url)
+        parts = urlsplit(self.server_url)
         is_here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
-        return ("--port", str(parts.port or 80)) if is_here and self.url.rstrip("/") != DEFAULT_URL else ()
+        return ("--port", str(parts.port or 80)) if is_here and self.server_url.rstrip("/") != DEFAULT_URL else ()
 
-    def as_called(self, text: str) -> str:
+    def replace_program_name(self, text: str) -> str:
         """A text of a server or another part of nexus, whose commands begin with this program where they begin with `nexus`."""
         return COMMANDS.sub(lambda _: f"{self.program} ", text)
 
     @property
-    def token(self) -> str | None:
+    def server_token(self) -> str | None:
         return getattr(self.arguments, "token", None) or self.environ.get("NEXUS_TOKEN")
 
     @property
-    def debug(self) -> bool:
+    def is_debug(self) -> bool:
         return self.environ.get("NEXUS_DEBUG", "") not in ("", "0")
 
     @property
-    def may_serve(self) -> bool:
+    def may_start_server(self) -> bool:
         """Whether a server was asked for, should none answer."""
         return bool(getattr(self.arguments, "serve", False))
 
@@ -73,17 +73,17 @@ class Asked:
         return {name: value for name, value in self.environ.items() if name not in OF_THE_CLIENT}
 
 
-def find_program(called: Sequence[str], environ: Mapping[str, str]) -> str:
+def get_program_command(called: Sequence[str], environ: Mapping[str, str]) -> str:
     """What to type to call this command again; `called` is the whole command line of the process, the interpreter first."""
     if "UV_RUN_RECURSION_DEPTH" in environ:  # PATH holds the environment's programs for the time of `uv run` alone
         return f"uv run {NAME}"
     if "-m" in called[:-1] and called[called.index("-m") + 1] == NAME:
-        return f"{shlex.quote(_shorten_program(called[0], environ))} -m {NAME}"
+        return f"{shlex.quote(_shorten_program_path(called[0], environ))} -m {NAME}"
     script = next((word for word in called[1:] if Path(word).stem == NAME), NAME)
-    return shlex.quote(_shorten_program(script, environ))
+    return shlex.quote(_shorten_program_path(script, environ))
 
 
-def _shorten_program(program: str, environ: Mapping[str, str]) -> str:
+def _shorten_program_path(program: str, environ: Mapping[str, str]) -> str:
     """The bare name where PATH leads to this very program, else the way to it as it was typed."""
     typed, here = Path(program), Path.cwd()
     found = shutil.which(typed.name, path=environ.get("PATH", os.defpath))

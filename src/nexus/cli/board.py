@@ -27,7 +27,7 @@ class Stage:
     verdict: str | None = None
 
     @property
-    def outcome(self) -> str:
+    def status_or_verdict(self) -> str:
         """Its state, or the verdict where that is less than `passed`."""
         return self.verdict if self.verdict in ("partial", "failed") else self.status
 
@@ -90,22 +90,22 @@ class Board:
                 stage.status, stage.line = happened, str(data.get("reason", ""))
 
     @property
-    def state_in_words(self) -> str:
+    def state_text(self) -> str:
         state = f"{self.state}, {self.verdict}" if self.verdict else self.state
-        return state if self.before is None else f"{state}, {describe_queue_position(self.before)}"
+        return state if self.before is None else f"{state}, {format_queue_position(self.before)}"
 
-    def seconds(self, stage: Stage) -> float | None:
+    def compute_stage_seconds(self, stage: Stage) -> float | None:
         """How long a stage took, or has been running."""
         if stage.status == "running" and stage.began is not None:
             return self.timer() - stage.began
         return stage.seconds
 
 
-def describe_queue_position(before: int) -> str:
+def format_queue_position(before: int) -> str:
     return f"{before} of your builds {'is' if before == 1 else 'are'} before it"
 
 
-def make_board(views: Sequence[StageView], timer: Callable[[], float] = time.monotonic) -> Board:
+def make_build_board(views: Sequence[StageView], timer: Callable[[], float] = time.monotonic) -> Board:
     """The stages by name, before the first event is heard: events from the beginning tell their states."""
     named = {
         view.stage_name: Stage(name=view.stage_name, number=view.stage_number, title=view.display_name)

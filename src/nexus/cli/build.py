@@ -4,7 +4,7 @@ from functools import partial
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import OK, USAGE, Ended
-from nexus.cli.prompt import read_content, read_message
+from nexus.cli.prompt import read_file_or_stdin, read_text_or_stdin
 from nexus.cli.servers import on_server
 from nexus.cli.watching import describe_ways_on, follow_build, say_place
 from nexus.client import Client
@@ -16,11 +16,13 @@ def build(asked: Asked) -> int:
     if wanted.detach and wanted.serve:
         raise Ended(USAGE, "--detach leaves the work to a server, --serve stops it at the end: use one of them.")
     file = wanted.requirement_file
-    requirement = read_content(file, asked.output) if file else read_message(wanted.requirement, asked.output)
-    return on_server(asked, partial(_run_build, requirement=requirement))
+    requirement = (
+        read_file_or_stdin(file, asked.output) if file else read_text_or_stdin(wanted.requirement, asked.output)
+    )
+    return on_server(asked, partial(_start_and_follow_build, requirement=requirement))
 
 
-async def _run_build(asked: Asked, client: Client, requirement: str) -> int:
+async def _start_and_follow_build(asked: Asked, client: Client, requirement: str) -> int:
     wanted = asked.arguments
     started = await client.create_project(
         requirement, name=wanted.name, priority=wanted.priority, tags=wanted.tag, accept_partial=wanted.allow_partial
@@ -30,5 +32,5 @@ async def _run_build(asked: Asked, client: Client, requirement: str) -> int:
     asked.output.write_result(started, started.project_id)
     if not asked.output.json:
         say_place(asked, started.position)
-        asked.output.add_note(describe_ways_on(asked, started.project_id))
+        asked.output.write_note(describe_ways_on(asked, started.project_id))
     return OK

@@ -19,7 +19,7 @@ def print_script(asked: Asked) -> int:
     return OK
 
 
-def answer_shell(parser: ArgumentParser) -> None:
+def print_shell_completions(parser: ArgumentParser) -> None:
     """Writes the words that may come next to where the shell reads them, and ends the process."""
     from argcomplete import autocomplete
 

@@ -8,7 +8,16 @@ from typing import Any, NamedTuple, Protocol
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK, USAGE, Ended
 from nexus.cli.failures import report_failure
-from nexus.cli.prompt import QUOTES, Read, Typed, check_text, make_reader, read_entry, read_everything, read_message
+from nexus.cli.prompt import (
+    QUOTES,
+    Read,
+    Typed,
+    make_line_reader,
+    read_piped_entries,
+    read_text_or_stdin,
+    read_typed_entry,
+    strip_and_check_text,
+)
 from nexus.client import ApiError, Unreachable
 
 LEAVING = frozenset({"exit", "quit", "bye"})
@@ -56,20 +65,20 @@ async def _end_conversation(stack: AsyncExitStack) -> None:
     await stack.aclose()
 
 
-def _read_messages(asked: Asked, commands: Commands) -> list[str]:
+def _read_input_messages(asked: Asked, commands: Commands) -> list[str]:
     """The messages that the command line or a pipe holds, up to `/exit`. Ended for none, and for a command that is not known."""
     if asked.arguments.message:
-        return [read_message(text, asked.output) for text in asked.arguments.message]
+        return [read_text_or_stdin(text, asked.output) for text in asked.arguments.message]
     messages = list[str]()
-    for one in read_everything(asked.output):
+    for one in read_piped_entries(asked.output):
         if one.command in LEAVING:
             break
         if one.command in HELPING:
-            asked.output.add_note(format_help(commands))
+            asked.output.write_note(format_chat_help(commands))
         elif one.command is not None:
-            raise Ended(USAGE, _describe_unknown(one.text, "in a pipe"))
+            raise Ended(USAGE, _describe_unknown_command(one.text, "in a pipe"))
         elif one.text.strip():
-            messages.append(check_text(one.text))
+            messages.append(strip_and_check_text(one.text))
     if not messages:
         raise Ended(USAGE, "There is nothing to say: use --message, or write to stdin.")
     return messages
@@ -84,20 +93,20 @@ def _run_conversation(asked: Asked, runner: asyncio.Runner, partner: Partner) ->
     """Says what is typed until the end of input, or what the command line or a pipe holds up to what fails. KeyboardInterrupt when somebody
     presses Ctrl-C twice at the prompt, or once where nobody types."""
     if not is_typed(asked):
-        return _say_all(_read_messages(asked, partner.commands), runner, partner)
-    read = make_reader(asked.output)
-    asked.output.add_note("/help lists what you can do here. Ctrl-C stops a reply, Ctrl-D or /exit leaves.")
+        return _send_all_messages(_read_input_messages(asked, partner.commands), runner, partner)
+    read = make_line_reader(asked.output)
+    asked.output.write_note("/help lists what you can do here. Ctrl-C stops a reply, Ctrl-D or /exit leaves.")
     while True:
         try:
-            one = _read_until_second_interrupt(asked, read)
+            one = _read_entry_despite_ctrl_c(asked, read)
             if one is None or one.command in LEAVING:
                 return OK
-            _answer_typed(asked, runner, partner, one)
+            _handle_typed_entry(asked, runner, partner, one)
         except Ended as refused:
-            asked.output.add_note(f"nexus: {refused.sentence}")
+            asked.output.write_note(f"nexus: {refused.sentence}")
 
 
-def _say_all(messages: list[str], runner: asyncio.Runner, partner: Partner) -> int:
+def _send_all_messages(messages: list[str], runner: asyncio.Runner, partner: Partner) -> int:
     for message in messages:
         ending = runner.run(partner.answer_message(message))
         if ending == "reply.cancelled":
@@ -107,37 +116,37 @@ def _say_all(messages: list[str], runner: asyncio.Runner, partner: Partner) -> i
     return OK
 
 
-def _read_until_second_interrupt(asked: Asked, read: Read) -> Typed | None:
+def _read_entry_despite_ctrl_c(asked: Asked, read: Read) -> Typed | None:
     """The first Ctrl-C gives up the line and says what a second one does."""
     try:
-        return read_entry(read)
+        return read_typed_entry(read)
     except KeyboardInterrupt:
-        asked.output.add_note("\n(Ctrl-C again leaves, and so do Ctrl-D and /exit.)")
-        return read_entry(read)
+        asked.output.write_note("\n(Ctrl-C again leaves, and so do Ctrl-D and /exit.)")
+        return read_typed_entry(read)
 
 
-def _answer_typed(asked: Asked, runner: asyncio.Runner, partner: Partner, one: Typed) -> None:
+def _handle_typed_entry(asked: Asked, runner: asyncio.Runner, partner: Partner, one: Typed) -> None:
     """A message that fails ends no conversation: what comes next may work."""
     text, command = one
     if command in HELPING:
-        asked.output.add_note(format_help(partner.commands))
+        asked.output.write_note(format_chat_help(partner.commands))
     elif (known := partner.commands.get(command or "")) is not None:
-        asked.output.add_note(runner.run(known.run()))
+        asked.output.write_note(runner.run(known.run()))
     elif command is not None:
-        asked.output.add_note(_describe_unknown(text, "here"))
+        asked.output.write_note(_describe_unknown_command(text, "here"))
     elif text.strip():
         try:
-            runner.run(partner.answer_message(check_text(text)))
+            runner.run(partner.answer_message(strip_and_check_text(text)))
         except (ApiError, Unreachable) as error:
             report_failure(error, asked)
 
 
-def _describe_unknown(text: str, where: str) -> str:
+def _describe_unknown_command(text: str, where: str) -> str:
     command = text.split()[0]
     return f"There is no command {command} {where}. /help lists them; to say it to the agent, begin with //."
 
 
-def format_help(commands: Commands) -> str:
+def format_chat_help(commands: Commands) -> str:
     listed = {
         **{f"/{name}": command.about for name, command in commands.items()},
         "/help": "this list",

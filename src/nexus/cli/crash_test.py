@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
 
 from nexus.cli.exits import FAILED, Ended
-from nexus.cli.sandbox import Sandbox, describe_sandbox, take_sandbox
-from nexus.cli.servers import READY_SECONDS, SERVE, start_server, wait_until_ready
+from nexus.cli.sandbox import Sandbox, describe_sandbox, open_crash_test_sandbox
+from nexus.cli.servers import READY_SECONDS, SERVE, start_server_process, wait_until_server_ready
 from nexus.client import Client, Event, Unreachable
 from nexus.doctor import Finding
 from nexus.settings import Settings
@@ -35,9 +35,9 @@ class _Server:
         """Returns once it takes work."""
         options = ("--host", "127.0.0.1", "--port", str(self._port), "--data-dir", str(self._sandbox.data))
         environ = {**self._sandbox.environ, "NEXUS_CHAOS__FAILPOINT": failpoint}
-        self._child = await start_server((*SERVE, *options), environ)
+        self._child = await start_server_process((*SERVE, *options), environ)
         async with Client(self.url) as client:
-            if not await wait_until_ready(self._child, client):
+            if not await wait_until_server_ready(self._child, client):
                 raise Ended(FAILED, "The server did not start.")
 
     async def kill(self) -> None:
@@ -45,9 +45,9 @@ class _Server:
         if self._child is not None:
             with suppress(ProcessLookupError):
                 self._child.kill()
-            await self.wait_for_end()
+            await self.wait_for_exit()
 
-    async def wait_for_end(self) -> None:
+    async def wait_for_exit(self) -> None:
         assert self._child is not None
         async with asyncio.timeout(READY_SECONDS):
             await self._child.wait()
@@ -59,14 +59,18 @@ async def run_crash_test(note: Note, settings: Settings, environ: Mapping[str, s
     """A crash in a build, then one in a reply; nothing of it stays on the machine."""
     found: list[Finding] = []
     try:
-        with take_sandbox(settings, environ) as sandbox:
+        with open_crash_test_sandbox(settings, environ) as sandbox:
             server = _Server(sandbox)
             try:
                 found.append(Finding(name="what is tested", state="ok", detail=describe_sandbox(settings, environ)))
                 note("A server of its own is started in a throw-away directory …")
                 await server.start()
-                found.append(Finding(name="a crash in a build", state="ok", detail=await _crash_build(server, note)))
-                found.append(Finding(name="a crash in a reply", state="ok", detail=await _crash_reply(server, note)))
+                found.append(
+                    Finding(name="a crash in a build", state="ok", detail=await _test_build_crash(server, note))
+                )
+                found.append(
+                    Finding(name="a crash in a reply", state="ok", detail=await _test_reply_crash(server, note))
+                )
             finally:
                 await server.kill()
     except (Ended, TimeoutError, Unreachable) as wrong:
@@ -78,10 +82,10 @@ async def run_crash_test(note: Note, settings: Settings, environ: Mapping[str, s
     return [*found, Finding(name="crash test", state="fail", detail=reason)]
 
 
-async def _crash_build(server: _Server, note: Note) -> str:
+async def _test_build_crash(server: _Server, note: Note) -> str:
     async with Client(server.url) as client:
         started = await client.create_project(REQUIREMENT)
-        position, before = await _wait_for_stage(client, started.project_id)
+        position, before = await _wait_for_completed_stages(client, started.project_id)
         note(f"Killed (-9) after {len(before)} stages of a build.")
         await server.kill()
     began = time.monotonic()
@@ -106,7 +110,7 @@ async def _crash_build(server: _Server, note: Note) -> str:
     )
 
 
-async def _wait_for_stage(client: Client, project_id: str) -> tuple[int, list[str]]:
+async def _wait_for_completed_stages(client: Client, project_id: str) -> tuple[int, list[str]]:
     """The position and the completed stages, when enough of them are done and another one has begun."""
     done = list[str]()
     async with asyncio.timeout(END_SECONDS), aclosing(client.stream_build_events(project_id)) as events:
@@ -118,14 +122,14 @@ async def _wait_for_stage(client: Client, project_id: str) -> tuple[int, list[st
     raise Ended(FAILED, f"The build was over after {len(done)} stages, before it could be killed.")
 
 
-async def _crash_reply(server: _Server, note: Note) -> str:
+async def _test_reply_crash(server: _Server, note: Note) -> str:
     await server.kill()
     await server.start(IN_A_REPLY)
     async with Client(server.url) as client:
         agent = (await client.list_agents().fetch_page()).items[0]
         session = await client.open_session(agent.agent_id)
         reply = await client.send(session.session_id, QUESTION)
-        await server.wait_for_end()
+        await server.wait_for_exit()
     note("Killed while it wrote a reply.")
     began = time.monotonic()
     await server.start()

@@ -15,25 +15,27 @@ from nexus.settings import Settings
 def doctor(asked: Asked) -> int:
     found = read_settings(asked.settings_environ, data_dir=asked.arguments.data_dir)
     if asked.arguments.chaos:
-        return report_findings(asked, asyncio.run(run_crash_test(asked.output.add_note, found, asked.settings_environ)))
-    return report_findings(asked, asyncio.run(_examine_machine(asked, found)))
+        return report_findings(
+            asked, asyncio.run(run_crash_test(asked.output.write_note, found, asked.settings_environ))
+        )
+    return report_findings(asked, asyncio.run(_diagnose_machine_and_server(asked, found)))
 
 
-async def _examine_machine(asked: Asked, found: Settings) -> list[Finding]:
-    return [*await diagnose_installation(found), await _check_server(asked)]
+async def _diagnose_machine_and_server(asked: Asked, found: Settings) -> list[Finding]:
+    return [*await diagnose_installation(found), await _diagnose_server(asked)]
 
 
 def report_findings(asked: Asked, findings: list[Finding]) -> int:
     if asked.output.json:
-        asked.output.write_document(findings)
+        asked.output.write_json_document(findings)
     else:
         for finding in findings:
-            about = f"{finding.name}: {asked.as_called(finding.detail)}"
-            asked.output.write_check(finding.state, about, asked.as_called(finding.advice))
+            about = f"{finding.name}: {asked.replace_program_name(finding.detail)}"
+            asked.output.write_check_result(finding.state, about, asked.replace_program_name(finding.advice))
     return FAILED if any(finding.state == "fail" for finding in findings) else OK
 
 
-async def _check_server(asked: Asked) -> Finding:
+async def _diagnose_server(asked: Asked) -> Finding:
     async with connect_client(asked) as client:
         try:
             if await client.ready():

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def import_without(*absent: str) -> Iterator[None]:
+def hide_modules_from_import(*absent: str) -> Iterator[None]:
     """What is imported inside finds none of these packages, and is not stopped to look for garbage."""
     hidden = [name for name in absent if name not in sys.modules]
     gc.disable()

@@ -15,7 +15,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from nexus.cli.terminal import make_printable
+from nexus.cli.terminal import remove_control_chars
 
 REDRAWN = 4_000
 """Characters of an unfinished block that are drawn again and again; of a longer one, its end is shown as it is."""
@@ -28,23 +28,23 @@ class Blocks:
         self.rest = ""
         self._at, self._fence, self._is_blank = 0, "", False
 
-    def complete_blocks(self, piece: str) -> str:
+    def pop_complete_blocks(self, piece: str) -> str:
         """What is complete now."""
         self.rest += piece
         end = 0
         while (stop := self.rest.find("\n", self._at)) >= 0:
-            end = self._at if self._begins_block(self.rest[self._at : stop]) else end
-            self._pass_line(self.rest[self._at : stop])
+            end = self._at if self._is_block_start(self.rest[self._at : stop]) else end
+            self._track_code_fence(self.rest[self._at : stop])
             self._at = stop + 1
-        end = self._at if self._begins_block(self.rest[self._at :]) else end
+        end = self._at if self._is_block_start(self.rest[self._at :]) else end
         complete, self.rest = self.rest[:end], self.rest[end:]
         self._at -= end
         return complete
 
-    def _begins_block(self, line: str) -> bool:
+    def _is_block_start(self, line: str) -> bool:
         return self._is_blank and not self._fence and line[:1].strip() != ""
 
-    def _pass_line(self, line: str) -> None:
+    def _track_code_fence(self, line: str) -> None:
         mark = re.match(r" {0,3}(`{3,}|~{3,})", line)
         if mark and not self._fence:
             self._fence = mark[1]
@@ -61,11 +61,11 @@ class MarkdownWriter:
         self._blocks, self._live, self._has_printed = Blocks(), Live(), False
 
     def write(self, piece: str) -> None:
-        if complete := self._blocks.complete_blocks(make_printable(piece)):
-            self._print(complete)
+        if complete := self._blocks.pop_complete_blocks(remove_control_chars(piece)):
+            self._print_markdown(complete)
         if not self._live.is_started and self._blocks.rest.strip():
             self._live = Live(
-                get_renderable=self._render_unfinished,
+                get_renderable=self._render_unfinished_block,
                 console=self._console,
                 transient=True,
                 refresh_per_second=8,
@@ -74,21 +74,21 @@ class MarkdownWriter:
             )
             self._live.start()
 
-    def finish(self) -> None:
+    def finish_text(self) -> None:
         """What is not complete is taken for it, and the next text begins anew."""
         rest, self._blocks = self._blocks.rest, Blocks()
         self._live.stop()
         if rest.strip():
-            self._print(rest)
+            self._print_markdown(rest)
         self._has_printed = False
 
-    def _print(self, text: str) -> None:
+    def _print_markdown(self, text: str) -> None:
         if self._has_printed:
             self._console.print()
         self._console.print(Shown(text))
         self._has_printed = True
 
-    def _render_unfinished(self) -> RenderableType:
+    def _render_unfinished_block(self) -> RenderableType:
         rest = self._blocks.rest
         return LastLines(Shown(rest) if len(rest) <= REDRAWN else Text(rest[-REDRAWN:]))
 
@@ -127,16 +127,16 @@ class Shown(Markdown):
 
     def __init__(self, text: str) -> None:
         super().__init__("", code_theme="ansi_dark", hyperlinks=False)
-        self.parsed = list(_keep_as_written(_make_parser().parse(text)))
+        self.parsed = list(_keep_images_and_breaks(_make_markdown_parser().parse(text)))
 
 
-def _make_parser() -> MarkdownIt:
+def _make_markdown_parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
-    parser.inline.ruler.before("emphasis", "formula", _keep_formula)
+    parser.inline.ruler.before("emphasis", "formula", _keep_star_as_text)
     return parser
 
 
-def _keep_formula(state: StateInline, silent: bool) -> bool:
+def _keep_star_as_text(state: StateInline, silent: bool) -> bool:
     """A star between two letters or digits multiplies: it is text."""
     around = state.src[max(0, state.pos - 1) : state.pos + 2]
     if re.fullmatch(r"[A-Za-z0-9)]\*[A-Za-z0-9(]", around) is None:
@@ -147,7 +147,7 @@ def _keep_formula(state: StateInline, silent: bool) -> bool:
     return True
 
 
-def _keep_as_written(tokens: Iterable[Token]) -> Iterator[Token]:
+def _keep_images_and_breaks(tokens: Iterable[Token]) -> Iterator[Token]:
     for token in tokens:
         if token.type == "softbreak":
             token.type = "hardbreak"
@@ -156,5 +156,5 @@ def _keep_as_written(tokens: Iterable[Token]) -> Iterator[Token]:
             token.content = f"![{token.content}]({token.attrGet('src')})"
             token.children = None
         if token.children:
-            token.children = list(_keep_as_written(token.children))
+            token.children = list(_keep_images_and_breaks(token.children))
         yield token

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from nexus.cli.asked import Asked
 from nexus.cli.exits import USAGE, Ended
 from nexus.cli.tables import Shape, show_list, show_table
-from nexus.cli.watching import encode_event, follow_build, format_event, say_place
+from nexus.cli.watching import follow_build, format_event_line, make_event_json, say_place
 from nexus.client import Client
 from nexus.wire.lists import Listed
 
@@ -44,7 +44,7 @@ async def list_projects(asked: Asked, client: Client) -> None:
 
 async def show(asked: Asked, client: Client) -> None:
     project = await client.project(asked.arguments.project)
-    asked.output.write_details(project, unmet=(project.metrics or {}).get("unmet", []))
+    asked.output.write_object_fields(project, unmet=(project.metrics or {}).get("unmet", []))
 
 
 async def stages(asked: Asked, client: Client) -> None:
@@ -56,7 +56,7 @@ async def files(asked: Asked, client: Client) -> None:
     if found or asked.output.json:
         asked.output.write_result({"items": found, "next_cursor": None}, "\n".join(entry.path for entry in found))
     else:
-        asked.output.add_note("The project has no files yet.")
+        asked.output.write_note("The project has no files yet.")
 
 
 async def cat(asked: Asked, client: Client) -> None:
@@ -65,9 +65,9 @@ async def cat(asked: Asked, client: Client) -> None:
         raise Ended(USAGE, f"{path!r} is no path of a project's file.")
     content = await client.fetch_project_file(asked.arguments.project, path)
     if asked.output.json:
-        asked.output.write_document({"path": path, "content": content.decode(errors="replace")})
+        asked.output.write_json_document({"path": path, "content": content.decode(errors="replace")})
     else:
-        asked.output.write_file(content)
+        asked.output.write_file_content(content)
 
 
 async def report(asked: Asked, client: Client) -> None:
@@ -83,9 +83,9 @@ async def events(asked: Asked, client: Client) -> None:
     async with aclosing(client.stream_build_events(asked.arguments.project, after=asked.arguments.after)) as found:
         async for event in found:
             if asked.output.json:
-                asked.output.json_line(encode_event(event))
+                asked.output.write_json_line(make_event_json(event))
             else:
-                asked.output.write_text(f"{event.position:>5}  {format_event(event)}\n")
+                asked.output.write_text(f"{event.position:>5}  {format_event_line(event)}\n")
 
 
 async def command(asked: Asked, client: Client) -> None:
@@ -97,7 +97,7 @@ async def command(asked: Asked, client: Client) -> None:
     if project.status == "pending":
         say_place(asked, (await client.project(project.project_id)).position)
     if project.status in ("pending", "queued"):
-        asked.output.add_note(f"Follow it: {asked.command('projects', 'watch', project.project_id)}")
+        asked.output.write_note(f"Follow it: {asked.format_command('projects', 'watch', project.project_id)}")
 
 
 async def delete(asked: Asked, client: Client) -> None:

@@ -28,12 +28,12 @@ class Typed(NamedTuple):
     command: str | None = None
 
 
-def read_entry(read: Read) -> Typed | None:
+def read_typed_entry(read: Read) -> Typed | None:
     """The next thing that is said; None at the end. What is quoted, or has several lines, is a text as it stands."""
     if (first := read(PROMPT)) is None:
         return None
     if first.lstrip().startswith(QUOTES):
-        return Typed(_read_quoted(first.lstrip().removeprefix(QUOTES), read))
+        return Typed(_read_quoted_text(first.lstrip().removeprefix(QUOTES), read))
     if "\n" in first.strip():
         return Typed(first)
     line = first.strip()
@@ -44,7 +44,7 @@ def read_entry(read: Read) -> Typed | None:
     return Typed(line)
 
 
-def _read_quoted(text: str, read: Read) -> str:
+def _read_quoted_text(text: str, read: Read) -> str:
     while not text.rstrip().endswith(QUOTES):
         if (line := read(GOES_ON)) is None:
             raise Ended(USAGE, f"A text that began with {QUOTES} has no {QUOTES} at its end; it was not sent.")
@@ -52,19 +52,19 @@ def _read_quoted(text: str, read: Read) -> str:
     return text.rstrip().removesuffix(QUOTES)
 
 
-def read_everything(output: Output) -> Iterator[Typed]:
+def read_piped_entries(output: Output) -> Iterator[Typed]:
     """All of a stdin at which nobody sits."""
-    while (one := read_entry(lambda _: _read_line(output.stdin))) is not None:
+    while (one := read_typed_entry(lambda _: _read_stream_line(output.stdin))) is not None:
         yield one
 
 
-def make_reader(output: Output) -> Read:
+def make_line_reader(output: Output) -> Read:
     """Reads from whoever sits at the terminal."""
     if not (output.stdin.isatty() and output.stdout.isatty()):
-        return lambda prompt: _read_plainly(output, prompt)
+        return lambda prompt: _read_unedited_line(output, prompt)
     if _load_line_editing():
-        return _read_edited
-    return lambda prompt: _read_pasted_lines(_read_edited(prompt))
+        return _read_edited_line
+    return lambda prompt: _read_pasted_lines(_read_edited_line(prompt))
 
 
 def _load_line_editing() -> bool:
@@ -79,7 +79,7 @@ def _load_line_editing() -> bool:
     return True
 
 
-def _read_edited(prompt: str) -> str | None:
+def _read_edited_line(prompt: str) -> str | None:
     try:
         return input(prompt)
     except EOFError:
@@ -94,36 +94,36 @@ def _read_pasted_lines(line: str | None) -> str | None:
     return line
 
 
-def _read_plainly(output: Output, prompt: str) -> str | None:
+def _read_unedited_line(output: Output, prompt: str) -> str | None:
     output.stderr.write(prompt)
     output.stderr.flush()
-    return _read_line(output.stdin)
+    return _read_stream_line(output.stdin)
 
 
-def _read_line(source: TextIO) -> str | None:
+def _read_stream_line(source: TextIO) -> str | None:
     line = source.readline()
     return line.removesuffix("\n") if line else None
 
 
-def read_message(text: str, output: Output) -> str:
+def read_text_or_stdin(text: str, output: Output) -> str:
     """The text itself; `-` stands for what comes through stdin."""
-    return check_text(output.stdin.read(MOST_CHARACTERS + 1) if text == "-" else text)
+    return strip_and_check_text(output.stdin.read(MOST_CHARACTERS + 1) if text == "-" else text)
 
 
-def read_content(path: str, output: Output) -> str:
+def read_file_or_stdin(path: str, output: Output) -> str:
     """The text of a file; `-` stands for stdin."""
     if path == "-":
-        return read_message(path, output)
+        return read_text_or_stdin(path, output)
     try:
         with Path(path).open(encoding="utf-8") as file:
-            return check_text(file.read(MOST_CHARACTERS + 1))
+            return strip_and_check_text(file.read(MOST_CHARACTERS + 1))
     except OSError as error:
         raise Ended(USAGE, f"{path}: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise Ended(USAGE, f"{path} is not UTF-8 text.") from error
 
 
-def check_text(text: str) -> str:
+def strip_and_check_text(text: str) -> str:
     """Without white space around it. Ended for nothing at all, for too much, and for bytes that are no text."""
     if not text.strip():
         raise Ended(USAGE, "There is no text.")

@@ -6,8 +6,8 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from nexus.cli.output import Output
-from nexus.cli.terminal import fit_line
-from nexus.cli.watching import encode_event
+from nexus.cli.terminal import truncate_to_one_line
+from nexus.cli.watching import make_event_json
 from nexus.client import ApiError, Client, Event, Unreachable
 
 if TYPE_CHECKING:
@@ -20,54 +20,54 @@ class Voice:
     """Says the events of one reply: its text to stdout, everything else beside it."""
 
     def __init__(self, output: Output) -> None:
-        self._output, self._writer = output, _open_writer(output)
+        self._output, self._writer = output, _make_text_writer(output)
         self.reply_id: str | None = None
         self.position = 0
         self.ending = ""
 
-    def write_event(self, event: Event) -> None:
+    def write_reply_event(self, event: Event) -> None:
         self.position = event.position
         if event.tag in ("reply.waiting", "reply.started"):
             self.reply_id = event.data.get("reply_id")
         if event.tag in ("reply.completed", "reply.failed", "reply.cancelled", "reply.interrupted"):
             self.ending = event.tag
         if self._output.json:
-            self._output.json_line(encode_event(event))
+            self._output.write_json_line(make_event_json(event))
         else:
-            self._write_data(event.tag, event.data)
+            self._write_event_text(event.tag, event.data)
 
-    def write_tag(self, tag: str, **data: Any) -> None:
+    def write_synthetic_event(self, tag: str, **data: Any) -> None:
         """Says the next event of a reply that no server writes."""
-        self.write_event(Event(position=self.position + 1, tag=tag, data=data))
+        self.write_reply_event(Event(position=self.position + 1, tag=tag, data=data))
 
-    def _write_data(self, tag: str, data: dict[str, Any]) -> None:
+    def _write_event_text(self, tag: str, data: dict[str, Any]) -> None:
         match tag:
             case "reply.delta":
                 self._writer.write(str(data.get("text", "")))
             case "tool.called":
-                self._print_aside(f"→ {data.get('name')} {data.get('arguments', '')}")
+                self._print_status_line(f"→ {data.get('name')} {data.get('arguments', '')}")
             case "tool.finished":
                 mark = "←" if data.get("ok", True) else "✘"
-                self._print_aside(f"{mark} {data.get('name')} {data.get('result', '')}")
+                self._print_status_line(f"{mark} {data.get('name')} {data.get('result', '')}")
             case "reply.waiting":
                 before = data.get("position", 0)
-                self._print_aside(f"(waiting, {before} before you)" if before else "(waiting, you are next)")
+                self._print_status_line(f"(waiting, {before} before you)" if before else "(waiting, you are next)")
             case "reply.reset":
-                self._print_aside(f"(the answer begins anew: {data.get('reason', '')})")
+                self._print_status_line(f"(the answer begins anew: {data.get('reason', '')})")
             case "reply.completed":
-                self.end_block()
+                self.end_text_block()
             case "reply.failed" | "reply.interrupted":
-                self._print_aside(f"✘ {tag.removeprefix('reply.')}: {data.get('reason', '')}")
+                self._print_status_line(f"✘ {tag.removeprefix('reply.')}: {data.get('reason', '')}")
             case "reply.cancelled":
-                self._print_aside("(stopped)")
+                self._print_status_line("(stopped)")
 
-    def _print_aside(self, line: str) -> None:
-        self.end_block()
-        self._output.dim_text(fit_line(line))
+    def _print_status_line(self, line: str) -> None:
+        self.end_text_block()
+        self._output.write_dimmed_line(truncate_to_one_line(line))
 
-    def end_block(self) -> None:
+    def end_text_block(self) -> None:
         """Ends the line or block that is being written: something else is shown now."""
-        self._writer.finish()
+        self._writer.finish_text()
 
 
 class PlainWriter:
@@ -80,38 +80,38 @@ class PlainWriter:
         self._output.write_text(piece)
         self._in_line = not piece.endswith("\n") if piece else self._in_line
 
-    def finish(self) -> None:
+    def finish_text(self) -> None:
         if self._in_line:
             self._output.write_text("\n")
             self._in_line = False
 
 
-def _open_writer(output: Output) -> "PlainWriter | MarkdownWriter":
-    if not output.formats:
+def _make_text_writer(output: Output) -> "PlainWriter | MarkdownWriter":
+    if not output.is_markdown_rendered:
         return PlainWriter(output)
     from nexus.cli.markdown import MarkdownWriter
 
     return MarkdownWriter(output.stdout)
 
 
-async def stream_reply(output: Output, client: Client, session_id: str, content: str) -> str:
+async def send_and_print_reply(output: Output, client: Client, session_id: str, content: str) -> str:
     """Says something and the reply to it; answers how that ended. Ctrl-C stops the reply on the server."""
     voice = Voice(output)
     try:
-        await _show_events(client.send_and_stream_reply(session_id, content), voice)
+        await _print_reply_events(client.send_and_stream_reply(session_id, content), voice)
     except asyncio.CancelledError:
         if (task := asyncio.current_task()) is not None:
             task.uncancel()
         await _stop_reply(output, client, session_id, voice)
     finally:
-        voice.end_block()
+        voice.end_text_block()
     return voice.ending
 
 
-async def _show_events(events: AsyncGenerator[Event, None], voice: Voice) -> None:
+async def _print_reply_events(events: AsyncGenerator[Event, None], voice: Voice) -> None:
     async with aclosing(events):
         async for event in events:
-            voice.write_event(event)
+            voice.write_reply_event(event)
 
 
 async def _stop_reply(output: Output, client: Client, session_id: str, voice: Voice) -> None:
@@ -121,8 +121,8 @@ async def _stop_reply(output: Output, client: Client, session_id: str, voice: Vo
             reply_id = voice.reply_id or (await client.fetch_session(session_id)).active_reply
             if reply_id is not None and not voice.ending:
                 await client.cancel_reply(session_id, reply_id)
-                await _show_events(client.stream_reply_events(session_id, reply_id, after=voice.position), voice)
+                await _print_reply_events(client.stream_reply_events(session_id, reply_id, after=voice.position), voice)
     except (TimeoutError, ApiError, Unreachable) as error:
-        output.add_note(f"nexus: whether the reply stopped is not known: {error or 'no answer in time'}")
+        output.write_note(f"nexus: whether the reply stopped is not known: {error or 'no answer in time'}")
     if not voice.ending:
-        voice.write_event(Event(position=voice.position, tag="reply.cancelled", data={}))
+        voice.write_reply_event(Event(position=voice.position, tag="reply.cancelled", data={}))

@@ -52,12 +52,12 @@ async def _list_resources(asked: Asked, client: Any, prefix: str) -> int:
     missing = await find_missing_parts(client, TABLES, prefix=prefix)
     there = [name for table in TABLES if (name := prefix + table.name) not in missing]
     if asked.output.json:
-        asked.output.write_document({"there": there, "missing": missing})
+        asked.output.write_json_document({"there": there, "missing": missing})
     else:
         for name in there:
-            asked.output.write_check("ok", name)
+            asked.output.write_check_result("ok", name)
         for name in missing:
-            asked.output.write_check("fail", f"{name} is missing")
+            asked.output.write_check_result("fail", f"{name} is missing")
     return FAILED if missing else OK
 
 
@@ -66,7 +66,7 @@ async def _delete_resources(asked: Asked, client: Any, prefix: str) -> None:
     from nexus.composition.tables import TABLES
 
     for name in await delete_tables(client, TABLES, prefix=prefix):
-        asked.output.add_note(f"deleted {name}")
+        asked.output.write_note(f"deleted {name}")
 
 
 async def _create_resources(asked: Asked, client: Any, prefix: str) -> int:
@@ -76,11 +76,11 @@ async def _create_resources(asked: Asked, client: Any, prefix: str) -> int:
     made = await create_missing_tables(client, TABLES, prefix=prefix)
     unknown = await protect_tables(client, TABLES, prefix=prefix)
     if asked.output.json:
-        asked.output.write_document({"made": made, "unknown": unknown})
+        asked.output.write_json_document({"made": made, "unknown": unknown})
         return OK
     for name in made:
         asked.output.write_line(f"made {name}")
     for what in unknown:
-        asked.output.add_note(f"This store does not know {what}")
+        asked.output.write_note(f"This store does not know {what}")
     asked.output.write_line(f"All {len(TABLES)} tables are there.")
     return OK

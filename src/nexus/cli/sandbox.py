@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nexus.composition.adapters import make_crash_test_pools
-from nexus.settings import PREFIX, Secret, Settings, list_variables
+from nexus.settings import PREFIX, Secret, Settings, list_env_variables
 
 HOLDS = ("builds", "limits")
 """Groups of settings that are tested as they are; all others are stand-ins."""
@@ -24,30 +24,30 @@ class Sandbox(NamedTuple):
 
 
 @contextmanager
-def take_sandbox(settings: Settings, environ: Mapping[str, str]) -> Iterator[Sandbox]:
+def open_crash_test_sandbox(settings: Settings, environ: Mapping[str, str]) -> Iterator[Sandbox]:
     """A hidden directory in the data directory, and one below TMPDIR for generated code. Both are gone afterwards, and so is what an
     earlier one left that was killed; so is a data directory that was made for it, if nobody put anything there."""
     data = settings.data_directory
     missing = [path for path in (data, *data.parents) if not path.exists()]
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as stack:
-        stack.callback(_remove_empty, missing)
+        stack.callback(_delete_empty_directories, missing)
         kinds = make_crash_test_pools(data)
         for kind in kinds:
-            kind.collect_garbage()
+            kind.delete_stale_workspaces()
         kept, temporary = (stack.enter_context(kind.make_workspace()).path for kind in kinds)
-        yield Sandbox(kept / "data", {**select_environ(environ), **STAND_INS, "TMPDIR": str(temporary)})
+        yield Sandbox(kept / "data", {**select_sandbox_environ(environ), **STAND_INS, "TMPDIR": str(temporary)})
 
 
-def _remove_empty(directories: Sequence[Path]) -> None:
+def _delete_empty_directories(directories: Sequence[Path]) -> None:
     with suppress(OSError):  # in use by now
         for path in directories:
             path.rmdir()
 
 
-def select_environ(environ: Mapping[str, str]) -> dict[str, str]:
+def select_sandbox_environ(environ: Mapping[str, str]) -> dict[str, str]:
     """What the crash test's servers get of an environment."""
-    plain = {one.name for one in list_variables() if one.group in HOLDS and one.type is not Secret}
+    plain = {one.name for one in list_env_variables() if one.group in HOLDS and one.type is not Secret}
     return {
         name: text
         for name, text in environ.items()
@@ -57,7 +57,7 @@ def select_environ(environ: Mapping[str, str]) -> dict[str, str]:
 
 def describe_sandbox(settings: Settings, environ: Mapping[str, str]) -> str:
     """What was tested as it is, and what with a stand-in."""
-    own = [name for name in select_environ(environ) if name.startswith(PREFIX) and environ[name].strip()]
+    own = [name for name in select_sandbox_environ(environ) if name.startswith(PREFIX) and environ[name].strip()]
     as_they_are = [f"the disk of {settings.data_directory}", "generated code on this machine"]
     as_they_are.append(f"your {', '.join(sorted(own))}" if own else "the limits that hold by default")
     stand_ins = ["the offline model" + ("" if settings.model.provider == "offline" else f" for {settings.model.name}")]

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK, Ended
-from nexus.cli.importing import import_without
+from nexus.cli.importing import hide_modules_from_import
 
 if TYPE_CHECKING:
     from nexus.settings import Settings
 
 
 def serve(asked: Asked) -> int:
-    with import_without("rich"):  # structlog would load it for coloured tracebacks, not printed here: 0.1 s, 3 MB
+    with hide_modules_from_import(
+        "rich"
+    ):  # structlog would load it for coloured tracebacks, not printed here: 0.1 s, 3 MB
         from nexus import serving
         from nexus.providers.choice import read_settings
         from nexus.start import find_setting_warnings
@@ -25,11 +27,11 @@ def serve(asked: Asked) -> int:
         asked.settings_environ, host=wanted.host, port=wanted.port, data_dir=wanted.data_dir, role=wanted.role
     )
     for warning in find_setting_warnings(found):
-        asked.output.add_note(f"nexus: {warning}")
+        asked.output.write_note(f"nexus: {warning}")
     if wanted.attached:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+        threading.Thread(target=_exit_when_parent_exits, daemon=True).start()
     try:
-        note = asked.output.add_note
+        note = asked.output.write_note
         serving.run_server(found, ready=lambda url: note(_describe_ready(found, url)))
     except OSError as error:
         reason = error.strerror or str(error)
@@ -45,7 +47,7 @@ def _describe_ready(found: "Settings", url: str) -> str:
     return f"nexus is ready at {url} (model: {answers}; docs: {url}/docs; stop: Ctrl-C)"
 
 
-def _end_with_parent() -> None:
+def _exit_when_parent_exits() -> None:
     """Whoever started this process holds the other end of its stdin: when that is gone, this ends like on SIGTERM."""
     os.read(sys.stdin.fileno(), 1)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -26,7 +26,9 @@ OnServer = Callable[[Asked, Client], Awaitable[int | None]]
 def connect_client(asked: Asked) -> Client:
     """A server that refuses the first connection is not there: people do not wait to be told."""
     try:
-        return Client(asked.url, token=asked.token, pauses=Pauses(first_contact=1), notice=asked.output.add_note)
+        return Client(
+            asked.server_url, token=asked.server_token, pauses=Pauses(first_contact=1), notice=asked.output.write_note
+        )
     except ValueError as error:
         raise Ended(USAGE, str(error)) from error
 
@@ -36,7 +38,7 @@ def on_server(asked: Asked, work: OnServer) -> int:
 
     async def run() -> int:
         async with connect_client(asked) as client, AsyncExitStack() as stack:
-            own = asked.may_serve and await stack.enter_async_context(provide_server(asked, client))
+            own = asked.may_start_server and await stack.enter_async_context(provide_server(asked, client))
             return await work(replace(asked, owns_server=own), client) or OK
 
     return asyncio.run(run())
@@ -48,23 +50,23 @@ async def provide_server(asked: Asked, client: Client, *, command: Sequence[str]
     try:
         await client.ready()
     except Unreachable as away:
-        if not asked.may_serve or isinstance(away, NotNexus):
+        if not asked.may_start_server or isinstance(away, NotNexus):
             raise
     else:
         yield False
         return
     with tempfile.TemporaryFile() as complaints:
-        child = await start_server(command or _serve_command(asked), asked.environ, complaints)
+        child = await start_server_process(command or _make_serve_command(asked), asked.environ, complaints)
         try:
-            asked.output.add_note(f"No server answers at {client.url}: one is started for this command …")
-            await _wait_for_server(child, client, complaints)
+            asked.output.write_note(f"No server answers at {client.url}: one is started for this command …")
+            await _wait_for_server_start(child, client, complaints)
             yield True
         finally:
-            asked.output.add_note("The server that was started for this command is stopped.")
-            await _stop(child)
+            asked.output.write_note("The server that was started for this command is stopped.")
+            await _stop_server_process(child)
 
 
-async def start_server(
+async def start_server_process(
     command: Sequence[str], environ: Mapping[str, str], stderr: IO[bytes] | int = asyncio.subprocess.DEVNULL
 ) -> asyncio.subprocess.Process:
     """A process whose stdin ends with this one, and which Ctrl-C does not reach."""
@@ -78,7 +80,7 @@ async def start_server(
     )
 
 
-async def wait_until_ready(child: asyncio.subprocess.Process, client: Client) -> bool:
+async def wait_until_server_ready(child: asyncio.subprocess.Process, client: Client) -> bool:
     """Whether it takes work now; False when it ended before. TimeoutError after a minute."""
     ready = False
     async with asyncio.timeout(READY_SECONDS):
@@ -89,16 +91,18 @@ async def wait_until_ready(child: asyncio.subprocess.Process, client: Client) ->
     return ready
 
 
-def _serve_command(asked: Asked) -> list[str]:
-    parts = urlsplit(asked.url)
+def _make_serve_command(asked: Asked) -> list[str]:
+    parts = urlsplit(asked.server_url)
     if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "localhost", "::1") or parts.path.strip("/"):
-        raise Ended(USAGE, f"--serve starts a server on this machine, but {asked.url} is not one of its addresses.")
+        raise Ended(
+            USAGE, f"--serve starts a server on this machine, but {asked.server_url} is not one of its addresses."
+        )
     return [*SERVE, "--role", "all", "--host", parts.hostname, "--port", str(parts.port or 80)]
 
 
-async def _wait_for_server(child: asyncio.subprocess.Process, client: Client, complaints: IO[bytes]) -> None:
+async def _wait_for_server_start(child: asyncio.subprocess.Process, client: Client, complaints: IO[bytes]) -> None:
     try:
-        if await wait_until_ready(child, client):
+        if await wait_until_server_ready(child, client):
             return
     except TimeoutError:
         raise Ended(UNREACHABLE, f"The server was not ready after {READY_SECONDS:g} seconds.") from None
@@ -107,7 +111,7 @@ async def _wait_for_server(child: asyncio.subprocess.Process, client: Client, co
     raise Ended(UNREACHABLE, "\n  ".join(["The server did not start. It said:", *said]))
 
 
-async def _stop(child: asyncio.subprocess.Process) -> None:
+async def _stop_server_process(child: asyncio.subprocess.Process) -> None:
     """Lets it drain; what does not end is killed. Should this process die before, the end of the child's stdin stops it too."""
     if child.stdin is not None:
         child.stdin.close()

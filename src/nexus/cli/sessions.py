@@ -1,7 +1,7 @@
 """`nexus sessions`: conversations."""
 
 from nexus.cli.asked import Asked
-from nexus.cli.lookup import find_agent
+from nexus.cli.lookup import get_agent_by_reference
 from nexus.cli.tables import Shape, show_list
 from nexus.client import Client
 
@@ -21,18 +21,18 @@ SESSIONS = Shape(
 
 
 async def list_sessions(asked: Asked, client: Client) -> None:
-    agent_id = (await find_agent(client, asked.arguments.agent)).agent_id if asked.arguments.agent else None
+    agent_id = (await get_agent_by_reference(client, asked.arguments.agent)).agent_id if asked.arguments.agent else None
     await show_list(asked, client.list_sessions(agent_id=agent_id), SESSIONS)
 
 
 async def show(asked: Asked, client: Client) -> None:
-    asked.output.write_details(await client.fetch_session(asked.arguments.session))
+    asked.output.write_object_fields(await client.fetch_session(asked.arguments.session))
 
 
 async def messages(asked: Asked, client: Client) -> None:
-    found = await client.list_messages(asked.arguments.session).collect_items(asked.arguments.limit)
+    found = await client.list_messages(asked.arguments.session).fetch_items(asked.arguments.limit)
     if asked.output.json:
-        asked.output.write_document(found)
+        asked.output.write_json_document(found)
         return
     for message in found.items:
         status = (message.metadata or {}).get("status")

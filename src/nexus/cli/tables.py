@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nexus.cli.asked import Asked
-from nexus.cli.output import format_words
-from nexus.cli.terminal import fit_line
+from nexus.cli.output import format_field_value
+from nexus.cli.terminal import truncate_to_one_line
 from nexus.client import Pages
 from nexus.wire.lists import Listed
 
@@ -27,26 +27,26 @@ class Shape(NamedTuple):
 
 async def show_list(asked: Asked, pages: Pages[Any], shape: Shape) -> None:
     """As many items as were asked for; people are told when there are more."""
-    found = await pages.collect_items(None if asked.arguments.all else asked.arguments.limit)
+    found = await pages.fetch_items(None if asked.arguments.all else asked.arguments.limit)
     show_table(asked, found, shape)
     if found.next_cursor is not None and not asked.output.json:
-        asked.output.add_note(f"(The first {len(found.items)}: --all shows every one, --limit N so many.)")
+        asked.output.write_note(f"(The first {len(found.items)}: --all shows every one, --limit N so many.)")
 
 
 def show_table(asked: Asked, found: Listed[Any], shape: Shape) -> None:
     """The result: one JSON document for programs, aligned columns for people."""
-    rows = [{name: _read_cell(item, field) for name, field in shape.columns.items()} for item in found.items]
+    rows = [{name: _format_table_cell(item, field) for name, field in shape.columns.items()} for item in found.items]
     if asked.output.json:
-        asked.output.write_document(found)
+        asked.output.write_json_document(found)
     elif not rows:
-        asked.output.add_note(f"{shape.empty} {asked.command(*shape.then)}" if shape.then else shape.empty)
+        asked.output.write_note(f"{shape.empty} {asked.format_command(*shape.then)}" if shape.then else shape.empty)
     else:
-        lines = format_table(list(shape.columns), rows, asked.output.width_limit, shape.lesser)
+        lines = format_table(list(shape.columns), rows, asked.output.terminal_width, shape.lesser)
         asked.output.write_line("\n".join(lines))
 
 
-def _read_cell(item: object, field: str | Callable[[Any], object]) -> str:
-    text = fit_line(format_words(getattr(item, field) if isinstance(field, str) else field(item)))
+def _format_table_cell(item: object, field: str | Callable[[Any], object]) -> str:
+    text = truncate_to_one_line(format_field_value(getattr(item, field) if isinstance(field, str) else field(item)))
     return text[:19] if isinstance(field, str) and field.endswith("_at") else text
 
 
@@ -66,15 +66,15 @@ def format_table(
     while dropping and not does_fit():
         kept.remove(dropping.pop(0))
     if does_fit():
-        return _align_rows([kept, *([row[name] for name in kept] for row in rows)], room)
+        return _align_table_rows([kept, *([row[name] for name in kept] for row in rows)], room)
     blocks = [
-        [row[names[0]], *_align_rows([[f"  {name}", row[name]] for name in names[1:] if row[name]], room)]
+        [row[names[0]], *_align_table_rows([[f"  {name}", row[name]] for name in names[1:] if row[name]], room)]
         for row in rows
     ]
     return [line for block in blocks for line in block]
 
 
-def _align_rows(rows: Sequence[Sequence[str]], room: int) -> list[str]:
+def _align_table_rows(rows: Sequence[Sequence[str]], room: int) -> list[str]:
     """Lines of so many columns, on which only the last field of a row is folded."""
     from io import StringIO
 

@@ -23,4 +23,4 @@ async def list_tasks(asked: Asked, client: Client) -> None:
 
 
 async def show(asked: Asked, client: Client) -> None:
-    asked.output.write_details(await client.fetch_task(asked.arguments.task))
+    asked.output.write_object_fields(await client.fetch_task(asked.arguments.task))

@@ -10,29 +10,29 @@ _STEERING = re.compile(
 _LOOKALIKES = {"\u2028": "\n", "\u2029": "\n"}
 
 
-def make_printable(text: str) -> str:
+def remove_control_chars(text: str) -> str:
     """Without what would move the cursor, recolour the terminal or turn the reading direction; halves of characters become `�`."""
-    return _STEERING.sub(_escape_match, text)
+    return _STEERING.sub(_replace_control_char, text)
 
 
-def _escape_match(found: re.Match[str]) -> str:
+def _replace_control_char(found: re.Match[str]) -> str:
     character = found.group()
     return "\ufffd" if "\ud800" <= character <= "\udfff" else _LOOKALIKES.get(character, "")
 
 
-def escape_json(document: str, *, ascii_only: bool = False) -> str:
+def escape_json_controls(document: str, *, ascii_only: bool = False) -> str:
     """The same JSON, with escapes for what would steer a terminal; `ascii_only`: for all that is not ASCII."""
     if ascii_only:
-        return re.sub(r"[^\n\x20-\x7e]", _escape, document)
-    return _STEERING.sub(_escape, document)
+        return re.sub(r"[^\n\x20-\x7e]", _make_unicode_escape, document)
+    return _STEERING.sub(_make_unicode_escape, document)
 
 
-def _escape(found: re.Match[str]) -> str:
+def _make_unicode_escape(found: re.Match[str]) -> str:
     units = found.group().encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
-def fit_line(text: str, width: int = 200) -> str:
+def truncate_to_one_line(text: str, width: int = 200) -> str:
     """At most so many characters, on one line."""
-    flat = " ".join(make_printable(text).split())
+    flat = " ".join(remove_control_chars(text).split())
     return flat if len(flat) <= width else f"{flat[: width - 1]}…"

@@ -3,7 +3,7 @@
 from nexus.cli.asked import Asked
 from nexus.cli.exits import REFUSED, Ended
 from nexus.cli.tables import Shape, show_list
-from nexus.cli.terminal import fit_line
+from nexus.cli.terminal import truncate_to_one_line
 from nexus.client import Client
 
 TOOLS = Shape(
@@ -12,7 +12,7 @@ TOOLS = Shape(
         "CATEGORY": "category",
         "SOURCE": "source",
         "USED": "usage_count",
-        "DESCRIPTION": lambda tool: fit_line(tool.description, 100),
+        "DESCRIPTION": lambda tool: truncate_to_one_line(tool.description, 100),
     },
     lesser=("SOURCE", "USED", "CATEGORY"),
     empty="There is no such tool.",
@@ -27,8 +27,8 @@ async def show(asked: Asked, client: Client) -> None:
     """By id or name."""
     wanted = asked.arguments.tool
     if wanted.startswith("tol_"):
-        return asked.output.write_details(await client.fetch_tool(wanted))
+        return asked.output.write_object_fields(await client.fetch_tool(wanted))
     async for tool in client.list_tools():
         if tool.tool_name == wanted:
-            return asked.output.write_details(tool)
+            return asked.output.write_object_fields(tool)
     raise Ended(REFUSED, f"There is no tool {wanted!r}. This lists those that there are:", ("tools", "list"))

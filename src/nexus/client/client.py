@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from nexus.client.pages import Pages
-from nexus.client.requests import Method, Request, make_path
+from nexus.client.requests import Method, Request, make_api_path
 from nexus.client.streams import BUILD_ENDS, REPLY_ENDS, Event, Following
 from nexus.client.transport import DROPPED, MARK, Transport
 from nexus.wire.agents import (
@@ -62,12 +62,12 @@ class Client(Transport):
     async def ready(self) -> bool:
         """Whether the server takes work now: one try. Unreachable when nothing answers, or nothing of nexus."""
         try:
-            async with asyncio.timeout(READY_SECONDS), self.open_stream(Request(path="/ready")) as response:
+            async with asyncio.timeout(READY_SECONDS), self.open_response_stream(Request(path="/ready")) as response:
                 if MARK not in response.headers or response.status not in (200, 503):
                     raise await self.parse_error_response(response)
                 return response.status == 200
         except DROPPED as error:
-            raise self.describe_loss(error) from error
+            raise self.make_connection_error(error) from error
 
     async def health(self) -> HealthView:
         return await self.fetch_json(Request(path="/health"), HealthView)
@@ -94,7 +94,7 @@ class Client(Transport):
         return await self._get(ProjectView, "projects", project_id)
 
     async def delete_project(self, project_id: str, *, stop_first: bool = False) -> ProjectDeleted:
-        path, query = make_path("projects", project_id), {"stop_first": "true"} if stop_first else {}
+        path, query = make_api_path("projects", project_id), {"stop_first": "true"} if stop_first else {}
         return await self.fetch_json(Request(method="DELETE", path=path, query=query), ProjectDeleted)
 
     async def list_build_stages(self, project_id: str) -> list[StageView]:
@@ -108,12 +108,15 @@ class Client(Transport):
         self, project_id: str, action: Action, *, from_stage: str | None = None
     ) -> ProjectView:
         """Pause, resume and stop may be sent twice; retry and restart begin another build."""
-        body, path = ControlCommand(action=action, from_stage=from_stage), make_path("projects", project_id, "control")
+        body, path = (
+            ControlCommand(action=action, from_stage=from_stage),
+            make_api_path("projects", project_id, "control"),
+        )
         return await self._change_resource("POST", path, body, ProjectView, again=action in ("pause", "resume", "stop"))
 
     def stream_build_events(self, project_id: str, *, after: int = 0) -> AsyncGenerator[Event, None]:
         """The events of the current build behind a position, up to its end; through drops, each once."""
-        request = Request(path=make_path("projects", project_id, "events"))
+        request = Request(path=make_api_path("projects", project_id, "events"))
         return Following(self, resumed=lambda: request, ends=BUILD_ENDS, after=after).stream_events()
 
     def list_project_tasks(self, project_id: str) -> Pages[TaskView]:
@@ -123,7 +126,10 @@ class Client(Transport):
         return (await self._get(Listed[FileEntry], "projects", project_id, "files", at=at)).items
 
     async def fetch_project_file(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
-        query, where = {"at": at} if at else {}, make_path("projects", project_id, "files", *path.strip("/").split("/"))
+        query, where = (
+            {"at": at} if at else {},
+            make_api_path("projects", project_id, "files", *path.strip("/").split("/")),
+        )
         return await self.fetch_body(Request(path=where, query=query, seconds=FILE_SECONDS))
 
     async def list_project_commits(self, project_id: str) -> list[CommitView]:
@@ -131,7 +137,7 @@ class Client(Transport):
 
     async def fetch_verification_report(self, project_id: str) -> str:
         """What verification found, in Markdown."""
-        return (await self.fetch_body(Request(path=make_path("projects", project_id, "report")))).decode(
+        return (await self.fetch_body(Request(path=make_api_path("projects", project_id, "report")))).decode(
             errors="replace"
         )
 
@@ -142,10 +148,10 @@ class Client(Transport):
         return await self._get(AgentView, "agents", agent_id)
 
     async def update_agent(self, agent_id: str, changes: AgentChanges) -> AgentView:
-        return await self._change_resource("PUT", make_path("agents", agent_id), changes, AgentView)
+        return await self._change_resource("PUT", make_api_path("agents", agent_id), changes, AgentView)
 
     async def delete_agent(self, agent_id: str) -> None:
-        await self.fetch_body(Request(method="DELETE", path=make_path("agents", agent_id)))
+        await self.fetch_body(Request(method="DELETE", path=make_api_path("agents", agent_id)))
 
     async def invoke(self, agent_id: str, content: str) -> InvocationView:
         """One question, one answer, no session; takes as long as the agent does."""
@@ -173,10 +179,10 @@ class Client(Transport):
 
     async def rename_session(self, session_id: str, display_name: str) -> SessionView:
         changes = SessionChanges(display_name=display_name)
-        return await self._change_resource("PATCH", make_path("sessions", session_id), changes, SessionView)
+        return await self._change_resource("PATCH", make_api_path("sessions", session_id), changes, SessionView)
 
     async def delete_session(self, session_id: str) -> None:
-        await self.fetch_body(Request(method="DELETE", path=make_path("sessions", session_id)))
+        await self.fetch_body(Request(method="DELETE", path=make_api_path("sessions", session_id)))
 
     def list_messages(self, session_id: str) -> Pages[MessageView]:
         return self._list(Listed[MessageView], "sessions", session_id, "messages")
@@ -187,7 +193,7 @@ class Client(Transport):
 
     def send_and_stream_reply(self, session_id: str, content: str) -> AsyncGenerator[Event, None]:
         """Says something and hears the reply as it is written; through drops, each event once."""
-        opening = _make_creation(NewMessage(content=content), "sessions", session_id, "stream")
+        opening = _make_create_request(NewMessage(content=content), "sessions", session_id, "stream")
         replies = list[str]()
 
         def note_reply(event: Event) -> None:
@@ -206,11 +212,11 @@ class Client(Transport):
 
     async def cancel_reply(self, session_id: str, reply_id: str) -> ReplyView:
         """Stops a reply; what was written so far is kept."""
-        path = make_path("sessions", session_id, "replies", reply_id, "cancel")
+        path = make_api_path("sessions", session_id, "replies", reply_id, "cancel")
         return await self._change_resource("POST", path, None, ReplyView)
 
     async def regenerate(self, session_id: str, message_id: str) -> ReplyStartedView:
-        path = make_path("sessions", session_id, "messages", message_id, "regenerate")
+        path = make_api_path("sessions", session_id, "messages", message_id, "regenerate")
         return await self._change_resource("POST", path, None, ReplyStartedView, again=False)
 
     async def fetch_task(self, task_id: str) -> TaskView:
@@ -236,13 +242,13 @@ class Client(Transport):
 
     async def _get(self, kind: type[T], *parts: str, **query: str | int | None) -> T:
         asked = {name: str(value) for name, value in query.items() if value is not None}
-        return await self.fetch_json(Request(path=make_path(*parts), query=asked), kind)
+        return await self.fetch_json(Request(path=make_api_path(*parts), query=asked), kind)
 
     def _list(self, kind: type[Listed[T]], *parts: str, **query: str | None) -> Pages[T]:
         return Pages(lambda limit, cursor: self._get(kind, *parts, limit=limit, cursor=cursor, **query))
 
     async def _create(self, body: Struct, kind: type[T], *parts: str, seconds: float = 60.0) -> T:
-        return await self.fetch_json(structs.replace(_make_creation(body, *parts), seconds=seconds), kind)
+        return await self.fetch_json(structs.replace(_make_create_request(body, *parts), seconds=seconds), kind)
 
     async def _change_resource(
         self, method: Method, path: str, body: Struct | None, kind: type[T], *, again: bool = True
@@ -251,11 +257,11 @@ class Client(Transport):
         return await self.fetch_json(Request(method=method, path=path, body=encoded, again=again), kind)
 
 
-def _make_creation(body: Struct, *parts: str) -> Request:
+def _make_create_request(body: Struct, *parts: str) -> Request:
     """A POST that makes something, once however often it is sent."""
     key = {"Idempotency-Key": uuid4().hex}
-    return Request(method="POST", path=make_path(*parts), headers=key, body=msgspec.json.encode(body))
+    return Request(method="POST", path=make_api_path(*parts), headers=key, body=msgspec.json.encode(body))
 
 
 def _make_events_request(session_id: str, reply_id: str) -> Request:
-    return Request(path=make_path("sessions", session_id, "replies", reply_id, "events"))
+    return Request(path=make_api_path("sessions", session_id, "replies", reply_id, "events"))

@@ -39,7 +39,7 @@ class Dropped(Exception):
         self.failure, self.wished = failure, wished
 
 
-def parse_problem(status: int, body: bytes) -> Problem | None:
+def parse_problem_body(status: int, body: bytes) -> Problem | None:
     """The problem in the body of a refusal; None when no nexus server can have written it."""
     try:
         members = msgspec.json.decode(body, type=dict[str, object])

@@ -29,7 +29,7 @@ class Pages(Generic[T]):
 
         return Pages(read)
 
-    async def collect_items(self, limit: int | None = None) -> Listed[T]:
+    async def fetch_items(self, limit: int | None = None) -> Listed[T]:
         """So many items, or all of them; `next_cursor` says that there may be more."""
         items, cursor = list[T](), None
         while True:

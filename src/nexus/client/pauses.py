@@ -28,7 +28,7 @@ class Pauses(Struct, frozen=True, kw_only=True):
         return jittered if wished is None else min(self.patience, max(jittered, wished * (1 + chance() / 4)))
 
 
-def retry_after(value: str | None, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float | None:
+def parse_retry_after(value: str | None, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float | None:
     """The header in seconds; None when it is missing or says nothing."""
     if not value:
         return None

@@ -22,7 +22,7 @@ class Request(Struct, frozen=True, kw_only=True):
     seconds: float = 60.0
 
 
-def make_path(*parts: str) -> str:
+def make_api_path(*parts: str) -> str:
     """A path of the API. ValueError for a part that would make it another path."""
     if wrong := [part for part in parts if part in ("", ".", "..")]:
         raise ValueError(f"{wrong[0]!r} is no id.")

@@ -38,7 +38,7 @@ class Parser:
         self._after_return = False
         self._first = True
 
-    def parse_chunk(self, chunk: bytes) -> list[Frame]:
+    def parse_sse_chunk(self, chunk: bytes) -> list[Frame]:
         frames = [frame for line in self._split_lines(chunk) if (frame := self._handle_line(line)) is not None]
         if self._gathered + len(self._rest) > MOST_BYTES:
             raise TooLong(f"The stream sent more than {MOST_BYTES} bytes without an end.")
@@ -51,11 +51,11 @@ class Parser:
         for line in chunk.splitlines(keepends=True):
             self._rest += line
             if line.endswith((b"\r", b"\n")):
-                yield self._parse_line(bytes(self._rest).rstrip(b"\r\n"))
+                yield self._decode_line(bytes(self._rest).rstrip(b"\r\n"))
                 self._rest.clear()
         self._after_return = self._after_return or chunk.endswith(b"\r")
 
-    def _parse_line(self, line: bytes) -> str:
+    def _decode_line(self, line: bytes) -> str:
         text = line.decode("utf-8", errors="replace")
         if self._first:
             text, self._first = text.removeprefix("\ufeff"), False

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from nexus.client.errors import Dropped, NotNexus, Unreachable
-from nexus.client.pauses import retry_after
+from nexus.client.pauses import parse_retry_after
 from nexus.client.requests import Request
 from nexus.client.sse import Frame, Parser, TooLong
 from nexus.client.transport import AWAY, DROPPED, MARK, Transport, describe_response
@@ -50,15 +50,15 @@ class Following:
     async def stream_events(self) -> AsyncGenerator[Event, None]:
         """ApiError when the server refuses; Unreachable when it stays away for too long."""
         while not self._over:
-            async with aclosing(self._read_connection()) as events:
+            async with aclosing(self._read_until_disconnect()) as events:
                 async for event in events:
                     yield event
 
-    async def _read_connection(self) -> AsyncGenerator[Event, None]:
+    async def _read_until_disconnect(self) -> AsyncGenerator[Event, None]:
         """What one connection brings; a pause where it ends before the stream."""
         try:
             async with (
-                self._transport.open_stream(self._make_stream_request()) as response,
+                self._transport.open_response_stream(self._make_stream_request()) as response,
                 aclosing(self._read_response_events(response)) as events,
             ):
                 async for event in events:
@@ -68,7 +68,7 @@ class Following:
         except Dropped as dropped:
             await self._pause_before_retry(dropped)
         except (*DROPPED, TooLong) as error:
-            await self._pause_before_retry(Dropped(self._transport.describe_loss(error), self._wished))
+            await self._pause_before_retry(Dropped(self._transport.make_connection_error(error), self._wished))
 
     async def _pause_before_retry(self, dropped: Dropped) -> None:
         self._failures += 1
@@ -88,12 +88,13 @@ class Following:
             headers["Last-Event-ID"] = str(self._position)
         return msgspec.structs.replace(request, headers=headers)
 
-    async def _check_response(self, response: aiohttp.ClientResponse) -> None:
+    async def _check_stream_response(self, response: aiohttp.ClientResponse) -> None:
         if response.status == 204 and MARK in response.headers:
             self._over = True
         elif response.status in LATER:
             raise Dropped(
-                await self._transport.parse_error_response(response), retry_after(response.headers.get("Retry-After"))
+                await self._transport.parse_error_response(response),
+                parse_retry_after(response.headers.get("Retry-After")),
             )
         elif response.status != 200:
             raise await self._transport.parse_error_response(response)
@@ -101,10 +102,10 @@ class Following:
             raise NotNexus(self._transport.url, describe_response(response))
 
     async def _read_response_events(self, response: aiohttp.ClientResponse) -> AsyncGenerator[Event, None]:
-        await self._check_response(response)
+        await self._check_stream_response(response)
         parser = Parser()
         async for chunk in response.content.iter_any():
-            for frame in parser.parse_chunk(chunk):
+            for frame in parser.parse_sse_chunk(chunk):
                 self._wished = parser.retry
                 if frame.event == RECONNECT:
                     return

@@ -11,8 +11,8 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from nexus.client.errors import ApiError, Dropped, NotNexus, Unreachable, parse_problem
-from nexus.client.pauses import Pauses, retry_after
+from nexus.client.errors import ApiError, Dropped, NotNexus, Unreachable, parse_problem_body
+from nexus.client.pauses import Pauses, parse_retry_after
 from nexus.client.requests import Request
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class Transport:
         notice: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`notice` is told, in a sentence, when a stream lost its connection and goes on. ValueError for a URL that is none."""
-        self.url, self.pauses, self.sleep, self.notice = check_url(url), pauses, sleep, notice
+        self.url, self.pauses, self.sleep, self.notice = check_server_url(url), pauses, sleep, notice
         self._token, self.answered = check_token(token), False
         self._session: aiohttp.ClientSession | None = None
 
@@ -69,7 +69,7 @@ class Transport:
                 return await self._try_request(request)
             except Dropped as dropped:
                 failures += 1
-                if failures >= self._count_tries(request, dropped.failure):
+                if failures >= self._get_max_tries(request, dropped.failure):
                     raise dropped.failure from dropped.failure.__cause__
                 await self.sleep(self.pauses.compute_retry_delay(failures, wished=dropped.wished))
 
@@ -79,7 +79,8 @@ class Transport:
             async with self._send_request(request, limits) as response:
                 if response.status in AWAY:
                     raise Dropped(
-                        await self.parse_error_response(response), retry_after(response.headers.get("Retry-After"))
+                        await self.parse_error_response(response),
+                        parse_retry_after(response.headers.get("Retry-After")),
                     )
                 if response.status >= 300:
                     raise await self.parse_error_response(response)
@@ -87,10 +88,10 @@ class Transport:
                     raise NotNexus(self.url, describe_response(response))
                 return await response.read()
         except DROPPED as error:
-            failure = self.describe_loss(error)
+            failure = self.make_connection_error(error)
             raise failure if isinstance(failure, NotNexus) else Dropped(failure) from error
 
-    def _count_tries(self, request: Request, failure: ApiError | Unreachable) -> int:
+    def _get_max_tries(self, request: Request, failure: ApiError | Unreachable) -> int:
         """How many in all. What may not be sent twice is sent again only when it cannot have arrived."""
         never_sent = isinstance(failure.__cause__, REFUSED)
         if never_sent and not self.answered:
@@ -98,7 +99,7 @@ class Transport:
         return self.pauses.calls if request.again or never_sent else 1
 
     @asynccontextmanager
-    async def open_stream(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def open_response_stream(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
         """One try: an answer whose body is read as it comes; silence for longer than three pings is a drop (TimeoutError)."""
         limits = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=50)
         async with self._send_request(request, limits) as response:
@@ -129,10 +130,10 @@ class Transport:
             body += chunk
             if len(body) > PROBLEM_BYTES:
                 break
-        problem = parse_problem(response.status, bytes(body))
+        problem = parse_problem_body(response.status, bytes(body))
         return NotNexus(self.url, describe_response(response)) if problem is None else ApiError(problem)
 
-    def describe_loss(self, error: BaseException) -> Unreachable:
+    def make_connection_error(self, error: BaseException) -> Unreachable:
         """What a connection's end means to who called."""
         kind, reason = _explain_connection_error(error)
         lost = kind(self.url, reason)
@@ -148,7 +149,7 @@ def describe_response(response: aiohttp.ClientResponse) -> str:
     return f"it said {response.status} {response.reason or ''}".rstrip() + f" with {kind}"
 
 
-def check_url(url: str) -> str:
+def check_server_url(url: str) -> str:
     """Without the slash at its end. ValueError for what is no address of a server."""
     parts = urlsplit(url.strip())
     if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -70,7 +70,7 @@ class AgentAdapters(Struct, frozen=True, kw_only=True):
     @property
     def default_model(self) -> ChatModel:
         """The configured one."""
-        return self.models.get(DEFAULT)
+        return self.models.get_model(DEFAULT)
 
 
 class Adapters(AgentAdapters, frozen=True, kw_only=True):
@@ -111,7 +111,7 @@ class Backends:
         self._writer: Writer | None = None
         self._redis: Redis | None = None
 
-    async def open_sqlite(self) -> "Writer":
+    async def open_sqlite_writer(self) -> "Writer":
         from nexus.adapters.sqlite.writer import Writer
 
         if self._writer is None:
@@ -121,10 +121,10 @@ class Backends:
         return self._writer
 
     async def open_redis(self) -> "Redis":
-        from nexus.adapters.redis.connections import open_client
+        from nexus.adapters.redis.connections import open_redis_client
 
         if self._redis is None:
-            self._redis = await self.stack.enter_async_context(open_client(self.settings.redis.url))
+            self._redis = await self.stack.enter_async_context(open_redis_client(self.settings.redis.url))
         return self._redis
 
 
@@ -135,11 +135,11 @@ async def open_adapters(settings: Settings, lanes: Lanes, stack: AsyncExitStack)
 
     await _open_directory(settings, stack)
     backends, limits, files = Backends(settings, stack), settings.builds, DirectoryFiles(settings.files_root)
-    code = await open_code(settings, stack)
-    check_tier(settings, code)
+    code = await open_code_runner(settings, stack)
+    check_isolation_tier(settings, code)
     return Adapters(
-        tables=await open_tables(backends),
-        log=await open_log(backends, signals := await open_signals(backends)),
+        tables=await open_table_driver(backends),
+        log=await open_event_log(backends, signals := await make_signals(backends)),
         signals=signals,
         files=files,
         repository=GitRepository(root=settings.files_root, files=files),
@@ -147,11 +147,11 @@ async def open_adapters(settings: Settings, lanes: Lanes, stack: AsyncExitStack)
         local=lanes,
         remote=open_queue(settings, stack),
         receiver=open_receiver(settings, lanes),
-        models=await open_models(settings, stack),
-        discovery=open_discovery(),
+        models=await open_model_catalog(settings, stack),
+        discovery=make_model_discovery(),
         code=code,
-        web=open_web(),
-        heartbeat=await open_heartbeat(settings, stack),
+        web=make_web_client(),
+        heartbeat=await start_lease_heartbeat(settings, stack),
         secret=_find_secret(settings),
         worker_id=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
         admission=Limits(limits.per_tenant, limits.held_per_tenant),
@@ -169,32 +169,32 @@ def list_collectors(settings: Settings, code: "ConfinedRunner", files: "Director
     from nexus.adapters.git.stale_files import StaleFiles
 
     return {
-        "code": code.collect_garbage,
-        "files": files.collect_garbage,
-        "git": StaleFiles(root=settings.files_root).collect_garbage,
-        "crash test": lambda: asyncio.to_thread(_collect_crash_tests, settings.data_directory),
+        "code": code.delete_stale_workspaces,
+        "files": files.delete_old_temp_files,
+        "git": StaleFiles(root=settings.files_root).delete_stale_files,
+        "crash test": lambda: asyncio.to_thread(_delete_stale_crash_tests, settings.data_directory),
     }
 
 
 async def _open_directory(settings: Settings, stack: AsyncExitStack) -> None:
     """The data directory; a process that does everything holds it for itself."""
-    from nexus.adapters.directory.modes import close_to_others
+    from nexus.adapters.directory.modes import make_paths_owner_only
     from nexus.adapters.sqlite.lock import DirectoryLock
 
     data = settings.data_directory
     if settings.role == "all":
         stack.enter_context(DirectoryLock(data))
     await asyncio.to_thread(partial(data.mkdir, parents=True, exist_ok=True))
-    await asyncio.to_thread(close_to_others, [data / name for name in KEPT])
+    await asyncio.to_thread(make_paths_owner_only, [data / name for name in KEPT])
 
 
-async def open_tables(backends: Backends, *, are_new: bool = True) -> TableDriver:
+async def open_table_driver(backends: Backends, *, are_new: bool = True) -> TableDriver:
     """`are_new`: it is looked whether all is there. InvalidInput names what is missing in DynamoDB, which only `nexus init-resources` makes."""
     wanted, stack = backends.settings.tables, backends.stack
     if wanted.backend == "sqlite":
         from nexus.adapters.sqlite.tables import SqliteTables
 
-        tables = SqliteTables(await backends.open_sqlite(), TABLES)
+        tables = SqliteTables(await backends.open_sqlite_writer(), TABLES)
         await tables.open()
         stack.callback(tables.close)
         return tables
@@ -207,10 +207,12 @@ async def open_tables(backends: Backends, *, are_new: bool = True) -> TableDrive
 
 
 async def open_dynamodb(settings: Settings, stack: AsyncExitStack) -> Any:
-    from nexus.adapters.dynamodb.tables import open_client
+    from nexus.adapters.dynamodb.tables import open_dynamodb_client
 
     wanted = settings.tables
-    return await stack.enter_async_context(open_client(region=wanted.region, endpoint_url=wanted.endpoint_url or None))
+    return await stack.enter_async_context(
+        open_dynamodb_client(region=wanted.region, endpoint_url=wanted.endpoint_url or None)
+    )
 
 
 async def _check_tables(client: Any, prefix: str) -> None:
@@ -221,7 +223,7 @@ async def _check_tables(client: Any, prefix: str) -> None:
         raise InvalidInput(f"DynamoDB lacks {shown}. Make what is missing with `nexus init-resources`.")
 
 
-async def open_signals(backends: Backends) -> Signals:
+async def make_signals(backends: Backends) -> Signals:
     from nexus.adapters.memory.signals import MemorySignals
 
     if not backends.settings.uses_redis:
@@ -234,12 +236,12 @@ async def open_signals(backends: Backends) -> Signals:
     return signals
 
 
-async def open_log(backends: Backends, signals: Signals) -> EventLog:
+async def open_event_log(backends: Backends, signals: Signals) -> EventLog:
     if backends.settings.events.backend == "redis":
         return EventLog(await _open_redis_log(backends, signals))
     from nexus.adapters.sqlite.log import SqliteLog
 
-    log = SqliteLog(await backends.open_sqlite(), signals)
+    log = SqliteLog(await backends.open_sqlite_writer(), signals)
     await log.open()
     backends.stack.callback(log.close)
     return EventLog(log)
@@ -275,20 +277,20 @@ def open_receiver(settings: Settings, lanes: Lanes) -> JobReceiver | None:
     return ArqReceiver(settings.redis.url, queue_name=QUEUE_NAME, has_room=partial(lanes.has_room, "background"))
 
 
-async def open_heartbeat(settings: Settings, stack: AsyncExitStack) -> Heartbeat:
+async def start_lease_heartbeat(settings: Settings, stack: AsyncExitStack) -> Heartbeat:
     """Over tables of its own, in a loop of its own."""
     from nexus.adapters.inprocess.heartbeat import ThreadHeartbeat
 
     @asynccontextmanager
     async def open_own() -> AsyncIterator[Tables]:
         async with AsyncExitStack() as own:
-            driver = await open_tables(Backends(settings, own), are_new=False)
+            driver = await open_table_driver(Backends(settings, own), are_new=False)
             yield Tables(driver, secret=b"heartbeat", clock=system_clock)
 
     return await stack.enter_async_context(ThreadHeartbeat(open_own, every=settings.builds.heartbeat_seconds))
 
 
-async def open_code(settings: Settings, stack: AsyncExitStack) -> "ConfinedRunner":
+async def open_code_runner(settings: Settings, stack: AsyncExitStack) -> "ConfinedRunner":
     from nexus.adapters.confined.runner import ConfinedRunner
 
     return await stack.enter_async_context(
@@ -296,13 +298,13 @@ async def open_code(settings: Settings, stack: AsyncExitStack) -> "ConfinedRunne
     )
 
 
-def check_tier(settings: Settings, code: CodeRunner) -> None:
+def check_isolation_tier(settings: Settings, code: CodeRunner) -> None:
     """InvalidInput when the least tier that the settings ask for cannot be reached."""
     if (tier := code.get_isolation_tier()).level < settings.code.min_tier:
         raise InvalidInput(f"NEXUS_CODE__MIN_TIER={settings.code.min_tier} cannot be reached. {tier.detail}")
 
 
-async def open_models(settings: Settings, stack: AsyncExitStack) -> ModelCatalog:
+async def open_model_catalog(settings: Settings, stack: AsyncExitStack) -> ModelCatalog:
     if settings.model.provider == "offline":
         from nexus.adapters.memory.models import MemoryCatalog
         from nexus.adapters.offline.model import OfflineModel
@@ -322,13 +324,13 @@ async def open_models(settings: Settings, stack: AsyncExitStack) -> ModelCatalog
     )
 
 
-def open_discovery() -> ModelDiscovery:
-    from nexus.adapters.openai.discovery import LocalDiscovery, list_usual_places
+def make_model_discovery() -> ModelDiscovery:
+    from nexus.adapters.openai.discovery import LocalDiscovery, list_local_server_ports
 
-    return LocalDiscovery(list_usual_places(os.environ))
+    return LocalDiscovery(list_local_server_ports(os.environ))
 
 
-def open_web() -> Web:
+def make_web_client() -> Web:
     from nexus.adapters.web.deferred import DeferredWeb
 
     return DeferredWeb()
@@ -341,18 +343,18 @@ def make_crash_test_pools(data: Path) -> Sequence["WorkspacePool"]:
     return WorkspacePool(data, ".rehearsal-"), WorkspacePool(Path(tempfile.gettempdir()), "nexus-rehearsal-")
 
 
-def _collect_crash_tests(data: Path) -> int:
-    return sum(pool.collect_garbage() for pool in make_crash_test_pools(data))
+def _delete_stale_crash_tests(data: Path) -> int:
+    return sum(pool.delete_stale_workspaces() for pool in make_crash_test_pools(data))
 
 
 def _find_secret(settings: Settings) -> bytes:
     """32 bytes."""
     if settings.secret:
         return hashlib.sha256(settings.secret.reveal().encode()).digest()
-    return _read_secret(settings.data_directory / "secret")
+    return _read_or_make_secret(settings.data_directory / "secret")
 
 
-def _read_secret(path: Path) -> bytes:
+def _read_or_make_secret(path: Path) -> bytes:
     """What seals cursors: made once for a data directory, readable by its owner alone. One that others could read is made anew: it may
     have been read, and a cursor is all that is lost."""
     with suppress(FileExistsError):
@@ -367,4 +369,4 @@ def _read_secret(path: Path) -> bytes:
     elif len(secret := path.read_bytes()) == 32:
         return secret
     path.unlink()
-    return _read_secret(path)
+    return _read_or_make_secret(path)

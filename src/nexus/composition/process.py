@@ -11,7 +11,7 @@ from nexus.composition.adapters import Adapters, open_adapters
 from nexus.composition.services import make_domain_services
 from nexus.domain.ports.jobs import Lane
 from nexus.domain.services import Services
-from nexus.jobs.collector import collect_forever
+from nexus.jobs.collector import collect_garbage_forever
 from nexus.jobs.lanes import Lanes
 from nexus.jobs.registry import REGISTRY, Registry
 from nexus.jobs.router import JobRouter
@@ -37,7 +37,7 @@ class Process(Struct, frozen=True, kw_only=True):
     lanes: Lanes
     sweeper: Sweeper
 
-    async def describe_parts(self) -> Mapping[str, Any]:
+    async def describe_health(self) -> Mapping[str, Any]:
         """What `/health` shows of the parts."""
         try:
             await self.services.tasks.find_task("tsk_none")
@@ -58,7 +58,7 @@ async def open_process(settings: Settings) -> AsyncIterator[Process]:
     """Opens everything in order, and closes it in reverse. Conflict when another process holds the data directory."""
     duties = DUTIES[settings.role]
     async with AsyncExitStack() as stack:
-        lanes = _make_lanes(settings, duties)
+        lanes = _make_job_lanes(settings, duties)
         adapters = await open_adapters(settings, lanes, stack)
         yield await stack.enter_async_context(run_process(adapters, lanes, duties))
 
@@ -73,13 +73,13 @@ async def run_process(
         router = JobRouter(lanes, adapters.remote, lanes=served, registry=registry)
         adapters = structs.replace(adapters, queue=router)
     services = make_domain_services(adapters)
-    await services.tools.register_library()
+    await services.tools.register_library_tools()
     runner = Runner(services=services, worker_id=adapters.worker_id, registry=registry)
     sweeper = Sweeper(
         services=services, queue=adapters.queue, local=lanes, worker_id=adapters.worker_id, times=adapters.leases,
         registry=registry, lanes=served or LANES,
     )  # fmt: skip
-    loops = [collect_forever(adapters.collects, adapters.collect_every), *(tidy() for tidy in adapters.tidies)]
+    loops = [collect_garbage_forever(adapters.collects, adapters.collect_every), *(tidy() for tidy in adapters.tidies)]
     async with lanes:
         if "sweeper" in duties:
             await sweeper.recover_jobs_at_start(alone=adapters.is_sole)
@@ -88,11 +88,11 @@ async def run_process(
             lanes.start_running_jobs(runner.run_job, back=runner.release_unstarted_job)
         if adapters.remote and adapters.receiver and "background" in duties:
             loops.append(adapters.receiver.run(router.deliver_job))
-        async with _run_beside(loops):
+        async with _run_in_background(loops):
             yield Process(services=services, adapters=adapters, lanes=lanes, sweeper=sweeper)
 
 
-def _make_lanes(settings: Settings, duties: Collection[Duty]) -> Lanes:
+def _make_job_lanes(settings: Settings, duties: Collection[Duty]) -> Lanes:
     """A lane that this process does not serve has no place."""
     limits = settings.limits
     return Lanes(
@@ -104,7 +104,7 @@ def _make_lanes(settings: Settings, duties: Collection[Duty]) -> Lanes:
 
 
 @asynccontextmanager
-async def _run_beside(loops: Sequence[Coroutine[Any, Any, object]]) -> AsyncIterator[None]:
+async def _run_in_background(loops: Sequence[Coroutine[Any, Any, object]]) -> AsyncIterator[None]:
     """Runs loops for as long as the context is open."""
     tasks = [asyncio.ensure_future(loop) for loop in loops]
     try:

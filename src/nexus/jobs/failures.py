@@ -9,7 +9,7 @@ from nexus.domain.core.errors import NexusError
 logger = structlog.get_logger()
 
 
-async def log_failure(act: Awaitable[object], failed: str, crashed: str, **facts: object) -> None:
+async def await_and_log_failure(act: Awaitable[object], failed: str, crashed: str, **facts: object) -> None:
     """Waits for `act`; whatever goes wrong in it is logged: as `failed` what the domain knows, as `crashed` all else."""
     try:
         await act

@@ -46,7 +46,7 @@ class Order:
     def __len__(self) -> int:
         return len(self._all)
 
-    def count_group(self, group: str) -> int:
+    def count_group_jobs(self, group: str) -> int:
         """How many of a group wait."""
         return self._of[group]
 
@@ -56,9 +56,9 @@ class Order:
         lines.setdefault(waiting.group, OrderedDict())[waiting.key] = waiting
         self._all[waiting.key] = waiting
         self._of[waiting.group] += 1
-        return self._count_before(waiting)
+        return self._count_jobs_before(waiting)
 
-    def _count_before(self, last: Waiting) -> int:
+    def _count_jobs_before(self, last: Waiting) -> int:
         """Before the last of a line: all of higher priority, those of its own line, and as many turns of the other groups."""
         higher = (lines for priority, lines in self._lines.items() if priority > last.priority)
         found = sum(len(line) for lines in higher for line in lines.values())
@@ -111,9 +111,9 @@ class Lane:
         self._running = 0
 
     def has_free_slot(self, group: str) -> bool:
-        return self._count_free(group) > 0
+        return self._count_free_slots(group) > 0
 
-    def _count_free(self, group: str) -> int:
+    def _count_free_slots(self, group: str) -> int:
         return min(self._places - self._running, self._per_group - self._taken[group])
 
     def has_room(self) -> bool:
@@ -133,10 +133,10 @@ class Lane:
         """The one whose turn it is, where there is a place for it."""
         return self.order.pop_job(self.has_free_slot) if self._running < self._places else None
 
-    def free_places(self, group: str) -> Capacity:
+    def get_group_capacity(self, group: str) -> Capacity:
         running = self._taken[group]
-        most = None if self._bound is None else running + max(0, self._count_free(group)) + self._bound
-        return Capacity(running + self.order.count_group(group), most)
+        most = None if self._bound is None else running + max(0, self._count_free_slots(group)) + self._bound
+        return Capacity(running + self.order.count_group_jobs(group), most)
 
 
 @dataclass
@@ -178,7 +178,7 @@ class Lanes:
         """From now on jobs are run; what was enqueued before starts. `back`: what becomes of a job that cannot be begun any more."""
         self._run, self._back = run, back
         for lane in self._lanes.values():
-            self._start_waiting(lane)
+            self._start_waiting_jobs(lane)
 
     async def enqueue_job(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> int | None:
         lane = self._lanes[self._registry.get_job_spec(type(job)).lane]
@@ -188,17 +188,17 @@ class Lanes:
         elif running := self._running.get(key):
             running.again = waiting
         elif not self.has_job(key):
-            return self._add_job(waiting, lane)
+            return self._start_or_queue_job(waiting, lane)
         return None
 
-    def _add_job(self, waiting: Waiting, lane: Lane) -> int | None:
+    def _start_or_queue_job(self, waiting: Waiting, lane: Lane) -> int | None:
         if self._run and lane.has_free_slot(waiting.group):
             self._start_job(self._run, waiting, lane)
             return None
         return lane.order.push_job(waiting)
 
-    def free_places(self, job: type[Job], *, group: str = "") -> Capacity:
-        return self._lanes[self._registry.get_job_spec(job).lane].free_places(group)
+    def get_job_capacity(self, job: type[Job], *, group: str = "") -> Capacity:
+        return self._lanes[self._registry.get_job_spec(job).lane].get_group_capacity(group)
 
     def has_room(self, lane: LaneName) -> bool:
         """Whether a job of the lane would start at once, whatever its group."""
@@ -213,7 +213,7 @@ class Lanes:
             return running.task.cancel()
         return any(lane.order.remove_job(key) for lane in self._lanes.values())
 
-    def _start_waiting(self, lane: Lane) -> None:
+    def _start_waiting_jobs(self, lane: Lane) -> None:
         while self._run and not self._closed and (waiting := lane.pop_next_job()):
             self._start_job(self._run, waiting, lane)
 
@@ -228,14 +228,14 @@ class Lanes:
             lane.release_slot(waiting.group)
             if again and not self._closed:
                 lane.order.push_job(again)
-            self._start_waiting(lane)
+            self._start_waiting_jobs(lane)
 
         lane.take_slot(waiting.group)
         task = asyncio.ensure_future(run_job())
         self._running[key] = _Running(task, lane)
         task.add_done_callback(free_place)
 
-    async def wait_idle(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Waits until nothing runs or waits here."""
         while self._running:
             await asyncio.wait(self._list_running_tasks())

@@ -21,26 +21,26 @@ async def _delete_task_target(services: Services, task: Task) -> Outcome:
     if session_id := task.payload.get("session_id"):
         return COMPLETE if await services.session_deletions.delete_session_data(session_id) else WAIT
     if agent_id := task.payload.get("agent_id"):
-        return await _delete_agent(services, agent_id)
-    return await _delete_project(services, task.project_id or "")
+        return await _delete_agent_data(services, agent_id)
+    return await _delete_project_data(services, task.project_id or "")
 
 
-async def _delete_agent(services: Services, agent_id: str) -> Outcome:
+async def _delete_agent_data(services: Services, agent_id: str) -> Outcome:
     """An agent that a newer build brought back keeps what it has."""
-    if await services.agents.is_there(agent_id):
+    if await services.agents.has_agent(agent_id):
         return COMPLETE
-    over = await services.session_deletions.clear_agent(agent_id)
+    over = await services.session_deletions.delete_agent_sessions(agent_id)
     await services.invocations.delete_invocations(agent_id=agent_id)
     return COMPLETE if over else WAIT
 
 
-async def _delete_project(services: Services, project_id: str) -> Outcome:
+async def _delete_project_data(services: Services, project_id: str) -> Outcome:
     if not await services.deletions.is_over(project_id):
         return WAIT
-    for agent in await services.agents.list_remaining(project_id):
-        if not await services.session_deletions.clear_agent(agent.agent_id):
+    for agent in await services.agents.list_agents_with_deleted(project_id):
+        if not await services.session_deletions.delete_agent_sessions(agent.agent_id):
             return WAIT
         await services.invocations.delete_invocations(agent_id=agent.agent_id)
-        await services.agents.delete_rows(agent)
+        await services.agents.delete_agent_rows(agent)
     await services.deletions.clear(project_id)
     return COMPLETE

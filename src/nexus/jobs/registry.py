@@ -77,7 +77,7 @@ encode: Callable[[Job], bytes] = msgspec.json.Encoder().encode
 REGISTRY = Registry(
     [
         JobSpec(
-            job=WriteReply, run=sessions.write_reply, lane="interactive", timeout=HOUR / 4,
+            job=WriteReply, run=sessions.generate_reply, lane="interactive", timeout=HOUR / 4,
             executions=lambda services: services.replies.executions,
             on_lost=lambda services, reply: services.replies.take_over_reply(reply), hand_back=sessions.release_unstarted_reply,
         ),
@@ -85,7 +85,7 @@ REGISTRY = Registry(
             job=RunBuild, run=builds.run_build, lane="background", timeout=4 * HOUR,
             executions=lambda services: services.tasks.executions, takes=lambda task: task.task_type != "purge",
             on_lost=lambda services, task: services.build_runner.take_over_build(task),
-            on_held=lambda services, tenant_id: services.build_queue.admit_builds(tenant_id), hand_back=builds.release_unstarted_build
+            on_held=lambda services, tenant_id: services.build_queue.enqueue_pending_builds(tenant_id), hand_back=builds.release_unstarted_build
         ),
         JobSpec(
             job=FinishDeletion, run=projects.run_deletion_job, lane="background", priority=1,

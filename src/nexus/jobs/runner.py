@@ -16,7 +16,7 @@ from nexus.domain.ports.jobs import Job
 from nexus.domain.ports.rows import Write
 from nexus.domain.services import Services
 from nexus.domain.tasks.execution import Control, Executions, LeaseLost, LeaseRow
-from nexus.jobs.failures import log_failure
+from nexus.jobs.failures import await_and_log_failure
 from nexus.jobs.outcomes import COMPLETE, Outcome
 from nexus.jobs.registry import REGISTRY, JobSpec, Registry, get_job_row_key
 
@@ -36,7 +36,7 @@ class Runner:
             if spec.on_lost:
                 outcome = await self._run_job_to_outcome(spec, job)
             else:
-                outcome = await self._run_leased(spec, job, spec.executions(self._services))
+                outcome = await self._run_job_under_lease(spec, job, spec.executions(self._services))
             if outcome.verb != "complete":
                 logger.info(f"job.{outcome.verb}", reason=outcome.reason)
             return outcome
@@ -48,7 +48,9 @@ class Runner:
         if spec.hand_back is None:
             return
         with structlog.contextvars.bound_contextvars(job=spec.name):
-            await log_failure(spec.hand_back(self._services, job), "job.not_handed_back", "job.not_handed_back")
+            await await_and_log_failure(
+                spec.hand_back(self._services, job), "job.not_handed_back", "job.not_handed_back"
+            )
 
     async def _run_job_to_outcome(self, spec: JobSpec, job: Job) -> Outcome:
         try:
@@ -62,7 +64,7 @@ class Runner:
             logger.exception("job.crashed")
             return Outcome(verb="retry", reason=f"crashed: {type(error).__name__}")
 
-    async def _run_leased(self, spec: JobSpec, job: Job, executions: Executions[Any]) -> Outcome:
+    async def _run_job_under_lease(self, spec: JobSpec, job: Job, executions: Executions[Any]) -> Outcome:
         """Claims the row, and runs while nothing else is wanted and the lease holds."""
         try:
             row = await executions.get_row(*get_job_row_key(job))
@@ -72,7 +74,7 @@ class Runner:
             return Outcome(verb="discard", reason=lost.detail)
         row = executions.apply_write_to_row(row, claim)
         work = asyncio.ensure_future(self._run_job_to_outcome(spec, job))
-        executions.start_lease_renewal(row, partial(_cancel_unwanted, work))
+        executions.start_lease_renewal(row, partial(_cancel_on_control_change, work))
         outcome = Outcome(verb="snooze", reason="it was cut")
         try:
             with suppress(asyncio.CancelledError):
@@ -80,7 +82,7 @@ class Runner:
             if is_being_cancelled():  # this process ends: whoever comes next goes on with it
                 raise asyncio.CancelledError
         finally:
-            executions.drop_lease(row)
+            executions.stop_lease_renewal(row)
             await self._commit_job_outcome(spec, executions, executions.make_lease(row), outcome)
         return outcome
 
@@ -89,20 +91,20 @@ class Runner:
         self, spec: JobSpec, executions: Executions[Any], lease: Lease, outcome: Outcome
     ) -> None:
         row = await executions.find_row(*lease.key)
-        if row is None or not executions.is_running(row) or row.fence != lease.fence:
+        if row is None or not executions.is_row_running(row) or row.fence != lease.fence:
             logger.info("job.lost", key=lease.key)
             return
         hit("before:job.end")
-        await executions.commit_writes(write_outcome(spec, executions, row, outcome))
+        await executions.commit_writes(make_outcome_write(spec, executions, row, outcome))
         hit("after:job.end")
 
 
-def _cancel_unwanted(work: "asyncio.Future[Outcome]", control: Control | None) -> None:
+def _cancel_on_control_change(work: "asyncio.Future[Outcome]", control: Control | None) -> None:
     if control != "running":
         work.cancel()
 
 
-def write_outcome(spec: JobSpec, executions: Executions[Any], row: LeaseRow, outcome: Outcome) -> Write:
+def make_outcome_write(spec: JobSpec, executions: Executions[Any], row: LeaseRow, outcome: Outcome) -> Write:
     """What becomes of a row that the runner claimed; what its user wants comes before what may be tried again."""
     if outcome.verb == "complete":
         return executions.make_status_write(row, "completed")

@@ -4,7 +4,7 @@ from nexus.domain.services import Services
 from nexus.domain.sessions.model import WriteReply
 
 
-async def write_reply(services: Services, job: WriteReply) -> None:
+async def generate_reply(services: Services, job: WriteReply) -> None:
     await services.replies.write(job.reply_id)
 
 

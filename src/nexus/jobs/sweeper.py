@@ -12,10 +12,10 @@ from nexus.domain.core.batches import split_batches
 from nexus.domain.ports.jobs import JobQueue, Lane, LocalJobs
 from nexus.domain.services import Services
 from nexus.domain.tasks.execution import Executions, LeaseRow, LeaseTimes
-from nexus.jobs.failures import log_failure
+from nexus.jobs.failures import await_and_log_failure
 from nexus.jobs.outcomes import Outcome
 from nexus.jobs.registry import REGISTRY, JobSpec, Registry
-from nexus.jobs.runner import write_outcome
+from nexus.jobs.runner import make_outcome_write
 
 STUCK_SECONDS = 60.0
 TICK_SECONDS = 0.25
@@ -40,7 +40,7 @@ class ChangeWatch:
             return False
         return now - since >= self._seconds
 
-    def keep_keys(self, keys: Collection[str]) -> None:
+    def keep_only_keys(self, keys: Collection[str]) -> None:
         """Forgets all others."""
         self._seen = {key: seen for key, seen in self._seen.items() if key in keys}
 
@@ -80,7 +80,7 @@ class Sweeper:
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._services, self._queue, self._local, self._worker_id = services, queue, local, worker_id
-        self._ledgers = _list_ledgers(registry, services)
+        self._ledgers = _group_specs_by_table(registry, services)
         self._swept = [ledger for ledger in self._ledgers if ledger.specs[0].lane in lanes]
         self._still = ChangeWatch(seconds=times.lease, timer=timer)
         self._answered = ChangeWatch(seconds=times.answer, timer=timer)
@@ -90,7 +90,7 @@ class Sweeper:
     async def recover_jobs_at_start(self, *, alone: bool) -> None:
         """The first look. `alone`: this process holds the store for itself, so whoever else ran anything is dead."""
         for ledger in self._swept:
-            rows = sorted(await ledger.executions.list_unfinished(), key=partial(_make_row_sort_key, ledger))
+            rows = sorted(await ledger.executions.list_unfinished_rows(), key=partial(_make_row_sort_key, ledger))
             await self._recover_and_enqueue_rows(
                 ledger, rows, [row for row in rows if self._is_orphaned_at_start(ledger, row, alone=alone)]
             )
@@ -100,8 +100,8 @@ class Sweeper:
         while True:
             for _ in range(max(1, round(every / TICK_SECONDS))):
                 await asyncio.sleep(min(every, TICK_SECONDS))
-                await log_failure(self.end_unanswered(), "sweep.failed", "sweep.crashed")
-            await log_failure(self.recover_lost_jobs(), "sweep.failed", "sweep.crashed")
+                await await_and_log_failure(self.apply_unanswered_controls(), "sweep.failed", "sweep.crashed")
+            await await_and_log_failure(self.recover_lost_jobs(), "sweep.failed", "sweep.crashed")
 
     async def recover_lost_jobs(self) -> None:
         now_and_then = self._rounds % FOLD_EVERY == 0
@@ -109,25 +109,25 @@ class Sweeper:
         states = dict[str, object]()
         for ledger in self._swept:
             states |= await self._recover_table_jobs(ledger, all_held=now_and_then)
-        self._still.keep_keys(states)
-        self._answered.keep_keys(states)
-        self._count_stuck({name: state for name, state in states.items() if not self._local.has_job(name)})
+        self._still.keep_only_keys(states)
+        self._answered.keep_only_keys(states)
+        self._count_stuck_jobs({name: state for name, state in states.items() if not self._local.has_job(name)})
         if now_and_then:
-            await self._run_safely(self._services.tools.fold_library(), "library")
+            await self._run_and_log_failure(self._services.tools.update_all_use_counts(), "library")
 
-    async def end_unanswered(self) -> None:
+    async def apply_unanswered_controls(self) -> None:
         """Does what was asked through this process in place of workers that did not do it in time."""
         for ledger in self._ledgers:
-            await self._recover_and_enqueue_rows(ledger, rows := await ledger.executions.list_unanswered(), rows)
+            await self._recover_and_enqueue_rows(ledger, rows := await ledger.executions.list_unanswered_rows(), rows)
 
     async def _recover_table_jobs(self, ledger: Ledger, *, all_held: bool) -> dict[str, object]:
         """What is due and not held: its state, by name."""
         executions = ledger.executions
-        rows = await executions.list_due()
+        rows = await executions.list_due_rows()
         await self._recover_and_enqueue_rows(ledger, rows, [row for row in rows if self._is_row_lost(ledger, row)])
         if all_held:
-            await self._run_safely(executions.restore_due(), executions.table_name)
-            await self._admit_rows(ledger, await executions.list_unfinished("pending"))
+            await self._run_and_log_failure(executions.reset_future_due_times(), executions.table_name)
+            await self._enqueue_pending_jobs(ledger, await executions.list_unfinished_rows("pending"))
         rows = [row for row in rows if row.status != "pending"]
         return {ledger.get_row_id(row): (row.status, row.fence, row.heartbeat, row.worker_id) for row in rows}
 
@@ -138,18 +138,21 @@ class Sweeper:
         taken = set[str]()
         for some in split_batches(lost):
             await asyncio.gather(
-                *(self._run_safely(self._take_over_row(ledger, row, taken), ledger.get_row_id(row)) for row in some)
+                *(
+                    self._run_and_log_failure(self._take_over_row(ledger, row, taken), ledger.get_row_id(row))
+                    for row in some
+                )
             )
         for row in rows:
-            if ledger.executions.is_waiting(row) or ledger.get_row_id(row) in taken:
-                await self._run_safely(self._enqueue_row_job(ledger, row), ledger.get_row_id(row))
-        await self._admit_rows(ledger, rows)
+            if ledger.executions.is_row_waiting(row) or ledger.get_row_id(row) in taken:
+                await self._run_and_log_failure(self._enqueue_row_job(ledger, row), ledger.get_row_id(row))
+        await self._enqueue_pending_jobs(ledger, rows)
 
     async def _take_over_row(self, ledger: Ledger, row: LeaseRow, taken: set[str]) -> None:
         spec, executions = ledger.get_job_spec(row), ledger.executions
         logger.info("work.taken_over", kind=spec.name, key=executions.get_row_key(row), from_worker=row.worker_id)
         if spec.on_lost is None:
-            await executions.commit_writes(write_outcome(spec, executions, row, LOST))
+            await executions.commit_writes(make_outcome_write(spec, executions, row, LOST))
         elif await spec.on_lost(self._services, row):
             taken.add(ledger.get_row_id(row))
 
@@ -161,43 +164,43 @@ class Sweeper:
             job, key=ledger.get_row_id(row), priority=spec.priority or priority, group=row.tenant_id
         )
 
-    async def _admit_rows(self, ledger: Ledger, rows: Sequence[LeaseRow]) -> None:
+    async def _enqueue_pending_jobs(self, ledger: Ledger, rows: Sequence[LeaseRow]) -> None:
         """Work that is held, where a place was left and nobody said so."""
         held = {(ledger.get_job_spec(row), row.tenant_id) for row in rows if row.status == "pending"}
         for spec, tenant_id in sorted(held, key=lambda one: one[1]):
             if spec.on_held:
-                await self._run_safely(spec.on_held(self._services, tenant_id), tenant_id)
+                await self._run_and_log_failure(spec.on_held(self._services, tenant_id), tenant_id)
 
     def _is_orphaned_at_start(self, ledger: Ledger, row: LeaseRow, *, alone: bool) -> bool:
         """At the start: whether who had it is dead, or left before all was done."""
         executions = ledger.executions
-        is_others = executions.is_running(row) and row.worker_id != self._worker_id
-        return executions.has_ended(row) or (alone and is_others)
+        is_others = executions.is_row_running(row) and row.worker_id != self._worker_id
+        return executions.has_row_ended(row) or (alone and is_others)
 
     def _is_row_lost(self, ledger: Ledger, row: LeaseRow) -> bool:
         """Whether its lease is over; or it was told to halt and does not, as nobody may be alive to hear it; or it has ended and who had it
         left before all was done."""
-        if not ledger.executions.is_running(row):
-            return ledger.executions.has_ended(row) and not ledger.executions.is_row_leased_here(row)
+        if not ledger.executions.is_row_running(row):
+            return ledger.executions.has_row_ended(row) and not ledger.executions.is_row_leased_here(row)
         name, sign = ledger.get_row_id(row), (row.fence, row.heartbeat)
         still = self._still.is_unchanged(name, sign)
         dead = not ledger.executions.is_row_leased_here(row) if row.worker_id == self._worker_id else still
         return dead or (row.control_status != "running" and self._answered.is_unchanged(name, sign))
 
-    def _count_stuck(self, states: Mapping[str, object]) -> None:
+    def _count_stuck_jobs(self, states: Mapping[str, object]) -> None:
         """What is held waits for its tenant, and what is in the queue for its turn: those are not stuck."""
-        self._stuck.keep_keys(states)
+        self._stuck.keep_only_keys(states)
         stuck = [name for name, state in states.items() if self._stuck.is_unchanged(name, state)]
         self.stuck_runs = len(stuck)
         if stuck:
             logger.error("stuck_runs", count=len(stuck), first=stuck[:5])
 
-    async def _run_safely(self, act: Awaitable[None], about: str) -> None:
+    async def _run_and_log_failure(self, act: Awaitable[None], about: str) -> None:
         """One that cannot be helped keeps no other from it."""
-        await log_failure(act, "sweep.failed_for", "sweep.crashed_for", about=about)
+        await await_and_log_failure(act, "sweep.failed_for", "sweep.crashed_for", about=about)
 
 
-def _list_ledgers(registry: Registry, services: Services) -> list[Ledger]:
+def _group_specs_by_table(registry: Registry, services: Services) -> list[Ledger]:
     found = dict[int, Ledger]()
     for spec in registry.specs:
         executions = spec.executions(services)

@@ -47,14 +47,14 @@ TITLES: Mapping[str, str] = {"ollama": "Ollama", "lmstudio": "LM Studio", "vllm"
 """The servers that people run on their own machine, and what they call them."""
 
 
-def find_provider(name: str) -> Provider:
+def get_model_provider(name: str) -> Provider:
     """The provider of `PROVIDER/NAME`. InvalidInput for another form, and for a provider that is not known."""
-    if fault := find_name_fault(name):
+    if fault := find_model_name_fault(name):
         raise InvalidInput(fault)
     return PROVIDERS[name.partition("/")[0]]
 
 
-def find_name_fault(name: str) -> str:
+def find_model_name_fault(name: str) -> str:
     """What is wrong with the name of a model, as a sentence; empty when nothing is."""
     provider, slash, model = name.partition("/")
     example = "for example openai/gpt-4o-mini, ollama/qwen3, or offline"
@@ -70,12 +70,12 @@ def find_name_fault(name: str) -> str:
     return ""
 
 
-def find_address_fault(url: str) -> str:
+def find_base_url_fault(url: str) -> str:
     """What is wrong with a base URL, and its right form where that is clear; empty when nothing is."""
     try:
         parts = urlsplit(url)
         right = f"{parts.scheme}://{parts.netloc}{_CALLS.sub('', parts.path)}"
-        named = parts.scheme in ("http", "https") and _is_host(parts.hostname or "") and parts.port != 0
+        named = parts.scheme in ("http", "https") and _is_valid_host(parts.hostname or "") and parts.port != 0
     except ValueError:
         return "it is no URL: a base URL looks like http://127.0.0.1:11434/v1."
     if not url.isprintable() or any(map(str.isspace, url)):
@@ -89,20 +89,20 @@ def find_address_fault(url: str) -> str:
     return f"it is the address of one call: write {right}." if _CALLS.search(parts.path) else ""
 
 
-def is_open_wire(url: str) -> bool:
+def is_unencrypted_url(url: str) -> bool:
     """Whether what goes to a base URL leaves this machine for all to read."""
     parts = urlsplit(url)
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
-def _is_host(host: str) -> bool:
+def _is_valid_host(host: str) -> bool:
     """Whether it is an address, or a name whose parts a resolver takes. ValueError for one that cannot be spelt."""
     if ":" in host or re.fullmatch(r"[\d.]+", host):
         return bool(ip_address(host))
     return bool(_HOST.fullmatch(host.encode("idna").decode("ascii")))
 
 
-def find_key_fault(key: str) -> str:
+def find_api_key_fault(key: str) -> str:
     """What is wrong with a key, in words that do not hold it; empty when nothing is."""
     if key and (key[0] in _QUOTES or key[-1] in _QUOTES):
         return "it is in quotes: give the key alone."

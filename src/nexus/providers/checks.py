@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from nexus.adapters.memory.models import MemoryCatalog
-from nexus.composition.adapters import open_models
+from nexus.composition.adapters import open_model_catalog
 from nexus.domain.core.errors import InvalidInput, NexusError, Unavailable
 from nexus.domain.core.instants import system_clock
 from nexus.domain.models.rules import Backoff, answer_schema, find_cut, parse_answer
@@ -59,13 +59,13 @@ class _Operands(Struct):
 _TOOL = ToolSpec("add", "Adds two whole numbers.", answer_schema(_Operands))
 
 
-async def check_configured(settings: Settings, *, seconds: float = SECONDS) -> list[Check]:
+async def probe_configured_model(settings: Settings, *, seconds: float = SECONDS) -> list[Check]:
     """The checks of the model that is configured. A call takes at most so many seconds."""
     async with AsyncExitStack() as stack:
-        return await check_model((await open_models(settings, stack)).get(DEFAULT), seconds=seconds)
+        return await probe_model((await open_model_catalog(settings, stack)).get_model(DEFAULT), seconds=seconds)
 
 
-async def check_model(model: ChatModel, *, seconds: float = SECONDS) -> list[Check]:
+async def probe_model(model: ChatModel, *, seconds: float = SECONDS) -> list[Check]:
     """Words first; without them nothing else is tried."""
     models = Models(catalog=MemoryCatalog(model), clock=system_clock, sleep=asyncio.sleep, backoff=Backoff(tries=1))
     words = await _run_probe("text", _probe_text_answer(models), seconds)
@@ -96,7 +96,7 @@ async def _probe_text_answer(models: Models) -> str:
         return f"It says {_quote_and_shorten(answer.text)}."
     if answer.thoughts.strip() and answer.end.stop == "length":
         return f"It thinks, and came to no words within {MOST_TOKENS} tokens."
-    raise _make_refusal(answer, "Its answer is empty.")
+    raise _make_probe_error(answer, "Its answer is empty.")
 
 
 async def _probe_json_schema(models: Models) -> str:
@@ -104,7 +104,7 @@ async def _probe_json_schema(models: Models) -> str:
     try:
         return f"It fills in a form: {msgspec.json.encode(parse_answer(_Sum, answer.text)).decode()}."
     except ValueError:
-        raise _make_refusal(
+        raise _make_probe_error(
             answer, f"It gives {_quote_and_shorten(answer.text)} for a form that it was to fill in."
         ) from None
 
@@ -112,7 +112,7 @@ async def _probe_json_schema(models: Models) -> str:
 async def _probe_tool_call(models: Models) -> str:
     answer = await _ask_model(models, "What is 17 plus 25? Use the tool.", tools=(_TOOL,))
     if not answer.end.calls:
-        raise _make_refusal(answer, f"It says {_quote_and_shorten(answer.text)} instead of calling the tool.")
+        raise _make_probe_error(answer, f"It says {_quote_and_shorten(answer.text)} instead of calling the tool.")
     name, arguments = answer.end.calls[0].name, answer.end.calls[0].arguments
     if name != _TOOL.name:
         raise InvalidInput(f"It calls a tool {_quote_and_shorten(name)} that it was not offered.")
@@ -123,7 +123,7 @@ async def _probe_tool_call(models: Models) -> str:
     return f"It calls the tool with {_quote_and_shorten(arguments)}."
 
 
-def _make_refusal(answer: _Answer, otherwise: str) -> InvalidInput:
+def _make_probe_error(answer: _Answer, otherwise: str) -> InvalidInput:
     return InvalidInput(find_cut("the test", answer.end.stop) or otherwise)
 
 

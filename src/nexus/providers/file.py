@@ -13,7 +13,14 @@ from msgspec import Struct, structs
 
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.texts import find_nearest
-from nexus.providers.catalog import CUSTOM, OFFLINE, find_address_fault, find_key_fault, find_name_fault, find_provider
+from nexus.providers.catalog import (
+    CUSTOM,
+    OFFLINE,
+    find_api_key_fault,
+    find_base_url_fault,
+    find_model_name_fault,
+    get_model_provider,
+)
 from nexus.settings import Secret
 
 FILE = "models.toml"
@@ -23,10 +30,12 @@ _AT_LINE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 _TOP = ("default", "model")
 _ENTRY: Mapping[str, Callable[[str], str]] = {
-    "name": find_name_fault,
-    "base_url": lambda url: f"base_url is wrong: {fault}" if (fault := find_address_fault(url)) else "",
+    "name": find_model_name_fault,
+    "base_url": lambda url: f"base_url is wrong: {fault}" if (fault := find_base_url_fault(url)) else "",
     "key_env": lambda name: "" if VARIABLE.fullmatch(name) else "key_env is the name of a variable, not a key.",
-    "key": lambda key: f"key is wrong: {fault}" if (fault := find_key_fault(key) if key else "it is empty.") else "",
+    "key": lambda key: (
+        f"key is wrong: {fault}" if (fault := find_api_key_fault(key) if key else "it is empty.") else ""
+    ),
 }
 """What is wrong with the text of each key of an entry; empty when nothing is."""
 _HEAD = "# Which model answers. `nexus models use` rewrites this file, without other comments.\n"
@@ -45,7 +54,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     @property
     def resolved_base_url(self) -> str:
-        return self.base_url or find_provider(self.name).base_url
+        return self.base_url or get_model_provider(self.name).base_url
 
 
 class ModelsFile(Struct, frozen=True, kw_only=True):
@@ -59,7 +68,7 @@ class ModelsFile(Struct, frozen=True, kw_only=True):
         return next((one for one in self.entries if one.name == name), None)
 
 
-def read_file(data: Path) -> ModelsFile | None:
+def read_models_file(data: Path) -> ModelsFile | None:
     """The file of a data directory; None where there is none. InvalidInput names the file, the line and what is wrong; never a key."""
     path = data / FILE
     if path.is_fifo() or path.is_socket():
@@ -74,23 +83,23 @@ def read_file(data: Path) -> ModelsFile | None:
     if len(content) > _LARGEST:
         raise InvalidInput(f"{path} is larger than {_LARGEST // 1024} KB: it is no list of models.")
     lines = content.decode("utf-8-sig", errors="replace").splitlines()
-    document, fault, line = _parse_document(content)
-    for sentence, key, number in _find_faults(document) if not fault else ():
-        fault, line = sentence, _find_line(lines, key, number)
+    document, fault, line = _parse_toml_document(content)
+    for sentence, key, number in _find_models_file_faults(document) if not fault else ():
+        fault, line = sentence, _find_key_line(lines, key, number)
         break
     if fault:
         raise InvalidInput(f"{path}, line {line}: {fault}")
     entries = [
         Entry(
             **said | {"key": Secret(said.get("key", ""))},
-            line=_find_line(lines, "key_env" if "key_env" in said else "name", at),
+            line=_find_key_line(lines, "key_env" if "key_env" in said else "name", at),
         )
         for at, said in enumerate(document.get("model", []))
     ]
     return ModelsFile(path=path, default=document["default"], entries=tuple(entries))
 
 
-def _parse_document(content: bytes) -> tuple[Mapping[str, Any], str, int]:
+def _parse_toml_document(content: bytes) -> tuple[Mapping[str, Any], str, int]:
     """What the file says, or what is wrong with its text, and in which line."""
     import tomllib  # most starts do without
 
@@ -106,14 +115,14 @@ def _parse_document(content: bytes) -> tuple[Mapping[str, Any], str, int]:
         return {}, "it is no TOML that can be read: it is nested too deeply.", 1
 
 
-def _find_faults(document: Mapping[str, Any]) -> Iterator[tuple[str, str, int | None]]:
+def _find_models_file_faults(document: Mapping[str, Any]) -> Iterator[tuple[str, str, int | None]]:
     """What is wrong, each with its key and the number of its entry, None above all entries. Only the first is sure to be one."""
-    yield from ((_describe_unknown(key, _TOP), key, None) for key in document if key not in _TOP)
+    yield from ((_describe_unknown_key(key, _TOP), key, None) for key in document if key not in _TOP)
     listed = document.get("model", [])
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
         yield "a model is a table that begins with [[model]].", "model", None
     for number, said in enumerate(listed):
-        yield from ((sentence, key, number) for sentence, key in _find_entry_faults(said))
+        yield from ((sentence, key, number) for sentence, key in _find_model_entry_faults(said))
     names = [said["name"] for said in listed]
     yield from ((f"{name} is there twice.", "name", at) for at, name in enumerate(names) if name in names[:at])
     if "default" not in document:
@@ -122,15 +131,15 @@ def _find_faults(document: Mapping[str, Any]) -> Iterator[tuple[str, str, int | 
         yield f"default is none of the models here: {', '.join(known)}.", "default", None
 
 
-def _find_entry_faults(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _find_model_entry_faults(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in said.items():
         if key not in _ENTRY:
-            yield _describe_unknown(key, _ENTRY), key
+            yield _describe_unknown_key(key, _ENTRY), key
         elif fault := _ENTRY[key](value) if isinstance(value, str) else f"{key} is no text.":
             yield fault, key
     if "name" not in said:
         yield "a model needs a name.", ""
-    name, provider = said["name"], find_provider(said["name"])
+    name, provider = said["name"], get_model_provider(said["name"])
     if "key_env" in said and "key" in said:
         yield "key and key_env: one of them is enough.", "key"
     if provider.name == CUSTOM and "base_url" not in said:
@@ -139,13 +148,13 @@ def _find_entry_faults(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield f'{name} needs a key: key_env = "{provider.key_env}".', "name"
 
 
-def _describe_unknown(key: str, known: Iterable[str]) -> str:
+def _describe_unknown_key(key: str, known: Iterable[str]) -> str:
     near = find_nearest(key, known)
     guess = f"Do you mean {near}?" if near else f"Known are {', '.join(known)}."
     return f"{key!r} is no key of this file. {guess}"
 
 
-def _find_line(lines: Sequence[str], key: str, entry: int | None) -> int:
+def _find_key_line(lines: Sequence[str], key: str, entry: int | None) -> int:
     """Where a key of an entry stands, or one above all entries; else where the entry begins."""
     within, begins = -1, 1
     stands = re.compile(rf"\[*\s*[\"']?{re.escape(key)}[\"']?\s*[=.\]]") if key else None
@@ -158,16 +167,16 @@ def _find_line(lines: Sequence[str], key: str, entry: int | None) -> int:
     return begins
 
 
-def choose_model(data: Path, name: str, entry: Entry | None = None) -> ModelsFile:
+def set_default_model(data: Path, name: str, entry: Entry | None = None) -> ModelsFile:
     """Makes a model the one that answers, and answers the file as it is now. An `entry` takes the place of the one of its name; the
     others stay. InvalidInput for a file that cannot be read, and for a directory that cannot be written."""
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _lock_directory(data):
-            now = read_file(data) or ModelsFile(path=data / FILE)
+            now = read_models_file(data) or ModelsFile(path=data / FILE)
             kept = tuple(one for one in now.entries if entry is None or one.name != entry.name)
             now = structs.replace(now, default=name, entries=kept if entry is None else (*kept, entry))
-            _write_models_file(data, _encode_file(now))
+            _write_models_file(data, _format_models_file(now))
     except OSError as error:
         raise InvalidInput(f"{data / FILE} cannot be written: {error.strerror}.") from error
     return now
@@ -202,7 +211,7 @@ def _write_models_file(data: Path, text: str) -> None:
         half.unlink(missing_ok=True)
 
 
-def _encode_file(file: ModelsFile) -> str:
+def _format_models_file(file: ModelsFile) -> str:
     parts = [_HEAD, tomli_w.dumps({"default": file.default})]
     for entry in file.entries:
         said = {"name": entry.name, "base_url": entry.base_url, "key_env": entry.key_env, "key": entry.key.reveal()}

@@ -72,7 +72,7 @@ async def test_a_project_that_is_built_again_keeps_its_slug_though_the_first_one
         first, second = await built(app), await built(app)
         await app.services.builds.delete(ANN, first.project_id)
         await app.sweeper.recover_lost_jobs()
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         await app.services.builds.execute_build_command(ANN, second.project_id, "restart")
         assert (await over(app, second.project_id)).verdict == "passed"
         [agent] = (await app.services.agents.list_agents(ANN, Window())).items
@@ -195,7 +195,7 @@ async def test_a_stage_that_is_done_again_after_its_slugs_were_reserved_has_the_
     store = FailsOnce()
     async with open_app(structs.replace(make_adapters(script()), tables=store)) as app:
         started = await app.services.builds.start(ANN, WANTED)
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         assert store.failed
         app.clock.now += 6
         await app.sweeper.recover_lost_jobs()

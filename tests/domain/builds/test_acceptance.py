@@ -46,7 +46,7 @@ KG = Case(name="kg", input="How many pounds are 5 kg?", calls=["convert_units"],
 def check(*cases: Case, agent: PlannedAgent = AGENT, needed: Requirements = NEEDED) -> str:
     """What is wrong with these cases; empty when nothing is."""
     try:
-        acceptance.check_cases(
+        acceptance.check_test_cases(
             Design(role="r", capabilities=[], cases=[*cases]), agent, Architecture(agents=[agent]), needed
         )
     except ValueError as error:
@@ -110,7 +110,7 @@ def test_without_keywords_a_case_that_speaks_of_another_requirement_alone_is_ref
     ],
 )
 def test_a_word_is_said_as_a_whole(word: str, text: str, said: bool) -> None:
-    assert acceptance.is_said(word, text) is said
+    assert acceptance.is_word_in_text(word, text) is said
 
 
 def test_what_language_alone_does_needs_a_case_that_can_fail() -> None:
@@ -134,22 +134,22 @@ def test_a_requirement_is_a_duty_or_unmet_and_never_both(duties: list[str], unme
     agent = structs.replace(AGENT, duties=[Duty(requirement=one) for one in duties])
     planned = Architecture(agents=[agent], unmet=[Unmet(requirement_id=one, reason="no tool") for one in unmet])
     with pytest.raises(ValueError, match=wrong):
-        acceptance.check_duties(planned, NEEDED)
+        acceptance.check_agent_duties(planned, NEEDED)
 
 
 def test_a_duty_has_tools_that_its_agent_has_and_an_agent_has_a_duty() -> None:
     foreign = structs.replace(AGENT, duties=[*AGENT.duties[:1], Duty(requirement="FR-2", tools=["weigh"])])
     with pytest.raises(ValueError, match="FR-2 names weigh; it has convert_units, calculate"):
-        acceptance.check_duties(Architecture(agents=[foreign]), NEEDED)
+        acceptance.check_agent_duties(Architecture(agents=[foreign]), NEEDED)
     idle = structs.replace(AGENT, slug="idle", duties=[])
     with pytest.raises(ValueError, match="idle: has no duty"):
-        acceptance.check_duties(Architecture(agents=[AGENT, idle]), NEEDED)
+        acceptance.check_agent_duties(Architecture(agents=[AGENT, idle]), NEEDED)
 
 
 def test_one_agent_that_names_no_duties_has_all_that_is_not_unmet() -> None:
     agent = structs.replace(AGENT, duties=[])
     planned = Architecture(agents=[agent], unmet=[Unmet(requirement_id="FR-2", reason="no scales")])
-    acceptance.check_duties(planned, NEEDED)
+    acceptance.check_agent_duties(planned, NEEDED)
     assert acceptance.list_agent_duties(agent, planned, NEEDED) == {
         "FR-1": Duty(requirement="FR-1", tools=["convert_units", "calculate"])
     }

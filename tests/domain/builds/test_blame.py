@@ -130,7 +130,7 @@ async def test_who_resumes_a_build_that_waited_has_new_patience() -> None:
     )
     async with open_app(place) as app:
         started = await app.services.builds.start(ANN, WANTED)
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         await app.services.builds.execute_build_command(ANN, started.project_id, "pause")
         await app.services.builds.execute_build_command(ANN, started.project_id, "resume")
         assert (await waited_out(app, started.project_id)).status == "completed"
@@ -153,7 +153,7 @@ async def test_outages_of_the_store_are_no_deaths_of_a_host() -> None:
     async with open_app(place) as app:
         project_id = (await app.services.builds.start(ANN, WANTED)).project_id
         while True:
-            await app.queue.wait_idle()
+            await app.queue.wait_until_idle()
             store.away = False
             project = await app.services.projects.get(ANN, project_id)
             if project.status in ("completed", "failed"):

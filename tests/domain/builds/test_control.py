@@ -2,7 +2,7 @@
 
 import pytest
 
-from nexus.domain.builds.rules import choose_pause
+from nexus.domain.builds.rules import compute_retry_delay
 from nexus.domain.core.errors import NotFound, Unavailable
 from nexus.domain.projects.model import WrongState
 from nexus.domain.projects.starts import Opening
@@ -121,7 +121,7 @@ async def test_a_model_that_asks_for_minutes_is_given_them_without_keeping_a_pla
     busy = turn(Unavailable("Too many requests.", reason="provider", code="rate_limited", retry_after=120.0))
     async with open_app(make_adapters(script(intake=[busy, said(BRIEF)]))) as app:
         started = await app.services.builds.start(ANN, WANTED)
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         waiting = await app.services.projects.get(ANN, started.project_id)
         assert waiting.status == "queued"
         assert waiting.error_info
@@ -129,18 +129,18 @@ async def test_a_model_that_asks_for_minutes_is_given_them_without_keeping_a_pla
         for seconds, status in ((100, "queued"), (22, "completed")):
             app.clock.now += seconds
             await app.sweeper.recover_lost_jobs()
-            await app.queue.wait_idle()
+            await app.queue.wait_until_idle()
             assert (await app.services.projects.get(ANN, started.project_id)).status == status
         [intake, *_] = await app.services.projects.list_current_stages(ANN, started.project_id)
         assert intake.attempt == 1
 
 
 def test_a_rest_grows_is_spread_and_is_never_shorter_than_was_asked_for() -> None:
-    assert [choose_pause(failed, told=None, jitter=1.0) for failed in (1, 2, 3, 6, 20)] == [2, 4, 8, 60, 60]
-    assert choose_pause(2, told=None, jitter=0.0) == 2
-    assert choose_pause(1, told=30.0, jitter=0.5) == 30.5
-    assert choose_pause(5, told=1.0, jitter=1.0) == 32
-    assert choose_pause(1, told=1e9, jitter=0.0) == 600
+    assert [compute_retry_delay(failed, told=None, jitter=1.0) for failed in (1, 2, 3, 6, 20)] == [2, 4, 8, 60, 60]
+    assert compute_retry_delay(2, told=None, jitter=0.0) == 2
+    assert compute_retry_delay(1, told=30.0, jitter=0.5) == 30.5
+    assert compute_retry_delay(5, told=1.0, jitter=1.0) == 32
+    assert compute_retry_delay(1, told=1e9, jitter=0.0) == 600
 
 
 async def test_an_unclear_requirement_ends_in_an_honest_failure_without_files() -> None:

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from nexus.domain.builds.failures import STAGE_DEATHS
 from nexus.domain.builds.outputs import Architecture
-from nexus.domain.builds.rules import choose_wait
+from nexus.domain.builds.rules import compute_outage_delay
 from nexus.domain.builds.runner import BuildTimeouts
 from nexus.domain.core.errors import NexusError, PermissionDenied, QuotaExceeded, Unavailable
 from nexus.domain.core.values import JSON
@@ -54,7 +54,7 @@ async def waited_out(app: MemoryApp, project_id: str, *, seconds: float = 70.0) 
         timer=app.clock,
     )
     while True:
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         project = await app.services.projects.get(ANN, project_id)
         if project.status in ("completed", "failed", "cancelled"):
             return project
@@ -86,7 +86,7 @@ async def test_while_a_provider_is_away_the_project_says_so_and_keeps_no_place()
     long = turn(Unavailable("The model provider asks to slow down (429).", reason="provider", retry_after=120.0))
     async with open_app(make_adapters(script(design=[long, said(DESIGN)]))) as app:
         started = await app.services.builds.start(ANN, WANTED)
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         waiting = await app.services.projects.get(ANN, started.project_id)
         assert waiting.status == "queued"
         assert waiting.error_info == {
@@ -314,7 +314,7 @@ async def test_a_build_whose_hosts_die_fewer_times_than_that_completes() -> None
 
 
 def test_what_is_away_is_waited_for_about_as_long_once_more_and_as_long_as_it_says() -> None:
-    assert [choose_wait(waited, told=None, jitter=1.0) for waited in (0, 2, 10, 3000)] == [2, 2, 10, 60]
-    assert choose_wait(10, told=None, jitter=0.0) == 5
-    assert choose_wait(0, told=120.0, jitter=0.5) == 120.5
-    assert choose_wait(0, told=1e9, jitter=0.0) == 600
+    assert [compute_outage_delay(waited, told=None, jitter=1.0) for waited in (0, 2, 10, 3000)] == [2, 2, 10, 60]
+    assert compute_outage_delay(10, told=None, jitter=0.0) == 5
+    assert compute_outage_delay(0, told=120.0, jitter=0.5) == 120.5
+    assert compute_outage_delay(0, told=1e9, jitter=0.0) == 600

@@ -65,18 +65,18 @@ async def test_a_full_disk_costs_no_attempt_and_the_build_goes_on_by_itself() ->
     place = structs.replace(make_adapters(script()), repository=disk, timeouts=BuildTimeouts(storage=5.0))
     async with open_app(place) as app:
         started = await app.services.builds.start(ANN, WANTED)
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         waiting = await app.services.projects.get(ANN, started.project_id)
         assert waiting.status == "queued"
         assert waiting.error_info
         assert waiting.error_info["code"] == "storage_full"
         await app.sweeper.recover_lost_jobs()
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         assert (await app.services.projects.get(ANN, started.project_id)).status == "queued"
         for _ in range(2):
             app.clock.now += 6
             await app.sweeper.recover_lost_jobs()
-            await app.queue.wait_idle()
+            await app.queue.wait_until_idle()
         project = await app.services.projects.get(ANN, started.project_id)
         assert (project.status, project.error_info) == ("completed", None)
         stages = await app.services.projects.list_current_stages(ANN, started.project_id)
@@ -96,7 +96,7 @@ async def test_a_store_that_fails_again_and_again_costs_no_attempt_and_nothing_i
         )
         store.away = 0.25
         while (await statuses(app, build))[0] not in ("completed", "failed", "cancelled"):
-            await app.queue.wait_idle()
+            await app.queue.wait_until_idle()
             app.clock.now += 6
             await sweeper.recover_lost_jobs()
         store.away = 0.0
@@ -114,13 +114,13 @@ async def test_what_is_paused_while_it_waits_for_a_provider_tells_no_reason_any_
     busy = turn(Unavailable("Too many requests.", reason="provider", code="rate_limited", retry_after=600.0))
     async with open_app(make_adapters(script(intake=[busy, said(BRIEF)]))) as app:
         build = await started(app)
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         assert (await app.services.projects.get(ANN, build.project_id)).error_info
         await app.services.builds.execute_build_command(ANN, build.project_id, "pause")
         paused = await app.services.projects.get(ANN, build.project_id)
         assert (paused.status, paused.error_info) == ("paused", None)
         await app.services.builds.execute_build_command(ANN, build.project_id, "resume")
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         assert await statuses(app, build) == ["completed"]
 
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from nexus.domain.builds.rules import check_requirement
+from nexus.domain.builds.rules import check_requirement_text
 from nexus.domain.core.errors import InvalidInput
 
 
 @pytest.mark.parametrize("text", ["split a tip", "BMI计算助手", "计算体重指", "x" * 10_000])
 def test_ten_characters_are_enough_and_a_chinese_one_counts_two(text: str) -> None:
-    check_requirement(text)
+    check_requirement_text(text)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,6 @@ def test_what_is_no_requirement_is_refused_once_with_how_it_was_counted_and_an_e
     text: str, says: list[str]
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
-        check_requirement(text)
+        check_requirement_text(text)
     assert [part for part in says if part not in refused.value.detail] == []
     assert refused.value.facts["errors"] == [{"pointer": "/requirement", "message": refused.value.detail}]

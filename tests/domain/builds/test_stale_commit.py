@@ -139,7 +139,7 @@ async def test_nothing_of_a_stalled_executor_comes_after_the_first_commit_of_the
         project_id = stalled.build.project_id
         async with open_app(stalled.next_one) as app:
             await app.services.builds.execute_build_command(ANN, project_id, "stop")
-            await app.sweeper.end_unanswered()
+            await app.sweeper.apply_unanswered_controls()
             await app.services.builds.execute_build_command(ANN, project_id, "restart")
             await gate.reached.wait()
             assert await stalled.goes_on() == [Overtaken]
@@ -157,7 +157,7 @@ async def test_nothing_of_a_stalled_executor_comes_in_when_its_build_was_halted_
         project_id = stalled.build.project_id
         async with open_app(stalled.next_one, serving=False) as app:
             await app.services.builds.execute_build_command(ANN, project_id, command)
-            await app.sweeper.end_unanswered()
+            await app.sweeper.apply_unanswered_controls()
             halted = await app.services.projects.get(ANN, project_id)
             assert halted.status == status
             assert await stalled.goes_on() == [LeaseLost]

@@ -84,7 +84,7 @@ async def test_a_dead_run_is_seen_behind_two_thousand_that_are_queued() -> None:
             task_id = f"tsk_{number}"
             await tables.commit(dead.services.tasks.make_insert_write(structs.replace(queued, task_id=task_id)))
         dead.clock.now += 60
-        assert started.task_id in {task.task_id for task in await dead.services.tasks.executions.list_due()}
+        assert started.task_id in {task.task_id for task in await dead.services.tasks.executions.list_due_rows()}
 
 
 @pytest.mark.parametrize(("command", "status"), [("pause", "paused"), ("stop", "cancelled")])
@@ -133,7 +133,7 @@ async def test_a_wish_that_no_executor_answers_is_met_without_it(command: Comman
         async with open_app(impatient) as app:
             asked = await app.services.builds.execute_build_command(ANN, started.project_id, command)
             assert (asked.status, asked.control_status) == ("building", "paused" if command == "pause" else "stopped")
-            await app.sweeper.end_unanswered()
+            await app.sweeper.apply_unanswered_controls()
             ended = await app.services.projects.get(ANN, started.project_id)
             assert ended.status == status
             gate.opened.set()
@@ -155,7 +155,7 @@ async def test_a_run_that_was_taken_over_and_waits_for_a_place_answers_to_wishes
             assert (
                 await app.services.builds.execute_build_command(ANN, started.project_id, command)
             ).status == "building"
-            await app.sweeper.end_unanswered()
+            await app.sweeper.apply_unanswered_controls()
             assert (await app.services.projects.get(ANN, started.project_id)).status == status
 
 
@@ -170,7 +170,7 @@ async def test_a_wish_that_was_taken_back_in_time_ends_nothing() -> None:
         async with open_app(after, serving=False) as app:
             await app.services.builds.execute_build_command(ANN, started.project_id, "pause")
             await app.services.builds.execute_build_command(ANN, started.project_id, "resume")
-            await app.sweeper.end_unanswered()
+            await app.sweeper.apply_unanswered_controls()
             project = await app.services.projects.get(ANN, started.project_id)
             assert (project.status, project.control_status) == ("building", "running")
             gate.opened.set()

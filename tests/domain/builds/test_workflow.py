@@ -40,7 +40,7 @@ async def shout(context: StageContext) -> StageOutput:
 
 
 async def name_project(context: StageContext, outputs: Mapping[str, StageOutput], commit_id: str) -> StageEffects:
-    loud = [context.read_output(Loud, "shout", part).word for part in outputs]
+    loud = [context.get_stage_output(Loud, "shout", part).word for part in outputs]
     return StageEffects(project={"project_name": " ".join(loud)}, told={"loud": len(loud)})
 
 

@@ -17,12 +17,12 @@ async def test_a_build_that_waits_under_a_clock_that_ran_ahead_goes_on_when_it_i
     async with open_app(make_adapters(script(intake=[long, said(BRIEF)]))) as app:
         app.clock.now += ahead
         project_id = (await app.services.builds.start(ANN, WANTED)).project_id
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         assert (await app.services.projects.get(ANN, project_id)).status == "queued"
         app.clock.now -= ahead
         for _ in range(14):
             await app.sweeper.recover_lost_jobs()
-            await app.queue.wait_idle()
+            await app.queue.wait_until_idle()
         assert (await app.services.projects.get(ANN, project_id)).status == "completed"
 
 
@@ -31,6 +31,6 @@ async def test_a_build_that_waits_its_time_is_not_taken_for_one_of_another_clock
     async with open_app(make_adapters(script(intake=[long, said(BRIEF)]))) as app:
         project_id = (await app.services.builds.start(ANN, WANTED)).project_id
         for _ in range(14):
-            await app.queue.wait_idle()
+            await app.queue.wait_until_idle()
             await app.sweeper.recover_lost_jobs()
         assert (await app.services.projects.get(ANN, project_id)).status == "queued"

@@ -86,7 +86,7 @@ class Walk:
             await self._delete(known)
             del self._known[at]
             if runs:  # nobody is there to end it and let others in
-                await self._services.build_queue.admit_builds(ANN.tenant_id)
+                await self._services.build_queue.enqueue_pending_builds(ANN.tenant_id)
             await self._nobody_waits_in_vain()
             self._known.append(await self._started())
             return
@@ -94,7 +94,7 @@ class Walk:
         await act(known)
         await self._looked(known)
         if act != self._command:  # those let in whom they left a place for
-            await self._services.build_queue.admit_builds(ANN.tenant_id)
+            await self._services.build_queue.enqueue_pending_builds(ANN.tenant_id)
         await self._nobody_waits_in_vain()
 
     # --- users

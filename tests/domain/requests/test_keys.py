@@ -80,7 +80,7 @@ class Work:
 async def asked(
     tables: Tables, at: Requests, work: Callable[[], Awaitable[str]], key: Once | None = KEY, caller: Principal = ANN
 ) -> str:
-    async with at.begin_long(caller, key, str) as request:
+    async with at.begin_long_request(caller, key, str) as request:
         if request.answer is None:
             answer = await work()
             await tables.commit(*request.make_answer_writes(answer))
@@ -194,7 +194,7 @@ async def test_nobody_waits_for_ever(tables: Tables, same_process: bool) -> None
 
 async def test_an_answer_whose_commit_was_told_as_failed_is_found(tables: Tables) -> None:
     async def committed_and_lost() -> str:
-        async with process(tables).begin_request(ANN, KEY, str) as request:
+        async with process(tables).begin_idempotent_request(ANN, KEY, str) as request:
             await tables.commit(*request.make_answer_writes("kept"))
             raise Unavailable("the answer of the store was lost")
         return request.result

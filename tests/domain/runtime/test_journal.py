@@ -13,7 +13,7 @@ from nexus.domain.models.service import Models
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.models import ChatMessage, Delta, End, ModelRequest, ToolCall
 from nexus.domain.ports.rows import Item, Place, Write, check, when
-from nexus.domain.runtime.journal import Journal, hash_request
+from nexus.domain.runtime.journal import Journal, hash_step_request
 from nexus.domain.runtime.quarantine import QuarantineGate
 from nexus.domain.runtime.steps import ALONE_DEATHS, OutcomeUnknown, Poisonous, ToolResult
 from nexus.domain.runtime.tables import STEPS
@@ -45,7 +45,7 @@ def journal(tables: Tables, gate: QuarantineGate | None = None) -> Journal:
 
 
 def over(model: ScriptedModel, steps: Journal) -> Models:
-    return steps.record_models(Models(catalog=MemoryCatalog(model), clock=clock, sleep=paused))
+    return steps.wrap_models_in_journal(Models(catalog=MemoryCatalog(model), clock=clock, sleep=paused))
 
 
 async def heard(models: Models, request: ModelRequest = ASKED) -> list[Delta | End]:
@@ -90,7 +90,7 @@ async def test_a_call_in_flight_when_the_host_died_is_repeated_and_its_cost_unkn
 
 
 def _digest(model: ScriptedModel) -> str:
-    return hash_request("model", model.name, msgspec.json.encode(ASKED).decode())
+    return hash_step_request("model", model.name, msgspec.json.encode(ASKED).decode())
 
 
 async def test_a_tool_is_called_once_and_gets_the_same_key_when_it_is_repeated(tables: Tables) -> None:
@@ -155,14 +155,14 @@ async def test_nothing_else_is_in_flight_while_a_suspect_runs() -> None:
     begun, release = asyncio.Event(), asyncio.Event()
 
     async def ordinary(name: str) -> None:
-        async with gate.run_shared():
+        async with gate.acquire_shared():
             order.append(f"{name} in")
             begun.set()
             await release.wait()
             order.append(f"{name} out")
 
     async def suspect() -> None:
-        async with gate.run_exclusive():
+        async with gate.acquire_exclusive():
             order.append("suspect in")
             await asyncio.sleep(0)
             order.append("suspect out")
@@ -262,7 +262,7 @@ async def test_forgetting_twice_before_anything_is_asked_forgets_the_answer_befo
     for _ in range(3):
         assert await journal(tables).invalidate_last_answer()
     second = journal(tables)
-    assert not await second.is_open(), "nobody died under what was forgotten"
+    assert not await second.has_unfinished_step(), "nobody died under what was forgotten"
     assert [(await heard(over(model, second), asked))[0] for asked in (ASKED, other)] == [
         Delta("one again"),
         Delta("two again"),

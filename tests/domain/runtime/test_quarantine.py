@@ -11,12 +11,12 @@ async def test_a_limit_stands_still_while_its_work_waits_for_what_is_alone() -> 
     gate, inside, release = QuarantineGate(), asyncio.Event(), asyncio.Event()
 
     async def lonely() -> None:
-        async with gate.run_exclusive_with_steps():
+        async with gate.acquire_exclusive_reentrant():
             inside.set()
             await release.wait()
 
     async def limited() -> str:
-        async with limit_work_time(30), limit_work_time(0.0), gate.run_shared():
+        async with limit_work_time(30), limit_work_time(0.0), gate.acquire_shared():
             return "done"
 
     async with asyncio.TaskGroup() as group:
@@ -32,7 +32,7 @@ async def test_a_limit_stands_still_while_its_work_waits_for_what_is_alone() -> 
 
 async def test_a_limit_holds_where_nobody_waits() -> None:
     with pytest.raises(TimeoutError):
-        async with limit_work_time(0.0), QuarantineGate().run_shared():
+        async with limit_work_time(0.0), QuarantineGate().acquire_shared():
             await asyncio.Event().wait()
 
 
@@ -41,18 +41,18 @@ async def test_what_is_part_of_something_alone_is_let_in_at_once_and_others_are_
     inside = asyncio.Event()
 
     async def lonely() -> None:
-        async with gate.run_exclusive_with_steps():
+        async with gate.acquire_exclusive_reentrant():
             inside.set()
-            async with gate.run_shared():
+            async with gate.acquire_shared():
                 order.append("part")
-            async with gate.run_exclusive():
+            async with gate.acquire_exclusive():
                 order.append("part alone")
             await asyncio.sleep(0)
             order.append("whole")
 
     async def other() -> None:
         await inside.wait()
-        async with gate.run_shared():
+        async with gate.acquire_shared():
             order.append("other")
 
     async with asyncio.TaskGroup() as group:

@@ -37,7 +37,7 @@ class Breaking:
     def __init__(self, error: BaseException) -> None:
         self._error = error
 
-    async def fetch(self, url: str, **_: object) -> object:
+    async def fetch_url(self, url: str, **_: object) -> object:
         raise self._error
 
     async def call_function(self, *_: object, **__: object) -> object:

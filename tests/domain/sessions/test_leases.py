@@ -68,11 +68,11 @@ async def test_one_that_is_over_and_asked_for_again_takes_no_place_in_the_line()
         old.says(turn("Done."))
         reply = await asked(app, old)
         await told(app, reply)
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         talk = Talk(app, await app.services.sessions.create_session(ANN, session.agent_id))
         await talk.begun()
         assert (await asked(app, old)).reply_id == reply.reply_id
-        assert app.queue.free_places(WriteReply, group=ANN.tenant_id).taken == 1
+        assert app.queue.get_job_capacity(WriteReply, group=ANN.tenant_id).taken == 1
         assert app.services.replies.register_local_reply(reply), "in nobody's hands"
         await talk.another()
         talk.says(turn("Good."))
@@ -92,7 +92,7 @@ async def test_one_that_is_asked_for_again_in_the_first_step_of_its_job_is_left_
         await tables.reached.wait()
         await asked(app, talk)
         tables.opened.set()
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         assert tags(await told(app, reply)) == ["reply.waiting", *WRITTEN]
         assert app.services.replies.register_local_reply(reply), "in nobody's hands"
 
@@ -104,7 +104,7 @@ async def test_one_whose_job_was_cut_is_not_held_by_who_asks_again_and_can_be_ca
         reply = await asked(app, old)
         await gate.reached.wait()
         app.queue.stop_job(reply.reply_id)  # as the time limit of a job does: nobody wants it stopped
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         talk = Talk(app, await app.services.sessions.create_session(ANN, session.agent_id))
         await talk.begun()
         await asked(app, old)
@@ -126,10 +126,10 @@ async def test_one_whose_job_could_not_begin_goes_on_when_it_is_asked_for_again(
         tables.at_read = tables.refuses = True
         talk.says(turn("Good."))
         talk.gate.opened.set()
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         assert (tables.reached.is_set(), (await talk.row(reply)).status) == (True, "running")
         await asked(app, old)
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         assert tags(await told(app, reply)) == ["reply.waiting", *WRITTEN]
         row = await talk.row(reply)
         assert (row.status, row.deaths, row.fence, row.usage_unknown) == ("completed", 0, 1, False)
@@ -182,7 +182,7 @@ async def test_a_cancel_while_it_is_kept_cuts_nothing(status: str) -> None:
         tables.opened.set()
         async with asyncio.timeout(50):
             assert tags(await hearing)[-1] == f"reply.{status}"
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         row = await talk.row(reply)
         assert (row.status, row.dispatch) == (status, None)
 
@@ -192,11 +192,11 @@ async def test_that_it_waits_was_lost_on_the_way_to_the_log_and_nothing_else_is(
     class Log(MemoryLog):
         away = False
 
-        def append(self, append: Append) -> None:
+        def append_events(self, append: Append) -> None:
             if self.away:
                 asyncio.get_running_loop().call_soon(append.finish, Unavailable("away"))
             else:
-                super().append(append)
+                super().append_events(append)
 
     log = Log()
     async with talking(queue=Lanes(interactive=1), log=EventLog(log)) as (app, session):
@@ -210,7 +210,7 @@ async def test_that_it_waits_was_lost_on_the_way_to_the_log_and_nothing_else_is(
         if how == "it is cancelled":
             await app.services.sessions.cancel(ANN, reply.session_id, reply.reply_id)
         talk.gate.opened.set()
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         expected = ["reply.cancelled"] if how == "it is cancelled" else WRITTEN
         assert await told(app, reply) == list(enumerate(expected, 1))
         assert (await talk.row(reply)).dispatch is None
@@ -220,11 +220,11 @@ async def test_a_reply_is_finished_while_the_log_is_away_and_its_log_is_made_who
     class Log(MemoryLog):
         away = False
 
-        def append(self, append: Append) -> None:
+        def append_events(self, append: Append) -> None:
             if self.away:
                 asyncio.get_running_loop().call_soon(append.finish, Unavailable("away"))
             else:
-                super().append(append)
+                super().append_events(append)
 
     log = Log()
     async with talking(queue=Lanes(interactive=1), log=EventLog(log)) as (app, session):
@@ -234,7 +234,7 @@ async def test_a_reply_is_finished_while_the_log_is_away_and_its_log_is_made_who
         _, reply = await talk.another()
         log.away = True
         talk.gate.opened.set()
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         row = await talk.row(reply)
         assert (row.status, row.content) == ("completed", "Good.") and row.dispatch
         log.away = False
@@ -264,11 +264,11 @@ async def test_a_job_that_this_process_lost_is_no_death() -> None:
         reply = await talk.begun()
         tables.at_write, tables.refuses = keeping("completed"), True
         talk.gate.opened.set()
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         talk.says(turn("Again."))
         app.clock.now += 60
         await app.sweeper.recover_lost_jobs()
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         row = await talk.row(reply)
         assert (row.status, row.fence, row.deaths, row.content) == ("completed", 2, 0, "one two")
 
@@ -281,7 +281,7 @@ async def test_one_whose_end_could_not_be_told_in_full_is_completed_by_the_next_
         tables.at_write = lambda write: write.table.name == "replies" and "dispatch" in write.fields
         tables.refuses = True
         talk.gate.opened.set()
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         row = await talk.row(reply)
         assert (tables.reached.is_set(), row.status, row.dispatch is None) == (True, "completed", False)
         app.clock.now += 60
@@ -301,5 +301,5 @@ async def test_what_an_answer_cost_is_in_the_log_before_its_row_says_that_it_is_
         await tables.reached.wait()
         found = (await app.adapters.log.read(f"reply:{reply.reply_id}")).events
         tables.opened.set()
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
     assert [msgspec.json.decode(event)["type"] for event in found][-2:] == ["reply.delta", "usage.recorded"]

@@ -65,7 +65,7 @@ async def test_a_reply_without_a_session_is_written_followed_and_accounted_for_l
         assert batches is not None
         events = [msgspec.json.decode(event) async for batch in batches for event in batch.events]
         assert [event["type"] for event in events][-1] == "reply.completed"
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         kept = await app.services.sessions.get_reply(ANN, None, reply.reply_id)
         assert (kept.status, kept.content, kept.dispatch) == ("completed", "Good.", None)
         assert [message.content for message in app.adapters.default_model.requests[-1].messages][1:] == ["hello"]
@@ -78,7 +78,7 @@ async def test_a_reply_without_a_session_is_written_followed_and_accounted_for_l
 def test_whatever_is_said_and_answered_a_row_holds_both(text: str) -> None:
     said: list[Part] = [TextPart(text[:50_000])]
     calls: list[Part] = [ToolCallPart(f"call_{number}", "look_it_up", True) for number in range(3_000)]
-    output = rules.fit_output([TextPart(text), *calls, TextPart(text)], beside=said)
+    output = rules.truncate_output_parts([TextPart(text), *calls, TextPart(text)], beside=said)
     reply = Reply(
         reply_id="msg",
         agent_id="agt",

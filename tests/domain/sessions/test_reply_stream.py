@@ -8,7 +8,7 @@ import pytest
 from nexus.domain.core.errors import Conflict, Unavailable
 from nexus.domain.ports.log import LEAP, Append, Batch, EventLog
 from nexus.domain.runtime.model import TextDelta, UsageRecorded
-from nexus.domain.sessions.model import ReplyCompleted, ReplyEvent, ReplyReset, ReplyStarted, join_text
+from nexus.domain.sessions.model import ReplyCompleted, ReplyEvent, ReplyReset, ReplyStarted, join_text_parts
 from nexus.domain.sessions.reply_stream import LOST, UNKNOWN, ReplyStream, make_reply_log
 from tests.fakes.log import MemoryLog
 
@@ -24,13 +24,13 @@ class Counting(MemoryLog):
         super().__init__()
         self.batches, self.failing = list[int](), 0
 
-    def append(self, append: Append) -> None:
+    def append_events(self, append: Append) -> None:
         self.batches.append(len(append.events))
         if self.failing:
             self.failing -= 1
             asyncio.get_running_loop().call_soon(append.finish, Unavailable("away"))
         else:
-            super().append(append)
+            super().append_events(append)
 
 
 async def events_of(log: Counting) -> Sequence[ReplyEvent]:
@@ -63,7 +63,7 @@ async def test_what_was_lost_on_its_way_is_forgotten_with_what_waited_behind_it(
 async def begun_stream(log: Counting) -> ReplyStream:
     """Of a reply that has said `one` and counted a call."""
     stream = ReplyStream(make_reply_log(EventLog(log)), "t")
-    await stream.begin_answer(STARTED, again=ReplyReset("again"), now=0.0)
+    await stream.emit_answer_start(STARTED, again=ReplyReset("again"), now=0.0)
     for event in (USAGE, TextDelta("one")):
         await stream.emit_answer_item(event)
     await stream.await_last_append()
@@ -85,7 +85,7 @@ async def test_what_is_lost_while_the_log_is_away_is_said_again_behind_a_leap() 
     assert events[3].position > events[2].position + LEAP
     replayed = ReplyStream(make_reply_log(EventLog(log)), "t")
     await replayed.restore_from_log()
-    assert (join_text(replayed.output), replayed.input_tokens) == ("one two three four five", 10)
+    assert (join_text_parts(replayed.output), replayed.input_tokens) == ("one two three four five", 10)
 
 
 @pytest.mark.parametrize("when", ["before a word", "before the end", "with the end on its way"])
@@ -93,14 +93,14 @@ async def test_a_topic_that_the_log_has_lost_begins_anew_with_all_that_was_said(
     log = Counting()
     stream = await begun_stream(log)
     if when == "before a word":
-        await log.delete(["t"])
+        await log.delete_topics(["t"])
         await stream.emit_answer_item(TextDelta(" two"))
         await stream.await_last_append()
     else:
         await stream.emit_answer_item(TextDelta(" two"))
         if when == "before the end":
             await stream.await_last_append()
-        await log.delete(["t"])
+        await log.delete_topics(["t"])
     await stream.end_stream(OVER)
     assert await events_of(log) == [ReplyReset(LOST), USAGE, TextDelta("one two"), OVER]
 
@@ -110,7 +110,7 @@ async def test_another_writer_that_is_further_is_not_written_over() -> None:
     stream = await begun_stream(log)
     other = ReplyStream(make_reply_log(EventLog(log)), "t")
     await other.restore_from_log()
-    await other.begin_answer(STARTED, again=ReplyReset("taken over"), now=0.0)
+    await other.emit_answer_start(STARTED, again=ReplyReset("taken over"), now=0.0)
     await other.await_last_append()
     await stream.emit_answer_item(TextDelta(" two"))
     with pytest.raises(Conflict):
@@ -119,13 +119,13 @@ async def test_another_writer_that_is_further_is_not_written_over() -> None:
 
 async def test_a_reply_that_is_taken_over_while_the_log_is_away_is_begun_anew_beyond_all_positions() -> None:
     class Away(Counting):
-        async def read(self, topic: str, after: int, limit: int) -> Batch:
+        async def read_events(self, topic: str, after: int, limit: int) -> Batch:
             raise Unavailable("away")
 
     log = Away()
     stream = ReplyStream(make_reply_log(EventLog(log)), "t")
     await stream.restore_from_log(2)
     assert stream.has_begun and stream.usage_unknown
-    await stream.begin_answer(STARTED, again=ReplyReset("taken over"), now=0.0)
+    await stream.emit_answer_start(STARTED, again=ReplyReset("taken over"), now=0.0)
     await stream.await_last_append()
-    assert await log.end("t") > 2 * UNKNOWN
+    assert await log.read_end_position("t") > 2 * UNKNOWN

@@ -49,7 +49,7 @@ async def test_the_model_is_asked_after_few_round_trips_and_a_tool_call_costs_fe
         if not first:
             model.add(turn("Good."), purpose="reply")
             await heard(app, session, (await app.services.sessions.send(ANN, session.session_id, "hello")).reply_id)
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         gate = Gate()
         [call, said] = doubling()
         model.add(structs.replace(call, pieces=(gate, *call.pieces)), said, purpose="reply")
@@ -61,7 +61,7 @@ async def test_the_model_is_asked_after_few_round_trips_and_a_tool_call_costs_fe
         following = asyncio.ensure_future(heard(app, session, reply.reply_id))
         gate.opened.set()
         assert (await following)[-1]["type"] == "reply.completed"
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         assert len(before) <= BEFORE_THE_MODEL, before
         assert len(tables.calls) <= FOR_A_TOOL_CALL, tables.calls
         if not first:

@@ -89,13 +89,13 @@ async def test_a_reply_with_a_place_says_nothing_of_waiting_and_reads_no_log() -
     class Log(MemoryLog):
         reads = 0
 
-        async def read(self, topic: str, after: int, limit: int) -> Batch:
+        async def read_events(self, topic: str, after: int, limit: int) -> Batch:
             self.reads += 1
-            return await super().read(topic, after, limit)
+            return await super().read_events(topic, after, limit)
 
-        async def end(self, topic: str) -> int:
+        async def read_end_position(self, topic: str) -> int:
             self.reads += 1
-            return await super().end(topic)
+            return await super().read_end_position(topic)
 
     class Tables(MemoryTables):
         writes = 0
@@ -109,7 +109,7 @@ async def test_a_reply_with_a_place_says_nothing_of_waiting_and_reads_no_log() -
         before = tables.writes
         Talk(app, session).says(turn("Good."))
         reply = await app.services.sessions.send(ANN, session.session_id, "hello")
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         assert (log.reads, tables.writes - before) == (0, 4), "said, the journal's step, kept, left"
         assert tags(await told(app, reply)) == WRITTEN
 
@@ -134,7 +134,7 @@ async def test_what_is_stopped_while_it_waits_ends_at_once_and_asks_no_model(how
         events = [(b.first, msgspec.json.decode(event)["type"]) async for b in batches for event in b.events]
         assert [tag for _, tag in events] == ["reply.waiting", "reply.cancelled"]
         talk.gate.opened.set()
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         assert len(model.requests) == asked
 
 
@@ -147,7 +147,7 @@ async def test_waiting_is_no_answering_and_what_never_began_is_no_call_of_the_ag
         app.clock.now += 300
         await app.services.sessions.cancel(ANN, gone.session_id, gone.reply_id)
         talk.gate.opened.set()
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         calls = (await app.services.invocations.list_caller_invocations(ANN, session.agent_id, Window())).items
         took = {call.session_id: call.duration_ms for call in calls}
         assert set(took) == {first.session_id, second.session_id}
@@ -312,10 +312,10 @@ async def test_the_same_request_twice_is_one_job_and_says_once_that_it_waits() -
             key = make_idempotency_key("k", "messages", b"hello")
             replies = [await app.services.sessions.send(ANN, session.session_id, "hello", once=key) for _ in range(3)]
             assert queue.handed == [WriteReply(reply_id=replies[0].reply_id)]
-            await queue.wait_idle()
+            await queue.wait_until_idle()
             assert await told(app, replies[0]) == list(enumerate(["reply.waiting", *WRITTEN], 1))
             again = await app.services.sessions.send(ANN, session.session_id, "hello", once=key)
-            await queue.wait_idle()
+            await queue.wait_until_idle()
             assert again.reply_id == replies[0].reply_id
             assert await told(app, again) == list(enumerate(["reply.waiting", *WRITTEN], 1))
 

@@ -34,7 +34,7 @@ async def test_a_reply_is_followed_and_stopped_through_another_process_at_the_ne
         assert (asked.status, asked.control_status) == ("running", "stopped"), "it is not this process' to end"
         await beat(app)
         assert tags(await following) == ["reply.started", "reply.delta", "reply.cancelled"]
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         row = await talk.row(reply)
         assert (row.status, row.content, row.fence, row.dispatch) == ("cancelled", "one ", 1, None)
         assert (await other.services.sessions.get(ANN, session.session_id)).active_reply is None
@@ -51,7 +51,7 @@ async def test_one_that_waits_elsewhere_is_stopped_there_and_asks_no_model() -> 
         await beat(app)
         assert tags(await told(other, reply)) == ["reply.waiting", "reply.cancelled"]
         talk.gate.opened.set()
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         assert (len(model.requests), (await talk.row(reply)).status) == (asked, "cancelled")
 
 
@@ -73,7 +73,7 @@ async def test_one_that_was_taken_over_elsewhere_is_written_there_alone() -> Non
         reply = await talk.begun()
         assert await other.services.replies.take_over_reply(await talk.row(reply))
         await beat(app)
-        await app.queue.wait_idle()
+        await app.queue.wait_until_idle()
         talk.says(turn("All of it."))
         await other.services.replies.write(reply.reply_id)
         row = await talk.row(reply)

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus.domain.ports.models import ToolSpec
-from nexus.domain.tools.arguments import parse_arguments
+from nexus.domain.tools.arguments import parse_tool_arguments
 from nexus.domain.tools.library.registry import LIBRARY, LibraryTool
 from nexus.domain.tools.model import ToolError
-from nexus.domain.tools.schema import read_tool_spec
+from nexus.domain.tools.schema import parse_tool_spec
 from tests.fakes.code import spec_of_source
 
 SOURCE = '''
@@ -69,8 +69,8 @@ def test_the_source_and_the_function_say_the_same(tool: LibraryTool) -> None:
 
 
 def test_all_types_are_read_alike_from_source_and_function() -> None:
-    assert spec_of_source(inspect.getsource(every), "every") == read_tool_spec(every)
-    properties = read_tool_spec(every).parameters["properties"]
+    assert spec_of_source(inspect.getsource(every), "every") == parse_tool_spec(every)
+    properties = parse_tool_spec(every).parameters["properties"]
     assert properties["h"] == {"type": ["integer", "null"], "default": None}
     assert properties["k"] == {"anyOf": [{"type": "string", "enum": ["x"]}, {"type": "null"}], "default": None}
 
@@ -88,16 +88,18 @@ def test_source_that_is_no_tool_is_refused(source: str) -> None:
 
 
 def test_arguments_are_coerced_where_nothing_is_guessed() -> None:
-    spec = read_tool_spec(every)
+    spec = parse_tool_spec(every)
     text = '{"a": 5, "b": "１,２00", "c": "2.5", "d": "true", "e": "[\\"x\\", \\"y\\"]", "f": {"z": 1}, "g": 2, "h": "7", "m": "q"}'
-    assert parse_arguments(spec, text) == {
+    assert parse_tool_arguments(spec, text) == {
         "a": "5", "b": 1200, "c": 2.5, "d": True, "e": ["x", "y"], "f": {"z": 1}, "g": 2, "h": 7, "m": "q",
     }  # fmt: skip
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
     with pytest.raises(ToolError) as told:
-        parse_arguments(spec_of_source(SOURCE, "price"), '{"rate": 1.5, "kind": "none", "extra": 1, "notes": [true]}')
+        parse_tool_arguments(
+            spec_of_source(SOURCE, "price"), '{"rate": 1.5, "kind": "none", "extra": 1, "notes": [true]}'
+        )
     errors = {error["pointer"]: error["message"] for error in told.value.facts["errors"]}
     assert errors["/net"] == "is missing"
     assert errors["/rate"] == "must be a whole number"
@@ -109,13 +111,13 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 @pytest.mark.parametrize("text", ["[]", "{", "5", "[" * 100_000, '{"a": NaN}', "x" * 300_000, "null", '"net"'])
 def test_arguments_that_are_no_object_are_refused(text: str) -> None:
     with pytest.raises(ToolError):
-        parse_arguments(spec_of_source(SOURCE, "price"), text)
+        parse_tool_arguments(spec_of_source(SOURCE, "price"), text)
 
 
 def test_no_text_is_no_arguments_and_null_is_the_default() -> None:
     spec = LIBRARY["current_time"].spec
-    assert parse_arguments(spec, "  ") == {}
-    assert parse_arguments(spec, '{"timezone": null}') == {}
+    assert parse_tool_arguments(spec, "  ") == {}
+    assert parse_tool_arguments(spec, '{"timezone": null}') == {}
 
 
 VALUES = st.fixed_dictionaries(
@@ -129,7 +131,7 @@ VALUES = st.fixed_dictionaries(
 
 @given(VALUES)
 def test_arguments_that_fit_pass_unchanged(values: dict[str, Any]) -> None:
-    assert parse_arguments(read_tool_spec(every), json.dumps(values)) == values
+    assert parse_tool_arguments(parse_tool_spec(every), json.dumps(values)) == values
 
 
 JSON_VALUES = st.recursive(
@@ -141,9 +143,9 @@ JSON_VALUES = st.recursive(
 
 @given(st.dictionaries(st.sampled_from("abcdefghijkmnz"), JSON_VALUES))
 def test_any_arguments_fit_or_are_refused(values: dict[str, Any]) -> None:
-    spec: ToolSpec = read_tool_spec(every)
+    spec: ToolSpec = parse_tool_spec(every)
     try:
-        fitting = parse_arguments(spec, json.dumps(values))
+        fitting = parse_tool_arguments(spec, json.dumps(values))
     except ToolError:
         return
     assert fitting.keys() <= spec.parameters["properties"].keys()

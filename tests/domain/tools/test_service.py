@@ -48,7 +48,9 @@ def made(name: str, owner: Principal, visibility: str) -> Tool:
 async def used(tools: Tools, tables: Tables, *names: str) -> None:
     """Calls of tools, beside a row that tells of them."""
     marker = NEW_ID("inv")
-    await tables.commit(insert(TOOLS, made(marker, LOCAL_OWNER, "private")), *tools.count_uses(names, marker=marker))
+    await tables.commit(
+        insert(TOOLS, made(marker, LOCAL_OWNER, "private")), *tools.make_use_count_writes(names, marker=marker)
+    )
 
 
 async def listed(tools: Tools, limit: int = 7, category: str | None = None) -> list[str]:
@@ -64,21 +66,21 @@ async def listed(tools: Tools, limit: int = 7, category: str | None = None) -> l
 
 
 async def test_the_library_is_stored_once_however_often_and_by_how_many(tools: Tools) -> None:
-    await asyncio.gather(*(tools.register_library() for _ in range(4)))
+    await asyncio.gather(*(tools.register_library_tools() for _ in range(4)))
     assert sorted(await listed(tools)) == sorted(LIBRARY)
 
 
 async def test_registering_again_keeps_counts_and_tells_changes(tools: Tools, tables: Tables) -> None:
-    await tools.register_library()
+    await tools.register_library_tools()
     tool_id = rules.derive_library_tool_id("calculate")
     await used(tools, tables, "calculate")
-    await tools.fold_library()
+    await tools.update_all_use_counts()
     await tables.edit(TOOLS, tool_id, change=lambda tool: tool.__class__(**{**_fields(tool), "description": "old"}))
-    await tools.register_library()
+    await tools.register_library_tools()
     tool = await tools.get(STRANGER, tool_id)
     assert (tool.usage_count, tool.description) == (1, LIBRARY["calculate"].spec.description)
     stored = await tables.get(TOOLS, tool_id)
-    await tools.register_library()
+    await tools.register_library_tools()
     assert await tables.get(TOOLS, tool_id) == stored
 
 
@@ -94,7 +96,7 @@ def test_ids_of_system_tools_follow_from_their_names() -> None:
 
 
 async def test_a_tool_is_seen_by_those_who_may(tools: Tools, tables: Tables) -> None:
-    await tools.register_library()
+    await tools.register_library_tools()
     shared, private = made("shared", LOCAL_OWNER, "tenant"), made("private", LOCAL_OWNER, "private")
     await tables.commit(insert(TOOLS, shared), insert(TOOLS, private))
     assert {"shared", "private"}.isdisjoint(await listed(tools))
@@ -109,7 +111,7 @@ async def test_a_tool_is_seen_by_those_who_may(tools: Tools, tables: Tables) -> 
 
 
 async def test_a_category_lists_what_is_of_it(tools: Tools) -> None:
-    await tools.register_library()
+    await tools.register_library_tools()
     assert sorted(await listed(tools, 2, "finance")) == sorted(
         name for name, tool in LIBRARY.items() if tool.category == "finance"
     )
@@ -117,7 +119,7 @@ async def test_a_category_lists_what_is_of_it(tools: Tools) -> None:
 
 
 async def test_a_cursor_of_another_list_is_refused(tools: Tools) -> None:
-    await tools.register_library()
+    await tools.register_library_tools()
     cursor = (await tools.list_tools(Window(limit=2))).cursor
     for broken, category in (("x", None), ("AAAA", None), (cursor, "math")):
         with pytest.raises(InvalidInput):
@@ -125,13 +127,15 @@ async def test_a_cursor_of_another_list_is_refused(tools: Tools) -> None:
 
 
 async def test_every_call_is_counted_once_beside_what_tells_of_it(tools: Tools, tables: Tables) -> None:
-    await tools.register_library()
+    await tools.register_library_tools()
     await asyncio.gather(
         *(used(tools, tables, "calculate", "calculate", "ask_somebody", "weekday_of") for _ in range(25))
     )
     tool_id = rules.derive_library_tool_id("calculate")
     assert (await tools.get(STRANGER, tool_id)).usage_count == 50
-    await asyncio.gather(tools.update_use_count(tool_id), tools.update_use_count(tool_id), tools.fold_library())
+    await asyncio.gather(
+        tools.update_use_count(tool_id), tools.update_use_count(tool_id), tools.update_all_use_counts()
+    )
     assert (await tools.get(STRANGER, tool_id)).usage_count == 50
     page = await tools.list_tools(Window(limit=100))
     counts = {tool.tool_name: tool.usage_count for tool in page.items if tool.usage_count}
@@ -139,11 +143,11 @@ async def test_every_call_is_counted_once_beside_what_tells_of_it(tools: Tools, 
 
 
 async def test_counting_stands_or_falls_with_the_commit(tools: Tools, tables: Tables) -> None:
-    await tools.register_library()
+    await tools.register_library_tools()
     told = insert(TOOLS, made("new", LOCAL_OWNER, "tenant"))
     for _ in range(2):
         with contextlib.suppress(AlreadyExists):
-            await tables.commit(told, *tools.count_uses(["calculate"], marker="inv_1"))
+            await tables.commit(told, *tools.make_use_count_writes(["calculate"], marker="inv_1"))
     assert (await tools.get(LOCAL_OWNER, rules.derive_library_tool_id("calculate"))).usage_count == 1
 
 

@@ -14,7 +14,7 @@ from nexus.domain.core.errors import Unavailable
 from nexus.domain.tools.library.patterns import extract_pattern
 from nexus.domain.tools.library.tabular import query_csv
 from nexus.domain.tools.model import ToolError
-from nexus.domain.tools.workers import LONG, MOST_LOST, THREADS, Workers, measure_value
+from nexus.domain.tools.workers import LONG, MOST_LOST, THREADS, Workers, count_value_characters
 
 RELEASED = threading.Event()
 
@@ -95,11 +95,11 @@ async def test_what_breaks_in_a_process_of_its_own_is_told_as_one_line() -> None
 
 
 def test_all_text_of_the_arguments_is_measured_at_any_depth() -> None:
-    assert measure_value({"ab": ["cd", {"e": "fgh"}], "i": 5}) == len("ab" + "cd" + "e" + "fgh" + "i") + 5
+    assert count_value_characters({"ab": ["cd", {"e": "fgh"}], "i": 5}) == len("ab" + "cd" + "e" + "fgh" + "i") + 5
     deep: object = "x"
     for _ in range(5000):
         deep = [deep]
-    assert measure_value(deep) == 5001
+    assert count_value_characters(deep) == 5001
 
 
 @pytest.mark.timeout(10)

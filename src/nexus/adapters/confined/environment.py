@@ -13,7 +13,7 @@ _ENV_START, _ENV_END = 47, 48
 _SET_MEMORY_MAP, _END_OF_ENVIRONMENT = 35, 11
 
 
-def hide_environment() -> None:
+def erase_proc_environ() -> None:
     """For this process and the children that it starts afterwards. `os.environ`, `getenv` and what is passed on to children stay as they
     are. Nothing happens where there is no `/proc`."""
     try:

@@ -38,17 +38,19 @@ class Found(Struct, frozen=True):
     tier: Tier
 
 
-async def find_strongest_tier(*, data: Path, workspace: Path, user: int) -> Found:
+async def find_strongest_isolation(*, data: Path, workspace: Path, user: int) -> Found:
     """The tier of the first plan that refuses every attack, else level 0 with the reasons."""
     if not sys.platform.startswith("linux"):
         return _make_disabled_tier(f"generated code is confined on Linux only, and this is {sys.platform}")
     reasons: list[str] = []
     with contextlib.ExitStack() as stack:
         try:
-            attacked = stack.enter_context(make_targets(data, workspace))
+            attacked = stack.enter_context(make_attack_targets(data, workspace))
         except (OSError, Unavailable) as error:
             return _make_disabled_tier(f"the self-test could not be prepared: {error}")
-        for plan in list_plans(root=os.geteuid() == 0, landlock=landlock.find_landlock_version() > 0, user=user):
+        for plan in list_isolation_plans(
+            root=os.geteuid() == 0, landlock=landlock.find_landlock_version() > 0, user=user
+        ):
             reason = await find_plan_weakness(plan, attacked, workspace)
             if reason is None:
                 level, name = _LEVELS[0 if plan.own_namespaces else 1 if plan.user is not None else 2]
@@ -58,7 +60,7 @@ async def find_strongest_tier(*, data: Path, workspace: Path, user: int) -> Foun
     return _make_disabled_tier("; ".join(reasons) or "the kernel offers neither namespaces nor Landlock")
 
 
-def list_plans(*, root: bool, landlock: bool, user: int) -> list[Plan]:
+def list_isolation_plans(*, root: bool, landlock: bool, user: int) -> list[Plan]:
     """Strongest first. Without a private file system there has to be Landlock, else the machine's files lie open."""
     users = [user, None] if root else [None]
     listed = [Plan(own_namespaces=True, user_namespace=False, landlock=landlock, user=who) for who in users if root]
@@ -78,10 +80,10 @@ async def find_plan_weakness(plan: Plan, attacked: dict[str, Any], workspace: Pa
         outcome, _ = await run_isolated_program(run, workspace)
     except (Unavailable, OSError) as error:
         return str(error)
-    return _find_weakness(outcome)
+    return _find_succeeded_attacks(outcome)
 
 
-def _find_weakness(outcome: Outcome) -> str | None:
+def _find_succeeded_attacks(outcome: Outcome) -> str | None:
     if outcome.status != "ok" or not isinstance(outcome.value, dict):
         return f"the self-test did not end well: {outcome.status}, {outcome.error}"
     held = {name for name, how in outcome.value.items() if str(how).startswith("refused")}
@@ -89,18 +91,18 @@ def _find_weakness(outcome: Outcome) -> str | None:
     return f"not refused: {', '.join(open_ways)}" if open_ways else None
 
 
-def list_target_leftovers(data: Path) -> tuple[WorkspacePool, WorkspacePool]:
+def make_attack_target_pools(data: Path) -> tuple[WorkspacePool, WorkspacePool]:
     """Where `targets` makes directories outside of the workspace; the second has a short path, as sockets need."""
     return WorkspacePool(data, _CANARY), WorkspacePool(Path(tempfile.gettempdir()), WORKSPACE)
 
 
 @contextlib.contextmanager
-def make_targets(data: Path, workspace: Path) -> Iterator[dict[str, Any]]:
+def make_attack_targets(data: Path, workspace: Path) -> Iterator[dict[str, Any]]:
     """Things worth attacking, all of them within reach of an unconfined program."""
     data.mkdir(parents=True, exist_ok=True)
     name = f"nexus-{secrets.token_hex(8)}"
     with contextlib.ExitStack() as stack:
-        kept, near = (stack.enter_context(pool.make_workspace()).path for pool in list_target_leftovers(data))
+        kept, near = (stack.enter_context(pool.make_workspace()).path for pool in make_attack_target_pools(data))
         outside = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="outside-", dir=workspace)))
         near.chmod(0o755)
         for directory in (kept, outside):
@@ -147,7 +149,7 @@ def _describe_plan(plan: Plan) -> str:
     return f"A fresh process with an empty environment behind {', '.join(layers[:-1])} and {layers[-1]}."
 
 
-def refuse_tier(least: int, tier: Tier) -> Found:
+def refuse_low_tier(least: int, tier: Tier) -> Found:
     """What is in force where the boundary that holds is not enough."""
     return _make_disabled_tier(
         f"at least tier {least} is asked for, and it reaches {tier.level} ({tier.name}). {tier.detail}"

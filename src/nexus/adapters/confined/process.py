@@ -66,9 +66,9 @@ _frames: msgspec.json.Decoder[_Frame] = msgspec.json.Decoder(_Frame)
 
 async def run_isolated_program(run: Run, workspaces: Path) -> tuple[Outcome, list[TestResult]]:
     """Unavailable when the walls could not be built; everything else is an Outcome."""
-    async with _make_directory(workspaces) as directory, start_python_process(directory) as process:
+    async with _make_temp_directory(workspaces) as directory, start_python_process(directory) as process:
         conversation = _Conversation(process, run.limits)
-        await conversation.run_request(_encode_run_request(run, directory))
+        await conversation.communicate_with_process(_encode_run_request(run, directory))
     outcome, tested = conversation.make_run_outcome(), conversation.results
     passed = sum(result.passed for result in tested)
     counted = {"passed": passed, "failed": len(tested) - passed}
@@ -79,7 +79,7 @@ async def run_isolated_program(run: Run, workspaces: Path) -> tuple[Outcome, lis
 
 
 @contextlib.asynccontextmanager
-async def _make_directory(workspaces: Path) -> AsyncIterator[Path]:
+async def _make_temp_directory(workspaces: Path) -> AsyncIterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="run-", dir=workspaces))
     try:
         yield made
@@ -142,7 +142,7 @@ def _encode_run_request(run: Run, directory: Path) -> bytes:
     }
     if run.function is not None:
         return _encode_request_frame(request)
-    collected = [path for path in tests if _is_test(path)]
+    collected = [path for path in tests if _is_test_file(path)]
     return _encode_request_frame(request) + _encode_request_frame(
         {**request, "files": tests, "judged": list(judged), "tests": collected}
     )
@@ -153,7 +153,7 @@ def _encode_request_frame(request: dict[str, Any]) -> bytes:
     return b"%d\n%b" % (len(text), text)
 
 
-def _is_test(path: str) -> bool:
+def _is_test_file(path: str) -> bool:
     folder, _, name = path.rpartition("/")
     return folder == "tests" and name.startswith("test_") and name.endswith(".py")
 
@@ -171,19 +171,19 @@ class _Conversation:
         self._seconds = 0.0
         self.results: list[TestResult] = []
 
-    async def run_request(self, request: bytes) -> None:
+    async def communicate_with_process(self, request: bytes) -> None:
         loop = asyncio.get_running_loop()
         timer = loop.call_later(_START_SECONDS, kill_process_group, self._process)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._write_input(request))
-                group.create_task(self._listen_to_output())
-                refusal = await self._read_start()
+                group.create_task(self._write_stdin(request))
+                group.create_task(self._read_stdout())
+                refusal = await self._read_start_frame()
                 timer.cancel()
                 began = time.perf_counter()
                 if refusal is None:
-                    timer = loop.call_later(self._limits.seconds, self._stop_child, "timed_out")
-                    await self._listen_to_frames()
+                    timer = loop.call_later(self._limits.seconds, self._kill_child_process, "timed_out")
+                    await self._read_result_frames()
             await self._process.wait()
             self._seconds = round(time.perf_counter() - began, 6)
         finally:
@@ -191,7 +191,7 @@ class _Conversation:
         if refusal is not None:
             raise Unavailable(f"The confined process did not start: {refusal}", part="code")
 
-    async def _write_input(self, request: bytes) -> None:
+    async def _write_stdin(self, request: bytes) -> None:
         pipe = self._process.stdin
         assert pipe is not None
         ended_early = (BrokenPipeError, ConnectionResetError, RuntimeError)  # the last is uvloop's word for it
@@ -200,7 +200,7 @@ class _Conversation:
             await pipe.drain()
             pipe.close()
 
-    async def _read_start(self) -> str | None:
+    async def _read_start_frame(self) -> str | None:
         """None when the walls stand, else why they do not."""
         pipe = self._process.stderr
         assert pipe is not None
@@ -212,16 +212,16 @@ class _Conversation:
         kill_process_group(self._process)
         return shorten_text(said.strip() or "no word from it", 500)
 
-    async def _listen_to_output(self) -> None:
+    async def _read_stdout(self) -> None:
         pipe = self._process.stdout
         assert pipe is not None
         while chunk := await pipe.read(_CHUNK):
             room = self._limits.output_bytes - len(self._output)
             self._output += chunk[: max(room, 0)]
             if len(chunk) > room:
-                self._stop_child("too_much_output")
+                self._kill_child_process("too_much_output")
 
-    async def _listen_to_frames(self) -> None:
+    async def _read_result_frames(self) -> None:
         pipe = self._process.stderr
         assert pipe is not None
         heard = bytearray()
@@ -229,12 +229,12 @@ class _Conversation:
         while chunk := await pipe.read(_CHUNK):
             heard += chunk[: max(most + 1 - len(heard), 0)]
             if len(heard) > most:
-                self._stop_child("too_much_output")
+                self._kill_child_process("too_much_output")
         for line in heard.splitlines():
             self._handle_result_frame(_decode_frame(bytes(line)))
 
     def _handle_result_frame(self, frame: _Frame | None) -> None:
-        if isinstance(frame, _Ended) and self._ended is None and _is_shallow(frame.value):
+        if isinstance(frame, _Ended) and self._ended is None and _is_shallow_json(frame.value):
             self._ended = frame
         elif isinstance(frame, _Tested) and self._ended is None:
             error = None if frame.error is None else shorten_text(frame.error, LONGEST_ERROR + _LONGEST_NAME)
@@ -243,16 +243,16 @@ class _Conversation:
         else:
             self._garbled = True
 
-    def _stop_child(self, status: Literal["timed_out", "too_much_output"]) -> None:
+    def _kill_child_process(self, status: Literal["timed_out", "too_much_output"]) -> None:
         self._stopped = self._stopped or status
         kill_process_group(self._process)
 
     def make_run_outcome(self) -> Outcome:
-        told = self._make_outcome()
+        told = self._classify_outcome()
         output = self._output.decode(errors="replace")
         return msgspec.structs.replace(told, output=output, seconds=self._seconds)
 
-    def _make_outcome(self) -> Outcome:
+    def _classify_outcome(self) -> Outcome:
         ended, code = self._ended, self._process.returncode
         if self._stopped == "too_much_output" or (ended and ended.status == "too_much_output"):
             return Outcome(
@@ -276,9 +276,9 @@ def _decode_frame(line: bytes) -> _Frame | None:
         return None
 
 
-def _is_shallow(value: Any, left: int = DEEPEST_VALUE + 1) -> bool:
+def _is_shallow_json(value: Any, left: int = DEEPEST_VALUE + 1) -> bool:
     inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return left >= 0 and all(_is_shallow(item, left - 1) for item in inside)
+    return left >= 0 and all(_is_shallow_json(item, left - 1) for item in inside)
 
 
 def _describe_exit(code: int | None) -> str:

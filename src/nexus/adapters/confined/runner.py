@@ -54,16 +54,18 @@ class ConfinedRunner:
     async def open(self) -> None:
         """Finds the strongest plan whose walls hold against real attempts; none is level 0, and nothing is ever run."""
         await self.close()
-        await self.collect_garbage()
+        await self.delete_stale_workspaces()
         self._workspace = self._pool.make_workspace()
         try:
             self._workspace.path.chmod(0o711)
-            found = await probe.find_strongest_tier(data=self._data, workspace=self._workspace.path, user=_FIRST_USER)
+            found = await probe.find_strongest_isolation(
+                data=self._data, workspace=self._workspace.path, user=_FIRST_USER
+            )
         except BaseException:
             await self.close()
             raise
         if 0 < found.tier.level < self._min_tier:
-            found = probe.refuse_tier(self._min_tier, found.tier)
+            found = probe.refuse_low_tier(self._min_tier, found.tier)
         self._plan, self._tier = found.plan, found.tier
 
     async def close(self) -> None:
@@ -72,10 +74,10 @@ class ConfinedRunner:
             workspace, self._workspace = self._workspace, None
             await asyncio.to_thread(workspace.remove)
 
-    async def collect_garbage(self) -> int:
+    async def delete_stale_workspaces(self) -> int:
         """Removes the directories that runners left whose process is gone; how many. Any process may, at any time."""
-        kinds = (self._pool, *probe.list_target_leftovers(self._data))
-        return await asyncio.to_thread(lambda: sum(pool.collect_garbage() for pool in kinds))
+        kinds = (self._pool, *probe.make_attack_target_pools(self._data))
+        return await asyncio.to_thread(lambda: sum(pool.delete_stale_workspaces() for pool in kinds))
 
     async def parse_tool_spec(self, source: str, function: str) -> ToolSpec:
         return await self._reader.parse_tool_spec(source, function)

@@ -70,12 +70,12 @@ class WorkspacePool:
                 return workspace
         raise Unavailable(f"Directories in {self.parent} keep vanishing.", reason="storage")
 
-    def collect_garbage(self) -> int:
+    def delete_stale_workspaces(self) -> int:
         """Removes those of this user whose owner is gone; how many. Any process may, at any time: a living one's stay, and so does
         what `make_workspace` did not make."""
-        return sum(_collect_workspace(path) for path in self._list_candidates())
+        return sum(_delete_if_abandoned(path) for path in self._list_workspace_paths())
 
-    def _list_candidates(self) -> Sequence[Path]:
+    def _list_workspace_paths(self) -> Sequence[Path]:
         try:
             return [path for path in self.parent.iterdir() if self._shape.fullmatch(path.name)]
         except OSError:  # not made yet, or not for this user to read
@@ -92,7 +92,7 @@ def _lock_workspace(path: Path) -> Workspace | None:
     with ExitStack() as undo:
         undo.callback(workspace.remove)
         try:
-            if not _is_locked_now(path, handle):
+            if not _try_lock_directory(path, handle):
                 return None
             os.close(os.open(MARK, _NEW_FILE, 0o600, dir_fd=handle))
         except OSError as error:
@@ -102,14 +102,14 @@ def _lock_workspace(path: Path) -> Workspace | None:
     return workspace
 
 
-def _collect_workspace(path: Path) -> bool:
+def _delete_if_abandoned(path: Path) -> bool:
     try:
         handle = os.open(path, _DIRECTORY)
     except OSError:  # another user's, no directory, or gone meanwhile
         return False
     try:
-        marked = _is_marked(handle)
-        if not (marked or _is_unfinished(handle)) or not _is_locked_now(path, handle):
+        marked = _has_mark_file(handle)
+        if not (marked or _is_old_and_empty(handle)) or not _try_lock_directory(path, handle):
             return False
         if marked:
             _remove_directory(path, handle)
@@ -122,7 +122,7 @@ def _collect_workspace(path: Path) -> bool:
         os.close(handle)
 
 
-def _is_marked(handle: int) -> bool:
+def _has_mark_file(handle: int) -> bool:
     try:
         mark = os.stat(MARK, dir_fd=handle, follow_symlinks=False)
     except OSError:
@@ -130,14 +130,14 @@ def _is_marked(handle: int) -> bool:
     return stat.S_ISREG(mark.st_mode) and mark.st_uid == os.fstat(handle).st_uid == os.geteuid()
 
 
-def _is_unfinished(handle: int) -> bool:
+def _is_old_and_empty(handle: int) -> bool:
     """Whether its owner died just before it was marked, or just before it was gone: empty, closed to others, and a while ago."""
     found = os.fstat(handle)
     closed = found.st_uid == os.geteuid() and found.st_mode & 0o777 == 0o700
     return closed and time.time() - found.st_mtime > _UNMARKED_SECONDS and not os.listdir(handle)
 
 
-def _is_locked_now(path: Path, handle: int) -> bool:
+def _try_lock_directory(path: Path, handle: int) -> bool:
     """For as long as the handle is open. Not when another has the lock, or when the directory is gone."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

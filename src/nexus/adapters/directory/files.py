@@ -38,15 +38,15 @@ class DirectoryFiles:
 
     async def read(self, path: str) -> bytes:
         parts = check_path(path)
-        return await _run_in_thread(lambda: self._read(parts))
+        return await _run_in_thread(lambda: self._read_file_blocking(parts))
 
     async def write(self, path: str, content: bytes) -> None:
         parts = check_path(path)
-        await _run_in_thread(lambda: self._write(parts, content))
+        await _run_in_thread(lambda: self._write_file_blocking(parts, content))
 
     async def list(self, folder: str = "") -> Sequence[str]:
         parts = check_path(folder) if folder else ()
-        return await _run_in_thread(lambda: self._list(parts))
+        return await _run_in_thread(lambda: self._list_files_blocking(parts))
 
     async def delete_path(self, path: str) -> None:
         parts = check_path(path)
@@ -54,22 +54,22 @@ class DirectoryFiles:
 
     async def delete_all_temp_files(self) -> int:
         """Removes what writes left that were cut by the end of their process; how many. For a process that has the tree for itself."""
-        return await asyncio.to_thread(_remove_before, time.time(), _list_unfinished_writes(self._root))
+        return await asyncio.to_thread(_delete_files_older_than, time.time(), _list_unfinished_writes(self._root))
 
-    async def collect_garbage(self, *, folders: int = 1000) -> int:
+    async def delete_old_temp_files(self, *, folders: int = 1000) -> int:
         """Removes what cut writes left in the next so many folders; how many. Any process may: a write that goes on for a minute
         without a byte, and loses its file by this, begins again."""
-        return await asyncio.to_thread(self._collect_leftovers, folders)
+        return await asyncio.to_thread(self._delete_old_temp_blocking, folders)
 
-    def _collect_leftovers(self, folders: int) -> int:
+    def _delete_old_temp_blocking(self, folders: int) -> int:
         left = list(islice(self._walk, folders))
         if len(left) < folders:
             self._walk = _list_unfinished_writes(self._root)
-        return _remove_before(time.time() - _SETTLED, left)
+        return _delete_files_older_than(time.time() - _SETTLED, left)
 
-    def _read(self, parts: tuple[str, ...]) -> bytes:
+    def _read_file_blocking(self, parts: tuple[str, ...]) -> bytes:
         try:
-            with self._open_folders(parts[:-1]) as folders:
+            with self._open_path_folders(parts[:-1]) as folders:
                 content = _read_content(parts[-1], folders[-1])
         except (FileNotFoundError, Conflict):
             content = None
@@ -77,32 +77,32 @@ class DirectoryFiles:
             raise NotFound(f"There is no file {'/'.join(parts)!r}.")
         return content
 
-    def _write(self, parts: tuple[str, ...], content: bytes) -> None:
+    def _write_file_blocking(self, parts: tuple[str, ...], content: bytes) -> None:
         for _ in range(10):
             # a folder that just became empty may vanish between opening it and using it
             with suppress(FileNotFoundError):
                 self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-                with self._open_folders(parts[:-1], make=True) as folders:
+                with self._open_path_folders(parts[:-1], make=True) as folders:
                     return _replace_file(parts[-1], content, folders[-1])
         raise Unavailable("The folder keeps vanishing.", reason="storage")
 
-    def _list(self, parts: tuple[str, ...]) -> Sequence[str]:
+    def _list_files_blocking(self, parts: tuple[str, ...]) -> Sequence[str]:
         try:
-            with self._open_folders(parts) as folders:
+            with self._open_path_folders(parts) as folders:
                 found = _list_files(folders[-1], "".join(f"{part}/" for part in parts))
                 return sorted(path for path in found if len(path.encode()) <= LONGEST_PATH)
         except (FileNotFoundError, Conflict):
             return []
 
     def _delete_path_blocking(self, parts: tuple[str, ...]) -> None:
-        with suppress(FileNotFoundError, Conflict), self._open_folders(parts[:-1]) as folders:
+        with suppress(FileNotFoundError, Conflict), self._open_path_folders(parts[:-1]) as folders:
             _delete_file_or_folder(parts[-1], folders[-1])
             for depth in range(len(parts) - 2, -1, -1):
-                if not _remove_if_empty(parts[depth], folders[depth]):
+                if not _delete_folder_if_empty(parts[depth], folders[depth]):
                     return
 
     @contextmanager
-    def _open_folders(self, parts: Sequence[str], *, make: bool = False) -> Iterator[Sequence[int]]:
+    def _open_path_folders(self, parts: Sequence[str], *, make: bool = False) -> Iterator[Sequence[int]]:
         """Descriptors of the root and of every folder on the way; Conflict where something else is in the way."""
         with ExitStack() as opened:
             folders = [os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)]
@@ -186,7 +186,7 @@ def _rename_temporary_file(temporary: str, name: str, folder: int) -> None:
     try:
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     except IsADirectoryError:
-        if not _remove_if_empty(name, folder):
+        if not _delete_folder_if_empty(name, folder):
             raise Conflict(f"{name!r} is a folder.") from None
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
 
@@ -209,7 +209,7 @@ def _delete_file_or_folder(name: str, folder: int) -> None:
     raise Unavailable("The folder keeps filling.", reason="storage")
 
 
-def _remove_if_empty(name: str, folder: int) -> bool:
+def _delete_folder_if_empty(name: str, folder: int) -> bool:
     try:
         os.rmdir(name, dir_fd=folder)
     except OSError as error:
@@ -250,12 +250,12 @@ def _list_unfinished_writes(root: Path) -> Iterator[Sequence[Path]]:
         yield [Path(at, name) for name in left]
 
 
-def _remove_before(before: float, left: Iterable[Sequence[Path]]) -> int:
+def _delete_files_older_than(before: float, left: Iterable[Sequence[Path]]) -> int:
     """What is younger belongs to a write that goes on."""
-    return sum(_remove_if_old(path, before) for paths in left for path in paths)
+    return sum(_delete_path_if_old(path, before) for paths in left for path in paths)
 
 
-def _remove_if_old(path: Path, before: float) -> bool:
+def _delete_path_if_old(path: Path, before: float) -> bool:
     try:
         if path.lstat().st_mtime >= before:
             return False

@@ -13,20 +13,20 @@ _ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 logger = structlog.get_logger()
 
 
-def close_to_others(paths: Iterable[Path]) -> None:
+def make_paths_owner_only(paths: Iterable[Path]) -> None:
     """Takes the rights of group and others from these entries where they are there; from all that is in a folder before from the
     folder itself, so that what was cut goes on at the next time. A folder that is closed is not looked into: nobody could reach it.
     Links are left alone."""
     for path in paths:
-        if not _is_open(path):
+        if not _is_accessible_to_others(path):
             continue
         for at, folders, files in os.walk(path, topdown=False):
             for name in (*folders, *files):
-                _close_mode(Path(at, name))
-        _close_mode(path)
+                _make_path_owner_only(Path(at, name))
+        _make_path_owner_only(path)
 
 
-def _is_open(path: Path) -> bool:
+def _is_accessible_to_others(path: Path) -> bool:
     try:
         found = path.lstat().st_mode
     except FileNotFoundError:
@@ -34,9 +34,9 @@ def _is_open(path: Path) -> bool:
     return not stat.S_ISLNK(found) and bool(found & _OTHERS)
 
 
-def _close_mode(path: Path) -> None:
+def _make_path_owner_only(path: Path) -> None:
     try:
-        if not _is_open(path):
+        if not _is_accessible_to_others(path):
             return
         entry = os.open(path, _ENTRY)
         try:

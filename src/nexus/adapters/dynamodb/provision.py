@@ -23,9 +23,9 @@ async def create_missing_tables(client: Any, tables: Sequence[Table[Any]], *, pr
         name = prefix + table.name
         if await _describe_table(client, name) is None:
             with suppress(client.exceptions.ResourceInUseException):  # another process makes it
-                await client.create_table(BillingMode="PAY_PER_REQUEST", **_build_table_request(table, name))
+                await client.create_table(BillingMode="PAY_PER_REQUEST", **_make_create_table_request(table, name))
                 made.append(name)
-        there = await _wait_until_ready(client, name)
+        there = await _wait_until_table_ready(client, name)
         if there["KeySchema"] != (wanted := _make_key_schema(*table.key)):
             raise Conflict(f"{name} has the key {there['KeySchema']}, not {wanted}: drop it, or choose another prefix.")
         made += await _create_missing_indexes(client, table, there)
@@ -71,7 +71,7 @@ async def _enable_deletion_protection(client: Any, name: str) -> None:
 async def _set_deletion_protection(client: Any, name: str, *, enabled: bool) -> None:
     if (await client.describe_table(TableName=name))["Table"].get("DeletionProtectionEnabled", False) != enabled:
         await client.update_table(TableName=name, DeletionProtectionEnabled=enabled)
-        await _wait_until_ready(client, name)
+        await _wait_until_table_ready(client, name)
 
 
 async def _enable_point_in_time_recovery(client: Any, name: str) -> None:
@@ -126,7 +126,7 @@ async def _create_missing_indexes(client: Any, table: Table[Any], there: Mapping
                     GlobalSecondaryIndexUpdates=[{"Create": _make_index_definition(index)}],
                 )
                 made.append(f"{name}/{index.name}")
-            there = await _wait_until_ready(client, name)
+            there = await _wait_until_table_ready(client, name)
     return made
 
 
@@ -146,12 +146,12 @@ async def _describe_table(client: Any, name: str) -> Mapping[str, Any] | None:
     return described
 
 
-async def _wait_until_ready(client: Any, name: str) -> Mapping[str, Any]:
+async def _wait_until_table_ready(client: Any, name: str) -> Mapping[str, Any]:
     """The table, once it and its indexes can be used. Unavailable when it takes too long."""
     pause = 0.05
     try:
         async with asyncio.timeout(READY_SECONDS):
-            while (table := await _describe_table(client, name)) is None or not _is_ready(table):
+            while (table := await _describe_table(client, name)) is None or not _is_table_ready(table):
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, 5.0)
             return table
@@ -159,12 +159,12 @@ async def _wait_until_ready(client: Any, name: str) -> Mapping[str, Any]:
         raise Unavailable(f"{name} is not ready after {READY_SECONDS:.0f} s") from None
 
 
-def _is_ready(table: Mapping[str, Any]) -> bool:
+def _is_table_ready(table: Mapping[str, Any]) -> bool:
     indexes = table.get("GlobalSecondaryIndexes", ())
     return {table["TableStatus"], *(index.get("IndexStatus", "ACTIVE") for index in indexes)} == {"ACTIVE"}
 
 
-def _build_table_request(table: Table[Any], name: str) -> dict[str, Any]:
+def _make_create_table_request(table: Table[Any], name: str) -> dict[str, Any]:
     fields = {*table.key}.union(*((index.partition, index.sort) for index in table.indexes))
     declared = {
         "TableName": name,
@@ -177,13 +177,13 @@ def _build_table_request(table: Table[Any], name: str) -> dict[str, Any]:
 
 
 def _make_attribute_types(table: Table[Any], fields: set[str]) -> list[dict[str, str]]:
-    kinds = {field: "N" if _is_number(table.fields.get(field)) else "S" for field in sorted(fields)}
+    kinds = {field: "N" if _is_number_type(table.fields.get(field)) else "S" for field in sorted(fields)}
     return [{"AttributeName": field, "AttributeType": kind} for field, kind in kinds.items()]
 
 
-def _is_number(kind: Any) -> bool:
+def _is_number_type(kind: Any) -> bool:
     if get_origin(kind) in (Union, types.UnionType):
-        return any(map(_is_number, get_args(kind)))
+        return any(map(_is_number_type, get_args(kind)))
     return kind is int
 
 

@@ -25,7 +25,7 @@ class Request:
 
     def add_value_placeholder(self, value: Any) -> str:
         place = f":{len(self._values)}"
-        self._values[place] = encode_value(value)
+        self._values[place] = encode_dynamo_value(value)
         return place
 
     def make_condition_clauses(self, when: When, key: str) -> list[str]:
@@ -74,18 +74,18 @@ def _escape_key(key: str) -> str:
 
 
 def encode_dynamo_key(fields: Sequence[str], values: Key) -> Attributes:
-    return {field: encode_value(value) for field, value in zip(fields, values, strict=False)}
+    return {field: encode_dynamo_value(value) for field, value in zip(fields, values, strict=False)}
 
 
 def encode_dynamo_item(item: Item) -> Attributes:
-    return {field: encode_value(value) for field, value in item.items()}
+    return {field: encode_dynamo_value(value) for field, value in item.items()}
 
 
 def decode_dynamo_item(attributes: Mapping[str, Any]) -> Item:
-    return {field: decode_value(value) for field, value in attributes.items()}
+    return {field: decode_dynamo_value(value) for field, value in attributes.items()}
 
 
-def encode_value(value: Any) -> dict[str, Any]:
+def encode_dynamo_value(value: Any) -> dict[str, Any]:
     match value:
         case str():
             return {"S": value}
@@ -96,19 +96,19 @@ def encode_value(value: Any) -> dict[str, Any]:
         case None:
             return {"NULL": True}
         case dict():
-            return {"M": {_escape_key(key): encode_value(part) for key, part in value.items()}}
-    return {"L": [encode_value(part) for part in value]}
+            return {"M": {_escape_key(key): encode_dynamo_value(part) for key, part in value.items()}}
+    return {"L": [encode_dynamo_value(part) for part in value]}
 
 
-def decode_value(value: Mapping[str, Any]) -> Any:
+def decode_dynamo_value(value: Mapping[str, Any]) -> Any:
     ((kind, content),) = value.items()
     match kind:
         case "N":
             return int(content) if content.lstrip("-").isdigit() else float(content)
         case "M":
-            return {key.removeprefix(ESCAPE): decode_value(part) for key, part in content.items()}
+            return {key.removeprefix(ESCAPE): decode_dynamo_value(part) for key, part in content.items()}
         case "L":
-            return [decode_value(part) for part in content]
+            return [decode_dynamo_value(part) for part in content]
         case "NULL":
             return None
     return content

@@ -45,7 +45,9 @@ _MARK = "write_id"
 _VERBS = {"put": "Put", "delete": "Delete", "check": "ConditionCheck", "patch": "Update", "tally": "Update"}
 
 
-def open_client(*, region: str, endpoint_url: str | None = None, **session: str) -> AbstractAsyncContextManager[Any]:
+def open_dynamodb_client(
+    *, region: str, endpoint_url: str | None = None, **session: str
+) -> AbstractAsyncContextManager[Any]:
     """A client for `DynamoTables`, to be entered; credentials come from where the SDK looks, or from `session`."""
     client = aioboto3.Session(region_name=region, **session).client(
         "dynamodb", endpoint_url=endpoint_url, config=CONFIG
@@ -92,7 +94,7 @@ class DynamoTables:
 
     async def write_rows(self, writes: Sequence[Write]) -> None:
         mark = secrets.token_hex(8)
-        requests = [self._write_request(write, mark) for write in writes]
+        requests = [self._make_write_request(write, mark) for write in writes]
         try:
             if len(writes) > 1 or writes[0].verb == "check":
                 await self._send_with_retries("transact_write_items", TransactItems=requests, ClientRequestToken=mark)
@@ -100,7 +102,7 @@ class DynamoTables:
                 ((verb, request),) = requests[0].items()
                 await self._send_with_retries(f"{verb.lower()}_item", **request)
         except ClientError as error:
-            refused = {at: row for at, (code, row) in enumerate(_read_cancellation_reasons(error)) if code in _REFUSING}
+            refused = {at: row for at, (code, row) in enumerate(_list_cancellation_reasons(error)) if code in _REFUSING}
             if not any(row and row.get(_MARK) == mark for row in refused.values()):
                 first = min(refused)
                 raise Refused(first, refused[first]) from None
@@ -131,7 +133,7 @@ class DynamoTables:
             KeyConditionExpression=where, ExclusiveStartKey=after, ScanIndexForward=not window.newest_first
         )
 
-    def _write_request(self, write: Write, mark: str) -> dict[str, Any]:
+    def _make_write_request(self, write: Write, mark: str) -> dict[str, Any]:
         table, verb = write.table, _VERBS[write.verb]
         request = Request(TableName=self._prefix + table.name, ReturnValuesOnConditionCheckFailure="ALL_OLD")
         conditions = request.make_condition_clauses(write.when, table.key[0])
@@ -157,7 +159,7 @@ class DynamoTables:
                 lost = error
             except ClientError as error:
                 lost = error
-                codes = {code for code, _ in _read_cancellation_reasons(error)} - {"None"}
+                codes = {code for code, _ in _list_cancellation_reasons(error)} - {"None"}
                 if codes & _REFUSING:
                     raise
                 if codes & _INVALID:
@@ -170,7 +172,7 @@ class DynamoTables:
         raise Unavailable("The database refuses to answer", operation=operation) from lost
 
 
-def _read_cancellation_reasons(error: ClientError) -> list[tuple[str, Item | None]]:
+def _list_cancellation_reasons(error: ClientError) -> list[tuple[str, Item | None]]:
     """Of each write: why it failed, or "None", and the row that stood against it."""
     response: Mapping[str, Any] = error.response
     reasons = response.get("CancellationReasons") or [{**response, "Code": response["Error"]["Code"]}]

@@ -67,11 +67,13 @@ class Git:
         where = {"GIT_DIR": str(tree / ".git"), "GIT_WORK_TREE": str(tree)}
         return await self._run_git_process(arguments, where | ({"GIT_INDEX_FILE": str(index)} if index else {}), stdin)
 
-    async def ask_or_fail(self, tree: Path, *arguments: str, stdin: bytes = b"", index: Path | None = None) -> bytes:
+    async def run_command_or_raise(
+        self, tree: Path, *arguments: str, stdin: bytes = b"", index: Path | None = None
+    ) -> bytes:
         """As `ask`; Unavailable when git says no."""
         answer = await self.run_command(tree, *arguments, stdin=stdin, index=index)
         if answer.code:
-            raise make_problem(arguments[0], answer)
+            raise make_git_error(arguments[0], answer)
         return answer.out
 
     async def init_bare_repository(self, repository: Path) -> None:
@@ -79,7 +81,7 @@ class Git:
         arguments = ("init", "--quiet", "--bare", "--template=", "--initial-branch=main", "--object-format=sha1")
         answer = await self._run_git_process(arguments, {"GIT_DIR": str(repository)}, b"")
         if answer.code:
-            raise make_problem("init", answer)
+            raise make_git_error("init", answer)
 
     async def _run_git_process(self, arguments: Sequence[str], where: Mapping[str, str], stdin: bytes) -> Answer:
         process = await self._start_process(arguments, where, stdin)
@@ -89,7 +91,7 @@ class Git:
         except TimeoutError:
             raise Unavailable(f"git {arguments[0]} took longer than {self._seconds:g} s.", part="git") from None
         finally:
-            await _end_process(process, self._patience)
+            await _terminate_process(process, self._patience)
         return Answer(process.returncode or 0, out, problem.decode(errors="replace").strip())
 
     async def _start_process(
@@ -99,7 +101,7 @@ class Git:
             raise Unavailable("The program git is not installed on this machine.", part="git")
         pipe = asyncio.subprocess.PIPE
         try:
-            with _open_as_file(stdin) as given:
+            with _open_stdin_file(stdin) as given:
                 starting = asyncio.create_subprocess_exec(
                     self._program,
                     *arguments,
@@ -121,11 +123,11 @@ class Git:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
             with suppress(OSError):
-                await _end_process(await starting, self._patience)
+                await _terminate_process(await starting, self._patience)
             raise
 
 
-async def _end_process(process: asyncio.subprocess.Process, patience: float) -> None:
+async def _terminate_process(process: asyncio.subprocess.Process, patience: float) -> None:
     """A git that is told to end takes its locks away with it; one that does not hear is killed."""
     for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, None)):
         if process.returncode is not None:
@@ -143,7 +145,7 @@ async def _end_process(process: asyncio.subprocess.Process, patience: float) -> 
 
 
 @contextmanager
-def _open_as_file(stdin: bytes) -> Iterator[IO[bytes] | int]:
+def _open_stdin_file(stdin: bytes) -> Iterator[IO[bytes] | int]:
     """Input as a file: a git that ends early leaves no pipe behind that somebody still writes to."""
     if not stdin:
         yield asyncio.subprocess.DEVNULL
@@ -154,7 +156,7 @@ def _open_as_file(stdin: bytes) -> Iterator[IO[bytes] | int]:
         yield file
 
 
-def make_problem(verb: str, answer: Answer) -> Unavailable:
+def make_git_error(verb: str, answer: Answer) -> Unavailable:
     if any(sign in answer.problem for sign in _FULL):
         return Unavailable("The storage is full.", reason="storage_full")
     return Unavailable(f"git {verb} failed.", part="git", exit_code=answer.code, problem=answer.problem[-500:])

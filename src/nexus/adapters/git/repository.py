@@ -9,9 +9,15 @@ from secrets import token_hex
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-from nexus.adapters.git.command import Git, make_problem
-from nexus.adapters.git.stale_files import BEFORE_WORK, remove_old
-from nexus.adapters.git.worktree import Worktree, is_open, make_private, read_state, replace_file_atomically
+from nexus.adapters.git.command import Git, make_git_error
+from nexus.adapters.git.stale_files import BEFORE_WORK, delete_old_files
+from nexus.adapters.git.worktree import (
+    Worktree,
+    has_git_repository,
+    make_private_folder,
+    read_checkout_state,
+    replace_file_atomically,
+)
 from nexus.domain.core.errors import NotFound, Unavailable
 from nexus.domain.core.failpoints import hit
 from nexus.domain.core.instants import Clock, instant, system_clock
@@ -87,15 +93,15 @@ class GitRepository:
     ) -> str:
         tree = self._root / project_folder(project_id)
         check_change(files, message=message, key=key, fence=writer.fence)
-        text = _format_message(message.strip(), key, writer.fence)
+        text = _format_commit_message(message.strip(), key, writer.fence)
         async with self._get_tree_lock(tree):
-            await self._create_repository(tree)
+            await self._ensure_repository(tree)
             for _ in range(_TRIES):
-                newest = await self._find_newest(tree, await self._checkout_newest_commit(tree))
+                newest = await self._read_newest_commit(tree, await self._checkout_newest_commit(tree))
                 writer.fence.check_newest(newest.fence if newest else Fence())
                 change = _encode_fast_import(newest, files, text=text, key=key, seconds=int(self._clock()))
                 hit("before:git.objects")
-                made = await self._git.ask_or_fail(tree, "fast-import", "--quiet", "--done", stdin=change)
+                made = await self._git.run_command_or_raise(tree, "fast-import", "--quiet", "--done", stdin=change)
                 hit("after:git.objects")
                 commit_id = made.decode().strip()
                 await writer.held()
@@ -114,7 +120,7 @@ class GitRepository:
         if newest is None or limit < 1:
             return []
         arguments = ("log", "-z", f"--max-count={limit}", "--format=%H%x00%ct%x00%B", "--encoding=UTF-8", newest, "--")
-        fields = (await self._git.ask_or_fail(tree, *arguments)).decode(errors="replace").split("\0")
+        fields = (await self._git.run_command_or_raise(tree, *arguments)).decode(errors="replace").split("\0")
         return [_make_commit_record(*entry) for entry in zip(fields[::3], fields[1::3], fields[2::3], strict=False)]
 
     async def list(self, project_id: str, *, at: str | None = None) -> Sequence[str]:
@@ -122,8 +128,8 @@ class GitRepository:
         newest = await self._repair_working_tree(tree)
         if newest is None and at is None:
             return []
-        commit_id = await self._verify_commit(tree, at) if at is not None else str(newest)
-        raw = await self._git.ask_or_fail(tree, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit_id)
+        commit_id = await self._check_commit_exists(tree, at) if at is not None else str(newest)
+        raw = await self._git.run_command_or_raise(tree, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit_id)
         return sorted(raw.decode(errors="replace").split("\0")[:-1])
 
     async def read(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
@@ -132,7 +138,7 @@ class GitRepository:
         commit_id = newest if at is None else at
         if newest and commit_id and _COMMIT_ID.fullmatch(commit_id):
             asked = f"{commit_id}^{{commit}}:{path}\n".encode()
-            raw = await self._git.ask_or_fail(tree, "cat-file", "--batch", stdin=asked)
+            raw = await self._git.run_command_or_raise(tree, "cat-file", "--batch", stdin=asked)
             line, _, content = raw.partition(b"\n")
             if re.fullmatch(rb"[0-9a-f]{40} blob \d+", line):
                 return content[:-1]
@@ -143,39 +149,41 @@ class GitRepository:
 
     async def _repair_working_tree(self, tree: Path) -> str | None:
         """The newest commit, after making good what a crash left undone."""
-        newest, shown = await asyncio.to_thread(read_state, tree)
+        newest, shown = await asyncio.to_thread(read_checkout_state, tree)
         if newest == shown:
             return newest
         async with self._get_tree_lock(tree):
             return await self._checkout_newest_commit(tree)
 
     async def _checkout_newest_commit(self, tree: Path) -> str | None:
-        newest, shown = await asyncio.to_thread(read_state, tree)
+        newest, shown = await asyncio.to_thread(read_checkout_state, tree)
         if newest and newest != shown:
             await self._worktree.checkout_commit(tree, newest, known={})
         return newest
 
-    async def _create_repository(self, tree: Path) -> None:
+    async def _ensure_repository(self, tree: Path) -> None:
         """A repository appears whole: it is made beside the tree and moved into its place."""
-        if await asyncio.to_thread(is_open, tree):
-            await asyncio.to_thread(remove_old, tree / ".git", BEFORE_WORK)
+        if await asyncio.to_thread(has_git_repository, tree):
+            await asyncio.to_thread(delete_old_files, tree / ".git", BEFORE_WORK)
             return
         fresh = tree.with_name(TEMPORARY + token_hex(8))
         try:
-            await asyncio.to_thread(make_private, fresh)
+            await asyncio.to_thread(make_private_folder, fresh)
             await self._git.init_bare_repository(fresh)
         except BaseException:
             await asyncio.to_thread(shutil.rmtree, fresh, ignore_errors=True)
             raise
-        await asyncio.to_thread(_move_tree, fresh, tree)  # whoever waits may be cancelled: it cleans up by itself
+        await asyncio.to_thread(
+            _move_repository_into_place, fresh, tree
+        )  # whoever waits may be cancelled: it cleans up by itself
 
-    async def _find_newest(self, tree: Path, commit_id: str | None) -> _Newest | None:
+    async def _read_newest_commit(self, tree: Path, commit_id: str | None) -> _Newest | None:
         if commit_id is None:
             return None
-        raw = (await self._git.ask_or_fail(tree, "cat-file", "commit", commit_id)).decode(errors="replace")
+        raw = (await self._git.run_command_or_raise(tree, "cat-file", "commit", commit_id)).decode(errors="replace")
         head, _, text = raw.partition("\n\n")
         parents = [line.removeprefix("parent ") for line in head.split("\n") if line.startswith("parent ")]
-        told = _parse_message(text)
+        told = _parse_commit_message(text)
         return _Newest(commit_id, parents, told.key, told.fence)
 
     async def _move_branch_to_commit(self, tree: Path, newest: _Newest | None, commit_id: str) -> bool:
@@ -185,16 +193,18 @@ class GitRepository:
         if answer.code == 0:
             return True
         if ".lock': File exists" in answer.problem:
-            await asyncio.to_thread(remove_old, tree / ".git", BEFORE_WORK)
+            await asyncio.to_thread(delete_old_files, tree / ".git", BEFORE_WORK)
             return False
-        if (await asyncio.to_thread(read_state, tree))[0] == expected:
-            raise make_problem("update-ref", answer)
+        if (await asyncio.to_thread(read_checkout_state, tree))[0] == expected:
+            raise make_git_error("update-ref", answer)
         return False
 
-    async def _verify_commit(self, tree: Path, commit_id: str) -> str:
-        exists = await asyncio.to_thread(is_open, tree)
+    async def _check_commit_exists(self, tree: Path, commit_id: str) -> str:
+        exists = await asyncio.to_thread(has_git_repository, tree)
         if exists and _COMMIT_ID.fullmatch(commit_id):
-            told = await self._git.ask_or_fail(tree, "cat-file", "--batch-check", stdin=f"{commit_id}\n".encode())
+            told = await self._git.run_command_or_raise(
+                tree, "cat-file", "--batch-check", stdin=f"{commit_id}\n".encode()
+            )
             if told.split(b" ")[1:2] == [b"commit"]:
                 return commit_id
         raise NotFound("There is no such commit.")
@@ -211,19 +221,19 @@ def _encode_fast_import(
     lines = [b"commit %b" % _SCRATCH.encode(), b"mark :1", b"committer nexus <nexus@localhost> %d +0000" % seconds]
     lines += [b"data %d\n%b" % (len(message), message)]
     lines += [b"%b %b" % (b"merge" if nth else b"from", parent.encode()) for nth, parent in enumerate(parents)]
-    lines += [b"D %b" % _quote_message(path) for path in files]
+    lines += [b"D %b" % _quote_path(path) for path in files]
     for path, content in files.items():
         if content is not None:
-            lines += [b"M 100644 inline %b\ndata %d\n%b" % (_quote_message(path), len(content), content)]
+            lines += [b"M 100644 inline %b\ndata %d\n%b" % (_quote_path(path), len(content), content)]
     lines += [b"", b"get-mark :1", b"reset %b" % _SCRATCH.encode(), b"from %b" % _NOTHING.encode(), b"", b"done", b""]
     return b"\n".join(lines)
 
 
-def _quote_message(path: str) -> bytes:
+def _quote_path(path: str) -> bytes:
     return b'"%b"' % path.replace('"', '\\"').encode()
 
 
-def _format_message(message: str, key: str, fence: Fence) -> str:
+def _format_commit_message(message: str, key: str, fence: Fence) -> str:
     """Fence and key join the trailers that the message may end with. A fence is always there: what looks like one in the message is
     not the last."""
     paragraphs = message.split("\n\n")
@@ -232,8 +242,8 @@ def _format_message(message: str, key: str, fence: Fence) -> str:
     return f"{message}{'' if joined else chr(10)}\n{_FENCE}{fence}\n{_KEY}{key}\n"
 
 
-def _parse_message(text: str) -> _Message:
-    """Without the trailers that `_format_message` adds, or what users and older histories have of them."""
+def _parse_commit_message(text: str) -> _Message:
+    """Without the trailers that `_format_commit_message` adds, or what users and older histories have of them."""
     above, found, key = text.rstrip("\n").rpartition(f"\n{_KEY}")
     if not found or "\n" in key:
         return _Message(text.strip(), "", Fence())
@@ -243,20 +253,20 @@ def _parse_message(text: str) -> _Message:
 
 
 def _make_commit_record(commit_id: str, seconds: str, text: str) -> Commit:
-    told = _parse_message(text)
+    told = _parse_commit_message(text)
     return Commit(commit_id=commit_id, message=told.message, key=told.key, created_at=instant(int(seconds)))
 
 
-def _move_tree(fresh: Path, tree: Path) -> None:
+def _move_repository_into_place(fresh: Path, tree: Path) -> None:
     try:
-        make_private(fresh / "info")
+        make_private_folder(fresh / "info")
         replace_file_atomically(fresh / "config", _CONFIGURATION)
         replace_file_atomically(fresh / "info/exclude", f"{TEMPORARY}*\n".encode())
         replace_file_atomically(fresh / "info/attributes", _ATTRIBUTES)
-        make_private(tree)
+        make_private_folder(tree)
         fresh.rename(tree / ".git")
     except OSError:
-        if not is_open(tree):  # else another process was first
+        if not has_git_repository(tree):  # else another process was first
             raise
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

@@ -29,15 +29,15 @@ class StaleFiles:
         self._projects = root.absolute() / "projects"
         self._walk = _list_repositories(self._projects)
 
-    async def collect_garbage(self, *, projects: int = 50) -> int:
+    async def delete_stale_files(self, *, projects: int = 50) -> int:
         """Removes what is old in the next so many projects; how many. Any process may, at any time."""
-        return await asyncio.to_thread(self._collect_leftovers, projects)
+        return await asyncio.to_thread(self._delete_stale_blocking, projects)
 
-    def _collect_leftovers(self, projects: int) -> int:
+    def _delete_stale_blocking(self, projects: int) -> int:
         repositories = list(islice(self._walk, projects))
         if len(repositories) < projects:
             self._walk = _list_repositories(self._projects)
-        return sum(remove_old(repository, _AT_REST) for repository in repositories)
+        return sum(delete_old_files(repository, _AT_REST) for repository in repositories)
 
 
 def _list_repositories(projects: Path) -> Iterator[Path]:
@@ -48,17 +48,17 @@ def _list_repositories(projects: Path) -> Iterator[Path]:
                 yield repository
 
 
-def remove_old(repository: Path, ages: Mapping[str, float]) -> int:
+def delete_old_files(repository: Path, ages: Mapping[str, float]) -> int:
     """Removes what these patterns name, each once it is older than its seconds; how many."""
     now = time.time()
     return sum(
-        _remove_if_old(repository / name, now - seconds)
+        _delete_path_if_old(repository / name, now - seconds)
         for pattern, seconds in ages.items()
         for name in glob.glob(pattern, root_dir=repository)  # noqa: PTH207 - quiet about what goes away meanwhile
     )
 
 
-def _remove_if_old(path: Path, before: float) -> bool:
+def _delete_path_if_old(path: Path, before: float) -> bool:
     try:
         if path.lstat().st_mtime >= before:
             return False

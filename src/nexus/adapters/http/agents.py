@@ -3,7 +3,7 @@
 from litestar.params import FromQuery, JSONBody
 from msgspec import UNSET, structs
 
-from nexus.adapters.http.answers import Answer, answer_tagged, convert_page_to_wire, convert_to_wire
+from nexus.adapters.http.answers import Answer, convert_page_to_wire, convert_to_wire, make_etag_answer
 from nexus.adapters.http.openapi import UNCHANGED
 from nexus.adapters.http.requests import JSONRequest, newest
 from nexus.adapters.http.routes import Id, Once, Revision, Routes, Window
@@ -29,7 +29,7 @@ async def list_agents(
 async def get_agent(request: JSONRequest, agent_id: Id) -> Answer[wire.AgentView | None]:
     """An agent as it stands."""
     agent = await request.services.agents.get(request.caller, agent_id)
-    return answer_tagged(request, agent.revision, convert_to_wire(agent, wire.AgentView))
+    return make_etag_answer(request, agent.revision, convert_to_wire(agent, wire.AgentView))
 
 
 @route("PUT /agents/{agent_id:str}", 409, 412)
@@ -41,7 +41,7 @@ async def update_agent(
     if not changes:
         raise InvalidInput("Name at least one field to change.", errors=[{"pointer": "", "message": "no field"}])
     agent = await request.services.agents.update(request.caller, agent_id, changes, revision=revision)
-    return answer_tagged(request, agent.revision, convert_to_wire(agent, wire.AgentView))
+    return make_etag_answer(request, agent.revision, convert_to_wire(agent, wire.AgentView))
 
 
 @route("DELETE /agents/{agent_id:str}", 409)

@@ -75,7 +75,7 @@ def convert_page_to_wire(page: Page[Any], kind: type[T]) -> Listed[T]:
     return Listed(items=[convert_to_wire(item, kind) for item in page.items], next_cursor=page.cursor)
 
 
-def answer_tagged(
+def make_etag_answer(
     request: Request[Any, Any, Any], revision: int, content: T, *, beside: int | None = None
 ) -> Answer[T | None]:
     """With the revision as its ETag, and what may change `beside` it; 304 when that is what the caller has."""
@@ -87,7 +87,7 @@ def answer_tagged(
     return Answer(content, headers=headers)
 
 
-def answer_file(content: bytes, media_type: str) -> Answer[bytes]:
+def make_file_answer(content: bytes, media_type: str) -> Answer[bytes]:
     """A file: text of this type, or bytes that are no text."""
     try:
         content.decode()
@@ -100,7 +100,7 @@ def make_file_url(project_id: str, path: str) -> str:
     return f"{API}/projects/{project_id}/files/{quote(path)}"
 
 
-def sum_days(kind: type[T], days: Sequence[Struct]) -> T:
+def sum_daily_statistics(kind: type[T], days: Sequence[Struct]) -> T:
     """The days and their sums."""
     names = [name for name in days[0].__struct_fields__ if name != "day"]
     totals = {name: sum(getattr(day, name) for day in days) for name in names}

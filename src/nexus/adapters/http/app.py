@@ -14,11 +14,11 @@ from litestar.routes import HTTPRoute
 
 from nexus.adapters.http import agents, projects, requests, sessions, statistics, system, tasks, tools
 from nexus.adapters.http.answers import API, Answer
-from nexus.adapters.http.auth import authenticate, bearer_token
+from nexus.adapters.http.auth import make_auth_check, parse_bearer_token
 from nexus.adapters.http.edge import MOST_BYTES, Edge
-from nexus.adapters.http.openapi import make_config, make_document
-from nexus.adapters.http.problems import format_allow, handle
-from nexus.adapters.http.requests import JSONRequest, check_parameters
+from nexus.adapters.http.openapi import make_openapi_config, make_openapi_json
+from nexus.adapters.http.problems import format_allow_header, handle_exception
+from nexus.adapters.http.requests import JSONRequest, check_request_parameters
 from nexus.adapters.http.streams import Streams
 from nexus.adapters.http.system import Parts, Ready, System
 from nexus.domain.ports.authenticator import Authenticator
@@ -30,7 +30,7 @@ PROVIDERS: Sequence[Callable[..., Any]] = (requests.window, requests.position, r
 """What routes take from a request, by the name of the parameter that takes it."""
 
 
-def make_app(
+def make_http_app(
     services: Services,
     *,
     parts: Parts,
@@ -49,41 +49,47 @@ def make_app(
 
     @cache
     def write_openapi() -> bytes:
-        secured = not authenticator.is_open
-        app = _build_app([make_router(authenticator, queries)], held, make_config(version=version, secured=secured))
-        return make_document(app, secured=secured)
+        secured = not authenticator.is_anonymous_allowed
+        app = _make_litestar_app(
+            [make_api_router(authenticator, queries)], held, make_openapi_config(version=version, secured=secured)
+        )
+        return make_openapi_json(app, secured=secured)
 
     held = {"services": services, "streams": open_streams, "system": System(version, parts, ready, write_openapi)}
-    app = _build_app([make_router(authenticator, queries), *routers], held)
-    queries.update(_prepare_routes(app))
-    app.asgi_handler = Edge(app.asgi_handler, hosts=hosts if authenticator.is_open else None, methods=_methods(app))
+    app = _make_litestar_app([make_api_router(authenticator, queries), *routers], held)
+    queries.update(_list_query_parameters(app))
+    app.asgi_handler = Edge(
+        app.asgi_handler, hosts=hosts if authenticator.is_anonymous_allowed else None, methods=_make_allow_headers(app)
+    )
     return app
 
 
-def make_router(authenticator: Authenticator, queries: Mapping[object, Collection[str]]) -> Router:
+def make_api_router(authenticator: Authenticator, queries: Mapping[object, Collection[str]]) -> Router:
     """The API: tokens as `Authorization: Bearer`, errors as problems. `queries` are the parameters that each route knows."""
-    check_caller = authenticate(authenticator, bearer_token)
+    check_caller = make_auth_check(authenticator, parse_bearer_token)
 
     async def check_request(request: Request[Any, Any, Any]) -> None:
         await check_caller(request)
-        check_parameters(request.scope, queries)
+        check_request_parameters(request.scope, queries)
 
     return Router(
         API,
         route_handlers=[handler for area in AREAS for handler in area.route.handlers],
         before_request=check_request,
-        exception_handlers={HTTPException: handle, Exception: handle},
+        exception_handlers={HTTPException: handle_exception, Exception: handle_exception},
         dependencies={"once": Provide(requests.once)}
         | {provide.__name__: Provide(provide, sync_to_thread=False) for provide in PROVIDERS},
     )
 
 
-def _build_app(routers: Sequence[Router], held: Mapping[str, Any], config: OpenAPIConfig | None = None) -> Litestar:
+def _make_litestar_app(
+    routers: Sequence[Router], held: Mapping[str, Any], config: OpenAPIConfig | None = None
+) -> Litestar:
     return Litestar(
         [*routers, *system.route.handlers],
         dependencies={"system": Provide(lambda: held["system"], sync_to_thread=False)},
         state=State(held, deep_copy=False),
-        exception_handlers={HTTPException: handle, Exception: handle},
+        exception_handlers={HTTPException: handle_exception, Exception: handle_exception},
         request_class=JSONRequest,
         response_class=Answer,
         request_max_body_size=MOST_BYTES,
@@ -93,7 +99,7 @@ def _build_app(routers: Sequence[Router], held: Mapping[str, Any], config: OpenA
     )
 
 
-def _prepare_routes(app: Litestar) -> Iterator[tuple[object, Collection[str]]]:
+def _list_query_parameters(app: Litestar) -> Iterator[tuple[object, Collection[str]]]:
     """The parameters that each handler may be asked with. What handlers are given is made in turn, for it takes no time: a task
     group to gather it would take a third of a GET, and 5 MB for anyio."""
     for route in app.routes:
@@ -102,9 +108,9 @@ def _prepare_routes(app: Litestar) -> Iterator[tuple[object, Collection[str]]]:
             yield handler, sorted(parameter.field_alias for parameter in model.expected_query_params)
 
 
-def _methods(app: Litestar) -> dict[str, str]:
+def _make_allow_headers(app: Litestar) -> dict[str, str]:
     """What is allowed at each address; for litestar, several methods of one address are routes of their own."""
     together = dict[str, set[str]]()
     for route in app.routes:
         together.setdefault(route.path_format, set()).update(route.methods)
-    return {path: format_allow(methods) for path, methods in together.items()}
+    return {path: format_allow_header(methods) for path, methods in together.items()}

@@ -13,7 +13,7 @@ Check = Callable[[Request[Any, Any, Any]], Awaitable[None]]
 READS = ("GET", "HEAD", "OPTIONS")
 
 
-def authenticate(authenticator: Authenticator, credential_of: Callable[[Fields], str | None]) -> Check:
+def make_auth_check(authenticator: Authenticator, credential_of: Callable[[Fields], str | None]) -> Check:
     """A router's `before_request`: lets those pass whose credential is known, and whose scopes allow what they ask for.
 
     A guard of litestar's would cost a copy of the route for each request, a middleware two layers around each `send`."""
@@ -26,7 +26,7 @@ def authenticate(authenticator: Authenticator, credential_of: Callable[[Fields],
     return check_caller
 
 
-def bearer_token(fields: Fields) -> str | None:
+def parse_bearer_token(fields: Fields) -> str | None:
     """What stands in `Authorization: Bearer`."""
     header = next((value for name, value in fields if name == b"authorization"), b"")
     scheme, _, shown = header.partition(b" ")

@@ -51,38 +51,38 @@ class Connections:
         self.bounds = bounds
         self._all: dict[Connection, str | None] = {}
         self._of: dict[str, dict[Connection, None]] = {}
-        self._key = lru_cache(maxsize=1024)(self._find_key)
+        self._key = lru_cache(maxsize=1024)(self._find_client_network)
 
-    def admit_connection(self, connection: "Connection", address: str) -> bool:
+    def try_add_connection(self, connection: "Connection", address: str) -> bool:
         """False when every connection that could make room has a request in work."""
         key = self._key(address)
         beside = {} if key is None else self._of.get(key, {})
-        if len(beside) >= self.bounds.connections_per_address and not self._drop_one(beside):
+        if len(beside) >= self.bounds.connections_per_address and not self._evict_connection(beside):
             return False
-        if len(self._all) >= self.bounds.connections and not self._drop_one(self._all):
+        if len(self._all) >= self.bounds.connections and not self._evict_connection(self._all):
             return False
         self._all[connection] = key
         if key is not None:
             self._of.setdefault(key, {})[connection] = None
         return True
 
-    def release(self, connection: "Connection") -> None:
+    def remove_connection(self, connection: "Connection") -> None:
         key = self._all.pop(connection, None)
         if key is not None and (beside := self._of.get(key)) is not None:
             beside.pop(connection, None)
             if not beside:
                 del self._of[key]
 
-    def _drop_one(self, among: Collection["Connection"]) -> bool:
-        sending = (one for one in among if one.is_owed)
+    def _evict_connection(self, among: Collection["Connection"]) -> bool:
+        sending = (one for one in among if one.is_waiting_for_peer)
         idle = (one for one in among if not one.is_answering)
         if (found := next(chain(sending, idle), None)) is None:
             return False
-        self.release(found)
+        self.remove_connection(found)
         found.transport.abort()
         return True
 
-    def _find_key(self, address: str) -> str | None:
+    def _find_client_network(self, address: str) -> str | None:
         """What is counted together: an IPv4 address, or the network of an IPv6 one; None for a trusted one."""
         try:
             known = ipaddress.ip_address(address.partition("%")[0])
@@ -112,19 +112,19 @@ class Connection(HttpToolsProtocol):
         return self._running is not None and not self._running.response_complete
 
     @property
-    def is_owed(self) -> bool:
+    def is_waiting_for_peer(self) -> bool:
         """Whether the peer has to send the rest of something, or anything at all."""
         return self._until < math.inf
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         self._until = self.loop.time() + self._bounds.head_seconds
-        if not self._held.admit_connection(self, self.client[0] if self.client else ""):
+        if not self._held.try_add_connection(self, self.client[0] if self.client else ""):
             self._refuse_request(TooManyConnections("Close some connections, or try again soon.", retry_after=5))
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._held.release(self)
+        self._held.remove_connection(self)
         self.pipeline.clear()
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
@@ -193,7 +193,7 @@ class Connection(HttpToolsProtocol):
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
-    def check_deadlines(self, now: float) -> None:
+    def close_if_timed_out(self, now: float) -> None:
         """Ends a connection whose peer takes nothing, or lets us wait for what it owes."""
         if (unsent := self.transport.get_write_buffer_size()) != self._unsent or not unsent:
             self._unsent, self._moved = unsent, now
@@ -221,7 +221,9 @@ class Connection(HttpToolsProtocol):
         """Answers what never becomes a request for the application, and reads on for a moment. An answer that is on its way is finished."""
         self._is_refused = True
         self.pipeline.clear()
-        logger.info("http.refused", status=problems.status_of(type(error)), reason=error.title, peer=str(self.client))
+        logger.info(
+            "http.refused", status=problems.get_error_status(type(error)), reason=error.title, peer=str(self.client)
+        )
         running = self._running
         if running is not None and not running.response_complete:
             if running.response_started or not running.more_body:
@@ -229,14 +231,14 @@ class Connection(HttpToolsProtocol):
                 return
             running.disconnected = True
             running.message_event.set()
-        self.transport.write(_encode_refusal(error, getattr(self, "url", b"")))
+        self.transport.write(_encode_error_response(error, getattr(self, "url", b"")))
         self.transport.write_eof()
         self._until = self.loop.time() + LINGER_SECONDS
 
 
-def _encode_refusal(error: NexusError, url: bytes) -> bytes:
+def _encode_error_response(error: NexusError, url: bytes) -> bytes:
     path, request_id = url[:200].partition(b"?")[0].decode("latin-1"), f"req_{os.urandom(12).hex()}"
-    told = problems.answer_problem(error, path=path, request_id=request_id)
+    told = problems.make_problem_answer(error, path=path, request_id=request_id)
     fields = {
         "content-type": problems.MEDIA_TYPE,
         "content-length": str(len(told.content)),

@@ -38,7 +38,7 @@ class Trace(NamedTuple):
     flags: str
 
     @classmethod
-    def parse_header(cls, header: str, chance: str) -> "Trace":
+    def parse_traceparent(cls, header: str, chance: str) -> "Trace":
         """Out of the header, and of 48 hexadecimal digits of chance."""
         known = _TRACE.fullmatch(header)
         trace_id, flags = known.groups() if known else (chance[16:48], "00")
@@ -64,7 +64,10 @@ class Edge:
             {name: value.decode("latin-1") for name, value in scope["headers"]},
             random.randbytes(36).hex(),
         )
-        wanted, trace = headers.get(b"x-request-id", ""), Trace.parse_header(headers.get(b"traceparent", ""), chance)
+        wanted, trace = (
+            headers.get(b"x-request-id", ""),
+            Trace.parse_traceparent(headers.get(b"traceparent", ""), chance),
+        )
         scope["request_id"] = wanted if _REQUEST_ID.fullmatch(wanted) else "req_" + chance[48:]
         marks = [(b"x-request-id", scope["request_id"].encode()), (b"traceparent", str(trace).encode())]
         inner, seen = scope, _Seen(send, marks)
@@ -72,12 +75,12 @@ class Edge:
         if scope["method"] == "HEAD":
             inner, seen.is_bare = {**scope, "method": "GET"}, True
         try:
-            if (refusal := self._find_refusal(scope, headers)) is not None:
-                refused = problems.answer_problem(refusal, path=scope["path"], request_id=scope["request_id"])
+            if (refusal := self._find_request_error(scope, headers)) is not None:
+                refused = problems.make_problem_answer(refusal, path=scope["path"], request_id=scope["request_id"])
                 await refused.to_asgi_response()(scope, receive, seen)
             else:
                 await self._app(
-                    inner, receive, seen if scope["method"] != "OPTIONS" else self._tell_methods(inner, seen)
+                    inner, receive, seen if scope["method"] != "OPTIONS" else self._wrap_send_with_allow(inner, seen)
                 )
         finally:
             self._log.info(
@@ -89,7 +92,7 @@ class Edge:
             )
             reset_contextvars(**bound)
 
-    def _tell_methods(self, scope: Any, send: Any) -> Any:
+    def _wrap_send_with_allow(self, scope: Any, send: Any) -> Any:
         """A `send` of which `Allow` tells all methods of the address."""
 
         def send_allow(message: Any) -> Awaitable[None]:
@@ -100,18 +103,18 @@ class Edge:
 
         return send_allow
 
-    def _find_refusal(self, scope: Any, headers: dict[bytes, str]) -> NexusError | None:
+    def _find_request_error(self, scope: Any, headers: dict[bytes, str]) -> NexusError | None:
         host, length = headers.get(b"host", ""), headers.get(b"content-length", "0")
         if len(headers) != len(scope["headers"]) and (name := _find_repeated_header(scope["headers"])) is not None:
             return MalformedRequest(f"The header {name} was sent twice.")
         if b"host" not in headers and scope["http_version"] != "1.0":
             return MalformedRequest("A request says in `Host` whom it asks.")
         if self._hosts is not None:
-            if _strip_port(host) not in self._hosts:
+            if _parse_hostname(host) not in self._hosts:
                 return ForeignHost("Use the name or address under which the server was started.")
-            if scope["method"] not in READS and not _is_same_site(headers.get(b"origin"), host):
+            if scope["method"] not in READS and not _is_same_origin(headers.get(b"origin"), host):
                 return ForeignOrigin("Pages of other sites cannot change anything here.")
-        elif host and not _strip_port(host):
+        elif host and not _parse_hostname(host):
             return MalformedRequest("The Host is no name or address.")
         if not (length.isascii() and length.isdecimal()):
             return MalformedBody("The Content-Length is not a number.")
@@ -133,24 +136,24 @@ class _Seen:
             self.status = message["status"]
             message["headers"] = [*message.get("headers", ()), *self._headers]
         elif self.is_bare:
-            return self._log_request()
+            return self._send_empty_body()
         sent: Awaitable[None] = self._send(message)
         return sent
 
-    async def _log_request(self) -> None:
+    async def _send_empty_body(self) -> None:
         if not self._has_ended:
             self._has_ended = True
             await self._send({"type": "http.response.body", "body": b""})
 
 
 @lru_cache(maxsize=16)
-def _strip_port(host: str) -> str:
+def _parse_hostname(host: str) -> str:
     """A host without its port and brackets; empty for what is no host."""
     found = _HOST.fullmatch(host)
     return (found[1] or found[2]).lower() if found else ""
 
 
-def _is_same_site(origin: str | None, host: str) -> bool:
+def _is_same_origin(origin: str | None, host: str) -> bool:
     return origin is None or origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower())
 
 

@@ -31,7 +31,7 @@ _EVENTS: dict[str, tuple[Any, ...]] = {
 _REF = "#/components/schemas/{name}"
 
 
-def _describe_stream(topic: str) -> dict[int, ResponseSpec]:
+def _make_stream_responses(topic: str) -> dict[int, ResponseSpec]:
     events = ResponseSpec(
         str,
         description=f"Server-sent events of a {topic}. `id` is the position, `event` the tag, `data` one JSON object. "
@@ -47,12 +47,12 @@ REFUSALS = {
     int(status): ResponseSpec(Problem, description=text, media_type=MEDIA_TYPE, generate_examples=False)
     for status, text in TEXTS["refusals"].items()
 }
-STREAMS = {topic: _describe_stream(topic) for topic in _EVENTS}
+STREAMS = {topic: _make_stream_responses(topic) for topic in _EVENTS}
 UNCHANGED = {304: ResponseSpec(None, description="It is still what the `ETag` in `If-None-Match` says.")}
 """What routes may answer, by status."""
 
 
-def make_config(*, version: str, secured: bool) -> OpenAPIConfig:
+def make_openapi_config(*, version: str, secured: bool) -> OpenAPIConfig:
     return OpenAPIConfig(
         title="nexus",
         version=version,
@@ -66,24 +66,24 @@ def make_config(*, version: str, secured: bool) -> OpenAPIConfig:
     )
 
 
-def make_document(app: Litestar, *, secured: bool) -> bytes:
+def make_openapi_json(app: Litestar, *, secured: bool) -> bytes:
     """The document of an application that was made with `configured`."""
     schema: dict[str, Any] = app.openapi_schema.to_schema()
     for path, item in schema["paths"].items():
         for operation in item.values():
-            _complete_operation(operation, path, secured=secured)
+            _complete_openapi_operation(operation, path, secured=secured)
     known = schema["components"]["schemas"]
     for kinds in _EVENTS.values():
         known |= msgspec.json.schema_components(kinds, ref_template=_REF)[1]
-    for name in _list_strict_bodies():
+    for name in _list_strict_schema_names():
         known[name]["additionalProperties"] = False
     for name, kind in known.items():
-        _describe(name, kind)
+        _add_field_descriptions(name, kind)
     text = msgspec.json.encode(schema).decode()
     return re.sub(r"Listed_nexus\.wire\.\w+\.(\w+?)(?:View|Entry)?_", r"\1List", text).encode()
 
 
-def _list_strict_bodies() -> Iterator[str]:
+def _list_strict_schema_names() -> Iterator[str]:
     """The names of bodies that refuse what they do not know."""
     for module in _KINDS:
         for name, kind in vars(module).items():
@@ -95,13 +95,13 @@ def _list_strict_bodies() -> Iterator[str]:
                 yield name
 
 
-def _describe(kind: str, schema: dict[str, Any]) -> None:
+def _add_field_descriptions(kind: str, schema: dict[str, Any]) -> None:
     """Says of each field what it means, where its own declaration does not."""
     for name, field in schema.get("properties", {}).items():
         field.setdefault("description", FIELDS.get(kind, {}).get(name) or FIELDS.get(name, ""))
 
 
-def _describe_event(topic: str) -> dict[str, Any]:
+def _make_event_schema(topic: str) -> dict[str, Any]:
     """One event of a stream, as OpenAPI 3.2 describes them: `data` is a text that is JSON of one of these kinds."""
     tags = {kind.__struct_config__.tag: _REF.format(name=kind.__name__) for kind in _EVENTS[topic]}
     choices = [{"$ref": place} for place in tags.values()]
@@ -119,7 +119,7 @@ def _describe_event(topic: str) -> dict[str, Any]:
     return {"type": "object", "required": ["event", "data"], "properties": fields}
 
 
-def _complete_operation(operation: dict[str, Any], path: str, *, secured: bool) -> None:
+def _complete_openapi_operation(operation: dict[str, Any], path: str, *, secured: bool) -> None:
     responses, body = operation["responses"], "requestBody" in operation
     responses.pop("400", None)
     mine = path.startswith("/api/v2")
@@ -129,9 +129,9 @@ def _complete_operation(operation: dict[str, Any], path: str, *, secured: bool) 
     wanted |= {400, 413, 415, 422} if body else set()
     wanted |= {422} if operation.get("parameters") else set()
     for parameter in operation.get("parameters", ()):
-        _complete_parameter(parameter)
+        _complete_openapi_parameter(parameter)
     if (stream := responses.get("200", {}).get("content", {}).get("text/event-stream")) is not None:
-        stream["schema"] = _describe_event("build" if "/projects/" in path else "reply")
+        stream["schema"] = _make_event_schema("build" if "/projects/" in path else "reply")
     for status in sorted(wanted):
         content = {MEDIA_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}}
         responses.setdefault(str(status), {"description": TEXTS["refusals"][str(status)], "content": content})
@@ -141,7 +141,7 @@ def _complete_operation(operation: dict[str, Any], path: str, *, secured: bool) 
         operation["security"] = [{"token": []}]
 
 
-def _complete_parameter(parameter: dict[str, Any]) -> None:
+def _complete_openapi_parameter(parameter: dict[str, Any]) -> None:
     """No parameter is null: it is there or not."""
     name, schema = parameter["name"], parameter["schema"]
     choices = [one for one in schema.pop("oneOf", ()) if one != {"type": "null"}]

@@ -127,45 +127,45 @@ _FACTS: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
 """What may be told of an error's facts, and under which name."""
 
 
-def format_allow(methods: Collection[str]) -> str:
+def format_allow_header(methods: Collection[str]) -> str:
     """The value of `Allow`: these methods, and HEAD beside GET."""
     return ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))
 
 
-def status_of(kind: type[NexusError]) -> int:
+def get_error_status(kind: type[NexusError]) -> int:
     return next(STATUSES[known] for known in kind.__mro__ if known in STATUSES)
 
 
-def type_of(kind: type[NexusError]) -> str:
+def make_problem_type_urn(kind: type[NexusError]) -> str:
     """`urn:nexus:problem:reply-running` for ReplyRunning."""
     name = vars(kind).get("problem_type") or re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
     return f"urn:nexus:problem:{name}"
 
 
-def answer_problem(
+def make_problem_answer(
     error: NexusError, *, path: str, request_id: str, conditional: bool = False, place: str = "body"
 ) -> Answer[bytes]:
     """The problem that tells an error; `conditional`: the request had an If-Match; `place`: where its faults are, unless they say so."""
     kind = type(error)
-    status = status_of(kind)
+    status = get_error_status(kind)
     if status == 500:
         kind, error = InternalError, InternalError()
     if conditional and isinstance(error, PreconditionFailed):
         status = 412
     told = {
-        "type": type_of(kind),
+        "type": make_problem_type_urn(kind),
         "title": kind.title,
         "status": status,
         "detail": _describe_error(error),
         "instance": quote(path, safe=_PATH),
         "request_id": request_id,
-        "errors": _list_faults(error, place),
+        "errors": _list_validation_faults(error, place),
     }
     facts = {
         name: error.facts[fact] for fact, (name, form) in _FACTS.items() if isinstance(error.facts.get(fact), form)
     }
     content = encode_json(msgspec.convert(told | facts, Problem))
-    return Answer(content, status_code=status, headers=_make_headers(error), media_type=MEDIA_TYPE)
+    return Answer(content, status_code=status, headers=_make_error_headers(error), media_type=MEDIA_TYPE)
 
 
 def _describe_error(error: NexusError) -> str:
@@ -174,7 +174,7 @@ def _describe_error(error: NexusError) -> str:
     return f"{error.title}." if "table" in error.facts else error.detail
 
 
-def _make_headers(error: NexusError) -> dict[str, str]:
+def _make_error_headers(error: NexusError) -> dict[str, str]:
     headers = {"cache-control": "no-store"}
     if isinstance(seconds := error.facts.get("retry_after"), int | float):
         headers["retry-after"] = str(max(1, math.ceil(seconds)))
@@ -185,24 +185,24 @@ def _make_headers(error: NexusError) -> dict[str, str]:
     return headers
 
 
-def _list_faults(error: NexusError, place: str) -> list[Fault]:
+def _list_validation_faults(error: NexusError, place: str) -> list[Fault]:
     told: Any = error.facts.get("errors") if isinstance(error, InvalidInput) else None
     return [msgspec.convert({"in": place, **fault}, Fault) for fault in told or ()]
 
 
-def handle(request: Request[Any, Any, Any], error: Exception) -> Answer[bytes]:
+def handle_exception(request: Request[Any, Any, Any], error: Exception) -> Answer[bytes]:
     """For everything that a route, or the way to one, raises."""
     if isinstance(error, HTTPException):
-        known = _convert_framework_error(error)
+        known = _convert_http_exception(error)
     elif isinstance(error, NexusError):
         known = error
     else:
         known = InternalError()
-    if status_of(type(known)) >= 500:
+    if get_error_status(type(known)) >= 500:
         logger.error("http.failed", exc_info=error)
     elif isinstance(known, BrokenOff):
         logger.warning("http.broken_off")
-    return answer_problem(
+    return make_problem_answer(
         known,
         path=request.scope["path"],
         request_id=str(request.scope.get("request_id", "")),
@@ -211,17 +211,17 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> Answer[bytes]:
     )
 
 
-def _convert_framework_error(error: HTTPException) -> NexusError:
+def _convert_http_exception(error: HTTPException) -> NexusError:
     match error.status_code:
         case 404:
             return NotFound()
         case 405:
             methods = {one.strip() for one in (error.headers or {}).get("allow", "").split(",")}
-            return MethodNotAllowed(allow=format_allow(methods))
+            return MethodNotAllowed(allow=format_allow_header(methods))
         case 413:
             return ContentTooLarge("The body has too many bytes.")
         case 400 if isinstance(error.extra, list):
-            faults = [_make_fault(entry) for entry in error.extra]
+            faults = [_make_validation_fault(entry) for entry in error.extra]
             return InvalidInput("; ".join(f"{fault['pointer']}: {fault['message']}" for fault in faults), errors=faults)
         case 400:
             return MalformedRequest("The request is not well formed.")
@@ -229,7 +229,7 @@ def _convert_framework_error(error: HTTPException) -> NexusError:
             return InternalError()
 
 
-def _make_fault(entry: Mapping[str, str]) -> dict[str, str]:
+def _make_validation_fault(entry: Mapping[str, str]) -> dict[str, str]:
     if entry.get("source") == "body":
         return {"pointer": "", "message": "A JSON body is required."}
     place = entry.get("source", "query")

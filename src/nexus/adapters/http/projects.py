@@ -8,10 +8,10 @@ from msgspec import structs
 from nexus.adapters.http.answers import (
     API,
     Answer,
-    answer_file,
-    answer_tagged,
     convert_page_to_wire,
     convert_to_wire,
+    make_etag_answer,
+    make_file_answer,
     make_file_url,
 )
 from nexus.adapters.http.openapi import UNCHANGED
@@ -64,8 +64,8 @@ async def list_projects(request: JSONRequest, window: Window, status: Status = N
 async def get_project(request: JSONRequest, project_id: Id) -> Answer[wire.ProjectView | None]:
     """A project as it stands."""
     project = await request.services.projects.get(request.caller, project_id)
-    shown = await _view_project(request, project)
-    return answer_tagged(request, project.revision, shown, beside=shown.position)
+    shown = await _make_project_view(request, project)
+    return make_etag_answer(request, project.revision, shown, beside=shown.position)
 
 
 @route("DELETE /projects/{project_id:str}", 409, status_code=202)
@@ -97,7 +97,7 @@ async def get_build(request: JSONRequest, project_id: Id) -> wire.Dashboard:
         for stage in await request.services.projects.list_current_stages(request.caller, project_id)
     ]
     return wire.Dashboard(
-        project=await _view_project(request, project),
+        project=await _make_project_view(request, project),
         build=convert_to_wire(
             await request.services.projects.get_current_build(request.caller, project_id), wire.BuildView
         ),
@@ -155,13 +155,13 @@ async def read_file(request: JSONRequest, project_id: Id, path: Id, at: At = Non
         content = await request.services.projects.read_file(request.caller, project_id, path.removeprefix("/"), at=at)
     except InvalidInput:
         raise NotFound from None  # no file can have this path
-    return answer_file(content, "text/plain")
+    return make_file_answer(content, "text/plain")
 
 
 @route("GET /projects/{project_id:str}/report", media_type="text/markdown")
 async def read_report(request: JSONRequest, project_id: Id, at: At = None) -> Answer[bytes]:
     """What verification found, as Markdown: one report after the other where there are several agents."""
-    return answer_file(
+    return make_file_answer(
         await request.services.projects.read_verification_report(request.caller, project_id, at=at), "text/markdown"
     )
 
@@ -174,7 +174,7 @@ async def list_commits(request: JSONRequest, project_id: Id) -> Listed[wire.Comm
     )
 
 
-async def _view_project(request: JSONRequest, project: Project) -> wire.ProjectView:
+async def _make_project_view(request: JSONRequest, project: Project) -> wire.ProjectView:
     """With its present position, where it is held."""
     shown = convert_to_wire(project, wire.ProjectView)
     position = await request.services.projects.find_queue_position(request.caller, project)

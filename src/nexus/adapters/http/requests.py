@@ -90,7 +90,7 @@ class JSONRequest(Request[Any, Any, Any]):
         try:
             return msgspec.json.decode(body, type=field.annotation if field else Any)
         except msgspec.ValidationError as error:
-            raise _make_invalid_input(str(error), field.annotation if field else None) from None
+            raise _make_invalid_body_error(str(error), field.annotation if field else None) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise MalformedBody("The body is not well-formed JSON in UTF-8.") from None
 
@@ -111,27 +111,27 @@ class JSONRequest(Request[Any, Any, Any]):
         return self._read
 
 
-def _make_invalid_input(told: str, kind: Any) -> InvalidInput:
+def _make_invalid_body_error(told: str, kind: Any) -> InvalidInput:
     found = _PLACE.match(told)
     message, path = (found["message"], found["path"] or "") if found else (told, "")
     pointer = re.sub(r"\[(\d+|\.\.\.)\]", r"/\1", path).replace(".", "/").replace("///", "/...")
     if (field := _FIELD.fullmatch(message)) is not None:
         if field[1] == "unknown" and not path:
-            message += _suggest(field[2], getattr(kind, "__struct_encode_fields__", ()))
+            message += _suggest_parameter_name(field[2], getattr(kind, "__struct_encode_fields__", ()))
         pointer += pointer_to(field[2])
     return InvalidInput(f"{pointer}: {message}".removeprefix(": "), errors=[{"pointer": pointer, "message": message}])
 
 
-def check_parameters(scope: Mapping[str, Any], queries: Mapping[object, Collection[str]]) -> None:
+def check_request_parameters(scope: Mapping[str, Any], queries: Mapping[object, Collection[str]]) -> None:
     """NotFound for what cannot be an id, InvalidInput for parameters that the route does not know (`queries`)."""
     for name, value in scope["path_params"].items():
         if (prefix := PREFIXES.get(name)) is not None and not is_id(value, prefix):
             raise NotFound
     if scope["query_string"]:
-        check_query(scope["query_string"], queries.get(scope["route_handler"], ()))
+        check_query_parameters(scope["query_string"], queries.get(scope["route_handler"], ()))
 
 
-def check_query(query: bytes, known: Collection[str]) -> None:
+def check_query_parameters(query: bytes, known: Collection[str]) -> None:
     """InvalidInput for parameters that are not known here, or that were given twice."""
     try:
         pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
@@ -139,20 +139,22 @@ def check_query(query: bytes, known: Collection[str]) -> None:
         raise InvalidInput(f"A query has at most {MOST_PARAMETERS} parameters.") from None
     names = [name for name, _ in pairs]
     faults = [
-        _make_query_fault(name, f"There is no parameter `{name}` here.{_suggest(name, known)}")
+        _make_parameter_fault(name, f"There is no parameter `{name}` here.{_suggest_parameter_name(name, known)}")
         for name in names
         if name not in known
     ]
-    faults += [_make_query_fault(name, "This parameter was given twice.") for name in known if names.count(name) > 1]
+    faults += [
+        _make_parameter_fault(name, "This parameter was given twice.") for name in known if names.count(name) > 1
+    ]
     if faults:
         raise InvalidInput(" ".join(fault["message"] for fault in faults), errors=faults)
 
 
-def _make_query_fault(name: str, message: str) -> dict[str, str]:
+def _make_parameter_fault(name: str, message: str) -> dict[str, str]:
     return {"in": "query", "pointer": pointer_to(name), "message": message}
 
 
-def _suggest(name: str, known: Collection[str]) -> str:
+def _suggest_parameter_name(name: str, known: Collection[str]) -> str:
     near = find_nearest(name, known)
     return f" Do you mean `{near}`?" if near else ""
 
@@ -184,7 +186,7 @@ async def once(
     if idempotency_key is None:
         return None
     if not _KEY.fullmatch(idempotency_key):
-        raise _refuse_parameter("header", "Idempotency-Key", "A key has 1 to 200 printable ASCII characters.")
+        raise _make_parameter_error("header", "Idempotency-Key", "A key has 1 to 200 printable ASCII characters.")
     return made_once(idempotency_key, f"{request.method} {request.scope['path']}", await request.body())
 
 
@@ -195,15 +197,15 @@ def position(
     after: Annotated[str | None, QueryParameter(description="The same, for whom a header is too much.")] = None,
 ) -> int:
     """The position behind which a stream begins; the header counts, where both are given."""
-    asked = _parse_position("query", "after", after)
-    return asked if last_event_id is None else _parse_position("header", "Last-Event-ID", last_event_id)
+    asked = _parse_event_position("query", "after", after)
+    return asked if last_event_id is None else _parse_event_position("header", "Last-Event-ID", last_event_id)
 
 
-def _parse_position(place: str, name: str, wanted: str | None) -> int:
+def _parse_event_position(place: str, name: str, wanted: str | None) -> int:
     if not wanted:
         return 0
     if not (wanted.isascii() and wanted.isdecimal() and len(wanted) <= 15):
-        raise _refuse_parameter(place, name, "A position is a number that an event of this stream had as its id.")
+        raise _make_parameter_error(place, name, "A position is a number that an event of this stream had as its id.")
     return int(wanted)
 
 
@@ -230,11 +232,11 @@ def revision(
     if if_match is None:
         return None
     if not re.match(_TAGS, if_match):
-        raise _refuse_parameter("header", "If-Match", "If-Match is an ETag in its quotes, or `*`.")
+        raise _make_parameter_error("header", "If-Match", "If-Match is an ETag in its quotes, or `*`.")
     if (found := _REVISION.fullmatch(if_match)) is None:
         raise PreconditionFailed("If-Match is one ETag of this resource, or `*`.")
     return int(found[1]) if found[1] else None
 
 
-def _refuse_parameter(place: str, name: str, message: str) -> InvalidInput:
+def _make_parameter_error(place: str, name: str, message: str) -> InvalidInput:
     return InvalidInput(message, errors=[{"in": place, "pointer": pointer_to(name), "message": message}])

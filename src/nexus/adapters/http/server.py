@@ -52,11 +52,11 @@ class _Server(uvicorn.Server):
             now = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
                 if isinstance(connection, Connection):
-                    connection.check_deadlines(now)
+                    connection.close_if_timed_out(now)
         return await super().on_tick(counter)
 
 
-def open_socket(host: str, port: int) -> socket.socket:
+def open_listening_socket(host: str, port: int) -> socket.socket:
     """A listening socket. OSError when the address is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -75,7 +75,7 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def serve_connections(app: Any, listener: socket.socket, bounds: Bounds = Bounds()) -> AsyncIterator[None]:
+async def serve_asgi_app(app: Any, listener: socket.socket, bounds: Bounds = Bounds()) -> AsyncIterator[None]:
     """Serves an ASGI app on a socket while the context is open; leaving ends open connections within some seconds."""
     protocol: Any = partial(
         Connection, Connections(replace(bounds, connections=min(bounds.connections, _find_connection_limit())))
@@ -100,7 +100,7 @@ async def serve_connections(app: Any, listener: socket.socket, bounds: Bounds = 
         if serving.done():
             await serving
             raise RuntimeError("the server ended before it listened")
-        with _freeze_start_objects():
+        with _freeze_gc_objects():
             yield
     finally:
         started.cancel()
@@ -120,7 +120,7 @@ def _find_connection_limit() -> int:
 
 
 @contextlib.contextmanager
-def _freeze_start_objects() -> Iterator[None]:
+def _freeze_gc_objects() -> Iterator[None]:
     """The garbage collector does not look again at what the start left behind: that would stop every stream for 60 ms at a time."""
     before = gc.get_threshold()
     gc.collect()

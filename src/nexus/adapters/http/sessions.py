@@ -86,12 +86,12 @@ async def send_message(
 ) -> Answer[wire.ReplyStartedView | wire.ReplyView]:
     """Says something. The reply is told at `events_url`; with `Prefer: wait=N`, the answer is the finished reply (200) when it
     ends in that time."""
-    reply = await request.services.sessions.send(request.caller, session_id, _read_parts(data), once=once)
-    if wait and (ended := await _wait_for_end(request, reply, wait)) is not None:
+    reply = await request.services.sessions.send(request.caller, session_id, _get_message_content(data), once=once)
+    if wait and (ended := await _wait_for_reply_end(request, reply, wait)) is not None:
         return Answer(
             convert_to_wire(ended, wire.ReplyView), status_code=200, headers={"preference-applied": f"wait={wait}"}
         )
-    return _answer_started(session_id, reply)
+    return _make_reply_started_answer(session_id, reply)
 
 
 @route("POST /sessions/{session_id:str}/stream", 409, 429, status_code=200, stream="reply")
@@ -100,17 +100,17 @@ async def stream_reply(
 ) -> EventStream:
     """Says something, and answers with the reply's events as they come. Closing the connection stops nothing; to go on reading,
     use the address in `Content-Location`."""
-    reply = await request.services.sessions.send(request.caller, session_id, _read_parts(data), once=once)
+    reply = await request.services.sessions.send(request.caller, session_id, _get_message_content(data), once=once)
     await asyncio.sleep(0)  # the reply begins: its model is asked while the rest of this is done
     follow = partial(request.services.sessions.stream_reply_events, request.caller, session_id, reply.reply_id)
-    return await _open_stream(follow, _events_url(session_id, reply.reply_id), request.streams)
+    return await _open_event_stream(follow, _make_reply_events_url(session_id, reply.reply_id), request.streams)
 
 
 @route("GET /sessions/{session_id:str}/replies/{reply_id:str}/events", stream="reply")
 async def follow_reply(request: JSONRequest, session_id: Id, reply_id: Id, position: Position) -> EventStream:
     """The events of a reply from any position on: what was told already, then what comes."""
     follow = partial(request.services.sessions.stream_reply_events, request.caller, session_id, reply_id)
-    return await _open_stream(follow, _events_url(session_id, reply_id), request.streams, position)
+    return await _open_event_stream(follow, _make_reply_events_url(session_id, reply_id), request.streams, position)
 
 
 @route("POST /sessions/{session_id:str}/replies/{reply_id:str}/cancel", 409, status_code=202)
@@ -124,28 +124,28 @@ async def regenerate_message(
     request: JSONRequest, session_id: Id, message_id: Id, once: Once
 ) -> Answer[wire.ReplyStartedView | wire.ReplyView]:
     """Writes the last answer again; the old one is gone."""
-    return _answer_started(
+    return _make_reply_started_answer(
         session_id, await request.services.sessions.regenerate(request.caller, session_id, message_id, once=once)
     )
 
 
-def _read_parts(message: wire.NewMessage) -> str | Sequence[Part]:
+def _get_message_content(message: wire.NewMessage) -> str | Sequence[Part]:
     if message.content is not None:
         return message.content
     return [TextPart(part.text) for part in message.parts or ()]
 
 
-def _events_url(session_id: str, reply_id: str) -> str:
+def _make_reply_events_url(session_id: str, reply_id: str) -> str:
     return f"{API}/sessions/{session_id}/replies/{reply_id}/events"
 
 
-def _answer_started(session_id: str, reply: Reply) -> Answer[wire.ReplyStartedView | wire.ReplyView]:
-    url = _events_url(session_id, reply.reply_id)
+def _make_reply_started_answer(session_id: str, reply: Reply) -> Answer[wire.ReplyStartedView | wire.ReplyView]:
+    url = _make_reply_events_url(session_id, reply.reply_id)
     content = wire.ReplyStartedView(session_id=session_id, reply_id=reply.reply_id, status=reply.status, events_url=url)
     return Answer(content, status_code=202, headers={"location": url})
 
 
-async def _open_stream(follow: partial[Any], url: str, streams: Streams, after: int = 0) -> EventStream:
+async def _open_event_stream(follow: partial[Any], url: str, streams: Streams, after: int = 0) -> EventStream:
     return EventStream(
         await follow(after),
         streams=streams,
@@ -155,10 +155,10 @@ async def _open_stream(follow: partial[Any], url: str, streams: Streams, after: 
     )
 
 
-async def _wait_for_end(request: JSONRequest, reply: Reply, seconds: float) -> Reply | None:
+async def _wait_for_reply_end(request: JSONRequest, reply: Reply, seconds: float) -> Reply | None:
     """The reply once it is over, if that is within so many seconds."""
     try:
-        async with request.streams.open_stream(seconds):
+        async with request.streams.limit_stream_duration(seconds):
             batches = await request.services.sessions.stream_reply_events(
                 request.caller, reply.session_id, reply.reply_id
             )

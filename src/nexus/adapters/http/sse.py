@@ -19,21 +19,23 @@ class ServerSentEvents:
 
     media_type = "text/event-stream; charset=utf-8"
 
-    def open(self) -> bytes:
+    def encode_preamble(self) -> bytes:
         return b"retry: 2000\n\n"
 
-    def frames(self, batch: Batch) -> bytes:
-        return b"".join([b"id: %d\n%b" % (at, _encode(event)) for at, event in enumerate(batch.events, batch.first)])
+    def encode_events(self, batch: Batch) -> bytes:
+        return b"".join(
+            [b"id: %d\n%b" % (at, _encode_event(event)) for at, event in enumerate(batch.events, batch.first)]
+        )
 
-    def ping(self) -> bytes:
+    def encode_ping(self) -> bytes:
         return b": ping\n\n"
 
-    def reset(self, event: Struct) -> bytes:
-        return _encode(msgspec.json.encode(event))
+    def encode_reset(self, event: Struct) -> bytes:
+        return _encode_event(msgspec.json.encode(event))
 
-    def reconnect(self) -> bytes:
-        return _encode(msgspec.json.encode(Reconnect()))
+    def encode_reconnect(self) -> bytes:
+        return _encode_event(msgspec.json.encode(Reconnect()))
 
 
-def _encode(event: bytes) -> bytes:
+def _encode_event(event: bytes) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (_decode(event).type.encode(), event)

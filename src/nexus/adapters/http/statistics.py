@@ -4,7 +4,7 @@ from typing import Annotated
 
 from litestar.params import QueryParameter
 
-from nexus.adapters.http.answers import convert_to_wire, sum_days
+from nexus.adapters.http.answers import convert_to_wire, sum_daily_statistics
 from nexus.adapters.http.requests import JSONRequest
 from nexus.adapters.http.routes import Routes
 from nexus.domain.statistics.service import LONGEST_DAYS
@@ -25,11 +25,11 @@ async def get_overview(request: JSONRequest) -> OverviewView:
 async def get_build_statistics(request: JSONRequest, days: Days = 30) -> BuildStatistics:
     """Builds by day."""
     found = await request.services.statistics.list_daily_tallies(request.caller, days)
-    return sum_days(BuildStatistics, [convert_to_wire(day, BuildsOfDay) for day in found])
+    return sum_daily_statistics(BuildStatistics, [convert_to_wire(day, BuildsOfDay) for day in found])
 
 
 @route("GET /statistics/invocations")
 async def get_invocation_statistics(request: JSONRequest, days: Days = 30) -> InvocationStatistics:
     """Calls of agents by day."""
     found = await request.services.statistics.list_daily_tallies(request.caller, days)
-    return sum_days(InvocationStatistics, [convert_to_wire(day, InvocationsOfDay) for day in found])
+    return sum_daily_statistics(InvocationStatistics, [convert_to_wire(day, InvocationsOfDay) for day in found])

@@ -74,14 +74,14 @@ async def get_home(request: JSONRequest, system: NamedDependency[System]) -> Ans
     """Where to go from here: a page for people, JSON for programs."""
     if "text/html" not in request.headers.get("accept", ""):
         return Answer({"name": "nexus", "version": system.version, **_LINKS}, headers={"vary": "accept"})
-    page, policy = _make_page("home.html")
+    page, policy = _load_html_page_and_csp("home.html")
     return Answer(page, media_type="text/html", headers={"content-security-policy": policy, "vary": "accept"})
 
 
 @route("GET /docs", include_in_schema=False)
 async def get_docs() -> Answer[bytes]:
     """The same as a page. It fetches nothing but the document."""
-    page, policy = _make_page("docs.html")
+    page, policy = _load_html_page_and_csp("docs.html")
     return Answer(page, media_type="text/html", headers={"content-security-policy": policy})
 
 
@@ -92,7 +92,7 @@ async def get_redoc() -> Redirect:
 
 
 @cache
-def _make_page(name: str) -> tuple[bytes, str]:
+def _load_html_page_and_csp(name: str) -> tuple[bytes, str]:
     """The page, and the policy that lets its own script run and nothing else."""
     page = resources.files("nexus.adapters.http").joinpath(name).read_bytes()
     script = page.partition(b"<script>")[2].partition(b"</script>")[0]

@@ -24,4 +24,4 @@ async def get_task(request: JSONRequest, task_id: Id) -> TaskView:
 @route("POST /tasks/{task_id:str}/cancel", 409, status_code=202)
 async def cancel_task(request: JSONRequest, task_id: Id) -> TaskView:
     """Stops a task; a project's is stopped with its build. Asking twice is fine."""
-    return convert_to_wire(await request.services.builds.stop_task(request.caller, task_id), TaskView)
+    return convert_to_wire(await request.services.builds.stop_build_of_task(request.caller, task_id), TaskView)

@@ -49,13 +49,13 @@ class ThreadHeartbeat:
         self._guard = threading.Lock()
         self._ticked = time.monotonic()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._thread = threading.Thread(target=self._run_renewal_thread, name="heartbeat", daemon=True)
 
-    def hold_lease(self, leases: Leases, lease: Lease, on_control: OnControl) -> None:
+    def start_renewing_lease(self, leases: Leases, lease: Lease, on_control: OnControl) -> None:
         with self._guard:
             self._held[leases.table_name, lease.key] = _Held(leases, lease, on_control)
 
-    def drop_lease(self, leases: Leases, lease: Lease) -> None:
+    def stop_renewing_lease(self, leases: Leases, lease: Lease) -> None:
         with self._guard:
             held = self._held.get((leases.table_name, lease.key))
             if held and held.lease == lease:
@@ -82,29 +82,29 @@ class ThreadHeartbeat:
             self._ticked = time.monotonic()
             await asyncio.sleep(min(TICK_SECONDS, self._patience / 4))
 
-    def _run(self) -> None:
+    def _run_renewal_thread(self) -> None:
         with asyncio.Runner() as runner:
-            runner.run(self._renew_until_stopped())
+            runner.run(self._renew_leases_until_stopped())
 
-    async def _renew_until_stopped(self) -> None:
-        beating = asyncio.ensure_future(self._renew_all())
+    async def _renew_leases_until_stopped(self) -> None:
+        beating = asyncio.ensure_future(self._renew_leases_with_retries())
         await asyncio.to_thread(self._stop.wait)
         beating.cancel()
         await asyncio.gather(beating, return_exceptions=True)
 
-    async def _renew_all(self) -> None:
+    async def _renew_leases_with_retries(self) -> None:
         """Whatever becomes of the store, there is a next try."""
         while True:
             try:
                 async with self._open_tables() as tables:
-                    await self._renew_for_ever(tables)
+                    await self._renew_leases_forever(tables)
             except NexusError as error:
                 logger.warning("heartbeat.not_opened", reason=error.detail)
             except Exception:
                 logger.exception("heartbeat.not_opened")
             await asyncio.sleep(self._every)
 
-    async def _renew_for_ever(self, tables: Tables) -> None:
+    async def _renew_leases_forever(self, tables: Tables) -> None:
         while True:
             await asyncio.sleep(self._every)
             by_table = defaultdict[str, list[_Held]](list)
@@ -114,9 +114,9 @@ class ThreadHeartbeat:
             if time.monotonic() - self._ticked > self._patience:
                 logger.warning("heartbeat.hung", held=sum(map(len, by_table.values())))
                 continue
-            await asyncio.gather(*(self._renew(tables, some) for some in by_table.values()))
+            await asyncio.gather(*(self._renew_table_leases(tables, some) for some in by_table.values()))
 
-    async def _renew(self, tables: Tables, some: Sequence[_Held]) -> None:
+    async def _renew_table_leases(self, tables: Tables, some: Sequence[_Held]) -> None:
         """All of one table."""
         leases = some[0].leases
         try:
@@ -130,9 +130,9 @@ class ThreadHeartbeat:
             for held, control in zip(some, controls, strict=True):
                 if control != held.control:
                     held.control = control
-                    self._loop.call_soon_threadsafe(self._deliver_control, held)
+                    self._loop.call_soon_threadsafe(self._notify_control_change, held)
 
-    def _deliver_control(self, held: _Held) -> None:
+    def _notify_control_change(self, held: _Held) -> None:
         """In the process' loop. What was taken up again meanwhile, under another fence, stays."""
         with self._guard:
             if self._held.get((held.leases.table_name, held.lease.key)) is not held:

@@ -10,7 +10,7 @@ class MemoryCatalog:
     def __init__(self, default: ChatModel, *others: ChatModel) -> None:
         self._models = {model.name: model for model in (*others, default)} | {DEFAULT: default}
 
-    def get(self, name: str) -> ChatModel:
+    def get_model(self, name: str) -> ChatModel:
         if name not in self._models:
             raise InvalidInput(f"There is no model {name[:80]!r} here; there are {', '.join(sorted(self._models))}.")
         return self._models[name]

@@ -7,12 +7,12 @@ class MemorySignals:
     def __init__(self) -> None:
         self._listeners: dict[str, dict[object, Callable[[int], None]]] = {}
 
-    def notify(self, key: str, position: int = 0) -> None:
+    def notify_listeners(self, key: str, position: int = 0) -> None:
         if listeners := self._listeners.get(key):
             for wake in tuple(listeners.values()):
                 wake(position)
 
-    def listen(self, key: str, wake: Callable[[int], None]) -> Callable[[], None]:
+    def add_listener(self, key: str, wake: Callable[[int], None]) -> Callable[[], None]:
         mark, listeners = object(), self._listeners.setdefault(key, {})
         listeners[mark] = wake
 

@@ -24,13 +24,13 @@ class MemoryTables:
         self._changes: deque[tuple[Table[Any], Key, Item | None]] = deque()
 
     async def read_rows(self, places: Sequence[Place]) -> list[Item | None]:
-        return [self._now.read(table, key) for table, key in places]
+        return [self._now.read_row(table, key) for table, key in places]
 
     async def query_rows(self, query: Query[Any]) -> tuple[list[Item], bool]:
-        return (self._indexed if query.index else self._now).query(query)
+        return (self._indexed if query.index else self._now).query_rows(query)
 
     async def write_rows(self, writes: Sequence[Write]) -> None:
-        changes = [(write.table, write.key, self._apply_write(at, write)) for at, write in enumerate(writes)]
+        changes = [(write.table, write.key, self._compute_written_row(at, write)) for at, write in enumerate(writes)]
         for change in changes:
             self._now.put_item(*change)
         if self._lag:
@@ -38,8 +38,8 @@ class MemoryTables:
         while len(self._changes) > self._lag:
             self._indexed.put_item(*self._changes.popleft())
 
-    def _apply_write(self, at: int, write: Write) -> Item | None:
-        row = self._now.read(write.table, write.key)
+    def _compute_written_row(self, at: int, write: Write) -> Item | None:
+        row = self._now.read_row(write.table, write.key)
         if not condition_holds(write, row):
             raise Refused(at, row)
         return apply_write(write, row)
@@ -52,12 +52,12 @@ class _Shelf:
         self._rows: dict[tuple[str, Key], bytes] = {}
         self._orders: defaultdict[_Order, list[Key]] = defaultdict(list)
 
-    def read(self, table: Table[Any], key: Key) -> Item | None:
+    def read_row(self, table: Table[Any], key: Key) -> Item | None:
         stored = self._rows.get((table.name, key))
         return None if stored is None else msgspec.json.decode(stored)
 
     def put_item(self, table: Table[Any], key: Key, item: Item | None) -> None:
-        for order, place in _list_places(table, key, self.read(table, key)):
+        for order, place in _list_index_entries(table, key, self.read_row(table, key)):
             places = self._orders[order]
             del places[bisect_left(places, place)]
             if not places:
@@ -65,11 +65,11 @@ class _Shelf:
         self._rows.pop((table.name, key), None)
         if item is not None:
             self._rows[table.name, key] = msgspec.json.encode(item)
-        for order, place in _list_places(table, key, item):
+        for order, place in _list_index_entries(table, key, item):
             insort(self._orders[order], place)
 
-    def query(self, query: Query[Any]) -> tuple[list[Item], bool]:
-        places, window, width = self._list_keys(query), query.window, len(query.table.key)
+    def query_rows(self, query: Query[Any]) -> tuple[list[Item], bool]:
+        places, window, width = self._list_partition_keys(query), query.window, len(query.table.key)
         low = 0 if window.since is None else bisect_left(places, (window.since,))
         high = len(places) if window.until is None else bisect_right(places, window.until, key=lambda place: place[0])
         if query.after and window.newest_first:
@@ -79,16 +79,16 @@ class _Shelf:
         found = places[low:high]
         if window.newest_first:
             found = found[::-1]
-        rows = [self.read(query.table, place[-width:]) for place in found[: window.limit]]
+        rows = [self.read_row(query.table, place[-width:]) for place in found[: window.limit]]
         return [row for row in rows if row is not None], len(found) > window.limit
 
-    def _list_keys(self, query: Query[Any]) -> list[Key]:
+    def _list_partition_keys(self, query: Query[Any]) -> list[Key]:
         if query.partition is None:
             return sorted((key[-1], *key) for name, key in self._rows if name == query.table.name)
         return self._orders.get((query.table.name, query.index.name if query.index else "", query.partition), [])
 
 
-def _list_places(table: Table[Any], key: Key, item: Item | None) -> Iterator[tuple[_Order, Key]]:
+def _list_index_entries(table: Table[Any], key: Key, item: Item | None) -> Iterator[tuple[_Order, Key]]:
     if item is not None:
         yield (table.name, "", key[0]), (key[-1], *key)
         for index in table.indexes:

@@ -5,8 +5,8 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-from nexus.adapters.offline.answers.reply import Answered, write_reply
-from nexus.adapters.offline.build.answers import build_answer
+from nexus.adapters.offline.answers.reply import Answered, make_chat_reply
+from nexus.adapters.offline.build.answers import make_build_stage_output
 from nexus.adapters.offline.reading.tokens import CJK
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.instants import Clock, system_clock
@@ -30,7 +30,7 @@ class OfflineModel:
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[Delta | End]:
         is_long = sum(len(message.content) for message in request.messages) > _LONG
-        answered = await asyncio.to_thread(self._answer, request) if is_long else self._answer(request)
+        answered = await asyncio.to_thread(self._answer_request, request) if is_long else self._answer_request(request)
         for piece in _PIECE.findall(answered.text):
             yield Delta(piece)
             await asyncio.sleep(0)
@@ -38,12 +38,12 @@ class OfflineModel:
         written = estimate_tokens(answered.text) + sum(estimate_tokens(call.arguments) for call in answered.calls)
         yield End("tool_calls" if answered.calls else "end", answered.calls, Usage(read, written))
 
-    def _answer(self, request: ModelRequest) -> Answered:
+    def _answer_request(self, request: ModelRequest) -> Answered:
         if request.purpose.startswith("build."):
-            return Answered(build_answer(request))
+            return Answered(make_build_stage_output(request))
         if request.schema is not None:
             raise InvalidInput(f"The offline model has no rules for {request.purpose}: it needs a language model.")
-        return write_reply(request, datetime.fromtimestamp(self._clock(), UTC).date())
+        return make_chat_reply(request, datetime.fromtimestamp(self._clock(), UTC).date())
 
 
 def estimate_tokens(text: str) -> int:

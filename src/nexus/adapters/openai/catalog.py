@@ -16,7 +16,7 @@ class OpenAICatalog:
         self._session, self._base_url, self._key, self._name, self._idle = session, base_url, api_key, name, idle
         self._models = dict[str, ChatModel]()
 
-    def get(self, name: str) -> ChatModel:
+    def get_model(self, name: str) -> ChatModel:
         if not name.strip() or len(name) > _LONGEST or not name.isprintable():
             raise InvalidInput(f"{name[:80]!r} is no name of a model.")
         name = self._name if name == DEFAULT else name

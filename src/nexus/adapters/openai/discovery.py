@@ -44,9 +44,9 @@ class _Listing(Struct):
     data: list[_Entry] | None = None
 
 
-def list_usual_places(environ: Mapping[str, str]) -> Sequence[Place]:
+def list_local_server_ports(environ: Mapping[str, str]) -> Sequence[Place]:
     """The usual ports, and that of `OLLAMA_HOST` in place of Ollama's own where it names this machine."""
-    port = _find_loopback_port(environ.get("OLLAMA_HOST", ""))
+    port = _parse_loopback_port(environ.get("OLLAMA_HOST", ""))
     return (Place("ollama", port or USUAL[0].port), *USUAL[1:])
 
 
@@ -57,18 +57,18 @@ class LocalDiscovery:
     def __init__(self, places: Iterable[Place] = USUAL) -> None:
         self._places = tuple(places)
 
-    async def find_local(self) -> list[LocalModel]:
+    async def find_local_models(self) -> list[LocalModel]:
         import aiohttp  # a server that never looks starts sooner without
 
         # No cookies, no proxy, no compressed answers: nothing goes out but the question.
         async with aiohttp.ClientSession(
             cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, headers={"Accept-Encoding": "identity"}
         ) as session:
-            found = await asyncio.gather(*(_ask_server(session, place) for place in self._places))
+            found = await asyncio.gather(*(_fetch_server_models(session, place) for place in self._places))
         return [one for one in found if one is not None]
 
 
-async def _ask_server(session: "aiohttp.ClientSession", place: Place) -> LocalModel | None:
+async def _fetch_server_models(session: "aiohttp.ClientSession", place: Place) -> LocalModel | None:
     from aiohttp import ClientError
 
     base_url = f"http://127.0.0.1:{place.port}/v1"
@@ -76,7 +76,7 @@ async def _ask_server(session: "aiohttp.ClientSession", place: Place) -> LocalMo
         async with asyncio.timeout(_SECONDS), session.get(f"{base_url}/models", allow_redirects=False) as answer:
             if answer.status != 200:
                 return None
-            entries = msgspec.json.decode(await _read_list(answer.content), type=_Listing).data or []
+            entries = msgspec.json.decode(await _read_bounded_body(answer.content), type=_Listing).data or []
     except (TimeoutError, ClientError, OSError, ValueError, msgspec.MsgspecError, RecursionError):
         return None
     owners = {_OWNERS[entry.owned_by] for entry in entries if entry.owned_by in _OWNERS}
@@ -84,7 +84,7 @@ async def _ask_server(session: "aiohttp.ClientSession", place: Place) -> LocalMo
     return LocalModel(provider=provider, base_url=base_url, names=_list_model_names(entries))
 
 
-async def _read_list(content: "aiohttp.StreamReader") -> bytes:
+async def _read_bounded_body(content: "aiohttp.StreamReader") -> bytes:
     """The whole body. ValueError for one that is longer than any list of models."""
     try:
         await content.readexactly(_LONGEST_LIST + 1)
@@ -101,7 +101,7 @@ def _list_model_names(entries: Sequence[_Entry]) -> tuple[str, ...]:
     return tuple(sorted(usable, key=lambda name: bool(_NOT_FOR_CHATS.search(name)))[:_MOST_NAMES])
 
 
-def _find_loopback_port(address: str) -> int | None:
+def _parse_loopback_port(address: str) -> int | None:
     """The port of `host:port` or a URL, where the host is this machine; every address (`0.0.0.0`) includes it."""
     if not address.strip():
         return None

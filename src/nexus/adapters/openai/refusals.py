@@ -21,9 +21,9 @@ class _Told(Struct):
     detail: str | None = None
 
 
-def classify_refusal(status: int, body: bytes, *, key: str, retry_after: float | None = None) -> NexusError:
+def classify_http_error(status: int, body: bytes, *, key: str, retry_after: float | None = None) -> NexusError:
     """The kind of error that an HTTP status means, whichever way the provider words it."""
-    fault = _parse_fault(body)
+    fault = _parse_error_body(body)
     pause = {} if retry_after is None else {"retry_after": retry_after}
     if status in (401, 403):
         return PermissionDenied(f"The model provider refused the key ({status}).", status=status)
@@ -35,7 +35,7 @@ def classify_refusal(status: int, body: bytes, *, key: str, retry_after: float |
         return Unavailable(f"The model provider failed ({status}).", reason="provider", status=status, **pause)
     if status < 400:
         return InvalidInput(f"The address of the model provider answers {status}: not a chat endpoint.", status=status)
-    said = quote_message(fault.message or "", key=key)
+    said = sanitize_error_message(fault.message or "", key=key)
     reason = f": {said}" if said else "."
     return InvalidInput(f"The model provider refused the request ({status}){reason}", status=status)
 
@@ -44,15 +44,15 @@ def classify_stream_error(fault: Fault, *, key: str) -> NexusError:
     """An error told after 200 was sent: by its code where that is a status, else the provider's own failure."""
     code = str(fault.code or "")
     status = int(code) if re.fullmatch(r"[45]\d\d", code) else 500
-    return classify_refusal(status, msgspec.json.encode({"error": fault}), key=key)
+    return classify_http_error(status, msgspec.json.encode({"error": fault}), key=key)
 
 
-def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
+def parse_retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     """Seconds to wait, from `Retry-After-Ms` or `Retry-After` as a number or an HTTP date; None when not told."""
-    if (milliseconds := _parse_number(headers.get("Retry-After-Ms", ""))) is not None:
+    if (milliseconds := _parse_nonnegative_float(headers.get("Retry-After-Ms", ""))) is not None:
         return milliseconds / 1000
     told = headers.get("Retry-After", "")
-    if (seconds := _parse_number(told)) is not None:
+    if (seconds := _parse_nonnegative_float(told)) is not None:
         return seconds
     try:
         return max(parsedate_to_datetime(told).timestamp() - now, 0.0)
@@ -60,7 +60,7 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
         return None
 
 
-def quote_message(text: str, *, key: str) -> str:
+def sanitize_error_message(text: str, *, key: str) -> str:
     """A provider's sentence, short, on one line, without anything that looks like a secret."""
     if key:
         text = text.replace(key, "…")
@@ -69,7 +69,7 @@ def quote_message(text: str, *, key: str) -> str:
     return text if len(text) <= _LONGEST_DETAIL else text[: _LONGEST_DETAIL - 1] + "…"
 
 
-def _parse_fault(body: bytes) -> Fault:
+def _parse_error_body(body: bytes) -> Fault:
     try:
         told = msgspec.json.decode(body, type=_Told)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -79,7 +79,7 @@ def _parse_fault(body: bytes) -> Fault:
     return Fault(message=told.error or told.message or told.detail)
 
 
-def _parse_number(text: str) -> float | None:
+def _parse_nonnegative_float(text: str) -> float | None:
     try:
         number = float(text)
     except ValueError:

@@ -22,7 +22,7 @@ class Splitter:
         bytes_and_mark = codecs.getincrementaldecoder("utf-8-sig")(errors="surrogateescape")
         self._decoder = io.IncrementalNewlineDecoder(bytes_and_mark, translate=True)
 
-    def split_payloads(self, piece: bytes) -> list[bytes]:
+    def split_sse_payloads(self, piece: bytes) -> list[bytes]:
         """The payloads that `piece` completed, without empty ones. Unavailable when one event grows beyond all bounds."""
         if self.done:
             return []
@@ -35,12 +35,12 @@ class Splitter:
             return []
         whole = bytes(self._rest[:end])
         del self._rest[: end + 2]
-        return self._extract_payloads(whole)
+        return self._extract_event_payloads(whole)
 
-    def _extract_payloads(self, events: bytes) -> list[bytes]:
+    def _extract_event_payloads(self, events: bytes) -> list[bytes]:
         found = []
         for event in events.split(b"\n\n"):
-            payload = event[6:] if event.startswith(b"data: ") and b"\n" not in event else _join_data(event)
+            payload = event[6:] if event.startswith(b"data: ") and b"\n" not in event else _join_data_lines(event)
             if payload == _DONE:
                 self.done = True
                 break
@@ -49,6 +49,6 @@ class Splitter:
         return found
 
 
-def _join_data(event: bytes) -> bytes:
+def _join_data_lines(event: bytes) -> bytes:
     lines = (line for line in event.split(b"\n") if line == b"data" or line.startswith(b"data:"))
     return b"\n".join(line[5:].removeprefix(b" ") for line in lines)

@@ -88,26 +88,26 @@ _chunk = msgspec.json.Decoder(Chunk).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def encode_request(request: ModelRequest, *, model: str, dialect: Dialect) -> bytes:
+def encode_chat_request(request: ModelRequest, *, model: str, dialect: Dialect) -> bytes:
     """The body of POST /chat/completions."""
-    messages = [_encode_message(message) for message in request.messages]
+    messages = [_make_chat_message_json(message) for message in request.messages]
     body: JSON = {"model": model, "messages": messages, "stream": True}
     if dialect.usage:
         body["stream_options"] = {"include_usage": True}
     if request.tools:
-        body["tools"] = [_encode_tool(tool) for tool in request.tools]
+        body["tools"] = [_make_tool_spec_json(tool) for tool in request.tools]
     if request.max_tokens is not None:
         body[dialect.limit] = request.max_tokens
     if request.temperature is not None and dialect.temperature:
         body["temperature"] = request.temperature
     if request.schema is not None:
-        body |= _answer_format(request, request.schema, dialect)
+        body |= _make_response_format(request, request.schema, dialect)
         if dialect.answers != "schema":
             body["messages"] = _add_schema_to_prompt(messages, request.schema_name, request.schema)
     return _encode(body)
 
 
-def simplify_dialect(dialect: Dialect, refusal: str, request: ModelRequest) -> Dialect | None:
+def simplify_api_dialect(dialect: Dialect, refusal: str, request: ModelRequest) -> Dialect | None:
     """The next simpler dialect after a 400 that names what it did not understand; None when it names nothing of ours."""
     if dialect.usage and ("stream_options" in refusal or "include_usage" in refusal):
         return msgspec.structs.replace(dialect, usage=False)
@@ -134,20 +134,20 @@ class Assembly:
         self._usage: Usage | None = None
 
     @property
-    def is_finished(self) -> bool:
+    def has_stop_reason(self) -> bool:
         """The model said why it stopped; only its usage may still come."""
         return self._stop is not None
 
     @property
-    def complete(self) -> bool:
-        return self.is_finished and self._usage is not None
+    def is_complete(self) -> bool:
+        return self.has_stop_reason and self._usage is not None
 
-    def take_payloads(self, payloads: Iterable[bytes]) -> Delta | None:
+    def add_sse_payloads(self, payloads: Iterable[bytes]) -> Delta | None:
         """Everything that one read brought, joined; None when it holds no words."""
         text: list[str] = []
         reasoning: list[str] = []
         for payload in payloads:
-            for choice in self._check_choices(_decode_chunk(payload)):
+            for choice in self._get_chunk_choices(_decode_completion_chunk(payload)):
                 if choice.finish_reason:
                     self._stop = choice.finish_reason
                 if (words := choice.delta or choice.message) is None:
@@ -157,20 +157,20 @@ class Assembly:
                 if thought := words.reasoning_content or words.reasoning:
                     reasoning.append(thought)
                 for piece in words.tool_calls or ():
-                    self._add_piece(piece)
+                    self._add_tool_call_delta(piece)
         return Delta(text="".join(text), reasoning="".join(reasoning)) if text or reasoning else None
 
-    def make_end(self) -> End:
+    def make_end_event(self) -> End:
         """Only for an assembly that is `finished`. Calls of an answer that was cut off may be halves: there are none."""
         stop = _STOPS.get(self._stop or "", "end")
         if stop in ("length", "content_filter"):
             return End(stop=stop, usage=self._usage)
-        calls = tuple(call.make_call(f"{self._id or 'call'}-{n}") for n, call in enumerate(self._calls))
+        calls = tuple(call.make_tool_call(f"{self._id or 'call'}-{n}") for n, call in enumerate(self._calls))
         if not all(call.name for call in calls):
             raise Unavailable("The model provider sent a tool call without a name.")
         return End(stop="tool_calls" if calls else "end", calls=calls, usage=self._usage)
 
-    def _check_choices(self, chunk: Chunk) -> Sequence[Choice]:
+    def _get_chunk_choices(self, chunk: Chunk) -> Sequence[Choice]:
         if chunk.error is not None:
             raise FaultStream(Fault(message=chunk.error) if isinstance(chunk.error, str) else chunk.error)
         if (told := chunk.usage) and told.prompt_tokens is not None and told.completion_tokens is not None:
@@ -179,14 +179,14 @@ class Assembly:
             self._id = chunk.id or ""
         return chunk.choices or ()
 
-    def _add_piece(self, piece: CallPiece) -> None:
-        call = self._find_open_call(piece)
+    def _add_tool_call_delta(self, piece: CallPiece) -> None:
+        call = self._get_or_add_partial_call(piece)
         call.call_id = call.call_id or piece.id or ""
         if piece.function is not None:
             call.name = call.name or piece.function.name or ""
             call.arguments.append(piece.function.arguments or "")
 
-    def _find_open_call(self, piece: CallPiece) -> "_OpenCall":
+    def _get_or_add_partial_call(self, piece: CallPiece) -> "_OpenCall":
         """Fragments of one call share an index. Some endpoints count every call as 0, or not at all: a fragment that brings a
         name and a new id begins a call of its own."""
         same = [call for call in self._calls if piece.index is None or call.index == piece.index][-1:]
@@ -206,38 +206,38 @@ class _OpenCall(Struct):
     name: str = ""
     arguments: list[str] = []
 
-    def make_call(self, spare_id: str) -> ToolCall:
+    def make_tool_call(self, spare_id: str) -> ToolCall:
         return ToolCall(
             call_id=self.call_id or spare_id, name=self.name, arguments="".join(self.arguments).strip() or "{}"
         )
 
 
-def _decode_chunk(payload: bytes) -> Chunk:
+def _decode_completion_chunk(payload: bytes) -> Chunk:
     try:
         return _chunk(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise Unavailable("The model provider sent something that is not a chat completion.") from None
 
 
-def _encode_message(message: ChatMessage) -> JSON:
+def _make_chat_message_json(message: ChatMessage) -> JSON:
     sent: JSON = {"role": message.role, "content": message.content}
     if message.calls:
         sent["content"] = message.content or None
-        sent["tool_calls"] = [_call(call) for call in message.calls]
+        sent["tool_calls"] = [_make_tool_call_json(call) for call in message.calls]
     if message.call_id is not None:
         sent["tool_call_id"] = message.call_id
     return sent
 
 
-def _call(call: ToolCall) -> JSON:
+def _make_tool_call_json(call: ToolCall) -> JSON:
     return {
         "id": call.call_id,
         "type": "function",
-        "function": {"name": call.name, "arguments": _fix_arguments(call.arguments)},
+        "function": {"name": call.name, "arguments": _wrap_invalid_arguments(call.arguments)},
     }
 
 
-def _fix_arguments(arguments: str) -> str:
+def _wrap_invalid_arguments(arguments: str) -> str:
     """Servers render past calls through templates that parse their arguments: what was no JSON object is wrapped in one."""
     try:
         parsed: Any = msgspec.json.decode(arguments)
@@ -246,15 +246,15 @@ def _fix_arguments(arguments: str) -> str:
     return arguments if isinstance(parsed, dict) else _encode({"unreadable": arguments}).decode()
 
 
-def _encode_tool(tool: ToolSpec) -> JSON:
+def _make_tool_spec_json(tool: ToolSpec) -> JSON:
     function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
     return {"type": "function", "function": function}
 
 
-def _answer_format(request: ModelRequest, schema: JSON, dialect: Dialect) -> JSON:
+def _make_response_format(request: ModelRequest, schema: JSON, dialect: Dialect) -> JSON:
     match dialect.answers:
         case "schema":
-            named = {"name": request.schema_name, "schema": schema, "strict": _is_closed(schema)}
+            named = {"name": request.schema_name, "schema": schema, "strict": _is_strict_json_schema(schema)}
             return {"response_format": {"type": "json_schema", "json_schema": named}}
         case "object":
             return {"response_format": {"type": "json_object"}}
@@ -262,14 +262,16 @@ def _answer_format(request: ModelRequest, schema: JSON, dialect: Dialect) -> JSO
             return {}
 
 
-def _is_closed(schema: object) -> bool:
+def _is_strict_json_schema(schema: object) -> bool:
     """Strict answers are only possible where every object names all its fields."""
     if isinstance(schema, list):
-        return all(_is_closed(part) for part in schema)
+        return all(_is_strict_json_schema(part) for part in schema)
     if not isinstance(schema, dict):
         return True
     is_object = schema.get("type") == "object"
-    return (not is_object or schema.get("additionalProperties") is False) and all(map(_is_closed, schema.values()))
+    return (not is_object or schema.get("additionalProperties") is False) and all(
+        map(_is_strict_json_schema, schema.values())
+    )
 
 
 def _add_schema_to_prompt(messages: list[JSON], name: str, schema: JSON) -> list[JSON]:

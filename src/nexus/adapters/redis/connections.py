@@ -22,7 +22,7 @@ FAILURES = (RedisError, OSError, asyncio.TimeoutError)
 
 
 @asynccontextmanager
-async def open_client(url: str) -> AsyncIterator[Redis]:
+async def open_redis_client(url: str) -> AsyncIterator[Redis]:
     """A pool of connections, none of which is open yet. InvalidInput for an address that is none."""
     try:
         parse_url(url)

@@ -60,28 +60,28 @@ class RedisLog:
             await stop_task(task)
         self._fail(self._take_waiting(), Unavailable("This process ends."))
 
-    def append(self, append: Append) -> None:
+    def append_events(self, append: Append) -> None:
         if asyncio.get_running_loop().time() < self._away_until:
             asyncio.get_running_loop().call_soon(append.finish, Unavailable("Redis does not answer."))
             return
         self._waiting.append(append)
         self._has_waiting.set()
 
-    async def read(self, topic: str, after: int, limit: int) -> Batch:
+    async def read_events(self, topic: str, after: int, limit: int) -> Batch:
         try:
             entries = await self._client.xrange(self._key_of(topic), f"{after + 1}-0", "+", limit)
         except FAILURES as error:
             raise translate_error(error) from error
         return _make_batch(entries or [], after)
 
-    async def end(self, topic: str) -> int:
+    async def read_end_position(self, topic: str) -> int:
         try:
             entries = await self._client.xrevrange(self._key_of(topic), "+", "-", 1)
         except FAILURES as error:
             raise translate_error(error) from error
         return _position_of(entries[0][0]) if entries else 0
 
-    async def delete(self, topics: Sequence[str]) -> None:
+    async def delete_topics(self, topics: Sequence[str]) -> None:
         if not topics:
             return
         try:
@@ -89,10 +89,10 @@ class RedisLog:
         except FAILURES as error:
             raise translate_error(error) from error
         for topic in topics:
-            self._signals.notify(topic)
+            self._signals.notify_listeners(topic)
 
-    def subscribe(self, topic: str, wake: Callable[[int], None]) -> Callable[[], None]:
-        return self._signals.listen(topic, wake, on_subscribed=partial(self._look_again, topic, wake))
+    def subscribe_to_topic(self, topic: str, wake: Callable[[int], None]) -> Callable[[], None]:
+        return self._signals.add_listener(topic, wake, on_subscribed=partial(self._look_again, topic, wake))
 
     def _look_again(self, topic: str, wake: Callable[[int], None]) -> None:
         """What was appended before signals came is found now, and not a poll later."""
@@ -102,7 +102,7 @@ class RedisLog:
 
     async def _wake_at_end(self, topic: str, wake: Callable[[int], None]) -> None:
         with contextlib.suppress(Unavailable):  # the poll of the front looks again
-            if end := await self.end(topic):
+            if end := await self.read_end_position(topic):
                 wake(end)
 
     async def _append_forever(self) -> None:

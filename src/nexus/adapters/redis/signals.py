@@ -40,21 +40,21 @@ class RedisSignals:
         for task in self._tasks:
             await stop_task(task)
 
-    def notify(self, key: str, position: int = 0) -> None:
-        self._local.notify(key, position)
+    def notify_listeners(self, key: str, position: int = 0) -> None:
+        self._local.notify_listeners(key, position)
         self._unsent.append((key, position))
         self._has_unsent.set()
 
     def notify_local(self, key: str, position: int) -> None:
         """Wakes the listeners of this process alone: the others were told by who committed it."""
-        self._local.notify(key, position)
+        self._local.notify_listeners(key, position)
 
-    def listen(
+    def add_listener(
         self, key: str, wake: Callable[[int], None], *, on_subscribed: Callable[[], None] | None = None
     ) -> Callable[[], None]:
         """As the port says. `on_subscribed` is called each time that signals of others come from now on: what was signalled before that
         may have been missed."""
-        stop_local = self._local.listen(key, wake)
+        stop_local = self._local.add_listener(key, wake)
         listeners = self._wanted.setdefault(key, [])
         listeners.append(on_subscribed)
         if on_subscribed and key in self._subscribed:
@@ -155,7 +155,7 @@ class RedisSignals:
         elif kind == b"message":
             origin, _, position = message[2].decode().partition(" ")
             if origin != self.origin:
-                self._local.notify(key, int(position))
+                self._local.notify_listeners(key, int(position))
 
 
 def _call_once(act: Callable[[], None]) -> Callable[[], None]:

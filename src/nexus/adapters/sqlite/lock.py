@@ -20,7 +20,7 @@ class DirectoryLock(AbstractContextManager["DirectoryLock"]):
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = _read_holder(self._file)
+            holder = _read_lock_holder_pid(self._file)
             self.release()
             raise Conflict(
                 f"Another nexus (process {holder}) already works in {directory}; stop it or choose another data directory",
@@ -38,16 +38,16 @@ class DirectoryLock(AbstractContextManager["DirectoryLock"]):
         self.release()
 
 
-def find_holder(directory: Path) -> str | None:
+def find_lock_holder_pid(directory: Path) -> str | None:
     """The id of the process that holds a directory, `unknown` where it left none; None when nobody does. Makes nothing."""
     with suppress(FileNotFoundError, NotADirectoryError), (directory / "lock").open(errors="replace") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return _read_holder(file)
+            return _read_lock_holder_pid(file)
     return None
 
 
-def _read_holder(file: TextIO) -> str:
+def _read_lock_holder_pid(file: TextIO) -> str:
     file.seek(0)
     return file.read(32).strip() or "unknown"

@@ -8,7 +8,7 @@ from functools import partial
 
 from msgspec import Struct
 
-from nexus.adapters.sqlite.writer import LogRow, Writer, translate_error
+from nexus.adapters.sqlite.writer import LogRow, Writer, translate_sqlite_error
 from nexus.domain.ports.log import LEAP, Append, Batch, find_append_refusal
 from nexus.domain.ports.signals import Signals
 
@@ -38,39 +38,39 @@ class SqliteLog:
         self._writer, self._signals = writer, signals
 
     async def open(self) -> None:
-        await self._writer.run_job(_create_log_table)
-        self._reader = self._writer.reader()
+        await self._writer.run_in_transaction(_create_log_table)
+        self._reader = self._writer.open_read_connection()
 
     def close(self) -> None:
         self._reader.close()
 
-    def append(self, append: Append) -> None:
-        self._writer.submit(_Appending(append, self._signals, append.durable))
+    def append_events(self, append: Append) -> None:
+        self._writer.enqueue_work(_Appending(append, self._signals, append.durable))
 
-    async def read(self, topic: str, after: int, limit: int) -> Batch:
+    async def read_events(self, topic: str, after: int, limit: int) -> Batch:
         try:
             with closing(self._reader.execute(_FROM, (topic, after + 1))) as rows:
-                return _collect_batch(rows, after + 1, limit)
+                return _collect_event_batch(rows, after + 1, limit)
         except sqlite3.Error as error:
-            raise translate_error(error) from error
+            raise translate_sqlite_error(error) from error
 
-    async def end(self, topic: str) -> int:
+    async def read_end_position(self, topic: str) -> int:
         try:
-            return _end(self._reader, topic)
+            return _read_end_position(self._reader, topic)
         except sqlite3.Error as error:
-            raise translate_error(error) from error
+            raise translate_sqlite_error(error) from error
 
-    async def delete(self, topics: Sequence[str]) -> None:
-        await asyncio.gather(*(self._writer.run_job(partial(_delete, topic)) for topic in topics))
-        await self._writer.write_back()
+    async def delete_topics(self, topics: Sequence[str]) -> None:
+        await asyncio.gather(*(self._writer.run_in_transaction(partial(_delete_topic_rows, topic)) for topic in topics))
+        await self._writer.checkpoint_wal()
         for topic in topics:
-            self._signals.notify(topic)
+            self._signals.notify_listeners(topic)
 
-    def subscribe(self, topic: str, wake: Callable[[int], None]) -> Callable[[], None]:
-        return self._signals.listen(topic, wake)
+    def subscribe_to_topic(self, topic: str, wake: Callable[[int], None]) -> Callable[[], None]:
+        return self._signals.add_listener(topic, wake)
 
 
-def _collect_batch(rows: Iterable[tuple[int, bytes]], wanted: int, limit: int) -> Batch:
+def _collect_event_batch(rows: Iterable[tuple[int, bytes]], wanted: int, limit: int) -> Batch:
     """Events from the position `wanted` on, out of rows that hold several each; a leap ends the batch."""
     first, events = wanted, list[bytes]()
     for start, body in rows:
@@ -91,22 +91,22 @@ class _Appending(Struct):
 
     append: Append
     signals: Signals
-    durable: bool
+    needs_fsync: bool
 
-    def log_row(self) -> LogRow:
+    def make_log_row(self) -> LogRow:
         append = self.append
         return append.topic, append.after + 1, b"\n".join(append.events)
 
-    def run(self, connection: sqlite3.Connection) -> None:
-        if refused := find_append_refusal(self.append, _end(connection, self.append.topic)):
+    def write_to_database(self, connection: sqlite3.Connection) -> None:
+        if refused := find_append_refusal(self.append, _read_end_position(connection, self.append.topic)):
             raise refused
-        connection.execute("insert into nexus_log values (?, ?, ?)", self.log_row())
+        connection.execute("insert into nexus_log values (?, ?, ?)", self.make_log_row())
 
-    def finish(self, error: Exception | None) -> None:
+    def set_commit_result(self, error: Exception | None) -> None:
         append = self.append
         append.finish(error)
         if error is None:
-            self.signals.notify(append.topic, append.after + len(append.events))
+            self.signals.notify_listeners(append.topic, append.after + len(append.events))
 
 
 def _create_log_table(connection: sqlite3.Connection) -> None:
@@ -114,10 +114,10 @@ def _create_log_table(connection: sqlite3.Connection) -> None:
     connection.execute(_FOLLOWS)
 
 
-def _delete(topic: str, connection: sqlite3.Connection) -> None:
+def _delete_topic_rows(topic: str, connection: sqlite3.Connection) -> None:
     connection.execute("delete from nexus_log where topic = ?", (topic,))
 
 
-def _end(connection: sqlite3.Connection, topic: str) -> int:
+def _read_end_position(connection: sqlite3.Connection, topic: str) -> int:
     last = connection.execute(_LAST, (topic,)).fetchone()
     return last[0] + last[1].count(b"\n") if last else 0

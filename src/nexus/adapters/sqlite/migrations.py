@@ -16,7 +16,7 @@ FOLDER = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 logger = structlog.get_logger()
 
 
-def migrate(connection: sqlite3.Connection, folder: Path = FOLDER) -> None:
+def apply_sql_migrations(connection: sqlite3.Connection, folder: Path = FOLDER) -> None:
     """In the transaction of the caller. Conflict when a later release was here; a database without rows needs nothing."""
     connection.execute(
         "create table if not exists nexus_migrations (name text primary key, applied_at text default current_timestamp)"
@@ -32,13 +32,13 @@ def migrate(connection: sqlite3.Connection, folder: Path = FOLDER) -> None:
         if name in applied:
             continue
         if not is_new:
-            for statement in _split_statements(path.read_text()):
+            for statement in _split_sql_statements(path.read_text()):
                 connection.execute(statement)
             logger.info("database.migrated", migration=name)
         connection.execute("insert into nexus_migrations (name) values (?)", (name,))
 
 
-def _split_statements(script: str) -> Iterator[str]:
+def _split_sql_statements(script: str) -> Iterator[str]:
     """One by one: `executescript` would commit."""
     statement = ""
     for line in script.splitlines(keepends=True):

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from nexus.adapters.sqlite.migrations import migrate
-from nexus.adapters.sqlite.writer import Writer, translate_error
+from nexus.adapters.sqlite.migrations import apply_sql_migrations
+from nexus.adapters.sqlite.writer import Writer, translate_sqlite_error
 from nexus.domain.ports.database import Query, Refused
 from nexus.domain.ports.rows import Item, Key, Place, Table, When, Write, apply_write, condition_holds
 
@@ -23,48 +23,48 @@ class SqliteTables:
 
     def __init__(self, writer: Writer, tables: Sequence[Table[Any]]) -> None:
         self._writer, self._tables = writer, tables
-        self._statements = {table.name: _Statements.of_table(table) for table in tables}
+        self._statements = {table.name: _Statements.make_table_statements(table) for table in tables}
 
     async def open(self) -> None:
         """Migrates what an earlier release made, and makes what is declared and not yet there; an index added later has the old rows
         too. Conflict when a later release was here."""
-        await self._writer.run_job(migrate)
+        await self._writer.run_in_transaction(apply_sql_migrations)
         for table in self._tables:
-            await self._writer.run_job(partial(_create_table, table))
-        self._reader = self._writer.reader()
+            await self._writer.run_in_transaction(partial(_create_table_and_indexes, table))
+        self._reader = self._writer.open_read_connection()
 
     def close(self) -> None:
         self._reader.close()
 
     async def read_rows(self, places: Sequence[Place]) -> list[Item | None]:
         try:
-            return [self._statements[table.name].read(self._reader, key) for table, key in places]
+            return [self._statements[table.name].read_row(self._reader, key) for table, key in places]
         except sqlite3.Error as error:
-            raise translate_error(error) from error
+            raise translate_sqlite_error(error) from error
 
     async def query_rows(self, query: Query[Any]) -> tuple[list[Item], bool]:
-        sql, values = _build_select(query)
+        sql, values = _make_select_statement(query)
         try:
             rows = self._reader.execute(sql, values).fetchall()
         except sqlite3.Error as error:
-            raise translate_error(error) from error
+            raise translate_sqlite_error(error) from error
         limit = query.window.limit
         return [msgspec.json.decode(row) for (row,) in rows[:limit]], len(rows) > limit
 
     async def write_rows(self, writes: Sequence[Write]) -> None:
-        await self._writer.run_job(partial(self._apply, writes))
+        await self._writer.run_in_transaction(partial(self._apply_writes, writes))
 
-    def _apply(self, writes: Sequence[Write], connection: sqlite3.Connection) -> None:
+    def _apply_writes(self, writes: Sequence[Write], connection: sqlite3.Connection) -> None:
         for at, write in enumerate(writes):
             statements = self._statements[write.table.name]
             if write.verb == "put" and write.when == _NEW:
-                if not statements.insert(connection, write):
-                    raise Refused(at, statements.read(connection, write.key))
+                if not statements.insert_row(connection, write):
+                    raise Refused(at, statements.read_row(connection, write.key))
                 continue
-            row = statements.read(connection, write.key)
+            row = statements.read_row(connection, write.key)
             if not condition_holds(write, row):
                 raise Refused(at, row)
-            statements.keep_row(connection, write, apply_write(write, row))
+            statements.upsert_or_delete_row(connection, write, apply_write(write, row))
 
 
 class _Statements(Struct, frozen=True):
@@ -77,10 +77,10 @@ class _Statements(Struct, frozen=True):
     clearing: str
 
     @classmethod
-    def of_table(cls, table: Table[Any]) -> "_Statements":
-        name, key = _quote_table_name(table), _join_fields(table.key, '"{}" = ?', " and ")
+    def make_table_statements(cls, table: Table[Any]) -> "_Statements":
+        name, key = _quote_table_name(table), _join_formatted_fields(table.key, '"{}" = ?', " and ")
         columns = (*table.key, "row")
-        insert = f"insert into {name} ({_join_fields(columns)}) values ({_join_fields(columns, '?')}) on conflict do"
+        insert = f"insert into {name} ({_join_formatted_fields(columns)}) values ({_join_formatted_fields(columns, '?')}) on conflict do"
         past = f'select rowid from {name} where "{table.expires}" < ? limit 2'
         return cls(
             reading=f"select row from {name} where {key}",
@@ -90,16 +90,16 @@ class _Statements(Struct, frozen=True):
             clearing=f"delete from {name} where rowid in ({past})" if table.expires else "",
         )
 
-    def read(self, connection: sqlite3.Connection, key: Key) -> Item | None:
+    def read_row(self, connection: sqlite3.Connection, key: Key) -> Item | None:
         found = connection.execute(self.reading, key).fetchone()
         return msgspec.json.decode(found[0]) if found else None
 
-    def insert(self, connection: sqlite3.Connection, write: Write) -> bool:
+    def insert_row(self, connection: sqlite3.Connection, write: Write) -> bool:
         """Whether there was no row of that key."""
         row = msgspec.json.encode(write.fields).decode()
         return connection.execute(self.inserting, (*write.key, row)).rowcount == 1
 
-    def keep_row(self, connection: sqlite3.Connection, write: Write, row: Item | None) -> None:
+    def upsert_or_delete_row(self, connection: sqlite3.Connection, write: Write, row: Item | None) -> None:
         if row is None:
             connection.execute(self.deleting, write.key)
         elif write.verb != "check":
@@ -112,12 +112,12 @@ def _quote_table_name(table: Table[Any]) -> str:
     return f'"nexus_{table.name}"'
 
 
-def _join_fields(fields: Sequence[str], form: str = '"{}"', between: str = ", ") -> str:
+def _join_formatted_fields(fields: Sequence[str], form: str = '"{}"', between: str = ", ") -> str:
     return between.join(form.format(field) for field in fields)
 
 
-def _create_table(table: Table[Any], connection: sqlite3.Connection) -> None:
-    name, key = _quote_table_name(table), _join_fields(table.key)
+def _create_table_and_indexes(table: Table[Any], connection: sqlite3.Connection) -> None:
+    name, key = _quote_table_name(table), _join_formatted_fields(table.key)
     connection.execute(f"create table if not exists {name} ({key}, row text not null, primary key ({key}))")
     orders: dict[str, tuple[str, ...]] = {index.name: (index.partition, index.sort) for index in table.indexes}
     if table.expires:
@@ -127,15 +127,15 @@ def _create_table(table: Table[Any], connection: sqlite3.Connection) -> None:
         made = f"""generated always as (row ->> '$."{field}"') virtual"""
         connection.execute(f'alter table {name} add column "{field}" {made}')
     for order, fields in orders.items():
-        _create_index(connection, f'"nexus_{table.name}_{order}"', _build_index_sql(name, fields, key))
+        _create_or_replace_index(connection, f'"nexus_{table.name}_{order}"', _make_index_sql(name, fields, key))
 
 
-def _build_index_sql(name: str, fields: Sequence[str], key: str) -> str:
-    sparse = _join_fields(fields, '"{}" is not null', " and ")
-    return f"on {name} ({_join_fields(fields)}, {key}) where {sparse}"
+def _make_index_sql(name: str, fields: Sequence[str], key: str) -> str:
+    sparse = _join_formatted_fields(fields, '"{}" is not null', " and ")
+    return f"on {name} ({_join_formatted_fields(fields)}, {key}) where {sparse}"
 
 
-def _create_index(connection: sqlite3.Connection, index: str, rest: str) -> None:
+def _create_or_replace_index(connection: sqlite3.Connection, index: str, rest: str) -> None:
     """Makes an index, again where its declaration has changed."""
     made = f"CREATE INDEX {index} {rest}"
     there = connection.execute("select sql from sqlite_master where type = 'index' and name = ?", (index.strip('"'),))
@@ -146,7 +146,7 @@ def _create_index(connection: sqlite3.Connection, index: str, rest: str) -> None
         connection.execute(made)
 
 
-def _build_select(query: Query[Any]) -> tuple[str, list[Any]]:
+def _make_select_statement(query: Query[Any]) -> tuple[str, list[Any]]:
     window, (partition, sort) = query.window, query.fields
     bounds = {f'"{partition}" = ?': query.partition, f'"{sort}" >= ?': window.since, f'"{sort}" <= ?': window.until}
     bounds = {clause: value for clause, value in bounds.items() if value is not None}
@@ -154,7 +154,7 @@ def _build_select(query: Query[Any]) -> tuple[str, list[Any]]:
     order, after = (sort, *query.table.key)[places], (query.after or ())[places]  # in the order of an index, no more
     where = " and ".join([*bounds, f'"{sort}" is not null'])
     if after:
-        where += f" and ({_join_fields(order)}) {'<' if window.newest_first else '>'} ({_join_fields(order, '?')})"
-    direction = _join_fields(order, '"{}" desc' if window.newest_first else '"{}"')
+        where += f" and ({_join_formatted_fields(order)}) {'<' if window.newest_first else '>'} ({_join_formatted_fields(order, '?')})"
+    direction = _join_formatted_fields(order, '"{}" desc' if window.newest_first else '"{}"')
     sql = f"select row from {_quote_table_name(query.table)} where {where} order by {direction} limit ?"
     return sql, [*bounds.values(), *after, window.limit + 1]

@@ -27,19 +27,19 @@ class Work(Protocol):
     """Something to write, whole or without a trace."""
 
     @property
-    def durable(self) -> bool:
-        """Whether it must be on the disk itself before `finish`, not only safe from the death of the process."""
+    def needs_fsync(self) -> bool:
+        """Whether it must be on the disk itself before `set_commit_result`, not only safe from the death of the process."""
         ...
 
-    def log_row(self) -> LogRow | None:
+    def make_log_row(self) -> LogRow | None:
         """The row of the log that this is: such rows are inserted in one statement, if each of them follows the end of its topic."""
         ...
 
-    def run(self, connection: sqlite3.Connection) -> None:
+    def write_to_database(self, connection: sqlite3.Connection) -> None:
         """In the writer's thread, inside a savepoint; what it raises undoes it alone."""
         ...
 
-    def finish(self, error: Exception | None) -> None:
+    def set_commit_result(self, error: Exception | None) -> None:
         """In the loop: it is committed, or nothing of it is."""
         ...
 
@@ -62,7 +62,7 @@ class Writer:
         self._idle = asyncio.Event()
         self._idle.set()
         self._connection = await asyncio.to_thread(self._open_database)
-        self._thread = threading.Thread(target=self._run_thread, name="sqlite-writer", daemon=True)
+        self._thread = threading.Thread(target=self._run_writer_thread, name="sqlite-writer", daemon=True)
         self._thread.start()
 
     async def close(self) -> None:
@@ -75,127 +75,128 @@ class Writer:
         await asyncio.to_thread(self._thread.join)
         self._connection.close()
 
-    def reader(self) -> sqlite3.Connection:
+    def open_read_connection(self) -> sqlite3.Connection:
         """A connection of the loop's own that only reads."""
-        return connect(self.path, "query_only=1", "busy_timeout=50")
+        return open_sqlite_connection(self.path, "query_only=1", "busy_timeout=50")
 
-    def submit(self, work: Work) -> None:
+    def enqueue_work(self, work: Work) -> None:
         if self._closed:
-            work.finish(Unavailable("The database is closed"))
+            work.set_commit_result(Unavailable("The database is closed"))
             return
         self._pending.append(work)
         if not self._busy:
             self._busy = True
             self._idle.clear()
-            self._loop.call_soon(self._hand_over_group)
-        elif self._resting and work.durable:
+            self._loop.call_soon(self._send_work_to_thread)
+        elif self._resting and work.needs_fsync:
             self._resting.cancel()
             self._resting = None
-            self._loop.call_soon(self._hand_over_group)
+            self._loop.call_soon(self._send_work_to_thread)
 
-    async def run_job(self, run: Callable[[sqlite3.Connection], None]) -> None:
+    async def run_in_transaction(self, run: Callable[[sqlite3.Connection], None]) -> None:
         """Submits a function and waits for its commit."""
         job = Job(run)
-        self.submit(job)
+        self.enqueue_work(job)
         await job.done
 
-    async def write_back(self) -> None:
+    async def checkpoint_wal(self) -> None:
         """Empties the write-ahead log into the file, so that what was deleted stands in neither."""
-        await asyncio.to_thread(self._checkpoint)
+        await asyncio.to_thread(self._checkpoint_wal_blocking)
 
-    def _checkpoint(self) -> None:
-        with closing(connect(self.path, "busy_timeout=5000")) as connection:
+    def _checkpoint_wal_blocking(self) -> None:
+        with closing(open_sqlite_connection(self.path, "busy_timeout=5000")) as connection:
             connection.execute("pragma wal_checkpoint(truncate)")
 
-    def _hand_over_group(self) -> None:
+    def _send_work_to_thread(self) -> None:
         self._resting = None
         if self._pending:
-            end = _count_group(self._pending)
+            end = _get_next_group_size(self._pending)
             group, self._pending = self._pending[:end], self._pending[end:]
             self._groups.put(group)
         else:
             self._busy = False
             self._idle.set()
 
-    def _answer_group(self, group: Sequence[Work], answers: Sequence[Exception | None]) -> None:
+    def _set_group_results(self, group: Sequence[Work], answers: Sequence[Exception | None]) -> None:
         for work, answer in zip(group, answers, strict=True):
-            work.finish(answer)
+            work.set_commit_result(answer)
         rest = min(_LONGEST_PAUSE, (len(group) - 2) * _CROWD_PAUSE)
-        if rest > 0 and not self._closed and not any(work.durable for work in self._pending):
-            self._resting = self._loop.call_later(rest, self._hand_over_group)
+        if rest > 0 and not self._closed and not any(work.needs_fsync for work in self._pending):
+            self._resting = self._loop.call_later(rest, self._send_work_to_thread)
         elif self._pending:
-            self._loop.call_soon(self._hand_over_group)
+            self._loop.call_soon(self._send_work_to_thread)
         else:
-            self._hand_over_group()
+            self._send_work_to_thread()
 
     def _open_database(self) -> sqlite3.Connection:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.touch(mode=0o600)
-            return connect(
+            return open_sqlite_connection(
                 self.path, "journal_mode=wal", "busy_timeout=5000", "journal_size_limit=67108864", "secure_delete=1"
             )
         except (OSError, sqlite3.Error) as error:
             raise Unavailable(f"The database cannot be opened: {error}") from error
 
-    def _run_thread(self) -> None:
+    def _run_writer_thread(self) -> None:
         while (group := self._groups.get()) is not None:
             try:
-                answers = self._commit_group(group)
+                answers = self._commit_work_group(group)
             except Exception as error:
-                answers = self._undo_group(group, error)
+                answers = self._roll_back_work_group(group, error)
             with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._answer_group, group, answers)
+                self._loop.call_soon_threadsafe(self._set_group_results, group, answers)
 
-    def _commit_group(self, group: Sequence[Work]) -> Sequence[Exception | None]:
-        self._synchronize(any(work.durable for work in group))
-        rows = [work.log_row() for work in group]
-        if all(rows) and self._insert_rows(rows):
+    def _commit_work_group(self, group: Sequence[Work]) -> Sequence[Exception | None]:
+        self._set_synchronous_mode(any(work.needs_fsync for work in group))
+        rows = [work.make_log_row() for work in group]
+        if all(rows) and self._insert_log_rows(rows):
             return [None] * len(group)
         self._connection.execute("begin immediate")
-        inserted, alone = self._insert_rows(rows), len(group) == 1
+        inserted, alone = self._insert_log_rows(rows), len(group) == 1
         answers = [
-            None if row and inserted else self._apply(work, alone=alone) for work, row in zip(group, rows, strict=True)
+            None if row and inserted else self._run_work_in_savepoint(work, alone=alone)
+            for work, row in zip(group, rows, strict=True)
         ]
         if self._connection.in_transaction:
             self._connection.execute("commit")
         return answers
 
-    def _insert_rows(self, rows: Sequence[LogRow | None]) -> bool:
+    def _insert_log_rows(self, rows: Sequence[LogRow | None]) -> bool:
         """Inserts rows of the log in one statement; False when one of them does not follow the end of its topic, and none is inserted."""
         plain = [row for row in rows if row]
         if not plain:
             return True
         try:
-            self._connection.execute(_insert_sql(len(plain)), [value for row in plain for value in row])
+            self._connection.execute(_make_log_insert_sql(len(plain)), [value for row in plain for value in row])
         except sqlite3.IntegrityError:
             return False
         return True
 
-    def _apply(self, work: Work, *, alone: bool) -> Exception | None:
+    def _run_work_in_savepoint(self, work: Work, *, alone: bool) -> Exception | None:
         """Runs one work of a transaction; alone in it, the transaction is its savepoint."""
         run = self._connection.execute
         if not alone:
             run("savepoint work")
         try:
-            work.run(self._connection)
+            work.write_to_database(self._connection)
         except Exception as error:
             if not self._connection.in_transaction:
                 raise
             run("rollback" if alone else "rollback to work")
-            return translate_error(error)
+            return translate_sqlite_error(error)
         finally:
             if not alone and self._connection.in_transaction:
                 run("release work")
         return None
 
-    def _undo_group(self, group: Sequence[Work], error: Exception) -> Sequence[Exception | None]:
+    def _roll_back_work_group(self, group: Sequence[Work], error: Exception) -> Sequence[Exception | None]:
         with suppress(sqlite3.Error):
             if self._connection.in_transaction:
                 self._connection.execute("rollback")
-        return [translate_error(error)] * len(group)
+        return [translate_sqlite_error(error)] * len(group)
 
-    def _synchronize(self, durable: bool) -> None:
+    def _set_synchronous_mode(self, durable: bool) -> None:
         now = time.monotonic()
         full = durable or now - self._synced > _SYNC_SECONDS
         if full:
@@ -205,26 +206,26 @@ class Writer:
             self._synchronous = wanted
 
 
-def _count_group(pending: Sequence[Work]) -> int:
+def _get_next_group_size(pending: Sequence[Work]) -> int:
     """How many of these are one group. What need not be on the disk goes ahead: a delta does not wait for a disk that takes its time."""
-    first = next((at for at, work in enumerate(pending[:_GROUP_LIMIT]) if work.durable), 0)
+    first = next((at for at, work in enumerate(pending[:_GROUP_LIMIT]) if work.needs_fsync), 0)
     return first or _GROUP_LIMIT
 
 
 class Job:
     """A function that writes rows."""
 
-    __slots__ = ("done", "run")
-    durable = True
+    __slots__ = ("done", "write_to_database")
+    needs_fsync = True
 
     def __init__(self, run: Callable[[sqlite3.Connection], None]) -> None:
-        self.run = run
+        self.write_to_database = run
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def log_row(self) -> None:
+    def make_log_row(self) -> None:
         return None
 
-    def finish(self, error: Exception | None) -> None:
+    def set_commit_result(self, error: Exception | None) -> None:
         if self.done.done():
             return
         if error is None:
@@ -233,7 +234,7 @@ class Job:
             self.done.set_exception(error)
 
 
-def connect(path: Path, *pragmas: str) -> sqlite3.Connection:
+def open_sqlite_connection(path: Path, *pragmas: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     for pragma in pragmas:
         connection.execute(f"pragma {pragma}")
@@ -250,7 +251,7 @@ _REASONS = {
 """What passes: waiting helps."""
 
 
-def translate_error(error: Exception) -> Exception:
+def translate_sqlite_error(error: Exception) -> Exception:
     """What the domain is told of an error: the database's own are Unavailable, others are what they are."""
     if not isinstance(error, sqlite3.Error):
         return error
@@ -261,5 +262,5 @@ def translate_error(error: Exception) -> Exception:
 
 
 @lru_cache(_GROUP_LIMIT)
-def _insert_sql(rows: int) -> str:
+def _make_log_insert_sql(rows: int) -> str:
     return "insert into nexus_log values " + ",".join(["(?,?,?)"] * rows)  # noqa: S608 - no values in it

@@ -17,20 +17,20 @@ LEAST_SECRET = ("authorization", "api_key", "token", "secret", "password")
 OF_SEVERAL_LINES = ("exception", "stack")
 
 
-def configure(level: str, form: Literal["auto", "json", "pretty"]) -> None:
+def configure_logging(level: str, form: Literal["auto", "json", "pretty"]) -> None:
     """Sets up logging for the whole process; may be called again."""
     pretty = form == "pretty" or (form == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True) if pretty else _stamp,
+        structlog.processors.TimeStamper(fmt="iso", utc=True) if pretty else _add_timestamp,
         _mask_secrets,
     ]
     foreign: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(exception_formatter=_format_traceback) if pretty else _render_json
+        structlog.dev.ConsoleRenderer(exception_formatter=_write_plain_traceback) if pretty else _encode_log_event
     )
     last: list[structlog.typing.Processor] = (
-        [_escape_values] if pretty else [structlog.processors.format_exc_info, _escape_values]
+        [_escape_event_values] if pretty else [structlog.processors.format_exc_info, _escape_event_values]
     )
     factory = structlog.PrintLoggerFactory(sys.stderr) if pretty else structlog.BytesLoggerFactory(sys.stderr.buffer)
     structlog.configure(
@@ -40,10 +40,10 @@ def configure(level: str, form: Literal["auto", "json", "pretty"]) -> None:
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
-    plain = foreign if pretty else lambda *given: _render_json(*given).decode()
+    plain = foreign if pretty else lambda *given: _encode_log_event(*given).decode()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.processors.format_exc_info, _escape_values],
+            foreign_pre_chain=[*shared, structlog.processors.format_exc_info, _escape_event_values],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, plain],
         )
     )
@@ -53,51 +53,51 @@ def configure(level: str, form: Literal["auto", "json", "pretty"]) -> None:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
-def _format_traceback(out: TextIO, exc_info: ExcInfo) -> None:
+def _write_plain_traceback(out: TextIO, exc_info: ExcInfo) -> None:
     """Without the values of variables: they may be secrets."""
     text = io.StringIO()
     structlog.dev.plain_traceback(text, exc_info)
     out.write(escape_controls(text.getvalue()))
 
 
-def _stamp(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+def _add_timestamp(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """As a time, which becomes ISO text in JSON."""
     event["timestamp"] = datetime.now(UTC)
     return event
 
 
-def _render_json(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
+def _encode_log_event(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
     """One line; what JSON has no word for is told as text."""
     return msgspec.json.encode(event, enc_hook=repr)
 
 
-def _escape_values(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+def _escape_event_values(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """Nothing that a stranger sent steers the terminal of who reads the log, or begins a line of its own there."""
     for key, value in event.items():
         if isinstance(value, str) and value.isprintable():
             continue
-        event[key] = escape_controls(value) if key in OF_SEVERAL_LINES else _neutralize_value(value)
+        event[key] = escape_controls(value) if key in OF_SEVERAL_LINES else _escape_nested_value(value)
     return event
 
 
-def _neutralize_value(value: Any) -> Any:
+def _escape_nested_value(value: Any) -> Any:
     if isinstance(value, str):
         return escape_controls(value).replace("\n", "\\n").replace("\t", "\\t")
     if isinstance(value, dict):
-        return {_neutralize_value(key): _neutralize_value(one) for key, one in value.items()}
+        return {_escape_nested_value(key): _escape_nested_value(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_neutralize_value(one) for one in value]
+        return [_escape_nested_value(one) for one in value]
     return value
 
 
 def _mask_secrets(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """No secret reaches a log by its usual name."""
     for key in event:
-        if _is_secret(key) and not isinstance(event[key], bool | int | float):
+        if _is_secret_field_name(key) and not isinstance(event[key], bool | int | float):
             event[key] = "***"
     return event
 
 
 @lru_cache(maxsize=1000)
-def _is_secret(key: str) -> bool:
+def _is_secret_field_name(key: str) -> bool:
     return any(word in key.lower() for word in LEAST_SECRET)

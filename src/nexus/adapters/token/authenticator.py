@@ -13,7 +13,7 @@ class TokenAuthenticator:
         self._expected = None if token is None else token.encode()
 
     @property
-    def is_open(self) -> bool:
+    def is_anonymous_allowed(self) -> bool:
         return self._expected is None
 
     async def authenticate(self, credential: str | None) -> Principal:

@@ -36,7 +36,7 @@ _CODECS = re.compile(
 )
 
 
-async def resolve_by_system(host: str, port: int) -> Sequence[str]:
+async def resolve_with_system_dns(host: str, port: int) -> Sequence[str]:
     """What the machine's resolver says."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(entry[4][0]) for entry in found]
@@ -46,47 +46,55 @@ class GuardedWeb:
     """`Web` for agents. `ports` and `allowed` (addresses) open what is closed otherwise."""
 
     def __init__(
-        self, *, resolve: Resolve = resolve_by_system, ports: Collection[int] = PORTS, allowed: Collection[str] = ()
+        self,
+        *,
+        resolve: Resolve = resolve_with_system_dns,
+        ports: Collection[int] = PORTS,
+        allowed: Collection[str] = (),
     ) -> None:
         self._resolve, self._ports, self._allowed = resolve, frozenset(ports), frozenset(allowed)
 
-    async def fetch(
+    async def fetch_url(
         self, url: str, *, headers: Mapping[str, str] = {}, seconds: float = 30.0, most: int = 1_000_000
     ) -> Fetched:
-        _refuse_headers(headers)
+        _check_request_headers(headers)
         most = max(0, min(most, MOST_BYTES))
         try:
             async with asyncio.timeout(max(0.0, min(seconds, MOST_SECONDS))):
-                return await self._follow_redirects(url, headers, most)
+                return await self._fetch_with_redirects(url, headers, most)
         except TimeoutError as error:
             raise Unavailable("The address did not answer in time") from error
         except ValueError as error:  # of a library that takes an address apart
-            raise _find_refusal(error) or InvalidInput("This is not a web address") from error
+            raise _find_wrapped_error(error) or InvalidInput("This is not a web address") from error
         except (aiohttp.ClientError, OSError, zlib.error) as error:
-            raise _find_refusal(error) or Unavailable("The address could not be read") from error
+            raise _find_wrapped_error(error) or Unavailable("The address could not be read") from error
 
-    async def _follow_redirects(self, url: str, headers: Mapping[str, str], most: int) -> Fetched:
+    async def _fetch_with_redirects(self, url: str, headers: Mapping[str, str], most: int) -> Fetched:
         """The answer behind at most three redirects, each of them checked as if it had been asked for."""
-        target = self._check_target(url)
-        async with self._open_session() as session:
+        target = self._parse_and_check_url(url)
+        async with self._open_http_session() as session:
             for _ in range(REDIRECTS + 1):
-                answer = await _get_once(session, target, headers, most)
+                answer = await _fetch_without_redirects(session, target, headers, most)
                 if isinstance(answer, Fetched):
                     return answer
-                moved = self._check_target(answer)
-                headers = headers if _is_same_origin(target, moved) else _keep_harmless_headers(headers)
+                moved = self._parse_and_check_url(answer)
+                headers = headers if _is_same_origin(target, moved) else _filter_safe_headers(headers)
                 target = moved
         raise Unavailable(f"The address redirects more than {REDIRECTS} times")
 
-    def _check_target(self, url: str) -> Target:
+    def _parse_and_check_url(self, url: str) -> Target:
         return parse_target(url, ports=self._ports, allowed=self._allowed)
 
-    def _open_session(self) -> aiohttp.ClientSession:
+    def _open_http_session(self) -> aiohttp.ClientSession:
         """One for each fetch: no cookie, no connection and no answer of a resolver outlives it."""
         resolver = _CheckedResolver(self._resolve, self._allowed)
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                resolver=resolver, use_dns_cache=False, force_close=True, socket_factory=self._open_socket, limit=1
+                resolver=resolver,
+                use_dns_cache=False,
+                force_close=True,
+                socket_factory=self._open_public_socket,
+                limit=1,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
@@ -94,7 +102,7 @@ class GuardedWeb:
             trust_env=False,
         )
 
-    def _open_socket(self, wanted: "aiohttp.connector.AddrInfoType") -> socket.socket:
+    def _open_public_socket(self, wanted: "aiohttp.connector.AddrInfoType") -> socket.socket:
         """The last gate: whatever led here, no socket is made for an address that is not public."""
         family, kind, protocol, _, place = wanted
         if not is_permitted(str(place[0]), self._allowed):
@@ -132,18 +140,20 @@ class _CheckedResolver(AbstractResolver):
         return None
 
 
-async def _get_once(
+async def _fetch_without_redirects(
     session: aiohttp.ClientSession, target: Target, headers: Mapping[str, str], most: int
 ) -> Fetched | str:
     """The answer, or the URL to which it sends the reader."""
-    async with session.get(_pin_host(target), headers=_OWN_HEADERS | dict(headers), allow_redirects=False) as answer:
+    async with session.get(
+        _make_checked_url(target), headers=_OWN_HEADERS | dict(headers), allow_redirects=False
+    ) as answer:
         location = answer.headers.get("Location")
         if answer.status in _MOVED and location:
             return join_location(target.url, location)
-        return await _read_body(target, answer, most)
+        return await _read_response_body(target, answer, most)
 
 
-def _pin_host(target: Target) -> URL:
+def _make_checked_url(target: Target) -> URL:
     """The URL with the host as it was checked, so that no second parser may read another one."""
     url = URL(target.url).with_host(target.host).with_fragment(None)
     if (url.scheme, url.host, url.port, url.user) != (target.scheme, target.host, target.port, None):
@@ -155,11 +165,11 @@ def _is_same_origin(one: Target, other: Target) -> bool:
     return (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
 
 
-def _keep_harmless_headers(headers: Mapping[str, str]) -> dict[str, str]:
+def _filter_safe_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name.lower() in _HARMLESS}
 
 
-def _refuse_headers(headers: Mapping[str, str]) -> None:
+def _check_request_headers(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         if not re.fullmatch(r"[A-Za-z0-9-]{1,100}", name) or _FORBIDDEN.fullmatch(name):
             raise InvalidInput(f"The header {name[:100]!r} may not be set")
@@ -167,7 +177,7 @@ def _refuse_headers(headers: Mapping[str, str]) -> None:
             raise InvalidInput(f"The header {name} holds control characters")
 
 
-def _find_refusal(error: BaseException | None) -> NexusError | None:
+def _find_wrapped_error(error: BaseException | None) -> NexusError | None:
     """Our own refusal, where a layer between wrapped it."""
     while error is not None:
         if isinstance(error, NexusError):
@@ -176,7 +186,7 @@ def _find_refusal(error: BaseException | None) -> NexusError | None:
     return None
 
 
-async def _read_body(target: Target, answer: aiohttp.ClientResponse, most: int) -> Fetched:
+async def _read_response_body(target: Target, answer: aiohttp.ClientResponse, most: int) -> Fetched:
     unpacked = _make_decompressor(answer.headers.get("Content-Encoding", ""))
     content, received = bytearray(), 0
     async for chunk in answer.content.iter_chunked(65_536):

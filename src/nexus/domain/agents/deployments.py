@@ -40,20 +40,22 @@ class Deployments:
 
         The model is not asked: verification asked it every case of this version, and a version that failed would answer no better now."""
 
-        async with self._requests.begin_request(caller, once, Deployment) as request:
+        async with self._requests.begin_idempotent_request(caller, once, Deployment) as request:
             if request.answer is None:
-                request.answer = await self._deploy(caller, agent_id, wanted, request)
+                request.answer = await self._commit_deployment(caller, agent_id, wanted, request)
         return request.result
 
     @retry_stale
-    async def _deploy(
+    async def _commit_deployment(
         self, caller: Principal, agent_id: str, wanted: Wanted, request: KeyedRequest[Deployment]
     ) -> Deployment:
         agent = await self._agents.get(caller, agent_id)
         if wanted.revision is not None and wanted.revision != agent.revision:
             raise PreconditionFailed("The agent changed meanwhile.", revision=agent.revision)
-        version, as_read = await self._find_acceptable(agent, wanted), when(revision=agent.revision)
-        deployment, writes = self._agents.write_deployment(agent, version, user_id=caller.user_id, condition=as_read)
+        version, as_read = await self._get_deployable_version(agent, wanted), when(revision=agent.revision)
+        deployment, writes = self._agents.make_deployment_writes(
+            agent, version, user_id=caller.user_id, condition=as_read
+        )
         facts = {"version": version.version, "verdict": version.verdict, "build_no": version.build_no}
         note = self._audit.make_audit_write(caller, "agent.deployed", agent_id, **facts)
         hit("before:agent.deploy")
@@ -61,7 +63,7 @@ class Deployments:
         hit("after:agent.deploy")
         return deployment
 
-    async def _find_acceptable(self, agent: Agent, wanted: Wanted) -> Version:
+    async def _get_deployable_version(self, agent: Agent, wanted: Wanted) -> Version:
         number = wanted.version or agent.versions
         if not 1 <= number <= agent.versions:
             message = f"{agent.agent_name} has the versions 1 to {agent.versions}."

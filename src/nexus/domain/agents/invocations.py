@@ -71,11 +71,11 @@ class Invocations:
     async def invoke(self, caller: Principal, agent_id: str, content: str, *, once: Once | None = None) -> Invocation:
         """One question, one answer, no session. A failure is an invocation with status `failed`, kept as well."""
         check_message(content)
-        async with self._requests.begin_long(caller, once, Invocation) as request:
+        async with self._requests.begin_long_request(caller, once, Invocation) as request:
             if request.answer is None:
                 agent = await self._agents.get(caller, agent_id)
                 called = await self._call_agent(agent, content)
-                invocation, writes = self.make_record(caller, agent, called)
+                invocation, writes = self.make_invocation_writes(caller, agent, called)
                 await self._tables.commit(*writes, *request.make_answer_writes(invocation))
                 request.answer = invocation
         return request.result
@@ -85,18 +85,20 @@ class Invocations:
         try:
             answer = await self._runtime.collect_answer(spec, [ChatMessage("user", content)])
         except NexusError as error:
-            return Called(input_text=content, output_text="", duration_ms=self._count_ms(began), error=error.detail)
+            return Called(
+                input_text=content, output_text="", duration_ms=self._measure_elapsed_ms(began), error=error.detail
+            )
         return Called(
             input_text=content,
             output_text=answer.text,
-            duration_ms=self._count_ms(began),
+            duration_ms=self._measure_elapsed_ms(began),
             input_tokens=answer.input_tokens,
             output_tokens=answer.output_tokens,
             tools=[finished.name for finished in answer.results],
             metadata={"stop": answer.stop, "usage_unknown": answer.usage_unknown},
         )
 
-    def make_record(self, caller: Principal, agent: Agent, called: Called) -> tuple[Invocation, list[Write]]:
+    def make_invocation_writes(self, caller: Principal, agent: Agent, called: Called) -> tuple[Invocation, list[Write]]:
         """The row, the tallies and the tools' uses of one call; the caller commits them."""
         invocation = Invocation(
             invocation_id=self._new_id("inv"),
@@ -123,8 +125,8 @@ class Invocations:
             input_tokens=called.input_tokens,
             output_tokens=called.output_tokens,
         )
-        uses = self._tools.count_uses(called.tools, marker=invocation.invocation_id)
+        uses = self._tools.make_use_count_writes(called.tools, marker=invocation.invocation_id)
         return invocation, [insert(INVOCATIONS, invocation), *counts, *uses]
 
-    def _count_ms(self, began: float) -> int:
+    def _measure_elapsed_ms(self, began: float) -> int:
         return max(0, round((self._clock() - began) * 1000))

@@ -84,7 +84,7 @@ def parse_package(files: Mapping[str, str]) -> Package:
 
 
 def format_manifest(manifest: Manifest) -> str:
-    return tomli_w.dumps(_drop_empty(msgspec.to_builtins(manifest)))
+    return tomli_w.dumps(_remove_empty_values(msgspec.to_builtins(manifest)))
 
 
 class PackageResolver:
@@ -100,8 +100,12 @@ class PackageResolver:
         for its own and those that are `asking` already."""
         manifest = package.manifest
         asking = (*asking, manifest.agent.slug)
-        self._check_model(manifest.model.name)
-        tools = [tool for entry in manifest.tools for tool in await self._bind_tools(package, entry, others, asking)]
+        self._check_model_exists(manifest.model.name)
+        tools = [
+            tool
+            for entry in manifest.tools
+            for tool in await self._resolve_tool_reference(package, entry, others, asking)
+        ]
         names = [tool.spec.name for tool in tools]
         if twice := {name for name in names if names.count(name) > 1}:
             raise InvalidInput(f"Two tools are named {', '.join(sorted(twice))}.")
@@ -122,13 +126,13 @@ class PackageResolver:
             limits=manifest.limits,
         )
 
-    def _check_model(self, name: str) -> None:
+    def _check_model_exists(self, name: str) -> None:
         try:
-            self._models.get(name)
+            self._models.get_model(name)
         except InvalidInput as error:
             raise InvalidInput(f"{MANIFEST}, [model]: {error.detail}") from error
 
-    async def _bind_tools(
+    async def _resolve_tool_reference(
         self, package: Package, entry: ToolEntry, others: Mapping[str, Package], asking: tuple[str, ...]
     ) -> Sequence[BoundTool]:
         provider, _, target = entry.ref.partition(":")
@@ -143,8 +147,8 @@ class PackageResolver:
         return await self._providers[provider].resolve_tools(target, source)
 
 
-def _drop_empty(value: Any) -> Any:
+def _remove_empty_values(value: Any) -> Any:
     """TOML has no null, and an empty list says nothing."""
     if isinstance(value, dict):
-        return {key: _drop_empty(part) for key, part in value.items() if part not in (None, [], {}, "")}
-    return [_drop_empty(part) for part in value] if isinstance(value, list) else value
+        return {key: _remove_empty_values(part) for key, part in value.items() if part not in (None, [], {}, "")}
+    return [_remove_empty_values(part) for part in value] if isinstance(value, list) else value

@@ -30,7 +30,7 @@ class Registration(Struct, frozen=True, kw_only=True):
     unmet: list[str] = []
 
 
-def describe_package(found: Registration, number: int, *, now: str) -> dict[str, Any]:
+def make_agent_fields(found: Registration, number: int, *, now: str) -> dict[str, Any]:
     """The fields of an agent that follow from its newest package."""
     identity, refs = found.package.manifest.agent, [entry.ref for entry in found.package.manifest.tools]
     return {

@@ -93,28 +93,28 @@ class Agents:
     async def delete(self, caller: Principal, agent_id: str) -> None:
         """A tombstone: the agent and its sessions are gone for the API at once, a purge empties their rooms; its project keeps the files."""
         agent = await self.get(caller, agent_id)
-        purge = self._tasks.insert_deletion(caller, {"agent_id": agent_id}, project_id=agent.project_id)
+        purge = self._tasks.make_deletion_write(caller, {"agent_id": agent_id}, project_id=agent.project_id)
         await self._tables.commit(
-            self._write_tombstone(agent),
+            self._make_tombstone_write(agent),
             purge,
             self._audit.make_audit_write(caller, "agent.deleted", agent_id),
             *self._tallies.make_tally_writes(agent.tenant_id, agents=-1),
         )
 
-    async def write_tombstones(self, agent_ids: Sequence[str]) -> list[Write]:
+    async def make_tombstone_writes(self, agent_ids: Sequence[str]) -> list[Write]:
         """The tombstones of agents whose project is deleted, one each that is not buried yet; the caller commits and counts them."""
         found = [await self._tables.find(AGENTS, agent_id) for agent_id in agent_ids]
-        return [self._write_tombstone(agent) for agent in found if agent and not agent.deleted_at]
+        return [self._make_tombstone_write(agent) for agent in found if agent and not agent.deleted_at]
 
-    def _write_tombstone(self, agent: Agent) -> Write:
+    def _make_tombstone_write(self, agent: Agent) -> Write:
         now = instant(self._clock())
         return patch(AGENTS, agent, deleted_at=now, status="offline", active_version=0)
 
-    async def list_remaining(self, project_id: str) -> list[Agent]:
+    async def list_agents_with_deleted(self, project_id: str) -> list[Agent]:
         """What a purge of the project still finds, buried or not."""
         return [agent async for agent in self._tables.each(AGENTS, project_id, index="ProjectIndex")]
 
-    async def delete_rows(self, agent: Agent) -> None:
+    async def delete_agent_rows(self, agent: Agent) -> None:
         """Removes an agent's rows, its own last."""
         await self._tables.clear(VERSIONS, agent.agent_id)
         await self._tables.clear(DEPLOYMENTS, agent.agent_id)
@@ -124,14 +124,14 @@ class Agents:
         """Where a project's agent lives: the same in every build."""
         return derive_id("agt", project_id, slug)
 
-    async def write_versions(self, origin: Origin, found: Sequence[Registration]) -> list[Write]:
+    async def make_version_writes(self, origin: Origin, found: Sequence[Registration]) -> list[Write]:
         """The next version of each agent of a build, and the agents that are new; the caller commits them."""
         writes, new = list[Write](), 0
         for registration in found:
             agent_id = self.make_agent_id(origin.project_id, registration.package.manifest.agent.slug)
             known = await self._tables.find(AGENTS, agent_id)
             number = known.versions + 1 if known else 1
-            fields = rules.describe_package(registration, number, now=instant(self._clock()))
+            fields = rules.make_agent_fields(registration, number, now=instant(self._clock()))
             if known:  # what users change meanwhile, a name or what is deployed, does not matter here
                 present = when(versions=known.versions, deleted_at=known.deleted_at)
                 writes.append(patch(AGENTS, known, present, deleted_at=None, **fields))
@@ -147,7 +147,7 @@ class Agents:
         """For accounting, deleted or not."""
         return await self._tables.get(AGENTS, agent_id)
 
-    async def is_there(self, agent_id: str) -> bool:
+    async def has_agent(self, agent_id: str) -> bool:
         """Whether the agent has not been deleted."""
         agent = await self._tables.find(AGENTS, agent_id)
         return agent is not None and not agent.deleted_at
@@ -157,7 +157,7 @@ class Agents:
         agent = await self._tables.get(AGENTS, agent_id)
         return agent, await self._tables.get(VERSIONS, agent_id, agent.versions)
 
-    def write_deployment(
+    def make_deployment_writes(
         self, agent: Agent, version: Version, *, user_id: str, smoke_test: str = "", condition: When | None = None
     ) -> tuple[Deployment, list[Write]]:
         """The version answers from now on; the caller commits it. Unless told otherwise it holds where no version and no deletion came

@@ -24,8 +24,8 @@ class Slugs:
         while True:
             chosen, new = dict[str, str](), list[Reservation]()
             for slug in wanted:
-                reserved = await self._list_similar(RESERVATIONS, tenant_id, slug)
-                agents = await self._list_similar(AGENTS, tenant_id, slug, index="TenantSlugIndex")
+                reserved = await self._list_rows_by_slug_prefix(RESERVATIONS, tenant_id, slug)
+                agents = await self._list_rows_by_slug_prefix(AGENTS, tenant_id, slug, index="TenantSlugIndex")
                 own = _list_project_slugs(slug, project_id, reserved, agents)
                 kept = [one for one in own if one not in chosen.values()]
                 others = {*wanted, *chosen.values()} - {slug}
@@ -42,7 +42,9 @@ class Slugs:
         """The slugs of a project that is gone are free."""
         await self._tables.clear(RESERVATIONS, project_id, index="ProjectIndex")
 
-    async def _list_similar(self, table: Table[R], tenant_id: str, slug: str, *, index: str | None = None) -> list[R]:
+    async def _list_rows_by_slug_prefix(
+        self, table: Table[R], tenant_id: str, slug: str, *, index: str | None = None
+    ) -> list[R]:
         """The tenant's rows whose slug begins as this one does."""
         stem = slug[:STEM]
         window = Window(limit=100, since=stem, until=f"{stem}~")

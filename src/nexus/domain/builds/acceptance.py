@@ -34,25 +34,25 @@ class RequirementResult(Struct, frozen=True, kw_only=True):
         return f"{self.id} {self.title}: {self.reason}"
 
 
-def check_requirements(found: Requirements) -> None:
-    _refuse_twice("ids stand twice", [entry.id for entry in (*found.functional, *found.nonfunctional)])
+def check_requirement_ids(found: Requirements) -> None:
+    _check_no_duplicates("ids stand twice", [entry.id for entry in (*found.functional, *found.nonfunctional)])
 
 
 def list_unique_keywords(entry: Requirement, functional: Sequence[Requirement]) -> list[str]:
     """The keywords that tell a functional requirement from the others: those that its own text has and no other one names."""
     shared = {word.casefold() for other in functional if other.id != entry.id for word in other.keywords}
-    text = _join_texts(entry)
-    return [word for word in entry.keywords if is_said(word, text) and word.casefold() not in shared]
+    text = _join_requirement_texts(entry)
+    return [word for word in entry.keywords if is_word_in_text(word, text) and word.casefold() not in shared]
 
 
 def list_unique_words(functional: Sequence[Requirement]) -> dict[str, set[str]]:
     """By requirement, the words of its text that no other one has."""
-    words = {entry.id: _extract_words(_join_texts(entry)) for entry in functional}
+    words = {entry.id: _extract_words(_join_requirement_texts(entry)) for entry in functional}
     often = Counter(word for found in words.values() for word in found)
     return {one: {word for word in found if often[word] == 1} for one, found in words.items()}
 
 
-def _join_texts(entry: Requirement) -> str:
+def _join_requirement_texts(entry: Requirement) -> str:
     return "\n".join([entry.title, entry.statement, *entry.acceptance])
 
 
@@ -62,7 +62,7 @@ def _extract_words(text: str) -> set[str]:
     return {*re.findall(r"[a-z]{2,}|\d+(?:[.,]\d+)*", text.casefold()), *pairs}
 
 
-def is_said(word: str, text: str) -> bool:
+def is_word_in_text(word: str, text: str) -> bool:
     """Whether a text holds a word: as a whole where it is Latin, its plural too; anywhere where it is not."""
     sought = re.escape(word.strip().casefold())
     if not sought:
@@ -83,13 +83,13 @@ def list_agent_duties(agent: PlannedAgent, planned: Architecture, needed: Requir
     }
 
 
-def check_duties(planned: Architecture, needed: Requirements) -> None:
+def check_agent_duties(planned: Architecture, needed: Requirements) -> None:
     """Each functional requirement is some agent's duty or unmet, never both; each agent has a duty, with tools of its own."""
     duties = {agent.slug: list_agent_duties(agent, planned, needed) for agent in planned.agents}
     known = {entry.id for entry in needed.functional}
     unmet = {entry.requirement_id for entry in planned.unmet} - {entry.id for entry in needed.nonfunctional}
     served = {one for own in duties.values() for one in own}
-    _refuse_plan(
+    _raise_problems(
         f"{', '.join(sorted(ids))}: {wrong}"
         for ids, wrong in (
             ((served | unmet) - known, f"no functional requirement; there are {', '.join(sorted(known))}"),
@@ -99,7 +99,7 @@ def check_duties(planned: Architecture, needed: Requirements) -> None:
         )
         if ids
     )
-    _refuse_plan(
+    _raise_problems(
         f"{agent.slug}: its duty {duty.requirement} names {', '.join(lacking)}; it has {', '.join(agent.tool_names) or 'no tools'}"
         for agent in planned.agents
         for duty in agent.duties
@@ -107,14 +107,18 @@ def check_duties(planned: Architecture, needed: Requirements) -> None:
     )
 
 
-def check_cases(made: Design, agent: PlannedAgent, planned: Architecture, needed: Requirements) -> None:
+def check_test_cases(made: Design, agent: PlannedAgent, planned: Architecture, needed: Requirements) -> None:
     """Each duty of the agent has a case that exercises it, and each case exercises what it says."""
-    _refuse_twice("two cases have one name", [case.name for case in made.cases])
+    _check_no_duplicates("two cases have one name", [case.name for case in made.cases])
     duties = list_agent_duties(agent, planned, needed)
-    _refuse_plan(_find_case_problem(case, agent, duties, needed) for case in made.cases)
-    _refuse_plan(
-        _find_exercise_problem(case, entry, duties[entry.id], keywords)
-        or (None if keywords else _find_strange_problem(case, entry, _list_rivals(entry, duties, needed)))
+    _raise_problems(_find_test_case_problem(case, agent, duties, needed) for case in made.cases)
+    _raise_problems(
+        _find_coverage_problem(case, entry, duties[entry.id], keywords)
+        or (
+            None
+            if keywords
+            else _find_off_topic_problem(case, entry, _list_same_tool_requirements(entry, duties, needed))
+        )
         for entry in needed.functional
         if entry.id in duties
         for keywords in [list_unique_keywords(entry, needed.functional)]
@@ -122,14 +126,16 @@ def check_cases(made: Design, agent: PlannedAgent, planned: Architecture, needed
         if entry.id in case.requirements
     )
     covered = {one for case in made.cases for one in case.requirements}
-    _refuse_plan(
+    _raise_problems(
         f"no case exercises {entry.id} ({entry.title})"
         for entry in needed.functional
         if entry.id in duties and entry.id not in covered
     )
 
 
-def _find_case_problem(case: Case, agent: PlannedAgent, duties: dict[str, Duty], needed: Requirements) -> str | None:
+def _find_test_case_problem(
+    case: Case, agent: PlannedAgent, duties: dict[str, Duty], needed: Requirements
+) -> str | None:
     if unknown := sorted(set(case.calls) - set(agent.tool_names)):
         return f"case {case.name}: the agent has no tool {', '.join(unknown)}; it has {', '.join(agent.tool_names) or 'none'}"
     possible = {*duties, *(entry.id for entry in needed.nonfunctional)}
@@ -142,26 +148,28 @@ def _find_case_problem(case: Case, agent: PlannedAgent, duties: dict[str, Duty],
     return None
 
 
-def _find_exercise_problem(case: Case, entry: Requirement, duty: Duty, keywords: Sequence[str]) -> str | None:
+def _find_coverage_problem(case: Case, entry: Requirement, duty: Duty, keywords: Sequence[str]) -> str | None:
     """Why a case says nothing about a requirement that it claims to exercise."""
     if duty.tools and not set(case.calls) & set(duty.tools):
         return f"case {case.name} does not exercise {entry.id}: it must call {' or '.join(duty.tools)}"
     if not case.calls and not any(part.strip() for part in case.contains):
         return f"case {case.name} does not exercise {entry.id}: any reply passes; say what it must contain"
-    if keywords and not any(is_said(word, case.input) for word in keywords):
+    if keywords and not any(is_word_in_text(word, case.input) for word in keywords):
         told = ", ".join(keywords[:10])
         return f"case {case.name} does not exercise {entry.id} ({entry.title}): its input must hold one of {told}"
     return None
 
 
-def _list_rivals(entry: Requirement, duties: Mapping[str, Duty], needed: Requirements) -> list[Requirement]:
+def _list_same_tool_requirements(
+    entry: Requirement, duties: Mapping[str, Duty], needed: Requirements
+) -> list[Requirement]:
     """The requirement and those that the same tools serve: for others, the tool that is called tells which is meant."""
     tools = set(duties[entry.id].tools)
     shared = {one for one, duty in duties.items() if one == entry.id or tools & set(duty.tools) or not tools}
     return [other for other in needed.functional if other.id in shared]
 
 
-def _find_strange_problem(case: Case, entry: Requirement, rivals: Sequence[Requirement]) -> str | None:
+def _find_off_topic_problem(case: Case, entry: Requirement, rivals: Sequence[Requirement]) -> str | None:
     """Without keywords, a case is strange to a requirement when it says words of its rivals alone."""
     said, words = _extract_words(case.input), list_unique_words(rivals)
     if said & words[entry.id]:
@@ -204,12 +212,12 @@ def decide_agent_verdict(found: Iterable[RequirementResult], *, usable: bool, cl
     return "passed" if clean and all(met.values()) else "partial"
 
 
-def _refuse_plan(problems: Iterable[str | None]) -> None:
+def _raise_problems(problems: Iterable[str | None]) -> None:
     """All that is wrong at once, the first first: what a model is told is cut."""
     if found := [problem for problem in problems if problem]:
         raise ValueError("; ".join(found))
 
 
-def _refuse_twice(what: str, names: Sequence[str]) -> None:
+def _check_no_duplicates(what: str, names: Sequence[str]) -> None:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{what}: {', '.join(twice)}")

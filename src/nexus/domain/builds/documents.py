@@ -85,12 +85,12 @@ def translate_label(key: str, language: Language) -> str:
     return _WORDS[key][language == "zh"]
 
 
-def format_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def format_markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     shown = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(map(_escape_cell, row))} |" for row in shown)
+    return "\n".join(f"| {' | '.join(map(_escape_table_cell, row))} |" for row in shown)
 
 
-def _escape_cell(text: str) -> str:
+def _escape_table_cell(text: str) -> str:
     return single_line(text).replace("|", "\\|")
 
 
@@ -118,88 +118,88 @@ class Page:
     def markdown_text(self) -> str:
         return "\n\n".join(self._paragraphs) + "\n"
 
-    def add_texts(self, *paragraphs: str) -> None:
+    def add_paragraphs(self, *paragraphs: str) -> None:
         """Those that are not empty."""
         self._paragraphs += filter(None, paragraphs)
 
-    def find_label(self, key: str, text: str) -> None:
-        self.add_texts(f"{translate_label(key, self.language)}: {single_line(text)}")
+    def add_labeled_text(self, key: str, text: str) -> None:
+        self.add_paragraphs(f"{translate_label(key, self.language)}: {single_line(text)}")
 
-    def list_under(self, key: str, lines: Iterable[str]) -> None:
+    def add_labeled_list(self, key: str, lines: Iterable[str]) -> None:
         """A list below a label."""
-        self.add_texts(f"{translate_label(key, self.language)}:", self.list_lines(lines))
+        self.add_paragraphs(f"{translate_label(key, self.language)}:", self.format_bullet_list(lines))
 
     def add_section(self, key: str, *content: str | Iterable[str]) -> None:
         """A heading, and below it paragraphs of text and lists."""
-        shown = [part if isinstance(part, str) else self.list_lines(part) for part in content]
-        self.add_texts(f"## {translate_label(key, self.language)}", *shown)
+        shown = [part if isinstance(part, str) else self.format_bullet_list(part) for part in content]
+        self.add_paragraphs(f"## {translate_label(key, self.language)}", *shown)
 
-    def list_lines(self, lines: Iterable[str]) -> str:
+    def format_bullet_list(self, lines: Iterable[str]) -> str:
         return "\n".join(f"- {single_line(line)}" for line in lines) or f"- {translate_label('none', self.language)}"
 
 
-def write_brief(requirement: str, made: Brief) -> str:
+def format_brief_doc(requirement: str, made: Brief) -> str:
     page = Page(made.language, "brief", made.name)
-    page.find_label("summary", made.summary)
-    page.find_label("category", translate_category(made.category, made.language))
+    page.add_labeled_text("summary", made.summary)
+    page.add_labeled_text("category", translate_category(made.category, made.language))
     page.add_section("requirement", format_markdown_quote(requirement))
     page.add_section("assumptions", made.assumptions)
     return page.markdown_text
 
 
-def write_requirements(made: Requirements, say: Language, cases: Mapping[str, Sequence[str]] = {}) -> str:
+def format_requirements_doc(made: Requirements, say: Language, cases: Mapping[str, Sequence[str]] = {}) -> str:
     """`cases`: by the id of a requirement, those that exercise it, once they are known."""
     page = Page(say, "requirements")
     page.add_section("functional")
     for entry in made.functional:
-        _add_entry(page, entry, cases.get(entry.id, ()))
+        _add_requirement(page, entry, cases.get(entry.id, ()))
     page.add_section("nonfunctional")
     for entry in made.nonfunctional:
-        _add_entry(page, entry, ())
+        _add_requirement(page, entry, ())
     page.add_section("out_of_scope", made.out_of_scope)
     return page.markdown_text
 
 
-def _add_entry(page: Page, entry: Requirement, cases: Sequence[str]) -> None:
-    page.add_texts(f"### {entry.id} {single_line(entry.title)}", single_line(entry.statement))
-    page.list_under("acceptance", entry.acceptance)
+def _add_requirement(page: Page, entry: Requirement, cases: Sequence[str]) -> None:
+    page.add_paragraphs(f"### {entry.id} {single_line(entry.title)}", single_line(entry.statement))
+    page.add_labeled_list("acceptance", entry.acceptance)
     if cases:
-        page.list_under("shown_by", cases)
+        page.add_labeled_list("shown_by", cases)
 
 
-def write_architecture(made: Architecture, say: Language) -> str:
+def format_architecture_doc(made: Architecture, say: Language) -> str:
     page = Page(say, "architecture")
-    page.add_texts(escape_controls(made.overview))
+    page.add_paragraphs(escape_controls(made.overview))
     page.add_section("agents")
     for agent in made.agents:
-        page.add_texts(f"### {single_line(agent.name)} (`{agent.slug}`)", single_line(agent.purpose))
+        page.add_paragraphs(f"### {single_line(agent.name)} (`{agent.slug}`)", single_line(agent.purpose))
         if agent.calls:
-            page.find_label("asks", ", ".join(agent.calls))
-        page.list_under("library_tools", (f"`{name}`" for name in agent.library_tools))
-        page.list_under("new_tools", (f"`{tool.name}`: {tool.purpose}" for tool in agent.new_tools))
+            page.add_labeled_text("asks", ", ".join(agent.calls))
+        page.add_labeled_list("library_tools", (f"`{name}`" for name in agent.library_tools))
+        page.add_labeled_list("new_tools", (f"`{tool.name}`: {tool.purpose}" for tool in agent.new_tools))
     page.add_section("interfaces", made.interfaces)
     page.add_section("data", made.data)
     page.add_section("unmet", (f"{entry.requirement_id}: {entry.reason}" for entry in made.unmet))
     return page.markdown_text
 
 
-def write_design(agent: PlannedAgent, made: Design, say: Language) -> str:
+def format_design_doc(agent: PlannedAgent, made: Design, say: Language) -> str:
     page = Page(say, "design", agent.name)
-    page.find_label("role", made.role)
+    page.add_labeled_text("role", made.role)
     page.add_section("capabilities", made.capabilities)
     page.add_section("limits", made.limits)
-    page.find_label("model", made.model_needs)
-    page.find_label("memory", made.memory)
-    page.add_section("cases", map(_format_case, made.cases))
+    page.add_labeled_text("model", made.model_needs)
+    page.add_labeled_text("memory", made.memory)
+    page.add_section("cases", map(_format_test_case, made.cases))
     return page.markdown_text
 
 
-def _format_case(case: Case) -> str:
+def _format_test_case(case: Case) -> str:
     held = f" ({', '.join(case.requirements)})" if case.requirements else ""
-    return f"`{case.name}`{held}: {format_example(case)}"
+    return f"`{case.name}`{held}: {format_case_input(case)}"
 
 
-def format_example(case: Case) -> str:
+def format_case_input(case: Case) -> str:
     """What a user says in a case, on one line."""
     return single_line(case.input)[:200]
 
@@ -208,7 +208,7 @@ def format_markdown_quote(text: str) -> str:
     return "\n".join(f"> {escape_controls(line)}" for line in text.splitlines())
 
 
-def write_readme(manifest: Manifest, made: Design, unmet: Sequence[str], say: Language, on: UserCommands) -> str:
+def format_readme(manifest: Manifest, made: Design, unmet: Sequence[str], say: Language, on: UserCommands) -> str:
     """`unmet`: a line for each thing that was asked for and that the agent cannot do."""
     commands = [
         f"{on.run_package:<20} # {translate_label('talk', say)}",
@@ -217,8 +217,8 @@ def write_readme(manifest: Manifest, made: Design, unmet: Sequence[str], say: La
     if any(entry.ref.startswith("generated:") for entry in manifest.tools):
         commands.append(f"pytest               # {translate_label('pytest', say)}")
     page = Page(say, "", manifest.agent.name)
-    page.add_texts(single_line(manifest.agent.description))
-    page.add_section("examples", map(format_example, made.cases[:5]))
+    page.add_paragraphs(single_line(manifest.agent.description))
+    page.add_section("examples", map(format_case_input, made.cases[:5]))
     page.add_section("unmet", unmet)
     page.add_section("limits", (limit for limit in made.limits if not any(limit in line for line in unmet)))
     page.add_section("tools_head", (f"`{entry.ref}`" for entry in manifest.tools))

@@ -18,11 +18,11 @@ from nexus.domain.builds.failures import (
     SUSPICIOUS_DEATHS,
     Failure,
     Snooze,
-    is_internal,
-    make_poisonous,
+    is_storage_fault,
+    make_crash_failure,
 )
 from nexus.domain.builds.model import StageFailed
-from nexus.domain.builds.rules import choose_pause, choose_wait
+from nexus.domain.builds.rules import compute_outage_delay, compute_retry_delay
 from nexus.domain.builds.stage_attempt import FINALIZING, ControlRequest, StageAttempt, make_stage_output_path
 from nexus.domain.builds.stage_context import StageContext, StageHooks, StageServices
 from nexus.domain.builds.workflow import Outputs, StageOutput, Workflow
@@ -85,15 +85,15 @@ class BuildDriver:
 
     async def _run_stage(self, attempt: StageAttempt) -> Failure | None:
         """One stage through its attempts. None when it is done or skipped."""
-        if unmet := attempt.list_unmet:
+        if unmet := attempt.unmet_prerequisites:
             return Failure(code="prerequisite", message=f"{attempt.spec.name} needs {', '.join(unmet)}.")
         if attempt.stage.fallen:
-            before, deaths = attempt.stage.deaths, await self._count_deaths(attempt)
+            before, deaths = attempt.stage.deaths, await self._count_process_deaths(attempt)
             attempt.stage = structs.replace(attempt.stage, deaths=deaths)
             if deaths > before and deaths % SUSPICIOUS_DEATHS == 0:
                 await self._invalidate_fatal_answer(attempt)
-        async with self._gate.run_exclusive_with_steps() if _is_suspicious(attempt.stage) else nullcontext():
-            failure = await self._repeat_attempts(attempt)
+        async with self._gate.acquire_exclusive_reentrant() if _is_crash_prone(attempt.stage) else nullcontext():
+            failure = await self._retry_stage_attempts(attempt)
         if failure and attempt.spec.optional and attempt.stage.deaths < STAGE_DEATHS:
             reason, lasting = failure.message, failure.lasting
             await self._runs.skip_stage(
@@ -102,33 +102,33 @@ class BuildDriver:
             return None
         return failure
 
-    async def _count_deaths(self, attempt: StageAttempt) -> int:
+    async def _count_process_deaths(self, attempt: StageAttempt) -> int:
         """How often in a row processes died in this stage outside its steps: what happens inside them, their journal counts."""
         try:
-            await self._read_outputs(attempt)
+            await self._read_stage_outputs(attempt)
         except (Unavailable, StageFailed):  # told when the stage begins; nobody can say where the process died
             return attempt.stage.deaths
         for part in attempt.journaled_parts:
-            if await self._make_journal(attempt, part).is_open():
+            if await self._make_part_journal(attempt, part).has_unfinished_step():
                 return 0
         return attempt.stage.deaths + 1
 
     async def _invalidate_fatal_answer(self, attempt: StageAttempt) -> None:
         """The answer that no process has outlived so far may be what kills them: it is not replayed to more of them."""
         for part in reversed(attempt.journaled_parts):
-            if await self._make_journal(attempt, part).invalidate_last_answer():
+            if await self._make_part_journal(attempt, part).invalidate_last_answer():
                 facts = {"stage": attempt.spec.name, "part": part, "task_id": attempt.run.task.task_id}
                 logger.warning("stage.answer_forgotten", **facts)
                 return
 
-    async def _repeat_attempts(self, attempt: StageAttempt) -> Failure | None:
+    async def _retry_stage_attempts(self, attempt: StageAttempt) -> Failure | None:
         """None when the stage is done."""
         while True:
             await attempt.control.check_still_running()
             if attempt.stage.status != "running":
-                await self._begin_stage(attempt)
+                await self._mark_stage_started(attempt)
             if attempt.stage.deaths >= STAGE_DEATHS:
-                return make_poisonous(attempt.spec.name, attempt.stage.deaths)
+                return make_crash_failure(attempt.spec.name, attempt.stage.deaths)
             failure = await self._try_stage(attempt)
             if failure is None:
                 return None
@@ -136,60 +136,60 @@ class BuildDriver:
             if failure.away and _sum_waited_seconds(attempt.stage, failure) < limit:
                 await self._wait_for_service(attempt, failure)
             elif failure.again and attempt.stage.attempt < attempt.spec.attempts:
-                await self._retry_later(attempt, failure)
+                await self._schedule_stage_retry(attempt, failure)
             else:
                 return failure
 
-    async def _begin_stage(self, attempt: StageAttempt) -> None:
+    async def _mark_stage_started(self, attempt: StageAttempt) -> None:
         """T6. What is to be asked anew is forgotten before, so that this is done once."""
         for part, step in attempt.stage.journal_from.items():
-            await self._make_journal(attempt, part).delete_steps_since(step)
+            await self._make_part_journal(attempt, part).delete_steps_since(step)
         attempt.stage = await self._runs.start_stage(attempt.run, attempt.stage)
 
-    async def _retry_later(self, attempt: StageAttempt, failure: Failure) -> None:
+    async def _schedule_stage_retry(self, attempt: StageAttempt, failure: Failure) -> None:
         anew = failure.lasting.journal_from
         attempt.stage = await self._runs.retry_stage(attempt.run, attempt.stage, failure.message, journal_from=anew)
-        seconds = choose_pause(attempt.stage.attempt - 1, told=failure.retry_after, jitter=self._jitter())
-        await self._pause_build(attempt, failure, seconds)
+        seconds = compute_retry_delay(attempt.stage.attempt - 1, told=failure.retry_after, jitter=self._jitter())
+        await self._sleep_or_snooze_build(attempt, failure, seconds)
 
     async def _wait_for_service(self, attempt: StageAttempt, failure: Failure) -> None:
         """After what is away was given time."""
         waited = _sum_waited_seconds(attempt.stage, failure)
-        seconds = choose_wait(waited, told=failure.retry_after, jitter=self._jitter())
+        seconds = compute_outage_delay(waited, told=failure.retry_after, jitter=self._jitter())
         line = f"{failure.message} It is tried again in {seconds:.0f} s."
         total = {"waited" if failure.outside else "stalled": waited + seconds}
         attempt.stage = await self._runs.note_wait(attempt.run, attempt.stage, line, **total)
-        await self._pause_build(attempt, failure, seconds)
+        await self._sleep_or_snooze_build(attempt, failure, seconds)
 
-    async def _pause_build(self, attempt: StageAttempt, failure: Failure, seconds: float) -> None:
+    async def _sleep_or_snooze_build(self, attempt: StageAttempt, failure: Failure, seconds: float) -> None:
         """Snoozes where that is long, or where others wait meanwhile."""
-        if seconds > LONG_REST_SECONDS or _is_suspicious(attempt.stage):
+        if seconds > LONG_REST_SECONDS or _is_crash_prone(attempt.stage):
             raise Snooze(failure.code, failure.message, seconds=seconds)
         await self._sleep(seconds)
 
     async def _try_stage(self, attempt: StageAttempt) -> Failure | None:
-        attempt.begin_try()
+        attempt.reset_try_state()
         try:
             async with limit_work_time(attempt.spec.seconds):
-                await self._read_outputs(attempt)
-                await self._complete_stage(attempt)
+                await self._read_stage_outputs(attempt)
+                await self._run_and_commit_stage(attempt)
         except (BuildInterrupted, LeaseLost):
             raise
         except NexusError as error:
-            if is_internal(error):
+            if is_storage_fault(error):
                 raise
-            return attempt.describe_failure(error)
+            return attempt.make_stage_failure(error)
         except Exception as error:
             if not isinstance(error, TimeoutError):
                 project_id = attempt.run.project.project_id
                 logger.exception("stage.crashed", stage=attempt.spec.name, project_id=project_id)
-            return attempt.describe_failure(error)
+            return attempt.make_stage_failure(error)
         return None
 
-    async def _complete_stage(self, attempt: StageAttempt) -> None:
+    async def _run_and_commit_stage(self, attempt: StageAttempt) -> None:
         """The stage's function, its files as one commit, then its rows: the row is what makes it done."""
         hit("before:stage.call")
-        outputs = await self._run_parts(attempt)
+        outputs = await self._run_stage_parts(attempt)
         hit("after:stage.call")
         found = {part: msgspec.to_builtins(output.output) for part, output in outputs.items()}
         await attempt.control.check_still_running()
@@ -198,25 +198,25 @@ class BuildDriver:
         hit("after:stage.commit", about=attempt.run.project.requirement)
         effects = StageEffects()
         if attempt.spec.finalize:
-            context = self._open_context(attempt, FINALIZING, {**attempt.outputs, attempt.spec.name: found})
+            context = self._make_stage_context(attempt, FINALIZING, {**attempt.outputs, attempt.spec.name: found})
             effects = await attempt.spec.finalize(context, outputs, commit_id)
-        result = attempt.sum_up(outputs, commit_id)
+        result = attempt.make_stage_result(outputs, commit_id)
         await self._runs.complete_stage(
             attempt.run, attempt.stage, result, progress=attempt.build_progress_when_done, effects=effects
         )
         attempt.outputs[attempt.spec.name] = found
 
-    async def _run_parts(self, attempt: StageAttempt) -> Mapping[str, StageOutput]:
+    async def _run_stage_parts(self, attempt: StageAttempt) -> Mapping[str, StageOutput]:
         outputs = dict[str, StageOutput]()
         for part in attempt.spec.parts(attempt.outputs):
             began = self._timer()
-            attempt.current = self._open_context(attempt, part, attempt.outputs)
+            attempt.current = self._make_stage_context(attempt, part, attempt.outputs)
             outputs[part] = await attempt.spec.run(attempt.current)
-            attempt.add_part(attempt.current, self._timer() - began)
+            attempt.add_finished_part(attempt.current, self._timer() - began)
         attempt.current = None
         return outputs
 
-    def _open_context(self, attempt: StageAttempt, part: str, outputs: Outputs) -> StageContext:
+    def _make_stage_context(self, attempt: StageAttempt, part: str, outputs: Outputs) -> StageContext:
         run, stage = attempt.run, attempt.stage
 
         async def write_line(line: str) -> None:
@@ -233,13 +233,13 @@ class BuildDriver:
             part=part,
             services=self._services,
             outputs=outputs,
-            journal=self._make_journal(attempt, part),
+            journal=self._make_part_journal(attempt, part),
             hooks=StageHooks(step=attempt.control.check_still_running, note=write_line, advance=report_progress),
         )
         attempt.contexts.append(context)
         return context
 
-    def _make_journal(self, attempt: StageAttempt, part: str) -> Journal:
+    def _make_part_journal(self, attempt: StageAttempt, part: str) -> Journal:
         """One for all attempts and retries: what was paid for in an earlier one is replayed."""
         scope = f"build:{attempt.run.project.project_id}/{attempt.stage.journal_no}/{attempt.spec.name}/{part}"
         return self._journals(scope=scope, guard=lambda: (self._runs.guard_run(attempt.run),))
@@ -260,7 +260,7 @@ class BuildDriver:
             told = "The history of the files is ahead of the database. Was an older database put back? Start a new project."
             raise StageFailed(told, code="history_ahead") from error
 
-    async def _read_outputs(self, attempt: StageAttempt) -> None:
+    async def _read_stage_outputs(self, attempt: StageAttempt) -> None:
         """What completed stages gave, out of the files that their rows point to."""
         for stage in attempt.stages:
             if stage.status == "completed" and stage.stage_name not in attempt.outputs:
@@ -273,7 +273,7 @@ class BuildDriver:
                 attempt.outputs[stage.stage_name] = msgspec.json.decode(content)
 
 
-def _is_suspicious(stage: Stage) -> bool:
+def _is_crash_prone(stage: Stage) -> bool:
     return stage.deaths >= SUSPICIOUS_DEATHS
 
 

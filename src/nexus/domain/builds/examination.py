@@ -27,7 +27,7 @@ class CaseFile(Struct, frozen=True):
     cases: list[Case] = []
 
 
-def read_cases(found: Package) -> Sequence[Case]:
+def parse_test_cases(found: Package) -> Sequence[Case]:
     """The behavioural cases in a package's files; none without the file. InvalidInput for what is malformed in it."""
     try:
         return msgspec.convert(tomllib.loads(found.files.get(CASES, "")), CaseFile).cases
@@ -44,7 +44,7 @@ async def run_unit_tests(code: CodeRunner, found: Package) -> tuple[list[TestRes
     return tests, [] if outcome.status == "ok" else [f"unit tests: {outcome.error or outcome.status}"]
 
 
-async def run_case(converse: Converse, spec: AgentSpec, case: Case) -> CaseResult:
+async def run_test_case(converse: Converse, spec: AgentSpec, case: Case) -> CaseResult:
     """What the agent makes of a case. What the model's provider cannot be blamed for fails the case; other errors are raised."""
     try:
         answer = await converse(spec, case.input)
@@ -52,11 +52,11 @@ async def run_case(converse: Converse, spec: AgentSpec, case: Case) -> CaseResul
         if isinstance(error, InvalidInput) and error.facts.get("status") not in REFUSED:
             raise
         return CaseResult(case=case, passed=False, problem=error.detail, answer="")
-    problem = _find_missing(case, answer)
+    problem = _find_case_failure(case, answer)
     return CaseResult(case=case, passed=problem is None, problem=problem, answer=answer.text[:2000])
 
 
-def _find_missing(case: Case, answer: Answer) -> str | None:
+def _find_case_failure(case: Case, answer: Answer) -> str | None:
     called, said = {call.name for call in answer.calls}, answer.text.casefold()
     wrong = [f"{name} was not called" for name in case.calls if name not in called]
     wrong += [f"the reply lacks {text!r}" for text in case.contains if text.casefold() not in said]

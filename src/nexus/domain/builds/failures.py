@@ -51,7 +51,7 @@ class Snooze(Exception):
         self.reason, self.message, self.seconds = reason, message, seconds
 
 
-def is_internal(error: NexusError) -> bool:
+def is_storage_fault(error: NexusError) -> bool:
     return isinstance(error, Unavailable) and error.facts.get("reason") in OURS
 
 
@@ -76,6 +76,6 @@ def classify_error(error: NexusError) -> Failure:
     return Failure(code=code, message=error.detail, again=isinstance(error, Stale))
 
 
-def make_poisonous(stage: str, deaths: int) -> Failure:
+def make_crash_failure(stage: str, deaths: int) -> Failure:
     told = f"The server died {deaths} times in {stage}, outside its model and tool calls."
     return Failure(code="poisonous", message=told)

@@ -27,19 +27,19 @@ class BuildQueue:
         if status == "queued":
             await self.enqueue_build(task_id, priority, tenant_id)
         elif status != "building":
-            await self.admit_builds(tenant_id)
+            await self.enqueue_pending_builds(tenant_id)
 
-    async def admit_builds(self, tenant_id: str) -> None:
+    async def enqueue_pending_builds(self, tenant_id: str) -> None:
         """Lets builds of a tenant that are held into the queue while there is room."""
         try:
-            while await self._admission.has_room(tenant_id) and await self._admit_next(tenant_id):
+            while await self._admission.has_room(tenant_id) and await self._enqueue_next_pending(tenant_id):
                 pass
         except QuotaExceeded:  # somebody else was faster
             return
         except NexusError as error:  # what was asked for is done all the same; the sweeper admits
             logger.warning("builds.not_admitted", tenant_id=tenant_id, reason=error.detail)
 
-    async def _admit_next(self, tenant_id: str) -> bool:
+    async def _enqueue_next_pending(self, tenant_id: str) -> bool:
         for project in await self._projects.list_pending_projects(tenant_id):
             with contextlib.suppress(LeaseLost):  # the index lags: it is not held any more
                 task = (await self._leases.admit_build(project.active_task_id)).task

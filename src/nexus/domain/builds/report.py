@@ -6,7 +6,7 @@ from msgspec import Struct, structs
 
 from nexus.domain.agents.model import Verdict
 from nexus.domain.builds.acceptance import CaseResult, RequirementResult, decide_agent_verdict
-from nexus.domain.builds.documents import Page, format_table, translate_label
+from nexus.domain.builds.documents import Page, format_markdown_table, translate_label
 from nexus.domain.builds.outputs import Language, PlannedAgent
 from nexus.domain.core.texts import single_line
 from nexus.domain.ports.code import TestResult
@@ -48,7 +48,7 @@ class Verified(Struct, frozen=True, kw_only=True, omit_defaults=True):
             structs.force_setattr(self, "verdict", "passed" if self.passed else "failed")
 
 
-def sum_up(findings: Findings) -> Verified:
+def summarize_findings(findings: Findings) -> Verified:
     run = len(findings.tests) + len(findings.cases)
     bad = len(findings.failed_tests) + len(findings.failed_cases)
     usable = not findings.problems and not findings.failed_tests
@@ -65,7 +65,7 @@ def sum_up(findings: Findings) -> Verified:
     )
 
 
-def count_results(found: Sequence[Verified]) -> dict[str, object]:
+def summarize_build_results(found: Sequence[Verified]) -> dict[str, object]:
     """What a build comes to in numbers. A requirement is met when it is for every agent that is responsible for it."""
     entries = [entry for one in found for entry in one.requirements]
     missed = {entry.id for entry in entries if not entry.met}
@@ -98,7 +98,7 @@ def format_verdict_line(found: Verified, say: Language) -> str:
     return single_line(f"{told}; {translate_label('not_met', say)}: {missed}" if missed else told)
 
 
-def write_report(agent: PlannedAgent, findings: Findings, found: Verified, say: Language) -> str:
+def format_verification_report(agent: PlannedAgent, findings: Findings, found: Verified, say: Language) -> str:
     cases = [(one.passed, f"{one.case.name}: {one.case.input[:120]!r}", one.problem) for one in findings.cases]
     heads = [translate_label(key, say) for key in ("requirement_head", "cases", "result")]
     rows = [
@@ -110,10 +110,10 @@ def write_report(agent: PlannedAgent, findings: Findings, found: Verified, say: 
         for entry in findings.requirements
     ]
     page = Page(say, "report", agent.name)
-    page.find_label("verdict", f"**{format_verdict_line(found, say)}**")
-    page.find_label("model_note", f"`{findings.model}`")
-    page.find_label("boundary", findings.boundary)
-    page.add_section("requirements", format_table(heads, rows))
+    page.add_labeled_text("verdict", f"**{format_verdict_line(found, say)}**")
+    page.add_labeled_text("model_note", f"`{findings.model}`")
+    page.add_labeled_text("boundary", findings.boundary)
+    page.add_section("requirements", format_markdown_table(heads, rows))
     page.add_section("unit_tests", (_format_result_line(test.passed, test.name, test.error) for test in findings.tests))
     page.add_section("checks", findings.problems)
     page.add_section("cases", (_format_result_line(*case) for case in cases))

@@ -9,7 +9,7 @@ SHORTEST, LONGEST = 10, 10_000
 SHORTEST_REST, LONGEST_REST, LONGEST_TOLD = 2.0, 60.0, 600.0
 
 
-def check_requirement(text: str) -> None:
+def check_requirement_text(text: str) -> None:
     """Raises InvalidInput for what is too short (a CJK character counts two), too long, or has no words in it."""
     if len(text) > LONGEST:
         raise _make_requirement_error(f"A requirement has at most {LONGEST} characters; this one has {len(text)}.")
@@ -33,13 +33,13 @@ def _explain_too_short(text: str, counted: int) -> str:
     )
 
 
-def choose_pause(failed: int, *, told: float | None, jitter: float) -> float:
+def compute_retry_delay(failed: int, *, told: float | None, jitter: float) -> float:
     """Seconds before the next attempt after so many that failed, spread by `jitter` (0 to 1); never less than a provider asked for,
     up to ten minutes."""
     return _add_jitter(2.0**failed, told=told, jitter=jitter)
 
 
-def choose_wait(waited: float, *, told: float | None, jitter: float) -> float:
+def compute_outage_delay(waited: float, *, told: float | None, jitter: float) -> float:
     """Seconds before what is away is asked again, when it has been waited for so long: about as long once more."""
     return _add_jitter(max(SHORTEST_REST, waited), told=told, jitter=jitter)
 

@@ -8,7 +8,7 @@ import structlog
 from msgspec import Struct
 
 from nexus.domain.builds.driver import BuildDriver
-from nexus.domain.builds.failures import Snooze, is_internal
+from nexus.domain.builds.failures import Snooze, is_storage_fault
 from nexus.domain.builds.queue import BuildQueue
 from nexus.domain.builds.stage_attempt import ControlRequest
 from nexus.domain.core.cancellation import is_being_cancelled
@@ -50,8 +50,8 @@ class BuildRunner:
         try:
             if seen.control_status != "running":
                 await self._leases.end_for(seen)
-                self._executions.drop_lease(seen)
-                await self._queue.admit_builds(seen.tenant_id)
+                self._executions.stop_lease_renewal(seen)
+                await self._queue.enqueue_pending_builds(seen.tenant_id)
                 return False
             run = await self._leases.take_over(seen, self._worker_id)
         except LeaseLost:
@@ -68,10 +68,10 @@ class BuildRunner:
             run = await asyncio.shield(claiming)
             while not await self._run_stages(run):
                 logger.info("build.goes_on", task_id=task_id)
-            await self._queue.admit_builds(run.project.tenant_id)
+            await self._queue.enqueue_pending_builds(run.project.tenant_id)
         except asyncio.CancelledError:  # this process ends; a claim that is under way would be kept for nothing
             with contextlib.suppress(LeaseLost):
-                await self._release_build(await claiming)
+                await self._release_build_lease(await claiming)
             raise
         except LeaseLost as lost:
             logger.info("build.not_ours", task_id=task_id, reason=lost.detail)
@@ -81,8 +81,8 @@ class BuildRunner:
         seen = await self._executions.find_row(task_id)
         if seen and seen.status == "running" and seen.worker_id == self._worker_id:
             with contextlib.suppress(LeaseLost):
-                await self._release_build(await self._leases.resume(seen.task_id, self._worker_id))
-            self._executions.drop_lease(seen)
+                await self._release_build_lease(await self._leases.resume(seen.task_id, self._worker_id))
+            self._executions.stop_lease_renewal(seen)
 
     async def _run_stages(self, run: Run) -> bool:
         """Runs stages until the build is over, handed back or halted; False when it was to halt and is wanted again. Raises LeaseLost."""
@@ -97,7 +97,7 @@ class BuildRunner:
         except (Snooze, Unavailable) as why:
             if is_being_cancelled():
                 raise asyncio.CancelledError from why
-            if (waits := self._find_snooze(why)) is None:
+            if (waits := self._convert_error_to_snooze(why)) is None:
                 raise
             with contextlib.suppress(LeaseLost):
                 await self._snooze_build(run, waits)
@@ -107,14 +107,14 @@ class BuildRunner:
         else:
             return True
         finally:
-            self._executions.drop_lease(run.task)
-        return await self._apply_control(run)
+            self._executions.stop_lease_renewal(run.task)
+        return await self._apply_pause_or_stop(run)
 
-    def _find_snooze(self, why: Snooze | Unavailable) -> Snooze | None:
+    def _convert_error_to_snooze(self, why: Snooze | Unavailable) -> Snooze | None:
         """What the system's own trouble comes to: what it did to the last write is unknown, so the run is claimed and looked at anew."""
         if isinstance(why, Snooze):
             return why
-        if not is_internal(why):
+        if not is_storage_fault(why):
             return None
         reason = str(why.facts.get("reason"))
         seconds = self._timeouts.storage if reason == "storage_full" else self._timeouts.store
@@ -131,7 +131,7 @@ class BuildRunner:
                 await asyncio.sleep(pause)
         await self._leases.release(run, reason=waits.reason, message=waits.message, seconds=waits.seconds)
 
-    async def _apply_control(self, run: Run) -> bool:
+    async def _apply_pause_or_stop(self, run: Run) -> bool:
         """Writes the state that is wanted, now that nothing of the run goes on. False when that is to go on after all."""
         control = (await self._leases.reload_run(run)).task.control_status
         with contextlib.suppress(LeaseLost):  # the wanted changed once more: look again
@@ -143,9 +143,9 @@ class BuildRunner:
                 return True
         return False
 
-    async def _release_build(self, run: Run) -> None:
+    async def _release_build_lease(self, run: Run) -> None:
         """This process ends: the run goes back into the queue, or into the state that is wanted of it."""
-        while not await self._apply_control(run):
+        while not await self._apply_pause_or_stop(run):
             with contextlib.suppress(LeaseLost):  # another wanted came in between: look again
                 await self._leases.release(run)
                 return
@@ -161,8 +161,8 @@ class BuildRunner:
         if control in (None, "stopped"):
             work.cancel()
         elif control == "paused":
-            asyncio.get_running_loop().call_later(self._executions.times.grace, self._cancel_paused, wanted, work)
+            asyncio.get_running_loop().call_later(self._executions.times.grace, self._stop_work_if_paused, wanted, work)
 
-    def _cancel_paused(self, wanted: ControlRequest, work: "asyncio.Future[None]") -> None:
+    def _stop_work_if_paused(self, wanted: ControlRequest, work: "asyncio.Future[None]") -> None:
         if wanted.control == "paused":
             work.cancel()

@@ -34,20 +34,20 @@ class Builds:
 
     async def start(self, caller: Principal, wanted: Opening, *, once: Once | None = None) -> Started:
         """A project and its first build, held where there is no place for it; InvalidInput when the requirement cannot be one."""
-        rules.check_requirement(wanted.requirement)
+        rules.check_requirement_text(wanted.requirement)
 
-        async with self._requests.begin_request(caller, once, Started) as request:
+        async with self._requests.begin_idempotent_request(caller, once, Started) as request:
             if request.answer is None:
-                request.answer = await self._start(caller, wanted, request)
+                request.answer = await self._commit_new_project(caller, wanted, request)
         await self._queue.enqueue_startable_builds(
             request.result.status, request.result.task_id, wanted.priority, caller.tenant_id
         )
         return request.result
 
     @retry_stale
-    async def _start(self, caller: Principal, wanted: Opening, request: KeyedRequest[Started]) -> Started:
+    async def _commit_new_project(self, caller: Principal, wanted: Opening, request: KeyedRequest[Started]) -> Started:
         opened = await self._starter.make_first_build(caller, wanted, self._workflow.plan)
-        started = _answer_start(opened.project, opened.position)
+        started = _make_start_result(opened.project, opened.position)
         hit("before:project.create")
         await self._tables.for_caller(caller).commit(*opened.writes, *request.make_answer_writes(started))
         hit("after:project.create")
@@ -67,7 +67,7 @@ class Builds:
             message = "Only a restart begins at a stage."
             raise InvalidInput(message, errors=[{"pointer": "/from_stage", "message": message}])
         if command in ("retry", "restart"):
-            async with self._requests.begin_request(caller, once, Project) as request:
+            async with self._requests.begin_idempotent_request(caller, once, Project) as request:
                 if request.answer is None:
                     request.answer = await self._commit_next_build(caller, project_id, command, from_stage, request)
             project = request.result
@@ -88,7 +88,7 @@ class Builds:
         hit(f"after:project.{command}")
         return opened.project
 
-    async def stop_task(self, caller: Principal, task_id: str) -> Task:
+    async def stop_build_of_task(self, caller: Principal, task_id: str) -> Task:
         """Stops the build of a task; quiet where it was stopped. WrongState for a task that is over, or of another kind."""
         task = await self._projects.get_stoppable_task(caller, task_id)
         if task.status == "cancelled" or task.project_id is None:
@@ -100,11 +100,11 @@ class Builds:
         """As `Deletions.delete`; the place of a build that was stopped by it is left to the next one."""
         deleted = await self._deletions.delete(caller, project_id, stop_first=stop_first)
         if deleted.status != "building":
-            await self._queue.admit_builds(deleted.tenant_id)
+            await self._queue.enqueue_pending_builds(deleted.tenant_id)
         return deleted
 
 
-def _answer_start(project: Project, before: int | None) -> Started:
+def _make_start_result(project: Project, before: int | None) -> Started:
     return Started(
         position=before,
         project_id=project.project_id,

@@ -55,7 +55,7 @@ class StageAttempt:
         return progress_of(sum(other.status in DONE for other in self.stages) + 1, len(self.stages))
 
     @property
-    def list_unmet(self) -> Sequence[str]:
+    def unmet_prerequisites(self) -> Sequence[str]:
         """What must be done before, and is not."""
         status = {other.stage_name: other.status for other in self.stages}
         return [need for need in self.spec.needs if status[need] not in DONE]
@@ -64,10 +64,10 @@ class StageAttempt:
     def journaled_parts(self) -> Sequence[str]:
         return [*self.spec.parts(self.outputs), FINALIZING]
 
-    def begin_try(self) -> None:
+    def reset_try_state(self) -> None:
         self.contexts, self.parts, self.current, self.lines = [], [], None, list(self.stage.logs)
 
-    def add_part(self, context: StageContext, seconds: float) -> None:
+    def add_finished_part(self, context: StageContext, seconds: float) -> None:
         """A part of the present try is done."""
         done = Part(
             agent=context.part,
@@ -81,7 +81,7 @@ class StageAttempt:
         )
         self.parts.append(done)
 
-    def sum_up(self, outputs: Mapping[str, StageOutput], commit_id: str) -> StageResult:
+    def make_stage_result(self, outputs: Mapping[str, StageOutput], commit_id: str) -> StageResult:
         """What the stage leaves in its row."""
         data: JSON = {
             "summary": "; ".join(output.summary for output in outputs.values() if output.summary)[:500],
@@ -97,14 +97,14 @@ class StageAttempt:
             parts=[part for part in self.parts if part.agent],
         )
 
-    def describe_failure(self, error: Exception) -> Failure:
+    def make_stage_failure(self, error: Exception) -> Failure:
         """What the error that ended the try comes to."""
-        spent = self._sum_spent(error)
+        spent = self._sum_token_usage(error)
         lasting = Lasting(
             input_tokens=spent.input_tokens,
             output_tokens=spent.output_tokens,
             usage_unknown=spent.unknown,
-            journal_from=self._find_blamed(error),
+            journal_from=self._find_steps_to_redo(error),
         )
         progressed = any(context.journal.finished_step_count > context.journal.replayed for context in self.contexts)
         return structs.replace(self._classify_error(error), progressed=progressed, lasting=lasting)
@@ -117,7 +117,7 @@ class StageAttempt:
             return Failure(code="timed_out", message=told, again=True)
         return Failure(code="internal", message=f"Something went wrong inside {self.spec.name}.", again=True)
 
-    def _sum_spent(self, error: Exception) -> Spent:
+    def _sum_token_usage(self, error: Exception) -> Spent:
         """What is known; of a call that broke off, nothing is."""
         spent = Spent()
         for context in self.contexts:
@@ -127,10 +127,10 @@ class StageAttempt:
         cut = self.current is not None and isinstance(error, Unavailable | TimeoutError)
         return spent.add(Spent(unknown=cut))
 
-    def _find_blamed(self, error: Exception) -> dict[str, int]:
+    def _find_steps_to_redo(self, error: Exception) -> dict[str, int]:
         if self.current is None or isinstance(error, Unavailable | TimeoutError):
             return {}
-        return {self.current.part: self.current.find_blamed(error)}
+        return {self.current.part: self.current.get_first_step_to_redo(error)}
 
 
 def make_stage_output_path(stage: str) -> str:

@@ -81,46 +81,46 @@ class StageContext:
     ) -> T:
         """The model's typed answer for this stage, or for another one's `prompt`. `check` raises ValueError for what does not hold:
         that is repaired as well."""
-        await self._begin_question()
+        await self._prepare_model_call()
         name = prompt or self.stage
         text = resources.files(__package__).joinpath(f"prompts/{name}.md").read_text(encoding="utf-8")
         asked = msgspec.json.encode(question).decode()
         request = ModelRequest(
             messages=(ChatMessage("system", text), ChatMessage("user", asked)), purpose=f"build.{name}"
         )
-        answer = await self.journal.record_models(self.services.models).ask_typed(kind, request, check=check)
-        self._add_spent(answer.spent)
+        answer = await self.journal.wrap_models_in_journal(self.services.models).ask_typed(kind, request, check=check)
+        self._add_token_usage(answer.spent)
         if answer.repairs:
             await self.note(f"The model's answer was repaired {answer.repairs} time(s).")
         return answer.value
 
     async def ask_agent(self, spec: AgentSpec, said: str) -> Answer:
         """What an agent answers, counted to this stage."""
-        await self._begin_question()
+        await self._prepare_model_call()
         answer = await self.services.runtime.collect_answer(spec, [ChatMessage("user", said)], journal=self.journal)
         tokens = {"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens}
-        self._add_spent(Spent(**tokens, unknown=answer.usage_unknown))
+        self._add_token_usage(Spent(**tokens, unknown=answer.usage_unknown))
         self.tool_calls += len(answer.calls)
         return answer
 
-    async def _begin_question(self) -> None:
+    async def _prepare_model_call(self) -> None:
         await self._step()
         self._asked = self.journal.finished_step_count
 
-    def mark_begin(self) -> None:
+    def mark_retry_point(self) -> None:
         """From here on it is about something else: when that fails, what came before is not to blame."""
         self._begun = self.journal.finished_step_count
 
-    def find_blamed(self, error: Exception) -> int:
+    def get_first_step_to_redo(self, error: Exception) -> int:
         """The first step that a later try has to ask anew, after this error."""
         if isinstance(error, StageFailed):
             return self._begun
         blameless = isinstance(error, NexusError) and not isinstance(error, Unparseable)
         return self.journal.finished_step_count if blameless else self._asked
 
-    def _add_spent(self, spent: Spent) -> None:
+    def _add_token_usage(self, spent: Spent) -> None:
         self.spent = self.spent.add(spent).add(Spent(unknown=self.journal.unknown))
 
-    def read_output(self, kind: type[T], stage: str, part: str = "") -> T:
+    def get_stage_output(self, kind: type[T], stage: str, part: str = "") -> T:
         """The output of an earlier stage, or of one part of it."""
         return msgspec.convert(self._outputs[stage][part], kind)

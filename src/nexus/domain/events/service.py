@@ -40,7 +40,7 @@ class Events:
 
     def wake(self, topic: str, position: int) -> None:
         """A hint that something was committed to a topic, up to this position: readers look at once."""
-        self._signals.notify(topic, position)
+        self._signals.notify_listeners(topic, position)
 
     async def read(self, topic: str, after: int = 0, *, limit: int = PAGE) -> list[Event]:
         """Events behind a position, oldest first; empty at the end."""
@@ -55,7 +55,7 @@ class Events:
     async def delete(self, topic: str) -> None:
         """Nothing of a feed is left."""
         await self._tables.clear(EVENTS, topic)
-        self._signals.notify(topic)
+        self._signals.notify_listeners(topic)
 
 
 class _Feeds(Struct, frozen=True):
@@ -64,17 +64,17 @@ class _Feeds(Struct, frozen=True):
     tables: Tables
     signals: Signals
 
-    async def read(self, topic: str, after: int, limit: int) -> Batch:
+    async def read_events(self, topic: str, after: int, limit: int) -> Batch:
         window = Window(limit=min(limit, PAGE), since=after + 1)
         found = (await self.tables.page(EVENTS, topic, window=window)).items
         return Batch(found[0].position if found else after + 1, [encode(event) for event in found])
 
-    async def end(self, topic: str) -> int:
+    async def read_end_position(self, topic: str) -> int:
         newest = (await self.tables.page(EVENTS, topic, window=Window(limit=1, newest_first=True))).items
         return newest[0].position if newest else 0
 
-    def subscribe(self, topic: str, wake: Callable[[int], None]) -> Callable[[], None]:
-        return self.signals.listen(topic, wake)
+    def subscribe_to_topic(self, topic: str, wake: Callable[[int], None]) -> Callable[[], None]:
+        return self.signals.add_listener(topic, wake)
 
 
 def encode(event: Event) -> bytes:

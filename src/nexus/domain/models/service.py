@@ -31,7 +31,7 @@ class Models:
         jitter: Callable[[], float] = random.random,
         backoff: Backoff = Backoff(),
     ) -> None:
-        self._catalog, self._model = catalog, catalog.get(DEFAULT)
+        self._catalog, self._model = catalog, catalog.get_model(DEFAULT)
         self._begin_tries = partial(_Tries, backoff=backoff, clock=clock, sleep=sleep, jitter=jitter)
 
     @property
@@ -41,7 +41,7 @@ class Models:
 
     def choose(self, name: str) -> "Models":
         """The same, where another model answers. InvalidInput when there is none of this name."""
-        return self if name == DEFAULT else self.through(lambda _: self._catalog.get(name))
+        return self if name == DEFAULT else self.through(lambda _: self._catalog.get_model(name))
 
     def through(self, wrap: Callable[[ChatModel], ChatModel]) -> "Models":
         """The same, over another view of its model: a journal's."""

@@ -9,7 +9,7 @@ class Authenticator(Protocol):
     """A directory of credentials."""
 
     @property
-    def is_open(self) -> bool:
+    def is_anonymous_allowed(self) -> bool:
         """Whether those are somebody, too, who show no credential."""
         ...
 

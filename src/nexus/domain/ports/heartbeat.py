@@ -38,10 +38,10 @@ class Heartbeat(Protocol):
     """Renews what it holds about once a second, though the process' own loop be busy; no more once that loop hangs, so that a hung process
     is replaced and a busy one is not."""
 
-    def hold_lease(self, leases: Leases, lease: Lease, on_control: OnControl) -> None:
+    def start_renewing_lease(self, leases: Leases, lease: Lease, on_control: OnControl) -> None:
         """From now on, in place of an older lease of that key. `on_control`: each time that something else is wanted. What is lost is dropped."""
         ...
 
-    def drop_lease(self, leases: Leases, lease: Lease) -> None:
+    def stop_renewing_lease(self, leases: Leases, lease: Lease) -> None:
         """No more. Quiet when that lease is not held."""
         ...

@@ -42,7 +42,7 @@ class JobQueue(Protocol):
 class LocalJobs(Protocol):
     """What of the jobs waits and runs in this process."""
 
-    def free_places(self, job: type[Job], *, group: str = "") -> Capacity:
+    def get_job_capacity(self, job: type[Job], *, group: str = "") -> Capacity:
         """What there is of jobs of this kind and group, and what this process bears. A bound for who asks: enqueue refuses none."""
         ...
 

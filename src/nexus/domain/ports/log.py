@@ -36,12 +36,12 @@ class Append(Struct, frozen=True):
 class LogDriver(Source, Protocol):
     """A store of events. Several fronts, in several processes, may write and follow one topic."""
 
-    def append(self, append: Append) -> None:
+    def append_events(self, append: Append) -> None:
         """Appends of a topic land in the order in which they were taken. Conflict as `refusal` says, whatever a front believes: the
         look at the end and the write are one step."""
         ...
 
-    async def delete(self, topics: Sequence[str]) -> None:
+    async def delete_topics(self, topics: Sequence[str]) -> None:
         """Nothing of them is left. Quiet where there was nothing."""
         ...
 
@@ -72,7 +72,7 @@ class EventLog:
         here = self._topics[topic]
         here.promised = after + len(events)
         report = functools.partial(_report, here, after, events, done)
-        self._driver.append(Append(topic, after, events, durable, report))
+        self._driver.append_events(Append(topic, after, events, durable, report))
         return done
 
     def follow(self, topic: str, after: int = 0, *, ends: tuple[bytes, ...] = ()) -> AsyncIterator[Batch]:
@@ -81,15 +81,15 @@ class EventLog:
 
     async def read(self, topic: str, after: int = 0, *, limit: int = PAGE) -> Batch:
         """What is committed after `after`, a page of it; no events when there is nothing."""
-        return await self._driver.read(topic, after, limit)
+        return await self._driver.read_events(topic, after, limit)
 
     async def end(self, topic: str) -> int:
         """Where the next event follows: the last position that is committed, or on its way from here."""
-        return self._topics[topic].promised or await self._driver.end(topic)
+        return self._topics[topic].promised or await self._driver.read_end_position(topic)
 
     async def delete(self, topics: Sequence[str]) -> None:
         """For ever: names are not used again."""
-        await self._driver.delete(topics)
+        await self._driver.delete_topics(topics)
         for topic in topics:
             self._topics.delete(topic)
 

@@ -93,7 +93,7 @@ DEFAULT = "default"
 
 
 class ModelCatalog(Protocol):
-    def get(self, name: str) -> ChatModel:
+    def get_model(self, name: str) -> ChatModel:
         """The model of this name; DEFAULT is the configured one. InvalidInput for a name that no model here has."""
         ...
 
@@ -108,7 +108,7 @@ class LocalModel(Struct, frozen=True, kw_only=True):
 
 
 class ModelDiscovery(Protocol):
-    async def find_local(self) -> list[LocalModel]:
+    async def find_local_models(self) -> list[LocalModel]:
         """The servers of models that answer on this machine's usual ports, in a fixed order; empty when there is none.
 
         Takes less than a second, sends no key and nothing else that is secret, and never raises for what answers strangely."""

@@ -36,15 +36,15 @@ class Trimmed(NotFound, PositionLost):
 class Source(Protocol):
     """A store of events in order of position. Reads may raise Unavailable."""
 
-    async def read(self, topic: str, after: int, limit: int) -> Batch:
+    async def read_events(self, topic: str, after: int, limit: int) -> Batch:
         """Up to about `limit` events from the first one after `after` on, up to a leap; no events when there are none."""
         ...
 
-    async def end(self, topic: str) -> int:
+    async def read_end_position(self, topic: str) -> int:
         """The position of the last committed event, 0 without any."""
         ...
 
-    def subscribe(self, topic: str, wake: Callable[[int], None]) -> Callable[[], None]:
+    def subscribe_to_topic(self, topic: str, wake: Callable[[int], None]) -> Callable[[], None]:
         """Calls `wake` in the loop with the position of what was committed, whoever wrote it, and with 0 when the topic was deleted;
         until the answer is called. A call may be lost."""
         ...
@@ -137,9 +137,9 @@ class Topics:
         """From now on what is remembered is what is there."""
         if not topic.is_subscribed:
             topic.is_subscribed = True
-            finalize(topic, self.source.subscribe(topic.name, partial(_note_position, ref(self), ref(topic))))
+            finalize(topic, self.source.subscribe_to_topic(topic.name, partial(_note_position, ref(self), ref(topic))))
         before = topic.end
-        end = await self.source.end(topic.name)
+        end = await self.source.read_end_position(topic.name)
         if topic.end == before:
             topic.reset_topic(end)
         topic.has_looked = True
@@ -156,7 +156,7 @@ class Topics:
     async def _fetch(self, topic: Topic) -> None:
         try:
             while topic.end < topic.reached:
-                batch = await self.source.read(topic.name, topic.end, PAGE)
+                batch = await self.source.read_events(topic.name, topic.end, PAGE)
                 if not batch.events:
                     topic.reached = topic.end
                 topic.publish_events(*batch)
@@ -192,7 +192,7 @@ class Topics:
         topic.still += 1
         if topic.still > 1:
             try:
-                topic.reached = max(topic.reached, await self.source.end(topic.name))
+                topic.reached = max(topic.reached, await self.source.read_end_position(topic.name))
                 self.catch_up(topic)
             except Unavailable as error:
                 logger.warning("topic.not_watched", topic=topic.name, reason=error.detail)
@@ -246,11 +246,11 @@ class Cursor:
             await self._topics.look_up(self._topic)
         if self._at:
             source, name = self._topics.source, self._topic.name
-            seen = await source.read(name, self._at - 1, 1)
+            seen = await source.read_events(name, self._at - 1, 1)
             if seen.events and seen.first == self._at:
                 self._is_over = seen.events[0].startswith(self._ends)
             elif not self._sure:
-                raise Beyond(topic=name, after=self._at, end=await source.end(name))
+                raise Beyond(topic=name, after=self._at, end=await source.read_end_position(name))
         self._has_begun = True
 
     async def _wait_for_event(self) -> None:
@@ -265,7 +265,7 @@ class Cursor:
             self._topic.waiting.discard(waiter)
 
     async def _read(self) -> Batch:
-        batch = await self._topics.source.read(self._topic.name, self._at, PAGE)
+        batch = await self._topics.source.read_events(self._topic.name, self._at, PAGE)
         await asyncio.sleep(0)
         if not batch.events:
             raise Trimmed(topic=self._topic.name, after=self._at)

@@ -17,7 +17,7 @@ class Fetched(Struct, frozen=True):
 
 
 class Web(Protocol):
-    async def fetch(
+    async def fetch_url(
         self, url: str, *, headers: Mapping[str, str] = {}, seconds: float = 30.0, most: int = 1_000_000
     ) -> Fetched:
         """GET of a public address. PermissionDenied for everything that is not public (loopback, private, link-local,

@@ -34,7 +34,7 @@ class Admission:
         QuotaExceeded: `facts["position"]` is how many builds are under way or wait."""
         if not move.may_be_held:
             return move
-        now, limits = await self._tallies.read_now(tenant_id), self._limits
+        now, limits = await self._tallies.read_active_tally(tenant_id), self._limits
         if now.builds_active < limits.active and not now.builds_held:
             return move
         if now.builds_held < limits.held:
@@ -48,7 +48,7 @@ class Admission:
 
     async def has_room(self, tenant_id: str) -> bool:
         """Whether somebody waits who may begin."""
-        now = await self._tallies.read_now(tenant_id)
+        now = await self._tallies.read_active_tally(tenant_id)
         return now.builds_held > 0 and now.builds_active < self._limits.active
 
     def count_move(self, tenant_id: str, before: ProjectStatus | None, after: ProjectStatus) -> list[Write]:

@@ -48,10 +48,12 @@ class Deletions:
                 project = await self._projects.execute_command(caller, project_id, "stop")
         owner = Principal(tenant_id=project.tenant_id, user_id=project.user_id)
         payload = {"project_id": project_id, "build_no": project.build_no}
-        task = self._tasks.make_deletion(owner, payload, project_id=project_id)
+        task = self._tasks.make_deletion_task(owner, payload, project_id=project_id)
         task = structs.replace(task, priority=project.priority, build_no=project.build_no)
-        built = {agent.agent_id for agent in await self._agents.list_remaining(project_id)} | set(project.agent_ids)
-        buried = await self._agents.write_tombstones(sorted(built))
+        built = {agent.agent_id for agent in await self._agents.list_agents_with_deleted(project_id)} | set(
+            project.agent_ids
+        )
+        buried = await self._agents.make_tombstone_writes(sorted(built))
         held = {"status": project.status, "control_status": project.control_status, "build_no": project.build_no}
         hit("before:project.delete")
         await self._tables.commit(
@@ -77,7 +79,7 @@ class Deletions:
         await self._slugs.release_project_slugs(project_id)
         await self._tables.clear(STAGES, project_id)
         async for build in self._tables.each(BUILDS, project_id):
-            await self._projects.delete_feed(build)
+            await self._projects.delete_build_events(build)
         await self._tables.clear(BUILDS, project_id)
         hit("before:purge.rows")
         await self._tables.clear(PROJECTS, project_id)

@@ -23,7 +23,7 @@ from nexus.domain.projects.model import (
     WrongState,
 )
 from nexus.domain.projects.tables import BUILDS, STAGES
-from nexus.domain.projects.transitions import BuildTransitions, Change, list_stages, update_build
+from nexus.domain.projects.transitions import BuildTransitions, Change, list_stages, make_build_update_writes
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.execution import LeaseLost
 from nexus.domain.tasks.model import Task
@@ -63,7 +63,7 @@ class BuildLeases:
         """T2: what was held may be claimed. QuotaExceeded while there is no room; LeaseLost when it is not held any more."""
 
         async def read_run() -> Run:
-            run = await self._transitions.read_run(await self._tasks.read(task_id))
+            run = await self._transitions.read_build_run(await self._tasks.read(task_id))
             if not await self._admission.has_room(run.project.tenant_id):
                 raise QuotaExceeded("There is no room yet.")
             return run
@@ -74,7 +74,7 @@ class BuildLeases:
         """T4: of many who try, one has it. LeaseLost when it is not to be had."""
 
         async def read_run() -> Run:
-            return await self._transitions.read_run(await self._tasks.read(task_id))
+            return await self._transitions.read_build_run(await self._tasks.read(task_id))
 
         def claim(task: Task, now: str) -> Write:
             return self._tasks.executions.make_claim_write(task, worker_id, started_at=task.started_at or now)
@@ -93,7 +93,7 @@ class BuildLeases:
         """The run of a task that this worker took over already, or claims now."""
         task = await self._tasks.read(task_id)
         if task.status == "running" and task.worker_id == worker_id:
-            return await self._transitions.read_run(task)
+            return await self._transitions.read_build_run(task)
         return await self.claim(task_id, worker_id)
 
     async def end_for(self, seen: Task) -> None:
@@ -105,7 +105,7 @@ class BuildLeases:
         task = await self._tasks.read(seen.task_id)
         if task.fence != seen.fence or task.status != "running" or (task.heartbeat != seen.heartbeat and not beating):
             raise LeaseLost(f"Task {task.task_id} moved meanwhile.", status=task.status)
-        return await self._transitions.read_run(task)
+        return await self._transitions.read_build_run(task)
 
     async def reload_run(self, run: Run) -> Run:
         """The run as it stands in the store. LeaseLost when its fence has fallen."""
@@ -253,7 +253,7 @@ class BuildLeases:
             else self._tasks.executions.make_status_write(at.task, move.task_to, **extras.task),
             writes=[
                 *(patch(STAGES, was, when(status="running", fence=was.fence), **fields) for was, fields in left),
-                *await update_build(self._tables, self._tallies, at.project, on_project, after),
+                *await make_build_update_writes(self._tables, self._tallies, at.project, on_project, after),
                 *self._admission.count_move(at.project.tenant_id, at.project.status, move.to),
             ],
             tag=move.event,

@@ -21,7 +21,7 @@ from nexus.domain.projects import rules
 from nexus.domain.projects.admission import Admission, admission_order
 from nexus.domain.projects.model import ENDINGS, OVER, Build, Command, Project, Stage, WrongState, topic
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
-from nexus.domain.projects.transitions import list_stages, update_build
+from nexus.domain.projects.transitions import list_stages, make_build_update_writes
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tasks.model import Task
 from nexus.domain.tasks.service import Tasks
@@ -89,7 +89,7 @@ class Projects:
         project = await self.get(caller, project_id)
         return self._events.follow(topic(project_id, project.build_no), after, ends=ENDINGS)
 
-    async def delete_feed(self, build: Build) -> None:
+    async def delete_build_events(self, build: Build) -> None:
         await self._events.delete(topic(build.project_id, build.build_no))
 
     async def has_read_all_events(self, caller: Principal, project_id: str, after: int) -> bool:
@@ -108,7 +108,10 @@ class Projects:
         for one that is not held."""
         if project.status != "pending":
             return None
-        held, now = await self.list_pending_projects(caller.tenant_id), await self._tallies.read_now(caller.tenant_id)
+        held, now = (
+            await self.list_pending_projects(caller.tenant_id),
+            await self._tallies.read_active_tally(caller.tenant_id),
+        )
         return now.builds_active + bisect_left(held, admission_order(project), key=admission_order)
 
     async def list_files(self, caller: Principal, project_id: str, *, at: str | None = None) -> Sequence[str]:
@@ -143,9 +146,9 @@ class Projects:
             raise WrongState(f"Cannot {command} what is {now}.", **told) from wrong
         if verb is None:
             return project
-        return await self._apply_command(caller, verb, project, task)
+        return await self._commit_command(caller, verb, project, task)
 
-    async def _apply_command(self, caller: Principal, verb: str, project: Project, task: Task) -> Project:
+    async def _commit_command(self, caller: Principal, verb: str, project: Project, task: Task) -> Project:
         move = await self._admission.place_move(project.tenant_id, rules.MOVES[verb])
         now, position = instant(self._clock()), project.events + 1
         wants = move.wants or project.control_status
@@ -168,9 +171,9 @@ class Projects:
             *self._admission.count_move(project.tenant_id, project.status, move.to),
         ]
         if move.to != "building":  # no executor will write it
-            writes += await update_build(self._tables.for_caller(caller), self._tallies, project, fields)
+            writes += await make_build_update_writes(self._tables.for_caller(caller), self._tallies, project, fields)
         if verb == "resume":
-            writes += await self._make_new_patience(caller, project)
+            writes += await self._make_wait_reset_writes(caller, project)
         hit("before:project.command")
         await self._tables.commit(*writes)
         hit("after:project.command")
@@ -178,7 +181,7 @@ class Projects:
         self._events.wake(where, position)
         return new
 
-    async def _make_new_patience(self, caller: Principal, project: Project) -> list[Write]:
+    async def _make_wait_reset_writes(self, caller: Principal, project: Project) -> list[Write]:
         """Who resumes a build has it wait anew for what was away."""
         if not project.current_stage:
             return []

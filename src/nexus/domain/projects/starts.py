@@ -83,13 +83,15 @@ class BuildStarter:
             updated_at=now,
         )
         before = await self._projects.find_queue_position(caller, project)
-        writes = [insert(PROJECTS, project), *self._build_rows(project, wanted, plan, before)]
+        writes = [insert(PROJECTS, project), *self._make_build_writes(project, wanted, plan, before)]
         writes += self._tallies.make_tally_writes(caller.tenant_id, projects=1, builds_started=1)
         writes += self._admission.count_move(caller.tenant_id, None, move.to)
         writes.append(self._audit.make_audit_write(caller, "project.created", project_id))
         return OpenedBuild(project=project, position=before, writes=writes)
 
-    def _build_rows(self, project: Project, wanted: Opening, plan: WorkflowPlan, before: int | None) -> list[Write]:
+    def _make_build_writes(
+        self, project: Project, wanted: Opening, plan: WorkflowPlan, before: int | None
+    ) -> list[Write]:
         owned: dict[str, Any] = {"tenant_id": project.tenant_id, "user_id": project.user_id}
         build = Build(
             project_id=project.project_id,
@@ -112,10 +114,10 @@ class BuildStarter:
             )
             for number, stage in enumerate(plan.stages, 1)
         ]
-        queued = _describe_queued(project, [stage.name for stage in plan.stages], before)
+        queued = _make_queued_event_data(project, [stage.name for stage in plan.stages], before)
         return [
             insert(BUILDS, build),
-            self._insert_task(project, plan.task_type),
+            self._make_task_write(project, plan.task_type),
             *(insert(STAGES, stage) for stage in stages),
             self._events.insert(topic(project.project_id, project.build_no), project.events, "build.queued", queued),
         ]
@@ -134,12 +136,12 @@ class BuildStarter:
         fresh = rules.begun_anew(project, move, task_id, progress=progress, now=now)
         new = structs.replace(project, revision=project.revision + 1, **fresh)
         before = await self._projects.find_queue_position(caller, new)
-        told = _describe_queued(new, [stage.stage_name for stage in stages[begin:]], before)
+        told = _make_queued_event_data(new, [stage.stage_name for stage in stages[begin:]], before)
         old = await self._projects.get_current_build(caller, project_id)
         writes = [
             patch(PROJECTS, project, when(status=project.status, events=project.events), **fresh),
             insert(BUILDS, _make_next_build_row(old, new, command)),
-            self._insert_task(new, (await self._tasks.read(project.active_task_id)).task_type),
+            self._make_task_write(new, (await self._tasks.read(project.active_task_id)).task_type),
             *(patch(STAGES, stage, build_no=new.build_no) for stage in stages[:begin]),
             *(patch(STAGES, one, **rules.reset_stage(one, new.build_no, command=command)) for one in stages[begin:]),
             self._events.insert(topic(new.project_id, new.build_no), new.events, "build.queued", told),
@@ -149,7 +151,7 @@ class BuildStarter:
         ]
         return OpenedBuild(project=new, position=before, writes=writes)
 
-    def _insert_task(self, project: Project, task_type: TaskType) -> Write:
+    def _make_task_write(self, project: Project, task_type: TaskType) -> Write:
         """The sweeper looks at it once its hint should have been heard."""
         status: TaskStatus = "pending" if project.status == "pending" else "queued"
         return self._tasks.make_insert_write(rules.task_of(project, task_type, status=status), seconds=HINT_SECONDS)
@@ -169,7 +171,7 @@ def _make_next_build_row(old: Build, project: Project, command: str) -> Build:
     )
 
 
-def _describe_queued(project: Project, stages: Sequence[str], before: int | None) -> JSON:
+def _make_queued_event_data(project: Project, stages: Sequence[str], before: int | None) -> JSON:
     """`position`: how many builds are before one that is held."""
     held = {} if before is None else {"position": before}
     return {"project_id": project.project_id, "build_no": project.build_no, "stages": stages, **held}

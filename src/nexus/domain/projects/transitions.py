@@ -38,7 +38,7 @@ async def list_stages(tables: Tables, project_id: str) -> list[Stage]:
     return sorted(rows, key=lambda stage: stage.stage_number)
 
 
-async def update_build(
+async def make_build_update_writes(
     tables: Tables, tallies: Tallies, project: Project, fields: Mapping[str, Any], left: Mapping[str, Stage] = {}
 ) -> list[Write]:
     """What the row of the current build keeps of new fields of its project; once it is over, what it keeps of its stages, and what its
@@ -59,7 +59,7 @@ class BuildTransitions:
     def __init__(self, *, tables: Tables, tasks: Tasks, events: Events, clock: Clock) -> None:
         self._tables, self._tasks, self._events, self._clock = tables, tasks, events, clock
 
-    async def read_run(self, task: Task) -> Run:
+    async def read_build_run(self, task: Task) -> Run:
         return Run(project=await self._tables.get(PROJECTS, task.project_id or ""), task=task)
 
     async def reload_build_run(self, run: Run) -> Run:
@@ -67,7 +67,7 @@ class BuildTransitions:
         task = await self._tasks.read(run.task.task_id)
         if task.fence != run.task.fence or task.status != "running":
             raise LeaseLost(f"Task {task.task_id} is {task.status} under fence {task.fence}.", status=task.status)
-        return await self.read_run(task)
+        return await self.read_build_run(task)
 
     async def commit_change(self, at: Run, change: Change) -> Run:
         """Stale when anything has moved since `at` was read."""

@@ -82,7 +82,7 @@ class Requests:
         self._locks = WeakValueDictionary[str, asyncio.Lock]()
 
     @asynccontextmanager
-    async def begin_request(
+    async def begin_idempotent_request(
         self, caller: Principal, once: Once | None, kind: type[T], *, look_first: bool = True
     ) -> AsyncIterator[KeyedRequest[T]]:
         """For work that is one commit. Others with the key wait in this process; in another one, their commit is refused, and they get the
@@ -90,24 +90,26 @@ class Requests:
 
         Without `look_first`, one that comes again hears so by the refusal of its commit, or of what it read before: a round trip less for
         those that come once."""
-        request = KeyedRequest(self._executions, self._make_row(caller, once) if once else None, kind)
-        async with self._lock_key(request.row):
+        request = KeyedRequest(self._executions, self._make_answer_row(caller, once) if once else None, kind)
+        async with self._lock_request_key(request.row):
             if look_first:
-                await self._find_answer(request)
+                await self._find_stored_answer(request)
             try:
                 yield request
             except NexusError:
-                await self._find_after_refusal(request)
+                await self._await_first_answer(request)
                 if request.answer is None:
                     raise
 
     @asynccontextmanager
-    async def begin_long(self, caller: Principal, once: Once | None, kind: type[T]) -> AsyncIterator[KeyedRequest[T]]:
-        """As `begin_request`, for work that takes long before its commit: the key is claimed before it, in the store, and whoever comes meanwhile
+    async def begin_long_request(
+        self, caller: Principal, once: Once | None, kind: type[T]
+    ) -> AsyncIterator[KeyedRequest[T]]:
+        """As `begin_idempotent_request`, for work that takes long before its commit: the key is claimed before it, in the store, and whoever comes meanwhile
         waits for the answer; also in another process, which begins anew where this one died."""
-        async with self.begin_request(caller, once, kind) as request:
+        async with self.begin_idempotent_request(caller, once, kind) as request:
             if request.row is not None and request.answer is None:
-                await self._claim_key(request, request.row)
+                await self._claim_request_key(request, request.row)
             if request.row is None or request.answer is not None:
                 yield request
                 return
@@ -115,15 +117,15 @@ class Requests:
             try:
                 yield request
             finally:
-                self._executions.drop_lease(request.row)
-                await self._release_key(request, request.row)
+                self._executions.stop_lease_renewal(request.row)
+                await self._release_request_key(request, request.row)
 
-    def _make_row(self, caller: Principal, once: Once) -> KeptAnswer:
+    def _make_answer_row(self, caller: Principal, once: Once) -> KeptAnswer:
         key = msgspec.json.encode((caller.tenant_id, caller.user_id, once.route, once.key)).decode()
         return KeptAnswer(key=key, digest=once.digest, expires_at=int(self._clock()) + KEPT_SECONDS)
 
     @asynccontextmanager
-    async def _lock_key(self, row: KeptAnswer | None) -> AsyncIterator[None]:
+    async def _lock_request_key(self, row: KeptAnswer | None) -> AsyncIterator[None]:
         if row is None:
             yield
             return
@@ -138,7 +140,7 @@ class Requests:
         finally:
             lock.release()
 
-    async def _find_answer(self, request: KeyedRequest[T]) -> KeptAnswer | None:
+    async def _find_stored_answer(self, request: KeyedRequest[T]) -> KeptAnswer | None:
         """Reads what is kept under the key: an answer is taken over. KeyReused for another body."""
         if request.row is None or (found := await self._tables.find(REQUESTS, request.row.key)) is None:
             return None
@@ -148,48 +150,48 @@ class Requests:
             request.answer = msgspec.json.decode(found.answer, type=request.kind)
         return found
 
-    async def _find_after_refusal(self, request: KeyedRequest[T]) -> None:
+    async def _await_first_answer(self, request: KeyedRequest[T]) -> None:
         """The answer of who was faster; where that one took this request over, it may still be at work."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._executions.times.lease):
-                found = await self._find_answer(request)
+                found = await self._find_stored_answer(request)
                 while found and request.row and not found.answer and found.fence != request.row.fence:
                     await asyncio.sleep(self._waiting.look)
-                    found = await self._find_answer(request)
+                    found = await self._find_stored_answer(request)
 
-    async def _claim_key(self, request: KeyedRequest[T], row: KeptAnswer) -> None:
+    async def _claim_request_key(self, request: KeyedRequest[T], row: KeptAnswer) -> None:
         """Returns with the claim, or with the answer of who had it."""
         try:
             async with asyncio.timeout(self._waiting.longest):
-                while request.answer is None and not await self._claim_once(request, row):
+                while request.answer is None and not await self._try_claim_key(request, row):
                     pass
         except TimeoutError:
             raise _make_still_running_error() from None
 
-    async def _claim_once(self, request: KeyedRequest[T], row: KeptAnswer) -> bool:
+    async def _try_claim_key(self, request: KeyedRequest[T], row: KeptAnswer) -> bool:
         """Claims what is free, or whose worker shows no life; no clock but this process' own counts."""
         loop = asyncio.get_running_loop()
-        if (found := await self._find_answer(request)) is None:
+        if (found := await self._find_stored_answer(request)) is None:
             fresh = self._executions.make_scheduled_row(row, worker_id=self._worker_id)
-            return await self._commit_claim(request, insert(REQUESTS, fresh), fresh)
+            return await self._commit_key_claim(request, insert(REQUESTS, fresh), fresh)
         is_dead = self._is_sole and found.worker_id != self._worker_id
         seen, until = (found.fence, found.heartbeat), loop.time() + (0 if is_dead else self._executions.times.lease)
         while found and not found.answer and (found.fence, found.heartbeat) == seen:
             if loop.time() >= until:
                 taking = self._executions.make_takeover_write(found, self._worker_id)
-                return await self._commit_claim(request, taking, self._executions.apply_write_to_row(found, taking))
+                return await self._commit_key_claim(request, taking, self._executions.apply_write_to_row(found, taking))
             await asyncio.sleep(self._waiting.look)
-            found = await self._find_answer(request)
+            found = await self._find_stored_answer(request)
         return False
 
-    async def _commit_claim(self, request: KeyedRequest[T], write: Write, row: KeptAnswer) -> bool:
+    async def _commit_key_claim(self, request: KeyedRequest[T], write: Write, row: KeptAnswer) -> bool:
         with contextlib.suppress(AlreadyExists, Conflict, NotFound):  # another was faster
             await self._tables.commit(write)
             request.row = row
             return True
         return False
 
-    async def _release_key(self, request: KeyedRequest[T], row: KeptAnswer) -> None:
+    async def _release_request_key(self, request: KeyedRequest[T], row: KeptAnswer) -> None:
         """Work that came to no answer leaves the key free."""
         if request.answer is None:
             with contextlib.suppress(NexusError):

@@ -53,7 +53,7 @@ class Journal:
         self.unknown = False
         """Whether a call was lost with its process, and so what it cost."""
 
-    def record_models(self, models: Models) -> Models:
+    def wrap_models_in_journal(self, models: Models) -> Models:
         """The same models, whose calls are steps of this journal."""
         return models.through(lambda model: _JournaledModel(model, self))
 
@@ -62,7 +62,7 @@ class Journal:
     ) -> ToolResult:
         """A tool call as a step; `call` gets the step's idempotency key. OutcomeUnknown when the process died under one that changes the
         world."""
-        asked = hash_request("tool", name, arguments)
+        asked = hash_step_request("tool", name, arguments)
         repeatable = effect in REPEATABLE
         async with self.begin_step("tool", name, asked, is_noted=not repeatable, repeatable=repeatable) as step:
             if step.result is not None:
@@ -97,7 +97,7 @@ class Journal:
             await self._tables.commit(patch(STEPS, newest, result=None, cut=True, lost=True), *self._guard())
         return bool(steps)
 
-    async def is_open(self) -> bool:
+    async def has_unfinished_step(self) -> bool:
         """Whether a step is noted that has begun and has no end: one under which a process died."""
         steps = await self._tables.page(STEPS, self._scope, window=Window(limit=100, newest_first=True))
         return any(step.result is None and not step.cut for step in steps.items)
@@ -109,7 +109,7 @@ class Journal:
         """The step at the next place: with its result where it is finished; else it is to be made and `finished`. `is_noted`: before it
         begins, whatever the journal does."""
         eager = is_noted or self._eager
-        known = await self._find_begun(asked)
+        known = await self._find_matching_step(asked)
         if known is not None and known.result is not None:
             self.replayed += 1
             self._done += 1
@@ -117,7 +117,9 @@ class Journal:
             return
         async with AsyncExitStack() as stack:
             if self._gate:  # what waits to be let in has not begun: no death is its fault
-                await stack.enter_async_context(self._gate.run_exclusive() if known else self._gate.run_shared())
+                await stack.enter_async_context(
+                    self._gate.acquire_exclusive() if known else self._gate.acquire_shared()
+                )
             step = (
                 await self._count_step_death(known)
                 if known
@@ -139,7 +141,7 @@ class Journal:
             None if self._is_new and ordinal > self._written else await self._tables.find(STEPS, self._scope, ordinal)
         )
 
-    async def _find_begun(self, asked: str) -> Step | None:
+    async def _find_matching_step(self, asked: str) -> Step | None:
         """The step at this place, where it is this one: finished, or begun under a process that died."""
         known = await self._find_step(self._done)
         if known is None or known.digest != asked:
@@ -183,16 +185,16 @@ class Journal:
         hit("before:step.finish")
         for pause in KEEPING_PAUSES:
             try:
-                await self._keep_text(step, text)
+                await self._write_step_result(step, text)
                 break
             except Unavailable:
                 await asyncio.sleep(pause)
         else:
-            await self._keep_text(step, text)
+            await self._write_step_result(step, text)
         hit("after:step.finish")
         self._done += 1
 
-    async def _keep_text(self, step: Step, text: str) -> None:
+    async def _write_step_result(self, step: Step, text: str) -> None:
         """May be repeated: what an earlier try did is read first."""
         known = await self._find_step(step.ordinal)
         self._written = step.ordinal
@@ -233,7 +235,7 @@ class _JournaledModel:
         return self._model.name
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
-        asked = hash_request("model", self.name, msgspec.json.encode(request).decode())
+        asked = hash_step_request("model", self.name, msgspec.json.encode(request).decode())
         async with self._journal.begin_step("model", request.purpose, asked) as step:
             source = (
                 _replay_model_result(step.result) if step.result is not None else self._stream_and_record(step, request)
@@ -277,6 +279,6 @@ async def _replay_model_result(result: str) -> AsyncGenerator[Delta | End, None]
     yield End(said.stop, said.calls, said.usage)
 
 
-def hash_request(*parts: str) -> str:
+def hash_step_request(*parts: str) -> str:
     """What was asked, in few characters."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

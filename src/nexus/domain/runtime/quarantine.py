@@ -25,7 +25,7 @@ async def limit_work_time(seconds: float) -> AsyncIterator[None]:
 
 
 @contextmanager
-def _stop_clocks() -> Iterator[None]:
+def _pause_timeouts() -> Iterator[None]:
     now = asyncio.get_running_loop().time
     left = [(clock, ends - now()) for clock in _clocks.get() if (ends := clock.when()) is not None]
     left = [(clock, seconds) for clock, seconds in left if not clock.expired()]
@@ -46,11 +46,11 @@ class QuarantineGate:
         self._waiting = list[asyncio.Future[None]]()
 
     @asynccontextmanager
-    async def run_shared(self) -> AsyncIterator[None]:
+    async def acquire_shared(self) -> AsyncIterator[None]:
         if _is_part.get():
             yield
             return
-        await self._wait_until(lambda: not self._exclusive)
+        await self._wait_for_condition(lambda: not self._exclusive)
         self._shared += 1
         try:
             yield
@@ -59,33 +59,33 @@ class QuarantineGate:
             self._wake_waiters()
 
     @asynccontextmanager
-    async def run_exclusive(self) -> AsyncIterator[None]:
+    async def acquire_exclusive(self) -> AsyncIterator[None]:
         if _is_part.get():
             yield
             return
-        await self._wait_until(lambda: not self._exclusive)
+        await self._wait_for_condition(lambda: not self._exclusive)
         self._exclusive = 1
         try:
-            await self._wait_until(lambda: not self._shared)
+            await self._wait_for_condition(lambda: not self._shared)
             yield
         finally:
             self._exclusive = 0
             self._wake_waiters()
 
     @asynccontextmanager
-    async def run_exclusive_with_steps(self) -> AsyncIterator[None]:
-        """As `run_exclusive`, for what has steps of its own: they run at once."""
-        async with self.run_exclusive():
+    async def acquire_exclusive_reentrant(self) -> AsyncIterator[None]:
+        """As `acquire_exclusive`, for what has steps of its own: they run at once."""
+        async with self.acquire_exclusive():
             before = _is_part.set(True)
             try:
                 yield
             finally:
                 _is_part.reset(before)
 
-    async def _wait_until(self, holds: Callable[[], bool]) -> None:
+    async def _wait_for_condition(self, holds: Callable[[], bool]) -> None:
         if holds():
             return
-        with _stop_clocks():
+        with _pause_timeouts():
             while not holds():
                 waiter = asyncio.get_running_loop().create_future()
                 self._waiting.append(waiter)

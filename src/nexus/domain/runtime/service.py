@@ -26,8 +26,8 @@ from nexus.domain.runtime.model import (
 )
 from nexus.domain.runtime.quarantine import limit_work_time
 from nexus.domain.runtime.steps import TookTooLong, ToolResult
-from nexus.domain.tools.arguments import parse_arguments
-from nexus.domain.tools.calls import describe_failure
+from nexus.domain.tools.arguments import parse_tool_arguments
+from nexus.domain.tools.calls import describe_exception
 from nexus.domain.tools.model import ToolError
 
 RESULT_CHARACTERS = 20_000
@@ -82,7 +82,7 @@ class Runtime:
         to enforce, by cancelling."""
         models = self._models.choose(spec.model)
         if journal:
-            models = journal.record_models(models)
+            models = journal.wrap_models_in_journal(models)
         messages = [ChatMessage("system", spec.prompt), *history]
         offered, tokens, out_of = tuple(tool.spec for tool in spec.tools), 0, list[AnswerStop]()
         for step in range(1, spec.limits.steps + 1):
@@ -93,7 +93,7 @@ class Runtime:
             async with aclosing(said.relay_model_stream(models.stream(request))) as pieces:
                 async for piece in pieces:
                     yield piece
-            recorded = _record_usage(models.name, said.end_item)
+            recorded = _make_usage_event(models.name, said.end_item)
             tokens += recorded.input_tokens + recorded.output_tokens
             yield recorded
             if out_of or not said.end_item.calls:
@@ -102,7 +102,7 @@ class Runtime:
             messages.append(ChatMessage("assistant", said.text, calls=said.end_item.calls))
             for call in said.end_item.calls:
                 yield ToolCalled(call.call_id, call.name, call.arguments)
-                finished = await self._finish_call(spec, call, journal, depth)
+                finished = await self._run_tool_call(spec, call, journal, depth)
                 messages.append(ChatMessage("tool", finished.result, call_id=call.call_id))
                 yield finished
             if tokens > spec.limits.tokens:
@@ -125,7 +125,9 @@ class Runtime:
             raise TookTooLong(f"{spec.name} took longer than {spec.limits.seconds:g} s.") from error
         return collect_answer(heard)
 
-    async def _finish_call(self, spec: AgentSpec, call: ToolCall, journal: Journal | None, depth: int) -> ToolFinished:
+    async def _run_tool_call(
+        self, spec: AgentSpec, call: ToolCall, journal: Journal | None, depth: int
+    ) -> ToolFinished:
         """A tool that fails, in whatever way, is told to the model, which may do better; it never ends the answer. What happens to the
         server under it, or to the steps of another agent, is no failure of the tool."""
         tool = next((tool for tool in spec.tools if tool.spec.name == call.name), None)
@@ -135,15 +137,15 @@ class Runtime:
             try:
                 ok, result = (
                     True,
-                    await self._call_tool_provider(tool, call, self._make_context(spec, key, journal, depth)),
+                    await self._call_tool_provider(tool, call, self._make_tool_context(spec, key, journal, depth)),
                 )
             except InvalidInput as error:
-                ok, result = False, _encode_failure(error.detail)
+                ok, result = False, _format_error_json(error.detail)
             except NexusError:
                 raise
             except Exception as error:
                 logger.warning("tool.failed", tool=call.name[:80], exc_info=True)
-                ok, result = False, _encode_failure(f"The tool failed ({describe_failure(error)}).")
+                ok, result = False, _format_error_json(f"The tool failed ({describe_exception(error)}).")
             if len(result) > RESULT_CHARACTERS:
                 result = result[:RESULT_CHARACTERS] + "… (cut)"
             return ToolResult(ok=ok, result=result, seconds=round(self._timer() - began, 3))
@@ -157,11 +159,11 @@ class Runtime:
     async def _call_tool_provider(self, tool: BoundTool | None, call: ToolCall, context: ToolCallContext) -> str:
         if tool is None:
             raise InvalidInput(f"There is no tool {call.name!r}.")
-        arguments = parse_arguments(tool.spec, call.arguments)
+        arguments = parse_tool_arguments(tool.spec, call.arguments)
         value = await self._providers[tool.provider].call_tool(tool, arguments, context)
         return msgspec.json.encode(value).decode()
 
-    def _make_context(self, spec: AgentSpec, key: str, journal: Journal | None, depth: int) -> ToolCallContext:
+    def _make_tool_context(self, spec: AgentSpec, key: str, journal: Journal | None, depth: int) -> ToolCallContext:
         async def ask(slug: str, message: str) -> str:
             if depth >= DEPTH:
                 raise InvalidInput("Agents may ask agents only three deep.")
@@ -176,11 +178,11 @@ class Runtime:
         return ToolCallContext(program=spec.program, key=key, ask=ask)
 
 
-def _encode_failure(detail: str) -> str:
+def _format_error_json(detail: str) -> str:
     return msgspec.json.encode({"error": detail.encode(errors="replace").decode()}).decode()
 
 
-def _record_usage(model: str, end: End) -> UsageRecorded:
+def _make_usage_event(model: str, end: End) -> UsageRecorded:
     if end.usage is None:
         return UsageRecorded(model, 0, 0, unknown=True)
     return UsageRecorded(model, end.usage.input_tokens, end.usage.output_tokens)

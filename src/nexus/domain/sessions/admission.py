@@ -19,7 +19,7 @@ class ReplyAdmission:
         self._coming = Counter[str]()
 
     @contextmanager
-    def count_request(self, tenant_id: str) -> Iterator["AdmissionRequest"]:
+    def track_admission_request(self, tenant_id: str) -> Iterator["AdmissionRequest"]:
         """From when it is admitted until it is in the queue, a request counts: many at once do not get beyond the bound."""
         admission_request = AdmissionRequest(self, tenant_id)
         try:
@@ -32,7 +32,7 @@ class ReplyAdmission:
 
     def reserve_reply_slot(self, tenant_id: str) -> None:
         """QuotaExceeded: `facts["position"]` is how many of the tenant's replies are written or wait already."""
-        room, coming = self._local.free_places(WriteReply, group=tenant_id), self._coming[tenant_id]
+        room, coming = self._local.get_job_capacity(WriteReply, group=tenant_id), self._coming[tenant_id]
         if room.is_full(coming):
             taken = room.taken + coming
             raise QuotaExceeded(
@@ -46,20 +46,20 @@ class ReplyAdmission:
     async def enqueue_reply(self, reply: Reply, made: "AdmissionRequest") -> None:
         """Into the queue. One that is new and has to wait there tells so; one that was asked for before may be over, or another's by now,
         and may have emitted things already."""
-        found = reply if made.is_new else await self._replies.find_leased_reply(reply)
+        found = reply if made.is_new_reply else await self._replies.find_leased_reply(reply)
         if found is None or self._local.has_job(reply.reply_id):
             return
-        if (writing := self._replies.register_local_reply(found, again=not made.is_new)) is None:
+        if (writing := self._replies.register_local_reply(found, again=not made.is_new_reply)) is None:
             return
         writing.session, writing.agent = made.session, made.agent
         job = WriteReply(reply_id=reply.reply_id)
         before = await self._queue.enqueue_job(job, key=reply.reply_id, group=reply.tenant_id)
-        if before is not None and made.is_new:
-            await self._replies.report_position(reply, before)
+        if before is not None and made.is_new_reply:
+            await self._replies.emit_queue_position(reply, before)
 
-    async def stop_queued(self, reply: Reply) -> bool:
+    async def stop_queued_reply(self, reply: Reply) -> bool:
         """Ends a reply that is to be stopped and whose job has not begun; that never runs. False where it has: it hears of it by itself."""
-        has_ended = await self._replies.stop_queued(reply.reply_id)
+        has_ended = await self._replies.stop_queued_reply(reply.reply_id)
         if has_ended:
             self._local.stop_job(reply.reply_id)
         return has_ended
@@ -76,7 +76,7 @@ class AdmissionRequest:
         self.agent: Agent | None = None
 
     @property
-    def is_new(self) -> bool:
+    def is_new_reply(self) -> bool:
         return self.agent is not None
 
     def reserve_reply_slot(self) -> None:

@@ -26,7 +26,7 @@ from nexus.domain.sessions.model import (
     ReplyStatus,
     Session,
     ToolCallPart,
-    join_text,
+    join_text_parts,
 )
 from nexus.domain.sessions.reply_stream import ReplyStream
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
@@ -58,28 +58,30 @@ class ReplyCompletion:
         self, reply: Reply, writing: ReplyStream, status: ReplyStatus, error: str | None = None
     ) -> None:
         """All of it, or what a crash leaves of it: a cancel in the middle is raised when it is done."""
-        await run_despite_cancel(self._finish_once(reply, writing, status, error))
+        await run_despite_cancel(self._commit_and_emit_end(reply, writing, status, error))
 
-    async def _finish_once(self, reply: Reply, writing: ReplyStream, status: ReplyStatus, error: str | None) -> None:
+    async def _commit_and_emit_end(
+        self, reply: Reply, writing: ReplyStream, status: ReplyStatus, error: str | None
+    ) -> None:
         writing.is_ending = True
         with contextlib.suppress(Conflict):  # it is raised again before the last event
-            await writing.append_pending()
+            await writing.append_pending_events()
         hit("before:reply.keep")
         try:
-            ended = await self._keep_reply(reply, writing, status, error)
+            ended = await self._commit_final_reply(reply, writing, status, error)
         except Stale:
             logger.info("reply.ended_elsewhere", reply_id=reply.reply_id)
             return
         hit("after:reply.keep")
         hit("before:reply.end")
         try:
-            await writing.end_stream(rules.end_event(ended))
+            await writing.end_stream(rules.make_end_event(ended))
         except Unavailable as error:  # the row says that it is over: the sweeper completes the log, or who follows it
             logger.warning("reply.end_not_logged", reply_id=reply.reply_id, reason=error.detail)
             return
         hit("after:reply.end")
         hit("before:reply.leave")
-        await self._release_reply(ended)
+        await self._clear_dispatch_fields(ended)
         hit("after:reply.leave")
 
     async def repair_reply_log(self, reply: Reply) -> None:
@@ -91,17 +93,19 @@ class ReplyCompletion:
             with contextlib.suppress(Conflict):  # another reader had it emitted meanwhile
                 for event in rules.make_lost_log_events(reply, [one.event for one in found]):
                     await writing.emit_event(event)
-                await writing.end_stream(rules.end_event(reply))
-        await self._release_reply(reply)
+                await writing.end_stream(rules.make_end_event(reply))
+        await self._clear_dispatch_fields(reply)
 
-    async def _release_reply(self, ended: Reply) -> None:
+    async def _clear_dispatch_fields(self, ended: Reply) -> None:
         await self._tables.commit(patch(REPLIES, ended, when(status=ended.status), dispatch=None, due_at=None))
 
-    async def _keep_reply(self, reply: Reply, writing: ReplyStream, status: ReplyStatus, error: str | None) -> Reply:
+    async def _commit_final_reply(
+        self, reply: Reply, writing: ReplyStream, status: ReplyStatus, error: str | None
+    ) -> Reply:
         """The reply as it ended. Stale when it is no longer this fence's to end."""
         fields: dict[str, object] = {
             "status": status,
-            "output": rules.fit_output(writing.output, beside=reply.input),
+            "output": rules.truncate_output_parts(writing.output, beside=reply.input),
             "error_message": error,
             "input_tokens": writing.input_tokens,
             "output_tokens": writing.output_tokens,
@@ -110,22 +114,22 @@ class ReplyCompletion:
         }
         ended = structs.replace(reply, revision=reply.revision + 1, **fields)
         over = patch(REPLIES, reply, when(status="running", fence=reply.fence), **fields)
-        writes = [over, *await self._make_accounting(ended, writing)]
+        writes = [over, *await self._make_usage_writes(ended, writing)]
         if writing.session:
             with contextlib.suppress(Stale):
-                await self._tables.commit(*writes, *self._answer_session(ended, writing.session))
+                await self._tables.commit(*writes, *self._make_answer_writes(ended, writing.session))
                 return ended
-        await self._commit_end(ended, *writes)
+        await self._commit_reply_end(ended, *writes)
         return ended
 
     @retry_stale
-    async def _commit_end(self, ended: Reply, *writes: Write) -> None:
+    async def _commit_reply_end(self, ended: Reply, *writes: Write) -> None:
         if ended.session_id is not None:
             session = await self._tables.get(SESSIONS, ended.session_id)
-            writes += tuple(self._answer_session(ended, session))
+            writes += tuple(self._make_answer_writes(ended, session))
         await self._tables.commit(*writes)
 
-    def _answer_session(self, ended: Reply, session: Session) -> list[Write]:
+    def _make_answer_writes(self, ended: Reply, session: Session) -> list[Write]:
         """The answer as a message of its session, which is free for the next one."""
         count, now = session.message_count, ended.completed_at or ""
         message = Message(
@@ -142,14 +146,14 @@ class ReplyCompletion:
         free = patch(SESSIONS, session, own, active_reply=None, message_count=count + 1, last_active_at=now)
         return [insert(MESSAGES, message), free]
 
-    async def _make_accounting(self, ended: Reply, writing: ReplyStream) -> list[Write]:
+    async def _make_usage_writes(self, ended: Reply, writing: ReplyStream) -> list[Write]:
         """One call of the agent; of a reply that never began, its message alone."""
         messages = int(ended.session_id is not None)
         if not writing.has_begun:
             return self._tallies.make_tally_writes(ended.tenant_id, messages=messages) if messages else []
         failed = ended.status not in ("completed", "cancelled")
         called = Called(
-            input_text=join_text(ended.input, "\n"),
+            input_text=join_text_parts(ended.input, "\n"),
             output_text=ended.content,
             duration_ms=0 if writing.began is None else max(0, round((self._clock() - writing.began) * 1000)),
             input_tokens=ended.input_tokens,
@@ -161,7 +165,7 @@ class ReplyCompletion:
             metadata={"reply_id": ended.reply_id, "status": ended.status, "stop": writing.stop},
         )
         agent = writing.agent or await self._agents.read(ended.agent_id)
-        return self._invocations.make_record(make_owner_principal(ended), agent, called)[1]
+        return self._invocations.make_invocation_writes(make_owner_principal(ended), agent, called)[1]
 
 
 async def run_despite_cancel(act: Coroutine[Any, Any, None]) -> None:

@@ -40,14 +40,14 @@ class SessionDeletions:
             await self._sessions.cancel(caller, session_id, session.active_reply)
         session = await self._sessions.get(caller, session_id)
         now = instant(self._clock())
-        task = self._tasks.insert_deletion(caller, {"session_id": session_id})
+        task = self._tasks.make_deletion_write(caller, {"session_id": session_id})
         await self._tables.for_caller(caller).commit(
             patch(SESSIONS, session, deleted_at=now, status="closed"),
             task,
             *self._tallies.make_tally_writes(session.tenant_id, sessions=-1),
         )
 
-    async def clear_agent(self, agent_id: str) -> bool:
+    async def delete_agent_sessions(self, agent_id: str) -> bool:
         """Removes all sessions of an agent that is gone. False while a reply in one is being ended: ask again."""
         whole = True
         async for session in self._tables.each(SESSIONS, agent_id, index="AgentIndex"):
@@ -61,7 +61,7 @@ class SessionDeletions:
         if session is None:
             return True
         if session.active_reply:
-            await self._sessions.stop_reply(session)
+            await self._sessions.stop_active_reply(session)
             return False
         owner = Principal(session.tenant_id, session.user_id)
         if not session.deleted_at:  # counted once, however many delete it

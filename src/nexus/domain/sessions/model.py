@@ -32,7 +32,7 @@ Part = TextPart | ToolCallPart
 """What a message, and the input and the output of a reply, are made of. A new kind of content is one more Struct here."""
 
 
-def join_text(parts: Sequence[Part], between: str = "") -> str:
+def join_text_parts(parts: Sequence[Part], between: str = "") -> str:
     return between.join(part.text for part in parts if isinstance(part, TextPart))
 
 
@@ -69,7 +69,7 @@ class Message(Row, frozen=True, kw_only=True):
     @property
     def content(self) -> str:
         """Its text. What a user sends in several parts are paragraphs; what a model says between two tool calls goes on."""
-        return join_text(self.parts, "" if self.role == "assistant" else "\n")
+        return join_text_parts(self.parts, "" if self.role == "assistant" else "\n")
 
 
 class Reply(LeaseRow, frozen=True, kw_only=True):
@@ -90,7 +90,7 @@ class Reply(LeaseRow, frozen=True, kw_only=True):
 
     @property
     def content(self) -> str:
-        return join_text(self.output)
+        return join_text_parts(self.output)
 
 
 class WriteReply(Job, frozen=True, kw_only=True, tag="sessions.write_reply"):

@@ -30,7 +30,7 @@ from nexus.domain.sessions.model import (
     ReplyStatus,
     ReplyWaiting,
     Session,
-    join_text,
+    join_text_parts,
 )
 from nexus.domain.sessions.reply_stream import ReplyStream
 from nexus.domain.sessions.tables import MESSAGES, REPLY_LEASES
@@ -128,22 +128,22 @@ class Replies:
         return self._add_owned_reply(reply, replays=again or reply.fence > 1).writing
 
     def _add_owned_reply(self, reply: Reply, *, replays: bool) -> OwnedReply:
-        owned = OwnedReply(reply, self._open_stream(reply), replays=replays)
+        owned = OwnedReply(reply, self._make_reply_stream(reply), replays=replays)
         self._owned[reply.reply_id] = owned
         self.executions.start_lease_renewal(reply, partial(self._handle_control_change, owned))
         return owned
 
-    def _drop_reply(self, owned: OwnedReply) -> None:
+    def _remove_owned_reply(self, owned: OwnedReply) -> None:
         if self._owned.get(owned.reply.reply_id) is owned:
             del self._owned[owned.reply.reply_id]
-        self.executions.drop_lease(owned.reply)
+        self.executions.stop_lease_renewal(owned.reply)
 
     def _remove_unstarted_reply(self, reply_id: str) -> OwnedReply | None:
         """No more of this process, where its job has not begun: now it does not any more."""
         owned = self._owned.get(reply_id)
         if owned is None or owned.task:
             return None
-        self._drop_reply(owned)
+        self._remove_owned_reply(owned)
         return owned
 
     def _handle_control_change(self, owned: OwnedReply, control: Control | None) -> None:
@@ -153,11 +153,11 @@ class Replies:
         if owned.task:
             owned.task.cancel()
             return
-        stopping = asyncio.ensure_future(self.stop_queued(owned.reply.reply_id))
+        stopping = asyncio.ensure_future(self.stop_queued_reply(owned.reply.reply_id))
         self._stopping.add(stopping)
         stopping.add_done_callback(self._stopping.discard)
 
-    def _open_stream(self, reply: Reply) -> ReplyStream:
+    def _make_reply_stream(self, reply: Reply) -> ReplyStream:
         return ReplyStream(self._stream, rules.make_reply_topic(reply.reply_id))
 
     async def find_leased_reply(self, reply: Reply) -> Reply | None:
@@ -170,12 +170,12 @@ class Replies:
         now = await self.find_leased_reply(reply)
         return now if now and now.fence == reply.fence else None
 
-    async def _find_waiting(self, reply_id: str) -> Reply | None:
+    async def _find_unclaimed_reply(self, reply_id: str) -> Reply | None:
         """One that nobody has."""
         reply = None if reply_id in self._owned else await self.executions.find_row(reply_id)
-        return reply if reply and self.executions.is_waiting(reply) else None
+        return reply if reply and self.executions.is_row_waiting(reply) else None
 
-    async def report_position(self, reply: Reply, before: int) -> None:
+    async def emit_queue_position(self, reply: Reply, before: int) -> None:
         """Tells that so many replies are before this one, which has emitted nothing yet."""
         owned = self._owned.get(reply.reply_id)
         if owned and not owned.task:
@@ -192,14 +192,14 @@ class Replies:
         self.executions.track_control_request(wanted)
         return wanted
 
-    async def stop_queued(self, reply_id: str) -> bool:
+    async def stop_queued_reply(self, reply_id: str) -> bool:
         """Ends a reply that is to be stopped, where its job has not begun and does not any more. False where that has, and where the
         reply is another's by now."""
         owned = self._remove_unstarted_reply(reply_id)
-        reply = await (self._find_reply_at_fence(owned.reply) if owned else self._find_waiting(reply_id))
+        reply = await (self._find_reply_at_fence(owned.reply) if owned else self._find_unclaimed_reply(reply_id))
         if reply is None:
             return False
-        await self._finish_early(reply, owned)
+        await self._end_unfinished_reply(reply, owned)
         return True
 
     async def release_reply(self, reply_id: str) -> None:
@@ -213,7 +213,7 @@ class Replies:
         if (reply := await self._find_reply_at_fence(owned.reply)) is None:
             return
         if reply.control_status == "stopped":
-            await self._finish_early(reply, owned)
+            await self._end_unfinished_reply(reply, owned)
         else:
             await self.executions.commit_writes(self.executions.make_release_write(reply))
 
@@ -221,25 +221,25 @@ class Replies:
 
     async def write(self, reply_id: str) -> None:
         """The agent's answer becomes events as it comes; the text is kept once, then the last event says so."""
-        if (owned := self._owned.get(reply_id) or await self._claim(reply_id)) is None or owned.task:
+        if (owned := self._owned.get(reply_id) or await self._claim_reply(reply_id)) is None or owned.task:
             return
         owned.task = asyncio.current_task()
         try:
             is_fresh = owned.writing.agent is not None
             if reply := owned.reply if is_fresh else await self._find_reply_at_fence(owned.reply):
-                await self._write(reply, owned)
+                await self._generate_and_finish(reply, owned)
         except asyncio.CancelledError:
             await run_despite_cancel(self._release_reply_lease(owned))
             raise
         finally:
-            self._drop_reply(owned)
+            self._remove_owned_reply(owned)
 
-    async def _claim(self, reply_id: str) -> OwnedReply | None:
+    async def _claim_reply(self, reply_id: str) -> OwnedReply | None:
         """A reply that nobody has; one that is to be stopped ends instead."""
-        if (reply := await self._find_waiting(reply_id)) is None:
+        if (reply := await self._find_unclaimed_reply(reply_id)) is None:
             return None
         if reply.control_status == "stopped":
-            await self._finish_early(reply)
+            await self._end_unfinished_reply(reply)
             return None
         with contextlib.suppress(LeaseLost, Stale):
             claim = self.executions.make_claim_write(reply, self._worker_id)
@@ -247,11 +247,11 @@ class Replies:
             return self._add_owned_reply(self.executions.apply_write_to_row(reply, claim), replays=True)
         return None
 
-    async def _write(self, reply: Reply, owned: OwnedReply) -> None:
+    async def _generate_and_finish(self, reply: Reply, owned: OwnedReply) -> None:
         writing, finish = owned.writing, self._completion.end_reply
         try:
-            is_new = await self._begin_stream(reply, owned)
-            await self._answer_reply(reply, writing, is_new=is_new)
+            is_new = await self._emit_reply_start(reply, owned)
+            await self._stream_agent_answer(reply, writing, is_new=is_new)
         except OutcomeUnknown as unknown:
             await finish(reply, writing, "interrupted", f"{unknown.detail} You decide whether to ask again.")
         except Conflict as error:
@@ -269,7 +269,7 @@ class Replies:
         else:
             await finish(reply, writing, "completed")
 
-    async def _begin_stream(self, reply: Reply, owned: OwnedReply) -> bool:
+    async def _emit_reply_start(self, reply: Reply, owned: OwnedReply) -> bool:
         """Emits that it has started, and answers True; or, after a take-over, that everything emitted so far is void."""
         hit("before:reply.start")
         await owned.writing.await_last_append()
@@ -278,11 +278,11 @@ class Replies:
             raise asyncio.CancelledError
         is_new = reply.fence == 1 and not owned.writing.has_begun
         started = ReplyStarted(reply.session_id, reply.reply_id)
-        await owned.writing.begin_answer(started, again=ReplyReset(TAKEN_OVER), now=self._clock())
+        await owned.writing.emit_answer_start(started, again=ReplyReset(TAKEN_OVER), now=self._clock())
         hit("after:reply.start")
         return is_new
 
-    async def _answer_reply(self, reply: Reply, writing: ReplyStream, *, is_new: bool) -> None:
+    async def _stream_agent_answer(self, reply: Reply, writing: ReplyStream, *, is_new: bool) -> None:
         agent = writing.agent = writing.agent or await self._agents.get(make_owner_principal(reply), reply.agent_id)
         spec, history = await self._agents.load_agent_spec(agent), await self._read_history(reply, writing.session)
         guard = self.executions.make_guard_write(reply)
@@ -299,10 +299,10 @@ class Replies:
     async def _read_history(self, reply: Reply, session: Session | None) -> list[ChatMessage]:
         """What was said, up to the input that is answered."""
         if reply.session_id is None or (session and session.message_count == 1):
-            return [ChatMessage("user", join_text(reply.input, "\n"))]
+            return [ChatMessage("user", join_text_parts(reply.input, "\n"))]
         window = Window(limit=HISTORY, newest_first=True, until=reply.asked)
         page = await self._tables.page(MESSAGES, reply.session_id, window=window)
-        return rules.select_context(page.items[::-1])
+        return rules.select_context_messages(page.items[::-1])
 
     # --- what others left
 
@@ -316,9 +316,9 @@ class Replies:
             await self._completion.repair_reply_log(reply)
             return False
         hit("before:reply.take_over")
-        deaths = reply.deaths + await self._has_died_writing(reply)
+        deaths = reply.deaths + await self._has_writer_died(reply)
         if deaths > MOST_DEATHS or reply.control_status == "stopped":
-            await self._finish_early(reply)
+            await self._end_unfinished_reply(reply)
             return False
         with contextlib.suppress(LeaseLost, Stale):
             taken = self.executions.make_takeover_write(reply, self._worker_id, deaths=deaths)
@@ -328,20 +328,20 @@ class Replies:
             return True
         return False
 
-    async def _has_died_writing(self, reply: Reply) -> bool:
+    async def _has_writer_died(self, reply: Reply) -> bool:
         """Whether it has a writer that is gone. One with whom it only waited does not count, nor a job that this process lost."""
         if reply.worker_id in (None, self._worker_id):
             return False
         try:
-            return rules.has_begun(
+            return rules.has_reply_started(
                 [one.event for one in await self._stream.read(rules.make_reply_topic(reply.reply_id))]
             )
         except Unavailable:  # nobody can tell
             return True
 
-    async def _finish_early(self, reply: Reply, owned: OwnedReply | None = None) -> None:
+    async def _end_unfinished_reply(self, reply: Reply, owned: OwnedReply | None = None) -> None:
         """With what was emitted of it so far."""
-        owned = owned or OwnedReply(reply, self._open_stream(reply), replays=True)
+        owned = owned or OwnedReply(reply, self._make_reply_stream(reply), replays=True)
         await owned.restore_from_log()
         status: ReplyStatus = "cancelled" if reply.control_status == "stopped" else "interrupted"
         await self._completion.end_reply(reply, owned.writing, status, None if status == "cancelled" else RESTARTED)

@@ -19,7 +19,7 @@ from nexus.domain.sessions.model import (
     Session,
     TextPart,
     ToolCallPart,
-    join_text,
+    join_text_parts,
 )
 
 LOST = "The live events of this reply were lost: it is emitted again."
@@ -100,7 +100,7 @@ class ReplyStream:
 
     def _repeat_output(self) -> list[ReplyEvent]:
         """In place of all that was emitted so far, and of what was counted and waits to be."""
-        text, events = join_text(self.output), list[ReplyEvent]([ReplyReset(LOST)])
+        text, events = join_text_parts(self.output), list[ReplyEvent]([ReplyReset(LOST)])
         if self._model:
             events.append(UsageRecorded(self._model, self.input_tokens, self.output_tokens, unknown=self.usage_unknown))
         return [*events, TextDelta(text)] if text else events
@@ -110,10 +110,10 @@ class ReplyStream:
         if isinstance(item, AnswerFinished):
             self.stop = item.stop
             return
-        self._count_event(item)
+        self._accumulate_event(item)
         await self.emit_event(item)
 
-    def _count_event(self, event: ReplyEvent) -> None:
+    def _accumulate_event(self, event: ReplyEvent) -> None:
         if isinstance(event, TextDelta):
             self._text.append(event.text)
         elif isinstance(event, ToolFinished):
@@ -133,7 +133,7 @@ class ReplyStream:
         self._text.clear()
         self.input_tokens = self.output_tokens = 0
 
-    async def begin_answer(self, started: ReplyStarted, *, again: ReplyReset, now: float) -> None:
+    async def emit_answer_start(self, started: ReplyStarted, *, again: ReplyReset, now: float) -> None:
         """From now on it is answered; where it was before, everything emitted so far is void."""
         self.began, had_begun, self.has_begun = now, self.has_begun, True
         if had_begun:
@@ -162,7 +162,7 @@ class ReplyStream:
                 self._at, self._is_lost = await self._stream.end(self._topic), False
                 self._pending.clear()
 
-    async def append_pending(self) -> None:
+    async def append_pending_events(self) -> None:
         """What was to go out with the next event is on its way when this returns."""
         await self.await_last_append()
         if self._pending:
@@ -176,9 +176,9 @@ class ReplyStream:
         except Unavailable:
             self._at, self._is_lost, self.has_begun, self.usage_unknown = fence * UNKNOWN, True, True, True
             return
-        self.has_begun = rules.has_begun([one.event for one in found])
+        self.has_begun = rules.has_reply_started([one.event for one in found])
         for one in found:
-            self._count_event(one.event)
+            self._accumulate_event(one.event)
             self._at = one.position
         self._at += LEAP if self._at else 0
 

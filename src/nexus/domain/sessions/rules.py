@@ -38,7 +38,7 @@ PART_BYTES = 100
 METADATA_BYTES, METADATA_LEVELS = 16 * 1024, 20
 
 
-def check_metadata(metadata: JSON | None) -> None:
+def check_session_metadata(metadata: JSON | None) -> None:
     """InvalidInput for more than a session carries."""
     if nests_deeper(metadata, METADATA_LEVELS) or len(msgspec.json.encode(metadata)) > METADATA_BYTES:
         message = f"At most {METADATA_BYTES} bytes, nested at most {METADATA_LEVELS} levels deep."
@@ -63,7 +63,7 @@ def make_message_ids(last: str | None, new_id: NewId) -> tuple[str, str]:
     return first, max(new_id("msg"), after(first))
 
 
-def select_context(messages: Sequence[Message]) -> list[ChatMessage]:
+def select_context_messages(messages: Sequence[Message]) -> list[ChatMessage]:
     """The newest messages that fit, oldest first; what came to nothing is left out."""
     kept, room = list[ChatMessage](), CONTEXT_WEIGHT
     for message in reversed(messages):
@@ -76,7 +76,7 @@ def select_context(messages: Sequence[Message]) -> list[ChatMessage]:
     return kept[::-1]
 
 
-def fit_output(parts: Sequence[Part], *, beside: Sequence[Part]) -> tuple[Part, ...]:
+def truncate_output_parts(parts: Sequence[Part], *, beside: Sequence[Part]) -> tuple[Part, ...]:
     """As many of the parts as a row can hold beside these, the last one cut."""
     kept, space = list[Part](), KEPT_BYTES - len(msgspec.json.encode(beside))
     for part in parts:
@@ -90,7 +90,7 @@ def fit_output(parts: Sequence[Part], *, beside: Sequence[Part]) -> tuple[Part, 
     return tuple(kept)
 
 
-def end_event(reply: Reply) -> Ending:
+def make_end_event(reply: Reply) -> Ending:
     """The last event of a reply, as its row tells it."""
     match reply.status:
         case "completed":
@@ -103,13 +103,13 @@ def end_event(reply: Reply) -> Ending:
             return ReplyInterrupted(reply.reply_id, reply.error_message or "")
 
 
-def has_begun(events: Sequence[ReplyEvent]) -> bool:
+def has_reply_started(events: Sequence[ReplyEvent]) -> bool:
     """Whether more was emitted of a reply than that it waits."""
     return any(not isinstance(event, ReplyWaiting) for event in events)
 
 
 def make_lost_log_events(reply: Reply, events: Sequence[ReplyEvent]) -> list[ReplyEvent]:
     """What takes the place of all that the log of a reply that is over should hold, where it holds nothing of it."""
-    if has_begun(events) or (events and not reply.content):
+    if has_reply_started(events) or (events and not reply.content):
         return []
     return [ReplyReset("The log of this reply was lost."), TextDelta(reply.content)]

@@ -32,7 +32,7 @@ from nexus.domain.sessions.model import (
     Session,
     SessionClosed,
     TextPart,
-    join_text,
+    join_text_parts,
 )
 from nexus.domain.sessions.replies import Replies
 from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
@@ -67,8 +67,8 @@ class Sessions:
         metadata: JSON | None = None,
         once: Once | None = None,
     ) -> Session:
-        rules.check_metadata(metadata)
-        async with self._requests.begin_request(caller, once, Session) as request:
+        rules.check_session_metadata(metadata)
+        async with self._requests.begin_idempotent_request(caller, once, Session) as request:
             if request.answer is None:
                 agent, now = await self._agents.get(caller, agent_id), instant(self._clock())
                 session = Session(
@@ -89,10 +89,10 @@ class Sessions:
         return request.result
 
     async def get(self, caller: Principal, session_id: str) -> Session:
-        session: Session = (await self._find_with_agent(caller, session_id))[0]
+        session: Session = (await self._get_session_and_agent(caller, session_id))[0]
         return session
 
-    async def _find_with_agent(self, caller: Principal, session_id: str, *beside: Place) -> list[Any]:
+    async def _get_session_and_agent(self, caller: Principal, session_id: str, *beside: Place) -> list[Any]:
         """The session, its agent, and what is kept in the places beside: in one round trip, where the session was seen here before."""
         tables, agent_id = self._tables.for_caller(caller), self._agent_ids.get(session_id)
         known = [self._agents.make_agent_row_key(agent_id)] if agent_id else []
@@ -132,7 +132,7 @@ class Sessions:
         if session_id is None:
             reply = await self._tables.for_caller(caller).find(REPLIES, reply_id)
         else:
-            *_, reply = await self._find_with_agent(caller, session_id, (REPLIES, (reply_id,)))
+            *_, reply = await self._get_session_and_agent(caller, session_id, (REPLIES, (reply_id,)))
         if reply is None or reply.session_id != session_id:
             raise NotFound("There is no such reply.")
         return reply
@@ -142,16 +142,16 @@ class Sessions:
     ) -> Reply:
         """Keeps what the user said and asks for the reply; both, or neither. ReplyRunning while another is written."""
         parts, pointer = ((TextPart(content),), "/content") if isinstance(content, str) else (tuple(content), "/parts")
-        check_message(join_text(parts), pointer)
-        with self._admission.count_request(caller.tenant_id) as admission:
-            async with self._requests.begin_request(caller, once, Reply, look_first=False) as request:
+        check_message(join_text_parts(parts), pointer)
+        with self._admission.track_admission_request(caller.tenant_id) as admission:
+            async with self._requests.begin_idempotent_request(caller, once, Reply, look_first=False) as request:
                 if request.answer is None:
-                    request.answer = await self._send(caller, session_id, parts, request, admission)
+                    request.answer = await self._commit_user_message(caller, session_id, parts, request, admission)
             await admission.enqueue_reply(request.result)
         return request.result
 
     @retry_stale
-    async def _send(
+    async def _commit_user_message(
         self,
         caller: Principal,
         session_id: str,
@@ -173,7 +173,9 @@ class Sessions:
         reply = self._replies.make_reply(session, agent, reply_id, message_id, parts)
         writes = [
             insert(MESSAGES, said),
-            self._mark_busy(session, reply, count := session.message_count + 1, rules.make_session_name(said.content)),
+            self._make_session_busy_write(
+                session, reply, count := session.message_count + 1, rules.make_session_name(said.content)
+            ),
             *self._tallies.make_tally_writes(caller.tenant_id, messages=1),
         ]
         hit("before:reply.send")
@@ -189,15 +191,15 @@ class Sessions:
     ) -> Reply:
         """Writes the last answer again; the old one is gone once the new one is asked for. NotLast for any other message."""
 
-        with self._admission.count_request(caller.tenant_id) as admission:
-            async with self._requests.begin_request(caller, once, Reply, look_first=False) as request:
+        with self._admission.track_admission_request(caller.tenant_id) as admission:
+            async with self._requests.begin_idempotent_request(caller, once, Reply, look_first=False) as request:
                 if request.answer is None:
-                    request.answer = await self._regenerate(caller, session_id, message_id, request, admission)
+                    request.answer = await self._replace_last_reply(caller, session_id, message_id, request, admission)
             await admission.enqueue_reply(request.result)
         return request.result
 
     @retry_stale
-    async def _regenerate(
+    async def _replace_last_reply(
         self,
         caller: Principal,
         session_id: str,
@@ -212,7 +214,7 @@ class Sessions:
         before = await self._tables.for_caller(caller).get(REPLIES, message_id)
         _, reply_id = rules.make_message_ids(session.last_message_id, self._new_id)
         reply = self._replies.make_reply(session, agent, reply_id, before.asked or "", before.input)
-        engaged = self._mark_busy(session, reply, count := session.message_count - 1)
+        engaged = self._make_session_busy_write(session, reply, count := session.message_count - 1)
         await self._tables.for_caller(caller).commit(
             delete(MESSAGES, old), engaged, insert(REPLIES, reply), *request.make_answer_writes(reply)
         )
@@ -222,7 +224,7 @@ class Sessions:
     async def _get_idle_session(
         self, caller: Principal, session_id: str, admission: AdmissionRequest
     ) -> tuple[Session, Agent]:
-        session, agent = await self._find_with_agent(caller, session_id)
+        session, agent = await self._get_session_and_agent(caller, session_id)
         if session.status == "closed":
             raise SessionClosed("The session is closed.")
         if session.active_reply:
@@ -234,7 +236,7 @@ class Sessions:
         admission.reserve_reply_slot()
         return session, agent
 
-    def _mark_busy(self, session: Session, reply: Reply, message_count: int, name: str = "") -> Write:
+    def _make_session_busy_write(self, session: Session, reply: Reply, message_count: int, name: str = "") -> Write:
         return patch(
             SESSIONS,
             session,
@@ -260,7 +262,7 @@ class Sessions:
     async def cancel(self, caller: Principal, session_id: str | None, reply_id: str) -> Reply:
         """Stops a reply; quiet when it is over. What was written so far is kept."""
         reply = await self._request_reply_stop(caller, session_id, reply_id)
-        if reply.status == "running" and await self._admission.stop_queued(reply):
+        if reply.status == "running" and await self._admission.stop_queued_reply(reply):
             return await self.get_reply(caller, session_id, reply_id)
         return reply
 
@@ -268,9 +270,9 @@ class Sessions:
     async def _request_reply_stop(self, caller: Principal, session_id: str | None, reply_id: str) -> Reply:
         return await self._replies.request_reply_stop(await self.get_reply(caller, session_id, reply_id))
 
-    async def stop_reply(self, session: Session) -> None:
+    async def stop_active_reply(self, session: Session) -> None:
         """Stops the reply of a session that is going."""
         reply = await self._tables.find(REPLIES, session.active_reply or "")
         with contextlib.suppress(Stale):  # the next look does it
             if reply and (reply := await self._replies.request_reply_stop(reply)).control_status == "stopped":
-                await self._admission.stop_queued(reply)
+                await self._admission.stop_queued_reply(reply)

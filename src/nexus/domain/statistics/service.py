@@ -25,7 +25,7 @@ class Statistics:
         self._tallies, self._clock = tallies, clock
 
     async def read_overview(self, caller: Principal) -> Overview:
-        total = await self._tallies.read_total(caller)
+        total = await self._tallies.read_total_tally(caller)
         today = instant(self._clock())[:10]
         found = await self._tallies.list_daily_tallies(caller, today, today)
         over = total.builds_completed + total.builds_failed + total.builds_cancelled

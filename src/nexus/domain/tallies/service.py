@@ -17,7 +17,7 @@ class Tallies:
         today = instant(self._clock())[:10]
         return [tally(TALLIES, (tenant_id, day), **add) for day in (today, TOTAL)]
 
-    async def read_now(self, tenant_id: str) -> Tally:
+    async def read_active_tally(self, tenant_id: str) -> Tally:
         """What the tenant has under way."""
         return await self._tables.find(TALLIES, tenant_id, NOW) or Tally(tenant_id=tenant_id, day=NOW)
 
@@ -25,7 +25,7 @@ class Tallies:
         """Adds to what the tenant has under way, if the condition holds of it."""
         return tally(TALLIES, (tenant_id, NOW), condition, **add)
 
-    async def read_total(self, caller: Principal) -> Tally:
+    async def read_total_tally(self, caller: Principal) -> Tally:
         found = await self._tables.for_caller(caller).find(TALLIES, caller.tenant_id, TOTAL)
         return found or Tally(tenant_id=caller.tenant_id, day=TOTAL)
 

@@ -132,16 +132,16 @@ class Executions(Generic[L]):
     def make_lease(self, row: L) -> Lease:
         return Lease(self.get_row_key(row), row.fence)
 
-    def is_running(self, row: L) -> bool:
+    def is_row_running(self, row: L) -> bool:
         """Whether somebody has it."""
         return row.status == self._leases.running and (row.worker_id is not None or self._leases.waiting != row.status)
 
-    def has_ended(self, row: L) -> bool:
+    def has_row_ended(self, row: L) -> bool:
         return row.status not in self._leases.places
 
-    def is_waiting(self, row: L) -> bool:
+    def is_row_waiting(self, row: L) -> bool:
         """Whether it may be claimed, now or later."""
-        return row.status == self._leases.waiting and not self.is_running(row)
+        return row.status == self._leases.waiting and not self.is_row_running(row)
 
     # --- writes, each under the condition that the row is as it was read
 
@@ -159,13 +159,13 @@ class Executions(Generic[L]):
         now = self._clock()
         if row.not_before and instant(now) < row.not_before < instant(now + FAR_SECONDS):
             raise LeaseLost("It is not due yet.", status=row.status, not_before=row.not_before)
-        if not self.is_waiting(row) or row.control_status != "running":
+        if not self.is_row_waiting(row) or row.control_status != "running":
             raise LeaseLost(f"It is {row.status}.", status=row.status)
         return self._make_lease_write(row, worker_id, {"not_before": None, **fields})
 
     def make_takeover_write(self, seen: L, worker_id: str, /, **fields: object) -> Write:
         """From a worker whose heartbeat does not move: it can write no more. What this worker dropped itself is no death."""
-        if not self.is_running(seen):
+        if not self.is_row_running(seen):
             raise LeaseLost(f"It is {seen.status}.", status=seen.status)
         return self._make_lease_write(
             seen, worker_id, {"deaths": seen.deaths + (seen.worker_id != worker_id), **fields}
@@ -173,20 +173,22 @@ class Executions(Generic[L]):
 
     def make_release_write(self, row: L, /, **fields: object) -> Write:
         """Back to where whoever comes next claims it."""
-        return self._move_row(row, self._leases.waiting, 0.0, {"worker_id": None, **fields})
+        return self._make_transition_write(row, self._leases.waiting, 0.0, {"worker_id": None, **fields})
 
     def make_snooze_write(self, row: L, seconds: float, /, **fields: object) -> Write:
         """Back, and not to be claimed before so many seconds have gone by."""
         until = instant(self._clock() + seconds)
-        return self._move_row(row, self._leases.waiting, seconds, {"worker_id": None, "not_before": until, **fields})
+        return self._make_transition_write(
+            row, self._leases.waiting, seconds, {"worker_id": None, "not_before": until, **fields}
+        )
 
     def make_control_write(self, row: L, control: Control, /, **fields: object) -> Write:
         """What is wanted from now on; `await_answer` once it is committed, where somebody runs it."""
-        return self._move_row(row, row.status, 0.0, {"control_status": control, **fields})
+        return self._make_transition_write(row, row.status, 0.0, {"control_status": control, **fields})
 
     def make_status_write(self, row: L, status: str, /, **fields: object) -> Write:
         """Any other change of status: looked at from now on, and never more once it has ended. Where it waits then, nobody has it any more."""
-        return self._move_row(row, status, 0.0, fields)
+        return self._make_transition_write(row, status, 0.0, fields)
 
     def make_guard_write(self, row: L, control: tuple[Control, ...] = ANY_CONTROL) -> Write:
         """Holds while the row is in the hands that read it, and one of these is wanted: beside it, a worker writes what it did."""
@@ -206,7 +208,7 @@ class Executions(Generic[L]):
         same = {name: getattr(row, name) for name in ("status", "control_status", "worker_id", "fence", "heartbeat")}
         return patch(self._leases.table, row, when(**same), **taken)
 
-    def _move_row(self, row: L, status: str, seconds: float, fields: Mapping[str, object]) -> Write:
+    def _make_transition_write(self, row: L, status: str, seconds: float, fields: Mapping[str, object]) -> Write:
         placed = self._make_dispatch_fields(row, status, fields.get("control_status", row.control_status), seconds)
         same = when(status=row.status, fence=row.fence, control_status=row.control_status)
         changes: dict[str, object] = {"status": status, **placed}
@@ -228,17 +230,17 @@ class Executions(Generic[L]):
     # --- who has it
 
     def start_lease_renewal(self, row: L, on_control: OnControl) -> None:
-        """This process has it from now on, until `drop_lease`: its lease is renewed, and `on_control` is called in this loop when something else is
+        """This process has it from now on, until `stop_lease_renewal`: its lease is renewed, and `on_control` is called in this loop when something else is
         wanted of it, and with None when it is lost."""
         held = _Held(self.make_lease(row), on_control)
         self._held[held.lease.key] = held
-        self._heartbeat.hold_lease(self, held.lease, partial(self._deliver_control, held))
+        self._heartbeat.start_renewing_lease(self, held.lease, partial(self._deliver_control, held))
 
-    def drop_lease(self, row: L) -> None:
+    def stop_lease_renewal(self, row: L) -> None:
         held = self._held.get(self.get_row_key(row))
         if held and held.lease.fence == row.fence:
             del self._held[held.lease.key]
-            self._heartbeat.drop_lease(self, held.lease)
+            self._heartbeat.stop_renewing_lease(self, held.lease)
 
     def is_row_leased_here(self, row: L) -> bool:
         """Whether it is in the hands of this process, under this or another fence."""
@@ -253,24 +255,24 @@ class Executions(Generic[L]):
     async def renew_leases(self, leases: Sequence[Lease]) -> list[Control | None]:
         """What is wanted now of each, None where the lease is lost: read for all at once; written only for those that showed no life for a
         third of a lease. One whose sign of life fails is tried again the next time."""
-        found = await self._find_by_key([lease.key for lease in leases])
+        found = await self._find_rows_by_key([lease.key for lease in leases])
         answers, silent = list[Control | None](), list[L]()
         for lease in leases:
             row = found.get(lease.key)
             is_held = row is not None and row.fence == lease.fence and row.status == self._leases.running
             answers.append(row.control_status if row and is_held else None)
-            if row and is_held and self._is_silent(row):
+            if row and is_held and self._is_renewal_due(row):
                 silent.append(row)
         for some in split_batches(silent):
-            await asyncio.gather(*map(self._show_life, some))
+            await asyncio.gather(*map(self._write_heartbeat, some))
         return answers
 
-    def _is_silent(self, row: L) -> bool:
+    def _is_renewal_due(self, row: L) -> bool:
         """Whether a third of the lease is gone; or more than all of it, or less than nothing, where the clock was set."""
         since = self._clock() - epoch(row.due_at) + self.times.lease if row.due_at else self.times.lease
         return not 0 <= since < self.times.lease / 3
 
-    async def _show_life(self, row: L) -> None:
+    async def _write_heartbeat(self, row: L) -> None:
         same = when(fence=row.fence, status=self._leases.running, heartbeat=row.heartbeat)
         fields = {"heartbeat": row.heartbeat + 1, "due_at": instant(self._clock() + self.times.lease)}
         try:
@@ -282,7 +284,7 @@ class Executions(Generic[L]):
         except NexusError as error:
             logger.warning("lease.not_renewed", key=self.get_row_key(row), reason=error.detail)
 
-    async def _find_by_key(self, keys: Sequence[Key]) -> dict[Key, L]:
+    async def _find_rows_by_key(self, keys: Sequence[Key]) -> dict[Key, L]:
         return {self.get_row_key(row): row for row in await self._tables.find_many(self._leases.table, keys)}
 
     async def find_row(self, *key: Scalar) -> L | None:
@@ -303,18 +305,18 @@ class Executions(Generic[L]):
         if (held := self._held.get(key)) and held.lease.fence == row.fence:
             held.on_control(row.control_status)
         known = self._requests.get(key)
-        if not self.is_running(row) or row.control_status == "running":
+        if not self.is_row_running(row) or row.control_status == "running":
             self._requests.pop(key, None)
         elif known is None or known.control != row.control_status:
             self._requests[key] = _Request(row.control_status, self._timer())
 
-    async def list_unanswered(self) -> list[L]:
+    async def list_unanswered_rows(self) -> list[L]:
         """Work whose worker let its seconds go by: what is wanted is to be done in its place. Listed again until it is."""
         late = {key: asked for key, asked in self._requests.items() if self._timer() - asked.since >= self.times.answer}
-        found = await self._find_by_key(list(late))
+        found = await self._find_rows_by_key(list(late))
         for key, asked in late.items():
             row = found.get(key)
-            if row is None or not self.is_running(row) or row.control_status != asked.control:
+            if row is None or not self.is_row_running(row) or row.control_status != asked.control:
                 found.pop(key, None)
                 if self._requests.get(key) is asked:
                     del self._requests[key]
@@ -322,30 +324,30 @@ class Executions(Generic[L]):
 
     # --- looking for work
 
-    async def list_due(self) -> list[L]:
+    async def list_due_rows(self) -> list[L]:
         """What somebody should look at now: some of each place, as they stand."""
-        return await self._list_window(Window(limit=100, until=instant(self._clock())))
+        return await self._list_rows_in_window(Window(limit=100, until=instant(self._clock())))
 
-    async def list_unfinished(self, status: str | None = None) -> list[L]:
+    async def list_unfinished_rows(self, status: str | None = None) -> list[L]:
         """All that has not ended; or all of one status."""
-        places = self._leases.places.get(status, ()) if status else self._list_places()
+        places = self._leases.places.get(status, ()) if status else self._list_index_partitions()
         each = partial(self._tables.each, self._leases.table, index="DispatchIndex")
         return [row for place in places async for row in each(place)]
 
-    async def restore_due(self) -> None:
+    async def reset_future_due_times(self) -> None:
         """Has those looked at that were put off under a clock that ran ahead."""
         now = self._clock()
-        for row in await self._list_window(Window(limit=100, since=instant(now + FAR_SECONDS))):
+        for row in await self._list_rows_in_window(Window(limit=100, since=instant(now + FAR_SECONDS))):
             same = when(status=row.status, due_at=row.due_at)
             with suppress(Stale, NotFound):  # somebody was here meanwhile
                 await self._tables.commit(patch(self._leases.table, row, same, due_at=instant(now)))
 
-    def _list_places(self) -> Collection[str]:
+    def _list_index_partitions(self) -> Collection[str]:
         return dict.fromkeys(place for places in self._leases.places.values() for place in places)
 
-    async def _list_window(self, window: Window) -> list[L]:
+    async def _list_rows_in_window(self, window: Window) -> list[L]:
         """Those of a window, of each place."""
         found = list[L]()
-        for place in self._list_places():
+        for place in self._list_index_partitions():
             found += (await self._tables.page(self._leases.table, place, index="DispatchIndex", window=window)).items
         return found

@@ -40,7 +40,7 @@ class Tasks:
         """A new task, looked at so many seconds from now."""
         return insert(TASKS, self.executions.make_scheduled_row(task, seconds=seconds))
 
-    def make_deletion(self, owner: Principal, payload: JSON, *, project_id: str | None = None) -> Task:
+    def make_deletion_task(self, owner: Principal, payload: JSON, *, project_id: str | None = None) -> Task:
         """A task that removes what was deleted: `agent_id` or `session_id` in its payload, or the project. It is yet to be inserted."""
         return Task(
             task_id=self._new_id("tsk"),
@@ -52,5 +52,5 @@ class Tasks:
             created_at=instant(self._clock()),
         )
 
-    def insert_deletion(self, owner: Principal, payload: JSON, *, project_id: str | None = None) -> Write:
-        return self.make_insert_write(self.make_deletion(owner, payload, project_id=project_id))
+    def make_deletion_write(self, owner: Principal, payload: JSON, *, project_id: str | None = None) -> Write:
+        return self.make_insert_write(self.make_deletion_task(owner, payload, project_id=project_id))

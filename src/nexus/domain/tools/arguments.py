@@ -32,7 +32,7 @@ class _Wrong(Exception):
         self.pointer, self.message = pointer, message
 
 
-def parse_arguments(spec: ToolSpec, text: str) -> JSON:
+def parse_tool_arguments(spec: ToolSpec, text: str) -> JSON:
     """The arguments that a model wrote as JSON, checked and coerced. ToolError says everything that is wrong."""
     if len(text) > MOST:
         raise ToolError(f"The arguments of {spec.name} are longer than {MOST} characters.")
@@ -42,10 +42,10 @@ def parse_arguments(spec: ToolSpec, text: str) -> JSON:
         raise ToolError(f"The arguments of {spec.name} are not valid JSON.") from None
     if not isinstance(value, dict):
         raise ToolError(f"The arguments of {spec.name} must be one JSON object.")
-    return check_arguments(spec, value)
+    return coerce_tool_arguments(spec, value)
 
 
-def check_arguments(spec: ToolSpec, arguments: Mapping[str, Any]) -> JSON:
+def coerce_tool_arguments(spec: ToolSpec, arguments: Mapping[str, Any]) -> JSON:
     """The arguments as the schema wants them: `"5"` becomes 5 where a number is wanted; nothing is guessed beyond that."""
     properties: JSON = spec.parameters.get("properties", {})
     required = spec.parameters.get("required", [])
@@ -55,7 +55,7 @@ def check_arguments(spec: ToolSpec, arguments: Mapping[str, Any]) -> JSON:
             if name not in properties:
                 raise _Wrong(f"/{name}", f"is unknown; possible are {', '.join(properties) or 'none'}")
             if value is not None or name in required or _is_null_allowed(properties[name]):
-                fitting[name] = _fit_value(properties[name], value, f"/{name}")
+                fitting[name] = _coerce_value(properties[name], value, f"/{name}")
         except _Wrong as found:
             wrong.append(found)
     wrong += [_Wrong(f"/{name}", "is missing") for name in required if name not in arguments]
@@ -72,31 +72,31 @@ def _is_null_allowed(schema: JSON) -> bool:
     return any(map(_is_null_allowed, schema.get("anyOf", [])))
 
 
-def _fit_value(schema: JSON, value: Any, pointer: str) -> Any:
+def _coerce_value(schema: JSON, value: Any, pointer: str) -> Any:
     name = schema.get("type")
     if "anyOf" in schema or isinstance(name, list):
-        return _choose_first_fit(schema.get("anyOf") or [{"type": one} for one in name or ()], value, pointer)
-    fitting = _fit_type(name, schema, value, pointer) if name else value
+        return _coerce_to_any_of(schema.get("anyOf") or [{"type": one} for one in name or ()], value, pointer)
+    fitting = _coerce_to_type(name, schema, value, pointer) if name else value
     if "enum" in schema and not any(fitting == one and type(fitting) is type(one) for one in schema["enum"]):
         raise _Wrong(pointer, f"must be one of {', '.join(map(str, schema['enum']))}")
     return fitting
 
 
-def _choose_first_fit(choices: list[JSON], value: Any, pointer: str) -> Any:
+def _coerce_to_any_of(choices: list[JSON], value: Any, pointer: str) -> Any:
     """The value by the first choice that it fits, one that fits as it stands before one that has to be read into it."""
     read = list[Any]()
     for choice in choices:
         with suppress(_Wrong):
-            read.append(_fit_value(choice, value, pointer))
+            read.append(_coerce_value(choice, value, pointer))
     if not read:
         wanted = " or ".join(_WORDS.get(choice.get("type", ""), "something else") for choice in choices)
         raise _Wrong(pointer, f"must be {wanted}")
     return next((one for one in read if type(one) is type(value) and one == value), read[0])
 
 
-def _fit_type(name: str, schema: JSON, value: Any, pointer: str) -> Any:
+def _coerce_to_type(name: str, schema: JSON, value: Any, pointer: str) -> Any:
     if name in ("array", "object") and isinstance(value, str):
-        value = _decode_nested(value)
+        value = _parse_nested_json(value)
     match name:
         case "string" if isinstance(value, str):
             return value
@@ -107,20 +107,20 @@ def _fit_type(name: str, schema: JSON, value: Any, pointer: str) -> Any:
         case "boolean" if isinstance(value, str) and value.strip().lower() in _TRUTH:
             return _TRUTH[value.strip().lower()]
         case "integer" | "number" if not isinstance(value, bool):
-            return _fit_number(name, value, pointer)
+            return _coerce_number(name, value, pointer)
         case "array" if isinstance(value, list | tuple):
-            return [_fit_value(schema.get("items", {}), one, f"{pointer}/{at}") for at, one in enumerate(value)]
+            return [_coerce_value(schema.get("items", {}), one, f"{pointer}/{at}") for at, one in enumerate(value)]
         case "object" if isinstance(value, Mapping):
             inner = schema.get("additionalProperties", {})
-            return {str(key): _fit_value(inner, one, f"{pointer}/{key}") for key, one in value.items()}
+            return {str(key): _coerce_value(inner, one, f"{pointer}/{key}") for key, one in value.items()}
         case "null" if value is None:
             return None
     raise _Wrong(pointer, f"must be {_WORDS.get(name, name)}")
 
 
-def _fit_number(name: str, value: Any, pointer: str) -> int | float:
+def _coerce_number(name: str, value: Any, pointer: str) -> int | float:
     if isinstance(value, str) and len(value) <= 60:
-        value = _read_number(value)
+        value = _parse_number(value)
     if isinstance(value, float) and (name == "number" or value.is_integer()) and abs(value) < 1e308:
         return value if name == "number" else int(value)
     if isinstance(value, int) and abs(value) < 10**308:
@@ -128,7 +128,7 @@ def _fit_number(name: str, value: Any, pointer: str) -> int | float:
     raise _Wrong(pointer, f"must be {_WORDS[name]}")
 
 
-def _read_number(text: str) -> int | float | None:
+def _parse_number(text: str) -> int | float | None:
     """`1,200.5` and `１２` are numbers; `nan` and `1_000` are not."""
     plain = unicodedata.normalize("NFKC", text).strip().replace(",", "")
     if "_" in plain or not any(character.isdigit() for character in plain):
@@ -139,7 +139,7 @@ def _read_number(text: str) -> int | float | None:
     return None
 
 
-def _decode_nested(text: str) -> Any:
+def _parse_nested_json(text: str) -> Any:
     """Some models write a list or an object as text that holds JSON."""
     with suppress(msgspec.DecodeError, RecursionError):
         return msgspec.json.decode(text)

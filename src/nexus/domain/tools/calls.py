@@ -28,7 +28,7 @@ class Answer(Struct):
     failure: str | None = None
 
 
-def answer_call() -> None:
+def answer_tool_call() -> None:
     """The other side: reads one call, answers it, ends."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     call = msgspec.json.decode(sys.stdin.buffer.read(), type=Call)
@@ -38,11 +38,11 @@ def answer_call() -> None:
     except ToolError as error:
         answer = Answer(refusal=error.detail)
     except Exception as error:
-        answer = Answer(failure=describe_failure(error))
+        answer = Answer(failure=describe_exception(error))
     sys.stdout.buffer.write(msgspec.json.encode(answer))
 
 
-def describe_failure(error: BaseException) -> str:
+def describe_exception(error: BaseException) -> str:
     """What broke, in one short line that a model can be told."""
     said = " ".join(str(error)[:400].split())[:200]
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -19,11 +19,11 @@ def derive_library_tool_id(name: str) -> str:
     return derive_id("tol", "library", name)
 
 
-def choose_shard(marker: str) -> int:
+def choose_counter_shard(marker: str) -> int:
     return zlib.crc32(marker.encode()) % SHARDS
 
 
-def make_row(tool: LibraryTool, now: str) -> Tool:
+def make_library_tool_row(tool: LibraryTool, now: str) -> Tool:
     """A library tool as it is stored at first."""
     spec = tool.spec
     return Tool(
@@ -46,10 +46,10 @@ def make_row(tool: LibraryTool, now: str) -> Tool:
     )
 
 
-def renew_row(kept: Tool, tool: LibraryTool, now: str) -> Tool:
+def update_library_tool_row(kept: Tool, tool: LibraryTool, now: str) -> Tool:
     """The stored tool as this code has it; what was counted and when it came stays, and so does everything when nothing changed."""
     wanted = structs.replace(
-        make_row(tool, kept.created_at),
+        make_library_tool_row(tool, kept.created_at),
         usage_count=kept.usage_count,
         revision=kept.revision,
         updated_at=kept.updated_at,

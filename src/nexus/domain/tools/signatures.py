@@ -46,13 +46,13 @@ class _Parameter(NamedTuple):
     default: object = _MISSING
 
 
-def read_signature(source: str, function: str, *, given: Sequence[str] = ()) -> JSON:
+def parse_tool_signature(source: str, function: str, *, given: Sequence[str] = ()) -> JSON:
     """`{"name", "description", "parameters"}` of the last function of this name at the top of the source, without the parameters in `given`.
     NotPossible says what is wrong; the source may still take the parser more time or memory than there is: read foreign source in a process that can be ended."""
     if len(source) > LONGEST_SOURCE:
         raise NotPossible(f"The source of {function} is longer than {LONGEST_SOURCE} characters.")
     try:
-        found = read_function(parse_python_source(source, function), function, given)
+        found = parse_function_signature(parse_python_source(source, function), function, given)
     except _TOO_DEEP as error:
         raise NotPossible(f"The source of {function} is nested too deep.") from error
     try:
@@ -74,9 +74,9 @@ def parse_python_source(source: str, name: str) -> ast.Module:
         raise NotPossible(f"The source of {name} cannot be read: {error}") from error
 
 
-def read_function(module: ast.Module, name: str, given: Sequence[str]) -> JSON:
-    """As `read_signature`, of source that is parsed."""
-    found, types = _find_function(module, name), _Types(_read_aliases(module))
+def parse_function_signature(module: ast.Module, name: str, given: Sequence[str]) -> JSON:
+    """As `parse_tool_signature`, of source that is parsed."""
+    found, types = _get_function_node(module, name), _Types(_find_type_aliases(module))
     wanted = found.args
     if wanted.vararg or wanted.kwarg or wanted.posonlyargs:
         raise NotPossible(f"{name}: only plain named parameters are possible.")
@@ -84,15 +84,17 @@ def read_function(module: ast.Module, name: str, given: Sequence[str]) -> JSON:
     defaults = [*missing, *wanted.defaults, *wanted.kw_defaults]
     parameters = [
         _Parameter(
-            argument.arg, types.make_type_schema(argument.annotation, argument.arg), _read_default(node, argument.arg)
+            argument.arg,
+            types.make_type_schema(argument.annotation, argument.arg),
+            _parse_default_value(node, argument.arg),
         )
         for argument, node in zip([*wanted.args, *wanted.kwonlyargs], defaults, strict=True)
         if argument.arg not in given
     ]
-    return _make_schema(name, ast.get_docstring(found) or "", parameters)
+    return _make_tool_schema(name, ast.get_docstring(found) or "", parameters)
 
 
-def _read_aliases(module: ast.Module) -> Mapping[str, ast.expr]:
+def _find_type_aliases(module: ast.Module) -> Mapping[str, ast.expr]:
     """Types that the source names itself: `Kind = Literal["a", "b"]`."""
     return {
         target.id: node.value
@@ -103,16 +105,16 @@ def _read_aliases(module: ast.Module) -> Mapping[str, ast.expr]:
     }
 
 
-def _find_function(module: ast.Module, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef:
+def _get_function_node(module: ast.Module, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef:
     for node in reversed(module.body):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
             return node
     raise NotPossible(f"There is no function {name} at the top of the source.")
 
 
-def _make_schema(name: str, doc: str, parameters: Sequence[_Parameter]) -> JSON:
+def _make_tool_schema(name: str, doc: str, parameters: Sequence[_Parameter]) -> JSON:
     """The specification as JSON, with what the docstring says of each parameter."""
-    description, about = _read_docstring(doc)
+    description, about = _parse_docstring(doc)
     properties = dict[str, JSON]()
     for parameter in parameters:
         said = {"description": about[parameter.name]} if about.get(parameter.name) else {}
@@ -123,7 +125,7 @@ def _make_schema(name: str, doc: str, parameters: Sequence[_Parameter]) -> JSON:
     return {"name": name, "description": description, "parameters": shape}
 
 
-def _read_default(node: ast.expr | None, name: str) -> object:
+def _parse_default_value(node: ast.expr | None, name: str) -> object:
     if node is None:
         return _MISSING
     try:
@@ -143,48 +145,50 @@ class _Types:
         """The schema of an annotation as it stands in the source; without one, text."""
         if node is None:
             return {"type": "string"}
-        self._count_cost(name, 1, depth)
+        self._check_type_budget(name, 1, depth)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            self._count_cost(name, len(node.value) // 50, depth)
-            return self.make_type_schema(_parse_annotation(node.value, name), name, depth + 1)
+            self._check_type_budget(name, len(node.value) // 50, depth)
+            return self.make_type_schema(_parse_type_annotation(node.value, name), name, depth + 1)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-            return _make_union_schema([self._read_part(part, name, depth + 1) for part in _list_alternatives(node)])
+            return _make_union_schema(
+                [self._make_member_schema(part, name, depth + 1) for part in _list_union_members(node)]
+            )
         if isinstance(node, ast.Subscript):
-            return self._read_subscript(node, name, depth)
+            return self._make_subscript_schema(node, name, depth)
         if isinstance(node, ast.Name) and node.id in self._aliases:
             return self.make_type_schema(self._aliases[node.id], name, depth + 1)
-        return _make_word_schema(_read_word(node, name), [], name)
+        return _make_named_type_schema(_get_type_name(node, name), [], name)
 
-    def _count_cost(self, name: str, cost: int, depth: int) -> None:
+    def _check_type_budget(self, name: str, cost: int, depth: int) -> None:
         self._left -= cost
         if self._left < 0 or depth > DEEPEST_TYPE:
             raise NotPossible(f"{name}: its type is too large, or nested too deep.")
 
-    def _read_subscript(self, node: ast.Subscript, name: str, depth: int) -> JSON:
-        word = _read_word(node.value, name)
+    def _make_subscript_schema(self, node: ast.Subscript, name: str, depth: int) -> JSON:
+        word = _get_type_name(node.value, name)
         inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         if word == "Literal":
-            return _make_choice_schema([self._read_constant(part, name, depth) for part in inner], name)
+            return _make_literal_schema([self._parse_literal_value(part, name, depth) for part in inner], name)
         if word == "Annotated":
             return self.make_type_schema(inner[0], name, depth + 1)
         if word in ("Optional", "Union"):
             last: list[JSON | None] = [None] if word == "Optional" else []
-            return _make_union_schema([self._read_part(part, name, depth + 1) for part in inner] + last)
+            return _make_union_schema([self._make_member_schema(part, name, depth + 1) for part in inner] + last)
         shown = [part for part in inner if not (isinstance(part, ast.Constant) and part.value is Ellipsis)]
-        return _make_word_schema(word, [self.make_type_schema(part, name, depth + 1) for part in shown], name)
+        return _make_named_type_schema(word, [self.make_type_schema(part, name, depth + 1) for part in shown], name)
 
-    def _read_constant(self, node: ast.expr, name: str, depth: int) -> object:
-        value = _read_default(node, name)
-        self._count_cost(name, 1 + (len(value) // 50 if isinstance(value, str) else 0), depth)
+    def _parse_literal_value(self, node: ast.expr, name: str, depth: int) -> object:
+        value = _parse_default_value(node, name)
+        self._check_type_budget(name, 1 + (len(value) // 50 if isinstance(value, str) else 0), depth)
         return value
 
-    def _read_part(self, node: ast.expr, name: str, depth: int) -> JSON | None:
+    def _make_member_schema(self, node: ast.expr, name: str, depth: int) -> JSON | None:
         return (
             None if isinstance(node, ast.Constant) and node.value is None else self.make_type_schema(node, name, depth)
         )
 
 
-def _list_alternatives(node: ast.expr) -> list[ast.expr]:
+def _list_union_members(node: ast.expr) -> list[ast.expr]:
     """`a | b | c` from left to right; the parser nests it, however long it is."""
     found = list[ast.expr]()
     while isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
@@ -193,14 +197,14 @@ def _list_alternatives(node: ast.expr) -> list[ast.expr]:
     return [node, *reversed(found)]
 
 
-def _parse_annotation(text: str, name: str) -> ast.expr:
+def _parse_type_annotation(text: str, name: str) -> ast.expr:
     try:
         return ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise NotPossible(f"{name}: the type {text[:80]!r} cannot be read.") from None
 
 
-def _read_word(node: ast.expr, name: str) -> str:
+def _get_type_name(node: ast.expr, name: str) -> str:
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
@@ -208,7 +212,7 @@ def _read_word(node: ast.expr, name: str) -> str:
     raise NotPossible(f"{name}: the type {ast.unparse(node)[:80]} is not possible for a tool.")
 
 
-def _make_word_schema(word: str, inner: Sequence[JSON], name: str) -> JSON:
+def _make_named_type_schema(word: str, inner: Sequence[JSON], name: str) -> JSON:
     """The schema of `list[…]` and its like, by the name of the type and the schemas of what it holds."""
     if word in _PLAIN:
         return {"type": _PLAIN[word]}
@@ -221,7 +225,7 @@ def _make_word_schema(word: str, inner: Sequence[JSON], name: str) -> JSON:
     raise NotPossible(f"{name}: the type {word[:80]} is not possible for a tool.")
 
 
-def _make_choice_schema(values: list[Any], name: str) -> JSON:
+def _make_literal_schema(values: list[Any], name: str) -> JSON:
     kinds = {type(value).__name__ for value in values}
     if not kinds <= _PLAIN.keys():
         raise NotPossible(f"{name}: a Literal holds text, numbers or truth values.")
@@ -242,7 +246,7 @@ def _make_union_schema(parts: Sequence[JSON | None]) -> JSON:
     return {"anyOf": [{"type": part["type"][0]} if isinstance(part.get("type"), list) else part for part in shown]}
 
 
-def _read_docstring(doc: str) -> tuple[str, Mapping[str, str]]:
+def _parse_docstring(doc: str) -> tuple[str, Mapping[str, str]]:
     """What the text before the sections says, and what `Args:` says of each parameter."""
     description, about = list[str](), dict[str, list[str]]()
     section, current, margin = "", "", 0

@@ -19,7 +19,7 @@ LONG = 16_384
 """Characters of arguments from which on a call gets a process of its own: what it costs to start one is little beside such a text."""
 
 THREADS, PROCESSES, MOST_LOST = 4, 2, 8
-_START = "import sys; sys.path[:0] = sys.argv[1:2]; from nexus.domain.tools.calls import answer_call; answer_call()"
+_START = "import sys; sys.path[:0] = sys.argv[1:2]; from nexus.domain.tools.calls import answer_tool_call; answer_tool_call()"
 _SOURCES = str(Path(__file__).parents[3])
 
 Function = Callable[..., Mapping[str, Any]]
@@ -40,7 +40,7 @@ class Workers:
         function does (RuntimeError for what broke in a process of its own), and Unavailable after so many seconds."""
         try:
             async with asyncio.timeout(seconds):
-                if measure_value(arguments) > LONG and not given:
+                if count_value_characters(arguments) > LONG and not given:
                     return await self._run_in_process(function, arguments)
                 return dict(await self._run_in_thread(function, {**arguments, **given}))
         except TimeoutError:
@@ -52,11 +52,11 @@ class Workers:
             return await asyncio.wrap_future(running)
         except asyncio.CancelledError:
             if not running.cancel() and not running.done():
-                self._replace_thread()
+                self._replace_thread_pool()
                 running.add_done_callback(self._decrement_lost_threads)
             raise
 
-    def _replace_thread(self) -> None:
+    def _replace_thread_pool(self) -> None:
         """The pool is left to the one that does not end, and ends with it; only so many may be lost at a time."""
         self._lost += 1
         if self._lost <= MOST_LOST:
@@ -73,7 +73,7 @@ class Workers:
         except UnicodeEncodeError:
             raise ToolError("The text holds characters that are none.") from None
         async with self._places:
-            answer = await _ask_process(asked)
+            answer = await _call_in_subprocess(asked)
         if answer.refusal is not None:
             raise ToolError(answer.refusal)
         if answer.failure is not None:
@@ -81,7 +81,7 @@ class Workers:
         return answer.value
 
 
-def measure_value(value: object) -> int:
+def count_value_characters(value: object) -> int:
     """How many characters of text a value holds, a place in a list counted as one."""
     open_values, size = [value], 0
     while open_values:
@@ -97,7 +97,7 @@ def measure_value(value: object) -> int:
     return size
 
 
-async def _ask_process(asked: bytes) -> Answer:
+async def _call_in_subprocess(asked: bytes) -> Answer:
     """One call in a fresh process, which is gone when this returns, however it does."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-I", "-c", _START, _SOURCES, env={},

@@ -30,7 +30,7 @@ def _read_file(path: str) -> None:
     Path(path).read_bytes()
 
 
-def _follow_link(at: Targets) -> None:
+def _read_through_symlink(at: Targets) -> None:
     link = Path("link")
     link.symlink_to(at["canary"])
     link.read_bytes()
@@ -62,7 +62,7 @@ ATTACKS: dict[str, Callable[[Targets], object]] = {
     "read environment of the first process": lambda _: _read_file("/proc/1/environ"),
     "read memory of the server": lambda at: os.close(os.open(f"/proc/{at['server']}/mem", os.O_RDONLY)),
     "write outside": lambda at: Path(at["outside"], "written").write_text("here"),
-    "follow a link outside": _follow_link,
+    "follow a link outside": _read_through_symlink,
     "signal the server": lambda at: os.kill(at["server"], 0),
     "signal every process": lambda _: os.kill(-1, signal.SIGCONT),
     "reach tcp": lambda at: socket.create_connection(("127.0.0.1", at["tcp"]), 1),

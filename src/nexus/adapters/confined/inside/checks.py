@@ -67,20 +67,20 @@ class Approx:
         self._abs = absolute
 
     def __eq__(self, actual: object) -> bool:
-        return self._is_near(actual, self._expected)
+        return self._is_approx_equal(actual, self._expected)
 
     def __repr__(self) -> str:
         return f"approx({self._expected!r})"
 
-    def _is_near(self, actual: Any, expected: Any) -> bool:
+    def _is_approx_equal(self, actual: Any, expected: Any) -> bool:
         if isinstance(expected, Mapping):
             return (
                 isinstance(actual, Mapping)
                 and actual.keys() == expected.keys()
-                and all(self._is_near(actual[key], expected[key]) for key in expected)
+                and all(self._is_approx_equal(actual[key], expected[key]) for key in expected)
             )
         if isinstance(expected, Sequence) and not isinstance(expected, str):
-            return len(actual) == len(expected) and all(map(self._is_near, actual, expected))
+            return len(actual) == len(expected) and all(map(self._is_approx_equal, actual, expected))
         if actual == expected or isinstance(expected, (str, bool, type(None))):
             return bool(actual == expected)
         if (
@@ -133,7 +133,7 @@ def _make_test_case(names: list[str], value: Any) -> tuple[str, dict[str, Any]]:
     )
 
 
-def list_cases(test: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+def list_test_cases(test: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every way a test is called: the ending of its name and its arguments."""
     rows: list[tuple[str, dict[str, Any]]] = [("", {})]
     for parameters in getattr(test, "parameters", []):
@@ -150,7 +150,7 @@ def install_pytest_stub() -> None:
     module = types.ModuleType(
         "pytest", "raises, approx and mark.parametrize: the part of pytest that is available here."
     )
-    for name, value in {"raises": raises, "approx": approx, "mark": Marks(), "fail": _raise_failure}.items():
+    for name, value in {"raises": raises, "approx": approx, "mark": Marks(), "fail": _raise_assertion_error}.items():
         setattr(module, name, value)
 
     def refuse_name(name: str) -> Any:
@@ -160,7 +160,7 @@ def install_pytest_stub() -> None:
     sys.modules["pytest"] = module
 
 
-def _raise_failure(reason: str = "") -> None:
+def _raise_assertion_error(reason: str = "") -> None:
     raise AssertionError(reason)
 
 
@@ -173,9 +173,9 @@ def compile_tests(source: str, path: str) -> types.CodeType:
         raise SyntaxError("the source is nested too deep") from None
 
 
-def make_namespace() -> dict[str, Any]:
+def make_test_globals() -> dict[str, Any]:
     """What a file made by `compiled` needs in its namespace."""
-    return {_SHOWN: _show_comparison}
+    return {_SHOWN: _format_comparison}
 
 
 class _Speaking(ast.NodeTransformer):
@@ -191,19 +191,19 @@ class _Speaking(ast.NodeTransformer):
         seen: list[ast.expr] = []
         if isinstance(node.test, ast.Compare) and len(node.test.ops) == 1:
             compared = node.test
-            compared.left, seen = self._keep_value("__nexus_left__", compared.left, seen)
-            compared.comparators[0], seen = self._keep_value("__nexus_right__", compared.comparators[0], seen)
+            compared.left, seen = self._bind_operand_to_name("__nexus_left__", compared.left, seen)
+            compared.comparators[0], seen = self._bind_operand_to_name("__nexus_right__", compared.comparators[0], seen)
         arguments: list[ast.expr] = [ast.Constant(said), *seen]
         node.msg = ast.Call(func=ast.Name(_SHOWN, ast.Load()), args=arguments, keywords=[])
         return node
 
     @staticmethod
-    def _keep_value(name: str, value: ast.expr, seen: list[ast.expr]) -> tuple[ast.expr, list[ast.expr]]:
+    def _bind_operand_to_name(name: str, value: ast.expr, seen: list[ast.expr]) -> tuple[ast.expr, list[ast.expr]]:
         kept = ast.NamedExpr(target=ast.Name(name, ast.Store()), value=value)
         return kept, [*seen, ast.Name(name, ast.Load())]
 
 
-def _show_comparison(said: str, *values: Any) -> str:
+def _format_comparison(said: str, *values: Any) -> str:
     text = said if len(said) <= 2 * _LONGEST_SHOWN else f"{said[: 2 * _LONGEST_SHOWN]}…"
     return f"{text}: left is {_shorten_repr(values[0])}, right is {_shorten_repr(values[1])}" if values else text
 

@@ -41,19 +41,19 @@ def run_program_and_exit(work: Callable[[], Frame], told: Told, root: str) -> No
     sys.path.insert(0, root)
     sys.dont_write_bytecode = True
     try:
-        told.send_frame({"type": "ended", **_run_work(work, root)})
+        told.send_frame({"type": "ended", **_run_catching_errors(work, root)})
     except MemoryError:
         os._exit(MEMORY_EXIT)
     os._exit(0)
 
 
-def _run_work(work: Callable[[], Frame], root: str) -> Frame:
+def _run_catching_errors(work: Callable[[], Frame], root: str) -> Frame:
     try:
         return {"status": "ok", **work()}
     except MemoryError:
         return {"status": "out_of_memory"}
     except BaseException as error:
-        return {"status": "raised", "error": results.describe_error(error, root)}
+        return {"status": "raised", "error": results.format_error(error, root)}
 
 
 def call_program_function(function: str, arguments: dict[str, Any]) -> Frame:
@@ -65,7 +65,7 @@ def call_program_function(function: str, arguments: dict[str, Any]) -> Frame:
     found = getattr(module, name, None)
     if not callable(found):
         raise LookupError(f"{path} has no function {name}")
-    return {"value": results.convert_to_json(run_to_value(found(**arguments)))}
+    return {"value": results.convert_to_json(run_if_coroutine(found(**arguments)))}
 
 
 def run_tests(request: dict[str, Any], told: Told, root: str, link: "Link") -> Frame:
@@ -79,7 +79,7 @@ def run_tests(request: dict[str, Any], told: Told, root: str, link: "Link") -> F
         for name, work in _collect_tests(path, f"{root}/{path}"):
             began = time.perf_counter()
             failures = link.failures
-            error = _run_for_failure(work, root)
+            error = _run_test_case(work, root)
             if link.failures > failures:  # whatever the test made of it
                 error = f"The program did not outlive the test: {link.broken}"
             counts[error is None] += 1
@@ -99,22 +99,22 @@ def _collect_tests(path: str, place: str) -> Iterator[tuple[str, Callable[[], An
         return
     for name, found in list(space.items()):
         if name.startswith("test_") and callable(found):
-            yield from _expand_cases(f"{path}::{name}", found)
+            yield from _expand_test_cases(f"{path}::{name}", found)
         elif name.startswith("Test") and isinstance(found, type):
-            for inner in _test_names(found):
-                yield from _expand_cases(f"{path}::{name}::{inner}", getattr(found(), inner))
+            for inner in _list_test_methods(found):
+                yield from _expand_test_cases(f"{path}::{name}::{inner}", getattr(found(), inner))
 
 
-def _test_names(kind: type) -> list[str]:
+def _list_test_methods(kind: type) -> list[str]:
     """Its own tests and those it inherits."""
     names = (name for one in reversed(kind.__mro__) for name in vars(one) if name.startswith("test_"))
     return list(dict.fromkeys(names))
 
 
-def _expand_cases(name: str, test: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
+def _expand_test_cases(name: str, test: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     from nexus.adapters.confined.inside import checks
 
-    for ending, arguments in checks.list_cases(test):
+    for ending, arguments in checks.list_test_cases(test):
         yield name + ending, functools.partial(test, **arguments)
 
 
@@ -130,19 +130,19 @@ def _load_test_file(path: str, place: str) -> dict[str, Any]:
     module.__file__ = place
     module.__package__ = name.rpartition(".")[0]
     module.__spec__ = importlib.machinery.ModuleSpec(name, None, origin=place)
-    module.__dict__.update(checks.make_namespace())
+    module.__dict__.update(checks.make_test_globals())
     sys.modules[name] = module
     exec(checks.compile_tests(source, place), module.__dict__)  # noqa: S102 - to run it is what this process is for
     return module.__dict__
 
 
-def _run_for_failure(work: Callable[[], Any], root: str) -> str | None:
+def _run_test_case(work: Callable[[], Any], root: str) -> str | None:
     try:
-        answer = run_to_value(work())
+        answer = run_if_coroutine(work())
     except MemoryError:
         raise
     except BaseException as error:
-        return results.describe_error(error, root)
+        return results.format_error(error, root)
     if answer is not None:
         return f"The test gives a {type(answer).__name__}: it must assert, and one that yields is never run."
     return None
@@ -152,7 +152,7 @@ def _raise_error(error: BaseException) -> None:
     raise error
 
 
-def run_to_value(value: Any) -> Any:
+def run_if_coroutine(value: Any) -> Any:
     if isinstance(value, types.CoroutineType):
         import asyncio  # a tenth of a second that most programs need not pay
 

@@ -34,7 +34,7 @@ class Link:
     def wait_until_isolated(self) -> str | None:
         """Waits for the walls of the judged; why they do not stand, if so. Nothing of the program has run before."""
         try:
-            answer = self._read_frame()
+            answer = self._read_json_answer()
         except JudgedEnded as error:
             return str(error)
         return None if answer.get("ready") else str(answer.get("refused", "no word from it"))
@@ -42,24 +42,24 @@ class Link:
     def send_request(self, do: str, module: str, name: str = "", **more: Any) -> dict[str, Any]:
         """The answer to this question and no other; raises what the program raised, or JudgedEnded."""
         if self.broken:
-            raise self._report_break(self.broken)
+            raise self._mark_link_broken(self.broken)
         self._number += 1
         question = {"id": self._number, "do": do, "module": module, "name": name, **more}
         try:
             results.write_line(self._questions, json.dumps(question).encode())
-            answer = self._read_frame()
+            answer = self._read_json_answer()
         except OSError:
-            raise self._report_break("the process of the program has ended") from None
+            raise self._mark_link_broken("the process of the program has ended") from None
         if "raised" in answer:
             raise self._rebuild_remote_error(answer["raised"])
         return answer
 
-    def _read_frame(self) -> dict[str, Any]:
+    def _read_json_answer(self) -> dict[str, Any]:
         while b"\n" not in self._heard:
             if len(self._heard) > self._most:
-                raise self._report_break(f"more than {self._most} bytes came out of the program")
+                raise self._mark_link_broken(f"more than {self._most} bytes came out of the program")
             if not (chunk := os.read(self._answers, 65_536)):
-                raise self._report_break("the process of the program has ended")
+                raise self._mark_link_broken("the process of the program has ended")
             self._heard += chunk
         line, _, self._heard = self._heard.partition(b"\n")
         try:
@@ -67,10 +67,10 @@ class Link:
         except (ValueError, RecursionError):
             answer = None
         if self._heard or not isinstance(answer, dict) or answer.get("id") != self._number:
-            raise self._report_break("the program answers what was not asked")
+            raise self._mark_link_broken("the program answers what was not asked")
         return answer
 
-    def _report_break(self, why: str) -> JudgedEnded:
+    def _mark_link_broken(self, why: str) -> JudgedEnded:
         self.broken, self.failures = why, self.failures + 1
         return JudgedEnded(why)
 
@@ -79,7 +79,7 @@ class Link:
             error = _make_error(rebuild_exception_type(raised["family"]), raised["arguments"], str(raised["text"]))
             error.__dict__[results.PLACE] = str(raised["place"])[:300]
         except Exception:
-            return self._report_break("the program answers what was not asked")
+            return self._mark_link_broken("the program answers what was not asked")
         if isinstance(
             error, StopIteration | StopAsyncIteration | GeneratorExit
         ):  # `all(map(…))` would take it for its end
@@ -134,7 +134,7 @@ class StandIn(types.ModuleType):
         inner = f"{self.__name__}.{name}"
         if inner in self.__dict__["_modules"]:
             return importlib.import_module(inner)
-        found = self.__dict__[name] = self._find_name(name)
+        found = self.__dict__[name] = self._get_remote_attribute(name)
         return found
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -142,14 +142,14 @@ class StandIn(types.ModuleType):
             raise AttributeError(f"{self.__name__} runs in another process: {name} cannot be replaced from a test")
         super().__setattr__(name, value)
 
-    def _find_name(self, name: str) -> Any:
+    def _get_remote_attribute(self, name: str) -> Any:
         link: Link = self.__dict__["_link"]
         answer = link.send_request("name", self.__name__, name)
         match answer.get("kind"):
             case "value":
                 return answer.get("value")
             case "function":
-                made = _make_proxy(link, self.__name__, name, is_async=bool(answer.get("is_async")))
+                made = _make_proxy_function(link, self.__name__, name, is_async=bool(answer.get("is_async")))
                 made.__doc__ = str(answer.get("doc"))
                 return made
             case "error":
@@ -161,9 +161,9 @@ class StandIn(types.ModuleType):
         )
 
 
-def _make_proxy(link: Link, module: str, name: str, *, is_async: bool) -> Callable[..., Any]:
+def _make_proxy_function(link: Link, module: str, name: str, *, is_async: bool) -> Callable[..., Any]:
     def call(*positional: Any, **named: Any) -> Any:
-        given = {"positional": make_plain(list(positional)), "named": make_plain(named)}
+        given = {"positional": convert_json_argument(list(positional)), "named": convert_json_argument(named)}
         return link.send_request("call", module, name, **given).get("value")
 
     async def call_async(*positional: Any, **named: Any) -> Any:
@@ -175,16 +175,16 @@ def _make_proxy(link: Link, module: str, name: str, *, is_async: bool) -> Callab
     return made
 
 
-def make_plain(value: Any, depth: int = 0) -> Any:
+def convert_json_argument(value: Any, depth: int = 0) -> Any:
     """An argument as a tool is really given it. TypeError names what JSON cannot hold."""
     if depth > results.DEEPEST_VALUE:
         raise TypeError(f"the argument is nested more than {results.DEEPEST_VALUE} deep")
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):
-        return [make_plain(item, depth + 1) for item in value]
+        return [convert_json_argument(item, depth + 1) for item in value]
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {key: make_plain(item, depth + 1) for key, item in value.items()}
+        return {key: convert_json_argument(item, depth + 1) for key, item in value.items()}
     raise TypeError(f"the argument holds a {type(value).__name__}: a tool is called with JSON values")
 
 

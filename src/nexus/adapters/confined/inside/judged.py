@@ -10,13 +10,13 @@ import types
 from typing import Any, NoReturn
 
 from nexus.adapters.confined.inside import results
-from nexus.adapters.confined.inside.harness import run_to_value
+from nexus.adapters.confined.inside.harness import run_if_coroutine
 
 _COROUTINE = 0x80
 Answer = dict[str, Any]
 
 
-def answer_calls(questions: int, answers: int, root: str) -> NoReturn:
+def serve_test_requests(questions: int, answers: int, root: str) -> NoReturn:
     """Answers until the judge is gone. Whatever the program does to this function, it can only change its own answers."""
     sys.path.insert(0, root)
     sys.dont_write_bytecode = True
@@ -37,16 +37,18 @@ def _execute_request(asked: dict[str, Any], root: str) -> Answer:
         module = importlib.import_module(asked["module"])
         match asked["do"]:
             case "name":
-                return _describe_name(module, asked["name"])
+                return _describe_attribute(module, asked["name"])
             case "call":
                 found = getattr(module, asked["name"])
-                return {"value": results.convert_to_json(run_to_value(found(*asked["positional"], **asked["named"])))}
+                return {
+                    "value": results.convert_to_json(run_if_coroutine(found(*asked["positional"], **asked["named"])))
+                }
         return {}
     except BaseException as error:
         return {"raised": _describe_error(error, root)}
 
 
-def _describe_name(module: types.ModuleType, name: str) -> Answer:
+def _describe_attribute(module: types.ModuleType, name: str) -> Answer:
     """What a test may hold of the program: its functions and exceptions by name, and values that JSON can hold."""
     if name == "__all__" and not hasattr(module, name):
         return {"kind": "value", "value": [one for one in vars(module) if not one.startswith("_")]}
@@ -54,7 +56,7 @@ def _describe_name(module: types.ModuleType, name: str) -> Answer:
         return {"kind": "missing"}
     found = getattr(module, name)
     if isinstance(found, type) and issubclass(found, BaseException):
-        return {"kind": "error", "family": _list_exception_bases(found)}
+        return {"kind": "error", "family": _describe_exception_type(found)}
     if isinstance(found, type | types.ModuleType):
         return {"kind": "other", "type": type(found).__name__}
     if callable(found):
@@ -72,14 +74,14 @@ def _describe_error(error: BaseException, root: str) -> Answer:
     except Exception:
         arguments = None
     return {
-        "family": _list_exception_bases(type(error)),
+        "family": _describe_exception_type(type(error)),
         "arguments": arguments,
         "text": results.shorten_text(results.format_error_text(error), results.LONGEST_ERROR),
         "place": results.format_error_location(error, root),
     }
 
 
-def _list_exception_bases(kind: type[BaseException]) -> list[Any]:
+def _describe_exception_type(kind: type[BaseException]) -> list[Any]:
     """The module and the name of an exception, and its bases alike."""
     bases = [] if kind.__module__ == "builtins" else [one for one in kind.__bases__ if issubclass(one, BaseException)]
-    return [kind.__module__, kind.__name__, [_list_exception_bases(one) for one in bases]]
+    return [kind.__module__, kind.__name__, [_describe_exception_type(one) for one in bases]]

@@ -22,7 +22,7 @@ def get_cpu_architecture() -> str:
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
 
 
-def check_result(result: int, what: str) -> int:
+def check_syscall_result(result: int, what: str) -> int:
     """The result of a call, or OSError when it was refused."""
     if result < 0:
         code = ctypes.get_errno()
@@ -32,22 +32,22 @@ def check_result(result: int, what: str) -> int:
 
 def syscall(number: int, *arguments: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
     plain = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
-    return check_result(int(_libc.syscall(ctypes.c_long(number), *plain)), f"system call {number}")
+    return check_syscall_result(int(_libc.syscall(ctypes.c_long(number), *plain)), f"system call {number}")
 
 
 def prctl(option: int, *values: int) -> int:
     padded = [ctypes.c_ulong(value) for value in (*values, 0, 0, 0, 0)[:4]]
-    return check_result(int(_libc.prctl(ctypes.c_int(option), *padded)), f"prctl {option}")
+    return check_syscall_result(int(_libc.prctl(ctypes.c_int(option), *padded)), f"prctl {option}")
 
 
 def unshare(flags: int) -> None:
-    check_result(int(_libc.unshare(ctypes.c_int(flags))), "unshare")
+    check_syscall_result(int(_libc.unshare(ctypes.c_int(flags))), "unshare")
 
 
 def mount(source: str, target: str, *, kind: str = "", flags: int = 0, options: str = "") -> None:
     texts = (source.encode(), target.encode(), kind.encode() or None)
     done = _libc.mount(*texts, ctypes.c_ulong(flags), options.encode() or None)
-    check_result(int(done), f"mount on {target}")
+    check_syscall_result(int(done), f"mount on {target}")
 
 
 def add_mount_flags(target: str, flags: int) -> None:
@@ -60,7 +60,7 @@ def pivot_root(root: str) -> None:
     """Makes `root` the root of the file system and lets go of the former one."""
     os.chdir(root)
     syscall({"x86_64": 155, "aarch64": 41}[get_cpu_architecture()], b".", b".")
-    check_result(int(_libc.umount2(b".", ctypes.c_int(_DETACH))), "leaving the former root")
+    check_syscall_result(int(_libc.umount2(b".", ctypes.c_int(_DETACH))), "leaving the former root")
     os.chdir("/")
 
 
@@ -71,6 +71,6 @@ def die_with_parent() -> None:
 def drop_privileges() -> None:
     """No capability is left, none can be gained, and nobody of the same user may look inside."""
     header = ctypes.create_string_buffer((0x20080522).to_bytes(4, "little") + bytes(4), 8)
-    check_result(int(_libc.capset(header, ctypes.create_string_buffer(24))), "dropping capabilities")
+    check_syscall_result(int(_libc.capset(header, ctypes.create_string_buffer(24))), "dropping capabilities")
     prctl(_NO_NEW_PRIVILEGES, 1)
     prctl(_NO_DUMP, 0)

@@ -30,7 +30,7 @@ def restrict_file_access(read: Iterable[str], write: Iterable[str]) -> None:
     """For this process, for good. Paths that are not there are left out."""
     abi = find_landlock_version()
     ruleset = _create_ruleset(abi)
-    handled = _list_handled_rights(abi)
+    handled = _make_rights_mask(abi)
     for path in read:
         _allow_path(ruleset, path, _READ_FILE | _READ_DIRECTORY)
     for path in write:
@@ -39,14 +39,14 @@ def restrict_file_access(read: Iterable[str], write: Iterable[str]) -> None:
     os.close(ruleset)
 
 
-def _list_handled_rights(abi: int) -> int:
+def _make_rights_mask(abi: int) -> int:
     rights = _EXECUTE | _WRITE_FILE | _READ_FILE | _READ_DIRECTORY | _CHANGE | _MAKE_SPECIAL
     newer = ((2, _REFER), (3, _TRUNCATE), (5, _DEVICE_CONTROL))
     return rights | sum(right for since, right in newer if abi >= since)
 
 
 def _create_ruleset(abi: int) -> int:
-    fields = [_list_handled_rights(abi)]
+    fields = [_make_rights_mask(abi)]
     fields += [_TCP] if abi >= 4 else []
     fields += [_SIGNALS_AND_ABSTRACT_SOCKETS] if abi >= 6 else []
     attributes = struct.pack(f"={len(fields)}Q", *fields)

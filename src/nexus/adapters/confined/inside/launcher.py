@@ -28,12 +28,12 @@ def main() -> NoReturn:
     request = _read_request()
     os.environ.clear()  # the interpreter puts a locale there by itself
     if request["function"] is not None:
-        _run_confined(request, _redirect_std_streams(), None)
+        _run_request_isolated(request, _redirect_std_streams(), None)
     judged = _start_tested_process(request)
     request = _read_request()  # only now: the judged was begun before the tests were read
     from nexus.adapters.confined.inside import checks, judge  # noqa: F401 - loaded while its file can be read
 
-    _run_confined(request, _redirect_std_streams(), judge.Link(*judged, request["output_bytes"]))
+    _run_request_isolated(request, _redirect_std_streams(), judge.Link(*judged, request["output_bytes"]))
 
 
 def _read_request() -> dict[str, Any]:
@@ -68,7 +68,7 @@ def _start_tested_process(request: dict[str, Any]) -> tuple[int, int]:
         kernel.die_with_parent()
         if os.getppid() == above:
             request = {**request, "directory": _make_subdirectory(request, "judged")}
-            _fork_isolated_process(request, (heard, told), lambda root: judged.answer_calls(heard, told, root))
+            _fork_isolated_process(request, (heard, told), lambda root: judged.serve_test_requests(heard, told, root))
     except Exception as error:
         judged.send_answer(told, {"id": 0, "refused": f"{type(error).__name__}: {error}"})
     os._exit(1)
@@ -80,7 +80,7 @@ def _make_subdirectory(request: dict[str, Any], name: str) -> str:
     return made
 
 
-def _run_confined(request: dict[str, Any], pipe: int, link: "judge.Link | None") -> NoReturn:
+def _run_request_isolated(request: dict[str, Any], pipe: int, link: "judge.Link | None") -> NoReturn:
     told = harness.Told(pipe, request["output_bytes"])
 
     def start(root: str) -> None:
@@ -132,11 +132,11 @@ def _fork_isolated_process(request: dict[str, Any], pipes: tuple[int, ...], work
     root = walls.enter_isolation(plan, request["directory"], request["files"])
     walls.set_resource_limits(memory_mb=request["memory_mb"], seconds=request["seconds"], alone=plan.user is not None)
     walls.lock_down_process(plan, request["directory"])
-    _end_if_alone(alive)
+    _exit_if_orphaned(alive)
     work(root)
 
 
-def _end_if_alone(alive: int) -> None:
+def _exit_if_orphaned(alive: int) -> None:
     """Whoever died before this process asked to die with it has left the pipe closed."""
     try:
         if os.read(alive, 1) == b"":

@@ -33,7 +33,7 @@ def main() -> None:
 
 def _parse_signature(source: str, function: str) -> dict[str, Any]:
     try:
-        return {"spec": signatures.read_signature(source, function)}
+        return {"spec": signatures.parse_tool_signature(source, function)}
     except signatures.NotPossible as error:
         return {"wrong": str(error)[:2000]}
 

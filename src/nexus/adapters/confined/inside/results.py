@@ -31,7 +31,7 @@ def convert_to_json(value: Any, depth: int = 0) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, dict):
-        return {_convert_key(key): convert_to_json(item, depth + 1) for key, item in value.items()}
+        return {_convert_key_to_string(key): convert_to_json(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [convert_to_json(item, depth + 1) for item in value]
     if isinstance(value, (set, frozenset)):
@@ -61,7 +61,7 @@ def _convert_scalar(value: Any, depth: int) -> Any:
     raise TypeError(f"the result holds a {type(value).__name__}, which is not JSON")
 
 
-def _convert_key(key: Any) -> str:
+def _convert_key_to_string(key: Any) -> str:
     if isinstance(key, str):
         return str(key)
     plain = _convert_scalar(key, 0) if not isinstance(key, (bool, type(None))) else json.dumps(key)
@@ -75,7 +75,7 @@ def _sort_values(values: Any) -> list[Any]:
         return sorted(values, key=repr)
 
 
-def describe_error(error: BaseException, root: str) -> str:
+def format_error(error: BaseException, root: str) -> str:
     """`ValueError: too small (tools/vat.py, line 12)`; paths of the machine do not appear."""
     place = vars(error).get(PLACE) or format_error_location(error, root)
     said = str(error.msg) if isinstance(error, SyntaxError) else format_error_text(error)
@@ -98,13 +98,13 @@ def format_error_location(error: BaseException, root: str) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         path, line = error.filename, error.lineno
     else:
-        path, line = _find_deepest_line(error.__traceback__, root)
+        path, line = _find_traceback_line(error.__traceback__, root)
     if not path.startswith(root + "/"):
         return ""
     return f" ({path[len(root) + 1 :]}, line {line})"
 
 
-def _find_deepest_line(step: TracebackType | None, root: str) -> tuple[str, int]:
+def _find_traceback_line(step: TracebackType | None, root: str) -> tuple[str, int]:
     """The last line of the program itself that the error came through."""
     found = ("", 0)
     while step is not None:

@@ -54,14 +54,14 @@ Instruction = tuple[int, int, int, int]
 Test = tuple[int, int, int]  # argument, mask, value
 
 
-def list_syscalls(listing: str) -> dict[str, int]:
+def parse_syscall_numbers(listing: str) -> dict[str, int]:
     """The calls that this machine has, by name."""
     column = {"x86_64": 1, "aarch64": 2}[kernel.get_cpu_architecture()]
     known = (entry.split(":") for entry in listing.split())
     return {fields[0]: int(fields[column]) for fields in known if fields[column] != "-"}
 
 
-def build_filter(*, writable: bool, own_pid: int) -> list[Instruction]:
+def make_seccomp_filter(*, writable: bool, own_pid: int) -> list[Instruction]:
     """What is not named is refused with EPERM. `writable`: files may be made and changed, where the mounts allow it."""
     code: list[Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE_AT),
@@ -71,14 +71,14 @@ def build_filter(*, writable: bool, own_pid: int) -> list[Instruction]:
         (_AT_LEAST, 0, 1, _FOREIGN_CALLS),
         (_RETURN, 0, 0, _REFUSE),
     ]
-    for number in list_syscalls(_COMPUTE + (_WRITE_FILES if writable else "")).values():
+    for number in parse_syscall_numbers(_COMPUTE + (_WRITE_FILES if writable else "")).values():
         code += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
-    for number, alternatives in _list_conditional_calls(writable, own_pid):
-        code += _build_branch(number, alternatives)
+    for number, alternatives in _list_syscall_conditions(writable, own_pid):
+        code += _make_filter_branch(number, alternatives)
     return [*code, (_EQUAL, 0, 1, _CLONE3), (_RETURN, 0, 0, _CLONE3_IS_UNKNOWN), (_RETURN, 0, 0, _REFUSE)]
 
 
-def _list_conditional_calls(writable: bool, own_pid: int) -> list[tuple[int, list[list[Test]]]]:
+def _list_syscall_conditions(writable: bool, own_pid: int) -> list[tuple[int, list[list[Test]]]]:
     rules: dict[str, list[list[Test]]] = {
         "clone": [[(0, _NAMESPACES_AND_THREAD, _THREAD)]],
         "kill": [[(0, 0xFFFFFFFF, own_pid)]],
@@ -88,18 +88,19 @@ def _list_conditional_calls(writable: bool, own_pid: int) -> list[tuple[int, lis
         "fcntl": [[(1, 0xFFFFFFFF, command)] for command in _FILE_COMMANDS],
         "prlimit64": [[(0, 0xFFFFFFFF, 0)]],
     }
-    listed = list_syscalls(_PARTLY)
+    listed = parse_syscall_numbers(_PARTLY)
     found = [(listed[name], alternatives) for name, alternatives in rules.items()]
     # asyncio wakes itself through a pair of unix stream sockets: they lead nowhere else
-    found.append((list_syscalls(_SOCKET_PAIR)["socketpair"], [[(0, 0xFFFFFFFF, 1), (1, 0xF, 1)]]))
+    found.append((parse_syscall_numbers(_SOCKET_PAIR)["socketpair"], [[(0, 0xFFFFFFFF, 1), (1, 0xF, 1)]]))
     if not writable:
         found += [
-            (number, [[(1 if name == "open" else 2, _WRITING, 0)]]) for name, number in list_syscalls(_OPEN).items()
+            (number, [[(1 if name == "open" else 2, _WRITING, 0)]])
+            for name, number in parse_syscall_numbers(_OPEN).items()
         ]
     return found
 
 
-def _build_branch(number: int, alternatives: list[list[Test]]) -> list[Instruction]:
+def _make_filter_branch(number: int, alternatives: list[list[Test]]) -> list[Instruction]:
     """Allowed when every test of one of the alternatives holds; only the low half of an argument is looked at."""
     body: list[Instruction] = []
     for tests in alternatives:
@@ -112,7 +113,7 @@ def _build_branch(number: int, alternatives: list[list[Test]]) -> list[Instructi
 
 
 def install_seccomp_filter(*, writable: bool, own_pid: int) -> None:
-    code = build_filter(writable=writable, own_pid=own_pid)
+    code = make_seccomp_filter(writable=writable, own_pid=own_pid)
     listing = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in code))
     head = ctypes.create_string_buffer(struct.pack("@HP", len(code), ctypes.addressof(listing)))
     kernel.prctl(22, 2, ctypes.addressof(head))

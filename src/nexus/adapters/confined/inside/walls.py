@@ -36,14 +36,14 @@ def unshare_namespaces(plan: Plan) -> None:
     flags = kernel.NEW_MOUNTS | kernel.NEW_PROCESSES | kernel.NEW_NETWORK | kernel.NEW_IPC | kernel.NEW_HOST_NAME
     kernel.unshare(flags | (kernel.NEW_USERS if plan.user_namespace else 0))
     if plan.user_namespace:
-        _write_file("/proc/self/setgroups", "deny")
-        _write_file("/proc/self/uid_map", f"{user} {user} 1")
-        _write_file("/proc/self/gid_map", f"{group} {group} 1")
+        _write_proc_file("/proc/self/setgroups", "deny")
+        _write_proc_file("/proc/self/uid_map", f"{user} {user} 1")
+        _write_proc_file("/proc/self/gid_map", f"{group} {group} 1")
 
 
 def enter_isolation(plan: Plan, directory: str, files: dict[str, str]) -> str:
     """Everything up to the files of the program, whose root is returned; `close` does the rest."""
-    _write_file("/proc/self/oom_score_adj", "1000")
+    _write_proc_file("/proc/self/oom_score_adj", "1000")
     if plan.own_namespaces:
         _mount_private_root(directory, plan.user)
         directory = _SPACE
@@ -58,7 +58,7 @@ def enter_isolation(plan: Plan, directory: str, files: dict[str, str]) -> str:
     for made in (root, directory + _TEMPORARY):
         os.mkdir(made, 0o700)
     for path, text in files.items():
-        _make_mount_point(f"{root}/{path}", text)
+        _write_program_file(f"{root}/{path}", text)
     os.chdir(root)
     return root
 
@@ -101,7 +101,7 @@ def _mount_private_root(root: str, user: int | None) -> None:
     kernel.mount("tmpfs", root, kind="tmpfs", flags=kernel.NO_SETUID, options="size=1m,mode=0755")
     for path in dict.fromkeys((*_SYSTEM_LIBRARIES, *_list_python_folders(), *_READABLE, *_DEVICES)):
         _bind_path(root, path)
-    for path in _list_packages():
+    for path in _list_package_folders():
         if os.path.isdir(root + path):
             kernel.mount("tmpfs", root + path, kind="tmpfs", flags=kernel.READ_ONLY, options="size=4k,mode=0755")
     owner = "" if user is None else f",uid={user},gid={user}"
@@ -139,11 +139,13 @@ def _list_python_folders() -> list[str]:
     """The directories of the standard library and of the interpreter's own shared libraries."""
     found = [path for path in sys.path if path.startswith(sys.base_prefix) and os.path.isdir(path)]
     libraries = f"{sys.base_prefix}/lib"
-    found += [f"{libraries}/{name}" for name in _list_names(libraries) if name.startswith("lib") and ".so" in name]
+    found += [
+        f"{libraries}/{name}" for name in _list_directory_names(libraries) if name.startswith("lib") and ".so" in name
+    ]
     return [os.path.realpath(path) for path in found]
 
 
-def _list_names(directory: str) -> list[str]:
+def _list_directory_names(directory: str) -> list[str]:
     try:
         return os.listdir(directory)
     except OSError:
@@ -154,20 +156,22 @@ def _list_interpreter_files() -> list[str]:
     """As `_interpreter`, but what other people installed beside the standard library is not among it."""
     listed: list[str] = []
     for path in _list_python_folders():
-        listed += [f"{path}/{name}" for name in _list_names(path) if name not in _INSTALLED_PACKAGES] or [path]
+        listed += [f"{path}/{name}" for name in _list_directory_names(path) if name not in _INSTALLED_PACKAGES] or [
+            path
+        ]
     return listed
 
 
-def _list_packages() -> list[str]:
+def _list_package_folders() -> list[str]:
     return [f"{path}/{name}" for path in (*_list_python_folders(), "/usr/lib/python3") for name in _INSTALLED_PACKAGES]
 
 
-def _make_mount_point(path: str, text: str) -> None:
+def _write_program_file(path: str, text: str) -> None:
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with open(path, "w", encoding="utf-8", errors="replace", newline="") as file:
         file.write(text)
 
 
-def _write_file(path: str, text: str) -> None:
+def _write_proc_file(path: str, text: str) -> None:
     with open(path, "w", encoding="ascii") as file:
         file.write(text)

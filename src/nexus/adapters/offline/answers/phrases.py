@@ -36,18 +36,18 @@ _NAMES_ZH = {
 }  # fmt: skip
 
 
-def render_phrase(key: str, language: Language, **values: str) -> str:
+def render_reply_phrase(key: str, language: Language, **values: str) -> str:
     """A sentence with its values."""
     return _PHRASES[key][language == "zh"].format(**values)
 
 
-def name_parameter(name: str, language: Language) -> str:
+def get_parameter_label(name: str, language: Language) -> str:
     """What an answer calls a slot."""
     en, zh = _NAMES.get(name, (name.replace("_", " "), _NAMES_ZH.get(name, name)))
     return zh if language == "zh" else en
 
 
-def join_parts(parts: Sequence[str], language: Language) -> str:
+def join_with_and(parts: Sequence[str], language: Language) -> str:
     """`a, b and c`, `a、b和c`."""
     between, last = ("、", "和") if language == "zh" else (", ", " and ")
     return between.join(parts[:-1]) + last + parts[-1] if len(parts) > 1 else "".join(parts)

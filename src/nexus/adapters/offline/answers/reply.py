@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from nexus.adapters.offline.answers.phrases import join_parts, name_parameter, render_phrase
+from nexus.adapters.offline.answers.phrases import get_parameter_label, join_with_and, render_reply_phrase
 from nexus.adapters.offline.answers.readings import Reading
-from nexus.adapters.offline.answers.tell import format_value, write_answer
-from nexus.adapters.offline.answers.understanding import Understanding, understand_texts
+from nexus.adapters.offline.answers.tell import format_result_sentence, format_value
+from nexus.adapters.offline.answers.understanding import Understanding, interpret_conversation
 from nexus.adapters.offline.cards import CARDS, Card
 from nexus.adapters.offline.reading.tokens import detect_language, split_words
 from nexus.domain.builds.outputs import Language
@@ -31,28 +31,32 @@ class Answered(Struct, frozen=True):
     calls: tuple[ToolCall, ...] = ()
 
 
-def write_reply(request: ModelRequest, today: date) -> Answered:
+def make_chat_reply(request: ModelRequest, today: date) -> Answered:
     """The next answer in a conversation with the tools that are offered."""
     said = [message.content for message in request.messages if message.role == "user"] or [""]
-    language, outcomes = find_spoken_language(said[-1]), _collect_results(request.messages)
+    language, outcomes = detect_question_language(said[-1]), _list_tool_results(request.messages)
     if not outcomes and (small := _answer_small_talk(said[-1], request.tools, language)):
         return Answered(small)
-    found = understand_texts(said, request.tools, today)
+    found = interpret_conversation(said, request.tools, today)
     asked = [(one, call) for one in found.found for call in one.calls]
     if outcomes:
         readings = [*(one for one, _ in asked), *[None] * len(outcomes)]
         told = [
-            _tell_result(*one, reading, request.tools, language)
+            _format_tool_result(*one, reading, request.tools, language)
             for one, reading in zip(outcomes, readings, strict=False)
         ]
         return Answered("\n\n".join(told))
     wanted = dict.fromkeys((one.card.tool, msgspec.json.encode(call).decode()) for one, call in asked)
     number = len([message for message in request.messages if message.role != "system"])
     calls = [ToolCall(f"call_{number}_{at}", *one) for at, one in enumerate(wanted)]
-    return Answered(calls=tuple(calls)) if calls else Answered(_ask_missing(found, said[-1], request.tools, language))
+    return (
+        Answered(calls=tuple(calls))
+        if calls
+        else Answered(_ask_for_clarification(found, said[-1], request.tools, language))
+    )
 
 
-def find_spoken_language(text: str) -> Language:
+def detect_question_language(text: str) -> Language:
     """The language of the question, whatever its material is in."""
     lines = text.strip()[:2000].replace("：", ":").split("\n")
     asked = [lines[0].partition(":")[0], lines[-1]]
@@ -61,15 +65,15 @@ def find_spoken_language(text: str) -> Language:
     return detect_language(asked[0] if split_words(asked[0]) else text)
 
 
-def _collect_results(messages: Sequence[ChatMessage]) -> list[tuple[ToolCall, Any]]:
+def _list_tool_results(messages: Sequence[ChatMessage]) -> list[tuple[ToolCall, Any]]:
     """The tool calls since the user spoke, in order, each with its result."""
     start = max((at for at, message in enumerate(messages) if message.role == "user"), default=-1)
     since = messages[start + 1 :]
-    results = {message.call_id: _decode_json(message.content) for message in since if message.role == "tool"}
+    results = {message.call_id: _decode_json_or_text(message.content) for message in since if message.role == "tool"}
     return [(call, results[call.call_id]) for message in since for call in message.calls if call.call_id in results]
 
 
-def _decode_json(text: str) -> Any:
+def _decode_json_or_text(text: str) -> Any:
     """JSON; a text that is none stays as it is."""
     try:
         return msgspec.json.decode(text)
@@ -77,67 +81,73 @@ def _decode_json(text: str) -> Any:
         return text
 
 
-def _tell_result(
+def _format_tool_result(
     call: ToolCall, result: Any, reading: Reading | None, tools: Sequence[ToolSpec], language: Language
 ) -> str:
     """A result in words, with what was taken over from the turn before."""
     is_failure = isinstance(result, dict) and result and result.keys() <= {"error", "errors", "detail"}
     if is_failure or (isinstance(result, str) and result.lower().startswith("error")):
         reason = str(result.get("error", result) if is_failure else result)
-        return render_phrase("failed", language, tool=call.name, reason=reason)
+        return render_reply_phrase("failed", language, tool=call.name, reason=reason)
     reading = reading if reading and reading.card.tool == call.name else None
     properties: dict[str, JSON] = next(
         (tool.parameters.get("properties", {}) for tool in tools if tool.name == call.name), {}
     )
     given = {name: schema["default"] for name, schema in properties.items() if "default" in schema}
-    text = write_answer(call.name, reading, given | _decode_json(call.arguments), result, language)
+    text = format_result_sentence(call.name, reading, given | _decode_json_or_text(call.arguments), result, language)
     taken = {name: reading.bound[name] for name in reading.taken if name != "about"} if reading else {}
-    shown = [f"{name_parameter(name, language)} {format_value(value, language)[:80]}" for name, value in taken.items()]
-    return text + (f"\n\n{render_phrase('taken', language, taken=join_parts(shown, language))}" if shown else "")
+    shown = [
+        f"{get_parameter_label(name, language)} {format_value(value, language)[:80]}" for name, value in taken.items()
+    ]
+    return text + (
+        f"\n\n{render_reply_phrase('taken', language, taken=join_with_and(shown, language))}" if shown else ""
+    )
 
 
 def _answer_small_talk(said: str, tools: Sequence[ToolSpec], language: Language) -> str | None:
     words = split_words(said[:200])
     if not said.strip() or (words and len(words) < 8 and set(words) <= _HELLO):
-        return f"{render_phrase('hello', language)} {_abilities(tools, language)}"
+        return f"{render_reply_phrase('hello', language)} {_format_tool_list(tools, language)}"
     if words and len(words) < 8 and set(words) <= _THANKS:
-        return render_phrase("thanks", language)
+        return render_reply_phrase("thanks", language)
     is_who = any(f" {one} " in f" {' '.join(words)} " for one in _WHO.split("/"))
     if len(said) < 60 and is_who and not any(map(str.isdigit, said)):
-        return f"{render_phrase('who', language)}\n\n{_abilities(tools, language)}\n\n{render_phrase('key', language)}"
+        return f"{render_reply_phrase('who', language)}\n\n{_format_tool_list(tools, language)}\n\n{render_reply_phrase('key', language)}"
     return None
 
 
-def _abilities(tools: Sequence[ToolSpec], language: Language) -> str:
+def _format_tool_list(tools: Sequence[ToolSpec], language: Language) -> str:
     """The tools as a list of what one may ask; those without a card by their description."""
-    lines = [render_phrase("abilities" if tools else "nothing", language), ""]
+    lines = [render_reply_phrase("abilities" if tools else "nothing", language), ""]
     for tool in tools:
         card = CARDS.get(tool.name)
-        example = f" (“{_example(card, language)}”)" if card else f": {tool.description.split('. ')[0]}"
-        lines.append(f"- {card.title(language) if card else tool.name}{example}")
+        example = f" (“{_find_example_message(card, language)}”)" if card else f": {tool.description.split('. ')[0]}"
+        lines.append(f"- {card.get_title(language) if card else tool.name}{example}")
     return "\n".join(lines).strip()
 
 
-def _example(card: Card, language: Language) -> str:
+def _find_example_message(card: Card, language: Language) -> str:
     """A message that works with this card, in one line where there is such a one."""
     return min((one.input for one in card.examples.get(language, ())), key=lambda one: "\n" in one, default="")
 
 
-def _ask_missing(found: Understanding, said: str, tools: Sequence[ToolSpec], language: Language) -> str:
+def _ask_for_clarification(found: Understanding, said: str, tools: Sequence[ToolSpec], language: Language) -> str:
     """What is missing, or what was not understood; and what works."""
     asks, about = found.asks, [found.asks.card] if found.asks else [one.card for one in found.rivals]
     if asks:
-        missing = join_parts([name_parameter(name, language) for name in asks.missing], language)
-        lines = [render_phrase("lacking", language, title=asks.card.title(language), missing=missing)]
+        missing = join_with_and([get_parameter_label(name, language) for name in asks.missing], language)
+        lines = [render_reply_phrase("lacking", language, title=asks.card.get_title(language), missing=missing)]
     elif found.rivals:
-        titles = join_parts([card.title(language) for card in about], language)
-        lines = [render_phrase("rivals", language, titles=titles)]
+        titles = join_with_and([card.get_title(language) for card in about], language)
+        lines = [render_reply_phrase("rivals", language, titles=titles)]
     else:
-        lines = [render_phrase("lost", language, part=found.unknown)]
+        lines = [render_reply_phrase("lost", language, part=found.unknown)]
     spoken, cards = {*split_words(said[:400])}, about or [CARDS[tool.name] for tool in tools if tool.name in CARDS]
     texts = {card.tool: f"{card.requests} {card.examples}" for card in cards}
     near = max(cards, key=lambda card: len(spoken & {*split_words(texts[card.tool])}), default=None)
     lines.append(
-        render_phrase("example", language, example=_example(near, language)) if near else _abilities(tools, language)
+        render_reply_phrase("example", language, example=_find_example_message(near, language))
+        if near
+        else _format_tool_list(tools, language)
     )
-    return "\n\n".join(lines if about else [*lines, render_phrase("key", language)])
+    return "\n\n".join(lines if about else [*lines, render_reply_phrase("key", language)])

@@ -33,18 +33,18 @@ class Shown(Struct, frozen=True):
                 before, sign, last = str(self.value).rpartition(" = ")
                 return f"{before}{sign}**{last}**"
             case "t":
-                return format_table(self.value)
+                return format_markdown_table(self.value)
             case "k":
                 return ", ".join(f"{name} = **{format_value(one, self.language)}**" for name, one in self.value.items())
         shown = format_value(self.value, self.language)
         return self.names.get(shown, shown) if self.language == "zh" else shown
 
 
-def write_answer(tool: str, reading: Reading | None, given: JSON, result: Any, language: Language) -> str:
+def format_result_sentence(tool: str, reading: Reading | None, given: JSON, result: Any, language: Language) -> str:
     """What came of a call: by the sentence of the card for what was asked, else the result as people can read it."""
     card, fields = CARDS.get(tool), result if isinstance(result, dict) else {"result": result}
     sentences = card.tell if card else {}
-    about = reading.describe_topic if reading else ""
+    about = reading.answer_topic if reading else ""
     sentence = sentences.get(about) or sentences.get("it" if about else "", {})
     values = {"asked": given, **given, **fields, "about": about.replace("_", " "), "it": fields.get(about)}
     names = card.values_zh if card else {}
@@ -69,7 +69,7 @@ def format_value(value: Any, language: Language) -> str:
     return "" if value is None else str(value)
 
 
-def format_table(rows: list[JSON]) -> str:
+def format_markdown_table(rows: list[JSON]) -> str:
     """Rows as a Markdown table."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     shown = [[format_value(row.get(name), "en").replace("|", "\\|") for name in names] for row in rows[:_MOST_ROWS]]

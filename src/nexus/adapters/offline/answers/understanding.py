@@ -6,10 +6,10 @@ from datetime import date
 
 from msgspec import Struct
 
-from nexus.adapters.offline.answers.readings import Reading, find_readings, read_follow_up
+from nexus.adapters.offline.answers.readings import Reading, interpret_follow_up, list_interpretations
 from nexus.adapters.offline.cards import CARDS, Card
-from nexus.adapters.offline.reading.message import STEPS, Message, list_partings
-from nexus.adapters.offline.reading.tokens import normalize, tokenize
+from nexus.adapters.offline.reading.message import STEPS, Message, list_question_data_splits
+from nexus.adapters.offline.reading.tokens import normalize_text, tokenize_text
 from nexus.adapters.offline.reading.words import FILLERS
 from nexus.domain.ports.models import ToolSpec
 
@@ -35,58 +35,60 @@ class Understanding(Struct, frozen=True, kw_only=True):
     unknown: str = ""
 
 
-def understand_texts(said: Sequence[str], tools: Sequence[ToolSpec], today: date) -> Understanding:
+def interpret_conversation(said: Sequence[str], tools: Sequence[ToolSpec], today: date) -> Understanding:
     """The last of the texts, oldest first; what an elliptical one takes over comes from the one before."""
     offer = [(CARDS[tool.name], tool) for tool in tools if tool.name in CARDS]
     last = Understanding()
     for text in said[-_TURNS:]:
-        last = _read_turn(text, offer, today, last.found[-1] if last.found else last.asks)
+        last = _interpret_with_context(text, offer, today, last.found[-1] if last.found else last.asks)
     return last
 
 
-def _read_turn(text: str, offer: Offer, today: date, before: Reading | None) -> Understanding:
-    whole = _understand_alone(text, offer, today)
+def _interpret_with_context(text: str, offer: Offer, today: date, before: Reading | None) -> Understanding:
+    whole = _interpret_without_context(text, offer, today)
     if whole.found or whole.rivals:
         return whole
     for form in (_PARTS, _ALIKE) if len(text) < 2000 else ():
-        parts = [part for part in form.split(text) if part and _says_something(part)]
-        each = [_understand_alone(part, offer, today) for part in parts] if 1 < len(parts) <= _MOST_PARTS else []
+        parts = [part for part in form.split(text) if part and _has_content_words(part)]
+        each = (
+            [_interpret_without_context(part, offer, today) for part in parts] if 1 < len(parts) <= _MOST_PARTS else []
+        )
         found = tuple(reading for one in each for reading in one.found)
         is_alike = form is _PARTS or len({one.card.tool for one in found}) == 1
         if each and is_alike and all(one.found for one in each):
             return Understanding(found=found)
     tool = next((tool for card, tool in offer if before and card.tool == before.card.tool), None)
-    for asked in list_partings(text) if before and tool else ():
-        if before and tool and (one := read_follow_up(Message(*asked, today), before, tool)):
+    for asked in list_question_data_splits(text) if before and tool else ():
+        if before and tool and (one := interpret_follow_up(Message(*asked, today), before, tool)):
             return Understanding(found=(one,)) if one.calls else Understanding(asks=one)
     return whole
 
 
-def _says_something(part: str) -> bool:
-    return any((token.word,) not in FILLERS.get(token.word, ()) for token in tokenize(normalize(part)))
+def _has_content_words(part: str) -> bool:
+    return any((token.word,) not in FILLERS.get(token.word, ()) for token in tokenize_text(normalize_text(part)))
 
 
-def _understand_alone(text: str, offer: Offer, today: date) -> Understanding:
+def _interpret_without_context(text: str, offer: Offer, today: date) -> Understanding:
     """A text by itself; where nothing is complete, what lacks least is asked about."""
     asks: list[Reading] = []
     furthest, unknown = 0, ""
-    for asked in list_partings(text):
+    for asked in list_question_data_splits(text):
         complete: list[Reading] = []
         message = Message(*asked, today)
         for card, tool in offer:
             message.steps = STEPS
-            found = list(find_readings(message, card, tool))
+            found = list(list_interpretations(message, card, tool))
             complete += [one for one in found if one.calls][:1]
             asks += [one for one in found if one.missing and (one.bound or not one.frame.bare)]
             if message.material is None and message.furthest > furthest:
-                furthest, unknown = message.furthest, message.rest_of_line(message.furthest)
+                furthest, unknown = message.furthest, message.get_rest_of_line(message.furthest)
         if complete and len({_CURRENCIES.get(word) for word in message.words} - {None}) < 2:
-            return _choose_card(complete)
+            return _choose_interpretation(complete)
     best = min(asks, key=lambda one: len(one.missing), default=None)
     return Understanding(asks=best, unknown=unknown or text.strip()[:60])
 
 
-def _choose_card(complete: list[Reading]) -> Understanding:
+def _choose_interpretation(complete: list[Reading]) -> Understanding:
     """Of several cards one that was named by its words; several that are left are rivals unless one yields."""
     named = [one for one in complete if not one.frame.bare] or complete
     wanted = {one.card.tool for one in named}

@@ -6,17 +6,28 @@ from typing import Any
 
 import msgspec
 
-from nexus.adapters.offline.build.documents import architecture, design, prompt, requirements, tools
-from nexus.adapters.offline.build.intake import intake
+from nexus.adapters.offline.build.documents import (
+    write_agent_design,
+    write_architecture,
+    write_requirements,
+    write_system_prompt,
+    write_tool_code,
+)
+from nexus.adapters.offline.build.intake import write_build_brief
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.models import ModelRequest
 
 _STAGES: dict[str, Callable[[Any], Any]] = {
-    f"build.{answer.__name__}": answer for answer in (intake, requirements, architecture, design, tools, prompt)
+    "build.intake": write_build_brief,
+    "build.requirements": write_requirements,
+    "build.architecture": write_architecture,
+    "build.design": write_agent_design,
+    "build.tools": write_tool_code,
+    "build.prompt": write_system_prompt,
 }
 
 
-def build_answer(request: ModelRequest) -> str:
+def make_build_stage_output(request: ModelRequest) -> str:
     """The JSON of the stage's output. InvalidInput for a stage without rules, or without an input that can be read."""
     if (answer := _STAGES.get(request.purpose)) is None:
         raise InvalidInput(f"The offline model has no rules for {request.purpose}.")

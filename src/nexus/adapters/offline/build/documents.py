@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from nexus.adapters.offline.build.clauses import read_clause, split_clauses
+from nexus.adapters.offline.build.clauses import parse_clause, parse_requirement_clauses
 from nexus.adapters.offline.cards import CARDS, Example
-from nexus.adapters.offline.writing import TEMPLATES, plan_template, write_template
+from nexus.adapters.offline.writing import TEMPLATES, plan_tool_from_template, write_tool_from_template
 from nexus.domain.builds import outputs
 from nexus.domain.builds.outputs import Architecture, Case, Design, Duty, Language, PlannedAgent, Requirement, Unmet
 from nexus.domain.core.errors import InvalidInput
@@ -29,28 +29,30 @@ _SAYS: dict[Language, dict[str, str]] = {
 }
 
 
-def requirements(given: outputs.RequirementsInput) -> outputs.Requirements:
-    language, (clauses, manners) = given.brief.language, split_clauses(given.requirement)
+def write_requirements(given: outputs.RequirementsInput) -> outputs.Requirements:
+    language, (clauses, manners) = given.brief.language, parse_requirement_clauses(given.requirement)
     wished = [_SAYS[language]["honest"], *manners]
     return outputs.Requirements(
-        functional=[_make_entry(f"FR-{at}", one.text, one.examples(language)) for at, one in enumerate(clauses, 1)],
-        nonfunctional=[_make_entry(f"NFR-{at}", text, ()) for at, text in enumerate(wished, 1)],
+        functional=[
+            _make_requirement(f"FR-{at}", one.text, one.list_examples(language)) for at, one in enumerate(clauses, 1)
+        ],
+        nonfunctional=[_make_requirement(f"NFR-{at}", text, ()) for at, text in enumerate(wished, 1)],
     )
 
 
-def _make_entry(requirement_id: str, text: str, examples: Iterable[Example]) -> Requirement:
+def _make_requirement(requirement_id: str, text: str, examples: Iterable[Example]) -> Requirement:
     shown = [f"“{' '.join(one.input.split())[:250]}” → “{', '.join(one.contains)[:150]}”" for one in examples]
     title = text[:1].upper() + text[1:80]
     return Requirement(id=requirement_id, title=title, statement=text, acceptance=shown or [text])
 
 
-def architecture(given: outputs.ArchitectureInput) -> Architecture:
+def write_architecture(given: outputs.ArchitectureInput) -> Architecture:
     """One agent; its purpose is what is served of the requirement, and nothing of the rest."""
     brief, offered = given.brief, {*TEMPLATES, *(tool.name for tool in given.library)}
     duties, purposes, unmet = list[Duty](), list[str](), list[Unmet]()
     for entry in given.requirements.functional:
-        clause = read_clause(entry.statement, brief.language)
-        if clause.card in offered and clause.examples(brief.language):
+        clause = parse_clause(entry.statement, brief.language)
+        if clause.card in offered and clause.list_examples(brief.language):
             duties.append(Duty(requirement=entry.id, tools=[clause.card]))
             purposes.append(clause.text)
         else:
@@ -62,28 +64,28 @@ def architecture(given: outputs.ArchitectureInput) -> Architecture:
         name=brief.name,
         purpose="; ".join(purposes)[:500] or brief.name,
         library_tools=[tool for tool in tools if tool not in TEMPLATES],
-        new_tools=[plan_template(tool) for tool in tools if tool in TEMPLATES],
+        new_tools=[plan_tool_from_template(tool) for tool in tools if tool in TEMPLATES],
         duties=duties,
     )
     return Architecture(overview=brief.summary, agents=[agent], unmet=unmet)
 
 
-def design(given: outputs.DesignInput) -> Design:
+def write_agent_design(given: outputs.DesignInput) -> Design:
     agent, language, says = given.agent, given.brief.language, _SAYS[given.brief.language]
     return Design(
         role=f"{agent.name}: {agent.purpose}"[:500],
-        capabilities=[CARDS[name].title(language) for name in agent.tool_names],
+        capabilities=[CARDS[name].get_title(language) for name in agent.tool_names],
         limits=[*dict.fromkeys(unmet.reason for unmet in given.unmet), says["honest"]],
         model_needs=" ".join(given.brief.assumptions),
         memory=says["memory"],
-        cases=_write_cases(given),
+        cases=_make_test_cases(given),
     )
 
 
-def _write_cases(given: outputs.DesignInput) -> list[Case]:
+def _make_test_cases(given: outputs.DesignInput) -> list[Case]:
     """One for each duty first, then further ones as there is room; one message is one case, whatever it shows."""
     says, cases = given.brief.language, dict[str, Case]()
-    shown = {one.id: read_clause(one.statement, says).examples(says) for one in given.requirements.functional}
+    shown = {one.id: parse_clause(one.statement, says).list_examples(says) for one in given.requirements.functional}
     ordered = [(at, duty) for duty in given.agent.duties for at in range(len(shown[duty.requirement]))]
     for at, duty in sorted(ordered, key=lambda one: one[0]):
         example, name = shown[duty.requirement][at], f"{duty.tools[0][:34]}_{len(cases) + 1}"
@@ -94,14 +96,14 @@ def _write_cases(given: outputs.DesignInput) -> list[Case]:
     return list(cases.values())[:_CASES]
 
 
-def tools(given: outputs.ToolInput) -> outputs.WrittenTool:
+def write_tool_code(given: outputs.ToolInput) -> outputs.WrittenTool:
     """The same answer whatever failed: templates are tested, there is no better one. InvalidInput without a template."""
     if given.tool.name not in TEMPLATES:
         raise InvalidInput(f"The offline model has no template for {given.tool.name}: `nexus models`.")
-    return write_template(given.tool.name)
+    return write_tool_from_template(given.tool.name)
 
 
-def prompt(given: outputs.PromptInput) -> outputs.PromptText:
+def write_system_prompt(given: outputs.PromptInput) -> outputs.PromptText:
     """The system prompt, in the language of the requirement."""
     tools = "\n".join(f"- `{one.name}`: {one.description.strip()[:400]}" for one in given.tools)
     limits = "\n".join(f"- {limit}" for limit in given.design.limits)

@@ -5,9 +5,9 @@ import zlib
 from collections.abc import Sequence
 from typing import Literal
 
-from nexus.adapters.offline.build.clauses import WORDS, Clause, split_clauses, split_name
+from nexus.adapters.offline.build.clauses import WORDS, Clause, parse_requirement_clauses, split_off_agent_name
 from nexus.adapters.offline.cards import CARDS
-from nexus.adapters.offline.reading.tokens import detect_language, normalize, split_words, stem_word
+from nexus.adapters.offline.reading.tokens import detect_language, normalize_text, split_words, stem_word
 from nexus.domain.builds.outputs import Brief, BuildRequest, Language
 
 _CHANGE = re.compile(
@@ -30,15 +30,15 @@ _SAYS: dict[Language, dict[str, str]] = {
 }
 
 
-def intake(given: BuildRequest) -> Brief:
+def write_build_brief(given: BuildRequest) -> Brief:
     requirement, flat = given.requirement.strip(), re.sub(r"\s+", " ", given.requirement).strip()
-    language, (clauses, _) = detect_language(normalize(requirement)), split_clauses(requirement)
-    cards = list(dict.fromkeys(clause.card for clause in clauses if clause.is_served))
+    language, (clauses, _) = detect_language(normalize_text(requirement)), parse_requirement_clauses(requirement)
+    cards = list(dict.fromkeys(clause.card for clause in clauses if clause.is_supported))
     intent: Literal["new", "change", "unclear", "needs_language_model"]
-    intent = "needs_language_model" if _says_something(flat, clauses) else "unclear"
+    intent = "needs_language_model" if _has_meaningful_words(flat, clauses) else "unclear"
     intent = "change" if _CHANGE.search(flat) else "new" if cards else intent
     left = " ".join(f"“{words[:60]}”" for clause in clauses[:3] for words in clause.left[:4])
-    name, slug = _make_name(requirement, cards, language)
+    name, slug = _make_agent_name_and_slug(requirement, cards, language)
     return Brief(
         intent=intent,
         problem=_SAYS[language][intent].format(left[:250]) if intent in _SAYS[language] else None,
@@ -51,7 +51,7 @@ def intake(given: BuildRequest) -> Brief:
     )
 
 
-def _says_something(flat: str, clauses: Sequence[Clause]) -> bool:
+def _has_meaningful_words(flat: str, clauses: Sequence[Clause]) -> bool:
     """Nothing says one word again and again, a greeting, and what has no vowel."""
     left = {stem_word(word) for clause in clauses for words in clause.left for word in split_words(words)}
     words = set(split_words(flat))
@@ -59,14 +59,14 @@ def _says_something(flat: str, clauses: Sequence[Clause]) -> bool:
     return len(words) > 1 and spoken and bool(left - {*map(stem_word, WORDS["empty"])})
 
 
-def _make_name(requirement: str, cards: Sequence[str], language: Language) -> tuple[str, str]:
+def _make_agent_name_and_slug(requirement: str, cards: Sequence[str], language: Language) -> tuple[str, str]:
     """Name and slug: as the requirement calls it, else after what is served."""
-    given, titles = split_name(requirement)[0], [CARDS[card].title(language) for card in cards]
+    given, titles = split_off_agent_name(requirement)[0], [CARDS[card].get_title(language) for card in cards]
     if language == "en":
         named = (" and ".join(titles) if len(titles) < 3 else f"{', '.join(titles[:2])} and more") or "Agent"
     else:
         named = f"{'、'.join(titles[:2])}{'等' * (len(titles) > 2)}助手" if titles else "智能体"
-    slug = _make_slug(given) or _make_slug(" ".join(CARDS[card].title("en") for card in cards[:2]))
+    slug = _make_slug(given) or _make_slug(" ".join(CARDS[card].get_title("en") for card in cards[:2]))
     return (given or named)[:80], slug or f"agent_{zlib.crc32(requirement.encode(errors='replace')) & 0xFFFFFF:06x}"
 
 

@@ -74,11 +74,11 @@ class Card(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     refuses: tuple[JSON, ...] = ()
     examples: Mapping[Language, tuple[Example, ...]]
 
-    def title(self, language: Language) -> str:
+    def get_title(self, language: Language) -> str:
         return self.titles[language]
 
 
-def _make_card(tool: str, entry: JSON) -> Card:
+def _make_card_from_toml(tool: str, entry: JSON) -> Card:
     """The card of an entry; its `about` holds the category and a title in each language.
 
     A frame that does not `say` how it is asked is asked like the one before, `more` patterns apart."""
@@ -91,5 +91,5 @@ def _make_card(tool: str, entry: JSON) -> Card:
 _FILES = sorted(files(__package__).iterdir(), key=lambda file: file.name)
 _TEXTS = [file.read_text(encoding="utf-8") for file in _FILES if file.name.endswith(".toml")]
 _ENTRIES = [entry for text in _TEXTS for entry in tomllib.loads(text).items()]
-CARDS: Mapping[str, Card] = {tool: _make_card(tool, entry) for tool, entry in _ENTRIES}
+CARDS: Mapping[str, Card] = {tool: _make_card_from_toml(tool, entry) for tool, entry in _ENTRIES}
 """By the name of the tool, in the order of their files."""

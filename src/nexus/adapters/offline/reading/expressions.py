@@ -24,49 +24,53 @@ class Expression:
     def __init__(self, source: Quantities, at: int) -> None:
         self.source, self.at, self.signs = source, at, 0
         self.text, self.end = "", at
-        self._read()
+        self._parse_expression()
 
-    def _read(self) -> None:
+    def _parse_expression(self) -> None:
         """Takes operands and operators in turn; remembers the last place where what was read is complete."""
         parts: list[str] = []
         depth, is_rooted = 0, False
         while len(parts) < _MOST:
-            while self._take_token("("):
+            while self._consume_phrase("("):
                 parts, depth = [*parts, "("], depth + 1
-            root = self._read_sign(_BEFORE)
-            if root and self.source.word_at(self.at) == "(":
+            root = self._consume_operator(_BEFORE)
+            if root and self.source.get_word_at(self.at) == "(":
                 parts.append(root)
                 continue
-            if not self._number(parts, root):
+            if not self._parse_operand(parts, root):
                 return
             is_rooted = is_rooted or root is not None
-            while depth and self._take_token(")"):
+            while depth and self._consume_phrase(")"):
                 parts, depth = [*parts, ")"], depth - 1
-            while sign := self._read_sign(_BEHIND):
+            while sign := self._consume_operator(_BEHIND):
                 parts.append(sign)
             if depth == 0 and self.signs:
                 self.text, self.end = " ".join(parts), self.at
-            if depth == 0 and self._take_token(*_THEN):
+            if depth == 0 and self._consume_phrase(*_THEN):
                 parts = ["(", *parts, ")"]
-            sign = self._read_sign(_OPERATORS)
+            sign = self._consume_operator(_OPERATORS)
             if sign is None or (is_rooted and depth == 0):
                 return
             parts.append(sign)
 
-    def _take_token(self, *phrases: str) -> bool:
+    def _consume_phrase(self, *phrases: str) -> bool:
         before, self.at = self.at, self.source.skip_phrase(self.at, *phrases)
         return self.at > before
 
-    def _read_sign(self, table: dict[str, str]) -> str | None:
-        found = next((sign for sign, phrases in table.items() if self._take_token(*phrases.split("|"))), None)
+    def _consume_operator(self, table: dict[str, str]) -> str | None:
+        found = next((sign for sign, phrases in table.items() if self._consume_phrase(*phrases.split("|"))), None)
         self.signs += found is not None
         return found
 
-    def _number(self, parts: list[str], root: str | None) -> bool:
-        percent = next(self.source.percents(self.at), None)
-        number = percent or next(self.source.numbers(self.at), None)
-        if number and "/" in self.source.text_between(self.at, number.end) and self.source.word_at(number.end) != "of":
-            value = None if percent else parse_digits(self.source.word_at(self.at))
+    def _parse_operand(self, parts: list[str], root: str | None) -> bool:
+        percent = next(self.source.list_percents_at(self.at), None)
+        number = percent or next(self.source.list_numbers_at(self.at), None)
+        if (
+            number
+            and "/" in self.source.get_text_between(self.at, number.end)
+            and self.source.get_word_at(number.end) != "of"
+        ):
+            value = None if percent else parse_digits(self.source.get_word_at(self.at))
             number = Number(value, self.at + 1) if value is not None else None
         if number is None:
             return False
@@ -76,8 +80,8 @@ class Expression:
         )
         parts.append((f"{root}({written})" if root else written) + ("%" if percent else ""))
         self.at = number.end
-        if (percent or number.value < 1) and self._take_token("of"):
+        if (percent or number.value < 1) and self._consume_phrase("of"):
             parts.append("×")
             self.signs += 1
-            return self._number(parts, None)
+            return self._parse_operand(parts, None)
         return True

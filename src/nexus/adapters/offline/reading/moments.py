@@ -38,7 +38,7 @@ class Day(NamedTuple):
     is_sure: bool = True
 
 
-def _days(found: re.Match[str], anchor: date, step: int) -> list[date]:
+def _make_possible_dates(found: re.Match[str], anchor: date, step: int) -> list[date]:
     """The days that a date can mean; without a year, the next from the anchor in the direction of `step`."""
     parts = found.groupdict()
     if "feast" in parts:
@@ -63,30 +63,34 @@ class Moments(Quantities):
 
     today: date = date(1970, 1, 1)
 
-    def list_dates(self, at: int) -> Iterator[Day]:
+    def list_dates_at(self, at: int) -> Iterator[Day]:
         """Every reading as a date, behind its weekday."""
-        weekday = self.word_at(at)[:3] if self.word_at(at).endswith(("day", self.word_at(at)[:3])) else ""
+        weekday = self.get_word_at(at)[:3] if self.get_word_at(at).endswith(("day", self.get_word_at(at)[:3])) else ""
         start = self.skip_phrase(at + 1, ",", "the") if weekday in _WEEKDAYS else at
-        for one in self._find_plain_dates(start):
+        for one in self._parse_dates_at_token(start):
             if start == at or _WEEKDAYS[one.day.weekday()] == weekday:
                 yield one
 
-    def _find_plain_dates(self, at: int) -> Iterator[Day]:
-        for found in (found for form in _DATES if (found := self.find_quantity(form, at))):
-            if days := _days(found, *self._find_anchor(found.start())):
-                yield Day(days[-1], self.token_behind(found.end(), at), not found["year"], len(days) == 1)
+    def _parse_dates_at_token(self, at: int) -> Iterator[Day]:
+        for found in (found for form in _DATES if (found := self.match_regex_at(form, at))):
+            if days := _make_possible_dates(found, *self._find_reference_date(found.start())):
+                yield Day(days[-1], self.find_token_after(found.end(), at), not found["year"], len(days) == 1)
         for name, days_on in _DAYS.items():
             if (end := self.skip_phrase(at, name)) > at:
                 yield Day(self.today + timedelta(days=days_on), end)
 
     @cached_property
-    def _has_marks(self) -> list[tuple[int, bool, date]]:
+    def _dates_in_text(self) -> list[tuple[int, bool, date]]:
         """Every date of the text: where it ends, whether its year is said, and the day, else the next such from today."""
         found = [one for form in _DATES for one in form.finditer(self.lower)]
-        return sorted((one.end(), bool(one["year"]), day) for one in found for day in _days(one, self.today, 1)[-1:])
+        return sorted(
+            (one.end(), bool(one["year"]), day)
+            for one in found
+            for day in _make_possible_dates(one, self.today, 1)[-1:]
+        )
 
-    def _find_anchor(self, place: int) -> tuple[date, int]:
+    def _find_reference_date(self, place: int) -> tuple[date, int]:
         """What a date without a year is next after (1): the date before it, else today; or before (-1): one that follows."""
-        earlier = [day for end, _, day in self._has_marks if end <= place]
-        later = [day for end, has_year, day in self._has_marks if has_year and end > place]
+        earlier = [day for end, _, day in self._dates_in_text if end <= place]
+        later = [day for end, has_year, day in self._dates_in_text if has_year and end > place]
         return (earlier[-1], 1) if earlier else (later[0], -1) if later else (self.today, 1)

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from nexus.adapters.offline.reading.tokens import normalize, tokenize
+from nexus.adapters.offline.reading.tokens import normalize_text, tokenize_text
 
 Words = Mapping[str, Sequence[tuple[str, ...]]]
 """Words and phrases as their tokens, by the first of them."""
@@ -26,22 +26,22 @@ class Item(Struct, frozen=True):
 
 
 @lru_cache(maxsize=4096)
-def phrases(*texts: str) -> Words:
+def parse_phrases(*texts: str) -> Words:
     """The phrases of texts such as `a/b_c`."""
     words: dict[str, list[tuple[str, ...]]] = {}
     for phrase in (phrase for text in texts for phrase in (text.split("/") if text.strip("/") else [text])):
-        tokens = tuple(token.word for token in tokenize(normalize(phrase.replace("_", " "))))
+        tokens = tuple(token.word for token in tokenize_text(normalize_text(phrase.replace("_", " "))))
         words.setdefault(tokens[0], []).append(tokens)
     return words
 
 
 @lru_cache(maxsize=4096)
-def parse(text: str) -> tuple[Item, ...]:
-    return tuple(_parse_item(part.removesuffix("?"), part.endswith("?")) for part in text.split())
+def parse_pattern(text: str) -> tuple[Item, ...]:
+    return tuple(_parse_pattern_item(part.removesuffix("?"), part.endswith("?")) for part in text.split())
 
 
-def _parse_item(part: str, optional: bool) -> Item:
+def _parse_pattern_item(part: str, optional: bool) -> Item:
     if part.startswith("{"):
         name, _, kind = part[1:-1].partition(":")
         return Item(name=name, kind=kind or "number", optional=optional)
-    return Item(words=phrases(part.replace("@m", _MEASURES)), optional=optional)
+    return Item(words=parse_phrases(part.replace("@m", _MEASURES)), optional=optional)

@@ -46,7 +46,7 @@ class Quantity(NamedTuple):
     symbol: str
     end: int
 
-    def convert(self, symbol: str) -> Fraction:
+    def convert_to_unit(self, symbol: str) -> Fraction:
         """The value in another unit of the same kind."""
         target = find_unit(symbol)
         return (self.value * self.unit.factor + self.unit.offset - target.offset) / target.factor
@@ -67,7 +67,7 @@ def parse_digits(digits: str) -> Fraction | None:
     return Fraction(digits.replace(",", ".")) if _PLAIN.fullmatch(digits) else None
 
 
-def _parse_words(words: list[str]) -> Fraction:
+def _parse_number_words(words: list[str]) -> Fraction:
     """`two hundred fifty`, `三百五` (350), `一百零五`, `二〇二六`, `2.5 million`, `1万2千`."""
     total = section = digit = Fraction(0)
     for word in words:
@@ -94,14 +94,14 @@ class Quantities:
         numbers = [word for word in self.words if "," in word and word[0].isdigit()]
         self._has_decimal_commas = not all(map(_ENGLISH.fullmatch, numbers))
 
-    def word_at(self, at: int) -> str:
+    def get_word_at(self, at: int) -> str:
         return self.words[at] if 0 <= at < len(self.words) else ""
 
-    def is_joined(self, at: int) -> bool:
+    def has_no_space_before(self, at: int) -> bool:
         """Whether the token stands right behind the one before."""
         return 0 < at < len(self.tokens) and self.tokens[at].start == self.tokens[at - 1].end
 
-    def text_between(self, at: int, end: int) -> str:
+    def get_text_between(self, at: int, end: int) -> str:
         """The text from a token up to another."""
         return self.text[self.tokens[at].start : self.tokens[end - 1].end]
 
@@ -109,160 +109,170 @@ class Quantities:
         """The place behind the first of the phrases that stands at a token, else the token itself."""
         for phrase in phrases:
             words = phrase.split()
-            if all(self.word_at(at + place) == word for place, word in enumerate(words)):
+            if all(self.get_word_at(at + place) == word for place, word in enumerate(words)):
                 return at + len(words)
         return at
 
-    def find_quantity(self, form: re.Pattern[str], at: int) -> re.Match[str] | None:
+    def match_regex_at(self, form: re.Pattern[str], at: int) -> re.Match[str] | None:
         """What has this form from a token on, in lower case."""
         return form.match(self.lower, self.tokens[at].start) if at < len(self.tokens) else None
 
-    def token_behind(self, place: int, at: int) -> int:
+    def find_token_after(self, place: int, at: int) -> int:
         """The first token from `at` on that begins at a place of the text or behind it."""
         while at < len(self.tokens) and self.tokens[at].start < place:
             at += 1
         return at
 
-    def numbers(self, at: int) -> Iterator[Number]:
+    def list_numbers_at(self, at: int) -> Iterator[Number]:
         """Numbers, with or without the sign or name of a currency."""
-        at = at + 1 if (self.word_at(at), self.word_at(at + 1)) == ("us", "$") else at
+        at = at + 1 if (self.get_word_at(at), self.get_word_at(at + 1)) == ("us", "$") else at
         if (start := self.skip_phrase(at, "负", "negative", "零 下")) > at:
-            yield from (one._replace(value=-one.value) for one in self.numbers(start))
+            yield from (one._replace(value=-one.value) for one in self.list_numbers_at(start))
             return
         start = self.skip_phrase(at, *_SIGNS)
-        is_negative = self.word_at(start) == "-" and self.is_joined(start + 1) and not self.is_joined(start)
-        if number := self._read_bare_number(start + is_negative):
+        is_negative = (
+            self.get_word_at(start) == "-"
+            and self.has_no_space_before(start + 1)
+            and not self.has_no_space_before(start)
+        )
+        if number := self._parse_unsigned_number(start + is_negative):
             value = -number.value if is_negative else number.value
             end = self.skip_phrase(number.end, *CURRENCIES) if start == at else number.end
-            if self.word_at(end - 1) == "块" and (tail := self._read_tail(end)):
+            if self.get_word_at(end - 1) == "块" and (tail := self._parse_decimal_tail(end)):
                 yield Number(value + tail.value, tail.end)
             yield from (Number(value, place) for place in dict.fromkeys((end, number.end)))
 
-    def _read_bare_number(self, at: int) -> Number | None:
+    def _parse_unsigned_number(self, at: int) -> Number | None:
         """A number without a sign: counted, or in parts such as `2 1/2`, `三分之二`, `half a dozen`, `three quarters`."""
-        if part := self.find_quantity(_FRACTION, at):
+        if part := self.match_regex_at(_FRACTION, at):
             value = int(part[1] or 0) + Fraction(int(part[2]), int(part[3]))
-            return Number(value, self.token_behind(part.end(), at))
+            return Number(value, self.find_token_after(part.end(), at))
         if (end := self.skip_phrase(at, "一 半", "半")) > at:
             return Number(Fraction(1, 2), end)
-        number = self._count_number(at)
+        number = self._parse_cardinal_number(at)
         if number and (start := self.skip_phrase(number.end, "分 之")) > number.end:
-            above = self._count_number(start)
+            above = self._parse_cardinal_number(start)
             return Number(above.value / number.value, above.end) if above and number.value else None
         end = number.end if number else self.skip_phrase(at, "a", "an")
-        part_of = _PARTS.get(self.word_at(end)) if end > at or self.word_at(end) == "half" else None
+        part_of = _PARTS.get(self.get_word_at(end)) if end > at or self.get_word_at(end) == "half" else None
         if part_of:
-            scale = _SCALES.get(self.word_at(place := self.skip_phrase(end + 1, "a")))
+            scale = _SCALES.get(self.get_word_at(place := self.skip_phrase(end + 1, "a")))
             value = (number.value if number else Fraction(1)) / part_of
             return Number(value * (scale or 1), place + 1 if scale else end + 1)
         half = self.skip_phrase(end, "and a half")
         return Number(number.value + Fraction(1, 2), half) if number and half > end else number
 
-    def _count_number(self, at: int) -> Number | None:
+    def _parse_cardinal_number(self, at: int) -> Number | None:
         """Digits and number words with their scales, and decimals behind a spoken point."""
-        words, end = list[str](), self.skip_phrase(at, "a", "an") if self.word_at(at + 1) in _SCALES else at
+        words, end = list[str](), self.skip_phrase(at, "a", "an") if self.get_word_at(at + 1) in _SCALES else at
         is_open = end > at
         while end - at < _LONGEST and self._continues_number(words, end, is_open=is_open):
-            words, end = [*words, self.word_at(end)], end + 1
-            is_and = self.word_at(end) == "and" and words[-1] in _SCALES and self.word_at(end + 1) in _WORDS
-            is_tens = self.word_at(end) == "-" and words[-1] in _TENS and self.is_joined(end)
+            words, end = [*words, self.get_word_at(end)], end + 1
+            is_and = self.get_word_at(end) == "and" and words[-1] in _SCALES and self.get_word_at(end + 1) in _WORDS
+            is_tens = self.get_word_at(end) == "-" and words[-1] in _TENS and self.has_no_space_before(end)
             end += (is_and and words[-1] != "dozen") or (is_tens and self._continues_number(words, end + 1))
         if not words:
             return None
-        value, first = _parse_words(words), words[0]
+        value, first = _parse_number_words(words), words[0]
         if first[0].isdecimal():
             is_unsure = self._has_decimal_commas and _UNSURE.fullmatch(first)
-            is_thousands = self.word_at(end) == "k" and self.is_joined(end)
+            is_thousands = self.get_word_at(end) == "k" and self.has_no_space_before(end)
             if is_unsure or parse_digits(first) is None:
                 return None
             return Number(value * 1000, end + 1) if is_thousands else Number(value, end)
-        tail = self._read_tail(end + 1) if self.word_at(end) == "点" else None
+        tail = self._parse_decimal_tail(end + 1) if self.get_word_at(end) == "点" else None
         return Number(value + tail.value, tail.end) if tail else Number(value, end)
 
     def _continues_number(self, words: list[str], at: int, *, is_open: bool = False) -> bool:
         """Whether the token belongs to the number that these words begin; `is_open`: behind an article."""
-        word, last = self.word_at(at), words[-1] if words else ""
+        word, last = self.get_word_at(at), words[-1] if words else ""
         if word[:1].isdecimal():
-            return not words or (last in ("万", "亿") and self.is_joined(at))
+            return not words or (last in ("万", "亿") and self.has_no_space_before(at))
         if word in _DIGITS:
             is_behind = last in _DIGITS and word != "两"
             return not words or last in _PLACES or is_behind
         if word in _WORDS:
             return not words or last in _SCALES or (last in _TENS and 0 < _WORDS[word] < 10)
         if word in _PLACES:
-            is_part = self.word_at(at + 1) == "分"
+            is_part = self.get_word_at(at + 1) == "分"
             return not last[:1].isdecimal() if word == "十" else bool(words) and not is_part
         return word in _SCALES and (bool(words) or is_open)
 
-    def percents(self, at: int) -> Iterator[Number]:
+    def list_percents_at(self, at: int) -> Iterator[Number]:
         """`5%`, `4,9 %`, `five per cent`, `百分之五`."""
         if (start := self.skip_phrase(at, "百 分 之")) > at:
-            yield from self.numbers(start)
+            yield from self.list_numbers_at(start)
             return
-        for number in self.numbers(at):
+        for number in self.list_numbers_at(at):
             end = self.skip_phrase(number.end, "%", "percent", "per cent", "pct", "个 百 分 点")
             yield from [Number(number.value, end)] if end > number.end else []
-            if self.word_at(end) == "成" and number.value < 10:
+            if self.get_word_at(end) == "成" and number.value < 10:
                 yield Number(number.value * 10, end + 1)
 
-    def units(self, at: int) -> Iterator[tuple[Unit, str, int]]:
+    def list_units_at(self, at: int) -> Iterator[tuple[Unit, str, int]]:
         """Names of units that begin at a token: the unit, its name and where it ends."""
         for end in range(min(at + 8, len(self.tokens)), at, -1):
-            name = self.text_between(at, end)
+            name = self.get_text_between(at, end)
             is_name = (name[0].isalpha() or name[0] == "°") and len(name) <= _LONGEST and name[-1] not in ".,;:!?"
-            if is_name and (unit := _find_unit(name)) and not (name == "in" and any(self.units(end))):
+            if is_name and (unit := _find_unit(name)) and not (name == "in" and any(self.list_units_at(end))):
                 yield unit, name, end
 
-    def quantities(self, at: int) -> Iterator[Quantity]:
+    def list_quantities_at(self, at: int) -> Iterator[Quantity]:
         """`10 km`, `5'9"`, `5 ft 9 in`, `half a mile`, `1米75`, `两斤半`, `1 h 30 min`."""
         if (start := self.skip_phrase(at, "摄 氏", "华 氏")) > at:
-            name = f"{self.word_at(at)}氏度"
-            for number in self.numbers(start):
-                if self.word_at(number.end) == "度":
+            name = f"{self.get_word_at(at)}氏度"
+            for number in self.list_numbers_at(start):
+                if self.get_word_at(number.end) == "度":
                     yield Quantity(number.value, find_unit(name), name, number.end + 1)
-        for value, end in self._read_amounts(at):
-            for unit, name, stop in self._read_units_behind(end):
+        for value, end in self._list_unit_amounts(at):
+            for unit, name, stop in self._list_units_behind_number(end):
                 first = Quantity(value, unit, name, stop)
-                yield from self._extend_quantity(first)
+                yield from self._list_compound_quantities(first)
                 yield first
 
-    def _read_amounts(self, at: int) -> Iterator[tuple[Fraction, int]]:
+    def _list_unit_amounts(self, at: int) -> Iterator[tuple[Fraction, int]]:
         """A number before a unit: a lone article is one, `half a` a half, `两个半` two and a half."""
-        for number in self.numbers(at):
+        for number in self.list_numbers_at(at):
             if (end := self.skip_phrase(number.end, "个 半", "个", "of a", "of an")) > number.end:
-                yield number.value + Fraction(1, 2) * (self.word_at(end - 1) == "半"), end
+                yield number.value + Fraction(1, 2) * (self.get_word_at(end - 1) == "半"), end
             yield number.value, self.skip_phrase(number.end, "a", "an") if number.value < 1 else number.end
-        if self.word_at(at) in ("a", "an"):
+        if self.get_word_at(at) in ("a", "an"):
             yield Fraction(1), at + 1
 
-    def _read_units_behind(self, at: int) -> Iterator[tuple[Unit, str, int]]:
-        at = at + 1 if self.word_at(at) == "-" and self.is_joined(at) else at
-        if self.is_joined(at) and (end := self.skip_phrase(at, "' '", "'", '"')) > at:
-            name = "ft" if (self.word_at(at), end) == ("'", at + 1) else "in"
+    def _list_units_behind_number(self, at: int) -> Iterator[tuple[Unit, str, int]]:
+        at = at + 1 if self.get_word_at(at) == "-" and self.has_no_space_before(at) else at
+        if self.has_no_space_before(at) and (end := self.skip_phrase(at, "' '", "'", '"')) > at:
+            name = "ft" if (self.get_word_at(at), end) == ("'", at + 1) else "in"
             yield find_unit(name), name, end
-        yield from self.units(at)
+        yield from self.list_units_at(at)
 
-    def _extend_quantity(self, first: Quantity) -> Iterator[Quantity]:
+    def _list_compound_quantities(self, first: Quantity) -> Iterator[Quantity]:
         """The quantity with what belongs to it behind its unit."""
         if (half := self.skip_phrase(first.end, "半", "and a half")) > first.end:
             yield first._replace(value=first.value + Fraction(1, 2), end=half)
-        tail = self._read_tail(first.end) if first.symbol in ("米", "尺", "丈", "m") else None
-        if tail and not any(self._read_units_behind(tail.end)):
+        tail = self._parse_decimal_tail(first.end) if first.symbol in ("米", "尺", "丈", "m") else None
+        if tail and not any(self._list_units_behind_number(tail.end)):
             yield first._replace(value=first.value + tail.value, end=tail.end)
-        for number, stop in self._read_amounts(self.skip_phrase(first.end, "and", ",")):
-            smaller = next((one for one in self._read_units_behind(stop) if one[0].kind == first.unit.kind), None)
+        for number, stop in self._list_unit_amounts(self.skip_phrase(first.end, "and", ",")):
+            smaller = next(
+                (one for one in self._list_units_behind_number(stop) if one[0].kind == first.unit.kind), None
+            )
             name, most = _BELOW.get(first.unit.symbol, ("", 0))
-            is_alone = smaller is None and number < most and not any(self._read_units_behind(stop))
-            if is_alone and self.word_at(first.end) not in ("and", ",") and self.word_at(stop) not in ("x", "%"):
+            is_alone = smaller is None and number < most and not any(self._list_units_behind_number(stop))
+            if (
+                is_alone
+                and self.get_word_at(first.end) not in ("and", ",")
+                and self.get_word_at(stop) not in ("x", "%")
+            ):
                 smaller = find_unit(name), name, stop
             if smaller and smaller[0].factor < first.unit.factor and not first.unit.offset and number >= 0:
                 value = first.value * first.unit.factor / smaller[0].factor + number
                 joined = Quantity(value, *smaller)
-                yield from self._extend_quantity(joined)
+                yield from self._list_compound_quantities(joined)
                 yield joined
 
-    def _read_tail(self, at: int) -> Number | None:
+    def _parse_decimal_tail(self, at: int) -> Number | None:
         """`75` in `1米75`, `八` in `一米八`, `五` in `三块五` and `一点五`: decimals."""
-        found = self.find_quantity(_TAIL, at) if self.is_joined(at) else None
+        found = self.match_regex_at(_TAIL, at) if self.has_no_space_before(at) else None
         digits = "".join(str(_DIGITS.get(sign, sign)) for sign in found[0]) if found else ""
-        return Number(Fraction(f"0.{digits}"), self.token_behind(found.end(), at)) if found else None
+        return Number(Fraction(f"0.{digits}"), self.find_token_after(found.end(), at)) if found else None

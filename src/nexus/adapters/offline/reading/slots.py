@@ -10,7 +10,7 @@ from nexus.adapters.offline.reading.expressions import Expression
 from nexus.adapters.offline.reading.moments import Moments
 from nexus.adapters.offline.reading.patterns import Words
 from nexus.adapters.offline.reading.quantities import CURRENCIES
-from nexus.adapters.offline.reading.tokens import Token, normalize, tokenize
+from nexus.adapters.offline.reading.tokens import Token, normalize_text, tokenize_text
 from nexus.adapters.offline.reading.words import MEANINGFUL, NOUNS
 from nexus.domain.tools.library.conditions import parse_number
 from nexus.domain.tools.library.tabular import read_csv
@@ -31,7 +31,7 @@ class Source(Moments):
         self.today, self.material = today, material
 
     @cached_property
-    def rows(self) -> list[dict[str, str]]:
+    def table_rows(self) -> list[dict[str, str]]:
         """Those of the material, when it is a table of several columns."""
         try:
             names, rows = read_csv(self.material) if self.material else ([], [])
@@ -40,108 +40,110 @@ class Source(Moments):
         return [dict(row) for row in rows[:_ROWS]] if len(names) > 1 else []
 
     @cached_property
-    def columns(self) -> list[str]:
-        return list(self.rows[0]) if self.rows else []
+    def column_names(self) -> list[str]:
+        return list(self.table_rows[0]) if self.table_rows else []
 
     @cached_property
     def numeric_columns(self) -> set[str]:
         """The columns that hold numbers."""
-        return {column for row in self.rows for column, cell in row.items() if parse_number(cell) is not None}
+        return {column for row in self.table_rows for column, cell in row.items() if parse_number(cell) is not None}
 
     @cached_property
-    def _read_cells(self) -> set[tuple[str, ...]]:
+    def _tokenized_cells(self) -> set[tuple[str, ...]]:
         """The tokens of every column's name, and of every cell of the table that holds a text."""
-        cells = {cell[:_LONGEST_CELL] for row in self.rows for cell in row.values() if any(map(str.isalpha, cell))}
-        cells |= {*self.columns}
-        return {tuple(token.word for token in tokenize(normalize(cell))) for cell in cells}
+        cells = {
+            cell[:_LONGEST_CELL] for row in self.table_rows for cell in row.values() if any(map(str.isalpha, cell))
+        }
+        cells |= {*self.column_names}
+        return {tuple(token.word for token in tokenize_text(normalize_text(cell))) for cell in cells}
 
-    def begins_cell(self, at: int) -> bool:
+    def is_table_cell_at(self, at: int) -> bool:
         """Whether a value or a column of the table stands at a token: such a word is never one that says nothing."""
         ends = range(at + 1, min(at + 6, len(self.tokens)) + 1)
-        return any(tuple(map(self.word_at, range(at, end))) in self._read_cells for end in ends)
+        return any(tuple(map(self.get_word_at, range(at, end))) in self._tokenized_cells for end in ends)
 
-    def rest_of_line(self, at: int) -> str:
+    def get_rest_of_line(self, at: int) -> str:
         """The text from a token on, up to the end of its line."""
         return self.text[self.tokens[at].start :].partition("\n")[0][:60].strip() if at < len(self.tokens) else ""
 
-    def end_of_phrase(self, words: Words, at: int) -> Iterator[int]:
+    def list_phrase_ends(self, words: Words, at: int) -> Iterator[int]:
         """Where the phrases that stand at a token end."""
-        for phrase in words.get(self.word_at(at), ()):
-            if all(self.word_at(at + place) == word for place, word in enumerate(phrase)):
+        for phrase in words.get(self.get_word_at(at), ()):
+            if all(self.get_word_at(at + place) == word for place, word in enumerate(phrase)):
                 yield at + len(phrase)
 
 
-def convert_fraction(value: Fraction) -> int | float:
+def convert_fraction_to_json(value: Fraction) -> int | float:
     """A fraction as JSON has it."""
     return value.numerator if value.denominator == 1 else float(value)
 
 
-def _read_numbers(source: Source, at: int, detail: str) -> Read:
+def _parse_number_slot(source: Source, at: int, detail: str) -> Read:
     """Any number, a `whole` one, or `money`: no share, and no count of things (`2 tickets`)."""
-    for found in source.numbers(at):
-        is_priced = source.word_at(at) in CURRENCIES or source.word_at(found.end - 1) in CURRENCIES
-        is_part = source.word_at(found.end) in ("%", "percent", "折")
-        is_count = detail == "money" and (is_part or (not is_priced and any(source.end_of_phrase(NOUNS, found.end))))
+    for found in source.list_numbers_at(at):
+        is_priced = source.get_word_at(at) in CURRENCIES or source.get_word_at(found.end - 1) in CURRENCIES
+        is_part = source.get_word_at(found.end) in ("%", "percent", "折")
+        is_count = detail == "money" and (is_part or (not is_priced and any(source.list_phrase_ends(NOUNS, found.end))))
         if not is_count and (detail != "whole" or found.value.denominator == 1):
-            yield found.end, convert_fraction(found.value)
+            yield found.end, convert_fraction_to_json(found.value)
 
 
-def _read_percents(source: Source, at: int, detail: str) -> Read:
+def _parse_percent_slot(source: Source, at: int, detail: str) -> Read:
     """`5%`, not `5% a month`; as a `reduction` also `八折` (20 per cent off), `85折` and `half off`."""
-    for found in source.percents(at):
+    for found in source.list_percents_at(at):
         if source.skip_phrase(found.end, *_MONTHLY) == found.end:
-            yield found.end, convert_fraction(found.value)
+            yield found.end, convert_fraction_to_json(found.value)
     if detail == "reduction":
-        for found in source.numbers(at):
-            if source.word_at(found.end) == "折" and 0 < found.value < 100:
-                yield found.end + 1, convert_fraction(100 - found.value * (10 if found.value < 10 else 1))
+        for found in source.list_numbers_at(at):
+            if source.get_word_at(found.end) == "折" and 0 < found.value < 100:
+                yield found.end + 1, convert_fraction_to_json(100 - found.value * (10 if found.value < 10 else 1))
         if (end := source.skip_phrase(at, "half off", "half price", "半 价")) > at:
             yield end, 50
 
 
-def _read_dimension(source: Source, at: int, detail: str) -> Read:
+def _parse_quantity_slot(source: Source, at: int, detail: str) -> Read:
     """A quantity of the kind of the unit `detail`, as a number of that unit."""
-    for found in source.quantities(at):
+    for found in source.list_quantities_at(at):
         if found.unit.kind == find_unit(detail).kind:
-            yield found.end, convert_fraction(round(found.convert(detail), 9))
+            yield found.end, convert_fraction_to_json(round(found.convert_to_unit(detail), 9))
 
 
-def _read_spans(source: Source, at: int, detail: str) -> Read:
+def _parse_duration_slot(source: Source, at: int, detail: str) -> Read:
     """A whole number of exactly that unit: `3 weeks`; below zero with `-wk`; the year of a date is none."""
-    for found in () if any(source.list_dates(at)) else source.quantities(at):
+    for found in () if any(source.list_dates_at(at)) else source.list_quantities_at(at):
         if found.unit.symbol == detail.strip("-") and found.value.denominator == 1:
             yield found.end, int(found.value) * (-1 if detail[0] == "-" else 1)
 
 
-def _read_dates(source: Source, at: int, detail: str) -> Read:
-    for found in source.list_dates(at):
+def _parse_date_slot(source: Source, at: int, detail: str) -> Read:
+    for found in source.list_dates_at(at):
         if found.is_sure and not (found.yearless and detail == "full"):
             yield found.end, found.day.isoformat()
 
 
-def _read_tables(source: Source, at: int, detail: str) -> Read:
+def _parse_table_slot(source: Source, at: int, detail: str) -> Read:
     """The material, which stands behind all tokens, when it is a table."""
-    if at == len(source.tokens) and source.columns:
+    if at == len(source.tokens) and source.column_names:
         yield at, source.material
 
 
-def _read_columns(source: Source, at: int, detail: str) -> Read:
+def _parse_column_slot(source: Source, at: int, detail: str) -> Read:
     """The name of a column, in the singular or the plural, with spaces or underscores."""
-    for name in source.columns:
-        words = [token.word for token in tokenize(normalize(name.replace("_", " ")))]
+    for name in source.column_names:
+        words = [token.word for token in tokenize_text(normalize_text(name.replace("_", " ")))]
         for spoken in (words, [name.lower()]):
             size, last = len(spoken), spoken[-1] if spoken else ""
             ends = {last, f"{last}s", f"{last}es", last.removesuffix("y") + "ies", last.removesuffix("s")}
-            begins = all(source.word_at(at + place) == word for place, word in enumerate(spoken[:-1]))
-            if begins and source.word_at(at + size - 1) in ends:
+            begins = all(source.get_word_at(at + place) == word for place, word in enumerate(spoken[:-1]))
+            if begins and source.get_word_at(at + size - 1) in ends:
                 yield at + size, name
 
 
-def _read_number_lists(source: Source, at: int, detail: str) -> Read:
+def _parse_number_list_slot(source: Source, at: int, detail: str) -> Read:
     """Two numbers or more, one behind the other; none where a comma may part or group (`3,5`)."""
     values, stops, groups = list[Fraction](), list[tuple[int, int]](), list[str]()
     while True:
-        parts, number = source.word_at(at).split(","), next(source.numbers(at), None)
+        parts, number = source.get_word_at(at).split(","), next(source.list_numbers_at(at), None)
         if number is None and len(parts) > 1 and all(part.replace(".", "", 1).isdecimal() for part in parts):
             values, at = [*values, *map(Fraction, parts)], at + 1
         elif number is not None:
@@ -154,33 +156,33 @@ def _read_number_lists(source: Source, at: int, detail: str) -> Read:
     are_thousands = all(len(part.partition(".")[0]) == 3 for part in groups)
     for end, count in reversed(stops):
         if count > 1 and are_thousands and (count > 2 or len(groups) != 1):
-            yield end, [convert_fraction(value) for value in values[:count]]
+            yield end, [convert_fraction_to_json(value) for value in values[:count]]
 
 
-def _read_expressions(source: Source, at: int, detail: str) -> Read:
+def _parse_arithmetic_slot(source: Source, at: int, detail: str) -> Read:
     found = Expression(source, at)
-    if found.text and not any(True for place in range(at, found.end) for _ in source.list_dates(place)):
+    if found.text and not any(True for place in range(at, found.end) for _ in source.list_dates_at(place)):
         yield found.end, found.text
 
 
-def _read_names(source: Source, at: int, detail: str) -> Read:
+def _parse_name_slot(source: Source, at: int, detail: str) -> Read:
     """A name that the user made up, of up to three words (or eight tokens), none of which changes a meaning."""
     end = at
     while end < len(source.tokens) and end - at < 8:
-        is_meant = any(source.end_of_phrase(MEANINGFUL, end))
+        is_meant = any(source.list_phrase_ends(MEANINGFUL, end))
         latin = sum(token.word.isascii() for token in source.tokens[at : end + 1])
-        if not source.word_at(end)[0].isalpha() or is_meant or latin > 3 or next(source.numbers(end), None):
+        if not source.get_word_at(end)[0].isalpha() or is_meant or latin > 3 or next(source.list_numbers_at(end), None):
             break
         end += 1
-    yield from ((stop, source.text_between(at, stop)) for stop in range(end, at, -1))
+    yield from ((stop, source.get_text_between(at, stop)) for stop in range(end, at, -1))
 
 
 KINDS: Mapping[str, Callable[[Source, int, str], Read]] = {
-    **dict.fromkeys(("number", "whole", "money"), _read_numbers), **dict.fromkeys(("percent", "reduction"), _read_percents),
-    "csv": _read_tables, "": _read_dimension, "span": _read_spans, "date": _read_dates, "column": _read_columns,
-    "measure": lambda source, at, _: (one for one in _read_columns(source, at, "") if one[1] in source.numeric_columns),
-    "numbers": _read_number_lists, "expression": _read_expressions, "name": _read_names,
-    "quantity": lambda source, at, _: ((one.end, (convert_fraction(one.value), one.symbol)) for one in source.quantities(at)),
-    "unit": lambda source, at, _: ((end, name) for _, name, end in source.units(at)),
+    **dict.fromkeys(("number", "whole", "money"), _parse_number_slot), **dict.fromkeys(("percent", "reduction"), _parse_percent_slot),
+    "csv": _parse_table_slot, "": _parse_quantity_slot, "span": _parse_duration_slot, "date": _parse_date_slot, "column": _parse_column_slot,
+    "measure": lambda source, at, _: (one for one in _parse_column_slot(source, at, "") if one[1] in source.numeric_columns),
+    "numbers": _parse_number_list_slot, "expression": _parse_arithmetic_slot, "name": _parse_name_slot,
+    "quantity": lambda source, at, _: ((one.end, (convert_fraction_to_json(one.value), one.symbol)) for one in source.list_quantities_at(at)),
+    "unit": lambda source, at, _: ((end, name) for _, name, end in source.list_units_at(at)),
 }  # fmt: skip
 """What reads a slot of a kind; any other kind (`""`) is the name of a unit, to which quantities are converted."""

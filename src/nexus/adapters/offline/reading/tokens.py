@@ -19,27 +19,27 @@ _SIGNS = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "「": '
 
 
 class Token(NamedTuple):
-    """`word` is what is compared; `start` and `end` are places in the text that `normalize` returned."""
+    """`word` is what is compared; `start` and `end` are places in the text that `normalize_text` returned."""
 
     word: str
     start: int
     end: int
 
 
-def normalize(text: str) -> str:
+def normalize_text(text: str) -> str:
     """The text with half-width characters, straight quotes, and one sign for each meaning."""
     text = _FRACTIONS.sub(r" \g<0>", _DASHES.sub(",", text)).translate(_SIGNS)
     return unicodedata.normalize("NFKC", text).translate(_SIGNS)
 
 
-def tokenize(text: str) -> list[Token]:
+def tokenize_text(text: str) -> list[Token]:
     """The tokens of a plain text."""
     return [Token(found[0].lower(), found.start(), found.end()) for found in _TOKEN.finditer(text)]
 
 
 def split_words(text: str) -> tuple[str, ...]:
     """The words of any text, as `tokens_of` has them, without signs: what two texts can be compared by."""
-    return tuple(token.word for token in tokenize(normalize(text)) if token.word[0].isalnum())
+    return tuple(token.word for token in tokenize_text(normalize_text(text)) if token.word[0].isalnum())
 
 
 def stem_word(word: str) -> str:

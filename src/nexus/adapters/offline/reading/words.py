@@ -1,6 +1,6 @@
 """Words that change nothing, and words that always do."""
 
-from nexus.adapters.offline.reading.patterns import phrases
+from nexus.adapters.offline.reading.patterns import parse_phrases
 
 _EN = """a an the please pls plz kindly can could would will i you me my we our us i'm i'd i've i'll tell give show
 say what what's whats which is are was be do does did it its it's that's there this that these those hi he'd how's
@@ -32,16 +32,16 @@ _NOUNS_ZH = """大衣 衣服 鞋子 鞋 手机 电脑 笔记本电脑 外套 衬
 _STOPS = "— , . ? ! ; : 。 、 … ( ) \n ~ ".split(" ")
 FOLLOWING = "what_about/how_about/what_if/instead/but/or/for/with/at/over/in/那/换成/改成/再/也/还有/要是"
 """Stands in messages that go on from the one before."""
-LIGHT = phrases(*"a an the of is are was am be my our your his her it's , : ( ) 的 了 是 为 、".split())
+LIGHT = parse_phrases(*"a an the of is are was am be my our your his her it's , : ( ) 的 了 是 为 、".split())
 """Skipped between the items of a pattern."""
-NOUNS = phrases(*_NOUNS_EN.split(), *_NOUNS_ZH.split())
+NOUNS = parse_phrases(*_NOUNS_EN.split(), *_NOUNS_ZH.split())
 """Things and people that change no sum; behind a bare number they are what it counts."""
-FILLERS = phrases(
+FILLERS = parse_phrases(
     *_EN.split(), *_ZH.split(), *_NOUNS_EN.split(), *_NOUNS_ZH.split(), *(stop for stop in _STOPS if stop)
 )
 """Skipped wherever else they stand, for every card: politeness, questions, and things and people that change no sum."""
 
-MEANINGFUL = phrases(
+MEANINGFUL = parse_phrases(
     *"""not no without except excluding another other before after original reverse least most per each every
     average mean highest lowest maximum minimum less more than below above under over between tax discount vat
     off tip plus minus times total sum both twice double half and or if each apiece for at from to with same

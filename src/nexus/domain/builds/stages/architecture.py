@@ -10,7 +10,7 @@ from nexus.domain.tools.library.registry import LIBRARY
 
 
 async def run_architecture_stage(context: StageContext) -> StageOutput:
-    brief, needed = context.read_output(Brief, "intake"), context.read_output(Requirements, "requirements")
+    brief, needed = context.get_stage_output(Brief, "intake"), context.get_stage_output(Requirements, "requirements")
     library = [LibraryTool(name, tool.spec.description, tool.category) for name, tool in LIBRARY.items()]
     question = ArchitectureInput(context.get_build_request(BuildRequest).requirement, brief, needed, library)
     planned = await context.ask_model(Architecture, question, check=lambda found: _check_consistency(found, needed))
@@ -18,7 +18,7 @@ async def run_architecture_stage(context: StageContext) -> StageOutput:
     for agent in planned.agents:
         chosen = [*agent.library_tools, *(f"{tool.name} (new)" for tool in agent.new_tools)]
         await context.note(f"{agent.slug}: {', '.join(chosen) or 'no tools'}")
-    text = documents.write_architecture(planned, brief.language)
+    text = documents.format_architecture_doc(planned, brief.language)
     return StageOutput(
         output=planned, files={"docs/architecture.md": text}, summary=", ".join(a.slug for a in planned.agents)
     )
@@ -46,7 +46,7 @@ def _check_consistency(planned: Architecture, needed: Requirements) -> None:
         if len(set(agent.tool_names)) < len(agent.tool_names):
             raise ValueError(f"{agent.slug}: two tools have one name")
     _check_acyclic({agent.slug: agent.calls for agent in planned.agents})
-    acceptance.check_duties(planned, needed)
+    acceptance.check_agent_duties(planned, needed)
 
 
 def _check_acyclic(calls: dict[str, list[str]]) -> None:

@@ -31,14 +31,17 @@ class Assembled(Struct, frozen=True, kw_only=True):
 
 async def assembly(context: StageContext) -> StageOutput:
     agent = find_planned_agent(context)
-    folder, architecture = f"agents/{agent.slug}", context.read_output(Architecture, "architecture")
+    folder, architecture = f"agents/{agent.slug}", context.get_stage_output(Architecture, "architecture")
     manifest = _make_manifest(context, agent)
     unmet = [f"{entry.requirement_id}: {entry.reason}" for entry in architecture.unmet]
-    made, say = context.read_output(Design, "design", agent.slug), context.read_output(Brief, "intake").language
+    made, say = (
+        context.get_stage_output(Design, "design", agent.slug),
+        context.get_stage_output(Brief, "intake").language,
+    )
     written = await context.services.agents.read_agent_files(context.project.project_id)
     files = written.get(agent.slug, {}) | {
         package.MANIFEST: package.format_manifest(manifest),
-        "README.md": documents.write_readme(manifest, made, unmet, say, context.services.commands),
+        "README.md": documents.format_readme(manifest, made, unmet, say, context.services.commands),
         "requirements.txt": "# Tools of this agent use the Python standard library only.\n",
         "conftest.py": CONFTEST,
     }
@@ -57,19 +60,19 @@ def _rewrite_requirements(context: StageContext, architecture: Architecture, say
     """The page anew, now that each requirement has its cases, or none."""
     cases = dict[str, list[str]]()
     for agent in architecture.agents:
-        for case in context.read_output(Design, "design", agent.slug).cases:
+        for case in context.get_stage_output(Design, "design", agent.slug).cases:
             for one in case.requirements:
-                shown = f"`{case.name}` (`agents/{agent.slug}/tests/cases.toml`): {documents.format_example(case)}"
+                shown = f"`{case.name}` (`agents/{agent.slug}/tests/cases.toml`): {documents.format_case_input(case)}"
                 cases.setdefault(one, []).append(shown)
     for entry in architecture.unmet:
         cases.setdefault(entry.requirement_id, []).append(
             f"{documents.translate_label('not_met', say)}: {entry.reason}"
         )
-    return documents.write_requirements(context.read_output(Requirements, "requirements"), say, cases)
+    return documents.format_requirements_doc(context.get_stage_output(Requirements, "requirements"), say, cases)
 
 
 def _make_manifest(context: StageContext, agent: PlannedAgent) -> Manifest:
-    brief, held = context.read_output(Brief, "intake"), context.read_output(ToolSet, "tools", agent.slug)
+    brief, held = context.get_stage_output(Brief, "intake"), context.get_stage_output(ToolSet, "tools", agent.slug)
     entries = [ToolEntry(ref=f"library:{name}") for name in held.library]
     purposes = {tool.name: tool.purpose for tool in agent.new_tools}
     entries += [

@@ -22,7 +22,7 @@ class Deployed(Struct, frozen=True, kw_only=True):
 
 
 async def deployment(context: StageContext) -> StageOutput:
-    planned = context.read_output(Architecture, "architecture").agents
+    planned = context.get_stage_output(Architecture, "architecture").agents
     found = {agent.slug: await _find_newest(context, agent.slug) for agent in planned}
     refused = await _list_refused(context, found)
     versions, said = dict[str, int](), dict[str, str]()
@@ -31,7 +31,7 @@ async def deployment(context: StageContext) -> StageOutput:
             continue
         known, version = found[agent.slug]
         spec = await context.services.agents.load_agent_spec(known, version.version)
-        first = context.read_output(Design, "design", agent.slug).cases[0]
+        first = context.get_stage_output(Design, "design", agent.slug).cases[0]
         answer = await context.ask_agent(spec, first.input)
         if not answer.text.strip():
             raise StageFailed(f"{agent.slug} said nothing to {first.input!r}.", code="smoke_test_failed")
@@ -63,7 +63,9 @@ async def finalize(context: StageContext, outputs: Mapping[str, StageOutput], co
         for slug, said in deployed.smoke_tests.items():
             agent, version = await _find_newest(context, slug)
             user_id = context.project.user_id
-            writes += context.services.agents.write_deployment(agent, version, user_id=user_id, smoke_test=said)[1]
+            writes += context.services.agents.make_deployment_writes(agent, version, user_id=user_id, smoke_test=said)[
+                1
+            ]
     return StageEffects(writes=writes)
 
 

@@ -13,15 +13,15 @@ from nexus.domain.core.texts import format_count
 
 async def design(context: StageContext) -> StageOutput:
     agent = find_planned_agent(context)
-    brief, needed = context.read_output(Brief, "intake"), context.read_output(Requirements, "requirements")
-    planned = context.read_output(Architecture, "architecture")
+    brief, needed = context.get_stage_output(Brief, "intake"), context.get_stage_output(Requirements, "requirements")
+    planned = context.get_stage_output(Architecture, "architecture")
     question = DesignInput(context.get_build_request(BuildRequest).requirement, brief, needed, agent, planned.unmet)
     made = await context.ask_model(
-        Design, question, check=lambda found: acceptance.check_cases(found, agent, planned, needed)
+        Design, question, check=lambda found: acceptance.check_test_cases(found, agent, planned, needed)
     )
     await context.note(f"{agent.slug}: {format_count(len(made.cases), 'case')}")
     files = {
-        f"agents/{agent.slug}/docs/design.md": documents.write_design(agent, made, brief.language),
+        f"agents/{agent.slug}/docs/design.md": documents.format_design_doc(agent, made, brief.language),
         f"agents/{agent.slug}/tests/cases.toml": encode_cases(made.cases),
     }
     return StageOutput(output=made, files=files, summary=made.role)

@@ -27,7 +27,7 @@ async def intake(context: StageContext) -> StageOutput:
         f"{brief.name} ({brief.language}, {documents.translate_category(brief.category, brief.language)})"
     )
     return StageOutput(
-        output=brief, files={"docs/brief.md": documents.write_brief(requirement, brief)}, summary=brief.summary
+        output=brief, files={"docs/brief.md": documents.format_brief_doc(requirement, brief)}, summary=brief.summary
     )
 
 
@@ -44,7 +44,7 @@ _REFUSALS: Mapping[str, tuple[str, str]] = {
 
 async def _explain_model_setup(context: StageContext, say: Language) -> str:
     """How a language model is set: with what was found on this machine, or with what there is elsewhere."""
-    servers = await context.services.discovery.find_local()
+    servers = await context.services.discovery.find_local_models()
     found = [single_line(f"{server.provider}/{name}")[:100] for server in servers for name in server.names[:1]]
     if not found:
         return documents.translate_label("set_a_model", say).format(context.services.commands)

@@ -16,5 +16,5 @@ def list_agents(outputs: Outputs) -> Sequence[str]:
 
 def find_planned_agent(context: StageContext) -> PlannedAgent:
     """The one that this part of a stage is about."""
-    planned = context.read_output(Architecture, "architecture").agents
+    planned = context.get_stage_output(Architecture, "architecture").agents
     return next(agent for agent in planned if agent.slug == context.part)

@@ -29,16 +29,16 @@ def make_prompt_input(
     context: StageContext, agent: PlannedAgent, *, previous: str | None = None, failure: str | None = None
 ) -> PromptInput:
     """What the prompt is asked from; with `failure`, what the previous one did not bring about."""
-    architecture = context.read_output(Architecture, "architecture")
+    architecture = context.get_stage_output(Architecture, "architecture")
     others = {other.slug: other for other in architecture.agents}
     offered = [OfferedTool(name, LIBRARY[name].spec.description) for name in agent.library_tools]
     offered += [OfferedTool(tool.name, tool.purpose) for tool in agent.new_tools]
     offered += [OfferedTool(f"ask_{slug}", others[slug].purpose) for slug in agent.calls]
     return PromptInput(
         requirement=context.get_build_request(BuildRequest).requirement,
-        brief=context.read_output(Brief, "intake"),
+        brief=context.get_stage_output(Brief, "intake"),
         agent=agent,
-        design=context.read_output(Design, "design", agent.slug),
+        design=context.get_stage_output(Design, "design", agent.slug),
         tools=offered,
         unmet=architecture.unmet,
         previous=previous,

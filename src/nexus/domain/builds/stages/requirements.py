@@ -7,13 +7,13 @@ from nexus.domain.builds.workflow import StageOutput
 
 
 async def requirements(context: StageContext) -> StageOutput:
-    brief = context.read_output(Brief, "intake")
+    brief = context.get_stage_output(Brief, "intake")
     found = await context.ask_model(
         Requirements,
         RequirementsInput(context.get_build_request(BuildRequest).requirement, brief),
-        check=acceptance.check_requirements,
+        check=acceptance.check_requirement_ids,
     )
     titles = ", ".join(entry.title for entry in found.functional)
     await context.note(titles)
-    text = documents.write_requirements(found, brief.language)
+    text = documents.format_requirements_doc(found, brief.language)
     return StageOutput(output=found, files={"docs/requirements.md": text}, summary=titles)

@@ -50,8 +50,8 @@ async def _write_tool(
     context: StageContext, agent: PlannedAgent, planned: PlannedTool
 ) -> tuple[KeptTool, dict[str, str]]:
     """Asks for the tool until its own tests pass, at most three repairs."""
-    context.mark_begin()
-    brief, previous, failure = context.read_output(Brief, "intake"), None, None
+    context.mark_retry_point()
+    brief, previous, failure = context.get_stage_output(Brief, "intake"), None, None
     for repairs in range(REPAIRS + 1):
         question = ToolInput(brief, agent, planned, previous, failure)
         tool = await context.ask_model(WrittenTool, question, check=lambda found: _check_form(found, planned))

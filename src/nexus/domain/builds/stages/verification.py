@@ -9,8 +9,8 @@ from nexus.domain.agents.package import Package
 from nexus.domain.agents.rules import Origin, Registration
 from nexus.domain.builds import acceptance, report
 from nexus.domain.builds.acceptance import CaseResult
-from nexus.domain.builds.documents import translate_label, write_readme
-from nexus.domain.builds.examination import run_case, run_unit_tests
+from nexus.domain.builds.documents import format_readme, translate_label
+from nexus.domain.builds.examination import run_test_case, run_unit_tests
 from nexus.domain.builds.outputs import Architecture, Brief, Design, PlannedAgent, PromptText, Requirements
 from nexus.domain.builds.report import Findings, Verified
 from nexus.domain.builds.stage_context import StageContext
@@ -27,33 +27,33 @@ async def verification(context: StageContext) -> StageOutput:
     findings = await _examine_agent(context, agent, packages)
     if findings.failed_cases:
         packages, findings = await _repair_agent(context, agent, packages, findings)
-    verified, say = report.sum_up(findings), context.read_output(Brief, "intake").language
+    verified, say = report.summarize_findings(findings), context.get_stage_output(Brief, "intake").language
     for line in verified.unmet:
         await context.note(f"{agent.slug}: {translate_label('not_met', say)}: {line}")
     await context.note(f"{agent.slug}: {report.format_verdict_line(verified, say)}")
-    made, tested = context.read_output(Design, "design", agent.slug), packages[agent.slug]
+    made, tested = context.get_stage_output(Design, "design", agent.slug), packages[agent.slug]
     files = {
         f"agents/{agent.slug}/prompt.md": tested.prompt,
-        f"agents/{agent.slug}/README.md": write_readme(
+        f"agents/{agent.slug}/README.md": format_readme(
             tested.manifest, made, verified.unmet, say, context.services.commands
         ),
-        f"agents/{agent.slug}/docs/report.md": report.write_report(agent, findings, verified, say),
+        f"agents/{agent.slug}/docs/report.md": report.format_verification_report(agent, findings, verified, say),
     }
     return StageOutput(output=verified, files=files, summary=report.format_verdict_line(verified, say))
 
 
 async def _examine_agent(context: StageContext, agent: PlannedAgent, packages: Mapping[str, Package]) -> Findings:
     """The package of an agent, among those that it may ask."""
-    cases, tested = context.read_output(Design, "design", agent.slug).cases, packages[agent.slug]
+    cases, tested = context.get_stage_output(Design, "design", agent.slug).cases, packages[agent.slug]
     spec = await context.services.resolver.make_agent_spec(tested, agent_id=agent.slug, others=packages)
     tests, problems, results = list[TestResult](), list[str](), list[CaseResult]()
     if agent.new_tools:
         tests, problems = await run_unit_tests(context.services.code, tested)
     for number, case in enumerate(cases, 1):
-        results.append(await run_case(context.ask_agent, spec, case))
+        results.append(await run_test_case(context.ask_agent, spec, case))
         await context.advance(number, len(cases))
-    planned = context.read_output(Architecture, "architecture")
-    needed = context.read_output(Requirements, "requirements")
+    planned = context.get_stage_output(Architecture, "architecture")
+    needed = context.get_stage_output(Requirements, "requirements")
     return Findings(
         model=context.services.models.choose(spec.model).name,
         boundary=context.services.code.get_isolation_tier().detail,
@@ -87,9 +87,9 @@ async def finalize(context: StageContext, outputs: Mapping[str, StageOutput], co
     verdicts = {slug: part.output for slug, part in outputs.items() if isinstance(part.output, Verified)}
     registrations = [_make_registration(packages[slug], found, commit_id) for slug, found in verdicts.items()]
     origin = msgspec.convert(context.project, Origin, from_attributes=True)
-    writes = await context.services.agents.write_versions(origin, registrations)
+    writes = await context.services.agents.make_version_writes(origin, registrations)
     ids = [context.services.agents.make_agent_id(context.project.project_id, slug) for slug in verdicts]
-    metrics = report.count_results(list(verdicts.values()))
+    metrics = report.summarize_build_results(list(verdicts.values()))
     told = {name: metrics[name] for name in ("verdict", "unmet")}
     return StageEffects(writes=writes, project={"agent_ids": ids, "metrics": metrics}, told=told)
 

@@ -71,7 +71,7 @@ def _normalize_expression(expression: str) -> str:
     return plain
 
 
-def _split_tokens(plain: str) -> list[_Token]:
+def _tokenize_expression(plain: str) -> list[_Token]:
     """A comma between digits groups thousands, unless a function's arguments stand around it."""
     tokens: list[_Token] = []
     calls: list[bool] = []
@@ -88,7 +88,7 @@ def _split_tokens(plain: str) -> list[_Token]:
             text = text.split(",")[0]
             end = found.start(kind) + len(text)
         if kind == "word":
-            kind, text = _read_word(text, follows="(" if plain[end:].lstrip()[:1] == "(" else "")
+            kind, text = _classify_word_token(text, follows="(" if plain[end:].lstrip()[:1] == "(" else "")
         text = _OPENING.get(text, _CLOSING.get(text, text))
         if text == "(":
             calls.append(bool(tokens) and tokens[-1].kind == "function")
@@ -99,7 +99,7 @@ def _split_tokens(plain: str) -> list[_Token]:
     return tokens
 
 
-def _read_word(word: str, *, follows: str) -> tuple[str, str]:
+def _classify_word_token(word: str, *, follows: str) -> tuple[str, str]:
     lower = word.lower()
     if lower in FUNCTIONS and follows:
         return "function", lower
@@ -121,10 +121,10 @@ class _Reader:
     """Reads by precedence: + - below * / below signs below powers below postfix marks."""
 
     def __init__(self, plain: str) -> None:
-        self._tokens, self._at, self._depth = _split_tokens(plain), 0, 0
+        self._tokens, self._at, self._depth = _tokenize_expression(plain), 0, 0
 
     def parse_expression(self) -> Fraction:
-        value = self._read_sum()
+        value = self._parse_nested_sum()
         if self._at < len(self._tokens):
             raise ToolError(f"The expression cannot be read at {self._tokens[self._at].text!r}.")
         return value.number
@@ -139,13 +139,13 @@ class _Reader:
             return text
         return ""
 
-    def _read_sum(self) -> _Value:
-        return self._read_deeper(self._read_terms)
+    def _parse_nested_sum(self) -> _Value:
+        return self._parse_with_depth_limit(self._parse_sum)
 
-    def _read_terms(self) -> _Value:
-        left = self._read_product()
+    def _parse_sum(self) -> _Value:
+        left = self._parse_product()
         while sign := self._take_matching_token("+", "-"):
-            right = self._read_product()
+            right = self._parse_product()
             amount = left.number * right.number if right.percent and not left.percent else right.number
             both_percent = left.percent and right.percent
             left = _Value(
@@ -153,13 +153,13 @@ class _Reader:
             )
         return left
 
-    def _read_product(self) -> _Value:
-        left = self._read_signed()
+    def _parse_product(self) -> _Value:
+        left = self._parse_signed_value()
         while True:
             if sign := self._take_matching_token("*", "/", "//", "%", "mod"):
-                left = _Value(limit_number_size(_PRODUCTS[sign](left.number, self._read_signed().number)))
+                left = _Value(limit_number_size(_PRODUCTS[sign](left.number, self._parse_signed_value().number)))
             elif self._at < len(self._tokens) and self._is_implicit_product():
-                left = _Value(limit_number_size(left.number * self._read_signed().number))
+                left = _Value(limit_number_size(left.number * self._parse_signed_value().number))
             else:
                 return left
 
@@ -170,21 +170,21 @@ class _Reader:
             return before.text == ")"
         return token.kind in ("function", "constant") or token.text == "("
 
-    def _read_signed(self) -> _Value:
+    def _parse_signed_value(self) -> _Value:
         sign = 1
         while found := self._take_matching_token("+", "-"):
             sign = -sign if found == "-" else sign
-        value = self._read_power()
+        value = self._parse_power()
         return _Value(-value.number, value.percent) if sign < 0 else value
 
-    def _read_power(self) -> _Value:
-        base = self._read_marked()
+    def _parse_power(self) -> _Value:
+        base = self._parse_postfix_value()
         if not self._take_matching_token("**", "^"):
             return base
-        exponent = self._read_deeper(self._read_signed)
+        exponent = self._parse_with_depth_limit(self._parse_signed_value)
         return _Value(limit_number_size(compute_power(base.number, exponent.number)))
 
-    def _read_deeper(self, read: Callable[[], _Value]) -> _Value:
+    def _parse_with_depth_limit(self, read: Callable[[], _Value]) -> _Value:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise ToolError("The expression is nested too deeply.")
@@ -192,9 +192,9 @@ class _Reader:
         self._depth -= 1
         return value
 
-    def _read_marked(self) -> _Value:
+    def _parse_postfix_value(self) -> _Value:
         """A value with what stands behind it: `5!`, `15%`, `3万`."""
-        value = self._read_single()
+        value = self._parse_primary_value()
         while True:
             if self._take_matching_token("!"):
                 value = _Value(FUNCTIONS["factorial"].call(value.number))
@@ -215,7 +215,7 @@ class _Reader:
             return True
         return following.kind == "sign" and following.text in "+-" and not self._tokens[self._at].spaced
 
-    def _read_single(self) -> _Value:
+    def _parse_primary_value(self) -> _Value:
         if self._at >= len(self._tokens):
             raise ToolError("The expression ends too early.")
         token = self._tokens[self._at]
@@ -225,23 +225,25 @@ class _Reader:
         if token.kind == "constant":
             return _Value(CONSTANTS[token.text])
         if token.kind == "function":
-            return self._read_deeper(lambda: _Value(limit_number_size(self._parse_function_call(token.text))))
+            return self._parse_with_depth_limit(
+                lambda: _Value(limit_number_size(self._parse_function_call(token.text)))
+            )
         if token.text == "(":
-            value = self._read_sum()
+            value = self._parse_nested_sum()
             self._take_closing_parenthesis()
             return value
         if token.text == "百分之":
-            return self._read_deeper(lambda: _Value(self._read_single().number / 100, True))
+            return self._parse_with_depth_limit(lambda: _Value(self._parse_primary_value().number / 100, True))
         raise ToolError(f"The expression cannot be read at {token.text!r}.")
 
     def _parse_function_call(self, name: str) -> Fraction:
         known = FUNCTIONS[name]
         if self._peek_token() != "(":
-            return known.call(self._read_single().number)
+            return known.call(self._parse_primary_value().number)
         self._at += 1
-        values = [self._read_sum().number]
+        values = [self._parse_nested_sum().number]
         while self._take_matching_token(","):
-            values.append(self._read_sum().number)
+            values.append(self._parse_nested_sum().number)
         self._take_closing_parenthesis()
         if not known.least <= len(values) <= known.most:
             raise ToolError(f"{name} does not take {len(values)} numbers.")

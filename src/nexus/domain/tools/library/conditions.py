@@ -59,11 +59,11 @@ def parse_condition(text: str, columns: Sequence[str]) -> Callable[[Row], bool]:
         raise ToolError(f"{text[:80]!r} is not a condition; write it like amount > 100 or city contains York.")
     column, sign = find_column(found["column"], columns), re.sub(r"\s+", " ", found["sign"].lower())
     wanted = found["wanted"].strip()
-    test = _make_test(sign, wanted)
+    test = _make_cell_test(sign, wanted)
     return lambda row: test(row[column])
 
 
-def _make_test(sign: str, wanted: str) -> Callable[[str], bool]:
+def _make_cell_test(sign: str, wanted: str) -> Callable[[str], bool]:
     if sign.endswith("empty"):
         return lambda cell: (not cell.strip()) == (sign == "is empty")
     if sign.endswith("in"):
@@ -121,7 +121,7 @@ def aggregate_rows(wanted: Aggregate, rows: Sequence[Row]) -> Value:
     """Cells that hold no number are left out; with none left the answer is None (a sum is 0)."""
     if wanted.kind == "count":
         return len(rows) if wanted.column == "*" else sum(bool(row[wanted.column].strip()) for row in rows)
-    numbers = [number for row in rows if (number := _read_measure(wanted.column, row)) is not None]
+    numbers = [number for row in rows if (number := _compute_row_measure(wanted.column, row)) is not None]
     if wanted.kind == "sum":
         return convert_for_json(sum(numbers, Fraction(0)))
     if not numbers:
@@ -137,7 +137,7 @@ _MEASURES: Mapping[str, Callable[[Sequence[Fraction]], Fraction]] = {
 }
 
 
-def _read_measure(column: str, row: Row) -> Fraction | None:
+def _compute_row_measure(column: str, row: Row) -> Fraction | None:
     """The number of a cell, or the product of two cells: `price * quantity`."""
     cells = [parse_number(row[name]) for name in ([column] if column in row else column.split(" * "))]
     return None if None in cells else Fraction(math.prod(cell for cell in cells if cell is not None))

@@ -22,7 +22,7 @@ def date_difference(start: str, end: str) -> dict[str, Any]:
     """
     first, last = parse_date(start), parse_date(end)
     days = (last - first).days
-    years, months, rest = _count_calendar_parts(*sorted((first, last)))
+    years, months, rest = _count_years_months_days(*sorted((first, last)))
     sign = 1 if days >= 0 else -1
     working = _count_business_days(*sorted((first, last))) * sign
     between = {"years": years * sign, "months": months * sign, "days": rest * sign}
@@ -75,7 +75,7 @@ def current_time(timezone: str = "UTC", *, clock: Clock) -> dict[str, Any]:
     """
     zone, name = find_zone(timezone)
     now = datetime.fromtimestamp(clock(), UTC).astimezone(zone)
-    return _describe_moment(now, name)
+    return _make_datetime_fields(now, name)
 
 
 def days_until(day: str, timezone: str = "UTC", *, clock: Clock) -> dict[str, Any]:
@@ -115,10 +115,10 @@ def convert_time_zone(time: str, from_zone: str, to_zone: str) -> dict[str, Any]
     except (OverflowError, ValueError):
         raise ToolError("The date would be outside of the years 1 to 9999.") from None
     said = f"{there:%Y-%m-%d %H:%M} {source_name} = {moved:%Y-%m-%d %H:%M} {target_name}"
-    return {**_describe_moment(moved, target_name), "from": there.isoformat(), "text": said}
+    return {**_make_datetime_fields(moved, target_name), "from": there.isoformat(), "text": said}
 
 
-def _describe_moment(moment: datetime, zone: str) -> dict[str, Any]:
+def _make_datetime_fields(moment: datetime, zone: str) -> dict[str, Any]:
     return {
         "time": moment.isoformat(timespec="seconds"),
         "date": moment.date().isoformat(),
@@ -160,7 +160,7 @@ def _count_business_days(first: date, last: date) -> int:
     return weeks * 5 + sum((first + timedelta(days=step)).weekday() < 5 for step in range(1, rest + 1))
 
 
-def _count_calendar_parts(first: date, last: date) -> tuple[int, int, int]:
+def _count_years_months_days(first: date, last: date) -> tuple[int, int, int]:
     months = (last.year - first.year) * 12 + last.month - first.month
     if _add_months(first, months) > last:
         months -= 1

@@ -31,7 +31,7 @@ def compute_power(base: Fraction, exponent: Fraction) -> Fraction:
         return _compute_zero_power(exponent)
     if base < 0:
         raise ToolError("A root of a negative number is not a real number.")
-    root = _find_exact_root(base) if exponent.denominator == 2 else None
+    root = _find_exact_square_root(base) if exponent.denominator == 2 else None
     return (
         _compute_integer_power(root, exponent.numerator)
         if root is not None
@@ -59,7 +59,7 @@ def _compute_zero_power(exponent: Fraction) -> Fraction:
     return Fraction(0 if exponent else 1)
 
 
-def _find_exact_root(value: Fraction) -> Fraction | None:
+def _find_exact_square_root(value: Fraction) -> Fraction | None:
     """The root, where it is a fraction itself."""
     top, bottom = math.isqrt(value.numerator), math.isqrt(value.denominator)
     return Fraction(top, bottom) if top * top == value.numerator and bottom * bottom == value.denominator else None
@@ -68,7 +68,11 @@ def _find_exact_root(value: Fraction) -> Fraction | None:
 def sqrt(value: Fraction) -> Fraction:
     if value < 0:
         raise ToolError("The square root of a negative number is not a real number.")
-    return root if (root := _find_exact_root(value)) is not None else Fraction(PRECISE.sqrt(convert_to_decimal(value)))
+    return (
+        root
+        if (root := _find_exact_square_root(value)) is not None
+        else Fraction(PRECISE.sqrt(convert_to_decimal(value)))
+    )
 
 
 def cbrt(value: Fraction) -> Fraction:

@@ -18,7 +18,7 @@ async def http_get(url: str, *, web: Web, workers: Workers) -> dict[str, Any]:
         url: The address, starting with http:// or https://.
     """
     try:
-        fetched = await web.fetch(url.strip(), seconds=_SECONDS, most=_MOST_BYTES)
+        fetched = await web.fetch_url(url.strip(), seconds=_SECONDS, most=_MOST_BYTES)
     except (InvalidInput, PermissionDenied, Unavailable) as error:
         raise ToolError(error.detail) from error
     title, text = "", fetched.text

@@ -32,15 +32,17 @@ def format_table(rows: list[dict[str, Any]], columns: list[str] = [], style: Sty
 
 
 def write_table(rows: Sequence[Mapping[str, Any]], names: Sequence[str], style: str) -> str:
-    columns = [[_format_cell(value, style) for value in (name, *(row.get(name) for row in rows))] for name in names]
-    laid_out = [_format_column(cells, style) for cells in columns]
+    columns = [
+        [_format_table_cell(value, style) for value in (name, *(row.get(name) for row in rows))] for name in names
+    ]
+    laid_out = [_format_table_column(cells, style) for cells in columns]
     lines = zip(*laid_out, strict=True)
     if style == "plain":
         return "\n".join("  ".join(line).rstrip() for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _format_column(cells: Sequence[str], style: str) -> list[str]:
+def _format_table_column(cells: Sequence[str], style: str) -> list[str]:
     """A head and its cells as wide as the widest, with a rule below the head; numbers stand right."""
     full = [cell for cell in cells[1:] if cell]
     right, size = bool(full) and all(parse_number(cell) is not None for cell in full), max(3, *map(measure_text, cells))
@@ -61,7 +63,7 @@ def pad_text_to_width(text: str, size: int, right: bool) -> str:
     return space + text if right else text + space
 
 
-def _format_cell(value: object, style: str) -> str:
+def _format_table_cell(value: object, style: str) -> str:
     text = "" if value is None else ("yes" if value else "no") if isinstance(value, bool) else str(value)
     text = " ".join(text.split())[:_CELL]
     return text.replace("|", "\\|") if style == "markdown" else text

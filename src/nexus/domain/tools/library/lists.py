@@ -20,7 +20,7 @@ def sort_list(items: list[str], descending: bool = False, unique: bool = False) 
         descending: Whether the largest stands first.
         unique: Whether repeats are dropped.
     """
-    found = [*dict.fromkeys(_read_items(items))] if unique else _read_items(items)
+    found = [*dict.fromkeys(_normalize_list_items(items))] if unique else _normalize_list_items(items)
     found = sorted(found, key=make_sort_key, reverse=descending)
     return {"items": found, "count": len(found), "text": "\n".join(found)}
 
@@ -32,7 +32,7 @@ def count_values(items: list[str], limit: int = 20) -> dict[str, Any]:
         items: The values.
         limit: How many values to list, at most 500.
     """
-    counts = Counter(_read_items(items))
+    counts = Counter(_normalize_list_items(items))
     most = counts.most_common(check_count(limit, "limit", 500))
     listed = [{"value": value, "count": count} for value, count in most]
     text = "\n".join(f"{entry['value']}: {entry['count']}" for entry in listed)
@@ -45,7 +45,7 @@ def number_statistics(numbers: list[float]) -> dict[str, Any]:
     Args:
         numbers: The numbers.
     """
-    values = [_check_size(parse_exact(number, "Each number")) for number in numbers[:_MOST]]
+    values = [_check_number_size(parse_exact(number, "Each number")) for number in numbers[:_MOST]]
     if not values or len(numbers) > _MOST:
         raise ToolError(f"There must be from 1 to {_MOST} numbers.")
     found: dict[str, Fraction] = {
@@ -63,13 +63,13 @@ def number_statistics(numbers: list[float]) -> dict[str, Any]:
     return {"count": len(values), **measures, "text": f"{len(values)} numbers: {text}"}
 
 
-def _check_size(value: Fraction) -> Fraction:
+def _check_number_size(value: Fraction) -> Fraction:
     if value and not Fraction(1, 10**30) < abs(value) < 10**30:
         raise ToolError("The numbers must be between 1e-30 and 1e30 in size.")
     return value
 
 
-def _read_items(items: list[str]) -> list[str]:
+def _normalize_list_items(items: list[str]) -> list[str]:
     if len(items) > _MOST:
         raise ToolError(f"A list may have at most {_MOST} values.")
     return [item.strip() if parse_number(item) is not None else item for item in map(str, items)]

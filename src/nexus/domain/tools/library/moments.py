@@ -40,10 +40,10 @@ _REGIONS = ("Asia", "Europe", "America", "Africa", "Australia", "Pacific", "Atla
 
 def parse_date(text: str) -> date:
     """A date as people write it: ISO, `2026/1/31`, `2026年1月31日`, `Jan 31, 2026`, `31 January 2026`."""
-    return _split_date(text)[0]
+    return _parse_leading_date(text)[0]
 
 
-def _split_date(text: str) -> tuple[date, str]:
+def _parse_leading_date(text: str) -> tuple[date, str]:
     """The date at the start of a text, and what stands behind it."""
     plain = unicodedata.normalize("NFKC", text).strip()
     if len(plain) > 60:
@@ -51,13 +51,13 @@ def _split_date(text: str) -> tuple[date, str]:
     for form in _FORMS:
         found = form.match(plain)
         if found and (rest := plain[found.end() :])[:1] in ("", "T", " ", ",", "\t", *"上下早晚中凌"):
-            return _make_day(found.groupdict(), plain), rest.lstrip("T, \t")
+            return _make_date(found.groupdict(), plain), rest.lstrip("T, \t")
         if found and plain[found.end() - 1] in "日号":
-            return _make_day(found.groupdict(), plain), rest
+            return _make_date(found.groupdict(), plain), rest
     raise ToolError(f"{text[:60]!r} is not a date; write it like 2026-01-31.")
 
 
-def _make_day(parts: Mapping[str, str], text: str) -> date:
+def _make_date(parts: Mapping[str, str], text: str) -> date:
     month = MONTHS.get(parts["name"].lower(), 0) if "name" in parts else int(parts["month"])
     try:
         return date(int(parts["year"]), month, int(parts["day"]))
@@ -71,7 +71,7 @@ def parse_time(text: str) -> datetime:
     try:
         return datetime.fromisoformat(plain)
     except ValueError:
-        day, clock = _split_date(plain)
+        day, clock = _parse_leading_date(plain)
     if not clock:
         return datetime(day.year, day.month, day.day)
     half = next((half for word, half in _HALVES.items() if clock.startswith(word)), "")
@@ -79,14 +79,14 @@ def parse_time(text: str) -> datetime:
     if not found:
         raise ToolError(f"{text[:60]!r} is not a time; write it like 2026-01-31 14:30.")
     minute = 30 if found["minute"] == "半" else int(found["minute"] or 0)
-    hour = _convert_hour(int(found["hour"]), (found["half"] or half)[:1].lower())
+    hour = _convert_to_24_hour(int(found["hour"]), (found["half"] or half)[:1].lower())
     try:
         return datetime(day.year, day.month, day.day, hour, minute, int(found["second"] or 0))
     except ValueError:
         raise ToolError(f"{text[:60]!r} is not a time of the day.") from None
 
 
-def _convert_hour(hour: int, half: str) -> int:
+def _convert_to_24_hour(hour: int, half: str) -> int:
     if not half or hour > 12:
         return hour
     return hour % 12 + (12 if half == "p" else 0)

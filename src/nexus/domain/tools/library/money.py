@@ -42,9 +42,7 @@ def loan_payment(
     loan = _make_loan(principal, annual_rate_percent, years, payments_per_year)
     payment, total = loan.payment, loan.payment * loan.periods
     interest = total - loan.principal
-    said = (
-        f"of {_write_amount(payment)}; {_write_amount(total)} in all, of which {_write_amount(interest)} is interest."
-    )
+    said = f"of {_format_money_amount(payment)}; {_format_money_amount(total)} in all, of which {_format_money_amount(interest)} is interest."
     amounts = _round_to_cents(payment=payment, total_paid=total, total_interest=interest)
     return {**amounts, "payments": loan.periods, "text": f"{loan.periods} payments {said}"}
 
@@ -65,11 +63,11 @@ def amortization_schedule(
     """
     loan = _make_loan(principal, annual_rate_percent, years, payments_per_year)
     check_count(rows, "rows", _ROWS)
-    plan = _compute_schedule(loan)
+    plan = _compute_loan_schedule(loan)
     listed = plan[:rows] + (plan[-1:] if rows < len(plan) else [])
     paid = sum((Fraction(str(row["payment"])) for row in plan), Fraction(0))
     interest = paid - loan.principal
-    said = f"{len(plan)} payments, {_write_amount(paid)} in all, of which {_write_amount(interest)} is interest."
+    said = f"{len(plan)} payments, {_format_money_amount(paid)} in all, of which {_format_money_amount(interest)} is interest."
     return {
         "rows": listed,
         "payments": len(plan),
@@ -90,13 +88,16 @@ def compound_interest(
         compounds_per_year: How often interest is added a year: 1 yearly, 12 monthly, 365 daily.
         contribution: What is paid in at the end of each period.
     """
-    start, added = _read_money(principal, "principal"), _read_money(contribution, "contribution")
-    periods, rate = _count_periods(years, compounds_per_year), _read_percent(annual_rate_percent) / compounds_per_year
+    start, added = _parse_money_amount(principal, "principal"), _parse_money_amount(contribution, "contribution")
+    periods, rate = (
+        _count_interest_periods(years, compounds_per_year),
+        _parse_percent(annual_rate_percent) / compounds_per_year,
+    )
     growth = compute_power(1 + rate, periods)
     whole = Fraction(periods.__floor__())
     saved = added * ((compute_power(1 + rate, whole) - 1) / rate if rate else whole)
     final, paid_in = limit_number_size(start * growth + saved), start + added * whole
-    said = f"{_write_amount(paid_in)} paid in grows to {_write_amount(final)}; {_write_amount(final - paid_in)} is interest."
+    said = f"{_format_money_amount(paid_in)} paid in grows to {_format_money_amount(final)}; {_format_money_amount(final - paid_in)} is interest."
     return {**_round_to_cents(final_amount=final, paid_in=paid_in, interest=final - paid_in), "text": said}
 
 
@@ -108,9 +109,13 @@ def simple_interest(principal: float, annual_rate_percent: float, years: float) 
         annual_rate_percent: The interest rate a year in percent.
         years: For how many years; 0.5 is half a year.
     """
-    start, rate, span = _read_money(principal, "principal"), _read_percent(annual_rate_percent), _read_years(years)
+    start, rate, span = (
+        _parse_money_amount(principal, "principal"),
+        _parse_percent(annual_rate_percent),
+        _parse_years(years),
+    )
     interest = start * rate * span
-    said = f"{_write_amount(interest)} interest; {_write_amount(start + interest)} in all."
+    said = f"{_format_money_amount(interest)} interest; {_format_money_amount(start + interest)} in all."
     return {**_round_to_cents(interest=interest, final_amount=start + interest), "text": said}
 
 
@@ -126,14 +131,14 @@ def line_items_total(
     """
     if len(items) > _MOST_ITEMS:
         raise ToolError(f"There may be at most {_MOST_ITEMS} items.")
-    lines = [_compute_line(item, number) for number, item in enumerate(items, 1)]
+    lines = [_compute_invoice_line(item, number) for number, item in enumerate(items, 1)]
     subtotal = sum((Fraction(str(line["total"])) for line in lines), Fraction(0))
-    off, tax = _read_percent(discount_percent, "discount_percent", 100), _read_percent(tax_percent, "tax_percent")
+    off, tax = _parse_percent(discount_percent, "discount_percent", 100), _parse_percent(tax_percent, "tax_percent")
     discount = subtotal * off
     taxed = (subtotal - discount) * tax
     total = subtotal - discount + taxed
     parts = {"subtotal": subtotal, "discount": discount, "tax": taxed, "total": total}
-    said = ", ".join(f"{name} {_write_amount(part)}" for name, part in parts.items()).capitalize()
+    said = ", ".join(f"{name} {_format_money_amount(part)}" for name, part in parts.items()).capitalize()
     return {"lines": lines, **_round_to_cents(**parts), "text": f"{said}."}
 
 
@@ -151,14 +156,14 @@ def percent_change(before: float, after: float) -> dict[str, Any]:
     return {"percent": float(change), "difference": float(last - first), "text": f"{change:+,f} %"}
 
 
-def _compute_line(item: Mapping[str, Any], number: int) -> dict[str, Any]:
+def _compute_invoice_line(item: Mapping[str, Any], number: int) -> dict[str, Any]:
     price = next((item[name] for name in ("price", "unit_price", "amount") if name in item), None)
     if price is None:
         raise ToolError(f"Item {number} has no price.")
-    quantity = _check_between(
+    quantity = _parse_number_in_range(
         item.get("quantity", item.get("qty", 1)), f"The quantity of item {number}", -_MOST_MONEY, _MOST_MONEY
     )
-    each = _check_between(price, f"The price of item {number}", -_MOST_MONEY, _MOST_MONEY)
+    each = _parse_number_in_range(price, f"The price of item {number}", -_MOST_MONEY, _MOST_MONEY)
     total = Fraction(round_to(quantity * each, 2))
     told = str(item.get("description", item.get("name", f"Item {number}")))[:200]
     return {
@@ -169,7 +174,7 @@ def _compute_line(item: Mapping[str, Any], number: int) -> dict[str, Any]:
     }
 
 
-def _compute_schedule(loan: _Loan) -> list[dict[str, Any]]:
+def _compute_loan_schedule(loan: _Loan) -> list[dict[str, Any]]:
     payment, owed = Fraction(round_to(loan.payment, 2)), Fraction(round_to(loan.principal, 2))
     rows = list[dict[str, Any]]()
     for number in range(1, loan.periods + 1):
@@ -184,34 +189,34 @@ def _compute_schedule(loan: _Loan) -> list[dict[str, Any]]:
 
 
 def _make_loan(principal: float, annual_rate_percent: float, years: float, payments_per_year: int) -> _Loan:
-    amount = _read_money(principal, "principal")
+    amount = _parse_money_amount(principal, "principal")
     if not amount:
         raise ToolError("principal must be above zero.")
-    periods = _count_periods(years, payments_per_year)
+    periods = _count_interest_periods(years, payments_per_year)
     if periods.denominator != 1 or not 1 <= periods <= _MOST_PAYMENTS:
         raise ToolError(f"years × payments_per_year must be a whole number of payments from 1 to {_MOST_PAYMENTS}.")
-    return _Loan(amount, _read_percent(annual_rate_percent) / payments_per_year, periods.numerator)
+    return _Loan(amount, _parse_percent(annual_rate_percent) / payments_per_year, periods.numerator)
 
 
-def _count_periods(years: float, per_year: int) -> Fraction:
-    periods = _read_years(years) * check_count(per_year, "The number of periods a year", 366)
+def _count_interest_periods(years: float, per_year: int) -> Fraction:
+    periods = _parse_years(years) * check_count(per_year, "The number of periods a year", 366)
     near = Fraction(round(periods))
     return near if abs(periods - near) < Fraction(1, 1000) else periods
 
 
-def _read_years(years: float) -> Fraction:
-    return _check_between(years, "years", 0, 1000)
+def _parse_years(years: float) -> Fraction:
+    return _parse_number_in_range(years, "years", 0, 1000)
 
 
-def _read_percent(percent: float, name: str = "annual_rate_percent", most: int = 1000) -> Fraction:
-    return _check_between(percent, name, 0, most) / 100
+def _parse_percent(percent: float, name: str = "annual_rate_percent", most: int = 1000) -> Fraction:
+    return _parse_number_in_range(percent, name, 0, most) / 100
 
 
-def _read_money(value: float, name: str) -> Fraction:
-    return _check_between(value, name, 0, _MOST_MONEY)
+def _parse_money_amount(value: float, name: str) -> Fraction:
+    return _parse_number_in_range(value, name, 0, _MOST_MONEY)
 
 
-def _check_between(value: object, name: str, least: int, most: int) -> Fraction:
+def _parse_number_in_range(value: object, name: str, least: int, most: int) -> Fraction:
     number = parse_exact(value, name)
     if not least <= number <= most:
         raise ToolError(f"{name} must be from {least} to {most}.")
@@ -223,7 +228,7 @@ def _round_to_cents(**values: Fraction) -> dict[str, Any]:
     return {name: float(round_to(value, 2)) for name, value in values.items()}
 
 
-def _write_amount(value: Fraction) -> str:
+def _format_money_amount(value: Fraction) -> str:
     return f"{round_to(value, 2):,.2f}"
 
 

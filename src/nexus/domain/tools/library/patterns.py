@@ -61,7 +61,7 @@ def extract_pattern(text: str, pattern: str, group: int = 0, ignore_case: bool =
     if not 0 <= group <= compiled.groups:
         raise ToolError(f"The pattern has groups 0 to {compiled.groups}, there is no group {group}.")
     found = [(match.group(group) or "", *match.span(group)) for match in _find_all_matches(compiled, text)]
-    return _report_matches([{"match": match, "start": start, "end": end} for match, start, end in found], "match")
+    return _make_matches_result([{"match": match, "start": start, "end": end} for match, start, end in found], "match")
 
 
 def extract_entities(text: str, kind: Kind) -> dict[str, Any]:
@@ -75,15 +75,15 @@ def extract_entities(text: str, kind: Kind) -> dict[str, Any]:
         raise ToolError(f"kind must be one of {', '.join(_FORMS)}.")
     text = check_size(text)
     for other in _DISGUISED if kind == "phone" else ():
-        text = _choose_pattern(other).sub(lambda found: "\n" * len(found[0]), text)
+        text = _compile_entity_pattern(other).sub(lambda found: "\n" * len(found[0]), text)
     entities: dict[str, dict[str, Any]] = {}
-    for match in _find_all_matches(_choose_pattern(kind), text):
-        value = _strip_punctuation(match.group()) if kind == "url" else match.group()
+    for match in _find_all_matches(_compile_entity_pattern(kind), text):
+        value = _strip_url_punctuation(match.group()) if kind == "url" else match.group()
         if not _CHECKS.get(kind, bool)(value):
             continue
         entity = entities.setdefault(value, {"value": value, "count": 0, "start": match.start()})
         entity["count"] += 1
-    return {"kind": kind, **_report_matches(list(entities.values()), "value")}
+    return {"kind": kind, **_make_matches_result(list(entities.values()), "value")}
 
 
 def parse_log_lines(text: str, level: str = "", contains: str = "", limit: int = 100) -> dict[str, Any]:
@@ -97,11 +97,11 @@ def parse_log_lines(text: str, level: str = "", contains: str = "", limit: int =
         contains: Only entries that hold this text, whatever its case.
         limit: How many entries to list, at most 500.
     """
-    least = _normalize_level(level) if level.strip() else ""
+    least = _normalize_log_level(level) if level.strip() else ""
     if level.strip() and least not in _LEVELS:
         raise ToolError(f"level must be one of {', '.join(name.lower() for name in _LEVELS)}.")
     check_count(limit, "limit", _LINES)
-    entries = _parse_entries(check_size(text))
+    entries = _parse_log_entries(check_size(text))
     sought = contains.lower()
     wanted = [
         entry for entry in entries if _is_log_level_at_least(entry["level"], least) and sought in entry["line"].lower()
@@ -116,7 +116,7 @@ def parse_log_lines(text: str, level: str = "", contains: str = "", limit: int =
 
 
 @cache
-def _choose_pattern(kind: str) -> "regex.Pattern[str]":
+def _compile_entity_pattern(kind: str) -> "regex.Pattern[str]":
     import regex  # not above: see _compiled
 
     return regex.compile(_FORMS[kind], regex.ASCII)
@@ -152,12 +152,12 @@ def _find_all_matches(compiled: "regex.Pattern[str]", text: str) -> list["regex.
     return found
 
 
-def _report_matches(found: list[dict[str, Any]], field: str) -> dict[str, Any]:
+def _make_matches_result(found: list[dict[str, Any]], field: str) -> dict[str, Any]:
     shown = "\n".join(str(one[field]) for one in found[:100])
     return {"matches": found, "count": len(found), "text": shown or "Nothing was found."}
 
 
-def _strip_punctuation(value: str) -> str:
+def _strip_url_punctuation(value: str) -> str:
     """Without the punctuation of the sentence around it."""
     value = value.rstrip(".,;:!?")
     while value.endswith(")") and value.count(")") > value.count("("):
@@ -169,7 +169,7 @@ def _is_ipv4(value: str) -> bool:
     return all(part == str(int(part)) and int(part) < 256 for part in value.split("."))
 
 
-def _is_date(value: str) -> bool:
+def _is_calendar_date(value: str) -> bool:
     """Numeric dates must be in the calendar; day and month may stand either way round where the year is last."""
     numbers = [int(number) for number in re.findall(r"\d+", value)]
     if len(numbers) != 3:
@@ -183,20 +183,20 @@ def _is_date(value: str) -> bool:
     return False
 
 
-def _is_phone(value: str) -> bool:
+def _is_phone_number(value: str) -> bool:
     return 7 <= sum(character.isdigit() for character in value) <= 15
 
 
-_CHECKS: Mapping[str, Callable[[str], bool]] = {"ipv4": _is_ipv4, "date": _is_date, "phone": _is_phone}
+_CHECKS: Mapping[str, Callable[[str], bool]] = {"ipv4": _is_ipv4, "date": _is_calendar_date, "phone": _is_phone_number}
 
 
-def _parse_entries(text: str) -> list[dict[str, Any]]:
+def _parse_log_entries(text: str) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = []
     lines: list[list[str]] = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
-        entry = _read_json_line(line) or _parse_plain_line(line)
+        entry = _parse_json_log_line(line) or _parse_plain_log_line(line)
         if entries and not entry["time"] and not entry["level"] and (line[0].isspace() or entries[-1]["time"]):
             lines[-1].append(line)
         else:
@@ -205,18 +205,18 @@ def _parse_entries(text: str) -> list[dict[str, Any]]:
     return [{**entry, "line": "\n".join(own)} for entry, own in zip(entries, lines, strict=True)]
 
 
-def _parse_plain_line(line: str) -> dict[str, str]:
+def _parse_plain_log_line(line: str) -> dict[str, str]:
     stamp = _STAMP.search(line[:200])
     level = _LEVEL.search(line[:300])
     ends = max(stamp.end() if stamp else 0, level.end() if level else 0)
     return {
         "time": stamp.group() if stamp else "",
-        "level": _normalize_level(level.group()) if level else "",
+        "level": _normalize_log_level(level.group()) if level else "",
         "message": line[ends:].strip(" ]:-|\t"),
     }
 
 
-def _read_json_line(line: str) -> dict[str, str] | None:
+def _parse_json_log_line(line: str) -> dict[str, str] | None:
     if not line.lstrip().startswith("{"):
         return None
     try:
@@ -229,7 +229,7 @@ def _read_json_line(line: str) -> dict[str, str] | None:
         field: next((str(entry[name]) for name in names if entry.get(name) is not None), "")
         for field, names in _FIELDS.items()
     }
-    return found | {"level": _normalize_level(found["level"])}
+    return found | {"level": _normalize_log_level(found["level"])}
 
 
 _FIELDS = {
@@ -239,7 +239,7 @@ _FIELDS = {
 }
 
 
-def _normalize_level(text: str) -> str:
+def _normalize_log_level(text: str) -> str:
     upper = text.strip().upper()
     return _SAME_LEVEL.get(upper, upper)
 

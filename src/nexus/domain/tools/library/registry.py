@@ -9,7 +9,7 @@ from msgspec import Struct
 from nexus.domain.ports.models import ToolSpec
 from nexus.domain.ports.tools import Effect
 from nexus.domain.tools.library import calculator, dates, http, layouts, lists, money, patterns, tabular, texts, units
-from nexus.domain.tools.schema import read_tool_spec
+from nexus.domain.tools.schema import parse_tool_spec
 
 Category = Literal["math", "finance", "dates", "text", "extraction", "tables", "web"]
 Given = Literal["clock", "web", "workers"]
@@ -32,7 +32,7 @@ class LibraryTool(Struct, frozen=True, dict=True):
 
     @cached_property
     def spec(self) -> ToolSpec:
-        return read_tool_spec(self.function, given=self.given)
+        return parse_tool_spec(self.function, given=self.given)
 
 
 def _make_library_tool(

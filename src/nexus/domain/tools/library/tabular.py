@@ -57,13 +57,19 @@ def query_csv(
     kept = [row for row in rows if all(test(row) for test in tests)]
     if group_by or aggregate:
         found = _group_and_aggregate_rows(kept, [find_column(name, columns) for name in group_by], aggregate, columns)
-        listed = _sort_rows(found, order_by, found[0] if found else {})[:limit]
+        listed = _sort_rows_by_column(found, order_by, found[0] if found else {})[:limit]
         total = len(found)
     else:
         wanted = [find_column(name, columns) for name in select if name.strip() != "*"] or columns
-        ordered, total = _sort_rows(kept, order_by, dict.fromkeys(columns)), len(kept)
+        ordered, total = _sort_rows_by_column(kept, order_by, dict.fromkeys(columns)), len(kept)
         listed = [{name: parse_cell(row[name]) for name in wanted} for row in ordered[:limit]]
-    return {"rows": listed, "count": total, "matching": len(kept), "of": len(rows), "text": _write_rows(listed, total)}
+    return {
+        "rows": listed,
+        "count": total,
+        "matching": len(kept),
+        "of": len(rows),
+        "text": _format_result_rows(listed, total),
+    }
 
 
 def describe_csv(csv_text: str) -> dict[str, Any]:
@@ -73,7 +79,7 @@ def describe_csv(csv_text: str) -> dict[str, Any]:
         csv_text: The table with its column names in the first line.
     """
     columns, rows = read_csv(csv_text)
-    described = [_describe_column(name, [row[name] for row in rows]) for name in columns]
+    described = [_describe_csv_column(name, [row[name] for row in rows]) for name in columns]
     said = f"{len(rows)} rows, {len(columns)} columns: {', '.join(columns)}"
     return {"rows": len(rows), "columns": described, "text": said}
 
@@ -91,7 +97,7 @@ def query_json(json_text: str, path: str = "") -> dict[str, Any]:
         document = msgspec.json.decode(json_text)
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         raise ToolError("The text is not valid JSON.") from None
-    found, steps, place = [document], _split_path(path), ""
+    found, steps, place = [document], _split_json_path(path), ""
     for step in steps:
         place += step if step.startswith("[") else f".{step}"
         found = _apply_json_path_step(found, step, place.lstrip("."))
@@ -107,7 +113,7 @@ def read_csv(text: str) -> tuple[list[str], list[Row]]:
     plain = text.lstrip("\ufeff").strip("\r\n")
     head = plain.split("\n", 1)[0]
     mark = max(",;\t|", key=head.count)
-    lines = _split_rows(plain, mark)
+    lines = _parse_csv_rows(plain, mark)
     if not lines:
         raise ToolError("The table is empty.")
     columns = _make_unique_column_names([name.strip() for name in lines[0]])
@@ -121,7 +127,7 @@ def read_csv(text: str) -> tuple[list[str], list[Row]]:
     ]
 
 
-def _split_rows(plain: str, mark: str) -> list[list[str]]:
+def _parse_csv_rows(plain: str, mark: str) -> list[list[str]]:
     """The rows as they stand, counted while they are read: nothing is made of a table that is too large."""
     lines: list[list[str]] = []
     try:
@@ -159,7 +165,7 @@ def _group_and_aggregate_rows(
     ]
 
 
-def _sort_rows(rows: list[Any], order_by: str, names: Mapping[str, object]) -> list[Any]:
+def _sort_rows_by_column(rows: list[Any], order_by: str, names: Mapping[str, object]) -> list[Any]:
     """By one column; what is empty always stands last."""
     if not order_by.strip() or not rows:
         return rows
@@ -175,7 +181,7 @@ def _sort_rows(rows: list[Any], order_by: str, names: Mapping[str, object]) -> l
     return full + [row for row in rows if row[column] in (None, "")]
 
 
-def _write_rows(rows: Sequence[Mapping[str, Value]], total: int) -> str:
+def _format_result_rows(rows: Sequence[Mapping[str, Value]], total: int) -> str:
     if not rows:
         return "No row matches."
     if len(rows) == 1 and total == 1 and len(rows[0]) <= 3:
@@ -184,7 +190,7 @@ def _write_rows(rows: Sequence[Mapping[str, Value]], total: int) -> str:
     return write_table([dict(row) for row in rows[:_SHOWN]], list(rows[0]), "markdown") + more
 
 
-def _describe_column(name: str, cells: Sequence[str]) -> dict[str, Any]:
+def _describe_csv_column(name: str, cells: Sequence[str]) -> dict[str, Any]:
     full = [cell for cell in cells if cell]
     numbers = [number for cell in full if (number := parse_number(cell)) is not None]
     described: dict[str, Any] = {"name": name, "empty": len(cells) - len(full), "distinct": len(set(full))}
@@ -196,7 +202,7 @@ def _describe_column(name: str, cells: Sequence[str]) -> dict[str, Any]:
     return described | {"type": "integer" if whole else "number"} | measures
 
 
-def _split_path(path: str) -> list[str]:
+def _split_json_path(path: str) -> list[str]:
     plain = path.strip().removeprefix("$").lstrip(".")
     if len(plain) > 500:
         raise ToolError("The path is longer than 500 characters.")

@@ -117,7 +117,7 @@ def convert_units(value: float, from_unit: str, to_unit: str) -> dict[str, Any]:
         "kind": source.kind,
         "result": convert_for_json(rounded),
         "rule": _explain_unit_conversion(amount, source, target),
-        "text": f"{show_number(amount)} {source.symbol} = {_format_number(converted)} {target.symbol}",
+        "text": f"{show_number(amount)} {source.symbol} = {_format_converted_number(converted)} {target.symbol}",
     }
 
 
@@ -125,9 +125,9 @@ def _explain_unit_conversion(amount: Fraction, source: Unit, target: Unit) -> st
     """How one comes to the result: what one unit is of the other, for temperatures the way over kelvin."""
     if source.offset or target.offset:
         kelvin = amount * source.factor + source.offset
-        return f"{show_number(amount)} {source.symbol} = {_format_number(kelvin)} K; 0 {target.symbol} = {_format_number(target.offset)} K"
+        return f"{show_number(amount)} {source.symbol} = {_format_converted_number(kelvin)} K; 0 {target.symbol} = {_format_converted_number(target.offset)} K"
     factor = source.factor / target.factor
-    each = _format_number(factor)
+    each = _format_converted_number(factor)
     sign = "=" if parse_exact(each) == factor else "≈"
     return f"1 {source.symbol} {sign} {each} {target.symbol}; {show_number(amount)} × {each} {target.symbol}"
 
@@ -161,7 +161,7 @@ def _singularize_unit_name(word: str) -> str:
     return word[:-2] if word.endswith("ches") else word[:-1] if word.endswith("s") and len(word) > 2 else word
 
 
-def _format_number(value: Fraction) -> str:
+def _format_converted_number(value: Fraction) -> str:
     """Four decimals, or five significant digits where the number is small."""
     if value.denominator == 1:
         return show_number(value)
@@ -170,7 +170,7 @@ def _format_number(value: Fraction) -> str:
     )
 
 
-def _read_unit_table() -> dict[str, Unit]:
+def _parse_unit_table() -> dict[str, Unit]:
     units: dict[str, Unit] = {}
     for kind, lines in _TABLE.items():
         for entry in lines.split("|"):
@@ -182,5 +182,5 @@ def _read_unit_table() -> dict[str, Unit]:
     return units
 
 
-_UNITS = _read_unit_table()
+_UNITS = _parse_unit_table()
 _FOLDED = {name.lower(): unit for name, unit in reversed(_UNITS.items())}

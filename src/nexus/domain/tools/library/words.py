@@ -70,7 +70,7 @@ def is_cjk(text: str) -> bool:
 def find_phrases(text: str, limit: int) -> list[tuple[str, int]]:
     """The terms that occur most; CJK pairs that always stand together grow into longer words, and single ones give way to repeated ones."""
     counts = Counter(list_terms(text))
-    longer = Counter(_find_longer_runs(text, {term for term, count in counts.items() if count > 1}))
+    longer = Counter(_find_repeated_cjk_runs(text, {term for term, count in counts.items() if count > 1}))
     for phrase, count in sorted(longer.items(), key=lambda pair: (-len(pair[0]), pair[0])):
         pairs = [phrase[at : at + 2] for at in range(len(phrase) - 1)]
         if count > 1 and all(counts[pair] == count for pair in pairs):
@@ -84,7 +84,7 @@ def find_phrases(text: str, limit: int) -> list[tuple[str, int]]:
     ]
 
 
-def _find_longer_runs(text: str, repeated: Collection[str]) -> Iterator[str]:
+def _find_repeated_cjk_runs(text: str, repeated: Collection[str]) -> Iterator[str]:
     """Runs of three to six CJK characters, all of whose pairs are repeated ones."""
     for run in re.findall(f"[{CJK}]{{3,}}", text):
         known = 0
