@@ -23,14 +23,14 @@ from msgspec import Struct, structs
 from bench import chart
 from nexus.composition.process import Process, open_process
 from nexus.composition.tables import TABLES
-from nexus.domain.core.ids import ulids
-from nexus.domain.core.instants import instant, system_clock
+from nexus.domain.core.ids import make_ulid_source
+from nexus.domain.core.instants import format_instant, system_clock
 from nexus.domain.core.principal import LOCAL_OWNER
 from nexus.domain.events.model import Event
 from nexus.domain.events.tables import EVENTS
 from nexus.domain.ports.database import COMMIT_LIMIT, Tables, Window
 from nexus.domain.ports.rows import Row, Table, Write, insert
-from nexus.domain.projects.model import topic
+from nexus.domain.projects.model import make_feed_topic
 from nexus.domain.projects.starts import Opening
 from nexus.domain.sessions.model import Message, TextPart
 from nexus.domain.sessions.tables import MESSAGES
@@ -81,7 +81,7 @@ class Grown:
     """A process with a store of some size."""
 
     def __init__(self, process: Process, size: int) -> None:
-        self._process, self.size, self._new_id = process, size, ulids()
+        self._process, self.size, self._new_id = process, size, make_ulid_source()
         self._tables = Tables(process.adapters.tables, secret=process.adapters.secret, clock=system_clock)
         self._agent = self._project = self._long = ""
         self._events = 0
@@ -120,14 +120,14 @@ class Grown:
             user_id=LOCAL_OWNER.user_id,
             role="assistant" if number % 2 else "user",
             parts=(TextPart("5 km are 3.1069 miles." if number % 2 else SAID),),
-            created_at=instant(system_clock()),
+            created_at=format_instant(system_clock()),
         )
         return insert(MESSAGES, said)
 
     async def _event(self, number: int) -> Write:
         """One more behind the end of the feed of the first build."""
         project = await self._process.services.projects.get(LOCAL_OWNER, self._project)
-        where = topic(project.project_id, project.build_no)
+        where = make_feed_topic(project.project_id, project.build_no)
         last: Event = await self._tables.get(EVENTS, where, project.events)
         return insert(EVENTS, structs.replace(last, position=project.events + 1 + number))
 

@@ -14,7 +14,7 @@ from nexus.composition.adapters import Adapters
 from nexus.composition.process import Duty, run_process
 from nexus.domain.builds.agent_build import AGENT_BUILD
 from nexus.domain.builds.workflow import Workflow
-from nexus.domain.core.ids import ulids
+from nexus.domain.core.ids import make_ulid_source
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.log import EventLog
 from nexus.domain.ports.models import ChatModel
@@ -83,7 +83,7 @@ def make_adapters(
         secret=b"s" * 32,
         worker_id=worker_id,
         clock=clock,
-        new_id=ulids(clock),
+        new_id=make_ulid_source(clock),
         sleep=at_once,
     )
 

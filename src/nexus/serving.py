@@ -35,7 +35,7 @@ async def serve_until_signal(settings: Settings, *, ready: Callable[[str], None]
     """Serves until SIGTERM or SIGINT, then drains: readiness goes, streams are told, work is finished or handed back. `ready` hears
     the URL once requests are answered; of a worker, an empty one. InvalidInput for settings that must not be served."""
     check_server_can_start(settings)
-    failpoints.arm(settings.chaos.failpoint)
+    failpoints.arm_failpoint(settings.chaos.failpoint)
     logs.configure_logging(settings.log.level, settings.log.format)
     stopping = _install_signal_handlers()
     async with AsyncExitStack() as stack:

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import fields
 
 from nexus.domain.core.errors import InvalidInput
-from nexus.domain.core.texts import find_nearest
+from nexus.domain.core.texts import find_nearest_word
 
 PREFIX = "NEXUS_"
 OPENAI_URL = "https://api.openai.com/v1"
@@ -251,7 +251,7 @@ def parse_environment(environ: Mapping[str, str], **overrides: object) -> Settin
     errors, values = list[dict[str, str]](), {group: dict[str, Any]() for group in ("", *_GROUPS)}
     for name, value in sorted(given.items()):
         if (variable := known.get(name)) is None:
-            near = find_nearest(name.removeprefix(PREFIX), (other.removeprefix(PREFIX) for other in known))
+            near = find_nearest_word(name.removeprefix(PREFIX), (other.removeprefix(PREFIX) for other in known))
             guess = f" Do you mean {PREFIX}{near}?" if near else ""
             errors.append({"pointer": name, "message": f"{name} is no setting.{guess}"})
             continue

@@ -45,7 +45,7 @@ async def open_standalone_agent(directory: Path, settings: Settings) -> AsyncIte
         slug = next(iter(packages))
         composed = make_runtime_services(adapters)
         spec = await composed.resolver.make_agent_spec(packages[slug], agent_id=slug, others=packages)
-        model = composed.models.choose(spec.model).name
+        model = composed.models.with_model(spec.model).name
         yield OpenAgent(package=packages[slug], spec=spec, runtime=composed.runtime, code=code, model=model)
 
 

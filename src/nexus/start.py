@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from nexus.domain.core.errors import InvalidInput
-from nexus.domain.ports.addresses import is_loopback, parse_networks
+from nexus.domain.ports.addresses import is_loopback_address, parse_networks
 from nexus.settings import Settings, describe_missing_api_key
 
 SHORTEST_TOKEN = 16
@@ -35,7 +35,7 @@ def check_server_can_start(settings: Settings) -> None:
 def find_setting_faults(settings: Settings) -> list[str]:
     """What in the settings alone stands against a start; empty when nothing does."""
     found, reached = [], f"NEXUS_HOST={settings.host} can be reached from other machines"
-    if settings.role != "worker" and not is_loopback(settings.host):
+    if settings.role != "worker" and not is_loopback_address(settings.host):
         if not settings.auth.token:
             found.append(f"{reached}: set NEXUS_AUTH__TOKEN, or listen on 127.0.0.1.")
         elif _is_token_too_short(settings):
@@ -71,7 +71,7 @@ def find_role_faults(settings: Settings) -> list[str]:
 
 def find_setting_warnings(settings: Settings) -> list[str]:
     """What is allowed on this machine alone, and should not be."""
-    is_weak = _is_token_too_short(settings) and is_loopback(settings.host)
+    is_weak = _is_token_too_short(settings) and is_loopback_address(settings.host)
     return [f"{_SHORT}, so it can be guessed: {_ADVICE}"] if is_weak else []
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from nexus.domain.core.instants import epoch
+from nexus.domain.core.instants import parse_instant
 from tests.chaos.evidence import Evidence
 from tests.chaos.harness import TERMINAL, must
 
@@ -55,7 +55,7 @@ def states(evidence: Evidence, project_id: str) -> list[State]:
         for event in events:
             control = event["data"].get("control") or control
             status = _BECOMES.get(event["tag"], status)
-            found.append((epoch(event["created_at"]), build_no, status, control))
+            found.append((parse_instant(event["created_at"]), build_no, status, control))
     ends = [since + LAG_SECONDS for since, *_ in found[1:]] + [float("inf")]
     return [State(since, until, *rest) for (since, *rest), until in zip(found, ends, strict=True)]  # type: ignore[arg-type]  # mixed row
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import NamedTuple
 
-from nexus.domain.core.instants import epoch
+from nexus.domain.core.instants import parse_instant
 from tests.chaos.evidence import Evidence, in_rows, opened
 from tests.chaos.experiments import Figures, percentile
 from tests.chaos.harness import Bench, must
@@ -58,7 +58,7 @@ def measured(evidence: Evidence, cuts: Sequence[Cut]) -> tuple[list[float], list
     own, stages = list[float](), list[float]()
     for cut in cuts:
         for topic in cut.flying:
-            told = [(epoch(event["created_at"]), event["tag"]) for event in evidence.topics[topic]]
+            told = [(parse_instant(event["created_at"]), event["tag"]) for event in evidence.topics[topic]]
             after = [(at, tag) for at, tag in told if at >= cut.began]
             must(after, f"{topic} was in flight, and nothing was ever heard of it again.")
             own.append(after[0][0] - cut.began)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nexus.domain.core.instants import instant
+from nexus.domain.core.instants import format_instant
 from tests.chaos import stories
 from tests.chaos.evidence import Evidence
 from tests.chaos.harness import Violation
@@ -21,7 +21,7 @@ class Told(Evidence):
 
     def __init__(self, *events: tuple[float, str, JSON]) -> None:
         self.rows = {"builds": [{"project_id": "p", "build_no": 1}]}
-        told = [{"created_at": instant(NOW + at), "tag": tag, "data": data} for at, tag, data in events]
+        told = [{"created_at": format_instant(NOW + at), "tag": tag, "data": data} for at, tag, data in events]
         self.topics = {"build:p/1": told}
 
 

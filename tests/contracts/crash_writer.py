@@ -30,10 +30,10 @@ async def write_rows(tables: Tables, topic: str) -> None:
 
 
 async def write_events(log: EventLog, topic: str) -> None:
-    position = await log.end(topic)
+    position = await log.find_end_position(topic)
     while True:
         events = [b"%s %d" % (topic.encode(), position + n) for n in (1, 2, 3)]
-        position = await log.append(topic, events, after=position)
+        position = await log.append_events(topic, events, after=position)
         say("event", topic, position)
 
 

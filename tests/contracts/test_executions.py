@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from nexus.adapters.dynamodb.tables import DynamoTables
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import Stale, Unavailable
-from nexus.domain.core.instants import epoch
+from nexus.domain.core.instants import parse_instant
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.heartbeat import Lease
 from nexus.domain.ports.rows import Index, Table, Write, insert
@@ -173,7 +173,7 @@ async def test_a_renewal_brings_what_is_wanted_and_writes_once_a_third_of_the_le
         assert (await desk.row()).heartbeat == beats
     due = (await desk.row()).due_at
     assert due is not None
-    assert LEASE_SECONDS * 2 / 3 < epoch(due) - desk.clock.now <= LEASE_SECONDS
+    assert LEASE_SECONDS * 2 / 3 < parse_instant(due) - desk.clock.now <= LEASE_SECONDS
 
 
 async def test_a_clock_that_was_set_back_or_forward_keeps_no_sign_of_life_from_being_given() -> None:

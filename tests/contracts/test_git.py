@@ -14,11 +14,11 @@ import pytest
 from nexus.adapters.directory.files import DirectoryFiles
 from nexus.adapters.git.repository import GitRepository
 from nexus.domain.core.errors import NotFound, Unavailable
-from nexus.domain.core.ids import ulids
+from nexus.domain.core.ids import make_ulid_source
 from tests.fakes.files import MemoryFiles
 
 ROOT = Path(__file__).parents[2]
-PROJECT = ulids()("prj")
+PROJECT = make_ulid_source()("prj")
 
 
 def opened(root: Path) -> GitRepository:

@@ -79,7 +79,7 @@ async def test_a_lone_write_is_applied_once(lossy: Lossy) -> None:
     now = await tables.get(JOBS, "j1")
     assert (now.status, now.worker, now.revision) == ("running", "me", 1)
     proxy.lose = 1
-    edited = await tables.edit(JOBS, "j1", change=lambda job: structs.replace(job, priority=1))
+    edited = await tables.edit_row(JOBS, "j1", change=lambda job: structs.replace(job, priority=1))
     assert edited == await tables.get(JOBS, "j1")
     with pytest.raises(Stale):
         await tables.commit(patch(JOBS, job, when(status="queued"), status="running", worker="me"))
@@ -149,7 +149,7 @@ async def test_reads_go_again(lossy: Lossy) -> None:
     lossy.proxy.lose = 2
     assert await lossy.tables.find(JOBS, "j1") == Job(job_id="j1")
     lossy.proxy.lose = 1
-    assert len((await lossy.tables.page(JOBS, "u1", index="UserIndex")).items) == 1
+    assert len((await lossy.tables.read_page(JOBS, "u1", index="UserIndex")).items) == 1
 
 
 class Refusing:

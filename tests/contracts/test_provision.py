@@ -81,11 +81,11 @@ async def test_indexes_declared_later_have_the_old_rows(client: Any, prefix: str
     await tables.commit(insert(bare, Job(job_id="j1", shard="d", due_at="2025")))
     later = [f"{prefix}jobs/{index.name}" for index in JOBS.indexes[1:]]
     assert await create_missing_tables(client, [JOBS], prefix=prefix) == later
-    assert [job.job_id for job in (await tables.page(JOBS, "d", index="DispatchIndex")).items] == ["j1"]
-    assert (await tables.page(JOBS, "u1", "queued", index="UserStatusIndex")).items == []
+    assert [job.job_id for job in (await tables.read_page(JOBS, "d", index="DispatchIndex")).items] == ["j1"]
+    assert (await tables.read_page(JOBS, "u1", "queued", index="UserStatusIndex")).items == []
     for job in (await tables.walk(JOBS)).items:
         await tables.commit(replace(JOBS, job))
-    assert len((await tables.page(JOBS, "u1", "queued", index="UserStatusIndex")).items) == 1
+    assert len((await tables.read_page(JOBS, "u1", "queued", index="UserStatusIndex")).items) == 1
 
 
 async def test_a_table_that_was_made_with_another_key_is_named_and_left_alone(client: Any, prefix: str) -> None:

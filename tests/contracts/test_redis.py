@@ -36,7 +36,7 @@ async def append_when_back(log: EventLog, events: list[bytes], *, after: int) ->
     async with asyncio.timeout(30):
         while True:
             try:
-                return await log.append("t", events, after=after)
+                return await log.append_events("t", events, after=after)
             except Unavailable:
                 await asyncio.sleep(0.02)
 
@@ -64,14 +64,14 @@ async def test_while_it_is_away_everything_fails_at_once_and_heals_by_itself(
     server: RedisServer, drivers: tuple[RedisLog, RedisLog]
 ) -> None:
     writing, other = EventLog(drivers[0]), EventLog(drivers[1], poll=0.01)
-    assert await writing.append("t", lines(1, 2), after=0) == 2
-    follower = other.follow("t")
+    assert await writing.append_events("t", lines(1, 2), after=0) == 2
+    follower = other.follow_topic("t")
     assert await taken(follower, 2) == numbered(1, 2)
     server.kill()
     for call in (
-        writing.append("t", lines(3, 1), after=2),
-        writing.append("t", lines(4, 1), after=3),
-        writing.read("t"),
+        writing.append_events("t", lines(3, 1), after=2),
+        writing.append_events("t", lines(4, 1), after=3),
+        writing.read_events("t"),
     ):
         with pytest.raises(Unavailable):
             async with asyncio.timeout(5):
@@ -85,22 +85,22 @@ async def test_what_was_flushed_is_refused_once_and_goes_on_behind_a_leap(
     server: RedisServer, drivers: tuple[RedisLog, RedisLog]
 ) -> None:
     log, other = map(EventLog, drivers)
-    await log.append("t", lines(1, 5), after=0)
+    await log.append_events("t", lines(1, 5), after=0)
     async with open_redis_client(server.url) as client:
         await client.flushall()
     with pytest.raises(Conflict) as refused:
-        await log.append("t", lines(6, 1), after=5)
+        await log.append_events("t", lines(6, 1), after=5)
     assert refused.value.facts["end"] == 0
-    assert await log.append("t", [b"reset"], after=5 + LEAP) == 6 + LEAP
+    assert await log.append_events("t", [b"reset"], after=5 + LEAP) == 6 + LEAP
     with pytest.raises(Beyond):
-        await anext(other.follow("t", 5))
-    assert await taken(other.follow("t"), 1) == [(6 + LEAP, b"reset")]
+        await anext(other.follow_topic("t", 5))
+    assert await taken(other.follow_topic("t"), 1) == [(6 + LEAP, b"reset")]
 
 
 async def test_a_topic_expires(redis_server: RedisServer) -> None:
     prefix = f"t{uuid4().hex[:8]}:"
     async with redis_log(redis_server.url, prefix) as driver, open_redis_client(redis_server.url) as client:
-        await EventLog(driver).append("t", lines(1, 3), after=0)
+        await EventLog(driver).append_events("t", lines(1, 3), after=0)
         assert 0 < await client.ttl(f"{prefix}log:t") <= 24 * 3600
 
 
@@ -108,17 +108,17 @@ async def test_a_script_that_redis_forgot_is_loaded_again(
     server: RedisServer, drivers: tuple[RedisLog, RedisLog]
 ) -> None:
     log = EventLog(drivers[0])
-    await log.append("t", lines(1, 1), after=0)
+    await log.append_events("t", lines(1, 1), after=0)
     async with open_redis_client(server.url) as client:
         await client.script_flush()
     async with asyncio.TaskGroup() as group:
         for n in range(2, 5):
             group.create_task(_append_one(log, n))
-    assert await taken(log.follow("t"), 4) == numbered(1, 4)
+    assert await taken(log.follow_topic("t"), 4) == numbered(1, 4)
 
 
 async def _append_one(log: EventLog, n: int) -> None:
-    assert await log.append("t", lines(n, 1), after=n - 1) == n
+    assert await log.append_events("t", lines(n, 1), after=n - 1) == n
 
 
 async def test_listening_goes_on_after_nobody_listened_for_a_while(

@@ -10,14 +10,14 @@ import pytest
 from nexus.adapters.directory.files import DirectoryFiles
 from nexus.adapters.git.repository import GitRepository
 from nexus.domain.core.errors import Conflict, InvalidInput, NotFound, Unavailable
-from nexus.domain.core.ids import ulids
+from nexus.domain.core.ids import make_ulid_source
 from nexus.domain.ports.files import FileStore
 from nexus.domain.ports.repository import Fence, Overtaken, Repository, Writer
 from tests.contracts.test_files import ESCAPES
 from tests.fakes.files import MemoryFiles
 from tests.fakes.repository import MemoryRepository
 
-NEW_ID = ulids()
+NEW_ID = make_ulid_source()
 UNKNOWN = "0123456789" * 4
 NAMES = [
     ".env",

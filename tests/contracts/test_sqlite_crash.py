@@ -69,7 +69,7 @@ async def test_kill_9_keeps_what_was_acknowledged_and_nothing_half(tmp_path: Pat
         assert kept == (await tables.get(TALLIES, "all", "day")).calls >= len(rows)
         for topic in {topic for kind, topic, _ in said if kind == "event"}:
             end = max(int(position) for kind, name, position in said if (kind, name) == ("event", topic))
-            told = [event for batch in [await log.read(topic, 0, limit=100_000)] for event in batch.events]
+            told = [event for batch in [await log.read_events(topic, 0, limit=100_000)] for event in batch.events]
             assert told == [b"%s %d" % (topic.encode(), n + 1) for n in range(len(told))] and len(told) >= end
 
 
@@ -92,14 +92,14 @@ async def test_a_full_disk_is_unavailable_and_passes(tmp_path: Path, clock: Cloc
             await opened.open()
             stack.callback(opened.close)
         tables, log = Tables(driver, secret=b"s", clock=clock), EventLog(events)
-        assert await log.append("t", [b"one"], after=0) == 1
-        follower = log.follow("t", 1)
+        assert await log.append_events("t", [b"one"], after=0) == 1
+        follower = log.follow_topic("t", 1)
 
         await writer.run_in_transaction(_small)
         big = [tables.commit(insert(JOBS, Job(job_id=f"b{n}", payload={"x": "y" * 20_000}))) for n in range(5)]
         answers = await asyncio.gather(*big, return_exceptions=True)
         assert any(isinstance(answer, Unavailable) for answer in answers), answers
-        late = [log.append("t", [b"x" * 50_000], after=1), log.append("t", [b"later"], after=2)]
+        late = [log.append_events("t", [b"x" * 50_000], after=1), log.append_events("t", [b"later"], after=2)]
         full = await asyncio.gather(*late, return_exceptions=True)
         assert [type(answer) for answer in full] in ([Unavailable, Unavailable], [Unavailable, Conflict])
 
@@ -107,8 +107,8 @@ async def test_a_full_disk_is_unavailable_and_passes(tmp_path: Path, clock: Cloc
         for n, answer in enumerate(answers):
             assert (await tables.find(JOBS, f"b{n}") is None) == isinstance(answer, Exception)
         await tables.commit(insert(JOBS, Job(job_id="j2")))
-        assert await log.end("t") == 1
-        assert await log.append("t", [b"two"], after=1) == 2
+        assert await log.find_end_position("t") == 1
+        assert await log.append_events("t", [b"two"], after=1) == 2
         assert (await anext(follower)).events == [b"two"]
 
 
@@ -131,16 +131,16 @@ async def test_rows_and_events_share_commits_and_fail_alone(tmp_path: Path, cloc
         tables, log, rival = Tables(driver, secret=b"s", clock=clock), EventLog(events), EventLog(events)
         await tables.commit(insert(JOBS, Job(job_id="j1")))
         for n in range(700):
-            assert await log.append(f"t{n}", [b"1"], after=0) == 1
-        assert await rival.append("t0", [b"rival"], after=1) == 2
+            assert await log.append_events(f"t{n}", [b"1"], after=0) == 1
+        assert await rival.append_events("t0", [b"rival"], after=1) == 2
         commits = [asyncio.ensure_future(tables.commit(insert(JOBS, Job(job_id=f"j{n}")))) for n in range(3)]
         await asyncio.sleep(0)
-        both = [log.append(f"t{n}", [b"2"], after=1) for n in range(700)]
+        both = [log.append_events(f"t{n}", [b"2"], after=1) for n in range(700)]
         answers = await asyncio.gather(*both, *commits, return_exceptions=True)
         assert [n for n, answer in enumerate(answers) if isinstance(answer, Exception)] == [0, 701]
         assert isinstance(answers[0], Conflict) and isinstance(answers[701], AlreadyExists)
-        assert await log.end("t1") == await log.end("t699") == 2
-        assert (await log.read("t0")).events == [b"1", b"rival"]
+        assert await log.find_end_position("t1") == await log.find_end_position("t699") == 2
+        assert (await log.read_events("t0")).events == [b"1", b"rival"]
 
 
 async def test_works_submitted_together_fail_alone(tmp_path: Path, clock: Clock) -> None:
@@ -151,7 +151,7 @@ async def test_works_submitted_together_fail_alone(tmp_path: Path, clock: Clock)
         commits = (tables.commit(insert(LINES, line), insert(JOBS, job)) for line, job in both)
         answers = await asyncio.gather(*commits, return_exceptions=True)
         assert [type(answer) for answer in answers] == [type(None), AlreadyExists, type(None)]
-        assert [line.position for line in (await tables.page(LINES, "t")).items] == [0, 2]
+        assert [line.position for line in (await tables.read_page(LINES, "t")).items] == [0, 2]
 
 
 class _Looking:
@@ -222,9 +222,9 @@ async def test_what_was_deleted_stands_in_no_file(tmp_path: Path) -> None:
         log = EventLog(driver)
         for topic in ("t", "u"):
             for after in range(50):
-                await log.append(topic, [b"the secret of %b" % topic.encode()] * 20, after=20 * after)
+                await log.append_events(topic, [b"the secret of %b" % topic.encode()] * 20, after=20 * after)
         await writer.checkpoint_wal()  # from here on it is in the file itself
-        await log.delete(["t"])
+        await log.delete_topics(["t"])
         kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
         assert (b"the secret of t" in kept, b"the secret of u" in kept) == (False, True)
 
@@ -243,13 +243,13 @@ async def test_an_index_declared_later_has_the_old_rows(tmp_path: Path, clock: C
     for _ in range(2):
         async with sqlite_tables(tmp_path / "nexus.db") as driver:
             tables = Tables(driver, secret=b"s", clock=clock)
-            assert [job.job_id for job in (await tables.page(JOBS, "d", index="DispatchIndex")).items] == ["j1"]
+            assert [job.job_id for job in (await tables.read_page(JOBS, "d", index="DispatchIndex")).items] == ["j1"]
     async with sqlite_tables(tmp_path / "nexus.db") as driver:
         tables = Tables(driver, secret=b"s", clock=clock)
-        assert (await tables.page(JOBS, "u1", "queued", index="UserStatusIndex")).items == []
+        assert (await tables.read_page(JOBS, "u1", "queued", index="UserStatusIndex")).items == []
         for job in (await tables.walk(JOBS)).items:
             await tables.commit(replace(JOBS, job))
-        assert len((await tables.page(JOBS, "u1", "queued", index="UserStatusIndex")).items) == 1
+        assert len((await tables.read_page(JOBS, "u1", "queued", index="UserStatusIndex")).items) == 1
 
 
 async def test_a_row_can_be_changed_by_two_drivers_of_one_writer(tmp_path: Path, clock: Clock) -> None:

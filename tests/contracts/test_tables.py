@@ -87,7 +87,7 @@ async def test_replace_wants_the_row_as_read(tables: Tables) -> None:
 async def test_fields_of_newer_code_survive_older_code(tables: Tables, driver: TableDriver) -> None:
     newer = {"job_id": "j1", "revision": 0, "future": {"x": 1}}
     await driver.write_rows([Write("put", JOBS, ("j1",), newer, when=When(exists=False))])
-    await tables.edit(JOBS, "j1", change=lambda job: structs.replace(job, worker="w"))
+    await tables.edit_row(JOBS, "j1", change=lambda job: structs.replace(job, worker="w"))
     [item] = await driver.read_rows([(JOBS, ("j1",))])
     assert item and item["future"] == {"x": 1} and item["worker"] == "w"
 
@@ -103,10 +103,10 @@ async def test_rows_of_several_tables_are_read_together_in_the_order_asked_for(t
         (LINES, ("t", 1)),
         (JOBS, ("j1",)),
     ]
-    [second, other, gone, never, first, own] = await tables.find_each(*places)
+    [second, other, gone, never, first, own] = await tables.find_rows(*places)
     assert (second.position, first.position, own.job_id, other.job_id, gone, never) == (2, 1, "j1", "j2", None, None)
-    assert await tables.find_each() == []
-    mine = await tables.for_caller(Principal("t1", "u1")).find_each(*places[:2])
+    assert await tables.find_rows() == []
+    mine = await tables.for_caller(Principal("t1", "u1")).find_rows(*places[:2])
     assert mine == [second, None], "another's row is not there"
 
 
@@ -212,14 +212,17 @@ async def test_delete_is_quiet(tables: Tables) -> None:
     await tables.commit(delete(JOBS, job))
     await tables.commit(delete(JOBS, job, when(status="done")))
     assert await tables.find(JOBS, "j1") is None
-    assert (await tables.page(JOBS, "u1", index="UserIndex")).items == []
+    assert (await tables.read_page(JOBS, "u1", index="UserIndex")).items == []
 
 
 async def test_edit_goes_again_and_writes_nothing_for_nothing(tables: Tables) -> None:
     await tables.commit(insert(JOBS, Job(job_id="j1", priority=0)))
-    assert (await tables.edit(JOBS, "j1", change=lambda job: job)).revision == 0
+    assert (await tables.edit_row(JOBS, "j1", change=lambda job: job)).revision == 0
     grown = await asyncio.gather(
-        *(tables.edit(JOBS, "j1", change=lambda job: structs.replace(job, priority=job.priority + 1)) for _ in range(6))
+        *(
+            tables.edit_row(JOBS, "j1", change=lambda job: structs.replace(job, priority=job.priority + 1))
+            for _ in range(6)
+        )
     )
     assert (await tables.get(JOBS, "j1")).priority == 6
     assert sorted(job.revision for job in grown) == [1, 2, 3, 4, 5, 6]
@@ -230,7 +233,7 @@ async def test_rows_of_others_do_not_exist(tables: Tables) -> None:
     await ann.commit(insert(JOBS, job))
     assert await ann.get(JOBS, "j1") == job
     assert await bob.find(JOBS, "j1") is None
-    assert (await bob.page(JOBS, "u1", index="UserIndex")).items == []
+    assert (await bob.read_page(JOBS, "u1", index="UserIndex")).items == []
     assert (await bob.walk(JOBS)).items == []
     for write in (patch(JOBS, job, worker="bob"), replace(JOBS, job), check(JOBS, job), delete(JOBS, job)):
         with pytest.raises(NotFound):
@@ -267,7 +270,7 @@ async def test_a_key_may_not_be_empty_broken_or_endless(tables: Tables) -> None:
             await tables.commit(insert(JOBS, job))
     for key in ("", "a\0b", "\ud800", "j" * 5000, "../j", "a/b", "知"):
         assert await tables.find(JOBS, key) is None
-        assert (await tables.page(JOBS, key, index="UserIndex")).items == []
+        assert (await tables.read_page(JOBS, key, index="UserIndex")).items == []
 
 
 async def test_a_row_too_large_for_any_store_is_refused_by_all(tables: Tables) -> None:
@@ -282,7 +285,7 @@ async def test_a_reserved_word_and_odd_text_are_only_text(tables: Tables) -> Non
     text = "quote ' \" ; drop table -- \x01 \u20ac \U0001f600 日本"
     await tables.commit(insert(JOBS, Job(job_id=text, worker=text, user_id=text)))
     assert (await tables.get(JOBS, text)).worker == text
-    assert [job.job_id for job in (await tables.page(JOBS, text, index="UserIndex")).items] == [text]
+    assert [job.job_id for job in (await tables.read_page(JOBS, text, index="UserIndex")).items] == [text]
 
 
 async def test_a_hundred_writes_fit_and_no_more(tables: Tables) -> None:
@@ -290,7 +293,7 @@ async def test_a_hundred_writes_fit_and_no_more(tables: Tables) -> None:
     with pytest.raises(ValueError, match="at most 100"):
         await tables.commit(*lines)
     await tables.commit(*lines[:100])
-    assert len((await tables.page(LINES, "t", window=Window(limit=100))).items) == 100
+    assert len((await tables.read_page(LINES, "t", window=Window(limit=100))).items) == 100
 
 
 def test_a_write_that_makes_no_sense_is_not_made() -> None:

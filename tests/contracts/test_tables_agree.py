@@ -121,10 +121,10 @@ async def seen(tables: Tables, dice: random.Random) -> list[Any]:
     """Every row by its key, and every list in pages."""
     shown: list[Any] = [await tables.find(JOBS, job_id) for job_id in JOB_IDS]
     for table, partition, index in LISTS:
-        order = table.index(index).sort if index else table.key[1]
+        order = table.get_index(index).sort if index else table.key[1]
         window, rows = any_window(dice, order), []
         while True:
-            page = await tables.page(table, *partition, index=index, window=window)
+            page = await tables.read_page(table, *partition, index=index, window=window)
             rows += page.items
             if page.cursor is None:
                 break

@@ -28,7 +28,7 @@ async def everything(
     rows: list[Any] = []
     wanted = Window(**window)
     while True:
-        page = await tables.page(table, *partition, index=index, window=wanted)
+        page = await tables.read_page(table, *partition, index=index, window=wanted)
         rows += page.items
         if page.cursor is None:
             return rows
@@ -71,7 +71,7 @@ async def test_a_joined_index_moves_with_its_parts(tables: Tables) -> None:
     assert await listed("queued") == ["j1"]
     await tables.commit(patch(JOBS, job, when(status="queued"), status="running"))
     assert await listed("queued") == [] and await listed("running") == ["j1"]
-    await tables.edit(JOBS, "j1", change=lambda job: structs.replace(job, status="done"))
+    await tables.edit_row(JOBS, "j1", change=lambda job: structs.replace(job, status="done"))
     assert await listed("done") == ["j1"]
 
 
@@ -90,13 +90,13 @@ async def test_a_page_goes_on_though_its_last_row_moved_or_went(tables: Tables) 
     jobs = [Job(job_id=f"j{n}", created_at=f"2025-01-0{n + 1}") for n in range(6)]
     await tables.commit(*(insert(JOBS, job) for job in jobs))
     window = Window(limit=2, newest_first=True)
-    first = await tables.page(JOBS, "u1", index="UserIndex", window=window)
+    first = await tables.read_page(JOBS, "u1", index="UserIndex", window=window)
     assert [job.job_id for job in first.items] == ["j5", "j4"]
     await tables.commit(patch(JOBS, jobs[4], created_at="2025-02-01"))
-    second = await tables.page(JOBS, "u1", index="UserIndex", window=structs.replace(window, cursor=first.cursor))
+    second = await tables.read_page(JOBS, "u1", index="UserIndex", window=structs.replace(window, cursor=first.cursor))
     assert [job.job_id for job in second.items] == ["j3", "j2"]
     await tables.commit(delete(JOBS, jobs[2]))
-    third = await tables.page(JOBS, "u1", index="UserIndex", window=structs.replace(window, cursor=second.cursor))
+    third = await tables.read_page(JOBS, "u1", index="UserIndex", window=structs.replace(window, cursor=second.cursor))
     assert [job.job_id for job in third.items] == ["j1", "j0"]
 
 
@@ -105,23 +105,23 @@ async def test_a_cursor_opens_only_its_own_list(tables: Tables) -> None:
     lines = [Line(topic="u1", position=n) for n in range(4)]
     await tables.commit(*(insert(JOBS, job) for job in jobs), *(insert(LINES, line) for line in lines))
     ann, bob = tables.for_caller(ANN), tables.for_caller(BOB)
-    page = await ann.page(JOBS, "u1", index="UserIndex", window=Window(limit=2))
+    page = await ann.read_page(JOBS, "u1", index="UserIndex", window=Window(limit=2))
     assert page.cursor and len(page.items) == 2
     there = Window(limit=2, cursor=page.cursor)
-    assert len((await ann.page(JOBS, "u1", index="UserIndex", window=there)).items) == 2
+    assert len((await ann.read_page(JOBS, "u1", index="UserIndex", window=there)).items) == 2
     with pytest.raises(InvalidInput):
-        await bob.page(JOBS, "u1", index="UserIndex", window=there)
+        await bob.read_page(JOBS, "u1", index="UserIndex", window=there)
     with pytest.raises(InvalidInput):
-        await tables.page(LINES, "u1", window=there)
+        await tables.read_page(LINES, "u1", window=there)
     with pytest.raises(InvalidInput):
-        await ann.page(JOBS, "u2", index="UserIndex", window=there)
+        await ann.read_page(JOBS, "u2", index="UserIndex", window=there)
     for wrong in (
         structs.replace(there, until="2025-01-01"),
         structs.replace(there, newest_first=True),
         *(Window(cursor=cursor) for cursor in (page.cursor[:-2] + "AA", "nonsense", "ü€", "", "A")),
     ):
         with pytest.raises(InvalidInput):
-            await ann.page(JOBS, "u1", index="UserIndex", window=wrong)
+            await ann.read_page(JOBS, "u1", index="UserIndex", window=wrong)
 
 
 async def test_text_sorts_by_code_point(tables: Tables) -> None:
@@ -159,15 +159,15 @@ def test_a_window_has_bounds() -> None:
 
 async def test_a_partition_of_the_wrong_width_is_no_empty_list(tables: Tables) -> None:
     with pytest.raises(TypeError):
-        await tables.page(JOBS, "u1", index="UserStatusIndex")
+        await tables.read_page(JOBS, "u1", index="UserStatusIndex")
     with pytest.raises(TypeError):
         await tables.find(LINES, "t")
     with pytest.raises(KeyError):
-        await tables.page(JOBS, "u1", index="NoIndex")
+        await tables.read_page(JOBS, "u1", index="NoIndex")
 
 
 async def test_what_is_written_is_read_at_once(tables: Tables) -> None:
     for n in range(15):
         await tables.commit(insert(LINES, Line(topic="t", position=n)))
         assert (await tables.get(LINES, "t", n)).position == n
-        assert len((await tables.page(LINES, "t", window=Window(limit=100))).items) == n + 1
+        assert len((await tables.read_page(LINES, "t", window=Window(limit=100))).items) == n + 1

@@ -59,7 +59,7 @@ class Ledger(Struct):
         )
 
     async def due(self, shard: str = "s1") -> list[str]:
-        found = await self.tables.page(JOBS, shard, index="DispatchIndex", window=Window(until=self.now()))
+        found = await self.tables.read_page(JOBS, shard, index="DispatchIndex", window=Window(until=self.now()))
         return [job.job_id for job in found.items]
 
 
@@ -89,7 +89,7 @@ async def test_who_lost_the_fence_writes_nothing_more(ledger: Ledger) -> None:
             await late
     await ledger.write(second, 2, "now mine")
     await ledger.finish(second)
-    lines = (await ledger.tables.page(LINES, "j1")).items
+    lines = (await ledger.tables.read_page(LINES, "j1")).items
     assert [(line.position, line.text) for line in lines] == [(1, "mine"), (2, "now mine"), (99, "end")]
     assert (await ledger.tables.get(TALLIES, "t1", "day")).calls == 1
     with pytest.raises(Stale):
@@ -123,9 +123,9 @@ async def test_an_index_lags_and_the_key_does_not(clock: Clock) -> None:
     tables = Tables(MemoryTables(lag=1), secret=b"s", clock=clock)
     job = Job(job_id="j1")
     await tables.commit(insert(JOBS, job))
-    assert (await tables.page(JOBS, "u1", index="UserIndex")).items == []
+    assert (await tables.read_page(JOBS, "u1", index="UserIndex")).items == []
     await tables.commit(patch(JOBS, job, status="running"))
-    assert (await tables.page(JOBS, "u1", "queued", index="UserStatusIndex")).items == [job]
+    assert (await tables.read_page(JOBS, "u1", "queued", index="UserStatusIndex")).items == [job]
     assert (await tables.get(JOBS, "j1")).status == "running"
 
 
@@ -156,7 +156,7 @@ async def test_joint_transitions_never_part_and_leave_a_feed_without_holes(table
     await asyncio.gather(*map(say, wishes), return_exceptions=True)
     project, task = await tables.get(JOBS, "project"), await tables.get(JOBS, "task")
     assert (project.status, task.status) == ("cancelled", "cancelled")
-    feed = (await tables.page(LINES, "feed")).items
+    feed = (await tables.read_page(LINES, "feed")).items
     assert [line.position for line in feed] == list(range(1, project.fence + 1))
     assert feed[-1].text == "cancelled" and (project.status, task.status) in PAIRS
 
@@ -167,7 +167,7 @@ async def test_two_writers_of_one_feed_position_do_not_both_tell(tables: Tables)
     answers = await asyncio.gather(*told, return_exceptions=True)
     assert sum(answer is None for answer in answers) == 1
     assert all(isinstance(answer, (Stale, AlreadyExists)) for answer in answers if answer is not None)
-    assert [line.position for line in (await tables.page(LINES, "feed")).items] == [1]
+    assert [line.position for line in (await tables.read_page(LINES, "feed")).items] == [1]
 
 
 async def test_a_broken_rule_is_not_tried_again(tables: Tables) -> None:
@@ -211,7 +211,7 @@ async def test_a_quota_holds_under_many_at_once(tables: Tables) -> None:
 
     answers = await asyncio.gather(*(send(n) for n in range(9)), return_exceptions=True)
     assert sum(isinstance(answer, QuotaExceeded) for answer in answers) == 4
-    assert len((await tables.page(LINES, "messages")).items) == 5
+    assert len((await tables.read_page(LINES, "messages")).items) == 5
 
 
 async def test_the_same_request_twice_makes_one_thing(tables: Tables, clock: Clock) -> None:
@@ -228,7 +228,7 @@ async def test_the_same_request_twice_makes_one_thing(tables: Tables, clock: Clo
 
     answers = await asyncio.gather(*(post(n) for n in range(6)))
     assert len(set(answers)) == 1
-    assert [job.job_id for job in (await tables.page(JOBS, "u1", index="UserIndex")).items] == [answers[0]]
+    assert [job.job_id for job in (await tables.read_page(JOBS, "u1", index="UserIndex")).items] == [answers[0]]
     clock.now += 3600
     assert await post(7) == "j7"
 
@@ -252,6 +252,6 @@ async def test_many_edits_at_once_all_count(tables: Tables) -> None:
     def adding(n: int) -> Any:
         return lambda job: structs.replace(job, tags=[*job.tags, f"t{n}"])
 
-    await asyncio.gather(*(tables.edit(JOBS, "j1", change=adding(n)) for n in range(6)))
+    await asyncio.gather(*(tables.edit_row(JOBS, "j1", change=adding(n)) for n in range(6)))
     job = await tables.get(JOBS, "j1")
     assert sorted(job.tags) == [f"t{n}" for n in range(6)] and job.revision == 6

@@ -163,7 +163,7 @@ async def test_what_two_processes_delete_at_once_is_counted_once(pair: Pair) -> 
         one.session_deletions.delete_agent_sessions(agent_id), other.session_deletions.delete_agent_sessions(agent_id)
     )
     assert await counted(pair.one) == (1, 0, 0)
-    await one.deletions.delete(ANN, project.project_id)
+    await one.deletions.delete_project(ANN, project.project_id)
     tasks = await one.tasks.executions.list_unfinished_rows()
     jobs = [encode(FinishDeletion(task_id=task.task_id)) for task in tasks]
     runners = [Runner(services=app.services, worker_id=app.adapters.worker_id) for app in (pair.one, pair.other)]

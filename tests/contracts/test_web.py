@@ -12,7 +12,7 @@ from aiohttp import web
 
 from nexus.adapters.web.guarded import GuardedWeb
 from nexus.domain.core.errors import InvalidInput, PermissionDenied, Unavailable
-from nexus.domain.ports.addresses import is_public, parse_target
+from nexus.domain.ports.addresses import is_public_address, parse_http_url
 from nexus.domain.ports.web import Web
 from tests.fakes.web import MemoryWeb, ScriptedPage
 
@@ -323,12 +323,12 @@ async def test_nobody_there_is_unavailable(real: World) -> None:
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_addresses_are_public(address: str) -> None:
     host = f"[{address}]" if ":" in address else address
-    target = parse_target(f"https://{host}/路径?q=1")
+    target = parse_http_url(f"https://{host}/路径?q=1")
     assert (target.host, target.port) == (address, 443)
     assert target.address is not None
-    assert is_public(ip_address(address))
+    assert is_public_address(ip_address(address))
 
 
 def test_names_are_taken_in_their_wire_form() -> None:
-    assert parse_target("https://Bücher.example/").host == "xn--bcher-kva.example"
-    assert parse_target("http://EXAMPLE.com").host == "example.com"
+    assert parse_http_url("https://Bücher.example/").host == "xn--bcher-kva.example"
+    assert parse_http_url("http://EXAMPLE.com").host == "example.com"

@@ -51,7 +51,7 @@ async def delete_agent(app: MemoryApp, project: Project, session: Session) -> No
 
 
 async def delete_project(app: MemoryApp, project: Project, session: Session) -> None:
-    await app.services.deletions.delete(ANN, project.project_id)
+    await app.services.deletions.delete_project(ANN, project.project_id)
 
 
 async def told(app: MemoryApp, agent_id: str, text: str) -> Session:
@@ -97,6 +97,6 @@ async def test_the_feeds_of_a_deleted_project_are_gone() -> None:
     async with open_app(make_adapters(script())) as app:
         project = await built(app)
         assert await left(app, EVENTS)
-        await app.services.deletions.delete(ANN, project.project_id)
+        await app.services.deletions.delete_project(ANN, project.project_id)
         await swept(app)
         assert await left(app, EVENTS) == {}

@@ -213,7 +213,7 @@ async def test_a_pause_and_the_end_of_a_stage_in_one_moment_are_both_kept(first:
     async with open_app(structs.replace(make_adapters(), tables=store), serving=False) as app:
         started = await app.services.builds.start(ANN, WANTED)
         runs = runs_of(app)
-        run = await runs.claim(started.task_id, "w1")
+        run = await runs.claim_build(started.task_id, "w1")
         stage = await runs.start_stage(run, (await runs.list_stages(run))[0])
         result = StageResult(output_data={"summary": "done"}, input_tokens=7)
 

@@ -165,7 +165,7 @@ async def deleted(app: MemoryApp, what: str, project: Project) -> None:
     if what == "agent":
         await app.services.agents.delete(ANN, project.agent_ids[0])
     else:
-        await app.services.deletions.delete(ANN, project.project_id)
+        await app.services.deletions.delete_project(ANN, project.project_id)
     await app.sweeper.recover_lost_jobs()
     await app.queue.wait_until_idle()
 
@@ -206,7 +206,7 @@ async def test_a_deletion_leaves_builds_that_wait_as_they_are() -> None:
         project = await app.services.projects.get(ANN, started.project_id)
         assert project.status == "completed"
         before = [await app.services.tasks.get(ANN, one.task_id) for one in waiting]
-        await app.services.deletions.delete(ANN, started.project_id)
+        await app.services.deletions.delete_project(ANN, started.project_id)
         runner = Runner(services=app.services, worker_id="w1")
         await runner.run_job(encode(FinishDeletion(task_id=(await purge_of(app, started.project_id)).task_id)))
         assert [await app.services.tasks.get(ANN, one.task_id) for one in waiting] == before

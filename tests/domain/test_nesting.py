@@ -3,7 +3,7 @@
 import pytest
 
 from nexus.domain.core.errors import InvalidInput
-from nexus.domain.ports.rows import MOST_LEVELS, nests_deeper
+from nexus.domain.ports.rows import MOST_LEVELS, is_nested_deeper_than
 from nexus.domain.sessions.model import Session
 from nexus.domain.sessions.tables import SESSIONS
 
@@ -24,18 +24,18 @@ def session(levels: int) -> Session:
 
 
 def test_a_row_nests_as_deep_as_every_store_can_hold() -> None:
-    assert SESSIONS.item(session(MOST_LEVELS - 2))["metadata"]
+    assert SESSIONS.encode_row(session(MOST_LEVELS - 2))["metadata"]
 
 
 @pytest.mark.parametrize("levels", [MOST_LEVELS - 1, 100, 500, 960, 1_000, 100_000])
 def test_a_row_that_nests_deeper_is_refused(levels: int) -> None:
     with pytest.raises(InvalidInput, match="nested so deep"):
-        SESSIONS.item(session(levels))
+        SESSIONS.encode_row(session(levels))
 
 
 @pytest.mark.parametrize(
     ("value", "levels"), [("x", 0), ([], 1), ({}, 1), ([[]], 2), ({"a": [{}]}, 3), ([1, [2], {"a": {"b": []}}], 4)]
 )
 def test_levels_of_lists_and_objects_are_counted(value: object, levels: int) -> None:
-    assert not nests_deeper(value, levels)
-    assert levels == 0 or nests_deeper(value, levels - 1)
+    assert not is_nested_deeper_than(value, levels)
+    assert levels == 0 or is_nested_deeper_than(value, levels - 1)

@@ -49,7 +49,7 @@ async def test_a_purge_finds_all_sessions_though_the_index_lags() -> None:
         for _ in range(120):
             await app.services.sessions.create_session(ANN, project.agent_ids[0])
         await caught_up(app, 300)
-        await app.services.deletions.delete(ANN, project.project_id)
+        await app.services.deletions.delete_project(ANN, project.project_id)
         await caught_up(app, 300)
         await swept(app)
         assert await left(app, SESSIONS) == {}
@@ -106,7 +106,7 @@ async def test_a_deletion_ends_the_replies_that_are_being_written() -> None:
     async with open_app(make_adapters(script())) as app:
         project = await built(app)
         await speaking(app, project, gate)
-        await app.services.deletions.delete(ANN, project.project_id)
+        await app.services.deletions.delete_project(ANN, project.project_id)
         await app.sweeper.recover_lost_jobs()
         for _ in range(500):
             await asyncio.sleep(0)
@@ -159,7 +159,7 @@ async def test_agents_of_all_builds_go_with_their_project_at_once() -> None:
                 *(turns if purpose not in ("build.intake", "build.requirements") else ()), purpose=purpose
             )
         await rebuilt(app, project, "architecture")
-        await app.services.deletions.delete(ANN, project.project_id)
+        await app.services.deletions.delete_project(ANN, project.project_id)
         assert (await app.services.agents.list_agents(ANN, Window())).items == []
         assert (await app.services.statistics.read_overview(ANN)).agents == 0
 

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from nexus.domain.core.errors import NotFound
-from nexus.domain.core.instants import Clock, instant, system_clock
+from nexus.domain.core.instants import Clock, format_instant, system_clock
 from nexus.domain.ports.files import FileStore
 from nexus.domain.ports.repository import (
     ANYONE,
     Commit,
     Fence,
     Writer,
-    check_change,
+    check_file_change,
     check_tracked_path,
-    project_folder,
+    make_project_folder,
 )
 from tests.fakes.files import MemoryFiles
 
@@ -40,8 +40,8 @@ class MemoryRepository:
     async def commit(
         self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str, writer: Writer = ANYONE
     ) -> str:
-        folder, fence = project_folder(project_id), writer.fence
-        check_change(files, message=message, key=key, fence=fence)
+        folder, fence = make_project_folder(project_id), writer.fence
+        check_file_change(files, message=message, key=key, fence=fence)
         async with self._one_at_a_time:
             before = self._kept(project_id)
             fence.check_newest(before.fence if before else Fence())
@@ -60,11 +60,11 @@ class MemoryRepository:
         below = self._commits[project_id, parent].tree if parent else {}
         number = f"{project_id} {len(self._commits)}".encode()
         commit_id = hashlib.sha1(number, usedforsecurity=False).hexdigest()
-        commit = Commit(commit_id=commit_id, message=message, key=key, created_at=instant(int(self._clock())))
+        commit = Commit(commit_id=commit_id, message=message, key=key, created_at=format_instant(int(self._clock())))
         return _Kept(commit, fence, parent, _changed(below, files))
 
     async def list_commits(self, project_id: str, *, limit: int = 100) -> Sequence[Commit]:
-        project_folder(project_id)
+        make_project_folder(project_id)
         commits: list[Commit] = []
         at = self._newest.get(project_id)
         while at and len(commits) < limit:
@@ -74,12 +74,12 @@ class MemoryRepository:
         return commits
 
     async def list(self, project_id: str, *, at: str | None = None) -> Sequence[str]:
-        project_folder(project_id)
+        make_project_folder(project_id)
         kept = self._kept(project_id, at)
         return sorted(kept.tree) if kept else []
 
     async def read(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
-        project_folder(project_id)
+        make_project_folder(project_id)
         check_tracked_path(path)
         kept = self._kept(project_id, at)
         if kept is None or path not in kept.tree:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec import Struct, structs
 
 from nexus.domain.core.errors import PermissionDenied, Unavailable
-from nexus.domain.ports.addresses import PORTS, Target, is_permitted, join_location, parse_target
+from nexus.domain.ports.addresses import PORTS, Target, is_address_permitted, join_redirect_location, parse_http_url
 from nexus.domain.ports.web import Fetched
 
 _PUBLIC = ("93.184.215.14",)
@@ -40,12 +40,14 @@ class MemoryWeb:
     async def fetch_url(
         self, url: str, *, headers: Mapping[str, str] = {}, seconds: float = 30.0, most: int = 1_000_000
     ) -> Fetched:
-        target = parse_target(url, ports=self._ports, allowed=self._allowed)
+        target = parse_http_url(url, ports=self._ports, allowed=self._allowed)
         for _ in range(_REDIRECTS + 1):
             page = self._answer(target, headers)
             if page.location is None:
                 return _fetched(target, page, most)
-            moved = parse_target(join_location(target.url, page.location), ports=self._ports, allowed=self._allowed)
+            moved = parse_http_url(
+                join_redirect_location(target.url, page.location), ports=self._ports, allowed=self._allowed
+            )
             if (moved.scheme, moved.host, moved.port) != (target.scheme, target.host, target.port):
                 headers = {}
             target = moved
@@ -53,7 +55,7 @@ class MemoryWeb:
 
     def _answer(self, target: Target, headers: Mapping[str, str]) -> ScriptedPage:
         addresses = [target.address] if target.address else self._names.get(target.host, _PUBLIC)
-        if not all(is_permitted(address, self._allowed) for address in addresses):
+        if not all(is_address_permitted(address, self._allowed) for address in addresses):
             raise PermissionDenied("This address is not public")
         self.asked.append((target.url, dict(headers)))
         if not addresses or target.url not in self._pages:

@@ -27,10 +27,10 @@ from nexus.domain.builds import rules as builds_rules
 from nexus.domain.builds.outputs import Architecture, Brief
 from nexus.domain.core import texts
 from nexus.domain.core.errors import NexusError
-from nexus.domain.core.ids import is_id
+from nexus.domain.core.ids import is_valid_id
 from nexus.domain.models import rules as models_rules
-from nexus.domain.models.rules import answer_schema
-from nexus.domain.ports.addresses import parse_target
+from nexus.domain.models.rules import make_answer_schema
+from nexus.domain.ports.addresses import parse_http_url
 from nexus.domain.ports.database import Query, Tables, Window
 from nexus.domain.ports.models import ChatMessage, ModelRequest, ToolSpec
 from nexus.domain.sessions import rules as sessions_rules
@@ -151,7 +151,7 @@ def _offline(purpose: str, text: str) -> object:
         tools, content = (), msgspec.json.encode({"requirement": text}).decode()
     messages = (ChatMessage("system", "Answer."), ChatMessage("user", content))
     request = ModelRequest(
-        messages=messages, tools=tools, schema=None if tools else answer_schema(Brief), purpose=purpose
+        messages=messages, tools=tools, schema=None if tools else make_answer_schema(Brief), purpose=purpose
     )
 
     async def read() -> list[object]:
@@ -232,20 +232,20 @@ READERS: tuple[Reader, ...] = (
     Reader(name="web page", read=pages.read_page, most=1_000_000, pieces=("<p", "<p>", "<!--", "<title>", "<svg>", "</svg", "<script>", "</script ", "<a ", "&#", "&#1", "&#0", "&#x", "&amp", "&a", "<!", "<![CDATA[", "<?", "> <", "<br>\n"), frames=("…", "<script>…", "&#…;", "<title>…", "<p …")),
     Reader(name="charset of a page", read=_bytes(partial(_find_charset, "text/html")), most=1_000_000, pieces=("charset", "charset=", "charset ", "charset=  ")),
     Reader(name="charset of a header", read=lambda text: _find_charset(text, b""), most=64_000, pieces=("charset", "charset=", "charset  "), refusals=(NexusError,)),
-    Reader(name="address", read=parse_target, most=20_000, pieces=("a.", "1.", "http://a", "[", "::", "%", "@", "-", "a-", "xn--", "0x"), frames=("…", "http://…", "http://…/", "http://a/…", "http://[…]/")),
+    Reader(name="address", read=parse_http_url, most=20_000, pieces=("a.", "1.", "http://a", "[", "::", "%", "@", "-", "a-", "xn--", "0x"), frames=("…", "http://…", "http://…/", "http://a/…", "http://[…]/")),
     Reader(name="tool arguments", read=lambda text: parse_tool_arguments(TOOL, text), most=200_000, pieces=_JSON, frames=("…", '{"items":[…]}', '{"items":"[…]"}', '{"text":"…"}', '{…"a":1}', '{"items":[{"a":…}]}')),
     Reader(name="tool arguments of many names", read=lambda text: parse_tool_arguments(TOOL, msgspec.json.encode(dict.fromkeys(map(str, range(len(text) // 8)), 1)).decode()), most=200_000),
     Reader(name="typed answer", read=lambda text: models_rules.parse_answer(Architecture, text), most=500_000, pieces=("```", "``` ", "```json\n", "<think>", "</think>", "``` \n", "\n```", "<think> ", *_JSON), frames=("…", "<think>…", "```…", "x```json\n…", '{"overview":"…'), refusals=_RULES),
     Reader(name="typed answer brief", read=lambda text: models_rules.parse_answer(Brief, text), most=100_000, frames=('{"name":"…"}', '{"slug":"…","name":"a","intent":"new","language":"en"}', '{…'), refusals=_RULES),
-    Reader(name="schema name", read=models_rules.name_schema, most=100_000),
+    Reader(name="schema name", read=models_rules.make_schema_name, most=100_000),
     Reader(name="tool source", read=_source, most=40_000, pieces=("-", "(", "[", "x=1\n", "\n", "#", "T=T\n", "a.", "a|", "dict[", "'''", "\\\n", " ", "not ", "lambda:", "f'{", "0,", "a if "), frames=("…", "def tool(a: …):\n    pass", "def tool(a=…): pass", "def tool(a):\n    '''…'''", "def tool(a):\n    '''x\n\n    Args:\n        …'''", "def tool(a: '…'): pass")),
     Reader(name="package manifest", read=lambda text: package.parse_package({"agent.toml": text, "prompt.md": ""}), most=100_000, pieces=("a.", "[a]\n", "[[a]]\n", "a=1\n", "[", "a=[", "a={", "'''", '"', "1", "a.a=1\n", "[a.", "#\n", "\\"), frames=("…", "a = …", "[…]", 'a = "…"', "[agent]\nslug='a'\nname='…'", "a=1…", "…=1")),
     Reader(name="requirement", read=builds_rules.check_requirement_text, most=10_000),
     Reader(name="quoted document", read=documents.format_markdown_quote, most=100_000),
     Reader(name="session name", read=sessions_rules.make_session_name, most=50_000),
     Reader(name="weight of a text", read=texts.estimate_tokens, most=500_000),
-    Reader(name="text within bytes", read=lambda text: texts.cut_to_bytes(text, 120_000), most=500_000),
-    Reader(name="id", read=lambda text: is_id(text, "prj"), most=20_000, frames=("…", "prj_…")),
+    Reader(name="text within bytes", read=lambda text: texts.truncate_to_bytes(text, 120_000), most=500_000),
+    Reader(name="id", read=lambda text: is_valid_id(text, "prj"), most=20_000, frames=("…", "prj_…")),
     Reader(name="cursor", read=_cursor, most=20_000, pieces=("AA", "==", "=")),
     Reader(name="stream of a provider", read=partial(_fed, Splitter), most=2_000_000, pieces=_SSE, frames=("…", "data: …\n\n", "\ufeff…")),
     Reader(name="stream of a provider, trickling", read=partial(_trickled, Splitter), most=500_000, pieces=_SSE, frames=("…", "data: …\n\n")),

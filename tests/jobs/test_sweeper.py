@@ -111,7 +111,7 @@ async def test_after_a_restart_what_had_begun_goes_on_before_what_is_new_and_the
                 new.append(started.task_id)
             else:
                 begun.append(started.task_id)
-                await runs.release(await runs.claim(started.task_id, before.adapters.worker_id))
+                await runs.release_build(await runs.claim_build(started.task_id, before.adapters.worker_id))
         urgent = (await before.services.builds.start(ANN, structs.replace(WANTED, priority=5))).task_id
         queue = MemoryJobs()
         on = make_adapters(like=before.adapters, clock=before.clock, worker_id="w2")

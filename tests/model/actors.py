@@ -20,7 +20,7 @@ TASK = Task(task_id="tsk", task_type="build_agent", created_at=NOW, **OWNED)
 class Actors:
     def __init__(self, bounds: Bounds) -> None:
         self._bounds, self._moves = bounds, rules.MOVES
-        self._raising = {verb for verb, move in self._moves.items() if move.begins_work}
+        self._raising = {verb for verb, move in self._moves.items() if move.starts_build}
         self._meant: dict[tuple[Command, TaskStatus, Control], str | None] = {}
         self._begins: dict[tuple[str, tuple[str, ...]], set[int]] = {}
 
@@ -71,7 +71,7 @@ class Actors:
                     what = f"{again} from stage {begin + 1}"
                     yield Step("the user", what, _again(left, move, begin), "command", True, anew=True)
                     if state.crowded:
-                        held = _again(left, rules.defer_move(move), begin)
+                        held = _again(left, rules.make_pending_move(move), begin)
                         yield Step("the user", f"{what}, and is held", held, "command", True, anew=True)
         yield from self._deletion(state.store, left)
 
@@ -98,7 +98,7 @@ class Actors:
         asked = (command, store.task, store.control)
         if asked not in self._meant:
             task = Task(task_id="tsk", task_type="build_agent", created_at=NOW, status=store.task, control_status=store.control, **OWNED)  # fmt: skip
-            self._meant[asked] = rules.verb_for(command, task)
+            self._meant[asked] = rules.find_move_for_command(command, task)
         return self._meant[asked]
 
     def _anew(self, command: str, store: Store) -> set[int]:
@@ -112,7 +112,7 @@ class Actors:
             found = set[int]()
             for from_stage in (None, *(stage.stage_name for stage in stages)):
                 try:
-                    found.add(rules.first_anew(command, stages, from_stage))
+                    found.add(rules.find_first_stage_to_rerun(command, stages, from_stage))
                 except NexusError:
                     continue
             self._begins[asked] = found

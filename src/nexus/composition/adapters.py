@@ -21,7 +21,7 @@ from nexus.domain.builds.agent_build import AGENT_BUILD
 from nexus.domain.builds.runner import BuildTimeouts
 from nexus.domain.builds.workflow import Workflow
 from nexus.domain.core.errors import InvalidInput
-from nexus.domain.core.ids import NewId, ulids
+from nexus.domain.core.ids import NewId, make_ulid_source
 from nexus.domain.core.instants import Clock, system_clock
 from nexus.domain.ports.code import CodeRunner
 from nexus.domain.ports.database import TableDriver, Tables
@@ -91,7 +91,7 @@ class Adapters(AgentAdapters, frozen=True, kw_only=True):
     worker_id: str
     remote: JobQueue | None = None
     receiver: JobReceiver | None = None
-    new_id: NewId = ulids()
+    new_id: NewId = make_ulid_source()
     workflow: Workflow = AGENT_BUILD
     timeouts: BuildTimeouts = BuildTimeouts()
     leases: LeaseTimes = LeaseTimes()

@@ -35,12 +35,12 @@ async def _delete_agent_data(services: Services, agent_id: str) -> Outcome:
 
 
 async def _delete_project_data(services: Services, project_id: str) -> Outcome:
-    if not await services.deletions.is_over(project_id):
+    if not await services.deletions.is_build_over(project_id):
         return WAIT
     for agent in await services.agents.list_agents_with_deleted(project_id):
         if not await services.session_deletions.delete_agent_sessions(agent.agent_id):
             return WAIT
         await services.invocations.delete_invocations(agent_id=agent.agent_id)
         await services.agents.delete_agent_rows(agent)
-    await services.deletions.clear(project_id)
+    await services.deletions.remove_project_data(project_id)
     return COMPLETE

@@ -9,7 +9,7 @@ import structlog
 
 from nexus.domain.core.cancellation import is_being_cancelled
 from nexus.domain.core.errors import NexusError, Stale, Unavailable
-from nexus.domain.core.failpoints import hit
+from nexus.domain.core.failpoints import hit_failpoint
 from nexus.domain.ports.database import retry_stale
 from nexus.domain.ports.heartbeat import Lease
 from nexus.domain.ports.jobs import Job
@@ -94,9 +94,9 @@ class Runner:
         if row is None or not executions.is_row_running(row) or row.fence != lease.fence:
             logger.info("job.lost", key=lease.key)
             return
-        hit("before:job.end")
+        hit_failpoint("before:job.end")
         await executions.commit_writes(make_outcome_write(spec, executions, row, outcome))
-        hit("after:job.end")
+        hit_failpoint("after:job.end")
 
 
 def _cancel_on_control_change(work: "asyncio.Future[Outcome]", control: Control | None) -> None:

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from nexus.adapters.openai.discovery import USUAL
 from nexus.domain.core.errors import InvalidInput
-from nexus.domain.core.texts import find_nearest
-from nexus.domain.ports.addresses import is_loopback
+from nexus.domain.core.texts import find_nearest_word
+from nexus.domain.ports.addresses import is_loopback_address
 from nexus.settings import OPENAI_URL
 
 OFFLINE = "offline"
@@ -61,7 +61,7 @@ def find_model_name_fault(name: str) -> str:
     if len(name) > MOST_CHARACTERS or not name.isprintable() or name != name.strip():
         return f"A model is named PROVIDER/NAME in at most {MOST_CHARACTERS} characters, {example}."
     if slash and provider not in PROVIDERS:
-        near = find_nearest(provider.lower(), PROVIDERS)
+        near = find_nearest_word(provider.lower(), PROVIDERS)
         guess = f" Do you mean {near}?" if near else ""
         others = f"Known are {', '.join(PROVIDERS)}; an endpoint of another is {CUSTOM}/NAME with a base URL."
         return f"{provider!r} is no provider.{guess} {others}"
@@ -92,7 +92,7 @@ def find_base_url_fault(url: str) -> str:
 def is_unencrypted_url(url: str) -> bool:
     """Whether what goes to a base URL leaves this machine for all to read."""
     parts = urlsplit(url)
-    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
+    return parts.scheme == "http" and not is_loopback_address(parts.hostname or "")
 
 
 def _is_valid_host(host: str) -> bool:

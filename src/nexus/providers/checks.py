@@ -13,7 +13,7 @@ from nexus.adapters.memory.models import MemoryCatalog
 from nexus.composition.adapters import open_model_catalog
 from nexus.domain.core.errors import InvalidInput, NexusError, Unavailable
 from nexus.domain.core.instants import system_clock
-from nexus.domain.models.rules import Backoff, answer_schema, find_cut, parse_answer
+from nexus.domain.models.rules import Backoff, find_truncation_reason, make_answer_schema, parse_answer
 from nexus.domain.models.service import Models
 from nexus.domain.ports.models import DEFAULT, ChatMessage, ChatModel, End, ModelRequest, ToolSpec
 from nexus.settings import Settings
@@ -56,7 +56,7 @@ class _Operands(Struct):
     b: int
 
 
-_TOOL = ToolSpec("add", "Adds two whole numbers.", answer_schema(_Operands))
+_TOOL = ToolSpec("add", "Adds two whole numbers.", make_answer_schema(_Operands))
 
 
 async def probe_configured_model(settings: Settings, *, seconds: float = SECONDS) -> list[Check]:
@@ -100,7 +100,9 @@ async def _probe_text_answer(models: Models) -> str:
 
 
 async def _probe_json_schema(models: Models) -> str:
-    answer = await _ask_model(models, "What is 17 plus 25?", schema=answer_schema(_Sum), schema_name="check_schema")
+    answer = await _ask_model(
+        models, "What is 17 plus 25?", schema=make_answer_schema(_Sum), schema_name="check_schema"
+    )
     try:
         return f"It fills in a form: {msgspec.json.encode(parse_answer(_Sum, answer.text)).decode()}."
     except ValueError:
@@ -124,7 +126,7 @@ async def _probe_tool_call(models: Models) -> str:
 
 
 def _make_probe_error(answer: _Answer, otherwise: str) -> InvalidInput:
-    return InvalidInput(find_cut("the test", answer.end.stop) or otherwise)
+    return InvalidInput(find_truncation_reason("the test", answer.end.stop) or otherwise)
 
 
 async def _ask_model(models: Models, said: str, **wanted: Any) -> _Answer:

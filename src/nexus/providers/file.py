@@ -12,7 +12,7 @@ import tomli_w
 from msgspec import Struct, structs
 
 from nexus.domain.core.errors import InvalidInput
-from nexus.domain.core.texts import find_nearest
+from nexus.domain.core.texts import find_nearest_word
 from nexus.providers.catalog import (
     CUSTOM,
     OFFLINE,
@@ -149,7 +149,7 @@ def _find_model_entry_faults(said: Mapping[str, Any]) -> Iterator[tuple[str, str
 
 
 def _describe_unknown_key(key: str, known: Iterable[str]) -> str:
-    near = find_nearest(key, known)
+    near = find_nearest_word(key, known)
     guess = f"Do you mean {near}?" if near else f"Known are {', '.join(known)}."
     return f"{key!r} is no key of this file. {guess}"
 

@@ -43,7 +43,7 @@ async def deployed(app: MemoryApp, agent: Agent) -> Sequence[Deployment]:
 
 async def notes(app: MemoryApp, caller: Principal) -> list[tuple[str, str, dict[str, object]]]:
     tables = app.services.agents._tables
-    found = (await tables.page(AUDIT, caller.tenant_id, window=Window(limit=100))).items
+    found = (await tables.read_page(AUDIT, caller.tenant_id, window=Window(limit=100))).items
     return [(entry.user_id, entry.subject, entry.facts) for entry in found if entry.verb == "agent.deployed"]
 
 
@@ -185,7 +185,7 @@ async def test_a_deployment_that_a_deletion_overtakes_leaves_nothing() -> None:
         tables = app.services.agents._tables
         left = await tables.find(AGENTS, agent.agent_id)
         assert left is None or (left.deleted_at and left.active_version == 0)
-        assert (await tables.page(DEPLOYMENTS, agent.agent_id)).items == []
+        assert (await tables.read_page(DEPLOYMENTS, agent.agent_id)).items == []
 
 
 async def test_the_deployment_of_a_build_that_a_deletion_overtakes_is_skipped() -> None:

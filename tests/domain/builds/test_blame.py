@@ -299,7 +299,7 @@ async def test_a_build_that_ends_while_it_is_told_to_stop_is_deleted_all_the_sam
     async with open_app(serving=False) as first:
         started = await first.services.builds.start(ANN, WANTED)
         runs = first.services.build_runner._leases
-        run = await runs.claim(started.task_id, "w1")
+        run = await runs.claim_build(started.task_id, "w1")
         on = make_adapters(like=first.adapters, clock=first.clock, worker_id="w2")
         store = EndsBeforeItIsStopped(on.tables, lambda: runs.fail_build(run, {"message": "It went wrong."}))
         async with open_app(structs.replace(on, tables=store), serving=False) as app:

@@ -164,7 +164,7 @@ async def test_others_projects_do_not_exist() -> None:
             app.services.builds.execute_build_command(EVE, started.project_id, "stop"),
             app.services.projects.list_current_stages(EVE, started.project_id),
             app.services.projects.list_files(EVE, started.project_id),
-            app.services.deletions.delete(EVE, started.project_id),
+            app.services.deletions.delete_project(EVE, started.project_id),
             app.services.tasks.get(EVE, started.task_id),
         ):
             with pytest.raises(NotFound):

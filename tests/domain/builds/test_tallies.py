@@ -2,7 +2,7 @@
 
 import pytest
 
-from nexus.domain.core.instants import seconds_between
+from nexus.domain.core.instants import compute_seconds_between
 from nexus.domain.projects.model import Command
 from tests.domain.builds.scripts import DESIGN, said, script
 from tests.domain.builds.test_builds import WANTED, over
@@ -36,7 +36,7 @@ async def test_a_build_is_counted_with_its_seconds_and_tokens() -> None:
         }
         counted = await app.services.statistics.read_overview(ANN)
         assert (counted.builds_completed, counted.today.builds_completed) == (1, 1)
-        assert counted.build_seconds == round(seconds_between(project.started_at, project.completed_at)) > 1
+        assert counted.build_seconds == round(compute_seconds_between(project.started_at, project.completed_at)) > 1
         assert counted.today.build_seconds == counted.build_seconds
         await must_count_what_was_asked(app)
 

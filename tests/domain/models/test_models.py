@@ -12,7 +12,14 @@ from nexus.adapters.memory.models import MemoryCatalog
 from nexus.domain.builds import outputs
 from nexus.domain.core.errors import InvalidInput, PermissionDenied, Unavailable
 from nexus.domain.models.model import Spent, Unparseable
-from nexus.domain.models.rules import Backoff, answer_schema, ask_repair, name_schema, parse_answer, strip_wrapping
+from nexus.domain.models.rules import (
+    Backoff,
+    make_answer_schema,
+    make_repair_request,
+    make_schema_name,
+    parse_answer,
+    strip_markdown_fence,
+)
 from nexus.domain.models.service import Models
 from nexus.domain.ports.models import ChatMessage, Delta, End, ModelRequest, Usage
 from tests.fakes.models import Gate, ScriptedModel, Turn, turn
@@ -133,7 +140,7 @@ async def test_leaving_a_stream_ends_the_call_at_the_model() -> None:
 async def test_cancelling_a_structured_answer_ends_the_call_at_the_model() -> None:
     gate = Gate()
     asked = ScriptedModels(turn("{", gate))
-    asking = asyncio.create_task(asked.models.ask_typed(City, QUESTION))
+    asking = asyncio.create_task(asked.models.ask_for_struct(City, QUESTION))
     await gate.reached.wait()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -143,17 +150,17 @@ async def test_cancelling_a_structured_answer_ends_the_call_at_the_model() -> No
 
 async def test_a_structured_answer_is_asked_with_its_schema_and_typed() -> None:
     asked = ScriptedModels(turn('{"name": "上', '海", "unknown": 1}'))
-    answer = await asked.models.ask_typed(City, QUESTION)
+    answer = await asked.models.ask_for_struct(City, QUESTION)
     assert (answer.value, answer.repairs) == (City("上海"), 0)
     assert answer.spent == Spent(input_tokens=10, output_tokens=5)
     (asked,) = asked.script.requests
-    assert (asked.schema_name, asked.schema) == ("build_intake", answer_schema(City))
+    assert (asked.schema_name, asked.schema) == ("build_intake", make_answer_schema(City))
     assert asked.messages == QUESTION.messages
 
 
 async def test_a_wrong_answer_goes_back_with_its_text_and_the_exact_error() -> None:
     asked = ScriptedModels('{"name": 5}', "no JSON at all", '{"name": "Xi\'an"}')
-    answer = await asked.models.ask_typed(City, QUESTION)
+    answer = await asked.models.ask_for_struct(City, QUESTION)
     assert (answer.value.name, answer.repairs) == ("Xi'an", 2)
     _, second, third = asked.script.requests
     assert second.messages[:-2] == third.messages[:-2] == QUESTION.messages
@@ -165,7 +172,7 @@ async def test_a_wrong_answer_goes_back_with_its_text_and_the_exact_error() -> N
 async def test_after_three_repairs_it_is_over() -> None:
     asked = ScriptedModels(*["{}"] * 5)
     with pytest.raises(Unparseable, match=r"answer for build\.intake was not usable after 4 tries: .*`name`") as told:
-        await asked.models.ask_typed(City, QUESTION)
+        await asked.models.ask_for_struct(City, QUESTION)
     assert len(asked.script.requests) == 4
     assert told.value.facts["spent"] == Spent(input_tokens=40, output_tokens=20)
 
@@ -174,13 +181,13 @@ async def test_after_three_repairs_it_is_over() -> None:
 async def test_an_answer_that_was_cut_is_not_repaired(stop: Literal["length", "content_filter"], said: str) -> None:
     asked = ScriptedModels(Turn(pieces=('{"name": "A"}',), stop=stop), '{"name": "B"}')
     with pytest.raises(Unparseable, match=said) as told:
-        await asked.models.ask_typed(City, QUESTION)
+        await asked.models.ask_for_struct(City, QUESTION)
     assert (told.value.facts["reason"], len(asked.script.requests)) == (stop, 1)
 
 
 async def test_a_structured_answer_that_breaks_off_is_asked_again_and_its_cost_is_unknown() -> None:
     asked = ScriptedModels(turn('{"na', Unavailable("broke off")), '{"name": "A"}')
-    answer = await asked.models.ask_typed(City, QUESTION)
+    answer = await asked.models.ask_for_struct(City, QUESTION)
     assert answer.value == City("A")
     assert answer.spent == Spent(input_tokens=10, output_tokens=5, unknown=True)
 
@@ -188,13 +195,13 @@ async def test_a_structured_answer_that_breaks_off_is_asked_again_and_its_cost_i
 async def test_tries_of_a_structured_answer_are_bounded_whatever_breaks() -> None:
     asked = ScriptedModels(busy(), turn("{", Unavailable("x")), busy(), turn("{", Unavailable("x")), '{"name": "A"}')
     with pytest.raises(Unavailable):
-        await asked.models.ask_typed(City, QUESTION)
+        await asked.models.ask_for_struct(City, QUESTION)
     assert len(asked.script.requests) == 4
 
 
 async def test_an_uncounted_call_makes_the_sum_unknown() -> None:
     asked = ScriptedModels(Turn(pieces=("{}",), usage=None), '{"name": "A"}')
-    answer = await asked.models.ask_typed(City, QUESTION)
+    answer = await asked.models.ask_for_struct(City, QUESTION)
     assert answer.spent == Spent(input_tokens=10, output_tokens=5, unknown=True)
 
 
@@ -215,7 +222,7 @@ def test_fences_and_thoughts_are_taken_off(text: str) -> None:
 
 def test_a_fence_inside_an_answer_stays() -> None:
     text = '{"name": "```json\\n{}\\n```"}'
-    assert strip_wrapping(text) == text
+    assert strip_markdown_fence(text) == text
 
 
 @pytest.mark.parametrize(
@@ -227,9 +234,9 @@ def test_what_does_not_fit_is_a_value_error(text: str) -> None:
 
 
 def test_a_huge_wrong_answer_is_quoted_in_part() -> None:
-    asked = ask_repair(QUESTION, "x" * 1_000_000, "too long")
+    asked = make_repair_request(QUESTION, "x" * 1_000_000, "too long")
     assert len(asked.messages[-2].content) == 20_000
-    assert ask_repair(QUESTION, "", "empty").messages[-2].content == "(nothing)"
+    assert make_repair_request(QUESTION, "", "empty").messages[-2].content == "(nothing)"
 
 
 class Leaf(Struct, tag=True):
@@ -243,7 +250,7 @@ class Branch(Struct, tag=True):
 
 
 def test_a_schema_is_closed_and_a_field_may_be_called_anything() -> None:
-    schema = answer_schema(Branch)
+    schema = make_answer_schema(Branch)
     assert (schema["type"], schema["additionalProperties"]) == ("object", False)
     assert schema["required"] == ["type", "children", "title", "kind"]
     assert schema["properties"]["kind"] == {"enum": ["a", "b"], "type": "string"}
@@ -256,7 +263,7 @@ def test_a_schema_is_closed_and_a_field_may_be_called_anything() -> None:
 
 @pytest.mark.parametrize("kind", [outputs.Brief, outputs.Requirements, outputs.Architecture])
 def test_the_stages_of_a_build_have_schemas_without_loose_references(kind: type[Struct]) -> None:
-    schema = answer_schema(kind)
+    schema = make_answer_schema(kind)
     said = msgspec.json.encode(schema).decode()
     references = {part.split('"')[0] for part in said.split('"$ref":"#/$defs/')[1:]}
     assert references <= set(schema.get("$defs", {}))
@@ -265,10 +272,10 @@ def test_the_stages_of_a_build_have_schemas_without_loose_references(kind: type[
 @pytest.mark.parametrize("kind", [int, list[int], dict[str, int]])
 def test_only_structs_can_be_asked_for(kind: type[object]) -> None:
     with pytest.raises(TypeError):
-        answer_schema(kind)
+        make_answer_schema(kind)
 
 
 def test_a_schema_is_named_as_providers_allow() -> None:
-    assert name_schema("build.intake") == "build_intake"
-    assert len(name_schema("构建" * 100)) == 64
-    assert name_schema("") == "answer"
+    assert make_schema_name("build.intake") == "build_intake"
+    assert len(make_schema_name("构建" * 100)) == 64
+    assert make_schema_name("") == "answer"

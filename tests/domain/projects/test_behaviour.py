@@ -150,7 +150,7 @@ async def test_progress_moves_with_every_stage_from_nothing_to_all() -> None:
         assert (await app.services.projects.get(ANN, started.project_id)).progress == 0.0
         project = await over(app, started.project_id)
         events = app.services.projects._events
-        found = await events.read(f"build:{started.project_id}/1", limit=100)
+        found = await events.read_events(f"build:{started.project_id}/1", limit=100)
         seen = [(event.data["progress"], event.data["stage"]) for event in found if event.tag == "stage.completed"]
         assert seen == [(round(100 * number / 9, 1), name) for number, name in enumerate(STAGES, 1)]
         assert project.progress == 100.0

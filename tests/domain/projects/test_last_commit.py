@@ -10,7 +10,7 @@ from msgspec import structs
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.rows import Write
-from nexus.domain.projects.model import Command, topic
+from nexus.domain.projects.model import Command, make_feed_topic
 from nexus.domain.tallies.model import TOTAL
 from nexus.domain.tallies.tables import TALLIES
 from tests.domain.builds.scripts import doubling, script
@@ -50,7 +50,7 @@ def calls(app: MemoryApp) -> int:
 
 
 async def tags(app: MemoryApp, project_id: str) -> Sequence[str]:
-    events = await app.services.projects._events.read(topic(project_id, 1), limit=100)
+    events = await app.services.projects._events.read_events(make_feed_topic(project_id, 1), limit=100)
     assert [event.position for event in events] == list(range(1, len(events) + 1))
     return [event.tag for event in events]
 

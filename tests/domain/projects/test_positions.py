@@ -13,7 +13,7 @@ from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Query, Window
 from nexus.domain.ports.rows import Item
 from nexus.domain.projects.admission import Limits
-from nexus.domain.projects.model import topic
+from nexus.domain.projects.model import make_feed_topic
 from tests.domain.builds.test_builds import WANTED
 from tests.memory_app import ANN, BEN, EVE, MemoryApp, make_adapters, open_app
 
@@ -44,7 +44,9 @@ async def positions(app: MemoryApp, builds: Sequence[Started]) -> Sequence[int |
 
 async def told(app: MemoryApp, project_id: str, build_no: int = 1) -> object:
     """The position in the last event of a build."""
-    return (await app.services.projects._events.read(topic(project_id, build_no), limit=100))[-1].data.get("position")
+    return (await app.services.projects._events.read_events(make_feed_topic(project_id, build_no), limit=100))[
+        -1
+    ].data.get("position")
 
 
 async def test_an_urgent_build_is_told_its_place_before_those_that_it_overtakes() -> None:

@@ -58,7 +58,7 @@ async def test_a_claim_that_a_stop_overtakes_is_lost_and_nothing_runs() -> None:
         started = await app.services.builds.start(ANN, WANTED)
         store.before("status", "building", lambda: command(app, started.project_id, "stop"))
         with pytest.raises(LeaseLost):
-            await runs_of(app).claim(started.task_id, "w1")
+            await runs_of(app).claim_build(started.task_id, "w1")
         project = await app.services.projects.get(ANN, started.project_id)
         assert store.has_happened
         assert (project.status, project.started_at) == ("cancelled", None)
@@ -69,7 +69,7 @@ async def test_a_wish_that_the_end_overtakes_is_refused_with_the_end(given: Comm
     store = Overtaken()
     async with open_app(structs.replace(make_adapters(), tables=store), serving=False) as app:
         started = await app.services.builds.start(ANN, WANTED)
-        run = await runs_of(app).claim(started.task_id, "w1")
+        run = await runs_of(app).claim_build(started.task_id, "w1")
         store.before("control_status", field, lambda: runs_of(app).fail_build(run, {"message": "It went wrong."}))
         with pytest.raises(WrongState) as refused:
             await command(app, started.project_id, given)
@@ -81,7 +81,7 @@ async def test_a_pause_that_the_claim_overtakes_becomes_a_wish() -> None:
     store = Overtaken()
     async with open_app(structs.replace(make_adapters(), tables=store), serving=False) as app:
         started = await app.services.builds.start(ANN, WANTED)
-        store.before("status", "paused", lambda: runs_of(app).claim(started.task_id, "w1"))
+        store.before("status", "paused", lambda: runs_of(app).claim_build(started.task_id, "w1"))
         project = await command(app, started.project_id, "pause")
         assert (project.status, project.control_status) == ("building", "paused")
 
@@ -91,7 +91,7 @@ async def test_a_stage_whose_commit_a_takeover_overtakes_is_not_committed() -> N
     async with open_app(structs.replace(make_adapters(), tables=store), serving=False) as app:
         started = await app.services.builds.start(ANN, WANTED)
         runs = runs_of(app)
-        run = await runs.claim(started.task_id, "w1")
+        run = await runs.claim_build(started.task_id, "w1")
         stage = await runs.start_stage(run, (await runs.list_stages(run))[0])
         store.before("status", "completed", lambda: runs.take_over(run.task, "w2"))
         with pytest.raises(LeaseLost):
@@ -119,7 +119,7 @@ async def test_a_deletion_that_a_restart_overtakes_is_refused() -> None:
         await command(app, started.project_id, "stop")
         store.before("deleted_at", ANYTHING, lambda: command(app, started.project_id, "restart"))
         with pytest.raises(WrongState) as refused:
-            await app.services.deletions.delete(ANN, started.project_id)
+            await app.services.deletions.delete_project(ANN, started.project_id)
         assert refused.value.facts["status"] == "queued"
 
 

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.projects import rules
-from nexus.domain.projects.admission import admission_order
+from nexus.domain.projects.admission import make_admission_sort_key
 from nexus.domain.projects.model import Command, Project, ProjectStatus, Stage, StageStatus, WrongState
 from nexus.domain.tasks.model import ENDED, Control, Task, TaskStatus
 from nexus.domain.tasks.tables import TASK_LEASES
@@ -64,10 +64,10 @@ def test_a_command_means_one_move_is_met_already_or_is_refused(
     meant = MEANT[status, control][at]
     if meant == "refused":
         with pytest.raises(WrongState) as refused:
-            rules.verb_for(command, task(status, control))
+            rules.find_move_for_command(command, task(status, control))
         assert refused.value.facts == {"status": status, "control_status": control}
     else:
-        assert rules.verb_for(command, task(status, control)) == meant
+        assert rules.find_move_for_command(command, task(status, control)) == meant
 
 
 @pytest.mark.parametrize(("status", "control"), [pair for pair in MEANT if pair not in NEVER_TOGETHER])
@@ -76,12 +76,12 @@ def test_a_command_that_was_obeyed_is_met_when_it_comes_again(
     status: TaskStatus, control: Control, command: Command
 ) -> None:
     try:
-        verb = rules.verb_for(command, task(status, control))
+        verb = rules.find_move_for_command(command, task(status, control))
     except WrongState:
         return
     move = rules.MOVES[verb] if verb else None
     after = task(move.task_to, move.wants or control) if move else task(status, control)
-    assert rules.verb_for(command, after) is None
+    assert rules.find_move_for_command(command, after) is None
 
 
 def test_pairs_that_are_called_impossible_are_led_to_by_no_move() -> None:
@@ -90,7 +90,7 @@ def test_pairs_that_are_called_impossible_are_led_to_by_no_move() -> None:
         reached |= {
             (move.task_to, move.wants or wish)
             for status, wish in reached
-            for move in (*rules.MOVES.values(), rules.defer_move(rules.MOVES["resume"]))
+            for move in (*rules.MOVES.values(), rules.make_pending_move(rules.MOVES["resume"]))
             if status in move.task and wish in move.control
         }
     assert reached & NEVER_TOGETHER == set()
@@ -102,10 +102,10 @@ def test_pairs_that_are_called_impossible_are_led_to_by_no_move() -> None:
 def test_a_new_build_begins_only_where_the_last_one_has_ended(command: str, status: ProjectStatus) -> None:
     ended = {"retry": {"failed"}}.get(command, {"failed", "completed", "cancelled"})
     if status in ended:
-        rules.must_be(command, project(status))
+        rules.check_command_allowed(command, project(status))
     else:
         with pytest.raises(WrongState) as refused:
-            rules.must_be(command, project(status))
+            rules.check_command_allowed(command, project(status))
         assert refused.value.facts == {"status": status}
 
 
@@ -129,13 +129,13 @@ def test_a_new_build_begins_only_where_the_last_one_has_ended(command: str, stat
 def test_a_new_build_keeps_what_is_done_before_its_first_stage(
     command: str, statuses: Sequence[StageStatus], from_stage: str | None, begin: int
 ) -> None:
-    assert rules.first_anew(command, stages(*statuses), from_stage) == begin
+    assert rules.find_first_stage_to_rerun(command, stages(*statuses), from_stage) == begin
 
 
 @pytest.mark.parametrize("from_stage", ["c", "z", "", "../a", "阶段"])
 def test_a_new_build_begins_at_no_stage_that_is_unknown_or_not_yet_reachable(from_stage: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        rules.first_anew("restart", stages("completed", "failed", "pending"), from_stage)
+        rules.find_first_stage_to_rerun("restart", stages("completed", "failed", "pending"), from_stage)
     assert refused.value.facts["errors"][0]["pointer"] == "/from_stage"
 
 
@@ -148,10 +148,10 @@ def test_a_task_lies_before_the_sweeper_until_it_has_ended() -> None:
 def test_a_change_of_state_adds_to_the_account_what_it_takes_away_when_undone(
     before: ProjectStatus | None, after: ProjectStatus
 ) -> None:
-    added = rules.count_change(before, after)
+    added = rules.count_active_builds_change(before, after)
     assert set(added) <= {"builds_active", "builds_held"}
     if before:
-        assert rules.count_change(after, before) == {name: -number for name, number in added.items()}
+        assert rules.count_active_builds_change(after, before) == {name: -number for name, number in added.items()}
     assert (added.get("builds_active", 0) > 0) == (
         after in ("queued", "building") and before not in ("queued", "building")
     )
@@ -161,23 +161,23 @@ def test_a_change_of_state_adds_to_the_account_what_it_takes_away_when_undone(
 @pytest.mark.parametrize("verb", rules.MOVES)
 def test_a_move_sets_the_state_that_the_table_says_and_an_end_where_it_ends(verb: str) -> None:
     move = rules.MOVES[verb]
-    fields = rules.project_fields(move, project(), now=NOW)
+    fields = rules.make_project_changes(move, project(), now=NOW)
     assert fields["status"] == move.to
     assert fields.get("completed_at") == (NOW if move.task_to in ENDED else None)
 
 
 def test_only_who_begins_raises_the_fence_and_the_first_start_is_kept() -> None:
-    assert {verb for verb, move in rules.MOVES.items() if move.begins_work} == {"claim", "take_over"}
+    assert {verb for verb, move in rules.MOVES.items() if move.starts_build} == {"claim", "take_over"}
     for verb in ("claim", "take_over"):
-        assert rules.project_fields(rules.MOVES[verb], project(), now=NOW)["started_at"] == NOW
-        begun = rules.project_fields(rules.MOVES[verb], project(started_at=EARLIER), now=NOW)
+        assert rules.make_project_changes(rules.MOVES[verb], project(), now=NOW)["started_at"] == NOW
+        begun = rules.make_project_changes(rules.MOVES[verb], project(started_at=EARLIER), now=NOW)
         assert begun["started_at"] == EARLIER
 
 
 @pytest.mark.parametrize("command", rules.AGAIN)
 def test_a_new_build_has_not_started_yet(command: str) -> None:
     ended = project("failed", started_at=EARLIER, completed_at=EARLIER)
-    fresh = rules.begun_anew(ended, rules.AGAIN[command], "tsk_2", progress=0.0, now=NOW)
+    fresh = rules.make_restart_changes(ended, rules.AGAIN[command], "tsk_2", progress=0.0, now=NOW)
     assert (fresh["started_at"], fresh["completed_at"]) == (None, None)
 
 
@@ -186,9 +186,9 @@ def test_the_higher_priority_is_let_in_first_and_then_who_has_waited_longest() -
         structs.replace(project("pending", priority=priority), updated_at=since)
         for priority, since in ((1, EARLIER), (3, EARLIER), (3, NOW), (5, LEASE))
     ]
-    assert sorted((late, low, old, urgent), key=admission_order) == [urgent, old, late, low]
+    assert sorted((late, low, old, urgent), key=make_admission_sort_key) == [urgent, old, late, low]
 
 
 @pytest.mark.parametrize(("done", "of", "progress"), [(0, 9, 0.0), (1, 9, 11.1), (9, 9, 100.0), (0, 0, 100.0)])
 def test_progress_is_the_part_of_the_stages_that_is_done(done: int, of: int, progress: float) -> None:
-    assert rules.progress_of(done, of) == progress
+    assert rules.compute_progress_percent(done, of) == progress

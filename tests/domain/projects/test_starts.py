@@ -21,7 +21,7 @@ async def starts(app: MemoryApp, project_id: str) -> tuple[str | None, ...]:
 
 async def failed(app: MemoryApp) -> tuple[Run, Build]:
     started = await app.services.builds.start(ANN, WANTED)
-    run = await runs_of(app).claim(started.task_id, "w1")
+    run = await runs_of(app).claim_build(started.task_id, "w1")
     await runs_of(app).fail_build(run, {"message": "It went wrong."})
     return run, await app.services.projects.get_current_build(ANN, started.project_id)
 
@@ -33,7 +33,7 @@ async def test_a_rebuilt_project_tells_its_own_start_from_its_first_claim_on(com
         project_id = run.project.project_id
         again = await app.services.builds.execute_build_command(ANN, project_id, command)
         assert await starts(app, project_id) == (None, None, None)
-        await runs_of(app).claim(again.active_task_id, "w1")
+        await runs_of(app).claim_build(again.active_task_id, "w1")
         second = await app.services.projects.get_current_build(ANN, project_id)
         assert first.completed_at
         assert second.started_at
@@ -54,15 +54,15 @@ async def test_a_build_keeps_its_start_through_a_takeover_a_pause_and_a_drain() 
         run, _ = await failed(app)
         project_id, runs = run.project.project_id, runs_of(app)
         task_id = (await app.services.builds.execute_build_command(ANN, project_id, "retry")).active_task_id
-        run = await runs.claim(task_id, "w1")
+        run = await runs.claim_build(task_id, "w1")
         began = await starts(app, project_id)
         app.clock.now += 60
         run = await runs.take_over(run.task, "w2")
         assert await starts(app, project_id) == began
         await app.services.builds.execute_build_command(ANN, project_id, "pause")
-        await runs.pause_done(run)
+        await runs.mark_build_paused(run)
         assert await starts(app, project_id) == began
         await app.services.builds.execute_build_command(ANN, project_id, "resume")
-        await runs.release(await runs.claim(task_id, "w1"))
-        await runs.claim(task_id, "w2")
+        await runs.release_build(await runs.claim_build(task_id, "w1"))
+        await runs.claim_build(task_id, "w2")
         assert await starts(app, project_id) == began

@@ -22,7 +22,7 @@ from nexus.domain.projects.model import (
     Stage,
     StageResult,
     WrongState,
-    topic,
+    make_feed_topic,
 )
 from nexus.domain.projects.tables import PROJECTS, STAGES
 from nexus.domain.tallies.model import NOW
@@ -151,12 +151,12 @@ class Walk:
         deleting = Runner(services=self._services, worker_id="w1"), encode(FinishDeletion(task_id=purge_id))
         if task.status == "running":
             assert (await deleting[0].run_job(deleting[1])).verb == "snooze"
-            await self._runs.end_for(task)
+            await self._runs.end_build_for_lost_process(task)
             self._clock.now += 3
             self.seen["purge waited"] += 1
         assert (await deleting[0].run_job(deleting[1])).verb == "complete"
         assert await self._tables.find(PROJECTS, known.project_id) is None
-        assert (await self._tables.page(STAGES, known.project_id)).items == []
+        assert (await self._tables.read_page(STAGES, known.project_id)).items == []
 
     # --- executors and sweepers
 
@@ -167,7 +167,7 @@ class Walk:
         won = list[Run]()
         for worker in self._random.sample(WORKERS, 2):
             try:
-                won.append(await self._runs.claim(task.task_id, worker))
+                won.append(await self._runs.claim_build(task.task_id, worker))
             except LeaseLost:
                 continue
         assert len(won) == free
@@ -186,7 +186,7 @@ class Walk:
             await worker.finish_build(run)
             self.seen["finish"] += 1
             return
-        stage, progress = stages[begin], rules.progress_of(begin + 1, len(stages))
+        stage, progress = stages[begin], rules.compute_progress_percent(begin + 1, len(stages))
         if stage.status == "pending":
             await self._stage_started(run, task, stage)
             return
@@ -195,7 +195,7 @@ class Walk:
         if what == "complete":
             await worker.complete_stage(run, stage, RESULT, progress=progress)
         elif what == "tell":
-            await worker.report(run, stage, "stage.log", {"line": "so far, so good"}, logs=["so far, so good"])
+            await worker.report_progress(run, stage, "stage.log", {"line": "so far, so good"}, logs=["so far, so good"])
         elif what == "retry":
             await worker.retry_stage(run, stage, "It went wrong.")
         elif stage.optional:
@@ -235,13 +235,16 @@ class Walk:
         worker = self._random.choice(WORKERS)
         if task.status == "running" and task.control_status != "running":
             await self._refused(known, lambda: self._runs.take_over(task, worker), LeaseLost)
-            await self._runs.end_for(task)
+            await self._runs.end_build_for_lost_process(task)
             self.seen["end_for"] += 1
         elif task.status == "running":
             known.runs.append(await self._runs.take_over(task, worker))
             self.seen["take_over"] += 1
         else:
-            for verb in (lambda: self._runs.take_over(task, worker), lambda: self._runs.end_for(task)):
+            for verb in (
+                lambda: self._runs.take_over(task, worker),
+                lambda: self._runs.end_build_for_lost_process(task),
+            ):
                 await self._refused(known, verb, LeaseLost)
             assert await self._rows(known) == before
 
@@ -258,7 +261,7 @@ class Walk:
             "complete": lambda: runs.complete_stage(run, stage, RESULT, progress=99.0),
             "retry": lambda: runs.retry_stage(run, stage, "late"),
             "skip": lambda: runs.skip_stage(run, optional, "late", progress=99.0),
-            "tell": lambda: runs.report(run, stage, "stage.log", {"line": "late"}, logs=["late"]),
+            "tell": lambda: runs.report_progress(run, stage, "stage.log", {"line": "late"}, logs=["late"]),
             "finish": lambda: runs.finish_build(run),
         } | {verb: partial(self._act, run, verb) for verb in ("fail", "release", "pause_done", "stop_done")}
         verb = self._random.choice(sorted(verbs))
@@ -271,7 +274,12 @@ class Walk:
         if verb == "fail":
             await self._runs.fail_build(run, ERROR)
         else:
-            await getattr(self._runs, verb)(run)
+            runs = self._runs
+            await {
+                "release": runs.release_build,
+                "pause_done": runs.mark_build_paused,
+                "stop_done": runs.mark_build_stopped,
+            }[verb](run)
 
     async def _refused(self, known: Known, verb: Callable[[], Awaitable[Any]], error: type[Exception]) -> None:
         """The verb raises, and changes nothing."""
@@ -291,7 +299,7 @@ class Walk:
 
     async def _rows(self, known: Known) -> Rows:
         project = await self._tables.get(PROJECTS, known.project_id)
-        stages = (await self._tables.page(STAGES, known.project_id, window=Window(limit=100))).items
+        stages = (await self._tables.read_page(STAGES, known.project_id, window=Window(limit=100))).items
         task = await self._tables.get(TASKS, project.active_task_id)
         return project, task, sorted(stages, key=lambda stage: stage.stage_number)
 
@@ -318,7 +326,7 @@ class Walk:
         positions = list[int]()
         for build_no in {max(1, project.build_no - 1), project.build_no}:
             window = Window(limit=100, since=after + 1)
-            page = await self._tables.page(EVENTS, topic(project.project_id, build_no), window=window)
+            page = await self._tables.read_page(EVENTS, make_feed_topic(project.project_id, build_no), window=window)
             positions += [event.position for event in page.items]
         return positions
 

@@ -299,7 +299,7 @@ async def test_what_an_answer_cost_is_in_the_log_before_its_row_says_that_it_is_
         model.add(turn("Good."), purpose="reply")
         reply = await app.services.sessions.send(ANN, session.session_id, "hello")
         await tables.reached.wait()
-        found = (await app.adapters.log.read(f"reply:{reply.reply_id}")).events
+        found = (await app.adapters.log.read_events(f"reply:{reply.reply_id}")).events
         tables.opened.set()
         await app.queue.wait_until_idle()
     assert [msgspec.json.decode(event)["type"] for event in found][-2:] == ["reply.delta", "usage.recorded"]

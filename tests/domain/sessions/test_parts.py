@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from nexus.domain.core.instants import instant
-from nexus.domain.core.texts import cut_to_bytes
+from nexus.domain.core.instants import format_instant
+from nexus.domain.core.texts import truncate_to_bytes
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.rows import ROW_BYTES, insert
 from nexus.domain.sessions import rules
@@ -84,20 +84,20 @@ def test_whatever_is_said_and_answered_a_row_holds_both(text: str) -> None:
         agent_id="agt",
         tenant_id="t",
         user_id="u",
-        created_at=instant(0),
+        created_at=format_instant(0),
         input=tuple(said),
         output=output,
     )
-    assert ROW_BYTES - 40_000 < len(msgspec.json.encode(REPLIES.item(reply))) < ROW_BYTES
+    assert ROW_BYTES - 40_000 < len(msgspec.json.encode(REPLIES.encode_row(reply))) < ROW_BYTES
 
 
 @pytest.mark.parametrize("text", AWKWARD, ids=["escapes", "chinese", "emoji", "control"])
 def test_a_text_is_cut_by_what_it_takes_where_it_is_stored(text: str) -> None:
     for most in range(1000, 1020):
-        cut = cut_to_bytes(text, most)
+        cut = truncate_to_bytes(text, most)
         assert text.startswith(cut.removesuffix("…"))
         assert most - 9 < len(msgspec.json.encode(cut)) - 2 <= most
-    assert cut_to_bytes("short", 1000) == "short"
+    assert truncate_to_bytes("short", 1000) == "short"
 
 
 def test_a_message_is_its_text_to_who_asks_for_that() -> None:

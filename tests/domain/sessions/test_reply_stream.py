@@ -34,7 +34,7 @@ class Counting(MemoryLog):
 
 
 async def events_of(log: Counting) -> Sequence[ReplyEvent]:
-    return [event for _, event in await make_reply_log(EventLog(log)).read("t")]
+    return [event for _, event in await make_reply_log(EventLog(log)).read_entries("t")]
 
 
 async def test_what_a_call_cost_comes_with_the_next_event_and_the_end_at_the_latest() -> None:
@@ -78,7 +78,7 @@ async def test_what_is_lost_while_the_log_is_away_is_said_again_behind_a_leap() 
         await stream.emit_answer_item(TextDelta(word))
     await stream.await_last_append()
     await stream.end_stream(OVER)
-    events = await make_reply_log(EventLog(log)).read("t")
+    events = await make_reply_log(EventLog(log)).read_entries("t")
     assert [event for _, event in events][3:] == [
         ReplyReset(LOST), USAGE, TextDelta("one two three four five"), OVER
     ]  # fmt: skip

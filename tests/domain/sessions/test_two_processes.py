@@ -75,6 +75,6 @@ async def test_one_that_was_taken_over_elsewhere_is_written_there_alone() -> Non
         await beat(app)
         await app.queue.wait_until_idle()
         talk.says(turn("All of it."))
-        await other.services.replies.write(reply.reply_id)
+        await other.services.replies.write_reply(reply.reply_id)
         row = await talk.row(reply)
         assert (row.status, row.content, row.worker_id, row.fence) == ("completed", "All of it.", "w2", 2)

@@ -6,7 +6,7 @@ import pytest
 
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.core.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
-from nexus.domain.core.ids import is_id, ulids
+from nexus.domain.core.ids import is_valid_id, make_ulid_source
 from nexus.domain.core.principal import LOCAL_OWNER, Principal
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.rows import insert
@@ -23,7 +23,7 @@ COLLEAGUE = Principal(tenant_id=LOCAL_OWNER.tenant_id, user_id="usr_colleague")
 PAGE = "<html><head><title>Hi</title><style>x</style></head><body><p>你好</p><script>evil()</script></body></html>"
 
 
-NEW_ID = ulids(lambda: NOW)
+NEW_ID = make_ulid_source(lambda: NOW)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ async def test_registering_again_keeps_counts_and_tells_changes(tools: Tools, ta
     tool_id = rules.derive_library_tool_id("calculate")
     await used(tools, tables, "calculate")
     await tools.update_all_use_counts()
-    await tables.edit(TOOLS, tool_id, change=lambda tool: tool.__class__(**{**_fields(tool), "description": "old"}))
+    await tables.edit_row(TOOLS, tool_id, change=lambda tool: tool.__class__(**{**_fields(tool), "description": "old"}))
     await tools.register_library_tools()
     tool = await tools.get(STRANGER, tool_id)
     assert (tool.usage_count, tool.description) == (1, LIBRARY["calculate"].spec.description)
@@ -90,7 +90,7 @@ def _fields(tool: Tool) -> dict[str, object]:
 
 def test_ids_of_system_tools_follow_from_their_names() -> None:
     ids = [rules.derive_library_tool_id(name) for name in LIBRARY]
-    assert all(is_id(one, "tol") for one in ids)
+    assert all(is_valid_id(one, "tol") for one in ids)
     assert len(set(ids)) == len(ids)
     assert rules.derive_library_tool_id("calculate") == "tol_3HGW31PQKXTGGQ0XYXQ2GEKR05"
 

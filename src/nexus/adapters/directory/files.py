@@ -16,7 +16,7 @@ from typing import TypeVar
 import structlog
 
 from nexus.domain.core.errors import Conflict, NotFound, Unavailable
-from nexus.domain.ports.files import LONGEST_PATH, MOST_PARTS, TEMPORARY, check_path, is_part
+from nexus.domain.ports.files import LONGEST_PATH, MOST_PARTS, TEMPORARY, check_path, is_valid_file_name
 
 _SETTLED = 60.0
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -223,7 +223,7 @@ def _delete_folder_if_empty(name: str, folder: int) -> bool:
 def _list_files(folder: int, prefix: str) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if not is_part(entry.name):
+            if not is_valid_file_name(entry.name):
                 continue
             if entry.is_dir(follow_symlinks=False) and prefix.count("/") < MOST_PARTS - 1:
                 yield from _list_files_below(entry.name, folder, prefix)

@@ -19,17 +19,17 @@ from nexus.adapters.git.worktree import (
     replace_file_atomically,
 )
 from nexus.domain.core.errors import NotFound, Unavailable
-from nexus.domain.core.failpoints import hit
-from nexus.domain.core.instants import Clock, instant, system_clock
+from nexus.domain.core.failpoints import hit_failpoint
+from nexus.domain.core.instants import Clock, format_instant, system_clock
 from nexus.domain.ports.files import TEMPORARY, FileStore
 from nexus.domain.ports.repository import (
     ANYONE,
     Commit,
     Fence,
     Writer,
-    check_change,
+    check_file_change,
     check_tracked_path,
-    project_folder,
+    make_project_folder,
 )
 
 _MAIN = "refs/heads/main"
@@ -91,8 +91,8 @@ class GitRepository:
     async def commit(
         self, project_id: str, files: Mapping[str, bytes | None], *, message: str, key: str, writer: Writer = ANYONE
     ) -> str:
-        tree = self._root / project_folder(project_id)
-        check_change(files, message=message, key=key, fence=writer.fence)
+        tree = self._root / make_project_folder(project_id)
+        check_file_change(files, message=message, key=key, fence=writer.fence)
         text = _format_commit_message(message.strip(), key, writer.fence)
         async with self._get_tree_lock(tree):
             await self._ensure_repository(tree)
@@ -100,22 +100,22 @@ class GitRepository:
                 newest = await self._read_newest_commit(tree, await self._checkout_newest_commit(tree))
                 writer.fence.check_newest(newest.fence if newest else Fence())
                 change = _encode_fast_import(newest, files, text=text, key=key, seconds=int(self._clock()))
-                hit("before:git.objects")
+                hit_failpoint("before:git.objects")
                 made = await self._git.run_command_or_raise(tree, "fast-import", "--quiet", "--done", stdin=change)
-                hit("after:git.objects")
+                hit_failpoint("after:git.objects")
                 commit_id = made.decode().strip()
                 await writer.held()
-                hit("before:git.branch")
+                hit_failpoint("before:git.branch")
                 if await self._move_branch_to_commit(tree, newest, commit_id):
-                    hit("after:git.branch")
-                    hit("before:git.files")
+                    hit_failpoint("after:git.branch")
+                    hit_failpoint("before:git.files")
                     await self._worktree.checkout_commit(tree, commit_id, known=files)
-                    hit("after:git.files")
+                    hit_failpoint("after:git.files")
                     return commit_id
         raise Unavailable("Others keep committing to this project.", part="git")
 
     async def list_commits(self, project_id: str, *, limit: int = 100) -> Sequence[Commit]:
-        tree = self._root / project_folder(project_id)
+        tree = self._root / make_project_folder(project_id)
         newest = await self._repair_working_tree(tree)
         if newest is None or limit < 1:
             return []
@@ -124,7 +124,7 @@ class GitRepository:
         return [_make_commit_record(*entry) for entry in zip(fields[::3], fields[1::3], fields[2::3], strict=False)]
 
     async def list(self, project_id: str, *, at: str | None = None) -> Sequence[str]:
-        tree = self._root / project_folder(project_id)
+        tree = self._root / make_project_folder(project_id)
         newest = await self._repair_working_tree(tree)
         if newest is None and at is None:
             return []
@@ -133,7 +133,7 @@ class GitRepository:
         return sorted(raw.decode(errors="replace").split("\0")[:-1])
 
     async def read(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
-        tree, path = self._root / project_folder(project_id), check_tracked_path(path)
+        tree, path = self._root / make_project_folder(project_id), check_tracked_path(path)
         newest = await self._repair_working_tree(tree)
         commit_id = newest if at is None else at
         if newest and commit_id and _COMMIT_ID.fullmatch(commit_id):
@@ -254,7 +254,7 @@ def _parse_commit_message(text: str) -> _Message:
 
 def _make_commit_record(commit_id: str, seconds: str, text: str) -> Commit:
     told = _parse_commit_message(text)
-    return Commit(commit_id=commit_id, message=told.message, key=told.key, created_at=instant(int(seconds)))
+    return Commit(commit_id=commit_id, message=told.message, key=told.key, created_at=format_instant(int(seconds)))
 
 
 def _move_repository_into_place(fresh: Path, tree: Path) -> None:

@@ -14,10 +14,10 @@ from nexus.adapters.http.edge import MOST_BYTES
 from nexus.adapters.http.problems import BrokenOff, ContentTooLarge, MalformedBody, UnsupportedMediaType, pointer_to
 from nexus.adapters.http.streams import Streams
 from nexus.domain.core.errors import InvalidInput, NotFound, PreconditionFailed
-from nexus.domain.core.ids import is_id
+from nexus.domain.core.ids import is_valid_id
 from nexus.domain.core.pages import PAGE_LIMIT, Window
 from nexus.domain.core.principal import Principal
-from nexus.domain.core.texts import find_nearest
+from nexus.domain.core.texts import find_nearest_word
 from nexus.domain.requests.model import Once
 from nexus.domain.requests.model import make_idempotency_key as made_once
 from nexus.domain.services import Services
@@ -125,7 +125,7 @@ def _make_invalid_body_error(told: str, kind: Any) -> InvalidInput:
 def check_request_parameters(scope: Mapping[str, Any], queries: Mapping[object, Collection[str]]) -> None:
     """NotFound for what cannot be an id, InvalidInput for parameters that the route does not know (`queries`)."""
     for name, value in scope["path_params"].items():
-        if (prefix := PREFIXES.get(name)) is not None and not is_id(value, prefix):
+        if (prefix := PREFIXES.get(name)) is not None and not is_valid_id(value, prefix):
             raise NotFound
     if scope["query_string"]:
         check_query_parameters(scope["query_string"], queries.get(scope["route_handler"], ()))
@@ -155,7 +155,7 @@ def _make_parameter_fault(name: str, message: str) -> dict[str, str]:
 
 
 def _suggest_parameter_name(name: str, known: Collection[str]) -> str:
-    near = find_nearest(name, known)
+    near = find_nearest_word(name, known)
     return f" Do you mean `{near}`?" if near else ""
 
 

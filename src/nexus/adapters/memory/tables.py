@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from nexus.domain.ports.database import Query, Refused
-from nexus.domain.ports.rows import Item, Key, Place, Scalar, Table, Write, apply_write, condition_holds
+from nexus.domain.ports.rows import Item, Key, Place, Scalar, Table, Write, apply_write, is_condition_met
 
 _Order = tuple[str, str, Scalar]
 """Table, index ("" for the key), partition."""
@@ -40,7 +40,7 @@ class MemoryTables:
 
     def _compute_written_row(self, at: int, write: Write) -> Item | None:
         row = self._now.read_row(write.table, write.key)
-        if not condition_holds(write, row):
+        if not is_condition_met(write, row):
             raise Refused(at, row)
         return apply_write(write, row)
 

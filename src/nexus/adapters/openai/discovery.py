@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from nexus.domain.ports.addresses import is_loopback
+from nexus.domain.ports.addresses import is_loopback_address
 from nexus.domain.ports.models import LocalModel
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _parse_loopback_port(address: str) -> int | None:
     try:
         parts = urlsplit(address.strip() if "//" in address else f"//{address.strip()}")
         port, host = parts.port, parts.hostname or ""
-        local = is_loopback(host) or host == "0.0.0.0"  # noqa: S104
+        local = is_loopback_address(host) or host == "0.0.0.0"  # noqa: S104
     except ValueError:
         return None
     return port if local and parts.scheme in ("", "http") else None

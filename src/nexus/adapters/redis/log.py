@@ -134,13 +134,13 @@ class RedisLog:
         """An answer or an error for each. The connection broke: what was sent may have been done."""
         if not self._script:
             self._script = await self._client.script_load(_APPEND)
-        answers = await self._evaluate(batch)
+        answers = await self._run_script(batch)
         if isinstance(answers[0], NoScriptError):
             self._script = await self._client.script_load(_APPEND)
-            answers = await self._evaluate(batch)
+            answers = await self._run_script(batch)
         return answers
 
-    async def _evaluate(self, batch: Sequence[Append]) -> list[Any]:
+    async def _run_script(self, batch: Sequence[Append]) -> list[Any]:
         async with self._client.pipeline(transaction=False) as pipeline:
             for one in batch:
                 key, channel = self._key_of(one.topic), self._signals.channel_of(one.topic)

@@ -98,7 +98,7 @@ class RedisSignals:
             try:
                 await connection.connect()  # type: ignore[no-untyped-call]  # redis
                 backoff.reset()
-                await self._listen(connection)
+                await self._receive_messages(connection)
             except FAILURES as error:
                 logger.warning("signals.not_subscribed", reason=str(error))
             except Exception:
@@ -108,7 +108,7 @@ class RedisSignals:
                 await connection.disconnect(nowait=True)
             await backoff.sleep()
 
-    async def _listen(self, connection: Connection) -> None:
+    async def _receive_messages(self, connection: Connection) -> None:
         """Until the connection breaks."""
         sending = asyncio.ensure_future(self._send_changes(connection))
         try:

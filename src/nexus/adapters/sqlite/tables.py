@@ -13,7 +13,7 @@ from msgspec import Struct
 from nexus.adapters.sqlite.migrations import apply_sql_migrations
 from nexus.adapters.sqlite.writer import Writer, translate_sqlite_error
 from nexus.domain.ports.database import Query, Refused
-from nexus.domain.ports.rows import Item, Key, Place, Table, When, Write, apply_write, condition_holds
+from nexus.domain.ports.rows import Item, Key, Place, Table, When, Write, apply_write, is_condition_met
 
 _NEW = When(exists=False)
 
@@ -62,7 +62,7 @@ class SqliteTables:
                     raise Refused(at, statements.read_row(connection, write.key))
                 continue
             row = statements.read_row(connection, write.key)
-            if not condition_holds(write, row):
+            if not is_condition_met(write, row):
                 raise Refused(at, row)
             statements.upsert_or_delete_row(connection, write, apply_write(write, row))
 

@@ -12,7 +12,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from nexus.domain.core.errors import InvalidInput, NexusError, PermissionDenied, Unavailable
-from nexus.domain.ports.addresses import PORTS, Target, is_permitted, join_location, parse_target
+from nexus.domain.ports.addresses import PORTS, Target, is_address_permitted, join_redirect_location, parse_http_url
 from nexus.domain.ports.web import Fetched
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -83,7 +83,7 @@ class GuardedWeb:
         raise Unavailable(f"The address redirects more than {REDIRECTS} times")
 
     def _parse_and_check_url(self, url: str) -> Target:
-        return parse_target(url, ports=self._ports, allowed=self._allowed)
+        return parse_http_url(url, ports=self._ports, allowed=self._allowed)
 
     def _open_http_session(self) -> aiohttp.ClientSession:
         """One for each fetch: no cookie, no connection and no answer of a resolver outlives it."""
@@ -105,7 +105,7 @@ class GuardedWeb:
     def _open_public_socket(self, wanted: "aiohttp.connector.AddrInfoType") -> socket.socket:
         """The last gate: whatever led here, no socket is made for an address that is not public."""
         family, kind, protocol, _, place = wanted
-        if not is_permitted(str(place[0]), self._allowed):
+        if not is_address_permitted(str(place[0]), self._allowed):
             raise PermissionDenied("This address is not public")
         return socket.socket(family, kind, protocol)
 
@@ -122,7 +122,7 @@ class _CheckedResolver(AbstractResolver):
         addresses = [address.partition("%")[0] for address in dict.fromkeys(await self._resolve(host, port))]
         if not addresses:
             raise OSError(f"{host} has no address")
-        if not all(is_permitted(address, self._allowed) for address in addresses):
+        if not all(is_address_permitted(address, self._allowed) for address in addresses):
             raise PermissionDenied("This address is not public")
         return [
             ResolveResult(
@@ -149,7 +149,7 @@ async def _fetch_without_redirects(
     ) as answer:
         location = answer.headers.get("Location")
         if answer.status in _MOVED and location:
-            return join_location(target.url, location)
+            return join_redirect_location(target.url, location)
         return await _read_response_body(target, answer, most)
 
 

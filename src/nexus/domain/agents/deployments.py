@@ -8,7 +8,7 @@ from nexus.domain.agents.service import Agents
 from nexus.domain.agents.tables import DEPLOYMENTS, VERSIONS
 from nexus.domain.audit.service import Audit
 from nexus.domain.core.errors import InvalidInput, NotFound, PreconditionFailed
-from nexus.domain.core.failpoints import hit
+from nexus.domain.core.failpoints import hit_failpoint
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Page, Tables, Window, retry_stale
 from nexus.domain.ports.rows import when
@@ -32,7 +32,7 @@ class Deployments:
 
     async def list_deployments(self, caller: Principal, agent_id: str, window: Window) -> Page[Deployment]:
         await self._agents.get(caller, agent_id)
-        return await self._tables.for_caller(caller).page(DEPLOYMENTS, agent_id, window=window)
+        return await self._tables.for_caller(caller).read_page(DEPLOYMENTS, agent_id, window=window)
 
     async def deploy(self, caller: Principal, agent_id: str, wanted: Wanted, *, once: Once | None = None) -> Deployment:
         """The version answers from now on, whatever answered before. NotAccepted for a verdict that was not accepted, NotDeployable for files
@@ -58,9 +58,9 @@ class Deployments:
         )
         facts = {"version": version.version, "verdict": version.verdict, "build_no": version.build_no}
         note = self._audit.make_audit_write(caller, "agent.deployed", agent_id, **facts)
-        hit("before:agent.deploy")
+        hit_failpoint("before:agent.deploy")
         await self._tables.commit(*writes, note, *request.make_answer_writes(deployment))
-        hit("after:agent.deploy")
+        hit_failpoint("after:agent.deploy")
         return deployment
 
     async def _get_deployable_version(self, agent: Agent, wanted: Wanted) -> Version:

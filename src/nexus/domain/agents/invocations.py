@@ -9,9 +9,9 @@ from nexus.domain.agents.service import Agents
 from nexus.domain.agents.tables import INVOCATIONS
 from nexus.domain.core.errors import NexusError
 from nexus.domain.core.ids import NewId
-from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.instants import Clock, format_instant
 from nexus.domain.core.principal import Principal
-from nexus.domain.core.texts import check_message, cut_to_bytes
+from nexus.domain.core.texts import check_message_text, truncate_to_bytes
 from nexus.domain.core.values import JSON
 from nexus.domain.identity import policies
 from nexus.domain.ports.database import Page, Tables, Window
@@ -60,8 +60,8 @@ class Invocations:
     async def list_caller_invocations(self, caller: Principal, agent_id: str, window: Window) -> Page[Invocation]:
         """The caller's own calls of an agent; those of others leave gaps: a page may be short."""
         await self._agents.get(caller, agent_id)
-        page = await self._tables.for_caller(caller).page(INVOCATIONS, agent_id, index="AgentIndex", window=window)
-        return Page([row for row in page.items if policies.is_own(caller, row)], page.cursor)
+        page = await self._tables.for_caller(caller).read_page(INVOCATIONS, agent_id, index="AgentIndex", window=window)
+        return Page([row for row in page.items if policies.is_owner(caller, row)], page.cursor)
 
     async def delete_invocations(self, *, agent_id: str | None = None, session_id: str | None = None) -> None:
         """Removes the calls of an agent, or of a session, that is gone; the counters keep what they counted."""
@@ -70,7 +70,7 @@ class Invocations:
 
     async def invoke(self, caller: Principal, agent_id: str, content: str, *, once: Once | None = None) -> Invocation:
         """One question, one answer, no session. A failure is an invocation with status `failed`, kept as well."""
-        check_message(content)
+        check_message_text(content)
         async with self._requests.begin_long_request(caller, once, Invocation) as request:
             if request.answer is None:
                 agent = await self._agents.get(caller, agent_id)
@@ -106,14 +106,14 @@ class Invocations:
             tenant_id=caller.tenant_id,
             user_id=caller.user_id,
             session_id=called.session_id,
-            input_text=cut_to_bytes(called.input_text, KEPT_BYTES),
-            output_text=cut_to_bytes(called.output_text, KEPT_BYTES),
+            input_text=truncate_to_bytes(called.input_text, KEPT_BYTES),
+            output_text=truncate_to_bytes(called.output_text, KEPT_BYTES),
             status="failed" if called.error else "success",
             duration_ms=called.duration_ms,
             input_tokens=called.input_tokens,
             output_tokens=called.output_tokens,
             error_message=called.error,
-            created_at=instant(self._clock()),
+            created_at=format_instant(self._clock()),
             metadata={"tools": list(called.tools), "version": agent.active_version, **(called.metadata or {})},
         )
         counts = self._tallies.make_tally_writes(

@@ -14,7 +14,7 @@ from nexus.domain.agents.tables import AGENTS, DEPLOYMENTS, VERSIONS
 from nexus.domain.audit.service import Audit
 from nexus.domain.core.errors import InvalidInput, NotFound, PreconditionFailed
 from nexus.domain.core.ids import NewId, derive_id
-from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.instants import Clock, format_instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.identity import policies
 from nexus.domain.ports.database import Page, Tables, Window, retry_stale
@@ -48,7 +48,7 @@ class Agents:
 
     async def get(self, caller: Principal, agent_id: str) -> Agent:
         agent = await self._tables.for_caller(caller).get(AGENTS, agent_id)
-        if agent.deleted_at or not policies.may_see(caller, agent):
+        if agent.deleted_at or not policies.can_view(caller, agent):
             raise NotFound("There is no such agent.")
         return agent
 
@@ -60,21 +60,23 @@ class Agents:
         """The tenant's agents; deleted and others' private ones leave gaps: a page may be short."""
         tables = self._tables.for_caller(caller)
         if category:
-            page = await tables.page(AGENTS, caller.tenant_id, category, index="TenantCategoryIndex", window=window)
+            page = await tables.read_page(
+                AGENTS, caller.tenant_id, category, index="TenantCategoryIndex", window=window
+            )
         else:
-            page = await tables.page(AGENTS, caller.tenant_id, index="TenantIndex", window=window)
-        seen = [one for one in page.items if not one.deleted_at and policies.may_see(caller, one)]
+            page = await tables.read_page(AGENTS, caller.tenant_id, index="TenantIndex", window=window)
+        seen = [one for one in page.items if not one.deleted_at and policies.can_view(caller, one)]
         return Page(seen, page.cursor)
 
     async def list_project_agents(self, caller: Principal, project_id: str) -> list[Agent]:
-        page = await self._tables.for_caller(caller).page(
+        page = await self._tables.for_caller(caller).read_page(
             AGENTS, project_id, index="ProjectIndex", window=Window(limit=100)
         )
         return [agent for agent in page.items if not agent.deleted_at]
 
     async def list_agent_versions(self, caller: Principal, agent_id: str, window: Window) -> Page[Version]:
         await self.get(caller, agent_id)
-        return await self._tables.for_caller(caller).page(VERSIONS, agent_id, window=window)
+        return await self._tables.for_caller(caller).read_page(VERSIONS, agent_id, window=window)
 
     @retry_stale
     async def update(
@@ -84,7 +86,7 @@ class Agents:
         agent = await self.get(caller, agent_id)
         if revision is not None and revision != agent.revision:
             raise PreconditionFailed("The agent changed meanwhile.", revision=agent.revision)
-        fields = {**changes, "updated_at": instant(self._clock())}
+        fields = {**changes, "updated_at": format_instant(self._clock())}
         note = self._audit.make_audit_write(caller, "agent.updated", agent_id, fields=sorted(changes))
         await self._tables.commit(patch(AGENTS, agent, **fields), note)
         return structs.replace(agent, revision=agent.revision + 1, **fields)
@@ -107,7 +109,7 @@ class Agents:
         return [self._make_tombstone_write(agent) for agent in found if agent and not agent.deleted_at]
 
     def _make_tombstone_write(self, agent: Agent) -> Write:
-        now = instant(self._clock())
+        now = format_instant(self._clock())
         return patch(AGENTS, agent, deleted_at=now, status="offline", active_version=0)
 
     async def list_agents_with_deleted(self, project_id: str) -> list[Agent]:
@@ -131,7 +133,7 @@ class Agents:
             agent_id = self.make_agent_id(origin.project_id, registration.package.manifest.agent.slug)
             known = await self._tables.find(AGENTS, agent_id)
             number = known.versions + 1 if known else 1
-            fields = rules.make_agent_fields(registration, number, now=instant(self._clock()))
+            fields = rules.make_agent_fields(registration, number, now=format_instant(self._clock()))
             if known:  # what users change meanwhile, a name or what is deployed, does not matter here
                 present = when(versions=known.versions, deleted_at=known.deleted_at)
                 writes.append(patch(AGENTS, known, present, deleted_at=None, **fields))
@@ -139,7 +141,9 @@ class Agents:
                 writes.append(insert(AGENTS, rules.make_agent(agent_id, origin, registration, fields)))
             new += not known or bool(known.deleted_at)
             writes.append(
-                insert(VERSIONS, rules.make_version(agent_id, number, origin, registration, instant(self._clock())))
+                insert(
+                    VERSIONS, rules.make_version(agent_id, number, origin, registration, format_instant(self._clock()))
+                )
             )
         return [*writes, *(self._tallies.make_tally_writes(origin.tenant_id, agents=new) if new else ())]
 
@@ -162,7 +166,7 @@ class Agents:
     ) -> tuple[Deployment, list[Write]]:
         """The version answers from now on; the caller commits it. Unless told otherwise it holds where no version and no deletion came
         in between."""
-        now, present = instant(self._clock()), when(versions=agent.versions, deleted_at=None)
+        now, present = format_instant(self._clock()), when(versions=agent.versions, deleted_at=None)
         deployment = Deployment(
             agent_id=agent.agent_id,
             deployment_id=self._new_id("dep"),

@@ -5,7 +5,7 @@ from typing import Any
 from nexus.domain.audit.model import AuditEntry
 from nexus.domain.audit.tables import AUDIT
 from nexus.domain.core.ids import NewId
-from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.instants import Clock, format_instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.rows import Write, insert
 
@@ -28,7 +28,7 @@ class Audit:
                 verb=verb,
                 subject=subject,
                 facts=facts,
-                created_at=instant(now),
+                created_at=format_instant(now),
                 expires_at=int(now) + KEPT_SECONDS,
             ),
         )

@@ -14,7 +14,7 @@ from nexus.domain.builds.outputs import (
     Requirement,
     Requirements,
 )
-from nexus.domain.core.texts import escape_controls, single_line
+from nexus.domain.core.texts import escape_controls, make_single_line
 
 _WORDS: dict[str, tuple[str, str]] = {
     "brief": ("Brief", "需求简报"),
@@ -91,7 +91,7 @@ def format_markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -
 
 
 def _escape_table_cell(text: str) -> str:
-    return single_line(text).replace("|", "\\|")
+    return make_single_line(text).replace("|", "\\|")
 
 
 _CATEGORIES = {
@@ -111,7 +111,7 @@ class Page:
 
     def __init__(self, language: Language, title: str, name: str = "") -> None:
         self.language = language
-        said = [translate_label(title, language) if title else "", single_line(name)]
+        said = [translate_label(title, language) if title else "", make_single_line(name)]
         self._paragraphs = [f"# {': '.join(filter(None, said))}"]
 
     @property
@@ -123,7 +123,7 @@ class Page:
         self._paragraphs += filter(None, paragraphs)
 
     def add_labeled_text(self, key: str, text: str) -> None:
-        self.add_paragraphs(f"{translate_label(key, self.language)}: {single_line(text)}")
+        self.add_paragraphs(f"{translate_label(key, self.language)}: {make_single_line(text)}")
 
     def add_labeled_list(self, key: str, lines: Iterable[str]) -> None:
         """A list below a label."""
@@ -135,7 +135,9 @@ class Page:
         self.add_paragraphs(f"## {translate_label(key, self.language)}", *shown)
 
     def format_bullet_list(self, lines: Iterable[str]) -> str:
-        return "\n".join(f"- {single_line(line)}" for line in lines) or f"- {translate_label('none', self.language)}"
+        return (
+            "\n".join(f"- {make_single_line(line)}" for line in lines) or f"- {translate_label('none', self.language)}"
+        )
 
 
 def format_brief_doc(requirement: str, made: Brief) -> str:
@@ -161,7 +163,7 @@ def format_requirements_doc(made: Requirements, say: Language, cases: Mapping[st
 
 
 def _add_requirement(page: Page, entry: Requirement, cases: Sequence[str]) -> None:
-    page.add_paragraphs(f"### {entry.id} {single_line(entry.title)}", single_line(entry.statement))
+    page.add_paragraphs(f"### {entry.id} {make_single_line(entry.title)}", make_single_line(entry.statement))
     page.add_labeled_list("acceptance", entry.acceptance)
     if cases:
         page.add_labeled_list("shown_by", cases)
@@ -172,7 +174,7 @@ def format_architecture_doc(made: Architecture, say: Language) -> str:
     page.add_paragraphs(escape_controls(made.overview))
     page.add_section("agents")
     for agent in made.agents:
-        page.add_paragraphs(f"### {single_line(agent.name)} (`{agent.slug}`)", single_line(agent.purpose))
+        page.add_paragraphs(f"### {make_single_line(agent.name)} (`{agent.slug}`)", make_single_line(agent.purpose))
         if agent.calls:
             page.add_labeled_text("asks", ", ".join(agent.calls))
         page.add_labeled_list("library_tools", (f"`{name}`" for name in agent.library_tools))
@@ -201,7 +203,7 @@ def _format_test_case(case: Case) -> str:
 
 def format_case_input(case: Case) -> str:
     """What a user says in a case, on one line."""
-    return single_line(case.input)[:200]
+    return make_single_line(case.input)[:200]
 
 
 def format_markdown_quote(text: str) -> str:
@@ -217,7 +219,7 @@ def format_readme(manifest: Manifest, made: Design, unmet: Sequence[str], say: L
     if any(entry.ref.startswith("generated:") for entry in manifest.tools):
         commands.append(f"pytest               # {translate_label('pytest', say)}")
     page = Page(say, "", manifest.agent.name)
-    page.add_paragraphs(single_line(manifest.agent.description))
+    page.add_paragraphs(make_single_line(manifest.agent.description))
     page.add_section("examples", map(format_case_input, made.cases[:5]))
     page.add_section("unmet", unmet)
     page.add_section("limits", (limit for limit in made.limits if not any(limit in line for line in unmet)))

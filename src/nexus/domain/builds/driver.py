@@ -27,7 +27,7 @@ from nexus.domain.builds.stage_attempt import FINALIZING, ControlRequest, StageA
 from nexus.domain.builds.stage_context import StageContext, StageHooks, StageServices
 from nexus.domain.builds.workflow import Outputs, StageOutput, Workflow
 from nexus.domain.core.errors import NexusError, NotFound, Unavailable
-from nexus.domain.core.failpoints import hit
+from nexus.domain.core.failpoints import hit_failpoint
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.repository import Fence, Overtaken, Writer
 from nexus.domain.projects.leases import BuildLeases
@@ -73,7 +73,7 @@ class BuildDriver:
         for stage in stages:
             if stage.status in DONE:
                 continue
-            spec = workflow.stage(stage.stage_name)
+            spec = workflow.get_stage_spec(stage.stage_name)
             attempt = StageAttempt(
                 run=run, request=request, spec=spec, stage=stage, stages=stages, outputs=outputs, control=control
             )
@@ -158,7 +158,7 @@ class BuildDriver:
         seconds = compute_outage_delay(waited, told=failure.retry_after, jitter=self._jitter())
         line = f"{failure.message} It is tried again in {seconds:.0f} s."
         total = {"waited" if failure.outside else "stalled": waited + seconds}
-        attempt.stage = await self._runs.note_wait(attempt.run, attempt.stage, line, **total)
+        attempt.stage = await self._runs.record_stage_wait(attempt.run, attempt.stage, line, **total)
         await self._sleep_or_snooze_build(attempt, failure, seconds)
 
     async def _sleep_or_snooze_build(self, attempt: StageAttempt, failure: Failure, seconds: float) -> None:
@@ -188,14 +188,14 @@ class BuildDriver:
 
     async def _run_and_commit_stage(self, attempt: StageAttempt) -> None:
         """The stage's function, its files as one commit, then its rows: the row is what makes it done."""
-        hit("before:stage.call")
+        hit_failpoint("before:stage.call")
         outputs = await self._run_stage_parts(attempt)
-        hit("after:stage.call")
+        hit_failpoint("after:stage.call")
         found = {part: msgspec.to_builtins(output.output) for part, output in outputs.items()}
         await attempt.control.check_still_running()
-        hit("before:stage.commit", about=attempt.run.project.requirement)
+        hit_failpoint("before:stage.commit", about=attempt.run.project.requirement)
         commit_id = await self._commit_stage_files(attempt, outputs)
-        hit("after:stage.commit", about=attempt.run.project.requirement)
+        hit_failpoint("after:stage.commit", about=attempt.run.project.requirement)
         effects = StageEffects()
         if attempt.spec.finalize:
             context = self._make_stage_context(attempt, FINALIZING, {**attempt.outputs, attempt.spec.name: found})
@@ -221,10 +221,10 @@ class BuildDriver:
 
         async def write_line(line: str) -> None:
             attempt.lines.append(line)
-            await self._runs.report(run, stage, "stage.log", {"line": line}, logs=attempt.lines)
+            await self._runs.report_progress(run, stage, "stage.log", {"line": line}, logs=attempt.lines)
 
         async def report_progress(done: int, of: int) -> None:
-            await self._runs.report(run, stage, "stage.progress", {"done": done, "of": of})
+            await self._runs.report_progress(run, stage, "stage.progress", {"done": done, "of": of})
 
         context = StageContext(
             project=run.project,
@@ -242,7 +242,7 @@ class BuildDriver:
     def _make_part_journal(self, attempt: StageAttempt, part: str) -> Journal:
         """One for all attempts and retries: what was paid for in an earlier one is replayed."""
         scope = f"build:{attempt.run.project.project_id}/{attempt.stage.journal_no}/{attempt.spec.name}/{part}"
-        return self._journals(scope=scope, guard=lambda: (self._runs.guard_run(attempt.run),))
+        return self._journals(scope=scope, guard=lambda: (self._runs.make_lease_guard(attempt.run),))
 
     async def _commit_stage_files(self, attempt: StageAttempt, outputs: Mapping[str, StageOutput]) -> str:
         """One commit for what the stage made of all its parts: its typed output, and the files for people."""

@@ -8,7 +8,7 @@ from nexus.domain.agents.model import Verdict
 from nexus.domain.builds.acceptance import CaseResult, RequirementResult, decide_agent_verdict
 from nexus.domain.builds.documents import Page, format_markdown_table, translate_label
 from nexus.domain.builds.outputs import Language, PlannedAgent
-from nexus.domain.core.texts import single_line
+from nexus.domain.core.texts import make_single_line
 from nexus.domain.ports.code import TestResult
 
 
@@ -95,7 +95,7 @@ def format_verdict_line(found: Verified, say: Language) -> str:
     tests = f"{found.tests_passed}/{found.tests_run}"
     told = f"{translate_label(found.verdict, say)}: {translate_label('met', say)} {met}, {translate_label('tests', say)} {tests}"
     missed = ", ".join(f"{entry.id} {entry.title}" for entry in found.requirements if not entry.met)
-    return single_line(f"{told}; {translate_label('not_met', say)}: {missed}" if missed else told)
+    return make_single_line(f"{told}; {translate_label('not_met', say)}: {missed}" if missed else told)
 
 
 def format_verification_report(agent: PlannedAgent, findings: Findings, found: Verified, say: Language) -> str:

@@ -49,7 +49,7 @@ class BuildRunner:
         """Goes on with a build whose worker is gone, or ends it where that is what is wanted. True: its job is to be run here."""
         try:
             if seen.control_status != "running":
-                await self._leases.end_for(seen)
+                await self._leases.end_build_for_lost_process(seen)
                 self._executions.stop_lease_renewal(seen)
                 await self._queue.enqueue_pending_builds(seen.tenant_id)
                 return False
@@ -63,7 +63,7 @@ class BuildRunner:
 
     async def run_build_job(self, task_id: str) -> None:
         """The job: claims the build, or goes on with one taken over, until it is over, halted or somebody else's."""
-        claiming = asyncio.ensure_future(self._leases.resume(task_id, self._worker_id))
+        claiming = asyncio.ensure_future(self._leases.resume_build(task_id, self._worker_id))
         try:
             run = await asyncio.shield(claiming)
             while not await self._run_stages(run):
@@ -81,7 +81,7 @@ class BuildRunner:
         seen = await self._executions.find_row(task_id)
         if seen and seen.status == "running" and seen.worker_id == self._worker_id:
             with contextlib.suppress(LeaseLost):
-                await self._release_build_lease(await self._leases.resume(seen.task_id, self._worker_id))
+                await self._release_build_lease(await self._leases.resume_build(seen.task_id, self._worker_id))
             self._executions.stop_lease_renewal(seen)
 
     async def _run_stages(self, run: Run) -> bool:
@@ -124,22 +124,22 @@ class BuildRunner:
         """Back into the queue; tried for a while, as the store may be what is away."""
         for pause in self._timeouts.retries:
             try:
-                await self._leases.release(run, reason=waits.reason, message=waits.message, seconds=waits.seconds)
+                await self._leases.release_build(run, reason=waits.reason, message=waits.message, seconds=waits.seconds)
                 return
             except Unavailable as error:
                 logger.warning("build.not_released", task_id=run.task.task_id, reason=error.detail)
                 await asyncio.sleep(pause)
-        await self._leases.release(run, reason=waits.reason, message=waits.message, seconds=waits.seconds)
+        await self._leases.release_build(run, reason=waits.reason, message=waits.message, seconds=waits.seconds)
 
     async def _apply_pause_or_stop(self, run: Run) -> bool:
         """Writes the state that is wanted, now that nothing of the run goes on. False when that is to go on after all."""
         control = (await self._leases.reload_run(run)).task.control_status
         with contextlib.suppress(LeaseLost):  # the wanted changed once more: look again
             if control == "paused":
-                await self._leases.pause_done(run)
+                await self._leases.mark_build_paused(run)
                 return True
             if control == "stopped":
-                await self._leases.stop_done(run)
+                await self._leases.mark_build_stopped(run)
                 return True
         return False
 
@@ -147,7 +147,7 @@ class BuildRunner:
         """This process ends: the run goes back into the queue, or into the state that is wanted of it."""
         while not await self._apply_pause_or_stop(run):
             with contextlib.suppress(LeaseLost):  # another wanted came in between: look again
-                await self._leases.release(run)
+                await self._leases.release_build(run)
                 return
 
     def _handle_control_change(

@@ -5,7 +5,7 @@ from nexus.domain.builds.model import Started
 from nexus.domain.builds.queue import BuildQueue
 from nexus.domain.builds.workflow import Workflow
 from nexus.domain.core.errors import InvalidInput
-from nexus.domain.core.failpoints import hit
+from nexus.domain.core.failpoints import hit_failpoint
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Tables, retry_stale
 from nexus.domain.projects.deletions import Deletions
@@ -48,9 +48,9 @@ class Builds:
     async def _commit_new_project(self, caller: Principal, wanted: Opening, request: KeyedRequest[Started]) -> Started:
         opened = await self._starter.make_first_build(caller, wanted, self._workflow.plan)
         started = _make_start_result(opened.project, opened.position)
-        hit("before:project.create")
+        hit_failpoint("before:project.create")
         await self._tables.for_caller(caller).commit(*opened.writes, *request.make_answer_writes(started))
-        hit("after:project.create")
+        hit_failpoint("after:project.create")
         return started
 
     async def execute_build_command(
@@ -83,9 +83,9 @@ class Builds:
         self, caller: Principal, project_id: str, command: str, from_stage: str | None, request: KeyedRequest[Project]
     ) -> Project:
         opened = await self._starter.make_next_build(caller, project_id, command, from_stage)
-        hit(f"before:project.{command}")
+        hit_failpoint(f"before:project.{command}")
         await self._tables.for_caller(caller).commit(*opened.writes, *request.make_answer_writes(opened.project))
-        hit(f"after:project.{command}")
+        hit_failpoint(f"after:project.{command}")
         return opened.project
 
     async def stop_build_of_task(self, caller: Principal, task_id: str) -> Task:
@@ -98,7 +98,7 @@ class Builds:
 
     async def delete(self, caller: Principal, project_id: str, *, stop_first: bool = False) -> Project:
         """As `Deletions.delete`; the place of a build that was stopped by it is left to the next one."""
-        deleted = await self._deletions.delete(caller, project_id, stop_first=stop_first)
+        deleted = await self._deletions.delete_project(caller, project_id, stop_first=stop_first)
         if deleted.status != "building":
             await self._queue.enqueue_pending_builds(deleted.tenant_id)
         return deleted

@@ -12,7 +12,7 @@ from nexus.domain.core.errors import NexusError, Unavailable
 from nexus.domain.core.values import JSON
 from nexus.domain.models.model import Spent
 from nexus.domain.projects.model import DONE, BuildInterrupted, Lasting, Part, Run, Stage, StageResult
-from nexus.domain.projects.rules import progress_of
+from nexus.domain.projects.rules import compute_progress_percent
 from nexus.domain.tasks.model import Control
 
 FINALIZING = ":settle"
@@ -52,7 +52,7 @@ class StageAttempt:
     @property
     def build_progress_when_done(self) -> float:
         """Of the build, once this stage is done."""
-        return progress_of(sum(other.status in DONE for other in self.stages) + 1, len(self.stages))
+        return compute_progress_percent(sum(other.status in DONE for other in self.stages) + 1, len(self.stages))
 
     @property
     def unmet_prerequisites(self) -> Sequence[str]:
@@ -121,11 +121,11 @@ class StageAttempt:
         """What is known; of a call that broke off, nothing is."""
         spent = Spent()
         for context in self.contexts:
-            spent = spent.add(context.spent)
+            spent = spent.add_usage(context.spent)
         if isinstance(error, NexusError) and isinstance(told := error.facts.get("spent"), Spent):
-            return spent.add(told)
+            return spent.add_usage(told)
         cut = self.current is not None and isinstance(error, Unavailable | TimeoutError)
-        return spent.add(Spent(unknown=cut))
+        return spent.add_usage(Spent(unknown=cut))
 
     def _find_steps_to_redo(self, error: Exception) -> dict[str, int]:
         if self.current is None or isinstance(error, Unavailable | TimeoutError):

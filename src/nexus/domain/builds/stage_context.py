@@ -88,7 +88,9 @@ class StageContext:
         request = ModelRequest(
             messages=(ChatMessage("system", text), ChatMessage("user", asked)), purpose=f"build.{name}"
         )
-        answer = await self.journal.wrap_models_in_journal(self.services.models).ask_typed(kind, request, check=check)
+        answer = await self.journal.wrap_models_in_journal(self.services.models).ask_for_struct(
+            kind, request, check=check
+        )
         self._add_token_usage(answer.spent)
         if answer.repairs:
             await self.note(f"The model's answer was repaired {answer.repairs} time(s).")
@@ -119,7 +121,7 @@ class StageContext:
         return self.journal.finished_step_count if blameless else self._asked
 
     def _add_token_usage(self, spent: Spent) -> None:
-        self.spent = self.spent.add(spent).add(Spent(unknown=self.journal.unknown))
+        self.spent = self.spent.add_usage(spent).add_usage(Spent(unknown=self.journal.unknown))
 
     def get_stage_output(self, kind: type[T], stage: str, part: str = "") -> T:
         """The output of an earlier stage, or of one part of it."""

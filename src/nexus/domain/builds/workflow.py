@@ -28,7 +28,7 @@ RunStage = Callable[[StageContext], Awaitable[StageOutput]]
 Finalize = Callable[[StageContext, Mapping[str, StageOutput], str], Awaitable[StageEffects]]
 
 
-def do_not_fan_out(outputs: Outputs) -> Sequence[str]:
+def list_single_part(outputs: Outputs) -> Sequence[str]:
     return (WHOLE,)
 
 
@@ -41,7 +41,7 @@ class StageSpec(Struct, frozen=True):
 
     name: str
     run: RunStage
-    parts: Callable[[Outputs], Sequence[str]] = do_not_fan_out
+    parts: Callable[[Outputs], Sequence[str]] = list_single_part
     finalize: Finalize | None = None
     needs: tuple[str, ...] = ()
     optional: bool = False
@@ -72,5 +72,5 @@ class Workflow(Struct, frozen=True, kw_only=True):
     def plan(self) -> WorkflowPlan:
         return WorkflowPlan(self.name, self.task_type, tuple(stage.plan for stage in self.stages))
 
-    def stage(self, name: str) -> StageSpec:
+    def get_stage_spec(self, name: str) -> StageSpec:
         return next(stage for stage in self.stages if stage.name == name)

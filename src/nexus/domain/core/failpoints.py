@@ -1,4 +1,4 @@
-"""Points at which a test may have the process die, stand still or fail. Inert unless armed at start: `hit` is then one look at a global."""
+"""Points at which a test may have the process die, stand still or fail. Inert unless armed at start: `hit_failpoint` is then one look at a global."""
 
 import os
 import re
@@ -33,7 +33,7 @@ class _Charge:
     def __init__(self, time: int | None, word: str | None, act: Callable[[], object]) -> None:
         self._time, self._word, self._act, self._passed = time, word, act, 0
 
-    def pass_through(self, about: str) -> None:
+    def count_hit_and_trigger(self, about: str) -> None:
         if self._word and self._word not in about:
             return
         self._passed += 1
@@ -44,7 +44,7 @@ class _Charge:
 _armed: dict[str, list[_Charge]] = {}
 
 
-def arm(
+def arm_failpoint(
     text: str, *, die: Callable[[int], object] = os._exit, stand_still: Callable[[float], object] = time.sleep
 ) -> None:
     """`after:stage.commit@3`: the process dies at the third time, with `@*` at each; `@*~word`: at each that is about
@@ -64,8 +64,8 @@ def _raise_or_exit() -> None:
     raise RuntimeError("A failpoint is armed to fail here.")
 
 
-def hit(name: str, *, about: str = "") -> None:
+def hit_failpoint(name: str, *, about: str = "") -> None:
     """Here a test may have the process die, stand still or fail."""
     if _armed and name in _armed:
         for charge in _armed[name]:
-            charge.pass_through(about)
+            charge.count_hit_and_trigger(about)

@@ -17,7 +17,7 @@ _RANDOM_BITS = 80
 _FORM = re.compile(rf"[a-z]{{3}}_[{_ALPHABET}]{{26}}")
 
 
-def ulids(clock: Clock = system_clock) -> NewId:
+def make_ulid_source(clock: Clock = system_clock) -> NewId:
     """A source of ids: 48 bits of milliseconds, then 80 random ones, counted up within a millisecond or when time steps back."""
     lock, last = threading.Lock(), 0
 
@@ -31,7 +31,7 @@ def ulids(clock: Clock = system_clock) -> NewId:
     return new_id
 
 
-def after(earlier: str) -> str:
+def make_id_after(earlier: str) -> str:
     """The next id that sorts behind `earlier`: for orders that must hold across processes."""
     prefix, _, body = earlier.partition("_")
     return f"{prefix}_{_encode_number(_decode_number(body) + 1)}"
@@ -43,7 +43,7 @@ def derive_id(prefix: str, *parts: str) -> str:
     return f"{prefix}_{_encode_number(int.from_bytes(digest[:16], 'big'))}"
 
 
-def is_id(text: str, prefix: str) -> bool:
+def is_valid_id(text: str, prefix: str) -> bool:
     return bool(_FORM.fullmatch(text)) and text.startswith(f"{prefix}_")
 
 

@@ -8,18 +8,18 @@ Clock = Callable[[], float]
 """Seconds since the epoch, UTC. Tests hand in one that they move."""
 
 
-def instant(epoch: float) -> str:
+def format_instant(epoch: float) -> str:
     """`2026-01-31T12:00:00.000Z`: UTC, 24 characters, milliseconds."""
     return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def epoch(text: str) -> float:
-    """The reverse of `instant`. ValueError for anything else."""
+def parse_instant(text: str) -> float:
+    """The reverse of `format_instant`. ValueError for anything else."""
     return datetime.fromisoformat(text).timestamp()
 
 
-def seconds_between(earlier: str, later: str) -> float:
-    return round(epoch(later) - epoch(earlier), 3)
+def compute_seconds_between(earlier: str, later: str) -> float:
+    return round(parse_instant(later) - parse_instant(earlier), 3)
 
 
 system_clock: Clock = time.time

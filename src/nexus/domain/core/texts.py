@@ -33,7 +33,7 @@ def estimate_tokens(text: str) -> int:
     return wide + (len(text) - wide + 3) // 4
 
 
-def cut_to_bytes(text: str, most: int) -> str:
+def truncate_to_bytes(text: str, most: int) -> str:
     """The text, cut so that it takes at most so many bytes where it is stored: as JSON, without the quotes."""
     encoded = msgspec.json.encode(text.encode(errors="replace").decode())
     if len(encoded) - 2 <= most:
@@ -44,14 +44,14 @@ def cut_to_bytes(text: str, most: int) -> str:
     raise AssertionError("six bytes hold every escape")
 
 
-def check_message(text: str, pointer: str = "/content") -> None:
+def check_message_text(text: str, pointer: str = "/content") -> None:
     """InvalidInput where nothing of it can be seen: blanks of any width, control and format characters, empty glyphs."""
     if all(unicodedata.category(one) in _UNSEEN or one in _EMPTY or "\ufe00" <= one <= "\ufe0f" for one in text):
         message = "A message says something: this one has blanks alone."
         raise InvalidInput(message, errors=[{"pointer": pointer, "message": message}])
 
 
-def format_count(number: int, noun: str) -> str:
+def format_plural_count(number: int, noun: str) -> str:
     """`1 case`, `2 cases`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
@@ -63,12 +63,12 @@ def escape_controls(text: str) -> str:
     return "".join(_escape_character(one) if one not in "\n\t" + _JOINERS else one for one in text)
 
 
-def find_nearest(name: str, known: Iterable[str]) -> str | None:
+def find_nearest_word(name: str, known: Iterable[str]) -> str | None:
     """The known name that was probably meant."""
     return next(iter(get_close_matches(name[:100], list(known), n=1)), None)
 
 
-def single_line(text: str) -> str:
+def make_single_line(text: str) -> str:
     """The text on one line, blanks joined, control characters escaped."""
     return escape_controls(" ".join(text.split()))
 

@@ -22,18 +22,18 @@ class Shared(Owned, Protocol):
     def visibility(self) -> Literal["private", "tenant", "public"]: ...
 
 
-def is_own(caller: Principal, thing: Owned) -> bool:
+def is_owner(caller: Principal, thing: Owned) -> bool:
     return (thing.tenant_id, thing.user_id) == (caller.tenant_id, caller.user_id)
 
 
-def may_see(caller: Principal, thing: Shared) -> bool:
+def can_view(caller: Principal, thing: Shared) -> bool:
     match thing.visibility:
         case "public":
             return True
         case "tenant":
             return thing.tenant_id == caller.tenant_id
         case "private":
-            return is_own(caller, thing)
+            return is_owner(caller, thing)
 
 
 def check_scope(caller: Principal, scope: Scope) -> None:

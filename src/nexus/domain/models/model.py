@@ -24,12 +24,12 @@ class Spent(Struct, frozen=True, kw_only=True):
     unknown: bool = False
 
     @classmethod
-    def count(cls, usage: Usage | None) -> "Spent":
+    def add_call_usage(cls, usage: Usage | None) -> "Spent":
         """One call; None where its provider gave no usage."""
         counted = {} if usage is None else {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
         return cls(**counted, unknown=usage is None)
 
-    def add(self, other: "Spent") -> "Spent":
+    def add_usage(self, other: "Spent") -> "Spent":
         return Spent(
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,

@@ -35,7 +35,7 @@ class Backoff(Struct, frozen=True, kw_only=True):
     longest_told: float = 30.0
     within: float = 180.0
 
-    def pause(self, problem: Unavailable, *, tried: int, jitter: float) -> float | None:
+    def compute_retry_pause(self, problem: Unavailable, *, tried: int, jitter: float) -> float | None:
         """How long to wait before trying again after `tried` tries, `jitter` being from 0 to 1; None when it is enough.
 
         A pause that the provider asked for is kept, with up to a second on top; one beyond `longest_told` is not waited for."""
@@ -47,7 +47,7 @@ class Backoff(Struct, frozen=True, kw_only=True):
         return min(self.first * 2.0 ** (tried - 1), self.longest) * jitter
 
 
-def answer_schema(kind: type[object]) -> JSON:
+def make_answer_schema(kind: type[object]) -> JSON:
     """The JSON schema of a Struct as providers with strict answers take it.
 
     An object at the top, `$defs` kept, every field required, unknown ones refused; lengths, which such providers do not know,
@@ -58,11 +58,11 @@ def answer_schema(kind: type[object]) -> JSON:
     top: JSON = defs.get(name, schema)
     if top.get("type") != "object" or "properties" not in top:
         raise TypeError(f"A model cannot be asked for {kind!r}: the kind must be a Struct with fields.")
-    kept = {key: part for key, part in defs.items() if key != name or _mentions(defs, f"#/$defs/{name}")}
-    return _make_strict({**top, "$defs": kept} if kept else top)
+    kept = {key: part for key, part in defs.items() if key != name or _mentions_name(defs, f"#/$defs/{name}")}
+    return _make_schema_strict({**top, "$defs": kept} if kept else top)
 
 
-def name_schema(purpose: str) -> str:
+def make_schema_name(purpose: str) -> str:
     """`build.intake` → `build_intake`: providers allow letters, digits, `_` and `-` only."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", purpose)[:64] or "answer"
 
@@ -70,12 +70,12 @@ def name_schema(purpose: str) -> str:
 def parse_answer(kind: type[T], text: str) -> T:
     """The answer as its kind. ValueError says exactly what is wrong with it."""
     try:
-        return msgspec.json.decode(strip_wrapping(text), type=kind)
+        return msgspec.json.decode(strip_markdown_fence(text), type=kind)
     except RecursionError:
         raise ValueError("JSON is nested too deeply") from None
 
 
-def strip_wrapping(text: str) -> str:
+def strip_markdown_fence(text: str) -> str:
     """The document alone: without the thoughts before it and the code fence around it."""
     rest = _THOUGHTS.sub("", text).strip()
     if rest.startswith(("{", "[")):
@@ -85,7 +85,7 @@ def strip_wrapping(text: str) -> str:
     return rest[opening.end() : end].strip() if opening and end >= 0 else rest
 
 
-def ask_repair(request: ModelRequest, text: str, error: str) -> ModelRequest:
+def make_repair_request(request: ModelRequest, text: str, error: str) -> ModelRequest:
     """The same question, with the answer that was not usable and why. Only the latest one: the question must not grow."""
     schema = msgspec.json.encode(request.schema).decode()
     told = (
@@ -96,7 +96,7 @@ def ask_repair(request: ModelRequest, text: str, error: str) -> ModelRequest:
     return msgspec.structs.replace(request, messages=(*request.messages, wrong, ChatMessage("user", told)))
 
 
-def _make_strict(schema: JSON) -> JSON:
+def _make_schema_strict(schema: JSON) -> JSON:
     strict = {key: _make_part_strict(key, part) for key, part in schema.items() if key not in _DROPPED}
     if said := _describe_lengths(schema):
         strict["description"] = " ".join(filter(None, (schema.get("description"), said)))
@@ -109,10 +109,10 @@ def _make_strict(schema: JSON) -> JSON:
 
 def _make_part_strict(key: str, part: object) -> object:
     if key in _NAMED and isinstance(part, dict):
-        return {name: _make_strict(one) for name, one in part.items()}
+        return {name: _make_schema_strict(one) for name, one in part.items()}
     if key in _LISTED and isinstance(part, list):
-        return [_make_strict(one) for one in part]
-    return _make_strict(part) if key in _SINGLE and isinstance(part, dict) else part
+        return [_make_schema_strict(one) for one in part]
+    return _make_schema_strict(part) if key in _SINGLE and isinstance(part, dict) else part
 
 
 def _describe_lengths(schema: JSON) -> str:
@@ -124,13 +124,13 @@ def _describe_lengths(schema: JSON) -> str:
     return f"At most {most} characters." if least is None else f"{least} to {most} characters."
 
 
-def _mentions(part: object, reference: str) -> bool:
+def _mentions_name(part: object, reference: str) -> bool:
     if isinstance(part, dict):
-        return part.get("$ref") == reference or any(_mentions(one, reference) for one in part.values())
-    return isinstance(part, list) and any(_mentions(one, reference) for one in part)
+        return part.get("$ref") == reference or any(_mentions_name(one, reference) for one in part.values())
+    return isinstance(part, list) and any(_mentions_name(one, reference) for one in part)
 
 
-def find_cut(purpose: str, reason: str) -> str | None:
+def find_truncation_reason(purpose: str, reason: str) -> str | None:
     """Why an answer that did not come to its own end is of no use; None when it did."""
     if reason == "length":
         return f"The model's answer for {purpose} was cut off at its length limit."

@@ -42,7 +42,7 @@ class Target(Struct, frozen=True):
     address: str | None = None
 
 
-def parse_target(url: str, *, ports: Collection[int] = PORTS, allowed: Collection[str] = ()) -> Target:
+def parse_http_url(url: str, *, ports: Collection[int] = PORTS, allowed: Collection[str] = ()) -> Target:
     """What a URL asks for, if its form allows it. InvalidInput for no http(s) URL, PermissionDenied for a port or an address
     that is not public. A name has still to be resolved, and all its addresses have to be public."""
     plain = url.strip()
@@ -58,19 +58,19 @@ def parse_target(url: str, *, ports: Collection[int] = PORTS, allowed: Collectio
     if "@" in parts.netloc:
         raise InvalidInput("A web address with a user name is not fetched")
     port = port if port is not None else 443 if parts.scheme == "https" else 80
-    name = host if parse_address(host) is not None else _name(host)
+    name = host if parse_address(host) is not None else _encode_host_name(host)
     address = parse_address(name)
     if port not in ports:
         raise PermissionDenied(f"Port {port} is not fetched from")
-    if address is not None and not is_permitted(address, allowed):
+    if address is not None and not is_address_permitted(address, allowed):
         raise PermissionDenied("This address is not public")
-    if address is None and _is_local(name):
+    if address is None and _is_local_host_name(name):
         raise PermissionDenied("This address is not public")
     literal = None if address is None else str(address)
     return Target(url=plain, scheme=parts.scheme, host=literal or name, port=port, address=literal)
 
 
-def join_location(url: str, location: str) -> str:
+def join_redirect_location(url: str, location: str) -> str:
     """Where an answer of `url` sends its reader. InvalidInput when that is no address."""
     try:
         return urljoin(url, location)
@@ -93,16 +93,16 @@ def parse_address(host: str) -> Address | None:
         raise InvalidInput("This is not a web address") from None
 
 
-def is_permitted(address: Address | str, allowed: Collection[str] = ()) -> bool:
+def is_address_permitted(address: Address | str, allowed: Collection[str] = ()) -> bool:
     """Public, or named in `allowed`."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
-    return str(parsed) in allowed or is_public(parsed)
+    return str(parsed) in allowed or is_public_address(parsed)
 
 
-def is_public(address: Address) -> bool:
+def is_public_address(address: Address) -> bool:
     """Whether an address belongs to the whole net: not a machine's own, a site's, a cloud's metadata, or a disguise of one of these."""
     if any(address in block for block in _PRIVATE if block.version == address.version):
         return False
@@ -114,7 +114,7 @@ def parse_networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Net
     return tuple(ipaddress.ip_network(one.strip(), strict=False) for one in text.split(",") if one.strip())
 
 
-def is_loopback(host: str) -> bool:
+def is_loopback_address(host: str) -> bool:
     """Whether nobody beyond this machine can reach it."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
@@ -122,7 +122,7 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _name(host: str) -> str:
+def _encode_host_name(host: str) -> str:
     """A host name as it goes over the wire."""
     try:
         plain = host if host.isascii() else host.encode("idna").decode("ascii")
@@ -136,6 +136,6 @@ def _name(host: str) -> str:
     return plain.lower()
 
 
-def _is_local(name: str) -> bool:
+def _is_local_host_name(name: str) -> bool:
     plain = name.rstrip(".")
     return any(plain == local or plain.endswith(f".{local}") for local in _LOCAL_NAMES)

@@ -31,8 +31,8 @@ from nexus.domain.ports.rows import (
     When,
     Write,
     delete,
-    is_place,
-    join_values,
+    is_indexable_value,
+    join_index_values,
     replace,
 )
 
@@ -118,43 +118,45 @@ class Tables:
 
     async def find(self, table: Table[R], *key: Scalar) -> R | None:
         """The row, or None where there is none for this caller. Sees every acknowledged write."""
-        row: R | None = (await self.find_each((table, key)))[0]
+        row: R | None = (await self.find_rows((table, key)))[0]
         return row
 
-    async def find_each(self, *places: Place) -> list[Any]:
+    async def find_rows(self, *places: Place) -> list[Any]:
         """As `find`, for at most 100 different places in any tables, in one round trip; the rows are not of one moment."""
-        valid = [_is_key(table, key) for table, key in places]
+        valid = [_is_storable_key(table, key) for table, key in places]
         items = iter(await self._driver.read_rows(list(compress(places, valid))) if any(valid) else ())
-        return [self._row(place[0], next(items)) if good else None for place, good in zip(places, valid, strict=True)]
+        return [
+            self._decode_row(place[0], next(items)) if good else None for place, good in zip(places, valid, strict=True)
+        ]
 
-    async def find_many(self, table: Table[R], keys: Sequence[Key]) -> list[R]:
+    async def find_rows_by_key(self, table: Table[R], keys: Sequence[Key]) -> list[R]:
         """The rows that are there for this caller; not of one moment."""
         places = [(table, key) for key in dict.fromkeys(keys)]
-        found = [row for some in split_batches(places, READ_LIMIT) for row in await self.find_each(*some)]
+        found = [row for some in split_batches(places, READ_LIMIT) for row in await self.find_rows(*some)]
         return [row for row in found if row is not None]
 
     async def get(self, table: Table[R], *key: Scalar) -> R:
         """As `find`, or NotFound."""
         if (row := await self.find(table, *key)) is None:
-            raise _make_error(NotFound, table, key)
+            raise _make_write_error(NotFound, table, key)
         return row
 
-    async def page(
+    async def read_page(
         self, table: Table[R], *partition: Scalar, index: str | None = None, window: Window = Window()
     ) -> Page[R]:
         """A page of one partition by the table's key, or by an index (which may lag: never look there for your own write)."""
-        order = table.index(index) if index else None
+        order = table.get_index(index) if index else None
         if len(partition) != (len(order.parts) if order else 1):
             raise TypeError(f"{table.name}: the partition is {order.partition if order else table.key[0]}")
-        if not all(map(is_place, partition)):
+        if not all(map(is_indexable_value, partition)):
             return Page([])
-        return await self._page(
-            Query(table, order, partition[0] if len(partition) == 1 else join_values(partition), window)
+        return await self._query_page(
+            Query(table, order, partition[0] if len(partition) == 1 else join_index_values(partition), window)
         )
 
     async def walk(self, table: Table[R], window: Window = Window()) -> Page[R]:
         """A page of all rows, in no order and by no bounds. For migrations and exports; never for a request."""
-        return await self._page(Query(table, None, None, structs.replace(window, since=None, until=None)))
+        return await self._query_page(Query(table, None, None, structs.replace(window, since=None, until=None)))
 
     async def commit(self, *writes: Write) -> None:
         """All of the writes or none. AlreadyExists, NotFound or Stale name the table and key of the first that fails."""
@@ -165,12 +167,12 @@ class Tables:
         if any(write.verb == "tally" for write in writes) and not any(write.verb == "put" for write in writes):
             raise ValueError("a tally is committed with the insert of what it counts, or it would count twice")
         try:
-            await self._driver.write_rows([self._add_guards(write) for write in writes])
+            await self._driver.write_rows([self._add_owner_conditions(write) for write in writes])
         except Refused as refused:
             raise self._translate_refusal(writes[refused.at], refused.row) from None
 
     @retry_stale
-    async def edit(self, table: Table[V], *key: Scalar, change: Callable[[V], V]) -> V:
+    async def edit_row(self, table: Table[V], *key: Scalar, change: Callable[[V], V]) -> V:
         """Reads, changes and replaces a row; again when somebody was faster, so `change` may run several times."""
         row = await self.get(table, *key)
         if (changed := change(row)) == row:
@@ -182,49 +184,49 @@ class Tables:
         self, table: Table[R], *partition: Scalar, index: str | None = None, window: Window = Window(limit=PAGE_LIMIT)
     ) -> AsyncIterator[R]:
         """All rows of a partition, or of a window on it, read page by page."""
-        async for page in self._pages(table, *partition, index=index, window=window):
+        async for page in self._iterate_pages(table, *partition, index=index, window=window):
             for row in page.items:
                 yield row
 
     async def clear(self, table: Table[R], *partition: Scalar, index: str | None = None) -> None:
         """Deletes all rows of a partition."""
-        async for page in self._pages(table, *partition, index=index):
+        async for page in self._iterate_pages(table, *partition, index=index):
             await self.commit(*(delete(table, row) for row in page.items))
 
-    async def _pages(
+    async def _iterate_pages(
         self, table: Table[R], *partition: Scalar, index: str | None = None, window: Window = Window(limit=PAGE_LIMIT)
     ) -> AsyncIterator[Page[R]]:
         cursor, more = window.cursor, True
         while more:
-            page = await self.page(table, *partition, index=index, window=structs.replace(window, cursor=cursor))
+            page = await self.read_page(table, *partition, index=index, window=structs.replace(window, cursor=cursor))
             yield page
             cursor, more = page.cursor, page.cursor is not None
 
-    async def _page(self, query: Query[R]) -> Page[R]:
+    async def _query_page(self, query: Query[R]) -> Page[R]:
         table = query.table
         items, more = await self._driver.query_rows(structs.replace(query, after=self._open_cursor(query)))
         cursor = self._seal_cursor(query, items[-1]) if more and items else None
         if query.index and query.index.keys_only:
             keys = [tuple(item[field] for field in table.key) for item in items]
-            return Page(await self.find_many(table, keys), cursor)
-        return Page([row for item in items if (row := self._row(table, item)) is not None], cursor)
+            return Page(await self.find_rows_by_key(table, keys), cursor)
+        return Page([row for item in items if (row := self._decode_row(table, item)) is not None], cursor)
 
-    def _row(self, table: Table[R], item: Item | None) -> R | None:
-        return convert(item, table.row, str_keys=True) if item and self._visible(table, item) else None
+    def _decode_row(self, table: Table[R], item: Item | None) -> R | None:
+        return convert(item, table.row, str_keys=True) if item and self._is_row_visible(table, item) else None
 
-    def _visible(self, table: Table[Any], item: Item) -> bool:
-        return self._owns(table, item) and not (table.expires and item[table.expires] <= self._clock())
+    def _is_row_visible(self, table: Table[Any], item: Item) -> bool:
+        return self._is_write_allowed(table, item) and not (table.expires and item[table.expires] <= self._clock())
 
-    def _owns(self, table: Table[Any], item: Item) -> bool:
+    def _is_write_allowed(self, table: Table[Any], item: Item) -> bool:
         return (
             self._caller is None or table.owner is None or item.get(table.owner) == getattr(self._caller, table.owner)
         )
 
-    def _add_guards(self, write: Write) -> Write:
+    def _add_owner_conditions(self, write: Write) -> Write:
         """With what the table declares: rows of others are not touched, rows past their time do not stand in the way."""
         table = write.table
         if write.verb in ("put", "tally"):
-            if not self._owns(table, write.fields or dict(zip(table.key, write.key, strict=True))):
+            if not self._is_write_allowed(table, write.fields or dict(zip(table.key, write.key, strict=True))):
                 raise ValueError(f"{table.name}: the row is not the caller's")
             if write.verb == "put" and table.expires:
                 return structs.replace(write, when=When(below={table.expires: int(self._clock()) + 1}))
@@ -236,12 +238,14 @@ class Tables:
 
     def _translate_refusal(self, write: Write, row: Item | None) -> NexusError:
         if write.verb == "put":
-            return _make_error(AlreadyExists, write.table, write.key)
-        return _make_error(Stale if row and self._visible(write.table, row) else NotFound, write.table, write.key)
+            return _make_write_error(AlreadyExists, write.table, write.key)
+        return _make_write_error(
+            Stale if row and self._is_row_visible(write.table, row) else NotFound, write.table, write.key
+        )
 
     def _seal_cursor(self, query: Query[Any], last: Item) -> str:
         place = msgspec.json.encode([last[query.fields[1]], *(last[field] for field in query.table.key)])
-        return base64.urlsafe_b64encode(self._sign_place(query, place) + place).decode().rstrip("=")
+        return base64.urlsafe_b64encode(self._sign_cursor_position(query, place) + place).decode().rstrip("=")
 
     def _open_cursor(self, query: Query[Any]) -> Key | None:
         if (cursor := query.window.cursor) is None:
@@ -251,12 +255,12 @@ class Tables:
         except ValueError:
             raw = b""
         place = raw[_SEAL_BYTES:]
-        if not hmac.compare_digest(raw[:_SEAL_BYTES], self._sign_place(query, place)):
+        if not hmac.compare_digest(raw[:_SEAL_BYTES], self._sign_cursor_position(query, place)):
             message = "The cursor is not one of this list"
             raise InvalidInput(message, errors=[{"pointer": "/cursor", "message": message}])
         return msgspec.json.decode(place, type=Key)
 
-    def _sign_place(self, query: Query[Any], place: bytes) -> bytes:
+    def _sign_cursor_position(self, query: Query[Any], place: bytes) -> bytes:
         """Binds a place to its list, its bounds and the one who asked."""
         window, caller = query.window, self._caller
         bounds = (window.since, window.until, window.newest_first)
@@ -264,12 +268,12 @@ class Tables:
         return hmac.digest(self._secret, msgspec.json.encode(asked) + place, "sha256")[:_SEAL_BYTES]
 
 
-def _is_key(table: Table[Any], key: Key) -> bool:
+def _is_storable_key(table: Table[Any], key: Key) -> bool:
     """Whether a row can have it."""
     if len(key) != len(table.key):
         raise TypeError(f"{table.name}: the key is {table.key}")
-    return all(map(is_place, key))
+    return all(map(is_indexable_value, key))
 
 
-def _make_error(kind: type[NexusError], table: Table[Any], key: Key) -> NexusError:
+def _make_write_error(kind: type[NexusError], table: Table[Any], key: Key) -> NexusError:
     return kind(f"{kind.title}: {table.name} {'/'.join(map(str, key))}", table=table.name, key=key)

@@ -49,17 +49,17 @@ def check_path(path: str, *, below: str = "") -> tuple[str, ...]:
         raise InvalidInput("The path is too long.")
     parts = tuple(path.split("/"))
     for part in parts:
-        if fault := _find_fault(part):
+        if fault := _find_file_name_fault(part):
             raise InvalidInput(f"The path {path!r} is not allowed: {fault}.")
     return parts
 
 
-def is_part(name: str) -> bool:
+def is_valid_file_name(name: str) -> bool:
     """Whether a file may be called so."""
-    return not _find_fault(name)
+    return not _find_file_name_fault(name)
 
 
-def _find_fault(part: str) -> str:
+def _find_file_name_fault(part: str) -> str:
     if part in ("", ".", ".."):
         return "it must be relative, without empty, `.` or `..` parts"
     if part.startswith(("-", TEMPORARY)):
@@ -68,10 +68,10 @@ def _find_fault(part: str) -> str:
         return "it holds a backslash or a control character"
     if len(part.encode()) > _LONGEST_PART:
         return f"a part is longer than {_LONGEST_PART} bytes"
-    return "`.git` belongs to the history" if _is_git(part) else ""
+    return "`.git` belongs to the history" if _is_git_metadata_name(part) else ""
 
 
-def _is_git(part: str) -> bool:
+def _is_git_metadata_name(part: str) -> bool:
     """Also in the spellings that other systems resolve to `.git`: case, invisible characters, trailing dots, streams."""
     seen = "".join(character for character in part if unicodedata.category(character) != "Cf")
     return seen.casefold().split(":")[0].rstrip(" .") in (".git", "git~1")

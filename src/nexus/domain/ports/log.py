@@ -62,7 +62,9 @@ class EventLog:
     def __init__(self, driver: LogDriver, *, poll: float = 1.0) -> None:
         self._driver, self._topics = driver, Topics(driver, poll=poll)
 
-    def append(self, topic: str, events: Sequence[bytes], *, after: int, durable: bool = False) -> asyncio.Future[int]:
+    def append_events(
+        self, topic: str, events: Sequence[bytes], *, after: int, durable: bool = False
+    ) -> asyncio.Future[int]:
         """On its way when this returns; the last position is the answer, once it is committed and readers may see it.
 
         Conflict when `after` is not the end, nor LEAP or more beyond it. An event is one line of UTF-8: no newline in it."""
@@ -75,23 +77,23 @@ class EventLog:
         self._driver.append_events(Append(topic, after, events, durable, report))
         return done
 
-    def follow(self, topic: str, after: int = 0, *, ends: tuple[bytes, ...] = ()) -> AsyncIterator[Batch]:
+    def follow_topic(self, topic: str, after: int = 0, *, ends: tuple[bytes, ...] = ()) -> AsyncIterator[Batch]:
         """As `Topics.follow`."""
         return self._topics.follow(topic, after, ends=ends)
 
-    async def read(self, topic: str, after: int = 0, *, limit: int = PAGE) -> Batch:
+    async def read_events(self, topic: str, after: int = 0, *, limit: int = PAGE) -> Batch:
         """What is committed after `after`, a page of it; no events when there is nothing."""
         return await self._driver.read_events(topic, after, limit)
 
-    async def end(self, topic: str) -> int:
+    async def find_end_position(self, topic: str) -> int:
         """Where the next event follows: the last position that is committed, or on its way from here."""
         return self._topics[topic].promised or await self._driver.read_end_position(topic)
 
-    async def delete(self, topics: Sequence[str]) -> None:
+    async def delete_topics(self, topics: Sequence[str]) -> None:
         """For ever: names are not used again."""
         await self._driver.delete_topics(topics)
         for topic in topics:
-            self._topics.delete(topic)
+            self._topics.forget_topic(topic)
 
 
 def _report(
@@ -125,27 +127,29 @@ class Stream(Generic[E]):
         self._encode = msgspec.json.Encoder().encode
         self._decode: Any = msgspec.json.Decoder(functools.reduce(operator.or_, kinds)).decode
 
-    def append(self, topic: str, events: Sequence[E], *, after: int, durable: bool = False) -> asyncio.Future[int]:
+    def append_events(
+        self, topic: str, events: Sequence[E], *, after: int, durable: bool = False
+    ) -> asyncio.Future[int]:
         """As `EventLog.append`; an event that ends the topic is always durable."""
         lines = [self._encode(event) for event in events]
-        return self._log.append(topic, lines, after=after, durable=durable or lines[-1].startswith(self._ends))
+        return self._log.append_events(topic, lines, after=after, durable=durable or lines[-1].startswith(self._ends))
 
-    def batches(self, topic: str, after: int = 0) -> AsyncIterator[Batch]:
+    def follow_batches(self, topic: str, after: int = 0) -> AsyncIterator[Batch]:
         """As `EventLog.follow`, encoded and with heartbeats; ends after an event that ends the topic."""
-        return self._log.follow(topic, after, ends=self._ends)
+        return self._log.follow_topic(topic, after, ends=self._ends)
 
-    async def read(self, topic: str) -> list[Entry[E]]:
+    async def read_entries(self, topic: str) -> list[Entry[E]]:
         """Every event committed by now."""
         found: list[Entry[E]] = []
-        while (batch := await self._log.read(topic, found[-1].position if found else 0)).events:
+        while (batch := await self._log.read_events(topic, found[-1].position if found else 0)).events:
             found += [Entry(position, self._decode(line)) for position, line in enumerate(batch.events, batch.first)]
         return found
 
-    async def end(self, topic: str) -> int:
-        return await self._log.end(topic)
+    async def find_end_position(self, topic: str) -> int:
+        return await self._log.find_end_position(topic)
 
-    async def delete(self, topics: Sequence[str]) -> None:
-        await self._log.delete(topics)
+    async def delete_topics(self, topics: Sequence[str]) -> None:
+        await self._log.delete_topics(topics)
 
 
 def _encode_tag(kind: type[Struct]) -> bytes:

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from nexus.domain.core.errors import Conflict, InvalidInput
-from nexus.domain.core.ids import is_id
+from nexus.domain.core.ids import is_valid_id
 from nexus.domain.ports.files import check_path
 
 
@@ -40,7 +40,7 @@ class Fence(NamedTuple):
         return f"{self.build_no}/{self.task}"
 
 
-async def _nothing_to_hold() -> None:
+async def _accept_any_writer() -> None:
     """Of a writer that nobody can take the place of."""
 
 
@@ -48,7 +48,7 @@ class Writer(Struct, frozen=True, kw_only=True):
     """Who commits. `held` is awaited right before a commit counts, and raises when the writer holds its fence no more."""
 
     fence: Fence = Fence()
-    held: Callable[[], Awaitable[object]] = _nothing_to_hold
+    held: Callable[[], Awaitable[object]] = _accept_any_writer
 
 
 ANYONE = Writer()
@@ -85,9 +85,9 @@ class Repository(Protocol):
         ...
 
 
-def project_folder(project_id: str) -> str:
+def make_project_folder(project_id: str) -> str:
     """Where the newest files of a project lie in the file store."""
-    if not is_id(project_id, "prj"):
+    if not is_valid_id(project_id, "prj"):
         raise InvalidInput("This is not the id of a project.")
     return f"projects/{project_id}"
 
@@ -98,7 +98,7 @@ def check_tracked_path(path: str) -> str:
     return path
 
 
-def check_change(files: Mapping[str, bytes | None], *, message: str, key: str, fence: Fence) -> None:
+def check_file_change(files: Mapping[str, bytes | None], *, message: str, key: str, fence: Fence) -> None:
     """InvalidInput unless these files, this message, this key and this fence can be one commit."""
     written = {check_tracked_path(path) for path, content in files.items() if content is not None}
     for path in files:

@@ -93,16 +93,16 @@ class Table(Struct, Generic[R], frozen=True, dict=True):
     def _decoder(self) -> msgspec.json.Decoder[R]:
         return msgspec.json.Decoder(self.row)
 
-    def index(self, name: str) -> Index:
+    def get_index(self, name: str) -> Index:
         for index in self.indexes:
             if index.name == name:
                 return index
         raise KeyError(f"{self.name} has no index {name}")
 
-    def key_of(self, row: R) -> Key:
+    def get_row_key(self, row: R) -> Key:
         return tuple(getattr(row, field) for field in self.key)
 
-    def item(self, row: R) -> Item:
+    def encode_row(self, row: R) -> Item:
         """The row as stored. InvalidInput when no store could hold it; msgspec.ValidationError when it could not be read back."""
         try:
             item = {field: value for field, value in to_builtins(row, str_keys=True).items() if value is not None}
@@ -110,8 +110,8 @@ class Table(Struct, Generic[R], frozen=True, dict=True):
             raise InvalidInput("What is nested so deep cannot be stored", table=self.name) from error
         for index in self.joins:
             if all(part in item for part in index.parts):
-                item[index.partition] = join_values([item[part] for part in index.parts])
-        if unfit := [field for field in self.places if field in item and not is_place(item[field])]:
+                item[index.partition] = join_index_values([item[part] for part in index.parts])
+        if unfit := [field for field in self.places if field in item and not is_indexable_value(item[field])]:
             unfit.sort()
             raise InvalidInput(f"{', '.join(unfit)}: empty, too long or broken", table=self.name, fields=unfit)
         try:
@@ -120,7 +120,7 @@ class Table(Struct, Generic[R], frozen=True, dict=True):
             raise InvalidInput("Text that is not Unicode cannot be stored", table=self.name) from error
         if len(encoded) > ROW_BYTES:
             raise InvalidInput(f"{len(encoded)} bytes are more than a row can hold", table=self.name, limit=ROW_BYTES)
-        if encoded.count(b"[") + encoded.count(b"{") > MOST_LEVELS and nests_deeper(item, MOST_LEVELS):
+        if encoded.count(b"[") + encoded.count(b"{") > MOST_LEVELS and is_nested_deeper_than(item, MOST_LEVELS):
             raise InvalidInput("What is nested so deep cannot be stored", table=self.name)
         self._decoder.decode(encoded)
         return item
@@ -172,7 +172,7 @@ def when(**fields: Scalar | tuple[Scalar | None, ...] | Below | None) -> When:
 
 def insert(table: Table[R], row: R) -> Write:
     """A new row. AlreadyExists when there is one of that key."""
-    return Write("put", table, table.key_of(row), table.item(row), when=When(exists=False))
+    return Write("put", table, table.get_row_key(row), table.encode_row(row), when=When(exists=False))
 
 
 def replace(table: Table[V], row: V) -> Write:
@@ -185,24 +185,24 @@ def patch(table: Table[V], row: V, condition: When | None = None, /, **fields: o
     """Some fields of the row that was read, if the condition holds; without one, if nobody wrote since."""
     if fixed := fields.keys() & {"revision", *table.key}:
         raise TypeError(f"{table.name}: a patch does not change {sorted(fixed)}")
-    item = table.item(structs.replace(row, **fields))
+    item = table.encode_row(structs.replace(row, **fields))
     condition = when(revision=row.revision) if condition is None else condition
-    _check_fields(table, condition)
+    _check_field_names(table, condition)
     changes, guards = {field: item.get(field) for field in fields}, dict(condition.fields)
     for index in table.joins:
         if not changes.keys().isdisjoint(index.parts):
             changes[index.partition] = item.get(index.partition)
             as_read = {part: (getattr(row, part),) for part in index.parts if part not in changes}
             guards = as_read | guards
-    return Write("patch", table, table.key_of(row), changes, {"revision": 1}, When(True, guards, condition.below))
+    return Write("patch", table, table.get_row_key(row), changes, {"revision": 1}, When(True, guards, condition.below))
 
 
 def tally(table: Table[R], key: Key, condition: When = When(), /, **add: int) -> Write:
     """Adds to the counters of a row, made on first use. Commit it together with the insert of what it counts."""
     if not add.keys() <= table.fields.keys():
         raise TypeError(f"{table.name}: no field {sorted(add.keys() - table.fields.keys())}")
-    _check_fields(table, condition)
-    if not all(map(is_place, key)):
+    _check_field_names(table, condition)
+    if not all(map(is_indexable_value, key)):
         raise InvalidInput("A key that is empty, too long or broken", table=table.name)
     return Write("tally", table, key, add=add, when=condition)
 
@@ -210,17 +210,17 @@ def tally(table: Table[R], key: Key, condition: When = When(), /, **add: int) ->
 def check(table: Table[V], row: V, condition: When | None = None, /) -> Write:
     """Changes nothing; the commit holds only if the condition does: without one, if nobody wrote since the row was read."""
     condition = when(revision=row.revision) if condition is None else condition
-    _check_fields(table, condition)
-    return Write("check", table, table.key_of(row), when=structs.replace(condition, exists=True))
+    _check_field_names(table, condition)
+    return Write("check", table, table.get_row_key(row), when=structs.replace(condition, exists=True))
 
 
 def delete(table: Table[R], row: R, condition: When = When(), /) -> Write:
     """Quiet when there is no such row; Stale when there is one of which the condition does not hold."""
-    _check_fields(table, condition)
-    return Write("delete", table, table.key_of(row), when=condition)
+    _check_field_names(table, condition)
+    return Write("delete", table, table.get_row_key(row), when=condition)
 
 
-def condition_holds(write: Write, row: Item | None) -> bool:
+def is_condition_met(write: Write, row: Item | None) -> bool:
     """Whether a write's condition holds of the stored row: the meaning of `When`, for drivers that have the row in hand."""
     values, condition = row or {}, write.when
     if write.verb == "delete" and row is None:
@@ -246,12 +246,12 @@ def apply_write(write: Write, row: Item | None) -> Item | None:
     return {field: value for field, value in changed.items() if value is not None}
 
 
-def join_values(parts: Sequence[Scalar]) -> str:
+def join_index_values(parts: Sequence[Scalar]) -> str:
     """Several values as one text, such that no two lists of values look alike."""
     return msgspec.json.encode(parts).decode()
 
 
-def is_place(value: Scalar) -> bool:
+def is_indexable_value(value: Scalar) -> bool:
     """Whether every store can keep the value as a key or in an index, and so whether a row can have it there at all."""
     if not isinstance(value, str):
         return -(2**63) <= value < 2**63
@@ -262,7 +262,7 @@ def is_place(value: Scalar) -> bool:
         return False
 
 
-def nests_deeper(value: object, levels: int) -> bool:
+def is_nested_deeper_than(value: object, levels: int) -> bool:
     """Whether lists and objects lie in one another more than so many levels deep."""
     level = [value]
     for _ in range(levels + 1):
@@ -273,7 +273,7 @@ def nests_deeper(value: object, levels: int) -> bool:
     return True
 
 
-def _check_fields(table: Table[Any], condition: When) -> None:
+def _check_field_names(table: Table[Any], condition: When) -> None:
     known = table.fields.keys()
     if not (condition.fields.keys() <= known and condition.below.keys() <= known):
         raise TypeError(f"{table.name}: no field {sorted({*condition.fields, *condition.below} - known)}")

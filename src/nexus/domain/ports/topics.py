@@ -133,27 +133,30 @@ class Topics:
         Trimmed when the next event is gone; Beyond when the reader knows what the store has not, unless it is `sure`."""
         return Cursor(self, self[name], after, ends=ends, sure=sure)
 
-    async def look_up(self, topic: Topic) -> None:
+    async def subscribe_and_read_end(self, topic: Topic) -> None:
         """From now on what is remembered is what is there."""
         if not topic.is_subscribed:
             topic.is_subscribed = True
-            finalize(topic, self.source.subscribe_to_topic(topic.name, partial(_note_position, ref(self), ref(topic))))
+            finalize(
+                topic,
+                self.source.subscribe_to_topic(topic.name, partial(_handle_position_signal, ref(self), ref(topic))),
+            )
         before = topic.end
         end = await self.source.read_end_position(topic.name)
         if topic.end == before:
             topic.reset_topic(end)
         topic.has_looked = True
-        self.catch_up(topic)
+        self.fetch_new_events(topic)
 
-    def catch_up(self, topic: Topic) -> None:
+    def fetch_new_events(self, topic: Topic) -> None:
         """Fetches what is there and not yet remembered: once for all followers."""
         if topic.reached > topic.end and topic.has_looked and not topic.is_fetching:
             topic.is_fetching = True
-            task = asyncio.ensure_future(self._fetch(topic))
+            task = asyncio.ensure_future(self._fetch_batch(topic))
             self._fetching.add(task)
             task.add_done_callback(self._fetching.discard)
 
-    async def _fetch(self, topic: Topic) -> None:
+    async def _fetch_batch(self, topic: Topic) -> None:
         try:
             while topic.end < topic.reached:
                 batch = await self.source.read_events(topic.name, topic.end, PAGE)
@@ -165,14 +168,14 @@ class Topics:
         finally:
             topic.is_fetching = False
 
-    def delete(self, name: str) -> None:
+    def forget_topic(self, name: str) -> None:
         """Forgets a topic; who follows it is told."""
         if topic := self._topics.pop(name, None):
             topic.is_deleted = True
             topic.tail, topic.size = [], 0
             topic.wake_followers()
 
-    def watch_topic(self) -> None:
+    def poll_topic_while_followed(self) -> None:
         """Looks from time to time, for as long as somebody waits."""
         if self._watching is None:
             self._watching = asyncio.ensure_future(self._poll_topics())
@@ -193,23 +196,23 @@ class Topics:
         if topic.still > 1:
             try:
                 topic.reached = max(topic.reached, await self.source.read_end_position(topic.name))
-                self.catch_up(topic)
+                self.fetch_new_events(topic)
             except Unavailable as error:
                 logger.warning("topic.not_watched", topic=topic.name, reason=error.detail)
         if topic.still >= self._beats and (tick + topic.turn) % self._beats == 0:
             topic.wake_followers()
 
 
-def _note_position(topics: "ref[Topics]", topic: "ref[Topic]", position: int) -> None:
+def _handle_position_signal(topics: "ref[Topics]", topic: "ref[Topic]", position: int) -> None:
     """A signal: something was committed up to this position, or the topic was deleted."""
     woken = topic()
     if woken is None or 0 < position <= woken.end or (here := topics()) is None:
         return
     if position == 0:
-        here.delete(woken.name)
+        here.forget_topic(woken.name)
     elif position > woken.reached:
         woken.reached = position
-        here.catch_up(woken)
+        here.fetch_new_events(woken)
 
 
 class Cursor:
@@ -235,7 +238,7 @@ class Cursor:
             if topic.end <= at:
                 return Batch(at + 1, ())
         behind = topic.end - at
-        batch = Batch(at + 1, topic.tail[-behind:]) if behind <= len(topic.tail) else await self._read()
+        batch = Batch(at + 1, topic.tail[-behind:]) if behind <= len(topic.tail) else await self._read_next_batch()
         self._at = batch.last
         self._is_over = batch.events[-1].startswith(self._ends)
         return batch
@@ -243,7 +246,7 @@ class Cursor:
     async def _begin_reading(self) -> None:
         """Whoever comes back must have seen what is there, and nothing comes after an event that ends the topic."""
         if not self._topic.has_looked:
-            await self._topics.look_up(self._topic)
+            await self._topics.subscribe_and_read_end(self._topic)
         if self._at:
             source, name = self._topics.source, self._topic.name
             seen = await source.read_events(name, self._at - 1, 1)
@@ -258,13 +261,13 @@ class Cursor:
             raise Trimmed(topic=self._topic.name, after=self._at)
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._topic.waiting.add(waiter)
-        self._topics.watch_topic()
+        self._topics.poll_topic_while_followed()
         try:
             await waiter
         finally:
             self._topic.waiting.discard(waiter)
 
-    async def _read(self) -> Batch:
+    async def _read_next_batch(self) -> Batch:
         batch = await self._topics.source.read_events(self._topic.name, self._at, PAGE)
         await asyncio.sleep(0)
         if not batch.events:

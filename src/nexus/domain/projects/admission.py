@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from nexus.domain.core.errors import QuotaExceeded
-from nexus.domain.core.texts import format_count
+from nexus.domain.core.texts import format_plural_count
 from nexus.domain.ports.rows import Below, Write, when
 from nexus.domain.projects import rules
 from nexus.domain.projects.model import Project, ProjectStatus
@@ -19,7 +19,7 @@ class Limits(Struct, frozen=True):
     held: int = 1000
 
 
-def admission_order(project: Project) -> tuple[int, str, str]:
+def make_admission_sort_key(project: Project) -> tuple[int, str, str]:
     """The order in which what is held is let in: the highest priority first, of those who has waited longest."""
     return -project.priority, project.updated_at, project.project_id
 
@@ -28,7 +28,7 @@ class Admission:
     def __init__(self, *, tallies: Tallies, limits: Limits = Limits()) -> None:
         self._tallies, self._limits = tallies, limits
 
-    async def place_move(self, tenant_id: str, move: rules.Move) -> rules.Move:
+    async def admit_or_defer_move(self, tenant_id: str, move: rules.Move) -> rules.Move:
         """The move as it is to be made now. Nobody overtakes those that wait.
 
         QuotaExceeded: `facts["position"]` is how many builds are under way or wait."""
@@ -38,9 +38,9 @@ class Admission:
         if now.builds_active < limits.active and not now.builds_held:
             return move
         if now.builds_held < limits.held:
-            return rules.defer_move(move)
+            return rules.make_pending_move(move)
         raise QuotaExceeded(
-            f"{format_count(now.builds_active, 'build')} under way, and {now.builds_held} waiting already.",
+            f"{format_plural_count(now.builds_active, 'build')} under way, and {now.builds_held} waiting already.",
             position=now.builds_active + now.builds_held,
             limit=limits.active + limits.held,
             retry_after=RETRY_SECONDS,
@@ -51,9 +51,9 @@ class Admission:
         now = await self._tallies.read_active_tally(tenant_id)
         return now.builds_held > 0 and now.builds_active < self._limits.active
 
-    def count_move(self, tenant_id: str, before: ProjectStatus | None, after: ProjectStatus) -> list[Write]:
+    def make_quota_writes(self, tenant_id: str, before: ProjectStatus | None, after: ProjectStatus) -> list[Write]:
         """Keeps the account of a change of state; the commit that holds it is refused where the limits are reached."""
-        added = rules.count_change(before, after)
+        added = rules.count_active_builds_change(before, after)
         if not added:
             return []
         bounds: dict[str, Below | tuple[int | None, ...]] = {}

@@ -7,7 +7,7 @@ from msgspec import structs
 from nexus.domain.agents.service import Agents
 from nexus.domain.agents.slugs import Slugs
 from nexus.domain.audit.service import Audit
-from nexus.domain.core.failpoints import hit
+from nexus.domain.core.failpoints import hit_failpoint
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Tables, retry_stale
 from nexus.domain.ports.files import FileStore
@@ -37,7 +37,7 @@ class Deletions:
         self._tasks, self._tallies, self._audit, self._files = tasks, tallies, audit, files
 
     @retry_stale
-    async def delete(self, caller: Principal, project_id: str, *, stop_first: bool = False) -> Project:
+    async def delete_project(self, caller: Principal, project_id: str, *, stop_first: bool = False) -> Project:
         """T23: a tombstone; the project is gone for the API at once, a deletion removes it. WrongState while it is built, unless
         `stop_first`: then the build is told to stop, and the deletion waits for its end."""
         project = await self._projects.get(caller, project_id)
@@ -55,7 +55,7 @@ class Deletions:
         )
         buried = await self._agents.make_tombstone_writes(sorted(built))
         held = {"status": project.status, "control_status": project.control_status, "build_no": project.build_no}
-        hit("before:project.delete")
+        hit_failpoint("before:project.delete")
         await self._tables.commit(
             patch(PROJECTS, project, when(**held, deleted_at=None), deleted_at=task.created_at),
             self._tasks.make_insert_write(task),
@@ -63,24 +63,24 @@ class Deletions:
             *buried,
             *self._tallies.make_tally_writes(project.tenant_id, projects=-1, agents=-len(buried)),
         )
-        hit("after:project.delete")
+        hit_failpoint("after:project.delete")
         return structs.replace(project, active_task_id=task.task_id, deleted_at=task.created_at)
 
-    async def is_over(self, project_id: str) -> bool:
+    async def is_build_over(self, project_id: str) -> bool:
         """Whether no build of the deleted project goes on any more."""
         project = await self._tables.find(PROJECTS, project_id)
         return project is None or (bool(project.deleted_at) and project.status not in rules.STOPPABLE)
 
-    async def clear(self, project_id: str) -> None:
+    async def remove_project_data(self, project_id: str) -> None:
         """Removes rows and files, the project's own row last: a deletion that was cut goes on from there."""
-        hit("before:purge.files")
+        hit_failpoint("before:purge.files")
         await self._files.delete_path(f"projects/{project_id}")
-        hit("after:purge.files")
+        hit_failpoint("after:purge.files")
         await self._slugs.release_project_slugs(project_id)
         await self._tables.clear(STAGES, project_id)
         async for build in self._tables.each(BUILDS, project_id):
             await self._projects.delete_build_events(build)
         await self._tables.clear(BUILDS, project_id)
-        hit("before:purge.rows")
+        hit_failpoint("before:purge.rows")
         await self._tables.clear(PROJECTS, project_id)
-        hit("after:purge.rows")
+        hit_failpoint("after:purge.rows")

@@ -154,7 +154,7 @@ class Run(Struct, frozen=True, kw_only=True):
 
     @property
     def topic(self) -> str:
-        return topic(self.project.project_id, self.project.build_no)
+        return make_feed_topic(self.project.project_id, self.project.build_no)
 
 
 class StageResult(Struct, frozen=True, kw_only=True):
@@ -199,7 +199,7 @@ class BuildInterrupted(Conflict):
     problem_type = "halted"
 
 
-def topic(project_id: str, build_no: int) -> str:
+def make_feed_topic(project_id: str, build_no: int) -> str:
     return f"build:{project_id}/{build_no}"
 
 

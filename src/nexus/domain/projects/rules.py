@@ -38,15 +38,15 @@ class Move(Struct, frozen=True, kw_only=True):
     event: str = "control.changed"
     may_be_held: bool = False
 
-    def fits_state(self, project: Project, task: Task) -> bool:
+    def is_allowed_in_state(self, project: Project, task: Task) -> bool:
         return project.status in self.project and task.status in self.task and task.control_status in self.control
 
     @property
-    def begins_work(self) -> bool:
+    def starts_build(self) -> bool:
         """Whether a worker takes the task by it, under a higher fence."""
         return self.task_to == "running" and self.who != USER
 
-    def of_project(self, position: int) -> When:
+    def make_project_condition(self, position: int) -> When:
         return when(status=self.project, events=position)
 
 
@@ -59,7 +59,7 @@ class StageMove(Struct, frozen=True, kw_only=True):
     event: str
     control: tuple[Control, ...] = ANY_CONTROL
 
-    def of_stage(self, task: Task) -> When:
+    def make_stage_condition(self, task: Task) -> When:
         """A stage that runs is the one that was started under the same fence."""
         fence = {"fence": task.fence} if self.stage == ("running",) else {}
         return when(status=self.stage, build_no=task.build_no, **fence)
@@ -125,12 +125,12 @@ ACTIVE: tuple[ProjectStatus, ...] = ("queued", "building")
 STOPPABLE: tuple[ProjectStatus, ...] = ("pending", *ACTIVE, "paused")
 
 
-def defer_move(move: Move) -> Move:
+def make_pending_move(move: Move) -> Move:
     """T2: what a move does instead where the tenant has no place for one more."""
     return structs.replace(move, to="pending", task_to="pending")
 
 
-def count_change(before: ProjectStatus | None, after: ProjectStatus) -> dict[str, int]:
+def count_active_builds_change(before: ProjectStatus | None, after: ProjectStatus) -> dict[str, int]:
     """What a change of state adds to how many builds a tenant has under way, and how many are held."""
     added = {
         "builds_active": (after in ACTIVE) - (before in ACTIVE),
@@ -147,7 +147,7 @@ _VERBS: dict[Command, tuple[str, ...]] = {
 }
 
 
-def verb_for(command: Command, task: Task) -> str | None:
+def find_move_for_command(command: Command, task: Task) -> str | None:
     """The move that a command means now; None when its wish is met already. Raises WrongState."""
     wish = _WISHES[command]
     if task.control_status == wish and (task.status not in ENDED or (wish, task.status) == ("stopped", "cancelled")):
@@ -159,17 +159,17 @@ def verb_for(command: Command, task: Task) -> str | None:
     raise WrongState(f"Cannot {command} what is {task.status}.", status=task.status, control_status=task.control_status)
 
 
-def progress_of(completed: int, of: int) -> float:
+def compute_progress_percent(completed: int, of: int) -> float:
     return round(100 * completed / of, 1) if of else 100.0
 
 
-def must_be(command: str, project: Project) -> None:
+def check_command_allowed(command: str, project: Project) -> None:
     """Raises WrongState where a new build may not begin."""
     if project.status not in AGAIN[command].project:
         raise WrongState(f"Cannot {command} what is {project.status}.", status=project.status)
 
 
-def first_anew(command: str, stages: Sequence[Stage], from_stage: str | None) -> int:
+def find_first_stage_to_rerun(command: str, stages: Sequence[Stage], from_stage: str | None) -> int:
     """The index of the first stage that a new build runs anew. InvalidInput for a stage that is not there, or not yet reachable."""
     done = next((n for n, stage in enumerate(stages) if stage.status not in DONE), len(stages))
     if from_stage is None:
@@ -213,10 +213,10 @@ def reset_stage(stage: Stage, build_no: int, *, command: str) -> dict[str, Any]:
     }
 
 
-def project_fields(move: Move, project: Project, *, now: str) -> dict[str, Any]:
+def make_project_changes(move: Move, project: Project, *, now: str) -> dict[str, Any]:
     """The state and the instants that a move sets in the project."""
     fields: dict[str, Any] = {"status": move.to}
-    if move.begins_work:
+    if move.starts_build:
         fields |= {"started_at": project.started_at or now, "error_info": None}
     if move.task_to in ENDED:
         fields["completed_at"] = now
@@ -244,7 +244,7 @@ def summarize_stages(stages: Sequence[Stage]) -> dict[str, Any]:
     }
 
 
-def spent_tokens(stages: Sequence[Stage], since: str) -> dict[str, int]:
+def sum_build_tokens(stages: Sequence[Stage], since: str) -> dict[str, int]:
     """The tokens of those stages that a build ran itself; those of an earlier one that it kept were completed before it was asked for."""
     own = [stage for stage in stages if not stage.completed_at or stage.completed_at >= since]
     return {
@@ -253,7 +253,7 @@ def spent_tokens(stages: Sequence[Stage], since: str) -> dict[str, int]:
     }
 
 
-def begun_anew(project: Project, move: Move, task_id: str, *, progress: float, now: str) -> dict[str, Any]:
+def make_restart_changes(project: Project, move: Move, task_id: str, *, progress: float, now: str) -> dict[str, Any]:
     """The fields of a project whose next build begins; when it starts is told by its first claim."""
     return {
         "status": move.to,
@@ -270,7 +270,7 @@ def begun_anew(project: Project, move: Move, task_id: str, *, progress: float, n
     }
 
 
-def task_of(project: Project, task_type: TaskType, *, status: TaskStatus) -> Task:
+def make_build_task(project: Project, task_type: TaskType, *, status: TaskStatus) -> Task:
     """The task of the project's current build."""
     return Task(
         task_id=project.active_task_id,

@@ -9,8 +9,8 @@ from msgspec import structs
 
 from nexus.domain.audit.service import Audit
 from nexus.domain.core.errors import NotFound
-from nexus.domain.core.failpoints import hit
-from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.failpoints import hit_failpoint
+from nexus.domain.core.instants import Clock, format_instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Page, Tables, Window, retry_stale
@@ -18,8 +18,8 @@ from nexus.domain.ports.log import Batch
 from nexus.domain.ports.repository import Commit, Repository
 from nexus.domain.ports.rows import Write, patch
 from nexus.domain.projects import rules
-from nexus.domain.projects.admission import Admission, admission_order
-from nexus.domain.projects.model import ENDINGS, OVER, Build, Command, Project, Stage, WrongState, topic
+from nexus.domain.projects.admission import Admission, make_admission_sort_key
+from nexus.domain.projects.model import ENDINGS, OVER, Build, Command, Project, Stage, WrongState, make_feed_topic
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.projects.transitions import list_stages, make_build_update_writes
 from nexus.domain.tallies.service import Tallies
@@ -55,9 +55,9 @@ class Projects:
         """The tenant's projects; with a status, those that have it. Deleted ones leave gaps: a page may be short."""
         tables = self._tables.for_caller(caller)
         if status:
-            page = await tables.page(PROJECTS, caller.tenant_id, status, index="TenantStatusIndex", window=window)
+            page = await tables.read_page(PROJECTS, caller.tenant_id, status, index="TenantStatusIndex", window=window)
         else:
-            page = await tables.page(PROJECTS, caller.tenant_id, index="TenantIndex", window=window)
+            page = await tables.read_page(PROJECTS, caller.tenant_id, index="TenantIndex", window=window)
         return Page([project for project in page.items if not project.deleted_at], page.cursor)
 
     async def list_current_stages(self, caller: Principal, project_id: str) -> list[Stage]:
@@ -87,21 +87,23 @@ class Projects:
     async def stream_build_events(self, caller: Principal, project_id: str, after: int = 0) -> AsyncIterator[Batch]:
         """The events of the current build, up to its end."""
         project = await self.get(caller, project_id)
-        return self._events.follow(topic(project_id, project.build_no), after, ends=ENDINGS)
+        return self._events.follow_events(make_feed_topic(project_id, project.build_no), after, ends=ENDINGS)
 
     async def delete_build_events(self, build: Build) -> None:
-        await self._events.delete(topic(build.project_id, build.build_no))
+        await self._events.delete_feed(make_feed_topic(build.project_id, build.build_no))
 
     async def has_read_all_events(self, caller: Principal, project_id: str, after: int) -> bool:
         """Whether the build is over and a reader at this position has seen its end, or all that is still kept of it."""
         project = await self.get(caller, project_id)
         over = project.status in OVER
-        return over and not await self._events.read(topic(project_id, project.build_no), after, limit=1)
+        return over and not await self._events.read_events(
+            make_feed_topic(project_id, project.build_no), after, limit=1
+        )
 
     async def list_pending_projects(self, tenant_id: str) -> list[Project]:
         """Those of a tenant that wait for a place, in the order in which they are let in."""
         pending = self._tables.each(PROJECTS, tenant_id, "pending", index="TenantStatusIndex")
-        return sorted([project async for project in pending], key=admission_order)
+        return sorted([project async for project in pending], key=make_admission_sort_key)
 
     async def find_queue_position(self, caller: Principal, project: Project) -> int | None:
         """How many builds of the tenant are before one that is held: those under way, and those held that are let in sooner. None
@@ -112,7 +114,7 @@ class Projects:
             await self.list_pending_projects(caller.tenant_id),
             await self._tallies.read_active_tally(caller.tenant_id),
         )
-        return now.builds_active + bisect_left(held, admission_order(project), key=admission_order)
+        return now.builds_active + bisect_left(held, make_admission_sort_key(project), key=make_admission_sort_key)
 
     async def list_files(self, caller: Principal, project_id: str, *, at: str | None = None) -> Sequence[str]:
         await self.get(caller, project_id)
@@ -139,7 +141,7 @@ class Projects:
         project = await self.get(caller, project_id)
         task = await self._tasks.get(caller, project.active_task_id)
         try:
-            verb = rules.verb_for(command, task)
+            verb = rules.find_move_for_command(command, task)
         except WrongState as wrong:
             now = "being stopped" if project.status == "building" else project.status
             told = {"status": project.status, "control_status": project.control_status}
@@ -149,36 +151,36 @@ class Projects:
         return await self._commit_command(caller, verb, project, task)
 
     async def _commit_command(self, caller: Principal, verb: str, project: Project, task: Task) -> Project:
-        move = await self._admission.place_move(project.tenant_id, rules.MOVES[verb])
-        now, position = instant(self._clock()), project.events + 1
+        move = await self._admission.admit_or_defer_move(project.tenant_id, rules.MOVES[verb])
+        now, position = format_instant(self._clock()), project.events + 1
         wants = move.wants or project.control_status
         fields: dict[str, Any] = {"status": move.to, "control_status": wants, "updated_at": now}
         if move.to != "building":  # why it waited until now tells nothing any more
             fields["error_info"] = None
         ended = {"completed_at": now} if move.to == "cancelled" else {}
         on_task = {"not_before": None} if verb == "resume" else {}  # its user wants it now
-        where = topic(project.project_id, project.build_no)
+        where = make_feed_topic(project.project_id, project.build_no)
         fields |= {"events": position} | ended
         new = structs.replace(project, revision=project.revision + 1, **fields)
         before = await self.find_queue_position(caller, new)
         told = {"control": wants} if before is None else {"control": wants, "position": before}
         moved = self._tasks.executions.make_status_write(task, move.task_to, control_status=wants, **on_task)
         writes = [
-            patch(PROJECTS, project, move.of_project(project.events), **fields),
+            patch(PROJECTS, project, move.make_project_condition(project.events), **fields),
             moved,
-            self._events.insert(where, position, move.event, told),
+            self._events.make_event_write(where, position, move.event, told),
             self._audit.make_audit_write(caller, f"project.{verb}", project.project_id),
-            *self._admission.count_move(project.tenant_id, project.status, move.to),
+            *self._admission.make_quota_writes(project.tenant_id, project.status, move.to),
         ]
         if move.to != "building":  # no executor will write it
             writes += await make_build_update_writes(self._tables.for_caller(caller), self._tallies, project, fields)
         if verb == "resume":
             writes += await self._make_wait_reset_writes(caller, project)
-        hit("before:project.command")
+        hit_failpoint("before:project.command")
         await self._tables.commit(*writes)
-        hit("after:project.command")
+        hit_failpoint("after:project.command")
         self._tasks.executions.track_control_request(self._tasks.executions.apply_write_to_row(task, moved))
-        self._events.wake(where, position)
+        self._events.notify_feed_readers(where, position)
         return new
 
     async def _make_wait_reset_writes(self, caller: Principal, project: Project) -> list[Write]:

@@ -7,14 +7,14 @@ from msgspec import Struct, structs
 
 from nexus.domain.audit.service import Audit
 from nexus.domain.core.ids import NewId
-from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.instants import Clock, format_instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.core.values import JSON
 from nexus.domain.events.service import Events
 from nexus.domain.ports.rows import Write, insert, patch, when
 from nexus.domain.projects import rules
 from nexus.domain.projects.admission import Admission
-from nexus.domain.projects.model import Build, Project, Stage, WorkflowPlan, topic
+from nexus.domain.projects.model import Build, Project, Stage, WorkflowPlan, make_feed_topic
 from nexus.domain.projects.service import Projects
 from nexus.domain.projects.tables import BUILDS, PROJECTS, STAGES
 from nexus.domain.tallies.service import Tallies
@@ -64,8 +64,8 @@ class BuildStarter:
     async def make_first_build(self, caller: Principal, wanted: Opening, plan: WorkflowPlan) -> OpenedBuild:
         """T1: a project, its first build, task and stages, and the event that tells it. T2: it is held where
         the tenant has as many builds under way as it may, behind so many others; QuotaExceeded when too many are."""
-        move = await self._admission.place_move(caller.tenant_id, rules.CREATE)
-        now, project_id, task_id = instant(self._clock()), self._new_id("prj"), self._new_id("tsk")
+        move = await self._admission.admit_or_defer_move(caller.tenant_id, rules.CREATE)
+        now, project_id, task_id = format_instant(self._clock()), self._new_id("prj"), self._new_id("tsk")
         project = Project(
             project_id=project_id,
             project_name=wanted.name or wanted.requirement.strip().splitlines()[0][:60],
@@ -85,7 +85,7 @@ class BuildStarter:
         before = await self._projects.find_queue_position(caller, project)
         writes = [insert(PROJECTS, project), *self._make_build_writes(project, wanted, plan, before)]
         writes += self._tallies.make_tally_writes(caller.tenant_id, projects=1, builds_started=1)
-        writes += self._admission.count_move(caller.tenant_id, None, move.to)
+        writes += self._admission.make_quota_writes(caller.tenant_id, None, move.to)
         writes.append(self._audit.make_audit_write(caller, "project.created", project_id))
         return OpenedBuild(project=project, position=before, writes=writes)
 
@@ -119,7 +119,9 @@ class BuildStarter:
             insert(BUILDS, build),
             self._make_task_write(project, plan.task_type),
             *(insert(STAGES, stage) for stage in stages),
-            self._events.insert(topic(project.project_id, project.build_no), project.events, "build.queued", queued),
+            self._events.make_event_write(
+                make_feed_topic(project.project_id, project.build_no), project.events, "build.queued", queued
+            ),
         ]
 
     async def make_next_build(
@@ -127,13 +129,13 @@ class BuildStarter:
     ) -> OpenedBuild:
         """T21, T22: another build of the project with the next number. Completed stages before `from_stage` (default: before the
         first that is not completed; for a restart, none) are kept, the others begin anew."""
-        project, now = await self._projects.get(caller, project_id), instant(self._clock())
-        rules.must_be(command, project)
+        project, now = await self._projects.get(caller, project_id), format_instant(self._clock())
+        rules.check_command_allowed(command, project)
         stages = await self._projects.list_current_stages(caller, project_id)
-        begin = rules.first_anew(command, stages, from_stage)
-        move = await self._admission.place_move(project.tenant_id, rules.AGAIN[command])
-        progress, task_id = rules.progress_of(begin, len(stages)), self._new_id("tsk")
-        fresh = rules.begun_anew(project, move, task_id, progress=progress, now=now)
+        begin = rules.find_first_stage_to_rerun(command, stages, from_stage)
+        move = await self._admission.admit_or_defer_move(project.tenant_id, rules.AGAIN[command])
+        progress, task_id = rules.compute_progress_percent(begin, len(stages)), self._new_id("tsk")
+        fresh = rules.make_restart_changes(project, move, task_id, progress=progress, now=now)
         new = structs.replace(project, revision=project.revision + 1, **fresh)
         before = await self._projects.find_queue_position(caller, new)
         told = _make_queued_event_data(new, [stage.stage_name for stage in stages[begin:]], before)
@@ -144,17 +146,21 @@ class BuildStarter:
             self._make_task_write(new, (await self._tasks.read(project.active_task_id)).task_type),
             *(patch(STAGES, stage, build_no=new.build_no) for stage in stages[:begin]),
             *(patch(STAGES, one, **rules.reset_stage(one, new.build_no, command=command)) for one in stages[begin:]),
-            self._events.insert(topic(new.project_id, new.build_no), new.events, "build.queued", told),
+            self._events.make_event_write(
+                make_feed_topic(new.project_id, new.build_no), new.events, "build.queued", told
+            ),
             self._audit.make_audit_write(caller, f"project.{command}", project.project_id, build_no=new.build_no),
             *self._tallies.make_tally_writes(project.tenant_id, builds_started=1),
-            *self._admission.count_move(project.tenant_id, project.status, move.to),
+            *self._admission.make_quota_writes(project.tenant_id, project.status, move.to),
         ]
         return OpenedBuild(project=new, position=before, writes=writes)
 
     def _make_task_write(self, project: Project, task_type: TaskType) -> Write:
         """The sweeper looks at it once its hint should have been heard."""
         status: TaskStatus = "pending" if project.status == "pending" else "queued"
-        return self._tasks.make_insert_write(rules.task_of(project, task_type, status=status), seconds=HINT_SECONDS)
+        return self._tasks.make_insert_write(
+            rules.make_build_task(project, task_type, status=status), seconds=HINT_SECONDS
+        )
 
 
 def _make_next_build_row(old: Build, project: Project, command: str) -> Build:

@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from nexus.domain.core.failpoints import hit
-from nexus.domain.core.instants import Clock, instant, seconds_between
+from nexus.domain.core.failpoints import hit_failpoint
+from nexus.domain.core.instants import Clock, compute_seconds_between, format_instant
 from nexus.domain.core.values import JSON
 from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Tables, Window
@@ -34,7 +34,7 @@ class Change(Struct, frozen=True, kw_only=True):
 
 async def list_stages(tables: Tables, project_id: str) -> list[Stage]:
     """Those of the current build, in their order."""
-    rows = (await tables.page(STAGES, project_id, window=Window(limit=100))).items
+    rows = (await tables.read_page(STAGES, project_id, window=Window(limit=100))).items
     return sorted(rows, key=lambda stage: stage.stage_number)
 
 
@@ -48,9 +48,9 @@ async def make_build_update_writes(
     if fields["status"] not in OVER:
         return [patch(BUILDS, build, **kept)]
     stages = [left.get(stage.stage_name, stage) for stage in await list_stages(tables, project.project_id)]
-    took = seconds_between(build.started_at, fields["completed_at"]) if build.started_at else 0
+    took = compute_seconds_between(build.started_at, fields["completed_at"]) if build.started_at else 0
     counts = {f"builds_{fields['status']}": 1, "build_seconds": round(took)}
-    counts |= rules.spent_tokens(stages, build.created_at)
+    counts |= rules.sum_build_tokens(stages, build.created_at)
     writes = tallies.make_tally_writes(project.tenant_id, **counts)
     return [patch(BUILDS, build, **kept, **rules.summarize_stages(stages)), *writes]
 
@@ -72,17 +72,17 @@ class BuildTransitions:
     async def commit_change(self, at: Run, change: Change) -> Run:
         """Stale when anything has moved since `at` was read."""
         position = at.project.events + 1
-        fields = {**change.project, "events": position, "updated_at": instant(self._clock())}
+        fields = {**change.project, "events": position, "updated_at": format_instant(self._clock())}
         on_project = change.on_project or when(status="building", events=at.project.events)
         task = change.task or self._tasks.executions.make_guard_write(at.task)
-        hit(f"before:{change.tag}")
+        hit_failpoint(f"before:{change.tag}")
         await self._tables.commit(
             patch(PROJECTS, at.project, on_project, **fields),
             task,
             *change.writes,
-            self._events.insert(at.topic, position, change.tag, change.told),
+            self._events.make_event_write(at.topic, position, change.tag, change.told),
         )
-        hit(f"after:{change.tag}")
-        self._events.wake(at.topic, position)
+        hit_failpoint(f"after:{change.tag}")
+        self._events.notify_feed_readers(at.topic, position)
         project = structs.replace(at.project, revision=at.project.revision + 1, **fields)
         return Run(project=project, task=self._tasks.executions.apply_write_to_row(at.task, task))

@@ -10,8 +10,8 @@ from typing import Protocol
 import msgspec
 
 from nexus.domain.core.errors import Conflict, NotFound, Unavailable
-from nexus.domain.core.failpoints import hit
-from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.failpoints import hit_failpoint
+from nexus.domain.core.instants import Clock, format_instant
 from nexus.domain.models.service import Models
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.models import ChatModel, Delta, End, ModelRequest
@@ -55,7 +55,7 @@ class Journal:
 
     def wrap_models_in_journal(self, models: Models) -> Models:
         """The same models, whose calls are steps of this journal."""
-        return models.through(lambda model: _JournaledModel(model, self))
+        return models.with_model_view(lambda model: _JournaledModel(model, self))
 
     async def call_tool_as_step(
         self, name: str, arguments: str, effect: Effect, call: Callable[[str], Awaitable[ToolResult]]
@@ -71,9 +71,9 @@ class Journal:
                 raise OutcomeUnknown(
                     f"{name} was cut off while it was running: whether it did its work is not known.", tool=name
                 )
-            hit("before:step.tool")
+            hit_failpoint("before:step.tool")
             returned = await call(f"{self._scope}#{step.ordinal}")
-            hit("after:step.tool")
+            hit_failpoint("after:step.tool")
             await self.finish_step(step, returned)
         return returned
 
@@ -85,13 +85,13 @@ class Journal:
     async def delete_steps_since(self, since: int) -> None:
         """From this place on, whoever comes next asks anew."""
         window = Window(limit=50, newest_first=True, since=since)
-        while steps := (await self._tables.page(STEPS, self._scope, window=window)).items:
+        while steps := (await self._tables.read_page(STEPS, self._scope, window=window)).items:
             await self._tables.commit(*(delete(STEPS, step) for step in steps), *self._guard())
 
     async def invalidate_last_answer(self) -> bool:
         """The newest step, where it is a model's answer, is asked anew by whoever comes next, who does not know what it cost. False where
         there is no step at all."""
-        steps = (await self._tables.page(STEPS, self._scope, window=Window(limit=100, newest_first=True))).items
+        steps = (await self._tables.read_page(STEPS, self._scope, window=Window(limit=100, newest_first=True))).items
         newest = next((step for step in steps if step.result is not None or not step.cut), None)
         if newest and newest.kind == "model" and newest.result is not None:
             await self._tables.commit(patch(STEPS, newest, result=None, cut=True, lost=True), *self._guard())
@@ -99,7 +99,7 @@ class Journal:
 
     async def has_unfinished_step(self) -> bool:
         """Whether a step is noted that has begun and has no end: one under which a process died."""
-        steps = await self._tables.page(STEPS, self._scope, window=Window(limit=100, newest_first=True))
+        steps = await self._tables.read_page(STEPS, self._scope, window=Window(limit=100, newest_first=True))
         return any(step.result is None and not step.cut for step in steps.items)
 
     @asynccontextmanager
@@ -158,7 +158,7 @@ class Journal:
             kind=kind,
             name=name,
             digest=asked,
-            created_at=instant(now),
+            created_at=format_instant(now),
             expires_at=int(now) + KEPT_SECONDS,
             lost=known is not None and known.digest == asked and known.lost,
         )
@@ -166,9 +166,9 @@ class Journal:
             await self._tables.commit(delete(STEPS, known), *self._guard())
         if eager:
             self._written = self._done
-            hit("before:step.start")
+            hit_failpoint("before:step.start")
             await self._tables.commit(insert(STEPS, fresh), *self._guard())
-            hit("after:step.start")
+            hit_failpoint("after:step.start")
         return fresh
 
     async def _count_step_death(self, step: Step) -> Step:
@@ -182,7 +182,7 @@ class Journal:
     async def finish_step(self, step: Step, result: object) -> None:
         """Keeps the result of a step: from now on it is replayed. What has been paid for is not given up because the store is away."""
         text = msgspec.json.encode(result).decode()
-        hit("before:step.finish")
+        hit_failpoint("before:step.finish")
         for pause in KEEPING_PAUSES:
             try:
                 await self._write_step_result(step, text)
@@ -191,7 +191,7 @@ class Journal:
                 await asyncio.sleep(pause)
         else:
             await self._write_step_result(step, text)
-        hit("after:step.finish")
+        hit_failpoint("after:step.finish")
         self._done += 1
 
     async def _write_step_result(self, step: Step, text: str) -> None:
@@ -246,7 +246,7 @@ class _JournaledModel:
 
     async def _stream_and_record(self, step: Step, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
         text, reasoning, end = list[str](), list[str](), None
-        hit("before:step.call")
+        hit_failpoint("before:step.call")
         items = self._model.stream(request)
         try:
             async for item in items:
@@ -265,7 +265,7 @@ class _JournaledModel:
             if isinstance(items, AsyncGenerator):
                 await items.aclose()
         if end is not None:
-            hit("after:step.call")
+            hit_failpoint("after:step.call")
             said, thought = "".join(text), "".join(reasoning)
             result = ModelResult(text=said, reasoning=thought, stop=end.stop, calls=end.calls, usage=end.usage)
             await self._journal.finish_step(step, result)

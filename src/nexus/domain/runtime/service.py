@@ -80,7 +80,7 @@ class Runtime:
         `history` ends with what the user said. When a limit is met, one last call without tools says what is known so far. What the
         `journal` has is not called again. The seconds of the limits are the caller's
         to enforce, by cancelling."""
-        models = self._models.choose(spec.model)
+        models = self._models.with_model(spec.model)
         if journal:
             models = journal.wrap_models_in_journal(models)
         messages = [ChatMessage("system", spec.prompt), *history]

@@ -11,8 +11,8 @@ from msgspec import structs
 from nexus.domain.agents.invocations import Called, Invocations
 from nexus.domain.agents.service import Agents
 from nexus.domain.core.errors import Conflict, Stale, Unavailable
-from nexus.domain.core.failpoints import hit
-from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.failpoints import hit_failpoint
+from nexus.domain.core.instants import Clock, format_instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Tables, retry_stale
 from nexus.domain.ports.log import Stream
@@ -66,28 +66,28 @@ class ReplyCompletion:
         writing.is_ending = True
         with contextlib.suppress(Conflict):  # it is raised again before the last event
             await writing.append_pending_events()
-        hit("before:reply.keep")
+        hit_failpoint("before:reply.keep")
         try:
             ended = await self._commit_final_reply(reply, writing, status, error)
         except Stale:
             logger.info("reply.ended_elsewhere", reply_id=reply.reply_id)
             return
-        hit("after:reply.keep")
-        hit("before:reply.end")
+        hit_failpoint("after:reply.keep")
+        hit_failpoint("before:reply.end")
         try:
             await writing.end_stream(rules.make_end_event(ended))
         except Unavailable as error:  # the row says that it is over: the sweeper completes the log, or who follows it
             logger.warning("reply.end_not_logged", reply_id=reply.reply_id, reason=error.detail)
             return
-        hit("after:reply.end")
-        hit("before:reply.leave")
+        hit_failpoint("after:reply.end")
+        hit_failpoint("before:reply.leave")
         await self._clear_dispatch_fields(ended)
-        hit("after:reply.leave")
+        hit_failpoint("after:reply.leave")
 
     async def repair_reply_log(self, reply: Reply) -> None:
         """Emits the last event of a reply whose row says that it is over, if the log lacks it."""
         topic = rules.make_reply_topic(reply.reply_id)
-        found = await self.stream.read(topic)
+        found = await self.stream.read_entries(topic)
         if not (found and isinstance(found[-1].event, ENDS)):
             writing = ReplyStream(self.stream, topic, at=found[-1].position if found else REPLACED)
             with contextlib.suppress(Conflict):  # another reader had it emitted meanwhile
@@ -110,7 +110,7 @@ class ReplyCompletion:
             "input_tokens": writing.input_tokens,
             "output_tokens": writing.output_tokens,
             "usage_unknown": writing.usage_unknown,
-            "completed_at": instant(self._clock()),
+            "completed_at": format_instant(self._clock()),
         }
         ended = structs.replace(reply, revision=reply.revision + 1, **fields)
         over = patch(REPLIES, reply, when(status="running", fence=reply.fence), **fields)

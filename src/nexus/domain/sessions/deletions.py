@@ -5,7 +5,7 @@ import contextlib
 from nexus.domain.agents.invocations import Invocations
 from nexus.domain.audit.service import Audit
 from nexus.domain.core.errors import NotFound
-from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.instants import Clock, format_instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Tables, retry_stale
 from nexus.domain.ports.rows import delete, patch, when
@@ -39,7 +39,7 @@ class SessionDeletions:
         if session.active_reply:
             await self._sessions.cancel(caller, session_id, session.active_reply)
         session = await self._sessions.get(caller, session_id)
-        now = instant(self._clock())
+        now = format_instant(self._clock())
         task = self._tasks.make_deletion_write(caller, {"session_id": session_id})
         await self._tables.for_caller(caller).commit(
             patch(SESSIONS, session, deleted_at=now, status="closed"),
@@ -65,7 +65,9 @@ class SessionDeletions:
             return False
         owner = Principal(session.tenant_id, session.user_id)
         if not session.deleted_at:  # counted once, however many delete it
-            gone = patch(SESSIONS, session, when(deleted_at=None), deleted_at=instant(self._clock()), status="closed")
+            gone = patch(
+                SESSIONS, session, when(deleted_at=None), deleted_at=format_instant(self._clock()), status="closed"
+            )
             noted = self._audit.make_audit_write(owner, "session.deleted", session_id)
             with contextlib.suppress(NotFound):  # nor once it is gone
                 await self._tables.commit(gone, noted, *self._tallies.make_tally_writes(session.tenant_id, sessions=-1))

@@ -11,8 +11,8 @@ import structlog
 from nexus.domain.agents.model import Agent
 from nexus.domain.agents.service import Agents
 from nexus.domain.core.errors import Conflict, NexusError, Stale, Unavailable
-from nexus.domain.core.failpoints import hit
-from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.failpoints import hit_failpoint
+from nexus.domain.core.instants import Clock, format_instant
 from nexus.domain.core.streams import Batch
 from nexus.domain.ports.database import Tables, Window, retry_stale
 from nexus.domain.ports.heartbeat import Heartbeat
@@ -98,7 +98,7 @@ class Replies:
             user_id=session.user_id,
             asked=asked,
             input=tuple(said),
-            created_at=instant(self._clock()),
+            created_at=format_instant(self._clock()),
         )
         return self.executions.make_scheduled_row(reply, worker_id=self._worker_id)
 
@@ -106,12 +106,12 @@ class Replies:
         """Everything behind a position, then live; None when the reply is over and was read to its end."""
         topic = rules.make_reply_topic(reply.reply_id)
         if reply.status != "running":
-            end = await self._stream.end(topic)
+            end = await self._stream.find_end_position(topic)
             if not end or (reply.dispatch and reply.worker_id != self._worker_id):
                 await self._completion.repair_reply_log(reply)
             elif after and after >= end:
                 return None
-        return self._stream.batches(topic, after)
+        return self._stream.follow_batches(topic, after)
 
     # --- what this process has
 
@@ -219,7 +219,7 @@ class Replies:
 
     # --- the job
 
-    async def write(self, reply_id: str) -> None:
+    async def write_reply(self, reply_id: str) -> None:
         """The agent's answer becomes events as it comes; the text is kept once, then the last event says so."""
         if (owned := self._owned.get(reply_id) or await self._claim_reply(reply_id)) is None or owned.task:
             return
@@ -271,7 +271,7 @@ class Replies:
 
     async def _emit_reply_start(self, reply: Reply, owned: OwnedReply) -> bool:
         """Emits that it has started, and answers True; or, after a take-over, that everything emitted so far is void."""
-        hit("before:reply.start")
+        hit_failpoint("before:reply.start")
         await owned.writing.await_last_append()
         await owned.restore_from_log()
         if reply.control_status == "stopped":
@@ -279,7 +279,7 @@ class Replies:
         is_new = reply.fence == 1 and not owned.writing.has_begun
         started = ReplyStarted(reply.session_id, reply.reply_id)
         await owned.writing.emit_answer_start(started, again=ReplyReset(TAKEN_OVER), now=self._clock())
-        hit("after:reply.start")
+        hit_failpoint("after:reply.start")
         return is_new
 
     async def _stream_agent_answer(self, reply: Reply, writing: ReplyStream, *, is_new: bool) -> None:
@@ -292,16 +292,16 @@ class Replies:
             aclosing(self._runtime.stream_answer(spec, history, journal=journal)) as answer,
         ):
             async for item in answer:
-                hit("before:reply.delta")
+                hit_failpoint("before:reply.delta")
                 await writing.emit_answer_item(item)
-                hit("after:reply.delta")
+                hit_failpoint("after:reply.delta")
 
     async def _read_history(self, reply: Reply, session: Session | None) -> list[ChatMessage]:
         """What was said, up to the input that is answered."""
         if reply.session_id is None or (session and session.message_count == 1):
             return [ChatMessage("user", join_text_parts(reply.input, "\n"))]
         window = Window(limit=HISTORY, newest_first=True, until=reply.asked)
-        page = await self._tables.page(MESSAGES, reply.session_id, window=window)
+        page = await self._tables.read_page(MESSAGES, reply.session_id, window=window)
         return rules.select_context_messages(page.items[::-1])
 
     # --- what others left
@@ -315,7 +315,7 @@ class Replies:
         if reply.status != "running":
             await self._completion.repair_reply_log(reply)
             return False
-        hit("before:reply.take_over")
+        hit_failpoint("before:reply.take_over")
         deaths = reply.deaths + await self._has_writer_died(reply)
         if deaths > MOST_DEATHS or reply.control_status == "stopped":
             await self._end_unfinished_reply(reply)
@@ -323,7 +323,7 @@ class Replies:
         with contextlib.suppress(LeaseLost, Stale):
             taken = self.executions.make_takeover_write(reply, self._worker_id, deaths=deaths)
             await self.executions.commit_writes(taken)
-            hit("after:reply.take_over")
+            hit_failpoint("after:reply.take_over")
             self._add_owned_reply(self.executions.apply_write_to_row(reply, taken), replays=True)
             return True
         return False
@@ -334,7 +334,7 @@ class Replies:
             return False
         try:
             return rules.has_reply_started(
-                [one.event for one in await self._stream.read(rules.make_reply_topic(reply.reply_id))]
+                [one.event for one in await self._stream.read_entries(rules.make_reply_topic(reply.reply_id))]
             )
         except Unavailable:  # nobody can tell
             return True
@@ -351,4 +351,4 @@ class Replies:
         topics = [rules.make_reply_topic(reply.reply_id) for reply in replies]
         for topic in topics:
             await self._journals(scope=topic, guard=lambda: ()).delete_steps_since(0)
-        await self._stream.delete(topics)
+        await self._stream.delete_topics(topics)

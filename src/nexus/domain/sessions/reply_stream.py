@@ -96,7 +96,7 @@ class ReplyStream:
             )
             self._at += LEAP
         after, self._at = self._at, self._at + len(events)
-        return self._stream.append(self._topic, events, after=after)
+        return self._stream.append_events(self._topic, events, after=after)
 
     def _repeat_output(self) -> list[ReplyEvent]:
         """In place of all that was emitted so far, and of what was counted and waits to be."""
@@ -159,7 +159,7 @@ class ReplyStream:
         self._is_lost = True
         if not self.has_begun:
             with contextlib.suppress(Unavailable):
-                self._at, self._is_lost = await self._stream.end(self._topic), False
+                self._at, self._is_lost = await self._stream.find_end_position(self._topic), False
                 self._pending.clear()
 
     async def append_pending_events(self) -> None:
@@ -172,7 +172,7 @@ class ReplyStream:
         """Everything emitted before a crash is counted and kept again. What follows begins behind a leap: a position that
         somebody may have seen and the disk has lost does not come back as another. While the log is away, nothing is known of it."""
         try:
-            found = await self._stream.read(self._topic)
+            found = await self._stream.read_entries(self._topic)
         except Unavailable:
             self._at, self._is_lost, self.has_begun, self.usage_unknown = fence * UNKNOWN, True, True, True
             return

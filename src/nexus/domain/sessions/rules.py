@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import msgspec
 
 from nexus.domain.core.errors import InvalidInput
-from nexus.domain.core.ids import NewId, after
-from nexus.domain.core.texts import cut_to_bytes, estimate_tokens
+from nexus.domain.core.ids import NewId, make_id_after
+from nexus.domain.core.texts import estimate_tokens, truncate_to_bytes
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.models import ChatMessage
-from nexus.domain.ports.rows import nests_deeper
+from nexus.domain.ports.rows import is_nested_deeper_than
 from nexus.domain.runtime.model import TextDelta
 from nexus.domain.sessions.model import (
     Ending,
@@ -40,7 +40,7 @@ METADATA_BYTES, METADATA_LEVELS = 16 * 1024, 20
 
 def check_session_metadata(metadata: JSON | None) -> None:
     """InvalidInput for more than a session carries."""
-    if nests_deeper(metadata, METADATA_LEVELS) or len(msgspec.json.encode(metadata)) > METADATA_BYTES:
+    if is_nested_deeper_than(metadata, METADATA_LEVELS) or len(msgspec.json.encode(metadata)) > METADATA_BYTES:
         message = f"At most {METADATA_BYTES} bytes, nested at most {METADATA_LEVELS} levels deep."
         raise InvalidInput(message, errors=[{"pointer": "/metadata", "message": message}])
 
@@ -59,8 +59,8 @@ def make_message_ids(last: str | None, new_id: NewId) -> tuple[str, str]:
     """Two message ids behind the last one of a session, whichever process made that."""
     first = new_id("msg")
     if last and first <= last:
-        first = after(last)
-    return first, max(new_id("msg"), after(first))
+        first = make_id_after(last)
+    return first, max(new_id("msg"), make_id_after(first))
 
 
 def select_context_messages(messages: Sequence[Message]) -> list[ChatMessage]:
@@ -84,7 +84,7 @@ def truncate_output_parts(parts: Sequence[Part], *, beside: Sequence[Part]) -> t
         if size <= space:
             kept.append(part)
         elif isinstance(part, TextPart) and space > PART_BYTES:
-            kept.append(TextPart(cut_to_bytes(part.text, space - PART_BYTES)))
+            kept.append(TextPart(truncate_to_bytes(part.text, space - PART_BYTES)))
         if (space := space - size - 1) < 0:
             break
     return tuple(kept)

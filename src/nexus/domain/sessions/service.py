@@ -9,11 +9,11 @@ from msgspec import structs
 from nexus.domain.agents.model import Agent, NotDeployed
 from nexus.domain.agents.service import Agents
 from nexus.domain.core.errors import InvalidInput, NotFound, Stale
-from nexus.domain.core.failpoints import hit
+from nexus.domain.core.failpoints import hit_failpoint
 from nexus.domain.core.ids import NewId
-from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.instants import Clock, format_instant
 from nexus.domain.core.principal import Principal
-from nexus.domain.core.texts import check_message
+from nexus.domain.core.texts import check_message_text
 from nexus.domain.core.values import JSON
 from nexus.domain.identity import policies
 from nexus.domain.ports.database import Page, Tables, Window, retry_stale
@@ -70,7 +70,7 @@ class Sessions:
         rules.check_session_metadata(metadata)
         async with self._requests.begin_idempotent_request(caller, once, Session) as request:
             if request.answer is None:
-                agent, now = await self._agents.get(caller, agent_id), instant(self._clock())
+                agent, now = await self._agents.get(caller, agent_id), format_instant(self._clock())
                 session = Session(
                     session_id=self._new_id("ses"),
                     agent_id=agent.agent_id,
@@ -96,10 +96,10 @@ class Sessions:
         """The session, its agent, and what is kept in the places beside: in one round trip, where the session was seen here before."""
         tables, agent_id = self._tables.for_caller(caller), self._agent_ids.get(session_id)
         known = [self._agents.make_agent_row_key(agent_id)] if agent_id else []
-        session, *found = await tables.find_each((SESSIONS, (session_id,)), *beside, *known)
+        session, *found = await tables.find_rows((SESSIONS, (session_id,)), *beside, *known)
         if session is None or session.deleted_at:
             raise NotFound("There is no such session.")
-        agent = found.pop() if known else (await tables.find_each(self._agents.make_agent_row_key(session.agent_id)))[0]
+        agent = found.pop() if known else (await tables.find_rows(self._agents.make_agent_row_key(session.agent_id)))[0]
         if agent is None or agent.deleted_at:
             raise NotFound("There is no such session.")
         self._agent_ids[session_id] = session.agent_id
@@ -112,20 +112,20 @@ class Sessions:
         tables = self._tables.for_caller(caller)
         if agent_id:
             await self._agents.get(caller, agent_id)
-            page = await tables.page(SESSIONS, caller.user_id, agent_id, index="UserAgentIndex", window=window)
+            page = await tables.read_page(SESSIONS, caller.user_id, agent_id, index="UserAgentIndex", window=window)
         else:
-            page = await tables.page(SESSIONS, caller.user_id, index="UserIndex", window=window)
+            page = await tables.read_page(SESSIONS, caller.user_id, index="UserIndex", window=window)
         return Page([session for session in page.items if not session.deleted_at], page.cursor)
 
     async def rename(self, caller: Principal, session_id: str, display_name: str) -> Session:
         await self.get(caller, session_id)
-        return await self._tables.for_caller(caller).edit(
+        return await self._tables.for_caller(caller).edit_row(
             SESSIONS, session_id, change=lambda session: structs.replace(session, display_name=display_name)
         )
 
     async def list_messages(self, caller: Principal, session_id: str, window: Window) -> Page[Message]:
         await self.get(caller, session_id)
-        return await self._tables.for_caller(caller).page(MESSAGES, session_id, window=window)
+        return await self._tables.for_caller(caller).read_page(MESSAGES, session_id, window=window)
 
     async def get_reply(self, caller: Principal, session_id: str | None, reply_id: str) -> Reply:
         """A reply of a session, or one without."""
@@ -142,7 +142,7 @@ class Sessions:
     ) -> Reply:
         """Keeps what the user said and asks for the reply; both, or neither. ReplyRunning while another is written."""
         parts, pointer = ((TextPart(content),), "/content") if isinstance(content, str) else (tuple(content), "/parts")
-        check_message(join_text_parts(parts), pointer)
+        check_message_text(join_text_parts(parts), pointer)
         with self._admission.track_admission_request(caller.tenant_id) as admission:
             async with self._requests.begin_idempotent_request(caller, once, Reply, look_first=False) as request:
                 if request.answer is None:
@@ -168,7 +168,7 @@ class Sessions:
             user_id=caller.user_id,
             role="user",
             parts=parts,
-            created_at=instant(self._clock()),
+            created_at=format_instant(self._clock()),
         )
         reply = self._replies.make_reply(session, agent, reply_id, message_id, parts)
         writes = [
@@ -178,12 +178,12 @@ class Sessions:
             ),
             *self._tallies.make_tally_writes(caller.tenant_id, messages=1),
         ]
-        hit("before:reply.send")
+        hit_failpoint("before:reply.send")
         await self._tables.for_caller(caller).commit(
             *writes, insert(REPLIES, reply), *request.make_answer_writes(reply)
         )
         admission.session, admission.agent = structs.replace(session, message_count=count), agent
-        hit("after:reply.send")
+        hit_failpoint("after:reply.send")
         return reply
 
     async def regenerate(
@@ -229,7 +229,7 @@ class Sessions:
             raise SessionClosed("The session is closed.")
         if session.active_reply:
             raise ReplyRunning("A reply is being written.", reply_id=session.active_reply)
-        if not policies.may_see(caller, agent):
+        if not policies.can_view(caller, agent):
             raise NotFound("There is no such agent.")
         if not agent.active_version:
             raise NotDeployed(f"{agent.agent_name} has no deployed version.")
@@ -255,7 +255,7 @@ class Sessions:
         if after < 0:
             raise InvalidInput("A position is not negative.")
         reply = self._replies.find_local_reply(reply_id)
-        if reply is None or reply.session_id != session_id or not policies.is_own(caller, reply):
+        if reply is None or reply.session_id != session_id or not policies.is_owner(caller, reply):
             reply = await self.get_reply(caller, session_id, reply_id)
         return await self._replies.stream_reply_events(reply, after)
 

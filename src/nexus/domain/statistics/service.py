@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from nexus.domain.core.errors import InvalidInput
-from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.instants import Clock, format_instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.tallies.model import Tally
 from nexus.domain.tallies.service import Tallies
@@ -26,7 +26,7 @@ class Statistics:
 
     async def read_overview(self, caller: Principal) -> Overview:
         total = await self._tallies.read_total_tally(caller)
-        today = instant(self._clock())[:10]
+        today = format_instant(self._clock())[:10]
         found = await self._tallies.list_daily_tallies(caller, today, today)
         over = total.builds_completed + total.builds_failed + total.builds_cancelled
         day = found[0] if found else Tally(tenant_id=caller.tenant_id, day=today)
@@ -37,6 +37,6 @@ class Statistics:
         if not 1 <= days <= LONGEST_DAYS:
             raise InvalidInput(f"days must be from 1 to {LONGEST_DAYS}")
         now = self._clock()
-        wanted = [instant(now - 86_400 * back)[:10] for back in range(days - 1, -1, -1)]
+        wanted = [format_instant(now - 86_400 * back)[:10] for back in range(days - 1, -1, -1)]
         found = {tally.day: tally for tally in await self._tallies.list_daily_tallies(caller, wanted[0], wanted[-1])}
         return [found.get(day) or Tally(tenant_id=caller.tenant_id, day=day) for day in wanted]

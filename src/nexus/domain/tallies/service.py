@@ -1,6 +1,6 @@
 """Counters that are exact: each is changed in the commit that inserts what it counts."""
 
-from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.instants import Clock, format_instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.rows import When, Write, tally
@@ -14,7 +14,7 @@ class Tallies:
 
     def make_tally_writes(self, tenant_id: str, **add: int) -> list[Write]:
         """Adds to the day and to the total of a tenant. Commit it beside the insert of what is counted."""
-        today = instant(self._clock())[:10]
+        today = format_instant(self._clock())[:10]
         return [tally(TALLIES, (tenant_id, day), **add) for day in (today, TOTAL)]
 
     async def read_active_tally(self, tenant_id: str) -> Tally:
@@ -32,4 +32,4 @@ class Tallies:
     async def list_daily_tallies(self, caller: Principal, since: str, until: str) -> list[Tally]:
         """The days that have anything to tell, oldest first; at most 100."""
         window = Window(limit=100, since=since, until=until)
-        return (await self._tables.for_caller(caller).page(TALLIES, caller.tenant_id, window=window)).items
+        return (await self._tables.for_caller(caller).read_page(TALLIES, caller.tenant_id, window=window)).items

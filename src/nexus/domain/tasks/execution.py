@@ -16,8 +16,8 @@ from msgspec import Struct, convert, structs
 
 from nexus.domain.core.batches import split_batches
 from nexus.domain.core.errors import Conflict, NexusError, NotFound, Stale
-from nexus.domain.core.failpoints import hit
-from nexus.domain.core.instants import Clock, epoch, instant
+from nexus.domain.core.failpoints import hit_failpoint
+from nexus.domain.core.instants import Clock, format_instant, parse_instant
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.heartbeat import Heartbeat, Lease, OnControl
 from nexus.domain.ports.rows import Entity, Key, Scalar, Table, Write, apply_write, check, patch, when
@@ -124,7 +124,7 @@ class Executions(Generic[L]):
         return self._leases.table.name
 
     def get_row_key(self, row: L) -> Key:
-        return self._leases.table.key_of(row)
+        return self._leases.table.get_row_key(row)
 
     def make_key_fields(self, row: L) -> dict[str, Scalar]:
         return dict(zip(self._leases.table.key, self.get_row_key(row), strict=True))
@@ -157,7 +157,7 @@ class Executions(Generic[L]):
     def make_claim_write(self, row: L, worker_id: str, /, **fields: object) -> Write:
         """Of many who try, one commits it. LeaseLost when it is not to be had now."""
         now = self._clock()
-        if row.not_before and instant(now) < row.not_before < instant(now + FAR_SECONDS):
+        if row.not_before and format_instant(now) < row.not_before < format_instant(now + FAR_SECONDS):
             raise LeaseLost("It is not due yet.", status=row.status, not_before=row.not_before)
         if not self.is_row_waiting(row) or row.control_status != "running":
             raise LeaseLost(f"It is {row.status}.", status=row.status)
@@ -177,7 +177,7 @@ class Executions(Generic[L]):
 
     def make_snooze_write(self, row: L, seconds: float, /, **fields: object) -> Write:
         """Back, and not to be claimed before so many seconds have gone by."""
-        until = instant(self._clock() + seconds)
+        until = format_instant(self._clock() + seconds)
         return self._make_transition_write(
             row, self._leases.waiting, seconds, {"worker_id": None, "not_before": until, **fields}
         )
@@ -199,7 +199,7 @@ class Executions(Generic[L]):
         """The row once the write is committed."""
         if write.verb == "check":
             return row
-        return convert(apply_write(write, self._leases.table.item(row)), self._leases.table.row, str_keys=True)
+        return convert(apply_write(write, self._leases.table.encode_row(row)), self._leases.table.row, str_keys=True)
 
     def _make_lease_write(self, row: L, worker_id: str, fields: dict[str, object]) -> Write:
         running = self._leases.running
@@ -213,7 +213,7 @@ class Executions(Generic[L]):
         same = when(status=row.status, fence=row.fence, control_status=row.control_status)
         changes: dict[str, object] = {"status": status, **placed}
         if status not in self._leases.places:
-            changes["completed_at"] = instant(self._clock())
+            changes["completed_at"] = format_instant(self._clock())
         elif status != row.status:
             changes["worker_id"] = None
         return patch(self._leases.table, row, same, **{**changes, **fields})
@@ -225,7 +225,7 @@ class Executions(Generic[L]):
             return {"dispatch": None, "due_at": None}
         name = "/".join(map(str, self.get_row_key(row)))
         place = places[zlib.crc32(name.encode()) % len(places)]
-        return {"dispatch": place, "due_at": instant(self._clock() + seconds)}
+        return {"dispatch": place, "due_at": format_instant(self._clock() + seconds)}
 
     # --- who has it
 
@@ -269,23 +269,23 @@ class Executions(Generic[L]):
 
     def _is_renewal_due(self, row: L) -> bool:
         """Whether a third of the lease is gone; or more than all of it, or less than nothing, where the clock was set."""
-        since = self._clock() - epoch(row.due_at) + self.times.lease if row.due_at else self.times.lease
+        since = self._clock() - parse_instant(row.due_at) + self.times.lease if row.due_at else self.times.lease
         return not 0 <= since < self.times.lease / 3
 
     async def _write_heartbeat(self, row: L) -> None:
         same = when(fence=row.fence, status=self._leases.running, heartbeat=row.heartbeat)
-        fields = {"heartbeat": row.heartbeat + 1, "due_at": instant(self._clock() + self.times.lease)}
+        fields = {"heartbeat": row.heartbeat + 1, "due_at": format_instant(self._clock() + self.times.lease)}
         try:
-            hit("before:task.beat")
+            hit_failpoint("before:task.beat")
             await self._tables.commit(patch(self._leases.table, row, same, **fields))
-            hit("after:task.beat")
+            hit_failpoint("after:task.beat")
         except (Stale, NotFound):  # it ended or was taken meanwhile: the next renewal hears it
             return
         except NexusError as error:
             logger.warning("lease.not_renewed", key=self.get_row_key(row), reason=error.detail)
 
     async def _find_rows_by_key(self, keys: Sequence[Key]) -> dict[Key, L]:
-        return {self.get_row_key(row): row for row in await self._tables.find_many(self._leases.table, keys)}
+        return {self.get_row_key(row): row for row in await self._tables.find_rows_by_key(self._leases.table, keys)}
 
     async def find_row(self, *key: Scalar) -> L | None:
         return await self._tables.find(self._leases.table, *key)
@@ -326,7 +326,7 @@ class Executions(Generic[L]):
 
     async def list_due_rows(self) -> list[L]:
         """What somebody should look at now: some of each place, as they stand."""
-        return await self._list_rows_in_window(Window(limit=100, until=instant(self._clock())))
+        return await self._list_rows_in_window(Window(limit=100, until=format_instant(self._clock())))
 
     async def list_unfinished_rows(self, status: str | None = None) -> list[L]:
         """All that has not ended; or all of one status."""
@@ -337,10 +337,10 @@ class Executions(Generic[L]):
     async def reset_future_due_times(self) -> None:
         """Has those looked at that were put off under a clock that ran ahead."""
         now = self._clock()
-        for row in await self._list_rows_in_window(Window(limit=100, since=instant(now + FAR_SECONDS))):
+        for row in await self._list_rows_in_window(Window(limit=100, since=format_instant(now + FAR_SECONDS))):
             same = when(status=row.status, due_at=row.due_at)
             with suppress(Stale, NotFound):  # somebody was here meanwhile
-                await self._tables.commit(patch(self._leases.table, row, same, due_at=instant(now)))
+                await self._tables.commit(patch(self._leases.table, row, same, due_at=format_instant(now)))
 
     def _list_index_partitions(self) -> Collection[str]:
         return dict.fromkeys(place for places in self._leases.places.values() for place in places)
@@ -349,5 +349,7 @@ class Executions(Generic[L]):
         """Those of a window, of each place."""
         found = list[L]()
         for place in self._list_index_partitions():
-            found += (await self._tables.page(self._leases.table, place, index="DispatchIndex", window=window)).items
+            found += (
+                await self._tables.read_page(self._leases.table, place, index="DispatchIndex", window=window)
+            ).items
         return found

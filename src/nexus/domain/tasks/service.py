@@ -1,7 +1,7 @@
 """Tasks as users see them, and the leases under which they are done."""
 
 from nexus.domain.core.ids import NewId
-from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.instants import Clock, format_instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.database import Page, Tables, Window
@@ -24,10 +24,10 @@ class Tasks:
 
     async def list_tasks(self, caller: Principal, window: Window) -> Page[Task]:
         """The caller's tasks, newest first unless the window says otherwise."""
-        return await self._tables.for_caller(caller).page(TASKS, caller.user_id, index="UserIndex", window=window)
+        return await self._tables.for_caller(caller).read_page(TASKS, caller.user_id, index="UserIndex", window=window)
 
     async def list_project_tasks(self, caller: Principal, project_id: str, window: Window) -> Page[Task]:
-        return await self._tables.for_caller(caller).page(TASKS, project_id, index="ProjectIndex", window=window)
+        return await self._tables.for_caller(caller).read_page(TASKS, project_id, index="ProjectIndex", window=window)
 
     async def read(self, task_id: str) -> Task:
         """For the system's own work, whoever owns it."""
@@ -49,7 +49,7 @@ class Tasks:
             user_id=owner.user_id,
             project_id=project_id,
             payload=payload,
-            created_at=instant(self._clock()),
+            created_at=format_instant(self._clock()),
         )
 
     def make_deletion_write(self, owner: Principal, payload: JSON, *, project_id: str | None = None) -> Write:

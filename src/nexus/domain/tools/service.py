@@ -11,8 +11,8 @@ import structlog
 from msgspec import structs
 
 from nexus.domain.core.errors import AlreadyExists, NexusError, NotFound, Unavailable
-from nexus.domain.core.ids import is_id
-from nexus.domain.core.instants import Clock, instant
+from nexus.domain.core.ids import is_valid_id
+from nexus.domain.core.instants import Clock, format_instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.core.values import JSON
 from nexus.domain.identity import policies
@@ -48,13 +48,13 @@ class Tools:
     async def list_tools(self, window: Window = Window(), category: str | None = None) -> Page[Tool]:
         """The library, by time. Counts are those of this moment."""
         index, more = ("TenantCategoryIndex", (category,)) if category else ("TenantIndex", ())
-        found = await self._tables.page(TOOLS, SYSTEM.tenant_id, *more, index=index, window=window)
+        found = await self._tables.read_page(TOOLS, SYSTEM.tenant_id, *more, index=index, window=window)
         return Page(await asyncio.gather(*map(self._add_use_count, found.items)), found.cursor)
 
     async def get(self, caller: Principal, tool_id: str) -> Tool:
         """With the count of this moment. NotFound also for what the caller may not see."""
-        tool = await self._tables.find(TOOLS, tool_id) if is_id(tool_id, "tol") else None
-        if tool is None or not policies.may_see(caller, tool):
+        tool = await self._tables.find(TOOLS, tool_id) if is_valid_id(tool_id, "tol") else None
+        if tool is None or not policies.can_view(caller, tool):
             raise NotFound("There is no such tool", tool_id=tool_id)
         return await self._add_use_count(tool)
 
@@ -91,7 +91,7 @@ class Tools:
     async def update_use_count(self, tool_id: str) -> Tool:
         """Writes the count of this moment into the tool's row, where it orders `CategoryIndex`. It sets and never adds."""
         calls = await self._sum_tool_calls(tool_id)
-        return await self._tables.edit(
+        return await self._tables.edit_row(
             TOOLS, tool_id, change=lambda tool: structs.replace(tool, usage_count=max(tool.usage_count, calls))
         )
 
@@ -103,16 +103,16 @@ class Tools:
                 await self.update_use_count(tool.tool_id)
 
     async def _register_tool(self, tool: LibraryTool) -> None:
-        now, tool_id = instant(self._clock()), rules.derive_library_tool_id(tool.name)
+        now, tool_id = format_instant(self._clock()), rules.derive_library_tool_id(tool.name)
         if await self._tables.find(TOOLS, tool_id) is None:
             with contextlib.suppress(AlreadyExists):
                 await self._tables.commit(insert(TOOLS, rules.make_library_tool_row(tool, now)))
                 return
-        await self._tables.edit(TOOLS, tool_id, change=lambda kept: rules.update_library_tool_row(kept, tool, now))
+        await self._tables.edit_row(TOOLS, tool_id, change=lambda kept: rules.update_library_tool_row(kept, tool, now))
 
     async def _add_use_count(self, tool: Tool) -> Tool:
         return structs.replace(tool, usage_count=max(tool.usage_count, await self._sum_tool_calls(tool.tool_id)))
 
     async def _sum_tool_calls(self, tool_id: str) -> int:
-        uses = await self._tables.page(TOOL_USES, tool_id, window=Window(limit=rules.SHARDS))
+        uses = await self._tables.read_page(TOOL_USES, tool_id, window=Window(limit=rules.SHARDS))
         return sum(use.calls for use in uses.items)

@@ -13,7 +13,9 @@ async def run_architecture_stage(context: StageContext) -> StageOutput:
     brief, needed = context.get_stage_output(Brief, "intake"), context.get_stage_output(Requirements, "requirements")
     library = [LibraryTool(name, tool.spec.description, tool.category) for name, tool in LIBRARY.items()]
     question = ArchitectureInput(context.get_build_request(BuildRequest).requirement, brief, needed, library)
-    planned = await context.ask_model(Architecture, question, check=lambda found: _check_consistency(found, needed))
+    planned = await context.ask_model(
+        Architecture, question, check=lambda found: _check_plan_consistency(found, needed)
+    )
     planned = await _reserve_slugs(context, planned)
     for agent in planned.agents:
         chosen = [*agent.library_tools, *(f"{tool.name} (new)" for tool in agent.new_tools)]
@@ -34,7 +36,7 @@ async def _reserve_slugs(context: StageContext, planned: Architecture) -> Archit
     return structs.replace(planned, agents=[agent.replace_slugs(slugs) for agent in planned.agents])
 
 
-def _check_consistency(planned: Architecture, needed: Requirements) -> None:
+def _check_plan_consistency(planned: Architecture, needed: Requirements) -> None:
     slugs = [agent.slug for agent in planned.agents]
     if len(set(slugs)) < len(slugs):
         raise ValueError("two agents have one slug")
@@ -45,11 +47,11 @@ def _check_consistency(planned: Architecture, needed: Requirements) -> None:
             raise ValueError(f"{agent.slug} cannot call {', '.join(strangers)}")
         if len(set(agent.tool_names)) < len(agent.tool_names):
             raise ValueError(f"{agent.slug}: two tools have one name")
-    _check_acyclic({agent.slug: agent.calls for agent in planned.agents})
+    _check_calls_are_acyclic({agent.slug: agent.calls for agent in planned.agents})
     acceptance.check_agent_duties(planned, needed)
 
 
-def _check_acyclic(calls: dict[str, list[str]]) -> None:
+def _check_calls_are_acyclic(calls: dict[str, list[str]]) -> None:
     done = set[str]()
 
     def visit(slug: str, above: tuple[str, ...]) -> None:

@@ -10,7 +10,7 @@ from nexus.domain.builds.stage_context import StageContext
 from nexus.domain.builds.stages.parts import find_planned_agent
 from nexus.domain.builds.stages.tools import ToolSet
 from nexus.domain.builds.workflow import StageOutput
-from nexus.domain.core.texts import format_count
+from nexus.domain.core.texts import format_plural_count
 
 CONFTEST = '''"""Lets plain `pytest` in this folder find the tools, wherever it is called from."""
 
@@ -29,7 +29,7 @@ class Assembled(Struct, frozen=True, kw_only=True):
     files: list[str]
 
 
-async def assembly(context: StageContext) -> StageOutput:
+async def run_assembly_stage(context: StageContext) -> StageOutput:
     agent = find_planned_agent(context)
     folder, architecture = f"agents/{agent.slug}", context.get_stage_output(Architecture, "architecture")
     manifest = _make_manifest(context, agent)
@@ -49,7 +49,9 @@ async def assembly(context: StageContext) -> StageOutput:
     spec = await context.services.resolver.make_agent_spec(
         package.parse_package(files), agent_id=agent.slug, others=others
     )
-    await context.note(f"{agent.slug}: {format_count(len(spec.tools), 'tool')}, {format_count(len(files), 'file')}")
+    await context.note(
+        f"{agent.slug}: {format_plural_count(len(spec.tools), 'tool')}, {format_plural_count(len(files), 'file')}"
+    )
     assembled = Assembled(folder=folder, tools=[entry.ref for entry in manifest.tools], files=sorted(files))
     placed = {f"{folder}/{path}": text for path, text in files.items()}
     placed["docs/requirements.md"] = _rewrite_requirements(context, architecture, say)

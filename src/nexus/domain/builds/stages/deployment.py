@@ -21,10 +21,10 @@ class Deployed(Struct, frozen=True, kw_only=True):
     smoke_tests: dict[str, str]
 
 
-async def deployment(context: StageContext) -> StageOutput:
+async def run_deployment_stage(context: StageContext) -> StageOutput:
     planned = context.get_stage_output(Architecture, "architecture").agents
     found = {agent.slug: await _find_newest(context, agent.slug) for agent in planned}
-    refused = await _list_refused(context, found)
+    refused = await _list_refused_agents(context, found)
     versions, said = dict[str, int](), dict[str, str]()
     for agent in planned:
         if agent.slug in refused:
@@ -40,7 +40,7 @@ async def deployment(context: StageContext) -> StageOutput:
     return StageOutput(output=Deployed(versions=versions, smoke_tests=said), summary=", ".join(versions))
 
 
-async def _list_refused(context: StageContext, found: Mapping[str, tuple[Agent, Version]]) -> Mapping[str, str]:
+async def _list_refused_agents(context: StageContext, found: Mapping[str, tuple[Agent, Version]]) -> Mapping[str, str]:
     """The agents that are not to be deployed, and why. StageFailed when none is to be: of a build that is not accepted as partial, one is
     enough for that."""
     accepted, refused = context.project.accept_partial, dict[str, str]()
@@ -56,7 +56,9 @@ async def _list_refused(context: StageContext, found: Mapping[str, tuple[Agent, 
     return refused
 
 
-async def finalize(context: StageContext, outputs: Mapping[str, StageOutput], commit_id: str) -> StageEffects:
+async def make_deployment_effects(
+    context: StageContext, outputs: Mapping[str, StageOutput], commit_id: str
+) -> StageEffects:
     writes = list[Write]()
     deployed = outputs[""].output
     if isinstance(deployed, Deployed):

@@ -8,10 +8,10 @@ from nexus.domain.builds.outputs import Architecture, Brief, BuildRequest, Case,
 from nexus.domain.builds.stage_context import StageContext
 from nexus.domain.builds.stages.parts import find_planned_agent
 from nexus.domain.builds.workflow import StageOutput
-from nexus.domain.core.texts import format_count
+from nexus.domain.core.texts import format_plural_count
 
 
-async def design(context: StageContext) -> StageOutput:
+async def run_design_stage(context: StageContext) -> StageOutput:
     agent = find_planned_agent(context)
     brief, needed = context.get_stage_output(Brief, "intake"), context.get_stage_output(Requirements, "requirements")
     planned = context.get_stage_output(Architecture, "architecture")
@@ -19,7 +19,7 @@ async def design(context: StageContext) -> StageOutput:
     made = await context.ask_model(
         Design, question, check=lambda found: acceptance.check_test_cases(found, agent, planned, needed)
     )
-    await context.note(f"{agent.slug}: {format_count(len(made.cases), 'case')}")
+    await context.note(f"{agent.slug}: {format_plural_count(len(made.cases), 'case')}")
     files = {
         f"agents/{agent.slug}/docs/design.md": documents.format_design_doc(agent, made, brief.language),
         f"agents/{agent.slug}/tests/cases.toml": encode_cases(made.cases),

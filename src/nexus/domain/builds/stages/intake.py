@@ -8,14 +8,14 @@ from nexus.domain.builds.model import StageFailed
 from nexus.domain.builds.outputs import Brief, BuildRequest, Language
 from nexus.domain.builds.stage_context import StageContext
 from nexus.domain.builds.workflow import StageOutput
-from nexus.domain.core.texts import single_line
+from nexus.domain.core.texts import make_single_line
 from nexus.domain.projects.model import StageEffects
 
 STAND_IN = "offline"
 """The model without language: the only one that may say that its user needs another."""
 
 
-async def intake(context: StageContext) -> StageOutput:
+async def run_intake_stage(context: StageContext) -> StageOutput:
     requirement = context.get_build_request(BuildRequest).requirement
     brief = await context.ask_model(Brief, BuildRequest(requirement))
     if brief.intent != "new":
@@ -45,14 +45,16 @@ _REFUSALS: Mapping[str, tuple[str, str]] = {
 async def _explain_model_setup(context: StageContext, say: Language) -> str:
     """How a language model is set: with what was found on this machine, or with what there is elsewhere."""
     servers = await context.services.discovery.find_local_models()
-    found = [single_line(f"{server.provider}/{name}")[:100] for server in servers for name in server.names[:1]]
+    found = [make_single_line(f"{server.provider}/{name}")[:100] for server in servers for name in server.names[:1]]
     if not found:
         return documents.translate_label("set_a_model", say).format(context.services.commands)
     use = context.services.commands.use_model.format(shlex.quote(found[0]))
     return documents.translate_label("use_this_model", say).format(found=", ".join(found), use=use)
 
 
-async def finalize(context: StageContext, outputs: Mapping[str, StageOutput], commit_id: str) -> StageEffects:
+async def make_intake_effects(
+    context: StageContext, outputs: Mapping[str, StageOutput], commit_id: str
+) -> StageEffects:
     """The project takes the name that was found for it, unless its user gave one."""
     brief, project = outputs[""].output, context.project
     if isinstance(brief, Brief) and project.requirement.strip().startswith(project.project_name):

@@ -16,7 +16,7 @@ from nexus.domain.builds.workflow import StageOutput
 from nexus.domain.tools.library.registry import LIBRARY
 
 
-async def prompt(context: StageContext) -> StageOutput:
+async def run_prompt_stage(context: StageContext) -> StageOutput:
     agent = find_planned_agent(context)
     made = await context.ask_model(PromptText, make_prompt_input(context, agent))
     path = f"agents/{agent.slug}/prompt.md"

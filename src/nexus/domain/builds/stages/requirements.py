@@ -6,7 +6,7 @@ from nexus.domain.builds.stage_context import StageContext
 from nexus.domain.builds.workflow import StageOutput
 
 
-async def requirements(context: StageContext) -> StageOutput:
+async def run_requirements_stage(context: StageContext) -> StageOutput:
     brief = context.get_stage_output(Brief, "intake")
     found = await context.ask_model(
         Requirements,

@@ -9,7 +9,7 @@ from nexus.domain.builds.stage_context import StageContext
 from nexus.domain.builds.stages.parts import find_planned_agent
 from nexus.domain.builds.workflow import StageOutput
 from nexus.domain.core.errors import InvalidInput
-from nexus.domain.core.texts import format_count
+from nexus.domain.core.texts import format_plural_count
 from nexus.domain.ports.code import Program, TestResult
 from nexus.domain.ports.tools import Effect
 
@@ -32,7 +32,7 @@ class ToolSet(Struct, frozen=True, kw_only=True):
     written: list[KeptTool] = []
 
 
-async def tools(context: StageContext) -> StageOutput:
+async def run_tools_stage(context: StageContext) -> StageOutput:
     agent = find_planned_agent(context)
     files: dict[str, str] = {}
     written = list[KeptTool]()
@@ -54,11 +54,13 @@ async def _write_tool(
     brief, previous, failure = context.get_stage_output(Brief, "intake"), None, None
     for repairs in range(REPAIRS + 1):
         question = ToolInput(brief, agent, planned, previous, failure)
-        tool = await context.ask_model(WrittenTool, question, check=lambda found: _check_form(found, planned))
+        tool = await context.ask_model(WrittenTool, question, check=lambda found: _check_tool_signature(found, planned))
         failure, tests = await _check_tool(context, tool)
         if failure is None:
-            await context.note(f"{tool.name}: {format_count(len(tests), 'test')} passed")
-            return KeptTool(name=tool.name, effect=tool.effect, tests=tests, repairs=repairs), sources(tool)
+            await context.note(f"{tool.name}: {format_plural_count(len(tests), 'test')} passed")
+            return KeptTool(name=tool.name, effect=tool.effect, tests=tests, repairs=repairs), make_tool_source_files(
+                tool
+            )
         await context.note(f"{tool.name}: {failure.splitlines()[0][:200]}")
         previous = tool
     raise StageFailed(
@@ -72,17 +74,17 @@ async def _check_tool(context: StageContext, tool: WrittenTool) -> tuple[str | N
         await context.services.code.parse_tool_spec(tool.code, tool.name)
     except InvalidInput as error:
         return error.detail, []
-    outcome, results = await context.services.code.run_tests(Program(sources(tool)), limits=TEST_LIMITS)
-    failure = _describe_failure(outcome.error or outcome.status, outcome.status == "ok", results)
+    outcome, results = await context.services.code.run_tests(Program(make_tool_source_files(tool)), limits=TEST_LIMITS)
+    failure = _describe_test_failure(outcome.error or outcome.status, outcome.status == "ok", results)
     return failure, [test.name for test in results]
 
 
-def sources(tool: WrittenTool) -> dict[str, str]:
+def make_tool_source_files(tool: WrittenTool) -> dict[str, str]:
     """A written tool as files of its package."""
     return {f"tools/{tool.name}.py": tool.code, f"tests/test_{tool.name}.py": tool.test_code}
 
 
-def _describe_failure(error: str, ran: bool, results: list[TestResult]) -> str | None:
+def _describe_test_failure(error: str, ran: bool, results: list[TestResult]) -> str | None:
     if not ran:
         return f"The tests did not run: {error}"
     if not results:
@@ -91,6 +93,6 @@ def _describe_failure(error: str, ran: bool, results: list[TestResult]) -> str |
     return "\n".join(failed) or None
 
 
-def _check_form(tool: WrittenTool, planned: PlannedTool) -> None:
+def _check_tool_signature(tool: WrittenTool, planned: PlannedTool) -> None:
     if tool.name != planned.name:
         raise ValueError(f"the tool is to be named {planned.name}")

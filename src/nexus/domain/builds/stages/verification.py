@@ -21,7 +21,7 @@ from nexus.domain.ports.code import TestResult
 from nexus.domain.projects.model import StageEffects
 
 
-async def verification(context: StageContext) -> StageOutput:
+async def run_verification_stage(context: StageContext) -> StageOutput:
     agent = find_planned_agent(context)
     packages = await context.services.agents.load_agent_packages(context.project.project_id)
     findings = await _examine_agent(context, agent, packages)
@@ -55,7 +55,7 @@ async def _examine_agent(context: StageContext, agent: PlannedAgent, packages: M
     planned = context.get_stage_output(Architecture, "architecture")
     needed = context.get_stage_output(Requirements, "requirements")
     return Findings(
-        model=context.services.models.choose(spec.model).name,
+        model=context.services.models.with_model(spec.model).name,
         boundary=context.services.code.get_isolation_tier().detail,
         problems=problems,
         tests=tests,
@@ -81,7 +81,9 @@ async def _repair_agent(
     return packages, findings
 
 
-async def finalize(context: StageContext, outputs: Mapping[str, StageOutput], commit_id: str) -> StageEffects:
+async def make_verification_effects(
+    context: StageContext, outputs: Mapping[str, StageOutput], commit_id: str
+) -> StageEffects:
     """Every agent's next version with its verdict, and what the build comes to."""
     packages = await context.services.agents.load_agent_packages(context.project.project_id, at=commit_id)
     verdicts = {slug: part.output for slug, part in outputs.items() if isinstance(part.output, Verified)}
