@@ -1,0 +1,248 @@
+"""The queues in SQS: what they are named, how they are set, and what lies in them."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
+from typing import Any, cast
+
+import aioboto3
+import structlog
+from aiobotocore.config import AioConfig
+from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
+
+from nexus.domain.core.errors import NotFound, Unavailable
+
+POLL_SECONDS = 20
+"""The longest wait for messages that SQS knows."""
+DAY = 24 * 3600
+RECEIVES = 3
+"""How often a message comes before it is a dead letter."""
+READY_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds between looks for a queue that was just made: SQS may need a while to see it everywhere."""
+MOVE_SECONDS = 60
+CONFIG = AioConfig(
+    connect_timeout=2,
+    read_timeout=POLL_SECONDS + 5,
+    max_pool_connections=50,
+    parameter_validation=False,
+    retries={"total_max_attempts": 1},  # who waits for an answer decides about the next attempt
+)
+FAILURES = (BotoCoreError, ClientError, OSError)
+"""What a call raises when SQS is away, busy or refuses; a TimeoutError is an OSError."""
+_MISSING = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
+_THERE = frozenset({"QueueAlreadyExists", "QueueNameExists"})
+
+logger = structlog.get_logger()
+
+
+class Queue(Struct, frozen=True, kw_only=True):
+    """A queue and the one of its dead letters, by name. Times in seconds."""
+
+    name: str
+    dead_letters: str
+    visibility: int
+    retention: int
+
+
+BUILD_QUEUE = Queue(name="nexus-build-queue", dead_letters="nexus-build-dlq", visibility=3600, retention=7 * DAY)
+DEPLOY_QUEUE = Queue(name="nexus-deploy-queue", dead_letters="nexus-deploy-dlq", visibility=600, retention=3 * DAY)
+NOTIFICATION_QUEUE = Queue(
+    name="nexus-notification-queue", dead_letters="nexus-notification-dlq", visibility=300, retention=4 * DAY
+)
+QUEUES = (BUILD_QUEUE, DEPLOY_QUEUE, NOTIFICATION_QUEUE)
+DEAD_LETTER_RETENTION = 14 * DAY
+
+
+class QueueDepth(Struct, frozen=True, kw_only=True):
+    """How many messages wait, were received and not yet deleted, come later, and are dead. SQS counts them roughly.
+
+    `oldest_seconds`: the age of the oldest one, where the server says it; AWS does so in CloudWatch only."""
+
+    name: str
+    waiting: int
+    in_flight: int
+    delayed: int
+    dead: int
+    oldest_seconds: float | None = None
+
+
+def open_client(*, region: str, endpoint_url: str | None = None, **session: str) -> AbstractAsyncContextManager[Any]:
+    """A client for SQS, to be entered; credentials come from where the SDK looks, or from `session`."""
+    client = aioboto3.Session(region_name=region, **session).client("sqs", endpoint_url=endpoint_url, config=CONFIG)
+    return cast(AbstractAsyncContextManager[Any], client)
+
+
+def read_code(error: BaseException) -> str:
+    """The code that SQS gave, or the name of the error where none came."""
+    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
+
+
+@contextmanager
+def translate_failures(operation: str) -> Iterator[None]:
+    try:
+        yield
+    except FAILURES as error:
+        detail = f"The queue does not answer: {read_code(error)}."
+        raise Unavailable(detail, reason="queue", operation=operation) from error
+
+
+class QueueUrls:
+    """Where queues are, asked for once each."""
+
+    def __init__(self, client: Any) -> None:
+        self._client, self._urls = client, dict[str, str]()
+
+    async def find(self, name: str) -> str:
+        """ClientError when there is no such queue."""
+        if name not in self._urls:
+            self._urls[name] = str((await self._client.get_queue_url(QueueName=name))["QueueUrl"])
+        return self._urls[name]
+
+
+async def provision_queues(client: Any, queues: Sequence[Queue] = QUEUES) -> list[str]:
+    """Makes what is missing, sets what is set otherwise, and answers the names of what it made. Several processes may do so at once;
+    nothing is deleted. Unavailable when SQS does not answer."""
+    made: list[str] = []
+    with translate_failures("provision_queues"):
+        for queue in queues:
+            letters = {"MessageRetentionPeriod": str(DEAD_LETTER_RETENTION)}
+            if await _make_queue(client, queue.dead_letters, letters):
+                made.append(queue.dead_letters)
+            dead_letters = await _wait_for_attributes(client, queue.dead_letters)
+            if await _make_queue(client, queue.name, _build_attributes(queue, dead_letters["QueueArn"])):
+                made.append(queue.name)
+            await _wait_for_attributes(client, queue.name)
+    return made
+
+
+async def find_missing_queues(client: Any, queues: Sequence[Queue] = QUEUES) -> list[str]:
+    """The names of queues, and of queues of dead letters, that are not there."""
+    names = [name for queue in queues for name in (queue.name, queue.dead_letters)]
+    with translate_failures("find_missing_queues"):
+        urls = await asyncio.gather(*(_find_url(client, name) for name in names))
+    return [name for name, url in zip(names, urls, strict=True) if url is None]
+
+
+async def read_queue_depths(client: Any, queues: Sequence[Queue] = QUEUES) -> list[QueueDepth]:
+    """Unavailable when a queue is missing or SQS does not answer."""
+    with translate_failures("read_queue_depths"):
+        return await asyncio.gather(*(_read_depth(client, queue) for queue in queues))
+
+
+async def redrive_dead_letters(client: Any, name: str) -> int:
+    """Moves the dead letters of the queue back into it, as many as lay there at the start, and answers how many it moved: a letter that
+    dies again meanwhile is not moved twice. What could not be moved stays. NotFound for a queue that is not there, or has none."""
+    with translate_failures("redrive_dead_letters"):
+        target = await _find_url(client, name)
+        policy = (await _read_attributes(client, target)).get("RedrivePolicy") if target else None
+        if not target or not policy:
+            raise NotFound(f"There is no queue {name} with a queue of dead letters")
+        source_name = json.loads(policy)["deadLetterTargetArn"].rpartition(":")[2]
+        source = await QueueUrls(client).find(source_name)
+        left, moved = int((await _read_attributes(client, source))["ApproximateNumberOfMessages"]), 0
+        while left > 0 and (letters := await _receive_letters(client, source, most=min(left, 10))):
+            left -= len(letters)
+            moved += sum(await asyncio.gather(*(_move_letter(client, one, source, target) for one in letters)))
+    return moved
+
+
+async def _find_url(client: Any, name: str) -> str | None:
+    try:
+        return await QueueUrls(client).find(name)
+    except ClientError as error:
+        if read_code(error) in _MISSING:
+            return None
+        raise
+
+
+async def _make_queue(client: Any, name: str, attributes: Mapping[str, str]) -> bool:
+    """Whether it was missing. One that is there is set as wanted."""
+    if await _find_url(client, name) is None:
+        try:
+            await client.create_queue(QueueName=name, Attributes=attributes)
+            return True
+        except ClientError as error:
+            if read_code(error) not in _THERE:  # another process made it, with other attributes
+                raise
+    there = await _wait_for_attributes(client, name)
+    changed = {key: value for key, value in attributes.items() if not _is_same(there.get(key), value)}
+    if changed:
+        await client.set_queue_attributes(QueueUrl=await QueueUrls(client).find(name), Attributes=changed)
+    return False
+
+
+def _build_attributes(queue: Queue, dead_letters_arn: str) -> dict[str, str]:
+    return {
+        "VisibilityTimeout": str(queue.visibility),
+        "MessageRetentionPeriod": str(queue.retention),
+        "ReceiveMessageWaitTimeSeconds": str(POLL_SECONDS),
+        "RedrivePolicy": json.dumps({"deadLetterTargetArn": dead_letters_arn, "maxReceiveCount": str(RECEIVES)}),
+    }
+
+
+def _is_same(there: str | None, wanted: str) -> bool:
+    """Servers write the policy in their own way: with numbers for texts, and in any order."""
+    if there is None or not wanted.startswith("{"):
+        return there == wanted
+    one, other = ({key: str(value) for key, value in json.loads(text).items()} for text in (there, wanted))
+    return one == other
+
+
+async def _wait_for_attributes(client: Any, name: str) -> Mapping[str, str]:
+    """Those of a queue that was just made. ClientError when it does not appear."""
+    for pause in READY_PAUSES:
+        try:
+            return await _read_attributes(client, await QueueUrls(client).find(name))
+        except ClientError as error:
+            if read_code(error) not in _MISSING:
+                raise
+        await asyncio.sleep(pause)
+    return await _read_attributes(client, await QueueUrls(client).find(name))
+
+
+async def _read_attributes(client: Any, url: str) -> Mapping[str, str]:
+    answer = await client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+    return cast(Mapping[str, str], answer["Attributes"])
+
+
+async def _read_depth(client: Any, queue: Queue) -> QueueDepth:
+    urls = QueueUrls(client)
+    there = await _read_attributes(client, await urls.find(queue.name))
+    dead = await _read_attributes(client, await urls.find(queue.dead_letters))
+    oldest = there.get("ApproximateAgeOfOldestMessage")
+    return QueueDepth(
+        name=queue.name,
+        waiting=int(there["ApproximateNumberOfMessages"]),
+        in_flight=int(there["ApproximateNumberOfMessagesNotVisible"]),
+        delayed=int(there["ApproximateNumberOfMessagesDelayed"]),
+        dead=int(dead["ApproximateNumberOfMessages"]) + int(dead["ApproximateNumberOfMessagesNotVisible"]),
+        oldest_seconds=None if oldest is None else float(oldest),
+    )
+
+
+async def _receive_letters(client: Any, url: str, *, most: int) -> Sequence[Mapping[str, Any]]:
+    """Waits a second at most: without a wait, SQS asks a part of its servers only."""
+    answer = await client.receive_message(
+        QueueUrl=url,
+        MaxNumberOfMessages=most,
+        WaitTimeSeconds=1,
+        VisibilityTimeout=MOVE_SECONDS,
+        MessageSystemAttributeNames=["MessageGroupId"],
+    )
+    return cast(Sequence[Mapping[str, Any]], answer.get("Messages", ()))
+
+
+async def _move_letter(client: Any, letter: Mapping[str, Any], source: str, target: str) -> bool:
+    """Sent first, deleted then: it may come twice, and is never lost. One that is refused stays."""
+    group = letter.get("Attributes", {}).get("MessageGroupId")
+    try:
+        await client.send_message(
+            QueueUrl=target, MessageBody=letter["Body"], **({"MessageGroupId": group} if group else {})
+        )
+        await client.delete_message(QueueUrl=source, ReceiptHandle=letter["ReceiptHandle"])
+    except FAILURES as error:
+        logger.warning("queue.letter_not_moved", message_id=letter["MessageId"], reason=read_code(error))
+        return False
+    return True
