@@ -104,6 +104,30 @@ def test_a_key_alone_chooses_the_provider_it_is_for() -> None:
     )
 
 
+FALLBACK = {"DYNAMODB_ENDPOINT_URL": "http://t:1", "SQS_ENDPOINT_URL": "http://q:2", "AWS_REGION": "eu-west-1"}
+
+
+def read_aws(environ: dict[str, str]) -> tuple[str, ...]:
+    read = parse_environment(environ)
+    return read.tables.endpoint_url, read.queue.endpoint_url, read.tables.region, read.queue.region
+
+
+def test_the_names_that_others_have_for_aws_are_understood() -> None:
+    assert read_aws(FALLBACK) == ("http://t:1", "http://q:2", "eu-west-1", "eu-west-1")
+    assert read_aws(dict.fromkeys(FALLBACK, " ")) == read_aws({}) == ("", "", "us-west-2", "us-west-2")
+
+
+@pytest.mark.parametrize("empty", [{}, dict.fromkeys(("NEXUS_TABLES__ENDPOINT_URL", "NEXUS_QUEUE__REGION"), "")])
+def test_the_names_of_nexus_win_over_them_unless_they_are_empty(empty: dict[str, str]) -> None:
+    own = {"NEXUS_QUEUE__ENDPOINT_URL": "http://own:3", "NEXUS_TABLES__REGION": "eu-north-1"}
+    assert read_aws(FALLBACK | own | empty) == ("http://t:1", "http://own:3", "eu-north-1", "eu-west-1")
+    assert parse_environment(FALLBACK, queue__endpoint_url="http://b:4").queue.endpoint_url == "http://b:4"
+
+
+def test_a_wrong_value_under_another_name_names_that_one() -> None:
+    assert refusal({"SQS_ENDPOINT_URL": "queues:9324"}).detail.startswith("SQS_ENDPOINT_URL is wrong: ")
+
+
 def test_a_secret_shows_itself_only_when_asked() -> None:
     settings = parse_environment({"NEXUS_MODEL__API_KEY": "sk-canary", "NEXUS_AUTH__TOKEN": "tok-canary"})
     assert (settings.model.api_key.reveal(), settings.auth.token.reveal()) == ("sk-canary", "tok-canary")

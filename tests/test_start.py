@@ -61,10 +61,11 @@ def test_all_that_stands_against_a_start_is_told_at_once(tmp_path: Path, monkeyp
     assert all(part in refusal.value.detail for part in ("NEXUS_AUTH__TOKEN", "no git", "is a file", "--data-dir"))
 
 
-def test_tables_in_dynamodb_are_refused_without_what_reaches_them(monkeypatch: pytest.MonkeyPatch):
-    assert find_setting_faults(parse_environment({"NEXUS_TABLES__BACKEND": "dynamodb"})) == []
+@pytest.mark.parametrize("aws", [{"NEXUS_TABLES__BACKEND": "dynamodb"}, {"NEXUS_QUEUE__BACKEND": "sqs"}])
+def test_what_is_in_aws_is_refused_without_what_reaches_it(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch):
+    assert find_setting_faults(parse_environment(aws)) == []
     monkeypatch.setitem(sys.modules, "aioboto3", None)
-    [fault] = find_setting_faults(parse_environment({"NEXUS_TABLES__BACKEND": "dynamodb"}))
+    [fault] = find_setting_faults(parse_environment(aws))
     assert "nexus[aws]" in fault
     assert find_setting_faults(parse_environment({})) == []
 
@@ -97,6 +98,15 @@ def test_a_role_that_shares_its_work_is_refused_without_what_is_shared(role: str
     (problem,) = find_setting_faults(parse_environment(environ))
     assert f"NEXUS_ROLE={role} shares its work with other processes and needs {lacking}" in problem
     assert find_setting_faults(parse_environment(environ | SHARED)) == []
+
+
+@pytest.mark.parametrize("role", ["api", "worker"])
+def test_a_role_that_shares_its_work_may_send_it_through_sqs_and_needs_redis_for_events_alone(role: str) -> None:
+    environ = {**SHARED, "NEXUS_QUEUE__BACKEND": "sqs", "NEXUS_ROLE": role}
+    assert find_setting_faults(parse_environment(environ | {"NEXUS_REDIS__URL": "redis://localhost"})) == []
+    (problem,) = find_setting_faults(parse_environment(environ))
+    assert "NEXUS_REDIS__URL" in problem
+    assert not parse_environment({"NEXUS_QUEUE__BACKEND": "sqs"}).uses_redis
 
 
 @pytest.mark.parametrize("name", ["NEXUS_EVENTS__BACKEND", "NEXUS_QUEUE__BACKEND"])

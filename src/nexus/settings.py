@@ -14,6 +14,13 @@ from nexus.domain.core.errors import InvalidInput
 from nexus.domain.core.texts import find_nearest_word
 
 PREFIX = "NEXUS_"
+FALLBACKS: Mapping[str, str] = {
+    "NEXUS_TABLES__ENDPOINT_URL": "DYNAMODB_ENDPOINT_URL",
+    "NEXUS_TABLES__REGION": "AWS_REGION",
+    "NEXUS_QUEUE__ENDPOINT_URL": "SQS_ENDPOINT_URL",
+    "NEXUS_QUEUE__REGION": "AWS_REGION",
+}
+"""Variables by other names, which count where those of nexus are not set."""
 OPENAI_URL = "https://api.openai.com/v1"
 
 
@@ -50,6 +57,7 @@ _Count = Annotated[int, Meta(ge=1, le=100_000)]
 _CountFromZero = Annotated[int, Meta(ge=0, le=100_000)]
 _Seconds = Annotated[float, Meta(gt=0, le=3600)]
 _Text = Annotated[str, Meta(min_length=1)]
+_ENDPOINT = Meta(pattern=r"^(https?://[^\s/]+.*)?$")
 
 
 class _Group(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,9 +81,7 @@ class Auth(_Group, frozen=True, kw_only=True):
 
 class TableStorage(_Group, frozen=True, kw_only=True):
     backend: Annotated[Literal["sqlite", "dynamodb"], "Where rows are kept."] = "sqlite"
-    endpoint_url: Annotated[
-        str, "DynamoDB at another address than that of AWS.", Meta(pattern=r"^(https?://[^\s/]+.*)?$")
-    ] = ""
+    endpoint_url: Annotated[str, "DynamoDB at another address than that of AWS.", _ENDPOINT] = ""
     region: Annotated[_Text, "The AWS region of the tables."] = "us-west-2"
     prefix: Annotated[str, "How the names of the tables start.", Meta(pattern=r"^[A-Za-z0-9_.-]*$", max_length=100)] = (
         "nexus_"
@@ -88,8 +94,14 @@ class Events(_Group, frozen=True, kw_only=True):
 
 class Queue(_Group, frozen=True, kw_only=True):
     backend: Annotated[
-        Literal["inprocess", "arq"], "What carries builds from the processes that take them to those that run them."
+        Literal["inprocess", "arq", "sqs"],
+        "What carries builds from the processes that take them to those that run them.",
     ] = "inprocess"
+    endpoint_url: Annotated[str, "SQS at another address than that of AWS.", _ENDPOINT] = ""
+    region: Annotated[_Text, "The AWS region of the queues in SQS."] = "us-west-2"
+    prefix: Annotated[
+        str, "How the names of the queues in SQS start.", Meta(pattern=r"^[A-Za-z0-9_-]*$", max_length=40)
+    ] = "nexus-"
 
 
 class RedisStorage(_Group, frozen=True, kw_only=True):
@@ -194,6 +206,10 @@ class Settings(_Group, frozen=True, kw_only=True):
         return self.events.backend == "redis" or self.queue.backend == "arq"
 
     @property
+    def uses_aws(self) -> bool:
+        return self.tables.backend == "dynamodb" or self.queue.backend == "sqs"
+
+    @property
     def files_root(self) -> Path:
         """Of projects: shared by all processes where there are several."""
         return Path(self.files.root or self.data_dir).absolute()
@@ -242,11 +258,12 @@ def list_env_variables() -> Iterator[Variable]:
 
 
 def parse_environment(environ: Mapping[str, str], **overrides: object) -> Settings:
-    """Settings from `NEXUS_…`; an override (`port=9000`, `model__name="x"`) wins, unless it is None."""
+    """Settings from `NEXUS_…` and the variables of FALLBACKS; an override (`port=9000`, `model__name="x"`) wins, unless it is None."""
     known = {variable.name: variable for variable in list_env_variables()}
-    given: dict[str, object] = {
-        name: text for name, text in environ.items() if name.startswith(PREFIX) and text.strip()
-    }
+    set_here = {name: text for name, text in environ.items() if text.strip()}
+    sources = _find_fallback_sources(set_here)
+    given: dict[str, object] = {name: text for name, text in set_here.items() if name.startswith(PREFIX)}
+    given |= {name: set_here[source] for name, source in sources.items()}
     given |= {PREFIX + name.upper(): value for name, value in overrides.items() if value is not None}
     errors, values = list[dict[str, str]](), {group: dict[str, Any]() for group in ("", *_GROUPS)}
     for name, value in sorted(given.items()):
@@ -259,7 +276,8 @@ def parse_environment(environ: Mapping[str, str], **overrides: object) -> Settin
             values[variable.group][variable.field] = variable.parse_value(value)
         except msgspec.ValidationError as error:
             reason = f"one of {', '.join(variable.choices)}" if variable.choices else error
-            errors.append({"pointer": name, "message": f"{name} is wrong: {reason}."})
+            source = sources.get(name, name)
+            errors.append({"pointer": source, "message": f"{source} is wrong: {reason}."})
     if errors:
         raise InvalidInput(" ".join(error["message"] for error in errors), errors=errors)
     model = values["model"]
@@ -267,6 +285,11 @@ def parse_environment(environ: Mapping[str, str], **overrides: object) -> Settin
         model.setdefault("provider", "openai")
     groups: dict[str, Any] = {name: group(**values[name]) for name, group in _GROUPS.items()}
     return Settings(**values[""], **groups)
+
+
+def _find_fallback_sources(environ: Mapping[str, str]) -> dict[str, str]:
+    """By setting, the variable of another name that counts in its place."""
+    return {name: other for name, other in FALLBACKS.items() if name not in environ and other in environ}
 
 
 def describe_missing_api_key(model: Model) -> str:

@@ -14,7 +14,7 @@ SHORTEST_TOKEN = 16
 GIT_ADVICE = (
     "Install git (Debian, Ubuntu: apt install git; macOS: xcode-select --install): projects are git repositories."
 )
-AWS_ADVICE = "NEXUS_TABLES__BACKEND=dynamodb needs the extra aws: pip install 'nexus[aws]'."
+AWS_ADVICE = "NEXUS_TABLES__BACKEND=dynamodb and NEXUS_QUEUE__BACKEND=sqs need the extra aws: pip install 'nexus[aws]'."
 REDIS_ADVICE = "Redis needs the extra redis: pip install 'nexus[redis]'."
 _SHORT = f"NEXUS_AUTH__TOKEN has fewer than {SHORTEST_TOKEN} characters"
 _ADVICE = 'make one with python3 -c "import secrets; print(secrets.token_urlsafe())".'
@@ -45,7 +45,7 @@ def find_setting_faults(settings: Settings) -> list[str]:
         parse_networks(settings.trusted_proxies)
     except ValueError as error:
         found.append(f"NEXUS_TRUSTED_PROXIES is wrong: {error}.")
-    if settings.tables.backend == "dynamodb" and find_spec("aioboto3") is None:
+    if settings.uses_aws and find_spec("aioboto3") is None:
         found.append(AWS_ADVICE)
     if settings.uses_redis:
         if not settings.redis.url:
@@ -63,7 +63,7 @@ def find_role_faults(settings: Settings) -> list[str]:
     wanted = {
         "NEXUS_TABLES__BACKEND=dynamodb: SQLite is the store of one process": settings.tables.backend == "dynamodb",
         "NEXUS_EVENTS__BACKEND=redis: readers follow replies of other processes": settings.events.backend == "redis",
-        "NEXUS_QUEUE__BACKEND=arq: builds run in other processes": settings.queue.backend != "inprocess",
+        "NEXUS_QUEUE__BACKEND=arq or sqs: builds run in other processes": settings.queue.backend != "inprocess",
         "NEXUS_SECRET, the same for all: it seals the cursors of lists": bool(settings.secret),
     }
     return [f"{needs} {what}." for what, is_given in wanted.items() if not is_given]

@@ -98,7 +98,7 @@ async def sqs_client(url: str) -> AsyncIterator[Any]:
 
 
 async def send(jobs: SqsJobs, *names: str) -> None:
-    await asyncio.gather(*(jobs.enqueue(RunBuild(task_id=name), key=name) for name in names))
+    await asyncio.gather(*(jobs.enqueue_job(RunBuild(task_id=name), key=name) for name in names))
 
 
 async def read_depth(client: Any, queue: Queue) -> tuple[int, int, int]:

@@ -96,7 +96,7 @@ def server() -> Iterator[SqsServer]:
 
 async def test_a_job_arrives_as_it_was_sent_and_leaves_nothing_behind(client: Any, queue: Queue, jobs: SqsJobs) -> None:
     desk = Desk()
-    await jobs.enqueue(RunBuild(task_id="é1"), key="k\n1", priority=5, group="tenant-1")
+    await jobs.enqueue_job(RunBuild(task_id="é1"), key="k\n1", priority=5, group="tenant-1")
     async with receive(client, queue, desk):
         body, *others = await desk.came.get()
     assert (msgspec.json.decode(body, type=RunBuild), others) == (RunBuild(task_id="é1"), ["k\n1", 5, "tenant-1"])
@@ -115,7 +115,7 @@ async def test_what_is_sent_at_once_goes_out_together_up_to_ten(client: Any, que
 
 async def test_the_group_is_that_of_the_message_where_it_can_be_one(client: Any, queue: Queue, jobs: SqsJobs) -> None:
     for group in ("tenant-1", "", "two words", "x" * 129):
-        await jobs.enqueue(RunBuild(task_id="1"), key="1", group=group)
+        await jobs.enqueue_job(RunBuild(task_id="1"), key="1", group=group)
     url = (await client.get_queue_url(QueueName=queue.name))["QueueUrl"]
     answer = await client.receive_message(
         QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["MessageGroupId"]
@@ -139,14 +139,14 @@ async def test_a_server_that_refuses_groups_gets_none_from_then_on(client: Any, 
 
     jobs = SqsJobs(changed := Changed(client, send_message_batch=refuse_groups), queue=queue)
     for name, requests in [("a", 2), ("b", 3)]:
-        await jobs.enqueue(RunBuild(task_id=name), key=name, group="tenant-1")
+        await jobs.enqueue_job(RunBuild(task_id=name), key=name, group="tenant-1")
         assert changed.count("send_message_batch") == requests
     assert await read_depth(client, queue) == (2, 0, 0)
 
 
 async def test_of_jobs_sent_together_only_the_one_that_fails_is_unavailable(client: Any, queue: Queue) -> None:
     jobs = SqsJobs(Changed(client, send_message_batch=fail_one_entry(1)), queue=queue)
-    sends = [jobs.enqueue(RunBuild(task_id=name), key=name) for name in ("a", "b", "c")]
+    sends = [jobs.enqueue_job(RunBuild(task_id=name), key=name) for name in ("a", "b", "c")]
     first, *others = await asyncio.gather(*sends, return_exceptions=True)
     assert isinstance(first, Unavailable)
     assert "InternalError" in first.detail
@@ -156,7 +156,7 @@ async def test_of_jobs_sent_together_only_the_one_that_fails_is_unavailable(clie
 
 
 async def test_who_no_longer_waits_for_a_send_spoils_no_other(client: Any, queue: Queue, jobs: SqsJobs) -> None:
-    one, other = (asyncio.ensure_future(jobs.enqueue(RunBuild(task_id=name), key=name)) for name in ("a", "b"))
+    one, other = (asyncio.ensure_future(jobs.enqueue_job(RunBuild(task_id=name), key=name)) for name in ("a", "b"))
     await asyncio.sleep(0)
     one.cancel()
     await other
@@ -213,6 +213,22 @@ async def test_what_cannot_be_read_is_a_dead_letter_with_its_reason(
     [letter] = (await client.receive_message(QueueUrl=urls[1], MessageAttributeNames=["All"]))["Messages"]
     assert letter["Body"] == poison
     assert letter["MessageAttributes"]["reason"]["StringValue"]
+
+
+async def test_a_job_of_a_kind_that_the_process_does_not_know_is_a_dead_letter(
+    client: Any, queue: Queue, jobs: SqsJobs
+) -> None:
+    async def refuse(body: bytes, key: str, priority: int, group: str) -> None:
+        raise msgspec.ValidationError("no such job")
+
+    receiver = SqsReceiver(client, queue=queue, has_room=lambda: 10, poll_seconds=0)
+    await send(jobs, "a")
+    running = asyncio.ensure_future(receiver.run(refuse))
+    await wait_for_depth(client, queue, 0, 0, 1)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    await receiver.close()
 
 
 async def test_what_cannot_be_read_stays_when_it_cannot_be_sent_on(client: Any, queue: Queue) -> None:

@@ -13,6 +13,7 @@ from nexus.adapters.sqs.jobs import SqsJobs
 from nexus.adapters.sqs.queues import (
     QUEUES,
     Queue,
+    delete_all_messages,
     find_missing_queues,
     provision_queues,
     read_queue_depths,
@@ -160,3 +161,10 @@ async def read_attributes(client: Any, name: str) -> Mapping[str, str]:
     url = (await client.get_queue_url(QueueName=name))["QueueUrl"]
     answer = await client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
     return dict(answer["Attributes"])
+
+
+async def test_all_messages_are_deleted_and_the_queues_stay(client: Any, queue: Queue) -> None:
+    await send(SqsJobs(client, queue=queue), "a", "b")
+    assert await delete_all_messages(client, [queue]) == [queue.name, queue.dead_letters]
+    assert await read_depth(client, queue) == (0, 0, 0)
+    assert await delete_all_messages(client, name_queues()) == []

@@ -119,13 +119,18 @@ def _add_serve_command(topics: Topics) -> None:
 
 
 def _add_resources(topics: Topics) -> None:
-    about = "make the DynamoDB tables that servers need; may be run again"
+    about = "make the DynamoDB tables and SQS queues that servers need; may be run again"
     parser = _add_local_command(topics, "init-resources", about, "resources:init_resources")
-    parser.add_argument("--endpoint-url", help="DynamoDB at another address (default: NEXUS_TABLES__ENDPOINT_URL)")
+    parser.add_argument(
+        "--endpoint-url",
+        help="DynamoDB and SQS at one other address (default: NEXUS_TABLES__ENDPOINT_URL, NEXUS_QUEUE__ENDPOINT_URL)",
+    )
     parser.add_argument(
         "--list", action="store_true", help="show what is there and what is missing; exit code 1 for that"
     )
-    parser.add_argument("--clean", action="store_true", help="delete the tables with all their rows before")
+    parser.add_argument(
+        "--clean", action="store_true", help="delete the tables with all their rows, and all messages, before"
+    )
     parser.add_argument("--yes", action="store_true", help="delete without asking")
 
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from msgspec import Struct
 
+from nexus.composition.backends import Backends, describe_missing_parts, open_dynamodb
+from nexus.composition.queues import open_queue, open_receiver
 from nexus.composition.tables import TABLES
 from nexus.domain.builds.agent_build import AGENT_BUILD
 from nexus.domain.builds.runner import BuildTimeouts
@@ -40,18 +42,14 @@ from nexus.jobs.lanes import Lanes
 from nexus.settings import Settings
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
-
     from nexus.adapters.confined.runner import ConfinedRunner
     from nexus.adapters.confined.workspaces import WorkspacePool
     from nexus.adapters.directory.files import DirectoryFiles
-    from nexus.adapters.sqlite.writer import Writer
 
 KEPT = ("nexus.db", "nexus.db-wal", "nexus.db-shm", "lock", "models.toml", "projects")
 """What is kept in a data directory, beside `secret`: closed to other users, whatever the directory itself allows."""
 
 REDIS_PREFIX = "nexus:"
-QUEUE_NAME = "nexus:background"
 
 logger = structlog.get_logger()
 
@@ -103,31 +101,6 @@ class Adapters(AgentAdapters, frozen=True, kw_only=True):
     collects: Mapping[str, Collect] = {}
 
 
-class Backends:
-    """What stands behind more than one port: opened for the first that asks, closed with the stack."""
-
-    def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
-        self.settings, self.stack = settings, stack
-        self._writer: Writer | None = None
-        self._redis: Redis | None = None
-
-    async def open_sqlite_writer(self) -> "Writer":
-        from nexus.adapters.sqlite.writer import Writer
-
-        if self._writer is None:
-            self._writer = Writer(self.settings.data_directory / "nexus.db")
-            await self._writer.open()
-            self.stack.push_async_callback(self._writer.close)
-        return self._writer
-
-    async def open_redis(self) -> "Redis":
-        from nexus.adapters.redis.connections import open_redis_client
-
-        if self._redis is None:
-            self._redis = await self.stack.enter_async_context(open_redis_client(self.settings.redis.url))
-        return self._redis
-
-
 async def open_adapters(settings: Settings, lanes: Lanes, stack: AsyncExitStack) -> Adapters:
     """Conflict when another process holds the data directory; InvalidInput when code cannot be confined as it must be."""
     from nexus.adapters.directory.files import DirectoryFiles
@@ -145,8 +118,8 @@ async def open_adapters(settings: Settings, lanes: Lanes, stack: AsyncExitStack)
         repository=GitRepository(root=settings.files_root, files=files),
         queue=lanes,
         local=lanes,
-        remote=open_queue(settings, stack),
-        receiver=open_receiver(settings, lanes),
+        remote=await open_queue(backends),
+        receiver=await open_receiver(backends, lanes),
         models=await open_model_catalog(settings, stack),
         discovery=make_model_discovery(),
         code=code,
@@ -206,21 +179,11 @@ async def open_table_driver(backends: Backends, *, are_new: bool = True) -> Tabl
     return DynamoTables(client, prefix=wanted.prefix)
 
 
-async def open_dynamodb(settings: Settings, stack: AsyncExitStack) -> Any:
-    from nexus.adapters.dynamodb.tables import open_dynamodb_client
-
-    wanted = settings.tables
-    return await stack.enter_async_context(
-        open_dynamodb_client(region=wanted.region, endpoint_url=wanted.endpoint_url or None)
-    )
-
-
 async def _check_tables(client: Any, prefix: str) -> None:
     from nexus.adapters.dynamodb.provision import find_missing_parts
 
     if missing := await find_missing_parts(client, TABLES, prefix=prefix):
-        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-        raise InvalidInput(f"DynamoDB lacks {shown}. Make what is missing with `nexus init-resources`.")
+        raise InvalidInput(describe_missing_parts("DynamoDB", missing))
 
 
 async def make_signals(backends: Backends) -> Signals:
@@ -256,25 +219,6 @@ async def _open_redis_log(backends: Backends, signals: Signals) -> LogDriver:
     log.open()
     backends.stack.push_async_callback(log.close)
     return log
-
-
-def open_queue(settings: Settings, stack: AsyncExitStack) -> JobQueue | None:
-    """None where all jobs run in the process that makes them."""
-    if settings.queue.backend == "inprocess":
-        return None
-    from nexus.adapters.redis.jobs import ArqJobs
-
-    jobs = ArqJobs(settings.redis.url, queue_name=QUEUE_NAME)
-    stack.push_async_callback(jobs.close)
-    return jobs
-
-
-def open_receiver(settings: Settings, lanes: Lanes) -> JobReceiver | None:
-    if settings.queue.backend == "inprocess":
-        return None
-    from nexus.adapters.redis.jobs import ArqReceiver
-
-    return ArqReceiver(settings.redis.url, queue_name=QUEUE_NAME, has_room=partial(lanes.has_room, "background"))
 
 
 async def start_lease_heartbeat(settings: Settings, stack: AsyncExitStack) -> Heartbeat:

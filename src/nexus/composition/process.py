@@ -12,6 +12,7 @@ from nexus.composition.services import make_domain_services
 from nexus.domain.ports.jobs import Lane
 from nexus.domain.services import Services
 from nexus.jobs.collector import collect_garbage_forever
+from nexus.jobs.delivery import JobDelivery
 from nexus.jobs.lanes import Lanes
 from nexus.jobs.registry import REGISTRY, Registry
 from nexus.jobs.router import JobRouter
@@ -86,8 +87,9 @@ async def run_process(
             loops.append(sweeper.recover_jobs_forever(adapters.sweep_every))
         if served:
             lanes.start_running_jobs(runner.run_job, back=runner.release_unstarted_job)
-        if adapters.remote and adapters.receiver and "background" in duties:
-            loops.append(adapters.receiver.run(router.deliver_job))
+        if adapters.receiver and "background" in duties:
+            delivery = JobDelivery(services=services, local=lanes, registry=registry)
+            loops.append(adapters.receiver.run(delivery.deliver_job))
         async with _run_in_background(loops):
             yield Process(services=services, adapters=adapters, lanes=lanes, sweeper=sweeper)
 

@@ -173,6 +173,7 @@ class Lanes:
         self._run: Run | None = None
         self._back: Run | None = None
         self._closed = False
+        self._next_end = asyncio.Event()
 
     def start_running_jobs(self, run: Run, *, back: Run | None = None) -> None:
         """From now on jobs are run; what was enqueued before starts. `back`: what becomes of a job that cannot be begun any more."""
@@ -211,7 +212,18 @@ class Lanes:
         if running := self._running.get(key):
             running.again = None
             return running.task.cancel()
-        return any(lane.order.remove_job(key) for lane in self._lanes.values())
+        is_removed = any(lane.order.remove_job(key) for lane in self._lanes.values())
+        self._wake_who_waits_for_ends()
+        return is_removed
+
+    async def wait_for_job_end(self, key: str) -> None:
+        """Returns once the job of that key neither waits nor runs here."""
+        while self.has_job(key):
+            await self._next_end.wait()
+
+    def _wake_who_waits_for_ends(self) -> None:
+        self._next_end.set()
+        self._next_end = asyncio.Event()
 
     def _start_waiting_jobs(self, lane: Lane) -> None:
         while self._run and not self._closed and (waiting := lane.pop_next_job()):
@@ -229,6 +241,7 @@ class Lanes:
             if again and not self._closed:
                 lane.order.push_job(again)
             self._start_waiting_jobs(lane)
+            self._wake_who_waits_for_ends()
 
         lane.take_slot(waiting.group)
         task = asyncio.ensure_future(run_job())
@@ -247,6 +260,7 @@ class Lanes:
         # What was started just now takes its first step: from there on it lets go of its work by itself.
         await asyncio.sleep(0)
         waiting = [one for lane in self._lanes.values() for one in lane.order.remove_all_jobs()]
+        self._wake_who_waits_for_ends()
         background = [one.task for one in self._running.values() if one.lane is self._lanes["background"]]
         await asyncio.gather(self._release_unstarted_jobs(waiting), _cancel_and_await_tasks(background))
         if self._running and (rest := until - asyncio.get_running_loop().time()) > 0:

@@ -28,8 +28,3 @@ class JobRouter:
         except Unavailable as error:
             logger.warning("job.not_sent", key=key, reason=error.detail)
             return None
-
-    async def deliver_job(self, body: bytes, key: str, priority: int, group: str) -> None:
-        """A job that came through the queue."""
-        _, job = self._registry.decode_job(body)
-        await self._local.enqueue_job(job, key=key, priority=priority, group=group)

@@ -130,6 +130,11 @@ class ArqReceiver:
 
 
 async def _close_worker(worker: Worker) -> None:
+    """A delivery that is cut is over before: arq would leave its connections open."""
+    for delivery in (deliveries := [*worker.tasks.values()]):
+        delivery.cancel()
+    await asyncio.gather(*deliveries, return_exceptions=True)
+    worker.tasks.clear()
     try:
         await worker.close()
     except FAILURES as error:

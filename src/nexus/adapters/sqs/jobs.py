@@ -14,14 +14,14 @@ import structlog
 from botocore.exceptions import ClientError
 from msgspec import Struct
 
-from nexus.adapters.sqs.queues import FAILURES, POLL_SECONDS, Queue, QueueUrls, read_code, translate_failures
-from nexus.domain.ports.jobs import Job
+from nexus.adapters.sqs.queues import FAILURES, Queue, QueueUrls, read_code, translate_failures
+from nexus.domain.ports.jobs import Deliver, Job
 
-Deliver = Callable[[bytes, str, int, str], Awaitable[None]]
-"""Takes over a job that came through a queue between processes: its body, key, priority and group."""
 Entry = Mapping[str, Any]
 Message = Mapping[str, Any]
 
+POLL_SECONDS = 5
+"""A poll lasts so long where nothing comes. A process that stops waits for the one under way, so that is within what a container has to end."""
 BATCH = 10
 """The most entries of one request."""
 CALL_SECONDS = 5.0
@@ -36,7 +36,7 @@ REASON = "reason"
 """The attribute of a dead letter that says why it could not be read."""
 _GROUP = re.compile(r"[!-~]{1,128}")
 """What SQS takes for a group."""
-_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 logger = structlog.get_logger()
 
@@ -147,11 +147,12 @@ class SqsJobs:
         """Waits for what is being sent."""
         await self._tasks.wait()
 
-    async def enqueue(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> None:
+    async def enqueue_job(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> int | None:
         """As the port says; Unavailable when SQS does not answer, or refuses this job."""
         envelope = Envelope(job=msgspec.Raw(_encode(job)), key=key, priority=priority, group=group)
         with translate_failures("send_message_batch"):
             await self._send(_encode(envelope).decode(), group)
+        return None
 
     async def _send(self, body: str, group: str) -> None:
         is_grouped = self._has_groups and _GROUP.fullmatch(group) is not None
@@ -257,17 +258,16 @@ class SqsReceiver:
                 self._tasks.start(self._release(message))
 
     async def _deliver_message(self, message: Message, deliver: Deliver) -> None:
+        """What cannot be read is a dead letter. When `deliver` fails otherwise, the message comes again."""
         try:
             envelope = _decode(message["Body"])
+            await deliver(bytes(envelope.job), envelope.key, envelope.priority, envelope.group)
         except _UNREADABLE as error:
             self._tasks.start(self._move_to_dead_letters(message, str(error) or type(error).__name__))
-            return
-        try:
-            await deliver(bytes(envelope.job), envelope.key, envelope.priority, envelope.group)
         except Exception:
-            logger.exception("queue.not_delivered", queue=self._queue.name, key=envelope.key)
-            return
-        self._tasks.start(self._delete(message))
+            logger.exception("queue.not_delivered", queue=self._queue.name, message_id=message["MessageId"])
+        else:
+            self._tasks.start(self._delete(message))
 
     async def _move_to_dead_letters(self, message: Message, reason: str) -> None:
         """Sent first, deleted then; when it cannot be sent, it comes again."""

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import aioboto3
 import structlog
@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from nexus.domain.core.errors import NotFound, Unavailable
 
-POLL_SECONDS = 20
-"""The longest wait for messages that SQS knows."""
+LONGEST_POLL_SECONDS = 20
+"""The longest wait for messages that SQS knows, and that of who asks for none in particular."""
 DAY = 24 * 3600
 RECEIVES = 3
 """How often a message comes before it is a dead letter."""
@@ -24,7 +24,7 @@ READY_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 MOVE_SECONDS = 60
 CONFIG = AioConfig(
     connect_timeout=2,
-    read_timeout=POLL_SECONDS + 5,
+    read_timeout=LONGEST_POLL_SECONDS + 5,
     max_pool_connections=50,
     parameter_validation=False,
     retries={"total_max_attempts": 1},  # who waits for an answer decides about the next attempt
@@ -33,6 +33,7 @@ FAILURES = (BotoCoreError, ClientError, OSError)
 """What a call raises when SQS is away, busy or refuses; a TimeoutError is an OSError."""
 _MISSING = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 _THERE = frozenset({"QueueAlreadyExists", "QueueNameExists"})
+_IN_PROGRESS = frozenset({"AWS.SimpleQueueService.PurgeQueueInProgress", "PurgeQueueInProgress"})
 
 logger = structlog.get_logger()
 
@@ -46,13 +47,32 @@ class Queue(Struct, frozen=True, kw_only=True):
     retention: int
 
 
-BUILD_QUEUE = Queue(name="nexus-build-queue", dead_letters="nexus-build-dlq", visibility=3600, retention=7 * DAY)
-DEPLOY_QUEUE = Queue(name="nexus-deploy-queue", dead_letters="nexus-deploy-dlq", visibility=600, retention=3 * DAY)
-NOTIFICATION_QUEUE = Queue(
-    name="nexus-notification-queue", dead_letters="nexus-notification-dlq", visibility=300, retention=4 * DAY
-)
-QUEUES = (BUILD_QUEUE, DEPLOY_QUEUE, NOTIFICATION_QUEUE)
 DEAD_LETTER_RETENTION = 14 * DAY
+
+
+class QueueSet(NamedTuple):
+    """The queues of nexus, of one kind all."""
+
+    build: Queue
+    deploy: Queue
+    notification: Queue
+
+
+def make_queue_set(prefix: str = "nexus-") -> QueueSet:
+    """What the queues are called, and how they are to be set."""
+
+    def declare_queue(kind: str, *, visibility: int, retention: int) -> Queue:
+        name, dead_letters = f"{prefix}{kind}-queue", f"{prefix}{kind}-dlq"
+        return Queue(name=name, dead_letters=dead_letters, visibility=visibility, retention=retention)
+
+    return QueueSet(
+        build=declare_queue("build", visibility=3600, retention=7 * DAY),
+        deploy=declare_queue("deploy", visibility=600, retention=3 * DAY),
+        notification=declare_queue("notification", visibility=300, retention=4 * DAY),
+    )
+
+
+QUEUES = make_queue_set()
 
 
 class QueueDepth(Struct, frozen=True, kw_only=True):
@@ -117,12 +137,37 @@ async def provision_queues(client: Any, queues: Sequence[Queue] = QUEUES) -> lis
     return made
 
 
+def list_queue_names(queues: Sequence[Queue] = QUEUES) -> list[str]:
+    """Each queue, followed by that of its dead letters."""
+    return [name for queue in queues for name in (queue.name, queue.dead_letters)]
+
+
 async def find_missing_queues(client: Any, queues: Sequence[Queue] = QUEUES) -> list[str]:
     """The names of queues, and of queues of dead letters, that are not there."""
-    names = [name for queue in queues for name in (queue.name, queue.dead_letters)]
+    names = list_queue_names(queues)
     with translate_failures("find_missing_queues"):
         urls = await asyncio.gather(*(_find_url(client, name) for name in names))
     return [name for name, url in zip(names, urls, strict=True) if url is None]
+
+
+async def delete_all_messages(client: Any, queues: Sequence[Queue] = QUEUES) -> list[str]:
+    """Deletes all messages of the queues that are there, and answers their names. The queues stay: SQS lets none of the same name be made
+    for a minute after one was deleted."""
+    purged: list[str] = []
+    with translate_failures("delete_all_messages"):
+        for name in list_queue_names(queues):
+            if url := await _find_url(client, name):
+                await _delete_queue_messages(client, url)
+                purged.append(name)
+    return purged
+
+
+async def _delete_queue_messages(client: Any, url: str) -> None:
+    try:
+        await client.purge_queue(QueueUrl=url)
+    except ClientError as error:
+        if read_code(error) not in _IN_PROGRESS:
+            raise
 
 
 async def read_queue_depths(client: Any, queues: Sequence[Queue] = QUEUES) -> list[QueueDepth]:
@@ -177,7 +222,7 @@ def _build_attributes(queue: Queue, dead_letters_arn: str) -> dict[str, str]:
     return {
         "VisibilityTimeout": str(queue.visibility),
         "MessageRetentionPeriod": str(queue.retention),
-        "ReceiveMessageWaitTimeSeconds": str(POLL_SECONDS),
+        "ReceiveMessageWaitTimeSeconds": str(LONGEST_POLL_SECONDS),
         "RedrivePolicy": json.dumps({"deadLetterTargetArn": dead_letters_arn, "maxReceiveCount": str(RECEIVES)}),
     }
 

@@ -13,7 +13,8 @@ class Job(Struct, frozen=True, kw_only=True, tag_field="job"):
 
 
 Deliver = Callable[[bytes, str, int, str], Awaitable[None]]
-"""Takes over a job that came through a queue between processes: its body, key, priority and group."""
+"""Takes over a job that came through a queue between processes: its body, key, priority and group. Returns once the queue may forget it:
+its row is claimed here, or nothing is to be claimed any more. MsgspecError when the body is no job."""
 
 
 class Capacity(NamedTuple):

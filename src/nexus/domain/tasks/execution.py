@@ -113,6 +113,7 @@ class Executions(Generic[L]):
         self._leases, self._tables, self._clock, self._heartbeat = leases, tables, clock, heartbeat
         self.times, self._timer = times, timer
         self._held = dict[Key, _Held]()
+        self._next_lease = asyncio.Event()
         self._requests = dict[Key, _Request]()
 
     def copy_for_tables(self, tables: Tables) -> "Executions[L]":
@@ -235,6 +236,8 @@ class Executions(Generic[L]):
         held = _Held(self.make_lease(row), on_control)
         self._held[held.lease.key] = held
         self._heartbeat.start_renewing_lease(self, held.lease, partial(self._deliver_control, held))
+        self._next_lease.set()
+        self._next_lease = asyncio.Event()
 
     def stop_lease_renewal(self, row: L) -> None:
         held = self._held.get(self.get_row_key(row))
@@ -245,6 +248,11 @@ class Executions(Generic[L]):
     def is_row_leased_here(self, row: L) -> bool:
         """Whether it is in the hands of this process, under this or another fence."""
         return self.get_row_key(row) in self._held
+
+    async def wait_for_lease(self, *key: Scalar) -> None:
+        """Until a row is in the hands of this process."""
+        while key not in self._held:
+            await self._next_lease.wait()
 
     def _deliver_control(self, held: _Held, control: Control | None) -> None:
         if self._held.get(held.lease.key) is held:
