@@ -203,3 +203,14 @@ def test_serve_warns_of_a_short_token_and_names_the_model_that_answers(tmp_path:
 def test_serve_refuses_an_address_or_a_key_that_cannot_work(tmp_path: Path, name: str, value: str, told: str):
     complaint = refused(tmp_path / "data", **{name: value})
     assert (told in complaint, "canary" in complaint) == (True, False)
+
+
+def test_serve_says_that_the_token_of_a_client_is_not_that_of_a_server(tmp_path: Path):
+    with served(tmp_path / "data", NEXUS_TOKEN="what-a-client-sends") as process:
+        try:
+            assert process.stderr is not None
+            assert next(process.stderr) == (
+                "nexus: NEXUS_TOKEN is what a client sends; what a server asks for is NEXUS_AUTH__TOKEN.\n"
+            )
+        finally:
+            process.kill()

@@ -77,6 +77,13 @@ async def test_requests_behind_one_another_are_answered_in_order_up_to_a_number(
         await one.until(b"first")
 
 
+@pytest.mark.parametrize("coding", [b"gzip, chunked", b"gzip", b"identity", b"chunked, chunked"])
+async def test_a_transfer_coding_that_is_not_decoded_here_is_refused(coding: bytes) -> None:
+    async with serving() as port, peer(port) as one:
+        await one.send(POST + b"transfer-encoding: %b\r\n\r\n1\r\nx\r\n0\r\n\r\n" % coding)
+        assert await one.status() == 400
+
+
 @pytest.mark.parametrize(
     ("sent", "status"),
     [

@@ -4,6 +4,7 @@ import asyncio
 from urllib.parse import unquote
 
 import msgspec
+import pytest
 
 from nexus.domain.projects.admission import Limits
 from nexus.domain.projects.starts import Opening
@@ -148,6 +149,8 @@ async def test_a_finished_feed_that_was_read_is_204_and_one_in_part_goes_on_ther
         every = frames((await site.client.get(url)).text)
         assert [int(frame["id"]) for frame in every] == list(range(1, len(every) + 1))
         rest = await site.client.get(url, headers={"last-event-id": "5"})
+        beyond = await site.client.get(url, headers={"last-event-id": str(int(every[-1]["id"]) + 1)})
+        assert beyond.status_code == 409 and f"has {len(every)} events" in beyond.json()["detail"]
         assert frames(rest.text) == every[5:]
         assert frames((await site.client.get(f"{url}?after=5")).text) == every[5:]
         read = await site.client.get(url, headers={"last-event-id": every[-1]["id"]})
@@ -224,6 +227,8 @@ async def test_an_etag_that_is_still_right_is_304() -> None:
         etag = (await site.client.get(url)).headers["etag"]
         same = await site.client.get(url, headers={"if-none-match": etag})
         assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", etag)
+        for known in (f"W/{etag}", f'"0", W/{etag}', "*"):
+            assert (await site.client.get(url, headers={"if-none-match": known})).status_code == 304
         assert (await site.client.get(url, headers={"if-none-match": '"0"'})).status_code == 200
 
 
@@ -293,3 +298,15 @@ async def test_what_is_anothers_is_answered_as_what_is_nowhere() -> None:
             assert answer.status_code == 404, path
         stopped = await edge.client.post(f"/api/v2/projects/{theirs.project_id}/control", json={"action": "stop"})
         assert stopped.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointer"),
+    [({"project_name": " \u200b"}, "/project_name"), ({"tags": ["ok", "\x1b[31m"]}, "/tags/1"), ({"user_name": "\n"}, "/user_name")],
+)  # fmt: skip
+async def test_a_label_that_is_no_visible_line_is_refused_with_its_place(
+    fields: dict[str, object], pointer: str
+) -> None:
+    async with open_site() as site:
+        refused = await site.client.post("/api/v2/projects", json={"requirement": "Converts miles to km", **fields})
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, pointer)

@@ -28,6 +28,10 @@ def serve(asked: Asked) -> int:
     )
     for warning in find_setting_warnings(found):
         asked.output.write_note(f"nexus: {warning}")
+    if asked.environ.get("NEXUS_TOKEN") and not found.auth.token:
+        asked.output.write_note(
+            "nexus: NEXUS_TOKEN is what a client sends; what a server asks for is NEXUS_AUTH__TOKEN."
+        )
     if wanted.attached:
         threading.Thread(target=_exit_when_parent_exits, daemon=True).start()
     try:

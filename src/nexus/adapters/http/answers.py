@@ -82,9 +82,15 @@ def make_etag_answer(
     etag = f'"{revision}"' if beside is None else f'"{revision}.{beside}"'
     headers = {"etag": etag, "cache-control": "no-cache"}
     known = b",".join([value for name, value in request.scope["headers"] if name == b"if-none-match"])
-    if known and request.method == "GET" and etag.encode() in [one.strip() for one in known.split(b",")]:
+    if known and request.method == "GET" and _matches_etag(known, etag.encode()):
         return Answer(None, status_code=304, headers=headers)
     return Answer(content, headers=headers)
+
+
+def _matches_etag(known: bytes, etag: bytes) -> bool:
+    """Whether a value of `If-None-Match` names it: weakly, as RFC 9110 compares here, or by `*`."""
+    named = [one.strip().removeprefix(b"W/") for one in known.split(b",")]
+    return etag in named or b"*" in named
 
 
 def make_file_answer(content: bytes, media_type: str) -> Answer[bytes]:

@@ -167,6 +167,8 @@ class Connection(HttpToolsProtocol):
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
+        if name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            self._abort_parsing(MalformedRequest("A body comes with a Content-Length or `Transfer-Encoding: chunked`."))
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:

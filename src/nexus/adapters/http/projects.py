@@ -129,7 +129,7 @@ async def list_tasks_of_project(request: JSONRequest, project_id: Id, window: Wi
     )
 
 
-@route("GET /projects/{project_id:str}/events", stream="build")
+@route("GET /projects/{project_id:str}/events", 409, stream="build")
 async def follow_project(request: JSONRequest, project_id: Id, position: Position) -> EventStream:
     """The events of the current build: what was told already, then what comes."""
     has_read_all = await request.services.projects.has_read_all_events(request.caller, project_id, position)

@@ -16,6 +16,7 @@ from nexus.domain.core.errors import InvalidInput, NotFound, PreconditionFailed
 from nexus.domain.core.ids import NewId, derive_id
 from nexus.domain.core.instants import Clock, format_instant
 from nexus.domain.core.principal import Principal
+from nexus.domain.core.texts import check_name
 from nexus.domain.identity import policies
 from nexus.domain.ports.database import Page, Tables, Window, retry_stale
 from nexus.domain.ports.repository import Repository
@@ -83,6 +84,8 @@ class Agents:
         self, caller: Principal, agent_id: str, changes: Mapping[str, object], *, revision: int | None = None
     ) -> Agent:
         """Changes name, description, category or visibility. PreconditionFailed when `revision` is not the present one."""
+        if "agent_name" in changes:
+            check_name(str(changes["agent_name"]), "/agent_name")
         agent = await self.get(caller, agent_id)
         if revision is not None and revision != agent.revision:
             raise PreconditionFailed("The agent changed meanwhile.", revision=agent.revision)

@@ -3,7 +3,8 @@
 import unicodedata
 
 from nexus.domain.core.errors import InvalidInput
-from nexus.domain.core.texts import is_cjk
+from nexus.domain.core.texts import check_name, is_cjk
+from nexus.domain.projects.starts import Opening
 
 SHORTEST, LONGEST = 10, 10_000
 SHORTEST_REST, LONGEST_REST, LONGEST_TOLD = 2.0, 60.0, 600.0
@@ -18,6 +19,16 @@ def check_requirement_text(text: str) -> None:
         raise _make_requirement_error("A requirement needs words: say what the agent is to do.")
     if (counted := sum(2 if is_cjk(character) else 1 for character in text.strip())) < SHORTEST:
         raise _make_requirement_error(_explain_too_short(text.strip(), counted))
+
+
+def check_project_labels(wanted: Opening) -> None:
+    """InvalidInput for a name or a tag that cannot be shown on a line."""
+    if wanted.name:
+        check_name(wanted.name, "/project_name")
+    if wanted.user_name:
+        check_name(wanted.user_name, "/user_name")
+    for at, tag in enumerate(wanted.tags):
+        check_name(tag, f"/tags/{at}")
 
 
 def _explain_too_short(text: str, counted: int) -> str:

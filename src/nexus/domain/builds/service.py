@@ -35,6 +35,7 @@ class Builds:
     async def start(self, caller: Principal, wanted: Opening, *, once: Once | None = None) -> Started:
         """A project and its first build, held where there is no place for it; InvalidInput when the requirement cannot be one."""
         rules.check_requirement_text(wanted.requirement)
+        rules.check_project_labels(wanted)
 
         async with self._requests.begin_idempotent_request(caller, once, Started) as request:
             if request.answer is None:

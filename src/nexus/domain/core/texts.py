@@ -16,6 +16,7 @@ _EMPTY = "\u115f\u1160\u2800\u3164\uffa0"
 """Letters and signs whose glyph is empty: fillers of Hangul, the Braille pattern without dots."""
 _JOINERS = "\u200c\u200d"
 """Of these, what scripts and emoji need."""
+_CONTROLS = ("Cc", "Zl", "Zp")
 
 
 def is_cjk(character: str) -> bool:
@@ -46,9 +47,20 @@ def truncate_to_bytes(text: str, most: int) -> str:
 
 def check_message_text(text: str, pointer: str = "/content") -> None:
     """InvalidInput where nothing of it can be seen: blanks of any width, control and format characters, empty glyphs."""
-    if all(unicodedata.category(one) in _UNSEEN or one in _EMPTY or "\ufe00" <= one <= "\ufe0f" for one in text):
+    if _is_invisible(text):
         message = "A message says something: this one has blanks alone."
         raise InvalidInput(message, errors=[{"pointer": pointer, "message": message}])
+
+
+def check_name(name: str, pointer: str) -> None:
+    """InvalidInput for a name of people's things of which nothing can be seen, or which is no single line of text."""
+    if _is_invisible(name) or any(unicodedata.category(one) in _CONTROLS for one in name):
+        message = "A name is one line that can be seen, without control characters."
+        raise InvalidInput(message, errors=[{"pointer": pointer, "message": message}])
+
+
+def _is_invisible(text: str) -> bool:
+    return all(unicodedata.category(one) in _UNSEEN or one in _EMPTY or "\ufe00" <= one <= "\ufe0f" for one in text)
 
 
 def format_plural_count(number: int, noun: str) -> str:

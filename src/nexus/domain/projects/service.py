@@ -14,7 +14,7 @@ from nexus.domain.core.instants import Clock, format_instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Page, Tables, Window, retry_stale
-from nexus.domain.ports.log import Batch
+from nexus.domain.ports.log import Batch, Beyond
 from nexus.domain.ports.repository import Commit, Repository
 from nexus.domain.ports.rows import Write, patch
 from nexus.domain.projects import rules
@@ -85,20 +85,30 @@ class Projects:
         return task
 
     async def stream_build_events(self, caller: Principal, project_id: str, after: int = 0) -> AsyncIterator[Batch]:
-        """The events of the current build, up to its end."""
-        project = await self.get(caller, project_id)
+        """The events of the current build, up to its end. Beyond when the position is of another build: this one is not as far."""
+        project = await self._get_project_at_position(caller, project_id, after)
         return self._events.follow_events(make_feed_topic(project_id, project.build_no), after, ends=ENDINGS)
 
     async def delete_build_events(self, build: Build) -> None:
         await self._events.delete_feed(make_feed_topic(build.project_id, build.build_no))
 
     async def has_read_all_events(self, caller: Principal, project_id: str, after: int) -> bool:
-        """Whether the build is over and a reader at this position has seen its end, or all that is still kept of it."""
-        project = await self.get(caller, project_id)
+        """Whether the build is over and a reader at this position has seen its end, or all that is still kept of it.
+        Beyond as in `stream_build_events`."""
+        project = await self._get_project_at_position(caller, project_id, after)
         over = project.status in OVER
         return over and not await self._events.read_events(
             make_feed_topic(project_id, project.build_no), after, limit=1
         )
+
+    async def _get_project_at_position(self, caller: Principal, project_id: str, after: int) -> Project:
+        project = await self.get(caller, project_id)
+        if after > project.events:
+            message = (
+                f"The build has {project.events} events: it is not at position {after}, which is of another build."
+            )
+            raise Beyond(message, after=after, end=project.events)
+        return project
 
     async def list_pending_projects(self, tenant_id: str) -> list[Project]:
         """Those of a tenant that wait for a place, in the order in which they are let in."""

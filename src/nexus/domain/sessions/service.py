@@ -13,7 +13,7 @@ from nexus.domain.core.failpoints import hit_failpoint
 from nexus.domain.core.ids import NewId
 from nexus.domain.core.instants import Clock, format_instant
 from nexus.domain.core.principal import Principal
-from nexus.domain.core.texts import check_message_text
+from nexus.domain.core.texts import check_message_text, check_name
 from nexus.domain.core.values import JSON
 from nexus.domain.identity import policies
 from nexus.domain.ports.database import Page, Tables, Window, retry_stale
@@ -68,6 +68,8 @@ class Sessions:
         once: Once | None = None,
     ) -> Session:
         rules.check_session_metadata(metadata)
+        if display_name:
+            check_name(display_name, "/display_name")
         async with self._requests.begin_idempotent_request(caller, once, Session) as request:
             if request.answer is None:
                 agent, now = await self._agents.get(caller, agent_id), format_instant(self._clock())
@@ -118,6 +120,7 @@ class Sessions:
         return Page([session for session in page.items if not session.deleted_at], page.cursor)
 
     async def rename(self, caller: Principal, session_id: str, display_name: str) -> Session:
+        check_name(display_name, "/display_name")
         await self.get(caller, session_id)
         return await self._tables.for_caller(caller).edit_row(
             SESSIONS, session_id, change=lambda session: structs.replace(session, display_name=display_name)
