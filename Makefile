@@ -23,7 +23,7 @@ help:
 	@echo "make fuzz-api five minutes of generated calls of the API  (ARGS=\"--seconds 60 --seed 7\")"
 	@echo "make format   format the code, and mend what can be mended"
 	@echo "make docs     write the pages that are generated"
-	@echo "make stack    two api and two worker processes behind nginx, with Redis and tables, on this machine  (ARGS=\"--port 8080\")"
+	@echo "make stack    two api and two worker processes behind nginx, with Redis, tables and queues, on this machine  (ARGS=\"--port 8080\")"
 	@echo "make bench    measure nexus beside a bare relay and its peers   (ARGS=\"--only nexus raw --rounds 3\")"
 	@echo "make clean    remove .venv and caches; data stays"
 

@@ -4,11 +4,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from nexus.settings import list_env_variables, parse_environment
 from nexus.start import find_role_faults
-from tests.stack.processes import APIS, WORKERS, Stack
+from tests.stack.processes import APIS, STORES, WORKERS, Stack, find_store_command
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -24,7 +25,7 @@ def environment_of(service: str) -> dict[str, str]:
 
 
 def test_the_stack_runs_the_services_of_the_compose_file(tmp_path: Path) -> None:
-    assert {*COMPOSE["services"]} - {"init"} == {*APIS, *WORKERS, "nginx", "redis", "tables"}
+    assert {*COMPOSE["services"]} - {"init"} == {*APIS, *WORKERS, "nginx", "redis", *STORES}
 
 
 def test_both_set_the_same(tmp_path: Path) -> None:
@@ -34,6 +35,14 @@ def test_both_set_the_same(tmp_path: Path) -> None:
         assert {*there} - ONLY_THERE == {*here} - ONLY_HERE
         same = ("NEXUS_TABLES__BACKEND", "NEXUS_EVENTS__BACKEND", "NEXUS_QUEUE__BACKEND", "NEXUS_BUILDS__LEASE_SECONDS")
         assert [here[key] for key in same] == [there[key] for key in same]
+
+
+def test_what_stands_for_tables_and_queues_may_be_chosen_among_what_is_known() -> None:
+    for name in STORES:
+        assert find_store_command(name, 7, {}) == find_store_command(name, 7, {f"STACK_{name.upper()}": "moto"})
+        assert find_store_command(name, 7, {})[-1] == "7"
+        with pytest.raises(SystemExit, match=f"STACK_{name.upper()}=none is not known"):
+            find_store_command(name, 7, {f"STACK_{name.upper()}": "none"})
 
 
 def test_every_service_of_ours_has_settings_that_can_start() -> None:

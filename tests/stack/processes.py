@@ -8,9 +8,11 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,6 +23,12 @@ ROOT = Path(__file__).parents[2]
 READY_SECONDS = 60
 STOP_SECONDS = 30
 APIS, WORKERS = ("api-1", "api-2"), ("worker-1", "worker-2")
+STORES: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "tables": {"moto": (sys.executable, "-m", "tests.moto_server", "--port", "{port}")},
+    "queues": {"moto": (sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "{port}")},
+}
+"""What may stand for DynamoDB (`STACK_TABLES`) and for SQS (`STACK_QUEUES`), and how it is started; the first unless told otherwise. For the
+queues moto runs without the lock of `tests.moto_server`: a long poll would keep everybody else waiting."""
 
 
 @dataclass
@@ -39,7 +47,7 @@ class Stack:
     def __init__(self, directory: Path, *, port: int = 0, environ: Mapping[str, str] | None = None) -> None:
         self.directory = directory.absolute()
         self._environ = dict(environ or {})
-        self._ports = {name: find_free_port() for name in ("redis", "tables", *APIS)} | {
+        self._ports = {name: find_free_port() for name in ("redis", *STORES, *APIS)} | {
             "nginx": port or find_free_port()
         }
         self.started = dict[str, Started]()
@@ -59,7 +67,7 @@ class Stack:
         """Returns once all are ready."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self.start_redis()
-        self._start_tables()
+        self._start_stores()
         for name in (*APIS, *WORKERS):
             self.start_nexus(name)
         self._start_nginx()
@@ -105,13 +113,14 @@ class Stack:
                     started.process.wait()
         (self.directory / "processes.json").unlink(missing_ok=True)
 
-    def _start_tables(self) -> None:
-        self._launch("tables", [sys.executable, "-m", "tests.moto_server", "--port", str(self._ports["tables"])])
-        _wait_until(lambda: _answers(self.url_of("tables")), "the tables are not ready")
+    def _start_stores(self) -> None:
+        for name in STORES:
+            self._launch(name, find_store_command(name, self._ports[name]))
+        for name in STORES:
+            _wait_until(partial(_answers, self.url_of(name)), f"the {name} are not ready")
         command = [sys.executable, "-m", "nexus", "init-resources"]
-        subprocess.run(
-            command, cwd=ROOT, env={**os.environ, **self.make_environ("init")}, check=True, capture_output=True
-        )
+        environ = {**os.environ, **self.make_environ("init")}
+        subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True)
 
     def _start_nginx(self) -> None:
         program = shutil.which("nginx")
@@ -134,7 +143,8 @@ class Stack:
             "NEXUS_TABLES__BACKEND": "dynamodb",
             "NEXUS_TABLES__ENDPOINT_URL": self.url_of("tables"),
             "NEXUS_EVENTS__BACKEND": "redis",
-            "NEXUS_QUEUE__BACKEND": "arq",
+            "NEXUS_QUEUE__BACKEND": "sqs",
+            "NEXUS_QUEUE__ENDPOINT_URL": self.url_of("queues"),
             "NEXUS_REDIS__URL": self.redis_url,
             "NEXUS_BUILDS__LEASE_SECONDS": "15",
             "NEXUS_SECRET": "of the stack on this machine",
@@ -163,7 +173,6 @@ class Stack:
             {"name": one.name, "pid": one.process.pid, "port": one.port, "log": str(one.log)}
             for one in self.started.values()
         ]
-        listed.append({**next(one for one in listed if one["name"] == "tables"), "name": "queues"})
         (self.directory / "processes.json").write_text(json.dumps(listed, indent=2) + "\n")
 
     def __enter__(self) -> Self:
@@ -175,10 +184,21 @@ class Stack:
         self.stop()
 
 
+def find_store_command(name: str, port: int, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """SystemExit when what is asked for is not known."""
+    known, variable = STORES[name], f"STACK_{name.upper()}"
+    wanted = environ.get(variable) or next(iter(known))
+    if wanted not in known:
+        raise SystemExit(f"{variable}={wanted} is not known. One of {', '.join(known)}.")
+    return [word.format(port=port) for word in known[wanted]]
+
+
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:
             return bool(answer.status < 500)
+    except urllib.error.HTTPError as refusal:
+        return refusal.code < 500
     except OSError:
         return False
 

@@ -1,5 +1,6 @@
 """Two api and two worker processes behind nginx: from the outside nobody can tell which one answered, and killing any loses nothing."""
 
+import signal
 import threading
 import time
 from collections import Counter
@@ -14,7 +15,7 @@ from tests.journeys.doubler import HOLDABLE, OUTPUTS, REQUIREMENT, STAGES, all_h
 from tests.journeys.server import Provider
 from tests.journeys.test_first_run import git, keys_of
 from tests.journeys.user import REPLY_ENDS, Heard, User
-from tests.stack.processes import Stack
+from tests.stack.processes import WORKERS, Stack
 
 RECOVERY_SECONDS = 45
 STOP_SECONDS = 2
@@ -42,13 +43,22 @@ def project_folder(stack: Stack, project_id: str) -> Path:
 
 
 def test_a_sentence_becomes_an_agent_that_answers_through_the_balancer(tmp_path: Path) -> None:
-    with running(tmp_path) as stack, user_of(stack) as user:
+    with running(tmp_path, NEXUS_BUILDS__SWEEP_SECONDS="600") as stack, user_of(stack) as user:
         projects = [user.built("An agent that converts kilometres to miles") for _ in range(3)]
         assert {project["status"] for project in projects} == {"completed"}
         heard = user.asks(projects[0]["agent_ids"][0], "How many miles are 42 km?")
         assert heard.ending == "reply.completed" and "26.0976 mi" in heard.text
         assert heard.tools == ["convert_units"]
         assert len(user.get("/agents")["items"]) == 3
+
+
+def test_a_queue_that_is_gone_loses_no_build(tmp_path: Path) -> None:
+    with running(tmp_path) as stack, user_of(stack) as user:
+        stack.kill("queues")
+        assert user.built("An agent that converts kilometres to miles")["status"] == "completed"
+        for name in WORKERS:
+            stack.kill(name, signal.SIGTERM)
+            assert stack.started[name].process.returncode == 0
 
 
 HALF = {"say": {"pieces": ["Half ", "of it "], "stall": True}}
