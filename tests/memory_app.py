@@ -27,6 +27,7 @@ from tests.fakes.heartbeat import MemoryHeartbeat
 from tests.fakes.jobs import MemoryJobs
 from tests.fakes.log import MemoryLog
 from tests.fakes.models import MemoryDiscovery, ScriptedModel
+from tests.fakes.notifications import MemoryNotifier
 from tests.fakes.repository import MemoryRepository
 from tests.fakes.web import MemoryWeb
 
@@ -71,6 +72,7 @@ def make_adapters(
         tables=like.tables if like else MemoryTables(),
         log=EventLog(MemoryLog()) if like is None else like.log,
         signals=MemorySignals(),
+        notifier=MemoryNotifier(),
         files=like.files if like else files,
         repository=like.repository if like else MemoryRepository(files=files),
         queue=(lanes := Lanes()),

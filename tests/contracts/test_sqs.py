@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from nexus.adapters.sqs.jobs import LONGEST_PAUSE, Backoff, SqsJobs, SqsReceiver
+from nexus.adapters.sqs.batches import LONGEST_PAUSE, Backoff
+from nexus.adapters.sqs.jobs import SqsJobs, SqsReceiver
 from nexus.adapters.sqs.queues import Queue, provision_queues
 from nexus.domain.builds.model import RunBuild
 from nexus.domain.core.errors import Unavailable

@@ -17,7 +17,7 @@ import structlog
 from msgspec import Struct
 
 from nexus.composition.backends import Backends, describe_missing_parts, open_dynamodb
-from nexus.composition.queues import open_queue, open_receiver
+from nexus.composition.queues import open_notifier, open_queue, open_receiver
 from nexus.composition.tables import TABLES
 from nexus.domain.builds.agent_build import AGENT_BUILD
 from nexus.domain.builds.runner import BuildTimeouts
@@ -32,6 +32,7 @@ from nexus.domain.ports.heartbeat import Heartbeat
 from nexus.domain.ports.jobs import JobQueue, JobReceiver, LocalJobs
 from nexus.domain.ports.log import EventLog, LogDriver
 from nexus.domain.ports.models import DEFAULT, ChatModel, ModelCatalog, ModelDiscovery
+from nexus.domain.ports.notifications import Notifier
 from nexus.domain.ports.repository import Repository
 from nexus.domain.ports.signals import Signals
 from nexus.domain.ports.web import Web
@@ -80,6 +81,7 @@ class Adapters(AgentAdapters, frozen=True, kw_only=True):
 
     log: EventLog
     signals: Signals
+    notifier: Notifier
     files: FileStore
     repository: Repository
     queue: JobQueue
@@ -114,6 +116,7 @@ async def open_adapters(settings: Settings, lanes: Lanes, stack: AsyncExitStack)
         tables=await open_table_driver(backends),
         log=await open_event_log(backends, signals := await make_signals(backends)),
         signals=signals,
+        notifier=await open_notifier(backends),
         files=files,
         repository=GitRepository(root=settings.files_root, files=files),
         queue=lanes,

@@ -1,10 +1,11 @@
-"""What carries jobs between processes: nothing where one does everything, arq in Redis, or SQS."""
+"""What carries jobs between processes, and tells others: nothing where one does everything, arq in Redis, or SQS."""
 
 from functools import partial
 
 from nexus.composition.backends import Backends, describe_missing_parts
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.jobs import JobQueue, JobReceiver
+from nexus.domain.ports.notifications import Notifier
 from nexus.jobs.lanes import Lanes
 
 QUEUE_NAME = "nexus:background"
@@ -51,3 +52,18 @@ async def open_receiver(backends: Backends, lanes: Lanes) -> JobReceiver | None:
     from nexus.adapters.redis.jobs import ArqReceiver
 
     return ArqReceiver(settings.redis.url, queue_name=QUEUE_NAME, has_room=has_room)
+
+
+async def open_notifier(backends: Backends) -> Notifier:
+    """Other systems are told through SQS, or not at all."""
+    if backends.settings.queue.backend != "sqs":
+        from nexus.adapters.memory.notifications import SilentNotifier
+
+        return SilentNotifier()
+    from nexus.adapters.sqs.notifications import SqsNotifier
+    from nexus.adapters.sqs.queues import make_queue_set
+
+    queue = make_queue_set(backends.settings.queue.prefix).notification
+    notifier = SqsNotifier(await backends.open_sqs(), queue=queue)
+    backends.stack.push_async_callback(notifier.close)
+    return notifier

@@ -99,7 +99,7 @@ def _make_core_services(adapters: Adapters) -> CoreServices:
     return CoreServices(
         **structs.asdict(on),
         clock=clock,
-        events=Events(tables=on.tables, signals=adapters.signals, clock=clock),
+        events=Events(tables=on.tables, signals=adapters.signals, notifier=adapters.notifier, clock=clock),
         tallies=tallies,
         admission=Admission(tallies=tallies, limits=adapters.admission),
         audit=Audit(clock=clock, new_id=adapters.new_id),
@@ -153,7 +153,7 @@ def make_domain_services(adapters: Adapters) -> Services:
     return Services(
         projects=projects, deletions=deletions, builds=builds, build_queue=queue, agents=agents,
         build_runner=_make_build_runner(adapters, on, agents, leases, queue),
-        deployments=Deployments(tables=tables, agents=agents, requests=on.requests, audit=audit),
+        deployments=Deployments(tables=tables, agents=agents, requests=on.requests, audit=audit, events=events),
         invocations=invocations, sessions=sessions, session_deletions=session_deletions, replies=replies, tasks=tasks, tools=on.tools,
         statistics=Statistics(tallies=tallies, clock=clock),
     )  # fmt: skip

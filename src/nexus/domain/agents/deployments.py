@@ -10,6 +10,7 @@ from nexus.domain.audit.service import Audit
 from nexus.domain.core.errors import InvalidInput, NotFound, PreconditionFailed
 from nexus.domain.core.failpoints import hit_failpoint
 from nexus.domain.core.principal import Principal
+from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Page, Tables, Window, retry_stale
 from nexus.domain.ports.rows import when
 from nexus.domain.requests.model import Once
@@ -27,8 +28,9 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 class Deployments:
-    def __init__(self, *, tables: Tables, agents: Agents, requests: Requests, audit: Audit) -> None:
-        self._tables, self._agents, self._requests, self._audit = tables, agents, requests, audit
+    def __init__(self, *, tables: Tables, agents: Agents, requests: Requests, audit: Audit, events: Events) -> None:
+        self._tables, self._agents, self._requests = tables, agents, requests
+        self._audit, self._events = audit, events
 
     async def list_deployments(self, caller: Principal, agent_id: str, window: Window) -> Page[Deployment]:
         await self._agents.get(caller, agent_id)
@@ -61,6 +63,7 @@ class Deployments:
         hit_failpoint("before:agent.deploy")
         await self._tables.commit(*writes, note, *request.make_answer_writes(deployment))
         hit_failpoint("after:agent.deploy")
+        self._events.notify_other_systems(rules.make_deployment_notification(agent, deployment))
         return deployment
 
     async def _get_deployable_version(self, agent: Agent, wanted: Wanted) -> Version:

@@ -4,8 +4,9 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from nexus.domain.agents.model import Agent, Verdict, Version
+from nexus.domain.agents.model import Agent, Deployment, Verdict, Version
 from nexus.domain.agents.package import Package
+from nexus.domain.ports.notifications import Notification
 
 
 class Origin(Struct, frozen=True, kw_only=True):
@@ -76,3 +77,18 @@ def explain_deploy_refusal(
         return None
     reasons = "; ".join(version.unmet) or version.summary or "no reason was given"
     return f"Version {version.version} is {version.verdict}, which was not accepted: {reasons}"
+
+
+def make_deployment_notification(agent: Agent, deployment: Deployment, *, build_no: int | None = None) -> Notification:
+    """What is told outside of a version that answers from now on. `build_no` where a build put it there."""
+    return Notification(
+        type="agent.deployed",
+        tenant_id=agent.tenant_id,
+        user_id=deployment.user_id,
+        project_id=agent.project_id,
+        build_no=build_no,
+        agent_ids=[agent.agent_id],
+        version=deployment.version,
+        status="running",
+        at=deployment.created_at,
+    )

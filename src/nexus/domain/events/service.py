@@ -10,6 +10,7 @@ from nexus.domain.core.instants import Clock, format_instant
 from nexus.domain.events.model import Event
 from nexus.domain.events.tables import EVENTS
 from nexus.domain.ports.database import Tables, Window
+from nexus.domain.ports.notifications import Notification, Notifier
 from nexus.domain.ports.rows import Write, insert
 from nexus.domain.ports.signals import Signals
 from nexus.domain.ports.topics import Batch, Topics
@@ -19,8 +20,10 @@ PAGE = 100
 
 
 class Events:
-    def __init__(self, *, tables: Tables, signals: Signals, clock: Clock, poll: float = 1.0) -> None:
-        self._tables, self._signals, self._clock = tables, signals, clock
+    def __init__(
+        self, *, tables: Tables, signals: Signals, notifier: Notifier, clock: Clock, poll: float = 1.0
+    ) -> None:
+        self._tables, self._signals, self._notifier, self._clock = tables, signals, notifier, clock
         self._feeds = Topics(_Feeds(tables, signals), poll=poll)
 
     def make_event_write(self, topic: str, position: int, tag: str, data: Mapping[str, Any]) -> Write:
@@ -41,6 +44,11 @@ class Events:
     def notify_feed_readers(self, topic: str, position: int) -> None:
         """A hint that something was committed to a topic, up to this position: readers look at once."""
         self._signals.notify_listeners(topic, position)
+
+    def notify_other_systems(self, *notifications: Notification) -> None:
+        """Tells what was committed to whoever listens outside."""
+        for notification in notifications:
+            self._notifier.send_notification(notification)
 
     async def read_events(self, topic: str, after: int = 0, *, limit: int = PAGE) -> list[Event]:
         """Events behind a position, oldest first; empty at the end."""

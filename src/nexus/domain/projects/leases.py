@@ -137,7 +137,12 @@ class BuildLeases:
         seconds = compute_seconds_between(stage.started_at or now, now)
         fields = {"completed_at": now, "duration_seconds": seconds, "error_message": None}
         told = {"progress": progress, "seconds": seconds, "summary": result.output_data.get("summary"), **effects.told}
-        change = Change(project={"progress": progress, **effects.project}, writes=effects.writes, told=told)
+        change = Change(
+            project={"progress": progress, **effects.project},
+            writes=effects.writes,
+            told=told,
+            notifications=effects.notifications,
+        )
         await self._commit_stage_transition("complete_stage", run, stage, change, **structs.asdict(result), **fields)
 
     async def skip_stage(

@@ -9,6 +9,7 @@ from nexus.domain.agents.model import Verdict
 from nexus.domain.core.errors import Conflict
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.jobs import Job
+from nexus.domain.ports.notifications import Notification
 from nexus.domain.ports.rows import Entity, Write
 from nexus.domain.tasks.model import Control, Task, TaskType
 
@@ -179,11 +180,12 @@ class Lasting(Struct, frozen=True, kw_only=True):
 
 class StageEffects(Struct, frozen=True, kw_only=True):
     """What a finished stage changes besides its own row, in the same commit: other rows, and fields of the project; and what its event
-    tells besides."""
+    tells besides, and what is told outside."""
 
     writes: Sequence[Write] = ()
     project: Mapping[str, Any] = {}
     told: Mapping[str, Any] = {}
+    notifications: Sequence[Notification] = ()
 
 
 class WrongState(Conflict):

@@ -6,8 +6,19 @@ from typing import Any, Literal
 from msgspec import Struct, structs
 
 from nexus.domain.core.errors import InvalidInput
+from nexus.domain.ports.notifications import Notification
 from nexus.domain.ports.rows import When, when
-from nexus.domain.projects.model import DONE, OVER, Command, Project, ProjectStatus, Stage, StageStatus, WrongState
+from nexus.domain.projects.model import (
+    DONE,
+    ENDINGS,
+    OVER,
+    Command,
+    Project,
+    ProjectStatus,
+    Stage,
+    StageStatus,
+    WrongState,
+)
 from nexus.domain.tasks.execution import ANY_CONTROL, Control
 from nexus.domain.tasks.model import ENDED, Task, TaskStatus, TaskType
 
@@ -284,3 +295,21 @@ def make_build_task(project: Project, task_type: TaskType, *, status: TaskStatus
         status=status,
         created_at=project.updated_at,
     )
+
+
+def list_build_notifications(project: Project, tag: str) -> Sequence[Notification]:
+    """What is told outside of an event of the current build: its end, and nothing else."""
+    if tag not in ENDINGS:
+        return ()
+    end = Notification(
+        type=tag,
+        tenant_id=project.tenant_id,
+        user_id=project.user_id,
+        project_id=project.project_id,
+        build_no=project.build_no,
+        task_id=project.active_task_id,
+        agent_ids=project.agent_ids,
+        status=project.status,
+        at=project.completed_at or project.updated_at,
+    )
+    return [end]

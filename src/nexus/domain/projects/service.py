@@ -191,6 +191,7 @@ class Projects:
         hit_failpoint("after:project.command")
         self._tasks.executions.track_control_request(self._tasks.executions.apply_write_to_row(task, moved))
         self._events.notify_feed_readers(where, position)
+        self._events.notify_other_systems(*rules.list_build_notifications(new, move.event))
         return new
 
     async def _make_wait_reset_writes(self, caller: Principal, project: Project) -> list[Write]:

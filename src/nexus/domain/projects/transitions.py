@@ -10,6 +10,7 @@ from nexus.domain.core.instants import Clock, compute_seconds_between, format_in
 from nexus.domain.core.values import JSON
 from nexus.domain.events.service import Events
 from nexus.domain.ports.database import Tables, Window
+from nexus.domain.ports.notifications import Notification
 from nexus.domain.ports.rows import When, Write, patch, when
 from nexus.domain.projects import rules
 from nexus.domain.projects.model import OVER, Project, Run, Stage
@@ -22,7 +23,7 @@ from nexus.domain.tasks.service import Tasks
 
 class Change(Struct, frozen=True, kw_only=True):
     """One commit of a run: fields of the project, what becomes of its task (a guard where nothing does), other writes, and the event
-    (`tag`) that tells it."""
+    (`tag`) that tells it; once it is committed, what is told outside beside the end of a build."""
 
     project: Mapping[str, Any] = {}
     task: Write | None = None
@@ -30,6 +31,7 @@ class Change(Struct, frozen=True, kw_only=True):
     tag: str = ""
     told: JSON = {}
     on_project: When | None = None
+    notifications: Sequence[Notification] = ()
 
 
 async def list_stages(tables: Tables, project_id: str) -> list[Stage]:
@@ -85,4 +87,5 @@ class BuildTransitions:
         hit_failpoint(f"after:{change.tag}")
         self._events.notify_feed_readers(at.topic, position)
         project = structs.replace(at.project, revision=at.project.revision + 1, **fields)
+        self._events.notify_other_systems(*change.notifications, *rules.list_build_notifications(project, change.tag))
         return Run(project=project, task=self._tasks.executions.apply_write_to_row(at.task, task))

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from nexus.domain.agents.model import Agent, Version
-from nexus.domain.agents.rules import explain_deploy_refusal
+from nexus.domain.agents.rules import explain_deploy_refusal, make_deployment_notification
 from nexus.domain.builds.model import StageFailed
 from nexus.domain.builds.outputs import Architecture, Design
 from nexus.domain.builds.stage_context import StageContext
 from nexus.domain.builds.workflow import StageOutput
+from nexus.domain.ports.notifications import Notification
 from nexus.domain.ports.rows import Write
 from nexus.domain.projects.model import StageEffects
 
@@ -59,16 +60,18 @@ async def _list_refused_agents(context: StageContext, found: Mapping[str, tuple[
 async def make_deployment_effects(
     context: StageContext, outputs: Mapping[str, StageOutput], commit_id: str
 ) -> StageEffects:
-    writes = list[Write]()
+    writes, notifications = list[Write](), list[Notification]()
     deployed = outputs[""].output
     if isinstance(deployed, Deployed):
         for slug, said in deployed.smoke_tests.items():
             agent, version = await _find_newest(context, slug)
             user_id = context.project.user_id
-            writes += context.services.agents.make_deployment_writes(agent, version, user_id=user_id, smoke_test=said)[
-                1
-            ]
-    return StageEffects(writes=writes)
+            deployment, made = context.services.agents.make_deployment_writes(
+                agent, version, user_id=user_id, smoke_test=said
+            )
+            writes += made
+            notifications.append(make_deployment_notification(agent, deployment, build_no=context.project.build_no))
+    return StageEffects(writes=writes, notifications=notifications)
 
 
 async def _find_newest(context: StageContext, slug: str) -> tuple[Agent, Version]:
