@@ -45,6 +45,12 @@ def find_setting_faults(settings: Settings) -> list[str]:
         parse_networks(settings.trusted_proxies)
     except ValueError as error:
         found.append(f"NEXUS_TRUSTED_PROXIES is wrong: {error}.")
+    return [*found, *find_backend_faults(settings), *filter(None, [describe_missing_api_key(settings.model)])]
+
+
+def find_backend_faults(settings: Settings) -> list[str]:
+    """What the stores and queues that the settings name lack on this machine."""
+    found = []
     if settings.uses_aws and find_spec("aioboto3") is None:
         found.append(AWS_ADVICE)
     if settings.uses_redis:
@@ -52,7 +58,7 @@ def find_setting_faults(settings: Settings) -> list[str]:
             found.append("NEXUS_EVENTS__BACKEND=redis and NEXUS_QUEUE__BACKEND=arq need NEXUS_REDIS__URL.")
         if find_spec("arq") is None:
             found.append(REDIS_ADVICE)
-    return [*found, *filter(None, [describe_missing_api_key(settings.model)])]
+    return found
 
 
 def find_role_faults(settings: Settings) -> list[str]:

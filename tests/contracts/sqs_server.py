@@ -101,7 +101,7 @@ async def send(jobs: SqsJobs, *names: str) -> None:
     await asyncio.gather(*(jobs.enqueue_job(RunBuild(task_id=name), key=name) for name in names))
 
 
-async def read_depth(client: Any, queue: Queue) -> tuple[int, int, int]:
+async def read_depth(client: Any, queue: Queue) -> tuple[int, int | None, int | None]:
     """How many wait, were received and not deleted, and are dead."""
     [depth] = await read_queue_depths(client, [queue])
     return depth.waiting, depth.in_flight, depth.dead

@@ -1,7 +1,7 @@
 """The promises of a queue between processes, and of the end at which jobs arrive, over every adapter."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -9,12 +9,12 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from nexus.adapters.redis.jobs import ArqJobs, ArqReceiver
+from nexus.adapters.redis.jobs import ArqJobs, ArqReceiver, read_queue_depth
 from nexus.adapters.sqs.jobs import SqsJobs, SqsReceiver
-from nexus.adapters.sqs.queues import provision_queues
+from nexus.adapters.sqs.queues import provision_queues, read_queue_depths
 from nexus.domain.builds.model import RunBuild
 from nexus.domain.core.errors import Unavailable
-from nexus.domain.ports.jobs import Deliver, JobQueue, JobReceiver
+from nexus.domain.ports.jobs import Deliver, JobQueue, JobReceiver, QueueDepth
 from tests.contracts.sqs_server import name_queues, sqs_client
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq closes so
@@ -27,6 +27,7 @@ class Transport(NamedTuple):
 
     jobs: JobQueue
     make_receiver: Callable[[HasRoom], Any]
+    read_depth: Callable[[], Awaitable[QueueDepth]]
 
     @asynccontextmanager
     async def receive(self, deliver: Deliver, has_room: HasRoom = lambda: True) -> AsyncIterator[None]:
@@ -50,7 +51,11 @@ async def transport(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
             url, name = request.getfixturevalue("redis_server").url, f"t{uuid4().hex[:8]}"
             arq = ArqJobs(url, queue_name=name)
             stack.push_async_callback(arq.close)
-            yield Transport(arq, lambda has_room: ArqReceiver(url, queue_name=name, has_room=has_room))
+            yield Transport(
+                arq,
+                lambda has_room: ArqReceiver(url, queue_name=name, has_room=has_room),
+                lambda: read_queue_depth(url, queue_name=name),
+            )
             return
         client, queue = (
             await stack.enter_async_context(sqs_client(request.getfixturevalue("aws_url"))),
@@ -59,7 +64,11 @@ async def transport(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
         await provision_queues(client, [queue])
         sqs = SqsJobs(client, queue=queue)
         stack.push_async_callback(sqs.close)
-        yield Transport(sqs, lambda room: SqsReceiver(client, queue=queue, has_room=room, poll_seconds=0))
+
+        async def read_depth() -> QueueDepth:
+            return (await read_queue_depths(client, [queue]))[0]
+
+        yield Transport(sqs, lambda room: SqsReceiver(client, queue=queue, has_room=room, poll_seconds=0), read_depth)
 
 
 @pytest.fixture(params=["arq", "sqs"])
@@ -126,6 +135,12 @@ async def test_what_cannot_be_delivered_keeps_no_other_from_it(transport: Transp
 
     async with transport.receive(deliver):
         assert (await desk.came.get())[1] == "good"
+
+
+async def test_what_waits_is_counted(transport: Transport) -> None:
+    for name in ("a", "b"):
+        await transport.jobs.enqueue_job(RunBuild(task_id=name), key=name)
+    assert (await transport.read_depth()).waiting == 2
 
 
 async def test_a_queue_that_is_away_is_unavailable(nobody: JobQueue) -> None:

@@ -1,7 +1,7 @@
 """The queues in SQS: how they are made, what is told of them, and how dead letters come back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -17,8 +17,8 @@ from nexus.adapters.sqs.queues import (
     find_missing_queues,
     provision_queues,
     read_queue_depths,
-    redrive_dead_letters,
 )
+from nexus.adapters.sqs.redrive import redrive_dead_letters
 from nexus.domain.core.errors import NotFound, Unavailable
 from tests.contracts.sqs_server import Call, Changed, name_queues, read_depth, send, sqs_client
 
@@ -146,8 +146,41 @@ async def test_dead_letters_go_back_with_their_group_and_one_that_is_refused_sta
 
     with capture_logs() as logs:
         assert await redrive_dead_letters(Changed(client, send_message=refuse_one), queue.name) == 11
-    assert [(one["event"], one["reason"]) for one in logs] == [("queue.letter_not_moved", "InternalError")]
+    assert [(one["event"], one["reason"]) for one in logs][1:] == [("queue.letter_not_moved", "InternalError")]
     assert await read_depth(client, queue) == (11, 0, 1)
+
+
+def move_on_server(*states: str) -> dict[str, Callable[[Call], Call]]:
+    """Calls that moto does not know: the task is started, and each look at it finds the next state."""
+    left = iter(states)
+
+    def start(call: Call) -> Call:
+        async def start_message_move_task(**request: Any) -> Any:
+            return {"TaskHandle": "t"}
+
+        return start_message_move_task
+
+    def look(call: Call) -> Call:
+        async def list_message_move_tasks(**request: Any) -> Any:
+            task = {"Status": next(left), "ApproximateNumberOfMessagesMoved": 2, "FailureReason": "AccessDenied"}
+            return {"Results": [task]}
+
+        return list_message_move_tasks
+
+    return {"start_message_move_task": start, "list_message_move_tasks": look}
+
+
+async def test_a_server_that_moves_dead_letters_itself_is_let_do_so(client: Any, queue: Queue) -> None:
+    url = (await client.get_queue_url(QueueName=queue.dead_letters))["QueueUrl"]
+    assert await redrive_dead_letters(Changed(client, **move_on_server()), queue.name) == 0
+    await client.send_message(QueueUrl=url, MessageBody="a")
+    moving = Changed(client, **move_on_server("RUNNING", "COMPLETED"))
+    assert await redrive_dead_letters(moving, queue.name) == 2
+    assert (moving.count("send_message"), moving.count("list_message_move_tasks")) == (0, 2)
+    [request] = [request for name, request in moving.calls if name == "start_message_move_task"]
+    assert [arn.rpartition(":")[2] for arn in request.values()] == [queue.dead_letters, queue.name]
+    with pytest.raises(Unavailable, match="AccessDenied"):
+        await redrive_dead_letters(Changed(client, **move_on_server("FAILED")), queue.name)
 
 
 async def test_only_a_queue_with_dead_letters_can_be_redriven(client: Any, queue: Queue) -> None:

@@ -20,6 +20,7 @@ BUILD_COMMANDS = {
 def add_cli_commands(topics: Topics) -> None:
     _add_serve_command(topics)
     _add_resources(topics)
+    _add_queues_commands(topics)
     _add_build_command(topics)
     _add_chat_command(topics)
     _add_projects_commands(topics)
@@ -132,6 +133,14 @@ def _add_resources(topics: Topics) -> None:
         "--clean", action="store_true", help="delete the tables with all their rows, and all messages, before"
     )
     parser.add_argument("--yes", action="store_true", help="delete without asking")
+
+
+def _add_queues_commands(topics: Topics) -> None:
+    parser = _add_local_command(topics, "queues", "show what lies in the queues between processes", "queues:show")
+    verbs = parser.add_subparsers(metavar="VERB")
+    about = "move the dead letters of a queue in SQS back into it"
+    redrive = _add_local_command(verbs, "redrive", about, "queues:redrive")
+    redrive.add_argument("name", metavar="NAME", help="the queue, such as nexus-build-queue")
 
 
 def _add_build_command(topics: Topics) -> None:

@@ -4,12 +4,14 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 from nexus.cli.asked import Asked
 from nexus.cli.exits import FAILED, OK, USAGE, Ended
 from nexus.providers.choice import read_settings
 from nexus.settings import Settings
+from nexus.start import AWS_ADVICE
 
 
 class Resources(Protocol):
@@ -100,6 +102,8 @@ def init_resources(asked: Asked) -> int:
         queue__endpoint_url=wanted.endpoint_url,
         events__backend="sqlite",
     )
+    if find_spec("aioboto3") is None:
+        raise Ended(USAGE, AWS_ADVICE)
     if wanted.clean and not wanted.yes:
         _confirm_deletion(settings)
     return asyncio.run(_run_on_stores(asked, settings))

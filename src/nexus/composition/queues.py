@@ -1,12 +1,15 @@
 """What carries jobs between processes, and tells others: nothing where one does everything, arq in Redis, or SQS."""
 
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 
 from nexus.composition.backends import Backends, describe_missing_parts
 from nexus.domain.core.errors import InvalidInput
-from nexus.domain.ports.jobs import JobQueue, JobReceiver
+from nexus.domain.ports.jobs import JobQueue, JobReceiver, QueueDepth
 from nexus.domain.ports.notifications import Notifier
 from nexus.jobs.lanes import Lanes
+from nexus.settings import Settings
 
 QUEUE_NAME = "nexus:background"
 
@@ -67,3 +70,18 @@ async def open_notifier(backends: Backends) -> Notifier:
     notifier = SqsNotifier(await backends.open_sqs(), queue=queue)
     backends.stack.push_async_callback(notifier.close)
     return notifier
+
+
+async def read_queue_depths(settings: Settings, stack: AsyncExitStack) -> Sequence[QueueDepth]:
+    """What lies in each queue; nothing where there is none between processes."""
+    if settings.queue.backend == "inprocess":
+        return []
+    if settings.queue.backend == "sqs":
+        from nexus.adapters.sqs.queues import make_queue_set
+        from nexus.adapters.sqs.queues import read_queue_depths as read_sqs_depths
+
+        client = await Backends(settings, stack).open_sqs()
+        return await read_sqs_depths(client, make_queue_set(settings.queue.prefix))
+    from nexus.adapters.redis.jobs import read_queue_depth
+
+    return [await read_queue_depth(settings.redis.url, queue_name=QUEUE_NAME)]

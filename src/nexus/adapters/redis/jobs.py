@@ -13,7 +13,7 @@ from arq.connections import ArqRedis, RedisSettings, create_pool
 from arq.worker import Worker, func
 
 from nexus.adapters.redis.connections import CONNECT_SECONDS, FAILURES, Backoff, stop_task, translate_error
-from nexus.domain.ports.jobs import Deliver, Job
+from nexus.domain.ports.jobs import Deliver, Job, QueueDepth
 
 if TYPE_CHECKING:
     from arq.typing import WorkerCoroutine
@@ -139,6 +139,18 @@ async def _close_worker(worker: Worker) -> None:
         await worker.close()
     except FAILURES as error:
         logger.info("queue.not_closed", reason=str(error))
+
+
+async def read_queue_depth(url: str, *, queue_name: str) -> QueueDepth:
+    """arq deletes what it delivered, and has no dead letters. Unavailable while Redis is away."""
+    try:
+        pool = await create_pool(_make_settings(url), default_queue_name=queue_name)
+        try:
+            return QueueDepth(name=queue_name, waiting=await pool.zcard(queue_name))
+        finally:
+            await pool.aclose()
+    except FAILURES as error:
+        raise translate_error(error) from error
 
 
 def _make_settings(url: str) -> RedisSettings:

@@ -7,12 +7,12 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, NamedTuple, cast
 
 import aioboto3
-import structlog
 from aiobotocore.config import AioConfig
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
-from nexus.domain.core.errors import NotFound, Unavailable
+from nexus.domain.core.errors import Unavailable
+from nexus.domain.ports.jobs import QueueDepth
 
 LONGEST_POLL_SECONDS = 20
 """The longest wait for messages that SQS knows, and that of who asks for none in particular."""
@@ -21,7 +21,6 @@ RECEIVES = 3
 """How often a message comes before it is a dead letter."""
 READY_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds between looks for a queue that was just made: SQS may need a while to see it everywhere."""
-MOVE_SECONDS = 60
 CONFIG = AioConfig(
     connect_timeout=2,
     read_timeout=LONGEST_POLL_SECONDS + 5,
@@ -34,8 +33,6 @@ FAILURES = (BotoCoreError, ClientError, OSError)
 _MISSING = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 _THERE = frozenset({"QueueAlreadyExists", "QueueNameExists"})
 _IN_PROGRESS = frozenset({"AWS.SimpleQueueService.PurgeQueueInProgress", "PurgeQueueInProgress"})
-
-logger = structlog.get_logger()
 
 
 class Queue(Struct, frozen=True, kw_only=True):
@@ -73,19 +70,6 @@ def make_queue_set(prefix: str = "nexus-") -> QueueSet:
 
 
 QUEUES = make_queue_set()
-
-
-class QueueDepth(Struct, frozen=True, kw_only=True):
-    """How many messages wait, were received and not yet deleted, come later, and are dead. SQS counts them roughly.
-
-    `oldest_seconds`: the age of the oldest one, where the server says it; AWS does so in CloudWatch only."""
-
-    name: str
-    waiting: int
-    in_flight: int
-    delayed: int
-    dead: int
-    oldest_seconds: float | None = None
 
 
 def open_client(*, region: str, endpoint_url: str | None = None, **session: str) -> AbstractAsyncContextManager[Any]:
@@ -146,7 +130,7 @@ async def find_missing_queues(client: Any, queues: Sequence[Queue] = QUEUES) -> 
     """The names of queues, and of queues of dead letters, that are not there."""
     names = list_queue_names(queues)
     with translate_failures("find_missing_queues"):
-        urls = await asyncio.gather(*(_find_url(client, name) for name in names))
+        urls = await asyncio.gather(*(find_queue_url(client, name) for name in names))
     return [name for name, url in zip(names, urls, strict=True) if url is None]
 
 
@@ -156,7 +140,7 @@ async def delete_all_messages(client: Any, queues: Sequence[Queue] = QUEUES) -> 
     purged: list[str] = []
     with translate_failures("delete_all_messages"):
         for name in list_queue_names(queues):
-            if url := await _find_url(client, name):
+            if url := await find_queue_url(client, name):
                 await _delete_queue_messages(client, url)
                 purged.append(name)
     return purged
@@ -176,24 +160,8 @@ async def read_queue_depths(client: Any, queues: Sequence[Queue] = QUEUES) -> li
         return await asyncio.gather(*(_read_depth(client, queue) for queue in queues))
 
 
-async def redrive_dead_letters(client: Any, name: str) -> int:
-    """Moves the dead letters of the queue back into it, as many as lay there at the start, and answers how many it moved: a letter that
-    dies again meanwhile is not moved twice. What could not be moved stays. NotFound for a queue that is not there, or has none."""
-    with translate_failures("redrive_dead_letters"):
-        target = await _find_url(client, name)
-        policy = (await _read_attributes(client, target)).get("RedrivePolicy") if target else None
-        if not target or not policy:
-            raise NotFound(f"There is no queue {name} with a queue of dead letters")
-        source_name = json.loads(policy)["deadLetterTargetArn"].rpartition(":")[2]
-        source = await QueueUrls(client).find(source_name)
-        left, moved = int((await _read_attributes(client, source))["ApproximateNumberOfMessages"]), 0
-        while left > 0 and (letters := await _receive_letters(client, source, most=min(left, 10))):
-            left -= len(letters)
-            moved += sum(await asyncio.gather(*(_move_letter(client, one, source, target) for one in letters)))
-    return moved
-
-
-async def _find_url(client: Any, name: str) -> str | None:
+async def find_queue_url(client: Any, name: str) -> str | None:
+    """None when there is no such queue."""
     try:
         return await QueueUrls(client).find(name)
     except ClientError as error:
@@ -204,7 +172,7 @@ async def _find_url(client: Any, name: str) -> str | None:
 
 async def _make_queue(client: Any, name: str, attributes: Mapping[str, str]) -> bool:
     """Whether it was missing. One that is there is set as wanted."""
-    if await _find_url(client, name) is None:
+    if await find_queue_url(client, name) is None:
         try:
             await client.create_queue(QueueName=name, Attributes=attributes)
             return True
@@ -239,23 +207,24 @@ async def _wait_for_attributes(client: Any, name: str) -> Mapping[str, str]:
     """Those of a queue that was just made. ClientError when it does not appear."""
     for pause in READY_PAUSES:
         try:
-            return await _read_attributes(client, await QueueUrls(client).find(name))
+            return await read_attributes(client, await QueueUrls(client).find(name))
         except ClientError as error:
             if read_code(error) not in _MISSING:
                 raise
         await asyncio.sleep(pause)
-    return await _read_attributes(client, await QueueUrls(client).find(name))
+    return await read_attributes(client, await QueueUrls(client).find(name))
 
 
-async def _read_attributes(client: Any, url: str) -> Mapping[str, str]:
+async def read_attributes(client: Any, url: str) -> Mapping[str, str]:
+    """All attributes of a queue."""
     answer = await client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
     return cast(Mapping[str, str], answer["Attributes"])
 
 
 async def _read_depth(client: Any, queue: Queue) -> QueueDepth:
     urls = QueueUrls(client)
-    there = await _read_attributes(client, await urls.find(queue.name))
-    dead = await _read_attributes(client, await urls.find(queue.dead_letters))
+    there = await read_attributes(client, await urls.find(queue.name))
+    dead = await read_attributes(client, await urls.find(queue.dead_letters))
     oldest = there.get("ApproximateAgeOfOldestMessage")
     return QueueDepth(
         name=queue.name,
@@ -265,29 +234,3 @@ async def _read_depth(client: Any, queue: Queue) -> QueueDepth:
         dead=int(dead["ApproximateNumberOfMessages"]) + int(dead["ApproximateNumberOfMessagesNotVisible"]),
         oldest_seconds=None if oldest is None else float(oldest),
     )
-
-
-async def _receive_letters(client: Any, url: str, *, most: int) -> Sequence[Mapping[str, Any]]:
-    """Waits a second at most: without a wait, SQS asks a part of its servers only."""
-    answer = await client.receive_message(
-        QueueUrl=url,
-        MaxNumberOfMessages=most,
-        WaitTimeSeconds=1,
-        VisibilityTimeout=MOVE_SECONDS,
-        MessageSystemAttributeNames=["MessageGroupId"],
-    )
-    return cast(Sequence[Mapping[str, Any]], answer.get("Messages", ()))
-
-
-async def _move_letter(client: Any, letter: Mapping[str, Any], source: str, target: str) -> bool:
-    """Sent first, deleted then: it may come twice, and is never lost. One that is refused stays."""
-    group = letter.get("Attributes", {}).get("MessageGroupId")
-    try:
-        await client.send_message(
-            QueueUrl=target, MessageBody=letter["Body"], **({"MessageGroupId": group} if group else {})
-        )
-        await client.delete_message(QueueUrl=source, ReceiptHandle=letter["ReceiptHandle"])
-    except FAILURES as error:
-        logger.warning("queue.letter_not_moved", message_id=letter["MessageId"], reason=read_code(error))
-        return False
-    return True

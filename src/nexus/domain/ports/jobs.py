@@ -28,6 +28,18 @@ class Capacity(NamedTuple):
         return self.most is not None and self.taken + coming >= self.most
 
 
+class QueueDepth(Struct, frozen=True, kw_only=True):
+    """How much waits in a queue between processes, was received and not yet deleted, comes later, and is dead: roughly, and None where that
+    is not known. `oldest_seconds`: the age of the oldest one; AWS says it in CloudWatch only."""
+
+    name: str
+    waiting: int
+    in_flight: int | None = None
+    delayed: int | None = None
+    dead: int | None = None
+    oldest_seconds: float | None = None
+
+
 class JobQueue(Protocol):
     """Carries jobs to a process that runs them."""
 
