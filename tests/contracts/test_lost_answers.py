@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 from msgspec import Struct, structs
 
+from nexus.adapters.dynamodb.retries import Retries
 from nexus.adapters.dynamodb.tables import DynamoTables
 from nexus.domain.core.errors import AlreadyExists, Conflict, InvalidInput, Stale, Unavailable
 from nexus.domain.ports.database import Tables
@@ -194,8 +195,8 @@ async def test_a_condition_that_fails_beside_a_conflict_is_told_at_once(clock: C
 async def test_throttled_for_good_is_unavailable(clock: Clock) -> None:
     client = Refusing(*["ProvisionedThroughputExceededException"] * 20)
     with pytest.raises(Unavailable):
-        await Tables(DynamoTables(client, pauses=[0] * 6), secret=b"s", clock=clock).commit(LINE)
-    assert client.asked == 6
+        await Tables(DynamoTables(client, retries=Retries(lost=[0] * 6)), secret=b"s", clock=clock).commit(LINE)
+    assert client.asked == 7
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from nexus.adapters.confined.workspaces import WorkspacePool
     from nexus.adapters.directory.files import DirectoryFiles
 
+IDLE_QUERIES = 16
+"""How many partitions an idle process asks for work in one round, where each question costs money and a request."""
+
 KEPT = ("nexus.db", "nexus.db-wal", "nexus.db-shm", "lock", "models.toml", "projects")
 """What is kept in a data directory, beside `secret`: closed to other users, whatever the directory itself allows."""
 
@@ -97,6 +100,7 @@ class Adapters(AgentAdapters, frozen=True, kw_only=True):
     leases: LeaseTimes = LeaseTimes()
     admission: Limits = Limits()
     sweep_every: float = 5.0
+    idle_queries: int | None = None
     collect_every: float = 30.0
     is_sole: bool = False
     tidies: Sequence[Callable[[], Coroutine[Any, Any, object]]] = ()
@@ -134,6 +138,7 @@ async def open_adapters(settings: Settings, lanes: Lanes, stack: AsyncExitStack)
         leases=LeaseTimes(lease=limits.lease_seconds),
         timeouts=BuildTimeouts(patience=limits.patience_seconds),
         sweep_every=limits.sweep_seconds,
+        idle_queries=None if settings.tables.backend == "sqlite" else IDLE_QUERIES,
         is_sole=settings.tables.backend == "sqlite",
         tidies=[files.delete_all_temp_files] if settings.role == "all" else [],
         collects=list_collectors(settings, code, files),

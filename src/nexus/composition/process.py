@@ -84,7 +84,7 @@ async def run_process(
     async with lanes:
         if "sweeper" in duties:
             await sweeper.recover_jobs_at_start(alone=adapters.is_sole)
-            loops.append(sweeper.recover_jobs_forever(adapters.sweep_every))
+            loops.append(sweeper.recover_jobs_forever(adapters.sweep_every, idle_queries=adapters.idle_queries))
         if served:
             lanes.start_running_jobs(runner.run_job, back=runner.release_unstarted_job)
         if adapters.receiver and "background" in duties:

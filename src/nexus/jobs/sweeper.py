@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
+from itertools import cycle, islice
 from typing import Any, NamedTuple
 
 import structlog
@@ -54,6 +55,10 @@ class Ledger(NamedTuple):
     executions: Executions[Any]
     specs: Sequence[JobSpec]
 
+    @property
+    def name(self) -> str:
+        return self.executions.table_name
+
     def get_job_spec(self, row: LeaseRow) -> JobSpec:
         return next(spec for spec in self.specs if spec.takes(row))
 
@@ -85,6 +90,8 @@ class Sweeper:
         self._still = ChangeWatch(seconds=times.lease, timer=timer)
         self._answered = ChangeWatch(seconds=times.answer, timer=timer)
         self._stuck = ChangeWatch(seconds=STUCK_SECONDS, timer=timer)
+        self._turns = cycle((ledger.name, place) for ledger in self._swept for place in ledger.executions.places)
+        self._is_idle = False
         self._rounds = self.stuck_runs = 0
 
     async def recover_jobs_at_start(self, *, alone: bool) -> None:
@@ -95,20 +102,26 @@ class Sweeper:
                 ledger, rows, [row for row in rows if self._is_orphaned_at_start(ledger, row, alone=alone)]
             )
 
-    async def recover_jobs_forever(self, every: float) -> None:
-        """Sweeps for ever. What was asked through this process and is not answered is looked at more often."""
+    async def recover_jobs_forever(self, every: float, *, idle_queries: int | None = None) -> None:
+        """Sweeps for ever, with so many queries a round while nothing is due. What was asked through this process and is not answered is
+        looked at more often."""
         while True:
             for _ in range(max(1, round(every / TICK_SECONDS))):
                 await asyncio.sleep(min(every, TICK_SECONDS))
                 await await_and_log_failure(self.apply_unanswered_controls(), "sweep.failed", "sweep.crashed")
-            await await_and_log_failure(self.recover_lost_jobs(), "sweep.failed", "sweep.crashed")
+            await await_and_log_failure(self.recover_lost_jobs(idle_queries), "sweep.failed", "sweep.crashed")
 
-    async def recover_lost_jobs(self) -> None:
+    async def recover_lost_jobs(self, idle_queries: int | None = None) -> None:
+        """One round. After one in which something was due it asks all places, and after an idle one so many, whose turn it is."""
         now_and_then = self._rounds % FOLD_EVERY == 0
         self._rounds += 1
-        states = dict[str, object]()
+        places = self._choose_places(idle_queries if self._is_idle else None)
+        states, due, self._is_idle = dict[str, object](), 0, False
         for ledger in self._swept:
-            states |= await self._recover_table_jobs(ledger, all_held=now_and_then)
+            rows = await self._recover_table_jobs(ledger, places[ledger.name], all_held=now_and_then)
+            states |= {ledger.get_row_id(row): _describe_row_state(row) for row in rows if row.status != "pending"}
+            due += len(rows)
+        self._is_idle = not due
         self._still.keep_only_keys(states)
         self._answered.keep_only_keys(states)
         self._count_stuck_jobs({name: state for name, state in states.items() if not self._local.has_job(name)})
@@ -120,16 +133,22 @@ class Sweeper:
         for ledger in self._ledgers:
             await self._recover_and_enqueue_rows(ledger, rows := await ledger.executions.list_unanswered_rows(), rows)
 
-    async def _recover_table_jobs(self, ledger: Ledger, *, all_held: bool) -> dict[str, object]:
-        """What is due and not held: its state, by name."""
+    def _choose_places(self, most: int | None) -> Mapping[str, Sequence[str]]:
+        """The places of this round by table: all, or the next ones in turn."""
+        if most is None:
+            return {ledger.name: ledger.executions.places for ledger in self._swept}
+        chosen = dict.fromkeys(islice(self._turns, most))
+        return {ledger.name: [place for name, place in chosen if name == ledger.name] for ledger in self._swept}
+
+    async def _recover_table_jobs(self, ledger: Ledger, places: Sequence[str], *, all_held: bool) -> Sequence[LeaseRow]:
+        """What was due."""
         executions = ledger.executions
-        rows = await executions.list_due_rows()
+        rows = await executions.list_due_rows(places)
         await self._recover_and_enqueue_rows(ledger, rows, [row for row in rows if self._is_row_lost(ledger, row)])
         if all_held:
             await self._run_and_log_failure(executions.reset_future_due_times(), executions.table_name)
             await self._enqueue_pending_jobs(ledger, await executions.list_unfinished_rows("pending"))
-        rows = [row for row in rows if row.status != "pending"]
-        return {ledger.get_row_id(row): (row.status, row.fence, row.heartbeat, row.worker_id) for row in rows}
+        return rows
 
     async def _recover_and_enqueue_rows(
         self, ledger: Ledger, rows: Sequence[LeaseRow], lost: Sequence[LeaseRow]
@@ -207,6 +226,11 @@ def _group_specs_by_table(registry: Registry, services: Services) -> list[Ledger
         known = found.get(id(executions), Ledger(executions, []))
         found[id(executions)] = Ledger(executions, [*known.specs, spec])
     return list(found.values())
+
+
+def _describe_row_state(row: LeaseRow) -> object:
+    """What changes while somebody has it in hand."""
+    return row.status, row.fence, row.heartbeat, row.worker_id
 
 
 def _make_row_sort_key(ledger: Ledger, row: LeaseRow) -> tuple[int, bool, str]:

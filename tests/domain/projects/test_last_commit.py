@@ -8,11 +8,8 @@ import pytest
 from msgspec import structs
 
 from nexus.adapters.memory.tables import MemoryTables
-from nexus.domain.ports.database import Tables
 from nexus.domain.ports.rows import Write
 from nexus.domain.projects.model import Command, make_feed_topic
-from nexus.domain.tallies.model import TOTAL
-from nexus.domain.tallies.tables import TALLIES
 from tests.domain.builds.scripts import doubling, script
 from tests.domain.builds.test_builds import WANTED, over
 from tests.fakes.models import ScriptedModel, turn
@@ -80,8 +77,7 @@ async def test_a_build_whose_process_died_around_its_end_ends_once_and_does_noth
             await dead.queue.drain_jobs(5)
             assert await app.services.projects.get(ANN, project_id) == project
             assert (await tags(app, project_id)).count("build.completed") == 1
-            tables = Tables(store, secret=dead.adapters.secret, clock=dead.clock)
-            assert (await tables.get(TALLIES, ANN.tenant_id, TOTAL)).builds_completed == 1
+            assert (await app.services.statistics.read_overview(ANN)).builds_completed == 1
 
 
 @pytest.mark.parametrize(("command", "status"), [("pause", "paused"), ("stop", "cancelled")])

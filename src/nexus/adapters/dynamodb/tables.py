@@ -1,19 +1,17 @@
 """Rows in DynamoDB: one call for a read, a page or a write, one transaction for several writes."""
 
-import asyncio
-import random
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, cast
 
 import aioboto3
 from aiobotocore.config import AioConfig
-from botocore import exceptions as botocore
 from botocore.exceptions import ClientError
 
 from nexus.adapters.dynamodb.requests import Request, decode_dynamo_item, encode_dynamo_item, encode_dynamo_key
-from nexus.domain.core.errors import InvalidInput, Unavailable
+from nexus.adapters.dynamodb.retries import REFUSING, Retries, list_cancellation_reasons
 from nexus.domain.ports.database import Query, Refused
 from nexus.domain.ports.rows import Item, Key, Place, Write
 
@@ -24,22 +22,6 @@ CONFIG = AioConfig(
     parameter_validation=False,
     retries={"total_max_attempts": 1},  # the SDK would repeat a write whose answer was lost without knowing its own
 )
-PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
-"""Seconds, each times a random part, before a request is sent again."""
-_PASSING = frozenset(
-    {
-        "ProvisionedThroughputExceeded",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ThrottlingError",
-        "ThrottlingException",
-        "TransactionConflict",
-        "TransactionConflictException",
-        "TransactionInProgressException",
-    }
-)
-_REFUSING = frozenset({"ConditionalCheckFailed", "ConditionalCheckFailedException"})
-_INVALID = frozenset({"ValidationError", "ValidationException"})
 _MARK = "write_id"
 """In every row: the write that made it so, by which we know our own when its answer was lost."""
 _VERBS = {"put": "Put", "delete": "Delete", "check": "ConditionCheck", "patch": "Update", "tally": "Update"}
@@ -59,8 +41,8 @@ class DynamoTables:
     """A lone write whose answer is lost, and whose row another one changes before we ask again, reads as Stale: all
     other lost answers are told apart."""
 
-    def __init__(self, client: Any, *, prefix: str = "nexus_", pauses: Sequence[float] = PAUSES) -> None:
-        self._client, self._prefix, self._pauses = client, prefix, pauses
+    def __init__(self, client: Any, *, prefix: str = "nexus_", retries: Retries = Retries()) -> None:
+        self._client, self._prefix, self._retries = client, prefix, retries
 
     async def read_rows(self, places: Sequence[Place]) -> list[Item | None]:
         if len(places) == 1:
@@ -102,7 +84,7 @@ class DynamoTables:
                 ((verb, request),) = requests[0].items()
                 await self._send_with_retries(f"{verb.lower()}_item", **request)
         except ClientError as error:
-            refused = {at: row for at, (code, row) in enumerate(_list_cancellation_reasons(error)) if code in _REFUSING}
+            refused = {at: row for at, (code, row) in enumerate(list_cancellation_reasons(error)) if code in REFUSING}
             if not any(row and row.get(_MARK) == mark for row in refused.values()):
                 first = min(refused)
                 raise Refused(first, refused[first]) from None
@@ -150,30 +132,4 @@ class DynamoTables:
         return {verb: request.make_client_arguments(**parts, ConditionExpression=held)}
 
     async def _send_with_retries(self, operation: str, **request: Any) -> dict[str, Any]:
-        """Asks until there is an answer; what a lost one did is known by its mark. ClientError for a condition that fails."""
-        lost: Exception | None = None
-        for pause in self._pauses:
-            try:
-                return dict(await getattr(self._client, operation)(**request))
-            except (botocore.HTTPClientError, botocore.ConnectionError) as error:
-                lost = error
-            except ClientError as error:
-                lost = error
-                codes = {code for code, _ in _list_cancellation_reasons(error)} - {"None"}
-                if codes & _REFUSING:
-                    raise
-                if codes & _INVALID:
-                    raise InvalidInput("The database cannot hold it") from error
-                if not codes <= _PASSING and error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
-                    break
-            await asyncio.sleep(pause * random.random())
-        else:
-            raise Unavailable("The database does not answer", reason="database", operation=operation) from lost
-        raise Unavailable("The database refuses to answer", operation=operation) from lost
-
-
-def _list_cancellation_reasons(error: ClientError) -> list[tuple[str, Item | None]]:
-    """Of each write: why it failed, or "None", and the row that stood against it."""
-    response: Mapping[str, Any] = error.response
-    reasons = response.get("CancellationReasons") or [{**response, "Code": response["Error"]["Code"]}]
-    return [(reason["Code"], decode_dynamo_item(reason["Item"]) if reason.get("Item") else None) for reason in reasons]
+        return await self._retries.send_request(operation, partial(getattr(self._client, operation), **request))

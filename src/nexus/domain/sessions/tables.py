@@ -27,6 +27,7 @@ REPLIES = Table(
     ),
 )
 REPLY_LEASES = LeaseTable(
-    REPLIES, places={"running": ("reply", *(f"reply#{number}" for number in range(1, 8)))}, waiting="running"
+    REPLIES, places={"running": ("reply", *(f"reply#{number}" for number in range(1, 16)))}, waiting="running"
 )
-"""A reply that no worker has may be claimed; it is found there until its last event is in its log."""
+"""A reply that no worker has may be claimed; it is found there until its last event is in its log. Places are only ever added: a reply
+stays where the release that wrote it put it."""

@@ -332,32 +332,32 @@ class Executions(Generic[L]):
 
     # --- looking for work
 
-    async def list_due_rows(self) -> list[L]:
-        """What somebody should look at now: some of each place, as they stand."""
-        return await self._list_rows_in_window(Window(limit=100, until=format_instant(self._clock())))
+    @property
+    def places(self) -> Sequence[str]:
+        """The partitions of the index in which work lies, each asked by a query of its own."""
+        return list(dict.fromkeys(place for places in self._leases.places.values() for place in places))
+
+    async def list_due_rows(self, places: Collection[str] | None = None) -> list[L]:
+        """What somebody should look at now: some of each place, or of each of these, as they stand."""
+        window = Window(limit=100, until=format_instant(self._clock()))
+        return await self._list_rows_in_window(self.places if places is None else places, window)
 
     async def list_unfinished_rows(self, status: str | None = None) -> list[L]:
         """All that has not ended; or all of one status."""
-        places = self._leases.places.get(status, ()) if status else self._list_index_partitions()
+        places = self._leases.places.get(status, ()) if status else self.places
         each = partial(self._tables.each, self._leases.table, index="DispatchIndex")
         return [row for place in places async for row in each(place)]
 
     async def reset_future_due_times(self) -> None:
         """Has those looked at that were put off under a clock that ran ahead."""
         now = self._clock()
-        for row in await self._list_rows_in_window(Window(limit=100, since=format_instant(now + FAR_SECONDS))):
+        window = Window(limit=100, since=format_instant(now + FAR_SECONDS))
+        for row in await self._list_rows_in_window(self.places, window):
             same = when(status=row.status, due_at=row.due_at)
             with suppress(Stale, NotFound):  # somebody was here meanwhile
                 await self._tables.commit(patch(self._leases.table, row, same, due_at=format_instant(now)))
 
-    def _list_index_partitions(self) -> Collection[str]:
-        return dict.fromkeys(place for places in self._leases.places.values() for place in places)
-
-    async def _list_rows_in_window(self, window: Window) -> list[L]:
-        """Those of a window, of each place."""
-        found = list[L]()
-        for place in self._list_index_partitions():
-            found += (
-                await self._tables.read_page(self._leases.table, place, index="DispatchIndex", window=window)
-            ).items
-        return found
+    async def _list_rows_in_window(self, places: Collection[str], window: Window) -> list[L]:
+        """Those of a window, of each place; the places are asked at once."""
+        ask = partial(self._tables.read_page, self._leases.table, index="DispatchIndex", window=window)
+        return [row for page in await asyncio.gather(*map(ask, places)) for row in page.items]

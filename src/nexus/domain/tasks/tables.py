@@ -24,4 +24,5 @@ TASK_LEASES = LeaseTable(
         "pending": [f"held#{number}" for number in range(4)],
     },
 )
-"""Each state has partitions of its own, so that the many that are queued do not stand before the few whose worker died."""
+"""Each state has partitions of its own, so that the many that are queued do not stand before the few whose worker died. Builds are far
+fewer than replies, and every partition costs each idle process a query a round: so half as many. Places are only ever added."""

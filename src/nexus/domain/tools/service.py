@@ -37,6 +37,7 @@ class Tools:
 
     def __init__(self, *, tables: Tables, web: Web, clock: Clock) -> None:
         self._tables, self._clock, self._workers = tables, clock, Workers()
+        self._uncounted = set(LIBRARY)
         self._given: Mapping[str, Any] = {"clock": clock, "web": web, "workers": self._workers}
 
     async def register_library_tools(self) -> None:
@@ -83,6 +84,7 @@ class Tools:
     def make_use_count_writes(self, names: Iterable[str], *, marker: str) -> list[Write]:
         """The calls of library tools among these names, to be committed beside the insert of the row that `marker` names."""
         calls = Counter(name for name in names if name in LIBRARY)
+        self._uncounted.update(calls)
         shard = rules.choose_counter_shard(marker)
         return [
             tally(TOOL_USES, (rules.derive_library_tool_id(name), shard), calls=count) for name, count in calls.items()
@@ -96,8 +98,9 @@ class Tools:
         )
 
     async def update_all_use_counts(self) -> None:
-        """`fold` of every library tool that was called since."""
-        for name in LIBRARY:
+        """`update_use_count` of every library tool that was called from here since; at first, of every one."""
+        called, self._uncounted = self._uncounted, set()
+        for name in called:
             tool = await self._tables.find(TOOLS, rules.derive_library_tool_id(name))
             if tool and await self._sum_tool_calls(tool.tool_id) > tool.usage_count:
                 await self.update_use_count(tool.tool_id)
