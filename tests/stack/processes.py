@@ -102,15 +102,14 @@ class Stack:
         return self.started[name].process.poll() is None
 
     def stop(self) -> None:
-        """In reverse; what does not end in time is killed."""
-        for started in reversed(self.started.values()):
-            if started.process.poll() is None:
-                started.process.terminate()
-                try:
-                    started.process.wait(STOP_SECONDS)
-                except subprocess.TimeoutExpired:
-                    started.process.kill()
-                    started.process.wait()
+        """What works first, then what it works on; what does not end in time is killed."""
+        working = {name: one for name, one in self.started.items() if name in ("nginx", *APIS, *WORKERS)}
+        for group in (working, self.started):
+            processes = [one.process for one in group.values()]
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                _wait_or_kill(process)
         (self.directory / "processes.json").unlink(missing_ok=True)
 
     def _start_stores(self) -> None:
@@ -182,6 +181,14 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def find_store_command(name: str, port: int, environ: Mapping[str, str] = os.environ) -> list[str]:
