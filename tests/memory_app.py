@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 from nexus.adapters.memory.models import MemoryCatalog
 from nexus.adapters.memory.signals import MemorySignals
 from nexus.adapters.memory.tables import MemoryTables
+from nexus.adapters.prometheus.metrics import ProcessMetrics
 from nexus.composition.adapters import Adapters
 from nexus.composition.process import Duty, run_process
 from nexus.domain.builds.agent_build import AGENT_BUILD
@@ -53,6 +54,7 @@ class MemoryApp(Struct, frozen=True, kw_only=True):
     clock: MovableClock
     queue: Lanes | MemoryJobs
     sweeper: Sweeper
+    metrics: ProcessMetrics
 
     async def parts(self) -> dict[str, object]:
         return {"database": {"connected": True}, "llm": {"model": self.adapters.default_model.name}}
@@ -106,4 +108,7 @@ async def open_app(
     assert isinstance(on.clock, MovableClock)
     duties: tuple[Duty, ...] = ("interactive", "background") if serving else ()
     async with run_process(on, cast(Lanes, on.queue), duties) as process:
-        yield MemoryApp(services=process.services, adapters=on, clock=on.clock, queue=on.queue, sweeper=process.sweeper)
+        yield MemoryApp(
+            services=process.services, adapters=on, clock=on.clock, queue=on.queue, sweeper=process.sweeper,
+            metrics=process.metrics,
+        )  # fmt: skip

@@ -5,14 +5,16 @@ import os
 import signal
 from pathlib import Path
 
+import httpx
 import pytest
 
 from nexus import serving
 from nexus.adapters.sqlite.lock import find_lock_holder_pid
 from nexus.settings import parse_environment
+from tests.redis_server import find_free_port
 
 
-async def test_a_worker_works_without_a_socket_until_it_is_told_to_stop(
+async def test_a_worker_answers_for_its_health_and_metrics_alone_until_it_is_told_to_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving, "check_server_can_start", lambda settings: None)  # it refuses the role over SQLite
@@ -23,12 +25,17 @@ async def test_a_worker_works_without_a_socket_until_it_is_told_to_stop(
             "NEXUS_ROLE": "worker",
             "NEXUS_LOG__LEVEL": "debug",
             "NEXUS_LOG__FORMAT": "pretty",
+            "NEXUS_METRICS__PORT": str(port := find_free_port()),
         }
     )
     serves = asyncio.create_task(serving.serve_until_signal(settings, ready=urls.append))
     async with asyncio.timeout(50):
         while not urls:
             await asyncio.sleep(0.01)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            assert (await client.get("/health")).json()["status"] == "ok"
+            assert "nexus_oldest_waiting_job_seconds" in (await client.get("/metrics")).text
+            assert (await client.get("/api/v2/agents")).status_code == 404
         os.kill(os.getpid(), signal.SIGTERM)
         await serves
     assert urls == [""]

@@ -20,6 +20,16 @@ def test_a_short_token_is_refused_where_others_can_reach_the_server(host: str):
     assert find_setting_warnings(parse_environment({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": LONG})) == []
 
 
+def test_a_worker_needs_a_token_where_others_can_reach_its_metrics():
+    def find_token_faults(**environ: str) -> list[str]:
+        found = find_setting_faults(parse_environment({"NEXUS_HOST": "0.0.0.0", "NEXUS_ROLE": "worker", **environ}))
+        return [fault for fault in found if "NEXUS_AUTH__TOKEN" in fault]
+
+    assert find_token_faults() == []
+    assert len(find_token_faults(NEXUS_METRICS__PORT="9100")) == 1
+    assert find_token_faults(NEXUS_METRICS__PORT="9100", NEXUS_AUTH__TOKEN=LONG) == []
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_a_short_token_is_a_warning_on_this_machine(host: str):
     short = parse_environment({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": SHORT})

@@ -3,14 +3,14 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable
-from contextlib import AsyncExitStack, closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 
 from msgspec import structs
 from uvicorn.loops.auto import auto_loop_factory
 
 from nexus.adapters.confined.environment import erase_proc_environ
-from nexus.adapters.http.app import make_http_app
+from nexus.adapters.http.app import make_http_app, make_operator_app
 from nexus.adapters.http.connections import Bounds
 from nexus.adapters.http.server import open_listening_socket, serve_asgi_app
 from nexus.adapters.http.streams import Streams
@@ -40,8 +40,15 @@ async def serve_until_signal(settings: Settings, *, ready: Callable[[str], None]
     stopping = _install_signal_handlers()
     async with AsyncExitStack() as stack:
         answers = "http" in DUTIES[settings.role]
-        listener = stack.enter_context(closing(_bind_listening_socket(settings))) if answers else None
+        listener = (
+            stack.enter_context(closing(_bind_listening_socket(settings.host, settings.port))) if answers else None
+        )
+        metrics_listener = (
+            stack.enter_context(closing(_bind_metrics_socket(settings))) if settings.metrics.port else None
+        )
         process = await stack.enter_async_context(open_process(settings))
+        if metrics_listener:
+            await stack.enter_async_context(_serve_metrics(settings, process, metrics_listener))
         if listener is None:
             ready("")
             await stopping.wait()
@@ -54,10 +61,11 @@ async def _serve_http_requests(
     settings: Settings, process: Process, listener: socket.socket, stopping: asyncio.Event, ready: Callable[[str], None]
 ) -> None:
     streams, state = Streams(longest=settings.limits.stream_seconds), {"status": "ready"}
-    authenticator = TokenAuthenticator(settings.auth.token.reveal() if settings.auth.token else None)
+    process.metrics.watch_open_streams(streams.__len__)
     app = make_http_app(
         process.services,
-        authenticator=authenticator,
+        authenticator=_make_authenticator(settings),
+        metrics=process.metrics,
         hosts=[settings.host],
         streams=streams,
         parts=process.describe_health,
@@ -72,12 +80,32 @@ async def _serve_http_requests(
         await process.lanes.drain_jobs(settings.limits.drain_seconds)
 
 
-def _bind_listening_socket(settings: Settings) -> socket.socket:
+@asynccontextmanager
+async def _serve_metrics(settings: Settings, process: Process, listener: socket.socket) -> AsyncIterator[None]:
+    app = make_operator_app(
+        parts=process.describe_health,
+        authenticator=_make_authenticator(settings),
+        metrics=process.metrics,
+        hosts=[settings.host],
+    )
+    async with serve_asgi_app(app, listener, _make_connection_limits(settings)):
+        yield
+
+
+def _make_authenticator(settings: Settings) -> TokenAuthenticator:
+    return TokenAuthenticator(settings.auth.token.reveal() if settings.auth.token else None)
+
+
+def _bind_listening_socket(host: str, port: int, option: str = "--port") -> socket.socket:
     """Before anything is opened: a server that cannot listen must not begin to work."""
     try:
-        return open_listening_socket(settings.host, settings.port)
+        return open_listening_socket(host, port)
     except OSError as error:
-        raise InvalidInput(describe_bind_error(error, settings)) from error
+        raise InvalidInput(describe_bind_error(error, host, port, option)) from error
+
+
+def _bind_metrics_socket(settings: Settings) -> socket.socket:
+    return _bind_listening_socket(settings.host, settings.metrics.port, "NEXUS_METRICS__PORT")
 
 
 def _make_connection_limits(settings: Settings) -> Bounds:

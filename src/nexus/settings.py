@@ -159,6 +159,13 @@ class Limits(_Group, frozen=True, kw_only=True):
     ] = 500
 
 
+class Metrics(_Group, frozen=True, kw_only=True):
+    port: Annotated[
+        int, "Where `/metrics` and `/health` are answered besides, as a worker answers them nowhere else; 0: nowhere.",
+        Meta(ge=0, le=65535),
+    ] = 0  # fmt: skip
+
+
 class Code(_Group, frozen=True, kw_only=True):
     min_tier: Annotated[
         int, "The least tier of the boundary: below it nothing is run, and no server starts.", Meta(ge=0, le=4)
@@ -194,6 +201,7 @@ class Settings(_Group, frozen=True, kw_only=True):
     builds: Builds = Builds()
     log: Log = Log()
     limits: Limits = Limits()
+    metrics: Metrics = Metrics()
     code: Code = Code()
     chaos: Chaos = Chaos()
 

@@ -35,7 +35,7 @@ def check_server_can_start(settings: Settings) -> None:
 def find_setting_faults(settings: Settings) -> list[str]:
     """What in the settings alone stands against a start; empty when nothing does."""
     found, reached = [], f"NEXUS_HOST={settings.host} can be reached from other machines"
-    if settings.role != "worker" and not is_loopback_address(settings.host):
+    if (settings.role != "worker" or settings.metrics.port) and not is_loopback_address(settings.host):
         if not settings.auth.token:
             found.append(f"{reached}: set NEXUS_AUTH__TOKEN, or listen on 127.0.0.1.")
         elif _is_token_too_short(settings):
@@ -104,15 +104,15 @@ def _find_access_fault(directory: Path, fault: str) -> str:
     return "" if os.access(directory, os.R_OK | os.W_OK | os.X_OK) else fault
 
 
-def describe_bind_error(error: OSError, settings: Settings) -> str:
-    """Why a server cannot listen where it should, and what to do."""
-    place = f"Port {settings.port} on {settings.host}"
+def describe_bind_error(error: OSError, host: str, port: int, option: str = "--port") -> str:
+    """Why a server cannot listen where it should, and what to do; `option` chooses another port."""
+    place = f"Port {port} on {host}"
     if error.errno == errno.EADDRINUSE:
-        return f"{place} is taken by another program, perhaps another nexus. Choose another one with --port; 0 takes a free one."
+        return f"{place} is taken by another program, perhaps another nexus. Choose another one with {option}."
     if error.errno == errno.EACCES:
-        return f"{place} may not be used by this user. Choose one from 1024 on with --port."
+        return f"{place} may not be used by this user. Choose one from 1024 on with {option}."
     reason = error.strerror or str(error)
-    return f"Cannot listen on {settings.host}: {reason}. Name an address of this machine with --host."
+    return f"Cannot listen on {host}: {reason}. Name an address of this machine with --host."
 
 
 def _is_token_too_short(settings: Settings) -> bool:

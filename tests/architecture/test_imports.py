@@ -16,12 +16,23 @@ LIBRARIES = {
 """What some rooms of the domain may use besides."""
 
 
+OF_ONE_ADAPTER = {"prometheus_client": "src/nexus/adapters/prometheus/"}
+"""What one adapter imports, and nothing else."""
+
+
 def foreign_imports(source: Source) -> Iterator[Offence]:
     """What is neither the app, nor the standard library, nor listed above."""
     for name in imports(source):
         top = name.partition(".")[0]
         known = top == "nexus" or top in sys.stdlib_module_names or top in INSIDE
         if not known and not source.within(*LIBRARIES.get(top, ("nowhere",))):
+            yield Offence(source.path, name)
+
+
+def imports_of_another_adapter(source: Source) -> Iterator[Offence]:
+    for name in imports(source):
+        home = OF_ONE_ADAPTER.get(name.partition(".")[0])
+        if home and not source.within(home):
             yield Offence(source.path, name)
 
 
@@ -51,6 +62,13 @@ def test_the_inside_imports_no_vendor(folder: str) -> None:
 def test_the_tables_of_a_module_are_imported_by_it_alone() -> None:
     found = listed(offence for source in sources("src") for offence in tables_of_others(source))
     assert not found, f"\n{found}"
+
+
+def test_what_belongs_to_one_adapter_is_imported_by_it_alone() -> None:
+    found = listed(offence for source in sources("src") for offence in imports_of_another_adapter(source))
+    assert not found, f"\n{found}"
+    stranger = Source("src/nexus/composition/a.py", "def f():\n from prometheus_client import Counter")
+    assert list(imports_of_another_adapter(stranger))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from nexus.adapters.dynamodb.provision import create_missing_tables
 from nexus.adapters.dynamodb.tables import DynamoTables, open_dynamodb_client
 from nexus.adapters.memory.signals import MemorySignals
 from nexus.adapters.memory.tables import MemoryTables
+from nexus.adapters.prometheus.metrics import ProcessMetrics
+from nexus.adapters.prometheus.tables import MeteredTables
 from nexus.adapters.redis.connections import open_redis_client
 from nexus.adapters.redis.log import RedisLog
 from nexus.adapters.redis.signals import RedisSignals
@@ -127,12 +129,14 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory", "sqlite", "dynamodb"])
+@pytest.fixture(params=["memory", "metered", "sqlite", "dynamodb"])
 async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TableDriver]:
     async with AsyncExitStack() as stack:
         match request.param:
             case "memory":
                 yield MemoryTables()
+            case "metered":
+                yield MeteredTables(MemoryTables(), ProcessMetrics("0"))
             case "sqlite":
                 yield await stack.enter_async_context(sqlite_tables(tmp_path / "nexus.db"))
             case _:

@@ -7,15 +7,18 @@ import pytest
 
 from nexus.adapters.memory.models import MemoryCatalog
 from nexus.adapters.openai.catalog import OpenAICatalog
+from nexus.adapters.prometheus.metrics import ProcessMetrics
+from nexus.adapters.prometheus.models import MeteredCatalog
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.models import DEFAULT, ModelCatalog
 from tests.fakes.models import ScriptedModel
 
 
-@pytest.fixture(params=["memory", "openai"])
+@pytest.fixture(params=["memory", "metered", "openai"])
 async def catalog(request: pytest.FixtureRequest) -> AsyncIterator[ModelCatalog]:
-    if request.param == "memory":
-        yield MemoryCatalog(ScriptedModel(name="main"), ScriptedModel(name="other"))
+    if request.param != "openai":
+        catalog = MemoryCatalog(ScriptedModel(name="main"), ScriptedModel(name="other"))
+        yield catalog if request.param == "memory" else MeteredCatalog(catalog, ProcessMetrics("0"))
         return
     async with aiohttp.ClientSession() as session:
         yield OpenAICatalog(session=session, base_url="http://127.0.0.1:1/v1", api_key="k", name="main", idle=1.0)

@@ -9,6 +9,8 @@ import aiohttp
 import pytest
 
 from nexus.adapters.openai.model import OpenAIModel
+from nexus.adapters.prometheus.metrics import ProcessMetrics
+from nexus.adapters.prometheus.models import MeteredModel
 from nexus.domain.core.errors import InvalidInput, NexusError, PermissionDenied, QuotaExceeded, Unavailable
 from nexus.domain.ports.models import ChatMessage, ChatModel, Delta, End, ModelRequest, ToolCall, ToolSpec, Usage
 from tests.fakes.models import Gate, ScriptedModel, Turn, turn
@@ -24,15 +26,16 @@ TOOLS = (ToolSpec("add", "Adds.", {"type": "object", "properties": {}}),)
 class Openers:
     """Makes the same model twice: as a script, and as a client of a server that has the script."""
 
-    def __init__(self, kind: Literal["scripted", "openai"], stack: AsyncExitStack) -> None:
+    def __init__(self, kind: Literal["scripted", "metered", "openai"], stack: AsyncExitStack) -> None:
         self.kind = kind
         self._stack = stack
 
     async def model(self, *turns: Turn) -> ChatModel:
-        if self.kind == "scripted":
-            return ScriptedModel(*turns)
-        model, _ = await self.served(*(_say(one) for one in turns))
-        return model
+        if self.kind != "openai":
+            model = ScriptedModel(*turns)
+            return model if self.kind == "scripted" else MeteredModel(model, ProcessMetrics("0"), label="scripted")
+        served, _ = await self.served(*(_say(one) for one in turns))
+        return served
 
     async def served(
         self,
@@ -63,7 +66,7 @@ def _say(one: Turn) -> Say:
     return Say(pieces=texts, calls=calls, usage=usage, drop=broken, stall=held, finish=finish, cut=3)
 
 
-@pytest.fixture(params=["scripted", "openai"])
+@pytest.fixture(params=["scripted", "metered", "openai"])
 async def openers(request: pytest.FixtureRequest) -> AsyncIterator[Openers]:
     async with AsyncExitStack() as stack:
         yield Openers(request.param, stack)

@@ -72,7 +72,8 @@ async def open_edge(
     async with open_app(on, serving=serving) as process:
         held = Streams() if streams is None else streams
         others.setdefault("authenticator", TokenAuthenticator(token))
-        app = make_http_app(process.services, parts=process.parts, streams=held, **others)
+        process.metrics.watch_open_streams(held.__len__)
+        app = make_http_app(process.services, parts=process.parts, streams=held, metrics=process.metrics, **others)
         served: Any = app
         transport = httpx.ASGITransport(served, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:

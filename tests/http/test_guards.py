@@ -21,6 +21,7 @@ ANONYMOUS = {
     "GET /openapi.json": 200,
     "GET /docs": 200,
     "GET /redoc": 307,
+    "GET /metrics": 401,
     "POST /api/v2/projects": 401,
     "GET /api/v2/projects": 401,
     "GET /api/v2/projects/{project_id}": 401,

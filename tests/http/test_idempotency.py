@@ -57,7 +57,9 @@ async def two_processes(site: Site) -> AsyncIterator[list[httpx.AsyncClient]]:
             process = await stack.enter_async_context(
                 open_app(structs.replace(other, tables=Interleaving(other.tables)))
             )
-            app: Any = make_http_app(process.services, parts=process.parts, authenticator=OPEN, streams=Streams())
+            app: Any = make_http_app(
+                process.services, parts=process.parts, authenticator=OPEN, streams=Streams(), metrics=process.metrics
+            )
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             client = httpx.AsyncClient(transport=transport, base_url="http://localhost:8000")
             clients.append(await stack.enter_async_context(client))

@@ -128,7 +128,9 @@ async def test_an_unexpected_error_tells_nothing_but_its_id() -> None:
         raise RuntimeError("secret of /work")
 
     async with open_edge() as edge:
-        edge.client._transport.app = make_http_app(edge.process.services, parts=broken, authenticator=OPEN)
+        edge.client._transport.app = make_http_app(
+            edge.process.services, parts=broken, authenticator=OPEN, metrics=edge.process.metrics
+        )
         answer = await edge.client.get("/health")
         problem = msgspec.json.decode(answer.content, type=Problem)
         assert (answer.status_code, problem.type) == (500, "urn:nexus:problem:internal-error")

@@ -6,6 +6,7 @@ from typing import Any
 from litestar import Litestar
 
 from nexus.adapters.http.app import make_http_app
+from nexus.adapters.prometheus.metrics import ProcessMetrics
 from tests.http.edge import OPEN, WANTED, open_edge, open_site
 
 
@@ -81,7 +82,7 @@ async def test_health_is_open_and_tells_the_parts() -> None:
         assert (await edge.client.get("/ready")).json()["status"] == "ready"
 
 
-_app = partial(make_http_app, authenticator=OPEN)
+_app = partial(make_http_app, authenticator=OPEN, metrics=ProcessMetrics("0"))
 
 
 async def _readiness(edge: Any, app: Litestar) -> int:

@@ -119,3 +119,15 @@ async def test_after_a_restart_what_had_begun_goes_on_before_what_is_new_and_the
             await app.sweeper.recover_jobs_at_start(alone=True)
         offered = [job.task_id for job in queue.handed if isinstance(job, RunBuild)]
         assert offered == [urgent, *sorted(begun), *sorted(new)]
+
+
+async def test_it_knows_since_when_the_row_waits_that_waits_longest() -> None:
+    async with open_app(make_adapters(script(builds=2)), serving=False) as app:
+        sweeper, watch = watching(app)
+        await swept(app, sweeper, watch, seconds=5)
+        assert sweeper.waiting_since == {"interactive": "", "background": ""}
+        first = await app.services.builds.start(ANN, WANTED)
+        await swept(app, sweeper, watch, seconds=5)
+        await app.services.builds.start(ANN, WANTED)
+        await swept(app, sweeper, watch, seconds=60)
+        assert sweeper.waiting_since["background"] == first.created_at

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, Literal
 
 from msgspec import Struct, structs
 
+from nexus.adapters.prometheus.metrics import ProcessMetrics
 from nexus.composition.adapters import Adapters, open_adapters
+from nexus.composition.metrics import make_metrics, meter_adapters, run_metered_job, watch_work
 from nexus.composition.services import make_domain_services
 from nexus.domain.ports.jobs import Lane
 from nexus.domain.services import Services
@@ -37,6 +40,7 @@ class Process(Struct, frozen=True, kw_only=True):
     adapters: Adapters
     lanes: Lanes
     sweeper: Sweeper
+    metrics: ProcessMetrics
 
     async def describe_health(self) -> Mapping[str, Any]:
         """What `/health` shows of the parts."""
@@ -69,7 +73,8 @@ async def run_process(
     adapters: Adapters, lanes: Lanes, duties: Collection[Duty], *, registry: Registry = REGISTRY
 ) -> AsyncIterator[Process]:
     """A process on open adapters; at its end, its jobs are handed back."""
-    served = LANES & {*duties}
+    served, metrics = LANES & {*duties}, make_metrics()
+    adapters = meter_adapters(adapters, metrics)
     if adapters.remote:
         router = JobRouter(lanes, adapters.remote, lanes=served, registry=registry)
         adapters = structs.replace(adapters, queue=router)
@@ -80,18 +85,21 @@ async def run_process(
         services=services, queue=adapters.queue, local=lanes, worker_id=adapters.worker_id, times=adapters.leases,
         registry=registry, lanes=served or LANES,
     )  # fmt: skip
+    watch_work(metrics, lanes, sweeper, adapters.clock)
     loops = [collect_garbage_forever(adapters.collects, adapters.collect_every), *(tidy() for tidy in adapters.tidies)]
+    loops.append(metrics.measure_loop_lag())
     async with lanes:
         if "sweeper" in duties:
             await sweeper.recover_jobs_at_start(alone=adapters.is_sole)
             loops.append(sweeper.recover_jobs_forever(adapters.sweep_every, idle_queries=adapters.idle_queries))
         if served:
-            lanes.start_running_jobs(runner.run_job, back=runner.release_unstarted_job)
+            run = partial(run_metered_job, runner.run_job, registry, metrics)
+            lanes.start_running_jobs(run, back=runner.release_unstarted_job)
         if adapters.receiver and "background" in duties:
             delivery = JobDelivery(services=services, local=lanes, registry=registry)
             loops.append(adapters.receiver.run(delivery.deliver_job))
         async with _run_in_background(loops):
-            yield Process(services=services, adapters=adapters, lanes=lanes, sweeper=sweeper)
+            yield Process(services=services, adapters=adapters, lanes=lanes, sweeper=sweeper, metrics=metrics)
 
 
 def _make_job_lanes(settings: Settings, duties: Collection[Duty]) -> Lanes:

@@ -26,6 +26,8 @@ class Waiting(NamedTuple):
     body: bytes
     priority: int
     group: str
+    since: float
+    """By the clock of the event loop."""
 
 
 Line = OrderedDict[str, Waiting]
@@ -93,12 +95,23 @@ class Order:
             del self._of[waiting.group]
         return waiting
 
+    def compute_longest_wait(self, now: float) -> float:
+        return max((now - waiting.since for waiting in self._all.values()), default=0.0)
+
     def remove_all_jobs(self) -> list[Waiting]:
         """Everything that waited; now nothing does."""
         left = list(self._all.values())
         for waiting in left:
             self.remove_job(waiting.key)
         return left
+
+
+class Load(NamedTuple):
+    """How many jobs of a lane run and wait, and for how many seconds the one has waited that waits longest."""
+
+    running: int
+    waiting: int
+    longest_wait: float
 
 
 class Lane:
@@ -128,6 +141,9 @@ class Lane:
         self._taken[group] -= 1
         if not self._taken[group]:
             del self._taken[group]
+
+    def measure_load(self, now: float) -> Load:
+        return Load(self._running, len(self.order), self.order.compute_longest_wait(now))
 
     def pop_next_job(self) -> Waiting | None:
         """The one whose turn it is, where there is a place for it."""
@@ -183,7 +199,7 @@ class Lanes:
 
     async def enqueue_job(self, job: Job, *, key: str, priority: int = 3, group: str = "") -> int | None:
         lane = self._lanes[self._registry.get_job_spec(type(job)).lane]
-        waiting = Waiting(key, encode(job), priority, group)
+        waiting = Waiting(key, encode(job), priority, group, asyncio.get_running_loop().time())
         if self._closed:
             await self._release_unstarted_jobs([waiting])
         elif running := self._running.get(key):
@@ -204,6 +220,9 @@ class Lanes:
     def has_room(self, lane: LaneName) -> bool:
         """Whether a job of the lane would start at once, whatever its group."""
         return not self._closed and self._lanes[lane].has_room()
+
+    def measure_load(self, lane: LaneName) -> Load:
+        return self._lanes[lane].measure_load(asyncio.get_running_loop().time())
 
     def has_job(self, key: str) -> bool:
         return key in self._running or any(key in lane.order for lane in self._lanes.values())

@@ -70,7 +70,8 @@ class Sweeper:
     """Takes over what gave no sign of life for a lease, offers what lies queued, and ends what nobody alive will end, whatever kind of work
     it is. `lanes`: those that this process serves, whose work it sweeps; what was asked through it, it ends in any.
 
-    `stuck_runs`: how much work has been unfinished, unowned and unexplained for a minute. It must be 0."""
+    `stuck_runs`: how much work has been unfinished, unowned and unexplained for a minute. It must be 0. `waiting_since`: since when the
+    row waits that waits longest, by lane; empty where none does. A row is seen once it is due."""
 
     def __init__(
         self,
@@ -93,6 +94,7 @@ class Sweeper:
         self._turns = cycle((ledger.name, place) for ledger in self._swept for place in ledger.executions.places)
         self._is_idle = False
         self._rounds = self.stuck_runs = 0
+        self.waiting_since = dict[Lane, str]()
 
     async def recover_jobs_at_start(self, *, alone: bool) -> None:
         """The first look. `alone`: this process holds the store for itself, so whoever else ran anything is dead."""
@@ -120,6 +122,7 @@ class Sweeper:
         for ledger in self._swept:
             rows = await self._recover_table_jobs(ledger, places[ledger.name], all_held=now_and_then)
             states |= {ledger.get_row_id(row): _describe_row_state(row) for row in rows if row.status != "pending"}
+            self.waiting_since[ledger.specs[0].lane] = _find_oldest_wait(ledger, rows)
             due += len(rows)
         self._is_idle = not due
         self._still.keep_only_keys(states)
@@ -231,6 +234,12 @@ def _group_specs_by_table(registry: Registry, services: Services) -> list[Ledger
 def _describe_row_state(row: LeaseRow) -> object:
     """What changes while somebody has it in hand."""
     return row.status, row.fence, row.heartbeat, row.worker_id
+
+
+def _find_oldest_wait(ledger: Ledger, rows: Sequence[LeaseRow]) -> str:
+    """Since when the row waits that waits longest. Work that was never begun waits from its creation on, other work since it has been due."""
+    waiting = [row for row in rows if ledger.executions.is_row_waiting(row)]
+    return min((row.due_at if row.fence and row.due_at else row.created_at for row in waiting), default="")
 
 
 def _make_row_sort_key(ledger: Ledger, row: LeaseRow) -> tuple[int, bool, str]:

@@ -53,7 +53,7 @@ class Answer(Response[T]):
         if status not in _WITHOUT_BODY:
             body = self.content if isinstance(self.content, bytes) else encode_json(self.content)
             kind = self.media_type or "application/json"
-            kind += "; charset=utf-8" if kind.startswith("text/") else ""
+            kind += "; charset=utf-8" if kind.startswith("text/") and "charset=" not in kind else ""
             fields += [(b"content-type", kind.encode()), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": fields})
         await send({"type": "http.response.body", "body": body})

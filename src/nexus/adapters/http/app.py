@@ -11,6 +11,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.routes import HTTPRoute
+from litestar.types import ControllerRouterHandler
 
 from nexus.adapters.http import agents, projects, requests, sessions, statistics, system, tasks, tools
 from nexus.adapters.http.answers import API, Answer
@@ -22,6 +23,7 @@ from nexus.adapters.http.requests import JSONRequest, check_request_parameters
 from nexus.adapters.http.streams import Streams
 from nexus.adapters.http.system import Parts, Ready, System
 from nexus.domain.ports.authenticator import Authenticator
+from nexus.domain.ports.metrics import Metrics
 from nexus.domain.services import Services
 
 VERSION = metadata.version("nexus")
@@ -36,6 +38,7 @@ def make_http_app(
     parts: Parts,
     ready: Ready = lambda: {"status": "ready"},
     authenticator: Authenticator,
+    metrics: Metrics,
     hosts: Collection[str] = (),
     streams: Streams | None = None,
     routers: Sequence[Router] = (),
@@ -51,17 +54,42 @@ def make_http_app(
     def write_openapi() -> bytes:
         secured = not authenticator.is_anonymous_allowed
         app = _make_litestar_app(
-            [make_api_router(authenticator, queries)], held, make_openapi_config(version=version, secured=secured)
+            _make_handlers(authenticator, queries), held, make_openapi_config(version=version, secured=secured)
         )
         return make_openapi_json(app, secured=secured)
 
-    held = {"services": services, "streams": open_streams, "system": System(version, parts, ready, write_openapi)}
-    app = _make_litestar_app([make_api_router(authenticator, queries), *routers], held)
+    told = System(version, parts, metrics, ready, write_openapi)
+    held = {"services": services, "streams": open_streams, "system": told}
+    app = _make_litestar_app([*_make_handlers(authenticator, queries), *routers], held)
     queries.update(_list_query_parameters(app))
-    app.asgi_handler = Edge(
-        app.asgi_handler, hosts=hosts if authenticator.is_anonymous_allowed else None, methods=_make_allow_headers(app)
-    )
+    _add_edge(app, authenticator, hosts, metrics)
     return app
+
+
+def make_operator_app(
+    *, parts: Parts, authenticator: Authenticator, metrics: Metrics, hosts: Collection[str] = ()
+) -> Litestar:
+    """`/health` and `/metrics` alone, guarded as in the whole application: for a process without an API."""
+    handlers: list[ControllerRouterHandler] = [*system.health_route.handlers, make_operator_router(authenticator)]
+    app = _make_litestar_app(handlers, {"system": System(VERSION, parts, metrics)})
+    _add_edge(app, authenticator, hosts, metrics)
+    return app
+
+
+def _make_handlers(
+    authenticator: Authenticator, queries: Mapping[object, Collection[str]]
+) -> list[ControllerRouterHandler]:
+    api, operator = make_api_router(authenticator, queries), make_operator_router(authenticator)
+    return [api, operator, *system.health_route.handlers, *system.route.handlers]
+
+
+def _add_edge(app: Litestar, authenticator: Authenticator, hosts: Collection[str], metrics: Metrics) -> None:
+    app.asgi_handler = Edge(
+        app.asgi_handler,
+        hosts=hosts if authenticator.is_anonymous_allowed else None,
+        methods=_make_allow_headers(app),
+        metrics=metrics,
+    )
 
 
 def make_api_router(authenticator: Authenticator, queries: Mapping[object, Collection[str]]) -> Router:
@@ -82,11 +110,20 @@ def make_api_router(authenticator: Authenticator, queries: Mapping[object, Colle
     )
 
 
+def make_operator_router(authenticator: Authenticator) -> Router:
+    """What concerns all tenants."""
+    return Router(
+        "/",
+        route_handlers=system.operator_route.handlers,
+        before_request=make_auth_check(authenticator, parse_bearer_token),
+    )
+
+
 def _make_litestar_app(
-    routers: Sequence[Router], held: Mapping[str, Any], config: OpenAPIConfig | None = None
+    handlers: Sequence[ControllerRouterHandler], held: Mapping[str, Any], config: OpenAPIConfig | None = None
 ) -> Litestar:
     return Litestar(
-        [*routers, *system.route.handlers],
+        handlers,
         dependencies={"system": Provide(lambda: held["system"], sync_to_thread=False)},
         state=State(held, deep_copy=False),
         exception_handlers={HTTPException: handle_exception, Exception: handle_exception},

@@ -15,6 +15,7 @@ from nexus.adapters.http import problems
 from nexus.adapters.http.auth import READS
 from nexus.adapters.http.problems import ContentTooLarge, ForeignHost, ForeignOrigin, MalformedBody, MalformedRequest
 from nexus.domain.core.errors import NexusError
+from nexus.domain.ports.metrics import Metrics
 
 MOST_BYTES = 1024 * 1024
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -52,8 +53,10 @@ class Edge:
     """Around the whole application. With `hosts` it answers to these names only and lets no other site's pages write: the
     guard of a server that asks for no token. `methods` are those that each address allows."""
 
-    def __init__(self, app: App, *, hosts: Collection[str] | None, methods: Mapping[str, str]) -> None:
-        self._app, self._methods, self._log = app, methods, structlog.get_logger().bind()
+    def __init__(
+        self, app: App, *, hosts: Collection[str] | None, methods: Mapping[str, str], metrics: Metrics
+    ) -> None:
+        self._app, self._methods, self._metrics, self._log = app, methods, metrics, structlog.get_logger().bind()
         self._hosts = None if hosts is None else LOOPBACK | {host.strip("[]").rstrip(".").lower() for host in hosts}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -83,12 +86,14 @@ class Edge:
                     inner, receive, seen if scope["method"] != "OPTIONS" else self._wrap_send_with_allow(inner, seen)
                 )
         finally:
+            seconds, route = time.perf_counter() - began, inner.get("path_template", "")
+            self._metrics.observe_request(scope["method"], route, seen.status, seconds)
             self._log.info(
                 "http.request",
                 method=scope["method"],
-                path=inner.get("path_template") or scope["path"][:200],
+                path=route or scope["path"][:200],
                 status=seen.status,
-                ms=round((time.perf_counter() - began) * 1000, 1),
+                ms=round(seconds * 1000, 1),
             )
             reset_contextvars(**bound)
 

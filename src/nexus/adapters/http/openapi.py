@@ -122,7 +122,7 @@ def _make_event_schema(topic: str) -> dict[str, Any]:
 def _complete_openapi_operation(operation: dict[str, Any], path: str, *, secured: bool) -> None:
     responses, body = operation["responses"], "requestBody" in operation
     responses.pop("400", None)
-    mine = path.startswith("/api/v2")
+    mine = path.startswith("/api/v2") or path == "/metrics"
     wanted = {*_ALWAYS} if mine else set[int]()
     wanted |= {401} if mine else set()
     wanted |= {404} if "{" in path else set()

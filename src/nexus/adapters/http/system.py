@@ -15,9 +15,11 @@ from msgspec import Struct
 from nexus.adapters.http.answers import API, Answer
 from nexus.adapters.http.requests import JSONRequest
 from nexus.adapters.http.routes import Routes
+from nexus.domain.ports.metrics import Metrics
 from nexus.wire.system import HealthView, ReadyView
 
-route = Routes("system")
+route, health_route, operator_route = Routes("system"), Routes("system"), Routes("system")
+"""`operator_route`: for those whom the authenticator knows."""
 Parts = Callable[[], Awaitable[Mapping[str, Any]]]
 Ready = Callable[[], Mapping[str, str]]
 UNREADY = ResponseSpec(ReadyView, description="No requests should be sent here now.", generate_examples=False)
@@ -36,11 +38,12 @@ class System(Struct, frozen=True):
 
     version: str
     parts: Parts
-    ready: Ready
-    document: Callable[[], bytes]
+    metrics: Metrics
+    ready: Ready = lambda: {"status": "ready"}
+    document: Callable[[], bytes] = bytes
 
 
-@route("GET /health")
+@health_route("GET /health")
 async def get_health(system: NamedDependency[System]) -> HealthView:
     """200 while the process is alive; the parts say what answers."""
     return HealthView(status="ok", version=system.version, parts=dict(await system.parts()))
@@ -61,6 +64,13 @@ async def get_readiness(request: JSONRequest, system: NamedDependency[System]) -
     if request.streams.draining or not connected or system.ready().get("status") != "ready":
         return Answer(ReadyView(status="not ready", parts=parts), status_code=503)
     return Answer(ReadyView(status="ready", parts=parts))
+
+
+@operator_route("GET /metrics", media_type="text/plain")
+async def get_metrics(request: JSONRequest, system: NamedDependency[System]) -> Answer[bytes]:
+    """What this process counts, for Prometheus: as text, or as OpenMetrics where `Accept` asks for it."""
+    page = system.metrics.make_page(request.headers.get("accept", ""))
+    return Answer(page.content, media_type=page.media_type, headers={"cache-control": "no-store"})
 
 
 @route("GET /openapi.json", include_in_schema=False)

@@ -1,0 +1,67 @@
+"""Chat models whose calls and tokens are counted."""
+
+from collections.abc import AsyncGenerator
+from time import perf_counter
+
+from nexus.adapters.prometheus.metrics import OTHER, ProcessMetrics
+from nexus.domain.core.errors import InvalidInput, NexusError, PermissionDenied, QuotaExceeded, Unavailable
+from nexus.domain.ports.models import ChatModel, Delta, End, ModelCatalog, ModelRequest
+
+OUTCOMES = {Unavailable: "unavailable", PermissionDenied: "denied", QuotaExceeded: "quota", InvalidInput: "invalid"}
+"""Of a call that failed, by the kind of the error; any other one is `failed`."""
+
+MOST_MODELS = 50
+"""Any text may be the name of a model: those that come later are counted together."""
+
+
+class MeteredCatalog:
+    """A ModelCatalog in front of another one."""
+
+    def __init__(self, catalog: ModelCatalog, metrics: ProcessMetrics) -> None:
+        self._catalog, self._metrics = catalog, metrics
+        self._labels, self._models = set[str](), dict[ChatModel, ChatModel]()
+
+    def get_model(self, name: str) -> ChatModel:
+        model = self._catalog.get_model(name)
+        if model not in self._models:
+            self._models[model] = MeteredModel(model, self._metrics, label=self._find_label(model.name))
+        return self._models[model]
+
+    def _find_label(self, name: str) -> str:
+        if len(self._labels) < MOST_MODELS:
+            self._labels.add(name)
+        return name if name in self._labels else OTHER
+
+
+class MeteredModel:
+    """A ChatModel in front of another one. `label`: what it is called in metrics."""
+
+    def __init__(self, model: ChatModel, metrics: ProcessMetrics, *, label: str) -> None:
+        self._model, self._metrics, self._label = model, metrics, label
+
+    @property
+    def name(self) -> str:
+        return self._model.name
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
+        items, began, has_begun, outcome = self._model.stream(request), perf_counter(), False, "cancelled"
+        try:
+            async for item in items:
+                if not has_begun:
+                    has_begun = True
+                    self._metrics.observe_first_token(self._label, perf_counter() - began)
+                if isinstance(item, End):
+                    outcome = "completed"
+                    self._count_tokens(item)
+                yield item
+        except NexusError as error:
+            outcome = OUTCOMES.get(type(error), "failed")
+            raise
+        finally:
+            self._metrics.observe_model_call(self._label, outcome, perf_counter() - began)
+            if isinstance(items, AsyncGenerator):
+                await items.aclose()
+
+    def _count_tokens(self, end: End) -> None:
+        if end.usage:
+            self._metrics.count_tokens(self._label, read=end.usage.input_tokens, written=end.usage.output_tokens)
