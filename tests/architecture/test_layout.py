@@ -31,6 +31,7 @@ NOUNS = {
     "projects": {"admission", "deletions", "leases", "starts", "transitions"},
     "runtime": {"quarantine", "journal", "steps"},
     "sessions": {"admission", "completion", "deletions", "replies", "reply_stream"},
+    "tallies": {"shards"},
     "tasks": {"execution"},
     "tools": {"arguments", "calls", "providers", "schema", "signatures", "workers"},
 }

@@ -28,10 +28,9 @@ class Shell:
             "AWS_SECRET_ACCESS_KEY": "nothing",
         }
 
-    def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "nexus", "init-resources", *arguments]
+    def run(self, *arguments: str, command: str = "init-resources", **environ: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command,
+            [sys.executable, "-m", "nexus", command, *arguments],
             env=self.environ | environ,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -71,6 +70,8 @@ def test_what_is_missing_is_made_shown_and_deleted(shell: Shell) -> None:
     assert shell.run("--list").returncode == 1
     made = shell.run()
     assert (made.returncode, made.stdout.count("made ")) == (0, len(TABLES)), made.stderr
+    pending = shell.run("--json", command="migrate")
+    assert json.loads(pending.stdout) == {"applied": []}, "new tables need no migration"
     again = shell.run()
     assert (again.returncode, again.stdout) == (0, f"All {len(TABLES)} tables are there.\n")
     listed = shell.run("--list", "--json")

@@ -6,8 +6,9 @@ from uuid import uuid4
 import pytest
 
 from nexus.adapters.dynamodb.provision import create_missing_tables
-from nexus.adapters.dynamodb.tables import open_dynamodb_client
+from nexus.adapters.dynamodb.tables import DynamoTables, open_dynamodb_client
 from nexus.composition.process import open_process
+from nexus.composition.stores import make_migrations
 from nexus.composition.tables import TABLES
 from nexus.domain.core.errors import Conflict
 from nexus.domain.core.pages import Window
@@ -28,6 +29,7 @@ async def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: 
     if request.param == "dynamodb":
         async with open_dynamodb_client(region=read.tables.region, endpoint_url=read.tables.endpoint_url) as client:
             await create_missing_tables(client, TABLES, prefix=read.tables.prefix)
+            await make_migrations(DynamoTables(client, prefix=read.tables.prefix)).record_new_store()
     return read
 
 

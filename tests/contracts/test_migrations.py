@@ -2,20 +2,35 @@
 
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nexus.adapters.dynamodb.tables import DynamoTables
 from nexus.adapters.sqlite.migrations import FOLDER, apply_sql_migrations
 from nexus.adapters.sqlite.tables import SqliteTables
 from nexus.adapters.sqlite.writer import Writer
+from nexus.composition.backends import Backends
+from nexus.composition.stores import make_migrations, migrate_store, open_migrated_tables
 from nexus.domain.core.errors import Conflict
-from nexus.domain.ports.database import Tables
+from nexus.domain.core.instants import parse_instant, system_clock
+from nexus.domain.core.principal import Principal
+from nexus.domain.migrations.tables import MIGRATION_RUNS
+from nexus.domain.ports.database import Query, TableDriver, Tables, Window
+from nexus.domain.ports.rows import Table, Write
 from nexus.domain.sessions.model import Message, Reply, TextPart
-from nexus.domain.sessions.tables import MESSAGES, REPLIES, SESSIONS
+from nexus.domain.sessions.tables import MESSAGES, REPLIES, REPLY_LEASES, SESSIONS
+from nexus.domain.tallies.service import Tallies
+from nexus.domain.tallies.tables import TALLIES
+from nexus.domain.tasks.execution import Executions
+from nexus.settings import parse_environment
+from tests.contracts.conftest import dynamodb_tables, sqlite_tables
+from tests.fakes.heartbeat import MemoryHeartbeat
 
 FIRST_RELEASE = (Path(__file__).parent / "first_release.sql").read_text()
+LOCAL, AFTER = Principal("tnt_local", "usr_local", "You"), parse_instant("2026-12-02T00:00:00.000Z")
 SAID, ANSWERED = 'tell "me" \n 税 \x02', 'Sag "ja"\n\x01 税 😀 \\n'
 
 
@@ -74,6 +89,51 @@ async def test_it_is_changed_once_and_a_new_directory_not_at_all(tmp_path: Path)
         applied = [name for (name,) in connection.execute("select name from nexus_migrations")]
         connection.close()
         assert applied == sorted(file.stem for file in FOLDER.glob("*.sql"))
+
+
+def release_before(path: Path) -> Path:
+    """As the first release left it, after all that SQL changes and before what Python does."""
+    data = path / "data"
+    data.mkdir(mode=0o700)
+    first_release(data / "nexus.db")
+    return data
+
+
+async def check_rows_are_kept(driver: TableDriver) -> None:
+    tables = Tables(driver, secret=b"s", clock=system_clock)
+    messages, [_, running] = await kept(tables)
+    assert [message.content for message in messages] == [SAID, ANSWERED, "talk"]
+    replies = Executions(REPLY_LEASES, tables=tables, clock=lambda: AFTER, heartbeat=MemoryHeartbeat())
+    assert await replies.list_due_rows() == [running], "it lies where this release looks for work"
+    tallies = Tallies(tables=tables, clock=system_clock)
+    total = await tallies.read_total_tally(LOCAL)
+    assert (total.messages, total.invocation_ms, total.output_tokens, total.build_seconds) == (3, 9, 12, 9)
+    days = await tallies.list_daily_tallies(LOCAL, "2026-11-30", "2026-12-01")
+    assert [(day.day, day.projects, day.messages) for day in days] == [("2026-11-30", 1, 0), ("2026-12-01", 0, 3)]
+    stored = [row.day async for row in tables.each(TALLIES, LOCAL.tenant_id)]
+    assert stored == ["2026-11-30#00", "2026-12-01#00", "now", "total#00"]
+
+
+async def test_a_directory_of_the_first_release_is_migrated_at_the_start(tmp_path: Path) -> None:
+    settings = parse_environment({"NEXUS_DATA_DIR": str(release_before(tmp_path))})
+    async with AsyncExitStack() as stack:
+        assert await migrate_store(settings, stack) == ["0003_sharded_counters"]
+    for _ in range(2):
+        async with AsyncExitStack() as stack:
+            await check_rows_are_kept(await open_migrated_tables(Backends(settings, stack)))
+
+
+async def test_rows_of_the_first_release_in_dynamodb_are_migrated(tmp_path: Path, aws_url: str) -> None:
+    stored: list[Table[Any]] = [SESSIONS, MESSAGES, REPLIES, TALLIES, MIGRATION_RUNS]
+    async with sqlite_tables(first_release(tmp_path / "nexus.db"), stored) as source, AsyncExitStack() as stack:
+        client, prefix = await stack.enter_async_context(dynamodb_tables(aws_url, stored))
+        driver = DynamoTables(client, prefix=prefix)
+        for table in stored:
+            items, _ = await source.query_rows(Query(table, None, None, Window(limit=100)))
+            for item in items:
+                await driver.write_rows([Write("put", table, tuple(item[field] for field in table.key), item)])
+        assert await make_migrations(driver).apply_pending_migrations() == ["0003_sharded_counters"]
+        await check_rows_are_kept(driver)
 
 
 async def test_logs_of_replies_that_are_gone_are_deleted(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from collections import Counter
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.domain.ports.database import Tables
 from nexus.domain.ports.rows import Write, insert
-from nexus.domain.tallies.model import COUNTERS, NOW, SHARDS, TOTAL, Tally, make_shard_name, sum_shards
+from nexus.domain.tallies.model import COUNTERS, NOW, TOTAL, Tally
 from nexus.domain.tallies.service import Tallies
+from nexus.domain.tallies.shards import SHARDS, make_shard_name, sum_shards
 from nexus.domain.tallies.tables import TALLIES
 from tests.memory_app import ANN, EVE, MovableClock
 

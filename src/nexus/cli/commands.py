@@ -20,6 +20,7 @@ BUILD_COMMANDS = {
 def add_cli_commands(topics: Topics) -> None:
     _add_serve_command(topics)
     _add_resources(topics)
+    _add_migrate_command(topics)
     _add_queues_commands(topics)
     _add_build_command(topics)
     _add_chat_command(topics)
@@ -141,6 +142,12 @@ def _add_queues_commands(topics: Topics) -> None:
     about = "move the dead letters of a queue in SQS back into it"
     redrive = _add_local_command(verbs, "redrive", about, "queues:redrive")
     redrive.add_argument("name", metavar="NAME", help="the queue, such as nexus-build-queue")
+
+
+def _add_migrate_command(topics: Topics) -> None:
+    about = "change the rows that an earlier release wrote; servers may go on meanwhile"
+    parser = _add_local_command(topics, "migrate", about, "migrate:migrate")
+    parser.add_argument("--data-dir", help="where SQLite is kept (default: NEXUS_DATA_DIR, or ./data)")
 
 
 def _add_build_command(topics: Topics) -> None:

@@ -51,8 +51,13 @@ class TableResources:
 
     async def create_missing(self) -> Sequence[str]:
         from nexus.adapters.dynamodb.provision import create_missing_tables
+        from nexus.adapters.dynamodb.tables import DynamoTables
+        from nexus.composition.stores import make_migrations
 
-        return await create_missing_tables(self._client, self._tables, prefix=self._prefix)
+        made = await create_missing_tables(self._client, self._tables, prefix=self._prefix)
+        if set(self.names) <= set(made):
+            await make_migrations(DynamoTables(self._client, prefix=self._prefix)).record_new_store()
+        return made
 
     async def delete_content(self) -> Sequence[str]:
         from nexus.adapters.dynamodb.provision import delete_tables

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from msgspec import Struct
 
-from nexus.composition.backends import Backends, describe_missing_parts, open_dynamodb
+from nexus.composition.backends import Backends
 from nexus.composition.queues import open_notifier, open_queue, open_receiver
-from nexus.composition.tables import TABLES
+from nexus.composition.stores import open_migrated_tables, open_table_driver
 from nexus.domain.builds.agent_build import AGENT_BUILD
 from nexus.domain.builds.runner import BuildTimeouts
 from nexus.domain.builds.workflow import Workflow
@@ -117,7 +117,7 @@ async def open_adapters(settings: Settings, lanes: Lanes, stack: AsyncExitStack)
     code = await open_code_runner(settings, stack)
     check_isolation_tier(settings, code)
     return Adapters(
-        tables=await open_table_driver(backends),
+        tables=await open_migrated_tables(backends),
         log=await open_event_log(backends, signals := await make_signals(backends)),
         signals=signals,
         notifier=await open_notifier(backends),
@@ -169,31 +169,6 @@ async def _open_directory(settings: Settings, stack: AsyncExitStack) -> None:
     await asyncio.to_thread(make_paths_owner_only, [data / name for name in KEPT])
 
 
-async def open_table_driver(backends: Backends, *, are_new: bool = True) -> TableDriver:
-    """`are_new`: it is looked whether all is there. InvalidInput names what is missing in DynamoDB, which only `nexus init-resources` makes."""
-    wanted, stack = backends.settings.tables, backends.stack
-    if wanted.backend == "sqlite":
-        from nexus.adapters.sqlite.tables import SqliteTables
-
-        tables = SqliteTables(await backends.open_sqlite_writer(), TABLES)
-        await tables.open()
-        stack.callback(tables.close)
-        return tables
-    from nexus.adapters.dynamodb.tables import DynamoTables
-
-    client = await open_dynamodb(backends.settings, stack)
-    if are_new:
-        await _check_tables(client, wanted.prefix)
-    return DynamoTables(client, prefix=wanted.prefix)
-
-
-async def _check_tables(client: Any, prefix: str) -> None:
-    from nexus.adapters.dynamodb.provision import find_missing_parts
-
-    if missing := await find_missing_parts(client, TABLES, prefix=prefix):
-        raise InvalidInput(describe_missing_parts("DynamoDB", missing))
-
-
 async def make_signals(backends: Backends) -> Signals:
     from nexus.adapters.memory.signals import MemorySignals
 
@@ -236,7 +211,7 @@ async def start_lease_heartbeat(settings: Settings, stack: AsyncExitStack) -> He
     @asynccontextmanager
     async def open_own() -> AsyncIterator[Tables]:
         async with AsyncExitStack() as own:
-            driver = await open_table_driver(Backends(settings, own), are_new=False)
+            driver = await open_table_driver(Backends(settings, own))
             yield Tables(driver, secret=b"heartbeat", clock=system_clock)
 
     return await stack.enter_async_context(ThreadHeartbeat(open_own, every=settings.builds.heartbeat_seconds))

@@ -1,13 +1,8 @@
-"""Counters, and the shards in which they are kept."""
-
-from collections.abc import Iterable
+"""Counters."""
 
 from msgspec import structs
 
 from nexus.domain.ports.rows import Row
-
-SHARDS = 16
-"""Over how many rows one counter is spread: a row bears a thousand writes a second at most, and one transaction at a time."""
 
 TOTAL = "total"
 NOW = "now"
@@ -41,23 +36,3 @@ class Tally(Row, frozen=True, kw_only=True):
 
 
 COUNTERS = tuple(field.name for field in structs.fields(Tally) if field.type is int)
-
-
-def make_shard_name(day: str, shard: int) -> str:
-    return f"{day}#{shard:02}"
-
-
-def make_last_shard_bound(day: str) -> str:
-    """What sorts behind a day and all of its shards, and before the next day."""
-    return f"{day}#~"
-
-
-def sum_shards(shards: Iterable[Tally]) -> list[Tally]:
-    """One tally for each day, in the order in which the days come first. A row that was never sharded counts like a shard."""
-    sums = dict[str, Tally]()
-    for shard in shards:
-        day = shard.day.partition("#")[0]
-        before = sums.get(day, Tally(tenant_id=shard.tenant_id, day=day))
-        added = {name: getattr(before, name) + getattr(shard, name) for name in COUNTERS}
-        sums[day] = structs.replace(before, **added)
-    return list(sums.values())

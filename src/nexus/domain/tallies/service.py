@@ -7,7 +7,8 @@ from nexus.domain.core.instants import Clock, format_instant
 from nexus.domain.core.principal import Principal
 from nexus.domain.ports.database import PAGE_LIMIT, Tables, Window
 from nexus.domain.ports.rows import When, Write, tally
-from nexus.domain.tallies.model import NOW, SHARDS, TOTAL, Tally, make_last_shard_bound, make_shard_name, sum_shards
+from nexus.domain.tallies.model import NOW, TOTAL, Tally
+from nexus.domain.tallies.shards import SHARDS, make_last_shard_bound, make_shard_name, sum_shards
 from nexus.domain.tallies.tables import TALLIES
 
 

@@ -1,0 +1,2 @@
+-- Counters of a tenant are spread over several rows. Done by Python, in every store (nexus.domain.tallies.shards): here it is recorded, so that an
+-- earlier release, which would read half of each counter, refuses the database.
