@@ -7,13 +7,14 @@ UV := $(BIN)/uv
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: help run setup test lowest check exam chaos fuzz model-check fuzz-api format docs stack stack-test stack-down bench clean
+.PHONY: help run setup peers test test-peers lowest check exam chaos fuzz model-check fuzz-api format docs stack stack-test stack-down bench clean
 
 help:
 	@echo "make run      set up what serving needs, then serve    (ARGS=\"--port 9000\")"
 	@echo "make setup    set up everything that development needs"
 	@echo "make test     run all tests: 5 minutes, more on a busy machine   (ARGS=\"tests/domain -k pause\")"
 	@echo "make test-quick  without those of real processes, stores and crashes: up to 2 minutes"
+	@echo "make test-peers  the contracts over redis-server, Dynoxide (for DynamoDB) and ElasticMQ (for SQS), which make peers fetches"
 	@echo "make lowest   what a Python version and a kernel can break, under the lowest Python here, with namespaces and without"
 	@echo "make check    formatting, lint, types, imports, architecture"
 	@echo "make model-check  every state that a build can come to   (ARGS=\"--commands 4\")"
@@ -33,7 +34,13 @@ run: .venv/.serving
 setup: .venv/.development
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not peer" $(ARGS)
+
+peers:
+	@tests/peers/fetch
+
+test-peers: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m peer -rs tests/contracts $(ARGS)
 
 LOWEST ?= /usr/bin/python3.11 /usr/bin/python3 python3.11 python3
 LOWEST_TESTS ?= tests/contracts/test_code*.py tests/contracts/test_confinement.py tests/contracts/test_no_namespaces.py tests/contracts/test_environment.py tests/contracts/test_modes.py tests/journeys/test_first_run.py
@@ -47,7 +54,7 @@ lowest: setup
 	.venv-lowest/bin/python -m tests.without_namespaces -m pytest -n 2 --dist loadfile $(LOWEST_TESTS)
 
 test-quick: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(QUICK) $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not peer" $(QUICK) $(ARGS)
 
 check: setup
 	$(BIN)/ruff format --check
@@ -93,7 +100,7 @@ bench: setup
 	@$(BIN)/python -m bench.growth $(filter --quick --write,$(ARGS))
 
 clean:
-	rm -rf .venv .venv-lowest .bench-venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-lowest .peers .bench-venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # What is installed is what uv.lock says; these files tell that it has been done since that last changed.
 .venv/.development: $(UV) pyproject.toml uv.lock

@@ -31,6 +31,7 @@ from nexus.domain.ports.signals import Signals
 from tests.contracts.stored import STORED, Clock
 from tests.fakes.code import MemoryCode
 from tests.fakes.log import MemoryLog
+from tests.peers.servers import build_dynoxide_command, build_elasticmq_command, run_peer
 from tests.redis_server import RedisServer, run_redis
 
 
@@ -43,6 +44,46 @@ def aws_url() -> Iterator[str]:
         assert server.stdin is not None and server.stdout is not None
         yield f"http://127.0.0.1:{int(server.stdout.readline())}"
         server.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def dynoxide_url() -> Iterator[str]:
+    """A server for DynamoDB that is not moto."""
+    with run_peer(build_dynoxide_command) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def elasticmq_url() -> Iterator[str]:
+    """A server for SQS that is not moto."""
+    with run_peer(build_elasticmq_command) as server:
+        yield server.url
+
+
+PEER = pytest.mark.peer
+REDIS = pytest.param("redis", marks=PEER)
+DYNOXIDE = pytest.param("dynoxide", marks=PEER)
+ELASTICMQ = pytest.param("elasticmq", marks=PEER)
+
+
+def find_dynamodb_url(request: pytest.FixtureRequest) -> str:
+    """Of the server that the parameter means: `dynamodb` is moto."""
+    return str(request.getfixturevalue("dynoxide_url" if request.param == "dynoxide" else "aws_url"))
+
+
+@pytest.fixture(params=["moto", DYNOXIDE])
+def dynamodb_url(request: pytest.FixtureRequest) -> str:
+    return find_dynamodb_url(request)
+
+
+def find_sqs_url(request: pytest.FixtureRequest) -> str:
+    """Of the server that the parameter means."""
+    return str(request.getfixturevalue("elasticmq_url" if request.param == "elasticmq" else "aws_url"))
+
+
+@pytest.fixture(params=["moto", ELASTICMQ])
+def sqs_url(request: pytest.FixtureRequest) -> str:
+    return find_sqs_url(request)
 
 
 @asynccontextmanager
@@ -129,7 +170,7 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory", "metered", "sqlite", "dynamodb"])
+@pytest.fixture(params=["memory", "metered", "sqlite", "dynamodb", DYNOXIDE])
 async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TableDriver]:
     async with AsyncExitStack() as stack:
         match request.param:
@@ -140,8 +181,7 @@ async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
             case "sqlite":
                 yield await stack.enter_async_context(sqlite_tables(tmp_path / "nexus.db"))
             case _:
-                url = request.getfixturevalue("aws_url")
-                client, prefix = await stack.enter_async_context(dynamodb_tables(url))
+                client, prefix = await stack.enter_async_context(dynamodb_tables(find_dynamodb_url(request)))
                 yield DynamoTables(client, prefix=prefix)
 
 
@@ -150,7 +190,7 @@ def tables(driver: TableDriver, clock: Clock) -> Tables:
     return Tables(driver, secret=b"s" * 32, clock=clock)
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
+@pytest.fixture(params=["memory", "sqlite", REDIS])
 async def log_driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LogDriver]:
     async with AsyncExitStack() as stack:
         if request.param == "memory":
@@ -162,7 +202,7 @@ async def log_driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIte
             yield await stack.enter_async_context(sqlite_log(tmp_path / "nexus.db"))
 
 
-@pytest.fixture(params=["memory", "sqlite", "two connections", "two connections, every signal lost", "redis"])
+@pytest.fixture(params=["memory", "sqlite", "two connections", "two connections, every signal lost", REDIS])
 async def log_drivers(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[LogDriver, LogDriver]]:
     """Two drivers of one store, as two processes would have them."""
     if request.param == "memory":

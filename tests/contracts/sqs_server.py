@@ -1,14 +1,12 @@
-"""Queues of SQS for the tests, a server that can be killed, and clients that fail as a test wants it."""
+"""Queues of SQS for the tests, and clients that fail as a test wants it."""
 
 import asyncio
-import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from msgspec.structs import replace
 
 from nexus.adapters.sqs.jobs import SqsJobs
@@ -16,6 +14,10 @@ from nexus.adapters.sqs.queues import QUEUES, Queue, open_client, read_queue_dep
 from nexus.domain.builds.model import RunBuild
 
 Call = Callable[..., Coroutine[Any, Any, Any]]
+AS_ON_AWS = pytest.mark.parametrize("sqs_url", ["moto"], indirect=True)
+"""For what ElasticMQ does otherwise than SQS: it refuses groups on a standard queue, tells no time of retention, and makes a queue that is
+there already, with whatever attributes."""
+NO_QUEUE = "NonExistentQueue|QueueDoesNotExist"
 
 
 class Changed:
@@ -54,34 +56,6 @@ def fail_one_entry(times: int, code: str = "InternalError") -> Callable[[Call], 
         return fail
 
     return change
-
-
-class SqsServer:
-    """A server that answers others while one polls, and can be killed and started anew at its address, with nothing in its memory."""
-
-    def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = int(probe.getsockname()[1])
-        self.url = f"http://127.0.0.1:{self._port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    async def start(self) -> None:
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._port)]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        async with asyncio.timeout(60):
-            while not self._is_listening():
-                await asyncio.sleep(0.02)
-
-    def kill(self) -> None:
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def _is_listening(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self._port)) == 0
 
 
 def name_queues() -> list[Queue]:

@@ -13,20 +13,22 @@ from nexus.composition.tables import TABLES
 from nexus.domain.core.errors import Conflict
 from nexus.domain.core.pages import Window
 from nexus.settings import Settings, parse_environment
+from tests.contracts.conftest import DYNOXIDE, find_dynamodb_url
 
 
-@pytest.fixture(params=["sqlite", "dynamodb"])
+@pytest.fixture(params=["sqlite", "dynamodb", DYNOXIDE])
 async def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    found = {"NEXUS_DATA_DIR": str(tmp_path / "data"), "NEXUS_TABLES__BACKEND": request.param}
-    if request.param == "dynamodb":
+    backend = "sqlite" if request.param == "sqlite" else "dynamodb"
+    found = {"NEXUS_DATA_DIR": str(tmp_path / "data"), "NEXUS_TABLES__BACKEND": backend}
+    if backend == "dynamodb":
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.setenv(name, "nobody")
         found |= {
-            "NEXUS_TABLES__ENDPOINT_URL": request.getfixturevalue("aws_url"),
+            "NEXUS_TABLES__ENDPOINT_URL": find_dynamodb_url(request),
             "NEXUS_TABLES__PREFIX": f"t{uuid4().hex[:8]}_",
         }
     read = parse_environment(found)
-    if request.param == "dynamodb":
+    if backend == "dynamodb":
         async with open_dynamodb_client(region=read.tables.region, endpoint_url=read.tables.endpoint_url) as client:
             await create_missing_tables(client, TABLES, prefix=read.tables.prefix)
             await make_migrations(DynamoTables(client, prefix=read.tables.prefix)).record_new_store()

@@ -17,7 +17,7 @@ from nexus.domain.ports.database import Tables
 from nexus.domain.ports.heartbeat import Lease
 from nexus.domain.ports.rows import Index, Table, Write, insert
 from nexus.domain.tasks.execution import Executions, LeaseLost, LeaseRow, LeaseTable, LeaseTimes
-from tests.contracts.conftest import dynamodb_tables, sqlite_tables
+from tests.contracts.conftest import DYNOXIDE, dynamodb_tables, find_dynamodb_url, sqlite_tables
 from tests.contracts.stored import Clock
 from tests.fakes.heartbeat import MemoryHeartbeat
 
@@ -80,16 +80,15 @@ class Desk:
         return await self.row(str(write.key[0])) == before
 
 
-@pytest.fixture(params=["memory", "sqlite", "dynamodb"])
+@pytest.fixture(params=["memory", "sqlite", "dynamodb", DYNOXIDE])
 async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Desk]:
     clock, stored = Clock(), list[Table[Any]]([ERRANDS])
     async with AsyncExitStack() as stack:
         driver: Any = MemoryTables()
         if request.param == "sqlite":
             driver = await stack.enter_async_context(sqlite_tables(tmp_path / "nexus.db", stored))
-        elif request.param == "dynamodb":
-            url = request.getfixturevalue("aws_url")
-            client, prefix = await stack.enter_async_context(dynamodb_tables(url, stored))
+        elif request.param != "memory":
+            client, prefix = await stack.enter_async_context(dynamodb_tables(find_dynamodb_url(request), stored))
             driver = DynamoTables(client, prefix=prefix)
         yield Desk(Tables(driver, secret=b"s" * 32, clock=clock), clock)
 

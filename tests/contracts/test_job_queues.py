@@ -15,6 +15,7 @@ from nexus.adapters.sqs.queues import provision_queues, read_queue_depths
 from nexus.domain.builds.model import RunBuild
 from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.jobs import Deliver, JobQueue, JobReceiver, QueueDepth
+from tests.contracts.conftest import ELASTICMQ, PEER, find_sqs_url
 from tests.contracts.sqs_server import name_queues, sqs_client
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq closes so
@@ -44,7 +45,10 @@ class Transport(NamedTuple):
                 await receiver.close()
 
 
-@pytest.fixture(params=["arq", "sqs"])
+ARQ = pytest.param("arq", marks=PEER)
+
+
+@pytest.fixture(params=[ARQ, "sqs", ELASTICMQ])
 async def transport(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
     async with AsyncExitStack() as stack:
         if request.param == "arq":
@@ -58,7 +62,7 @@ async def transport(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
             )
             return
         client, queue = (
-            await stack.enter_async_context(sqs_client(request.getfixturevalue("aws_url"))),
+            await stack.enter_async_context(sqs_client(find_sqs_url(request))),
             name_queues()[0],
         )
         await provision_queues(client, [queue])

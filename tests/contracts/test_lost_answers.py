@@ -58,10 +58,10 @@ class Lossy(Struct):
 
 
 @pytest.fixture
-async def lossy(aws_url: str, clock: Clock) -> AsyncIterator[Lossy]:
-    proxy = Proxy(int(aws_url.rpartition(":")[2]))
+async def lossy(dynamodb_url: str, clock: Clock) -> AsyncIterator[Lossy]:
+    proxy = Proxy(int(dynamodb_url.rpartition(":")[2]))
     async with (
-        dynamodb_tables(aws_url) as (direct, prefix),
+        dynamodb_tables(dynamodb_url) as (direct, prefix),
         await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server,
     ):
         port = server.sockets[0].getsockname()[1]

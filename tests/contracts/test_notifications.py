@@ -13,7 +13,7 @@ from nexus.adapters.memory.notifications import SilentNotifier
 from nexus.adapters.sqs.notifications import SqsNotifier
 from nexus.adapters.sqs.queues import Queue, provision_queues
 from nexus.domain.ports.notifications import Notification, Notifier
-from tests.contracts.sqs_server import Call, Changed, fail_one_entry, name_queues, sqs_client
+from tests.contracts.sqs_server import AS_ON_AWS, Call, Changed, fail_one_entry, name_queues, sqs_client
 from tests.fakes.notifications import MemoryNotifier
 
 ENDED = Notification(
@@ -23,8 +23,8 @@ ENDED = Notification(
 
 
 @pytest.fixture
-async def client(aws_url: str) -> AsyncIterator[Any]:
-    async with sqs_client(aws_url) as client:
+async def client(sqs_url: str) -> AsyncIterator[Any]:
+    async with sqs_client(sqs_url) as client:
         yield client
 
 
@@ -64,6 +64,14 @@ async def test_a_notification_is_a_message_with_type_target_and_payload(client: 
             "at": "2026-01-01T00:00:00.000Z",
         },
     }
+
+
+@AS_ON_AWS
+async def test_the_group_of_a_notification_is_its_tenant(client: Any, queue: Queue) -> None:
+    notifier = SqsNotifier(client, queue=queue)
+    notifier.send_notification(ENDED)
+    await notifier.close()
+    [message] = await read_messages(client, queue)
     assert message["Attributes"]["MessageGroupId"] == "tnt_1"
 
 

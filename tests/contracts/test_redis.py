@@ -16,6 +16,8 @@ from tests.contracts.conftest import redis_log, redis_signals
 from tests.contracts.test_log import lines, numbered, taken
 from tests.redis_server import RedisServer, run_redis
 
+pytestmark = pytest.mark.peer
+
 
 @pytest.fixture
 def server() -> Iterator[RedisServer]:

@@ -8,10 +8,10 @@ import pytest
 
 from nexus.adapters.memory.signals import MemorySignals
 from nexus.domain.ports.signals import Signals
-from tests.contracts.conftest import redis_signals
+from tests.contracts.conftest import REDIS, redis_signals
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", REDIS])
 async def signals(request: pytest.FixtureRequest) -> AsyncIterator[Signals]:
     if request.param == "memory":
         yield MemorySignals()

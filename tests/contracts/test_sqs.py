@@ -16,16 +16,19 @@ from nexus.adapters.sqs.jobs import SqsJobs, SqsReceiver
 from nexus.adapters.sqs.queues import Queue, provision_queues
 from nexus.domain.builds.model import RunBuild
 from nexus.domain.core.errors import Unavailable
+from tests.contracts.conftest import ELASTICMQ
 from tests.contracts.sqs_server import (
+    AS_ON_AWS,
+    NO_QUEUE,
     Call,
     Changed,
-    SqsServer,
     fail_one_entry,
     name_queues,
     read_depth,
     send,
     sqs_client,
 )
+from tests.peers.servers import PeerServer, build_elasticmq_command, build_moto_command, run_peer
 
 
 class Desk:
@@ -69,8 +72,8 @@ async def wait_for_depth(client: Any, queue: Queue, *expected: int) -> None:
 
 
 @pytest.fixture
-async def client(aws_url: str) -> AsyncIterator[Any]:
-    async with sqs_client(aws_url) as client:
+async def client(sqs_url: str) -> AsyncIterator[Any]:
+    async with sqs_client(sqs_url) as client:
         yield client
 
 
@@ -88,11 +91,11 @@ async def jobs(client: Any, queue: Queue) -> AsyncIterator[SqsJobs]:
     await jobs.close()
 
 
-@pytest.fixture
-def server() -> Iterator[SqsServer]:
-    server = SqsServer()
-    yield server
-    server.kill()
+@pytest.fixture(params=["moto", ELASTICMQ])
+def server(request: pytest.FixtureRequest) -> Iterator[PeerServer]:
+    """One that answers others while one polls, and that a test may kill."""
+    with run_peer(build_elasticmq_command if request.param == "elasticmq" else build_moto_command) as server:
+        yield server
 
 
 async def test_a_job_arrives_as_it_was_sent_and_leaves_nothing_behind(client: Any, queue: Queue, jobs: SqsJobs) -> None:
@@ -114,6 +117,7 @@ async def test_what_is_sent_at_once_goes_out_together_up_to_ten(client: Any, que
     assert await read_depth(client, queue) == (0, 0, 0)
 
 
+@AS_ON_AWS
 async def test_the_group_is_that_of_the_message_where_it_can_be_one(client: Any, queue: Queue, jobs: SqsJobs) -> None:
     for group in ("tenant-1", "", "two words", "x" * 129):
         await jobs.enqueue_job(RunBuild(task_id="1"), key="1", group=group)
@@ -167,7 +171,7 @@ async def test_who_no_longer_waits_for_a_send_spoils_no_other(client: Any, queue
 
 
 async def test_a_missing_queue_is_unavailable(client: Any) -> None:
-    with pytest.raises(Unavailable, match="NonExistentQueue"):
+    with pytest.raises(Unavailable, match=NO_QUEUE):
         await send(SqsJobs(client, queue=name_queues()[0]), "a")
 
 
@@ -308,9 +312,8 @@ async def test_a_stop_while_a_job_is_delivered_gives_it_and_what_waits_behind_it
     assert await read_depth(client, queue) == (2, 0, 0)
 
 
-async def test_a_stop_in_a_long_poll_is_immediate_and_loses_nothing(server: SqsServer) -> None:
+async def test_a_stop_in_a_long_poll_is_immediate_and_loses_nothing(server: PeerServer) -> None:
     [queue, *_] = name_queues()
-    await server.start()
     async with sqs_client(server.url) as client:
         await provision_queues(client, [queue])
         polling, late = Changed(client), Desk()
@@ -331,9 +334,8 @@ async def test_a_stop_in_a_long_poll_is_immediate_and_loses_nothing(server: SqsS
         assert late.came.empty()
 
 
-async def test_a_server_that_was_away_is_asked_again_and_each_failure_is_one_line(server: SqsServer) -> None:
+async def test_a_server_that_was_away_is_asked_again_and_each_failure_is_one_line(server: PeerServer) -> None:
     [queue, *_] = name_queues()
-    await server.start()
     async with sqs_client(server.url) as client:
         await provision_queues(client, [queue])
         jobs, asked = SqsJobs(client, queue=queue), Changed(client)
@@ -346,7 +348,7 @@ async def test_a_server_that_was_away_is_asked_again_and_each_failure_is_one_lin
                     await send(jobs, "lost")
                 while len([one for one in logs if one["event"] == "queue.not_received"]) < 3:
                     await asyncio.sleep(0.01)
-                await server.start()
+                await asyncio.to_thread(server.start)
                 await provision_queues(client, [queue])
                 await send(jobs, "after")
                 assert await desk.keys(1) == ["after"]

@@ -136,8 +136,8 @@ async def seen(tables: Tables, dice: random.Random) -> list[Any]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_stores_agree(seed: int, aws_url: str, tmp_path: Path, clock: Clock) -> None:
-    async with sqlite_tables(tmp_path / "nexus.db") as sqlite, dynamodb_tables(aws_url) as (client, prefix):
+async def test_stores_agree(seed: int, dynamodb_url: str, tmp_path: Path, clock: Clock) -> None:
+    async with sqlite_tables(tmp_path / "nexus.db") as sqlite, dynamodb_tables(dynamodb_url) as (client, prefix):
         drivers = (MemoryTables(), sqlite, DynamoTables(client, prefix=prefix))
         stores = [Tables(driver, secret=b"s", clock=clock) for driver in drivers]
         dice = random.Random(seed)

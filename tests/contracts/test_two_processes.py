@@ -20,7 +20,7 @@ from nexus.domain.ports.database import TableDriver, Tables
 from nexus.domain.projects.model import FinishDeletion
 from nexus.jobs.registry import encode
 from nexus.jobs.runner import Runner
-from tests.contracts.conftest import dynamodb_client, dynamodb_tables, sqlite_tables
+from tests.contracts.conftest import DYNOXIDE, dynamodb_client, dynamodb_tables, find_dynamodb_url, sqlite_tables
 from tests.domain.builds.scripts import script
 from tests.domain.builds.test_builds import WANTED, over
 from tests.fakes.heartbeat import MemoryHeartbeat
@@ -63,7 +63,7 @@ async def stores(request: pytest.FixtureRequest, path: Path, stack: AsyncExitSta
     """What opens the one store, each time over a connection of its own."""
     if request.param == "sqlite":
         return lambda: sqlite_tables(path / "nexus.db", list(TABLES))
-    url = request.getfixturevalue("aws_url")
+    url = find_dynamodb_url(request)
     _, prefix = await stack.enter_async_context(dynamodb_tables(url, list(TABLES)))
 
     @asynccontextmanager
@@ -74,7 +74,7 @@ async def stores(request: pytest.FixtureRequest, path: Path, stack: AsyncExitSta
     return opened
 
 
-@pytest.fixture(params=["memory", "sqlite", "dynamodb"])
+@pytest.fixture(params=["memory", "sqlite", "dynamodb", DYNOXIDE])
 async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Pair]:
     async with AsyncExitStack() as stack:
         first = make_adapters(model := script())
@@ -97,7 +97,7 @@ async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
                 heartbeat, driver = await stack.enter_async_context(beating(MemoryHeartbeat())), store
             on = structs.replace(on, tables=driver, heartbeat=heartbeat)
             apps.append(await stack.enter_async_context(open_app(on, serving=on.worker_id == "w1")))
-        yield Pair(apps[0], apps[1], model=model, bound=request.param != "dynamodb")
+        yield Pair(apps[0], apps[1], model=model, bound=request.param in ("memory", "sqlite"))
 
 
 async def reached(pair: Pair, project_id: str, status: str, within: float) -> None:
