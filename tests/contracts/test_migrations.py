@@ -123,10 +123,10 @@ async def test_a_directory_of_the_first_release_is_migrated_at_the_start(tmp_pat
             await check_rows_are_kept(await open_migrated_tables(Backends(settings, stack)))
 
 
-async def test_rows_of_the_first_release_in_dynamodb_are_migrated(tmp_path: Path, aws_url: str) -> None:
+async def test_rows_of_the_first_release_in_dynamodb_are_migrated(tmp_path: Path, dynamodb_url: str) -> None:
     stored: list[Table[Any]] = [SESSIONS, MESSAGES, REPLIES, TALLIES, MIGRATION_RUNS]
     async with sqlite_tables(first_release(tmp_path / "nexus.db"), stored) as source, AsyncExitStack() as stack:
-        client, prefix = await stack.enter_async_context(dynamodb_tables(aws_url, stored))
+        client, prefix = await stack.enter_async_context(dynamodb_tables(dynamodb_url, stored))
         driver = DynamoTables(client, prefix=prefix)
         for table in stored:
             items, _ = await source.query_rows(Query(table, None, None, Window(limit=100)))

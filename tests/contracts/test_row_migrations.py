@@ -24,7 +24,7 @@ from nexus.domain.ports.rows import insert, tally
 from nexus.domain.tallies.model import NOW, TOTAL, Tally
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tallies.tables import TALLIES
-from tests.contracts.conftest import dynamodb_tables
+from tests.contracts.conftest import DYNOXIDE, dynamodb_tables, find_dynamodb_url
 from tests.contracts.migrating import (
     OLD,
     STORED,
@@ -63,16 +63,15 @@ class Seconds:
         await asyncio.sleep(0)
 
 
-@pytest.fixture(params=["memory", "sqlite", "dynamodb"])
+@pytest.fixture(params=["memory", "sqlite", "dynamodb", DYNOXIDE])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TableDriver]:
     """With the rows of the release before."""
     async with AsyncExitStack() as stack:
         driver: TableDriver = MemoryTables()
         if request.param == "sqlite":
             driver = await stack.enter_async_context(open_sqlite(tmp_path / "nexus.db"))
-        elif request.param == "dynamodb":
-            url = request.getfixturevalue("aws_url")
-            client, prefix = await stack.enter_async_context(dynamodb_tables(url, STORED))
+        elif request.param != "memory":
+            client, prefix = await stack.enter_async_context(dynamodb_tables(find_dynamodb_url(request), STORED))
             driver = DynamoTables(client, prefix=prefix)
         await write_old_rows(driver)
         yield driver
