@@ -11,7 +11,7 @@ import pytest
 from nexus import serving
 from nexus.adapters.sqlite.lock import find_lock_holder_pid
 from nexus.settings import parse_environment
-from tests.redis_server import find_free_port
+from tests.peers.servers import find_free_port
 
 
 async def test_a_worker_answers_for_its_health_and_metrics_alone_until_it_is_told_to_stop(

@@ -25,8 +25,13 @@ def build_redis_command() -> list[str]:
     return [_find_program("redis-server"), "--port", "{port}", "--bind", "127.0.0.1", *files, "--loglevel", "warning"]
 
 
+def build_locked_moto_command() -> list[str]:
+    """For DynamoDB: one request after the other."""
+    return [sys.executable, "-m", "tests.moto_server", "--port", "{port}"]
+
+
 def build_moto_command() -> list[str]:
-    """For SQS, which answers others while one polls: without the lock of `tests.moto_server`, that DynamoDB needs."""
+    """For SQS: while one polls, others are answered."""
     return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "{port}"]
 
 

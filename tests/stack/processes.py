@@ -17,18 +17,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.redis_server import find_free_port, find_redis_server
+from tests.peers.servers import (
+    build_dynoxide_command,
+    build_elasticmq_command,
+    build_locked_moto_command,
+    build_moto_command,
+    build_redis_command,
+    find_free_port,
+)
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 60
 STOP_SECONDS = 30
 APIS, WORKERS = ("api-1", "api-2"), ("worker-1", "worker-2")
-STORES: Mapping[str, Mapping[str, Sequence[str]]] = {
-    "tables": {"moto": (sys.executable, "-m", "tests.moto_server", "--port", "{port}")},
-    "queues": {"moto": (sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "{port}")},
+STORES: Mapping[str, Mapping[str, Callable[[], Sequence[str]]]] = {
+    "tables": {"moto": build_locked_moto_command, "dynoxide": build_dynoxide_command},
+    "queues": {"moto": build_moto_command, "elasticmq": build_elasticmq_command},
 }
-"""What may stand for DynamoDB (`STACK_TABLES`) and for SQS (`STACK_QUEUES`), and how it is started; the first unless told otherwise. For the
-queues moto runs without the lock of `tests.moto_server`: a long poll would keep everybody else waiting."""
+"""What may stand for DynamoDB (`STACK_TABLES`) and for SQS (`STACK_QUEUES`), and how it is started; the first unless told otherwise."""
 
 
 @dataclass
@@ -76,8 +82,8 @@ class Stack:
         self._write_processes()
 
     def start_redis(self) -> None:
-        options = ["--port", str(self._ports["redis"]), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        self._launch("redis", [find_redis_server(), *options, "--maxmemory-policy", "noeviction"])
+        command = [*build_redis_command(), "--maxmemory-policy", "noeviction"]
+        self._launch("redis", [word.format(port=self._ports["redis"]) for word in command])
 
     def flush_redis(self) -> None:
         with socket.create_connection(("127.0.0.1", self._ports["redis"])) as connection:
@@ -192,12 +198,12 @@ def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def find_store_command(name: str, port: int, environ: Mapping[str, str] = os.environ) -> list[str]:
-    """SystemExit when what is asked for is not known."""
+    """SystemExit when what is asked for is not known, or not on this machine."""
     known, variable = STORES[name], f"STACK_{name.upper()}"
     wanted = environ.get(variable) or next(iter(known))
     if wanted not in known:
         raise SystemExit(f"{variable}={wanted} is not known. One of {', '.join(known)}.")
-    return [word.format(port=port) for word in known[wanted]]
+    return [word.format(port=port) for word in known[wanted]()]
 
 
 def _answers(url: str) -> bool:
