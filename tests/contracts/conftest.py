@@ -30,6 +30,7 @@ from nexus.domain.ports.rows import Table
 from nexus.domain.ports.signals import Signals
 from tests.contracts.stored import STORED, Clock
 from tests.fakes.code import MemoryCode
+from tests.fakes.conflicts import ConflictingTables
 from tests.fakes.log import MemoryLog
 from tests.peers.servers import build_dynoxide_command, build_elasticmq_command, run_peer
 from tests.redis_server import RedisServer, run_redis
@@ -170,12 +171,14 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory", "metered", "sqlite", "dynamodb", DYNOXIDE])
+@pytest.fixture(params=["memory", "metered", "conflicting", "sqlite", "dynamodb", DYNOXIDE])
 async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TableDriver]:
     async with AsyncExitStack() as stack:
         match request.param:
             case "memory":
                 yield MemoryTables()
+            case "conflicting":
+                yield ConflictingTables(MemoryTables(), seconds=0.0)
             case "metered":
                 yield MeteredTables(MemoryTables(), ProcessMetrics("0"))
             case "sqlite":

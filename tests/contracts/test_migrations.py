@@ -25,6 +25,7 @@ from nexus.domain.sessions.tables import MESSAGES, REPLIES, REPLY_LEASES, SESSIO
 from nexus.domain.tallies.service import Tallies
 from nexus.domain.tallies.tables import TALLIES
 from nexus.domain.tasks.execution import Executions
+from nexus.domain.tasks.tables import TASK_LEASES
 from nexus.settings import parse_environment
 from tests.contracts.conftest import dynamodb_tables, sqlite_tables
 from tests.fakes.heartbeat import MemoryHeartbeat
@@ -112,6 +113,15 @@ async def check_rows_are_kept(driver: TableDriver) -> None:
     assert [(day.day, day.projects, day.messages) for day in days] == [("2026-11-30", 1, 0), ("2026-12-01", 0, 3)]
     stored = [row.day async for row in tables.each(TALLIES, LOCAL.tenant_id)]
     assert stored == ["2026-11-30#00", "2026-12-01#00", "now", "total#00"]
+
+
+def test_this_release_looks_for_work_wherever_the_release_before_put_it() -> None:
+    """So that no unfinished row has to move, while processes of both look for it."""
+    replies = {"reply", *(f"reply#{number}" for number in range(1, 8))}
+    assert replies <= {place for places in REPLY_LEASES.places.values() for place in places}
+    builds = {f"{state}#{number}" for state in ("running", "queued") for number in range(8)}
+    builds |= {f"held#{number}" for number in range(4)}
+    assert builds <= {place for places in TASK_LEASES.places.values() for place in places}
 
 
 async def test_a_directory_of_the_first_release_is_migrated_at_the_start(tmp_path: Path) -> None:
