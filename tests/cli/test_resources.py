@@ -102,3 +102,14 @@ def test_an_address_stands_for_tables_and_queues(shell: Shell, aws_url: str) -> 
 
 def read(done: subprocess.CompletedProcess[str]) -> Any:
     return json.loads(done.stdout)
+
+
+def test_unused_values_are_counted_and_deleted(shell: Shell, tmp_path: Path) -> None:
+    shell.run()
+    unused = tmp_path / "spilled" / "ab" / ("ab" * 32)
+    unused.parent.mkdir(parents=True)
+    unused.write_bytes(b"young")
+    done = shell.run("--json", command="delete-unused-values", NEXUS_FILES__ROOT=str(tmp_path))
+    assert read(done) == {"seen": 1, "set_aside": 0, "deleted": 0}, done.stderr
+    refused = shell.run(command="delete-unused-values", NEXUS_TABLES__BACKEND="sqlite")
+    assert refused.returncode == 2 and "SQLite keeps" in refused.stderr

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from nexus.adapters.confined.runner import ConfinedRunner
+from nexus.adapters.directory.values import DirectoryValues
 from nexus.adapters.dynamodb.provision import create_missing_tables
 from nexus.adapters.dynamodb.tables import DynamoTables, open_dynamodb_client
 from nexus.adapters.memory.signals import MemorySignals
@@ -185,7 +186,7 @@ async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
                 yield await stack.enter_async_context(sqlite_tables(tmp_path / "nexus.db"))
             case _:
                 client, prefix = await stack.enter_async_context(dynamodb_tables(find_dynamodb_url(request)))
-                yield DynamoTables(client, prefix=prefix)
+                yield DynamoTables(client, prefix=prefix, values=DirectoryValues(tmp_path))
 
 
 @pytest.fixture

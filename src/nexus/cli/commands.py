@@ -21,6 +21,7 @@ def add_cli_commands(topics: Topics) -> None:
     _add_serve_command(topics)
     _add_resources(topics)
     _add_migrate_command(topics)
+    _add_values_command(topics)
     _add_queues_commands(topics)
     _add_build_command(topics)
     _add_chat_command(topics)
@@ -148,6 +149,18 @@ def _add_migrate_command(topics: Topics) -> None:
     about = "change the rows that an earlier release wrote; servers may go on meanwhile"
     parser = _add_local_command(topics, "migrate", about, "migrate:migrate")
     parser.add_argument("--data-dir", help="where SQLite is kept (default: NEXUS_DATA_DIR, or ./data)")
+
+
+def _add_values_command(topics: Topics) -> None:
+    about = "delete large values to which no row in DynamoDB refers any more; servers may go on meanwhile"
+    parser = _add_local_command(topics, "delete-unused-values", about, "values:delete_unused_values")
+    parser.add_argument(
+        "--grace-hours",
+        type=make_int_parser(1, 10_000),
+        default=24,
+        metavar="N",
+        help="how long one is kept after it was written, and again after it was found unused (default: 24)",
+    )
 
 
 def _add_build_command(topics: Topics) -> None:

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 IDLE_QUERIES = 16
 """How many partitions an idle process asks for work in one round, where each question costs money and a request."""
 
-KEPT = ("nexus.db", "nexus.db-wal", "nexus.db-shm", "lock", "models.toml", "projects")
+KEPT = ("nexus.db", "nexus.db-wal", "nexus.db-shm", "lock", "models.toml", "projects", "spilled")
 """What is kept in a data directory, beside `secret`: closed to other users, whatever the directory itself allows."""
 
 REDIS_PREFIX = "nexus:"

@@ -5,7 +5,7 @@ import secrets
 import socket
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nexus.composition.backends import Backends, describe_missing_parts, open_dynamodb
 from nexus.composition.tables import TABLES
@@ -15,6 +15,9 @@ from nexus.domain.migrations.service import Migrations
 from nexus.domain.ports.database import TableDriver
 from nexus.domain.tallies.shards import move_unsharded_tallies
 from nexus.settings import Settings
+
+if TYPE_CHECKING:
+    from nexus.adapters.directory.values import SweptValues
 
 MIGRATIONS: Sequence[Migration] = (Migration(3, "sharded_counters", move_unsharded_tallies),)
 """In order. The numbers before are those of files in `migrations/`, which change SQLite alone; each of these has a file there, too, so that
@@ -37,12 +40,13 @@ async def open_table_driver(backends: Backends, *, are_checked: bool = False) ->
         await tables.open()
         stack.callback(tables.close)
         return tables
+    from nexus.adapters.directory.values import DirectoryValues
     from nexus.adapters.dynamodb.tables import DynamoTables
 
     client = await open_dynamodb(backends.settings, stack)
     if are_checked:
         await _check_tables(client, wanted.prefix)
-    return DynamoTables(client, prefix=wanted.prefix)
+    return DynamoTables(client, prefix=wanted.prefix, values=DirectoryValues(backends.settings.files_root))
 
 
 async def open_migrated_tables(backends: Backends) -> TableDriver:
@@ -66,6 +70,19 @@ async def migrate_store(settings: Settings, stack: AsyncExitStack) -> Sequence[s
         stack.enter_context(DirectoryLock(settings.data_directory))
     driver = await open_table_driver(Backends(settings, stack), are_checked=True)
     return await make_migrations(driver).apply_pending_migrations(alone=is_alone)
+
+
+async def sweep_unused_values(settings: Settings, stack: AsyncExitStack, *, grace: float) -> "SweptValues":
+    """Reads every row of every table in DynamoDB once: what was listed before and none of them refers to is unused."""
+    from nexus.adapters.directory.values import DirectoryValues
+    from nexus.adapters.dynamodb.spilling import iterate_spilled_digests
+
+    values, prefix = DirectoryValues(settings.files_root, grace=grace), settings.tables.prefix
+    client = await open_dynamodb(settings, stack)
+    await _check_tables(client, prefix)
+    listed = await values.list_values()
+    used = {digest for table in TABLES async for digest in iterate_spilled_digests(client, table, prefix=prefix)}
+    return await values.delete_unused_values(listed, used)
 
 
 async def _check_tables(client: Any, prefix: str) -> None:

@@ -3,13 +3,30 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import Struct
+
 from nexus.domain.ports.rows import Item, Key, When
 
 Attributes = dict[str, Any]
 """A row as the client takes it: `{"field": {"S": "text"}}`."""
 
-
 ESCAPE = "\x00"
+
+
+class SpilledValue(Struct, frozen=True):
+    """In the place of a value that is kept beside its row; `size` is its length in bytes. As an attribute it is a set, which nothing else is:
+    no value that a user chooses can look like one."""
+
+    digest: str
+    size: int
+
+    def encode_attribute(self) -> dict[str, Any]:
+        return {"SS": [f"sha256:{self.digest}:{self.size}"]}
+
+    @classmethod
+    def decode_attribute(cls, texts: Sequence[str]) -> "SpilledValue":
+        _, digest, size = texts[0].split(":")
+        return cls(digest, int(size))
 
 
 class Request:
@@ -95,6 +112,8 @@ def encode_dynamo_value(value: Any) -> dict[str, Any]:
             return {"N": repr(value)}
         case None:
             return {"NULL": True}
+        case SpilledValue():
+            return value.encode_attribute()
         case dict():
             return {"M": {_escape_key(key): encode_dynamo_value(part) for key, part in value.items()}}
     return {"L": [encode_dynamo_value(part) for part in value]}
@@ -111,4 +130,6 @@ def decode_dynamo_value(value: Mapping[str, Any]) -> Any:
             return [decode_dynamo_value(part) for part in content]
         case "NULL":
             return None
+        case "SS":
+            return SpilledValue.decode_attribute(content)
     return content

@@ -1,7 +1,7 @@
 """Rows in DynamoDB: one call for a read, a page or a write, one transaction for several writes."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, cast
@@ -9,11 +9,14 @@ from typing import Any, cast
 import aioboto3
 from aiobotocore.config import AioConfig
 from botocore.exceptions import ClientError
+from msgspec import structs
 
 from nexus.adapters.dynamodb.requests import Request, decode_dynamo_item, encode_dynamo_item, encode_dynamo_key
 from nexus.adapters.dynamodb.retries import REFUSING, Retries, list_cancellation_reasons
+from nexus.adapters.dynamodb.spilling import Spilling
 from nexus.domain.ports.database import Query, Refused
 from nexus.domain.ports.rows import Item, Key, Place, Write
+from nexus.domain.ports.values import ValueStore
 
 CONFIG = AioConfig(
     connect_timeout=2,
@@ -39,10 +42,18 @@ def open_dynamodb_client(
 
 class DynamoTables:
     """A lone write whose answer is lost, and whose row another one changes before we ask again, reads as Stale: all
-    other lost answers are told apart."""
+    other lost answers are told apart. `values`: where large values are kept; else they stay in their rows."""
 
-    def __init__(self, client: Any, *, prefix: str = "nexus_", retries: Retries = Retries()) -> None:
+    def __init__(
+        self,
+        client: Any,
+        *,
+        prefix: str = "nexus_",
+        retries: Retries = Retries(),
+        values: ValueStore | None = None,
+    ) -> None:
         self._client, self._prefix, self._retries = client, prefix, retries
+        self._spilling = Spilling(values)
 
     async def read_rows(self, places: Sequence[Place]) -> list[Item | None]:
         if len(places) == 1:
@@ -51,7 +62,7 @@ class DynamoTables:
             answer = await self._send_with_retries(
                 "get_item", TableName=name, Key=encode_dynamo_key(table.key, key), ConsistentRead=True
             )
-            return [decode_dynamo_item(answer["Item"]) if "Item" in answer else None]
+            return list(await self._load_items([answer["Item"]])) if "Item" in answer else [None]
         wanted, fields, found = dict[str, Any](), dict[str, tuple[str, ...]](), dict[tuple[str, Key], Item]()
         for table, key in places:
             name = self._prefix + table.name
@@ -62,7 +73,7 @@ class DynamoTables:
         while wanted:
             answer = await self._send_with_retries("batch_get_item", RequestItems=wanted)
             for name, items in answer["Responses"].items():
-                for item in map(decode_dynamo_item, items):
+                for item in await self._load_items(items):
                     found[name, tuple(item[field] for field in fields[name])] = item
             wanted = answer.get("UnprocessedKeys", {})
         return [found.get((self._prefix + table.name, key)) for table, key in places]
@@ -72,11 +83,11 @@ class DynamoTables:
         if asked is None:
             return [], False
         answer = await self._send_with_retries("scan" if query.partition is None else "query", **asked)
-        return [decode_dynamo_item(item) for item in answer["Items"]], "LastEvaluatedKey" in answer
+        return await self._load_items(answer["Items"]), "LastEvaluatedKey" in answer
 
     async def write_rows(self, writes: Sequence[Write]) -> None:
         mark = secrets.token_hex(8)
-        requests = [self._make_write_request(write, mark) for write in writes]
+        requests = [self._make_write_request(await self._spill_values(write), mark) for write in writes]
         try:
             if len(writes) > 1 or writes[0].verb == "check":
                 await self._send_with_retries("transact_write_items", TransactItems=requests, ClientRequestToken=mark)
@@ -87,7 +98,22 @@ class DynamoTables:
             refused = {at: row for at, (code, row) in enumerate(list_cancellation_reasons(error)) if code in REFUSING}
             if not any(row and row.get(_MARK) == mark for row in refused.values()):
                 first = min(refused)
-                raise Refused(first, refused[first]) from None
+                row = refused[first]
+                raise Refused(first, (await self._restore_rows([row]))[0] if row else None) from None
+
+    async def _spill_values(self, write: Write) -> Write:
+        fields = await self._spilling.spill_large_values(write.fields)
+        return write if fields is write.fields else structs.replace(write, fields=fields)
+
+    async def _load_items(self, items: Sequence[Mapping[str, Any]]) -> list[Item]:
+        return await self._restore_rows([decode_dynamo_item(item) for item in items])
+
+    async def _restore_rows(self, rows: list[Item]) -> list[Item]:
+        """As they were written: with their large values, without our mark."""
+        for row in rows:
+            row.pop(_MARK, None)
+        await self._spilling.restore_spilled_values(rows)
+        return rows
 
     def _make_query_request(self, query: Query[Any]) -> dict[str, Any] | None:
         """The request, or None when nothing lies within the bounds."""

@@ -14,8 +14,14 @@ Key = tuple[Scalar, ...]
 Item = dict[str, Any]
 """A row as a driver stores it: JSON values by field, joined index fields included, fields that are None left out."""
 
+VALUE_BYTES = 64 * 1024
+"""What the value of a field may weigh as JSON to lie in its row in every store: a larger one some of them keep beside it."""
+
 ROW_BYTES = 400_000
-"""What a row may weigh as JSON: the narrowest of the stores sets the bound for all."""
+"""What all such values of a row may weigh together: the narrowest of the stores sets the bound for all."""
+
+LARGEST_ROW_BYTES = 4_000_000
+"""What a row may weigh with its large values."""
 
 MOST_LEVELS = 30
 """How many levels of lists and objects a row may nest: what nests deeper can be written by some code and be read by none."""
@@ -119,7 +125,7 @@ class Table(Struct, Generic[R], frozen=True, dict=True):
         except UnicodeEncodeError as error:
             raise InvalidInput("Text that is not Unicode cannot be stored", table=self.name) from error
         if len(encoded) > ROW_BYTES:
-            raise InvalidInput(f"{len(encoded)} bytes are more than a row can hold", table=self.name, limit=ROW_BYTES)
+            _check_row_size(item, self.name)
         if encoded.count(b"[") + encoded.count(b"{") > MOST_LEVELS and is_nested_deeper_than(item, MOST_LEVELS):
             raise InvalidInput("What is nested so deep cannot be stored", table=self.name)
         self._decoder.decode(encoded)
@@ -167,6 +173,9 @@ def when(**fields: Scalar | tuple[Scalar | None, ...] | Below | None) -> When:
             raise ValueError(f"{field}: one of no values can never hold")
         else:
             allowed[field] = value if isinstance(value, tuple) else (value,)
+    compared = [*below.values(), *(one for some in allowed.values() for one in some if one is not None)]
+    if any(isinstance(one, str) and len(one) > PLACE_BYTES for one in compared):
+        raise ValueError("a condition compares short values: large ones are not in the row of every store")
     return When(fields=allowed, below=below)
 
 
@@ -271,6 +280,19 @@ def is_nested_deeper_than(value: object, levels: int) -> bool:
         if not inner:
             return False
     return True
+
+
+def measure_value(value: object) -> int:
+    """What it weighs as JSON, in bytes."""
+    return len(msgspec.json.encode(value))
+
+
+def _check_row_size(item: Item, table: str) -> None:
+    sizes = [measure_value(value) for value in item.values()]
+    inside = sum(size for size in sizes if size <= VALUE_BYTES)
+    for size, limit in ((inside, ROW_BYTES), (sum(sizes), LARGEST_ROW_BYTES)):
+        if size > limit:
+            raise InvalidInput(f"{size} bytes are more than a row can hold", table=table, limit=limit)
 
 
 def _check_field_names(table: Table[Any], condition: When) -> None:
