@@ -11,6 +11,7 @@ import pytest
 from nexus import serving
 from nexus.adapters.sqlite.lock import find_lock_holder_pid
 from nexus.settings import parse_environment
+from tests.otlp_receiver import run_otlp_receiver
 from tests.peers.servers import find_free_port
 
 
@@ -40,3 +41,20 @@ async def test_a_worker_answers_for_its_health_and_metrics_alone_until_it_is_tol
         await serves
     assert urls == [""]
     assert find_lock_holder_pid(tmp_path) is None
+
+
+async def test_spans_reach_a_collector_before_the_process_ends(tmp_path: Path) -> None:
+    urls = list[str]()
+    with run_otlp_receiver() as receiver:
+        environ = {"NEXUS_DATA_DIR": str(tmp_path), "NEXUS_PORT": "0", "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url}
+        serves = asyncio.create_task(serving.serve_until_signal(parse_environment(environ), ready=urls.append))
+        async with asyncio.timeout(50):
+            while not urls:
+                await asyncio.sleep(0.01)
+            async with httpx.AsyncClient(base_url=urls[0]) as client:
+                await client.get("/health", headers={"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"})
+            os.kill(os.getpid(), signal.SIGTERM)
+            await serves
+    [span] = receiver.spans
+    assert (span.name, span.trace_id.hex(), span.parent_span_id.hex()) == ("GET /health", "a" * 32, "b" * 16)
+    assert (receiver.services, receiver.paths) == ({"nexus"}, {"/v1/traces"})

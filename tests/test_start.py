@@ -30,6 +30,17 @@ def test_a_worker_needs_a_token_where_others_can_reach_its_metrics():
     assert find_token_faults(NEXUS_METRICS__PORT="9100", NEXUS_AUTH__TOKEN=LONG) == []
 
 
+def test_tracing_without_what_it_needs_is_refused_with_how_to_get_it(monkeypatch: pytest.MonkeyPatch):
+    settings = parse_environment({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"})
+    assert find_setting_faults(settings) == []
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    for module in [name for name in sys.modules if name.startswith("opentelemetry.")]:
+        monkeypatch.delitem(sys.modules, module)
+    [fault] = find_setting_faults(settings)
+    assert "nexus[otel]" in fault
+    assert find_setting_faults(parse_environment({})) == []
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_a_short_token_is_a_warning_on_this_machine(host: str):
     short = parse_environment({"NEXUS_HOST": host, "NEXUS_AUTH__TOKEN": SHORT})

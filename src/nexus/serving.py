@@ -17,6 +17,7 @@ from nexus.adapters.http.streams import Streams
 from nexus.adapters.structlog import logs
 from nexus.adapters.token.authenticator import TokenAuthenticator
 from nexus.composition.process import DUTIES, Process, open_process
+from nexus.composition.tracing import open_tracer
 from nexus.domain.core import failpoints
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.ports.addresses import parse_networks
@@ -46,6 +47,7 @@ async def serve_until_signal(settings: Settings, *, ready: Callable[[str], None]
         metrics_listener = (
             stack.enter_context(closing(_bind_metrics_socket(settings))) if settings.metrics.port else None
         )
+        await stack.enter_async_context(open_tracer(settings))
         process = await stack.enter_async_context(open_process(settings))
         if metrics_listener:
             await stack.enter_async_context(_serve_metrics(settings, process, metrics_listener))

@@ -19,6 +19,7 @@ FALLBACKS: Mapping[str, str] = {
     "NEXUS_TABLES__REGION": "AWS_REGION",
     "NEXUS_QUEUE__ENDPOINT_URL": "SQS_ENDPOINT_URL",
     "NEXUS_QUEUE__REGION": "AWS_REGION",
+    "NEXUS_TRACING__ENDPOINT": "OTEL_EXPORTER_OTLP_ENDPOINT",
 }
 """Variables by other names, which count where those of nexus are not set."""
 OPENAI_URL = "https://api.openai.com/v1"
@@ -166,6 +167,12 @@ class Metrics(_Group, frozen=True, kw_only=True):
     ] = 0  # fmt: skip
 
 
+class Tracing(_Group, frozen=True, kw_only=True):
+    endpoint: Annotated[
+        str, "Where spans are sent by OTLP over HTTP, before `/v1/traces`; unset: none are.", _ENDPOINT
+    ] = ""
+
+
 class Code(_Group, frozen=True, kw_only=True):
     min_tier: Annotated[
         int, "The least tier of the boundary: below it nothing is run, and no server starts.", Meta(ge=0, le=4)
@@ -202,6 +209,7 @@ class Settings(_Group, frozen=True, kw_only=True):
     log: Log = Log()
     limits: Limits = Limits()
     metrics: Metrics = Metrics()
+    tracing: Tracing = Tracing()
     code: Code = Code()
     chaos: Chaos = Chaos()
 

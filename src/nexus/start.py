@@ -16,6 +16,7 @@ GIT_ADVICE = (
 )
 AWS_ADVICE = "NEXUS_TABLES__BACKEND=dynamodb and NEXUS_QUEUE__BACKEND=sqs need the extra aws: pip install 'nexus[aws]'."
 REDIS_ADVICE = "Redis needs the extra redis: pip install 'nexus[redis]'."
+OTEL_ADVICE = "NEXUS_TRACING__ENDPOINT and OTEL_EXPORTER_OTLP_ENDPOINT need the extra otel: pip install 'nexus[otel]'."
 _SHORT = f"NEXUS_AUTH__TOKEN has fewer than {SHORTEST_TOKEN} characters"
 _ADVICE = 'make one with python3 -c "import secrets; print(secrets.token_urlsafe())".'
 DIRECTORY_ADVICE = "Choose another one with --data-dir, or NEXUS_DATA_DIR."
@@ -45,7 +46,16 @@ def find_setting_faults(settings: Settings) -> list[str]:
         parse_networks(settings.trusted_proxies)
     except ValueError as error:
         found.append(f"NEXUS_TRUSTED_PROXIES is wrong: {error}.")
+    if settings.tracing.endpoint and not _is_installed("opentelemetry.exporter.otlp.proto.http"):
+        found.append(OTEL_ADVICE)
     return [*found, *find_backend_faults(settings), *filter(None, [describe_missing_api_key(settings.model)])]
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # nor is the package that it belongs to
+        return False
 
 
 def find_backend_faults(settings: Settings) -> list[str]:

@@ -16,7 +16,10 @@ LIBRARIES = {
 """What some rooms of the domain may use besides."""
 
 
-OF_ONE_ADAPTER = {"prometheus_client": "src/nexus/adapters/prometheus/"}
+OF_ONE_ADAPTER = {
+    "opentelemetry": "src/nexus/adapters/opentelemetry/",
+    "prometheus_client": "src/nexus/adapters/prometheus/",
+}
 """What one adapter imports, and nothing else."""
 
 

@@ -9,7 +9,6 @@ import msgspec
 from msgspec import Struct
 
 from nexus.adapters.git import repository
-from nexus.adapters.http import edge as http_edge
 from nexus.adapters.http import requests as http_requests
 from nexus.adapters.memory.tables import MemoryTables
 from nexus.adapters.offline.model import OfflineModel
@@ -33,6 +32,7 @@ from nexus.domain.models.rules import make_answer_schema
 from nexus.domain.ports.addresses import parse_http_url
 from nexus.domain.ports.database import Query, Tables, Window
 from nexus.domain.ports.models import ChatMessage, ModelRequest, ToolSpec
+from nexus.domain.ports.tracing import parse_traceparent
 from nexus.domain.sessions import rules as sessions_rules
 from nexus.domain.tools.arguments import parse_tool_arguments
 from nexus.domain.tools.library import conditions, moments, numbers, pages, units
@@ -262,7 +262,7 @@ READERS: tuple[Reader, ...] = (
     Reader(name="preference", read=http_requests.wait, most=64_000, pieces=("wait", "wait=", "wait = ", ",", ", ;", "wait  ")),
     Reader(name="revision", read=http_requests.revision, most=64_000, pieces=('"1"', '"1', "*"), frames=("…", '…"1', '"1"…x')),
     Reader(name="position", read=http_requests.position, most=64_000),
-    Reader(name="trace of a request", read=lambda text: http_edge.Trace.parse_traceparent(text, "0" * 72), most=64_000, pieces=("00-", "0-"), frames=("…", f"00-{'1' * 32}-{'1' * 16}-00-…\n")),
+    Reader(name="trace of a request", read=parse_traceparent, most=64_000, pieces=("00-", "0-"), frames=("…", f"00-{'1' * 32}-{'1' * 16}-00-…\n")),
     Reader(name="text for a terminal", read=terminal.remove_control_chars, most=500_000, pieces=("\x1b[", "\x9b", "\ud800")),
     Reader(name="line for a terminal", read=terminal.truncate_to_one_line, most=500_000, pieces=("\x1b[", "a ")),
     Reader(name="JSON for a terminal", read=terminal.escape_json_controls, most=500_000, pieces=("\x1b", "\x9b", "\ud800")),

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -263,7 +264,8 @@ class Lanes:
             self._wake_who_waits_for_ends()
 
         lane.take_slot(waiting.group)
-        task = asyncio.ensure_future(run_job())
+        # In no context: that of who makes room for it is about another request.
+        task = asyncio.create_task(run_job(), context=Context())
         self._running[key] = _Running(task, lane)
         task.add_done_callback(free_place)
 

@@ -14,6 +14,7 @@ from nexus.domain.ports.database import retry_stale
 from nexus.domain.ports.heartbeat import Lease
 from nexus.domain.ports.jobs import Job
 from nexus.domain.ports.rows import Write
+from nexus.domain.ports.tracing import open_span
 from nexus.domain.services import Services
 from nexus.domain.tasks.execution import Control, Executions, LeaseLost, LeaseRow
 from nexus.jobs.failures import await_and_log_failure
@@ -64,6 +65,10 @@ class Runner:
             logger.exception("job.crashed")
             return Outcome(verb="retry", reason=f"crashed: {type(error).__name__}")
 
+    async def _run_traced_job(self, spec: JobSpec, job: Job, row: LeaseRow) -> Outcome:
+        with open_span(spec.name, "consumer", traceparent=row.traceparent):
+            return await self._run_job_to_outcome(spec, job)
+
     async def _run_job_under_lease(self, spec: JobSpec, job: Job, executions: Executions[Any]) -> Outcome:
         """Claims the row, and runs while nothing else is wanted and the lease holds."""
         try:
@@ -73,7 +78,7 @@ class Runner:
         except (LeaseLost, Stale) as lost:
             return Outcome(verb="discard", reason=lost.detail)
         row = executions.apply_write_to_row(row, claim)
-        work = asyncio.ensure_future(self._run_job_to_outcome(spec, job))
+        work = asyncio.ensure_future(self._run_traced_job(spec, job, row))
         executions.start_lease_renewal(row, partial(_cancel_on_control_change, work))
         outcome = Outcome(verb="snooze", reason="it was cut")
         try:

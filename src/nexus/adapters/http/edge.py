@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 from structlog.contextvars import bind_contextvars, reset_contextvars
@@ -16,12 +16,12 @@ from nexus.adapters.http.auth import READS
 from nexus.adapters.http.problems import ContentTooLarge, ForeignHost, ForeignOrigin, MalformedBody, MalformedRequest
 from nexus.domain.core.errors import NexusError
 from nexus.domain.ports.metrics import Metrics
+from nexus.domain.ports.tracing import Span, open_span
 
 MOST_BYTES = 1024 * 1024
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
-_TRACE = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?")
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,253}?)\.?)(?::[0-9]{0,5})?")
 _SAID_ONCE = (
     b"host origin authorization content-type content-length content-encoding idempotency-key last-event-id".split()
@@ -29,24 +29,6 @@ _SAID_ONCE = (
 """Headers of which a second one would be a second opinion."""
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
-
-
-class Trace(NamedTuple):
-    """A request's place in a W3C trace: continued, or begun here."""
-
-    trace_id: str
-    span_id: str
-    flags: str
-
-    @classmethod
-    def parse_traceparent(cls, header: str, chance: str) -> "Trace":
-        """Out of the header, and of 48 hexadecimal digits of chance."""
-        known = _TRACE.fullmatch(header)
-        trace_id, flags = known.groups() if known else (chance[16:48], "00")
-        return cls(trace_id, chance[:16], flags)
-
-    def __str__(self) -> str:
-        return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
 
 
 class Edge:
@@ -63,18 +45,17 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers, chance = (
-            {name: value.decode("latin-1") for name, value in scope["headers"]},
-            random.randbytes(36).hex(),
-        )
-        wanted, trace = (
-            headers.get(b"x-request-id", ""),
-            Trace.parse_traceparent(headers.get(b"traceparent", ""), chance),
-        )
-        scope["request_id"] = wanted if _REQUEST_ID.fullmatch(wanted) else "req_" + chance[48:]
-        marks = [(b"x-request-id", scope["request_id"].encode()), (b"traceparent", str(trace).encode())]
-        inner, seen = scope, _Seen(send, marks)
-        bound, began = bind_contextvars(request_id=scope["request_id"], trace_id=trace.trace_id), time.perf_counter()
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        wanted = headers.get(b"x-request-id", "")
+        scope["request_id"] = wanted if _REQUEST_ID.fullmatch(wanted) else f"req_{random.getrandbits(96):024x}"
+        with open_span(scope["method"], "server", traceparent=headers.get(b"traceparent")) as span:
+            marks = [(b"x-request-id", scope["request_id"].encode()), (b"traceparent", str(span.context).encode())]
+            await self._answer_request(scope, headers, receive, _Seen(send, marks), span)
+
+    async def _answer_request(
+        self, scope: Any, headers: dict[bytes, str], receive: Any, seen: "_Seen", span: Span
+    ) -> None:
+        inner, bound, began = scope, bind_contextvars(request_id=scope["request_id"]), time.perf_counter()
         if scope["method"] == "HEAD":
             inner, seen.is_bare = {**scope, "method": "GET"}, True
         try:
@@ -88,6 +69,7 @@ class Edge:
         finally:
             seconds, route = time.perf_counter() - began, inner.get("path_template", "")
             self._metrics.observe_request(scope["method"], route, seen.status, seconds)
+            span.describe(_make_attributes(scope, route, seen.status), name=f"{scope['method']} {route}".rstrip())
             self._log.info(
                 "http.request",
                 method=scope["method"],
@@ -149,6 +131,12 @@ class _Seen:
         if not self._has_ended:
             self._has_ended = True
             await self._send({"type": "http.response.body", "body": b""})
+
+
+def _make_attributes(scope: Any, route: str, status: int) -> dict[str, str | int]:
+    """Of a span, as OpenTelemetry names them."""
+    found = {"http.request.method": scope["method"], "http.route": route, "http.response.status_code": status}
+    return found if status < 500 else {**found, "error.type": str(status)}
 
 
 @lru_cache(maxsize=16)

@@ -1,4 +1,4 @@
-"""Chat models whose calls and tokens are counted."""
+"""Chat models whose calls and tokens are counted, each call in a span."""
 
 from collections.abc import AsyncGenerator
 from time import perf_counter
@@ -6,6 +6,7 @@ from time import perf_counter
 from nexus.adapters.prometheus.metrics import OTHER, ProcessMetrics
 from nexus.domain.core.errors import InvalidInput, NexusError, PermissionDenied, QuotaExceeded, Unavailable
 from nexus.domain.ports.models import ChatModel, Delta, End, ModelCatalog, ModelRequest
+from nexus.domain.ports.tracing import Span, start_span
 
 OUTCOMES = {Unavailable: "unavailable", PermissionDenied: "denied", QuotaExceeded: "quota", InvalidInput: "invalid"}
 """Of a call that failed, by the kind of the error; any other one is `failed`."""
@@ -45,6 +46,7 @@ class MeteredModel:
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | End, None]:
         items, began, has_begun, outcome = self._model.stream(request), perf_counter(), False, "cancelled"
+        span = start_span(f"chat {self.name}", "client")
         try:
             async for item in items:
                 if not has_begun:
@@ -52,16 +54,23 @@ class MeteredModel:
                     self._metrics.observe_first_token(self._label, perf_counter() - began)
                 if isinstance(item, End):
                     outcome = "completed"
-                    self._count_tokens(item)
+                    self._record_tokens(item, span)
                 yield item
         except NexusError as error:
             outcome = OUTCOMES.get(type(error), "failed")
+            span.describe({"error.type": outcome})
             raise
         finally:
+            span.describe(
+                {"gen_ai.operation.name": "chat", "gen_ai.request.model": self.name, "nexus.purpose": request.purpose}
+            )
+            span.end()
             self._metrics.observe_model_call(self._label, outcome, perf_counter() - began)
             if isinstance(items, AsyncGenerator):
                 await items.aclose()
 
-    def _count_tokens(self, end: End) -> None:
+    def _record_tokens(self, end: End, span: Span) -> None:
         if end.usage:
-            self._metrics.count_tokens(self._label, read=end.usage.input_tokens, written=end.usage.output_tokens)
+            read, written = end.usage.input_tokens, end.usage.output_tokens
+            self._metrics.count_tokens(self._label, read=read, written=written)
+            span.describe({"gen_ai.usage.input_tokens": read, "gen_ai.usage.output_tokens": written})

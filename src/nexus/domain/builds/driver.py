@@ -30,6 +30,7 @@ from nexus.domain.core.errors import NexusError, NotFound, Unavailable
 from nexus.domain.core.failpoints import hit_failpoint
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.repository import Fence, Overtaken, Writer
+from nexus.domain.ports.tracing import open_span
 from nexus.domain.projects.leases import BuildLeases
 from nexus.domain.projects.model import DONE, BuildInterrupted, Run, Stage, StageEffects
 from nexus.domain.runtime.journal import Journal, Journals
@@ -172,7 +173,8 @@ class BuildDriver:
         try:
             async with limit_work_time(attempt.spec.seconds):
                 await self._read_stage_outputs(attempt)
-                await self._run_and_commit_stage(attempt)
+                with open_span(f"stage {attempt.spec.name}"):
+                    await self._run_and_commit_stage(attempt)
         except (BuildInterrupted, LeaseLost):
             raise
         except NexusError as error:

@@ -13,6 +13,7 @@ from nexus.domain.builds.queue import BuildQueue
 from nexus.domain.builds.stage_attempt import ControlRequest
 from nexus.domain.core.cancellation import is_being_cancelled
 from nexus.domain.core.errors import Unavailable
+from nexus.domain.ports.tracing import open_span
 from nexus.domain.projects.leases import BuildLeases
 from nexus.domain.projects.model import BuildInterrupted, Run
 from nexus.domain.tasks.execution import Control, Executions, LeaseLost
@@ -66,8 +67,10 @@ class BuildRunner:
         claiming = asyncio.ensure_future(self._leases.resume_build(task_id, self._worker_id))
         try:
             run = await asyncio.shield(claiming)
-            while not await self._run_stages(run):
-                logger.info("build.goes_on", task_id=task_id)
+            with open_span("builds.run", "consumer", traceparent=run.task.traceparent) as span:
+                span.describe({"nexus.project_id": run.project.project_id, "nexus.task_id": task_id})
+                while not await self._run_stages(run):
+                    logger.info("build.goes_on", task_id=task_id)
             await self._queue.enqueue_pending_builds(run.project.tenant_id)
         except asyncio.CancelledError:  # this process ends; a claim that is under way would be kept for nothing
             with contextlib.suppress(LeaseLost):

@@ -17,6 +17,7 @@ from nexus.domain.core.streams import Batch
 from nexus.domain.ports.database import Tables, Window, retry_stale
 from nexus.domain.ports.heartbeat import Heartbeat
 from nexus.domain.ports.models import ChatMessage
+from nexus.domain.ports.tracing import open_span
 from nexus.domain.runtime.journal import Journals
 from nexus.domain.runtime.service import Runtime
 from nexus.domain.runtime.steps import OutcomeUnknown
@@ -227,7 +228,9 @@ class Replies:
         try:
             is_fresh = owned.writing.agent is not None
             if reply := owned.reply if is_fresh else await self._find_reply_at_fence(owned.reply):
-                await self._generate_and_finish(reply, owned)
+                with open_span("sessions.write_reply", "consumer", traceparent=reply.traceparent) as span:
+                    span.describe({"nexus.agent_id": reply.agent_id, "nexus.reply_id": reply.reply_id})
+                    await self._generate_and_finish(reply, owned)
         except asyncio.CancelledError:
             await run_despite_cancel(self._release_reply_lease(owned))
             raise

@@ -21,6 +21,7 @@ from nexus.domain.core.instants import Clock, format_instant, parse_instant
 from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.heartbeat import Heartbeat, Lease, OnControl
 from nexus.domain.ports.rows import Entity, Key, Scalar, Table, Write, apply_write, check, patch, when
+from nexus.domain.ports.tracing import get_traceparent
 
 FAR_SECONDS = 900.0
 """Nothing that waits was told to wait so long: an instant further ahead was written under another clock, and has come."""
@@ -44,7 +45,7 @@ class LeaseRow(Entity, frozen=True, kw_only=True):
 
     `worker_id` has it, under a `fence` that grows with every claim; `heartbeat` grows while that one lives, so that an observer can judge by
     its own clock. `dispatch` and `due_at` place it before whoever looks for work, until it has ended; it may not be claimed before
-    `not_before`. `deaths`: how often it came to nothing, by the end of its worker or otherwise."""
+    `not_before`. `deaths`: how often it came to nothing, by the end of its worker or otherwise. `traceparent`: the span that asked for it."""
 
     tenant_id: str
     status: str
@@ -58,6 +59,7 @@ class LeaseRow(Entity, frozen=True, kw_only=True):
     due_at: str | None = None
     not_before: str | None = None
     error_message: str | None = None
+    traceparent: str | None = None
     created_at: str
     completed_at: str | None = None
 
@@ -153,7 +155,7 @@ class Executions(Generic[L]):
         fields = self._make_dispatch_fields(
             row, row.status, row.control_status, self.times.lease if worker_id else seconds
         )
-        return structs.replace(row, **fields)
+        return structs.replace(row, traceparent=get_traceparent(), **fields)
 
     def make_claim_write(self, row: L, worker_id: str, /, **fields: object) -> Write:
         """Of many who try, one commits it. LeaseLost when it is not to be had now."""
