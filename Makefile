@@ -7,7 +7,7 @@ UV := $(BIN)/uv
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: help run setup peers test test-peers lowest check exam chaos fuzz model-check fuzz-api format docs stack stack-test stack-down bench clean
+.PHONY: help run setup peers test test-peers lowest check exam chaos fuzz model-check fuzz-api format docs stack stack-test chaos-stack stack-down bench clean
 
 help:
 	@echo "make run      set up what serving needs, then serve    (ARGS=\"--port 9000\")"
@@ -25,6 +25,7 @@ help:
 	@echo "make format   format the code, and mend what can be mended"
 	@echo "make docs     write the pages that are generated"
 	@echo "make stack    two api and two worker processes behind nginx, with Redis, tables and queues, on this machine  (ARGS=\"--port 8080\")"
+	@echo "make chaos-stack  break the stack in every way, and look at what is left (SEED=7 RUNS=10 ARGS=\"--only e01,e03\")"
 	@echo "make bench    measure nexus beside a bare relay and its peers   (ARGS=\"--only nexus raw --rounds 3\")"
 	@echo "make clean    remove .venv and caches; data stays"
 
@@ -90,6 +91,9 @@ stack: setup
 
 stack-test: setup
 	$(BIN)/python -m pytest -n 0 tests/stack $(ARGS)
+
+chaos-stack: setup
+	@$(BIN)/python -m tests.stack.chaos $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 stack-down:
 	@$(BIN)/python -m tests.stack.down

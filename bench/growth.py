@@ -39,7 +39,7 @@ from nexus.settings import parse_environment
 REQUIREMENT = "An agent that converts kilometres to miles and pounds to kilograms"
 SAID = "convert 5 km to miles"
 FLAT = 1.5
-NOT_COPIED = {"tools", "tool_uses", "tallies", "reservations"}
+NOT_COPIED = {"tools", "tool_uses", "tallies", "reservations", "migration_runs"}
 NEWEST = Window(limit=20, newest_first=True)
 
 _IDS = re.compile(r"\b([a-z]{3}_)[0-9A-HJKMNP-TV-Z]{8}([0-9A-HJKMNP-TV-Z]{18})\b")

@@ -49,6 +49,9 @@ class Evidence:
             must(verdict == "ok", f"The store is broken: {verdict}")
             self.rows = {name: in_rows(store, name) for name in TABLES}
             self.log_topics: dict[str, list[JSON]] = _log(store)
+        self.group_events()
+
+    def group_events(self) -> None:
         self.topics: dict[str, list[JSON]] = defaultdict(list)
         for event in sorted(self.rows["events"], key=lambda event: (event["topic"], event["position"])):
             self.topics[event["topic"]].append(event)

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 JSON = dict[str, Any]
+REFUSED_SECONDS = 0.5
+"""How long a reader waits before it asks again where it was refused."""
 
 
 class Heard(NamedTuple):
@@ -134,6 +136,8 @@ class Reader:
                 try:
                     await self.open()
                     await self.listen()
+                    if self.status not in (200, 204):
+                        await asyncio.sleep(REFUSED_SECONDS)
                 except (OSError, asyncio.IncompleteReadError, ValueError):
                     await asyncio.sleep(0.05)
                 finally:
