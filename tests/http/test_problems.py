@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 import nexus.domain
 from nexus.adapters.http import problems
@@ -136,6 +137,20 @@ async def test_an_unexpected_error_tells_nothing_but_its_id() -> None:
         assert (answer.status_code, problem.type) == (500, "urn:nexus:problem:internal-error")
         assert problem.request_id == answer.headers["x-request-id"]
         assert b"secret" not in answer.content
+
+
+async def test_a_part_that_is_away_is_a_warning_without_a_traceback() -> None:
+    async def away() -> dict[str, object]:
+        raise Unavailable("The database does not answer")
+
+    async with open_edge() as edge:
+        edge.client._transport.app = make_http_app(
+            edge.process.services, parts=away, authenticator=OPEN, metrics=edge.process.metrics
+        )
+        with capture_logs() as lines:
+            assert (await edge.client.get("/health")).status_code == 503
+    [line] = [line for line in lines if line["event"] == "http.unavailable"]
+    assert (line["log_level"], line["reason"], "exc_info" in line) == ("warning", "The database does not answer", False)
 
 
 FAULTS = {

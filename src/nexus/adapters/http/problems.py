@@ -198,7 +198,9 @@ def handle_exception(request: Request[Any, Any, Any], error: Exception) -> Answe
         known = error
     else:
         known = InternalError()
-    if get_error_status(type(known)) >= 500:
+    if isinstance(known, Unavailable):
+        logger.warning("http.unavailable", reason=known.detail)
+    elif get_error_status(type(known)) >= 500:
         logger.error("http.failed", exc_info=error)
     elif isinstance(known, BrokenOff):
         logger.warning("http.broken_off")
