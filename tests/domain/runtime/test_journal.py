@@ -290,7 +290,7 @@ async def test_a_new_scope_is_not_read_and_what_its_journal_wrote_is() -> None:
         return ToolResult(ok=True, result="1", seconds=0.0)
 
     await steps.call_tool_as_step("send", "{}", "external", call)
-    assert driver.reads == 1, "a step that was noted before it began"
+    assert driver.reads == 0, "what this journal wrote, it knows"
     replayed = await heard(over(ScriptedModel(), journal(tables)))
     assert isinstance(replayed[-1], End)
 

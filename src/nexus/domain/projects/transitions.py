@@ -66,10 +66,14 @@ class BuildTransitions:
 
     async def reload_build_run(self, run: Run) -> Run:
         """The run as it stands in the store. LeaseLost when its fence has fallen."""
-        task = await self._tasks.read(run.task.task_id)
+        task, project = await self._tables.find_rows(
+            self._tasks.make_task_row_key(run.task.task_id), (PROJECTS, (run.project.project_id,))
+        )
+        if task is None or project is None:
+            raise LeaseLost("The build is no longer there.")
         if task.fence != run.task.fence or task.status != "running":
             raise LeaseLost(f"Task {task.task_id} is {task.status} under fence {task.fence}.", status=task.status)
-        return await self.read_build_run(task)
+        return Run(project=project, task=task)
 
     async def commit_change(self, at: Run, change: Change) -> Run:
         """Stale when anything has moved since `at` was read."""

@@ -49,6 +49,8 @@ class Journal:
         self._tables, self._clock, self._scope, self._guard = tables, clock, scope, guard
         self._gate, self._eager, self._done = gate, eager, 0
         self._is_new, self._written = is_new, -1
+        self._last: Step | None = None
+        self._last_place = -1
         self.replayed = 0
         self.unknown = False
         """Whether a call was lost with its process, and so what it cost."""
@@ -84,6 +86,7 @@ class Journal:
 
     async def delete_steps_since(self, since: int) -> None:
         """From this place on, whoever comes next asks anew."""
+        self._last_place = -1
         window = Window(limit=50, newest_first=True, since=since)
         while steps := (await self._tables.read_page(STEPS, self._scope, window=window)).items:
             await self._tables.commit(*(delete(STEPS, step) for step in steps), *self._guard())
@@ -91,6 +94,7 @@ class Journal:
     async def invalidate_last_answer(self) -> bool:
         """The newest step, where it is a model's answer, is asked anew by whoever comes next, who does not know what it cost. False where
         there is no step at all."""
+        self._last_place = -1
         steps = (await self._tables.read_page(STEPS, self._scope, window=Window(limit=100, newest_first=True))).items
         newest = next((step for step in steps if step.result is not None or not step.cut), None)
         if newest and newest.kind == "model" and newest.result is not None:
@@ -136,10 +140,13 @@ class Journal:
                     await self._discard_unfinished_step(step, cut=cut or paid)
                 raise
 
-    async def _find_step(self, ordinal: int) -> Step | None:
-        return (
-            None if self._is_new and ordinal > self._written else await self._tables.find(STEPS, self._scope, ordinal)
-        )
+    async def _find_step(self, ordinal: int, *, is_fresh: bool = False) -> Step | None:
+        """As this journal read or wrote it last; `is_fresh`: as it is in the store, where an answer may have been lost."""
+        if self._is_new and ordinal > self._written:
+            return None
+        if is_fresh or ordinal != self._last_place:
+            self._last, self._last_place = await self._tables.find(STEPS, self._scope, ordinal), ordinal
+        return self._last
 
     async def _find_matching_step(self, asked: str) -> Step | None:
         """The step at this place, where it is this one: finished, or begun under a process that died."""
@@ -162,6 +169,7 @@ class Journal:
             expires_at=int(now) + KEPT_SECONDS,
             lost=known is not None and known.digest == asked and known.lost,
         )
+        self._last_place = -1
         if known:
             await self._tables.commit(delete(STEPS, known), *self._guard())
         if eager:
@@ -169,6 +177,7 @@ class Journal:
             hit_failpoint("before:step.start")
             await self._tables.commit(insert(STEPS, fresh), *self._guard())
             hit_failpoint("after:step.start")
+        self._last, self._last_place = fresh if eager else None, self._done
         return fresh
 
     async def _count_step_death(self, step: Step) -> Step:
@@ -183,20 +192,20 @@ class Journal:
         """Keeps the result of a step: from now on it is replayed. What has been paid for is not given up because the store is away."""
         text = msgspec.json.encode(result).decode()
         hit_failpoint("before:step.finish")
-        for pause in KEEPING_PAUSES:
+        for tried, pause in enumerate(KEEPING_PAUSES):
             try:
-                await self._write_step_result(step, text)
+                await self._write_step_result(step, text, is_fresh=tried > 0)
                 break
             except Unavailable:
                 await asyncio.sleep(pause)
         else:
-            await self._write_step_result(step, text)
+            await self._write_step_result(step, text, is_fresh=True)
         hit_failpoint("after:step.finish")
         self._done += 1
 
-    async def _write_step_result(self, step: Step, text: str) -> None:
-        """May be repeated: what an earlier try did is read first."""
-        known = await self._find_step(step.ordinal)
+    async def _write_step_result(self, step: Step, text: str, *, is_fresh: bool) -> None:
+        """May be repeated: what an earlier try did is read first, where there was one."""
+        known = await self._find_step(step.ordinal, is_fresh=is_fresh)
         self._written = step.ordinal
         if len(msgspec.json.encode(text)) > KEPT_BYTES:  # no row can hold it: after a crash it is asked again
             await self._discard_unfinished_step(step)
@@ -210,6 +219,7 @@ class Journal:
         is left alone. Where the store is away, a death is counted after all."""
         if step.ordinal < self._done:  # it had its result already
             return
+        self._last_place = -1
         own = when(revision=step.revision, created_at=step.created_at, result=None)
         lost = (
             patch(STEPS, step, own, cut=True, lost=True) if cut and step.kind == "model" else delete(STEPS, step, own)

@@ -1,5 +1,6 @@
 """Which replies are admitted, how they come into the queue, and what is emitted for those that wait there."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +8,7 @@ from contextlib import contextmanager
 from nexus.domain.agents.model import Agent
 from nexus.domain.core.errors import QuotaExceeded
 from nexus.domain.ports.jobs import JobQueue, LocalJobs
-from nexus.domain.sessions.model import Reply, Session, WriteReply
+from nexus.domain.sessions.model import Message, Reply, Session, WriteReply
 from nexus.domain.sessions.replies import Replies
 
 RETRY_SECONDS = 1
@@ -51,7 +52,7 @@ class ReplyAdmission:
             return
         if (writing := self._replies.register_local_reply(found, again=not made.is_new_reply)) is None:
             return
-        writing.session, writing.agent = made.session, made.agent
+        writing.session, writing.agent, writing.history = made.session, made.agent, made.history
         job = WriteReply(reply_id=reply.reply_id)
         before = await self._queue.enqueue_job(job, key=reply.reply_id, group=reply.tenant_id)
         if before is not None and made.is_new_reply:
@@ -67,13 +68,14 @@ class ReplyAdmission:
 
 class AdmissionRequest:
     """A request for one reply: admitted once, however often its commit is tried. Once that is done, `session` and `agent` are those of a
-    new reply."""
+    new reply, and `history` brings what the agent is to be told, where it is read already."""
 
     def __init__(self, admission: ReplyAdmission, tenant_id: str) -> None:
         self._admission, self._tenant_id = admission, tenant_id
         self.is_in = False
         self.session: Session | None = None
         self.agent: Agent | None = None
+        self.history: asyncio.Future[list[Message]] | None = None
 
     @property
     def is_new_reply(self) -> bool:

@@ -24,6 +24,7 @@ from nexus.domain.runtime.steps import OutcomeUnknown
 from nexus.domain.sessions import rules
 from nexus.domain.sessions.completion import ReplyCompletion, make_owner_principal, run_despite_cancel
 from nexus.domain.sessions.model import (
+    Message,
     Part,
     Reply,
     ReplyReset,
@@ -180,7 +181,7 @@ class Replies:
         """Tells that so many replies are before this one, which has emitted nothing yet."""
         owned = self._owned.get(reply.reply_id)
         if owned and not owned.task:
-            owned.writing.session = owned.writing.agent = None
+            owned.writing.session = owned.writing.agent = owned.writing.history = None
             await owned.writing.emit_event(ReplyWaiting(reply.session_id, reply.reply_id, "queue", before))
 
     async def request_reply_stop(self, reply: Reply) -> Reply:
@@ -287,7 +288,7 @@ class Replies:
 
     async def _stream_agent_answer(self, reply: Reply, writing: ReplyStream, *, is_new: bool) -> None:
         agent = writing.agent = writing.agent or await self._agents.get(make_owner_principal(reply), reply.agent_id)
-        spec, history = await self._agents.load_agent_spec(agent), await self._read_history(reply, writing.session)
+        spec, history = await self._agents.load_agent_spec(agent), await self._read_history(reply, writing)
         guard = self.executions.make_guard_write(reply)
         journal = self._journals(scope=rules.make_reply_topic(reply.reply_id), guard=lambda: (guard,), is_new=is_new)
         async with (
@@ -299,13 +300,18 @@ class Replies:
                 await writing.emit_answer_item(item)
                 hit_failpoint("after:reply.delta")
 
-    async def _read_history(self, reply: Reply, session: Session | None) -> list[ChatMessage]:
+    async def _read_history(self, reply: Reply, writing: ReplyStream) -> list[ChatMessage]:
         """What was said, up to the input that is answered."""
-        if reply.session_id is None or (session and session.message_count == 1):
+        if reply.session_id is None or (writing.session and writing.session.message_count == 1):
             return [ChatMessage("user", join_text_parts(reply.input, "\n"))]
-        window = Window(limit=HISTORY, newest_first=True, until=reply.asked)
-        page = await self._tables.read_page(MESSAGES, reply.session_id, window=window)
-        return rules.select_context_messages(page.items[::-1])
+        history = writing.history or self.read_messages(reply.session_id, reply.asked or "")
+        return rules.select_context_messages(await history)
+
+    async def read_messages(self, session_id: str, until: str, *after: Message) -> list[Message]:
+        """The newest ones up to that message, oldest first, and these behind them."""
+        window = Window(limit=HISTORY - len(after), newest_first=True, until=until)
+        page = await self._tables.read_page(MESSAGES, session_id, window=window)
+        return [*page.items[::-1], *after]
 
     # --- what others left
 

@@ -12,6 +12,7 @@ from nexus.domain.runtime.model import AnswerEvent, AnswerFinished, AnswerStop, 
 from nexus.domain.sessions import rules
 from nexus.domain.sessions.model import (
     Ending,
+    Message,
     Part,
     ReplyEvent,
     ReplyReset,
@@ -53,6 +54,7 @@ class ReplyStream:
         "agent",
         "began",
         "has_begun",
+        "history",
         "input_tokens",
         "is_ending",
         "output_tokens",
@@ -71,6 +73,7 @@ class ReplyStream:
         self.usage_unknown = self.has_begun = self.is_ending = self._is_lost = False
         self.agent: Agent | None = None
         self.session: Session | None = None
+        self.history: asyncio.Future[list[Message]] | None = None
         self.began: float | None = None
         self.stop: AnswerStop = "end"
 

@@ -1,5 +1,6 @@
 """Sessions as users see them: what is said, and how a reply is asked for, followed and stopped."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -88,6 +89,7 @@ class Sessions:
                     insert(SESSIONS, session), *counts, *request.make_answer_writes(session)
                 )
                 request.answer = session
+                self._remember_agent(session)
         return request.result
 
     async def get(self, caller: Principal, session_id: str) -> Session:
@@ -104,10 +106,14 @@ class Sessions:
         agent = found.pop() if known else (await tables.find_rows(self._agents.make_agent_row_key(session.agent_id)))[0]
         if agent is None or agent.deleted_at:
             raise NotFound("There is no such session.")
-        self._agent_ids[session_id] = session.agent_id
+        self._remember_agent(session)
+        return [session, agent, *found]
+
+    def _remember_agent(self, session: Session) -> None:
+        """A session keeps its agent: both are read at once from now on."""
+        self._agent_ids[session.session_id] = session.agent_id
         if len(self._agent_ids) > KNOWN_SESSIONS:
             del self._agent_ids[next(iter(self._agent_ids))]
-        return [session, agent, *found]
 
     async def list_sessions(self, caller: Principal, window: Window, *, agent_id: str | None = None) -> Page[Session]:
         """The caller's sessions, by last activity."""
@@ -182,12 +188,22 @@ class Sessions:
             *self._tallies.make_tally_writes(caller.tenant_id, messages=1),
         ]
         hit_failpoint("before:reply.send")
+        admission.history = self._begin_reading_history(session, said)
         await self._tables.for_caller(caller).commit(
             *writes, insert(REPLIES, reply), *request.make_answer_writes(reply)
         )
         admission.session, admission.agent = structs.replace(session, message_count=count), agent
         hit_failpoint("after:reply.send")
         return reply
+
+    def _begin_reading_history(self, session: Session, said: Message) -> "asyncio.Future[list[Message]] | None":
+        """While the message is being committed: one wait less before the model is asked. None where there is nothing before it."""
+        if session.last_message_id is None:
+            return None
+        reading = self._replies.read_messages(session.session_id, session.last_message_id, said)
+        history = asyncio.ensure_future(reading)
+        history.add_done_callback(_forget_exception)  # where the commit fails, nobody waits for it
+        return history
 
     async def regenerate(
         self, caller: Principal, session_id: str, message_id: str, *, once: Once | None = None
@@ -279,3 +295,8 @@ class Sessions:
         with contextlib.suppress(Stale):  # the next look does it
             if reply and (reply := await self._replies.request_reply_stop(reply)).control_status == "stopped":
                 await self._admission.stop_queued_reply(reply)
+
+
+def _forget_exception(reading: "asyncio.Future[list[Message]]") -> None:
+    if not reading.cancelled():
+        reading.exception()

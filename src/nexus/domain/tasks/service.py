@@ -6,7 +6,7 @@ from nexus.domain.core.principal import Principal
 from nexus.domain.core.values import JSON
 from nexus.domain.ports.database import Page, Tables, Window
 from nexus.domain.ports.heartbeat import Heartbeat
-from nexus.domain.ports.rows import Write, insert
+from nexus.domain.ports.rows import Place, Write, insert
 from nexus.domain.tasks.execution import Executions, LeaseTimes
 from nexus.domain.tasks.model import Task
 from nexus.domain.tasks.tables import TASK_LEASES, TASKS
@@ -32,6 +32,10 @@ class Tasks:
     async def read(self, task_id: str) -> Task:
         """For the system's own work, whoever owns it."""
         return await self._tables.get(TASKS, task_id)
+
+    def make_task_row_key(self, task_id: str) -> Place:
+        """Where a task is kept, for who reads it together with other rows."""
+        return TASKS, (task_id,)
 
     async def find_task(self, task_id: str) -> Task | None:
         return await self._tables.find(TASKS, task_id)
