@@ -158,9 +158,9 @@ class FilesThatCrash(DirectoryFiles):
 
 
 @pytest.mark.parametrize("key", ["1", "2"], ids=["replacing", "following"])
-@pytest.mark.parametrize("by", ["read", "list", "history", "commit"])
+@pytest.mark.parametrize("by", ["read", "list", "history", "nothing"])
 @pytest.mark.parametrize("left", range(4))
-async def test_a_crash_between_branch_and_files_is_made_good_by_whatever_comes_next(
+async def test_a_crash_between_branch_and_files_is_made_good_by_the_next_commit_and_readers_leave_the_files_alone(
     tmp_path: Path, tree: Path, left: int, by: str, key: str
 ) -> None:
     first: Mapping[str, bytes | None] = {"a": b"1", "gone": b"1", "d/e": b"1"}
@@ -170,7 +170,7 @@ async def test_a_crash_between_branch_and_files_is_made_good_by_whatever_comes_n
     crashing = GitRepository(root=tmp_path, files=FilesThatCrash(tmp_path, left))
     with pytest.raises(Crash):
         await crashing.commit(PROJECT, {"a": b"2", "gone": None, "d": b"2", "new": b"2"}, message="m", key=key)
-    again = opened(tmp_path)
+    again, left_undone = opened(tmp_path), git(tree, "status", "--porcelain", "--untracked-files=all")
     match by:
         case "read":
             assert await again.read(PROJECT, "a") == b"2"
@@ -178,20 +178,21 @@ async def test_a_crash_between_branch_and_files_is_made_good_by_whatever_comes_n
             assert await again.list(PROJECT) == ["a", "d", "new", "root"]
         case "history":
             assert len(await again.list_commits(PROJECT)) == (2 if key == "1" else 3)
-        case _:
-            await again.commit(PROJECT, {"other": b""}, message="m", key=key)
+    assert git(tree, "status", "--porcelain", "--untracked-files=all") == left_undone != ""
+    await again.commit(PROJECT, {"other": b""}, message="m", key=key)
     assert git(tree, "status", "--porcelain", "--untracked-files=all") == ""
     await assert_whole(tmp_path, tree, again)
 
 
-async def test_a_full_disk_is_told_and_the_same_key_heals_it(tmp_path: Path) -> None:
+async def test_a_full_disk_is_told_to_who_commits_and_readers_need_no_place(tmp_path: Path) -> None:
     files = MemoryFiles(capacity=10)
     repository = GitRepository(root=tmp_path, files=files)
     with pytest.raises(Unavailable) as caught:
         await repository.commit(PROJECT, {"a": bytes(11)}, message="m", key="1")
     assert caught.value.facts["reason"] == "storage_full"
+    assert [commit.key for commit in await repository.list_commits(PROJECT)] == ["1"], "readers need no place"
     with pytest.raises(Unavailable):
-        await repository.list_commits(PROJECT)
+        await repository.commit(PROJECT, {"b": b""}, message="m", key="2")
 
 
 async def test_what_a_failing_git_reported_is_swept_away(repository: GitRepository, tree: Path) -> None:

@@ -71,7 +71,7 @@ class GitRepository:
     """A `Repository`: the working tree of a project is `<root>/projects/<project_id>`; `files` has the same root.
 
     Objects are written first, then the branch moves by compare and swap, then the files follow. What a crash leaves out of
-    the last step, the next call makes good."""
+    the last step, the next commit makes good; who reads, reads objects alone."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class GitRepository:
 
     async def list_commits(self, project_id: str, *, limit: int = 100) -> Sequence[Commit]:
         tree = self._root / make_project_folder(project_id)
-        newest = await self._repair_working_tree(tree)
+        newest = await self._find_newest_commit_id(tree)
         if newest is None or limit < 1:
             return []
         arguments = ("log", "-z", f"--max-count={limit}", "--format=%H%x00%ct%x00%B", "--encoding=UTF-8", newest, "--")
@@ -125,7 +125,7 @@ class GitRepository:
 
     async def list(self, project_id: str, *, at: str | None = None) -> Sequence[str]:
         tree = self._root / make_project_folder(project_id)
-        newest = await self._repair_working_tree(tree)
+        newest = await self._find_newest_commit_id(tree)
         if newest is None and at is None:
             return []
         commit_id = await self._check_commit_exists(tree, at) if at is not None else str(newest)
@@ -134,7 +134,7 @@ class GitRepository:
 
     async def read(self, project_id: str, path: str, *, at: str | None = None) -> bytes:
         tree, path = self._root / make_project_folder(project_id), check_tracked_path(path)
-        newest = await self._repair_working_tree(tree)
+        newest = await self._find_newest_commit_id(tree)
         commit_id = newest if at is None else at
         if newest and commit_id and _COMMIT_ID.fullmatch(commit_id):
             asked = f"{commit_id}^{{commit}}:{path}\n".encode()
@@ -147,13 +147,9 @@ class GitRepository:
     def _get_tree_lock(self, tree: Path) -> asyncio.Lock:
         return self._locks.setdefault(tree, asyncio.Lock())
 
-    async def _repair_working_tree(self, tree: Path) -> str | None:
-        """The newest commit, after making good what a crash left undone."""
-        newest, shown = await asyncio.to_thread(read_checkout_state, tree)
-        if newest == shown:
-            return newest
-        async with self._get_tree_lock(tree):
-            return await self._checkout_newest_commit(tree)
+    async def _find_newest_commit_id(self, tree: Path) -> str | None:
+        """For readers, who may run beside the process that writes: they leave the working tree alone."""
+        return (await asyncio.to_thread(read_checkout_state, tree))[0]
 
     async def _checkout_newest_commit(self, tree: Path) -> str | None:
         newest, shown = await asyncio.to_thread(read_checkout_state, tree)
