@@ -60,9 +60,9 @@ async def test_a_message_waits_for_the_tables_twice_before_the_model_is_asked_an
             tables.reset()
             model.waits = -1
             assert "26.0976" in await ask_agent(app, session.session_id)
-            assert model.waits <= WAITS_BEFORE_THE_MODEL, tables.calls
-            assert tables.calls.total() <= CALLS_OF_A_MESSAGE + 1, tables.calls  # the last one is the test's
-            assert tables.calls["write steps, replies"] == 3, "two answers of the model and a call of a tool"
+            assert model.waits <= WAITS_BEFORE_THE_MODEL, tables.summary
+            assert len(tables.calls) <= CALLS_OF_A_MESSAGE + 1, tables.summary  # the last one is the test's
+            assert tables.summary["write steps, replies"] == 3, "two answers of the model and a call of a tool"
 
 
 async def test_a_build_reads_the_tables_less_than_a_hundred_and_twenty_times() -> None:
@@ -70,5 +70,5 @@ async def test_a_build_reads_the_tables_less_than_a_hundred_and_twenty_times() -
     async with open_app(structs.replace(make_adapters(OfflineModel()), tables=tables)) as app:
         tables.reset()
         await build_agent(app)
-        assert tables.calls["read tasks, projects"] > 9, "it was not counted"
-        assert tables.reads <= READS_OF_A_BUILD, tables.calls
+        assert tables.summary["read tasks, projects"] > 9, "it was not counted"
+        assert tables.reads <= READS_OF_A_BUILD, tables.summary
