@@ -12,12 +12,14 @@ import pytest
 SCRIPT = """
 import logging, structlog
 from nexus.adapters.structlog import logs
+from nexus.domain.ports.tracing import open_span
 
 logs.configure_logging("info", "{form}")
 logger = structlog.get_logger()
 logger.debug("too.quiet")
 logger.info("told", api_key="s3cret", Authorization="s3cret", tokens=7, odd=1j)
-logging.getLogger("other").warning("foreign %s", "words")
+with open_span("work", traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01"):
+    logging.getLogger("other").warning("foreign %s", "words")
 steering = "\\x1b]0;X\\x07 \\x9b2J \\u202e \\x7f \\ud800 \\u2028 \\nlevel=error\\r"
 logger.info("steered", path=steering, several=[steering, {{steering: (steering,)}}], odd=ValueError(steering))
 logging.getLogger("other").warning("steered %s", steering)
@@ -50,6 +52,7 @@ def test_a_line_is_one_json_object_with_its_time_and_level() -> None:
         "api_key": "***", "Authorization": "***", "tokens": 7, "odd": "1j",
     }  # fmt: skip
     assert foreign["event"] == "foreign words" and foreign["level"] == "warning"
+    assert (foreign["trace_id"], "trace_id" in failed) == ("a" * 32, False)
     assert failed["event"] == "failed" and "ValueError: broken" in failed["exception"]
 
 

@@ -12,6 +12,7 @@ import structlog
 from structlog.typing import EventDict, ExcInfo, WrappedLogger
 
 from nexus.domain.core.texts import escape_controls
+from nexus.domain.ports.tracing import get_current_trace
 
 LEAST_SECRET = ("authorization", "api_key", "token", "secret", "password")
 OF_SEVERAL_LINES = ("exception", "stack")
@@ -22,6 +23,7 @@ def configure_logging(level: str, form: Literal["auto", "json", "pretty"]) -> No
     pretty = form == "pretty" or (form == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _add_trace_id,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True) if pretty else _add_timestamp,
         _mask_secrets,
@@ -58,6 +60,12 @@ def _write_plain_traceback(out: TextIO, exc_info: ExcInfo) -> None:
     text = io.StringIO()
     structlog.dev.plain_traceback(text, exc_info)
     out.write(escape_controls(text.getvalue()))
+
+
+def _add_trace_id(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    if trace := get_current_trace():
+        event["trace_id"] = trace.trace_id
+    return event
 
 
 def _add_timestamp(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

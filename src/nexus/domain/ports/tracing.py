@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal, NamedTuple, Protocol
 
-from structlog.contextvars import bind_contextvars, reset_contextvars
-
 SpanKind = Literal["server", "consumer", "client", "internal"]
 Attributes = Mapping[str, str | int | float]
 
@@ -90,8 +88,13 @@ def use_tracer(tracer: Tracer) -> None:
     _tracer = tracer
 
 
+def get_current_trace() -> TraceContext | None:
+    """The place of the span that is current."""
+    return _current.get()
+
+
 def get_traceparent() -> str | None:
-    """Of the span that is current."""
+    """The same as a header."""
     context = _current.get()
     return str(context) if context else None
 
@@ -103,11 +106,10 @@ def start_span(name: str, kind: SpanKind = "internal") -> Span:
 
 @contextmanager
 def open_span(name: str, kind: SpanKind = "internal", *, traceparent: str | None = None) -> Iterator[Span]:
-    """A span below `traceparent`, or else below the current one; it is current inside, and log lines tell its trace. An exception ends it
-    as failed."""
+    """A span below `traceparent`, or else below the current one; it is current inside. An exception ends it as failed."""
     parent = parse_traceparent(traceparent) if traceparent else None
     span = _tracer.start_span(name, kind, parent or _current.get())
-    before, bound = _current.set(span.context), bind_contextvars(trace_id=span.context.trace_id)
+    before = _current.set(span.context)
     try:
         yield span
     except Exception as error:
@@ -115,5 +117,4 @@ def open_span(name: str, kind: SpanKind = "internal", *, traceparent: str | None
         raise
     finally:
         span.end()
-        reset_contextvars(**bound)
         _current.reset(before)
