@@ -28,6 +28,7 @@ NOUNS = {
         "workflow",
     },
     "identity": {"policies"},
+    "migrations": {"promotions"},
     "projects": {"admission", "deletions", "leases", "starts", "transitions"},
     "runtime": {"quarantine", "journal", "steps"},
     "sessions": {"admission", "completion", "deletions", "replies", "reply_stream"},

@@ -1,4 +1,4 @@
-"""Nothing reads a whole table but `Tables.walk`, and nobody calls that for a request."""
+"""Nothing reads a whole table but the walks of `Tables`, and nobody calls those for a request."""
 
 import ast
 from collections.abc import Iterator
@@ -7,12 +7,18 @@ import pytest
 
 from tests.architecture.sources import Offence, Source, functions, listed, sources
 
-WALK = "src/nexus/domain/ports/database.py: Tables.walk"
+WALK = "src/nexus/domain/ports/database.py: _make_walk_query"
 SCAN = "src/nexus/adapters/dynamodb/tables.py: DynamoTables.query_rows"
 VALUE_SCAN = "src/nexus/adapters/dynamodb/spilling.py: iterate_spilled_digests"
 """What `nexus delete-unused-values` runs."""
-WALKERS = {"src/nexus/domain/tallies/shards.py: move_unsharded_tallies"}
-"""Who reads all rows of a table: migrations."""
+PROMOTION = "src/nexus/domain/migrations/promotions.py"
+WALKERS = {
+    "src/nexus/domain/tallies/shards.py: move_unsharded_tallies",
+    f"{PROMOTION}: Promotion._copy_table",
+    f"{PROMOTION}: has_rows",
+    f"{PROMOTION}: summarize_table",
+}
+"""Who reads all rows of a table: migrations, and promotions to another store."""
 LIBRARIES = {"os", "ast"}
 
 
@@ -31,7 +37,11 @@ def _describe_scans(call: ast.Call) -> Iterator[str]:
     partition = call.args[2:3] or [one.value for one in call.keywords if one.arg == "partition"]
     if name == "Query" and any(isinstance(one, ast.Constant) and one.value is None for one in partition):
         yield "Query of no partition"
-    if isinstance(call.func, ast.Attribute) and call.func.attr == "walk" and name.split(".")[0] not in LIBRARIES:
+    if (
+        isinstance(call.func, ast.Attribute)
+        and call.func.attr in ("walk", "walk_items")
+        and name.split(".")[0] not in LIBRARIES
+    ):
         yield "walk"
 
 

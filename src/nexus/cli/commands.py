@@ -21,6 +21,7 @@ def add_cli_commands(topics: Topics) -> None:
     _add_serve_command(topics)
     _add_resources(topics)
     _add_migrate_command(topics)
+    _add_promote_command(topics)
     _add_values_command(topics)
     _add_queues_commands(topics)
     _add_build_command(topics)
@@ -149,6 +150,21 @@ def _add_migrate_command(topics: Topics) -> None:
     about = "change the rows that an earlier release wrote; servers may go on meanwhile"
     parser = _add_local_command(topics, "migrate", about, "migrate:migrate")
     parser.add_argument("--data-dir", help="where SQLite is kept (default: NEXUS_DATA_DIR, or ./data)")
+
+
+def _add_promote_command(topics: Topics) -> None:
+    about = "copy everything from SQLite to DynamoDB, or back, into an empty store; goes on where it was killed"
+    parser = _add_local_command(topics, "promote", about, "promote:promote")
+    stores = ("sqlite", "dynamodb")
+    parser.add_argument("--from", dest="source", choices=stores, required=True, help="the store that is copied")
+    parser.add_argument("--to", dest="target", choices=stores, required=True, help="the store that is filled")
+    parser.add_argument("--data-dir", help="the directory of SQLite, from or to (default: NEXUS_DATA_DIR, or ./data)")
+    root = "NEXUS_FILES__ROOT, or the data directory"
+    parser.add_argument("--files-from", metavar="DIR", help=f"NEXUS_FILES__ROOT of the source (default: {root})")
+    parser.add_argument("--files-to", metavar="DIR", help="that of the target (default: the same, nothing is copied)")
+    parser.add_argument(
+        "--verify", action="store_true", help="copy nothing: only compare; exit code 1 where they differ"
+    )
 
 
 def _add_values_command(topics: Topics) -> None:

@@ -11,8 +11,9 @@ from nexus.composition.backends import Backends, describe_missing_parts, open_dy
 from nexus.composition.tables import TABLES
 from nexus.domain.core.errors import InvalidInput
 from nexus.domain.migrations.model import Migration
+from nexus.domain.migrations.promotions import check_no_promotion
 from nexus.domain.migrations.service import Migrations
-from nexus.domain.ports.database import TableDriver
+from nexus.domain.ports.database import BulkTableDriver, TableDriver
 from nexus.domain.tallies.shards import move_unsharded_tallies
 from nexus.settings import Settings
 
@@ -30,7 +31,7 @@ def make_migrations(driver: TableDriver) -> Migrations:
     return Migrations(driver, MIGRATIONS, worker_id=worker_id)
 
 
-async def open_table_driver(backends: Backends, *, are_checked: bool = False) -> TableDriver:
+async def open_table_driver(backends: Backends, *, are_checked: bool = False) -> BulkTableDriver:
     """`are_checked`: InvalidInput names what is missing in DynamoDB, which only `nexus init-resources` makes."""
     wanted, stack = backends.settings.tables, backends.stack
     if wanted.backend == "sqlite":
@@ -51,8 +52,9 @@ async def open_table_driver(backends: Backends, *, are_checked: bool = False) ->
 
 async def open_migrated_tables(backends: Backends) -> TableDriver:
     """SQLite, which this process has for itself, is migrated here. What is shared is not: InvalidInput when an earlier release wrote there.
-    Conflict when a later one did."""
+    Conflict when a later one did, or rows are still to come from another store."""
     driver = await open_table_driver(backends, are_checked=True)
+    await check_no_promotion(driver)
     migrations = make_migrations(driver)
     if backends.settings.tables.backend == "sqlite":
         await migrations.apply_pending_migrations(alone=True)
@@ -69,6 +71,7 @@ async def migrate_store(settings: Settings, stack: AsyncExitStack) -> Sequence[s
 
         stack.enter_context(DirectoryLock(settings.data_directory))
     driver = await open_table_driver(Backends(settings, stack), are_checked=True)
+    await check_no_promotion(driver)
     return await make_migrations(driver).apply_pending_migrations(alone=is_alone)
 
 

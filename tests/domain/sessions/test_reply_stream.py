@@ -129,3 +129,14 @@ async def test_a_reply_that_is_taken_over_while_the_log_is_away_is_begun_anew_be
     await stream.emit_answer_start(STARTED, again=ReplyReset("taken over"), now=0.0)
     await stream.await_last_append()
     assert await log.read_end_position("t") > 2 * UNKNOWN
+
+
+@pytest.mark.parametrize("was_held", [True, False])
+async def test_a_reply_that_another_writer_had_and_this_log_does_not_know_voids_what_was_heard(was_held: bool) -> None:
+    log = Counting()
+    stream = ReplyStream(make_reply_log(EventLog(log)), "t")
+    await stream.restore_from_log(2, was_held=was_held)
+    await stream.emit_answer_start(STARTED, again=ReplyReset("taken over"), now=0.0)
+    await stream.await_last_append()
+    assert await events_of(log) == ([STARTED, ReplyReset(LOST)] if was_held else [STARTED])
+    assert (await log.read_end_position("t") > 2 * UNKNOWN) is was_held

@@ -1,5 +1,6 @@
 """Rows in DynamoDB: one call for a read, a page or a write, one transaction for several writes."""
 
+import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -14,8 +15,10 @@ from msgspec import structs
 from nexus.adapters.dynamodb.requests import Request, decode_dynamo_item, encode_dynamo_item, encode_dynamo_key
 from nexus.adapters.dynamodb.retries import REFUSING, Retries, list_cancellation_reasons
 from nexus.adapters.dynamodb.spilling import Spilling
+from nexus.domain.core.batches import split_batches
+from nexus.domain.core.errors import Unavailable
 from nexus.domain.ports.database import Query, Refused
-from nexus.domain.ports.rows import Item, Key, Place, Write
+from nexus.domain.ports.rows import Item, Key, Place, Table, Write
 from nexus.domain.ports.values import ValueStore
 
 CONFIG = AioConfig(
@@ -25,6 +28,8 @@ CONFIG = AioConfig(
     parameter_validation=False,
     retries={"total_max_attempts": 1},  # the SDK would repeat a write whose answer was lost without knowing its own
 )
+BATCH = 25
+"""How many rows DynamoDB takes together without a transaction."""
 _MARK = "write_id"
 """In every row: the write that made it so, by which we know our own when its answer was lost."""
 _VERBS = {"put": "Put", "delete": "Delete", "check": "ConditionCheck", "patch": "Update", "tally": "Update"}
@@ -100,6 +105,26 @@ class DynamoTables:
                 first = min(refused)
                 row = refused[first]
                 raise Refused(first, (await self._restore_rows([row]))[0] if row else None) from None
+
+    async def put_rows(self, table: Table[Any], items: Sequence[Item]) -> None:
+        """In batches at once: a page of rows is a few."""
+        requests = await asyncio.gather(*map(self._make_put_request, items))
+        name = self._prefix + table.name
+        await asyncio.gather(*(self._put_batch({name: list(some)}) for some in split_batches(requests, BATCH)))
+
+    async def _make_put_request(self, item: Item) -> dict[str, Any]:
+        spilled = await self._spilling.spill_large_values(item)
+        return {"PutRequest": {"Item": encode_dynamo_item({**spilled, _MARK: secrets.token_hex(8)})}}
+
+    async def _put_batch(self, requests: dict[str, Any]) -> None:
+        """Unavailable when the store goes on leaving some of them undone."""
+        for pause in (*self._retries.conflicts, None):
+            answer = await self._send_with_retries("batch_write_item", RequestItems=requests)
+            if not (requests := answer.get("UnprocessedItems", {})):
+                return
+            if pause is not None:
+                await asyncio.sleep(pause)
+        raise Unavailable("The database is too slow for so many rows: promote again, and it goes on", reason="database")
 
     async def _spill_values(self, write: Write) -> Write:
         fields = await self._spilling.spill_large_values(write.fields)

@@ -54,6 +54,9 @@ class SqliteTables:
     async def write_rows(self, writes: Sequence[Write]) -> None:
         await self._writer.run_in_transaction(partial(self._apply_writes, writes))
 
+    async def put_rows(self, table: Table[Any], items: Sequence[Item]) -> None:
+        await self._writer.run_in_transaction(partial(self._statements[table.name].upsert_items, table, items))
+
     def _apply_writes(self, writes: Sequence[Write], connection: sqlite3.Connection) -> None:
         for at, write in enumerate(writes):
             statements = self._statements[write.table.name]
@@ -98,6 +101,10 @@ class _Statements(Struct, frozen=True):
         """Whether there was no row of that key."""
         row = msgspec.json.encode(write.fields).decode()
         return connection.execute(self.inserting, (*write.key, row)).rowcount == 1
+
+    def upsert_items(self, table: Table[Any], items: Sequence[Item], connection: sqlite3.Connection) -> None:
+        keyed = ((*(item[field] for field in table.key), msgspec.json.encode(item).decode()) for item in items)
+        connection.executemany(self.keeping, keyed)
 
     def upsert_or_delete_row(self, connection: sqlite3.Connection, write: Write, row: Item | None) -> None:
         if row is None:

@@ -19,8 +19,13 @@ _DONE = (
     "git.files",
 )  # fmt: skip
 
+_COPIED = tuple(f"promotion.{step}" for step in ("mark", "file", "files", "page", "cursor", "compare", "end"))
+
 FAILPOINTS: tuple[str, ...] = tuple(f"{side}:{name}" for name in (*_TOLD, *_DONE) for side in ("before", "after"))
-"""`before:` and `after:` each write, file, message and call that a crash could part from the next one."""
+"""`before:` and `after:` each write, file, message and call of a server that a crash could part from the next one."""
+
+PROMOTION_FAILPOINTS: tuple[str, ...] = tuple(f"{side}:{name}" for name in _COPIED for side in ("before", "after"))
+"""The same of `nexus promote`."""
 
 KILLED = 137
 _FORM = re.compile(r"((?:before|after):[a-z_.]+)(?:@(\d+|\*))?(?:~(\w+))?(?:=(?:(fail)|block:(\d+(?:\.\d+)?)))?")
@@ -53,7 +58,7 @@ def arm_failpoint(
     _armed.clear()
     for part in filter(None, (part.strip() for part in text.split(","))):
         found = _FORM.fullmatch(part)
-        if not found or found[1] not in FAILPOINTS:
+        if not found or found[1] not in (*FAILPOINTS, *PROMOTION_FAILPOINTS):
             raise InvalidInput(f"{part!r} is no failpoint.")
         name, at, word, fails, seconds = found.groups()
         act = partial(stand_still, float(seconds)) if seconds else _raise_or_exit if fails else partial(die, KILLED)

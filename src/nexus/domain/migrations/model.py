@@ -8,6 +8,8 @@ from nexus.domain.ports.database import Tables, Window
 from nexus.domain.ports.rows import Entity
 
 SCOPE = "rows"
+PROMOTION = "promotion"
+"""The scope of what is recorded of a promotion into this store."""
 
 
 class Migration(Struct, frozen=True):

@@ -91,6 +91,15 @@ class TableDriver(Protocol):
         ...
 
 
+class BulkTableDriver(TableDriver, Protocol):
+    """A store that can be filled with rows as they are."""
+
+    async def put_rows(self, table: Table[Any], items: Sequence[Item]) -> None:
+        """Each in the place of what stands there, whatever its expiry. Not together: when this fails, some may be there, and it may be
+        called again."""
+        ...
+
+
 def retry_stale(verb: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
     """For a verb that reads, decides and commits: runs it again, after a pause, while what it read has changed before its commit. Stale when
     that was so each of `TRIES` times."""
@@ -156,8 +165,12 @@ class Tables:
         )
 
     async def walk(self, table: Table[R], window: Window = Window()) -> Page[R]:
-        """A page of all rows, in no order and by no bounds. For migrations and exports; never for a request."""
-        return await self._query_page(Query(table, None, None, structs.replace(window, since=None, until=None)))
+        """A page of all rows, in no order and by no bounds. For migrations; never for a request."""
+        return await self._query_page(_make_walk_query(table, window))
+
+    async def walk_items(self, table: Table[R], window: Window = Window()) -> Page[Item]:
+        """As `walk`, of rows as they are stored: those past their time and the fields of newer code, too. For copies of a whole store."""
+        return await self._query_items(_make_walk_query(table, window))
 
     async def commit(self, *writes: Write) -> None:
         """All of the writes or none. AlreadyExists, NotFound or Stale name the table and key of the first that fails."""
@@ -204,13 +217,15 @@ class Tables:
             cursor, more = page.cursor, page.cursor is not None
 
     async def _query_page(self, query: Query[R]) -> Page[R]:
-        table = query.table
-        items, more = await self._driver.query_rows(structs.replace(query, after=self._open_cursor(query)))
-        cursor = self._seal_cursor(query, items[-1]) if more and items else None
+        table, page = query.table, await self._query_items(query)
         if query.index and query.index.keys_only:
-            keys = [tuple(item[field] for field in table.key) for item in items]
-            return Page(await self.find_rows_by_key(table, keys), cursor)
-        return Page([row for item in items if (row := self._decode_row(table, item)) is not None], cursor)
+            keys = [tuple(item[field] for field in table.key) for item in page.items]
+            return Page(await self.find_rows_by_key(table, keys), page.cursor)
+        return Page([row for item in page.items if (row := self._decode_row(table, item)) is not None], page.cursor)
+
+    async def _query_items(self, query: Query[Any]) -> Page[Item]:
+        items, more = await self._driver.query_rows(structs.replace(query, after=self._open_cursor(query)))
+        return Page(items, self._seal_cursor(query, items[-1]) if more and items else None)
 
     def _decode_row(self, table: Table[R], item: Item | None) -> R | None:
         return convert(item, table.row, str_keys=True) if item and self._is_row_visible(table, item) else None
@@ -275,6 +290,10 @@ def _do_tallies_cancel_out(writes: Sequence[Write]) -> bool:
     for write in writes:
         sums.update(write.add if write.verb == "tally" else {})
     return not any(sums.values())
+
+
+def _make_walk_query(table: Table[R], window: Window) -> Query[R]:
+    return Query(table, None, None, structs.replace(window, since=None, until=None))
 
 
 def _is_storable_key(table: Table[Any], key: Key) -> bool:

@@ -54,18 +54,18 @@ def make_reply_executions(
 
 class OwnedReply:
     """A reply that this process has, from when its job is offered. `task`: that of the job, once it has begun. `replays`: it may have
-    emitted things that its stream does not know."""
+    emitted things that its stream does not know. `was_held`: by a writer that is gone."""
 
-    __slots__ = ("replays", "reply", "task", "writing")
+    __slots__ = ("replays", "reply", "task", "was_held", "writing")
 
-    def __init__(self, reply: Reply, writing: ReplyStream, *, replays: bool) -> None:
-        self.reply, self.writing, self.replays = reply, writing, replays
+    def __init__(self, reply: Reply, writing: ReplyStream, *, replays: bool, was_held: bool = False) -> None:
+        self.reply, self.writing, self.replays, self.was_held = reply, writing, replays, was_held
         self.task: asyncio.Task[object] | None = None
 
     async def restore_from_log(self) -> None:
         """What that cost is unknown, unless it was released before it began."""
         if self.replays:
-            await self.writing.restore_from_log(self.reply.fence)
+            await self.writing.restore_from_log(self.reply.fence, was_held=self.was_held)
             self.writing.usage_unknown = self.writing.has_begun or self.reply.deaths > 0
             self.replays = False
 
@@ -333,7 +333,8 @@ class Replies:
             taken = self.executions.make_takeover_write(reply, self._worker_id, deaths=deaths)
             await self.executions.commit_writes(taken)
             hit_failpoint("after:reply.take_over")
-            self._add_owned_reply(self.executions.apply_write_to_row(reply, taken), replays=True)
+            owned = self._add_owned_reply(self.executions.apply_write_to_row(reply, taken), replays=True)
+            owned.was_held = reply.worker_id not in (None, self._worker_id)
             return True
         return False
 

@@ -38,6 +38,7 @@ class ReplyStream:
     """One append is under way at a time: what the model says meanwhile waits in its socket and comes joined. Where the log is away or has
     lost the topic, the reply goes on; once it takes events again, a reset and all that was said come first, behind a leap.
 
+    `is_blank`: nothing of it is in the log, though a writer had it that is gone: it had not begun, or the log is another one.
     `has_begun`: more was emitted than that it waits; `began`: when it did so through this object, in seconds. `agent`, `session`: as they
     were when it was asked for, where that is not long ago."""
 
@@ -56,6 +57,7 @@ class ReplyStream:
         "has_begun",
         "history",
         "input_tokens",
+        "is_blank",
         "is_ending",
         "output_tokens",
         "session",
@@ -70,7 +72,7 @@ class ReplyStream:
         self._pending = list[ReplyEvent]()
         self._parts, self._text = list[Part](), list[str]()
         self.input_tokens = self.output_tokens = 0
-        self.usage_unknown = self.has_begun = self.is_ending = self._is_lost = False
+        self.usage_unknown = self.has_begun = self.is_blank = self.is_ending = self._is_lost = False
         self.agent: Agent | None = None
         self.session: Session | None = None
         self.history: asyncio.Future[list[Message]] | None = None
@@ -137,11 +139,13 @@ class ReplyStream:
         self.input_tokens = self.output_tokens = 0
 
     async def emit_answer_start(self, started: ReplyStarted, *, again: ReplyReset, now: float) -> None:
-        """From now on it is answered; where it was before, everything emitted so far is void."""
+        """From now on it is answered; where it was before, or may have been, everything emitted so far is void."""
         self.began, had_begun, self.has_begun = now, self.has_begun, True
         if had_begun:
             self._clear_output()
         await self.emit_event(again if had_begun else started)
+        if self.is_blank:
+            await self.emit_event(ReplyReset(LOST))
 
     async def await_last_append(self) -> None:
         """What was emitted is in the log, or was lost on its way there and is repeated. Conflict when another writer is further."""
@@ -171,9 +175,10 @@ class ReplyStream:
         if self._pending:
             self._landed = self._start_append()
 
-    async def restore_from_log(self, fence: int = 1) -> None:
+    async def restore_from_log(self, fence: int = 1, *, was_held: bool = False) -> None:
         """Everything emitted before a crash is counted and kept again. What follows begins behind a leap: a position that
-        somebody may have seen and the disk has lost does not come back as another. While the log is away, nothing is known of it."""
+        somebody may have seen and the disk has lost does not come back as another. While the log is away, nothing is known of it.
+        `was_held`: by a writer that is gone."""
         try:
             found = await self._stream.read_entries(self._topic)
         except Unavailable:
@@ -184,6 +189,9 @@ class ReplyStream:
             self._accumulate_event(one.event)
             self._at = one.position
         self._at += LEAP if self._at else 0
+        self.is_blank = was_held and not found
+        if self.is_blank:
+            self._at = fence * UNKNOWN
 
     async def end_stream(self, event: Ending) -> None:
         """The last event, on the disk itself before it is shown. Unavailable while the log is away."""
