@@ -209,12 +209,14 @@ async def start_lease_heartbeat(settings: Settings, stack: AsyncExitStack) -> He
     from nexus.adapters.inprocess.heartbeat import ThreadHeartbeat
 
     @asynccontextmanager
-    async def open_own() -> AsyncIterator[Tables]:
+    async def open_heartbeat_tables() -> AsyncIterator[Tables]:
         async with AsyncExitStack() as own:
             driver = await open_table_driver(Backends(settings, own))
             yield Tables(driver, secret=b"heartbeat", clock=system_clock)
 
-    return await stack.enter_async_context(ThreadHeartbeat(open_own, every=settings.builds.heartbeat_seconds))
+    return await stack.enter_async_context(
+        ThreadHeartbeat(open_heartbeat_tables, every=settings.builds.heartbeat_seconds)
+    )
 
 
 async def open_code_runner(settings: Settings, stack: AsyncExitStack) -> "ConfinedRunner":

@@ -13,12 +13,14 @@ SHORTEST_REST, LONGEST_REST, LONGEST_TOLD = 2.0, 60.0, 600.0
 def check_requirement_text(text: str) -> None:
     """Raises InvalidInput for what is too short (a CJK character counts two), too long, or has no words in it."""
     if len(text) > LONGEST:
-        raise _make_requirement_error(f"A requirement has at most {LONGEST} characters; this one has {len(text)}.")
+        raise _make_invalid_requirement_error(
+            f"A requirement has at most {LONGEST} characters; this one has {len(text)}."
+        )
     letters = [character for character in text if unicodedata.category(character)[0] in "LN"]
     if not letters:
-        raise _make_requirement_error("A requirement needs words: say what the agent is to do.")
+        raise _make_invalid_requirement_error("A requirement needs words: say what the agent is to do.")
     if (counted := sum(2 if is_cjk(character) else 1 for character in text.strip())) < SHORTEST:
-        raise _make_requirement_error(_explain_too_short(text.strip(), counted))
+        raise _make_invalid_requirement_error(_explain_too_short(text.strip(), counted))
 
 
 def check_project_labels(wanted: Opening) -> None:
@@ -60,5 +62,5 @@ def _add_jitter(seconds: float, *, told: float | None, jitter: float) -> float:
     return grown if told is None else max(grown, min(told, LONGEST_TOLD) + jitter)
 
 
-def _make_requirement_error(message: str) -> InvalidInput:
+def _make_invalid_requirement_error(message: str) -> InvalidInput:
     return InvalidInput(message, errors=[{"pointer": "/requirement", "message": message}])

@@ -40,7 +40,7 @@ class Fence(NamedTuple):
         return f"{self.build_no}/{self.task}"
 
 
-async def _accept_any_writer() -> None:
+async def _skip_writer_check() -> None:
     """Of a writer that nobody can take the place of."""
 
 
@@ -48,7 +48,7 @@ class Writer(Struct, frozen=True, kw_only=True):
     """Who commits. `held` is awaited right before a commit counts, and raises when the writer holds its fence no more."""
 
     fence: Fence = Fence()
-    held: Callable[[], Awaitable[object]] = _accept_any_writer
+    held: Callable[[], Awaitable[object]] = _skip_writer_check
 
 
 ANYONE = Writer()

@@ -62,24 +62,24 @@ class BuildLeases:
     async def admit_build(self, task_id: str) -> Run:
         """T2: what was held may be claimed. QuotaExceeded while there is no room; LeaseLost when it is not held any more."""
 
-        async def read_run() -> Run:
+        async def read_task_and_project() -> Run:
             run = await self._transitions.read_build_run(await self._tasks.read(task_id))
             if not await self._admission.has_room(run.project.tenant_id):
                 raise QuotaExceeded("There is no room yet.")
             return run
 
-        return await self._commit_build_transition("admit", read_run)
+        return await self._commit_build_transition("admit", read_task_and_project)
 
     async def claim_build(self, task_id: str, worker_id: str) -> Run:
         """T4: of many who try, one has it. LeaseLost when it is not to be had."""
 
-        async def read_run() -> Run:
+        async def read_task_and_project() -> Run:
             return await self._transitions.read_build_run(await self._tasks.read(task_id))
 
         def claim(task: Task, now: str) -> Write:
             return self._tasks.executions.make_claim_write(task, worker_id, started_at=task.started_at or now)
 
-        return await self._commit_build_transition("claim", read_run, TransitionExtras(lease=claim))
+        return await self._commit_build_transition("claim", read_task_and_project, TransitionExtras(lease=claim))
 
     async def take_over(self, seen: Task, worker_id: str) -> Run:
         """T5: from a worker whose heartbeat did not move while it was watched. LeaseLost when it moved after all."""

@@ -55,7 +55,7 @@ def coerce_tool_arguments(spec: ToolSpec, arguments: Mapping[str, Any]) -> JSON:
             if name not in properties:
                 raise _Wrong(f"/{name}", f"is unknown; possible are {', '.join(properties) or 'none'}")
             if value is not None or name in required or _is_null_allowed(properties[name]):
-                fitting[name] = _coerce_value(properties[name], value, f"/{name}")
+                fitting[name] = _coerce_argument_to_schema(properties[name], value, f"/{name}")
         except _Wrong as found:
             wrong.append(found)
     wrong += [_Wrong(f"/{name}", "is missing") for name in required if name not in arguments]
@@ -72,7 +72,7 @@ def _is_null_allowed(schema: JSON) -> bool:
     return any(map(_is_null_allowed, schema.get("anyOf", [])))
 
 
-def _coerce_value(schema: JSON, value: Any, pointer: str) -> Any:
+def _coerce_argument_to_schema(schema: JSON, value: Any, pointer: str) -> Any:
     name = schema.get("type")
     if "anyOf" in schema or isinstance(name, list):
         return _coerce_to_any_of(schema.get("anyOf") or [{"type": one} for one in name or ()], value, pointer)
@@ -87,7 +87,7 @@ def _coerce_to_any_of(choices: list[JSON], value: Any, pointer: str) -> Any:
     read = list[Any]()
     for choice in choices:
         with suppress(_Wrong):
-            read.append(_coerce_value(choice, value, pointer))
+            read.append(_coerce_argument_to_schema(choice, value, pointer))
     if not read:
         wanted = " or ".join(_WORDS.get(choice.get("type", ""), "something else") for choice in choices)
         raise _Wrong(pointer, f"must be {wanted}")
@@ -109,10 +109,13 @@ def _coerce_to_type(name: str, schema: JSON, value: Any, pointer: str) -> Any:
         case "integer" | "number" if not isinstance(value, bool):
             return _coerce_number(name, value, pointer)
         case "array" if isinstance(value, list | tuple):
-            return [_coerce_value(schema.get("items", {}), one, f"{pointer}/{at}") for at, one in enumerate(value)]
+            return [
+                _coerce_argument_to_schema(schema.get("items", {}), one, f"{pointer}/{at}")
+                for at, one in enumerate(value)
+            ]
         case "object" if isinstance(value, Mapping):
             inner = schema.get("additionalProperties", {})
-            return {str(key): _coerce_value(inner, one, f"{pointer}/{key}") for key, one in value.items()}
+            return {str(key): _coerce_argument_to_schema(inner, one, f"{pointer}/{key}") for key, one in value.items()}
         case "null" if value is None:
             return None
     raise _Wrong(pointer, f"must be {_WORDS.get(name, name)}")

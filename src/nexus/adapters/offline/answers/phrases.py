@@ -36,7 +36,7 @@ _NAMES_ZH = {
 }  # fmt: skip
 
 
-def render_reply_phrase(key: str, language: Language, **values: str) -> str:
+def render_phrase_in_language(key: str, language: Language, **values: str) -> str:
     """A sentence with its values."""
     return _PHRASES[key][language == "zh"].format(**values)
 

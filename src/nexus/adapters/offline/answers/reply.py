@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from nexus.adapters.offline.answers.phrases import get_parameter_label, join_with_and, render_reply_phrase
+from nexus.adapters.offline.answers.phrases import get_parameter_label, join_with_and, render_phrase_in_language
 from nexus.adapters.offline.answers.readings import Reading
 from nexus.adapters.offline.answers.tell import format_result_sentence, format_value
 from nexus.adapters.offline.answers.understanding import Understanding, interpret_conversation
@@ -88,7 +88,7 @@ def _format_tool_result(
     is_failure = isinstance(result, dict) and result and result.keys() <= {"error", "errors", "detail"}
     if is_failure or (isinstance(result, str) and result.lower().startswith("error")):
         reason = str(result.get("error", result) if is_failure else result)
-        return render_reply_phrase("failed", language, tool=call.name, reason=reason)
+        return render_phrase_in_language("failed", language, tool=call.name, reason=reason)
     reading = reading if reading and reading.card.tool == call.name else None
     properties: dict[str, JSON] = next(
         (tool.parameters.get("properties", {}) for tool in tools if tool.name == call.name), {}
@@ -100,25 +100,25 @@ def _format_tool_result(
         f"{get_parameter_label(name, language)} {format_value(value, language)[:80]}" for name, value in taken.items()
     ]
     return text + (
-        f"\n\n{render_reply_phrase('taken', language, taken=join_with_and(shown, language))}" if shown else ""
+        f"\n\n{render_phrase_in_language('taken', language, taken=join_with_and(shown, language))}" if shown else ""
     )
 
 
 def _answer_small_talk(said: str, tools: Sequence[ToolSpec], language: Language) -> str | None:
     words = split_words(said[:200])
     if not said.strip() or (words and len(words) < 8 and set(words) <= _HELLO):
-        return f"{render_reply_phrase('hello', language)} {_format_tool_list(tools, language)}"
+        return f"{render_phrase_in_language('hello', language)} {_format_tool_list(tools, language)}"
     if words and len(words) < 8 and set(words) <= _THANKS:
-        return render_reply_phrase("thanks", language)
+        return render_phrase_in_language("thanks", language)
     is_who = any(f" {one} " in f" {' '.join(words)} " for one in _WHO.split("/"))
     if len(said) < 60 and is_who and not any(map(str.isdigit, said)):
-        return f"{render_reply_phrase('who', language)}\n\n{_format_tool_list(tools, language)}\n\n{render_reply_phrase('key', language)}"
+        return f"{render_phrase_in_language('who', language)}\n\n{_format_tool_list(tools, language)}\n\n{render_phrase_in_language('key', language)}"
     return None
 
 
 def _format_tool_list(tools: Sequence[ToolSpec], language: Language) -> str:
     """The tools as a list of what one may ask; those without a card by their description."""
-    lines = [render_reply_phrase("abilities" if tools else "nothing", language), ""]
+    lines = [render_phrase_in_language("abilities" if tools else "nothing", language), ""]
     for tool in tools:
         card = CARDS.get(tool.name)
         example = f" (“{_find_example_message(card, language)}”)" if card else f": {tool.description.split('. ')[0]}"
@@ -136,18 +136,18 @@ def _ask_for_clarification(found: Understanding, said: str, tools: Sequence[Tool
     asks, about = found.asks, [found.asks.card] if found.asks else [one.card for one in found.rivals]
     if asks:
         missing = join_with_and([get_parameter_label(name, language) for name in asks.missing], language)
-        lines = [render_reply_phrase("lacking", language, title=asks.card.get_title(language), missing=missing)]
+        lines = [render_phrase_in_language("lacking", language, title=asks.card.get_title(language), missing=missing)]
     elif found.rivals:
         titles = join_with_and([card.get_title(language) for card in about], language)
-        lines = [render_reply_phrase("rivals", language, titles=titles)]
+        lines = [render_phrase_in_language("rivals", language, titles=titles)]
     else:
-        lines = [render_reply_phrase("lost", language, part=found.unknown)]
+        lines = [render_phrase_in_language("lost", language, part=found.unknown)]
     spoken, cards = {*split_words(said[:400])}, about or [CARDS[tool.name] for tool in tools if tool.name in CARDS]
     texts = {card.tool: f"{card.requests} {card.examples}" for card in cards}
     near = max(cards, key=lambda card: len(spoken & {*split_words(texts[card.tool])}), default=None)
     lines.append(
-        render_reply_phrase("example", language, example=_find_example_message(near, language))
+        render_phrase_in_language("example", language, example=_find_example_message(near, language))
         if near
         else _format_tool_list(tools, language)
     )
-    return "\n\n".join(lines if about else [*lines, render_reply_phrase("key", language)])
+    return "\n\n".join(lines if about else [*lines, render_phrase_in_language("key", language)])

@@ -63,7 +63,7 @@ class Moments(Quantities):
 
     today: date = date(1970, 1, 1)
 
-    def list_dates_at(self, at: int) -> Iterator[Day]:
+    def list_dates_at_token(self, at: int) -> Iterator[Day]:
         """Every reading as a date, behind its weekday."""
         weekday = self.get_word_at(at)[:3] if self.get_word_at(at).endswith(("day", self.get_word_at(at)[:3])) else ""
         start = self.skip_phrase(at + 1, ",", "the") if weekday in _WEEKDAYS else at

@@ -209,15 +209,15 @@ class Quantities:
             if self.get_word_at(end) == "成" and number.value < 10:
                 yield Number(number.value * 10, end + 1)
 
-    def list_units_at(self, at: int) -> Iterator[tuple[Unit, str, int]]:
+    def list_units_at_token(self, at: int) -> Iterator[tuple[Unit, str, int]]:
         """Names of units that begin at a token: the unit, its name and where it ends."""
         for end in range(min(at + 8, len(self.tokens)), at, -1):
             name = self.get_text_between(at, end)
             is_name = (name[0].isalpha() or name[0] == "°") and len(name) <= _LONGEST and name[-1] not in ".,;:!?"
-            if is_name and (unit := _find_unit(name)) and not (name == "in" and any(self.list_units_at(end))):
+            if is_name and (unit := _find_unit(name)) and not (name == "in" and any(self.list_units_at_token(end))):
                 yield unit, name, end
 
-    def list_quantities_at(self, at: int) -> Iterator[Quantity]:
+    def list_quantities_at_token(self, at: int) -> Iterator[Quantity]:
         """`10 km`, `5'9"`, `5 ft 9 in`, `half a mile`, `1米75`, `两斤半`, `1 h 30 min`."""
         if (start := self.skip_phrase(at, "摄 氏", "华 氏")) > at:
             name = f"{self.get_word_at(at)}氏度"
@@ -244,7 +244,7 @@ class Quantities:
         if self.has_no_space_before(at) and (end := self.skip_phrase(at, "' '", "'", '"')) > at:
             name = "ft" if (self.get_word_at(at), end) == ("'", at + 1) else "in"
             yield find_unit(name), name, end
-        yield from self.list_units_at(at)
+        yield from self.list_units_at_token(at)
 
     def _list_compound_quantities(self, first: Quantity) -> Iterator[Quantity]:
         """The quantity with what belongs to it behind its unit."""

@@ -103,20 +103,20 @@ def _parse_percent_slot(source: Source, at: int, detail: str) -> Read:
 
 def _parse_quantity_slot(source: Source, at: int, detail: str) -> Read:
     """A quantity of the kind of the unit `detail`, as a number of that unit."""
-    for found in source.list_quantities_at(at):
+    for found in source.list_quantities_at_token(at):
         if found.unit.kind == find_unit(detail).kind:
             yield found.end, convert_fraction_to_json(round(found.convert_to_unit(detail), 9))
 
 
 def _parse_duration_slot(source: Source, at: int, detail: str) -> Read:
     """A whole number of exactly that unit: `3 weeks`; below zero with `-wk`; the year of a date is none."""
-    for found in () if any(source.list_dates_at(at)) else source.list_quantities_at(at):
+    for found in () if any(source.list_dates_at_token(at)) else source.list_quantities_at_token(at):
         if found.unit.symbol == detail.strip("-") and found.value.denominator == 1:
             yield found.end, int(found.value) * (-1 if detail[0] == "-" else 1)
 
 
 def _parse_date_slot(source: Source, at: int, detail: str) -> Read:
-    for found in source.list_dates_at(at):
+    for found in source.list_dates_at_token(at):
         if found.is_sure and not (found.yearless and detail == "full"):
             yield found.end, found.day.isoformat()
 
@@ -161,7 +161,7 @@ def _parse_number_list_slot(source: Source, at: int, detail: str) -> Read:
 
 def _parse_arithmetic_slot(source: Source, at: int, detail: str) -> Read:
     found = Expression(source, at)
-    if found.text and not any(True for place in range(at, found.end) for _ in source.list_dates_at(place)):
+    if found.text and not any(True for place in range(at, found.end) for _ in source.list_dates_at_token(place)):
         yield found.end, found.text
 
 
@@ -182,7 +182,7 @@ KINDS: Mapping[str, Callable[[Source, int, str], Read]] = {
     "csv": _parse_table_slot, "": _parse_quantity_slot, "span": _parse_duration_slot, "date": _parse_date_slot, "column": _parse_column_slot,
     "measure": lambda source, at, _: (one for one in _parse_column_slot(source, at, "") if one[1] in source.numeric_columns),
     "numbers": _parse_number_list_slot, "expression": _parse_arithmetic_slot, "name": _parse_name_slot,
-    "quantity": lambda source, at, _: ((one.end, (convert_fraction_to_json(one.value), one.symbol)) for one in source.list_quantities_at(at)),
-    "unit": lambda source, at, _: ((end, name) for _, name, end in source.list_units_at(at)),
+    "quantity": lambda source, at, _: ((one.end, (convert_fraction_to_json(one.value), one.symbol)) for one in source.list_quantities_at_token(at)),
+    "unit": lambda source, at, _: ((end, name) for _, name, end in source.list_units_at_token(at)),
 }  # fmt: skip
 """What reads a slot of a kind; any other kind (`""`) is the name of a unit, to which quantities are converted."""
