@@ -10,9 +10,9 @@ from tests.chaos.experiments.e02_failpoints import tried
 from tests.chaos.harness import adopting
 
 SEED = 20_261
-FAILPOINTS = ("after:step.call after:stage.commit", "after:reply.keep", "before:reply.take_over")
-DEATHS = 5
-"""Two in turn, one, and one after the one that makes it possible."""
+FAILPOINTS = ("after:step.call after:stage.commit", "after:reply.keep")
+DEATHS = 3
+"""Two in turn, and one."""
 
 
 @pytest.fixture(autouse=True)
@@ -21,9 +21,9 @@ def orphans_come_here() -> Iterator[None]:
         yield
 
 
-async def test_builds_go_on_through_three_kills_and_nothing_is_done_twice() -> None:
-    found: Figures = await killed(SEED, builds=4, most_kills=3, pauses=(0.2, 0.6))
-    assert found["kills"] == 3
+async def test_builds_go_on_through_two_kills_and_nothing_is_done_twice() -> None:
+    found: Figures = await killed(SEED, builds=3, most_kills=2, pauses=(0.2, 0.6))
+    assert found["kills"] == 2
 
 
 async def test_what_a_failpoint_leaves_is_gone_on_with() -> None:

@@ -16,7 +16,7 @@ from nexus.settings import Settings, parse_environment
 from tests.contracts.conftest import DYNOXIDE, find_dynamodb_url
 
 
-@pytest.fixture(params=["sqlite", "dynamodb", DYNOXIDE])
+@pytest.fixture(params=["sqlite", DYNOXIDE])
 async def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     backend = "sqlite" if request.param == "sqlite" else "dynamodb"
     found = {"NEXUS_DATA_DIR": str(tmp_path / "data"), "NEXUS_TABLES__BACKEND": backend}

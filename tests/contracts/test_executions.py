@@ -80,7 +80,7 @@ class Desk:
         return await self.row(str(write.key[0])) == before
 
 
-@pytest.fixture(params=["memory", "sqlite", "dynamodb", DYNOXIDE])
+@pytest.fixture(params=["memory", "sqlite", DYNOXIDE])
 async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Desk]:
     clock, stored = Clock(), list[Table[Any]]([ERRANDS])
     async with AsyncExitStack() as stack:

@@ -63,7 +63,7 @@ class Seconds:
         await asyncio.sleep(0)
 
 
-@pytest.fixture(params=["memory", "sqlite", "dynamodb", DYNOXIDE])
+@pytest.fixture(params=["memory", "sqlite", DYNOXIDE])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TableDriver]:
     """With the rows of the release before."""
     async with AsyncExitStack() as stack:

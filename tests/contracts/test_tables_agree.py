@@ -26,7 +26,7 @@ from nexus.domain.ports.rows import (
     tally,
     when,
 )
-from tests.contracts.conftest import dynamodb_tables, sqlite_tables
+from tests.contracts.conftest import PEER, dynamodb_tables, sqlite_tables
 from tests.contracts.stored import JOBS, LINES, PROMISES, TALLIES, Clock, Job, Line, Promise
 
 STEPS = 80
@@ -135,7 +135,10 @@ async def seen(tables: Tables, dice: random.Random) -> list[Any]:
     return shown
 
 
-@pytest.mark.parametrize("seed", range(4))
+DYNOXIDES = [pytest.param(seed, "dynoxide", marks=PEER) for seed in range(4)]
+
+
+@pytest.mark.parametrize(("seed", "dynamodb_url"), [(0, "moto"), *DYNOXIDES], indirect=["dynamodb_url"])
 async def test_stores_agree(seed: int, dynamodb_url: str, tmp_path: Path, clock: Clock) -> None:
     async with sqlite_tables(tmp_path / "nexus.db") as sqlite, dynamodb_tables(dynamodb_url) as (client, prefix):
         drivers = (MemoryTables(), sqlite, DynamoTables(client, prefix=prefix))

@@ -74,7 +74,7 @@ async def stores(request: pytest.FixtureRequest, path: Path, stack: AsyncExitSta
     return opened
 
 
-@pytest.fixture(params=["memory", "sqlite", "dynamodb", DYNOXIDE])
+@pytest.fixture(params=["memory", "sqlite", DYNOXIDE])
 async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Pair]:
     async with AsyncExitStack() as stack:
         first = make_adapters(model := script())

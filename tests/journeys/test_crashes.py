@@ -146,8 +146,8 @@ def _can_be_written_again(user: User, session_id: str) -> None:
 
 
 def test_builds_that_ran_and_builds_that_waited_all_end_after_a_kill(tmp_path: Path, opens: Opens) -> None:
-    with opens(tmp_path / "data") as app:
-        ids = [app.user.started("An agent that converts units") for _ in range(6)]
+    with opens(tmp_path / "data", NEXUS_BUILDS__CONCURRENCY="1") as app:
+        ids = [app.user.started("An agent that converts units") for _ in range(3)]
         with app.user.stream(f"/projects/{ids[0]}/events") as stream:
             stream.until("stage.started", of="tools")
             app.server.kill()

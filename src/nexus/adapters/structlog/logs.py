@@ -54,7 +54,9 @@ def configure_logging(level: str, form: Literal["auto", "json", "pretty"]) -> No
     root.setLevel(level.upper())
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     for sdk in ("aiobotocore", "botocore"):
-        logging.getLogger(sdk).setLevel(logging.INFO)  # below that they write every request with its headers: 15 records for each
+        logging.getLogger(sdk).setLevel(
+            logging.INFO
+        )  # below that they write every request with its headers: 15 records for each
 
 
 def _write_plain_traceback(out: TextIO, exc_info: ExcInfo) -> None:
