@@ -67,4 +67,4 @@ def test_a_directory_is_migrated_without_a_server(aws_url: str, tmp_path: Path) 
 def test_tables_that_are_not_there_are_named(aws_url: str) -> None:
     refused = Shell(aws_url).run(command="migrate")
     assert refused.returncode == 2
-    assert "`nexus init-resources`" in refused.stderr
+    assert "nexus init-resources`" in refused.stderr

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from nexus.adapters.directory.values import GRACE_SECONDS, DirectoryValues, SweptValues
+from nexus.adapters.directory.values import GRACE_SECONDS, DirectoryValues, RecentValues, SweptValues
 from nexus.adapters.dynamodb.spilling import iterate_spilled_digests
 from nexus.adapters.dynamodb.tables import DynamoTables
 from nexus.domain.ports.database import Tables
@@ -86,6 +86,24 @@ async def test_what_is_damaged_or_missing_is_an_error_that_is_logged(values: Dir
         ("value.damaged", str(path)),
         ("value.missing", str(path)),
     ]
+
+
+async def test_what_was_read_of_late_is_not_read_again(values: DirectoryValues, tmp_path: Path) -> None:
+    await values.keep_value(CONTENT)
+    assert await values.read_value(DIGEST) == CONTENT
+    (tmp_path / "spilled" / DIGEST[:2] / DIGEST).unlink()
+    assert await values.read_value(DIGEST) == CONTENT
+
+
+def test_only_so_much_is_remembered() -> None:
+    recent = RecentValues(10)
+    for name in ("a", "b", "c"):
+        recent.add(name, name.encode() * 4)
+        recent.find("a")
+    assert [recent.find(name) for name in ("a", "b", "c")] == [b"aaaa", None, b"cccc"]
+    recent.add("a", b"aaaa")
+    recent.add("large", b"x" * 11)
+    assert [recent.find(name) for name in ("a", "c", "large")] == [None] * 3
 
 
 async def test_a_value_that_was_cut_is_written_again(values: DirectoryValues, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from nexus.cli.output import Output
 NAME = "nexus"
 DEFAULT_URL = "http://127.0.0.1:8000"
 COMMANDS = re.compile(
-    r"(?<![\w/.-])nexus (?=(?:serve|build|chat|models|projects|agents?|sessions|tasks|tools|doctor)\b)"
+    r"(?<![\w/.-])nexus (?=(?:serve|init-resources|migrate|promote|build|chat|models|projects|agents?|sessions|tasks|tools|doctor)\b)"
 )
 """Where a command of nexus begins in a text."""
 OF_THE_CLIENT = frozenset({"NEXUS_URL", "NEXUS_TOKEN", "NEXUS_DEBUG"})

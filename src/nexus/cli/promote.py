@@ -31,13 +31,13 @@ class ProgressNotes:
 
     def report_progress(self, about: str, count: int) -> None:
         now = time.monotonic()
-        if self._about and (about != self._about or now - self._last > REPORT_SECONDS):
+        if about != self._about or now - self._last > REPORT_SECONDS:
             self.write_progress()
             self._last = now
         self._about, self._count = about, count
 
     def write_progress(self) -> None:
-        if self._about:
+        if self._count:
             self._output.write_note(f"{self._about}: {self._count} copied")
 
 

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,8 @@ FOLDER = "spilled"
 GRACE_SECONDS = 86_400.0
 """How long a value is kept after it was written, and again after no row referred to it: longer than any write, any reader of an older row and
 any index take."""
+RECENT_BYTES = 16_000_000
+"""What is remembered of values that were read: the lease of a row is renewed every second, and the row is read for that."""
 _ASIDE = ".unused"
 
 logger = structlog.get_logger()
@@ -41,13 +44,31 @@ class SweptValues(Struct, frozen=True):
     deleted: int
 
 
+class RecentValues:
+    """The values that were asked for last, as many as fit."""
+
+    def __init__(self, most: int) -> None:
+        self._contents, self._space = OrderedDict[str, bytes](), most
+
+    def find(self, digest: str) -> bytes | None:
+        if (content := self._contents.get(digest)) is not None:
+            self._contents.move_to_end(digest)
+        return content
+
+    def add(self, digest: str, content: bytes) -> None:
+        self._space += len(self._contents.pop(digest, b"")) - len(content)
+        self._contents[digest] = content
+        while self._space < 0:
+            self._space += len(self._contents.popitem(last=False)[1])
+
+
 class DirectoryValues:
     """A ValueStore below the root of the files. A value is deleted by the second sweep that finds no row which refers to it, and can be read
     until then; one that is written again meanwhile is there again."""
 
     def __init__(self, root: Path, *, grace: float = GRACE_SECONDS, clock: Callable[[], float] = time.time) -> None:
         self._root, self._grace, self._clock = root.absolute() / FOLDER, grace, clock
-        self._files = DirectoryFiles(self._root)
+        self._files, self._recent = DirectoryFiles(self._root), RecentValues(RECENT_BYTES)
 
     async def keep_value(self, content: bytes) -> str:
         digest = hashlib.sha256(content).hexdigest()
@@ -56,6 +77,12 @@ class DirectoryValues:
         return digest
 
     async def read_value(self, digest: str) -> bytes:
+        if (content := self._recent.find(digest)) is None:
+            content = await self._read_checked_file(digest)
+            self._recent.add(digest, content)
+        return content
+
+    async def _read_checked_file(self, digest: str) -> bytes:
         path = _make_path(digest)
         for name in (path, path + _ASIDE, path):  # a sweep may move it to and fro meanwhile
             with suppress(NotFound):
